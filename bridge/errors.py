@@ -1,0 +1,76 @@
+"""Every exception this product raises on purpose.
+
+    HookferryError
+    ├── ConfigError        a user's mistake in settings: where, what, how to mend it
+    ├── DecodeError        a record that is not what its source says it should be
+    ├── RenderError        an event that cannot become a request for one endpoint
+    ├── TransportError     an attempt that got no answer (kind: connect, tls, timeout, read, refused)
+    ├── ParkError          the dead-letter topic did not take a record
+    ├── CommitError        the broker did not take a commit
+    └── KafkaUnavailable   the broker, or a topic that must exist, cannot be reached
+
+What a *receiver* does is never an exception but a ``Verdict``. Bottom floor, pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class HookferryError(Exception):
+    """Base of all: its text is written for a person and needs no traceback."""
+
+
+class ConfigError(HookferryError):
+    """One or more mistakes in the settings, each a full line ``file:line:column: …``."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class DecodeError(HookferryError):
+    """A record that cannot be decoded: ``place`` in it, ``cause``, and ``remedy`` for a person."""
+
+    def __init__(self, place: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{place}: {cause}; {remedy}")
+        self.place = place
+        self.cause = cause
+        self.remedy = remedy
+
+
+class RenderError(HookferryError):
+    """An event that cannot be turned into a request for an endpoint."""
+
+
+class TransportFault(StrEnum):
+    """Why there was no answer; a bounded set, for it labels metrics and history."""
+
+    CONNECT = "connect"
+    REFUSED_ADDRESS = "refused_address"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    READ = "read"
+    PROTOCOL = "protocol"
+
+
+class TransportError(HookferryError):
+    """An attempt without an answer. ``detail`` names hosts at most, never paths or bodies."""
+
+    def __init__(self, fault: TransportFault, detail: str) -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.detail = detail
+
+
+class ParkError(HookferryError):
+    """The dead-letter topic did not take a record; its offset must not move."""
+
+
+class CommitError(HookferryError):
+    """The broker refused or missed a commit; it is tried again with the next one."""
+
+
+class KafkaUnavailable(HookferryError):
+    """The broker cannot be reached, or something that must exist there does not."""

@@ -1,0 +1,132 @@
+"""The words of the product as types: partition, record, event, request, response.
+
+Bottom floor, pure. ``Partition``, ``Record`` and the wire types are named tuples because one of
+each is made per event on the hot path, and a tuple costs a third of a frozen dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+Header = tuple[str, bytes]
+"""A Kafka record header: name and raw value (Kafka allows a null value; it becomes ``b""``)."""
+
+
+class Partition(NamedTuple):
+    """One partition of one source topic."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.number}"
+
+
+class Record(NamedTuple):
+    """What Kafka gives: bytes at a place in the log, not yet understood."""
+
+    partition: Partition
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """``topic-partition@offset``, the way a record is named in logs and reasons."""
+        return f"{self.partition}@{self.offset}"
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """A decoded record: who it is about, what happened, and a payload that is decoded on demand.
+
+    ``id`` is the producer's idempotency key, ``time`` an RFC 3339 instant, ``entity`` the
+    aggregate's id as a receiver would read it. ``lane`` is the ordering key: two events with the
+    same lane reach an endpoint in the order of the log; ``None`` asks for no order at all.
+    ``index`` numbers the events of one record from 0 (a bulk record carries several).
+    """
+
+    record: Record
+    source: str
+    id: str
+    type: str
+    time: str
+    entity: str | None
+    tenant: str | None
+    lane: Hashable | None
+    decode_payload: Callable[[], Any]
+    context: dict[str, str] = field(default_factory=dict)
+    index: int = 0
+    webhook_id: str = ""
+    _payload: Any = None
+    _decoded: bool = False
+
+    def payload(self) -> Any:
+        """The event's data as JSON-like objects, decoded once for all endpoints.
+
+        Leaves may also be ``Decimal`` and ``bytes`` (see ``bridge.render.to_json``).
+        Raises ``DecodeError`` when the bytes do not follow their schema.
+        """
+        if not self._decoded:
+            self._payload = self.decode_payload()
+            self._decoded = True
+        return self._payload
+
+
+class Url(NamedTuple):
+    """A parsed http(s) URL: what is dialled and what is asked for."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def origin(self) -> str:
+        """``scheme://host:port``: all of a URL that may be shown, since paths carry secrets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """The ``Host`` header: the port is left out where the scheme implies it (RFC 9110 7.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        return host if self.port == default else f"{host}:{self.port}"
+
+
+class Request(NamedTuple):
+    """One HTTP request, ready to be written: ``headers`` exclude Host and Content-Length."""
+
+    method: str
+    url: Url
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class Response(NamedTuple):
+    """What came back: header names lower-cased, body cut at the transport's limit."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header (``name`` in lower case), or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+class Verdict(StrEnum):
+    """What an attempt means for its delivery."""
+
+    DELIVERED = "delivered"
+    AGAIN = "again"
+    PARK = "park"
