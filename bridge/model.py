@@ -63,6 +63,7 @@ class Event:
     context: dict[str, str] = field(default_factory=dict)
     index: int = 0
     webhook_id: str = ""
+    rendered: bytes | None = None
     _payload: Any = None
     _decoded: bool = False
 

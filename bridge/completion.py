@@ -1,0 +1,190 @@
+"""Step 11, the completion map: what is settled beyond the committed offset, as a short text.
+
+Kafka keeps one number per partition and a free metadata string beside it. The number is the
+lowest unsettled offset; this module packs what is settled above it into the string and reads it
+back. Rule floor, pure.
+
+The text is ``h1`` + base64 of: CRC-32 (4 bytes, over the committed offset and the rest) · kind
+(1 byte) · data. Two kinds hold the same fact, and the shorter is taken:
+
+- *runs*: alternating lengths, open first, as LEB128 varints;
+- *bits*: one bit per offset from the committed one, set where it is still open.
+
+Either may be deflated. The CRC covers the offset too, so that a map never speaks for another
+place in the log. Offsets at and above ``end`` are unread.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+PREFIX = "h1"
+LIMIT_BYTES = 4096
+"""``offset.metadata.max.bytes`` of a broker with default settings: one byte more is error 12."""
+
+_RUNS, _BITS, _DEFLATED = 0, 1, 2
+_MAX_SPAN = 8 * 1024 * 1024
+"""Offsets a map may span: bounds what a hostile metadata string can make us allocate."""
+
+
+class Completion(NamedTuple):
+    """What was settled when a cursor was committed: all of [offset, end) but ``open_offsets``."""
+
+    offset: int
+    end: int
+    open_offsets: frozenset[int] = frozenset()
+
+    def settled(self, offset: int) -> bool:
+        """Whether this offset needs no delivery any more."""
+        return offset < self.offset or (offset < self.end and offset not in self.open_offsets)
+
+
+class DamagedMapError(ValueError):
+    """A metadata string that is not, or no longer, a completion map for its offset."""
+
+
+def encode(offset: int, open_offsets: Sequence[int], end: int, limit_bytes: int = LIMIT_BYTES) -> tuple[str, bool]:
+    """Pack [offset, end) with its ascending open offsets; the text, and whether it all fitted.
+
+    ``offset`` must be the lowest open one (or equal ``end``). What does not fit is cut at its far
+    end, which forgets settled work (it would be delivered again after a crash) and never invents
+    any. Nothing settled beyond ``offset`` gives the empty string.
+    """
+    kept = list(open_offsets)
+    while kept and kept[-1] == end - 1:
+        end = kept.pop()
+    if end <= offset:
+        return "", True
+    text = _pack(offset, kept, end)
+    if len(text) <= limit_bytes:
+        return text, True
+    while len(text) > limit_bytes:
+        end = offset + (end - offset) * 3 // 4
+        kept = [one for one in kept if one < end]
+        text = _pack(offset, kept, end) if end > offset else ""
+    return text, False
+
+
+def decode(offset: int, text: str) -> Completion:
+    """Read back what ``encode`` packed for this offset; raises ``DamagedMapError``."""
+    if not text:
+        return Completion(offset, offset)
+    if not text.startswith(PREFIX):
+        raise DamagedMapError(f"it does not begin with {PREFIX!r}: written by something else or a newer release")
+    try:
+        raw = base64.b64decode(text[len(PREFIX) :], validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise DamagedMapError("it is not base64") from exc
+    if len(raw) < 5 or raw[:4] != _checksum(offset, raw[4:]):
+        raise DamagedMapError("its checksum does not match its offset and content")
+    kind, data = raw[4], raw[5:]
+    if kind & _DEFLATED:
+        data = _inflate(data)
+    if kind & _BITS:
+        return _from_bits(offset, data)
+    return _from_runs(offset, data)
+
+
+def _pack(offset: int, open_offsets: Sequence[int], end: int) -> str:
+    runs = _varints(_runs(offset, open_offsets, end))
+    kind, data = _RUNS, runs
+    if (end - offset) // 8 + 5 < len(runs):
+        kind, data = _BITS, _bits(offset, open_offsets, end)
+    deflated = zlib.compress(data, 1)
+    if len(deflated) < len(data):
+        kind, data = kind | _DEFLATED, deflated
+    body = bytes([kind]) + data
+    return PREFIX + base64.b64encode(_checksum(offset, body) + body).decode("ascii")
+
+
+def _checksum(offset: int, body: bytes) -> bytes:
+    return zlib.crc32(body, zlib.crc32(offset.to_bytes(8, "big", signed=True))).to_bytes(4, "big")
+
+
+def _inflate(data: bytes) -> bytes:
+    unzip = zlib.decompressobj()
+    try:
+        out = unzip.decompress(data, _MAX_SPAN // 8 + 8)
+    except zlib.error as exc:
+        raise DamagedMapError("it does not inflate") from exc
+    if not unzip.eof:
+        raise DamagedMapError("it inflates to more than a map may hold")
+    return out
+
+
+def _runs(offset: int, open_offsets: Sequence[int], end: int) -> Iterable[int]:
+    at, open_run = offset, 0
+    for one in open_offsets:
+        if one != at:
+            yield open_run
+            yield one - at
+            open_run = 0
+        open_run += 1
+        at = one + 1
+    yield open_run
+    yield end - at
+
+
+def _from_runs(offset: int, data: bytes) -> Completion:
+    at, is_open, found = offset, True, list[int]()
+    for length in _read_varints(data):
+        if at + length - offset > _MAX_SPAN:
+            raise DamagedMapError("it spans more offsets than a map may")
+        if is_open:
+            found.extend(range(at, at + length))
+        at += length
+        is_open = not is_open
+    return Completion(offset, at, frozenset(found))
+
+
+def _bits(offset: int, open_offsets: Sequence[int], end: int) -> bytes:
+    out = bytearray(_varints([end - offset]))
+    start = len(out)
+    out.extend(bytes((end - offset + 7) // 8))
+    for one in open_offsets:
+        at = one - offset
+        out[start + (at >> 3)] |= 1 << (at & 7)
+    return bytes(out)
+
+
+def _from_bits(offset: int, data: bytes) -> Completion:
+    span, start = _read_varint(data, 0)
+    bits = data[start:]
+    if span > _MAX_SPAN or len(bits) != (span + 7) // 8:
+        raise DamagedMapError("its length does not match its bits")
+    found = [offset + at for at in range(span) if bits[at >> 3] >> (at & 7) & 1]
+    return Completion(offset, offset + span, frozenset(found))
+
+
+def _varints(numbers: Iterable[int]) -> bytes:
+    out = bytearray()
+    for number in numbers:
+        rest = number
+        while rest > 0x7F:
+            out.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        out.append(rest)
+    return bytes(out)
+
+
+def _read_varints(data: bytes) -> Iterable[int]:
+    at = 0
+    while at < len(data):
+        number, at = _read_varint(data, at)
+        yield number
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while at < len(data) and shift <= 56:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
+    raise DamagedMapError("a number in it is cut short or too long")

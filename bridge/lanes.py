@@ -1,0 +1,140 @@
+"""Step 6, lanes: which delivery may run next, one at a time per ordering key.
+
+Takes items with a lane key, gives lanes whose head may run. Rule floor, pure: knows neither time
+(instants are handed in) nor what an item is.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Lane(Generic[Item]):
+    """The deliveries of one ordering key, oldest first; only the head may be in flight."""
+
+    __slots__ = ("_due_at", "items", "key", "running")
+
+    def __init__(self, key: Hashable | None) -> None:
+        self.key = key
+        self.items: deque[Item] = deque()
+        self.running = False
+        self._due_at: float | None = None
+
+    @property
+    def head(self) -> Item:
+        """The oldest item, the one that runs or waits to run again."""
+        return self.items[0]
+
+
+class Lanes(Generic[Item]):
+    """All lanes of one endpoint.
+
+    Throughput must not depend on the number of partitions, and a failing entity must hold back
+    only itself; so deliveries run side by side, but never two of one lane. A lane is in exactly
+    one of three places: ready (in line for a worker), running, or waiting for its retry. Ready
+    lanes take turns: a lane that has more goes to the end of the line, so that nobody starves.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[Hashable, Lane[Item]] = {}
+        self._ready: deque[Lane[Item]] = deque()
+        self._waiting: list[tuple[float, int, Lane[Item]]] = []
+        self._ticket = 0
+
+    def push(self, key: Hashable | None, item: Item) -> bool:
+        """Add an item behind the others of its key; True when its lane became ready by it.
+
+        A key of ``None`` asks for no order: the item is a lane of its own.
+        """
+        if key is None:
+            lane: Lane[Item] = Lane(None)
+        else:
+            found = self._lanes.get(key)
+            if found is not None:
+                found.items.append(item)
+                return False
+            lane = self._lanes[key] = Lane(key)
+        lane.items.append(item)
+        self._ready.append(lane)
+        return True
+
+    def take(self) -> Lane[Item] | None:
+        """The lane that has been ready longest, now running; None when none is ready."""
+        if not self._ready:
+            return None
+        lane = self._ready.popleft()
+        lane.running = True
+        return lane
+
+    def settle(self, lane: Lane[Item]) -> bool:
+        """The head of a running lane is done; True when its next item became ready by it."""
+        lane.running = False
+        lane.items.popleft()
+        if lane.items:
+            self._ready.append(lane)
+            return True
+        if lane.key is not None:
+            del self._lanes[lane.key]
+        return False
+
+    def defer(self, lane: Lane[Item], due_at: float) -> None:
+        """The head of a running lane runs again at ``due_at``; until then the lane waits."""
+        lane.running = False
+        lane._due_at = due_at
+        self._ticket += 1
+        heapq.heappush(self._waiting, (due_at, self._ticket, lane))
+
+    def release(self, now: float) -> int:
+        """Make the waiting lanes whose time has come ready; how many did."""
+        released = 0
+        while self._waiting and self._waiting[0][0] <= now:
+            due_at, _, lane = heapq.heappop(self._waiting)
+            if lane._due_at == due_at:
+                lane._due_at = None
+                self._ready.append(lane)
+                released += 1
+        return released
+
+    @property
+    def next_due_at(self) -> float | None:
+        """When the next waiting lane is due, or None."""
+        while self._waiting and self._waiting[0][2]._due_at != self._waiting[0][0]:
+            heapq.heappop(self._waiting)
+        return self._waiting[0][0] if self._waiting else None
+
+    def drop(self, doomed: Callable[[Item], bool]) -> int:
+        """Forget queued items (their partition was revoked); heads in flight stay; how many went.
+
+        A running lane keeps its head, so that the same events, should they come back at once,
+        queue behind it instead of running beside it.
+        """
+        dropped = 0
+        lanes = {id(lane): lane for lane in self._lanes.values()}
+        lanes.update({id(lane): lane for lane in self._ready})
+        lanes.update({id(entry[2]): entry[2] for entry in self._waiting if entry[2]._due_at == entry[0]})
+        for lane in lanes.values():
+            before = len(lane.items)
+            head = [lane.items.popleft()] if lane.running else []
+            lane.items = deque([*head, *(item for item in lane.items if not doomed(item))])
+            dropped += before - len(lane.items)
+            if not lane.items:
+                lane._due_at = None
+                if lane.key is not None:
+                    del self._lanes[lane.key]
+        self._ready = deque(lane for lane in self._ready if lane.items)
+        return dropped
+
+    @property
+    def ready(self) -> int:
+        """How many lanes could run now."""
+        return len(self._ready)
+
+    @property
+    def waiting(self) -> int:
+        """How many lanes wait for a retry."""
+        return sum(1 for due_at, _, lane in self._waiting if lane._due_at == due_at)

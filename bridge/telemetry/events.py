@@ -1,0 +1,39 @@
+"""The names of all log events: ``noun.past_participle``, stable, to be searched for and alerted on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BRIDGE_STARTED: Final = "bridge.started"
+BRIDGE_STOPPING: Final = "bridge.stopping"
+BRIDGE_DRAINED: Final = "bridge.drained"
+BRIDGE_FAILED: Final = "bridge.failed"
+
+KAFKA_UNREACHABLE: Final = "kafka.unreachable"
+KAFKA_CONNECTED: Final = "kafka.connected"
+TOPICS_MISSING: Final = "topics.missing"
+TOPIC_CREATED: Final = "topic.created"
+
+SOURCE_ASSIGNED: Final = "source.assigned"
+SOURCE_REVOKED: Final = "source.revoked"
+SOURCE_FAILED: Final = "source.failed"
+RECORDS_DELETED: Final = "records.deleted"
+"""Retention removed records that an endpoint had not got yet: the one loss the bridge cannot prevent."""
+
+CURSOR_STARTED: Final = "cursor.started"
+CURSOR_MAP_IGNORED: Final = "cursor.map_ignored"
+CURSORS_COMMITTED: Final = "cursors.committed"
+COMMIT_FAILED: Final = "commit.failed"
+
+INDEX_REBUILT: Final = "index.rebuilt"
+INDEX_REPLACED: Final = "index.replaced"
+
+RECORD_REJECTED: Final = "record.rejected"
+DELIVERY_ATTEMPTED: Final = "delivery.attempted"
+DELIVERY_FAILED_INSIDE: Final = "delivery.failed_inside"
+EVENT_PARKED: Final = "event.parked"
+PARKING_FAILED: Final = "parking.failed"
+PARKING_RECOVERED: Final = "parking.recovered"
+
+HISTORY_FAILED: Final = "history.failed"
+HISTORY_RECOVERED: Final = "history.recovered"
