@@ -1,0 +1,115 @@
+{{/* The pod template, the same in the Deployment and in the StatefulSet. */}}
+{{- define "hookferry.podTemplate" -}}
+{{- include "hookferry.checks" . -}}
+metadata:
+  annotations:
+    # A changed configuration is a changed pod: the program reads it once, at start.
+    checksum/config: {{ include (print $.Template.BasePath "/configmap.yaml") . | sha256sum }}
+    {{- with .Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  labels:
+    {{- include "hookferry.labels" . | nindent 4 }}
+    {{- with .Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  serviceAccountName: {{ include "hookferry.serviceAccountName" . }}
+  automountServiceAccountToken: false
+  # Service links would set HOOKFERRY_..._PORT variables, and the program refuses those it does not know.
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ include "hookferry.gracePeriod" . }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  securityContext:
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  containers:
+    - name: hookferry
+      image: {{ include "hookferry.image" . | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      args: [run]
+      env:
+        - name: HOOKFERRY_CONFIG
+          value: /etc/hookferry/bridge.yaml
+        {{- if .Values.persistence.enabled }}
+        # Static membership: the name outlives a restart, and so do the partitions.
+        - name: HOOKFERRY_KAFKA__GROUP_INSTANCE_ID
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.name
+        {{- end }}
+        {{- with .Values.env }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with .Values.envFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: admin
+          containerPort: {{ include "hookferry.adminPort" . }}
+          protocol: TCP
+      startupProbe:
+        httpGet: {path: /healthz, port: admin}
+        {{- toYaml .Values.probes.startup | nindent 8 }}
+      livenessProbe:
+        httpGet: {path: /healthz, port: admin}
+        {{- toYaml .Values.probes.liveness | nindent 8 }}
+      readinessProbe:
+        httpGet: {path: /readyz, port: admin}
+        {{- toYaml .Values.probes.readiness | nindent 8 }}
+      resources:
+        {{- toYaml .Values.resources | nindent 8 }}
+      securityContext:
+        {{- toYaml .Values.securityContext | nindent 8 }}
+      volumeMounts:
+        - name: config
+          mountPath: /etc/hookferry
+          readOnly: true
+        - name: state
+          mountPath: {{ include "hookferry.stateDir" . }}
+        - name: tmp
+          mountPath: /tmp
+        {{- with .Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: config
+      configMap:
+        name: {{ include "hookferry.fullname" . }}
+    {{- if not .Values.persistence.enabled }}
+    - name: state
+      emptyDir:
+        sizeLimit: {{ .Values.stateVolume.sizeLimit }}
+    {{- end }}
+    - name: tmp
+      emptyDir:
+        sizeLimit: 64Mi
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- range . }}
+    {{- $own := dict "labelSelector" (dict "matchLabels" (include "hookferry.selectorLabels" $ | fromYaml)) }}
+    {{- list (merge (deepCopy .) $own) | toYaml | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
