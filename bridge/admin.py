@@ -1,0 +1,56 @@
+"""The admin port: /metrics for Prometheus, /healthz for the process, /readyz for its place in the group.
+
+Edge floor: an aiohttp server. Health never depends on Kafka or on an endpoint: restarting a bridge
+does not mend either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from bridge.errors import ConfigError
+
+
+class Admin:
+    """Serves the admin port; ``ready`` tells whether the process is assigned or standing by, and what it is."""
+
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], tuple[bool, str]]
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._registry = registry
+        self._ready = ready
+        app = web.Application(client_max_size=64 * 1024)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+
+    async def start(self) -> None:
+        """Listen; raises ``ConfigError`` when the port is taken."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise ConfigError(
+                [f"admin.port {self._port}: cannot listen on {self._host}:{self._port} ({exc.strerror}); choose another one"]
+            ) from exc
+
+    async def stop(self) -> None:
+        """Close the port."""
+        await self._runner.cleanup()
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        ready, what = self._ready()
+        return web.Response(status=200 if ready else 503, text=f"{what}\n")

@@ -1,0 +1,123 @@
+"""Step 9, delivery: one attempt over HTTP, and what is kept of it.
+
+Takes a rendered and signed request, gives the answer or the transport's error, timed; writes the
+canonical log line, the metrics and the history row of the attempt. Edge floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.errors import TransportError
+from bridge.history import AttemptRow, History
+from bridge.model import Event, Request, Response, Url, Verdict
+from bridge.telemetry import events
+from bridge.telemetry.metrics import EndpointMetrics
+from bridge.transport import Transport
+from bridge.verdict import Judgement
+
+_log = structlog.get_logger()
+MASK = b"***"
+
+
+class Outcome(NamedTuple):
+    """One attempt: what came of it, when it began (Unix seconds), how long it took (seconds)."""
+
+    answer: Response | TransportError
+    at: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an endpoint's requests go. ``secret_headers`` (lower case) are masked wherever shown."""
+
+    endpoint: str
+    url: Url
+    headers: tuple[tuple[bytes, bytes], ...]
+    secret_headers: frozenset[bytes]
+    timeout_s: float
+    keep_bodies: bool
+    log_successes: bool
+
+
+class Deliverer:
+    """Sends the attempts of one endpoint and keeps their history."""
+
+    def __init__(
+        self, target: Target, transport: Transport, history: History, metrics: EndpointMetrics, clock: Clock
+    ) -> None:
+        self._target = target
+        self._transport = transport
+        self._history = history
+        self._metrics = metrics
+        self._clock = clock
+        self._shown_constant = _lines(
+            (name, MASK if name.lower() in target.secret_headers else value) for name, value in target.headers
+        )
+
+    def request(self, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> Request:
+        """A POST to the endpoint with its own headers behind the given ones."""
+        return Request("POST", self._target.url, headers + self._target.headers, body)
+
+    async def attempt(self, request: Request) -> Outcome:
+        """Send once and wait for the answer, at most the endpoint's timeout."""
+        at, began = self._clock.time(), self._clock.monotonic()
+        answer: Response | TransportError
+        try:
+            answer = await self._transport.send(request, self._target.timeout_s)
+        except TransportError as exc:
+            answer = exc
+        return Outcome(answer, at, self._clock.monotonic() - began)
+
+    def keep(
+        self, event: Event, number: int, request: Request, outcome: Outcome, judgement: Judgement
+    ) -> None:
+        """History row, metrics and log line of an attempt (``number`` counts from 1)."""
+        verdict, record, target = judgement.verdict, event.record, self._target
+        status = outcome.answer.status if isinstance(outcome.answer, Response) else None
+        duration_ms = round(outcome.duration_s * 1000, 3)
+        metrics = self._metrics
+        metrics.attempts[verdict].inc()
+        metrics.attempt_seconds.observe(outcome.duration_s)
+        if verdict is Verdict.DELIVERED:
+            latency_s = outcome.at + outcome.duration_s - record.timestamp_ms / 1000
+            metrics.latency_seconds.observe(latency_s)
+            if number > 1:
+                metrics.retries_succeeded.inc()
+        self._history.add(
+            AttemptRow(
+                int(outcome.at * 1000), target.endpoint, event.id, event.webhook_id, event.type,
+                event.entity, event.tenant, record.partition.topic, record.partition.number,
+                record.offset, number, verdict.value, status, judgement.reason, duration_ms,
+                "POST", target.url.origin, self._shown(request),
+                request.body if target.keep_bodies else None,
+            )
+        )  # fmt: skip
+        if verdict is Verdict.DELIVERED:
+            if target.log_successes:
+                _log.info(
+                    events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered",
+                    status=status, attempt=number, duration_ms=duration_ms, type=event.type,
+                    webhook_id=event.webhook_id, entity=event.entity, place=record.place,
+                )  # fmt: skip
+        else:
+            _log.warning(
+                events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict=verdict.value,
+                status=status, attempt=number, duration_ms=duration_ms, type=event.type,
+                webhook_id=event.webhook_id, entity=event.entity, place=record.place,
+                reason=judgement.reason, origin=target.url.origin,
+            )  # fmt: skip
+
+    def _shown(self, request: Request) -> bytes:
+        own = len(request.headers) - len(self._target.headers)
+        return _lines(request.headers[:own]) + self._shown_constant
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\n" % pair for pair in headers])

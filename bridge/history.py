@@ -1,0 +1,160 @@
+"""The history: one row per attempt, with the request as it was sent, in a SQLite file.
+
+Rows gather in memory and are written by a thread, many to a transaction; offsets are committed
+after the rows of what they settle (see ``bridge/app.py``). Edge floor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+_PRUNE_ROWS = 5_000
+_COLUMNS = (
+    "at_ms", "endpoint", "event_id", "webhook_id", "type", "entity", "tenant", "topic", "partition",
+    "offset", "attempt", "verdict", "status", "reason", "duration_ms", "method", "origin", "headers",
+    "body",
+)  # fmt: skip
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY, at_ms INTEGER, endpoint TEXT, event_id TEXT, webhook_id TEXT, type TEXT,
+    entity TEXT, tenant TEXT, topic TEXT, partition INTEGER, offset INTEGER, attempt INTEGER,
+    verdict TEXT, status INTEGER, reason TEXT, duration_ms REAL, method TEXT, origin TEXT,
+    headers BLOB, body BLOB
+) STRICT;
+PRAGMA user_version = 1;
+"""
+_INSERT = f"INSERT INTO attempts ({','.join(_COLUMNS)}) VALUES ({','.join('?' * len(_COLUMNS))})"
+
+
+class AttemptRow(NamedTuple):
+    """One attempt. ``headers`` are masked already; ``origin`` is all that is kept of the URL."""
+
+    at_ms: int
+    endpoint: str
+    event_id: str
+    webhook_id: str
+    type: str
+    entity: str | None
+    tenant: str | None
+    topic: str
+    partition: int
+    offset: int
+    attempt: int
+    verdict: str
+    status: int | None
+    reason: str
+    duration_ms: float
+    method: str
+    origin: str
+    headers: bytes
+    body: bytes | None
+
+
+class History:
+    """Keeps the attempts of the last ``retention_s``, in at most ``max_bytes``.
+
+    A history that cannot be written (disk full, say) does not stop deliveries: it is said once,
+    the rows are counted as dropped, and writing is tried again with the next batch.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention_s: float,
+        max_bytes: int,
+        count: Callable[[str, int], None] = lambda outcome, rows: None,
+    ) -> None:
+        self._path = path
+        self._retention_ms = int(retention_s * 1000)
+        self._max_bytes = max_bytes
+        self._count = count
+        self._rows: list[AttemptRow] = []
+        self._db: sqlite3.Connection | None = None
+        self._failing = False
+        self._lock = asyncio.Lock()
+
+    def add(self, row: AttemptRow) -> None:
+        """Keep a row for the next flush."""
+        self._rows.append(row)
+
+    async def flush(self) -> None:
+        """Write what was added; returns when it is in the file, or was dropped and said so."""
+        async with self._lock:
+            rows, self._rows = self._rows, []
+            if not rows:
+                return
+            try:
+                await asyncio.to_thread(self._write, rows)
+            except (sqlite3.Error, OSError) as exc:
+                self._count("dropped", len(rows))
+                self._forget_connection()
+                if not self._failing:
+                    self._failing = True
+                    _log.error(
+                        events.HISTORY_FAILED,
+                        file=str(self._path),
+                        cause=str(exc),
+                        remedy="free the disk or mend the path; deliveries go on without history until then",
+                    )
+            else:
+                self._count("written", len(rows))
+                if self._failing:
+                    self._failing = False
+                    _log.info(events.HISTORY_RECOVERED, file=str(self._path))
+
+    async def close(self) -> None:
+        """Write what is left and close the file."""
+        await self.flush()
+        self._forget_connection()
+
+    def _write(self, rows: Sequence[AttemptRow]) -> None:
+        if self._db is None:
+            self._db = _connect(self._path)
+        with self._db as db:
+            db.executemany(_INSERT, rows)
+            self._prune(db)
+
+    def _prune(self, db: sqlite3.Connection) -> None:
+        """Delete from the old end: what is too old, and a slice while the file is over its bound."""
+        oldest = db.execute("SELECT id, at_ms FROM attempts ORDER BY id LIMIT 1").fetchone()
+        if oldest is None:
+            return
+        horizon_ms = int(time.time() * 1000) - self._retention_ms
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        (free,) = db.execute("PRAGMA freelist_count").fetchone()
+        (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+        if (pages - free) * page_bytes > self._max_bytes:
+            db.execute("DELETE FROM attempts WHERE id < ?", (oldest[0] + _PRUNE_ROWS,))
+        elif oldest[1] < horizon_ms:
+            db.execute(
+                "DELETE FROM attempts WHERE id < ? AND at_ms < ?", (oldest[0] + _PRUNE_ROWS, horizon_ms)
+            )
+
+    def _forget_connection(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_SCHEMA)
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db

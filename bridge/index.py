@@ -1,0 +1,195 @@
+"""Edge of step 3: the dedupe index, key -> first offset, in a SQLite file.
+
+A cache of the log and nothing more: a file that is lost or damaged is replaced and read again from
+Kafka. Edge floor; called from the event loop, microseconds per key, no fsync on the way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from bridge.dedupe import Claim, Stretch
+from bridge.model import Partition
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+_CHUNK = 500
+"""Keys per SELECT: below SQLite's oldest limit of 999 parameters."""
+_CACHE_KIB = 32 * 1024
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS partitions (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, number INTEGER NOT NULL,
+    start INTEGER NOT NULL, end INTEGER NOT NULL,
+    generation INTEGER NOT NULL, began_ms INTEGER NOT NULL, keys INTEGER NOT NULL,
+    middle INTEGER NOT NULL,
+    UNIQUE (topic, number)
+) STRICT;
+PRAGMA user_version = 1;
+"""
+
+
+class _Shelf:
+    """The keys of one partition in two tables, the current and the one before.
+
+    A window that slides key by key would need a second index; two tables that change places when
+    the current one is a window old (or full) forget in one step. A key in the older table that
+    comes again moves to the current one, so a key that keeps coming is kept. What is remembered is
+    one to two windows.
+    """
+
+    def __init__(self, db: sqlite3.Connection, row: tuple[int, int, int, int, int, int, int]) -> None:
+        self.id, self.start, self.end, self.generation, self.began_ms, self.keys, self.middle = row
+        self._db = db
+        for age in (0, 1):
+            db.execute(
+                f"CREATE TABLE IF NOT EXISTS {self._table(age)}"
+                " (high INTEGER PRIMARY KEY, low INTEGER NOT NULL, first INTEGER NOT NULL) STRICT"
+            )
+
+    def _table(self, age: int) -> str:
+        return f"keys_{self.id}_{(self.generation + age) % 2}"
+
+    def firsts(self, claims: Sequence[Claim]) -> list[int]:
+        """The first offset of each claim's key, these claims included."""
+        known: dict[tuple[int, int], int] = {}
+        for age in (1, 0):
+            for at in range(0, len(claims), _CHUNK):
+                chunk = [claim.key_high for claim in claims[at : at + _CHUNK]]
+                marks = ",".join("?" * len(chunk))
+                rows = self._db.execute(
+                    f"SELECT high, low, first FROM {self._table(age)} WHERE high IN ({marks})", chunk
+                )
+                for high, low, first in rows:
+                    known[high, low] = min(first, known.get((high, low), first))
+        firsts, changed = [], {}
+        for high, low, offset in claims:
+            first = known.get((high, low))
+            if first is None or first > offset:
+                first = known[high, low] = offset
+            firsts.append(first)
+            changed[high] = (high, low, first)
+        self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?)", changed.values())
+        self.keys += len(changed)
+        return firsts
+
+    def turn(self, at_ms: int, offset: int) -> None:
+        """Forget the older table; the current one becomes the older."""
+        self.start = max(self.start, self.middle)
+        self.middle = offset
+        self.generation = (self.generation + 1) % 2
+        self.began_ms = at_ms
+        self.keys = 0
+        self._db.execute(f"DELETE FROM {self._table(0)}")
+
+    def clear(self, offset: int, at_ms: int) -> None:
+        """Forget everything; the cover is the empty stretch at ``offset``."""
+        for age in (0, 1):
+            self._db.execute(f"DELETE FROM {self._table(age)}")
+        self.start = self.end = self.middle = offset
+        self.began_ms = at_ms
+        self.keys = 0
+
+    def save(self) -> None:
+        """Write the cover beside the keys, in the same transaction."""
+        self._db.execute(
+            "UPDATE partitions SET start=?, end=?, generation=?, began_ms=?, keys=?, middle=? WHERE id=?",
+            (self.start, self.end, self.generation, self.began_ms, self.keys, self.middle, self.id),
+        )
+
+
+class KeyIndex:
+    """The dedupe index of all partitions of this process.
+
+    Keys are 128 bits of a hash, matched whole, so two keys do not pass for one. Writes gather in
+    one transaction until ``flush``: after a crash, keys and cover are both as of the last flush.
+    """
+
+    def __init__(self, path: Path, *, window_s: float, max_keys: int) -> None:
+        self._path = path
+        self._window_ms = int(window_s * 1000)
+        self._max_keys = max_keys
+        self._db = _open(path)
+        self._shelves: dict[Partition, _Shelf] = {}
+
+    def covered(self, partition: Partition) -> Stretch | None:
+        """Which stretch of the log it knows, or None."""
+        shelf = self._shelf(partition)
+        return Stretch(shelf.start, shelf.end) if shelf.end > shelf.start else None
+
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
+        """The first offset of each claim's key, and remember them.
+
+        The claims are those of the records up to ``end`` (the next offset to read), ascending;
+        ``at_ms`` is the timestamp of the last of them.
+        """
+        shelf = self._shelf(partition)
+        if not shelf.began_ms:
+            shelf.began_ms = at_ms
+        if at_ms - shelf.began_ms > self._window_ms or shelf.keys + len(claims) > self._max_keys:
+            shelf.turn(at_ms, claims[0].offset if claims else end)
+        firsts = shelf.firsts(claims)
+        shelf.end = max(shelf.end, end)
+        shelf.save()
+        return firsts
+
+    def reset(self, partition: Partition, offset: int) -> None:
+        """Forget a partition and begin its cover at ``offset``: what it knew does not reach there."""
+        shelf = self._shelf(partition)
+        shelf.clear(offset, 0)
+        shelf.save()
+
+    def flush(self) -> None:
+        """Make what was claimed so far outlive this process."""
+        if self._db.in_transaction:
+            self._db.commit()
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self.flush()
+        self._db.close()
+
+    def _shelf(self, partition: Partition) -> _Shelf:
+        shelf = self._shelves.get(partition)
+        if shelf is None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO partitions VALUES (NULL, ?, ?, 0, 0, 0, 0, 0, 0)",
+                (partition.topic, partition.number),
+            )
+            row = self._db.execute(
+                "SELECT id, start, end, generation, began_ms, keys, middle FROM partitions"
+                " WHERE topic=? AND number=?",
+                (partition.topic, partition.number),
+            ).fetchone()
+            shelf = self._shelves[partition] = _Shelf(self._db, row)
+        return shelf
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as exc:
+        _log.error(events.INDEX_REPLACED, file=str(path), cause=str(exc), remedy="none needed: it is read again from Kafka")
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level="DEFERRED", check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("quick_check failed")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,238 @@
+"""Steps 6 to 11 for one endpoint: from the head of a lane to a settled event.
+
+    take a lane -> render 7 -> sign 8 -> deliver 9 -> verdict 10 -> settle 11, or wait, or park
+
+``Pipeline`` puts deliveries in; ``Cursor`` is told what is settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.cursor import Cursor
+from bridge.deliver import Deliverer
+from bridge.errors import DecodeError, ParkError, RenderError
+from bridge.lanes import Lane, Lanes
+from bridge.model import Event, Record, Verdict
+from bridge.parked import Reason
+from bridge.render import CONTENT_TYPE, standard_body
+from bridge.retry import RetrySchedule
+from bridge.sign import Signer
+from bridge.telemetry import events
+from bridge.telemetry.metrics import EndpointMetrics
+from bridge.verdict import Judgement, judge
+
+_log = structlog.get_logger()
+_INSIDE_RETRY_S = 5.0
+_PARK_WAITS_S = (0.2, 1.0, 5.0)
+
+
+class Parks(Protocol):
+    """Where undeliverable events go."""
+
+    async def park(self, record: Record, reason: Reason) -> None:
+        """Return when the record is safe; raise ``ParkError`` when it is not."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One event on its way to one endpoint."""
+
+    event: Event
+    cursor: Cursor
+    size_bytes: int
+    attempts: int = 0
+    first_failed_at: float | None = None
+
+
+class Outlet:
+    """Delivers to one endpoint: ``concurrency`` workers over its lanes.
+
+    Each delivery that was put in ends in exactly one of three ways: settled at its cursor after a
+    2xx; settled after it is safe in the dead-letter topic; or given up with its assignment, whose
+    cursor is no longer live, so that the next owner of the partition reads it again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        concurrency: int,
+        deliverer: Deliverer,
+        signer: Signer,
+        schedule: RetrySchedule,
+        parks: Parks,
+        metrics: EndpointMetrics,
+        clock: Clock,
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.in_flight = 0
+        self._concurrency = concurrency
+        self._deliverer = deliverer
+        self._signer = signer
+        self._schedule = schedule
+        self._parks = parks
+        self._metrics = metrics
+        self._clock = clock
+        self.on_room = on_room
+        self._lanes: Lanes[Delivery] = Lanes()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._due_changed = asyncio.Event()
+        self._gone_quiet: asyncio.Future[None] | None = None
+
+    def put(self, event: Event, cursor: Cursor) -> None:
+        """Take one event over: open at its cursor, in line in its lane."""
+        size_bytes = len(event.record.value or b"")
+        cursor.open(event.record.offset, size_bytes)
+        if self._lanes.push(event.lane, Delivery(event, cursor, size_bytes)):
+            self._wake()
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Start the workers and the task that wakes lanes whose retry is due; cancel to stop."""
+        for number in range(self._concurrency):
+            tasks.create_task(self._work(), name=f"{self.name}-{number}")
+        tasks.create_task(self._release_due(), name=f"{self.name}-retries")
+
+    async def drain(self) -> None:
+        """Forget what is queued and return when nothing is in flight; nothing may be put in meanwhile."""
+        self.forget()
+        if self.in_flight:
+            self._gone_quiet = asyncio.get_running_loop().create_future()
+            await self._gone_quiet
+
+    def forget(self) -> None:
+        """Forget everything that is queued or waits for a retry; what is in flight finishes."""
+        self._lanes.drop(lambda _: True)
+
+    async def _work(self) -> None:
+        while True:
+            lane = self._lanes.take()
+            if lane is None:
+                await self._lane_ready()
+                continue
+            self.in_flight += 1
+            try:
+                await self._run(lane)
+            finally:
+                self.in_flight -= 1
+                if self._gone_quiet is not None and not self.in_flight and not self._gone_quiet.done():
+                    self._gone_quiet.set_result(None)
+
+    async def _run(self, lane: Lane[Delivery]) -> None:
+        """One attempt for the head of a lane, and what follows from it."""
+        delivery = lane.head
+        try:
+            judgement = await self._attempt(delivery)
+        except Exception as exc:
+            _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=delivery.event.record.place)
+            judgement = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
+        match judgement.verdict:
+            case Verdict.DELIVERED:
+                self._settle(lane, delivery)
+            case Verdict.PARK:
+                await self._park(lane, delivery, judgement.reason)
+            case Verdict.AGAIN:
+                await self._again(lane, delivery, judgement.reason)
+
+    async def _attempt(self, delivery: Delivery) -> Judgement:
+        event, deliverer = delivery.event, self._deliverer
+        delivery.attempts += 1
+        try:
+            body = standard_body(event)
+        except (DecodeError, RenderError) as exc:
+            return Judgement(Verdict.PARK, str(exc))
+        signature = self._signer.headers(event.webhook_id, int(self._clock.time()), body)
+        request = deliverer.request(((b"content-type", CONTENT_TYPE), *signature), body)
+        outcome = await deliverer.attempt(request)
+        judgement = judge(outcome.answer)
+        deliverer.keep(event, delivery.attempts, request, outcome, judgement)
+        return judgement
+
+    async def _again(self, lane: Lane[Delivery], delivery: Delivery, reason: str) -> None:
+        if not delivery.cursor.live:
+            self._settle(lane, delivery)
+            return
+        now = self._clock.monotonic()
+        if delivery.first_failed_at is None:
+            delivery.first_failed_at = now
+        retry = self._schedule.after(delivery.attempts, now - delivery.first_failed_at)
+        if retry.delay_s is None:
+            await self._park(lane, delivery, f"{retry.reason}; the last: {reason}")
+            return
+        self._lanes.defer(lane, now + retry.delay_s)
+        self._due_changed.set()
+
+    async def _park(self, lane: Lane[Delivery], delivery: Delivery, cause: str) -> None:
+        event = delivery.event
+        reason = Reason(
+            cause=cause,
+            remedy="mend the cause at the receiver, then send it again",
+            endpoint=self.name,
+            details={
+                "event-id": event.id,
+                "event-type": event.type,
+                "webhook-id": event.webhook_id,
+                "attempts": str(delivery.attempts),
+            },
+        )
+        await park_until_safe(self._parks, event.record, reason)
+        self._metrics.parked.inc()
+        self._settle(lane, delivery)
+
+    def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
+        if delivery.cursor.live and delivery.cursor.settle(delivery.event.record.offset, delivery.size_bytes):
+            self.on_room()
+        if self._lanes.settle(lane):
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._idle:
+            sleeper = self._idle.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
+
+    async def _lane_ready(self) -> None:
+        sleeper = asyncio.get_running_loop().create_future()
+        self._idle.append(sleeper)
+        await sleeper
+
+    async def _release_due(self) -> None:
+        """Wake lanes whose retry is due, for as long as the endpoint lives."""
+        while True:
+            self._due_changed.clear()
+            due_at = self._lanes.next_due_at
+            wait_s = None if due_at is None else max(0.0, due_at - self._clock.monotonic())
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._due_changed.wait()
+            except TimeoutError:
+                for _ in range(self._lanes.release(self._clock.monotonic())):
+                    self._wake()
+
+
+async def park_until_safe(parks: Parks, record: Record, reason: Reason) -> None:
+    """Park, and try again until it worked: its offset may not move before. Says so once."""
+    failures = 0
+    while True:
+        try:
+            await parks.park(record, reason)
+        except ParkError as exc:
+            if not failures:
+                _log.error(events.PARKING_FAILED, place=record.place, cause=str(exc), remedy="the offset is held until it works")
+            await asyncio.sleep(_PARK_WAITS_S[min(failures, len(_PARK_WAITS_S) - 1)])
+            failures += 1
+        else:
+            if failures:
+                _log.info(events.PARKING_RECOVERED, place=record.place)
+            _log.warning(events.EVENT_PARKED, endpoint=reason.endpoint, place=record.place, cause=reason.cause, remedy=reason.remedy)
+            return

@@ -1,0 +1,71 @@
+"""The dead-letter topic: what cannot be delivered is kept there, byte for byte, with its reason.
+
+Edge floor: an aiokafka producer. The offset of an event may move only after its ``park`` returned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from bridge.errors import ParkError
+from bridge.model import Record
+
+_REASON_BYTES = 2_000
+
+
+class Reason(NamedTuple):
+    """Why something was parked. ``details`` are further facts (event id and type, attempts, …)."""
+
+    cause: str
+    remedy: str
+    endpoint: str | None = None
+    details: Mapping[str, str] = {}
+
+
+class Parking:
+    """Writes to ``<group>.parked``, with acknowledgement of all replicas and idempotence.
+
+    The record keeps its key, value and headers as they were (so that parked events of one entity
+    keep their order); what the bridge knows is added as ``hookferry-*`` headers.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+
+    async def park(self, record: Record, reason: Reason) -> None:
+        """Return when the record is safe in the dead-letter topic; raises ``ParkError`` when it is not."""
+        headers = [
+            *((name, value) for name, value in record.headers if not name.startswith("hookferry-")),
+            *((f"hookferry-{name}", value) for name, value in _facts(record, reason)),
+        ]
+        try:
+            await self._producer.send_and_wait(
+                self._topic, value=record.value, key=record.key, headers=headers
+            )
+        except MessageSizeTooLargeError as exc:
+            raise ParkError(
+                f"{record.place} does not fit topic {self._topic!r}: raise its max.message.bytes"
+            ) from exc
+        except (KafkaError, OSError) as exc:
+            raise ParkError(f"topic {self._topic!r} did not take {record.place}: {exc!r}") from exc
+
+
+def _facts(record: Record, reason: Reason) -> list[tuple[str, bytes]]:
+    facts = {
+        "cause": reason.cause[:_REASON_BYTES],
+        "remedy": reason.remedy,
+        "topic": record.partition.topic,
+        "partition": str(record.partition.number),
+        "offset": str(record.offset),
+        "timestamp-ms": str(record.timestamp_ms),
+        "parked-at-ms": str(int(time.time() * 1000)),
+        **({"endpoint": reason.endpoint} if reason.endpoint else {}),
+        **reason.details,
+    }
+    return [(name, value.encode("utf-8", "replace")) for name, value in facts.items()]

@@ -1,0 +1,137 @@
+"""How a broker is reached: addresses, TLS, SASL; and what must exist there before work begins.
+
+Edge floor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from bridge.errors import KafkaUnavailable
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+_WAIT_S = (1.0, 2.0, 5.0, 10.0)
+PARKED_MAX_BYTES = 16 * 1024 * 1024
+"""``max.message.bytes`` of a dead-letter topic that we create: whatever was read must fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaOptions:
+    """Everything aiokafka needs to reach the brokers; secrets never show in its ``repr``."""
+
+    bootstrap_servers: tuple[str, ...]
+    client_id: str = "hookferry"
+    security_protocol: str = "PLAINTEXT"
+    ssl_context: ssl.SSLContext | None = None
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
+    fetch_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments that every aiokafka client takes."""
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": list(self.bootstrap_servers),
+            "client_id": self.client_id,
+            "security_protocol": self.security_protocol,
+            "ssl_context": self.ssl_context,
+        }
+        if self.security_protocol.startswith("SASL"):
+            arguments |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password,
+            }
+            if self.fetch_token is not None:
+                arguments["sasl_oauth_token_provider"] = _TokenProvider(self.fetch_token)
+        return arguments
+
+
+class _TokenProvider(AbstractTokenProvider):
+    """Hands an OAuth 2 access token to aiokafka each time it opens a connection."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[str]]) -> None:
+        self._fetch = fetch
+
+    async def token(self) -> str:
+        return await self._fetch()
+
+
+async def start_when_reachable(start: Callable[[], Awaitable[None]], servers: Iterable[str]) -> None:
+    """Call ``start`` until the broker answers, saying so once and then at most every ten seconds."""
+    attempt = 0
+    while True:
+        try:
+            await start()
+        except (KafkaError, OSError) as exc:
+            wait_s = _WAIT_S[min(attempt, len(_WAIT_S) - 1)]
+            attempt += 1
+            _log.warning(
+                events.KAFKA_UNREACHABLE,
+                servers=",".join(servers),
+                cause=str(exc),
+                remedy="check kafka.bootstrap_servers, kafka.tls, kafka.sasl and that the broker is up",
+                next_try_s=wait_s,
+            )
+            await asyncio.sleep(wait_s)
+        else:
+            if attempt:
+                _log.info(events.KAFKA_CONNECTED, servers=",".join(servers))
+            return
+
+
+async def wait_for_topics(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> None:
+    """Return when all source topics exist; name the missing ones, at first and every minute."""
+    waited = 0
+    while True:
+        try:
+            missing = sorted(set(topics) - set(await admin.list_topics()))
+        except (KafkaError, OSError) as exc:
+            _log.warning(events.KAFKA_UNREACHABLE, cause=str(exc), remedy="waiting for the broker to come back")
+        else:
+            if not missing:
+                return
+            if waited % 60 == 0:
+                _log.error(
+                    events.TOPICS_MISSING,
+                    topics=missing,
+                    remedy="create them, or correct `topics` of the source; waiting for them",
+                )
+        await asyncio.sleep(1)
+        waited += 1
+
+
+async def ensure_topic(admin: AIOKafkaAdminClient, topic: str, *, create: bool, replication_factor: int) -> None:
+    """Make sure a topic of the bridge's own exists; raises ``KafkaUnavailable`` that says how to make it."""
+    if topic in await admin.list_topics():
+        return
+    by_hand = (
+        f"kafka-topics.sh --bootstrap-server … --create --topic {topic}"
+        f" --config max.message.bytes={PARKED_MAX_BYTES}"
+    )
+    if not create:
+        raise KafkaUnavailable(f"topic {topic!r} does not exist and kafka.create_topics is false; make it: {by_hand}")
+    new = NewTopic(
+        topic, -1, replication_factor, topic_configs={"max.message.bytes": str(PARKED_MAX_BYTES)}
+    )
+    try:
+        response = await admin.create_topics([new])
+    except TopicAlreadyExistsError:
+        return
+    except KafkaError as exc:
+        raise KafkaUnavailable(f"topic {topic!r} could not be created ({exc}); make it: {by_hand}") from exc
+    for name, code, *message in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            said = message[0] if message and message[0] else f"error {code}"
+            raise KafkaUnavailable(f"topic {name!r} could not be created ({said}); make it: {by_hand}")
+    _log.info(events.TOPIC_CREATED, topic=topic)

@@ -1,0 +1,94 @@
+"""The cursors at the broker: ordinary offsets of groups that have no members.
+
+Each endpoint's progress is committed under ``<group>.<endpoint>``, so its backlog is Kafka lag
+that every tool can see. Edge floor.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
+
+from bridge.errors import CommitError
+from bridge.model import Partition
+
+_NO_GENERATION = -1
+_NO_MEMBER = ""
+
+
+class Committed(NamedTuple):
+    """An offset and the metadata string beside it. ``offset`` is the next one to read."""
+
+    offset: int
+    metadata: str
+
+
+class OffsetStore:
+    """Commits and reads offsets of groups without members.
+
+    Kafka takes an ``OffsetCommit`` with generation -1 and no member id for a group that nobody
+    has joined (seen on 3.9). Such commits are not fenced: see ``Reader.fence``.
+    """
+
+    def __init__(self, client: AIOKafkaClient) -> None:
+        self._client = client
+        self._coordinators: dict[str, int] = {}
+
+    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        """What is committed; partitions without a commit are left out. Raises ``CommitError``."""
+        request = OffsetFetchRequest(group, _by_topic({partition: (partition.number,) for partition in partitions}))
+        response = await self._send(group, request)
+        found = {}
+        for topic, rows in response.topics:
+            for number, offset, metadata, code in rows:
+                if code:
+                    self._refuse(group, code)
+                if offset >= 0:
+                    found[Partition(topic, number)] = Committed(offset, metadata or "")
+        return found
+
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
+        """Commit; raises ``CommitError`` when the broker did not take all of it."""
+        rows = {
+            partition: ((partition.number, committed.offset, committed.metadata),)
+            for partition, committed in offsets.items()
+        }
+        request = OffsetCommitRequest(
+            group, _NO_GENERATION, _NO_MEMBER, OffsetCommitRequest.DEFAULT_RETENTION_TIME, _by_topic(rows)
+        )
+        response = await self._send(group, request)
+        for _topic, answers in response.topics:
+            for _number, code in answers:
+                if code:
+                    self._refuse(group, code)
+
+    async def _send(self, group: str, request: OffsetCommitRequest | OffsetFetchRequest):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        try:
+            node = await self._coordinator(group)
+            return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
+        except (KafkaError, OSError) as exc:
+            self._coordinators.pop(group, None)
+            raise CommitError(f"group {group!r}: {exc!r}") from exc
+
+    async def _coordinator(self, group: str) -> int:
+        known = self._coordinators.get(group)
+        if known is None:
+            known = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+            self._coordinators[group] = known
+        return known
+
+    def _refuse(self, group: str, code: int) -> None:
+        self._coordinators.pop(group, None)
+        raise CommitError(f"group {group!r}: {for_code(code).__name__} (error {code})")
+
+
+def _by_topic(rows: Mapping[Partition, tuple]) -> list[tuple[str, list]]:  # type: ignore[type-arg]
+    topics: defaultdict[str, list] = defaultdict(list)  # type: ignore[type-arg]
+    for partition, row in rows.items():
+        topics[partition.topic].extend(row)
+    return list(topics.items())

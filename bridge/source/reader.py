@@ -1,0 +1,199 @@
+"""Step 1, the source: one member of the consumer group, reading each of its partitions once.
+
+Gives batches of ``Record``; takes where to start and what to commit for the member group. Edge
+floor; holds the only consumer that may commit as a member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+
+from bridge.errors import CommitError, KafkaUnavailable
+from bridge.model import Partition, Record
+from bridge.source.client import KafkaOptions
+
+Batch = tuple[Partition, list[Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How this process is a member of its group; times in seconds."""
+
+    group: str
+    topics: tuple[str, ...]
+    session_timeout_s: float = 45
+    heartbeat_interval_s: float = 3
+    rebalance_timeout_s: float = 60
+    instance_id: str | None = None
+    max_batch: int = 1000
+    max_value_bytes: int = 1024 * 1024
+
+
+class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A consumer of the group, with its rebalances made visible.
+
+    An assignment is not readable until ``start_at`` told where each partition begins, because the
+    start depends on the endpoints' cursors and not on the member group's offset. Errors in a
+    rebalance listener are logged and dropped by aiokafka, so the listener here only notes what
+    happened; the work is done by whoever calls ``read``.
+    """
+
+    def __init__(
+        self, options: KafkaOptions, membership: Membership, on_revoked: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._membership = membership
+        self._on_revoked = on_revoked
+        self._options = options
+        self._consumer = self._new_consumer()
+        self._assigned: frozenset[Partition] = frozenset()
+        self._started: set[TopicPartition] = set()
+        self._paused: set[TopicPartition] = set()
+        self.epoch = 0
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        membership = self._membership
+        return AIOKafkaConsumer(
+            **self._options.arguments(),
+            group_id=membership.group,
+            group_instance_id=membership.instance_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=int(membership.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(membership.heartbeat_interval_s * 1000),
+            rebalance_timeout_ms=int(membership.rebalance_timeout_s * 1000),
+            max_partition_fetch_bytes=max(1024 * 1024, membership.max_value_bytes),
+            isolation_level="read_committed",
+        )
+
+    async def start(self) -> None:
+        """Join the group; raises aiokafka's errors, and may be called again after them."""
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            self._consumer = self._new_consumer()
+            raise
+        self._consumer.subscribe(topics=self._membership.topics, listener=self)
+
+    async def stop(self) -> None:
+        """Leave the group. The revoke callback is not called by this (aiokafka): drain before."""
+        await self._consumer.stop()
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """aiokafka: gets all partitions (eager protocol), before joining again; heartbeats go on."""
+        if revoked:
+            await self._on_revoked()
+        self._assigned = frozenset()
+        self._started.clear()
+        self._paused.clear()
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """aiokafka: heartbeats have not begun yet, so nothing here may take time."""
+        self.epoch += 1
+        for partition in assigned:
+            self._consumer.pause(partition)
+        self._assigned = frozenset(Partition(one.topic, one.partition) for one in assigned)
+
+    @property
+    def unprepared(self) -> frozenset[Partition]:
+        """Assigned partitions that wait for ``start_at``."""
+        return self._assigned - {Partition(*one) for one in self._started}
+
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """All partitions of the current assignment."""
+        return self._assigned
+
+    def start_at(self, positions: Mapping[Partition, int]) -> None:
+        """Read these partitions from these offsets on."""
+        for partition, offset in positions.items():
+            assigned = TopicPartition(*partition)
+            self._consumer.seek(assigned, offset)
+            self._consumer.resume(assigned)
+            self._started.add(assigned)
+
+    async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
+        """The next records, at most ``max_batch``, none of ``full`` partitions; maybe none at all.
+
+        Raises ``KafkaUnavailable`` for errors of the broker, and ``RecordsDeleted`` where a position
+        is no longer in the log.
+        """
+        waiting = {TopicPartition(*partition) for partition in full}
+        self._hold_back(waiting)
+        readable = self._started - waiting
+        try:
+            batches = await self._consumer.getmany(
+                *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+            )
+        except OffsetOutOfRangeError as exc:
+            raise RecordsDeleted({Partition(*one): offset for one, offset in exc.args[0].items()}) from exc
+        except KafkaError as exc:
+            raise KafkaUnavailable(f"reading failed: {exc!r}") from exc
+        return [
+            (Partition(one.topic, one.partition), [_record(Partition(one.topic, one.partition), raw) for raw in raws])
+            for one, raws in batches.items()
+            if one in self._started
+        ]
+
+    def _hold_back(self, waiting: set[TopicPartition]) -> None:
+        """Pause when nothing at all is readable: polling goes on, and fetches nothing.
+
+        While something is readable, full partitions are only left out of the poll: pausing throws
+        away what was fetched ahead.
+        """
+        all_wait = bool(self._started) and waiting >= self._started
+        for one in (self._started & waiting if all_wait else set()) - self._paused:
+            self._consumer.pause(one)
+            self._paused.add(one)
+        for one in self._paused - waiting:
+            self._consumer.resume(one)
+        self._paused &= waiting
+
+    async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
+        """The log of each partition: its first offset and its next one. Raises ``KafkaUnavailable``."""
+        asked = [TopicPartition(*partition) for partition in partitions]
+        try:
+            starts, ends = await asyncio.gather(
+                self._consumer.beginning_offsets(asked), self._consumer.end_offsets(asked)
+            )
+        except KafkaError as exc:
+            raise KafkaUnavailable(f"the offsets of {asked} are not to be had: {exc!r}") from exc
+        return {Partition(*one): (starts[one], ends[one]) for one in asked}
+
+    async def fence(self, lowest: Mapping[Partition, int]) -> None:
+        """Commit the member group's offsets, which only its present members can.
+
+        Cursors are committed for groups without members, and such commits are not fenced. So this
+        one goes first: a process that lost its place is refused here and commits no cursor.
+        Raises ``CommitError``.
+        """
+        offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
+        try:
+            await self._consumer.commit(offsets)
+        except (KafkaError, IllegalStateError) as exc:
+            raise CommitError(f"group {self._membership.group!r}: {exc!r}") from exc
+
+
+class RecordsDeleted(Exception):  # noqa: N818
+    """Positions below the start of the log: retention deleted what stood there."""
+
+    def __init__(self, positions: dict[Partition, int]) -> None:
+        super().__init__(str(positions))
+        self.positions = positions
+
+
+def _record(partition: Partition, raw: ConsumerRecord) -> Record:  # type: ignore[type-arg]
+    return Record(
+        partition,
+        raw.offset,
+        raw.timestamp,
+        raw.key,
+        raw.value,
+        tuple((name, value or b"") for name, value in raw.headers) if raw.headers else (),
+    )
