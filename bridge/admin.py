@@ -15,7 +15,7 @@ from bridge.errors import ConfigError
 
 
 class Admin:
-    """Serves the admin port; ``ready`` tells whether the process is assigned or standing by, and what it is."""
+    """Serves the admin port; ``ready`` tells whether the process can take part, and how it stands."""
 
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], tuple[bool, str]]
@@ -38,7 +38,7 @@ class Admin:
         except OSError as exc:
             await self._runner.cleanup()
             raise ConfigError(
-                [f"admin.port {self._port}: cannot listen on {self._host}:{self._port} ({exc.strerror}); choose another one"]
+                [f"admin.port {self._port}: cannot listen on {self._host} ({exc.strerror}); choose another one"]
             ) from exc
 
     async def stop(self) -> None:
@@ -46,7 +46,9 @@ class Admin:
         await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(
+            body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="alive\n")

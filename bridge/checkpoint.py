@@ -140,7 +140,11 @@ class Checkpoints:
             self._metrics.commits.labels("failed").inc()
             if not self._failing:
                 self._failing = True
-                _log.warning(events.COMMIT_FAILED, cause=str(exc), remedy="none needed: it is tried again with the next commit")
+                _log.warning(
+                    events.COMMIT_FAILED,
+                    cause=str(exc),
+                    remedy="none needed: it is tried again with the next commit",
+                )
             return False
         if self._failing:
             self._failing = False
@@ -170,7 +174,12 @@ class Checkpoints:
 
 
 def _begin(
-    endpoint: str, policy: CursorPolicy, partition: Partition, first: int, following: int, committed: Committed | None
+    endpoint: str,
+    policy: CursorPolicy,
+    partition: Partition,
+    first: int,
+    following: int,
+    committed: Committed | None,
 ) -> Cursor:
     """Where a cursor begins: where it was, or for a new endpoint where it is told to."""
     if committed is None:
@@ -208,6 +217,6 @@ def report_deleted(endpoint: str, partition: Partition, position: int, first: in
     """Say that retention took records which an endpoint had not got."""
     _log.error(
         events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=position,
-        log_start=first, offsets_lost=first - position, cause="the topic's retention deleted them undelivered",
+        log_start=first, offsets_lost=first - position, cause="retention deleted them undelivered",
         remedy="raise the topic's retention above the longest outage an endpoint may have",
     )  # fmt: skip

@@ -174,7 +174,12 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path)
     except sqlite3.DatabaseError as exc:
-        _log.error(events.INDEX_REPLACED, file=str(path), cause=str(exc), remedy="none needed: it is read again from Kafka")
+        _log.error(
+            events.INDEX_REPLACED,
+            file=str(path),
+            cause=str(exc),
+            remedy="none needed: it is read again from Kafka",
+        )
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return _connect(path)

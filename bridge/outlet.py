@@ -96,11 +96,15 @@ class Outlet:
         if self._lanes.push(event.lane, Delivery(event, cursor, size_bytes)):
             self._wake()
 
-    def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Start the workers and the task that wakes lanes whose retry is due; cancel to stop."""
-        for number in range(self._concurrency):
-            tasks.create_task(self._work(), name=f"{self.name}-{number}")
-        tasks.create_task(self._release_due(), name=f"{self.name}-retries")
+    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Start the workers and the task that wakes lanes whose retry is due; cancel them to stop."""
+        return [
+            tasks.create_task(self._release_due(), name=f"{self.name}-retries"),
+            *(
+                tasks.create_task(self._work(), name=f"{self.name}-{number}")
+                for number in range(self._concurrency)
+            ),
+        ]
 
     async def drain(self) -> None:
         """Forget what is queued and return when nothing is in flight; nothing may be put in meanwhile."""
@@ -133,7 +137,9 @@ class Outlet:
         try:
             judgement = await self._attempt(delivery)
         except Exception as exc:
-            _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=delivery.event.record.place)
+            _log.exception(
+                events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=delivery.event.record.place
+            )
             judgement = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
         match judgement.verdict:
             case Verdict.DELIVERED:
@@ -228,11 +234,22 @@ async def park_until_safe(parks: Parks, record: Record, reason: Reason) -> None:
             await parks.park(record, reason)
         except ParkError as exc:
             if not failures:
-                _log.error(events.PARKING_FAILED, place=record.place, cause=str(exc), remedy="the offset is held until it works")
+                _log.error(
+                    events.PARKING_FAILED,
+                    place=record.place,
+                    cause=str(exc),
+                    remedy="the offset is held until it works",
+                )
             await asyncio.sleep(_PARK_WAITS_S[min(failures, len(_PARK_WAITS_S) - 1)])
             failures += 1
         else:
             if failures:
                 _log.info(events.PARKING_RECOVERED, place=record.place)
-            _log.warning(events.EVENT_PARKED, endpoint=reason.endpoint, place=record.place, cause=reason.cause, remedy=reason.remedy)
+            _log.warning(
+                events.EVENT_PARKED,
+                endpoint=reason.endpoint,
+                place=record.place,
+                cause=reason.cause,
+                remedy=reason.remedy,
+            )
             return

@@ -117,7 +117,7 @@ class Pipeline:
             for outcome in ("handed_over", "unwanted", "duplicate", "tombstone", "rejected")
         }
         for outlet in outlets.values():
-            outlet.on_room = self._room.set
+            outlet.on_room = self.has_room
 
     async def run(self) -> None:
         """Read and hand over until ``stop``; then drain. A broker in trouble is waited for."""
@@ -136,6 +136,10 @@ class Pipeline:
         self._stopping.set()
         self._room.set()
 
+    def has_room(self) -> None:
+        """Some cursor takes more again: do not wait any longer."""
+        self._room.set()
+
     async def _prepare(self) -> None:
         """Begin with newly assigned partitions: load their cursors, start at the lowest of each."""
         epoch, partitions = self._source.epoch, self._source.unprepared
@@ -150,7 +154,9 @@ class Pipeline:
         self._checkpoints.install(cursors)
         self._covered -= partitions
         self._source.start_at(starts)
-        _log.info(events.SOURCE_ASSIGNED, epoch=epoch, next_offsets={str(one): at for one, at in starts.items()})
+        _log.info(
+            events.SOURCE_ASSIGNED, epoch=epoch, next_offsets={str(one): at for one, at in starts.items()}
+        )
 
     async def _read_once(self) -> None:
         cursors = self._checkpoints.cursors
@@ -175,7 +181,9 @@ class Pipeline:
             return  # revoked: whoever has the partition next takes it from its cursors
         decoded = self._decode(partition, records)
         end = records[-1].offset + 1
-        claims = [claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found]
+        claims = [
+            claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
+        ]
         firsts = iter(self._window.claim(partition, claims, end, records[-1].timestamp_ms))
         for record, found in decoded:
             if isinstance(found, DecodeError):
@@ -242,7 +250,11 @@ class Pipeline:
         self, record: Record, error: DecodeError, waiting: Sequence[Cursor], size_bytes: int
     ) -> None:
         _log.warning(
-            events.RECORD_REJECTED, record=record.place, place=error.place, cause=error.cause, remedy=error.remedy
+            events.RECORD_REJECTED,
+            record=record.place,
+            place=error.place,
+            cause=error.cause,
+            remedy=error.remedy,
         )
         reason = Reason(cause=f"{error.place}: {error.cause}", remedy=error.remedy)
         await park_until_safe(self._parks, record, reason)

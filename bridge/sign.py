@@ -11,7 +11,7 @@ import binascii
 import hmac
 from collections.abc import Sequence
 
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every secret, not a secret
 
 
 class Signer:

@@ -27,7 +27,13 @@ class DedupeWindow:
     """Makes sure that the index knows the window before a record, and answers for it from then on."""
 
     def __init__(
-        self, index: KeyIndex, decoders: Mapping[str, Decoder], options: KafkaOptions, *, window_s: float, max_keys: int
+        self,
+        index: KeyIndex,
+        decoders: Mapping[str, Decoder],
+        options: KafkaOptions,
+        *,
+        window_s: float,
+        max_keys: int,
     ) -> None:
         self._index = index
         self._decoders = decoders

@@ -57,7 +57,7 @@ class KafkaOptions:
         return arguments
 
 
-class _TokenProvider(AbstractTokenProvider):
+class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
     """Hands an OAuth 2 access token to aiokafka each time it opens a connection."""
 
     def __init__(self, fetch: Callable[[], Awaitable[str]]) -> None:
@@ -97,7 +97,9 @@ async def wait_for_topics(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> 
         try:
             missing = sorted(set(topics) - set(await admin.list_topics()))
         except (KafkaError, OSError) as exc:
-            _log.warning(events.KAFKA_UNREACHABLE, cause=str(exc), remedy="waiting for the broker to come back")
+            _log.warning(
+                events.KAFKA_UNREACHABLE, cause=str(exc), remedy="waiting for the broker to come back"
+            )
         else:
             if not missing:
                 return
@@ -111,7 +113,9 @@ async def wait_for_topics(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> 
         waited += 1
 
 
-async def ensure_topic(admin: AIOKafkaAdminClient, topic: str, *, create: bool, replication_factor: int) -> None:
+async def ensure_topic(
+    admin: AIOKafkaAdminClient, topic: str, *, create: bool, replication_factor: int
+) -> None:
     """Make sure a topic of the bridge's own exists; raises ``KafkaUnavailable`` that says how to make it."""
     if topic in await admin.list_topics():
         return
@@ -120,10 +124,10 @@ async def ensure_topic(admin: AIOKafkaAdminClient, topic: str, *, create: bool, 
         f" --config max.message.bytes={PARKED_MAX_BYTES}"
     )
     if not create:
-        raise KafkaUnavailable(f"topic {topic!r} does not exist and kafka.create_topics is false; make it: {by_hand}")
-    new = NewTopic(
-        topic, -1, replication_factor, topic_configs={"max.message.bytes": str(PARKED_MAX_BYTES)}
-    )
+        raise KafkaUnavailable(
+            f"topic {topic!r} does not exist and kafka.create_topics is false; make it: {by_hand}"
+        )
+    new = NewTopic(topic, -1, replication_factor, topic_configs={"max.message.bytes": str(PARKED_MAX_BYTES)})
     try:
         response = await admin.create_topics([new])
     except TopicAlreadyExistsError:

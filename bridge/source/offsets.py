@@ -41,7 +41,9 @@ class OffsetStore:
 
     async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
         """What is committed; partitions without a commit are left out. Raises ``CommitError``."""
-        request = OffsetFetchRequest(group, _by_topic({partition: (partition.number,) for partition in partitions}))
+        request = OffsetFetchRequest(
+            group, _by_topic({partition: (partition.number,) for partition in partitions})
+        )
         response = await self._send(group, request)
         found = {}
         for topic, rows in response.topics:

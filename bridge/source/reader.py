@@ -136,7 +136,10 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         except KafkaError as exc:
             raise KafkaUnavailable(f"reading failed: {exc!r}") from exc
         return [
-            (Partition(one.topic, one.partition), [_record(Partition(one.topic, one.partition), raw) for raw in raws])
+            (
+                Partition(one.topic, one.partition),
+                [_record(Partition(one.topic, one.partition), raw) for raw in raws],
+            )
             for one, raws in batches.items()
             if one in self._started
         ]
@@ -180,7 +183,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             raise CommitError(f"group {self._membership.group!r}: {exc!r}") from exc
 
 
-class RecordsDeleted(Exception):  # noqa: N818
+class RecordsDeleted(Exception):
     """Positions below the start of the log: retention deleted what stood there."""
 
     def __init__(self, positions: dict[Partition, int]) -> None:
@@ -188,7 +191,7 @@ class RecordsDeleted(Exception):  # noqa: N818
         self.positions = positions
 
 
-def _record(partition: Partition, raw: ConsumerRecord) -> Record:  # type: ignore[type-arg]
+def _record(partition: Partition, raw: ConsumerRecord) -> Record:
     return Record(
         partition,
         raw.offset,

@@ -14,7 +14,7 @@ import structlog
 
 
 def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
-    """Set up logging for the process: ``style`` is ``json``, ``console`` or ``auto`` (a terminal gets colours)."""
+    """Set up logging: ``style`` is ``json``, ``console``, or ``auto`` (a terminal gets colours)."""
     out = stream or sys.stdout
     console = style == "console" or (style == "auto" and out.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]

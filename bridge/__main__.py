@@ -1,0 +1,5 @@
+"""``python -m bridge`` is ``hookferry``."""
+
+from bridge.cli import main
+
+main()

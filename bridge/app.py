@@ -1,0 +1,268 @@
+"""The composition root: makes the parts from the settings, starts them from the sink, stops from the source.
+
+Start: files, admin port, broker, topics, then workers, and reading last. Stop: no more reading,
+drain within the deadline, the last commit, leave the group, close what was opened, newest first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+
+from bridge import __version__, assembly
+from bridge.admin import Admin
+from bridge.checkpoint import Checkpoints
+from bridge.clock import SystemClock
+from bridge.egress import Egress
+from bridge.history import History
+from bridge.index import KeyIndex
+from bridge.outlet import Outlet
+from bridge.parked import Parking
+from bridge.pipeline import Pipeline
+from bridge.route import Router
+from bridge.settings import Settings
+from bridge.source.client import (
+    PARKED_MAX_BYTES,
+    ensure_topic,
+    start_when_reachable,
+    wait_for_topics,
+)
+from bridge.source.offsets import OffsetStore
+from bridge.source.reader import Reader
+from bridge.telemetry import events
+from bridge.telemetry.metrics import Metrics
+from bridge.transport.tls import client_context
+from bridge.window import DedupeWindow
+
+_log = structlog.get_logger()
+
+
+class Stopped(Exception):
+    """Asked to stop while still starting: nothing was read, nothing is to be drained."""
+
+
+class App:
+    """One bridge process, from its settings to its end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        self._options = assembly.kafka_options(settings.kafka)
+        self._decoders = assembly.decoders(settings)
+        self._stopping = asyncio.Event()
+        self._reader: Reader | None = None
+
+    def stop(self) -> None:
+        """Ask ``run`` to drain and return; may be called at any time."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Carry events until stopped. Raises ``HookferryError`` for what a person must mend."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        async with AsyncExitStack() as stack:
+            history, index = self._open_files(stack)
+            await self._open_admin(stack)
+            try:
+                producer, offsets = await self._reach_kafka(stack)
+                parking = Parking(producer, self._parked_topic)
+                outlets = self._make_outlets(stack, parking, history)
+                pipeline, checkpoints = self._make_path(outlets, history, index, offsets, parking)
+                await self._join_group(stack)
+            except Stopped:
+                return
+            await self._carry(pipeline, checkpoints, outlets)
+
+    @property
+    def _parked_topic(self) -> str:
+        return f"{self._settings.group}.parked"
+
+    def _open_files(self, stack: AsyncExitStack) -> tuple[History, KeyIndex]:
+        settings, rows = self._settings, self._metrics.history_rows
+        index = KeyIndex(
+            settings.state_dir / "dedupe.sqlite",
+            window_s=settings.dedupe.window_s,
+            max_keys=settings.dedupe.max_keys,
+        )
+        stack.callback(index.close)
+        history = History(
+            settings.state_dir / "history.sqlite",
+            retention_s=settings.history.retention_s,
+            max_bytes=settings.history.max_bytes,
+            count=lambda outcome, number: rows.labels(outcome).inc(number),
+        )
+        stack.push_async_callback(history.close)
+        return history, index
+
+    async def _open_admin(self, stack: AsyncExitStack) -> None:
+        admin = Admin(
+            self._settings.admin.host, self._settings.admin.port, self._metrics.registry, self._readiness
+        )
+        await admin.start()
+        stack.push_async_callback(admin.stop)
+
+    async def _reach_kafka(self, stack: AsyncExitStack) -> tuple[AIOKafkaProducer, OffsetStore]:
+        """Wait for the broker and the source topics, make our own; a producer and a client for offsets."""
+        options, settings = self._options, self._settings
+        admin = AIOKafkaAdminClient(**options.arguments())
+        stack.push_async_callback(admin.close)
+        await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
+        await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
+        await ensure_topic(
+            admin,
+            self._parked_topic,
+            create=settings.kafka.create_topics,
+            replication_factor=settings.kafka.replication_factor,
+        )
+        producer = AIOKafkaProducer(
+            **options.arguments(), acks="all", enable_idempotence=True, max_request_size=PARKED_MAX_BYTES
+        )
+        stack.push_async_callback(producer.stop)
+        client = AIOKafkaClient(**options.arguments())
+        stack.push_async_callback(client.close)
+        await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
+        await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
+        return producer, OffsetStore(client)
+
+    def _make_outlets(self, stack: AsyncExitStack, parking: Parking, history: History) -> dict[str, Outlet]:
+        settings, tls = self._settings, client_context()
+        egress, outlets = Egress(settings.egress.allow), {}
+        for name, endpoint in settings.endpoints.items():
+            transport = assembly.transport(endpoint, egress, tls)
+            stack.push_async_callback(transport.close)
+            outlets[name] = assembly.outlet(
+                name,
+                endpoint,
+                settings,
+                transport=transport,
+                parks=parking,
+                history=history,
+                metrics=self._metrics,
+                clock=SystemClock(),
+            )
+        return outlets
+
+    def _make_path(
+        self,
+        outlets: Mapping[str, Outlet],
+        history: History,
+        index: KeyIndex,
+        offsets: OffsetStore,
+        parking: Parking,
+    ) -> tuple[Pipeline, Checkpoints]:
+        settings, endpoints = self._settings, self._settings.endpoints
+
+        async def flush() -> None:
+            index.flush()
+            await history.flush()
+
+        async def revoked() -> None:
+            _log.info(events.SOURCE_REVOKED)
+            await pipeline.drain()
+
+        reader = self._reader = Reader(self._options, assembly.membership(settings), revoked)
+        checkpoints = Checkpoints(
+            settings.group,
+            {name: assembly.cursor_policy(endpoint) for name, endpoint in endpoints.items()},
+            offsets=offsets,
+            fence=reader,
+            flush=flush,
+            metrics=self._metrics,
+        )
+        pipeline = Pipeline(
+            source=reader,
+            decoders=self._decoders,
+            window=DedupeWindow(
+                index,
+                self._decoders,
+                self._options,
+                window_s=settings.dedupe.window_s,
+                max_keys=settings.dedupe.max_keys,
+            ),
+            router=Router({name: assembly.subscription(endpoint) for name, endpoint in endpoints.items()}),
+            outlets=outlets,
+            checkpoints=checkpoints,
+            parks=parking,
+            metrics=self._metrics,
+            drain_timeout_s=settings.drain_timeout_s,
+        )
+        self._watch(reader, checkpoints, outlets)
+        return pipeline, checkpoints
+
+    async def _join_group(self, stack: AsyncExitStack) -> None:
+        assert self._reader is not None
+        stack.push_async_callback(self._reader.stop)
+        await self._unless_stopped(start_when_reachable(self._reader.start, self._options.bootstrap_servers))
+
+    async def _carry(
+        self, pipeline: Pipeline, checkpoints: Checkpoints, outlets: Mapping[str, Outlet]
+    ) -> None:
+        """All tasks of the path, until stopped: the workers outlive the reader, so that it can drain."""
+        settings = self._settings
+        _log.info(
+            events.BRIDGE_STARTED,
+            version=__version__,
+            group=settings.group,
+            topics=assembly.topics(settings),
+            endpoints=sorted(outlets),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(self._stop_reading(pipeline), name="stop"),
+                tasks.create_task(self._commit_on_the_beat(pipeline, checkpoints), name="commit"),
+                *(task for outlet in outlets.values() for task in outlet.start(tasks)),
+            ]
+            await pipeline.run()
+            for task in background:
+                task.cancel()
+        _log.info(events.BRIDGE_DRAINED)
+
+    async def _stop_reading(self, pipeline: Pipeline) -> None:
+        await self._stopping.wait()
+        _log.info(events.BRIDGE_STOPPING, drain_timeout_s=self._settings.drain_timeout_s)
+        pipeline.stop()
+
+    async def _commit_on_the_beat(self, pipeline: Pipeline, checkpoints: Checkpoints) -> None:
+        while True:
+            await asyncio.sleep(self._settings.commit_interval_s)
+            if await checkpoints.commit_or_say():
+                pipeline.has_room()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for ``work``; raises ``Stopped`` when a stop comes first."""
+        working, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            working.cancel()
+            await asyncio.wait({working, stop})
+        if self._stopping.is_set():
+            raise Stopped
+        working.result()
+
+    def _readiness(self) -> tuple[bool, str]:
+        reader = self._reader
+        if reader is None or reader.epoch == 0:
+            return False, "starting: not in the group yet"
+        if reader.unprepared:
+            return False, "starting: reading the cursors"
+        if not reader.assigned:
+            return True, "standing by: all partitions are with other pods"
+        return True, f"assigned: {len(reader.assigned)} partitions"
+
+    def _watch(self, reader: Reader, checkpoints: Checkpoints, outlets: Mapping[str, Outlet]) -> None:
+        metrics = self._metrics
+        metrics.watch(metrics.partitions, lambda: len(reader.assigned))
+        for name, outlet in outlets.items():
+            metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
+            metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]

@@ -1,0 +1,177 @@
+"""From settings to parts: the small value objects and rules that the path is made of.
+
+Pure but for reading schema folders and TLS files. Every function takes one group of the settings,
+so that no part ever sees the whole.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from bridge.checkpoint import CursorPolicy
+from bridge.clock import Clock
+from bridge.decode import Decoder
+from bridge.decode.cloudevents import CloudEventsDecoder
+from bridge.decode.fineract import FineractDecoder
+from bridge.decode.plain_json import PlainJsonDecoder
+from bridge.deliver import Deliverer, Target
+from bridge.egress import Egress
+from bridge.errors import ConfigError
+from bridge.history import History
+from bridge.outlet import Outlet, Parks
+from bridge.retry import RetrySchedule
+from bridge.route import Subscription
+from bridge.schemas import read_folder
+from bridge.settings import (
+    EndpointSettings,
+    FineractSource,
+    JsonSource,
+    KafkaSettings,
+    Settings,
+    SourceSettings,
+)
+from bridge.sign import Signer
+from bridge.source.client import KafkaOptions
+from bridge.source.reader import Membership
+from bridge.telemetry.metrics import Metrics
+from bridge.transport import Transport
+from bridge.transport.httpx_transport import proxied
+from bridge.transport.lean import LeanTransport
+from bridge.transport.token import ClientCredentials
+
+
+def kafka_options(kafka: KafkaSettings) -> KafkaOptions:
+    """How the brokers are reached. Raises ``ConfigError`` for TLS files that do not load."""
+    sasl = kafka.sasl
+    fetch_token = None
+    if sasl is not None and sasl.mechanism == "OAUTHBEARER" and sasl.token_url and sasl.client_id:
+        secret = sasl.client_secret.get_secret_value() if sasl.client_secret else ""
+        fetch_token = ClientCredentials(sasl.token_url, sasl.client_id, secret, sasl.scope).token
+    return KafkaOptions(
+        bootstrap_servers=tuple(kafka.bootstrap_servers),
+        security_protocol=kafka.security_protocol,
+        ssl_context=_kafka_tls(kafka) if kafka.security_protocol.endswith("SSL") else None,
+        sasl_mechanism=sasl.mechanism if sasl else "PLAIN",
+        sasl_username=sasl.username if sasl else None,
+        sasl_password=sasl.password.get_secret_value() if sasl and sasl.password else None,
+        fetch_token=fetch_token,
+    )
+
+
+def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
+    tls = kafka.tls
+    try:
+        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
+        if tls.cert_file:
+            password = tls.key_password.get_secret_value() if tls.key_password else None
+            context.load_cert_chain(tls.cert_file, tls.key_file, password)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(
+            [f"kafka.tls: the files do not load ({exc}); check ca_file, cert_file and key_file"]
+        ) from exc
+    context.check_hostname = tls.check_hostname
+    return context
+
+
+def membership(settings: Settings) -> Membership:
+    """How this process is a member of the group."""
+    kafka = settings.kafka
+    return Membership(
+        group=settings.group,
+        topics=topics(settings),
+        session_timeout_s=kafka.session_timeout_s,
+        heartbeat_interval_s=kafka.heartbeat_interval_s,
+        rebalance_timeout_s=kafka.rebalance_timeout_s,
+        instance_id=kafka.group_instance_id,
+    )
+
+
+def topics(settings: Settings) -> tuple[str, ...]:
+    """All source topics."""
+    return tuple(topic for source in settings.sources.values() for topic in source.topics)
+
+
+def decoders(settings: Settings) -> dict[str, Decoder]:
+    """The decoder of each topic. Raises ``ConfigError`` for schema files that do not load."""
+    return {
+        topic: made
+        for name, source in settings.sources.items()
+        for made in (_decoder(name, source),)
+        for topic in source.topics
+    }
+
+
+def _decoder(name: str, source: SourceSettings) -> Decoder:
+    limit = source.max_value_bytes
+    if isinstance(source, FineractSource):
+        return FineractDecoder(name, read_folder(source.schemas), max_value_bytes=limit)
+    if isinstance(source, JsonSource):
+        return PlainJsonDecoder(
+            name,
+            id=source.id,
+            type=source.type,
+            entity=source.entity,
+            time=source.time,
+            data=source.data,
+            tenant=source.tenant,
+            max_value_bytes=limit,
+        )
+    return CloudEventsDecoder(name, max_value_bytes=limit)
+
+
+def subscription(endpoint: EndpointSettings) -> Subscription:
+    """What an endpoint wants."""
+    return Subscription(endpoint.events, frozenset(endpoint.sources) if endpoint.sources else None)
+
+
+def cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
+    """How its cursors begin, and how much they may hold."""
+    return CursorPolicy(endpoint.start, endpoint.window, endpoint.window_bytes)
+
+
+def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -> Transport:
+    """Lean connections; or httpx, where a proxy stands between."""
+    if endpoint.proxy is not None:
+        return proxied(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
+    return LeanTransport(egress, endpoint.concurrency, tls)
+
+
+def outlet(
+    name: str,
+    endpoint: EndpointSettings,
+    settings: Settings,
+    *,
+    transport: Transport,
+    parks: Parks,
+    history: History,
+    metrics: Metrics,
+    clock: Clock,
+) -> Outlet:
+    """The delivering half of the path for one endpoint."""
+    bound = metrics.endpoint(name)
+    headers = tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs)
+    target = Target(
+        endpoint=name,
+        url=endpoint.target,
+        headers=headers,
+        secret_headers=frozenset(key.lower() for key, _ in headers),
+        timeout_s=endpoint.timeout_s,
+        keep_bodies=settings.history.bodies,
+        log_successes=settings.log.attempts == "all",
+    )
+    retry = endpoint.retry
+    return Outlet(
+        name,
+        concurrency=endpoint.concurrency,
+        deliverer=Deliverer(target, transport, history, bound, clock),
+        signer=Signer(endpoint.signing_keys),
+        schedule=RetrySchedule(
+            base_s=retry.base_s,
+            cap_s=retry.cap_s,
+            max_attempts=retry.max_attempts,
+            max_age_s=retry.max_age_s,
+        ),
+        parks=parks,
+        metrics=bound,
+        clock=clock,
+    )

@@ -1,0 +1,48 @@
+"""The command ``hookferry``: run, check, demo, version, completion."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bridge import __version__
+from bridge.cli.check import check
+from bridge.cli.completion import completion
+from bridge.cli.demo import demo
+from bridge.cli.run import run
+from bridge.errors import ConfigError, HookferryError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    r"""Carry outbox events from Kafka to HTTP receivers as signed webhooks: in order per entity, none lost.
+
+    \b
+    hookferry demo                       see it work, with nothing but this command
+    hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
+    hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
+    """
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"hookferry {__version__}")
+
+
+for command in (run, check, demo, completion):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in its message and exit code 2, never in a traceback."""
+    try:
+        cli(prog_name="hookferry")
+    except ConfigError as exc:
+        for problem in exc.problems:
+            click.echo(problem, err=True)
+        sys.exit(2)
+    except HookferryError as exc:
+        click.echo(f"hookferry: {exc}", err=True)
+        sys.exit(1)

@@ -1,0 +1,38 @@
+"""``hookferry check``: every mistake in a configuration, before it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), default="config/bridge.yaml")
+def check(path: Path) -> None:
+    """Say every mistake in a configuration FILE at once, with file:line:column, cause and remedy.
+
+    Exits 0 when there is none, 2 otherwise. Reads the environment for ${env:NAME} and for
+    HOOKFERRY_ overrides, as `hookferry run` would; asks neither Kafka nor any endpoint.
+    """
+    import os
+
+    from bridge.assembly import decoders
+    from bridge.errors import ConfigError
+    from bridge.settings import check as problems_of
+    from bridge.settings import load
+
+    problems = problems_of(path, os.environ)
+    if not problems:
+        try:
+            decoders(load(path, os.environ))
+        except ConfigError as exc:
+            problems = list(exc.problems)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        plural = "s" if len(problems) > 1 else ""
+        click.echo(f"{len(problems)} problem{plural} in {path}", err=True)
+        sys.exit(2)
+    click.echo(f"{path}: no problems")
