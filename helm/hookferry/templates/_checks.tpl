@@ -2,6 +2,11 @@
 {{- define "hookferry.checks" -}}
 {{- include "hookferry.checkSecrets" . -}}
 {{- include "hookferry.checkEnv" . -}}
+{{- range $key, $missing := dict "sources" "there is nothing to read; name at least one topic" "endpoints" "there is nobody to deliver to; name at least one receiver" -}}
+{{- if not (get $.Values.config $key) -}}
+{{- fail (printf "config.%s is empty: %s, as ci/minimal-values.yaml of the chart does" $key $missing) -}}
+{{- end -}}
+{{- end -}}
 {{- $admin := default dict .Values.config.admin -}}
 {{- if has (default "0.0.0.0" $admin.host) (list "127.0.0.1" "::1" "localhost") -}}
 {{- fail (printf "config.admin.host: %s is loopback, where the kubelet's probes cannot reach it; use 0.0.0.0" $admin.host) -}}

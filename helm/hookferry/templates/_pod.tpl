@@ -20,7 +20,7 @@ spec:
   {{- end }}
   serviceAccountName: {{ include "hookferry.serviceAccountName" . }}
   automountServiceAccountToken: false
-  # Service links would set HOOKFERRY_..._PORT variables, and the program refuses those it does not know.
+  # Service links would put variables with the program's own prefix, HOOKFERRY_, into the pod.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "hookferry.gracePeriod" . }}
   {{- with .Values.priorityClassName }}
