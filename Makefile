@@ -1,0 +1,63 @@
+# Hookferry. `make demo` shows it, `make test` proves it; both install what they need into .venv.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	--python-version 3.11 --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint format bench docs lock chart image clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## a virtual environment with everything, pinned by hash
+
+$(READY): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## see it work: broker, receiver and bridge in one terminal (KEEP=1 stays up)
+	$(BIN)/hookferry demo $(if $(KEEP),--keep)
+
+test: $(READY) ## every test, real Apache Kafka included (Java 17 and Maven)
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## the tests that need no broker
+	$(BIN)/python -m pytest -m "not kafka and not slow"
+
+lint: $(READY) ## style, types, floors, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/python -m bridge.settings.schema --check
+
+format: $(READY) ## mend the style, write the generated files
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python -m bridge.settings.schema
+
+bench: $(READY) ## the figures of the README, on real Kafka
+	$(BIN)/python -m tests.bench.bench
+
+docs: $(READY) ## write the generated pages of docs/
+	$(BIN)/python -m bridge.settings.schema
+
+chart: $(READY) ## lint and test the Helm chart (helm on the PATH or in HELM)
+	tests/chart/check.sh
+
+lock: ## pin all dependencies anew, with hashes and without naming an index (needs uv)
+	$(UV_COMPILE) pyproject.toml -o requirements.lock
+	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
+	$(UV_COMPILE) --extra demo --group dev pyproject.toml -o requirements-dev.lock
+
+image: ## the container image
+	docker build -t hookferry .
+
+clean: ## remove what make made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
