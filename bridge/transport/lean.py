@@ -1,0 +1,232 @@
+"""The ordinary transport: a bounded pool of HTTP/1.1 keep-alive connections of our own.
+
+HTTP edge. Takes a ``Request``, gives a ``Response``. Delivering requests is what the product exists
+for, and a client library costs five to ten times this (measured: ``tests/bench/transport.py``).
+The way of a request that finds a free connection has no task, no lock and no timer of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+
+from bridge.egress import Egress
+from bridge.errors import TransportError, TransportFault
+from bridge.model import Request, Response, Url
+from bridge.transport.connection import Connection, Limits
+from bridge.transport.dial import Dialer
+from bridge.transport.head import Head
+
+_MAX_ROUTES = 4096  # an endpoint has one URL; this bounds URLs that are made per event
+
+
+class _Origin:
+    """The free connections to one scheme, host and port; the last one freed is used first."""
+
+    __slots__ = ("free", "url")
+
+    def __init__(self, url: Url) -> None:
+        self.url = url
+        self.free: list[Connection] = []
+
+
+class _Route:
+    """What is known beforehand about requests with one method and URL."""
+
+    __slots__ = ("expects_body", "head", "origin")
+
+    def __init__(self, method: str, head: Head, origin: _Origin) -> None:
+        self.head = head
+        self.origin = origin
+        self.expects_body = method != "HEAD"
+
+
+class _Waiter:
+    """A request that waits for a connection, or for the room to open one (``None``)."""
+
+    __slots__ = ("future", "origin")
+
+    def __init__(self, origin: _Origin, future: asyncio.Future[Connection | None]) -> None:
+        self.origin = origin
+        self.future = future
+
+
+class LeanTransport:
+    """Sends requests over at most ``max_connections`` connections, to any number of origins.
+
+    A connection is counted from the start of its dial until it is retired, and is in exactly one
+    place: dialling, busy, or free with its origin. Whoever finds none waits in line, first come,
+    first served. Use it in one event loop.
+    """
+
+    def __init__(
+        self,
+        egress: Egress,
+        max_connections: int,
+        tls: ssl.SSLContext | None = None,
+        connect_timeout_s: float = 5.0,
+        idle_s: float = 4.0,
+        max_body_bytes: int = 65536,
+        max_header_bytes: int = 65536,
+    ) -> None:
+        self._dialer = Dialer(egress, tls, connect_timeout_s)
+        self._max = max_connections
+        self._limits = Limits(max_body_bytes, max_header_bytes, idle_s)
+        self._routes: dict[tuple[str, Url], _Route] = {}
+        self._origins: dict[tuple[str, str, int], _Origin] = {}
+        self._waiting: deque[_Waiter] = deque()
+        self._joined: dict[Connection, _Origin] = {}
+        self._open = 0
+        self._closed = False
+        self._emptied: asyncio.Event = asyncio.Event()
+
+    async def send(self, request: Request, timeout_s: float) -> Response:
+        """One attempt, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
+        now = asyncio.get_running_loop().time()
+        method, url, headers, body = request
+        try:
+            route = self._routes.get((method, url)) or self._learn(method, url)
+            data = route.head.write(headers, body)
+        except ValueError as exc:
+            raise TransportError(TransportFault.PROTOCOL, f"the request was not sent: {exc}") from exc
+        free = route.origin.free
+        if free and free[-1].is_fresh(now):
+            connection = free.pop()
+        else:
+            connection = await self._acquire(route.origin, now + timeout_s)
+        future = connection.start(data, now + timeout_s, route.expects_body)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            connection.abandon(future)
+            raise
+
+    async def close(self) -> None:
+        """Close all connections and wait until their sockets are closed."""
+        self._closed = True
+        for waiter in self._waiting:
+            if not waiter.future.done():
+                waiter.future.set_result(None)
+        self._waiting.clear()
+        for connection in list(self._joined):
+            connection.fail(TransportFault.READ, f"{connection.origin}: the transport was closed")
+        while self._joined:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    # What a connection calls (``connection.Owner``).
+
+    def freed(self, connection: Connection) -> None:
+        """A connection is free: for the first in line, or kept for later."""
+        origin = self._joined[connection]
+        waiter = self._first_waiter()
+        if waiter is None:
+            origin.free.append(connection)
+        elif waiter.origin is origin:
+            self._waiting.popleft()
+            waiter.future.set_result(connection)
+        else:
+            connection.retire()  # its room goes to the first in line
+
+    def retired(self, connection: Connection) -> None:
+        """A connection is out of use: its room goes to the first in line."""
+        free = self._joined[connection].free
+        if connection in free:
+            free.remove(connection)
+        self._give_room_back()
+
+    def gone(self, connection: Connection) -> None:
+        """A connection's socket is closed."""
+        del self._joined[connection]
+        if not self._joined:
+            self._emptied.set()
+
+    # Within.
+
+    def _learn(self, method: str, url: Url) -> _Route:
+        if len(self._routes) >= _MAX_ROUTES:
+            self._routes.clear()
+            self._origins = {key: origin for key, origin in self._origins.items() if origin.free}
+        head = Head(method, url)
+        origin = self._origins.setdefault((url.scheme, url.host, url.port), _Origin(url))
+        return self._routes.setdefault((method, url), _Route(method, head, origin))
+
+    async def _acquire(self, origin: _Origin, deadline_at: float) -> Connection:
+        """A connection to ``origin``: freed by another request, or new."""
+        try:
+            async with asyncio.timeout_at(deadline_at):
+                while True:
+                    if self._closed:
+                        raise TransportError(TransportFault.CONNECT, "the transport is closed")
+                    connection = await self._next(origin)
+                    if not connection.retired:  # else: it was closed while it was handed over
+                        return connection
+        except TimeoutError as exc:
+            why = f"no connection to {origin.url.origin} in time ({self._open} of {self._max} in use)"
+            raise TransportError(TransportFault.TIMEOUT, why) from exc
+
+    async def _next(self, origin: _Origin) -> Connection:
+        while origin.free:
+            connection = origin.free.pop()
+            if connection.is_fresh(asyncio.get_running_loop().time()):
+                return connection
+            connection.retire()
+        if self._open >= self._max:
+            self._evict()
+        if self._open < self._max:
+            self._open += 1
+            return await self._dial(origin)
+        waiter = _Waiter(origin, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        try:
+            handed = await waiter.future
+        except asyncio.CancelledError:
+            if waiter.future.done() and not waiter.future.cancelled():
+                self._hand_back(waiter.future.result())
+            raise
+        return handed or await self._dial(origin)
+
+    async def _dial(self, origin: _Origin) -> Connection:
+        """Open a connection in room that is counted already."""
+        loop = asyncio.get_running_loop()
+        try:
+            connection = await self._dialer.dial(
+                origin.url, lambda: Connection(loop, origin.url.origin, self._limits)
+            )
+            connection.join(self)
+        except BaseException:
+            self._give_room_back()
+            raise
+        self._joined[connection] = origin
+        if self._closed:  # in the meantime; whoever closed did not see this one
+            connection.retire()
+        return connection
+
+    def _first_waiter(self) -> _Waiter | None:
+        while self._waiting:
+            if not self._waiting[0].future.done():
+                return self._waiting[0]
+            self._waiting.popleft()  # cancelled in the meantime
+        return None
+
+    def _give_room_back(self) -> None:
+        self._open -= 1
+        waiter = self._first_waiter()
+        if waiter is not None and self._open < self._max:
+            self._waiting.popleft()
+            self._open += 1
+            waiter.future.set_result(None)
+
+    def _hand_back(self, connection: Connection | None) -> None:
+        if connection is None:
+            self._give_room_back()
+        elif not connection.retired:
+            self.freed(connection)
+
+    def _evict(self) -> None:
+        """Make room: retire a free connection of another origin, its least recently used one."""
+        for connection, origin in self._joined.items():
+            if origin.free and origin.free[0] is connection:
+                connection.retire()
+                return

@@ -1,0 +1,36 @@
+"""Both transports, made anew for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bridge.transport import Transport
+from bridge.transport.lean import LeanTransport
+from tests.support.tls import TestAuthority, make_authority
+from tests.support.transports import MakeTransport, make_httpx, make_lean
+
+
+@pytest.fixture(params=[make_lean, make_httpx], ids=["lean", "httpx"])
+def make_either(request: pytest.FixtureRequest) -> MakeTransport:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def transport(make_either: MakeTransport) -> AsyncIterator[Transport]:
+    made = make_either()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def lean() -> AsyncIterator[LeanTransport]:
+    made = make_lean()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
+    return make_authority(tmp_path_factory.mktemp("authority"))

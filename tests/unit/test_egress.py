@@ -1,0 +1,139 @@
+"""The address policy: what is dialled, what is not, and what a person reads about it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from bridge.egress import Address, Egress
+from bridge.errors import TransportError, TransportFault
+
+
+def refused(egress: Egress, address: str) -> bool:
+    try:
+        egress.check(address)
+    except TransportError as exc:
+        assert exc.fault is TransportFault.REFUSED_ADDRESS
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.255.255.255",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.0.1",
+        ),
+        *("169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.192", "192.0.2.1", "192.88.99.1"),
+        *("192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1"),
+        *("239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16"),
+        *("::", "::1", "fc00::1", "fdff::1", "fe80::1", "febf::1", "fec0::1", "ff02::1", "2001:db8::1"),
+        *("3fff::1", "3fff:fff::1", "100::1", "5f00::1", "64:ff9b:1::1", "fd00:ec2::254", "fe80::1%eth0"),
+        *("2001::1", "2001:10::1", "4000::1", "8000::1", "::127.0.0.1", "::8.8.8.8"),
+    ],
+)
+def test_an_address_that_is_not_public_is_refused(address: str) -> None:
+    assert refused(Egress([]), address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255"),
+        *("128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0"),
+        *("192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255"),
+        *("168.63.129.15", "2606:4700::1111", "2001:200::1", "2001:db7::1", "2001:db9::1", "3ffe::1"),
+    ],
+)
+def test_an_address_beside_the_forbidden_ones_is_dialled(address: str) -> None:
+    assert not refused(Egress([]), address)
+
+
+@pytest.mark.parametrize(
+    ("private", "public"),
+    [
+        ("::ffff:127.0.0.1", "::ffff:1.1.1.1"),
+        ("::ffff:0:10.0.0.1", "::ffff:0:1.1.1.1"),
+        ("64:ff9b::169.254.169.254", "64:ff9b::1.1.1.1"),
+        ("2002:7f00:1::", "2002:101:101::"),
+        ("2002:a9fe:a9fe::1", "2002:0808:0808::1"),
+    ],
+)
+def test_an_address_that_embeds_another_is_judged_by_that_one(private: str, public: str) -> None:
+    assert refused(Egress([]), private)
+    assert not refused(Egress([]), public)
+
+
+def test_an_embedded_address_that_is_allowed_is_dialled() -> None:
+    egress = Egress([ip_network("10.1.0.0/16")])
+    assert not refused(egress, "::ffff:10.1.0.1")
+    assert refused(egress, "::ffff:10.2.0.1")
+
+
+def test_what_the_operator_lists_wins() -> None:
+    egress = Egress([ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fe80::/10")])
+    for address in ("127.0.0.1", "10.1.255.255", "fe80::1", "fe80::1%eth0"):
+        assert not refused(egress, address)
+    for address in ("10.2.0.0", "::1", "fc00::1"):
+        assert refused(egress, address)
+
+
+def test_the_message_names_host_address_and_remedy() -> None:
+    with pytest.raises(TransportError) as caught:
+        Egress([]).check("10.0.0.7", "crm.example.com")
+    text = str(caught.value)
+    assert "crm.example.com has the address 10.0.0.7" in text
+    assert "a private network" in text
+    assert "add 10.0.0.7/32 or its network to egress.allow" in text
+
+
+def answering(*addresses: str) -> Any:
+    async def resolver(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    return resolver
+
+
+async def test_all_addresses_come_in_order_and_none_twice() -> None:
+    egress = Egress([], answering("1.1.1.1", "2606:4700::1111", "1.1.1.1", "8.8.8.8"))
+    assert await egress.resolve("h.test", 443) == [
+        Address("1.1.1.1", 443),
+        Address("2606:4700::1111", 443),
+        Address("8.8.8.8", 443),
+    ]
+
+
+@pytest.mark.parametrize("addresses", [("1.1.1.1", "10.0.0.1"), ("10.0.0.1", "1.1.1.1")])
+async def test_one_forbidden_address_refuses_the_name(addresses: tuple[str, ...]) -> None:
+    with pytest.raises(TransportError) as caught:
+        await Egress([], answering(*addresses)).resolve("h.test", 443)
+    assert caught.value.fault is TransportFault.REFUSED_ADDRESS
+
+
+@pytest.mark.parametrize("literal", ["127.1", "0x7f000001", "2130706433", "0177.0.0.1", "::ffff:127.0.0.1"])
+async def test_a_literal_in_any_notation_is_checked_as_what_it_is(literal: str) -> None:
+    """With the machine's own resolver, which knows all of them."""
+    with pytest.raises(TransportError) as caught:
+        await Egress([]).resolve(literal, 80)
+    assert caught.value.fault is TransportFault.REFUSED_ADDRESS
+
+
+async def test_a_name_that_cannot_be_resolved_is_a_connect_fault() -> None:
+    async def fails(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    for resolver in (fails, answering()):
+        with pytest.raises(TransportError) as caught:
+            await Egress([], resolver).resolve("h.test", 80)
+        assert caught.value.fault is TransportFault.CONNECT
+        assert "h.test" in caught.value.detail

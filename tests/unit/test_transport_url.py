@@ -1,0 +1,82 @@
+"""URLs as people write them, and what is refused instead of guessed."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.model import Url
+from bridge.transport.url import parse_url
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://crm.example.com/hooks/a", Url("https", "crm.example.com", 443, "/hooks/a")),
+        ("HTTP://CRM.Example.COM", Url("http", "crm.example.com", 80, "/")),
+        ("http://h:8080/a?b=c&d=e%20f", Url("http", "h", 8080, "/a?b=c&d=e%20f")),
+        ("http://h?x=1", Url("http", "h", 80, "/?x=1")),
+        ("http://h:/", Url("http", "h", 80, "/")),
+        ("http://[2001:DB8:0::1]:81/x", Url("http", "2001:db8::1", 81, "/x")),
+        ("https://bücher.example/ä?ö=ü", Url("https", "xn--bcher-kva.example", 443, "/%C3%A4?%C3%B6=%C3%BC")),
+        ("https://Straße.example/", Url("https", "xn--strae-oqa.example", 443, "/")),  # IDNA 2008
+        (
+            "http://my_service.my-ns.svc.cluster.local.:80/",
+            Url("http", "my_service.my-ns.svc.cluster.local.", 80, "/"),
+        ),
+        ("http://h/100%/%zz/%41", Url("http", "h", 80, "/100%25/%25zz/%41")),
+        ('http://h/"<>`{}|^', Url("http", "h", 80, "/%22%3C%3E%60%7B%7D%7C%5E")),
+        ("http://h/a..b/.c/...?x=/../", Url("http", "h", 80, "/a..b/.c/...?x=/../")),
+        ("http://2130706433/", Url("http", "2130706433", 80, "/")),
+    ],
+)
+def test_a_url_is_taken_apart(text: str, url: Url) -> None:
+    assert parse_url(text) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "https://"),
+        ("crm.example.com/hooks", "https://"),
+        ("//h/secret", "https://"),
+        ("http:/h/secret", "https://"),
+        ("ftp://h/secret", "'ftp'"),
+        ("file:///secret", "'file'"),
+        ("http:///secret", "no host"),
+        ("http://:80/secret", "no host"),
+        ("http://user:pass@h/secret", "credentials"),
+        ("http://h@evil/secret", "credentials"),
+        ("http://h/secret#x", "fragment"),
+        ("http://h#@evil/secret", "fragment"),
+        ("http://h/secret\n", "control character"),
+        ("http://h/sec ret", "space"),
+        ("http://h\t/secret", "control character"),
+        ("http://h\\@evil/secret", "backslash"),
+        ("http://h/secret\x00", "control character"),
+        ("http://h/secret\x85", "control character"),
+        ("http://h/secret\ud800", "control character"),
+        ("http://h:0/secret", "port 0"),
+        ("http://h:65536/secret", "port 65536"),
+        ("http://h:99999999999/secret", "port"),
+        ("http://h:8a/secret", "told apart"),
+        ("http://::1/secret", "told apart"),
+        ("http://[::1/secret", "told apart"),
+        ("http://[::1]x/secret", "told apart"),
+        ("http://[1.2.3.4]/secret", "IPv6"),
+        ("http://[fe80::1%eth0]/secret", "zone"),
+        ("http://a..b/secret", "domain name"),
+        ("http://-a/secret", "domain name"),
+        ("http://a%2eb/secret", "domain name"),
+        ("http://" + "a" * 64 + "/secret", "domain name"),
+        ("http://" + "a." * 130 + "a/secret", "domain name"),
+        ("http://\u202eevil/secret", "domain name"),
+        ("http://h/secret/../x", '".."'),
+        ("http://h/secret/%2E%2e", '".."'),
+        ("http://h/secret/./x", '"."'),
+    ],
+)
+def test_a_url_that_two_parsers_could_read_differently_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match="the URL") as caught:
+        parse_url(text)
+    assert says in str(caught.value)
+    assert "secret" not in str(caught.value)
