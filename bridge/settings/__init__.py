@@ -1,0 +1,59 @@
+"""Configuration: one YAML file, overridden by ``HOOKFERRY_…`` variables, read once and frozen.
+
+``load`` gives ``Settings`` or raises ``ConfigError`` with every mistake; ``check`` gives the mistakes
+as text. Imports only the bottom floor, pydantic and yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bridge.errors import ConfigError
+from bridge.settings.check import read
+from bridge.settings.endpoints import EndpointSettings, RetrySettings
+from bridge.settings.env_source import CONFIG_VARIABLE
+from bridge.settings.kafka import KafkaSettings, SaslSettings, TlsSettings
+from bridge.settings.model import (
+    AdminSettings,
+    DedupeSettings,
+    EgressSettings,
+    HistorySettings,
+    LogSettings,
+    Settings,
+)
+from bridge.settings.sources import CloudEventsSource, FineractSource, JsonSource, SourceSettings
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "AdminSettings",
+    "CloudEventsSource",
+    "DedupeSettings",
+    "EgressSettings",
+    "EndpointSettings",
+    "FineractSource",
+    "HistorySettings",
+    "JsonSource",
+    "KafkaSettings",
+    "LogSettings",
+    "RetrySettings",
+    "SaslSettings",
+    "Settings",
+    "SourceSettings",
+    "TlsSettings",
+    "check",
+    "load",
+]
+
+
+def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
+    """Read the settings from ``path`` and ``environ``; raises ``ConfigError`` with every mistake."""
+    settings, problems = read(path, environ)
+    if settings is None:
+        raise ConfigError(problems)
+    return settings
+
+
+def check(path: str | Path, environ: Mapping[str, str]) -> list[str]:
+    """List every mistake, one line each: ``file:line:column: path "value": cause; remedy``."""
+    return read(path, environ)[1]

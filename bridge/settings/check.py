@@ -1,0 +1,97 @@
+"""The one reader of configuration: file and environment in, ``Settings`` or every mistake out.
+
+Way: read the file, parse it, lay the environment over it, resolve references, make paths absolute,
+validate, then the rules that span several keys. All mistakes are found in one go, a YAML syntax
+error excepted. Floor ``settings``; reads files, and nothing leaves it but ``ConfigError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bridge.settings.env_source import CONFIG_VARIABLE, read_env
+from bridge.settings.explain import explain
+from bridge.settings.model import Settings, layered
+from bridge.settings.place import Place, Problem, printable
+from bridge.settings.rules import RULES
+from bridge.settings.secrets import resolve
+from bridge.settings.tree import Tree, overlay
+from bridge.settings.yaml_source import read_yaml
+
+MAX_FILE_BYTES = 1_048_576
+
+
+def read(path: str | Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[str]]:
+    """Read the settings; either they come back, or the mistakes do, one line each, in file order."""
+    name = printable(str(path))
+    text, problems = _read_file(Path(path), name)
+    if text is None:
+        return None, [str(problem) for problem in problems]
+    file, problems = read_yaml(text, name)
+    if problems and not file.data:
+        return None, _lines(problems)
+    folder = Path(path).absolute().parent
+    env, more = read_env(environ, file)
+    problems += more
+    problems += resolve(file, folder, environ, skip=set(env.marks))
+    problems += resolve(env, folder, environ, skip=set())
+    for layer in (file, env):
+        _anchor_paths(layer, folder)
+    tree = overlay(file, env)
+    settings, more = _validate(file, env, tree)
+    problems += more
+    problems += [problem for rule in RULES for problem in rule(tree)]
+    return (None if problems else settings), _lines(problems)
+
+
+def _lines(problems: list[Problem]) -> list[str]:
+    ordered = sorted(problems, key=lambda p: (p.place.line == 0, p.place))
+    return list(dict.fromkeys(str(problem) for problem in ordered))
+
+
+def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
+    def refuse(cause: str, remedy: str) -> tuple[None, list[Problem]]:
+        return None, [Problem(Place(name), (), cause, remedy)]
+
+    try:
+        if not path.exists():
+            return refuse(
+                "there is no such file",
+                f"name the settings file: hookferry check PATH, or set {CONFIG_VARIABLE}=PATH",
+            )
+        if not path.is_file():
+            return refuse("is not a file", f"name the settings file itself, or set {CONFIG_VARIABLE}=PATH")
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            return refuse(f"is larger than {MAX_FILE_BYTES} bytes", "check that it is the settings file")
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError as exc:
+        return refuse(f"is not UTF-8 text (byte {exc.start})", "save it as UTF-8")
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "not a path"
+        return refuse(f"cannot be read ({reason})", "correct the path or the permissions")
+
+
+_RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka", "tls", "key_file"))
+
+
+def _anchor_paths(tree: Tree, folder: Path) -> None:
+    """Make the paths absolute that are relative to the settings file."""
+    schemas = [("sources", name, "schemas") for name in tree.names(("sources",))]
+    for path in (*_RELATIVE, *schemas):
+        value = tree.get(path)
+        if isinstance(value, str) and value:
+            tree.replace(path, str(folder / value))
+
+
+def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:
+    nothing: dict[str, object] = {}
+    try:
+        with layered(env.data, file.data):
+            return Settings(**nothing), []  # type: ignore[arg-type]
+    except ValidationError as exc:
+        return None, explain(exc, tree)

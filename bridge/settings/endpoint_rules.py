@@ -1,0 +1,130 @@
+"""Rules that span several keys of the endpoints: their sources, URLs, headers and event patterns.
+
+Like ``rules``: each takes the unvalidated ``Tree`` and yields problems. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+
+from pydantic_core import PydanticCustomError
+
+from bridge.settings.fineract_types import FINERACT_TYPES, PRE_SUFFIX
+from bridge.settings.place import Path, Problem, choice, nearest
+from bridge.settings.tree import Tree
+from bridge.settings.values import allowed_networks, endpoint_url, event_pattern, is_plain_http
+
+
+def sources_exist(tree: Tree) -> Iterator[Problem]:
+    """Check that an endpoint's sources are among those there are."""
+    known = tree.names(("sources",))
+    if not known:
+        return
+    for name in tree.names(("endpoints",)):
+        seen: set[str] = set()
+        for path, source in tree.texts(("endpoints", name, "sources")):
+            if source not in known:
+                yield tree.problem(path, "is no source", choice(source, known, "the sources are"))
+            elif source in seen:
+                yield tree.problem(path, "is named twice", "name every source once")
+            seen.add(source)
+
+
+def urls_are_encrypted(tree: Tree) -> Iterator[Problem]:
+    """Check that plain http leaves the machine only where the operator vouched for that."""
+    networks = allowed_networks(text for _, text in tree.texts(("egress", "allow")))
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "url")
+        url = tree.text(path)
+        if url is None or tree.flag(("endpoints", name, "allow_http")):
+            continue
+        try:
+            endpoint_url(url)
+        except PydanticCustomError:
+            continue  # said where the value itself is checked
+        if is_plain_http(url, networks):
+            remedy = "use https, list its network in egress.allow, or set allow_http: true"
+            yield tree.problem(path, "is plain http, which sends events unencrypted", remedy)
+
+
+def headers_differ(tree: Tree) -> Iterator[Problem]:
+    """Check that no header is given twice in different letters: names are case-insensitive (RFC 9110 5.1)."""
+    for name in tree.names(("endpoints",)):
+        first: dict[str, str] = {}
+        for header in tree.names(("endpoints", name, "headers")):
+            other = first.setdefault(header.lower(), header)
+            if other != header:
+                path = ("endpoints", name, "headers", header)
+                yield tree.problem(path, f"is the same header as {other}", "keep one of them", key=True)
+
+
+def patterns_select(tree: Tree) -> Iterator[Problem]:
+    """Check that patterns do not only exclude, and where the event types are known they match some."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "events")
+        patterns = tree.texts(path)
+        if patterns and all(pattern.startswith("!") for _, pattern in patterns):
+            yield tree.problem(path, "only excludes, so nothing is ever sent", 'put "*" in front')
+        if not _types_are_known(tree, name):
+            continue
+        for place, pattern in patterns:
+            body = pattern.removeprefix("!")
+            if _is_valid(pattern) and not any(fnmatchcase(kind, body) for kind in FINERACT_TYPES):
+                yield tree.problem(place, *_unknown(pattern))
+
+
+def _types_are_known(tree: Tree, endpoint: str) -> bool:
+    known = tree.names(("sources",))
+    named = [source for _, source in tree.texts(("endpoints", endpoint, "sources"))]
+    sources = [source for source in named if source in known] or known
+    return bool(sources) and all(
+        tree.text(("sources", source, "format")) == "fineract"
+        and not tree.flag(("sources", source, "custom_types"))
+        for source in sources
+    )
+
+
+def _is_valid(pattern: str) -> bool:
+    try:
+        event_pattern(pattern)
+    except PydanticCustomError:
+        return False  # said where the value itself is checked
+    return True
+
+
+def _unknown(pattern: str) -> tuple[str, str]:
+    mark = "!" if pattern.startswith("!") else ""
+    body = pattern.removeprefix("!")
+    custom = "if your Fineract has types of its own, set custom_types: true in the source"
+    if body.endswith(PRE_SUFFIX):
+        return (
+            "is an event type that Fineract never publishes",
+            f"most have a twin that ends in PostBusinessEvent; {custom}",
+        )
+    globbed = any(character in body for character in "*?[")
+    guess = nearest(body, _fragments() if globbed else FINERACT_TYPES)
+    hint = f'did you mean "{mark}{guess}"? ' if guess else "see Fineract's list of external events; "
+    return "unknown event pattern, it matches no type of Fineract's", f"{hint}{custom}"
+
+
+@cache
+def _fragments() -> tuple[str, ...]:
+    """Patterns a person may have meant: every run of whole words of a type, with ``*`` around it."""
+    found: dict[str, None] = {}
+    for kind in FINERACT_TYPES:
+        words = re.findall(r"[A-Z][a-z]*", kind)
+        for count in range(1, len(words) + 1):
+            found[f"{''.join(words[:count])}*"] = None
+        found.update(dict.fromkeys(f"*{word}*" for word in words))
+    return tuple(found)
+
+
+RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
+    sources_exist,
+    urls_are_encrypted,
+    headers_differ,
+    patterns_select,
+)

@@ -1,0 +1,153 @@
+"""Settings of the receivers: where, which events, how fast, how often again. Pure models.
+
+Everything a URL, header or proxy address may carry is secret, hence ``SecretStr`` and masked
+messages; ``EndpointSettings.target.origin`` is what may be shown.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from bridge.model import Url
+from bridge.settings.base import Name, Seconds, Section, Whole
+from bridge.settings.values import (
+    endpoint_url,
+    event_pattern,
+    header_name,
+    header_value,
+    parse_url,
+    signing_key,
+    split_url,
+)
+
+
+def _url(value: SecretStr) -> SecretStr:
+    endpoint_url(value.get_secret_value())
+    return value
+
+
+def _proxy(value: SecretStr) -> SecretStr:
+    split_url(value.get_secret_value())
+    return value
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    signing_key(value.get_secret_value())
+    return value
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    header_value(value.get_secret_value())
+    return value
+
+
+EndpointUrl = Annotated[SecretStr, AfterValidator(_url)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
+SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
+HeaderName = Annotated[str, AfterValidator(header_name)]
+HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+EventPattern = Annotated[str, AfterValidator(event_pattern)]
+
+
+class RetrySettings(Section):
+    """When a failed attempt is made again, and when to give up and park the event."""
+
+    base_s: Seconds = Field(
+        default=1.0,
+        ge=0.01,
+        le=3600,
+        description="Bound of the first delay; it doubles with every attempt. The delay is drawn below it.",
+    )
+    cap_s: Seconds = Field(
+        default=600.0, ge=0.01, le=86_400, description="The longest delay, also for Retry-After."
+    )
+    max_attempts: Whole = Field(
+        default=20, ge=1, le=1000, description="Attempts in all before the event is parked."
+    )
+    max_age_s: Seconds = Field(
+        default=259_200.0,
+        ge=1,
+        le=2_592_000,
+        description="Age since the first attempt at which the event is parked, however few attempts it had.",
+    )
+
+
+class EndpointSettings(Section):
+    """One receiver of webhooks."""
+
+    url: EndpointUrl = Field(
+        description="Where requests go: https, without user name and password (use headers for those)."
+    )
+    events: tuple[EventPattern, ...] = Field(
+        default=("*",),
+        min_length=1,
+        description="Event types to send, by name or by pattern (* ? [abc]), case-sensitive; ! excludes.",
+    )
+    sources: tuple[Name, ...] | None = Field(
+        default=None, min_length=1, description="Names of the sources to send from; without it all of them."
+    )
+    secrets: tuple[SigningSecret, ...] = Field(
+        default=(),
+        max_length=10,
+        description="Standard Webhooks signing secrets (whsec_ and base64 of 24 to 64 bytes). Several during"
+        " a rotation: a request is signed with each. Empty: requests are not signed.",
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default={}, max_length=64, description="Further request headers, such as Authorization."
+    )
+    concurrency: Whole = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Requests in flight at once to this endpoint, per pod. One entity never has two.",
+    )
+    timeout_s: Seconds = Field(
+        default=15.0,
+        ge=0.1,
+        le=600,
+        description="Time for one attempt from connect to the last byte; at most drain_timeout_s.",
+    )
+    start: Literal["latest", "earliest"] = Field(
+        default="latest",
+        description="Where an endpoint without a committed place begins: at new events or the oldest ones.",
+    )
+    window: Whole = Field(
+        default=4096,
+        ge=1,
+        le=1_000_000,
+        description="Unsettled events held per partition; beyond it reading goes on without this endpoint.",
+    )
+    window_bytes: Whole = Field(
+        default=33_554_432,
+        ge=65_536,
+        le=17_179_869_184,
+        description="The same bound in bytes of record values.",
+    )
+    proxy: ProxyUrl | None = Field(
+        default=None, description="http or https URL of a proxy for this endpoint's requests."
+    )
+    allow_http: bool = Field(
+        default=False,
+        description="Accept a plain http URL to a host that is neither loopback nor in egress.allow. For"
+        " demos and tests: bodies and headers then travel unencrypted.",
+    )
+    retry: RetrySettings = Field(
+        default_factory=RetrySettings, description="When to try again, and when to give up."
+    )
+
+    @property
+    def target(self) -> Url:
+        """The URL in parts; its ``origin`` may be shown, its ``target`` may hold secrets."""
+        return parse_url(self.url.get_secret_value())
+
+    @property
+    def signing_keys(self) -> tuple[bytes, ...]:
+        """The decoded signing secrets, in the order given."""
+        return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)
+
+    @property
+    def header_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The further headers in clear, for the request alone."""
+        return tuple((name, value.get_secret_value()) for name, value in self.headers.items())

@@ -1,0 +1,173 @@
+"""Turns what pydantic found into lines for a person: place, cause, remedy. Pure.
+
+Pydantic's own texts are not used: they may repeat the value, and they speak of inputs and models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.settings import shape
+from bridge.settings.base import PATTERN_REMEDIES
+from bridge.settings.place import Path, Problem, choice, nearest, printable
+from bridge.settings.sources import SOURCE_MODELS
+from bridge.settings.tree import Tree
+
+Texts = tuple[str, str]
+
+
+def _number(context: dict[str, Any], words: str, key: str) -> Texts:
+    return f"must be {words} {context[key]:g}", f"give a number that is {words} {context[key]:g}"
+
+
+_BY_TYPE: dict[str, Callable[[dict[str, Any]], Texts]] = {
+    "greater_than_equal": lambda c: _number(c, "at least", "ge"),
+    "less_than_equal": lambda c: _number(c, "at most", "le"),
+    "string_too_short": lambda c: ("is empty", "give a value, or remove the key"),
+    "string_too_long": lambda c: ("is too long", f"keep it to {c['max_length']} characters"),
+    "string_unicode": lambda c: ("holds a character that is not Unicode text", "retype the value"),
+    "string_pattern_mismatch": lambda c: (
+        "has characters or a length that are not allowed",
+        PATTERN_REMEDIES.get(c["pattern"], "see docs/reference/configuration.md"),
+    ),
+    "too_short": lambda c: ("is empty", "give at least one"),
+    "too_long": lambda c: (f"has more than {c['max_length']} entries", "remove some"),
+    "finite_number": lambda c: ("is not a finite number", "give a number"),
+    "mistake": lambda c: (c["cause"], c["remedy"]),
+}
+_NO_MAPPING = ("is not a mapping", "write key: value lines below it, indented")
+_BY_PREFIX: tuple[tuple[str, Texts], ...] = (
+    ("int_", ("is not a whole number", "give digits only")),
+    ("float_", ("is not a number", "give a number such as 1.5")),
+    ("bool_", ("is neither true nor false", "write true or false")),
+    ("string_", ("is not text", "put the value in quotes")),
+    ("path_", ("is not a path", "write the path as text")),
+    ("tuple_", ("is not a list", "write it as a list: [first, second]")),
+    ("dict_", _NO_MAPPING),
+    ("model_", _NO_MAPPING),
+)
+_FALLBACK = ("is not valid here", "see docs/reference/configuration.md")
+
+
+def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
+    """Translate every error, but those about values that are reported already."""
+    errors = exc.errors(include_url=False, include_input=False)
+    located = [(_path(error["loc"]), error) for error in errors]
+    meant = {(*path[:-1], guess) for path, error in located if (guess := _misspelt(path, error, tree))}
+    problems = []
+    for path, error in located:
+        if tree.is_broken(path) or (error["type"] == "missing" and path in meant):
+            continue
+        problems.append(_problem(path, error, tree))
+        if error["type"].startswith("union_tag"):
+            problems.extend(_rest_of_source(path, tree))
+    return problems
+
+
+def _path(loc: tuple[int | str, ...]) -> Path:
+    """Drop the tag that pydantic puts after a source's name; ``[key]`` stays, as the last step."""
+    if len(loc) > 3 and loc[0] == "sources" and loc[2] in SOURCE_MODELS:
+        return (*loc[:2], *loc[3:])
+    return loc
+
+
+def _misspelt(path: Path, error: ErrorDetails, tree: Tree) -> str | None:
+    if error["type"] != "extra_forbidden":
+        return None
+    return nearest(str(path[-1]), _keys(path[:-1], tree))
+
+
+def _keys(path: Path, tree: Tree) -> list[str]:
+    """List the keys at a path; those of its own format in a source."""
+    if len(path) == 2 and path[0] == "sources":
+        model = SOURCE_MODELS.get(str(tree.get((*path, "format"))))
+        if model is not None:
+            return list(model.model_fields)
+    return shape.keys(path)
+
+
+def _problem(path: Path, error: ErrorDetails, tree: Tree) -> Problem:
+    kind = error["type"]
+    if path and path[-1] == "[key]":
+        cause, remedy = _texts(error)
+        return tree.problem(path[:-1], f"the name {cause}", remedy, key=True)
+    if kind.startswith("union_tag"):
+        return _tag(path, tree)
+    if kind == "missing":
+        return _missing(path, tree)
+    if kind == "extra_forbidden":
+        return _extra(path, tree)
+    return tree.problem(path, *_value(path, error, tree))
+
+
+def _tag(path: Path, tree: Tree) -> Problem:
+    if not isinstance(tree.get(path), dict):
+        return tree.problem(path, *_NO_MAPPING)
+    path = (*path, "format")
+    if not tree.has(path):
+        return _missing(path, tree)
+    return tree.problem(path, "is not a known format", choice(_word(path, tree), SOURCE_MODELS))
+
+
+def _value(path: Path, error: ErrorDetails, tree: Tree) -> Texts:
+    if error["type"] == "literal_error":
+        return "is not one of the values known", _words(path, tree)
+    if path and not tree.has(path):
+        return "has no value (null)", "give a value, or remove the key"
+    return _texts(error)
+
+
+def _missing(path: Path, tree: Tree) -> Problem:
+    meaning = shape.description(path)
+    remedy = f"add {path[-1]}: {meaning[:1].lower()}{meaning[1:]}" if meaning else f"add {path[-1]}"
+    return Problem(tree.place(path[:-1], key=True), path, "is missing", remedy)
+
+
+def _extra(path: Path, tree: Tree) -> Problem:
+    keys = _keys(path[:-1], tree)
+    where = ""
+    if len(path) == 3 and path[0] == "sources" and path[-1] in shape.keys(path[:-1]):
+        where = f" of a source with format {printable(str(tree.get((*path[:-1], 'format'))))}"
+    given = tree.get(path[:-1])
+    free = [key for key in keys if not (isinstance(given, dict) and key in given)] or keys
+    if where:
+        return tree.problem(
+            path, f"is not a key{where}", f"remove it; the keys are {', '.join(keys)}", key=True
+        )
+    return tree.problem(path, "is not a known key", choice(str(path[-1]), free), key=True)
+
+
+def _words(path: Path, tree: Tree) -> str:
+    words = [
+        str(word)
+        for slot in shape.slots(path)
+        for literal in shape.alternatives(slot.annotation)
+        for word in getattr(literal, "__args__", ())
+    ]
+    return choice(_word(path, tree), words)
+
+
+def _word(path: Path, tree: Tree) -> str:
+    value = tree.get(path)
+    return value if isinstance(value, str) and path not in tree.hidden else ""
+
+
+def _texts(error: ErrorDetails) -> Texts:
+    kind = error["type"]
+    if kind in _BY_TYPE:
+        return _BY_TYPE[kind](error.get("ctx", {}))
+    return next((texts for prefix, texts in _BY_PREFIX if kind.startswith(prefix)), _FALLBACK)
+
+
+def _rest_of_source(path: Path, tree: Tree) -> Iterator[Problem]:
+    """Check the keys of a source whose format is not known, as far as that can be done."""
+    known = shape.keys(path)
+    for name in tree.names(path):
+        if name not in known:
+            yield _extra((*path, name), tree)
+    if isinstance(tree.get(path), dict) and not tree.has((*path, "topics")):
+        yield _missing((*path, "topics"), tree)

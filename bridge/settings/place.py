@@ -1,0 +1,91 @@
+"""Where a value stands and what is wrong with it: ``Place``, ``Problem``, and how both are shown.
+
+Pure. A problem's line is ``file:line:column: path.to.key "value": cause; remedy``. The value is
+left out where it is secret; whoever makes a ``Problem`` decides (see ``tree.Tree.shown``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import NamedTuple
+
+Path = tuple[str | int, ...]
+"""The keys and list positions that lead to a value."""
+
+_LONGEST_SHOWN = 80
+
+
+class Place(NamedTuple):
+    """A place in the file (``line`` from 1), or an environment variable (``line`` 0)."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        """``file:line:column``, or the variable."""
+        if self.line:
+            return f"{self.source}:{self.line}:{self.column}"
+        return self.source
+
+
+class Marks(NamedTuple):
+    """Where a key stands and where its value begins."""
+
+    key: Place
+    value: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake of the user's: place, path, cause and what to do."""
+
+    place: Place
+    path: Path
+    cause: str
+    remedy: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        """One line: ``place: path "value": cause; remedy``."""
+        subject = dotted(self.path)
+        if self.value is not None:
+            subject = f'{subject} "{self.value}"'.lstrip()
+        head = f"{self.place}: {subject}: " if subject else f"{self.place}: "
+        return f"{head}{self.cause}; {self.remedy}"
+
+
+def printable(text: str) -> str:
+    """Shorten ``text`` to one line that any terminal and log takes."""
+    if len(text) > _LONGEST_SHOWN:
+        text = text[:_LONGEST_SHOWN] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def dotted(path: Path) -> str:
+    """Write a path as ``endpoints.crm.events[0]``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f"{'.' if text else ''}{printable(step)}"
+    return text
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Find the one of ``words`` that was probably meant, or None."""
+    candidates = list(words)
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    found = get_close_matches(word[:100].lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None
+
+
+def choice(word: str, words: Iterable[str], what: str = "use one of") -> str:
+    """Say which word was probably meant, or which there are."""
+    candidates = list(words)
+    if guess := nearest(word, candidates):
+        return f'did you mean "{printable(guess)}"?'
+    return f"{what} {', '.join(printable(candidate) for candidate in candidates)}"

@@ -1,0 +1,184 @@
+"""Rules that span several keys, for the connection, the sources and the timing.
+
+Each takes the ``Tree`` and yields problems; it looks into unvalidated values, so that it has its
+say while other things are still wrong. Reads the file system where a file or folder must exist.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
+
+from pydantic_core import PydanticCustomError
+
+from bridge.settings import endpoint_rules, shape
+from bridge.settings.place import Path, Problem, nearest
+from bridge.settings.tree import Tree
+from bridge.settings.values import allowed_networks, is_plain_http, split_url
+
+Rule = Callable[[Tree], Iterator[Problem]]
+
+_TLS: Path = ("kafka", "tls")
+_SASL: Path = ("kafka", "sasl")
+_LOGIN = ("username", "password")
+_OAUTH = ("token_url", "client_id", "client_secret")
+_PROTOCOLS = {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}
+_FIELDS = {  # mechanism: required, optional
+    "PLAIN": (_LOGIN, ()),
+    "SCRAM-SHA-256": (_LOGIN, ()),
+    "SCRAM-SHA-512": (_LOGIN, ()),
+    "OAUTHBEARER": (_OAUTH, ("scope",)),
+}
+
+
+def topics_have_one_source(tree: Tree) -> Iterator[Problem]:
+    """Check that no topic is read by two sources, nor one that Hookferry writes."""
+    group = tree.text(("group",))
+    own = {f"{group}.{suffix}" for suffix in ("parked", "attempts", "control", "again")}
+    owners: dict[str, str] = {}
+    for name in tree.names(("sources",)):
+        for path, topic in tree.texts(("sources", name, "topics")):
+            if topic in own:
+                yield tree.problem(path, "is a topic that Hookferry itself writes", "read another topic")
+            elif topic in owners:
+                where = "twice in this source" if owners[topic] == name else f"in source {owners[topic]} too"
+                yield tree.problem(path, f"is read {where}", "name every topic once")
+            owners.setdefault(topic, name)
+
+
+def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
+    """Check that the schema folder of a Fineract source exists and can be listed."""
+    for name in tree.names(("sources",)):
+        path: Path = ("sources", name, "schemas")
+        folder = tree.text(path)
+        if not folder or tree.text(("sources", name, "format")) != "fineract":
+            continue
+        remedy = "give the folder with your Fineract's .avsc files, relative to the settings file"
+        if problem := _unreadable(folder, FilePath.is_dir, "folder"):
+            yield tree.problem(path, problem, remedy)
+
+
+def tls_is_complete(tree: Tree) -> Iterator[Problem]:
+    """Check that certificate files exist, come in pairs, and are used by the protocol."""
+    protocol = tree.text(("kafka", "security_protocol"))
+    for key in ("ca_file", "cert_file", "key_file"):
+        path = (*_TLS, key)
+        file = tree.text(path)
+        if not file:
+            continue
+        if problem := _unreadable(file, FilePath.is_file, "file"):
+            yield tree.problem(path, problem, "correct the path; it is relative to the settings file")
+        if protocol in {"PLAINTEXT", "SASL_PLAINTEXT"}:
+            cause = f"is set, but security_protocol {protocol} does not encrypt"
+            yield tree.problem(
+                path, cause, "set security_protocol to SSL or SASL_SSL, or remove it", key=True
+            )
+    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file"), ("key_password", "key_file")):
+        if tree.has((*_TLS, key)) and not tree.has((*_TLS, other)):
+            yield tree.problem((*_TLS, key), f"is set without {other}", f"add {other}", key=True)
+
+
+def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
+    """Check that there is a login just when the protocol has one, complete for its mechanism."""
+    protocol = tree.text(("kafka", "security_protocol"))
+    if protocol in _PROTOCOLS:
+        if protocol.startswith("SASL_") and not tree.has(_SASL) and not tree.is_broken(_SASL):
+            path = ("kafka", "security_protocol")
+            yield tree.problem(
+                path, "asks for a login, but kafka.sasl is missing", "add sasl with mechanism and fields"
+            )
+        if not protocol.startswith("SASL_") and tree.has(_SASL):
+            cause = f"is set, but security_protocol {protocol} does not log in"
+            yield tree.problem(_SASL, cause, "set security_protocol to SASL_SSL, or remove sasl", key=True)
+    mechanism = tree.text((*_SASL, "mechanism"))
+    if mechanism not in _FIELDS:
+        return
+    required, optional = _FIELDS[mechanism]
+    for key in required:
+        meant = nearest(key, set(tree.names(_SASL)) - set(shape.keys(_SASL)))  # reported as misspelt
+        if not meant and not tree.has((*_SASL, key)) and not tree.is_broken((*_SASL, key)):
+            place = tree.place(_SASL, key=True)
+            yield Problem(
+                place, (*_SASL, key), f"is missing, and mechanism {mechanism} needs it", f"add {key}"
+            )
+    for key in (*_LOGIN, *_OAUTH, "scope"):
+        if key not in (*required, *optional) and tree.has((*_SASL, key)):
+            cause = f"is not used by mechanism {mechanism}"
+            yield tree.problem(
+                (*_SASL, key), cause, f"remove it; it uses {', '.join((*required, *optional))}", key=True
+            )
+
+
+def tokens_travel_encrypted(tree: Tree) -> Iterator[Problem]:
+    """Check that the token URL is one and does not send the client secret in clear over a foreign network."""
+    path = (*_SASL, "token_url")
+    url = tree.text(path)
+    if not url:
+        return
+    try:
+        parts = split_url(url)
+    except PydanticCustomError as exc:
+        yield tree.problem(path, *exc.message().split("; ", 1))
+        return
+    if "@" in parts.netloc:
+        yield tree.problem(path, "holds a user name or password", "give client_id and client_secret instead")
+    if is_plain_http(url, allowed_networks(text for _, text in tree.texts(("egress", "allow")))):
+        yield tree.problem(path, "would send the client secret unencrypted", "use an https URL")
+
+
+def times_fit(tree: Tree) -> Iterator[Problem]:
+    """Check that heartbeat, session, rebalance, drain and attempt times leave room for one another."""
+    heartbeat_path = ("kafka", "heartbeat_interval_s")
+    heartbeat, session = tree.number(heartbeat_path), tree.number(("kafka", "session_timeout_s"))
+    if heartbeat is not None and session is not None and heartbeat * 3 >= session:
+        cause = f"is not less than a third of {_named(tree, ('kafka', 'session_timeout_s'))}"
+        yield tree.problem(heartbeat_path, cause, "lower it, or raise session_timeout_s")
+    rebalance_path = ("kafka", "rebalance_timeout_s")
+    rebalance, drain = tree.number(rebalance_path), tree.number(("drain_timeout_s",))
+    if rebalance is not None and drain is not None and rebalance <= drain:
+        cause = f"is not more than {_named(tree, ('drain_timeout_s',))}, so partitions would move undrained"
+        yield tree.problem(rebalance_path, cause, "raise it, or lower drain_timeout_s")
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "timeout_s")
+        timeout = tree.number(path)
+        if timeout is not None and drain is not None and timeout > drain:
+            cause = f"is more than {_named(tree, ('drain_timeout_s',))}, which would cut requests in flight"
+            yield tree.problem(path, cause, "lower it, or raise drain_timeout_s")
+        base_path: Path = ("endpoints", name, "retry", "base_s")
+        cap_path: Path = ("endpoints", name, "retry", "cap_s")
+        base, cap = tree.number(base_path), tree.number(cap_path)
+        if base is not None and cap is not None and base > cap:
+            yield tree.problem(
+                base_path, f"is more than {_named(tree, cap_path)}", "lower it, or raise cap_s"
+            )
+
+
+def _named(tree: Tree, path: Path) -> str:
+    """Name a number by its key, with its value unless a reference brought it in."""
+    return f"{path[-1]}" if path in tree.hidden else f"{path[-1]} ({tree.number(path):g})"
+
+
+def _unreadable(name: str, is_kind: Callable[[FilePath], bool], kind: str) -> str | None:
+    try:
+        path = FilePath(name)
+        if not path.exists():
+            return f"there is no such {kind}"
+        if not is_kind(path):
+            return f"is not a {kind}"
+        if not os.access(path, os.R_OK | (os.X_OK if kind == "folder" else 0)):
+            return f"this {kind} may not be read"
+    except (OSError, ValueError):
+        return "is not a usable path"
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    topics_have_one_source,
+    schemas_can_be_read,
+    tls_is_complete,
+    sasl_is_complete,
+    tokens_travel_encrypted,
+    times_fit,
+    *endpoint_rules.RULES,
+)

@@ -1,0 +1,105 @@
+"""References inside strings: ``${env:NAME}``, ``${env:NAME:-default}`` and ``${file:PATH}``.
+
+What a reference brings in is marked hidden in the tree and shown nowhere. A bad reference breaks
+its value, so that nothing else is said about it. Reads files, nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+from bridge.settings.place import Path, Problem, printable
+from bridge.settings.tree import Tree
+
+MAX_FILE_BYTES = 65_536
+
+_OPENING = re.compile(r"\$\$\{|\$\{")
+_REFERENCE = re.compile(
+    r"\$\{(?:env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?|file:(?P<file>[^${}\0]+))\}"
+)
+
+
+class _Unresolved(Exception):
+    """A reference that leads nowhere: cause and remedy."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+def resolve(tree: Tree, folder: FilePath, environ: Mapping[str, str], skip: set[Path]) -> list[Problem]:
+    """Replace the references in every string of the tree; values under ``skip`` stay as they are."""
+    problems = []
+    for path, value in list(tree.walk()):
+        if not isinstance(value, str) or "${" not in value:
+            continue
+        if any(path[:depth] in skip for depth in range(1, len(path) + 1)):
+            continue
+        tree.hidden.add(path)
+        try:
+            tree.replace(path, _expand(value, folder, environ))
+        except _Unresolved as exc:
+            tree.broken.add(path)
+            problems.append(Problem(tree.place(path), path, exc.cause, exc.remedy))
+    return problems
+
+
+def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> str:
+    parts: list[str] = []
+    at = 0
+    while opening := _OPENING.search(text, at):
+        parts.append(text[at : opening.start()])
+        if opening.group() == "$${":
+            parts.append("${")
+            at = opening.end()
+            continue
+        reference = _REFERENCE.match(text, opening.start())
+        if reference is None:
+            raise _Unresolved(
+                "has a ${ that is neither ${env:NAME}, ${env:NAME:-default} nor ${file:PATH}",
+                "correct the reference (they do not nest), or write $${ for the characters ${",
+            )
+        parts.append(_lookup(reference, folder, environ))
+        at = reference.end()
+    return "".join([*parts, text[at:]])
+
+
+def _lookup(reference: re.Match[str], folder: FilePath, environ: Mapping[str, str]) -> str:
+    if file := reference["file"]:
+        return _read(folder, file)
+    name, fallback = reference["name"], reference["default"]
+    value = environ.get(name)
+    if fallback is not None:
+        return value or fallback
+    if value is None:
+        raise _Unresolved(
+            f"environment variable {name} is not set",
+            f"set it, or write ${{env:{name}:-default}} to give a default",
+        )
+    return value
+
+
+def _read(folder: FilePath, file: str) -> str:
+    shown = printable(file)
+    path = folder / file
+    try:
+        if not path.is_file():
+            raise _Unresolved(f"there is no file {shown}", f"create it; a relative path begins at {folder}")
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise _Unresolved(
+                f"file {shown} is larger than {MAX_FILE_BYTES} bytes",
+                "name a file that holds the secret alone",
+            )
+        return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise _Unresolved(f"file {shown} is not UTF-8 text", "store the value as text") from None
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "not a path"
+        raise _Unresolved(
+            f"file {shown} cannot be read ({reason})", "correct the path or the permissions"
+        ) from None

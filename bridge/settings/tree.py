@@ -1,0 +1,161 @@
+"""Values with their places: what the YAML file and the environment say, before it is validated.
+
+Pure. ``Tree`` is what ``rules`` looks into. It must be of use while half of the file is wrong, so
+every question about a value answers None where the value is missing, broken or of another type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from bridge.settings import shape
+from bridge.settings.place import Marks, Path, Place, Problem, printable
+
+
+@dataclass(slots=True)
+class Tree:
+    """Nested dicts, lists and scalars, with places by path.
+
+    ``broken`` paths have been reported already and say nothing more; ``hidden`` ones hold what came
+    out of the environment or a file through a reference, and are never shown.
+    """
+
+    root: Place
+    data: dict[str, Any] = field(default_factory=dict)
+    marks: dict[Path, Marks] = field(default_factory=dict)
+    broken: set[Path] = field(default_factory=set)
+    hidden: set[Path] = field(default_factory=set)
+
+    def get(self, path: Path) -> Any:
+        """Return the value at a path, or None; what is under a broken path is not there."""
+        value: Any = self.data
+        for depth, step in enumerate(path):
+            if path[: depth + 1] in self.broken:
+                return None
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            else:
+                return None
+        return value
+
+    def has(self, path: Path) -> bool:
+        """Whether something other than null is given at a path, right or wrong."""
+        return self.get(path) is not None
+
+    def text(self, path: Path) -> str | None:
+        """Return the text at a path or its default."""
+        value = self._or_default(path)
+        return value if isinstance(value, str) else None
+
+    def number(self, path: Path) -> float | None:
+        """Return the number at a path or its default."""
+        value = self._or_default(path)
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return None
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            return None
+
+    def flag(self, path: Path) -> bool:
+        """Whether the value at a path says yes, the way pydantic reads it."""
+        value = self._or_default(path)
+        return value is True or str(value).lower() in {"1", "true", "t", "yes", "y", "on"}
+
+    def texts(self, path: Path) -> list[tuple[Path, str]]:
+        """List the texts of the list at a path, each with its own path."""
+        value = self.get(path)
+        if not isinstance(value, list):
+            return []
+        items = ((*path, index) for index in range(len(value)))
+        return [(item, text) for item in items if isinstance(text := self.get(item), str)]
+
+    def names(self, path: Path) -> list[str]:
+        """List the keys of the mapping at a path."""
+        value = self.get(path)
+        return [key for key in value if isinstance(key, str)] if isinstance(value, dict) else []
+
+    def _or_default(self, path: Path) -> Any:
+        if self.is_broken(path):
+            return None
+        value = self.get(path)
+        if value is None and not self.has(path):
+            fallback = shape.default(path)
+            return None if isinstance(fallback, BaseModel) else fallback
+        return value
+
+    def is_broken(self, path: Path) -> bool:
+        """Whether a problem with this value or one around it has been reported already."""
+        return any(path[:depth] in self.broken for depth in range(1, len(path) + 1))
+
+    def place(self, path: Path, *, key: bool = False) -> Place:
+        """Return the place of a value, or of its key; of what stands around it if it has none."""
+        for depth in range(len(path), 0, -1):
+            if marks := self.marks.get(path[:depth]):
+                return marks.key if key or depth < len(path) else marks.value
+        return self.root
+
+    def shown(self, path: Path) -> str | None:
+        """Return a value as it may be shown, or None: never a secret, never out of a reference."""
+        value = self.get(path)
+        if path in self.hidden or shape.is_secret(path) or isinstance(value, dict | list) or value is None:
+            return None
+        try:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+        except ValueError:  # an int of more digits than Python converts
+            return None
+        return None if "://" in text and "@" in text else printable(text)  # a URL with a password in it
+
+    def problem(self, path: Path, cause: str, remedy: str, *, key: bool = False) -> Problem:
+        """Make the problem of the value (or ``key``) at a path."""
+        return Problem(self.place(path, key=key), path, cause, remedy, None if key else self.shown(path))
+
+    def walk(self) -> Iterator[tuple[Path, Any]]:
+        """Yield every scalar with its path."""
+        todo: list[tuple[Path, Any]] = [((), self.data)]
+        while todo:
+            path, value = todo.pop()
+            if isinstance(value, dict):
+                todo.extend(((*path, name), child) for name, child in value.items())
+            elif isinstance(value, list):
+                todo.extend(((*path, index), child) for index, child in enumerate(value))
+            else:
+                yield path, value
+
+    def replace(self, path: Path, value: Any) -> None:
+        """Put another value at a path that exists."""
+        parent: Any = self.data
+        for step in path[:-1]:
+            parent = parent[step]
+        parent[path[-1]] = value
+
+
+def overlay(lower: Tree, upper: Tree) -> Tree:
+    """Lay ``upper`` over ``lower``: mappings merge key by key, everything else is replaced."""
+    merged = Tree(lower.root, marks=dict(lower.marks), broken=set(lower.broken), hidden=set(lower.hidden))
+    merged.data = _merge(merged, (), lower.data, upper.data)
+    merged.marks.update(upper.marks)
+    merged.broken |= upper.broken
+    merged.hidden |= upper.hidden
+    return merged
+
+
+def _merge(merged: Tree, path: Path, lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    result = dict(lower)
+    for name, value in upper.items():
+        below = lower.get(name)
+        inner = (*path, name)
+        if isinstance(below, dict) and isinstance(value, dict):
+            result[name] = _merge(merged, inner, below, value)
+            continue
+        result[name] = value
+        merged.marks = {p: m for p, m in merged.marks.items() if p[: len(inner)] != inner}
+        merged.broken = {p for p in merged.broken if p[: len(inner)] != inner}
+        merged.hidden = {p for p in merged.hidden if p[: len(inner)] != inner}
+    return result

@@ -1,0 +1,159 @@
+"""What a single value must be beyond its type: URLs, signing secrets, headers, event patterns.
+
+Pure functions, called by the models' validators and by ``rules``. Every one raises pydantic's
+custom error made by ``mistake``; none puts the value into the message, for most of them are secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
+
+from bridge.model import Url
+from bridge.settings.base import mistake
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_URL_TEXT = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_MAKE_ONE = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
+
+CONNECTION_HEADERS = frozenset(
+    [
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+    ]
+)
+OWN_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature"})
+
+
+def split_url(text: str) -> SplitResult:
+    """Take apart an absolute http(s) URL with a host; raises what ``mistake`` makes."""
+    if not _URL_TEXT.fullmatch(text):
+        raise mistake(
+            "is empty, or holds spaces or characters outside ASCII",
+            "write an absolute URL such as https://crm.example.com/hooks, other characters percent-encoded",
+        )
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise mistake("is not a URL", "write an absolute URL such as https://crm.example.com/hooks") from None
+    if parts.scheme not in {"http", "https"}:
+        raise mistake("is not an http or https URL", "begin it with https://")
+    if not host or not _HOST.fullmatch(host):
+        raise mistake("has no valid host", "write an absolute URL such as https://crm.example.com/hooks")
+    if port == 0:
+        raise mistake("has port 0", "give a port from 1 to 65535, or leave it out")
+    return parts
+
+
+def endpoint_url(text: str) -> str:
+    """``text`` when it can be dialled as it stands; raises what ``mistake`` makes."""
+    parts = split_url(text)
+    if "@" in parts.netloc:
+        raise mistake(
+            "holds a user name or password",
+            "take it out and send it in headers, as Authorization: Basic … or Bearer …",
+        )
+    if "#" in text:
+        raise mistake("has a fragment (#…), which is never sent", "remove it, or write # as %23")
+    return text
+
+
+def parse_url(text: str) -> Url:
+    """Take apart a URL that ``endpoint_url`` accepted."""
+    parts = split_url(text)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Url(
+        parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), target
+    )
+
+
+def is_plain_http(text: str, allowed: list[IPv4Network | IPv6Network]) -> bool:
+    """Whether the URL would carry its body in clear over a network nobody vouched for."""
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return True
+    return not address.is_loopback and not any(address in network for network in allowed)
+
+
+def allowed_networks(texts: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+    """Parse the networks among ``texts``; what is none has been reported elsewhere."""
+    found = []
+    for text in texts:
+        with suppress(ValueError):
+            found.append(ip_network(text))
+    return found
+
+
+def signing_key(secret: str) -> bytes:
+    """Decode the key bytes of a Standard Webhooks secret, with or without prefix and padding."""
+    if secret.startswith(("whsk_", "whpk_")):
+        raise mistake("is an Ed25519 key, which is not supported here", f"use a shared secret; {_MAKE_ONE}")
+    text = secret.removeprefix("whsec_").rstrip("=")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise mistake("is not a signing secret: whsec_ and base64", _MAKE_ONE) from None
+    if not 24 <= len(key) <= 64:  # Standard Webhooks 1.0.0
+        raise mistake(f"holds {len(key)} bytes where 24 to 64 are asked for", _MAKE_ONE)
+    return key
+
+
+def header_name(name: str) -> str:
+    """``name`` when a user may set that request header; raises what ``mistake`` makes."""
+    if not _TOKEN.fullmatch(name):
+        raise mistake("is not a header name", "use letters, digits and -, such as X-Api-Key")
+    if name.lower() in CONNECTION_HEADERS:
+        raise mistake("belongs to the connection and is set by Hookferry", "remove it")
+    if name.lower() in OWN_HEADERS:
+        raise mistake("is set by Hookferry for every request", "remove it; signing is set by secrets")
+    return name
+
+
+def header_value(value: str) -> str:
+    """``value`` when it can stand in a header line; raises what ``mistake`` makes."""
+    if "\r" in value or "\n" in value:
+        raise mistake("holds a line break", "write the header's value on one line")
+    if not _FIELD_VALUE.fullmatch(value):
+        raise mistake("holds control characters or characters outside ASCII", "use printable ASCII")
+    if value != value.strip():
+        raise mistake("begins or ends with a space", "remove the space")
+    return value
+
+
+def event_pattern(pattern: str) -> str:
+    """``pattern`` when it is a usable fnmatch pattern, ``!`` in front allowed."""
+    body = pattern.removeprefix("!")
+    if not body:
+        raise mistake("is an empty pattern", "write an event type, or a pattern such as Loan*")
+    if body != body.strip() or not body.isprintable():
+        raise mistake("has spaces around it or control characters in it", "write the event type alone")
+    if body.startswith("!"):
+        raise mistake("has more than one ! in front", "one ! excludes; write it once")
+    after = body
+    while "[" in after:
+        inside = after.partition("[")[2].removeprefix("!")
+        if "]" not in inside[1:]:  # "]" right after the bracket stands for itself
+            raise mistake("has a [ that is never closed", "close it with ], or write [[] for the character [")
+        after = inside[1:].partition("]")[2]
+    return pattern
