@@ -120,6 +120,7 @@ class App:
         await ensure_topic(
             admin,
             self._parked_topic,
+            like=assembly.topics(settings),
             create=settings.kafka.create_topics,
             replication_factor=settings.kafka.replication_factor,
         )

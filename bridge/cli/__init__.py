@@ -16,13 +16,13 @@ from bridge.errors import ConfigError, HookferryError
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
-    r"""Carry outbox events from Kafka to HTTP receivers as signed webhooks: in order per entity, none lost.
+    """Carry outbox events from Kafka to HTTP receivers as signed webhooks: in order per entity, none lost.
 
     \b
     hookferry demo                       see it work, with nothing but this command
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
-    """
+    """  # noqa: D301 - a real backspace is how click is told to keep the lines
 
 
 @cli.command()

@@ -10,13 +10,13 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print the completion script of a SHELL.
+    """Print the completion script of a SHELL.
 
     \b
     bash: hookferry completion bash > ~/.local/share/bash-completion/completions/hookferry
     zsh:  hookferry completion zsh > "${fpath[1]}/_hookferry"
     fish: hookferry completion fish > ~/.config/fish/completions/hookferry.fish
-    """
+    """  # noqa: D301 - a real backspace is how click is told to keep the lines
     kind = get_completion_class(shell)
     assert kind is not None, "click knows these three"
     root = ctx.find_root().command

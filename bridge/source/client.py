@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,9 +114,13 @@ async def wait_for_topics(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> 
 
 
 async def ensure_topic(
-    admin: AIOKafkaAdminClient, topic: str, *, create: bool, replication_factor: int
+    admin: AIOKafkaAdminClient, topic: str, like: Collection[str], *, create: bool, replication_factor: int
 ) -> None:
-    """Make sure a topic of the bridge's own exists; raises ``KafkaUnavailable`` that says how to make it."""
+    """Make sure a topic of the bridge's own exists, with as many partitions as the largest of ``like``.
+
+    A ``replication_factor`` of -1 means three copies, or as many as there are brokers.
+    Raises ``KafkaUnavailable`` that says how to make it by hand.
+    """
     if topic in await admin.list_topics():
         return
     by_hand = (
@@ -127,8 +131,13 @@ async def ensure_topic(
         raise KafkaUnavailable(
             f"topic {topic!r} does not exist and kafka.create_topics is false; make it: {by_hand}"
         )
-    new = NewTopic(topic, -1, replication_factor, topic_configs={"max.message.bytes": str(PARKED_MAX_BYTES)})
     try:
+        new = NewTopic(
+            topic,
+            await _most_partitions(admin, like),
+            replication_factor if replication_factor > 0 else min(3, await _brokers(admin)),
+            topic_configs={"max.message.bytes": str(PARKED_MAX_BYTES)},
+        )
         response = await admin.create_topics([new])
     except TopicAlreadyExistsError:
         return
@@ -139,3 +148,12 @@ async def ensure_topic(
             said = message[0] if message and message[0] else f"error {code}"
             raise KafkaUnavailable(f"topic {name!r} could not be created ({said}); make it: {by_hand}")
     _log.info(events.TOPIC_CREATED, topic=topic)
+
+
+async def _most_partitions(admin: AIOKafkaAdminClient, topics: Collection[str]) -> int:
+    described = await admin.describe_topics(list(topics))
+    return max(len(topic["partitions"]) for topic in described)
+
+
+async def _brokers(admin: AIOKafkaAdminClient) -> int:
+    return len((await admin.describe_cluster())["brokers"])

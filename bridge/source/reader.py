@@ -94,10 +94,15 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._paused.clear()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """aiokafka: heartbeats have not begun yet, so nothing here may take time."""
+        """aiokafka: heartbeats have not begun yet, so nothing here may take time.
+
+        A partition is paused at a made-up position until ``start_at``, so that aiokafka neither
+        fetches from the member group's offset nor complains that there is none.
+        """
         self.epoch += 1
         for partition in assigned:
             self._consumer.pause(partition)
+            self._consumer.seek(partition, 0)
         self._assigned = frozenset(Partition(one.topic, one.partition) for one in assigned)
 
     @property
