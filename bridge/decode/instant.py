@@ -1,0 +1,38 @@
+"""Instants as receivers read them: RFC 3339 in UTC, ending in ``Z``, with every digit the producer gave.
+
+Used by all formats of step 2. Rule floor, pure. The text is kept wherever it can be: a ``datetime`` holds six
+fraction digits and Fineract writes up to nine.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1)  # without a zone: its text then needs no cutting
+_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write
+_PARTS = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?:(:\d\d)(?:(\.\d{1,9})\d*)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
+
+
+def from_millis(ms: int) -> str:
+    """Write milliseconds since 1970; outside of years 1970 to 9999 the nearest end (Kafka's "none" is -1)."""
+    at = _EPOCH + timedelta(milliseconds=min(max(ms, 0), _LAST_MS))
+    return at.isoformat(timespec="milliseconds") + "Z"
+
+
+def from_text(text: str) -> str | None:
+    """Write an ISO 8601 date-time as RFC 3339 in UTC, or None when it is none; without a zone it is UTC."""
+    parts = _PARTS.fullmatch(text)
+    if parts is None:
+        return None
+    date, minutes, seconds, fraction, zone = parts.groups()
+    clock = minutes + (seconds or ":00")
+    try:
+        at = datetime.fromisoformat(f"{date}T{clock}{zone or ''}".upper())
+        if zone and zone not in "Zz":
+            date, clock = at.astimezone(UTC).isoformat()[:19].split("T")
+    except (ValueError, OverflowError):
+        return None
+    return f"{date}T{clock}{fraction or ''}Z"
