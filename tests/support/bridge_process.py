@@ -1,0 +1,194 @@
+"""The bridge as a process of its own, as an operator runs it: started, watched, stopped, killed."""
+
+from __future__ import annotations
+
+import copy
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).parent.parent.parent
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+Metrics = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class BridgeFailed(Exception):
+    """The process ended or did not become ready; the text ends with its log's last lines."""
+
+
+def plain_config(
+    bootstrap: str, topic: str, endpoints: Mapping[str, Mapping[str, Any]], **top: Any
+) -> dict[str, Any]:
+    """A configuration for ``produce.outbox_events`` on one topic, with receivers on loopback.
+
+    Each endpoint starts at the earliest record and may use http, unless it says otherwise; ``top``
+    replaces or adds top-level keys.
+    """
+    defaults = {"start": "earliest", "allow_http": True}
+    source = {"topics": [topic], "format": "json", "id": "id", "type": "type", "entity": "entity",
+              "time": "createdAt", "data": "payload"}  # fmt: skip
+    return {
+        "group": "hookferry",
+        "kafka": {"bootstrap_servers": [bootstrap], "replication_factor": 1},
+        "sources": {"orders": source},
+        "endpoints": {name: defaults | dict(endpoint) for name, endpoint in endpoints.items()},
+        "egress": {"allow": ["127.0.0.0/8"]},
+        **top,
+    }
+
+
+class BridgeProcess:
+    """One ``python -m bridge run``, with its configuration, state and log in a folder.
+
+    A configuration without ``admin.port`` or ``state_dir`` gets them here. ``start`` after an end
+    runs it again on the same state, as a restarted pod would.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Path,
+        folder: Path | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        document = yaml.safe_load(config.read_text()) if isinstance(config, Path) else config
+        self.config: dict[str, Any] = copy.deepcopy(dict(document))
+        admin = self.config.setdefault("admin", {})
+        admin.setdefault("host", "127.0.0.1")
+        self.admin_port: int = admin.setdefault("port", _free_port())
+        self.config.setdefault("state_dir", str(self.folder / "state"))
+        self.file = self.folder / "bridge.yaml"
+        self.log = self.folder / "bridge.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        own = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFERRY_")}
+        self._environment = own | dict(environment or {})
+
+    @property
+    def pid(self) -> int:
+        """The process id; an assertion fails when it was never started."""
+        assert self.process is not None, "the bridge was not started"
+        return self.process.pid
+
+    def start(self, *, wait: bool = True) -> BridgeProcess:
+        """Start it, and return once it is ready unless told not to wait."""
+        self.file.write_text(yaml.safe_dump(self.config))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bridge", "run", "--config", str(self.file)],
+                cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        if wait:
+            self.wait_ready()
+        return self
+
+    def _get(self, target: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
+        try:
+            connection.request("GET", target)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def is_ready(self) -> bool:
+        """Whether ``/readyz`` answers 200 now."""
+        try:
+            return self._get("/readyz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def wait_ready(self, timeout_s: float = 30) -> None:
+        """Return when ``/readyz`` answers 200; raises ``BridgeFailed``."""
+        deadline = time.monotonic() + timeout_s
+        while not self.is_ready():
+            if self.process is not None and self.process.poll() is not None:
+                raise BridgeFailed(f"the bridge ended with {self.process.returncode}:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise BridgeFailed(f"the bridge is not ready after {timeout_s} s:\n{self.log_tail()}")
+            time.sleep(0.02)
+
+    def log_tail(self, lines: int = 30) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def metrics(self) -> Metrics:
+        """Every sample of ``/metrics``, by name and labels."""
+        families = text_string_to_metric_families(self._get("/metrics")[1])
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that carry these labels; 0 when there are none."""
+        wanted = set(labels.items())
+        return sum(v for (sample, has), v in self.metrics().items() if sample == name and wanted <= has)
+
+    def terminate(self, timeout_s: float = 60) -> int:
+        """SIGTERM and the orderly end; returns the exit code. Raises ``BridgeFailed`` when none comes."""
+        assert self.process is not None
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise BridgeFailed(f"no end {timeout_s} s after SIGTERM:\n{self.log_tail()}") from None
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nothing committed."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: the process stands still while its connections and its membership go on."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT after ``pause``."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def cpu_s(self) -> float:
+        """User and system time used so far, in seconds (in steps of the kernel's tick, 10 ms)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+    def rss_bytes(self) -> int:
+        """Memory resident now."""
+        return self._memory("VmRSS")
+
+    def peak_rss_bytes(self) -> int:
+        """The most memory that was resident."""
+        return self._memory("VmHWM")
+
+    def _memory(self, name: str) -> int:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+        raise BridgeFailed(f"the bridge has ended:\n{self.log_tail()}")
+
+    def __enter__(self) -> BridgeProcess:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,313 @@
+"""Apache Kafka itself, one combined broker and controller in a process of its own, for tests and the bench.
+
+``python -m tests.support.kafka start`` keeps one up for a developer and prints its address;
+``stop`` ends it. A test takes the ``kafka`` fixture instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing, cache_folder, class_path, java
+
+CLUSTER_ID = "hookferrytestcluster00"  # 22 characters: KRaft wants a base64 UUID
+START_TIMEOUT_S = 60
+TOOL_TIMEOUT_S = 60
+SASL_USER = "hookferry"
+SASL_PASSWORD = "hookferry-secret"
+# C1 only: a broker that lives for a minute never gets back what C2 costs it on two cores
+START_FLAGS = ("-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
+LOG4J = """\
+log4j.rootLogger=INFO, file
+log4j.appender.file=org.apache.log4j.FileAppender
+log4j.appender.file.File={file}
+log4j.appender.file.layout=org.apache.log4j.PatternLayout
+log4j.appender.file.layout.ConversionPattern=[%d] %p %m (%c)%n
+"""
+
+
+class KafkaFailed(Exception):
+    """The broker did not start, or a command against it failed; the text names the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One line of ``kafka-consumer-groups --describe``: the next offset, the log's end, the lag."""
+
+    committed: int
+    end: int
+    lag: int
+
+
+def free_port() -> int:
+    """A port nobody listens on, below the range the system dials from.
+
+    Within that range a client that redials a stopped broker's port can be given the very same
+    number as its own source port, and then talks to itself.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(200):
+        port = random.SystemRandom().randrange(max(lowest - 12_000, 1_024), lowest)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise KafkaFailed("no free port below the system's own range")
+
+
+class RealKafka:
+    """One broker with its data, which outlives ``stop`` and ``kill`` until ``close`` removes it.
+
+    ``sasl=True`` adds a listener at ``sasl_bootstrap`` (SASL_PLAINTEXT; PLAIN, SCRAM-SHA-256,
+    SCRAM-SHA-512) for ``SASL_USER``. ``config`` overrides broker settings.
+    """
+
+    def __init__(self, *, sasl: bool = False, config: Mapping[str, object] | None = None) -> None:
+        self.class_path = class_path()
+        self.folder = Path(tempfile.mkdtemp(prefix="hookferry-kafka-"))
+        self.log = self.folder / "server.log"
+        self.sasl = sasl
+        self.port, self.sasl_port, controller = free_port(), free_port(), free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.sasl_bootstrap = f"127.0.0.1:{self.sasl_port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._topics = 0
+        self._write_config(controller, config or {})
+        self._format()
+        atexit.register(self.close)
+
+    def _write_config(self, controller: int, extra: Mapping[str, object]) -> None:
+        listeners = [f"PLAINTEXT://127.0.0.1:{self.port}", f"CONTROLLER://127.0.0.1:{controller}"]
+        settings: dict[str, object] = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": (
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT"
+            ),
+            "log.dirs": self.folder / "data",
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 4,  # 50 would make every restart load 50 logs
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 4,
+            "group.initial.rebalance.delay.ms": 0,
+            "log.retention.hours": 168,
+            # a member that was killed is to be found missing within a test's patience
+            "group.min.session.timeout.ms": 1000,
+            # a broker that was killed may register again only when its old session is over
+            "broker.session.timeout.ms": 3000,
+            "broker.heartbeat.interval.ms": 500,
+        }
+        if self.sasl:
+            listeners.append(f"SASL_PLAINTEXT://127.0.0.1:{self.sasl_port}")
+            plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
+            scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
+            prefix = "listener.name.sasl_plaintext"
+            settings |= {
+                "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+                f"{prefix}.plain.sasl.jaas.config": (f'{plain} required user_{SASL_USER}="{SASL_PASSWORD}";'),
+                f"{prefix}.scram-sha-256.sasl.jaas.config": f"{scram} required;",
+                f"{prefix}.scram-sha-512.sasl.jaas.config": f"{scram} required;",
+            }
+        settings |= {"listeners": ",".join(listeners)} | dict(extra)
+        text = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (self.folder / "server.properties").write_text(text)
+        (self.folder / "log4j.properties").write_text(LOG4J.format(file=self.log))
+
+    def _java(self, main: str, *arguments: str, heap: str = "-Xmx256m") -> list[str]:
+        return [java(), heap, *START_FLAGS, "-cp", self.class_path, main, *arguments]
+
+    def tool(self, main: str, *arguments: str) -> str:
+        """The output of one of Kafka's own command classes; raises ``KafkaFailed`` with its last words."""
+        done = subprocess.run(
+            self._java(main, *arguments), capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False
+        )
+        if done.returncode:
+            raise KafkaFailed(f"{main} {' '.join(arguments)}: {(done.stderr or done.stdout).strip()[-1000:]}")
+        return done.stdout
+
+    def _format(self) -> None:
+        command = ["format", "-t", CLUSTER_ID, "-c", str(self.folder / "server.properties")]
+        if self.sasl:
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                command += ["--add-scram", f"{mechanism}=[name={SASL_USER},password={SASL_PASSWORD}]"]
+        self.tool("kafka.tools.StorageTool", *command)
+
+    def start(self) -> RealKafka:
+        """Start the process and return when the broker is listed in its own metadata."""
+        if self.process is not None:
+            raise KafkaFailed("the broker runs already")
+        log4j = f"-Dlog4j.configuration=file:{self.folder / 'log4j.properties'}"
+        command = self._java("kafka.Kafka", str(self.folder / "server.properties"), heap="-Xmx768m")
+        command.insert(1, log4j)
+        with (self.folder / "console.log").open("ab") as console:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self.process.poll() is not None:
+                raise KafkaFailed(f"the broker ended with {self.process.returncode}: see {self.folder}/*.log")
+            if time.monotonic() > deadline:
+                raise KafkaFailed(
+                    f"the broker gave no answer in {START_TIMEOUT_S} s: see {self.folder}/*.log"
+                )
+            time.sleep(0.05)
+        return self
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)):
+                return False
+        try:
+            return len(self.admin().list_topics(timeout=2).brokers) == 1
+        except KafkaException:
+            return False
+
+    def _signal(self, number: int, timeout_s: float) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(number)
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def stop(self, timeout_s: float = 20) -> None:
+        """End the broker in order; its data stays."""
+        self._signal(signal.SIGTERM, timeout_s)
+
+    def kill(self) -> None:
+        """SIGKILL: what a machine's failure looks like to its clients. Its data stays."""
+        self._signal(signal.SIGKILL, 10)
+
+    def restart(self) -> None:
+        """Bring the broker back on the same port and data, stopping it first if it still runs."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """End the process and remove everything, the logs too."""
+        atexit.unregister(self.close)
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def admin(self) -> AdminClient:
+        """librdkafka's admin client: not the library the product uses, so an independent witness."""
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def create_topic(self, name: str, partitions: int = 4, **config: object) -> str:
+        """Create a topic and wait for it; ``retention_ms=1000`` sets ``retention.ms``. Returns the name."""
+        settings = {key.replace("_", "."): str(value) for key, value in config.items()}
+        admin = self.admin()
+        admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(15)
+        deadline = time.monotonic() + 15
+        while True:  # created at the controller is not yet known at the broker
+            found = admin.list_topics(timeout=5).topics.get(name)
+            if found and len(found.partitions) == partitions:
+                return name
+            if time.monotonic() > deadline:
+                raise KafkaFailed(f"topic {name} did not appear: see {self.log}")
+            time.sleep(0.02)
+
+    def fresh_topic(self, prefix: str = "orders", partitions: int = 4, **config: object) -> str:
+        """A topic that no other test of this broker uses."""
+        self._topics += 1
+        return self.create_topic(f"{prefix}.{self._topics}", partitions, **config)
+
+    def consumer_groups(self, group: str) -> dict[tuple[str, int], tuple[int, str]]:
+        """What a group committed: the next offset to read and the metadata, by (topic, partition)."""
+        # not through librdkafka's Python client: it reads past the end of the metadata string
+        with ThreadPoolExecutor(1) as own_thread:  # a test's own loop may be running in this one
+            return own_thread.submit(asyncio.run, _committed(self.bootstrap, group)).result(30)
+
+    def describe_group(self, group: str) -> dict[tuple[str, int], GroupRow]:
+        """The same through ``kafka-consumer-groups --describe``, as an operator sees it (starts a JVM)."""
+        text = self.tool(
+            "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+            "--bootstrap-server", self.bootstrap, "--describe", "--group", group,
+        )  # fmt: skip
+        rows = {}
+        for line in text.splitlines():
+            words = line.split()
+            if len(words) >= 6 and words[0] == group and words[3].isdigit():
+                rows[words[1], int(words[2])] = GroupRow(*map(int, words[3:6]))
+        return rows
+
+    def __enter__(self) -> RealKafka:
+        return self if self.process else self.start()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+            return
+        print(f"Kafka's logs are kept in {self.folder}", file=sys.stderr)
+        self.kill()
+
+
+async def _committed(bootstrap: str, group: str) -> dict[tuple[str, int], tuple[int, str]]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    return {(at.topic, at.partition): (e.offset, e.metadata) for at, e in found.items() if e.offset >= 0}
+
+
+def _developer(command: str) -> int:
+    note = cache_folder() / "developer.json"
+    if command == "start":
+        broker = RealKafka(sasl=True).start()
+        atexit.unregister(broker.close)
+        assert broker.process is not None
+        note.write_text(json.dumps({"pid": broker.process.pid, "folder": str(broker.folder)}))
+        print(broker.bootstrap)
+        print(f"SASL: {broker.sasl_bootstrap}, logs: {broker.folder}", file=sys.stderr)
+        broker.process.returncode = 0  # it stays; Popen must not complain that it does
+        return 0
+    if not note.exists():
+        print("no broker was started here", file=sys.stderr)
+        return 1
+    state = json.loads(note.read_text())
+    arguments = Path(f"/proc/{state['pid']}/cmdline")
+    if arguments.exists() and state["folder"].encode() in arguments.read_bytes():
+        os.kill(state["pid"], signal.SIGKILL)
+    shutil.rmtree(state["folder"], ignore_errors=True)
+    note.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["start"], ["stop"]):
+        sys.exit(f"usage: python -m tests.support.kafka start|stop   (Apache Kafka {KAFKA_VERSION})")
+    try:
+        sys.exit(_developer(sys.argv[1]))
+    except (KafkaMissing, KafkaFailed) as problem:
+        sys.exit(str(problem))

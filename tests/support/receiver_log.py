@@ -1,0 +1,160 @@
+"""What the receiver saw on one path, and what it makes of it: totals, order, overlaps, repeats.
+
+Pure bookkeeping, no sockets. The words used in its report:
+
+- *accepted*: answered with 2xx. *retry*: an id comes again that was not accepted yet, which is
+  right. *repeat*: an id comes again after it was accepted, a duplicate for the receiver.
+- *inversion*: an event is accepted for the first time after a later one of its entity was.
+- *overlap*: two requests about one entity are in flight at once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import Any, NamedTuple
+
+LIST_BOUND = 200  # how many repeats, inversions and overlaps are listed one by one
+
+
+class Arrival(NamedTuple):
+    """One request as it came in."""
+
+    arrived_ns: int
+    webhook_id: str | None
+    entity: str | None
+    seq: int | None
+    produced_ns: int | None
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class PathLog:
+    """Everything about one path; ``record_bound`` requests are kept whole, the rest only counted."""
+
+    def __init__(self, record_bound: int) -> None:
+        self.record_bound = record_bound
+        self.records: list[tuple[Arrival, list[int]]] = []
+        self.requests = 0
+        self.without_id = 0
+        self.statuses: Counter[str] = Counter()
+        self.accepted_at: dict[str, int] = {}  # webhook id -> first accepted; 0: seen, not accepted
+        self.accepted = 0
+        self.retries = 0
+        self.repeats = 0
+        self.repeat_list: list[dict[str, Any]] = []
+        self.last_seq: dict[str, int] = {}
+        self.inversions = 0
+        self.inversion_list: list[dict[str, Any]] = []
+        self.overlaps = 0
+        self.overlap_list: list[dict[str, Any]] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.arrivals_ns = array("q")  # of the first request of each id
+        self.latencies_ns = array("q")
+
+    def arrived(self, arrival: Arrival) -> list[int] | None:
+        """Note a request; returns the place for its status when it is kept whole."""
+        self.requests += 1
+        self.in_flight += 1
+        if self.in_flight > self.most_in_flight:
+            self.most_in_flight = self.in_flight
+        webhook_id = arrival.webhook_id
+        if webhook_id is None:
+            self.without_id += 1
+        else:
+            before = self.accepted_at.get(webhook_id)
+            if before is None:
+                self.accepted_at[webhook_id] = 0
+                self.arrivals_ns.append(arrival.arrived_ns)
+                if arrival.produced_ns is not None:
+                    self.latencies_ns.append(arrival.arrived_ns - arrival.produced_ns)
+            elif before == 0:
+                self.retries += 1
+            else:
+                self.repeats += 1
+                if len(self.repeat_list) < LIST_BOUND:
+                    self.repeat_list.append(
+                        {"id": webhook_id, "accepted_ns": before, "again_ns": arrival.arrived_ns}
+                    )
+        if len(self.records) < self.record_bound:
+            status: list[int] = []
+            self.records.append((arrival, status))
+            return status
+        return None
+
+    def overlapped(self, arrival: Arrival, other: Arrival) -> None:
+        """Note that ``other`` about the same entity was still in flight."""
+        self.overlaps += 1
+        if len(self.overlap_list) < LIST_BOUND:
+            self.overlap_list.append(
+                {
+                    "entity": arrival.entity,
+                    "seq": arrival.seq,
+                    "with_seq": other.seq,
+                    "ns": arrival.arrived_ns,
+                }
+            )
+
+    def ended(self, arrival: Arrival, status: int | None) -> None:
+        """Note the answer; ``None`` when the connection ended without one."""
+        self.in_flight -= 1
+        self.statuses[str(status) if status else "none"] += 1
+        if status is None or not 200 <= status < 300:
+            return
+        webhook_id = arrival.webhook_id
+        if webhook_id is None or self.accepted_at.get(webhook_id):
+            return
+        self.accepted_at[webhook_id] = arrival.arrived_ns
+        self.accepted += 1
+        entity, seq = arrival.entity, arrival.seq
+        if entity is None or seq is None:
+            return
+        last = self.last_seq.get(entity, -1)
+        if seq > last:
+            self.last_seq[entity] = seq
+        else:
+            self.inversions += 1
+            if len(self.inversion_list) < LIST_BOUND:
+                self.inversion_list.append({"entity": entity, "seq": seq, "after_seq": last})
+
+    def report(self) -> dict[str, Any]:
+        """The totals as JSON-ready objects; see the module's docstring for the words."""
+        return {
+            "requests": self.requests,
+            "distinct": len(self.accepted_at),
+            "accepted": self.accepted,
+            "without_id": self.without_id,
+            "retries": self.retries,
+            "repeats": self.repeats,
+            "repeat_list": self.repeat_list,
+            "inversions": self.inversions,
+            "inversion_list": self.inversion_list,
+            "overlaps": self.overlaps,
+            "overlap_list": self.overlap_list,
+            "in_flight": self.in_flight,
+            "most_in_flight": self.most_in_flight,
+            "statuses": dict(self.statuses),
+            "entities": self.last_seq,
+            "rate_middle": middle_rate(self.arrivals_ns),
+            "latency_ms": {
+                f"p{share:g}": percentile(self.latencies_ns, share) / 1e6 for share in (50, 99, 99.9)
+            },
+        }
+
+
+def middle_rate(arrivals_ns: array[int]) -> float:
+    """Events per second over the middle 80 % of the arrivals: no start-up, no thin end."""
+    count = len(arrivals_ns)
+    if count < 100:
+        return 0.0
+    first, last = count // 10, count - count // 10 - 1
+    return (last - first) / max(1, arrivals_ns[last] - arrivals_ns[first]) * 1e9
+
+
+def percentile(values: array[int], share: float) -> int:
+    """The value below which ``share`` per cent lie (nearest rank); 0 of nothing."""
+    if not values:
+        return 0
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))]

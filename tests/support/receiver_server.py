@@ -1,0 +1,300 @@
+"""The receiving end as a server: asyncio ``Protocol``, httptools, uvloop; it must never be the bottleneck.
+
+Answers per path as it was told through ``POST /_control`` (see ``Behaviour``), and tells what it saw
+through ``/_report``, ``/_records?path=``, ``/_count?path=``; ``POST /_reset`` forgets everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httptools
+import orjson
+import uvloop
+
+from tests.support.receiver_log import Arrival, PathLog
+
+REASONS = {200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content"}
+
+
+class Behaviour:
+    """How a path answers. All names are optional keys of the control document.
+
+    ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of it; ``fail_first`` limits
+    ``status``, ``hang`` and ``reset`` to the first so many requests (of the path, or of each
+    webhook-id with ``"scope": "id"``), after which it is 200; ``entities`` limits them to those
+    entities; ``hang`` never answers; ``reset`` cuts the connection (RST); ``half`` cuts it in the
+    middle of the answer; ``close`` ends the connection after the answer.
+    """
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.delay_s = document.pop("delay_ms", 0) / 1000
+        self.fail_first: int | None = document.pop("fail_first", None)
+        self.status: int = document.pop("status", 200 if self.fail_first is None else 500)
+        self.by_id = document.pop("scope", "path") == "id"
+        self.entities = frozenset(document.pop("entities", ()))
+        self.hang: bool = document.pop("hang", False)
+        self.reset: bool = document.pop("reset", False)
+        self.half: bool = document.pop("half", False)
+        self.close: bool = document.pop("close", False)
+        self.headers: dict[str, str] = document.pop("headers", {})
+        self.body = document.pop("body", "").encode()
+        if document:
+            raise ValueError(f"unknown behaviour: {', '.join(document)}")
+        self.counts: Counter[str | None] = Counter()
+        self.bad = self._answer(self.status)
+        self.good = self._answer(200)
+
+    def _answer(self, status: int) -> bytes:
+        lines = [b"HTTP/1.1 %d %s" % (status, REASONS.get(status, b"Status"))]
+        if status != 204:
+            lines.append(b"Content-Length: %d" % len(self.body))
+        lines += [f"{name}: {value}".encode() for name, value in self.headers.items()]
+        if self.close:
+            lines.append(b"Connection: close")
+        return b"\r\n".join(lines) + b"\r\n\r\n" + (self.body if status != 204 else b"")
+
+    def applies(self, arrival: Arrival) -> bool:
+        """Whether this request gets the configured treatment rather than a plain 200."""
+        if self.entities and arrival.entity not in self.entities:
+            return False
+        if self.fail_first is None:
+            return True
+        key = arrival.webhook_id if self.by_id else None
+        self.counts[key] += 1
+        return self.counts[key] <= self.fail_first
+
+
+def getter(path: str) -> Callable[[Any], Any]:
+    """Reads a dotted path out of a decoded document; None where there is nothing."""
+    names = path.split(".")
+
+    def get(document: Any) -> Any:
+        for name in names:
+            if not isinstance(document, dict):
+                return None
+            document = document.get(name)
+        return document
+
+    return get
+
+
+class State:
+    """Everything the connections share."""
+
+    def __init__(self, entity: str, seq: str, produced: str, record_bound: int) -> None:
+        self.entity, self.seq, self.produced = getter(entity), getter(seq), getter(produced)
+        self.record_bound = record_bound
+        self.behaviours: dict[str, Behaviour] = {}
+        self.default = Behaviour({})
+        self.forget()
+
+    def forget(self) -> None:
+        self.logs: dict[str, PathLog] = {}
+        self.busy: dict[tuple[str, str], Connection] = {}
+        self.connections = getattr(self, "connections", 0)
+        self.opened = 0
+        self.pipelined = 0
+
+    def log(self, path: str) -> PathLog:
+        log = self.logs.get(path)
+        if log is None:
+            log = self.logs[path] = PathLog(self.record_bound)
+        return log
+
+
+class Connection(asyncio.Protocol):
+    """One client connection: parses requests, notes them, answers when it is time."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.loop = asyncio.get_running_loop()
+        self.parser = httptools.HttpRequestParser(self)
+        self.timer: asyncio.TimerHandle | None = None
+        self.current: tuple[str, PathLog, Arrival, list[int] | None] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.state.connections += 1
+        self.state.opened += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.state.connections -= 1
+        if self.timer:
+            self.timer.cancel()
+        self._ended(None)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.webhook_id: str | None = None
+
+    def on_url(self, url: bytes) -> None:
+        self.target = url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+        if len(name) == 10 and name.lower() == b"webhook-id":
+            self.webhook_id = value.decode()
+
+    def on_body(self, body: bytes) -> None:
+        self.body = self.body + body if self.body else body
+
+    def on_message_complete(self) -> None:
+        path = self.target.decode("latin-1")
+        if path.startswith("/_"):
+            self._administer(path)
+            return
+        if self.current is not None:
+            self.state.pipelined += 1
+        arrival = self._read()
+        log = self.state.log(path)
+        self.current = (path, log, arrival, log.arrived(arrival))
+        if arrival.entity is not None:
+            lane = (path, arrival.entity)
+            other = self.state.busy.get(lane)
+            if other is not None and other.current is not None and not other.peer_gone():
+                log.overlapped(arrival, other.current[2])
+            self.state.busy[lane] = self
+        behaviour = self.state.behaviours.get(path, self.state.default)
+        if behaviour.delay_s:
+            self.timer = self.loop.call_later(behaviour.delay_s, self._answer, behaviour)
+        else:
+            self._answer(behaviour)
+
+    def _read(self) -> Arrival:
+        now_ns = time.time_ns()
+        try:
+            document = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            document = None
+        state = self.state
+        return Arrival(
+            now_ns, self.webhook_id, state.entity(document), state.seq(document), state.produced(document),
+            self.headers, self.body,
+        )  # fmt: skip
+
+    def _answer(self, behaviour: Behaviour) -> None:
+        if self.current is None:
+            return
+        if not behaviour.applies(self.current[2]):
+            status, answer = 200, behaviour.good
+        elif behaviour.hang:
+            return
+        elif behaviour.reset or behaviour.half:
+            if behaviour.half:
+                self.transport.write(behaviour.good[:12])
+                self.transport.close()
+            else:
+                # no lingering: the peer gets RST, as from a crashed process
+                sock = self.transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.transport.abort()
+            self._ended(None)
+            return
+        else:
+            status, answer = behaviour.status, behaviour.bad
+        self._ended(status)
+        self.transport.write(answer)
+        if behaviour.close:
+            self.transport.close()
+
+    def _ended(self, status: int | None) -> None:
+        if self.current is None:
+            return
+        path, log, arrival, place = self.current
+        self.current = None
+        log.ended(arrival, status)
+        if place is not None and status:
+            place.append(status)
+        if arrival.entity is not None and self.state.busy.get((path, arrival.entity)) is self:
+            del self.state.busy[path, arrival.entity]
+
+    def peer_gone(self) -> bool:
+        """Whether the client has hung up already, although the loop has not told us yet."""
+        try:
+            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as sock:
+                return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def _administer(self, target: str) -> None:
+        parts = urlsplit(target)
+        path = parse_qs(parts.query).get("path", [""])[0]
+        state = self.state
+        status, answer = 200, {}
+        match parts.path:
+            case "/_control":
+                try:
+                    document = orjson.loads(self.body)
+                    named = document.pop("path")
+                    state.behaviours[named] = Behaviour(document)
+                except (ValueError, KeyError) as problem:
+                    status, answer = 400, {"problem": str(problem)}
+            case "/_report":
+                answer = {
+                    "paths": {name: log.report() for name, log in state.logs.items()},
+                    "connections": state.connections - 1,  # not the one that asks
+                    "pipelined": state.pipelined,
+                }
+            case "/_count":
+                log = state.log(path)
+                answer = {
+                    "distinct": len(log.accepted_at),
+                    "accepted": log.accepted,
+                    "requests": log.requests,
+                }
+            case "/_records":
+                answer = {"records": [_shown(*entry) for entry in state.log(path).records]}
+            case "/_reset":
+                state.behaviours.clear()
+                state.forget()
+            case _:
+                status, answer = 404, {"problem": "no such command"}
+        body = orjson.dumps(answer)
+        self.transport.write(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
+
+
+def _shown(arrival: Arrival, status: list[int]) -> dict[str, Any]:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in arrival.headers}
+    return {
+        "arrived_ns": arrival.arrived_ns,
+        "webhook_id": arrival.webhook_id,
+        "entity": arrival.entity,
+        "seq": arrival.seq,
+        "status": status[0] if status else None,
+        "headers": headers,
+        "body": arrival.body.decode("utf-8", "replace"),
+    }
+
+
+def serve(port: int, state: State) -> None:
+    """Serve until the process is ended or its standard input closes; prints the port first."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        gc.freeze()
+        server = await loop.create_server(lambda: Connection(state), "127.0.0.1", port, backlog=2048)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        # the parent holds the other end: when it dies, however it dies, this process ends too
+        await loop.run_in_executor(None, os.read, 0, 1)
+        server.close()
+
+    uvloop.run(main())
