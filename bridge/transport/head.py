@@ -1,13 +1,13 @@
 """Writes a request as bytes: request line, headers, body, in one piece.
 
 HTTP edge, pure. Runs once per attempt, so what does not change between two requests to one URL is
-made once, and header fields are checked as one block instead of one by one.
+made once, and header values are checked as one block instead of one by one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bridge import __version__
 from bridge.model import Url
@@ -15,7 +15,7 @@ from bridge.model import Url
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _USER_AGENT = b"user-agent: hookferry/" + __version__.encode() + b"\r\n"
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 8.6: also when there is no body
-_MAX_NAMES = 1024  # names come from the configuration, so there are few; this bounds a mistake
+_MAX_TEMPLATES = 16  # names come from the configuration, so there are one or two; this bounds a mistake
 
 OWN_HEADERS = frozenset(
     {
@@ -33,15 +33,24 @@ OWN_HEADERS = frozenset(
 )
 """Names (lower case) that decide where a message ends and whose the connection is: never the caller's."""
 
-_names: dict[bytes, bool] = {}  # a name that was checked -> whether it is User-Agent
 
-
-def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+def check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Raises ``ValueError`` for a header that would break, or break out of, the request's head."""
+    check_names([name for name, _ in headers])
     for name, value in headers:
-        _learn(name)
         if b"\n" in value or b"\r" in value or b"\0" in value:
             raise ValueError(f"the value of the header {name.decode()} has a line break or a NUL in it")
+
+
+def check_names(names: Iterable[bytes]) -> None:
+    """Raises ``ValueError`` for a name that is no token, or that only the transport may set."""
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is not a header name")
+        if name.lower() in OWN_HEADERS:
+            raise ValueError(
+                f"the header {name.lower().decode()} is set by the transport and cannot be given"
+            )
 
 
 def check_method(method: str) -> None:
@@ -51,50 +60,55 @@ def check_method(method: str) -> None:
 
 
 class Head:
-    """The part of a request's head that is the same for every request with this method and URL."""
+    """Writes requests with one method and URL.
 
-    __slots__ = ("_always_length", "_start")
+    The names of an endpoint's headers do not change, so a template is kept for each combination of
+    names: checked once, and filled with the values in one step.
+    """
+
+    __slots__ = ("_start", "_templates", "_with_length")
 
     def __init__(self, method: str, url: Url) -> None:
         check_method(method)
         self._start = f"{method} {url.target} HTTP/1.1\r\nhost: {url.authority}\r\n".encode("ascii")
         if self._start.count(b"\n") != 2 or self._start.count(b" ") != 3:
             raise ValueError("the URL has a space or a line break in it")
-        self._always_length = method in _WITH_LENGTH
+        self._with_length = method in _WITH_LENGTH
+        self._templates: dict[tuple[bytes, ...], _Template] = {}
 
     def write(self, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> bytes:
-        """The whole request. Raises ``ValueError`` as ``check_headers`` does."""
-        parts = [self._start]
-        lines = len(headers) + 3  # with request line, Host and the empty line
-        agent = _USER_AGENT
-        for name, value in headers:
-            is_agent = _names.get(name)
-            if is_agent is None:
-                is_agent = _learn(name)
-            if is_agent:
-                agent = b""
-            parts += (name, b": ", value, b"\r\n")
-        if agent:
-            parts.append(agent)
-            lines += 1
-        if body or self._always_length:
-            parts.append(b"content-length: %d\r\n" % len(body))
-            lines += 1
-        parts.append(b"\r\n")
-        head = b"".join(parts)
-        # Names are tokens, so a surplus line break, a lone CR or LF, or a NUL can only be in a value.
+        """Head and body. Raises ``ValueError`` as ``check_headers`` does."""
+        names, values = zip(*headers) if headers else ((), ())  # noqa: B905 (pairs; strict costs as much again)
+        template = self._templates.get(names) or self._learn(names)
+        if body or self._with_length:
+            head: bytes = template.with_length % (*values, len(body))
+            lines = template.lines
+        else:
+            head = template.without_length % values
+            lines = template.lines - 1
+        # The template has no surplus line break, no lone CR or LF and no NUL: only a value can.
         if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
             check_headers(headers)
         return head + body
 
+    def _learn(self, names: tuple[bytes, ...]) -> _Template:
+        check_names(names)
+        if len(self._templates) >= _MAX_TEMPLATES:
+            self._templates.clear()
+        agent = b"" if b"user-agent" in {name.lower() for name in names} else _USER_AGENT
+        start = self._start.replace(b"%", b"%%") + agent
+        start += b"".join(name.replace(b"%", b"%%") + b": %b\r\n" for name in names)
+        template = _Template(start + b"content-length: %d\r\n\r\n", start + b"\r\n")
+        self._templates[names] = template
+        return template
 
-def _learn(name: bytes) -> bool:
-    """Check a name and remember it; whether it is User-Agent. Raises ``ValueError``."""
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{name!r} is not a header name")
-    lower = name.lower()
-    if lower in OWN_HEADERS:
-        raise ValueError(f"the header {lower.decode()} is set by the transport and cannot be given")
-    if len(_names) >= _MAX_NAMES:
-        _names.clear()
-    return _names.setdefault(name, lower == b"user-agent")
+
+class _Template:
+    """A head with places for the values of its headers, and how many lines it must come to."""
+
+    __slots__ = ("lines", "with_length", "without_length")
+
+    def __init__(self, with_length: bytes, without_length: bytes) -> None:
+        self.with_length = with_length
+        self.without_length = without_length
+        self.lines = with_length.count(b"\n")

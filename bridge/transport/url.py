@@ -1,8 +1,8 @@
 """Turns a URL as a person writes it into a ``Url`` as it is dialled and asked for.
 
 Strict on purpose: what two parsers could read differently (credentials, backslashes, control
-characters, dot segments) is refused instead of guessed, since the address policy and the receiver must agree on
-who is meant. HTTP edge, pure.
+characters, dot segments) is refused instead of guessed, since the address policy and the receiver
+must agree on who is meant. HTTP edge, pure.
 """
 
 from __future__ import annotations

@@ -19,14 +19,20 @@ MakeTransport = Callable[..., Transport]
 
 
 def make_lean(
-    max_connections: int = 4, max_body_bytes: int = 1000, tls: ssl.SSLContext | None = None, **options: float
+    max_connections: int = 4,
+    max_body_bytes: int = 1000,
+    tls: ssl.SSLContext | None = None,
+    idle_s: float = 60.0,
+    max_header_bytes: int = 65536,
 ) -> LeanTransport:
+    """Idleness is long: a connection that goes in these tests goes for another reason."""
     return LeanTransport(
         Egress(LOOPBACK),
         max_connections,
         tls,
+        idle_s=idle_s,
         max_body_bytes=max_body_bytes,
-        **options,  # type: ignore[arg-type]
+        max_header_bytes=max_header_bytes,
     )
 
 

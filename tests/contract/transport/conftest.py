@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
 from bridge.transport import Transport
 from bridge.transport.lean import LeanTransport
 from tests.support.tls import TestAuthority, make_authority
 from tests.support.transports import MakeTransport, make_httpx, make_lean
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test here runs on both loops: sockets and TLS are where they differ."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(params=[make_lean, make_httpx], ids=["lean", "httpx"])

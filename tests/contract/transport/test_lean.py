@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from bridge.egress import Egress
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request
+from bridge.transport.connection import Connection
 from bridge.transport.lean import LeanTransport
 from bridge.transport.url import parse_url
 from tests.support.scripted_http import Peer, Received, ScriptedServer
@@ -182,6 +184,90 @@ async def test_idleness_begins_with_the_answer_not_with_the_connection() -> None
     assert server.connections == 1
 
 
+async def test_a_connection_that_was_busy_for_long_is_closed_after_idle_s_too() -> None:
+    """The timer was set for the request's deadline, an hour away, and must not stay there."""
+    lean = make_lean(idle_s=0.05)
+    closed = asyncio.Event()
+
+    async def script(peer: Peer, received: Received) -> None:
+        await asyncio.sleep(0.15)  # the receiver's own time
+        await peer.answer()
+        if await peer.closed_by_client():
+            closed.set()
+
+    async with ScriptedServer(script) as server:
+        await lean.send(post(server.port), 3600)
+        await asyncio.wait_for(closed.wait(), 5)
+        await lean.close()
+
+
+async def test_a_connection_that_grew_old_while_the_loop_stood_still_is_not_used() -> None:
+    lean = make_lean(idle_s=0.05)
+    async with ScriptedServer(ok) as server:
+        await lean.send(post(server.port), 5)
+        time.sleep(0.1)  # no timer can run
+        assert (await lean.send(post(server.port), 5)).status == 200
+        await lean.close()
+    assert server.connections == 2
+
+
+async def test_a_connection_that_closes_while_it_is_handed_over_is_not_used() -> None:
+    lean = make_lean(max_connections=1)
+    handed = lean.freed
+
+    def freed(connection: Connection) -> None:
+        handed(connection)
+        connection.retire()
+
+    lean.freed = freed  # type: ignore[method-assign]
+    async with ScriptedServer(ok) as server:
+        answers = await asyncio.gather(*(lean.send(post(server.port), 5) for _ in range(5)))
+        assert [answer.status for answer in answers] == [200] * 5
+        assert lean._open == 0
+        await lean.close()
+
+
+async def test_a_request_that_was_not_written_does_not_keep_its_socket(lean: LeanTransport) -> None:
+    """The receiver reads nothing, so what is buffered would wait for ever."""
+    async with ScriptedServer(ok, read_body=False) as server:
+
+        async def stall(peer: Peer, received: Received) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        server.script = stall
+        big = post(server.port)._replace(body=b"x" * 30_000_000)
+        assert await fault_of(lean, big, 0.1) is TransportFault.TIMEOUT
+        await asyncio.wait_for(lean.close(), 5)
+
+
+async def test_an_answer_that_is_all_framing_is_cut(lean: LeanTransport) -> None:
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1;")
+        while True:
+            await peer.write(b"x" * 60_000)
+
+    async with ScriptedServer(script) as server:
+        response = await lean.send(post(server.port), 5)
+    assert (response.status, response.body) == (200, b"a")
+
+
+async def test_headers_are_bounded_and_a_long_body_does_not_count_as_headers() -> None:
+    lean = make_lean(max_header_bytes=500, max_body_bytes=3000)
+
+    async def script(peer: Peer, received: Received) -> None:
+        if len(server.received) == 1:
+            await peer.answer(headers="x: y\r\n" * 100)
+        else:
+            await peer.answer(body=b"z" * 3000)
+
+    async with ScriptedServer(script) as server:
+        assert await fault_of(lean, post(server.port)) is TransportFault.PROTOCOL
+        for _ in range(2):
+            assert len((await lean.send(post(server.port), 5)).body) == 3000
+        assert server.connections == 2
+        await lean.close()
+
+
 async def test_the_last_freed_connection_is_used_first() -> None:
     lean = make_lean(max_connections=3)
     gate = asyncio.Event()
@@ -299,6 +385,19 @@ async def test_the_next_address_is_tried_when_one_refuses() -> None:
     lean = LeanTransport(Egress(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1)
     async with ScriptedServer(ok) as server:  # listens on 127.0.0.1 only
         assert (await lean.send(post(server.port, "two.test"), 5)).status == 200
+        await lean.close()
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> None:
+    lean = LeanTransport(Egress(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1, connect_timeout_s=0.6)
+    loop = asyncio.get_running_loop()
+    async with ScriptedServer(ok) as server:
+        with socket.socket() as silent, socket.socket() as first:
+            silent.bind(("127.0.0.2", server.port))
+            silent.listen(0)  # room for one; the kernel drops what comes after it
+            first.setblocking(False)
+            await loop.sock_connect(first, ("127.0.0.2", server.port))
+            assert (await lean.send(post(server.port, "two.test"), 5)).status == 200
         await lean.close()
 
 
