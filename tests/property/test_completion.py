@@ -1,0 +1,103 @@
+"""The completion map: exact where it fits, forgetful but never inventive where it does not."""
+
+from __future__ import annotations
+
+import base64
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.completion import LIMIT_BYTES, Completion, DamagedMapError, decode, encode
+
+OFFSETS = st.integers(0, 2**62)
+
+
+@st.composite
+def progresses(draw: st.DrawFn) -> tuple[int, list[int], int]:
+    """An offset, the open ones above it (itself among them), and an end."""
+    offset = draw(OFFSETS)
+    furthest = draw(st.sampled_from([2, 5, 400]))
+    deltas = draw(st.lists(st.integers(1, furthest), max_size=300))
+    opens, at = [offset], offset
+    for delta in deltas:
+        at += delta
+        opens.append(at)
+    return offset, opens, at + draw(st.integers(1, 500))
+
+
+@given(progresses())
+@settings(deadline=None)
+def test_what_was_settled_is_read_back_exactly(progress: tuple[int, list[int], int]) -> None:
+    offset, opens, end = progress
+    text, fits = encode(offset, opens, end, limit_bytes=1_000_000)
+    assert fits
+    done = decode(offset, text)
+    for one in range(offset, end + 3):
+        assert done.settled(one) == (one not in opens and one < end)
+
+
+@given(st.integers(0, 2**32), st.integers(12, 120), st.floats(0.1, 0.9))
+@settings(deadline=None)
+def test_a_map_that_is_cut_never_claims_an_open_event(seed: int, limit: int, share: float) -> None:
+    """A thousand offsets, tossed open or settled, are always too much for the limit."""
+    toss = random.Random(seed)
+    opens = [7, *(one for one in range(8, 1007) if toss.random() < share)]
+    text, fits = encode(7, opens, 1008, limit_bytes=limit)
+    assert not fits
+    assert len(text) <= limit
+    done = decode(7, text)
+    assert not any(done.settled(one) for one in opens)
+    assert not done.settled(1008)
+
+
+@given(progresses(), st.data())
+@settings(deadline=None)
+def test_a_damaged_or_foreign_map_is_refused(
+    progress: tuple[int, list[int], int], data: st.DataObject
+) -> None:
+    """Flip a byte, cut the end, or read it for another offset: refused, never believed."""
+    text, _ = encode(*progress)
+    if not text:
+        return
+    raw = bytearray(base64.b64decode(text[2:]))
+    at = data.draw(st.integers(0, len(raw) - 1))
+    raw[at] ^= data.draw(st.integers(1, 255))
+    flipped = text[:2] + base64.b64encode(raw).decode()
+    cut = text[: data.draw(st.integers(1, len(text) - 1))]
+    for damaged, offset in ((flipped, progress[0]), (cut, progress[0]), (text, progress[0] + 1)):
+        with pytest.raises(DamagedMapError):
+            decode(offset, damaged)
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: "h1" + base64.b64encode(raw).decode()))
+def test_any_text_is_refused_or_read_in_bounds(text: str) -> None:
+    try:
+        done = decode(7, text)
+    except DamagedMapError:
+        return
+    assert done.end - done.offset <= 8 * 1024 * 1024
+
+
+def test_nothing_settled_beyond_the_offset_is_the_empty_text() -> None:
+    assert encode(10, [], 10) == ("", True)
+    assert encode(10, [10, 11, 12], 13) == ("", True)
+    assert decode(10, "") == Completion(10, 10)
+
+
+def test_twenty_thousand_settled_events_at_random_fit_the_brokers_limit() -> None:
+    """The worst case, a coin toss per offset, takes the bitmap: one bit each, in base64."""
+    toss = random.Random(1)
+    opens = [0, *(one for one in range(1, 22_000) if toss.random() < 0.5)]
+    text, fits = encode(0, opens, 22_000)
+    assert fits
+    assert len(text) <= LIMIT_BYTES
+    done = decode(0, text)
+    assert done.open_offsets == {one for one in opens if one < done.end}
+
+
+def test_a_head_stuck_for_a_million_events_is_a_short_text() -> None:
+    text, fits = encode(0, [0], 1_000_000)
+    assert fits
+    assert len(text) < 40

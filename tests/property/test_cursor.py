@@ -1,0 +1,159 @@
+"""Cursor and completion map, driven at random through crashes: never past an unsettled event."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bridge import completion
+from bridge.cursor import Cursor
+from bridge.model import Partition
+
+PARTITION = Partition("orders", 0)
+WINDOW = 12
+
+
+class CursorMachine(RuleBasedStateMachine):
+    """A log with gaps and unwanted events, one endpoint, and a process that dies now and then.
+
+    ``delivered`` is what the receiver has, ``known`` what this process knows of it, ``durable`` what
+    the broker last took. A restart begins from ``durable`` alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: set[int] = set()
+        self.next_in_log = 0
+        self.delivered: set[int] = set()
+        self.settled_at_commit: set[int] = set()
+        self.durable: tuple[int, str] = (0, "")
+        self.begin()
+
+    def begin(self) -> None:
+        offset, text = self.durable
+        done = completion.decode(offset, text)
+        self.cursor = Cursor(
+            PARTITION,
+            offset,
+            window=WINDOW,
+            window_bytes=10_000,
+            settled_to=done.end,
+            left_open=done.open_offsets,
+        )
+        self.open: list[int] = []
+        self.known = set(self.settled_at_commit)
+
+    @rule(gaps=st.lists(st.integers(0, 5), min_size=1, max_size=8))
+    def append(self, gaps: list[int]) -> None:
+        for gap in gaps:
+            self.next_in_log += max(0, gap - 3)
+            if gap != 3:
+                self.wanted.add(self.next_in_log)
+            self.next_in_log += 1
+
+    @precondition(lambda self: not self.cursor.full)
+    @rule(count=st.integers(1, 10))
+    def read(self, count: int) -> None:
+        end = min(self.cursor.position + count, self.next_in_log)
+        for offset in range(self.cursor.position, end):
+            if offset in self.wanted and self.cursor.wants(offset):
+                self.cursor.open(offset, 10)
+                self.open.append(offset)
+        self.cursor.advance(end)
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, WINDOW))
+    def settle(self, which: int) -> None:
+        offset = self.open[which % len(self.open)]
+        self.open.remove(offset)
+        self.delivered.add(offset)
+        self.known.add(offset)
+        self.cursor.settle(offset, 10)
+
+    @rule()
+    def commit(self) -> None:
+        progress = self.cursor.progress()
+        text, fits = completion.encode(*progress)
+        self.cursor.map_fits(fits)
+        self.durable = (progress.offset, text)
+        self.settled_at_commit = set(self.known)
+
+    @precondition(lambda self: self.delivered)
+    @rule()
+    def crash(self) -> None:
+        self.begin()
+        again = [offset for offset in self.settled_at_commit if self.cursor.wants(offset)]
+        assert not again, "settled before the commit, and wanted again after it"
+
+    @invariant()
+    def nothing_unsettled_is_committed(self) -> None:
+        offset, text = self.durable
+        done = completion.decode(offset, text)
+        for one in self.wanted - self.delivered:
+            assert not done.settled(one), f"{one} was never delivered and counts as settled"
+
+    @invariant()
+    def progress_stops_at_the_lowest_unsettled(self) -> None:
+        undelivered = self.wanted - self.delivered
+        if undelivered:
+            assert self.cursor.progress().offset <= min(undelivered)
+
+    @invariant()
+    def a_full_cursor_has_something_open(self) -> None:
+        assert not self.cursor.full or self.open, (
+            "full with nothing to wait for: it would stand still for ever"
+        )
+
+    def teardown(self) -> None:
+        """Run to the end of the log: every wanted event is delivered, nothing is left."""
+        self.begin()
+        while self.cursor.position < self.next_in_log or self.open:
+            while self.open:
+                offset = self.open.pop()
+                self.delivered.add(offset)
+                self.cursor.settle(offset, 10)
+            if self.cursor.position < self.next_in_log:
+                self.read(WINDOW)
+        assert self.wanted <= self.delivered
+        assert self.cursor.progress() == (
+            max(self.next_in_log, self.cursor.progress().end),
+            [],
+            self.cursor.progress().end,
+        )
+
+
+CursorMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestCursor = CursorMachine.TestCase
+
+
+def test_an_event_of_several_parts_is_open_until_the_last_is_settled() -> None:
+    cursor = Cursor(PARTITION, 5, window=10, window_bytes=1000)
+    cursor.open(5, 1)
+    cursor.open(5, 1)
+    cursor.advance(6)
+    cursor.settle(5, 1)
+    assert cursor.progress().offset == 5
+    cursor.settle(5, 1)
+    assert cursor.progress() == (6, [], 6)
+
+
+def test_the_window_is_bounded_in_bytes_too() -> None:
+    cursor = Cursor(PARTITION, 0, window=1000, window_bytes=100)
+    cursor.open(0, 60)
+    assert not cursor.full
+    cursor.open(1, 60)
+    assert cursor.full
+    assert cursor.settle(0, 60), "room again, and says so"
+    assert not cursor.full
+
+
+def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> None:
+    cursor = Cursor(PARTITION, 0, window=1000, window_bytes=10_000)
+    cursor.open(0, 1)
+    cursor.map_fits(False)
+    assert cursor.full
+    cursor.settle(0, 1)
+    assert cursor.full
+    assert cursor.map_fits(True)
+    assert not cursor.full

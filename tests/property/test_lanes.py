@@ -1,0 +1,156 @@
+"""Lanes, driven at random: one in flight per key, in order, nothing lost, nobody starved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from bridge.lanes import Lane, Lanes
+
+KEYS = st.one_of(st.none(), st.integers(0, 4))
+Item = tuple[int | None, int]
+
+
+class LaneMachine(RuleBasedStateMachine):
+    """A model of the lanes: what was put in, what is in flight, what is done."""
+
+    running = Bundle("running")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lanes: Lanes[Item] = Lanes()
+        self.queued: dict[int | None, list[Item]] = defaultdict(list)
+        self.in_flight: list[Lane[Item]] = []
+        self.number = 0
+        self.now = 0.0
+        self.turns_waited: dict[int, int] = {}
+
+    @rule(key=KEYS)
+    def push(self, key: int | None) -> None:
+        self.number += 1
+        item = (key, self.number)
+        self.queued[key].append(item)
+        self.lanes.push(key, item)
+
+    @rule(target=running)
+    def take(self) -> object:
+        lane = self.lanes.take()
+        if lane is None:
+            return None
+        self.in_flight.append(lane)
+        return lane
+
+    @rule(lane=consumes(running))
+    def settle(self, lane: Lane[Item] | None) -> None:
+        if lane is None:
+            return
+        self.queued[lane.head[0]].remove(lane.head)
+        self.in_flight.remove(lane)
+        self.lanes.settle(lane)
+
+    @rule(lane=consumes(running), delay=st.floats(0.1, 5))
+    def defer(self, lane: Lane[Item] | None, delay: float) -> None:
+        if lane is None:
+            return
+        self.in_flight.remove(lane)
+        self.lanes.defer(lane, self.now + delay)
+
+    @rule(step=st.floats(0, 6))
+    def pass_time(self, step: float) -> None:
+        self.now += step
+        self.lanes.release(self.now)
+
+    @rule(key=st.integers(0, 4))
+    def drop(self, key: int) -> None:
+        kept = {lane.head for lane in self.in_flight}
+        self.lanes.drop(lambda item: item[0] == key)
+        self.queued[key] = [item for item in self.queued[key] if item in kept]
+
+    @invariant()
+    def one_in_flight_per_key(self) -> None:
+        keys = [lane.head[0] for lane in self.in_flight if lane.head[0] is not None]
+        assert len(keys) == len(set(keys))
+
+    @invariant()
+    def the_head_is_the_oldest_of_its_key(self) -> None:
+        for lane in self.in_flight:
+            key = lane.head[0]
+            if key is not None:
+                assert lane.head == self.queued[key][0]
+
+    @invariant()
+    def a_due_lane_is_not_forgotten(self) -> None:
+        due_at = self.lanes.next_due_at
+        assert due_at is None or due_at > self.now - 1e-9 or self.lanes.release(self.now) > 0
+
+    def teardown(self) -> None:
+        """Everything that is left comes out, each once, each key in order: nothing lost or invented."""
+        for lane in list(self.in_flight):
+            self.settle(lane)
+        seen: dict[int | None, list[Item]] = defaultdict(list)
+        self.now += 1000
+        self.lanes.release(self.now)
+        while (lane := self.lanes.take()) is not None:
+            seen[lane.head[0]].append(lane.head)
+            self.lanes.settle(lane)
+        for key in {*seen, *self.queued}:
+            if key is None:
+                assert sorted(seen[key]) == sorted(self.queued[key])
+            else:
+                assert seen[key] == self.queued[key]
+        assert self.lanes.ready == self.lanes.waiting == 0
+
+
+LaneMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestLanes = LaneMachine.TestCase
+
+
+def test_a_busy_lane_does_not_starve_the_others() -> None:
+    """With one lane that always has more, each other lane runs within one round."""
+    lanes: Lanes[str] = Lanes()
+    for number in range(1000):
+        lanes.push("busy", f"busy {number}")
+    for key in range(10):
+        lanes.push(key, f"one of {key}")
+    served = []
+    for _ in range(12):
+        lane = lanes.take()
+        assert lane is not None
+        served.append(lane.key)
+        lanes.settle(lane)
+    assert set(range(10)) <= set(served)
+    assert served.count("busy") == 2
+
+
+def test_a_lane_that_waits_for_its_retry_takes_no_turn() -> None:
+    lanes: Lanes[str] = Lanes()
+    lanes.push("a", "a1")
+    lanes.push("b", "b1")
+    first = lanes.take()
+    assert first is not None
+    lanes.defer(first, 10.0)
+    second = lanes.take()
+    assert second is not None
+    assert second.key == "b"
+    assert lanes.take() is None
+    assert lanes.release(9.9) == 0
+    assert lanes.release(10.0) == 1
+    assert lanes.take() is first
+
+
+def test_what_comes_back_after_a_drop_queues_behind_the_head_in_flight() -> None:
+    """A revoked and at once reassigned partition must not run beside its own unfinished request."""
+    lanes: Lanes[str] = Lanes()
+    lanes.push("a", "old 1")
+    lanes.push("a", "old 2")
+    lane = lanes.take()
+    assert lane is not None
+    assert lanes.drop(lambda _: True) == 1
+    lanes.push("a", "new 1")
+    assert lanes.take() is None
+    lanes.settle(lane)
+    assert lanes.take() is lane
+    assert lane.head == "new 1"
