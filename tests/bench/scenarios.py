@@ -1,0 +1,180 @@
+"""What the bench measures, one function each. All of it is taken from outside the bridge.
+
+Rates and latencies come from the receiver's own arrival times, CPU time and memory from ``/proc``.
+A run in which an event was lost, repeated or out of order has no figure: ``NotProven``.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from tests.support.bridge_process import ROOT, BridgeProcess, plain_config
+from tests.support.kafka import RealKafka
+from tests.support.produce import outbox_events, produce, produce_paced
+from tests.support.receiver import Receiver
+
+SECRET = "whsec_" + base64.b64encode(b"hookferry bench, thirty-two byte").decode()
+ENTITIES = 1_000
+PARTITIONS = 4
+STALL_S = 60  # without a single new event
+WARM_UP_S = 3
+CARRIED_HEADERS = ("user-agent", "content-type", "webhook-id", "webhook-timestamp", "webhook-signature")
+
+
+class NotProven(Exception):
+    """The run broke a promise; its speed means nothing."""
+
+
+class Stage(NamedTuple):
+    """What every scenario plays on."""
+
+    kafka: RealKafka
+    receiver: Receiver
+    folder: Path
+    log_attempts: str
+
+    def bridge(self, name: str, topic: str, path: str, concurrency: int, **endpoint: Any) -> BridgeProcess:
+        """A bridge with one signed endpoint, in a group of its own, not started yet."""
+        settings = {
+            "url": self.receiver.url(path),
+            "secrets": [SECRET],
+            "concurrency": concurrency,
+        } | endpoint
+        config = plain_config(
+            self.kafka.bootstrap,
+            topic,
+            {"bench": settings},
+            group=f"bench-{name}",
+            log={"level": "info", "format": "json", "attempts": self.log_attempts},
+        )
+        return BridgeProcess(config, self.folder / name)
+
+    def backlog(self, name: str, events: int) -> str:
+        """A topic with so many events in it."""
+        topic = self.kafka.fresh_topic(name, PARTITIONS)
+        produce(self.kafka.bootstrap, topic, outbox_events(events, entities=ENTITIES, seed=events))
+        return topic
+
+
+def check(report: dict[str, Any], events: int) -> None:
+    """Raise ``NotProven`` unless every event arrived once and in order."""
+    wanted = {"accepted": events, "distinct": events, "repeats": 0, "inversions": 0, "overlaps": 0}
+    wrong = {name: report[name] for name, value in wanted.items() if report[name] != value}
+    if wrong:
+        raise NotProven(f"of {events} events: {wrong}")
+
+
+def await_all(receiver: Receiver, bridge: BridgeProcess, path: str, events: int) -> list[tuple[int, float]]:
+    """Wait for the last event; returns samples of (events arrived, CPU seconds of the bridge)."""
+    samples, progress_at = [(0, bridge.cpu_s())], time.monotonic()
+    while samples[-1][0] < events:
+        time.sleep(0.05)
+        accepted = receiver.count(path)["accepted"]
+        if accepted > samples[-1][0]:
+            progress_at = time.monotonic()
+        elif time.monotonic() - progress_at > STALL_S:
+            raise NotProven(f"{accepted} of {events} events, then none for {STALL_S} s\n{bridge.log_tail()}")
+        samples.append((accepted, bridge.cpu_s()))
+    return samples
+
+
+def cpu_us_middle(samples: list[tuple[int, float]]) -> float:
+    """CPU microseconds per event between the first and the last tenth (the nearest samples to them)."""
+    events = samples[-1][0]
+    first = min(samples, key=lambda sample: abs(sample[0] - events * 0.1))
+    last = min(samples, key=lambda sample: abs(sample[0] - events * 0.9))
+    if last[0] <= first[0]:
+        return 0.0
+    return (last[1] - first[1]) / (last[0] - first[0]) * 1e6
+
+
+def drain(
+    stage: Stage, name: str, topic: str, events: int, *, concurrency: int, delay_ms: float = 0
+) -> dict[str, float]:
+    """Drain a backlog that was there before the bridge."""
+    path = f"/{name}"
+    stage.receiver.reset()
+    stage.receiver.control(path, delay_ms=delay_ms)
+    with stage.bridge(name, topic, path, concurrency) as bridge:
+        samples = await_all(stage.receiver, bridge, path, events)
+        peak = bridge.peak_rss_bytes()
+        bridge.terminate()
+    report = stage.receiver.report(path)
+    check(report, events)
+    return {
+        "events": events,
+        "per_s": report["rate_middle"],
+        "cpu_us": cpu_us_middle(samples),
+        "peak_rss_mb": peak / 1e6,
+        "most_in_flight": report["most_in_flight"],
+    }
+
+
+def bare(stage: Stage, like: str, requests: int, tasks: int) -> dict[str, float]:
+    """As many requests like those of the path ``like``, sent by nothing but the transport."""
+    sample = stage.receiver.records(like)[0]
+    stage.receiver.reset()
+    job = {
+        "url": stage.receiver.url("/bare"),
+        "headers": {name: sample["headers"][name] for name in CARRIED_HEADERS if name in sample["headers"]},
+        "body": sample["body"],
+        "requests": requests,
+        "tasks": tasks,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bare"],
+        cwd=ROOT, input=orjson.dumps(job), stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    rate = stage.receiver.report("/bare")["rate_middle"]
+    figures: dict[str, float] = orjson.loads(done.stdout)
+    return figures | {"per_s": rate, "body_bytes": len(sample["body"])}
+
+
+def latency(stage: Stage, rate_per_s: float, seconds: float) -> dict[str, float]:
+    """From producing to arriving, at a steady rate, after a warm-up."""
+    path, count = "/latency", int(rate_per_s * seconds)
+    topic = stage.kafka.fresh_topic("latency", PARTITIONS)
+    events = outbox_events(10**9, entities=ENTITIES)
+    stage.receiver.reset()
+    with stage.bridge("latency", topic, path, 64) as bridge:
+        warm_up = int(rate_per_s * WARM_UP_S)
+        produce_paced(stage.kafka.bootstrap, topic, islice(events, warm_up), rate_per_s)
+        await_all(stage.receiver, bridge, path, warm_up)
+        stage.receiver.reset()
+        produce_paced(stage.kafka.bootstrap, topic, islice(events, count), rate_per_s)
+        await_all(stage.receiver, bridge, path, count)
+        bridge.terminate()
+    report = stage.receiver.report(path)
+    check(report, count)
+    return {"rate_per_s": rate_per_s, "events": count, **report["latency_ms"]}
+
+
+def memory(stage: Stage, topic: str, seconds: float, **behaviour: Any) -> dict[str, float]:
+    """Resident memory, sampled each second while a backlog waits behind a receiver in trouble."""
+    path = f"/memory-{'-'.join(behaviour)}"
+    stage.receiver.reset()
+    stage.receiver.control(path, **behaviour)
+    samples: list[int] = []
+    with stage.bridge(path.strip("/"), topic, path, 64) as bridge:
+        stage.receiver.wait_for(path, 60, requests=1)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(1)
+            samples.append(bridge.rss_bytes())
+        peak = bridge.peak_rss_bytes()
+    settled = samples[len(samples) // 3]  # after the window has filled and the pools have grown
+    return {
+        "first_mb": samples[0] / 1e6,
+        "third_mb": settled / 1e6,
+        "last_mb": samples[-1] / 1e6,
+        "peak_mb": peak / 1e6,
+        "requests": stage.receiver.count(path)["requests"],
+    }
