@@ -241,14 +241,19 @@ async def test_a_request_that_was_not_written_does_not_keep_its_socket(lean: Lea
 
 
 async def test_an_answer_that_is_all_framing_is_cut(lean: LeanTransport) -> None:
+    written = 0
+
     async def script(peer: Peer, received: Received) -> None:
+        nonlocal written
         await peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1;")
         while True:
             await peer.write(b"x" * 60_000)
+            written += 60_000
 
     async with ScriptedServer(script) as server:
         response = await lean.send(post(server.port), 5)
     assert (response.status, response.body) == (200, b"a")
+    assert written < 20_000_000  # what the socket buffers take, and no more
 
 
 async def test_headers_are_bounded_and_a_long_body_does_not_count_as_headers() -> None:
