@@ -62,6 +62,8 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
     for path, error in located:
         if tree.is_broken(path) or (error["type"] == "missing" and path in meant):
             continue
+        if error["type"] == "too_short" and tree.get(path):
+            continue  # entries are there but wrong, which is said about each
         problems.append(_problem(path, error, tree))
         if error["type"].startswith("union_tag"):
             problems.extend(_rest_of_source(path, tree))

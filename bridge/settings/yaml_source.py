@@ -25,7 +25,7 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 _TEXT = {_TAG + "str", _TAG + "timestamp", _TAG + "value", _MERGE}
 _SCALARS = {_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"}
-_QUOTED = re.compile(r"'[^'<]{2,}'|\"[^\"]{2,}\"")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _HINT = "look for a missing quote, bracket or colon, for tabs and for indentation here or just above"
 
 
@@ -168,7 +168,7 @@ def read_yaml(text: str, name: str) -> tuple[Tree, list[Problem]]:
             ]
         value = _Reader(loader, tree, problems).value(node, ())
     except yaml.YAMLError as exc:
-        return tree, [_syntax(exc, name)]
+        return tree, [_syntax(exc, name, text)]
     except _TooMany:
         cause = f"has more than {MAX_VALUES} values, aliases counted each time they are used"
         return tree, [
@@ -190,13 +190,21 @@ def read_yaml(text: str, name: str) -> tuple[Tree, list[Problem]]:
     return tree, problems
 
 
-def _syntax(exc: yaml.YAMLError, name: str) -> Problem:
+def _syntax(exc: yaml.YAMLError, name: str, text: str) -> Problem:
     """Say where the syntax breaks, without PyYAML's excerpt: the line may hold a secret."""
     place = Place(name)
-    cause = "holds a character that YAML does not allow"
+    cause, hint = "holds a character that YAML does not allow", _HINT
     if isinstance(exc, yaml.MarkedYAMLError):
-        cause = _QUOTED.sub("…", exc.problem or exc.context or "cannot be read")
+        cause = _QUOTED.sub(_token_only, exc.problem or exc.context or "cannot be read")
         mark = exc.problem_mark or exc.context_mark
         if mark is not None:
             place = Place(name, mark.line + 1, mark.column + 1)
-    return Problem(place, (), f"YAML syntax: {cause}", _HINT)
+            if "${" in "".join(text.splitlines()[mark.line : mark.line + 1]):
+                hint = "inside [ ] and { } put text with ${…} in quotes"
+    return Problem(place, (), f"YAML syntax: {cause}", hint)
+
+
+def _token_only(quoted: re.Match[str]) -> str:
+    """Keep what PyYAML quotes only if it is a token's name or one character of syntax."""
+    inside: str = quoted[1] or quoted[2] or ""
+    return quoted[0] if len(inside) == 1 or inside.startswith("<") else "…"

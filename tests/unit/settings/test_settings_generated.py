@@ -1,0 +1,95 @@
+"""The schema and the reference are what the models say; the example is valid for both."""
+
+import json
+
+import jsonschema
+import pytest
+import yaml
+
+from bridge.settings import check, schema
+from tests.unit.settings.example import SECRET, VALID
+
+EXAMPLE = schema.ROOT / "config" / "bridge.yaml"
+ENV = {"CRM_TOKEN": "t", "CRM_SECRET": SECRET}
+
+
+def errors(document: object) -> list[str]:
+    validator = jsonschema.Draft202012Validator(schema.json_schema())
+    return [error.message for error in validator.iter_errors(document)]
+
+
+def test_the_generated_files_are_current(capsys):
+    assert schema.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_a_stale_file_is_noticed(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(schema, "ROOT", tmp_path)
+    monkeypatch.setattr(schema, "SCHEMA", tmp_path / "s.json")
+    monkeypatch.setattr(schema, "REFERENCE", tmp_path / "docs" / "r.md")
+    assert schema.main([]) == 0
+    assert schema.main(["--check"]) == 0
+    (tmp_path / "s.json").write_text("{}")
+    assert schema.main(["--check"]) == 1
+    assert "s.json" in capsys.readouterr().err
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(schema.json_schema())
+
+
+def test_the_example_passes_check_and_schema_and_names_the_schema():
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert check(EXAMPLE, ENV) == []
+    assert errors(yaml.safe_load(text)) == []
+    first = text.splitlines()[0]
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (EXAMPLE.parent / first.partition("=")[2]).resolve() == schema.SCHEMA
+
+
+def test_the_example_lacks_only_its_variables():
+    assert len(check(EXAMPLE, {})) == len(ENV)
+
+
+def test_what_the_example_has_commented_out_is_right_too(tmp_path):
+    """Uncommented, the lines of the example fit the schema: a comment can be wrong for years."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    body = lines[lines.index("group: hookferry") :]
+    keys = ("  #", "    #", "# d", "# h", "# c", "# s")
+    text = "\n".join(line.replace("# ", "", 1) if line.startswith(keys) else line for line in body)
+    document = yaml.safe_load(text)
+    assert errors(document) == []
+    assert document["state_dir"] == "state"
+    assert set(document["sources"]) == {"fineract", "orders", "things"}
+    assert document["endpoints"]["crm"]["retry"]["max_attempts"] == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        ({"admin": {"port": "${env:PORT:-8080}"}}, True),
+        ({"admin": {"port": "http"}}, False),
+        ({"admin": {"prt": 1}}, False),
+        ({"log": {"level": "${env:LEVEL}"}}, True),
+        ({"log": {"level": "loud"}}, False),
+        ({"bogus": 1}, False),
+        ({"endpoints": {"CRM": {"url": "https://a.example/"}}}, False),
+        ({"endpoints": {"crm": {}}}, False),
+        ({"sources": {"a": {"format": "json", "topics": ["t"]}}}, False),
+    ],
+)
+def test_the_schema_tells_right_from_wrong(change, right):
+    assert (errors(yaml.safe_load(VALID) | change) == []) is right
+
+
+def test_every_key_has_a_meaning():
+    document = schema.json_schema()
+
+    def missing(node: dict) -> list[str]:
+        """A group of keys may have its meaning in its own definition."""
+        keys = node.get("properties", {}).items()
+        groups = {f"#/$defs/{name}" for name, group in document["$defs"].items() if "description" in group}
+        return [name for name, key in keys if "description" not in key and key.get("$ref") not in groups]
+
+    assert not missing(document)
+    assert not [name for node in document["$defs"].values() for name in missing(node)]
+    assert json.dumps(document).count('"title"') == 1

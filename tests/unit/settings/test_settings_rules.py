@@ -1,0 +1,156 @@
+"""The rules that span several keys: event types, URLs, login, certificates, times."""
+
+from fnmatch import fnmatchcase
+
+import pytest
+
+from bridge.settings.fineract_types import FINERACT_TYPES
+
+SOURCES = "    sources: [fineract]\n"
+KAFKA = "kafka:\n"
+SASL = "  security_protocol: SASL_SSL\n"
+
+
+def events(pattern: str) -> tuple[str, str]:
+    return SOURCES, f'{SOURCES}    events: ["{pattern}"]\n'
+
+
+def test_the_list_of_types_holds_none_that_never_reaches_the_topic():
+    assert len(FINERACT_TYPES) == len(set(FINERACT_TYPES)) == 115
+    assert not [kind for kind in FINERACT_TYPES if fnmatchcase(kind, "*PreBusinessEvent")]
+
+
+@pytest.mark.parametrize("pattern", ["*", "Loan*", "LoanApprovedBusinessEvent", "*Repayment*", "Savings?*"])
+def test_a_pattern_that_matches_a_known_type_is_right(given, pattern):
+    assert given(*events(pattern)) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("LoanAprovedBusinessEvent", 'did you mean "LoanApprovedBusinessEvent"?'),
+        ("loan*", 'did you mean "Loan*"?'),
+        ("Laon*", 'did you mean "Loan*"?'),
+        ("*Aproved*", 'did you mean "*Approved*"?'),
+        ("LoanChargeOffPreBusinessEvent", "never publishes"),
+        ("Zzzzzzz", "set custom_types: true"),
+    ],
+)
+def test_a_pattern_that_matches_no_known_type_is_a_mistake(given, pattern, hint):
+    (line,) = given(*events(pattern))
+    assert f'endpoints.crm.events[0] "{pattern}"' in line
+    assert hint in line
+
+
+def test_an_exclusion_of_no_known_type_is_a_mistake(given):
+    (line,) = given(SOURCES, SOURCES + '    events: ["*", "!Laon*"]\n')
+    assert 'did you mean "!Loan*"?' in line
+
+
+def test_patterns_are_free_where_a_source_has_types_of_its_own(given):
+    assert given("schemas: avro", "schemas: avro, custom_types: true", *events("Zzz*")) == []
+
+
+def test_patterns_are_free_where_a_source_is_not_fineract(given):
+    assert given(SOURCES, '    events: ["Zzz*"]\n') == []
+
+
+def test_only_exclusions_select_nothing(given):
+    (line,) = given(*events("!Loan*"))
+    assert 'only excludes, so nothing is ever sent; put "*" in front' in line
+
+
+@pytest.mark.parametrize(
+    "swaps",
+    [
+        ("https://crm.example.com", "http://127.0.0.1:9000"),
+        ("https://crm.example.com", "http://10.1.2.3", KAFKA, "egress: {allow: [10.1.0.0/16]}\nkafka:\n"),
+        ("https://crm.example.com", "http://crm.example.com", SOURCES, SOURCES + "    allow_http: true\n"),
+    ],
+)
+def test_plain_http_is_accepted_where_someone_vouches_for_it(given, swaps):
+    assert given(*swaps) == []
+
+
+def test_plain_http_is_a_mistake_otherwise(given):
+    (line,) = given("https://crm.example.com", "http://crm.example.com")
+    assert line.startswith("bridge.yaml:8:10: endpoints.crm.url: is plain http")
+
+
+def test_one_header_in_two_spellings_is_a_mistake(given):
+    (line,) = given(SOURCES, SOURCES + "    headers: {X-A: b, x-a: c}\n")
+    assert "endpoints.crm.headers.x-a: is the same header as X-A" in line
+
+
+def kafka(text: str) -> tuple[str, str]:
+    return KAFKA, KAFKA + text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{SASL}", ["asks for a login"]),
+        ("  sasl: {mechanism: PLAIN, username: a, password: b}\n", ["PLAINTEXT does not log in"]),
+        (f"{SASL}  sasl: {{mechanism: PLAIN}}\n", ["username: is miss", "password: is miss"]),
+        (
+            f"{SASL}  sasl: {{mechanism: OAUTHBEARER, scope: a, username: b}}\n",
+            ["username: is not used", "token_url: is", "client_id: is", "client_secret: is"],
+        ),
+        (f"{SASL}  sasl: {{mechanism: PLAN, username: a, password: b}}\n", ["mean"]),
+        ("  tls: {ca_file: no.pem}\n", ["does not encrypt", "there is no such file"]),
+        ("  security_protocol: SSL\n  tls: {ca_file: avro}\n", ["is not a file"]),
+        ("  security_protocol: SSL\n  tls: {key_password: x}\n", ["is set without key_file"]),
+        ("  heartbeat_interval_s: 15\n", ["is not less than a third of session_timeout_s (45)"]),
+        ("  rebalance_timeout_s: 20\n", ["is not more than drain_timeout_s (20)"]),
+    ],
+)  # fmt: skip
+def test_the_connection_is_complete_and_its_times_fit(given, text, expected):
+    lines = given(*kafka(text))
+    assert len(lines) == len(expected), lines
+    for part in expected:
+        assert [line for line in lines if part in line], part
+
+
+OAUTH = "{{mechanism: OAUTHBEARER, client_id: a, client_secret: b, token_url: {url!r}}}"
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("https://id.example/token", None),
+        ("http://127.0.0.1:1/token", None),
+        ("http://id.example/token", "unencrypted"),
+        ("id.example", "is not an http or https URL"),
+        ("https://user:hunter2@id.example/", "holds a user name or password"),
+    ],
+)
+def test_the_token_url_keeps_the_client_secret_private(given, url, cause):
+    lines = given(*kafka(f"  security_protocol: SASL_SSL\n  sasl: {OAUTH.format(url=url)}\n"))
+    assert len(lines) == (cause is not None)
+    assert cause is None or cause in lines[0]
+    assert "hunter2" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("    timeout_s: 21\n", "is more than drain_timeout_s (20), which would cut requests in flight"),
+        ("    retry: {base_s: 700}\n", "is more than cap_s (600)"),
+    ],
+)
+def test_the_times_of_an_endpoint_fit(given, text, cause):
+    (line,) = given(SOURCES, SOURCES + text)
+    assert cause in line
+
+
+@pytest.mark.parametrize(
+    ("folder_name", "cause"), [("nowhere", "no such folder"), ("bridge.yaml", "is not a folder")]
+)
+def test_the_schema_folder_must_be_one(given, folder_name, cause):
+    (line,) = given("schemas: avro", f"schemas: {folder_name}")
+    assert cause in line
+
+
+def test_rules_speak_although_the_models_found_mistakes(given):
+    lines = given(SOURCES, "    sources: [finract]\n    bogus: 1\n", *kafka("  rebalance_timeout_s: 5\n"))
+    assert len(lines) == 3

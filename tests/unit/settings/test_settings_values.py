@@ -1,0 +1,120 @@
+"""URLs, signing secrets, headers and event patterns: what is accepted, what is refused and why."""
+
+import base64
+
+import pytest
+from pydantic_core import PydanticCustomError
+
+from bridge.settings import values
+from tests.unit.settings.example import SECRET
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("", "is empty"),
+        ("/hooks", "is not an http or https URL"),
+        ("ftp://a.example/", "is not an http or https URL"),
+        ("https:///hooks", "has no valid host"),
+        ("https://", "has no valid host"),
+        ("https://a b/", "holds spaces"),
+        ("https://ä.example/", "outside ASCII"),
+        ("https://a.example/\r\nX: y", "holds spaces"),
+        ("https://a.example:99999/", "is not a URL"),
+        ("https://a.example:0/", "has port 0"),
+        ("https://[::1/", "is not a URL"),
+        ("https://user:pass@a.example/", "holds a user name or password"),
+        ("https://token@a.example/", "holds a user name or password"),
+        ("https://a.example/#x", "has a fragment"),
+    ],
+)
+def test_a_url_that_cannot_be_dialled_is_refused(url, cause):
+    with pytest.raises(PydanticCustomError) as caught:
+        values.endpoint_url(url)
+    assert cause in caught.value.message()
+
+
+def test_a_url_with_a_login_is_told_to_use_headers():
+    with pytest.raises(PydanticCustomError, match="Authorization"):
+        values.endpoint_url("https://user:pass@a.example/")
+
+
+def test_a_url_is_taken_apart():
+    assert values.parse_url("https://a.example/x?y=1&z") == ("https", "a.example", 443, "/x?y=1&z")
+    assert values.parse_url("http://[::1]:8080") == ("http", "::1", 8080, "/")
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "plain"),
+    [
+        ("https://a.example/", [], False),
+        ("http://a.example/", [], True),
+        ("http://localhost:1/", [], False),
+        ("http://127.0.0.2/", [], False),
+        ("http://[::1]/", [], False),
+        ("http://10.1.2.3/", [], True),
+        ("http://10.1.2.3/", ["10.1.0.0/16"], False),
+        ("http://10.2.2.3/", ["10.1.0.0/16", "nonsense", "::/0"], True),
+    ],
+)
+def test_plain_http_is_for_loopback_and_allowed_networks(url, allowed, plain):
+    assert values.is_plain_http(url, values.allowed_networks(allowed)) is plain
+
+
+@pytest.mark.parametrize("form", [SECRET, SECRET.removeprefix("whsec_")])
+def test_a_secret_is_read_with_and_without_prefix(form):
+    assert values.signing_key(form) == base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+
+
+@pytest.mark.parametrize("size", [24, 25, 26, 64])
+def test_a_secret_is_read_with_and_without_padding(size):
+    key = bytes(range(size))
+    text = base64.b64encode(key).decode()
+    assert values.signing_key("whsec_" + text) == values.signing_key(text.rstrip("=")) == key
+
+
+@pytest.mark.parametrize(
+    ("secret", "cause"),
+    [
+        ("whsec_" + base64.b64encode(bytes(23)).decode(), "holds 23 bytes"),
+        ("whsec_" + base64.b64encode(bytes(65)).decode(), "holds 65 bytes"),
+        ("", "holds 0 bytes"),
+        ("whsec_not base64!", "is not a signing secret"),
+        ("whsec_" + "é" * 32, "is not a signing secret"),
+        ("whsec_" + "-_" * 16, "is not a signing secret"),
+        ("whsk_" + base64.b64encode(bytes(64)).decode(), "is an Ed25519 key"),
+    ],
+)
+def test_a_weak_or_foreign_secret_is_refused(secret, cause):
+    with pytest.raises(PydanticCustomError) as caught:
+        values.signing_key(secret)
+    assert cause in caught.value.message()
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "CONNECTION", "Webhook-Id"])
+def test_a_header_that_is_not_the_users_is_refused(name):
+    with pytest.raises(PydanticCustomError, match="remove it"):
+        values.header_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:", "ä", "a\r\n"])
+def test_a_header_name_that_is_no_token_is_refused(name):
+    with pytest.raises(PydanticCustomError, match="is not a header name"):
+        values.header_name(name)
+
+
+@pytest.mark.parametrize("value", ["a\r\nb", "a\nb", "\x00", "ä", " a", "a "])
+def test_a_header_value_that_would_break_the_request_is_refused(value):
+    with pytest.raises(PydanticCustomError):
+        values.header_value(value)
+
+
+@pytest.mark.parametrize("pattern", ["*", "Loan*", "!Loan*", "a.b.c", "[ab]*", "[!a]", "[]]", "x[[]y"])
+def test_a_pattern_of_fnmatch_is_accepted(pattern):
+    assert values.event_pattern(pattern) == pattern
+
+
+@pytest.mark.parametrize("pattern", ["", "!", "!!a", " a", "a ", "a\n", "[a", "[", "[!", "[]", "x[a]y[b"])
+def test_a_pattern_that_cannot_be_meant_is_refused(pattern):
+    with pytest.raises(PydanticCustomError):
+        values.event_pattern(pattern)
