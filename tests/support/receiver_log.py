@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from math import ceil
 from typing import Any, NamedTuple
 
 LIST_BOUND = 200  # how many repeats, inversions and overlaps are listed one by one
@@ -157,4 +158,4 @@ def percentile(values: array[int], share: float) -> int:
     if not values:
         return 0
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))]
+    return ordered[max(0, ceil(len(ordered) * share / 100) - 1)]
