@@ -145,6 +145,7 @@ SCALARS = [
         f"10.0.0.1/{MARKER}",
         f"Loan{MARKER}PreBusinessEvent",
         "30.125001",
+        "61.5",
         "-987654.5",
     ],
 )
