@@ -119,8 +119,8 @@ def test_a_wrong_value_is_one_mistake(given, swap, expected):
 
 
 def test_a_line_stays_one_line_whatever_the_key_is(given):
-    (line,) = given("kafka:\n", '"a\\nb\\e\\uD800": 1\nkafka:\n')
-    assert line.startswith(r"bridge.yaml:1:1: a\nb\x1b\ud800: is not a known key")
+    (line,) = given("kafka:\n", '"a\\nb\\e": 1\nkafka:\n')
+    assert line.startswith(r"bridge.yaml:1:1: a\nb\x1b: is not a known key")
 
 
 def test_a_missing_file_says_how_to_name_one(tmp_path):
