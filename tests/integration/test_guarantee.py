@@ -141,7 +141,7 @@ def test_an_independent_verifier_accepts_the_signature(
 def test_a_drained_bridge_loses_no_duplicate_knowledge_with_its_disk(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """The second of two equal keys comes after a restart on an empty disk: the log is read again, not trusted to it."""
+    """The second of two equal keys comes after a restart on an empty disk: the log itself is asked."""
     topic = kafka.fresh_topic("rebuilt")
     events = list(outbox_events(50, entities=5, seed=5))
     produce(kafka.bootstrap, topic, events)
