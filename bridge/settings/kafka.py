@@ -15,7 +15,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 def _copies(value: int) -> int:
     if value == 0:
-        raise mistake("asks for no copy at all", "give -1 for the broker's default, or 1 and more")
+        raise mistake("asks for no copy at all", "give -1 for three, or 1 and more")
     return value
 
 
@@ -100,7 +100,7 @@ class KafkaSettings(Section):
         default=-1,
         ge=-1,
         le=100,
-        description="Copies of the topics Hookferry creates; -1 takes the broker's default.",
+        description="Copies of the topics Hookferry creates; -1 for three, or as many as there are brokers.",
     )
     create_topics: bool = Field(
         default=True,
