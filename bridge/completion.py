@@ -47,7 +47,9 @@ class DamagedMapError(ValueError):
     """A metadata string that is not, or no longer, a completion map for its offset."""
 
 
-def encode(offset: int, open_offsets: Sequence[int], end: int, limit_bytes: int = LIMIT_BYTES) -> tuple[str, bool]:
+def encode(
+    offset: int, open_offsets: Sequence[int], end: int, limit_bytes: int = LIMIT_BYTES
+) -> tuple[str, bool]:
     """Pack [offset, end) with its ascending open offsets; the text, and whether it all fitted.
 
     ``offset`` must be the lowest open one (or equal ``end``). What does not fit is cut at its far
@@ -74,7 +76,9 @@ def decode(offset: int, text: str) -> Completion:
     if not text:
         return Completion(offset, offset)
     if not text.startswith(PREFIX):
-        raise DamagedMapError(f"it does not begin with {PREFIX!r}: written by something else or a newer release")
+        raise DamagedMapError(
+            f"it does not begin with {PREFIX!r}: written by something else or a newer release"
+        )
     try:
         raw = base64.b64decode(text[len(PREFIX) :], validate=True)
     except (binascii.Error, ValueError) as exc:

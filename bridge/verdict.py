@@ -36,7 +36,9 @@ def judge(outcome: Response | TransportError) -> Judgement:
     if 200 <= status < 300:
         return DELIVERED
     if 300 <= status < 400:
-        return Judgement(Verdict.AGAIN, f"status {status}: redirects are not followed; set the endpoint's final url")
+        return Judgement(
+            Verdict.AGAIN, f"status {status}: redirects are not followed; set the endpoint's final url"
+        )
     said = _beginning(outcome.body)
     if status >= 500 or status in RETRIED_STATUSES:
         return Judgement(Verdict.AGAIN, f"status {status}{said}")
