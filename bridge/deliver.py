@@ -21,7 +21,6 @@ from bridge.telemetry.metrics import EndpointMetrics
 from bridge.transport import Transport
 from bridge.verdict import Judgement
 
-_log = structlog.get_logger()
 MASK = b"***"
 
 
@@ -57,6 +56,7 @@ class Deliverer:
         self._history = history
         self._metrics = metrics
         self._clock = clock
+        self._log = structlog.get_logger().bind(endpoint=target.endpoint)
         self._shown_constant = _lines(
             (name, MASK if name.lower() in target.secret_headers else value) for name, value in target.headers
         )
@@ -101,14 +101,14 @@ class Deliverer:
         )  # fmt: skip
         if verdict is Verdict.DELIVERED:
             if target.log_successes:
-                _log.info(
-                    events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered",
+                self._log.info(
+                    events.DELIVERY_ATTEMPTED, verdict="delivered",
                     status=status, attempt=number, duration_ms=duration_ms, type=event.type,
                     webhook_id=event.webhook_id, entity=event.entity, place=record.place,
                 )  # fmt: skip
         else:
-            _log.warning(
-                events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict=verdict.value,
+            self._log.warning(
+                events.DELIVERY_ATTEMPTED, verdict=verdict.value,
                 status=status, attempt=number, duration_ms=duration_ms, type=event.type,
                 webhook_id=event.webhook_id, entity=event.entity, place=record.place,
                 reason=judgement.reason, origin=target.url.origin,

@@ -32,11 +32,11 @@ class Signer:
         if not self._secrets:
             return always
         signed = b"%b.%b.%b" % (name, instant, body)
-        signatures = b" ".join(
+        signatures = [
             b"v1," + binascii.b2a_base64(hmac.digest(secret, signed, "sha256"), newline=False)
             for secret in self._secrets
-        )
-        return (*always, (b"webhook-signature", signatures))
+        ]
+        return (*always, (b"webhook-signature", b" ".join(signatures)))
 
 
 def parse_secret(text: str) -> bytes:

@@ -19,7 +19,6 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     console = style == "console" or (style == "auto" and out.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
