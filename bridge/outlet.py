@@ -32,6 +32,8 @@ from bridge.verdict import Judgement, judge
 _log = structlog.get_logger()
 _INSIDE_RETRY_S = 5.0
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
+_MEND_RECEIVER = "mend the cause at the receiver, then send it again"
+_MEND_PRODUCER = "correct what writes this event, or leave its type out of the endpoint's events"
 
 
 class Parks(Protocol):
@@ -51,6 +53,7 @@ class Delivery:
     size_bytes: int
     attempts: int = 0
     first_failed_at: float | None = None
+    remedy: str = _MEND_RECEIVER
 
 
 class Outlet:
@@ -154,7 +157,11 @@ class Outlet:
         delivery.attempts += 1
         try:
             body = standard_body(event)
-        except (DecodeError, RenderError) as exc:
+        except DecodeError as exc:
+            delivery.remedy = exc.remedy
+            return Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
+        except RenderError as exc:
+            delivery.remedy = _MEND_PRODUCER
             return Judgement(Verdict.PARK, str(exc))
         signature = self._signer.headers(event.webhook_id, int(self._clock.time()), body)
         request = deliverer.request(((b"content-type", CONTENT_TYPE), *signature), body)
@@ -181,7 +188,7 @@ class Outlet:
         event = delivery.event
         reason = Reason(
             cause=cause,
-            remedy="mend the cause at the receiver, then send it again",
+            remedy=delivery.remedy,
             endpoint=self.name,
             details={
                 "event-id": event.id,
