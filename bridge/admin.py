@@ -38,7 +38,7 @@ class Admin:
         except OSError as exc:
             await self._runner.cleanup()
             raise ConfigError(
-                [f"admin.port {self._port}: cannot listen on {self._host} ({exc.strerror}); choose another one"]
+                [f"admin.port {self._port}: cannot listen on {self._host} ({exc.strerror}); take another"]
             ) from exc
 
     async def stop(self) -> None:

@@ -24,6 +24,7 @@ from bridge.clock import SystemClock
 from bridge.egress import Egress
 from bridge.history import History
 from bridge.index import KeyIndex
+from bridge.journal import Journal
 from bridge.outlet import Outlet
 from bridge.parked import Parking
 from bridge.pipeline import Pipeline
@@ -37,6 +38,7 @@ from bridge.source.client import (
 )
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
+from bridge.source.side import SideReader
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.transport.tls import client_context
@@ -59,6 +61,7 @@ class App:
         self._decoders = assembly.decoders(settings)
         self._stopping = asyncio.Event()
         self._reader: Reader | None = None
+        self._pipeline: Pipeline | None = None
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; may be called at any time."""
@@ -75,8 +78,9 @@ class App:
             try:
                 producer, offsets = await self._reach_kafka(stack)
                 parking = Parking(producer, self._parked_topic)
-                outlets = self._make_outlets(stack, parking, history)
-                pipeline, checkpoints = self._make_path(outlets, history, index, offsets, parking)
+                checkpoints = self._make_checkpoints(stack, history, index, offsets)
+                outlets = self._make_outlets(stack, parking, history, checkpoints)
+                pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking)
                 await self._join_group(stack)
             except Stopped:
                 return
@@ -134,7 +138,33 @@ class App:
         await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
         return producer, OffsetStore(client)
 
-    def _make_outlets(self, stack: AsyncExitStack, parking: Parking, history: History) -> dict[str, Outlet]:
+    def _make_checkpoints(
+        self, stack: AsyncExitStack, history: History, index: KeyIndex, offsets: OffsetStore
+    ) -> Checkpoints:
+        settings = self._settings
+
+        async def flush() -> None:
+            index.flush()
+            await history.flush()
+
+        journal = Journal(settings.state_dir)
+        stack.callback(journal.close)
+        self._reader = Reader(self._options, assembly.membership(settings), self._revoked)
+        return Checkpoints(
+            settings.group,
+            {name: assembly.cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
+            offsets=offsets,
+            fence=self._reader,
+            flush=flush,
+            journal=journal,
+            metrics=self._metrics,
+            clock=SystemClock(),
+        )
+
+    def _make_outlets(
+        self, stack: AsyncExitStack, parking: Parking, history: History, checkpoints: Checkpoints
+    ) -> dict[str, Outlet]:
+        assert self._reader is not None
         settings, tls = self._settings, client_context()
         egress, outlets = Egress(settings.egress.allow), {}
         for name, endpoint in settings.endpoints.items():
@@ -149,55 +179,57 @@ class App:
                 history=history,
                 metrics=self._metrics,
                 clock=SystemClock(),
+                settle=checkpoints.settle,
+                may_send=self._reader.holds_lease,
             )
         return outlets
 
-    def _make_path(
+    def _make_pipeline(
         self,
+        stack: AsyncExitStack,
+        checkpoints: Checkpoints,
         outlets: Mapping[str, Outlet],
-        history: History,
         index: KeyIndex,
-        offsets: OffsetStore,
         parking: Parking,
-    ) -> tuple[Pipeline, Checkpoints]:
-        settings, endpoints = self._settings, self._settings.endpoints
+    ) -> Pipeline:
+        assert self._reader is not None
+        settings, dedupe = self._settings, self._settings.dedupe
 
-        async def flush() -> None:
-            index.flush()
-            await history.flush()
+        def open_side_reader() -> SideReader:
+            return SideReader(self._options)
 
-        async def revoked() -> None:
-            _log.info(events.SOURCE_REVOKED)
-            await pipeline.drain()
+        def window(index: KeyIndex) -> DedupeWindow:
+            return DedupeWindow(
+                index, self._decoders, open_side_reader, window_s=dedupe.window_s, max_keys=dedupe.max_keys
+            )
 
-        reader = self._reader = Reader(self._options, assembly.membership(settings), revoked)
-        checkpoints = Checkpoints(
-            settings.group,
-            {name: assembly.cursor_policy(endpoint) for name, endpoint in endpoints.items()},
-            offsets=offsets,
-            fence=reader,
-            flush=flush,
-            metrics=self._metrics,
-        )
-        pipeline = Pipeline(
-            source=reader,
+        def side_window() -> DedupeWindow:
+            side_index = KeyIndex(None, window_s=dedupe.window_s, max_keys=dedupe.max_keys)
+            stack.callback(side_index.close)
+            return window(side_index)
+
+        self._pipeline = Pipeline(
+            source=self._reader,
             decoders=self._decoders,
-            window=DedupeWindow(
-                index,
-                self._decoders,
-                self._options,
-                window_s=settings.dedupe.window_s,
-                max_keys=settings.dedupe.max_keys,
+            window=window(index),
+            side_window=side_window,
+            open_side_reader=open_side_reader,
+            router=Router(
+                {name: assembly.subscription(endpoint) for name, endpoint in settings.endpoints.items()}
             ),
-            router=Router({name: assembly.subscription(endpoint) for name, endpoint in endpoints.items()}),
             outlets=outlets,
             checkpoints=checkpoints,
             parks=parking,
             metrics=self._metrics,
             drain_timeout_s=settings.drain_timeout_s,
         )
-        self._watch(reader, checkpoints, outlets)
-        return pipeline, checkpoints
+        self._watch(self._reader, checkpoints, outlets)
+        return self._pipeline
+
+    async def _revoked(self) -> None:
+        _log.info(events.SOURCE_REVOKED)
+        assert self._pipeline is not None
+        await self._pipeline.drain()
 
     async def _join_group(self, stack: AsyncExitStack) -> None:
         assert self._reader is not None
@@ -219,7 +251,7 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._stop_reading(pipeline), name="stop"),
-                tasks.create_task(self._commit_on_the_beat(pipeline, checkpoints), name="commit"),
+                tasks.create_task(self._commit_on_the_beat(checkpoints), name="commit"),
                 *(task for outlet in outlets.values() for task in outlet.start(tasks)),
             ]
             await pipeline.run()
@@ -232,11 +264,10 @@ class App:
         _log.info(events.BRIDGE_STOPPING, drain_timeout_s=self._settings.drain_timeout_s)
         pipeline.stop()
 
-    async def _commit_on_the_beat(self, pipeline: Pipeline, checkpoints: Checkpoints) -> None:
+    async def _commit_on_the_beat(self, checkpoints: Checkpoints) -> None:
         while True:
             await asyncio.sleep(self._settings.commit_interval_s)
-            if await checkpoints.commit_or_say():
-                pipeline.has_room()
+            await checkpoints.commit_or_say()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for ``work``; raises ``Stopped`` when a stop comes first."""

@@ -7,9 +7,12 @@ so that no part ever sees the whole.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 from bridge.checkpoint import CursorPolicy
 from bridge.clock import Clock
+from bridge.completion import Failures
+from bridge.cursor import Cursor
 from bridge.decode import Decoder
 from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
@@ -146,6 +149,8 @@ def outlet(
     history: History,
     metrics: Metrics,
     clock: Clock,
+    settle: Callable[[Cursor[Failures], int, int], None],
+    may_send: Callable[[], bool],
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
@@ -174,4 +179,6 @@ def outlet(
         parks=parks,
         metrics=bound,
         clock=clock,
+        settle=settle,
+        may_send=may_send,
     )

@@ -7,15 +7,19 @@ later packs their progress and commits it. Between the path and the edges.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
 from bridge import completion
-from bridge.cursor import Cursor
+from bridge.clock import Clock
+from bridge.completion import Failures
+from bridge.cursor import Cursor, Progress
 from bridge.errors import CommitError
+from bridge.journal import Base, Journal, Journaled
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
@@ -25,6 +29,10 @@ _log = structlog.get_logger()
 
 Bounds = Mapping[Partition, tuple[int, int]]
 """The first and the next offset of each partition's log."""
+
+EndpointCursor = Cursor[Failures]
+REFRESH_S = 3600.0
+"""Every cursor is committed at least this often: offsets of a group without members expire."""
 
 
 class Offsets(Protocol):
@@ -56,12 +64,21 @@ class CursorPolicy:
     window_bytes: int
 
 
+class _Packed(NamedTuple):
+    """A cursor's progress, and the text that the broker shall keep for it."""
+
+    cursor: EndpointCursor
+    progress: Progress[Failures]
+    committed: Committed
+
+
 class Checkpoints:
     """All cursors of the current assignment, by endpoint and partition.
 
     A cursor is committed as offset and completion map, and read back with both, so a restart or a
-    rebalance repeats nothing that had settled by the last commit. The order of a commit: what settled
-    is noted, the history of it is written, the member group's fence is passed, the cursors move.
+    rebalance repeats nothing that had settled by the last commit; what settled after it, the
+    journal tells to a process on the same disk. The order of a commit: what settled is noted, the
+    history of it is written, the member group's fence is passed, the cursors move.
     """
 
     def __init__(
@@ -72,50 +89,72 @@ class Checkpoints:
         offsets: Offsets,
         fence: Fence,
         flush: Callable[[], Awaitable[None]],
+        journal: Journal,
         metrics: Metrics,
+        clock: Clock,
     ) -> None:
         self._group = group
         self._policies = policies
         self._offsets = offsets
         self._fence = fence
         self._flush = flush
+        self._journal = journal
         self._metrics = metrics
+        self._clock = clock
         self._fenced: dict[Partition, int] = {}
+        self._refreshed_at = clock.monotonic()
         self._failing = False
         self._committing = asyncio.Lock()
-        self.cursors: dict[Partition, dict[str, Cursor]] = {}
+        self.on_room: Callable[[EndpointCursor], None] = lambda cursor: None
+        self.cursors: dict[Partition, dict[str, EndpointCursor]] = {}
 
-    async def load(self, bounds: Bounds) -> dict[Partition, dict[str, Cursor]]:
+    async def load(self, bounds: Bounds) -> dict[Partition, dict[str, EndpointCursor]]:
         """Fresh cursors for these partitions, as far as their endpoints had come. Raises ``CommitError``."""
-        loaded: dict[Partition, dict[str, Cursor]] = {partition: {} for partition in bounds}
+        loaded: dict[Partition, dict[str, EndpointCursor]] = {partition: {} for partition in bounds}
+        recollection = self._journal.recall()
         for endpoint, policy in self._policies.items():
             committed = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
             for partition, (first, following) in bounds.items():
-                loaded[partition][endpoint] = _begin(
-                    endpoint, policy, partition, first, following, committed.get(partition)
-                )
+                base = committed.get(partition)
+                journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
+                cursor = _begin(endpoint, policy, partition, (first, following), base, journaled)
+                cursor.committed = (None, Base(*base) if base else None)
+                loaded[partition][endpoint] = cursor
         return loaded
 
-    def install(self, cursors: dict[Partition, dict[str, Cursor]]) -> None:
+    def install(self, cursors: dict[Partition, dict[str, EndpointCursor]]) -> None:
         """These cursors are live now and will be committed."""
         self.cursors.update(cursors)
+        self._begin_segment({})
 
     def clear(self) -> None:
         """The assignment is over: what settles from here on is not committed by this process."""
-        for cursor in self._all():
+        for cursor in self.all():
             cursor.live = False
         self.cursors = {}
         self._fenced = {}
 
-    async def commit(self) -> bool:
-        """Commit what moved since the last time; True when some cursor has room again by it.
+    def all(self) -> Iterator[EndpointCursor]:
+        """Every cursor of the assignment."""
+        return (cursor for cursors in self.cursors.values() for cursor in cursors.values())
+
+    def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int) -> None:
+        """One event at this offset needs nothing more; without effect where the assignment is over."""
+        if cursor.live and cursor.settle(offset, size_bytes):
+            self._journal.settled(cursor.number, offset)
+            if cursor.found_room():
+                self.on_room(cursor)
+
+    async def commit(self) -> None:
+        """Commit what moved since the last time.
 
         Raises ``CommitError``; nothing is lost by it, and the next call commits what this did not.
         """
         async with self._committing:
-            changed, room = self._pack()
+            changed = self._pack()
             if not changed:
-                return room
+                return
+            segment = self._begin_segment({packed.cursor: packed.committed for packed in changed})
             lowest = {
                 partition: min(cursor.progress().offset for cursor in by_endpoint.values())
                 for partition, by_endpoint in self.cursors.items()
@@ -124,18 +163,21 @@ class Checkpoints:
             moved = {one: offset for one, offset in lowest.items() if self._fenced.get(one) != offset}
             await self._fence.fence(moved or lowest)
             self._fenced.update(moved)
-            for endpoint, cursors in changed.items():
+            by_group: defaultdict[str, list[_Packed]] = defaultdict(list)
+            for packed in changed:
+                by_group[f"{self._group}.{packed.cursor.endpoint}"].append(packed)
+            for group, all_packed in by_group.items():
                 await self._offsets.commit(
-                    f"{self._group}.{endpoint}", {cursor.partition: packed for cursor, _, packed in cursors}
+                    group, {packed.cursor.partition: packed.committed for packed in all_packed}
                 )
-                for cursor, progress, _ in cursors:
-                    cursor.committed = progress
-            return room
+                for packed in all_packed:
+                    packed.cursor.committed = (packed.progress, Base(*packed.committed))
+            self._journal.forget_before(segment)
 
-    async def commit_or_say(self) -> bool:
+    async def commit_or_say(self) -> None:
         """``commit``, with a failure counted, and logged when it is the first of a row."""
         try:
-            room = await self.commit()
+            await self.commit()
         except CommitError as exc:
             self._metrics.commits.labels("failed").inc()
             if not self._failing:
@@ -145,72 +187,94 @@ class Checkpoints:
                     cause=str(exc),
                     remedy="none needed: it is tried again with the next commit",
                 )
-            return False
+            return
         if self._failing:
             self._failing = False
             _log.info(events.CURSORS_COMMITTED)
         self._metrics.commits.labels("done").inc()
-        return room
 
     def unsettled(self, endpoint: str) -> int:
         """How many events are read and not settled for an endpoint."""
         return sum(cursors[endpoint].unsettled for cursors in self.cursors.values() if endpoint in cursors)
 
-    def _all(self) -> Iterable[Cursor]:
-        return (cursor for cursors in self.cursors.values() for cursor in cursors.values())
+    def _pack(self) -> list[_Packed]:
+        refresh = self._clock.monotonic() - self._refreshed_at >= REFRESH_S
+        if refresh:
+            self._refreshed_at = self._clock.monotonic()
+        changed = []
+        for cursor in self.all():
+            progress = cursor.progress()
+            if progress == _last(cursor)[0] and not refresh:
+                continue
+            text, fits = completion.encode(*progress)
+            cursor.map_fits(fits)
+            if cursor.found_room():
+                self.on_room(cursor)
+            changed.append(_Packed(cursor, progress, Committed(progress.offset, text)))
+        return changed
 
-    def _pack(self) -> tuple[dict[str, list], bool]:  # type: ignore[type-arg]
-        changed: dict[str, list] = {}  # type: ignore[type-arg]
-        room = False
-        for by_endpoint in self.cursors.values():
-            for endpoint, cursor in by_endpoint.items():
-                progress = cursor.progress()
-                if progress == cursor.committed:
-                    continue
-                text, fits = completion.encode(*progress)
-                room = cursor.map_fits(fits) or room
-                changed.setdefault(endpoint, []).append((cursor, progress, Committed(progress.offset, text)))
-        return changed, room
+    def _begin_segment(self, coming: Mapping[EndpointCursor, Committed]) -> int:
+        """A new segment of the journal, in one step with the packing: what settles from here on is in it."""
+        named = []
+        for number, cursor in enumerate(self.all()):
+            cursor.number = number
+            committed = coming.get(cursor)
+            base = Base(*committed) if committed else _last(cursor)[1]
+            named.append(Journaled(cursor.endpoint, cursor.partition, base))
+        return self._journal.begin(named)
+
+
+def _last(cursor: EndpointCursor) -> tuple[Progress[Failures] | None, Base | None]:
+    """What this process last committed for a cursor, and what the broker has for it."""
+    return cursor.committed  # type: ignore[return-value]
 
 
 def _begin(
     endpoint: str,
     policy: CursorPolicy,
     partition: Partition,
-    first: int,
-    following: int,
+    log: tuple[int, int],
     committed: Committed | None,
-) -> Cursor:
+    journaled: Collection[int],
+) -> EndpointCursor:
     """Where a cursor begins: where it was, or for a new endpoint where it is told to."""
+    first, following = log
     if committed is None:
         position = following if policy.start == "latest" else first
         _log.info(events.CURSOR_STARTED, endpoint=endpoint, partition=str(partition), next_offset=position)
-        return Cursor(partition, position, window=policy.window, window_bytes=policy.window_bytes)
-    if committed.offset > following:
+        done = completion.Completion(position, position)
+    elif committed.offset > following:
         _log.error(
             events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=committed.offset,
             log_end=following, cause="the topic is shorter than the cursor: it was made anew",
             remedy="none needed: everything in it is delivered",
         )  # fmt: skip
-        return Cursor(partition, first, window=policy.window, window_bytes=policy.window_bytes)
-    if committed.offset < first:
-        report_deleted(endpoint, partition, committed.offset, first)
+        done = completion.Completion(first, first)
+    else:
+        done = _read_map(endpoint, partition, committed).with_settled(journaled)
+        if committed.offset < first:
+            report_deleted(endpoint, partition, committed.offset, first)
+    return Cursor(
+        partition,
+        max(done.offset, first),
+        window=policy.window,
+        window_bytes=policy.window_bytes,
+        endpoint=endpoint,
+        settled_to=done.end,
+        left_open=done.open_offsets,
+        failures=done.failures,
+    )
+
+
+def _read_map(endpoint: str, partition: Partition, committed: Committed) -> completion.Completion:
     try:
-        done = completion.decode(committed.offset, committed.metadata)
+        return completion.decode(committed.offset, committed.metadata)
     except completion.DamagedMapError as exc:
         _log.error(
             events.CURSOR_MAP_IGNORED, endpoint=endpoint, partition=str(partition), cause=str(exc),
             remedy="none needed: what was settled beyond the offset is delivered again",
         )  # fmt: skip
-        done = completion.Completion(committed.offset, committed.offset)
-    return Cursor(
-        partition,
-        max(committed.offset, first),
-        window=policy.window,
-        window_bytes=policy.window_bytes,
-        settled_to=done.end,
-        left_open=done.open_offsets,
-    )
+        return completion.Completion(committed.offset, committed.offset)
 
 
 def report_deleted(endpoint: str, partition: Partition, position: int, first: int) -> None:

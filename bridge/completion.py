@@ -5,13 +5,18 @@ lowest unsettled offset; this module packs what is settled above it into the str
 back. Rule floor, pure.
 
 The text is ``h1`` + base64 of: CRC-32 (4 bytes, over the committed offset and the rest) · kind
-(1 byte) · data. Two kinds hold the same fact, and the shorter is taken:
+(1 byte) · length of the map (varint) · map · failures. Two kinds of map hold the same fact, and the
+shorter is taken:
 
 - *runs*: alternating lengths, open first, as LEB128 varints;
 - *bits*: one bit per offset from the committed one, set where it is still open.
 
 Either may be deflated. The CRC covers the offset too, so that a map never speaks for another
 place in the log. Offsets at and above ``end`` are unread.
+
+The failures are the attempts and the first failure of deliveries that wait for a retry, lowest
+offset first, as many as there is room for: three varints each (offset from the one before,
+attempts, Unix seconds). So "20 attempts" means 20 in all, not 20 after every restart.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 PREFIX = "h1"
@@ -31,16 +36,33 @@ _MAX_SPAN = 8 * 1024 * 1024
 """Offsets a map may span: bounds what a hostile metadata string can make us allocate."""
 
 
+class Failures(NamedTuple):
+    """How often a delivery has failed, and when first (Unix seconds)."""
+
+    attempts: int
+    first_at_s: int
+
+
 class Completion(NamedTuple):
     """What was settled when a cursor was committed: all of [offset, end) but ``open_offsets``."""
 
     offset: int
     end: int
     open_offsets: frozenset[int] = frozenset()
+    failures: Mapping[int, Failures] = {}
 
     def settled(self, offset: int) -> bool:
         """Whether this offset needs no delivery any more."""
         return offset < self.offset or (offset < self.end and offset not in self.open_offsets)
+
+    def with_settled(self, offsets: Collection[int]) -> Completion:
+        """The same with some more offsets settled, as a journal knows them."""
+        more = {one for one in offsets if not self.settled(one)}
+        if not more:
+            return self
+        end = max(self.end, max(more) + 1)
+        opened = (self.open_offsets | set(range(self.end, end))) - more
+        return Completion(self.offset, end, frozenset(opened), self.failures)
 
 
 class DamagedMapError(ValueError):
@@ -48,27 +70,33 @@ class DamagedMapError(ValueError):
 
 
 def encode(
-    offset: int, open_offsets: Sequence[int], end: int, limit_bytes: int = LIMIT_BYTES
+    offset: int,
+    open_offsets: Sequence[int],
+    end: int,
+    failures: Mapping[int, Failures] | None = None,
+    limit_bytes: int = LIMIT_BYTES,
 ) -> tuple[str, bool]:
     """Pack [offset, end) with its ascending open offsets; the text, and whether it all fitted.
 
     ``offset`` must be the lowest open one (or equal ``end``). What does not fit is cut at its far
     end, which forgets settled work (it would be delivered again after a crash) and never invents
-    any. Nothing settled beyond ``offset`` gives the empty string.
+    any; failures are left out before that. Nothing to tell gives the empty string.
     """
     kept = list(open_offsets)
     while kept and kept[-1] == end - 1:
         end = kept.pop()
-    if end <= offset:
-        return "", True
-    text = _pack(offset, kept, end)
-    if len(text) <= limit_bytes:
-        return text, True
-    while len(text) > limit_bytes:
+    room = _raw_bytes(limit_bytes)
+    body = _map(offset, kept, max(end, offset))
+    fits = len(body) <= room
+    while len(body) > room and end > offset:
         end = offset + (end - offset) * 3 // 4
         kept = [one for one in kept if one < end]
-        text = _pack(offset, kept, end) if end > offset else ""
-    return text, False
+        body = _map(offset, kept, end)
+    more = _failures(offset, failures, room - len(body)) if failures else b""
+    if end <= offset and not more:
+        return "", fits
+    body += more
+    return PREFIX + base64.b64encode(_checksum(offset, body) + body).decode("ascii"), fits
 
 
 def decode(offset: int, text: str) -> Completion:
@@ -85,15 +113,46 @@ def decode(offset: int, text: str) -> Completion:
         raise DamagedMapError("it is not base64") from exc
     if len(raw) < 5 or raw[:4] != _checksum(offset, raw[4:]):
         raise DamagedMapError("its checksum does not match its offset and content")
-    kind, data = raw[4], raw[5:]
+    kind = raw[4]
+    length, at = _read_varint(raw, 5)
+    data = raw[at : at + length]
+    failures = _read_failures(offset, raw[at + length :])
     if kind & _DEFLATED:
         data = _inflate(data)
-    if kind & _BITS:
-        return _from_bits(offset, data)
-    return _from_runs(offset, data)
+    done = _from_bits(offset, data) if kind & _BITS else _from_runs(offset, data)
+    return done._replace(failures=failures)
 
 
-def _pack(offset: int, open_offsets: Sequence[int], end: int) -> str:
+def _raw_bytes(limit_bytes: int) -> int:
+    """How many bytes of map and failures fit a text of ``limit_bytes``."""
+    return (limit_bytes - len(PREFIX)) // 4 * 3 - 4
+
+
+def _failures(offset: int, failures: Mapping[int, Failures], room: int) -> bytes:
+    out = bytearray()
+    before = offset
+    for one in sorted(failures):
+        attempts, first_at_s = failures[one]
+        entry = _varints((one - before, attempts, max(0, first_at_s)))
+        if len(out) + len(entry) > room:
+            break
+        out += entry
+        before = one
+    return bytes(out)
+
+
+def _read_failures(offset: int, data: bytes) -> dict[int, Failures]:
+    numbers = list(_read_varints(data))
+    if len(numbers) % 3:
+        raise DamagedMapError("its failures are cut short")
+    found, at = {}, offset
+    for delta, attempts, first_at_s in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+        at += delta
+        found[at] = Failures(attempts, first_at_s)
+    return found
+
+
+def _map(offset: int, open_offsets: Sequence[int], end: int) -> bytes:
     runs = _varints(_runs(offset, open_offsets, end))
     kind, data = _RUNS, runs
     if (end - offset) // 8 + 5 < len(runs):
@@ -101,8 +160,7 @@ def _pack(offset: int, open_offsets: Sequence[int], end: int) -> str:
     deflated = zlib.compress(data, 1)
     if len(deflated) < len(data):
         kind, data = kind | _DEFLATED, deflated
-    body = bytes([kind]) + data
-    return PREFIX + base64.b64encode(_checksum(offset, body) + body).decode("ascii")
+    return bytes([kind]) + _varints([len(data)]) + data
 
 
 def _checksum(offset: int, body: bytes) -> bytes:

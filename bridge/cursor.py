@@ -7,31 +7,40 @@ call to the broker belongs to the source.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from bridge.model import Partition
+
+Note = TypeVar("Note")
+"""What is remembered of a delivery that failed (``bridge.completion.Failures``)."""
 
 _ROOM = 0.75
 """A full cursor has room again when it is down to this share of its window: no flapping."""
 
 
 class CursorState(StrEnum):
-    """Whether the cursor goes along with the reader of its partition."""
+    """How the cursor stands to the main reader of its partition."""
 
     ATTACHED = "attached"
+    """It takes what the main reader reads."""
     FULL = "full"
+    """It takes nothing for now; the main reader may go on without it."""
+    CATCHING_UP = "catching_up"
+    """It has room and is behind: a reader of its own feeds it until it meets the main reader."""
 
 
-class Progress(NamedTuple):
-    """What may be committed: the lowest unsettled offset, and what is open below ``end``."""
+class Progress(NamedTuple, Generic[Note]):
+    """What may be committed: the lowest unsettled offset, what is open below ``end``, what failed."""
 
     offset: int
     open_offsets: list[int]
     end: int
+    failures: dict[int, Note]
 
 
-class Cursor:
+class Cursor(Generic[Note]):
     """The progress of one endpoint in one partition, for one assignment.
 
     Lanes run side by side, so events settle out of order, while Kafka keeps a single number per
@@ -46,8 +55,9 @@ class Cursor:
     """
 
     __slots__ = (
-        "_before_end", "_before_open", "_bytes", "_map_full", "_open", "_pending", "_window",
-        "_window_bytes", "committed", "live", "partition", "position", "state",
+        "_attached", "_before_end", "_before_open", "_bytes", "_failures", "_full", "_map_full",
+        "_open", "_pending", "_window", "_window_bytes", "committed", "endpoint", "live", "number",
+        "partition", "position",
     )  # fmt: skip
 
     def __init__(
@@ -57,26 +67,55 @@ class Cursor:
         *,
         window: int,
         window_bytes: int,
+        endpoint: str = "",
         settled_to: int | None = None,
         left_open: frozenset[int] = frozenset(),
+        failures: Mapping[int, Note] | None = None,
     ) -> None:
         """Start at ``position``, the next offset to take.
 
-        An earlier process settled [position, settled_to) but for ``left_open``.
+        An earlier process settled [position, settled_to) but for ``left_open``, and left
+        ``failures`` of deliveries that it had tried.
         """
+        self.endpoint = endpoint
         self.partition = partition
         self.position = position
-        self.state = CursorState.ATTACHED
         self.live = True
-        self.committed: Progress | None = None
+        self.committed: object = None
+        self.number = -1
+        self._attached = True
+        self._full = False
+        self._map_full = False
         self._window = window
         self._window_bytes = window_bytes
         self._before_end = position if settled_to is None else max(settled_to, position)
         self._before_open = left_open
+        self._failures: dict[int, Note] = dict(failures or {})
         self._open: deque[int] = deque()
         self._pending: dict[int, int] = {}
         self._bytes = 0
-        self._map_full = False
+
+    @property
+    def state(self) -> CursorState:
+        """Attached, full, or catching up."""
+        if self._full:
+            return CursorState.FULL
+        return CursorState.ATTACHED if self._attached else CursorState.CATCHING_UP
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more for now."""
+        return self._full
+
+    @property
+    def attached(self) -> bool:
+        """Whether nothing that the main reader passed is missing here."""
+        return self._attached
+
+    @property
+    def unsettled(self) -> int:
+        """How many offsets are open."""
+        return len(self._pending)
 
     def wants(self, offset: int) -> bool:
         """Whether an event at this offset is still to be delivered; False when it is settled already."""
@@ -94,64 +133,71 @@ class Cursor:
             self._pending[offset] = parts + 1
         self._bytes += size_bytes
         if len(self._pending) >= self._window or self._bytes >= self._window_bytes:
-            self.state = CursorState.FULL
+            self._full = True
 
     def settle(self, offset: int, size_bytes: int) -> bool:
-        """One event at this offset needs nothing more; True when the cursor has room again by it."""
+        """One event at this offset needs nothing more; True when that was the last of its offset."""
         parts = self._pending[offset] - 1
         self._bytes -= size_bytes
         if parts:
             self._pending[offset] = parts
             return False
         del self._pending[offset]
+        self._failures.pop(offset, None)
         line = self._open
         while line and line[0] not in self._pending:
             line.popleft()
-        if self.state is CursorState.FULL:
-            return self._unless_full()
-        return False
+        return True
+
+    def found_room(self) -> bool:
+        """Whether a full cursor takes more again since the last call."""
+        if (
+            not self._full
+            or self._map_full
+            or len(self._pending) > self._window * _ROOM
+            or self._bytes > self._window_bytes * _ROOM
+        ):
+            return False
+        self._full = False
+        return True
+
+    def failed(self, offset: int, note: Note) -> None:
+        """Remember a failed delivery, for the next process."""
+        self._failures[offset] = note
+
+    def failure(self, offset: int) -> Note | None:
+        """What is remembered of a delivery that failed before, in an earlier process too."""
+        return self._failures.get(offset)
 
     def advance(self, position: int) -> None:
-        """The reader has handed over, or passed by, everything below ``position``."""
+        """Everything below ``position`` was handed over, or passed by."""
         self.position = max(self.position, position)
 
-    def progress(self) -> Progress:
+    def passed_by(self, position: int) -> None:
+        """The main reader went on to ``position`` without it: what lies between is missing here."""
+        if self.position < position:
+            self._attached = False
+
+    def meet(self, position: int) -> bool:
+        """Attach again if nothing is missing before ``position``, where the main reader reads next."""
+        if not self._attached and self.position >= position:
+            self._attached = True
+            return True
+        return False
+
+    def progress(self) -> Progress[Note]:
         """What may be committed now."""
         open_offsets = [offset for offset in self._open if offset in self._pending]
         end = self.position
         if end < self._before_end:
             open_offsets += sorted(offset for offset in self._before_open if offset >= end)
             end = self._before_end
-        return Progress(open_offsets[0] if open_offsets else end, open_offsets, end)
+        lowest = open_offsets[0] if open_offsets else end
+        self._failures = {offset: note for offset, note in self._failures.items() if offset >= lowest}
+        return Progress(lowest, open_offsets, end, dict(self._failures))
 
-    def map_fits(self, fits: bool) -> bool:
-        """Told after each packing of the map: one that does not fit makes the cursor full.
-
-        True when the cursor has room again by it.
-        """
+    def map_fits(self, fits: bool) -> None:
+        """Told after each packing of the map: while one does not fit, the cursor is full."""
         self._map_full = not fits
         if self._map_full:
-            self.state = CursorState.FULL
-        elif self.state is CursorState.FULL:
-            return self._unless_full()
-        return False
-
-    @property
-    def full(self) -> bool:
-        """Whether it takes no more for now."""
-        return self.state is CursorState.FULL
-
-    @property
-    def unsettled(self) -> int:
-        """How many offsets are open."""
-        return len(self._pending)
-
-    def _unless_full(self) -> bool:
-        if (
-            self._map_full
-            or len(self._pending) > self._window * _ROOM
-            or self._bytes > self._window_bytes * _ROOM
-        ):
-            return False
-        self.state = CursorState.ATTACHED
-        return True
+            self._full = True

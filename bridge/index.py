@@ -109,11 +109,11 @@ class KeyIndex:
     one transaction until ``flush``: after a crash, keys and cover are both as of the last flush.
     """
 
-    def __init__(self, path: Path, *, window_s: float, max_keys: int) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, *, window_s: float, max_keys: int) -> None:
+        """Open the file; without a path, a temporary one of SQLite's own that goes with the process."""
         self._window_ms = int(window_s * 1000)
         self._max_keys = max_keys
-        self._db = _open(path)
+        self._db = _open(path) if path is not None else _connect("")
         self._shelves: dict[Partition, _Shelf] = {}
 
     def covered(self, partition: Partition) -> Stretch | None:
@@ -185,7 +185,7 @@ def _open(path: Path) -> sqlite3.Connection:
         return _connect(path)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path | str) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level="DEFERRED", check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")

@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from bridge.clock import Clock
+from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.deliver import Deliverer
 from bridge.errors import DecodeError, ParkError, RenderError
@@ -30,7 +31,7 @@ from bridge.telemetry.metrics import EndpointMetrics
 from bridge.verdict import Judgement, judge
 
 _log = structlog.get_logger()
-_INSIDE_RETRY_S = 5.0
+_LEASE_WAIT_S = 0.5
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
 _MEND_PRODUCER = "correct what writes this event, or leave its type out of the endpoint's events"
@@ -49,7 +50,7 @@ class Delivery:
     """One event on its way to one endpoint."""
 
     event: Event
-    cursor: Cursor
+    cursor: Cursor[Failures]
     size_bytes: int
     attempts: int = 0
     first_failed_at: float | None = None
@@ -75,7 +76,8 @@ class Outlet:
         parks: Parks,
         metrics: EndpointMetrics,
         clock: Clock,
-        on_room: Callable[[], None] = lambda: None,
+        settle: Callable[[Cursor[Failures], int, int], None],
+        may_send: Callable[[], bool],
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -86,17 +88,22 @@ class Outlet:
         self._parks = parks
         self._metrics = metrics
         self._clock = clock
-        self.on_room = on_room
+        self._settle_at_cursor = settle
+        self._may_send = may_send
         self._lanes: Lanes[Delivery] = Lanes()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._due_changed = asyncio.Event()
         self._gone_quiet: asyncio.Future[None] | None = None
 
-    def put(self, event: Event, cursor: Cursor) -> None:
-        """Take one event over: open at its cursor, in line in its lane."""
-        size_bytes = len(event.record.value or b"")
-        cursor.open(event.record.offset, size_bytes)
-        if self._lanes.push(event.lane, Delivery(event, cursor, size_bytes)):
+    def put(self, event: Event, cursor: Cursor[Failures]) -> None:
+        """Take one event over: open at its cursor, in line in its lane, with the attempts it has had."""
+        offset, size_bytes = event.record.offset, len(event.record.value or b"")
+        cursor.open(offset, size_bytes)
+        delivery = Delivery(event, cursor, size_bytes)
+        failed = cursor.failure(offset)
+        if failed is not None:
+            delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
+        if self._lanes.push(event.lane, delivery):
             self._wake()
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -137,6 +144,9 @@ class Outlet:
     async def _run(self, lane: Lane[Delivery]) -> None:
         """One attempt for the head of a lane, and what follows from it."""
         delivery = lane.head
+        if not self._may_send():
+            self._wait(lane, _LEASE_WAIT_S)
+            return
         try:
             judgement = await self._attempt(delivery)
         except Exception as exc:
@@ -174,14 +184,20 @@ class Outlet:
         if not delivery.cursor.live:
             self._settle(lane, delivery)
             return
-        now = self._clock.monotonic()
+        now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
+        delivery.cursor.failed(
+            delivery.event.record.offset, Failures(delivery.attempts, int(delivery.first_failed_at))
+        )
         retry = self._schedule.after(delivery.attempts, now - delivery.first_failed_at)
         if retry.delay_s is None:
             await self._park(lane, delivery, f"{retry.reason}; the last: {reason}")
             return
-        self._lanes.defer(lane, now + retry.delay_s)
+        self._wait(lane, retry.delay_s)
+
+    def _wait(self, lane: Lane[Delivery], delay_s: float) -> None:
+        self._lanes.defer(lane, self._clock.monotonic() + delay_s)
         self._due_changed.set()
 
     async def _park(self, lane: Lane[Delivery], delivery: Delivery, cause: str) -> None:
@@ -202,8 +218,7 @@ class Outlet:
         self._settle(lane, delivery)
 
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
-        if delivery.cursor.live and delivery.cursor.settle(delivery.event.record.offset, delivery.size_bytes):
-            self.on_room()
+        self._settle_at_cursor(delivery.cursor, delivery.event.record.offset, delivery.size_bytes)
         if self._lanes.settle(lane):
             self._wake()
 

@@ -15,18 +15,23 @@
 
 The first half is here: ``Pipeline.run`` reads, ``Pipeline.take`` is steps 2 to 6. Nothing is awaited
 between the look-up of a batch's keys and its hand-over, so no event can slip between.
+
+A cursor whose window is full lets go of the reader, which goes on without it; when it has room
+again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets the reader.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
-from bridge.checkpoint import Bounds, Checkpoints, report_deleted
-from bridge.cursor import Cursor
+from bridge.catchup import CatchUp, SideReads
+from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_deleted
+from bridge.cursor import CursorState
 from bridge.decode import Decoder
 from bridge.dedupe import Claim, claim, is_duplicate
 from bridge.errors import CommitError, DecodeError, KafkaUnavailable
@@ -41,6 +46,8 @@ from bridge.telemetry.metrics import Metrics
 _log = structlog.get_logger()
 _POLL_S = 0.1
 _TROUBLE_S = 1.0
+NEAR = 10_000
+"""Offsets by which cursors of a partition may differ at the start and still share the reader."""
 
 
 class Reads(Protocol):
@@ -67,7 +74,7 @@ class Reads(Protocol):
 
 
 class FirstOffsets(Protocol):
-    """The dedupe index (``bridge.window.DedupeWindow``)."""
+    """The dedupe window (``bridge.window.DedupeWindow``)."""
 
     async def cover(self, partition: Partition, first: Record) -> None:
         """Make the index know the window before this record, reading the log again where it must."""
@@ -78,11 +85,22 @@ class FirstOffsets(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Feed:
+    """A way in which records come: the main reader, or the reader of one endpoint that catches up.
+
+    Each has a dedupe window of its own, because the window belongs to a place in the log.
+    """
+
+    window: FirstOffsets
+    covered: set[Partition] = field(default_factory=set)
+
+
 class Pipeline:
     """Reads, and hands each event to every endpoint that wants it.
 
-    Invariant: a record that was read is, for every cursor of its partition, passed by (nobody
-    wants it), open (and settled only by a 2xx or a parking), or was settled before.
+    Invariant: a record that was read is, for every cursor that took it, passed by (nobody wants
+    it), open (and settled only by a 2xx or a parking), or was settled before.
     """
 
     def __init__(
@@ -91,6 +109,8 @@ class Pipeline:
         source: Reads,
         decoders: Mapping[str, Decoder],
         window: FirstOffsets,
+        side_window: Callable[[], FirstOffsets],
+        open_side_reader: Callable[[], SideReads],
         router: Router[str],
         outlets: Mapping[str, Outlet],
         checkpoints: Checkpoints,
@@ -100,13 +120,14 @@ class Pipeline:
     ) -> None:
         self._source = source
         self._decoders = decoders
-        self._window = window
+        self._main = Feed(window)
+        self._feeds = [self._main]
         self._router = router
         self._outlets = outlets
         self._checkpoints = checkpoints
         self._parks = parks
         self._drain_timeout_s = drain_timeout_s
-        self._covered: set[Partition] = set()
+        self._next: dict[Partition, int] = {}
         self._draining = False
         self._tasks: asyncio.TaskGroup | None = None
         self._rejections: set[asyncio.Task[None]] = set()
@@ -116,12 +137,40 @@ class Pipeline:
             outcome: metrics.records.labels(outcome)
             for outcome in ("handed_over", "unwanted", "duplicate", "tombstone", "rejected")
         }
-        for outlet in outlets.values():
-            outlet.on_room = self.has_room
+        self._catch_ups = {
+            endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
+        }
+        checkpoints.on_room = self._has_room
+
+    def _catch_up(self, endpoint: str, feed: Feed, open_reader: Callable[[], SideReads]) -> CatchUp:
+        async def take(partition: Partition, records: Sequence[Record], cursor: EndpointCursor) -> bool:
+            return await self.take(feed, partition, records, [cursor])
+
+        def met(partition: Partition) -> None:
+            feed.covered.discard(partition)
+            self._room.set()
+
+        self._feeds.append(feed)
+        return CatchUp(
+            endpoint,
+            cursors=lambda: [
+                by_endpoint[endpoint]
+                for by_endpoint in self._checkpoints.cursors.values()
+                if endpoint in by_endpoint
+            ],
+            open_reader=open_reader,
+            take=take,
+            main_at=self._next.__getitem__,
+            met=met,
+        )
 
     async def run(self) -> None:
         """Read and hand over until ``stop``; then drain. A broker in trouble is waited for."""
         async with asyncio.TaskGroup() as self._tasks:
+            catching_up = [
+                self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
+                for endpoint, catch_up in self._catch_ups.items()
+            ]
             while not self._stopping.is_set():
                 try:
                     if self._source.unprepared:
@@ -129,6 +178,8 @@ class Pipeline:
                     await self._read_once()
                 except (KafkaUnavailable, CommitError) as exc:
                     await self._trouble(exc)
+            for task in catching_up:
+                task.cancel()
             await self.drain()
 
     def stop(self) -> None:
@@ -136,76 +187,107 @@ class Pipeline:
         self._stopping.set()
         self._room.set()
 
-    def has_room(self) -> None:
-        """Some cursor takes more again: do not wait any longer."""
-        self._room.set()
-
     async def _prepare(self) -> None:
-        """Begin with newly assigned partitions: load their cursors, start at the lowest of each."""
+        """Begin with newly assigned partitions: load their cursors, start where the foremost are.
+
+        Cursors far behind the foremost one do not hold the reader: they catch up on their own.
+        """
         epoch, partitions = self._source.epoch, self._source.unprepared
         bounds: Bounds = await self._source.bounds(partitions)
         cursors = await self._checkpoints.load(bounds)
         if epoch != self._source.epoch or partitions != self._source.unprepared:
             return
-        starts = {
-            partition: min(cursor.position for cursor in by_endpoint.values())
-            for partition, by_endpoint in cursors.items()
-        }
+        for partition, by_endpoint in cursors.items():
+            positions = [cursor.position for cursor in by_endpoint.values()]
+            foremost = max(positions)
+            self._next[partition] = min(position for position in positions if foremost - position <= NEAR)
+            for cursor in by_endpoint.values():
+                cursor.passed_by(self._next[partition])
         self._checkpoints.install(cursors)
-        self._covered -= partitions
+        for feed in self._feeds:
+            feed.covered -= partitions
+        starts = {partition: self._next[partition] for partition in cursors}
         self._source.start_at(starts)
+        for catch_up in self._catch_ups.values():
+            catch_up.wake()
         _log.info(
             events.SOURCE_ASSIGNED, epoch=epoch, next_offsets={str(one): at for one, at in starts.items()}
         )
 
     async def _read_once(self) -> None:
         cursors = self._checkpoints.cursors
-        full = {one for one, by_endpoint in cursors.items() if any(c.full for c in by_endpoint.values())}
-        if full and len(full) == len(cursors):
+        held = {one for one, by_endpoint in cursors.items() if not any(_takes(by_endpoint.values()))}
+        if held and len(held) == len(cursors):
             self._room.clear()
             await self._wait(self._room, _POLL_S * 5)
         try:
-            batches = await self._source.read(full, _POLL_S)
+            batches = await self._source.read(held, _POLL_S)
         except RecordsDeleted as exc:
             await self._skip_deleted(exc.positions)
             return
         for partition, records in batches:
-            await self.take(partition, records)
+            if partition in self._checkpoints.cursors:
+                await self._take_main(partition, records)
 
-    async def take(self, partition: Partition, records: Sequence[Record]) -> None:
-        """Steps 2 to 6 for a batch of one partition."""
-        if partition not in self._covered:
-            await self._cover(partition, records[0])
-        cursors = self._checkpoints.cursors.get(partition)
-        if cursors is None or self._draining:
-            return  # revoked: whoever has the partition next takes it from its cursors
+    async def _take_main(self, partition: Partition, records: Sequence[Record]) -> None:
+        """A batch of the main reader: for the cursors that go along; the others fall behind."""
+        cursors = self._checkpoints.cursors[partition].values()
+        await self.take(self._main, partition, records, list(_takes(cursors)))
+        end = records[-1].offset + 1
+        self._next[partition] = max(end, self._next.get(partition, 0))
+        for cursor in cursors:
+            if cursor.attached:
+                cursor.passed_by(end)
+                if not cursor.attached:
+                    _log.info(
+                        events.CURSOR_DETACHED,
+                        endpoint=cursor.endpoint,
+                        partition=str(partition),
+                        next_offset=cursor.position,
+                        unsettled=cursor.unsettled,
+                    )
+
+    async def take(
+        self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
+    ) -> bool:
+        """Steps 2 to 6 for a batch of one partition, for these of its cursors.
+
+        False when the assignment is ending: nothing was taken, and whoever has the partition next
+        takes it from its cursors.
+        """
+        if partition not in feed.covered:
+            await self._cover(feed, partition, records[0])
+        if self._draining or partition not in feed.covered or not all(cursor.live for cursor in cursors):
+            return False
+        by_endpoint = {cursor.endpoint: cursor for cursor in cursors}
         decoded = self._decode(partition, records)
         end = records[-1].offset + 1
         claims = [
             claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
         ]
-        firsts = iter(self._window.claim(partition, claims, end, records[-1].timestamp_ms))
+        firsts = iter(feed.window.claim(partition, claims, end, records[-1].timestamp_ms))
         for record, found in decoded:
             if isinstance(found, DecodeError):
-                self._reject(record, found, cursors.values())
+                self._reject(record, found, cursors)
                 continue
             for event in found:
                 if is_duplicate(next(firsts), record.offset):
                     self._counts["duplicate"].inc()
                 else:
-                    self._hand_over(event, cursors)
-        for cursor in cursors.values():
+                    self._hand_over(event, by_endpoint)
+        for cursor in cursors:
             cursor.advance(end)
+        return True
 
-    async def _cover(self, partition: Partition, first: Record) -> None:
+    async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
         """Have the dedupe window before a batch known; for as long as the partition is ours."""
         while partition in self._checkpoints.cursors and not self._stopping.is_set():
             try:
-                await self._window.cover(partition, first)
+                await feed.window.cover(partition, first)
             except KafkaUnavailable as exc:
                 await self._trouble(exc)
             else:
-                self._covered.add(partition)
+                feed.covered.add(partition)
                 return
 
     def _decode(
@@ -223,15 +305,15 @@ class Pipeline:
                 decoded.append((record, exc))
         return decoded
 
-    def _hand_over(self, event: Event, cursors: Mapping[str, Cursor]) -> None:
+    def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
         wanted = self._router.targets(event.source, event.type)
         self._counts["handed_over" if wanted else "unwanted"].inc()
         for endpoint in wanted:
-            cursor = cursors[endpoint]
-            if cursor.wants(event.record.offset):
+            cursor = cursors.get(endpoint)
+            if cursor is not None and cursor.wants(event.record.offset):
                 self._outlets[endpoint].put(event, cursor)
 
-    def _reject(self, record: Record, error: DecodeError, cursors: Collection[Cursor]) -> None:
+    def _reject(self, record: Record, error: DecodeError, cursors: Iterable[EndpointCursor]) -> None:
         """Park what cannot be decoded; it stays open at every cursor that had not passed it until then."""
         waiting = [cursor for cursor in cursors if cursor.wants(record.offset)]
         if not waiting:
@@ -247,7 +329,7 @@ class Pipeline:
         task.add_done_callback(self._rejections.discard)
 
     async def _park_rejected(
-        self, record: Record, error: DecodeError, waiting: Sequence[Cursor], size_bytes: int
+        self, record: Record, error: DecodeError, waiting: Sequence[EndpointCursor], size_bytes: int
     ) -> None:
         _log.warning(
             events.RECORD_REJECTED,
@@ -259,17 +341,24 @@ class Pipeline:
         reason = Reason(cause=f"{error.place}: {error.cause}", remedy=error.remedy)
         await park_until_safe(self._parks, record, reason)
         for cursor in waiting:
-            if cursor.live and cursor.settle(record.offset, size_bytes):
-                self._room.set()
+            self._checkpoints.settle(cursor, record.offset, size_bytes)
 
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Retention was faster than we were: say what is gone and go on where the log begins."""
         bounds = await self._source.bounds(positions)
         for partition, (first, _) in bounds.items():
             for endpoint, cursor in self._checkpoints.cursors.get(partition, {}).items():
-                report_deleted(endpoint, partition, cursor.position, first)
-                cursor.advance(first)
+                if cursor.attached and cursor.position < first:
+                    report_deleted(endpoint, partition, cursor.position, first)
+                    cursor.advance(first)
+            self._next[partition] = first
         self._source.start_at({partition: first for partition, (first, _) in bounds.items()})
+
+    def _has_room(self, cursor: EndpointCursor) -> None:
+        """A full cursor takes more again: with the main reader if it missed nothing, else by itself."""
+        self._room.set()
+        if not cursor.attached:
+            self._catch_ups[cursor.endpoint].wake()
 
     async def drain(self) -> None:
         """Let what is in flight finish, within the deadline, commit, and give the assignment up.
@@ -303,3 +392,7 @@ class Pipeline:
                 await event.wait()
         except TimeoutError:
             return
+
+
+def _takes(cursors: Iterable[EndpointCursor]) -> Iterable[EndpointCursor]:
+    return (cursor for cursor in cursors if cursor.state is CursorState.ATTACHED)

@@ -7,17 +7,17 @@ the log again, keys only. Edge floor.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from bridge.decode import Decoder
 from bridge.dedupe import Claim, claim, missing
-from bridge.errors import DecodeError
+from bridge.errors import DecodeError, KafkaUnavailable
 from bridge.index import KeyIndex
 from bridge.model import Partition, Record
-from bridge.source import stretch
-from bridge.source.client import KafkaOptions
+from bridge.source.reader import RecordsDeleted
+from bridge.source.side import SideReader
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -30,41 +30,52 @@ class DedupeWindow:
         self,
         index: KeyIndex,
         decoders: Mapping[str, Decoder],
-        options: KafkaOptions,
+        open_reader: Callable[[], SideReader],
         *,
         window_s: float,
         max_keys: int,
     ) -> None:
         self._index = index
         self._decoders = decoders
-        self._options = options
+        self._open_reader = open_reader
         self._window_ms = int(window_s * 1000)
         self._max_keys = max_keys
         self.claim = index.claim
+        self.close = index.close
 
     async def cover(self, partition: Partition, first: Record) -> None:
         """Read again what the index lacks of the window before ``first``. Raises ``KafkaUnavailable``."""
-        began = time.monotonic()
-        reader = first.offset
+        reader_at = first.offset
         covered = self._index.covered(partition)
-        if covered is not None and covered.start == 0 and covered.end >= reader:
+        if covered is not None and covered.start == 0 and covered.end >= reader_at:
             return
-        at = await stretch.offset_at(self._options, partition, first.timestamp_ms - self._window_ms)
-        lacking = missing(covered, reader if at is None else at, reader, self._max_keys)
-        if lacking is None:
-            if covered is None or covered.end < reader:
-                self._index.reset(partition, reader)
+        if reader_at == 0:
+            self._index.reset(partition, 0)
             return
-        if covered is None or lacking.start != covered.end:
-            self._index.reset(partition, lacking.start)
+        async with self._open_reader() as reader:
+            at = await reader.offset_at(partition, first.timestamp_ms - self._window_ms)
+            lacking = missing(covered, reader_at if at is None else at, reader_at, self._max_keys)
+            if lacking is None:
+                if covered is None or covered.end < reader_at:
+                    self._index.reset(partition, reader_at)
+                return
+            if covered is None or lacking.start != covered.end:
+                self._index.reset(partition, lacking.start)
+            await self._read(reader, partition, lacking.start, lacking.end, first.timestamp_ms)
+
+    async def _read(self, reader: SideReader, partition: Partition, start: int, end: int, at_ms: int) -> None:
+        began = time.monotonic()
         keys = 0
-        async for records in stretch.read_stretch(self._options, partition, lacking.start, lacking.end):
-            claims = self._claims(partition, records)
-            keys += len(claims)
-            self._index.claim(partition, claims, records[-1].offset + 1, records[-1].timestamp_ms)
-        self._index.claim(partition, [], lacking.end, first.timestamp_ms)
+        try:
+            async for records in reader.stretch(partition, start, end):
+                claims = self._claims(partition, records)
+                keys += len(claims)
+                self._index.claim(partition, claims, records[-1].offset + 1, records[-1].timestamp_ms)
+        except RecordsDeleted as exc:
+            raise KafkaUnavailable(f"{partition}: retention is deleting the dedupe window ({exc})") from exc
+        self._index.claim(partition, [], end, at_ms)
         _log.info(
-            events.INDEX_REBUILT, partition=str(partition), start=lacking.start, end=lacking.end, keys=keys,
+            events.INDEX_REBUILT, partition=str(partition), start=start, end=end, keys=keys,
             duration_s=round(time.monotonic() - began, 2),
         )  # fmt: skip
 

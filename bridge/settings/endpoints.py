@@ -117,7 +117,7 @@ class EndpointSettings(Section):
         default=4096,
         ge=1,
         le=1_000_000,
-        description="Unsettled events held per partition; beyond it reading of the partition waits for this endpoint.",
+        description="Unsettled events held per partition; beyond it reading goes on without this endpoint.",
     )
     window_bytes: Whole = Field(
         default=33_554_432,

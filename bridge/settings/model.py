@@ -51,7 +51,7 @@ class DedupeSettings(Section):
         default=1_000_000,
         ge=1000,
         le=100_000_000,
-        description="Ids remembered at most per partition; beyond it the oldest are forgotten, window or not.",
+        description="Ids remembered at most per partition; beyond it the oldest are forgotten.",
     )
 
 

@@ -7,6 +7,7 @@ floor; holds the only consumer that may commit as a member.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._started: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self.epoch = 0
+        self._lease_from = 0.0
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         membership = self._membership
@@ -79,11 +81,34 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """Join the group; raises aiokafka's errors, and may be called again after them."""
         try:
             await self._consumer.start()
+            self._note_heartbeats()
         except BaseException:
             await self._consumer.stop()
             self._consumer = self._new_consumer()
             raise
         self._consumer.subscribe(topics=self._membership.topics, listener=self)
+
+    def _note_heartbeats(self) -> None:
+        """Learn when the broker last took a heartbeat: aiokafka keeps that in a local variable."""
+        coordinator = self._consumer._coordinator
+        beat = coordinator._do_heartbeat
+
+        async def noted() -> bool:
+            sent_at = time.monotonic()
+            taken: bool = await beat()
+            if taken:
+                self._lease_from = sent_at
+            return taken
+
+        coordinator._do_heartbeat = noted
+
+    def holds_lease(self) -> bool:
+        """Whether the group cannot have given our partitions away yet.
+
+        The broker waits a session timeout after the last heartbeat before it does. A process that
+        stood still for longer must not send what its successor may have passed already.
+        """
+        return time.monotonic() - self._lease_from < self._membership.session_timeout_s
 
     async def stop(self) -> None:
         """Leave the group. The revoke callback is not called by this (aiokafka): drain before."""
@@ -104,6 +129,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         fetches from the member group's offset nor complains that there is none.
         """
         self.epoch += 1
+        self._lease_from = time.monotonic()
         for partition in assigned:
             self._consumer.pause(partition)
             self._consumer.seek(partition, 0)
@@ -147,7 +173,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         return [
             (
                 Partition(one.topic, one.partition),
-                [_record(Partition(one.topic, one.partition), raw) for raw in raws],
+                [to_record(Partition(one.topic, one.partition), raw) for raw in raws],
             )
             for one, raws in batches.items()
             if one in self._started
@@ -200,7 +226,8 @@ class RecordsDeleted(Exception):
         self.positions = positions
 
 
-def _record(partition: Partition, raw: ConsumerRecord) -> Record:
+def to_record(partition: Partition, raw: ConsumerRecord) -> Record:
+    """Our own frozen record of aiokafka's."""
     return Record(
         partition,
         raw.offset,

@@ -1,0 +1,185 @@
+"""The journal: which offsets settled since the last commit, for the next process on this disk.
+
+A commit every 200 ms leaves 200 ms of deliveries that a SIGKILL would repeat. Each settled offset
+is therefore also stored, at once, in a file mapped into memory: no system call, no fsync. It
+survives the death of the process, not of the machine. Edge floor.
+
+The file is a chain of segments. A segment begins with a line of JSON that names its cursors and
+what was (about to be) committed for them; entries of 16 bytes follow, zeros after the last. A
+commit begins a new segment, and deletes the older ones when the broker has it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+import orjson
+import structlog
+
+from bridge.model import Partition
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+_ENTRY = Struct("<IIq")
+"""Check (CRC-32 of the rest), number of the cursor, settled offset."""
+_REST = Struct("<Iq")
+_CAPACITY = 16_384
+"""Entries of one segment, 256 KiB; one that is full is followed by another."""
+
+
+class Base(NamedTuple):
+    """What the broker has for a cursor: the next offset and the metadata string beside it."""
+
+    offset: int
+    metadata: str
+
+
+class Journaled(NamedTuple):
+    """A cursor as the journal names it: who, where, and what is being committed for it."""
+
+    endpoint: str
+    partition: Partition
+    base: Base | None
+
+
+class Recollection:
+    """What a journal tells of each cursor: the commits it saw, and what settled beside them."""
+
+    def __init__(self) -> None:
+        self._bases: defaultdict[tuple[str, Partition], list[Base | None]] = defaultdict(list)
+        self._offsets: defaultdict[tuple[str, Partition], set[int]] = defaultdict(set)
+
+    def add(self, one: Journaled, offsets: set[int]) -> None:
+        """Take in what one segment tells of a cursor."""
+        key = (one.endpoint, one.partition)
+        self._bases[key].append(one.base)
+        self._offsets[key] |= offsets
+
+    def settled(self, endpoint: str, partition: Partition, committed: Base | None) -> set[int]:
+        """Offsets that settled, if ``committed`` is a commit that the journal saw; else none."""
+        key = (endpoint, partition)
+        return self._offsets[key] if committed in self._bases[key] else set()
+
+
+class Journal:
+    """Remembers settled offsets between commits, for whoever starts next on the same disk.
+
+    It is believed for a cursor only if the broker has just what this journal saw committed for it:
+    after a rewind, a deleted group, or the work of another pod in between, it says nothing.
+
+    A journal that cannot be written does no harm but repeats after a kill; it says so once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._map: mmap.mmap | None = None
+        self._at = 0
+        self._end = 0
+        self._number = max((_number(path) for path in self._segments()), default=0)
+        self._cursors: list[Journaled] = []
+        self._failing = False
+
+    def begin(self, cursors: Iterable[Journaled]) -> int:
+        """Begin a segment for these cursors, numbered in their order; the number of the segment."""
+        self._cursors = list(cursors)
+        self._open()
+        return self._number
+
+    def settled(self, cursor: int, offset: int) -> None:
+        """Store that an offset settled for the cursor with this number in the current segment."""
+        if self._map is None:
+            return
+        if self._at + _ENTRY.size > self._end:
+            self._open()
+            if self._map is None:
+                return
+        _ENTRY.pack_into(self._map, self._at, crc32(_REST.pack(cursor, offset)), cursor, offset)
+        self._at += _ENTRY.size
+
+    def forget_before(self, segment: int) -> None:
+        """The broker has what segments before this one tell: delete them."""
+        for path in self._segments():
+            if _number(path) < segment:
+                path.unlink(missing_ok=True)
+
+    def recall(self) -> Recollection:
+        """What all segments tell together."""
+        recollection = Recollection()
+        for path in self._segments():
+            for one, offsets in _read(path):
+                recollection.add(one, offsets)
+        return recollection
+
+    def close(self) -> None:
+        """Unmap the file; what it tells stays."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+
+    def _segments(self) -> list[Path]:
+        return sorted(self._folder.glob("journal.*"), key=_number)
+
+    def _open(self) -> None:
+        self.close()
+        self._number += 1
+        head = (
+            orjson.dumps([(one.endpoint, *one.partition, one.base and [*one.base]) for one in self._cursors])
+            + b"\n"
+        )
+        size = len(head) + _CAPACITY * _ENTRY.size
+        path = self._folder / f"journal.{self._number}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                # reserved, not sparse: a full disk must be an error here and not a SIGBUS later
+                os.posix_fallocate(handle, 0, size)
+                self._map = mmap.mmap(handle, size)
+            finally:
+                os.close(handle)
+        except OSError as exc:
+            path.unlink(missing_ok=True)
+            if not self._failing:
+                self._failing = True
+                _log.error(
+                    events.JOURNAL_FAILED,
+                    file=str(path),
+                    cause=str(exc),
+                    remedy="free the disk or mend the path; until then a kill repeats a commit interval",
+                )
+            return
+        self._failing = False
+        self._map[: len(head)] = head
+        self._at, self._end = len(head), size
+
+
+def _number(path: Path) -> int:
+    suffix = path.suffix[1:]
+    return int(suffix) if suffix.isdecimal() else 0
+
+
+def _read(path: Path) -> list[tuple[Journaled, set[int]]]:
+    """The cursors of a segment with what settled for them; nothing of a file that is not one."""
+    try:
+        data = path.read_bytes()
+        head, _, _ = data.partition(b"\n")
+        cursors = [
+            Journaled(endpoint, Partition(topic, number), Base(*base) if base else None)
+            for endpoint, topic, number, base in orjson.loads(head)
+        ]
+    except (OSError, ValueError, TypeError):
+        return []
+    offsets: defaultdict[int, set[int]] = defaultdict(set)
+    for at in range(len(head) + 1, len(data) - _ENTRY.size + 1, _ENTRY.size):
+        check, cursor, offset = _ENTRY.unpack_from(data, at)
+        if not check or check != crc32(_REST.pack(cursor, offset)):
+            break
+        offsets[cursor].add(offset)
+    return [(one, offsets[number]) for number, one in enumerate(cursors)]

@@ -1,0 +1,102 @@
+"""Reading beside the group: partitions from given offsets on, by a consumer that is no member.
+
+For cursors that catch up, and for the dedupe index. Opened when needed, closed after. Edge floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from bridge.errors import KafkaUnavailable
+from bridge.model import Partition, Record
+from bridge.source.client import KafkaOptions
+from bridge.source.reader import Batch, RecordsDeleted, to_record
+
+
+class SideReader:
+    """A consumer without a group, as an asynchronous context manager.
+
+    aiokafka forgets positions with every new assignment, so ``read_from`` is told all of them; it
+    assigns anew only when the set of partitions changed.
+    """
+
+    def __init__(self, options: KafkaOptions, max_batch: int = 500) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **options.arguments(),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+        )
+        self._max_batch = max_batch
+        self._assigned: frozenset[TopicPartition] = frozenset()
+
+    async def __aenter__(self) -> SideReader:
+        """Connect; raises ``KafkaUnavailable``."""
+        try:
+            await self._consumer.start()
+        except KafkaError as exc:
+            await self._consumer.stop()
+            raise KafkaUnavailable(f"a reader beside the group could not start: {exc!r}") from exc
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._consumer.stop()
+
+    async def read_from(
+        self, positions: Mapping[Partition, int], timeout_s: float
+    ) -> tuple[list[Batch], dict[Partition, int]]:
+        """The next records of these partitions, and up to where each has been read by them.
+
+        Raises ``KafkaUnavailable``, and ``RecordsDeleted`` for positions that are no longer in the log.
+        """
+        wanted = frozenset(TopicPartition(*partition) for partition in positions)
+        try:
+            if wanted != self._assigned:
+                self._consumer.assign(list(wanted))
+                self._assigned = wanted
+                for one in wanted:
+                    self._consumer.seek(one, positions[Partition(*one)])
+            raws = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=self._max_batch)
+            reached = {Partition(*one): await self._consumer.position(one) for one in wanted}
+        except OffsetOutOfRangeError as exc:
+            self._assigned = frozenset()
+            raise RecordsDeleted({Partition(*one): offset for one, offset in exc.args[0].items()}) from exc
+        except KafkaError as exc:
+            raise KafkaUnavailable(f"reading beside the group failed: {exc!r}") from exc
+        batches = [
+            (Partition(*one), [to_record(Partition(*one), raw) for raw in found])
+            for one, found in raws.items()
+        ]
+        return batches, reached
+
+    async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The first offset of each log. Raises ``KafkaUnavailable``."""
+        asked = [TopicPartition(*partition) for partition in partitions]
+        try:
+            found = await self._consumer.beginning_offsets(asked)
+        except KafkaError as exc:
+            raise KafkaUnavailable(f"the beginning of {asked} is not to be had: {exc!r}") from exc
+        return {Partition(*one): offset for one, offset in found.items()}
+
+    async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
+        """The first offset at or after an instant; None when there is none. Raises ``KafkaUnavailable``."""
+        asked = TopicPartition(*partition)
+        try:
+            found = (await self._consumer.offsets_for_times({asked: max(0, timestamp_ms)})).get(asked)
+        except KafkaError as exc:
+            raise KafkaUnavailable(f"{partition}: no offset for an instant: {exc!r}") from exc
+        return found.offset if found is not None else None
+
+    async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
+        """The records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
+        position = start
+        while position < end:
+            batches, reached = await self.read_from({partition: position}, timeout_s=0.5)
+            for _, records in batches:
+                inside = [record for record in records if record.offset < end]
+                if inside:
+                    yield inside
+            position = reached[partition]
