@@ -177,8 +177,8 @@ class Pipeline:
         if partition not in self._covered:
             await self._cover(partition, records[0])
         cursors = self._checkpoints.cursors.get(partition)
-        if cursors is None or self._draining:
-            return  # revoked: whoever has the partition next takes it from its cursors
+        if cursors is None or self._draining or partition not in self._covered:
+            return  # revoked or stopped: whoever has the partition next takes it from its cursors
         decoded = self._decode(partition, records)
         end = records[-1].offset + 1
         claims = [
@@ -267,8 +267,9 @@ class Pipeline:
         bounds = await self._source.bounds(positions)
         for partition, (first, _) in bounds.items():
             for endpoint, cursor in self._checkpoints.cursors.get(partition, {}).items():
-                report_deleted(endpoint, partition, cursor.position, first)
-                cursor.advance(first)
+                if cursor.position < first:
+                    report_deleted(endpoint, partition, cursor.position, first)
+                    cursor.advance(first)
         self._source.start_at({partition: first for partition, (first, _) in bounds.items()})
 
     async def drain(self) -> None:
