@@ -115,6 +115,7 @@ class Checkpoints:
         async with self._committing:
             changed, room = self._pack()
             if not changed:
+                await self._flush()  # failed attempts move no cursor; their history is written all the same
                 return room
             lowest = {
                 partition: min(cursor.progress().offset for cursor in by_endpoint.values())
