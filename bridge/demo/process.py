@@ -89,9 +89,13 @@ class BridgeProcess:
                 start_new_session=True,  # Ctrl-C is for the demo, which then stops this process itself
             )
         while await self._get("/readyz") is None:
-            if self._process.returncode is not None:
-                raise HookferryError(f"the bridge ended with code {self._process.returncode} at its start")
+            self.must_run()
             await asyncio.sleep(0.05)
+
+    def must_run(self) -> None:
+        """Raise ``HookferryError`` when the process has ended by itself."""
+        if self._process is not None and self._process.returncode is not None:
+            raise HookferryError(f"the bridge ended by itself with code {self._process.returncode}")
 
     async def wait(self) -> None:
         """Return when the process has ended by itself."""

@@ -142,6 +142,7 @@ class _Demo:
     async def _settled(self, broker: Broker, bridge: BridgeProcess) -> Outcome:
         """Return when every webhook has had its last answer and every cursor is at the end."""
         while True:
+            bridge.must_run()
             if self._tally.complete:
                 outcome = await self._look(broker, bridge)
                 if outcome.cursors_at_end:
