@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
-from bridge.source.client import KafkaOptions
+from bridge.source.client import KafkaOptions, stop_consumer
 from bridge.source.reader import _record
 
 
@@ -26,7 +26,7 @@ async def offset_at(options: KafkaOptions, partition: Partition, timestamp_ms: i
     except KafkaError as exc:
         raise KafkaUnavailable(f"{partition}: no offset for an instant: {exc!r}") from exc
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     at = found.get(asked)
     return at.offset if at is not None else None
 
@@ -57,4 +57,4 @@ async def read_stretch(
     except KafkaError as exc:
         raise KafkaUnavailable(f"{partition}: [{start}, {end}) could not be read again: {exc!r}") from exc
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
