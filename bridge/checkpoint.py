@@ -153,6 +153,7 @@ class Checkpoints:
         async with self._committing:
             changed = self._pack()
             if not changed:
+                await self._flush()  # failed attempts move no cursor; their history is written all the same
                 return
             segment = self._begin_segment({packed.cursor: packed.committed for packed in changed})
             lowest = {

@@ -93,7 +93,7 @@ class Outlet:
         self._lanes: Lanes[Delivery] = Lanes()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._due_changed = asyncio.Event()
-        self._gone_quiet: asyncio.Future[None] | None = None
+        self._gone_quiet = asyncio.Event()
 
     def put(self, event: Event, cursor: Cursor[Failures]) -> None:
         """Take one event over: open at its cursor, in line in its lane, with the attempts it has had."""
@@ -120,8 +120,8 @@ class Outlet:
         """Forget what is queued and return when nothing is in flight; nothing may be put in meanwhile."""
         self.forget()
         if self.in_flight:
-            self._gone_quiet = asyncio.get_running_loop().create_future()
-            await self._gone_quiet
+            self._gone_quiet.clear()
+            await self._gone_quiet.wait()
 
     def forget(self) -> None:
         """Forget everything that is queued or waits for a retry; what is in flight finishes."""
@@ -138,8 +138,8 @@ class Outlet:
                 await self._run(lane)
             finally:
                 self.in_flight -= 1
-                if self._gone_quiet is not None and not self.in_flight and not self._gone_quiet.done():
-                    self._gone_quiet.set_result(None)
+                if not self.in_flight:
+                    self._gone_quiet.set()
 
     async def _run(self, lane: Lane[Delivery]) -> None:
         """One attempt for the head of a lane, and what follows from it."""

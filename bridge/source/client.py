@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
@@ -65,6 +66,16 @@ class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
 
     async def token(self) -> str:
         return await self._fetch()
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Close a consumer. aiokafka lets the cancellation of its own fetches out while a broker is away."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def start_when_reachable(start: Callable[[], Awaitable[None]], servers: Iterable[str]) -> None:

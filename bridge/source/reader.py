@@ -17,9 +17,11 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Partition, Record
-from bridge.source.client import KafkaOptions
+from bridge.source.client import KafkaOptions, stop_consumer
 
 Batch = tuple[Partition, list[Record]]
+_COMMIT_TIMEOUT_S = 5.0
+"""aiokafka looks for a lost coordinator for ever; a beat must be able to say so, and a stop to end."""
 _LONG_POLL_MS = 50
 """aiokafka has one fetch under way per broker; a partition that is not in it waits until it ends.
 With the usual 500 ms, that is the latency of every hundredth event."""
@@ -83,7 +85,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._consumer.start()
             self._note_heartbeats()
         except BaseException:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             self._consumer = self._new_consumer()
             raise
         self._consumer.subscribe(topics=self._membership.topics, listener=self)
@@ -112,7 +114,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Leave the group. The revoke callback is not called by this (aiokafka): drain before."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """aiokafka: gets all partitions (eager protocol), before joining again; heartbeats go on."""
@@ -213,9 +215,14 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
         try:
-            await self._consumer.commit(offsets)
+            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+                await self._consumer.commit(offsets)
         except (KafkaError, IllegalStateError) as exc:
             raise CommitError(f"group {self._membership.group!r}: {exc!r}") from exc
+        except TimeoutError as exc:
+            raise CommitError(
+                f"group {self._membership.group!r}: no answer from the broker in {_COMMIT_TIMEOUT_S:g} s"
+            ) from exc
 
 
 class RecordsDeleted(Exception):

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
-from bridge.source.client import KafkaOptions
+from bridge.source.client import KafkaOptions, stop_consumer
 from bridge.source.reader import Batch, RecordsDeleted, to_record
 
 
@@ -38,12 +38,12 @@ class SideReader:
         try:
             await self._consumer.start()
         except KafkaError as exc:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise KafkaUnavailable(f"a reader beside the group could not start: {exc!r}") from exc
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def read_from(
         self, positions: Mapping[Partition, int], timeout_s: float

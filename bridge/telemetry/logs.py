@@ -7,10 +7,41 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import orjson
 import structlog
+
+_SELDOM_S = 60.0
+_REMEMBERED = 1000
+
+
+class Seldom(logging.Filter):
+    """Lets a library say the same thing once a minute, with how often it was said since.
+
+    aiokafka writes some sixty lines a second while a broker is away.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is written."""
+        key, now = (record.name, record.getMessage()), self._clock()
+        at, left_out = self._said.get(key, (None, 0))
+        if at is not None and now - at < _SELDOM_S:
+            self._said[key] = (at, left_out + 1)
+            return False
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said[key] = (now, 0)
+        if left_out:
+            record.msg, record.args = f"{key[1]} (and {left_out} times before)", ()
+        return True
 
 
 def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
@@ -42,6 +73,7 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(out)
+    handler.addFilter(Seldom())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

@@ -1,0 +1,117 @@
+"""The demo's Kafka: librdkafka's mock cluster, a real listener in this very process.
+
+It keeps everything in memory and knows no admin requests; topics come into being, with four
+partitions, when they are first asked for. Made for showing, never for proving. Every call blocks,
+for a few milliseconds as a rule, so callers run it in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
+
+from bridge.demo.samples import Sample
+from bridge.errors import HookferryError
+
+_WAIT_S = 5.0
+_SILENT: dict[str, Any] = {"log_level": 2}  # the mock cluster warns that it is one, on standard error
+
+
+class Parked(NamedTuple):
+    """One record of the dead-letter topic, as an operator reads it."""
+
+    place: str
+    endpoint: str | None
+    cause: str
+    remedy: str
+
+
+class Broker:
+    """A broker that lives as long as this object; ``address`` is for every other client."""
+
+    def __init__(self, topics: Iterable[str]) -> None:
+        """Open the listener and make the topics; raises ``HookferryError`` when it does not come up."""
+        self._producer = Producer({"test.mock.num.brokers": 1, "linger.ms": 0, **_SILENT})
+        self.partitions: list[TopicPartition] = []
+        for topic in topics:
+            found = self._producer.list_topics(topic, timeout=_WAIT_S)
+            if not found.topics[topic].partitions:
+                raise HookferryError(f"the embedded broker made no topic {topic!r}; run the demo again")
+            self.partitions += [TopicPartition(topic, number) for number in found.topics[topic].partitions]
+            (self.address,) = (f"{broker.host}:{broker.port}" for broker in found.brokers.values())
+
+    def publish(self, sample: Sample) -> None:
+        """Publish and return when the broker has it; raises ``HookferryError``."""
+        publish(self._producer, sample.topic, sample.key, sample.value, sample.headers)
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The next offset of each partition that holds anything."""
+        with self._consumer("demo-look") as consumer:
+            found = {
+                (one.topic, one.partition): consumer.get_watermark_offsets(one, timeout=_WAIT_S)[1]
+                for one in self.partitions
+            }
+        return {place: end for place, end in found.items() if end}
+
+    def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """The offsets committed for a group."""
+        with self._consumer(group) as consumer:
+            rows = consumer.committed(list(self.partitions), timeout=_WAIT_S)
+        return {(row.topic, row.partition): row.offset for row in rows if row.offset >= 0}
+
+    def parked(self, topic: str) -> list[Parked]:
+        """Everything in a dead-letter topic."""
+        places = [one for one in self.partitions if one.topic == topic]
+        with self._consumer("demo-look") as consumer:
+            left = sum(consumer.get_watermark_offsets(one, timeout=_WAIT_S)[1] for one in places)
+            consumer.assign([TopicPartition(one.topic, one.partition, OFFSET_BEGINNING) for one in places])
+            found = []
+            while left and (message := consumer.poll(_WAIT_S)) is not None:
+                if message.error() is None:
+                    found.append(_parked(message))
+                    left -= 1
+        return sorted(found)
+
+    @contextmanager
+    def _consumer(self, group: str) -> Iterator[Consumer]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.address,
+                "group.id": group,
+                "enable.auto.commit": False,
+                **_SILENT,
+            }
+        )
+        try:
+            yield consumer
+        except KafkaException as exc:
+            raise HookferryError(f"the embedded broker did not answer: {exc}") from exc
+        finally:
+            consumer.close()
+
+
+def publish(
+    producer: Producer, topic: str, key: bytes, value: bytes, headers: Iterable[tuple[str, bytes]] = ()
+) -> None:
+    """Publish one record and wait until it is acknowledged; raises ``HookferryError``."""
+    failures: list[str] = []
+
+    def reported(error: object, _: Message) -> None:
+        if error is not None:
+            failures.append(str(error))
+
+    producer.produce(topic, value=value, key=key, headers=list(headers), on_delivery=reported)
+    if producer.flush(_WAIT_S):
+        failures.append(f"no acknowledgement within {_WAIT_S:g} s")
+    if failures:
+        raise HookferryError(f"publishing to topic {topic!r} failed: {failures[0]}; is the demo still up?")
+
+
+def _parked(message: Message) -> Parked:
+    headers = dict(message.headers() or ())
+    said = {name: raw.decode() for name, raw in headers.items() if isinstance(raw, bytes)}
+    place = f"{said['hookferry-topic']}-{said['hookferry-partition']}@{said['hookferry-offset']}"
+    return Parked(place, said.get("hookferry-endpoint"), said["hookferry-cause"], said["hookferry-remedy"])

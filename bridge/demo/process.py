@@ -1,0 +1,152 @@
+"""The bridge of the demo: ``hookferry run`` as a process of its own, in a folder of its own.
+
+Nothing in here is special to the demo but the addresses: the file it writes is a configuration as
+anybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from prometheus_client.parser import text_string_to_metric_families
+
+import bridge
+from bridge.demo.fineract_wire import SCHEMAS
+from bridge.errors import HookferryError
+
+GROUP = "demo"
+PARKED_TOPIC = f"{GROUP}.parked"
+_STOP_S = 5.0
+_CONFIG = """\
+group: {group}
+kafka: {{bootstrap_servers: ["{broker}"], create_topics: false}}
+sources:
+  bank: {{topics: [external-events], format: fineract, schemas: schemas}}
+  orders: {{topics: [outbox.orders], format: json, id: id, type: type, entity: order, data: payload}}
+  stock: {{topics: [stock], format: cloudevents}}
+endpoints:
+  crm:
+    url: {receiver}/crm
+    sources: [bank]
+    events: ["Loan*", "Savings*"]
+    secrets: ["${{env:CRM_SECRET}}"]
+    start: earliest
+    retry: {{base_s: 0.3}}
+  shop:
+    url: {receiver}/shop
+    sources: [orders, stock]
+    secrets: ["${{env:SHOP_SECRET}}"]
+    start: earliest
+egress: {{allow: [127.0.0.0/8]}}
+admin: {{host: 127.0.0.1, port: {port}}}
+state_dir: {state}
+"""
+
+
+def new_secret() -> str:
+    """A signing secret as an operator makes one."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+class BridgeProcess:
+    """One ``hookferry run``, with its configuration, schema files, state and log in one folder."""
+
+    def __init__(self, broker: str, receiver: str, signing_secrets: dict[str, str]) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="hookferry-demo-"))
+        self.log = self.folder / "bridge.log"
+        port = _free_port()
+        self.admin = f"http://127.0.0.1:{port}"
+        self.config = _CONFIG.format(
+            group=GROUP, broker=broker, receiver=receiver, port=port, state=self.folder / "state"
+        )
+        self.config_file = self.folder / "bridge.yaml"
+        self._secrets = {f"{name.upper()}_SECRET": secret for name, secret in signing_secrets.items()}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Write the files, start, and return when it has its partitions; raises ``HookferryError``."""
+        self.config_file.write_text(self.config)
+        shutil.copytree(SCHEMAS, self.folder / "schemas")
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith("HOOKFERRY_")}
+        with self.log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bridge", "run", "--config", str(self.config_file)),
+                cwd=Path(bridge.__file__).parent.parent,  # the same code, wherever the demo was started
+                env=inherited | self._secrets,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the demo, which then stops this process itself
+            )
+        while await self._get("/readyz") is None:
+            self.must_run()
+            await asyncio.sleep(0.05)
+
+    def must_run(self) -> None:
+        """Raise ``HookferryError`` when the process has ended by itself."""
+        if self._process is not None and self._process.returncode is not None:
+            raise HookferryError(f"the bridge ended by itself with code {self._process.returncode}")
+
+    async def wait(self) -> None:
+        """Return when the process has ended by itself."""
+        if self._process is not None:
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL when it does not end in time. May be called when it never started."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    def remove_files(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log_tail(self, lines: int = 12) -> Iterable[str]:
+        """The last lines of its log."""
+        return self.log.read_text(errors="replace").splitlines()[-lines:] if self.log.exists() else []
+
+    async def records(self, outcome: str) -> int:
+        """How many records it counts with this outcome on ``/metrics``."""
+        text = await self._get("/metrics") or ""
+        return int(
+            sum(
+                sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if sample.name == "hookferry_records_total" and sample.labels["outcome"] == outcome
+            )
+        )
+
+    async def _get(self, path: str) -> str | None:
+        """The text of an admin page; None when there is no answer or none of 200."""
+        try:
+            async with (
+                ClientSession(timeout=ClientTimeout(total=2)) as session,
+                session.get(self.admin + path) as response,
+            ):
+                return await response.text() if response.status == 200 else None
+        except (ClientError, OSError, TimeoutError):
+            return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

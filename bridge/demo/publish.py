@@ -1,0 +1,31 @@
+"""Publishes one order event by hand, while ``hookferry demo --keep`` is up.
+
+Run as ``python -m bridge.demo.publish HOST:PORT ENTITY TYPE``; the demo prints the whole command.
+"""
+
+from __future__ import annotations
+
+import click
+from confluent_kafka import Producer
+
+from bridge.demo.broker import publish
+from bridge.demo.samples import ORDERS_TOPIC, order_record
+from bridge.errors import HookferryError
+
+
+@click.command()
+@click.argument("broker")
+@click.argument("entity")
+@click.argument("type")
+def main(broker: str, entity: str, type: str) -> None:
+    """Publish an event of TYPE about ENTITY to the demo's BROKER (host:port)."""
+    producer = Producer({"bootstrap.servers": broker, "linger.ms": 0, "log_level": 2})
+    try:
+        publish(producer, ORDERS_TOPIC, entity.encode(), order_record(entity, type, total="1.00"))
+    except HookferryError as exc:
+        raise click.ClickException(str(exc)) from exc
+    click.echo(f"published {type} of {entity} to {ORDERS_TOPIC}")
+
+
+if __name__ == "__main__":
+    main()

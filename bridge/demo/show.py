@@ -1,0 +1,203 @@
+"""The demo from beginning to end: broker, receiver and bridge up, events published, everything checked.
+
+Top floor. The bridge is the real one, a process of its own; the broker and the receiver live in this
+process. Nothing stays behind but the folder of a demo that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from bridge.demo.broker import Broker
+from bridge.demo.process import GROUP, PARKED_TOPIC, BridgeProcess, new_secret
+from bridge.demo.receiver import Receiver, Webhook
+from bridge.demo.samples import CRM, ORDERS_TOPIC, SHOP, TOPICS, Answer, samples
+from bridge.demo.table import Screen
+from bridge.demo.tally import Outcome, Tally
+from bridge.errors import HookferryError
+
+_DEADLINE_S = 60.0
+_GAP_S = 0.1
+_LOOK_S = 0.1
+_RHYTHM = "up to 50 ms are the embedded broker's, which hands records out in that rhythm"
+_ENDPOINTS = (CRM, SHOP)
+
+
+def show(*, keep: bool) -> None:
+    """Run the demo; ``keep`` stays up after the summary until Ctrl-C.
+
+    Returns when all was as promised. Raises ``SystemExit`` with 1 when something was not, with 130 when
+    it was stopped before; ``HookferryError`` when a part did not come up.
+    """
+    kept, stopped = asyncio.run(_until_stopped(keep))
+    if stopped:
+        sys.exit(130)
+    if not kept:
+        sys.exit(1)
+
+
+async def _until_stopped(keep: bool) -> tuple[bool, bool]:
+    """Whether all was as promised, and whether somebody stopped it before that was known."""
+    demo = asyncio.create_task(_Demo(Screen()).run(keep=keep), name="demo")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _cancel_once(demo))
+    try:
+        return await demo, False
+    except asyncio.CancelledError:
+        return False, True
+
+
+def _cancel_once(task: asyncio.Task[bool]) -> Callable[[], None]:
+    """A second Ctrl-C must not cut the clearing up short: that has a deadline of its own."""
+
+    def cancel() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    return cancel
+
+
+class _Demo:
+    """One run of it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._samples = samples()
+        self._tally = Tally(self._samples)
+        self._began = time.monotonic()
+
+    async def run(self, *, keep: bool) -> bool:
+        """Everything, in order; True when all was as promised. Clears up whatever happens."""
+        screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _ENDPOINTS}
+        broker = await asyncio.to_thread(Broker, (*TOPICS, PARKED_TOPIC))
+        receiver = Receiver(secrets, self._answer)
+        await receiver.start()
+        bridge = BridgeProcess(broker.address, receiver.origin, secrets)
+        good = failed = False
+        try:
+            good = await self._play(broker, receiver, bridge)
+            if good and keep:
+                self._how_to_go_on(broker, receiver, bridge)
+                await bridge.wait()
+                screen.say(f"The bridge ended by itself; its log: {bridge.log}", "red")
+                good = False
+            failed = not good
+            return good
+        except asyncio.CancelledError:
+            screen.say("Stopping.", "dim")
+            if good:
+                return True
+            raise
+        except Exception:
+            failed = True
+            raise
+        finally:
+            await bridge.stop()
+            await receiver.stop()
+            if not failed:
+                bridge.remove_files()
+
+    async def _play(self, broker: Broker, receiver: Receiver, bridge: BridgeProcess) -> bool:
+        screen = self._screen
+        screen.step("Broker", f"{broker.address}, embedded, in memory (librdkafka's mock cluster)")
+        screen.step("Receiver", f"{receiver.origin}/crm and /shop, checks every signature itself")
+        screen.config("bridge.yaml, the bridge's whole configuration", bridge.config)
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                await bridge.start()
+                screen.step("Bridge", f"up after {self._age_s:.1f} s: hookferry run -c {bridge.config_file}")
+                screen.say()
+                screen.headings()
+                await self._publish(broker)
+                outcome = await self._settled(broker, bridge)
+        except TimeoutError:
+            screen.say(f"Not finished after {_DEADLINE_S:.0f} s.", "bold red")
+            outcome = await self._look(broker, bridge)
+        except HookferryError:
+            self._show_log(bridge)
+            raise
+        return self._sum_up(bridge, outcome)
+
+    @property
+    def _age_s(self) -> float:
+        return time.monotonic() - self._began
+
+    def _answer(self, webhook: Webhook) -> Answer:
+        row = self._tally.arrived(webhook)
+        self._screen.row(row)
+        return row.answer
+
+    async def _publish(self, broker: Broker) -> None:
+        """Publish all samples, slowly enough to watch."""
+        for sample in self._samples:
+            self._tally.published(sample, time.monotonic())
+            await asyncio.to_thread(broker.publish, sample)
+            await asyncio.sleep(_GAP_S)
+
+    async def _settled(self, broker: Broker, bridge: BridgeProcess) -> Outcome:
+        """Return when every webhook has had its last answer and every cursor is at the end."""
+        while True:
+            bridge.must_run()
+            if self._tally.complete:
+                outcome = await self._look(broker, bridge)
+                if outcome.cursors_at_end:
+                    return outcome
+            await asyncio.sleep(_LOOK_S)
+
+    async def _look(self, broker: Broker, bridge: BridgeProcess) -> Outcome:
+        ends = await asyncio.to_thread(broker.ends)
+        return Outcome(
+            duplicates=await bridge.records("duplicate"),
+            parked=await asyncio.to_thread(broker.parked, PARKED_TOPIC),
+            log_ends={place: end for place, end in ends.items() if place[0] in TOPICS},
+            cursors={
+                endpoint: await asyncio.to_thread(broker.committed, f"{GROUP}.{endpoint}")
+                for endpoint in _ENDPOINTS
+            },
+        )
+
+    def _sum_up(self, bridge: BridgeProcess, outcome: Outcome) -> bool:
+        checks = self._tally.checks(outcome)
+        good = all(check.kept for check in checks)
+        usual_ms, longest_ms, row = self._tally.latency_ms()
+        whose = f" ({row.webhook.entity}, behind a retry)" if row else ""
+        facts = [
+            ("latency", f"{usual_ms:.0f} ms (median), {longest_ms:.0f} ms at most{whose}; {_RHYTHM}"),
+            ("took", f"{self._age_s:.1f} s in all, {len(self._samples)} records published"),
+        ]
+        self._screen.say()
+        self._screen.summary(checks, outcome.parked, facts)
+        if good:
+            self._screen.say("Next: hookferry demo --keep         stays up, so that you can publish more")
+            self._screen.say(
+                "      hookferry check FILE          every mistake in a configuration of your own"
+            )
+            self._screen.say("      docs/quick-start.md           the same with your Kafka and your receiver")
+        else:
+            self._show_log(bridge)
+        return good
+
+    def _show_log(self, bridge: BridgeProcess) -> None:
+        self._screen.say(f"The bridge's log, {bridge.log}, ends so:", "bold")
+        for line in bridge.log_tail():
+            self._screen.say(f"  {line}")
+        self._screen.say(f"Its files are kept in {bridge.folder}; remove them when you have seen enough.")
+
+    def _how_to_go_on(self, broker: Broker, receiver: Receiver, bridge: BridgeProcess) -> None:
+        screen = self._screen
+        screen.say()
+        screen.say("Still up; what arrives is shown here. In another terminal:", "bold")
+        command = f"{sys.executable} -m bridge.demo.publish {broker.address}"
+        screen.say(f"  publish   {command} A-20 order.placed")
+        screen.say(f"            (entity and event type of your choice, JSON into topic {ORDERS_TOPIC})")
+        screen.say(f"  metrics   curl {bridge.admin}/metrics")
+        screen.say(f"  receiver  {receiver.origin}/shop (answers 200 to every webhook)")
+        screen.say(f"  files     {bridge.folder} (configuration, log, state; removed at the end)")
+        screen.say("Ctrl-C ends it.", "bold")
+        screen.say()
+        screen.headings()

@@ -1,0 +1,126 @@
+"""What the demo shows: a line per webhook as it arrives, and the summary. Writes to standard output.
+
+On a terminal with colours; in a pipe or a CI log as plain text of a fixed width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bridge.demo.broker import Parked
+from bridge.demo.tally import Check, Row
+
+_PLAIN_WIDTH = 110
+_TYPE_WIDTH = (12, 30)
+_COLUMNS = (  # heading, width, justification; the type takes what is left
+    ("#", 2, "right"),
+    ("time", 7, "right"),
+    ("to", 4, "left"),
+    ("event type", 0, "left"),
+    ("entity", 6, "left"),
+    ("order", 8, "left"),
+    ("signature", 9, "left"),
+    ("try", 3, "right"),
+    ("answer", 10, "left"),
+    ("latency", 8, "right"),
+)
+
+
+class Screen:
+    """Everything the demo prints goes through here."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        made = console or Console(highlight=False)
+        if not made.is_terminal:
+            made.width = max(made.width, _PLAIN_WIDTH)
+        self._console = made
+        plain = made.encoding.lower().replace("-", "") not in ("utf8", "utf16")
+        self._good, self._bad = ("ok", "NO") if plain else ("✓", "✗")
+        fixed = sum(width + 1 for _, width, _ in _COLUMNS)
+        self._type_width = min(max(made.width - fixed, _TYPE_WIDTH[0]), _TYPE_WIDTH[1])
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """One line, as it stands."""
+        self._console.print(Text(text, style=style), soft_wrap=True)
+
+    def step(self, subject: str, text: str) -> None:
+        """One line about something that is up now."""
+        self._console.print(Text.assemble((f"{subject:<9}", "bold"), text), soft_wrap=True)
+
+    def config(self, title: str, text: str) -> None:
+        """A file, framed."""
+        self._console.print(Panel(escape(text.rstrip()), title=escape(title), title_align="left"))
+
+    def headings(self) -> None:
+        """The heading of the lines that follow, and how to read them."""
+        self.say(
+            "Each line is one request as it arrives. order: the event's place among those of its entity;"
+        )
+        self.say("try: how often it was sent by now; latency: from publishing the record to this request.")
+        self._line([Text(heading, style="bold underline") for heading, _, _ in _COLUMNS])
+
+    def row(self, row: Row) -> None:
+        """One webhook that arrived."""
+        webhook, status = row.webhook, row.answer.status
+        colour = "green" if status < 300 else "yellow" if status >= 500 else "red"
+        order = f"{row.position} of {row.of} " if row.position else "by hand "
+        latency = "" if row.latency_ms is None else f"{row.latency_ms:.0f} ms"
+        then = "again" if status >= 500 else "parked" if status >= 400 else ""
+        self._line(
+            [
+                Text(str(row.number), style="dim"),
+                Text(f"{row.at_s:.3f} s", style="dim"),
+                Text(webhook.endpoint),
+                Text(webhook.type),
+                Text(webhook.entity, style="cyan"),
+                Text.assemble(order, self._mark(row.in_order) if row.position else ""),
+                Text.assemble("valid " if webhook.signed else "WRONG ", self._mark(webhook.signed)),
+                Text(str(webhook.attempt), style="yellow" if webhook.attempt > 1 else ""),
+                Text(f"{status} {then}".rstrip(), style=colour),
+                Text(latency),
+            ]
+        )
+
+    def summary(
+        self, checks: Sequence[Check], parked: Sequence[Parked], facts: Sequence[tuple[str, str]]
+    ) -> None:
+        """Every promise with its mark, the parked records with their reasons, and further facts."""
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column()
+        for check in checks:
+            grid.add_row(self._mark(check.kept), check.subject, escape(check.text))
+            for one in parked if check.subject == "parked" else ():
+                whose = f" for {one.endpoint}" if one.endpoint else ""
+                cause = one.cause.removeprefix(f"{one.place}: ")
+                grid.add_row("", "", Text(f"{one.place}{whose}: {cause}", style="yellow"))
+                grid.add_row("", "", Text(f"  remedy: {one.remedy}", style="dim"))
+        for subject, text in facts:
+            grid.add_row("", subject, escape(text))
+        kept = all(check.kept for check in checks)
+        title = "All as promised" if kept else "NOT as promised"
+        self._console.print(
+            Panel(grid, title=title, title_align="left", border_style="green" if kept else "red")
+        )
+
+    def _mark(self, good: bool) -> Text:
+        return Text(self._good, style="green") if good else Text(self._bad, style="bold red")
+
+    def _line(self, cells: Sequence[Text]) -> None:
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        for heading, width, justify in _COLUMNS:
+            grid.add_column(
+                width=width or self._type_width,
+                justify="right" if justify == "right" else "left",
+                no_wrap=True,
+                overflow="ellipsis" if heading == "event type" else "fold",
+            )
+        grid.add_row(*cells)
+        self._console.print(grid)

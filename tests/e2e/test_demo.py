@@ -1,0 +1,259 @@
+"""`hookferry demo`, run as a newcomer runs it, and the sample receiver's check that it recommends."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from standardwebhooks import Webhook as ReferenceWebhook
+
+from bridge.demo.broker import Parked
+from bridge.demo.receiver import Webhook, verify
+from bridge.demo.samples import Fate, samples
+from bridge.demo.tally import Outcome, Tally
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
+LIMIT_S = 30
+PROMISES = ["delivered", "order", "signatures", "duplicates", "retried", "parked", "cursors"]
+
+
+class Run(NamedTuple):
+    code: int
+    out: str
+    err: str
+    duration_s: float
+    left_behind: list[str]
+
+
+def environment(folder: Path, **more: str) -> Mapping[str, str]:
+    """As a shell's, with temporary files in ``folder``, so that what is left behind is seen."""
+    inherited = {name: text for name, text in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")}
+    return inherited | {"TMPDIR": str(folder), "HOOKFERRY_GROUP": "must-not-leak-in"} | more
+
+
+@contextmanager
+def started(folder: Path, *options: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "demo", *options],
+        cwd=ROOT, env=environment(folder, **more), text=True, encoding="utf-8",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One demo in a pipe, from its start to its end."""
+    folder, began = tmp_path_factory.mktemp("demo"), time.monotonic()
+    with started(folder) as process:
+        out, err = process.communicate(timeout=90)
+        took = time.monotonic() - began
+    return Run(process.returncode, out, err, took, os.listdir(folder))
+
+
+def lines_with(text: str, out: str) -> list[str]:
+    return [line for line in out.splitlines() if text in line]
+
+
+def test_the_demo_ends_by_itself_in_time_with_everything_as_promised(run):
+    assert run.code == 0, run.out + run.err
+    assert run.err == ""
+    assert run.duration_s < LIMIT_S
+    assert "All as promised" in run.out
+    kept = re.findall(r"│ ✓ (\w+)", run.out)
+    assert kept == PROMISES
+    assert "✗" not in run.out
+
+
+def test_it_is_plain_text_in_a_pipe(run):
+    assert "\x1b" not in run.out
+
+
+def test_it_leaves_no_files_behind(run):
+    assert run.left_behind == []
+
+
+def test_every_webhook_has_a_line_in_the_order_of_its_entity(run):
+    rows = re.findall(
+        r"^ ?\d+ +[\d.]+ s \S+ +(\S+) +(\S+) +(\d) of (\d) ✓ valid ✓ +(\d) (\d+)", run.out, re.M
+    )
+    assert len(rows) == 20
+    for entity, wanted in (("1001", "123"), ("1002", "111123"), ("A-18", "123"), ("sku-7", "12")):
+        assert "".join(place for _, name, place, *_ in rows if name == entity) == wanted
+    held_up = [(attempt, status) for _, name, _, _, attempt, status in rows if name == "1002"]
+    assert held_up == [("1", "503"), ("2", "503"), ("3", "503"), ("4", "200"), ("1", "200"), ("1", "200")]
+
+
+def test_the_summary_says_what_was_skipped_and_what_was_parked_and_why(run):
+    assert lines_with("1 skipped: LoanApprovedBusinessEvent of 1001", run.out)
+    assert lines_with("the value has no id at 'id'", run.out)
+    assert lines_with("correct sources.orders.id", run.out)
+    assert lines_with("for shop: status 400: this shop cannot cancel orders", run.out)
+    assert lines_with("crm has 19 of 19, shop has 19 of 19", run.out)
+
+
+def test_it_needs_no_unicode(tmp_path):
+    with started(tmp_path, PYTHONIOENCODING="ascii") as process:
+        out, err = process.communicate(timeout=90)
+    assert (process.returncode, err) == (0, "")
+    assert out.isascii()
+    assert out.count("ok delivered") == 1
+
+
+def test_keep_stays_up_takes_events_by_hand_and_ends_cleanly_on_ctrl_c(tmp_path):
+    with started(tmp_path, "--keep") as process:
+        seen = read_until(process, "Ctrl-C ends it.")
+        admin = re.search(r"curl (http://\S+)/metrics", seen)
+        address = re.search(r"bridge\.demo\.publish (\S+) ", seen)
+        assert admin
+        assert address
+        by_hand = [sys.executable, "-m", "bridge.demo.publish", address[1], "A-20", "order.placed"]
+        subprocess.run(by_hand, cwd=ROOT, check=True, capture_output=True, timeout=30)
+        assert "A-20" in read_until(process, "by hand")
+        with urllib.request.urlopen(admin[1] + "/metrics", timeout=5) as answer:
+            assert b"hookferry_attempts_total" in answer.read()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(admin[1] + "/healthz", timeout=5)
+
+
+@pytest.mark.parametrize("sign", ["state_dir", "order.paid"])
+def test_ctrl_c_before_the_end_leaves_nothing_behind(tmp_path, sign):
+    """Once while the bridge starts, once among the webhooks."""
+    with started(tmp_path) as process:
+        admin = re.search(r"port: (\d+)", read_until(process, sign))
+        assert admin
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{admin[1]}/healthz", timeout=5)
+
+
+def read_until(process: subprocess.Popen[str], sign: str) -> str:
+    seen = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        seen += line
+        if sign in line:
+            return seen
+    raise AssertionError(f"the demo ended without {sign!r}:\n{seen}")
+
+
+# --- the tally: a promise that is not kept is told ---
+
+
+def play(drop=(), twice=(), swap=False, signed=True) -> Tally:
+    """All webhooks of the samples as a receiver would get them from a bridge with these faults."""
+    planned = samples()
+    tally = Tally(planned)
+    wanted = [sample for sample in planned if sample.makes_a_webhook and sample.name not in drop]
+    if swap:
+        first, second = (index for index, sample in enumerate(wanted) if sample.name in SWAPPED)
+        wanted[first], wanted[second] = wanted[second], wanted[first]
+    for number, sample in enumerate(wanted):
+        tally.published(sample, number)
+        for attempt in range(1, len(sample.answers) + 2 if sample.fate is Fate.DELIVERED else 2):
+            arrive(tally, sample, attempt, signed)
+        if sample.name in twice:
+            arrive(tally, sample, 2, signed)
+    return tally
+
+
+def arrive(tally, sample, attempt, signed):
+    tally.arrived(Webhook(sample.endpoint, "id", sample.type, sample.entity, signed, attempt, 100.0))
+
+
+PAID = ("A-17", "order.paid")
+SWAPPED = (PAID, ("A-17", "order.shipped"))
+PARKED = [Parked("a-0@0", None, "", ""), Parked("b-0@0", "shop", "", "")]
+AT_END = {"crm": {("a", 0): 5}, "shop": {("a", 0): 5}}
+
+
+def broken(tally: Tally, *, duplicates=1, parked=PARKED, cursors=AT_END, log_ends=None) -> list[str]:
+    outcome = Outcome(duplicates, parked, log_ends or {("a", 0): 5}, cursors)
+    return [check.subject for check in tally.checks(outcome) if not check.kept]
+
+
+def test_a_bridge_without_faults_keeps_every_promise():
+    assert broken(play()) == []
+
+
+def test_every_broken_promise_is_named():
+    assert broken(play(drop=[PAID])) == ["delivered", "order"]
+    assert broken(play(twice=[PAID])) == ["delivered", "order"]
+    assert broken(play(swap=True)) == ["order"]
+    assert broken(play(signed=False)) == ["signatures"]
+    assert broken(play(), duplicates=0) == ["duplicates"]
+    assert broken(play(), parked=PARKED[:1]) == ["parked"]
+    assert broken(play(), cursors={**AT_END, "shop": {("a", 0): 4}}) == ["cursors"]
+    assert broken(play(), cursors={**AT_END, "shop": {}}) == ["cursors"]
+
+
+# --- the sample receiver's check ---
+
+
+def headers(body: bytes, at: datetime, **changes: str) -> dict[str, str]:
+    signature = ReferenceWebhook(SECRET).sign("evt_1", at, body.decode())
+    return {
+        "webhook-id": "evt_1",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature,
+    } | {name.replace("_", "-"): text for name, text in changes.items()}
+
+
+NOW = datetime(2026, 6, 29, 12, tzinfo=UTC)
+BODY = b'{"type":"x"}'
+
+
+def test_the_sample_check_accepts_what_the_reference_library_signs():
+    good = headers(BODY, NOW)
+    assert verify(SECRET, good, BODY, NOW.timestamp())
+    assert verify(SECRET, good, BODY, NOW.timestamp() + 300)
+    rotating = f"v1,{base64.b64encode(b'x' * 32).decode()} {good['webhook-signature']}"
+    assert verify(SECRET, {**good, "webhook-signature": rotating}, BODY, NOW.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("changes", "body", "later_s"),
+    [
+        ({}, b'{"type":"y"}', 0),
+        ({}, BODY, 301),
+        ({}, BODY, -301),
+        ({"webhook_id": "evt_2"}, BODY, 0),
+        ({"webhook_id": ""}, BODY, 0),
+        ({"webhook_timestamp": ""}, BODY, 0),
+        ({"webhook_timestamp": "soon"}, BODY, 0),
+        ({"webhook_timestamp": "²"}, BODY, 0),
+        ({"webhook_signature": ""}, BODY, 0),
+        ({"webhook_signature": "v1,ü v1 v1, v2,abc"}, BODY, 0),
+    ],
+)
+def test_the_sample_check_refuses_what_is_changed_old_or_unsigned(changes, body, later_s):
+    assert not verify(SECRET, headers(BODY, NOW, **changes), body, NOW.timestamp() + later_s)
+
+
+def test_the_sample_check_knows_one_secret_from_another():
+    other = "whsec_" + base64.b64encode(b"o" * 32).decode()
+    assert not verify(other, headers(BODY, NOW), BODY, NOW.timestamp())

@@ -1,0 +1,199 @@
+"""The whole path at random: a receiver that fails, a process that dies, partitions that come and go.
+
+What is delivered in the end and what was sent twice is compared with what stood in the committed
+cursors, the only thing that outlives a process. Time is made up, so a run is the same for a seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from random import Random
+
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge import completion
+from bridge.errors import KafkaUnavailable
+from bridge.model import Partition
+from bridge.source.offsets import Committed
+from tests.support.fakes import P0, P1, FakeReceiver, Log, Sent
+from tests.support.path import Plan, Process, World
+from tests.support.simulated import simulated, until
+
+PLANS = {
+    "all": Plan(window=6, concurrency=3, base_s=0.5, max_attempts=10_000, max_age_s=1e9),
+    "paid": Plan(("Paid",), window=3, concurrency=2, base_s=0.5, max_attempts=10_000, max_age_s=1e9),
+}
+WANTED = {"all": {"Paid", "Made"}, "paid": {"Paid"}}
+
+
+class Watched:
+    """One endpoint of a world, with everything its receiver may never see."""
+
+    def __init__(self, name: str, world: World, random: Random) -> None:
+        self.name = name
+        self.world = world
+        self.receiver: FakeReceiver = world.receivers[name]
+        self.receiver.answer = self.answer
+        self.receiver.on_send = self.check_sent
+        self.calm = False
+        self.violations: list[str] = []
+        self.first_of: dict[str, tuple[Partition, int]] = {}
+        self.known: set[str] = set()
+        """What this assignment of this process delivered; ``begin_anew`` replaces it."""
+        self._random = random
+
+    def begin_anew(self) -> None:
+        self.known = set()
+
+    async def answer(self, sent: Sent) -> int:
+        known = self.known
+        await asyncio.sleep(self._random.choice((0, 0.01, 0.3, 4)))
+        if not self.calm and self._random.random() < 0.4:
+            return 503
+        known.add(sent.event_id)
+        return 200
+
+    def check_sent(self, sent: Sent) -> None:
+        busy = {one.entity for one in self.receiver.in_flight}
+        self.never(sent.entity in busy, "two events of an entity in flight", sent.event_id)
+        partition, offset = self.first_of[sent.event_id]
+        committed = self.world.offsets.committed.get((f"g.{self.name}", partition))
+        if committed is not None:
+            done = completion.decode(*committed)
+            self.never(done.settled(offset), "sent although its completion was committed", sent.event_id)
+        self.never(sent.event_id in self.known, "sent again although its 2xx was known", sent.event_id)
+
+    def check_commit(self, offsets: Mapping[Partition, Committed]) -> None:
+        """A commit never says that something is settled which the receiver has not got."""
+        for partition, committed in offsets.items():
+            done = completion.decode(*committed)
+            for event_id in self.expected(partition):
+                if done.settled(self.first_of[event_id][1]):
+                    self.never(event_id not in self.receiver.delivered, "committed, not delivered", event_id)
+
+    def never(self, broken: bool, rule: str, event_id: str) -> None:
+        """Note a broken rule: raised here, it would be taken for a fault of the transport."""
+        if broken:
+            self.violations.append(f"{self.name} {event_id}: {rule}")
+
+    def expected(self, partition: Partition) -> list[str]:
+        return [
+            event_id
+            for event_id, (where, _) in self.first_of.items()
+            if where == partition and event_id.split(":")[1] in WANTED[self.name]
+        ]
+
+
+def make_log(random: Random) -> tuple[Log, dict[str, tuple[Partition, int]]]:
+    """Events of four entities per partition, with gaps, tombstones, rubbish and duplicates."""
+    log = Log(P0, P1)
+    firsts: dict[str, tuple[Partition, int]] = {}
+    for number in range(random.randint(5, 25)):
+        partition = random.choice((P0, P1))
+        kind = random.choice(("Paid", "Paid", "Made"))
+        entity = f"{partition.number}-{random.randint(0, 3)}"
+        made = log.add(
+            f"{number}:{kind}:{entity}", entity=entity, type=kind, partition=partition,
+            gap=random.choice((0, 0, 0, 2)),
+        )  # fmt: skip
+        firsts[f"{number}:{kind}:{entity}"] = (partition, made.offset)
+        chance = random.random()
+        if chance < 0.15:
+            log.add(f"{number}:{kind}:{entity}", entity=entity, type=kind, partition=partition)
+        elif chance < 0.2:
+            log.add("", partition=partition, raw=None)
+        elif chance < 0.25:
+            log.add("", partition=partition, raw=b"{")
+    return log, firsts
+
+
+async def live(random: Random) -> None:
+    log, firsts = make_log(random)
+    world = World(PLANS, log=log)
+    watched = {name: Watched(name, world, random) for name in PLANS}
+    for one in watched.values():
+        one.first_of = firsts
+    world.offsets.on_commit = lambda group, offsets: watched[group.removeprefix("g.")].check_commit(offsets)
+
+    def begin_anew() -> None:
+        for one in watched.values():
+            one.begin_anew()
+
+    def new_process() -> Process:
+        begin_anew()
+        process = Process(
+            world, P0, P1, max_batch=random.choice((1, 3, 10)), drain_timeout_s=random.choice((0.05, 1, 20))
+        )
+        if random.random() < 0.3:
+            process.window.trouble.append(KafkaUnavailable("away"))
+        return process.start()
+
+    process = new_process()
+    for _ in range(random.randint(0, 6)):
+        await asyncio.sleep(random.choice((0.0, 0.05, 0.21, 1.3, 6)))
+        process.raise_if_dead()
+        match random.choice(("crash", "revoke", "stop", "refuse", "unfenced", "unparked")):
+            case "crash":
+                await process.crash()
+                process = new_process()
+            case "stop":
+                await process.stop()
+                process = new_process()
+            case "revoke":
+                await process.revoke()
+                begin_anew()
+                await asyncio.sleep(random.choice((0, 0.5, 5)))
+                process.assign()
+            case "refuse":
+                world.offsets.trouble.extend(random.choices((None, "refused"), k=4))
+            case "unfenced":
+                process.reader.lost_place = True
+                await asyncio.sleep(1)
+                process.reader.lost_place = False
+            case "unparked":
+                world.parking.refusals += random.randint(1, 3)
+    for one in watched.values():
+        one.calm = True
+    world.offsets.trouble.clear()
+    ends = {partition: log.bounds(partition)[1] for partition in (P0, P1)}
+
+    def all_committed() -> bool:
+        process.raise_if_dead()
+        return all(world.offsets.at(name, one) == end for name in PLANS for one, end in ends.items())
+
+    await until(all_committed)
+    await process.stop()
+    for one in watched.values():
+        check_the_end(one)
+    rubbish = {record for records in log.records.values() for record in records if record.value == b"{"}
+    assert {record for record, _ in world.parking.parked} == rubbish
+
+
+def check_the_end(endpoint: Watched) -> None:
+    assert endpoint.violations == []
+    for partition in (P0, P1):
+        wanted = endpoint.expected(partition)
+        missing = set(wanted) - set(endpoint.receiver.delivered)
+        assert not missing, "never delivered"
+        firsts = list(dict.fromkeys(endpoint.receiver.delivered))
+        for entity in {event_id.split(":")[2] for event_id in wanted}:
+            of_entity = [one for one in wanted if one.split(":")[2] == entity]
+            arrived = [one for one in firsts if one.split(":")[2] == entity]
+            assert arrived == of_entity, "out of order"
+    assert set(endpoint.receiver.delivered) <= {
+        event_id for one in (P0, P1) for event_id in endpoint.expected(one)
+    }, "unwanted events came"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32))
+def test_nothing_is_lost_order_holds_and_repeats_are_only_what_no_commit_knew(seed: int) -> None:
+    @simulated
+    async def run() -> None:
+        await live(Random(seed))
+
+    with structlog.testing.capture_logs():
+        run()

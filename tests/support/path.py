@@ -1,0 +1,185 @@
+"""The whole path in one process, over fakes: it can be started, stopped, revoked and killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.checkpoint import Checkpoints, CursorPolicy
+from bridge.deliver import Deliverer, Target
+from bridge.model import Partition, Url
+from bridge.outlet import Outlet
+from bridge.pipeline import Pipeline
+from bridge.retry import RetrySchedule
+from bridge.route import Router, Subscription
+from bridge.sign import Signer
+from bridge.telemetry.metrics import Metrics
+from tests.support.fakes import (
+    DECODER,
+    P0,
+    TOPIC,
+    FakeHistory,
+    FakeOffsets,
+    FakeParking,
+    FakeReader,
+    FakeReceiver,
+    FakeWindow,
+    Log,
+)
+from tests.support.simulated import LoopClock
+
+
+@dataclass
+class Plan:
+    """One endpoint's settings."""
+
+    patterns: tuple[str, ...] = ("*",)
+    start: str = "earliest"
+    window: int = 100
+    concurrency: int = 4
+    base_s: float = 1.0
+    max_attempts: int = 5
+    max_age_s: float = 10_000.0
+
+
+@dataclass
+class World:
+    """What survives a process."""
+
+    plans: Mapping[str, Plan] = field(default_factory=lambda: {"crm": Plan()})
+    log: Log = field(default_factory=Log)
+    offsets: FakeOffsets = field(default_factory=FakeOffsets)
+    parking: FakeParking = field(default_factory=FakeParking)
+
+    def __post_init__(self) -> None:
+        self.receivers = {name: FakeReceiver() for name in self.plans}
+
+    @property
+    def receiver(self) -> FakeReceiver:
+        """The receiver of the only endpoint."""
+        (one,) = self.receivers.values()
+        return one
+
+
+def make_outlet(
+    name: str, plan: Plan, receiver: FakeReceiver, parking: FakeParking, metrics: Metrics
+) -> Outlet:
+    target = Target(
+        name,
+        Url("http", "crm.test", 80, "/hooks"),
+        (),
+        frozenset(),
+        5.0,
+        keep_bodies=True,
+        log_successes=False,
+    )
+    bound, clock = metrics.endpoint(name), LoopClock()
+    return Outlet(
+        name,
+        concurrency=plan.concurrency,
+        deliverer=Deliverer(target, receiver, FakeHistory(), bound, clock),  # type: ignore[arg-type]
+        signer=Signer([]),
+        schedule=RetrySchedule(
+            base_s=plan.base_s, cap_s=60, max_attempts=plan.max_attempts, max_age_s=plan.max_age_s
+        ),
+        parks=parking,
+        metrics=bound,
+        clock=clock,
+    )
+
+
+class Process:
+    """Everything that dies when a process dies."""
+
+    def __init__(
+        self,
+        world: World,
+        *partitions: Partition,
+        commit_interval_s: float = 0.2,
+        drain_timeout_s: float = 20.0,
+        max_batch: int = 1000,
+    ) -> None:
+        self.world = world
+        self.partitions = partitions or (P0,)
+        self.metrics = Metrics()
+        self.flushes = 0
+        self.reader = FakeReader(world.log, max_batch=max_batch)
+        self.window = FakeWindow(world.log)
+        self.outlets = {
+            name: make_outlet(name, plan, world.receivers[name], world.parking, self.metrics)
+            for name, plan in world.plans.items()
+        }
+        self.checkpoints = Checkpoints(
+            "g",
+            {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
+            offsets=world.offsets,
+            fence=self.reader,
+            flush=self._flush,
+            metrics=self.metrics,
+        )
+        self.pipeline = Pipeline(
+            source=self.reader,
+            decoders={TOPIC: DECODER},
+            window=self.window,
+            router=Router({name: Subscription(plan.patterns) for name, plan in world.plans.items()}),
+            outlets=self.outlets,
+            checkpoints=self.checkpoints,
+            parks=world.parking,
+            metrics=self.metrics,
+            drain_timeout_s=drain_timeout_s,
+        )
+        self._commit_interval_s = commit_interval_s
+
+    def start(self) -> Process:
+        """Join with all partitions and begin to carry."""
+        self.reader.assign(*self.partitions)
+        self._task = asyncio.get_running_loop().create_task(self._carry())
+        return self
+
+    async def stop(self) -> None:
+        """SIGTERM: drain, commit, leave."""
+        self.pipeline.stop()
+        await self._task
+
+    async def crash(self) -> None:
+        """Kill -9: whatever it was about, it is not finished."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def raise_if_dead(self) -> None:
+        """Bring out the exception that ended it, if one did."""
+        if self._task.done():
+            self._task.result()
+
+    async def revoke(self) -> None:
+        """The partitions go to another pod."""
+        await self.reader.revoke(self.pipeline.drain)
+
+    def assign(self) -> None:
+        """The partitions come back."""
+        self.reader.assign(*self.partitions)
+
+    def count(self, outcome: str) -> float:
+        """The counter of records that ended so."""
+        return self.metrics.records.labels(outcome)._value.get()
+
+    async def _carry(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(self._commit_on_the_beat()),
+                *(task for outlet in self.outlets.values() for task in outlet.start(tasks)),
+            ]
+            await self.pipeline.run()
+            for task in background:
+                task.cancel()
+
+    async def _commit_on_the_beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._commit_interval_s)
+            if await self.checkpoints.commit_or_say():
+                self.pipeline.has_room()
+
+    async def _flush(self) -> None:
+        self.flushes += 1
+        await asyncio.sleep(0)

@@ -1,0 +1,69 @@
+"""Time that is made up: a loop whose clock moves only when nothing else is left to do.
+
+An hour of retries passes in a moment and always in the same order, and a test that waits for what
+will never happen fails at once instead of hanging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+BEGAN_S = 1_700_000_000.0
+
+
+class Stuck(AssertionError):
+    """Every task waits, and nothing is left that could wake one."""
+
+
+class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise Stuck("every task waits, and nothing is left that could wake one")
+            self.now += timeout
+        return ready
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._made_up = _Selector()
+        super().__init__(self._made_up)
+
+    def time(self) -> float:
+        return self._made_up.now
+
+
+class LoopClock:
+    """``bridge.clock.Clock`` by the running loop's time."""
+
+    def time(self) -> float:
+        return BEGAN_S + self.monotonic()
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def simulated(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async test on a loop with made-up time."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+async def until(what: Callable[[], object], within_s: float = 3600) -> None:
+    """Return when ``what`` holds; in made-up seconds, so waiting costs nothing."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not what():
+        assert asyncio.get_running_loop().time() < deadline, "it never came to hold"
+        await asyncio.sleep(0.01)

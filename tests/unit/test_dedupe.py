@@ -1,0 +1,76 @@
+"""Duplicates: positions decide, and what the index must read again always covers the window."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.dedupe import Stretch, claim, is_duplicate, missing
+from tests.support.fakes import event
+
+
+@pytest.mark.parametrize(
+    ("covered", "window_start", "reader", "max_keys", "expected"),
+    [
+        pytest.param(None, 0, 0, 100, None, id="an empty log"),
+        pytest.param(None, 40, 40, 100, None, id="an empty window"),
+        pytest.param(None, 10, 50, 100, Stretch(10, 50), id="nothing known"),
+        pytest.param(Stretch(0, 50), 10, 50, 100, None, id="all known"),
+        pytest.param(Stretch(10, 60), 10, 50, 100, None, id="known beyond the reader"),
+        pytest.param(Stretch(0, 30), 10, 50, 100, Stretch(30, 50), id="the end is lacking"),
+        pytest.param(Stretch(0, 10), 10, 50, 100, Stretch(10, 50), id="known up to the window"),
+        pytest.param(Stretch(0, 9), 10, 50, 100, Stretch(10, 50), id="a hole before the window"),
+        pytest.param(Stretch(11, 60), 10, 50, 100, Stretch(10, 50), id="it begins one too late"),
+        pytest.param(Stretch(70, 90), 10, 50, 100, Stretch(10, 50), id="rewound before the cover"),
+        pytest.param(None, 0, 5000, 100, Stretch(4900, 5000), id="bounded in keys"),
+        pytest.param(None, -5, 50, 100, Stretch(0, 50), id="never before the log"),
+    ],
+)
+def test_what_the_index_must_read(
+    covered: Stretch | None, window_start: int, reader: int, max_keys: int, expected: Stretch | None
+) -> None:
+    assert missing(covered, window_start, reader, max_keys) == expected
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 80), st.integers(0, 40), st.integers(0, 20)), min_size=1),
+    max_keys=st.integers(1, 60),
+)
+def test_after_any_rebuilds_the_window_is_covered(steps: list[tuple[int, int, int]], max_keys: int) -> None:
+    """As the dedupe window does it: read what is missing, then go on reading for a while."""
+    covered: Stretch | None = None
+    for reader, window, read_on in steps:
+        lacking = missing(covered, reader - window, reader, max_keys)
+        if lacking is not None:
+            grows = covered is not None and lacking.start == covered.end
+            covered = Stretch(covered.start if grows and covered else lacking.start, lacking.end)
+        elif covered is None or covered.end < reader:
+            covered = Stretch(reader, reader)
+        start = max(reader - window, reader - max_keys, 0)
+        assert covered.start <= start or start >= reader
+        assert covered.end >= reader
+        covered = Stretch(covered.start, max(covered.end, reader + read_on))
+
+
+def test_the_first_of_a_key_is_no_duplicate_however_often_it_is_read() -> None:
+    assert [is_duplicate(7, offset) for offset in (7, 8)] == [False, True]
+
+
+def test_keys_of_two_tenants_are_not_the_same() -> None:
+    one, other = event("a"), event("a")
+    assert claim(one)[:2] == claim(other)[:2]
+    other.tenant = "t"
+    assert claim(one)[:2] != claim(other)[:2]
+
+
+def test_a_claim_carries_the_offset_and_fits_sqlite() -> None:
+    made = claim(event("a", 17))
+    assert made.offset == 17
+    assert -(2**63) <= min(made[:2]) <= max(made[:2]) < 2**63
+
+
+def test_a_key_that_is_not_proper_unicode_has_a_claim() -> None:
+    odd = event("a")
+    odd.id = "\ud800"
+    assert claim(odd) != claim(event("a"))

@@ -1,0 +1,80 @@
+"""Rendering: the standard payload, money exact, and a named error for what has no JSON form."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bridge.errors import DecodeError, RenderError
+from bridge.render import standard_body, to_json
+from tests.support.fakes import event
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0E-8", "0.00000000"),
+        ("1E+3", "1000"),
+        ("1E-7", "0.0000001"),
+        ("-12.3400", "-12.3400"),
+        ("123456789012345678901234567890.123456", "123456789012345678901234567890.123456"),
+        ("-0.00", "-0.00"),
+    ],
+)
+def test_a_decimal_becomes_a_plain_string_exactly(text: str, shown: str) -> None:
+    assert json.loads(to_json({"amount": Decimal(text)})) == {"amount": shown}
+
+
+def test_bytes_become_base64() -> None:
+    assert to_json([b"\x00\xff"]) == b'["AP8="]'
+
+
+def test_keys_that_are_no_text_become_text() -> None:
+    assert to_json({1: "a"}) == b'{"1":"a"}'
+
+
+def _deep() -> Any:
+    value: Any = []
+    for _ in range(2000):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), 2**70, "\ud800", _deep(), [{"a": {1}}]])
+def test_what_has_no_json_form_is_a_render_error(value: Any) -> None:
+    with pytest.raises(RenderError, match="no JSON form"):
+        to_json({"data": value})
+
+
+def test_the_standard_payload_names_only_what_is_known() -> None:
+    known = event("a", entity="e9")
+    known.tenant = "t"
+    assert json.loads(standard_body(known)) == {
+        "type": "Created", "timestamp": known.time, "entity": "e9", "tenant": "t",
+        "data": {"id": "a", "type": "Created", "entity": "e9"},
+    }  # fmt: skip
+    unknown = event("a")
+    unknown.entity = None
+    assert json.loads(standard_body(unknown)).keys() == {"type", "timestamp", "data"}
+
+
+def test_the_payload_is_decoded_and_rendered_once_for_all_endpoints() -> None:
+    calls: list[int] = []
+    one = event("a")
+    one.decode_payload = lambda: calls.append(1) or {"n": len(calls)}  # type: ignore[func-returns-value]
+    assert standard_body(one) is standard_body(one)
+    assert calls == [1]
+
+
+def test_a_payload_that_does_not_follow_its_schema_is_a_decode_error() -> None:
+    def broken() -> Any:
+        raise DecodeError("here", "it is cut short", "send it whole")
+
+    one = event("a")
+    one.decode_payload = broken
+    for _ in range(2):
+        with pytest.raises(DecodeError):
+            standard_body(one)

@@ -1,0 +1,43 @@
+"""Retries: full jitter within its bounds, and an end by attempts and by age."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.retry import Retry, RetrySchedule
+
+
+def delays(schedule: RetrySchedule, attempts: int, times: int = 400) -> list[float]:
+    found = [schedule.after(attempts, 0).delay_s for _ in range(times)]
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3, 5, 8, 9, 10, 30, 2000])
+def test_a_delay_is_random_between_zero_and_the_doubled_base_or_the_cap(attempts: int) -> None:
+    schedule = RetrySchedule(base_s=2, cap_s=500, max_attempts=10_000, max_age_s=1e9)
+    bound = 500 if attempts > 9 else 2 * 2 ** (attempts - 1)
+    found = delays(schedule, attempts)
+    assert len(found) == 400
+    assert 0 <= min(found) <= max(found) <= bound
+    assert min(found) < bound * 0.1, "full jitter reaches down to zero"
+    assert max(found) > bound * 0.9, "and up to the bound"
+
+
+def test_the_last_attempt_is_the_last() -> None:
+    schedule = RetrySchedule(base_s=1, cap_s=1, max_attempts=3, max_age_s=1e9)
+    assert schedule.after(2, 0).delay_s is not None
+    assert schedule.after(3, 0) == Retry(None, "gave up after 3 attempts")
+    assert schedule.after(4, 0).delay_s is None
+
+
+def test_one_attempt_means_no_retry() -> None:
+    assert RetrySchedule(base_s=1, cap_s=1, max_attempts=1, max_age_s=10).after(1, 0).delay_s is None
+
+
+def test_no_retry_begins_after_the_age_is_used_up() -> None:
+    schedule = RetrySchedule(base_s=10, cap_s=10, max_attempts=100, max_age_s=60)
+    assert schedule.after(5, 61) == Retry(None, "gave up after 61 s and 5 attempts")
+    for _ in range(400):
+        retry = schedule.after(5, 55)
+        assert retry.delay_s is None or 55 + retry.delay_s <= 60
+    assert all(schedule.after(5, 49.9).delay_s is not None for _ in range(100))
