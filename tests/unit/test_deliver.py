@@ -16,7 +16,6 @@ from bridge.verdict import judge
 from tests.support.fakes import FakeHistory, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
-
 OK = Response(200, (), b"")
 
 
