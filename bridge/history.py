@@ -20,6 +20,7 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _PRUNE_ROWS = 5_000
+"""At most so many rows go with one flush: a delete should not hold the file for long."""
 _COLUMNS = (
     "at_ms", "endpoint", "event_id", "webhook_id", "type", "entity", "tenant", "topic", "partition",
     "offset", "attempt", "verdict", "status", "reason", "duration_ms", "method", "origin", "headers",
@@ -134,10 +135,13 @@ class History:
                     marks = ",".join([_MARKS] * size)
                     db.execute(_INSERT + marks, tuple(chain.from_iterable(rows[at : at + size])))
                     at += size
-            self._prune(db)
+            self._prune(db, len(rows))
 
-    def _prune(self, db: sqlite3.Connection) -> None:
-        """Delete from the old end: what is too old, and a slice while the file is over its bound."""
+    def _prune(self, db: sqlite3.Connection, written: int) -> None:
+        """Delete from the old end: what is too old, and a slice while the file is over its bound.
+
+        The slice is an eighth, for with large bodies few rows fill the file; and at least what came.
+        """
         oldest = db.execute("SELECT id, at_ms FROM attempts ORDER BY id LIMIT 1").fetchone()
         if oldest is None:
             return
@@ -146,7 +150,9 @@ class History:
         (free,) = db.execute("PRAGMA freelist_count").fetchone()
         (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
         if (pages - free) * page_bytes > self._max_bytes:
-            db.execute("DELETE FROM attempts WHERE id < ?", (oldest[0] + _PRUNE_ROWS,))
+            (newest,) = db.execute("SELECT max(id) FROM attempts").fetchone()
+            rows = min(_PRUNE_ROWS, max(written, (newest - oldest[0]) // 8))
+            db.execute("DELETE FROM attempts WHERE id < ?", (oldest[0] + rows,))
         elif oldest[1] < horizon_ms:
             db.execute(
                 "DELETE FROM attempts WHERE id < ? AND at_ms < ?", (oldest[0] + _PRUNE_ROWS, horizon_ms)

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from bridge.dedupe import Claim, Stretch
+from bridge.errors import ConfigError
 from bridge.model import Partition
 from bridge.telemetry import events
 
@@ -170,7 +171,17 @@ class KeyIndex:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Open the file, or a new one; raises ``ConfigError`` where none can be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _open_or_replace(path)
+    except (OSError, sqlite3.Error) as exc:
+        raise ConfigError(
+            [f"state_dir {path.parent}: cannot keep files ({exc}); name a folder that can be written to"]
+        ) from exc
+
+
+def _open_or_replace(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path)
     except sqlite3.DatabaseError as exc:

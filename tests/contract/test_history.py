@@ -1,0 +1,195 @@
+"""The history on a real SQLite file: what is kept, what is not, and that it never stops deliveries."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge.deliver import Deliverer, Outcome, Target
+from bridge.history import AttemptRow, History
+from bridge.model import Response, Url
+from bridge.telemetry import events
+from bridge.telemetry.metrics import Metrics
+from bridge.verdict import judge
+from tests.support.fakes import FakeReceiver, event
+from tests.support.simulated import LoopClock
+
+NOW_MS = int(time.time() * 1000)
+
+
+def row(number: int = 1, *, at_ms: int | None = None, body: bytes | None = b"{}") -> AttemptRow:
+    return AttemptRow(
+        NOW_MS if at_ms is None else at_ms, "crm", f"id-{number}", f"evt_{number}", "LoanPaid", "17", "t",
+        "topic", 3, number, 2, "again", 503, "status 503", 12.5, "POST", "https://crm.test:443",
+        b"webhook-id: x\n", body,
+    )  # fmt: skip
+
+
+class Kept:
+    """A history, its counts, and what another reader finds in its file."""
+
+    def __init__(self, path: Path, retention_s: float, max_bytes: int) -> None:
+        self.path = path
+        self.counts: Counter[str] = Counter()
+        self.history = History(
+            path,
+            retention_s=retention_s,
+            max_bytes=max_bytes,
+            count=lambda what, n: self.counts.update({what: n}),
+        )
+
+    def rows(self, columns: str = "*") -> list[tuple[object, ...]]:
+        db = sqlite3.connect(self.path)
+        try:
+            return db.execute(f"SELECT {columns} FROM attempts ORDER BY id").fetchall()
+        finally:
+            db.close()
+
+    def all_bytes(self) -> bytes:
+        return b"".join(one.read_bytes() for one in self.path.parent.glob(f"{self.path.name}*"))
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Iterator[type[Kept]]:
+    made: list[Kept] = []
+
+    def make(retention_s: float = 1000, max_bytes: int = 1 << 30) -> Kept:
+        made.append(Kept(tmp_path / "state" / "history.sqlite", retention_s, max_bytes))
+        return made[-1]
+
+    yield make  # type: ignore[misc]
+    for one in made:
+        one.history._forget_connection()
+
+
+async def test_a_row_is_kept_as_it_was_added(keep: type[Kept]) -> None:
+    kept = keep()  # type: ignore[call-arg]
+    kept.history.add(row(1))
+    kept.history.add(row(2, body=None))
+    await kept.history.flush()
+    assert [one[1:] for one in kept.rows()] == [tuple(row(1)), tuple(row(2, body=None))]
+    assert kept.counts == {"written": 2}
+
+
+async def test_nothing_added_means_no_file(keep: type[Kept]) -> None:
+    kept = keep()  # type: ignore[call-arg]
+    await kept.history.flush()
+    assert not kept.path.exists()
+
+
+async def test_close_writes_what_is_left(keep: type[Kept]) -> None:
+    kept = keep()  # type: ignore[call-arg]
+    kept.history.add(row(1))
+    await kept.history.close()
+    assert len(kept.rows()) == 1
+
+
+async def test_a_new_process_goes_on_in_the_same_file(keep: type[Kept]) -> None:
+    for number in (1, 2):
+        kept = keep()  # type: ignore[call-arg]
+        kept.history.add(row(number))
+        await kept.history.close()
+    assert [one[0] for one in kept.rows("event_id")] == ["id-1", "id-2"]
+
+
+async def test_what_is_too_old_goes(keep: type[Kept]) -> None:
+    kept = keep(retention_s=60)  # type: ignore[call-arg]
+    for number in range(10):
+        kept.history.add(row(number, at_ms=NOW_MS - 61_000 if number < 6 else NOW_MS - 1_000))
+    await kept.history.flush()
+    assert [one[0] for one in kept.rows("offset")] == [6, 7, 8, 9]
+
+
+async def test_the_file_does_not_grow_past_its_bound(keep: type[Kept]) -> None:
+    bound, flush_bytes = 2_000_000, 100 * 2_000
+    kept = keep(max_bytes=bound)  # type: ignore[call-arg]
+    for batch in range(40):
+        for number in range(100):
+            kept.history.add(row(batch * 100 + number, body=bytes(2_000)))
+        await kept.history.flush()
+        assert kept.path.stat().st_size < bound + 3 * flush_bytes
+    assert kept.rows("offset")[-1] == (3999,), "the newest are kept"
+
+
+async def test_only_a_part_goes_when_the_file_is_over_its_bound(keep: type[Kept]) -> None:
+    """Large bodies: the bound is reached with few rows, and the history must not become empty by it."""
+    kept = keep(max_bytes=2_000_000)  # type: ignore[call-arg]
+    for number in range(200):
+        kept.history.add(row(number, body=bytes(50_000)))
+        await kept.history.flush()
+        assert len(kept.rows("id")) >= min(number + 1, 25)
+    assert kept.rows("offset")[-1] == (199,)
+
+
+async def test_a_history_that_cannot_be_written_is_said_once_and_counted(keep: type[Kept]) -> None:
+    kept = keep()  # type: ignore[call-arg]
+    kept.path.mkdir(parents=True)
+    with capture_logs() as logs:
+        for number in range(3):
+            kept.history.add(row(number))
+            kept.history.add(row(number))
+            await kept.history.flush()
+    assert [(one["event"], one["log_level"]) for one in logs] == [(events.HISTORY_FAILED, "error")]
+    assert kept.counts == {"dropped": 6}
+
+
+async def test_a_history_that_can_be_written_again_says_so(keep: type[Kept]) -> None:
+    kept = keep()  # type: ignore[call-arg]
+    kept.path.parent.write_text("not a folder")
+    with capture_logs() as logs:
+        kept.history.add(row(1))
+        await kept.history.flush()
+        kept.path.parent.unlink()
+        for number in (2, 3):
+            kept.history.add(row(number))
+            await kept.history.flush()
+    assert [one["event"] for one in logs] == [events.HISTORY_FAILED, events.HISTORY_RECOVERED]
+    assert [one[0] for one in kept.rows("event_id")] == ["id-2", "id-3"]
+    assert kept.counts == {"dropped": 1, "written": 2}
+
+
+async def test_a_file_that_breaks_while_it_is_open_is_opened_anew(keep: type[Kept]) -> None:
+    kept = keep()  # type: ignore[call-arg]
+    kept.history.add(row(1))
+    await kept.history.flush()
+    other = sqlite3.connect(kept.path)
+    other.execute("DROP TABLE attempts")
+    other.close()
+    with capture_logs() as logs:
+        for number in (2, 3):
+            kept.history.add(row(number))
+            await kept.history.flush()
+    assert [one["event"] for one in logs] == [events.HISTORY_FAILED, events.HISTORY_RECOVERED]
+    assert [one[0] for one in kept.rows("event_id")] == ["id-3"]
+
+
+async def test_no_secret_is_anywhere_in_the_file(keep: type[Kept]) -> None:
+    kept = keep()  # type: ignore[call-arg]
+    target = Target(
+        "crm",
+        Url("https", "crm.test", 443, "/hooks/T0K3N-in-the-path?sig=S1G-in-the-query"),
+        ((b"Authorization", b"Bearer B34R3R"), (b"X-Plain", b"shown")),
+        frozenset({b"authorization"}),
+        5.0,
+        keep_bodies=True,
+        log_successes=True,
+    )
+    deliverer = Deliverer(target, FakeReceiver(), kept.history, Metrics().endpoint("crm"), LoopClock())
+    request = deliverer.request(((b"webhook-id", b"evt_1"),), b'{"data":1}')
+    assert (b"Authorization", b"Bearer B34R3R") in request.headers, "it is sent"
+    outcome = Outcome(Response(503, (), b"no"), NOW_MS / 1000, 0.25)
+    with capture_logs() as logs:
+        deliverer.keep(event("a"), 1, request, outcome, judge(outcome.answer))
+    await kept.history.flush()
+    ((headers, origin, body),) = kept.rows("headers, origin, body")
+    assert headers == b"webhook-id: evt_1\nAuthorization: ***\nX-Plain: shown\n"
+    assert (origin, body) == ("https://crm.test:443", b'{"data":1}')
+    for secret in (b"B34R3R", b"T0K3N", b"S1G"):
+        assert secret not in kept.all_bytes()
+        assert secret.decode() not in repr(logs)

@@ -1,0 +1,307 @@
+"""The dedupe index on a real SQLite file, and the window that keeps it whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from bridge.dedupe import Claim, Stretch
+from bridge.index import KeyIndex
+from bridge.model import Partition, Record
+from bridge.source import stretch
+from bridge.source.client import KafkaOptions
+from bridge.telemetry import events
+from bridge.window import DedupeWindow
+from tests.support.fakes import DECODER, P0, P1, TOPIC, Log
+
+HOUR_MS = 3_600_000
+OpenIndex = Callable[..., KeyIndex]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "dedupe.sqlite"
+
+
+@pytest.fixture
+def open_index(path: Path) -> Iterator[OpenIndex]:
+    """Opens the same file again and again, as processes do."""
+    opened: list[KeyIndex] = []
+
+    def open_it(*, window_s: float = 3600, max_keys: int = 1000) -> KeyIndex:
+        opened.append(KeyIndex(path, window_s=window_s, max_keys=max_keys))
+        return opened[-1]
+
+    yield open_it
+    for index in opened:
+        index.close()
+
+
+def claim(index: KeyIndex, *pairs: tuple[int, int], at_ms: int = 1, partition: Partition = P0) -> list[int]:
+    """The first offsets of (key, offset) pairs."""
+    claims = [Claim(key, key, offset) for key, offset in pairs]
+    return index.claim(partition, claims, pairs[-1][1] + 1, at_ms)
+
+
+def test_the_first_offset_of_a_key_stays_the_first(open_index: OpenIndex) -> None:
+    index = open_index()
+    assert claim(index, (1, 10), (2, 11), (1, 12)) == [10, 11, 10]
+    assert claim(index, (2, 13), (3, 14), (1, 15)) == [11, 14, 10]
+
+
+def test_reading_again_gives_the_same_answers(open_index: OpenIndex) -> None:
+    index = open_index()
+    pairs = [(1, 10), (2, 11), (1, 12)]
+    assert claim(index, *pairs) == claim(index, *pairs)
+
+
+def test_reading_from_earlier_finds_the_earlier_first(open_index: OpenIndex) -> None:
+    index = open_index()
+    claim(index, (1, 10))
+    assert claim(index, (1, 5), (1, 10)) == [5, 5]
+    assert claim(index, (1, 20)) == [5]
+    assert index.covered(P0) == Stretch(0, 21)
+
+
+def test_more_keys_than_one_select_takes(open_index: OpenIndex) -> None:
+    index = open_index(max_keys=10_000)
+    pairs = [(key, key) for key in range(1700)]
+    assert claim(index, *pairs) == list(range(1700))
+    assert claim(index, *[(key, key + 5000) for key, _ in pairs]) == list(range(1700))
+
+
+def test_two_keys_that_share_the_high_half_are_not_duplicates(open_index: OpenIndex) -> None:
+    index = open_index()
+    assert index.claim(P0, [Claim(7, 1, 10), Claim(7, 2, 11)], 12, 1) == [10, 11]
+    assert index.claim(P0, [Claim(7, 3, 12)], 13, 1) == [12]
+
+
+def test_two_partitions_are_kept_apart(open_index: OpenIndex) -> None:
+    index = open_index()
+    assert claim(index, (1, 10)) == [10]
+    assert claim(index, (1, 20), partition=P1) == [20]
+    assert claim(index, (1, 30), partition=Partition("other", 0)) == [30]
+    index.reset(P0, 40)
+    assert claim(index, (1, 50), partition=P1) == [20]
+    assert (index.covered(P0), index.covered(P1)) == (None, Stretch(0, 51))
+
+
+def test_a_key_is_forgotten_after_two_windows_and_not_before_one(open_index: OpenIndex) -> None:
+    index = open_index()
+    claim(index, (1, 0), at_ms=1)
+    claim(index, (2, 1), at_ms=HOUR_MS)
+    assert claim(index, (1, 2), at_ms=HOUR_MS) == [0]
+    claim(index, (3, 3), at_ms=HOUR_MS + 2)
+    claim(index, (4, 4), at_ms=2 * HOUR_MS + 10)
+    assert index.covered(P0) == Stretch(3, 5), "what is said to be known is what is known"
+    assert claim(index, (2, 5), (3, 6), at_ms=2 * HOUR_MS + 10) == [5, 3]
+
+
+def test_a_key_that_keeps_coming_is_kept(open_index: OpenIndex) -> None:
+    index = open_index()
+    for hour in range(8):
+        assert claim(index, (1, hour), at_ms=1 + hour * (HOUR_MS - 1)) == [0]
+
+
+def test_too_many_keys_turn_the_tables_too(open_index: OpenIndex) -> None:
+    index = open_index(max_keys=10)
+    claim(index, *[(key, key) for key in range(10)])
+    assert claim(index, (5, 10), *[(key, key) for key in range(11, 20)])[0] == 5, (
+        "one turn keeps the older table"
+    )
+    assert index.covered(P0) == Stretch(0, 20)
+    assert claim(index, (5, 20), (6, 21)) == [5, 21], "two turns forget, but not what came between"
+    assert index.covered(P0) == Stretch(10, 22)
+
+
+def test_what_was_flushed_outlives_the_process(open_index: OpenIndex) -> None:
+    index = open_index()
+    claim(index, (1, 10))
+    index.flush()
+    again = open_index()
+    assert again.covered(P0) == Stretch(0, 11)
+    assert claim(again, (1, 20)) == [10]
+
+
+def test_what_was_not_flushed_is_lost_together_with_its_cover(path: Path, open_index: OpenIndex) -> None:
+    index = open_index()
+    claim(index, (1, 10))
+    index.flush()
+    claim(index, (2, 11), (3, 12))
+    index._db.rollback()  # as a kill leaves the file
+    again = open_index()
+    assert again.covered(P0) == Stretch(0, 11)
+    assert claim(again, (1, 20), (2, 21)) == [10, 21]
+
+
+def test_a_partition_first_seen_before_the_kill_begins_with_nothing(open_index: OpenIndex) -> None:
+    index = open_index()
+    claim(index, (1, 10))
+    index._db.rollback()
+    again = open_index()
+    assert again.covered(P0) is None
+    assert claim(again, (1, 20)) == [20]
+
+
+@pytest.mark.parametrize("damage", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 8000])
+def test_a_damaged_file_is_replaced_and_said_so(path: Path, open_index: OpenIndex, damage: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(damage)
+    with capture_logs() as logs:
+        index = open_index()
+    assert [(one["event"], one["file"]) for one in logs] == [(events.INDEX_REPLACED, str(path))]
+    assert index.covered(P0) is None
+    assert claim(index, (1, 10)) == [10]
+
+
+def test_damage_in_the_middle_is_found_when_the_file_is_opened(path: Path, open_index: OpenIndex) -> None:
+    index = KeyIndex(path, window_s=3600, max_keys=100_000)
+    claim(index, *[(key * 2**40, key) for key in range(5000)])
+    index.close()
+    whole = bytearray(path.read_bytes())
+    whole[8192:-4096] = b"\xaa" * (len(whole) - 8192 - 4096)
+    path.write_bytes(whole)
+    with capture_logs() as logs:
+        index = open_index()
+    assert [one["event"] for one in logs] == [events.INDEX_REPLACED]
+    assert index.covered(P0) is None
+
+
+class Rereads:
+    """The log as ``source.stretch`` reads it again; notes which stretches were asked for."""
+
+    def __init__(self, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[Stretch] = []
+        self._log = log
+        monkeypatch.setattr(stretch, "offset_at", self.offset_at)
+        monkeypatch.setattr(stretch, "read_stretch", self.read_stretch)
+
+    async def offset_at(self, _: KafkaOptions, partition: Partition, timestamp_ms: int) -> int | None:
+        found = [one.offset for one in self._log.records[partition] if one.timestamp_ms >= timestamp_ms]
+        return min(found, default=None)
+
+    async def read_stretch(
+        self, _: KafkaOptions, partition: Partition, start: int, end: int
+    ) -> AsyncIterator[list[Record]]:
+        self.asked.append(Stretch(start, end))
+        inside = [one for one in self._log.records[partition] if start <= one.offset < end]
+        for at in range(0, len(inside), 3):
+            yield inside[at : at + 3]
+
+
+def hourly(log: Log, *names: str, every_s: float) -> None:
+    """Append events at equal distances in time."""
+    for name in names:
+        log.add(name)
+        last = log.records[P0][-1]
+        log.records[P0][-1] = last._replace(timestamp_ms=int(len(log.records[P0]) * every_s * 1000))
+
+
+def new_window(index: KeyIndex, window_s: float = 3600, max_keys: int = 1000) -> DedupeWindow:
+    options = KafkaOptions(bootstrap_servers=("nowhere:9092",))
+    return DedupeWindow(index, {TOPIC: DECODER}, options, window_s=window_s, max_keys=max_keys)
+
+
+async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int]:
+    """Cover and claim [start, end) as the pipeline does; the offsets of duplicates."""
+    batch = [one for one in log.records[P0] if start <= one.offset < end]
+    await window.cover(P0, batch[0])
+    claims = window._claims(P0, batch)
+    firsts = window.claim(P0, claims, end, batch[-1].timestamp_ms)
+    return [one.offset for one, first in zip(claims, firsts, strict=True) if first < one.offset]
+
+
+async def test_a_lost_file_is_read_again_from_the_log(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, "a", "b", "c", "a", "d", "c", every_s=60)
+    log.add("x", raw=b"{")
+    log.add("gone", raw=None)
+    rereads = Rereads(log, monkeypatch)
+    assert await take(new_window(open_index()), log, 3, 6) == [3, 5]
+    assert rereads.asked == [Stretch(0, 3)]
+
+
+async def test_a_restart_reads_only_what_the_index_lacks(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, *"abcdefabcdef", every_s=60)
+    rereads = Rereads(log, monkeypatch)
+    index = open_index()
+    await take(new_window(index), log, 0, 4)
+    index.flush()
+    rereads.asked.clear()
+    index = open_index()
+    assert await take(new_window(index), log, 4, 8) == [6, 7]
+    assert rereads.asked == []
+    index.flush()
+    assert await take(new_window(open_index()), log, 9, 12) == [9, 10, 11]
+    assert rereads.asked == [Stretch(8, 9)], "another pod had it meanwhile"
+
+
+async def test_beyond_the_window_nothing_is_read_again(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, *"abcdefab", every_s=1000)
+    rereads = Rereads(log, monkeypatch)
+    assert await take(new_window(open_index()), log, 6, 8) == []
+    assert rereads.asked == [Stretch(3, 6)]
+
+
+async def test_a_cover_that_broke_off_goes_on_where_it_was(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, *"abcdefghab", every_s=60)
+    rereads = Rereads(log, monkeypatch)
+    whole = rereads.read_stretch
+
+    async def breaks(*asked: object) -> AsyncIterator[list[Record]]:
+        async for records in whole(*asked):  # type: ignore[arg-type]
+            yield records
+            raise ConnectionError
+
+    monkeypatch.setattr(stretch, "read_stretch", breaks)
+    window = new_window(open_index())
+    with pytest.raises(ConnectionError):
+        await take(window, log, 8, 10)
+    monkeypatch.setattr(stretch, "read_stretch", whole)
+    assert await take(window, log, 8, 10) == [8, 9]
+    assert rereads.asked == [Stretch(0, 8), Stretch(3, 8)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=30),
+    jumps=st.lists(st.tuples(st.integers(0, 29), st.integers(1, 6), st.booleans()), min_size=1, max_size=6),
+)
+async def test_wherever_reading_begins_duplicates_are_those_of_the_log(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], jumps: list[tuple[int, int, bool]]
+) -> None:
+    """In any order of restarts, rewinds and jumps: within the window the answers are the log's own."""
+    log = Log()
+    hourly(log, *names, every_s=60)
+    path = tmp_path_factory.mktemp("index") / "dedupe.sqlite"
+    with pytest.MonkeyPatch.context() as monkeypatch, capture_logs():
+        Rereads(log, monkeypatch)
+        index = KeyIndex(path, window_s=3600, max_keys=1000)
+        for start, length, flushed in jumps:
+            if start >= len(names):
+                continue
+            if flushed:
+                index.flush()
+            index._db.rollback()
+            index._db.close()
+            index = KeyIndex(path, window_s=3600, max_keys=1000)
+            end = min(start + length, len(names))
+            expected = [at for at in range(start, end) if names.index(names[at]) < at]
+            assert await take(new_window(index), log, start, end) == expected
+        index.close()

@@ -1,0 +1,102 @@
+"""A broker that is away or dies, a topic that is missing: the bridge waits, says so, and goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.bridge_process import BridgeProcess
+from tests.support.kafka import RealKafka
+from tests.support.produce import outbox_events, produce
+from tests.support.receiver import Receiver
+from tests.support.watch import ask, log_counts, logged, quick_config, wait_settled, wait_until
+
+Bridges = Callable[..., BridgeProcess]
+EVENTS = 2_000
+
+
+@pytest.fixture
+def own_broker(kafka: RealKafka) -> Iterator[RealKafka]:  # takes `kafka` for its skip and its mark
+    """A broker of the test's own, not started yet."""
+    broker = RealKafka()
+    yield broker
+    broker.close()
+
+
+def test_it_waits_for_a_broker_that_is_away_and_names_a_topic_that_is_missing(
+    own_broker: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """Alive and not ready all the while, gone at once when told to stop, and at work when all is there."""
+    made = quick_config(own_broker, "not.yet", {"shop": {"url": receiver.url("/shop")}}, "early")
+    bridge = bridges(made).start(wait=False)
+    (line,) = wait_until(lambda: logged(bridge, "kafka.unreachable")[:1], "the missing broker is said")
+    assert line["servers"] == own_broker.bootstrap
+    assert "kafka.bootstrap_servers" in line["remedy"]
+    assert ask(bridge, "/healthz")[0] == 200
+    assert ask(bridge, "/readyz") == (503, "starting: not in the group yet\n")
+    _ends_quickly(bridge)
+
+    bridge.start(wait=False)
+    wait_until(lambda: ask(bridge, "/healthz")[0] == 200, "it runs again")
+    own_broker.start()
+    (line,) = wait_until(lambda: logged(bridge, "topics.missing"), "the missing topic is named", 30)
+    assert line["topics"] == ["not.yet"]
+    assert ask(bridge, "/readyz")[0] == 503
+    assert ask(bridge, "/healthz")[0] == 200
+    _ends_quickly(bridge)
+
+    bridge.start(wait=False)
+    wait_until(lambda: len(logged(bridge, "topics.missing")) == 2, "and again")
+    own_broker.create_topic("not.yet", 2)
+    bridge.wait_ready()
+    produce(own_broker.bootstrap, "not.yet", outbox_events(20))
+    receiver.wait_for("/shop", accepted=20)
+    assert len(logged(bridge, "topics.missing")) == 2, "said again although nothing changed"
+    assert log_counts(bridge).total() < 20 + 40, log_counts(bridge)
+
+
+def _ends_quickly(bridge: BridgeProcess) -> None:
+    began = time.monotonic()
+    assert bridge.terminate(timeout_s=10) == 0
+    assert time.monotonic() - began < 3
+
+
+def test_a_broker_that_dies_in_mid_delivery_costs_no_event_and_no_order(
+    own_broker: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """Away for three seconds: deliveries of what was read go on, commits resume, and the log stays short."""
+    topic, group = own_broker.start().create_topic("cut", 4), "cut"
+    produce(own_broker.bootstrap, topic, outbox_events(EVENTS, entities=200, seed=41))
+    receiver.control("/shop", delay_ms=30)
+    endpoint = {"url": receiver.url("/shop"), "concurrency": 16, "window": 100}
+    bridge = bridges(quick_config(own_broker, topic, {"shop": endpoint}, group, log={"attempts": "failures"}))
+    bridge.start()
+    receiver.wait_for("/shop", accepted=EVENTS // 4)
+    own_broker.kill()
+    at_death = receiver.count("/shop")["accepted"]
+    receiver.wait_for("/shop", accepted=at_death + 50)
+    wait_until(lambda: logged(bridge, "commit.failed"), "the failed commit is said")
+    assert ask(bridge, "/healthz")[0] == 200
+    away_until = time.monotonic() + 3
+    wait_until(lambda: time.monotonic() > away_until, "three seconds without a broker")
+    own_broker.start()
+    receiver.wait_for("/shop", accepted=EVENTS, timeout_s=60)
+    wait_settled(own_broker, f"{group}.shop", topic)
+
+    report = receiver.report("/shop")
+    assert report["accepted"] == report["distinct"] == EVENTS
+    assert report["inversions"] == 0
+    counts = log_counts(bridge)
+    print(f"repeats {report['repeats']}, log lines {dict(counts)}")
+    assert counts["commit.failed"] <= 3, counts
+    assert counts.total() < 60, counts
+
+    produce(own_broker.bootstrap, topic, outbox_events(300, entities=200, seed=42, first_seq=1000))
+    receiver.wait_for("/shop", accepted=EVENTS + 100)
+    own_broker.kill()
+    began = time.monotonic()
+    assert bridge.terminate() == 0
+    assert time.monotonic() - began < 15, "a broker that is away held the shutdown"
+    assert "Traceback" not in bridge.log_tail(100)

@@ -1,0 +1,84 @@
+"""The admin port, over a real socket on loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from bridge.admin import Admin
+from bridge.errors import ConfigError
+from bridge.telemetry.metrics import Metrics
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+class Standing:
+    ready = False
+    what = "starting"
+
+    def __call__(self) -> tuple[bool, str]:
+        return self.ready, self.what
+
+
+@asynccontextmanager
+async def serving(standing: Standing, metrics: Metrics) -> AsyncIterator[httpx.AsyncClient]:
+    port = free_port()
+    admin = Admin("127.0.0.1", port, metrics.registry, standing)
+    await admin.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            yield client
+    finally:
+        await admin.stop()
+
+
+async def test_readiness_follows_the_process_and_health_does_not() -> None:
+    standing = Standing()
+    async with serving(standing, Metrics()) as client:
+        answers = [await client.get("/readyz"), await client.get("/healthz")]
+        assert [(one.status_code, one.text) for one in answers] == [(503, "starting\n"), (200, "alive\n")]
+        standing.ready, standing.what = True, "assigned: 3 partitions"
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.text) == (200, "assigned: 3 partitions\n")
+
+
+async def test_metrics_are_those_of_the_registry_in_prometheus_form() -> None:
+    metrics = Metrics()
+    metrics.endpoint("crm").parked.inc(3)
+    async with serving(Standing(), metrics) as client:
+        answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert 'hookferry_parked_total{endpoint="crm"} 3.0' in answer.text.splitlines()
+
+
+async def test_there_is_nothing_else() -> None:
+    async with serving(Standing(), Metrics()) as client:
+        assert (await client.get("/")).status_code == 404
+        assert (await client.post("/metrics")).status_code == 405
+
+
+async def test_a_port_that_is_taken_is_a_mistake_in_the_settings() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        admin = Admin("127.0.0.1", port, Metrics().registry, Standing())
+        with pytest.raises(ConfigError, match=f"admin.port {port}: cannot listen"):
+            await admin.start()
+
+
+async def test_a_stopped_port_can_be_taken_again() -> None:
+    port = free_port()
+    for _ in range(2):
+        admin = Admin("127.0.0.1", port, Metrics().registry, Standing())
+        await admin.start()
+        await admin.stop()

@@ -1,0 +1,168 @@
+"""The command: its help, its exit codes, and messages instead of tracebacks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bridge import __version__
+from bridge.cli import cli
+from tests.unit.settings.example import SECRET, VALID
+
+ROOT = Path(__file__).parents[2]
+
+
+def hookferry(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as its users run it, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bridge", *args],
+        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **(env or {})},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "avro").mkdir()
+    path = tmp_path / "bridge.yaml"
+    text = VALID.replace("  fineract: {topics: [external-events], format: fineract, schemas: avro}\n", "")
+    path.write_text(text.replace("    sources: [fineract]\n", ""), encoding="utf-8")
+    return path
+
+
+def test_the_help_shows_each_command_on_a_line_of_its_own() -> None:
+    result = CliRunner().invoke(cli, ["--help"], prog_name="hookferry")
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert result.exit_code == 0
+    assert "hookferry demo see it work, with nothing but this command" in lines
+    assert "hookferry run -c config/bridge.yaml carry events until SIGTERM, then drain and commit" in lines
+    listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :] if line]
+    assert listed == ["check", "completion", "demo", "run", "version"]
+
+
+@pytest.mark.parametrize("command", ["check", "completion", "demo", "run", "version"])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_has_help(command: str, flag: str) -> None:
+    result = CliRunner().invoke(cli, [command, flag], prog_name="hookferry")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: hookferry {command}")
+
+
+def test_the_help_of_completion_keeps_its_lines() -> None:
+    lines = CliRunner().invoke(cli, ["completion", "--help"]).output.splitlines()
+    for shell in ("bash", "zsh", "fish"):
+        assert any(line.strip().startswith(f"{shell}: ") for line in lines) or any(
+            line.strip().startswith(f"{shell}:  ") for line in lines
+        )
+
+
+def test_version() -> None:
+    result = hookferry("version")
+    assert (result.returncode, result.stdout) == (0, f"hookferry {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("shell", "part"),
+    [("bash", "complete -o nosort -F"), ("zsh", "#compdef hookferry"), ("fish", "complete --no-files")],
+)
+def test_each_shell_gets_its_completion_script(shell: str, part: str) -> None:
+    result = CliRunner().invoke(cli, ["completion", shell], prog_name="hookferry")
+    assert result.exit_code == 0
+    assert part in result.output
+    assert f"_HOOKFERRY_COMPLETE={shell}_complete" in result.output
+
+
+def test_the_script_completes_the_commands() -> None:
+    """What the script of bash asks for, asked."""
+    env = {"_HOOKFERRY_COMPLETE": "bash_complete", "COMP_WORDS": "hookferry c", "COMP_CWORD": "1"}
+    assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion"]
+
+
+def test_a_shell_that_is_not_known_is_a_usage_error() -> None:
+    result = CliRunner().invoke(cli, ["completion", "cmd"])
+    assert result.exit_code == 2
+    assert "bash" in result.output
+
+
+def test_check_finds_nothing_in_a_valid_file(config: Path) -> None:
+    result = hookferry("check", str(config))
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{config}: no problems\n", "")
+
+
+def test_check_says_every_problem_with_its_line_and_how_many(config: Path) -> None:
+    config.write_text(config.read_text().replace("url: https", "url: ftp").replace("id: id", "idd: id"))
+    result = hookferry("check", str(config))
+    assert result.returncode == 2
+    problems = result.stdout.splitlines()
+    assert len(problems) >= 2
+    assert all(line.startswith(f"{config}:") for line in problems)
+    assert result.stderr == f"{len(problems)} problems in {config}\n"
+    assert SECRET not in result.stdout + result.stderr
+
+
+def test_one_problem_is_not_called_problems(config: Path) -> None:
+    config.write_text(config.read_text().replace("url: https", "url: ftp"))
+    assert hookferry("check", str(config)).stderr == f"1 problem in {config}\n"
+
+
+def test_check_looks_into_the_schema_folders_too(config: Path) -> None:
+    """What only reading the schemas shows is found before the bridge runs."""
+    (config.parent / "avro" / "bad.avsc").write_text("{")
+    text = config.read_text().replace(
+        "sources:\n", "sources:\n  f: {topics: [external-events], format: fineract, schemas: avro}\n"
+    )
+    config.write_text(text)
+    result = hookferry("check", str(config))
+    assert result.returncode == 2
+    assert "bad.avsc" in result.stdout
+
+
+@pytest.mark.parametrize("command", [["check"], ["run", "-c"]])
+def test_a_file_that_is_missing_is_a_message_and_exit_code_2(command: list[str], tmp_path: Path) -> None:
+    result = hookferry(*command, str(tmp_path / "no.yaml"))
+    assert result.returncode == 2
+    assert "no.yaml" in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_run_says_the_same_problems_as_check(config: Path) -> None:
+    config.write_text(config.read_text().replace("url: https", "url: ftp").replace("id: id", "idd: id"))
+    checked, ran = hookferry("check", str(config)), hookferry("run", "-c", str(config))
+    assert ran.returncode == 2
+    assert ran.stderr == checked.stdout
+
+
+def test_run_takes_the_path_of_its_file_from_the_environment(tmp_path: Path) -> None:
+    result = hookferry("run", env={"HOOKFERRY_CONFIG": str(tmp_path / "other.yaml")})
+    assert result.returncode == 2
+    assert "other.yaml" in result.stderr
+
+
+def test_an_admin_port_that_is_taken_ends_run_with_a_message(config: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        text = (
+            config.read_text()
+            + f"admin: {{host: 127.0.0.1, port: {port}}}\nstate_dir: {config.parent}/state\n"
+        )
+        config.write_text(text)
+        result = hookferry("run", "-c", str(config))
+    assert result.returncode == 2
+    assert f"admin.port {port}: cannot listen" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_state_folder_that_cannot_be_made_ends_run_with_a_message(config: Path) -> None:
+    config.write_text(config.read_text() + f"state_dir: {config}/state\n")
+    result = hookferry("run", "-c", str(config))
+    assert "Traceback" not in result.stdout + result.stderr
+    assert result.returncode == 2
+    assert "state" in result.stderr
