@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bridge.dedupe import Claim, Stretch
+from bridge.errors import ConfigError
 from bridge.index import KeyIndex
 from bridge.model import Partition, Record
 from bridge.source import stretch
@@ -172,6 +173,12 @@ def test_damage_in_the_middle_is_found_when_the_file_is_opened(path: Path, open_
     assert index.covered(P0) is None
 
 
+def test_a_folder_that_cannot_be_made_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("not a folder")
+    with pytest.raises(ConfigError, match="state_dir"):
+        KeyIndex(tmp_path / "state" / "dedupe.sqlite", window_s=1, max_keys=1)
+
+
 class Rereads:
     """The log as ``source.stretch`` reads it again; notes which stretches were asked for."""
 
@@ -254,6 +261,21 @@ async def test_beyond_the_window_nothing_is_read_again(
     rereads = Rereads(log, monkeypatch)
     assert await take(new_window(open_index()), log, 6, 8) == []
     assert rereads.asked == [Stretch(3, 6)]
+
+
+async def test_after_a_jump_the_index_does_not_claim_to_know_what_lies_between(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    names = [f"n{number}" for number in range(30)]
+    names[12] = names[10]
+    hourly(log, *names, every_s=60)
+    rereads = Rereads(log, monkeypatch)
+    index = open_index()
+    for start, end in ((0, 3), (20, 23)):
+        await take(new_window(index, window_s=300), log, start, end)
+    assert await take(new_window(index, window_s=300), log, 12, 14) == [12], "a rewind to between"
+    assert rereads.asked == [Stretch(15, 20), Stretch(7, 12)]
 
 
 async def test_a_cover_that_broke_off_goes_on_where_it_was(
