@@ -55,9 +55,7 @@ def test_every_command_has_help(command: str, flag: str) -> None:
 def test_the_help_of_completion_keeps_its_lines() -> None:
     lines = CliRunner().invoke(cli, ["completion", "--help"]).output.splitlines()
     for shell in ("bash", "zsh", "fish"):
-        assert any(line.strip().startswith(f"{shell}: ") for line in lines) or any(
-            line.strip().startswith(f"{shell}:  ") for line in lines
-        )
+        assert any(line.strip().startswith(f"{shell}: ") for line in lines)
 
 
 def test_version() -> None:
