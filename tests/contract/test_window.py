@@ -13,8 +13,6 @@ from structlog.testing import capture_logs
 from bridge.dedupe import Stretch
 from bridge.index import KeyIndex
 from bridge.model import Partition, Record
-from bridge.source import stretch
-from bridge.source.client import KafkaOptions
 from bridge.window import DedupeWindow
 from tests.support.fakes import DECODER, P0, TOPIC, Log
 
@@ -35,22 +33,28 @@ def open_index(tmp_path: Path) -> Iterator[OpenIndex]:
         index.close()
 
 
+STAGE: dict[str, Rereads] = {}
+
+
 class Rereads:
-    """The log as ``source.stretch`` reads it again; notes which stretches were asked for."""
+    """The log as a ``SideReader`` reads it again; notes which stretches were asked for."""
 
     def __init__(self, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[Stretch] = []
         self._log = log
-        monkeypatch.setattr(stretch, "offset_at", self.offset_at)
-        monkeypatch.setattr(stretch, "read_stretch", self.read_stretch)
+        monkeypatch.setitem(STAGE, "reader", self)
 
-    async def offset_at(self, _: KafkaOptions, partition: Partition, timestamp_ms: int) -> int | None:
+    async def __aenter__(self) -> Rereads:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+    async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
         found = [one.offset for one in self._log.records[partition] if one.timestamp_ms >= timestamp_ms]
         return min(found, default=None)
 
-    async def read_stretch(
-        self, _: KafkaOptions, partition: Partition, start: int, end: int
-    ) -> AsyncIterator[list[Record]]:
+    async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         self.asked.append(Stretch(start, end))
         inside = [one for one in self._log.records[partition] if start <= one.offset < end]
         for at in range(0, len(inside), 3):
@@ -66,8 +70,13 @@ def hourly(log: Log, *names: str, every_s: float) -> None:
 
 
 def new_window(index: KeyIndex, window_s: float = 3600, max_keys: int = 1000) -> DedupeWindow:
-    options = KafkaOptions(bootstrap_servers=("nowhere:9092",))
-    return DedupeWindow(index, {TOPIC: DECODER}, options, window_s=window_s, max_keys=max_keys)
+    return DedupeWindow(
+        index,
+        {TOPIC: DECODER},
+        lambda: STAGE["reader"],  # type: ignore[arg-type,return-value]
+        window_s=window_s,
+        max_keys=max_keys,
+    )
 
 
 async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int]:
@@ -140,18 +149,18 @@ async def test_a_cover_that_broke_off_goes_on_where_it_was(
     log = Log()
     hourly(log, *"abcdefghab", every_s=60)
     rereads = Rereads(log, monkeypatch)
-    whole = rereads.read_stretch
+    whole = rereads.stretch
 
     async def breaks(*asked: object) -> AsyncIterator[list[Record]]:
         async for records in whole(*asked):  # type: ignore[arg-type]
             yield records
             raise ConnectionError
 
-    monkeypatch.setattr(stretch, "read_stretch", breaks)
+    monkeypatch.setattr(rereads, "stretch", breaks)
     window = new_window(open_index())
     with pytest.raises(ConnectionError):
         await take(window, log, 8, 10)
-    monkeypatch.setattr(stretch, "read_stretch", whole)
+    monkeypatch.setattr(rereads, "stretch", whole)
     assert await take(window, log, 8, 10) == [8, 9]
     assert rereads.asked == [Stretch(0, 8), Stretch(3, 8)]
 

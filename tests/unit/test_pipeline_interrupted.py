@@ -167,22 +167,20 @@ async def test_a_broker_in_trouble_is_waited_for() -> None:
 
 @simulated
 async def test_records_that_retention_deleted_are_reported_and_passed() -> None:
+    """Only to the endpoint that had fallen behind: the other one had them in time."""
     world = World({"crm": Plan(window=2), "erp": Plan()})
     world.receivers["crm"].answer = gate = Gate("a", "b")
     for number, name in enumerate("abcdefgh"):
         world.log.add(name, entity=f"e{number}")
     process = Process(world, max_batch=2).start()
-    await until(lambda: world.offsets.at("erp") == 2)
+    await until(lambda: world.offsets.at("erp") == 8)
     world.log.delete_below(P0, 6)
     with capture_logs() as logs:
         gate.open("a")
         gate.open("b")
         await until(lambda: world.offsets.at("crm") == 8)
     lost = [one for one in logs if one["event"] == events.RECORDS_DELETED]
-    assert [(one["endpoint"], one["offsets_lost"], one["log_start"]) for one in lost] == [
-        ("crm", 4, 6),
-        ("erp", 4, 6),
-    ]
+    assert [(one["endpoint"], one["offsets_lost"], one["log_start"]) for one in lost] == [("crm", 4, 6)]
     assert world.receivers["crm"].delivered == ["a", "b", "g", "h"]
     await process.stop()
 
