@@ -72,10 +72,11 @@ def keep(tmp_path: Path) -> Iterator[type[Kept]]:
 
 async def test_a_row_is_kept_as_it_was_added(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
-    kept.history.add(row(1))
-    kept.history.add(row(2, body=None))
+    added = [row(1), row(2, body=None)]
+    for one in added:
+        kept.history.add(one)
     await kept.history.flush()
-    assert [one[1:] for one in kept.rows()] == [tuple(row(1)), tuple(row(2, body=None))]
+    assert [one[1:] for one in kept.rows()] == added
     assert kept.counts == {"written": 2}
 
 
