@@ -15,7 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from bridge.errors import KafkaUnavailable
 from bridge.telemetry import events
@@ -65,7 +65,10 @@ class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
         self._fetch = fetch
 
     async def token(self) -> str:
-        return await self._fetch()
+        try:
+            return await self._fetch()
+        except KafkaUnavailable as exc:  # aiokafka tries again after its own exceptions only
+            raise KafkaConnectionError(str(exc)) from exc
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
