@@ -31,6 +31,7 @@ from bridge.pipeline import Pipeline
 from bridge.route import Router
 from bridge.settings import Settings
 from bridge.source.client import (
+    PARK_TIMEOUT_MS,
     PARKED_MAX_BYTES,
     ensure_topic,
     start_when_reachable,
@@ -121,15 +122,23 @@ class App:
         stack.push_async_callback(admin.close)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
-        await ensure_topic(
-            admin,
-            self._parked_topic,
-            like=assembly.topics(settings),
-            create=settings.kafka.create_topics,
-            replication_factor=settings.kafka.replication_factor,
-        )
+
+        async def ensure_parked_topic() -> None:
+            await ensure_topic(
+                admin,
+                self._parked_topic,
+                like=assembly.topics(settings),
+                create=settings.kafka.create_topics,
+                replication_factor=settings.kafka.replication_factor,
+            )
+
+        await self._unless_stopped(start_when_reachable(ensure_parked_topic, options.bootstrap_servers))
         producer = AIOKafkaProducer(
-            **options.arguments(), acks="all", enable_idempotence=True, max_request_size=PARKED_MAX_BYTES
+            **options.arguments(),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=PARKED_MAX_BYTES,
+            request_timeout_ms=PARK_TIMEOUT_MS,
         )
         stack.push_async_callback(producer.stop)
         client = AIOKafkaClient(**options.arguments())

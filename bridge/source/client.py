@@ -22,6 +22,8 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _WAIT_S = (1.0, 2.0, 5.0, 10.0)
+PARK_TIMEOUT_MS = 10_000
+"""How long a dead letter is waited for: then its topic is said to be in trouble, and it is tried again."""
 PARKED_MAX_BYTES = 16 * 1024 * 1024
 """``max.message.bytes`` of a dead-letter topic that we create: whatever was read must fit."""
 

@@ -110,6 +110,9 @@ class FakeReader:
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
 
+    def begin_again(self) -> None:
+        self._positions.clear()
+
     async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
         self.reads_of_full.append(full)
         if self.trouble:
