@@ -74,6 +74,11 @@ class Log:
     def bounds(self, partition: Partition) -> tuple[int, int]:
         return self.first[partition], self._next[partition]
 
+    def make_anew(self, partition: Partition) -> None:
+        """Delete the topic and create it again."""
+        self.records[partition] = []
+        self._next[partition] = self.first[partition] = 0
+
     def delete_below(self, partition: Partition, offset: int) -> None:
         self.first[partition] = offset
         self.records[partition] = [one for one in self.records[partition] if one.offset >= offset]
@@ -121,7 +126,8 @@ class FakeReader:
         for partition, position in self._positions.items():
             if partition in full:
                 continue
-            if position < self._log.first[partition]:
+            first, following = self._log.bounds(partition)
+            if not first <= position <= following:
                 raise RecordsDeleted({partition: position})
             found = [one for one in self._log.records[partition] if one.offset >= position]
             if found:
