@@ -139,3 +139,4 @@ class Verdict(StrEnum):
     DELIVERED = "delivered"
     AGAIN = "again"
     PARK = "park"
+    OFF = "off"

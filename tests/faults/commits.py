@@ -41,6 +41,14 @@ class Commits:
             return False
         return completion.decode(*self.entries[cursor][number]).settled(place & (1 << 40) - 1)
 
+    def settled_since(self, endpoint: str, place: int) -> int:
+        """The instant of the first commit that had a place as done; 0 for none."""
+        cursor = (endpoint, place >> 40)
+        for at_ns, entry in zip(self.at_ns.get(cursor, []), self.entries.get(cursor, []), strict=True):
+            if completion.decode(*entry).settled(place & (1 << 40) - 1):
+                return at_ns
+        return 0
+
     def set_back(self) -> Iterator[tuple[str, int, int, int, int]]:
         """Commits below the one before: (endpoint, partition, instant, from, to)."""
         for (endpoint, partition), entries in self.entries.items():

@@ -17,7 +17,7 @@ from tests.faults.ledger import Ledger, Run
 UNEXPLAINED = "unexplained"
 _NS = 1_000_000_000
 _SEEN_NS = 50_000_000
-"""How long after a kill the receiver may yet find a request in its sockets."""
+"""How far apart two instants may be noted that belong together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,19 @@ def explain_repeat(
     lost_ns = int(terms.answered_before_s * _NS)
     if any(ended - _SEEN_NS <= away <= ended + lost_ns for away, _ in ledger.receiver_away):
         return "answer lost with the receiver", None
+    if _sent_before(later, again_ns):
+        return "in flight at a kill or stop, found late", None
     same_disk = run.pod == later.pod and not ledger.disk_touched(run.pod, ended, again_ns)
     commit_counts = terms.since_commit or not same_disk
     killed = run.killed_ns
-    if killed is not None and came <= killed + _SEEN_NS:
+    if killed is not None:  # it sent nothing afterwards, whenever the receiver came to see it
         age_ms = (killed - ended) / 1e6
         if ended >= killed - lost_ns:
             return "in flight at a kill", age_ms
         if commit_counts and ended >= terms.uncommitted_since(ledger, killed) and not committed(killed):
             return "not committed at a kill", age_ms
     for began, woke in run.stops:
-        if came <= began + _SEEN_NS and ended >= began - lost_ns:
+        if came < woke and ended >= began - lost_ns:
             return "in flight at a stop", None
         long = (woke - began) / _NS >= terms.session_s - 1
         recent = terms.uncommitted_since(ledger, began) <= ended <= woke
@@ -95,13 +97,21 @@ def explain_overlap(requests: Requests, earlier: int, row: int, ledger: Ledger, 
     if run is None or later is None:
         return UNEXPLAINED
     came, at_ns = requests.came_ns[earlier], requests.came_ns[row]
-    if run.killed_ns is not None and came <= run.killed_ns + _SEEN_NS and run.killed_ns <= at_ns:
+    if run.killed_ns is not None and run.killed_ns <= at_ns:
         return "its client was killed"
-    if any(came <= began + _SEEN_NS and began <= at_ns for began, _ in run.stops):
+    if any(came < woke and began <= at_ns for began, woke in run.stops):
         return "its client stood still"
+    if _sent_before(later, at_ns):
+        return "its client was killed or stood still, found late"
     if terms.since_commit and (_woken(later, at_ns, terms) or _woken(run, came, terms)):
         return "a woken pod"
     return UNEXPLAINED
+
+
+def _sent_before(run: Run, came_ns: int) -> bool:
+    """Whether a request came while its process was dead or stood still: it was sent before, so in flight."""
+    dead = run.killed_ns is not None and came_ns >= run.killed_ns
+    return dead or any(began <= came_ns < woke for began, woke in run.stops)
 
 
 def _woken(run: Run, at_ns: int, terms: Terms) -> bool:

@@ -39,20 +39,27 @@ class Case:
         self.ledger = Ledger()
         self.committed = events
         self.commits = Commits()
-        for pod in (0, 1):
-            self.ledger.runs[self.run(pod)] = Run(self.run(pod), T0)
+        for number in (self.run(pod, life) for pod in (0, 1) for life in (1, 2)):
+            self.ledger.runs[number] = Run(number, T0)
 
     @staticmethod
     def run(pod: int, life: int = 1) -> int:
         return pod * RUNS_PER_POD + life
 
     def saw(
-        self, seq: int, came: float, took: float = 5, status: int = 200, pod: int = 0, id: int | None = None
+        self,
+        seq: int,
+        came: float,
+        took: float = 5,
+        status: int = 200,
+        pod: int = 0,
+        id: int | None = None,
+        life: int = 1,
     ) -> Case:
         came_ns = T0 + int(came * MS)
         ended_ns = came_ns + int(took * MS)
         webhook_id = 100 + seq if id is None else id
-        self.requests.add(0, self.run(pod), came_ns, ended_ns, status, 7, seq, webhook_id)
+        self.requests.add(0, self.run(pod, life), came_ns, ended_ns, status, 7, seq, webhook_id)
         return self
 
     def killed(self, at: float, pod: int = 0) -> Case:
@@ -149,7 +156,7 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
         "unexplained",
         "not committed at a kill",
     ),
-    ("killed before", lambda case: case.killed(-200), "unexplained", "unexplained"),
+    ("found after it", lambda case: case.killed(-200), "in flight at a kill", "in flight at a kill"),
     ("stopped in flight", lambda case: case.stopped(3, 500), "in flight at a stop", "in flight at a stop"),
     ("another was killed", lambda case: case.killed(3, pod=1), "unexplained", "unexplained"),
     (
@@ -171,7 +178,7 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
 def test_a_repeat_on_the_same_disk_is_explained_by_what_was_done_to_its_process_alone(
     name: str, fault: Callable[[Case], Any], strict: str, lax: str
 ) -> None:
-    case = Case(1).saw(0, 0).saw(0, 9_000)
+    case = Case(1).saw(0, 0).saw(0, 9_000, life=2)
     fault(case)
     for terms, why in ((STRICT, strict), (LAX, lax)):
         result = case.count(terms)
@@ -179,11 +186,21 @@ def test_a_repeat_on_the_same_disk_is_explained_by_what_was_done_to_its_process_
         assert broken(result) == ({"unexplained repeat": 1} if why == "unexplained" else {})
 
 
+def test_a_request_of_a_dead_process_was_in_flight_however_late_it_is_found() -> None:
+    case = Case(1).saw(0, 0, pod=1).saw(0, 900).killed(600)
+    assert dict(case.count().repeats) == {"in flight at a kill or stop, found late": 1}
+    case = Case(2).saw(0, 0, pod=1).saw(1, 800, pod=1, took=200).saw(0, 900).killed(600)
+    result = case.count()
+    assert (broken(result), result.overlaps_explained.total()) == ({}, 1)
+    case = Case(1).saw(0, 900).saw(0, 2_000, life=2).killed(600)
+    assert dict(case.count().repeats) == {"in flight at a kill": 1}
+
+
 def test_another_disk_knows_only_what_was_committed() -> None:
     """So does the same one once its files were removed."""
     other = Case(1).saw(0, 0).saw(0, 9_000, pod=1).killed(600)
     assert dict(other.count().repeats) == {"not committed at a kill": 1}
-    same = Case(1).saw(0, 0).saw(0, 9_000).killed(600)
+    same = Case(1).saw(0, 0).saw(0, 9_000, life=2).killed(600)
     same.ledger.disks_touched.append((T0 + 700 * MS, 0))
     assert dict(same.count().repeats) == {"not committed at a kill": 1}
     same.ledger.disks_touched = [(T0 + 700 * MS, 1)]

@@ -108,9 +108,9 @@ def verify(
                 cause = parked.causes.get((endpoint.name, place), "")
                 result.found("parked", key, 0, f"parked though its receiver never asked for that: {cause}")
         elif settled(endpoint.name, place):
-            result.found(
-                "lost", key, 0, f"neither accepted nor parked, but committed as done ({_place(place)})"
-            )
+            at_ns = commits.settled_since(endpoint.name, place) if result.counts["lost"] < LISTED else 0
+            text = f"neither accepted nor parked, but committed as done ({_place(place)})"
+            result.found("lost", key, at_ns, text)
         else:
             result.found("late", key, 0, f"neither accepted nor parked, and still open ({_place(place)})")
     return result

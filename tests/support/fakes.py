@@ -112,6 +112,10 @@ class FakeReader:
     def unprepared(self) -> frozenset[Partition]:
         return self.assigned - self._positions.keys()
 
+    @property
+    def share(self) -> float:
+        return len(self.assigned) / len(self._log.records)
+
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
 
