@@ -54,6 +54,10 @@ class Fence(Protocol):
         """Commit; raises ``CommitError`` when this process has lost its place."""
         ...
 
+    def holds_lease(self) -> bool:
+        """Whether the group cannot have given our partitions away yet."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CursorPolicy:
@@ -163,6 +167,8 @@ class Checkpoints:
             await self._flush()
             moved = {one: offset for one, offset in lowest.items() if self._fenced.get(one) != offset}
             await self._fence.fence(moved or lowest)
+            if not self._fence.holds_lease():
+                raise CommitError("this process stood still for longer than the session timeout")
             self._fenced.update(moved)
             by_group: defaultdict[str, list[_Packed]] = defaultdict(list)
             for packed in changed:

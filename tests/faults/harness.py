@@ -61,6 +61,7 @@ def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dic
             "url": f"http://127.0.0.1:{free_port()}/",
             "events": [TYPES[3]],
             "retry": {"base_s": 0.05, "cap_s": 0.1, "max_attempts": 2},
+            "breaker": {"failures": 10_000, "window_s": 1},  # parked, not kept waiting: the run must end
         },
         "returning": {"url": stage.witness.url("/returning"), "events": [TYPES[1]], "retry": PATIENT},
     }

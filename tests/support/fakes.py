@@ -147,6 +147,9 @@ class FakeReader:
         await asyncio.sleep(0)
         return {one: self._log.bounds(one) for one in partitions}
 
+    def holds_lease(self) -> bool:
+        return True
+
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         await asyncio.sleep(0)
         if self.lost_place:
