@@ -131,3 +131,5 @@ class Verdict(StrEnum):
     DELIVERED = "delivered"
     AGAIN = "again"
     PARK = "park"
+    OFF = "off"
+    """The endpoint as a whole wants nothing more: it is turned off, the event waits and costs no attempt."""

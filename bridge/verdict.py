@@ -11,6 +11,7 @@ from bridge.errors import TransportError
 from bridge.model import Response, Verdict
 
 RETRIED_STATUSES = frozenset({408, 425, 429})
+GONE = 410
 _SHOWN_BYTES = 200
 
 
@@ -27,8 +28,8 @@ DELIVERED = Judgement(Verdict.DELIVERED)
 def judge(outcome: Response | TransportError) -> Judgement:
     """Only 2xx is success; 408, 425, 429, 5xx and no answer at all are tried again; the rest parks.
 
-    A redirect is a failure that is never followed (Standard Webhooks 1.0.0), and is tried again:
-    it is the address that is wrong, not the event.
+    A redirect is a failure that is never followed, and is tried again: it is the address that is
+    wrong, not the event. 410 asks for no further events at all (both: Standard Webhooks 1.0.0).
     """
     if isinstance(outcome, TransportError):
         return Judgement(Verdict.AGAIN, str(outcome))
@@ -42,6 +43,8 @@ def judge(outcome: Response | TransportError) -> Judgement:
     said = _beginning(outcome.body)
     if status >= 500 or status in RETRIED_STATUSES:
         return Judgement(Verdict.AGAIN, f"status {status}{said}")
+    if status == GONE:
+        return Judgement(Verdict.OFF, f"status {status}{said}")
     return Judgement(Verdict.PARK, f"status {status}{said}")
 
 

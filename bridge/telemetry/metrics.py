@@ -45,6 +45,7 @@ class Metrics:
         self.parked = counter("parked", "Events written to the dead-letter topic", "endpoint")
         self.unsettled = gauge("unsettled_events", "Events read and not yet settled", "endpoint")
         self.in_flight = gauge("in_flight_requests", "Requests without an answer yet", "endpoint")
+        self.endpoint_on = gauge("endpoint_on", "1 while the endpoint is on, 0 while it is off", "endpoint")
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
         self.partitions = gauge("assigned_partitions", "Partitions assigned to this process")

@@ -8,7 +8,7 @@ from bridge.errors import TransportError, TransportFault
 from bridge.model import Response, Verdict
 from bridge.verdict import judge
 
-DELIVERED, AGAIN, PARK = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK
+DELIVERED, AGAIN, PARK, OFF = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK, Verdict.OFF
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ DELIVERED, AGAIN, PARK = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK
     [
         (200, DELIVERED), (201, DELIVERED), (202, DELIVERED), (204, DELIVERED), (299, DELIVERED),
         (300, AGAIN), (301, AGAIN), (304, AGAIN), (308, AGAIN), (399, AGAIN),
-        (400, PARK), (401, PARK), (403, PARK), (404, PARK), (409, PARK), (410, PARK), (422, PARK),
+        (400, PARK), (401, PARK), (403, PARK), (404, PARK), (409, PARK), (410, OFF), (422, PARK),
         (499, PARK),
         (408, AGAIN), (425, AGAIN), (429, AGAIN),
         (500, AGAIN), (501, AGAIN), (502, AGAIN), (503, AGAIN), (504, AGAIN), (599, AGAIN),
