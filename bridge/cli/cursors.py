@@ -121,7 +121,7 @@ def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, 
 
 
 async def _places(visit: Visit, settings: Settings, name: str) -> str:
-    committed = await visit.offsets.fetch(f"{settings.group}.{name}", None)
+    committed = await visit.committed(f"{settings.group}.{name}")
     return ", ".join(f"{partition} at {at.offset}" for partition, at in sorted(committed.items()))
 
 

@@ -32,7 +32,7 @@ async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> l
     from bridge.standing import endpoint_of, standing
 
     topics = frozenset(assembly.topics(settings))
-    committed = {name: await visit.offsets.fetch(f"{settings.group}.{name}", None) for name in names}
+    committed = {name: await visit.committed(f"{settings.group}.{name}") for name in names}
     elsewhere = {partition.topic for places in committed.values() for partition in places}
     ends = await visit.log_ends(topics | elsewhere)
     return [

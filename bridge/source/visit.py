@@ -1,10 +1,11 @@
 """A short visit to the broker for a command: what is committed, where the logs end, which groups there are.
 
-Edge floor. Nothing here waits for a broker that is away: a person at a terminal is told at once.
+Edge floor. A person at a terminal is told of a broker that is away, and not kept waiting for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 
@@ -12,11 +13,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from bridge.errors import KafkaUnavailable
+from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Partition
 from bridge.source.client import KafkaOptions, ensure_topic
-from bridge.source.offsets import OffsetStore
+from bridge.source.offsets import Committed, OffsetStore
 from bridge.source.side import SideReader
+
+_COORDINATOR_WAITS_S = (0.3, 0.7, 1.0, 2.0, 3.0)
 
 
 class Visit:
@@ -52,6 +55,18 @@ class Visit:
             return frozenset(await self._admin.list_topics())
         except (KafkaError, OSError) as exc:
             raise KafkaUnavailable(f"the topics are not to be had: {exc!r}") from exc
+
+    async def committed(self, group: str) -> dict[Partition, Committed]:
+        """All that a group has committed. Raises ``CommitError``.
+
+        A group's coordinator may be away for seconds: on a new cluster its topic is made by asking.
+        """
+        for wait_s in _COORDINATOR_WAITS_S:
+            try:
+                return await self.offsets.fetch(group, None)
+            except CommitError:
+                await asyncio.sleep(wait_s)
+        return await self.offsets.fetch(group, None)
 
     async def log_ends(self, topics: Collection[str]) -> dict[Partition, int]:
         """The next offset of every partition of those topics that exist. Raises ``KafkaUnavailable``."""

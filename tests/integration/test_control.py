@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.support.bridge_process import ROOT, BridgeProcess
 from tests.support.kafka import RealKafka
@@ -59,6 +60,7 @@ def all_say(bridges: Iterable[BridgeProcess], text: str) -> bool:
     return all(status == 200 and text in said for status, said in (ask(one, "/readyz") for one in bridges))
 
 
+@pytest.mark.slow
 def test_a_410_turns_the_endpoint_off_in_every_pod_until_it_is_turned_on(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
@@ -173,6 +175,7 @@ def test_a_record_that_says_nothing_is_ignored_loudly_and_a_topic_that_forgets_i
     wait_until(lambda: all_say([bridge], "assigned: 1 partitions\n"), "a tombstone: never switched")
 
 
+@pytest.mark.slow
 def test_a_switch_thrown_while_the_broker_is_away_is_written_when_it_is_back(
     receiver: Receiver, bridges: Bridges
 ) -> None:
@@ -196,6 +199,7 @@ def test_a_switch_thrown_while_the_broker_is_away_is_written_when_it_is_back(
         bridge.kill()
 
 
+@pytest.mark.slow
 def test_cursors_are_shown_with_what_is_open_and_left_over_ones_are_pruned(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
