@@ -8,6 +8,7 @@ without a group, and a producer that is opened for a write alone, since writes a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -63,12 +64,18 @@ class Control:
                 return
 
     async def load(self) -> None:
-        """Read what the topic holds up to now. Raises ``KafkaUnavailable``."""
+        """Read what the topic holds up to now; only the last state of each endpoint counts.
+
+        Raises ``KafkaUnavailable``.
+        """
+        found: dict[str, Switch] = {}
         async with SideReader(self._options) as reader:
             self._next = (await reader.begins([self._partition]))[self._partition]
             end = (await reader.ends([self._partition]))[self._partition]
             while self._next < end:
-                await self._read(reader)
+                await self._read(reader, found.__setitem__)
+        for endpoint, switch in found.items():
+            self._switches.put(endpoint, switch)
 
     async def follow(self) -> None:
         """Take in every change from there on, for as long as the bridge lives."""
@@ -76,13 +83,13 @@ class Control:
             try:
                 async with SideReader(self._options) as reader:
                     while True:
-                        await self._read(reader)
+                        await self._read(reader, self._switches.put)
                         self._works()
             except KafkaUnavailable as exc:
                 self._fails(exc, "none needed: a change is seen once the broker answers")
                 await asyncio.sleep(_TROUBLE_S)
 
-    async def _read(self, reader: SideReader) -> None:
+    async def _read(self, reader: SideReader, put: Callable[[str, Switch], None]) -> None:
         try:
             batches, reached = await reader.read_from({self._partition: self._next}, _POLL_S)
         except RecordsDeleted:
@@ -90,15 +97,15 @@ class Control:
             return
         for _, records in batches:
             for record in records:
-                self._take(record)
+                self._take(record, put)
         self._next = reached[self._partition]
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: Record, put: Callable[[str, Switch], None]) -> None:
         endpoint = endpoint_of(record.key)
         if endpoint is None:
             return  # a newer release's
         try:
-            self._switches.put(endpoint, read_switch(record.value))
+            put(endpoint, read_switch(record.value))
         except DamagedSwitchError as exc:
             _log.error(
                 events.CONTROL_IGNORED,

@@ -154,6 +154,26 @@ def test_an_operator_turns_an_endpoint_off_and_on(
     assert settings["cleanup.policy"] == "compact"
 
 
+def test_nothing_is_sent_before_it_is_known_what_is_off(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """A long topic is read to its end first; of its history only the last word is logged."""
+    topic, group = kafka.fresh_topic("known", partitions=1), "known"
+    kafka.create_topic("known.control", 1, cleanup_policy="compact")
+    on, off = b'{"state": "on"}', b'{"state": "off", "reason": "the last word"}'
+    records = [Raw(value, b"endpoint/crm") for value in (off, on) * 5]
+    records += [Raw(on, b"endpoint/%d" % number) for number in range(50_000)]
+    publish(kafka, "known.control", [*records, Raw(off, b"endpoint/crm")])
+    produce(kafka.bootstrap, topic, outbox_events(20, entities=3, seed=55))
+    endpoints = {"crm": {"url": receiver.url("/crm")}, "well": {"url": receiver.url("/well")}}
+    bridge = bridges(quick_config(kafka, topic, endpoints, group)).start()
+    wait_settled(kafka, "known.well", topic)
+    wait_until(lambda: all_say([bridge], "; off: crm"), "it is off")
+    assert receiver.count("/crm")["requests"] == 0
+    assert [line["reason"] for line in logged(bridge, "endpoint.turned_off")] == ["the last word"]
+    assert not logged(bridge, "endpoint.turned_on")
+
+
 def test_a_record_that_says_nothing_is_ignored_loudly_and_a_topic_that_forgets_is_told_of(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
