@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 def read_settings(path: Path) -> Settings:
     """The settings; logs go to standard error, so that output can be piped. Raises ``ConfigError``."""
+    import logging
     import os
 
     from bridge.settings import load
     from bridge.telemetry import logs
 
     logs.set_up("error", "console", sys.stderr)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says of a failure, our error says
     return load(path, os.environ)
 
 

@@ -43,7 +43,9 @@ class Visit:
         except (KafkaError, OSError) as exc:
             await self._stack.aclose()
             servers = ", ".join(self._options.bootstrap_servers)
-            raise KafkaUnavailable(f"no broker answers at {servers} ({exc})") from exc
+            raise KafkaUnavailable(
+                f"no broker answers at {servers} ({exc}); check kafka.bootstrap_servers, kafka.tls and kafka.sasl"
+            ) from exc
         return self
 
     async def __aexit__(self, *exc: object) -> None:
