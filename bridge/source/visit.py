@@ -44,7 +44,8 @@ class Visit:
             await self._stack.aclose()
             servers = ", ".join(self._options.bootstrap_servers)
             raise KafkaUnavailable(
-                f"no broker answers at {servers} ({exc}); check kafka.bootstrap_servers, kafka.tls and kafka.sasl"
+                f"no broker answers at {servers} ({exc});"
+                " check kafka.bootstrap_servers, kafka.tls and kafka.sasl"
             ) from exc
         return self
 
