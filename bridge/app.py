@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -21,6 +22,7 @@ from bridge import __version__, assembly
 from bridge.admin import Admin
 from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
+from bridge.control import control_topic
 from bridge.egress import Egress
 from bridge.history import History
 from bridge.index import KeyIndex
@@ -31,15 +33,18 @@ from bridge.pipeline import Pipeline
 from bridge.route import Router
 from bridge.settings import Settings
 from bridge.source.client import (
+    CONTROL_CONFIGS,
     PARK_TIMEOUT_MS,
     PARKED_MAX_BYTES,
     ensure_topic,
     start_when_reachable,
     wait_for_topics,
+    warn_unless_compacted,
 )
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
+from bridge.switches import Switch, Switches
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.transport.tls import client_context
@@ -63,6 +68,9 @@ class App:
         self._stopping = asyncio.Event()
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
+        self._outlets: dict[str, Outlet] = {}
+        self._switches = Switches(self._switched)
+        self._control = assembly.control(settings, self._switches, f"bridge at {socket.gethostname()}")
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; may be called at any time."""
@@ -122,17 +130,10 @@ class App:
         stack.push_async_callback(admin.close)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
-
-        async def ensure_parked_topic() -> None:
-            await ensure_topic(
-                admin,
-                self._parked_topic,
-                like=assembly.topics(settings),
-                create=settings.kafka.create_topics,
-                replication_factor=settings.kafka.replication_factor,
-            )
-
-        await self._unless_stopped(start_when_reachable(ensure_parked_topic, options.bootstrap_servers))
+        await self._unless_stopped(
+            start_when_reachable(lambda: self._ensure_topics(admin), options.bootstrap_servers)
+        )
+        await self._unless_stopped(self._control.load_when_there())
         producer = AIOKafkaProducer(
             **options.arguments(),
             acks="all",
@@ -146,6 +147,21 @@ class App:
         await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
         await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
         return producer, OffsetStore(client)
+
+    async def _ensure_topics(self, admin: AIOKafkaAdminClient) -> None:
+        """The topics of our own: dead letters, and what is switched off."""
+        kafka = self._settings.kafka
+        create, copies = kafka.create_topics, kafka.replication_factor
+        await ensure_topic(
+            admin,
+            self._parked_topic,
+            like=assembly.topics(self._settings),
+            create=create,
+            replication_factor=copies,
+        )
+        control = control_topic(self._settings.group)
+        await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)
+        await warn_unless_compacted(admin, control)
 
     def _make_checkpoints(
         self, stack: AsyncExitStack, history: History, index: KeyIndex, offsets: OffsetStore
@@ -164,6 +180,7 @@ class App:
             {name: assembly.cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
             offsets=offsets,
             fence=self._reader,
+            offsets_at=self._reader.offsets_at,
             flush=flush,
             journal=journal,
             metrics=self._metrics,
@@ -175,7 +192,7 @@ class App:
     ) -> dict[str, Outlet]:
         assert self._reader is not None
         settings, tls = self._settings, client_context()
-        egress, outlets = Egress(settings.egress.allow), {}
+        egress, outlets = Egress(settings.egress.allow), self._outlets
         for name, endpoint in settings.endpoints.items():
             transport = assembly.transport(endpoint, egress, tls)
             stack.push_async_callback(transport.close)
@@ -190,7 +207,10 @@ class App:
                 clock=SystemClock(),
                 settle=checkpoints.settle,
                 may_send=self._reader.holds_lease,
+                turn_off=self._control.turn_off,
             )
+            switch = self._switches[name]
+            outlets[name].turn(switch.on, switch.since_s)
         return outlets
 
     def _make_pipeline(
@@ -235,6 +255,19 @@ class App:
         self._watch(self._reader, checkpoints, outlets)
         return self._pipeline
 
+    def _switched(self, endpoint: str, switch: Switch) -> None:
+        """An endpoint went on or off, here or anywhere."""
+        if endpoint not in self._settings.endpoints:
+            return
+        if endpoint in self._outlets:
+            self._outlets[endpoint].turn(switch.on, switch.since_s)
+        facts = {"endpoint": endpoint, "since": switch.since, "by": switch.by, "reason": switch.reason}
+        if switch.on:
+            _log.info(events.ENDPOINT_TURNED_ON, **facts)
+        else:
+            remedy = f"mend the cause, then: hookferry endpoints on {endpoint}"
+            _log.error(events.ENDPOINT_TURNED_OFF, **facts, remedy=remedy)
+
     async def _revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
         assert self._pipeline is not None
@@ -260,6 +293,8 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._stop_reading(pipeline), name="stop"),
+                tasks.create_task(self._control.follow(), name="control"),
+                tasks.create_task(self._control.write_down(), name="control writes"),
                 tasks.create_task(self._commit_on_the_beat(checkpoints), name="commit"),
                 *(task for outlet in outlets.values() for task in outlet.start(tasks)),
             ]
@@ -292,6 +327,11 @@ class App:
         working.result()
 
     def _readiness(self) -> tuple[bool, str]:
+        ready, what = self._place_in_group()
+        off = [name for name in self._switches.off() if name in self._settings.endpoints]
+        return ready, f"{what}; off: {', '.join(off)}" if off else what
+
+    def _place_in_group(self) -> tuple[bool, str]:
         reader = self._reader
         if reader is None or reader.epoch == 0:
             return False, "starting: not in the group yet"
@@ -305,6 +345,7 @@ class App:
         metrics = self._metrics
         metrics.watch(metrics.partitions, lambda: len(reader.assigned))
         for name, outlet in outlets.items():
+            metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]

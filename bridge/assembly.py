@@ -12,6 +12,7 @@ from collections.abc import Callable
 from bridge.checkpoint import CursorPolicy
 from bridge.clock import Clock
 from bridge.completion import Failures
+from bridge.control import Control, control_topic
 from bridge.cursor import Cursor
 from bridge.decode import Decoder
 from bridge.decode.cloudevents import CloudEventsDecoder
@@ -37,6 +38,7 @@ from bridge.settings import (
 from bridge.sign import Signer
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
+from bridge.switches import Switches
 from bridge.telemetry.metrics import Metrics
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import proxied
@@ -90,6 +92,11 @@ def membership(settings: Settings) -> Membership:
     )
 
 
+def control(settings: Settings, switches: Switches, who: str) -> Control:
+    """What follows and writes the control topic."""
+    return Control(kafka_options(settings.kafka), control_topic(settings.group), switches, who)
+
+
 def topics(settings: Settings) -> tuple[str, ...]:
     """All source topics."""
     return tuple(topic for source in settings.sources.values() for topic in source.topics)
@@ -130,7 +137,7 @@ def subscription(endpoint: EndpointSettings) -> Subscription:
 
 def cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
     """How its cursors begin, and how much they may hold."""
-    return CursorPolicy(endpoint.start, endpoint.window, endpoint.window_bytes)
+    return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes)
 
 
 def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -> Transport:
@@ -168,6 +175,7 @@ def outlet(
     clock: Clock,
     settle: Callable[[Cursor[Failures], int, int], None],
     may_send: Callable[[], bool],
+    turn_off: Callable[[str, str], None],
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
@@ -200,4 +208,5 @@ def outlet(
         clock=clock,
         settle=settle,
         may_send=may_send,
+        turn_off=turn_off,
     )

@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
@@ -47,6 +47,10 @@ class Offsets(Protocol):
         ...
 
 
+OffsetsAt = Callable[[Collection[Partition], int], Awaitable[dict[Partition, int]]]
+"""The first offset at or after an instant (Unix milliseconds), of the partitions that have one."""
+
+
 class Fence(Protocol):
     """The member group's own commit, which only a present member can make."""
 
@@ -63,7 +67,8 @@ class Fence(Protocol):
 class CursorPolicy:
     """How an endpoint's cursors begin and how much they may hold, per partition."""
 
-    start: str
+    start: Literal["latest", "earliest"] | int
+    """Or an instant, in Unix milliseconds: the first record at or after it."""
     window: int
     window_bytes: int
 
@@ -92,6 +97,7 @@ class Checkpoints:
         *,
         offsets: Offsets,
         fence: Fence,
+        offsets_at: OffsetsAt,
         flush: Callable[[], Awaitable[None]],
         journal: Journal,
         metrics: Metrics,
@@ -101,6 +107,7 @@ class Checkpoints:
         self._policies = policies
         self._offsets = offsets
         self._fence = fence
+        self._offsets_at = offsets_at
         self._flush = flush
         self._journal = journal
         self._metrics = metrics
@@ -113,18 +120,39 @@ class Checkpoints:
         self.cursors: dict[Partition, dict[str, EndpointCursor]] = {}
 
     async def load(self, bounds: Bounds) -> dict[Partition, dict[str, EndpointCursor]]:
-        """Fresh cursors for these partitions, as far as their endpoints had come. Raises ``CommitError``."""
+        """Fresh cursors for these partitions, as far as their endpoints had come.
+
+        Raises ``CommitError``; ``KafkaUnavailable`` where an instant's offset is not to be had.
+        """
         loaded: dict[Partition, dict[str, EndpointCursor]] = {partition: {} for partition in bounds}
         recollection = self._journal.recall()
         for endpoint, policy in self._policies.items():
             committed = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
+            starts = await self._starts(
+                policy, {one: bounds[one] for one in bounds.keys() - committed.keys()}
+            )
             for partition, (first, following) in bounds.items():
                 base = committed.get(partition)
                 journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
-                cursor = _begin(endpoint, policy, partition, (first, following), base, journaled)
+                cursor = _begin(
+                    endpoint, policy, partition, (first, following), base or starts[partition], journaled
+                )
                 cursor.committed = (None, Base(*base) if base else None)
                 loaded[partition][endpoint] = cursor
         return loaded
+
+    async def _starts(self, policy: CursorPolicy, bounds: Bounds) -> dict[Partition, int]:
+        """Where new cursors begin in these partitions."""
+        match policy.start:
+            case "earliest":
+                return {partition: first for partition, (first, _) in bounds.items()}
+            case "latest":
+                return {partition: following for partition, (_, following) in bounds.items()}
+            case instant_ms:
+                found = await self._offsets_at(bounds.keys(), instant_ms) if bounds else {}
+                return {
+                    partition: found.get(partition, following) for partition, (_, following) in bounds.items()
+                }
 
     def install(self, cursors: dict[Partition, dict[str, EndpointCursor]]) -> None:
         """These cursors are live now and will be committed."""
@@ -249,26 +277,25 @@ def _begin(
     policy: CursorPolicy,
     partition: Partition,
     log: tuple[int, int],
-    committed: Committed | None,
+    start: Committed | int,
     journaled: Collection[int],
 ) -> EndpointCursor:
-    """Where a cursor begins: where it was, or for a new endpoint where it is told to."""
+    """A cursor from where it was, or for a new endpoint from the offset where it is to begin."""
     first, following = log
-    if committed is None:
-        position = following if policy.start == "latest" else first
-        _log.info(events.CURSOR_STARTED, endpoint=endpoint, partition=str(partition), next_offset=position)
-        done = completion.Completion(position, position)
-    elif committed.offset > following:
+    if isinstance(start, int):
+        _log.info(events.CURSOR_STARTED, endpoint=endpoint, partition=str(partition), next_offset=start)
+        done = completion.Completion(start, start)
+    elif start.offset > following:
         _log.error(
-            events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=committed.offset,
+            events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=start.offset,
             log_end=following, cause="the topic is shorter than the cursor: it was made anew",
             remedy="none needed: everything in it is delivered",
         )  # fmt: skip
         done = completion.Completion(first, first)
     else:
-        done = _read_map(endpoint, partition, committed).with_settled(journaled)
-        if committed.offset < first:
-            report_deleted(endpoint, partition, committed.offset, first)
+        done = _read_map(endpoint, partition, start).with_settled(journaled)
+        if start.offset < first:
+            report_deleted(endpoint, partition, start.offset, first)
     return Cursor(
         partition,
         max(done.offset, first),

@@ -140,3 +140,4 @@ class Verdict(StrEnum):
     AGAIN = "again"
     PARK = "park"
     OFF = "off"
+    """The endpoint as a whole wants nothing more: it is turned off, the event waits and costs no attempt."""

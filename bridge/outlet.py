@@ -33,6 +33,7 @@ from bridge.verdict import Judgement, judge
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
+_PACE_STEP_S = 0.001
 _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
@@ -66,6 +67,10 @@ class Outlet:
     Each delivery that was put in ends in exactly one of three ways: settled at its cursor after a
     2xx; settled after it is safe in the dead-letter topic; or given up with its assignment, whose
     cursor is no longer live, so that the next owner of the partition reads it again.
+
+    While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
+    what was put in waits where it is. ``turn_off`` is told (endpoint, reason) when the receiver
+    asks for that, once.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Outlet:
         clock: Clock,
         settle: Callable[[Cursor[Failures], int, int], None],
         may_send: Callable[[], bool],
+        turn_off: Callable[[str, str], None],
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -96,6 +102,10 @@ class Outlet:
         self._clock = clock
         self._settle_at_cursor = settle
         self._may_send = may_send
+        self._turn_off = turn_off
+        self._on = asyncio.Event()
+        self._on.set()
+        self._on_since = 0.0
         self._lanes: Lanes[Delivery] = Lanes()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._due_changed = asyncio.Event()
@@ -111,6 +121,22 @@ class Outlet:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
         if self._lanes.push(event.lane, delivery):
             self._wake()
+
+    @property
+    def on(self) -> bool:
+        """Whether it sends."""
+        return self._on.is_set()
+
+    def turn(self, on: bool, since_s: float = 0.0) -> None:
+        """Send nothing more from now on, or go on where it was. ``since_s``: Unix seconds.
+
+        The time before it was turned on does not count against an event's ``max_age_s``.
+        """
+        if on:
+            self._on_since = since_s
+            self._on.set()
+        else:
+            self._on.clear()
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the workers and the task that wakes lanes whose retry is due; cancel them to stop."""
@@ -141,9 +167,11 @@ class Outlet:
 
     async def _work(self) -> None:
         while True:
+            while not self._on.is_set():  # turned off again, maybe, before this worker woke
+                await self._on.wait()
             wait_s = self.pace.admit(self._clock.monotonic()) if self._lanes.ready else 0.0
             if wait_s > 0:
-                await asyncio.sleep(min(wait_s, _PACE_WAIT_S))
+                await asyncio.sleep(min(max(wait_s, _PACE_STEP_S), _PACE_WAIT_S))
                 continue
             lane = self._lanes.take()
             if lane is None:
@@ -177,6 +205,8 @@ class Outlet:
                 await self._park(lane, delivery, judgement.reason)
             case Verdict.AGAIN:
                 await self._again(lane, delivery, judgement)
+            case Verdict.OFF:
+                self._refused_for_good(lane, delivery, judgement)
 
     async def _attempt(self, delivery: Delivery) -> Judgement:
         event, deliverer = delivery.event, self._deliverer
@@ -213,12 +243,26 @@ class Outlet:
         delivery.cursor.failed(
             delivery.event.record.offset, Failures(delivery.attempts, int(delivery.first_failed_at))
         )
-        age_s = now - delivery.first_failed_at
+        age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
             return
         self._wait(lane, retry.delay_s)
+
+    def _refused_for_good(self, lane: Lane[Delivery], delivery: Delivery, judgement: Judgement) -> None:
+        """The endpoint wants no more of anything: the event waits, first in its lane, as if never sent.
+
+        A 2xx that says so took its own event with it.
+        """
+        if self.on and delivery.cursor.live:
+            self.turn(False)
+            self._turn_off(self.name, judgement.reason)
+        if judgement.kind == "ok" or not delivery.cursor.live:
+            self._settle(lane, delivery)
+            return
+        delivery.attempts -= 1
+        self._wait(lane, 0.0)
 
     def _wait(self, lane: Lane[Delivery], delay_s: float) -> None:
         if self._draining:

@@ -10,7 +10,8 @@
     render 7      bridge/render.py  the body
     sign 8        bridge/sign.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/transport/
-    verdict 10    bridge/verdict.py delivered, again (bridge/retry.py), or parked (bridge/parked.py)
+    verdict 10    bridge/verdict.py delivered, again (bridge/retry.py), parked (bridge/parked.py), or
+                                    the endpoint goes off (bridge/control.py)
     settle 11     bridge/cursor.py  settled; bridge/completion.py packs it, bridge/checkpoint.py commits
 
 The first half is here: ``Pipeline.run`` reads, ``Pipeline.take`` is steps 2 to 6. Nothing is awaited

@@ -1,4 +1,4 @@
-"""The command ``hookferry``: run, check, demo, version, completion."""
+"""The command ``hookferry``: run, check, endpoints, cursors, demo, version, completion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import click
 from bridge import __version__
 from bridge.cli.check import check
 from bridge.cli.completion import completion
+from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
+from bridge.cli.endpoints import endpoints
 from bridge.cli.run import run
 from bridge.errors import ConfigError, HookferryError
 
@@ -31,7 +33,7 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, demo, completion):
+for command in (run, check, endpoints, cursors, demo, completion):
     cli.add_command(command)
 
 

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 
 from bridge.model import Url
 from bridge.settings.base import Name, Seconds, Section, Whole
 from bridge.settings.values import (
+    START_WORDS,
     endpoint_url,
     event_pattern,
     header_name,
     header_value,
+    instant_ms,
     parse_rate,
     parse_url,
     rate,
     signing_key,
     split_url,
+    start_place,
 )
 
 
@@ -50,6 +53,13 @@ ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
 HeaderName = Annotated[str, AfterValidator(header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+Start = Annotated[
+    str,
+    AfterValidator(start_place),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "enum": [*START_WORDS]}, {"type": "string", "format": "date-time"}]}
+    ),
+]
 EventPattern = Annotated[str, AfterValidator(event_pattern)]
 Rate = Annotated[str, AfterValidator(rate)]
 
@@ -145,9 +155,10 @@ class EndpointSettings(Section):
         le=600,
         description="Time for one attempt from connect to the last byte; at most drain_timeout_s.",
     )
-    start: Literal["latest", "earliest"] = Field(
+    start: Start = Field(
         default="latest",
-        description="Where an endpoint without a committed place begins: at new events or the oldest ones.",
+        description="Where an endpoint without a committed place begins: latest (new events), earliest (the"
+        " oldest ones), or the first record at or after an instant (RFC 3339, such as 2026-06-29T08:15:30Z).",
     )
     window: Whole = Field(
         default=4096,
@@ -185,6 +196,15 @@ class EndpointSettings(Section):
     def rate_windows(self) -> tuple[tuple[int, float], ...]:
         """The rate as requests and the seconds they may go in."""
         return tuple(parse_rate(text) for text in self.rate)
+
+    @property
+    def start_at(self) -> Literal["latest", "earliest"] | int:
+        """Where it begins; an instant in Unix milliseconds."""
+        if self.start == "latest" or self.start == "earliest":  # noqa: PLR1714 - mypy narrows by ==
+            return self.start  # type: ignore[return-value]
+        at_ms = instant_ms(self.start)
+        assert at_ms is not None, "it was validated"
+        return at_ms
 
     @property
     def signing_keys(self) -> tuple[bytes, ...]:

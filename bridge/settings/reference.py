@@ -113,6 +113,7 @@ def _type(node: dict[str, Any]) -> str:  # noqa: PLR0911 - one line for each typ
             return "mapping"
     formats = {
         "password": "text (secret)",
+        "date-time": "instant",
         "path": "path",
         "ipv4network": "network",
         "ipv6network": "network",

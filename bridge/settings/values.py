@@ -11,12 +11,17 @@ import binascii
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.model import Url
 from bridge.settings.base import mistake
+from bridge.settings.place import nearest
 
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)  # RFC 3339 5.6
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _URL_TEXT = re.compile(r"[\x21-\x7e]+")
@@ -163,6 +168,30 @@ def parse_rate(text: str) -> tuple[int, float]:
     found = _RATE.fullmatch(text)
     assert found is not None, "checked by rate()"
     return int(found["count"]), float(int(found["number"]) * _UNIT_S[found["unit"]])
+
+
+START_WORDS = ("latest", "earliest")
+
+
+def start_place(text: str) -> str:
+    """``text`` when an endpoint can begin there: a word of ``START_WORDS``, or an instant."""
+    if text not in START_WORDS and instant_ms(text) is None:
+        guess = nearest(text, START_WORDS)
+        remedy = f'did you mean "{guess}"?' if guess else "write latest, earliest, or 2026-06-29T08:15:30Z"
+        raise mistake("is no place to start: neither latest nor earliest nor an instant with a zone", remedy)
+    return text
+
+
+def instant_ms(text: str) -> int | None:
+    """An RFC 3339 instant in Unix milliseconds, from 1970 on; None when it is none."""
+    if not _INSTANT.fullmatch(text):
+        return None
+    try:
+        at = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(milliseconds=1) if since >= timedelta() else None
 
 
 def event_pattern(pattern: str) -> str:

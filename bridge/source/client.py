@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from bridge.errors import KafkaUnavailable
@@ -26,6 +27,9 @@ PARK_TIMEOUT_MS = 10_000
 """How long a dead letter is waited for: then its topic is said to be in trouble, and it is tried again."""
 PARKED_MAX_BYTES = 16 * 1024 * 1024
 """``max.message.bytes`` of a dead-letter topic that we create: whatever was read must fit."""
+PARKED_CONFIGS = {"max.message.bytes": str(PARKED_MAX_BYTES)}
+CONTROL_CONFIGS = {"cleanup.policy": "compact", "max.message.bytes": "65536"}
+"""Compacted, or an endpoint that is off would be on again when retention took the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +134,26 @@ async def wait_for_topics(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> 
 
 
 async def ensure_topic(
-    admin: AIOKafkaAdminClient, topic: str, like: Collection[str], *, create: bool, replication_factor: int
+    admin: AIOKafkaAdminClient,
+    topic: str,
+    like: Collection[str] = (),
+    *,
+    create: bool,
+    replication_factor: int,
+    configs: Mapping[str, str] = PARKED_CONFIGS,
 ) -> None:
     """Make sure a topic of the bridge's own exists, with as many partitions as the largest of ``like``.
 
-    A ``replication_factor`` of -1 means three copies, or as many as there are brokers.
+    Without ``like`` it has one. A ``replication_factor`` of -1 means three copies, or as many as
+    there are brokers.
     Raises ``KafkaUnavailable`` that says how to make it by hand.
     """
     if topic in await admin.list_topics():
         return
     by_hand = (
         f"kafka-topics.sh --bootstrap-server … --create --topic {topic}"
-        f" --config max.message.bytes={PARKED_MAX_BYTES}"
+        + ("" if like else " --partitions 1")
+        + "".join(f" --config {name}={value}" for name, value in configs.items())
     )
     if not create:
         raise KafkaUnavailable(
@@ -150,9 +162,9 @@ async def ensure_topic(
     try:
         new = NewTopic(
             topic,
-            await _most_partitions(admin, like),
+            await _most_partitions(admin, like) if like else 1,
             replication_factor if replication_factor > 0 else min(3, await _brokers(admin)),
-            topic_configs={"max.message.bytes": str(PARKED_MAX_BYTES)},
+            topic_configs=dict(configs),
         )
         response = await admin.create_topics([new])
     except TopicAlreadyExistsError:
@@ -164,6 +176,27 @@ async def ensure_topic(
             said = message[0] if message and message[0] else f"error {code}"
             raise KafkaUnavailable(f"topic {name!r} could not be created ({said}); make it: {by_hand}")
     _log.info(events.TOPIC_CREATED, topic=topic)
+
+
+async def warn_unless_compacted(admin: AIOKafkaAdminClient, topic: str) -> None:
+    """Say it when a topic that is there already would forget what it should keep.
+
+    A broker that does not tell (an embedded one, or no right to ask) is believed.
+    """
+    try:
+        answers: list[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    except (KafkaError, OSError):
+        return
+    policies = {entry[0]: entry[1] for *_, entries in answers[0].resources for entry in entries}
+    policy = policies.get("cleanup.policy") or ""
+    if policy and "delete" in policy.split(","):
+        _log.error(
+            events.TOPIC_NOT_COMPACTED,
+            topic=topic,
+            cause=f"its cleanup.policy is {policy}: an endpoint that is off is on again once that is deleted",
+            remedy=f"kafka-configs.sh --bootstrap-server … --alter --topic {topic}"
+            " --add-config cleanup.policy=compact",
+        )
 
 
 async def _most_partitions(admin: AIOKafkaAdminClient, topics: Collection[str]) -> int:

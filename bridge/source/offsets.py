@@ -12,10 +12,11 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import GroupIdNotFound, KafkaError, for_code
+from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
-from bridge.errors import CommitError
+from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Partition
 
 _NO_GENERATION = -1
@@ -41,11 +42,13 @@ class OffsetStore:
         self._client = client
         self._coordinators: dict[str, int] = {}
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
-        """What is committed; partitions without a commit are left out. Raises ``CommitError``."""
-        request = OffsetFetchRequest(
-            group, _by_topic({partition: (partition.number,) for partition in partitions})
-        )
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
+        """What is committed; partitions without a commit are left out. Raises ``CommitError``.
+
+        Asked for None, it tells all that the group has.
+        """
+        asked = None if partitions is None else {one: (one.number,) for one in partitions}
+        request = OffsetFetchRequest(group, None if asked is None else _by_topic(asked))
         response = await self._send(group, request)
         found = {}
         for topic, rows in response.topics:
@@ -71,7 +74,32 @@ class OffsetStore:
                 if code:
                     self._refuse(group, code)
 
-    async def _send(self, group: str, request: OffsetCommitRequest | OffsetFetchRequest):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def groups(self) -> dict[str, str]:
+        """All groups of the cluster with their kind: empty for offsets that never had a member.
+
+        Raises ``KafkaUnavailable``.
+        """
+        found: dict[str, str] = {}
+        try:
+            for broker in self._client.cluster.brokers():
+                response = await self._client.send(broker.nodeId, ListGroupsRequest())
+                if response.error_code:
+                    raise for_code(response.error_code)
+                found.update(response.groups)
+        except (KafkaError, OSError) as exc:
+            raise KafkaUnavailable(f"the groups are not to be had: {exc!r}") from exc
+        return found
+
+    async def delete(self, group: str) -> None:
+        """Delete a group and its offsets; one that is not there is no error. Raises ``CommitError``."""
+        response = await self._send(group, DeleteGroupsRequest([group]))
+        for _name, code in response.results:
+            if code not in (0, GroupIdNotFound.errno):
+                self._refuse(group, code)
+
+    async def _send(  # type: ignore[no-untyped-def]  # noqa: ANN202
+        self, group: str, request: OffsetCommitRequest | OffsetFetchRequest | DeleteGroupsRequest
+    ):
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 node = await self._coordinator(group)

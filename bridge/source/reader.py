@@ -219,6 +219,15 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             raise KafkaUnavailable(f"the offsets of {asked} are not to be had: {exc!r}") from exc
         return {Partition(*one): (starts[one], ends[one]) for one in asked}
 
+    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
+        """The first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``."""
+        asked = {TopicPartition(*partition): timestamp_ms for partition in partitions}
+        try:
+            found = await self._consumer.offsets_for_times(asked)
+        except KafkaError as exc:
+            raise KafkaUnavailable(f"no offsets for an instant in {list(asked)}: {exc!r}") from exc
+        return {Partition(*one): at.offset for one, at in found.items() if at is not None}
+
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         """Commit the member group's offsets, which only its present members can.
 

@@ -46,6 +46,7 @@ class Metrics:
         self.unsettled = gauge("unsettled_events", "Events read and not yet settled", "endpoint")
         self.in_flight = gauge("in_flight_requests", "Requests without an answer yet", "endpoint")
         self.breaker_open = gauge("breaker_open", "1 while the breaker holds requests back", "endpoint")
+        self.endpoint_on = gauge("endpoint_on", "1 while the endpoint is on, 0 while it is off", "endpoint")
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
         self.partitions = gauge("assigned_partitions", "Partitions assigned to this process")

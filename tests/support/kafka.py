@@ -25,7 +25,7 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing, cache_folder, class_path, java
 from tests.support.tls import TestAuthority
@@ -261,6 +261,13 @@ class RealKafka:
         """A topic that no other test of this broker uses."""
         self._topics += 1
         return self.create_topic(f"{prefix}.{self._topics}", partitions, **config)
+
+    def topic_config(self, name: str) -> dict[str, str]:
+        """The settings of a topic."""
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        admin = self.admin()  # its futures live as long as it does
+        entries = admin.describe_configs([resource])[resource].result(15)
+        return {key: entry.value for key, entry in entries.items()}
 
     def consumer_groups(self, group: str) -> dict[tuple[str, int], tuple[int, str]]:
         """What a group committed: the next offset to read and the metadata, by (topic, partition)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from bridge.checkpoint import Checkpoints, CursorPolicy
@@ -68,10 +68,25 @@ class World:
         return one
 
 
+async def no_instants(partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
+    """No endpoint here begins at an instant."""
+    raise AssertionError
+
+
 def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int) -> None:
     """What ``Checkpoints.settle`` does, without a journal."""
     if cursor.live:
         cursor.settle(offset, size_bytes)
+
+
+def unhurried(concurrency: int) -> Pace:
+    """A pace that holds nothing back until a thousand failures."""
+    return Pace(
+        RateWindows((), 1.0),
+        SlowDown(),
+        Breaker(failures=1000, window_s=60, open_s=1, max_open_s=10, concurrency=concurrency),
+        retry_after_cap_s=60,
+    )
 
 
 def make_outlet(
@@ -100,17 +115,13 @@ def make_outlet(
         schedule=RetrySchedule(
             base_s=plan.base_s, cap_s=60, max_attempts=plan.max_attempts, max_age_s=plan.max_age_s
         ),
-        pace=Pace(
-            RateWindows((), 1.0),
-            SlowDown(),
-            Breaker(failures=1000, window_s=60, open_s=1, max_open_s=10, concurrency=plan.concurrency),
-            retry_after_cap_s=60,
-        ),
+        pace=unhurried(plan.concurrency),
         parks=parking,
         metrics=bound,
         clock=clock,
         settle=settle,
         may_send=lambda: True,
+        turn_off=lambda endpoint, reason: None,
     )
 
 
@@ -135,6 +146,7 @@ class Process:
             "g",
             {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
             offsets=world.offsets,
+            offsets_at=no_instants,
             fence=self.reader,
             flush=self._flush,
             journal=world.journal,  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from bridge.source.offsets import Committed
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, P1, FakeJournal, FakeOffsets, FakeReader, Log
+from tests.support.path import no_instants
 
 BOUNDS = {P0: (10, 50)}
 
@@ -36,6 +37,7 @@ class Stage:
             "g",
             {name: CursorPolicy(start, 100, 1000) for name, start in (starts or {"crm": "earliest"}).items()},
             offsets=self.offsets,
+            offsets_at=no_instants,
             fence=self,
             flush=self._flush,
             journal=FakeJournal(),  # type: ignore[arg-type]

@@ -41,10 +41,10 @@ def test_the_help_shows_each_command_on_a_line_of_its_own() -> None:
     assert "hookferry demo see it work, with nothing but this command" in lines
     assert "hookferry run -c config/bridge.yaml carry events until SIGTERM, then drain and commit" in lines
     listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :] if line]
-    assert listed == ["check", "completion", "demo", "run", "version"]
+    assert listed == ["check", "completion", "cursors", "demo", "endpoints", "run", "version"]
 
 
-@pytest.mark.parametrize("command", ["check", "completion", "demo", "run", "version"])
+@pytest.mark.parametrize("command", ["check", "completion", "cursors", "demo", "endpoints", "run", "version"])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_has_help(command: str, flag: str) -> None:
     result = CliRunner().invoke(cli, [command, flag], prog_name="hookferry")
@@ -77,7 +77,7 @@ def test_each_shell_gets_its_completion_script(shell: str, part: str) -> None:
 def test_the_script_completes_the_commands() -> None:
     """What the script of bash asks for, asked."""
     env = {"_HOOKFERRY_COMPLETE": "bash_complete", "COMP_WORDS": "hookferry c", "COMP_CWORD": "1"}
-    assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion"]
+    assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion", "plain,cursors"]
 
 
 def test_a_shell_that_is_not_known_is_a_usage_error() -> None:

@@ -44,6 +44,15 @@ def test_a_line_has_place_path_value_cause_and_remedy(given):
     ]
 
 
+def test_an_instant_to_start_at_needs_no_quotes(write, given):
+    """YAML has a type for it, which is not what is wanted."""
+    text = VALID + "    start: 2026-06-29T08:15:30Z\n"
+    assert load(write(text), {}).endpoints["crm"].start_at == 1_782_720_930_000
+    assert load(write(VALID), {}).endpoints["crm"].start_at == "latest"
+    (line,) = given("    sources: [fineract]", "    sources: [fineract]\n    start: latests")
+    assert line.endswith('; did you mean "latest"?')
+
+
 def test_mistakes_of_every_kind_come_together_in_file_order(given):
     lines = given(
         "bootstrap_servers:", "heartbeat_interval_s: 40\n  bootstrap_server:",

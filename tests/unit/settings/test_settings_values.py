@@ -157,3 +157,42 @@ def test_a_rate_that_is_none_is_refused(text, cause):
     with pytest.raises(PydanticCustomError) as caught:
         values.rate(text)
     assert cause in caught.value.message()
+
+
+@pytest.mark.parametrize(
+    "text", ["latest", "earliest", "2026-06-29T08:15:30Z", "2026-06-29t08:15:30.123456+02:00"]
+)
+def test_an_endpoint_can_begin_at_a_word_or_an_instant(text):
+    assert values.start_place(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("latests", 'did you mean "latest"?'),
+        ("now", "write latest, earliest, or 2026-"),
+        ("2026-06-29", "write latest"),
+        ("2026-06-29T08:15:30", "write latest"),
+        ("2026-06-31T08:15:30Z", "write latest"),
+        ("1969-12-31T23:59:59Z", "write latest"),
+        ("2026-06-29T08:15:30Z ", "write latest"),
+        ("", "write latest"),
+    ],
+)
+def test_any_other_place_to_begin_is_refused(text, remedy):
+    with pytest.raises(PydanticCustomError) as caught:
+        values.start_place(text)
+    assert "is no place to start" in caught.value.message()
+    assert remedy in caught.value.message()
+
+
+@pytest.mark.parametrize(
+    ("text", "unix_ms"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2026-06-29T08:15:30.123Z", 1_782_720_930_123),
+        ("2026-06-29T10:15:30.1239+02:00", 1_782_720_930_123),
+    ],
+)
+def test_an_instant_is_read_in_milliseconds(text, unix_ms):
+    assert values.instant_ms(text) == unix_ms

@@ -1,0 +1,142 @@
+"""``hookferry cursors``: how far each endpoint is in each partition, and what is left of removed ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.settings import Settings
+    from bridge.source.visit import Visit
+    from bridge.standing import Standing
+
+_REMOVED = "not configured"
+
+
+@click.group()
+def cursors() -> None:
+    """Look at the cursors: each endpoint's place in each partition, as committed to Kafka."""
+
+
+@cursors.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, with every open retry.")
+@config_option
+def list_(as_json: bool, path: Path) -> None:
+    """Show every cursor, also those of endpoints that are no longer configured.
+
+    LAG is the log end less the committed offset; SETTLED BEYOND counts what is done above that
+    offset already; RETRIES are deliveries that failed and wait, with their attempts.
+    """
+    import json
+
+    from bridge.cli.terminal import read_settings, table
+
+    rows = asyncio.run(_all(read_settings(path)))
+    if as_json:
+        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
+        return
+    lines = [("ENDPOINT", "PARTITION", "COMMITTED", "LOG END", "LAG", "SETTLED BEYOND", "RETRIES", "")]
+    for row in rows:
+        shown = ["-" if one is None else str(one) for one in (row.committed, row.log_end, row.lag)]
+        retries = ", ".join(f"{one.offset} ({one.attempts})" for one in row.retries[:3])
+        if len(row.retries) > 3:
+            retries += f" and {len(row.retries) - 3} more"
+        note = "; ".join(text for text in ("" if row.configured else _REMOVED, row.problem) if text)
+        beyond = str(row.settled_beyond)
+        lines.append((row.endpoint, str(row.partition), *shown, beyond, retries or "-", note))  # type: ignore[arg-type]
+    click.echo(table(lines))
+
+
+@cursors.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@config_option
+def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
+    """Delete the cursors of endpoints that are no longer configured: all, or those of each NAME.
+
+    An endpoint of that name, should it come back, begins anew where its `start` says.
+    """
+    from bridge.cli.terminal import read_settings
+
+    asyncio.run(_prune(read_settings(path), path, names, yes=yes))
+
+
+async def _all(settings: Settings) -> list[Standing]:
+    from bridge import assembly
+    from bridge.cli.terminal import standings
+    from bridge.source.visit import Visit
+    from bridge.standing import cursor_names
+
+    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+        names = cursor_names(settings.group, await visit.offsets.groups())
+        return await standings(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
+
+
+async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
+    from bridge import assembly
+    from bridge.source.visit import Visit
+    from bridge.standing import cursor_names, endpoint_of
+
+    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+        there = cursor_names(settings.group, await visit.offsets.groups())
+        doomed = [name for name in there if endpoint_of(name) not in settings.endpoints]
+        if names:
+            doomed = _chosen(names, doomed, settings, path)
+        if not doomed:
+            click.echo("no cursors are left over: every one belongs to a configured endpoint")
+            return
+        for name in doomed:
+            click.echo(f"{settings.group}.{name}: {await _places(visit, settings, name)}")
+        if not yes:
+            click.confirm("Delete these offsets?", abort=True)
+        for name in doomed:
+            await visit.offsets.delete(f"{settings.group}.{name}")
+            click.echo(f"deleted {settings.group}.{name}")
+        await _forget_switches(settings, visit, doomed)
+
+
+def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, path: Path) -> list[str]:
+    from bridge.errors import ConfigError
+    from bridge.settings.place import choice, printable
+    from bridge.standing import endpoint_of
+
+    problems = []
+    for name in dict.fromkeys(names):
+        if endpoint_of(name) in settings.endpoints:
+            problems.append(
+                f'"{printable(name)}" is an endpoint of {path}: its cursors are in use; remove it there first'
+            )
+        elif name not in left_over:
+            guess = choice(name, left_over, "left over are") if left_over else "nothing is left over"
+            problems.append(f'there is no cursor "{printable(name)}" of group {settings.group}; {guess}')
+    if problems:
+        raise ConfigError(problems)
+    return list(dict.fromkeys(names))
+
+
+async def _places(visit: Visit, settings: Settings, name: str) -> str:
+    committed = await visit.committed(f"{settings.group}.{name}")
+    return ", ".join(f"{partition} at {at.offset}" for partition, at in sorted(committed.items()))
+
+
+async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str]) -> None:
+    """A removed endpoint that was off does not come back off."""
+    from bridge import assembly
+    from bridge.cli.terminal import who
+    from bridge.control import control_topic
+    from bridge.switches import Switches
+
+    if control_topic(settings.group) not in await visit.topics():
+        return
+    switches = Switches()
+    control = assembly.control(settings, switches, who())
+    await control.load()
+    for name in names:
+        if not switches[name].on:
+            await control.write(name, None)

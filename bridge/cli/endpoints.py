@@ -1,0 +1,109 @@
+"""``hookferry endpoints``: which are on, how far behind each is, and switching them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.control import Control
+    from bridge.settings import Settings
+    from bridge.standing import Standing
+    from bridge.switches import Switches
+
+
+@click.group()
+def endpoints() -> None:
+    """Show the endpoints, and turn them on and off while the bridge runs."""
+
+
+@endpoints.command("list")
+@config_option
+def list_(path: Path) -> None:
+    """Show each endpoint: on or off, since when and why, and how many offsets it is behind."""
+    from bridge.cli.terminal import read_settings, table
+    from bridge.standing import lag
+    from bridge.switches import Switches
+
+    settings = read_settings(path)
+    switches = Switches()
+    rows = asyncio.run(_look(settings, switches))
+    lines = [("ENDPOINT", "STATE", "LAG", "SINCE", "BY", "REASON")]
+    for name in settings.endpoints:
+        switch = switches[name]
+        behind = lag([row for row in rows if row.endpoint == name])
+        shown = "-" if behind is None else str(behind)
+        lines.append((name, switch.state, shown, switch.since or "-", switch.by or "-", switch.reason or "-"))
+    click.echo(table(lines))
+
+
+@endpoints.command()
+@click.argument("name")
+@config_option
+def on(name: str, path: Path) -> None:
+    """Turn the endpoint NAME on again: it goes on where it was, in order."""
+    asyncio.run(_turn(path, name, "turned on by an operator", on=True))
+
+
+@endpoints.command()
+@click.argument("name")
+@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; it is shown.")
+@config_option
+def off(name: str, reason: str, path: Path) -> None:
+    """Turn the endpoint NAME off: nothing is sent to it, and its events wait in Kafka."""
+    asyncio.run(_turn(path, name, reason, on=False))
+
+
+async def _look(settings: Settings, switches: Switches) -> list[Standing]:
+    from bridge import assembly
+    from bridge.cli.terminal import standings
+    from bridge.control import control_topic
+    from bridge.source.visit import Visit
+
+    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+        if control_topic(settings.group) in await visit.topics():
+            await _control(settings, switches).load()
+        return await standings(visit, settings, settings.endpoints)
+
+
+async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
+    from bridge import assembly
+    from bridge.cli.terminal import read_settings
+    from bridge.control import control_topic
+    from bridge.errors import ConfigError
+    from bridge.settings.place import choice, printable
+    from bridge.source.client import CONTROL_CONFIGS
+    from bridge.source.visit import Visit
+    from bridge.switches import Switches
+
+    settings = read_settings(path)
+    if name not in settings.endpoints:
+        guess = choice(name, settings.endpoints, "the endpoints are")
+        raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
+    switches = Switches()
+    control = _control(settings, switches)
+    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+        await visit.ensure_topic(
+            control_topic(settings.group),
+            create=settings.kafka.create_topics,
+            replication_factor=settings.kafka.replication_factor,
+            configs=CONTROL_CONFIGS,
+        )
+    await control.load()
+    before = switches[name]
+    switch = control.switch(on, reason)
+    await control.write(name, switch)
+    was = " (it was already)" if before.on == on else ""
+    click.echo(f"{name} is {switch.state}{was}; every running bridge follows within a second")
+
+
+def _control(settings: Settings, switches: Switches) -> Control:
+    from bridge import assembly
+    from bridge.cli.terminal import who
+
+    return assembly.control(settings, switches, who())

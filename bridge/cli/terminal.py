@@ -1,0 +1,68 @@
+"""What the commands that look at a running bridge share: settings, rows, tables, who asks."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.settings import Settings
+    from bridge.source.visit import Visit
+    from bridge.standing import Standing
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings; logs go to standard error, so that output can be piped. Raises ``ConfigError``."""
+    import logging
+    import os
+
+    from bridge.settings import load
+    from bridge.telemetry import logs
+
+    logs.set_up("error", "console", sys.stderr)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says of a failure, our error says
+    return load(path, os.environ)
+
+
+async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> list[Standing]:
+    """The rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
+    from bridge import assembly
+    from bridge.standing import endpoint_of, standing
+
+    topics = frozenset(assembly.topics(settings))
+    committed = {name: await visit.committed(f"{settings.group}.{name}") for name in names}
+    elsewhere = {partition.topic for places in committed.values() for partition in places}
+    ends = await visit.log_ends(topics | elsewhere)
+    return [
+        row
+        for name, places in committed.items()
+        for configured in [endpoint_of(name) in settings.endpoints]
+        for row in standing(
+            name,
+            configured,
+            places,
+            ends,
+            [one for one in ends if one.topic in topics] if name in settings.endpoints else (),
+        )
+    ]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def who() -> str:
+    """Who asks, for the record of a change."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        name = "operator"
+    return f"{name} at {socket.gethostname()}"

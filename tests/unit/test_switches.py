@@ -1,0 +1,69 @@
+"""Switches: what a record of the control topic says, and who hears of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.switches import ON, DamagedSwitchError, Switch, Switches, endpoint_of, key_of, read_switch
+
+OFF = Switch(False, "2026-06-29T08:15:30Z", "bridge at a", "status 410")
+
+
+def test_a_switch_survives_its_bytes() -> None:
+    assert read_switch(OFF.to_bytes()) == OFF
+    assert endpoint_of(key_of("crm")) == "crm"
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"{", b"[]", b"null", b'{"state": true}', b'{"state": "OFF"}', b"\xff"]
+)
+def test_a_damaged_record_says_nothing(value: bytes) -> None:
+    with pytest.raises(DamagedSwitchError):
+        read_switch(value)
+
+
+def test_a_tombstone_means_never_switched() -> None:
+    assert read_switch(None) == ON
+
+
+@pytest.mark.parametrize("key", [None, b"", b"type/Loan", b"endpoint", b"\xff"])
+def test_a_key_of_something_else_is_no_endpoint(key: bytes | None) -> None:
+    assert endpoint_of(key) is None
+
+
+def test_what_is_shown_is_one_short_printable_line() -> None:
+    """Anybody may write to a topic, and a reason is shown in terminals."""
+    read = read_switch(Switch(False, "now\n", "\x1b[31mme", "x" * 10_000 + "\r\n").to_bytes())
+    assert (read.since, read.by, len(read.reason)) == ("now ", " [31mme", 500)
+    assert read_switch(b'{"state": "off", "by": 7, "reason": null}') == Switch(False)
+
+
+@pytest.mark.parametrize(
+    ("since", "unix_s"),
+    [("2026-06-29T08:15:30Z", 1_782_720_930.0), ("2026-06-29T10:15:30+02:00", 1_782_720_930.0),
+     ("2026-06-29T08:15:30", 1_782_720_930.0), ("", 0.0), ("yesterday", 0.0)],
+)  # fmt: skip
+def test_since_is_an_instant_or_none(since: str, unix_s: float) -> None:
+    assert Switch(True, since).since_s == unix_s
+
+
+def test_a_change_is_told_once_however_often_it_is_said() -> None:
+    told: list[tuple[str, Switch]] = []
+    switches = Switches(lambda endpoint, switch: told.append((endpoint, switch)))
+    later = OFF._replace(by="bridge at b")
+    on = Switch(True, "2026-06-29T09:00:00Z")
+    for switch in (on, OFF, later, on, on):
+        switches.put("crm", switch)
+    assert told == [("crm", OFF), ("crm", on)]
+    assert list(switches.off()) == []
+
+
+def test_all_pods_show_the_last_that_was_said() -> None:
+    """Compaction keeps the last one only, so a pod that starts later sees nothing else."""
+    switches = Switches()
+    switches.put("erp", OFF)
+    switches.put("crm", OFF)
+    switches.put("crm", OFF._replace(by="bridge at b"))
+    assert switches["crm"].by == "bridge at b"
+    assert list(switches.off()) == ["crm", "erp"]
+    assert switches["other"] == ON
