@@ -32,6 +32,7 @@ from bridge.route import Router
 from bridge.settings import Settings
 from bridge.source.client import (
     PARKED_MAX_BYTES,
+    ensure_partitions,
     ensure_topic,
     start_when_reachable,
     wait_for_topics,
@@ -77,7 +78,7 @@ class App:
             await self._open_admin(stack)
             try:
                 producer, offsets = await self._reach_kafka(stack)
-                parking = Parking(producer, self._parked_topic)
+                parking = Parking(producer, assembly.parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
                 outlets = self._make_outlets(stack, parking, history, checkpoints)
                 pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking)
@@ -85,10 +86,6 @@ class App:
             except Stopped:
                 return
             await self._carry(pipeline, checkpoints, outlets)
-
-    @property
-    def _parked_topic(self) -> str:
-        return f"{self._settings.group}.parked"
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[History, KeyIndex]:
         settings, rows = self._settings, self._metrics.history_rows
@@ -121,13 +118,16 @@ class App:
         stack.push_async_callback(admin.close)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
-        await ensure_topic(
-            admin,
-            self._parked_topic,
-            like=assembly.topics(settings),
-            create=settings.kafka.create_topics,
-            replication_factor=settings.kafka.replication_factor,
-        )
+        sources, again = assembly.topics(settings), assembly.again_topic(settings)
+        for topic in (assembly.parked_topic(settings), again):
+            await ensure_topic(
+                admin,
+                topic,
+                like=sources,
+                create=settings.kafka.create_topics,
+                replication_factor=settings.kafka.replication_factor,
+            )
+        await ensure_partitions(admin, again, like=sources)
         producer = AIOKafkaProducer(
             **options.arguments(), acks="all", enable_idempotence=True, max_request_size=PARKED_MAX_BYTES
         )
@@ -159,6 +159,7 @@ class App:
             journal=journal,
             metrics=self._metrics,
             clock=SystemClock(),
+            whole_topics=(assembly.again_topic(settings),),
         )
 
     def _make_outlets(
@@ -290,11 +291,15 @@ class App:
             return False, "starting: reading the cursors"
         if not reader.assigned:
             return True, "standing by: all partitions are with other pods"
-        return True, f"assigned: {len(reader.assigned)} partitions"
+        return True, f"assigned: {self._source_partitions(reader)} partitions"
+
+    def _source_partitions(self, reader: Reader) -> int:
+        again = assembly.again_topic(self._settings)
+        return sum(partition.topic != again for partition in reader.assigned)
 
     def _watch(self, reader: Reader, checkpoints: Checkpoints, outlets: Mapping[str, Outlet]) -> None:
         metrics = self._metrics
-        metrics.watch(metrics.partitions, lambda: len(reader.assigned))
+        metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
         for name, outlet in outlets.items():
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]

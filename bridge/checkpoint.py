@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -92,8 +92,11 @@ class Checkpoints:
         journal: Journal,
         metrics: Metrics,
         clock: Clock,
+        whole_topics: Collection[str] = (),
     ) -> None:
+        """``whole_topics`` are read from their first record on, wherever an endpoint starts otherwise."""
         self._group = group
+        self._whole_topics = frozenset(whole_topics)
         self._policies = policies
         self._offsets = offsets
         self._fence = fence
@@ -117,7 +120,10 @@ class Checkpoints:
             for partition, (first, following) in bounds.items():
                 base = committed.get(partition)
                 journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
-                cursor = _begin(endpoint, policy, partition, (first, following), base, journaled)
+                begins = (
+                    replace(policy, start="earliest") if partition.topic in self._whole_topics else policy
+                )
+                cursor = _begin(endpoint, begins, partition, (first, following), base, journaled)
                 cursor.committed = (None, Base(*base) if base else None)
                 loaded[partition][endpoint] = cursor
         return loaded

@@ -211,9 +211,11 @@ class Outlet:
                 "event-type": event.type,
                 "webhook-id": event.webhook_id,
                 "attempts": str(delivery.attempts),
+                **({"entity": event.entity} if event.entity is not None else {}),
+                **({"tenant": event.tenant} if event.tenant is not None else {}),
             },
         )
-        await park_until_safe(self._parks, event.record, reason)
+        await park_until_safe(self._parks, event.origin or event.record, reason)
         self._metrics.parked.inc()
         self._settle(lane, delivery)
 

@@ -1,4 +1,4 @@
-"""The command ``hookferry``: run, check, demo, version, completion."""
+"""The command ``hookferry``: run, check, parked, demo, version, completion."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bridge import __version__
 from bridge.cli.check import check
 from bridge.cli.completion import completion
 from bridge.cli.demo import demo
+from bridge.cli.parked import parked
 from bridge.cli.run import run
 from bridge.errors import ConfigError, HookferryError
 
@@ -22,6 +23,7 @@ def cli() -> None:
     hookferry demo                       see it work, with nothing but this command
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
+    hookferry parked list                what could not be delivered, and why; parked --help for more
     """  # noqa: D301 - a real backspace is how click is told to keep the lines
 
 
@@ -31,7 +33,7 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, demo, completion):
+for command in (run, check, parked, demo, completion):
     cli.add_command(command)
 
 

@@ -104,5 +104,5 @@ class KafkaSettings(Section):
     )
     create_topics: bool = Field(
         default=True,
-        description="Whether Hookferry creates its own topics (<group>.parked) if they are missing.",
+        description="Whether Hookferry creates <group>.parked and <group>.again if they are missing.",
     )

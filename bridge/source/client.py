@@ -14,8 +14,8 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAlreadyExistsError
 
 from bridge.errors import KafkaUnavailable
 from bridge.telemetry import events
@@ -159,6 +159,42 @@ async def ensure_topic(
             said = message[0] if message and message[0] else f"error {code}"
             raise KafkaUnavailable(f"topic {name!r} could not be created ({said}); make it: {by_hand}")
     _log.info(events.TOPIC_CREATED, topic=topic)
+
+
+async def ensure_partitions(admin: AIOKafkaAdminClient, topic: str, like: Collection[str]) -> None:
+    """Let a topic of the bridge's own grow to as many partitions as the largest of ``like`` has.
+
+    Raises ``KafkaUnavailable`` that says how to do it by hand.
+    """
+    wanted = await _most_partitions(admin, like)
+    has = await _most_partitions(admin, [topic])
+    if has >= wanted:
+        return
+    try:
+        await admin.create_partitions({topic: NewPartitions(wanted)})
+    except InvalidPartitionsError:
+        return  # another pod was quicker
+    except KafkaError as exc:
+        raise KafkaUnavailable(
+            f"topic {topic!r} has {has} partitions and needs {wanted}, as the largest source topic has"
+            f" ({exc}); do it: kafka-topics.sh --bootstrap-server … --alter --topic {topic}"
+            f" --partitions {wanted}"
+        ) from exc
+    _log.info(events.TOPIC_GREW, topic=topic, partitions=wanted)
+
+
+async def topic_sizes(admin: AIOKafkaAdminClient, topics: Collection[str]) -> dict[str, int]:
+    """How many partitions each of these topics has; those that do not exist are left out.
+
+    Raises ``KafkaUnavailable``.
+    """
+    try:
+        there = sorted(set(topics) & set(await admin.list_topics()))
+        if not there:
+            return {}
+        return {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics(there)}
+    except (KafkaError, OSError) as exc:
+        raise KafkaUnavailable(f"the topics are not to be had: {exc!r}") from exc
 
 
 async def _most_partitions(admin: AIOKafkaAdminClient, topics: Collection[str]) -> int:

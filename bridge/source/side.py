@@ -81,6 +81,15 @@ class SideReader:
             raise KafkaUnavailable(f"the beginning of {asked} is not to be had: {exc!r}") from exc
         return {Partition(*one): offset for one, offset in found.items()}
 
+    async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The next offset of each log. Raises ``KafkaUnavailable``."""
+        asked = [TopicPartition(*partition) for partition in partitions]
+        try:
+            found = await self._consumer.end_offsets(asked)
+        except KafkaError as exc:
+            raise KafkaUnavailable(f"the end of {asked} is not to be had: {exc!r}") from exc
+        return {Partition(*one): offset for one, offset in found.items()}
+
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
         """The first offset at or after an instant; None when there is none. Raises ``KafkaUnavailable``."""
         asked = TopicPartition(*partition)
@@ -92,6 +101,7 @@ class SideReader:
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         """The records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
+        self._assigned = frozenset()  # it may stand elsewhere in the same partition
         position = start
         while position < end:
             batches, reached = await self.read_from({partition: position}, timeout_s=0.5)

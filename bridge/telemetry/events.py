@@ -13,6 +13,7 @@ KAFKA_UNREACHABLE: Final = "kafka.unreachable"
 KAFKA_CONNECTED: Final = "kafka.connected"
 TOPICS_MISSING: Final = "topics.missing"
 TOPIC_CREATED: Final = "topic.created"
+TOPIC_GREW: Final = "topic.grew"
 
 SOURCE_ASSIGNED: Final = "source.assigned"
 SOURCE_REVOKED: Final = "source.revoked"

@@ -47,7 +47,7 @@ class Metrics:
         self.in_flight = gauge("in_flight_requests", "Requests without an answer yet", "endpoint")
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
-        self.partitions = gauge("assigned_partitions", "Partitions assigned to this process")
+        self.partitions = gauge("assigned_partitions", "Partitions of source topics assigned to this process")
 
     def endpoint(self, name: str) -> EndpointMetrics:
         """The bound metrics of one endpoint; all its series exist from the start, at zero."""
