@@ -7,7 +7,7 @@ UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --
 	--python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format bench docs lock chart image clean
+.PHONY: help setup demo test test-fast lint format bench faults docs lock chart image clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ format: $(READY) ## mend the style, write the generated files
 
 bench: $(READY) ## the figures of the README, on real Kafka
 	$(BIN)/python -m tests.bench.bench
+
+faults: $(READY) ## half an hour of kills, stops and outages, and the count after it (FAULTS="--seconds 60 …")
+	$(BIN)/python -m tests.faults.harness $(FAULTS)
 
 docs: $(READY) ## write the generated pages of docs/
 	$(BIN)/python -m bridge.settings.schema

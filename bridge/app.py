@@ -31,6 +31,7 @@ from bridge.pipeline import Pipeline
 from bridge.route import Router
 from bridge.settings import Settings
 from bridge.source.client import (
+    PARK_TIMEOUT_MS,
     PARKED_MAX_BYTES,
     ensure_partitions,
     ensure_topic,
@@ -118,18 +119,26 @@ class App:
         stack.push_async_callback(admin.close)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
-        sources, again = assembly.topics(settings), assembly.again_topic(settings)
-        for topic in (assembly.parked_topic(settings), again):
-            await ensure_topic(
-                admin,
-                topic,
-                like=sources,
-                create=settings.kafka.create_topics,
-                replication_factor=settings.kafka.replication_factor,
-            )
-        await ensure_partitions(admin, again, like=sources)
+
+        async def ensure_own_topics() -> None:
+            sources, again = assembly.topics(settings), assembly.again_topic(settings)
+            for topic in (assembly.parked_topic(settings), again):
+                await ensure_topic(
+                    admin,
+                    topic,
+                    like=sources,
+                    create=settings.kafka.create_topics,
+                    replication_factor=settings.kafka.replication_factor,
+                )
+            await ensure_partitions(admin, again, like=sources)
+
+        await self._unless_stopped(start_when_reachable(ensure_own_topics, options.bootstrap_servers))
         producer = AIOKafkaProducer(
-            **options.arguments(), acks="all", enable_idempotence=True, max_request_size=PARKED_MAX_BYTES
+            **options.arguments(),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=PARKED_MAX_BYTES,
+            request_timeout_ms=PARK_TIMEOUT_MS,
         )
         stack.push_async_callback(producer.stop)
         client = AIOKafkaClient(**options.arguments())

@@ -185,6 +185,8 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path)
     except sqlite3.DatabaseError as exc:
+        if isinstance(exc, sqlite3.OperationalError) and "locked" in str(exc):
+            raise  # no damage: another process works with this folder
         _log.error(
             events.INDEX_REPLACED,
             file=str(path),

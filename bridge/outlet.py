@@ -81,6 +81,7 @@ class Outlet:
     ) -> None:
         self.name = name
         self.in_flight = 0
+        self._draining = False
         self._concurrency = concurrency
         self._deliverer = deliverer
         self._signer = signer
@@ -119,9 +120,13 @@ class Outlet:
     async def drain(self) -> None:
         """Forget what is queued and return when nothing is in flight; nothing may be put in meanwhile."""
         self.forget()
-        if self.in_flight:
-            self._gone_quiet.clear()
-            await self._gone_quiet.wait()
+        self._draining = True
+        try:
+            if self.in_flight:
+                self._gone_quiet.clear()
+                await self._gone_quiet.wait()
+        finally:
+            self._draining = False
 
     def forget(self) -> None:
         """Forget everything that is queued or waits for a retry; what is in flight finishes."""
@@ -215,9 +220,12 @@ class Outlet:
                 **({"tenant": event.tenant} if event.tenant is not None else {}),
             },
         )
-        await park_until_safe(self._parks, event.origin or event.record, reason)
-        self._metrics.parked.inc()
-        self._settle(lane, delivery)
+        cursor, origin = delivery.cursor, event.origin or event.record
+        if await park_until_safe(self._parks, origin, reason, lambda: cursor.live and not self._draining):
+            self._metrics.parked.inc()
+            self._settle(lane, delivery)
+        else:
+            self._lanes.settle(lane)
 
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
         self._settle_at_cursor(delivery.cursor, delivery.event.record.offset, delivery.size_bytes)
@@ -250,8 +258,13 @@ class Outlet:
                     self._wake()
 
 
-async def park_until_safe(parks: Parks, record: Record, reason: Reason) -> None:
-    """Park, and try again until it worked: its offset may not move before. Says so once."""
+async def park_until_safe(
+    parks: Parks, record: Record, reason: Reason, keep_trying: Callable[[], bool]
+) -> bool:
+    """Park, and try again until it worked: its offset may not move before. Says so once.
+
+    False when it did not work and ``keep_trying`` says no: whoever has the partition next parks it.
+    """
     failures = 0
     while True:
         try:
@@ -266,6 +279,8 @@ async def park_until_safe(parks: Parks, record: Record, reason: Reason) -> None:
                 )
             await asyncio.sleep(_PARK_WAITS_S[min(failures, len(_PARK_WAITS_S) - 1)])
             failures += 1
+            if not keep_trying():
+                return False
         else:
             if failures:
                 _log.info(events.PARKING_RECOVERED, place=record.place)
@@ -276,4 +291,4 @@ async def park_until_safe(parks: Parks, record: Record, reason: Reason) -> None:
                 cause=reason.cause,
                 remedy=reason.remedy,
             )
-            return
+            return True

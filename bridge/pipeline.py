@@ -47,6 +47,7 @@ from bridge.telemetry.metrics import Metrics
 _log = structlog.get_logger()
 _POLL_S = 0.1
 _TROUBLE_S = 1.0
+_QUIET_S = 60.0
 NEAR = 10_000
 """Offsets by which cursors of a partition may differ at the start and still share the reader."""
 
@@ -71,6 +72,10 @@ class Reads(Protocol):
 
     async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
         """First and next offset of each log."""
+        ...
+
+    def begin_again(self) -> None:
+        """All assigned partitions are unprepared again."""
         ...
 
 
@@ -130,6 +135,7 @@ class Pipeline:
         self._drain_timeout_s = drain_timeout_s
         self._next: dict[Partition, int] = {}
         self._draining = False
+        self._quiet_until = 0.0
         self._tasks: asyncio.TaskGroup | None = None
         self._rejections: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
@@ -205,6 +211,11 @@ class Pipeline:
             for cursor in by_endpoint.values():
                 cursor.passed_by(self._next[partition])
         self._checkpoints.install(cursors)
+        await (
+            self._checkpoints.commit()
+        )  # before the first delivery: a new endpoint has its place from now on
+        if epoch != self._source.epoch or partitions != self._source.unprepared:
+            return
         for feed in self._feeds:
             feed.covered -= partitions
         starts = {partition: self._next[partition] for partition in cursors}
@@ -348,13 +359,21 @@ class Pipeline:
         if isinstance(error, ResentDecodeError):
             origin, endpoint = error.resent.origin, error.resent.endpoint
         reason = Reason(cause=f"{error.place}: {error.cause}", remedy=error.remedy, endpoint=endpoint)
-        await park_until_safe(self._parks, origin, reason)
-        for cursor in waiting:
-            self._checkpoints.settle(cursor, record.offset, size_bytes)
+        if await park_until_safe(self._parks, origin, reason, lambda: not self._draining):
+            for cursor in waiting:
+                self._checkpoints.settle(cursor, record.offset, size_bytes)
 
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
-        """Retention was faster than we were: say what is gone and go on where the log begins."""
+        """Retention was faster than we were: say what is gone and go on where the log begins.
+
+        A position behind the log's end is another matter: the topic was made anew. The assignment
+        begins again, and the cursors with it.
+        """
         bounds = await self._source.bounds(positions)
+        if any(position > bounds[partition][1] for partition, position in positions.items()):
+            await self.drain()
+            self._source.begin_again()
+            return
         for partition, (first, _) in bounds.items():
             for endpoint, cursor in self._checkpoints.cursors.get(partition, {}).items():
                 if cursor.attached and cursor.position < first:
@@ -391,7 +410,13 @@ class Pipeline:
         self._draining = False
 
     async def _trouble(self, exc: Exception) -> None:
-        _log.warning(events.SOURCE_FAILED, cause=str(exc), remedy=f"trying again in {_TROUBLE_S:g} s")
+        """Say what is wrong, once a minute while it lasts, and wait a moment."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET_S
+            _log.warning(
+                events.SOURCE_FAILED, cause=str(exc), remedy="none needed here: it is tried every second"
+            )
         await self._wait(self._stopping, _TROUBLE_S)
 
     @staticmethod

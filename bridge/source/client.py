@@ -15,13 +15,20 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
-from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    InvalidPartitionsError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 
 from bridge.errors import KafkaUnavailable
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _WAIT_S = (1.0, 2.0, 5.0, 10.0)
+PARK_TIMEOUT_MS = 10_000
+"""How long a dead letter is waited for: then its topic is said to be in trouble, and it is tried again."""
 PARKED_MAX_BYTES = 16 * 1024 * 1024
 """``max.message.bytes`` of a dead-letter topic that we create: whatever was read must fit."""
 
@@ -65,7 +72,10 @@ class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
         self._fetch = fetch
 
     async def token(self) -> str:
-        return await self._fetch()
+        try:
+            return await self._fetch()
+        except KafkaUnavailable as exc:  # aiokafka tries again after its own exceptions only
+            raise KafkaConnectionError(str(exc)) from exc
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

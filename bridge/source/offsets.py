@@ -6,6 +6,7 @@ that every tool can see. Edge floor.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from bridge.model import Partition
 
 _NO_GENERATION = -1
 _NO_MEMBER = ""
+_TIMEOUT_S = 5.0
 
 
 class Committed(NamedTuple):
@@ -71,8 +73,12 @@ class OffsetStore:
 
     async def _send(self, group: str, request: OffsetCommitRequest | OffsetFetchRequest):  # type: ignore[no-untyped-def]  # noqa: ANN202
         try:
-            node = await self._coordinator(group)
-            return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
+            async with asyncio.timeout(_TIMEOUT_S):
+                node = await self._coordinator(group)
+                return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
+        except TimeoutError as exc:
+            self._coordinators.pop(group, None)
+            raise CommitError(f"group {group!r}: no answer from the broker in {_TIMEOUT_S:g} s") from exc
         except (KafkaError, OSError) as exc:
             self._coordinators.pop(group, None)
             raise CommitError(f"group {group!r}: {exc!r}") from exc

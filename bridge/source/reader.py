@@ -157,6 +157,13 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.resume(assigned)
             self._started.add(assigned)
 
+    def begin_again(self) -> None:
+        """Forget where reading began: every assigned partition waits for ``start_at`` again."""
+        for one in self._started:
+            self._consumer.pause(one)
+        self._started.clear()
+        self._paused.clear()
+
     async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
         """The next records, at most ``max_batch``, none of ``full`` partitions; maybe none at all.
 

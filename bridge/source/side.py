@@ -19,8 +19,8 @@ from bridge.source.reader import Batch, RecordsDeleted, to_record
 class SideReader:
     """A consumer without a group, as an asynchronous context manager.
 
-    aiokafka forgets positions with every new assignment, so ``read_from`` is told all of them; it
-    assigns anew only when the set of partitions changed.
+    ``read_from`` is told every position, and seeks where the consumer stands elsewhere: aiokafka
+    forgets positions with a new assignment, and a cursor may come back at another place.
     """
 
     def __init__(self, options: KafkaOptions, max_batch: int = 500) -> None:
@@ -31,7 +31,7 @@ class SideReader:
             isolation_level="read_committed",
         )
         self._max_batch = max_batch
-        self._assigned: frozenset[TopicPartition] = frozenset()
+        self._reached: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> SideReader:
         """Connect; raises ``KafkaUnavailable``."""
@@ -54,15 +54,16 @@ class SideReader:
         """
         wanted = frozenset(TopicPartition(*partition) for partition in positions)
         try:
-            if wanted != self._assigned:
+            if wanted != self._reached.keys():
                 self._consumer.assign(list(wanted))
-                self._assigned = wanted
-                for one in wanted:
+                self._reached = {}
+            for one in wanted:
+                if self._reached.get(one) != positions[Partition(*one)]:
                     self._consumer.seek(one, positions[Partition(*one)])
             raws = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=self._max_batch)
-            reached = {Partition(*one): await self._consumer.position(one) for one in wanted}
+            self._reached = {one: await self._consumer.position(one) for one in wanted}
         except OffsetOutOfRangeError as exc:
-            self._assigned = frozenset()
+            self._reached = {}
             raise RecordsDeleted({Partition(*one): offset for one, offset in exc.args[0].items()}) from exc
         except KafkaError as exc:
             raise KafkaUnavailable(f"reading beside the group failed: {exc!r}") from exc
@@ -70,7 +71,7 @@ class SideReader:
             (Partition(*one), [to_record(Partition(*one), raw) for raw in found])
             for one, found in raws.items()
         ]
-        return batches, reached
+        return batches, {Partition(*one): position for one, position in self._reached.items()}
 
     async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The first offset of each log. Raises ``KafkaUnavailable``."""
@@ -101,7 +102,6 @@ class SideReader:
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         """The records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
-        self._assigned = frozenset()  # it may stand elsewhere in the same partition
         position = start
         while position < end:
             batches, reached = await self.read_from({partition: position}, timeout_s=0.5)

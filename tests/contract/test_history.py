@@ -20,12 +20,14 @@ from bridge.verdict import judge
 from tests.support.fakes import FakeReceiver, event
 from tests.support.simulated import LoopClock
 
-NOW_MS = int(time.time() * 1000)
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def row(number: int = 1, *, at_ms: int | None = None, body: bytes | None = b"{}") -> AttemptRow:
     return AttemptRow(
-        NOW_MS if at_ms is None else at_ms, "crm", f"id-{number}", f"evt_{number}", "LoanPaid", "17", "t",
+        now_ms() if at_ms is None else at_ms, "crm", f"id-{number}", f"evt_{number}", "LoanPaid", "17", "t",
         "topic", 3, number, 2, "again", 503, "status 503", 12.5, "POST", "https://crm.test:443",
         b"webhook-id: x\n", body,
     )  # fmt: skip
@@ -70,10 +72,11 @@ def keep(tmp_path: Path) -> Iterator[type[Kept]]:
 
 async def test_a_row_is_kept_as_it_was_added(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
-    kept.history.add(row(1))
-    kept.history.add(row(2, body=None))
+    added = [row(1), row(2, body=None)]
+    for one in added:
+        kept.history.add(one)
     await kept.history.flush()
-    assert [one[1:] for one in kept.rows()] == [tuple(row(1)), tuple(row(2, body=None))]
+    assert [one[1:] for one in kept.rows()] == added
     assert kept.counts == {"written": 2}
 
 
@@ -101,7 +104,7 @@ async def test_a_new_process_goes_on_in_the_same_file(keep: type[Kept]) -> None:
 async def test_what_is_too_old_goes(keep: type[Kept]) -> None:
     kept = keep(retention_s=60)  # type: ignore[call-arg]
     for number in range(10):
-        kept.history.add(row(number, at_ms=NOW_MS - 61_000 if number < 6 else NOW_MS - 1_000))
+        kept.history.add(row(number, at_ms=now_ms() - 61_000 if number < 6 else now_ms() - 1_000))
     await kept.history.flush()
     assert [one[0] for one in kept.rows("offset")] == [6, 7, 8, 9]
 
@@ -183,7 +186,7 @@ async def test_no_secret_is_anywhere_in_the_file(keep: type[Kept]) -> None:
     deliverer = Deliverer(target, FakeReceiver(), kept.history, Metrics().endpoint("crm"), LoopClock())
     request = deliverer.request(((b"webhook-id", b"evt_1"),), b'{"data":1}')
     assert (b"Authorization", b"Bearer B34R3R") in request.headers, "it is sent"
-    outcome = Outcome(Response(503, (), b"no"), NOW_MS / 1000, 0.25)
+    outcome = Outcome(Response(503, (), b"no"), now_ms() / 1000, 0.25)
     with capture_logs() as logs:
         deliverer.keep(event("a"), 1, request, outcome, judge(outcome.answer))
     await kept.history.flush()

@@ -1,23 +1,19 @@
-"""The dedupe index on a real SQLite file, and the window that keeps it whole."""
+"""The dedupe index on a real SQLite file."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bridge.dedupe import Claim, Stretch
+from bridge.errors import ConfigError
 from bridge.index import KeyIndex
-from bridge.model import Partition, Record
-from bridge.source import stretch
-from bridge.source.client import KafkaOptions
+from bridge.model import Partition
 from bridge.telemetry import events
-from bridge.window import DedupeWindow
-from tests.support.fakes import DECODER, P0, P1, TOPIC, Log
+from tests.support.fakes import P0, P1
 
 HOUR_MS = 3_600_000
 OpenIndex = Callable[..., KeyIndex]
@@ -172,136 +168,7 @@ def test_damage_in_the_middle_is_found_when_the_file_is_opened(path: Path, open_
     assert index.covered(P0) is None
 
 
-class Rereads:
-    """The log as ``source.stretch`` reads it again; notes which stretches were asked for."""
-
-    def __init__(self, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[Stretch] = []
-        self._log = log
-        monkeypatch.setattr(stretch, "offset_at", self.offset_at)
-        monkeypatch.setattr(stretch, "read_stretch", self.read_stretch)
-
-    async def offset_at(self, _: KafkaOptions, partition: Partition, timestamp_ms: int) -> int | None:
-        found = [one.offset for one in self._log.records[partition] if one.timestamp_ms >= timestamp_ms]
-        return min(found, default=None)
-
-    async def read_stretch(
-        self, _: KafkaOptions, partition: Partition, start: int, end: int
-    ) -> AsyncIterator[list[Record]]:
-        self.asked.append(Stretch(start, end))
-        inside = [one for one in self._log.records[partition] if start <= one.offset < end]
-        for at in range(0, len(inside), 3):
-            yield inside[at : at + 3]
-
-
-def hourly(log: Log, *names: str, every_s: float) -> None:
-    """Append events at equal distances in time."""
-    for name in names:
-        log.add(name)
-        last = log.records[P0][-1]
-        log.records[P0][-1] = last._replace(timestamp_ms=int(len(log.records[P0]) * every_s * 1000))
-
-
-def new_window(index: KeyIndex, window_s: float = 3600, max_keys: int = 1000) -> DedupeWindow:
-    options = KafkaOptions(bootstrap_servers=("nowhere:9092",))
-    return DedupeWindow(index, {TOPIC: DECODER}, options, window_s=window_s, max_keys=max_keys)
-
-
-async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int]:
-    """Cover and claim [start, end) as the pipeline does; the offsets of duplicates."""
-    batch = [one for one in log.records[P0] if start <= one.offset < end]
-    await window.cover(P0, batch[0])
-    claims = window._claims(P0, batch)
-    firsts = window.claim(P0, claims, end, batch[-1].timestamp_ms)
-    return [one.offset for one, first in zip(claims, firsts, strict=True) if first < one.offset]
-
-
-async def test_a_lost_file_is_read_again_from_the_log(
-    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = Log()
-    hourly(log, "a", "b", "c", "a", "d", "c", every_s=60)
-    log.add("x", raw=b"{")
-    log.add("gone", raw=None)
-    rereads = Rereads(log, monkeypatch)
-    assert await take(new_window(open_index()), log, 3, 6) == [3, 5]
-    assert rereads.asked == [Stretch(0, 3)]
-
-
-async def test_a_restart_reads_only_what_the_index_lacks(
-    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = Log()
-    hourly(log, *"abcdefabcdef", every_s=60)
-    rereads = Rereads(log, monkeypatch)
-    index = open_index()
-    await take(new_window(index), log, 0, 4)
-    index.flush()
-    rereads.asked.clear()
-    index = open_index()
-    assert await take(new_window(index), log, 4, 8) == [6, 7]
-    assert rereads.asked == []
-    index.flush()
-    assert await take(new_window(open_index()), log, 9, 12) == [9, 10, 11]
-    assert rereads.asked == [Stretch(8, 9)], "another pod had it meanwhile"
-
-
-async def test_beyond_the_window_nothing_is_read_again(
-    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = Log()
-    hourly(log, *"abcdefab", every_s=1000)
-    rereads = Rereads(log, monkeypatch)
-    assert await take(new_window(open_index()), log, 6, 8) == []
-    assert rereads.asked == [Stretch(3, 6)]
-
-
-async def test_a_cover_that_broke_off_goes_on_where_it_was(
-    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = Log()
-    hourly(log, *"abcdefghab", every_s=60)
-    rereads = Rereads(log, monkeypatch)
-    whole = rereads.read_stretch
-
-    async def breaks(*asked: object) -> AsyncIterator[list[Record]]:
-        async for records in whole(*asked):  # type: ignore[arg-type]
-            yield records
-            raise ConnectionError
-
-    monkeypatch.setattr(stretch, "read_stretch", breaks)
-    window = new_window(open_index())
-    with pytest.raises(ConnectionError):
-        await take(window, log, 8, 10)
-    monkeypatch.setattr(stretch, "read_stretch", whole)
-    assert await take(window, log, 8, 10) == [8, 9]
-    assert rereads.asked == [Stretch(0, 8), Stretch(3, 8)]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=30),
-    jumps=st.lists(st.tuples(st.integers(0, 29), st.integers(1, 6), st.booleans()), min_size=1, max_size=6),
-)
-async def test_wherever_reading_begins_duplicates_are_those_of_the_log(
-    tmp_path_factory: pytest.TempPathFactory, names: list[str], jumps: list[tuple[int, int, bool]]
-) -> None:
-    """In any order of restarts, rewinds and jumps: within the window the answers are the log's own."""
-    log = Log()
-    hourly(log, *names, every_s=60)
-    path = tmp_path_factory.mktemp("index") / "dedupe.sqlite"
-    with pytest.MonkeyPatch.context() as monkeypatch, capture_logs():
-        Rereads(log, monkeypatch)
-        index = KeyIndex(path, window_s=3600, max_keys=1000)
-        for start, length, flushed in jumps:
-            if start >= len(names):
-                continue
-            if flushed:
-                index.flush()
-            index._db.rollback()
-            index._db.close()
-            index = KeyIndex(path, window_s=3600, max_keys=1000)
-            end = min(start + length, len(names))
-            expected = [at for at in range(start, end) if names.index(names[at]) < at]
-            assert await take(new_window(index), log, start, end) == expected
-        index.close()
+def test_a_folder_that_cannot_be_made_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("not a folder")
+    with pytest.raises(ConfigError, match="state_dir"):
+        KeyIndex(tmp_path / "state" / "dedupe.sqlite", window_s=1, max_keys=1)

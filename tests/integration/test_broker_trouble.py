@@ -25,6 +25,7 @@ def own_broker(kafka: RealKafka) -> Iterator[RealKafka]:  # takes `kafka` for it
     broker.close()
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_broker_that_is_away_and_names_a_topic_that_is_missing(
     own_broker: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
@@ -63,6 +64,7 @@ def _ends_quickly(bridge: BridgeProcess) -> None:
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.slow
 def test_a_broker_that_dies_in_mid_delivery_costs_no_event_and_no_order(
     own_broker: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:

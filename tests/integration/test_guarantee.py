@@ -74,7 +74,7 @@ def recorder() -> Iterator[Receiver]:
 def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     kafka: RealKafka, recorder: Receiver, bridges: Bridges
 ) -> None:
-    """20,000 events of 500 entities, 1 % published twice; repeats only of requests in flight at the SIGKILL."""
+    """20,000 events of 500 entities, 1 % published twice; repeats only of what was in flight at the kill."""
     topic, group = kafka.fresh_topic("outbox"), "guarantee"
     sent = produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=500, seed=3, duplicates=0.01))
     assert sent > EVENTS

@@ -10,7 +10,7 @@ from tests.support.bridge_process import BridgeProcess
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
 from tests.support.receiver import Receiver
-from tests.support.watch import ask, logged, quick_config, wait_settled, wait_until
+from tests.support.watch import ask, cursors, logged, quick_config, wait_settled, wait_until
 
 Bridges = Callable[..., BridgeProcess]
 EVENTS = 1500
@@ -102,3 +102,32 @@ def test_a_static_member_that_was_killed_goes_on_where_it_was(
     assert partitions(pair[0]) == 2
     assert len(logged(pair[1], "source.assigned")) == epochs, "the other member was disturbed"
     in_order_and_once(receiver, 200)
+
+
+def test_a_bridge_that_stood_still_sets_no_cursor_back(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """Frozen beyond its session, it wakes with old progress: the fence refuses it before any cursor moves."""
+    topic, group = kafka.fresh_topic("frozen", partitions=1), "frozen"
+    produce(kafka.bootstrap, topic, outbox_events(300, entities=60, seed=14))
+    receiver.control("/shop", delay_ms=100)
+    made = config(kafka, topic, receiver, group)
+    first = bridges(made).start()
+    receiver.wait_for("/shop", accepted=100)
+    first.pause()
+    second = bridges(made).start(wait=False)
+    receiver.wait_for("/shop", accepted=300, timeout_s=40)
+    wait_settled(kafka, f"{group}.shop", topic)
+    end = cursors(kafka, f"{group}.shop", topic)[0].offset
+
+    first.resume()
+    offsets = []
+
+    def noticed() -> bool:
+        offsets.append(cursors(kafka, f"{group}.shop", topic)[0].offset)
+        return bool(logged(first, "source.revoked")) and sum(map(partitions, (first, second))) == 1
+
+    wait_until(noticed, "the one that stood still is a member again")
+    assert set(offsets) == {end}, "a cursor went back"
+    assert receiver.report("/shop")["accepted"] == 300
+    assert receiver.report("/shop")["inversions"] == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.dedupe import Claim, claim
 from bridge.errors import CommitError, DecodeError, ParkError
 from bridge.history import AttemptRow
+from bridge.journal import Journaled, Recollection
 from bridge.model import Event, Partition, Record, Request, Response
 from bridge.parked import Reason
 from bridge.source.offsets import Committed
@@ -109,6 +110,9 @@ class FakeReader:
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
 
+    def begin_again(self) -> None:
+        self._positions.clear()
+
     async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
         self.reads_of_full.append(full)
         if self.trouble:
@@ -138,6 +142,68 @@ class FakeReader:
         if self.lost_place:
             raise CommitError("the group has moved on")
         self.fenced.append(dict(lowest))
+
+
+class FakeSideReader:
+    """A reader beside the group (``catchup.SideReads``) over a ``Log``."""
+
+    def __init__(self, log: Log, *, max_batch: int = 1000) -> None:
+        self._log = log
+        self._max_batch = max_batch
+        self._positions: dict[Partition, int] = {}
+
+    async def __aenter__(self) -> FakeSideReader:
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+    async def read_from(
+        self, positions: Mapping[Partition, int], timeout_s: float
+    ) -> tuple[list[Batch], dict[Partition, int]]:
+        self._positions = dict(positions)
+        batches: list[Batch] = []
+        for partition, position in self._positions.items():
+            if position < self._log.first[partition]:
+                self._positions = {}
+                raise RecordsDeleted({partition: position})
+            found = [one for one in self._log.records[partition] if one.offset >= position]
+            if found:
+                batches.append((partition, found[: self._max_batch]))
+        await asyncio.sleep(0 if batches else timeout_s)
+        self._positions.update({one: records[-1].offset + 1 for one, records in batches})
+        return batches, dict(self._positions)
+
+    async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        await asyncio.sleep(0)
+        return {one: self._log.first[one] for one in partitions}
+
+
+class FakeJournal:
+    """A journal on a disk that outlives every process (``bridge.journal.Journal``)."""
+
+    def __init__(self) -> None:
+        self._segments: dict[int, list[tuple[Journaled, set[int]]]] = {}
+        self._number = 0
+
+    def begin(self, cursors: Iterable[Journaled]) -> int:
+        self._number += 1
+        self._segments[self._number] = [(one, set()) for one in cursors]
+        return self._number
+
+    def settled(self, cursor: int, offset: int) -> None:
+        self._segments[self._number][cursor][1].add(offset)
+
+    def forget_before(self, segment: int) -> None:
+        self._segments = {number: kept for number, kept in self._segments.items() if number >= segment}
+
+    def recall(self) -> Recollection:
+        recollection = Recollection()
+        for segment in self._segments.values():
+            for one, offsets in segment:
+                recollection.add(one, offsets)
+        return recollection
 
 
 class FakeOffsets:
@@ -289,4 +355,7 @@ class FakeWindow:
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         known = self._firsts[partition]  # a KeyError: asked before it covered the partition
-        return [known.setdefault((one.key_high, one.key_low), one.offset) for one in claims]
+        for one in claims:
+            key = (one.key_high, one.key_low)
+            known[key] = min(one.offset, known.get(key, one.offset))
+        return [known[one.key_high, one.key_low] for one in claims]

@@ -28,6 +28,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing, cache_folder, class_path, java
+from tests.support.tls import TestAuthority
 
 CLUSTER_ID = "hookferrytestcluster00"  # 22 characters: KRaft wants a base64 UUID
 START_TIMEOUT_S = 60
@@ -80,17 +81,26 @@ class RealKafka:
     """One broker with its data, which outlives ``stop`` and ``kill`` until ``close`` removes it.
 
     ``sasl=True`` adds a listener at ``sasl_bootstrap`` (SASL_PLAINTEXT; PLAIN, SCRAM-SHA-256,
-    SCRAM-SHA-512) for ``SASL_USER``. ``config`` overrides broker settings.
+    SCRAM-SHA-512) for ``SASL_USER``. ``tls`` adds one at ``tls_bootstrap`` (SSL, by the name
+    localhost), which asks for a certificate of the same authority. ``config`` overrides broker settings.
     """
 
-    def __init__(self, *, sasl: bool = False, config: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        sasl: bool = False,
+        tls: TestAuthority | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
         self.class_path = class_path()
         self.folder = Path(tempfile.mkdtemp(prefix="hookferry-kafka-"))
         self.log = self.folder / "server.log"
         self.sasl = sasl
-        self.port, self.sasl_port, controller = free_port(), free_port(), free_port()
+        self.tls = tls
+        self.port, self.sasl_port, self.tls_port, controller = (free_port() for _ in range(4))
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.sasl_bootstrap = f"127.0.0.1:{self.sasl_port}"
+        self.tls_bootstrap = f"localhost:{self.tls_port}"
         self.process: subprocess.Popen[bytes] | None = None
         self._topics = 0
         self._write_config(controller, config or {})
@@ -105,7 +115,7 @@ class RealKafka:
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": (
-                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT"
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL"
             ),
             "log.dirs": self.folder / "data",
             "auto.create.topics.enable": "false",
@@ -132,6 +142,17 @@ class RealKafka:
                 f"{prefix}.plain.sasl.jaas.config": (f'{plain} required user_{SASL_USER}="{SASL_PASSWORD}";'),
                 f"{prefix}.scram-sha-256.sasl.jaas.config": f"{scram} required;",
                 f"{prefix}.scram-sha-512.sasl.jaas.config": f"{scram} required;",
+            }
+        if self.tls:
+            listeners.append(f"SSL://localhost:{self.tls_port}")
+            store = self.folder / "keystore.pem"
+            store.write_text(self.tls.key_file.read_text() + self.tls.cert_file.read_text())
+            settings |= {
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": store,
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": self.tls.ca_file,
+                "ssl.client.auth": "required",
             }
         settings |= {"listeners": ",".join(listeners)} | dict(extra)
         text = "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.checkpoint import Checkpoints, CursorPolicy
+from bridge.completion import Failures
+from bridge.cursor import Cursor
 from bridge.deliver import Deliverer, Target
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
@@ -20,10 +22,12 @@ from tests.support.fakes import (
     P0,
     TOPIC,
     FakeHistory,
+    FakeJournal,
     FakeOffsets,
     FakeParking,
     FakeReader,
     FakeReceiver,
+    FakeSideReader,
     FakeWindow,
     Log,
 )
@@ -51,6 +55,7 @@ class World:
     log: Log = field(default_factory=Log)
     offsets: FakeOffsets = field(default_factory=FakeOffsets)
     parking: FakeParking = field(default_factory=FakeParking)
+    journal: FakeJournal = field(default_factory=FakeJournal)
 
     def __post_init__(self) -> None:
         self.receivers = {name: FakeReceiver() for name in self.plans}
@@ -62,8 +67,19 @@ class World:
         return one
 
 
+def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int) -> None:
+    """What ``Checkpoints.settle`` does, without a journal."""
+    if cursor.live:
+        cursor.settle(offset, size_bytes)
+
+
 def make_outlet(
-    name: str, plan: Plan, receiver: FakeReceiver, parking: FakeParking, metrics: Metrics
+    name: str,
+    plan: Plan,
+    receiver: FakeReceiver,
+    parking: FakeParking,
+    metrics: Metrics,
+    settle: Callable[[Cursor[Failures], int, int], None] = settle_if_live,
 ) -> Outlet:
     target = Target(
         name,
@@ -86,6 +102,8 @@ def make_outlet(
         parks=parking,
         metrics=bound,
         clock=clock,
+        settle=settle,
+        may_send=lambda: True,
     )
 
 
@@ -106,22 +124,28 @@ class Process:
         self.flushes = 0
         self.reader = FakeReader(world.log, max_batch=max_batch)
         self.window = FakeWindow(world.log)
-        self.outlets = {
-            name: make_outlet(name, plan, world.receivers[name], world.parking, self.metrics)
-            for name, plan in world.plans.items()
-        }
         self.checkpoints = Checkpoints(
             "g",
             {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
             offsets=world.offsets,
             fence=self.reader,
             flush=self._flush,
+            journal=world.journal,  # type: ignore[arg-type]
             metrics=self.metrics,
+            clock=LoopClock(),
         )
+        self.outlets = {
+            name: make_outlet(
+                name, plan, world.receivers[name], world.parking, self.metrics, self.checkpoints.settle
+            )
+            for name, plan in world.plans.items()
+        }
         self.pipeline = Pipeline(
             source=self.reader,
             decoders={TOPIC: DECODER},
             window=self.window,
+            side_window=lambda: FakeWindow(world.log),
+            open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             router=Router({name: Subscription(plan.patterns) for name, plan in world.plans.items()}),
             outlets=self.outlets,
             checkpoints=self.checkpoints,
@@ -177,8 +201,7 @@ class Process:
     async def _commit_on_the_beat(self) -> None:
         while True:
             await asyncio.sleep(self._commit_interval_s)
-            if await self.checkpoints.commit_or_say():
-                self.pipeline.has_room()
+            await self.checkpoints.commit_or_say()
 
     async def _flush(self) -> None:
         self.flushes += 1

@@ -10,13 +10,14 @@ from structlog.testing import capture_logs
 
 from bridge import completion
 from bridge.checkpoint import Checkpoints, CursorPolicy
+from bridge.clock import SystemClock
 from bridge.cursor import Cursor
 from bridge.errors import CommitError
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import P0, P1, FakeOffsets, FakeReader, Log
+from tests.support.fakes import P0, P1, FakeJournal, FakeOffsets, FakeReader, Log
 
 BOUNDS = {P0: (10, 50)}
 
@@ -36,7 +37,9 @@ class Stage:
             offsets=self.offsets,
             fence=self,
             flush=self._flush,
+            journal=FakeJournal(),  # type: ignore[arg-type]
             metrics=self.metrics,
+            clock=SystemClock(),
         )
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
@@ -230,7 +233,10 @@ async def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> 
     await stage.checkpoints.commit()
     assert cursor.full
     assert len(stage.offsets.map_of("crm")) <= completion.LIMIT_BYTES
+    told: list[Cursor] = []
+    stage.checkpoints.on_room = told.append
     for offset in set(range(100_000)) - set(wild):
         cursor.settle(offset, 1)
-    assert await stage.checkpoints.commit(), "it has room again"
+    await stage.checkpoints.commit()
+    assert told == [cursor], "it has room again"
     assert not cursor.full

@@ -55,7 +55,8 @@ def test_a_line_of_json_has_the_event_its_level_and_an_instant_in_utc() -> None:
     instant = datetime.fromisoformat(line.pop("timestamp"))
     assert instant.utcoffset() == timedelta(0)
     assert line == {
-        "event": "commit.failed", "level": "warning", "cause": "é\nline", "at": 1.5, "odd": {"1": str(object)},
+        "event": "commit.failed", "level": "warning", "cause": "é\nline", "at": 1.5,
+        "odd": {"1": str(object)},
     }  # fmt: skip
 
 

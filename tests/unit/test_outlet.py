@@ -270,15 +270,3 @@ async def test_events_that_come_back_queue_behind_the_request_still_in_flight() 
         gate.open("a1")
         await until(lambda: stage.committable == 2)
         assert stage.receiver.ids == ["a1", "a1", "a2"]
-
-
-@simulated
-async def test_a_full_cursor_with_room_again_is_told_of() -> None:
-    async with at_work() as stage:
-        told: list[bool] = []
-        stage.outlet.on_room = lambda: told.append(stage.cursor.full)
-        stage.cursor = Cursor(P0, 0, window=4, window_bytes=1 << 20)
-        stage.put("a1", "b1", "c1", "d1")
-        assert stage.cursor.full
-        await until(lambda: stage.committable == 4)
-        assert told == [False], "once, when it has room"

@@ -1,0 +1,374 @@
+"""``make faults``: break the bridge in every way there is, for a while, and count what came of it.
+
+``python -m tests.faults.harness --seconds 1800 --events 500000 --faults 60 --seed 1``. Real Kafka, two to
+four bridge processes, a receiver that notes everything, faults drawn from the seed. Ends with 1 when
+anything was lost, out of order, overlapping or repeated without a reason; the words are those of ``verify``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bridge import __version__, completion
+from tests.faults import report
+from tests.faults.acts import carry_out
+from tests.faults.explain import Terms
+from tests.faults.ledger import Ledger
+from tests.faults.plan import PATHS, Fault, make_plan
+from tests.faults.producer import TYPES, Publisher
+from tests.faults.stage import Pod, SmallDisk, Stage
+from tests.faults.truth import read_parked, read_truth
+from tests.faults.verify import Endpoint, Result, lost_poison, verify
+from tests.support.bridge_process import BridgeProcess, plain_config
+from tests.support.kafka import RealKafka, free_port
+from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
+from tests.support.watch import log_ends
+
+TOPIC = "outbox"
+GROUP = "faults"
+SESSION_S = 4.0
+TIMEOUT_S = 2.0
+COMMIT_S = 0.2
+FULL_DISK_POD = 1
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATIENT = {"base_s": 0.1, "cap_s": 1.0, "max_attempts": 1000}
+
+
+def say(text: str) -> None:
+    """Progress goes to stderr."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The endpoints as configured, by name."""
+    common = {"secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64}
+    known: dict[str, dict[str, Any]] = {
+        **{path[1:]: {"url": stage.witness.url(path), "retry": PATIENT} for path in PATHS},
+        "dead": {
+            "url": f"http://127.0.0.1:{free_port()}/",
+            "events": [TYPES[3]],
+            "retry": {"base_s": 0.05, "cap_s": 0.1, "max_attempts": 2},
+        },
+        "returning": {"url": stage.witness.url("/returning"), "events": [TYPES[1]], "retry": PATIENT},
+    }
+    return {name: common | known[name] for name in options.endpoints.split(",")}
+
+
+def endpoints_to_count(stage: Stage, configs: dict[str, dict[str, Any]]) -> list[Endpoint]:
+    """The same as the count needs them."""
+    return [
+        Endpoint(
+            name,
+            None if name == "dead" else stage.witness.paths.index(f"/{name}"),
+            tuple(config.get("events", TYPES)),
+            may_park=name == "dead",
+        )
+        for name, config in configs.items()
+    ]
+
+
+class Harness:
+    """One run: set up, faults, healing, count."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path, kafka: RealKafka) -> None:
+        self.options = options
+        self.ledger = Ledger()
+        self.stage = Stage(folder, kafka, self.ledger)
+        self.kafka = kafka
+        self.skipped: list[str] = []
+        self.drained_s: float | None = None
+        self.configs = endpoint_configs(self.stage, options)
+
+    def set_up(self) -> list[Fault]:
+        """Everything runs, nothing is broken yet; returns the plan."""
+        options, stage = self.options, self.stage
+        self.kafka.create_topic(TOPIC, options.partitions)
+        full_disk_pod: int | None = FULL_DISK_POD
+        try:
+            stage.disk = SmallDisk(stage.folder / f"pod-{FULL_DISK_POD}" / "state")
+        except OSError as problem:
+            full_disk_pod = None
+            self.skipped.append(f"pod.disk_full: no small disk could be mounted ({problem})")
+        for number in range(options.bridges + 1):
+            stage.pods.append(self._pod(number))
+        if "returning" in self.configs:
+            stage.witness.behave("/returning", {"modes": [{"kind": "status", "status": 503}]})
+        stage.witness.start()
+        for pod in stage.pods[: options.bridges]:
+            pod.start()
+        for pod in stage.pods[: options.bridges]:
+            pod.bridge.wait_ready(60)
+        return make_plan(
+            options.seed,
+            seconds=options.seconds,
+            faults=options.faults,
+            pods=options.bridges,
+            session_s=SESSION_S,
+            full_disk_pod=full_disk_pod,
+        )
+
+    def _pod(self, number: int) -> Pod:
+        config = plain_config(
+            self.kafka.bootstrap, TOPIC, self.configs, group=GROUP, commit_interval_s=COMMIT_S,
+            drain_timeout_s=5, history={"max_bytes": 16 * 1024 * 1024, "bodies": False},
+            log={"attempts": self.options.log_attempts},
+        )  # fmt: skip
+        config["kafka"] |= {
+            "session_timeout_s": SESSION_S,
+            "heartbeat_interval_s": 0.5,
+            "rebalance_timeout_s": 10,
+        }
+        if number % 2:
+            config["kafka"]["group_instance_id"] = f"pod-{number}"
+        return Pod(number, BridgeProcess(config, self.stage.folder / f"pod-{number}"), self.ledger)
+
+    def break_things(self, plan: Sequence[Fault]) -> None:
+        """Carry out the plan while events are published; returns when both are over."""
+        options = self.options
+        publisher = self.publisher = Publisher(
+            self.kafka.bootstrap, TOPIC, count=options.events, seconds=options.seconds, seed=options.seed,
+            entities=options.entities, duplicates=options.duplicates,
+        )  # fmt: skip
+        began = time.monotonic()
+        publisher.start()
+        self._under_way: list[threading.Thread] = []
+        waiting = list(plan)
+        while waiting or publisher.running or any(one.is_alive() for one in self._under_way):
+            now_s = time.monotonic() - began
+            while waiting and waiting[0].at_s <= now_s:
+                fault = waiting.pop(0)
+                say(f"{len(plan) - len(waiting)}/{len(plan)} {fault.kind} {fault.target} {fault.for_s:.1f} s")
+                thread = threading.Thread(target=self._carry_out, args=(fault,), daemon=True)
+                self._under_way.append(thread)
+                thread.start()
+            for pod in self.stage.pods:
+                pod.look_after()
+            if now_s > options.seconds * 2 + 300:
+                raise TimeoutError(f"the faults are not over after {now_s:.0f} s")
+            time.sleep(0.1)
+        if not publisher.wait(60):
+            raise RuntimeError(f"the producer did not finish: {publisher.refused[:3]}")
+
+    def _carry_out(self, fault: Fault) -> None:
+        try:
+            carry_out(self.stage, fault)
+        except Exception as problem:
+            if not self.stage.cut.is_set():
+                self.ledger.troubles.append(f"HARNESS: fault {fault.kind} on {fault.target}: {problem!r}")
+
+    def heal(self) -> None:
+        """Everything is well again; wait until every cursor stands at the log's end, then stop in order."""
+        for path in PATHS:
+            self.stage.witness.behave(path, {})
+        self.stage.witness.behave("/returning", {})
+        began = time.monotonic()
+        ends = log_ends(self.kafka, TOPIC)
+        while time.monotonic() - began < self.options.drain_seconds:
+            for pod in self.stage.pods:
+                pod.look_after()
+            self.committed = self._committed()
+            places = {
+                name: {number: done.offset for number, done in maps.items()}
+                for name, maps in self.committed.items()
+            }
+            if all(one == ends for one in places.values()):
+                self.drained_s = time.monotonic() - began
+                break
+            time.sleep(1)
+        else:
+            self.ledger.troubles.append(f"not drained in {self.options.drain_seconds} s: {places} of {ends}")
+        for pod in self.stage.pods[: self.options.bridges]:
+            pod.terminate()
+        self.committed = self._committed()
+        self.stage.witness.kill()
+
+    def _committed(self) -> dict[str, dict[int, completion.Completion]]:
+        return {
+            name: {
+                number: completion.decode(offset, metadata)
+                for (topic, number), (offset, metadata) in self.kafka.consumer_groups(
+                    f"{GROUP}.{name}"
+                ).items()
+                if topic == TOPIC
+            }
+            for name in self.configs
+        }
+
+    def count(self) -> dict[str, Any]:
+        """Read everything back and lay it side by side."""
+        truth, parked = read_truth(self.kafka, TOPIC), read_parked(self.kafka, f"{GROUP}.parked")
+        requests = self.stage.witness.requests()
+        terms = Terms(SESSION_S, TIMEOUT_S, COMMIT_S, since_commit=self.options.repeats == "since-commit")
+
+        def settled(endpoint: str, place: int) -> bool:
+            done = self.committed[endpoint].get(place >> 40)
+            return done is not None and done.settled(place & (1 << 40) - 1)
+
+        results = [
+            verify(endpoint, truth, parked, requests, self.ledger, terms, settled)
+            for endpoint in endpoints_to_count(self.stage, self.configs)
+        ]
+        troubles = list(self.ledger.troubles)
+        troubles += [
+            f"not parked, though nobody can decode it: {place}" for place in lost_poison(truth, parked)
+        ]
+        if truth.disordered:
+            troubles.append(f"HARNESS: {truth.disordered} events were published out of order")
+        if len(truth.places) != self.publisher.sent:
+            troubles.append(f"HARNESS: {self.publisher.sent} events sent, {len(truth.places)} in the log")
+        stormy, lines = report.storms(self.stage.pods)
+        broken = sum(sum(one.counts.values()) for one in results)
+        found = {
+            "events": len(truth.places),
+            "records": truth.records,
+            "duplicates": truth.duplicates,
+            "poison": len(truth.poison),
+            "parked_twice": parked.twice,
+            "drained_s": self.drained_s,
+            "endpoints": report.document(results),
+            "troubles": troubles,
+            "storms": stormy,
+            "log_lines": dict(lines.most_common()),
+            "skipped": self.skipped,
+            "held": not broken and not troubles and not stormy,
+        }
+        self._show(
+            results, found, lambda one: report.timeline(one, truth, self.ledger, TOPIC, self.stage.pods)
+        )
+        return found
+
+    def _show(self, results: Sequence[Result], found: dict[str, Any], tell: Callable[[Any], str]) -> None:
+        drained = "not drained" if self.drained_s is None else f"drained in {self.drained_s:.0f} s"
+        extra = [
+            f"{found['events']:,} events, {found['records']:,} records: {found['duplicates']:,} duplicates, "
+            f"{found['poison']} undecodable; {found['parked_twice']} parked twice; {drained}",
+            f"log lines: {', '.join(f'{name} {count:,}' for name, count in found['log_lines'].items())}",
+            *(f"SKIPPED {text}" for text in self.skipped),
+            *(
+                f"LOG STORM pod {s['pod']}: {s['event']} {s['lines']} times in {s['minute']}"
+                for s in found["storms"][:10]
+            ),
+            *(f"TROUBLE {text}" for text in found["troubles"][:10]),
+        ]
+        for one in results:
+            seen: dict[str, int] = {}
+            for violation in one.violations:
+                seen[violation.kind] = seen.get(violation.kind, 0) + 1
+                if seen[violation.kind] <= self.options.show:
+                    print(tell(violation), end="\n\n")
+        print(report.table(results, extra))
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--seconds", type=float, default=1800, help="how long things are broken")
+    parser.add_argument("--events", type=int, default=500_000, help="published evenly over that time")
+    parser.add_argument("--faults", type=int, default=80)
+    parser.add_argument(
+        "--seed", type=int, default=None, help="of plan and events; drawn and printed if absent"
+    )
+    parser.add_argument("--bridges", type=int, default=3, choices=(2, 3, 4))
+    parser.add_argument("--entities", type=int, default=400)
+    parser.add_argument("--partitions", type=int, default=6)
+    parser.add_argument("--duplicates", type=float, default=0.05)
+    parser.add_argument(
+        "--endpoints", default="healthy,flaky,slow,dead", help="and returning: dead until the end"
+    )
+    parser.add_argument(
+        "--repeats", choices=("in-flight", "since-commit"), default="in-flight",
+        help="what a kill may repeat on the same disk (see tests/faults/explain.py)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--drain-seconds", type=float, default=180, help="to deliver the rest once all is well"
+    )
+    parser.add_argument("--log-attempts", choices=("all", "failures"), default="all")
+    parser.add_argument(
+        "--show", type=int, default=3, help="violations of each kind told with their timeline"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the folder whatever comes out")
+    parser.add_argument("--json", type=Path, default=Path("build/faults.json"))
+    return parser.parse_args(words)
+
+
+def run(options: argparse.Namespace) -> bool:
+    """One run; whether every promise held. Raises ``KafkaMissing``."""
+    if options.seed is None:
+        options.seed = time.time_ns() % 1_000_000
+    say(f"seed {options.seed}")
+    held = False
+    kafka = RealKafka()
+    folder = Path(tempfile.mkdtemp(prefix="hookferry-faults-"))
+    harness = None
+    try:
+        kafka.start()
+        harness = Harness(options, folder, kafka)
+        plan = harness.set_up()
+        harness.break_things(plan)
+        say("everything is well again; waiting for the rest")
+        harness.heal()
+        say("counting")
+        found = {
+            "seed": options.seed,
+            "machine": report.machine_size(),
+            "kafka": KAFKA_VERSION,
+            "hookferry": __version__,
+            "options": {name: str(value) for name, value in vars(options).items()},
+            "plan": [fault.row() for fault in plan],
+            **harness.count(),
+        }
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        held = found["held"]
+        say(f"{'every promise held' if held else 'NOT HELD'}; seed {options.seed}; written to {options.json}")
+    finally:
+        keep = options.keep or not held
+        if harness is not None:
+            harness.stage.close()
+            if keep:
+                with suppress(OSError):
+                    incidents = [
+                        f"{report.clock(one.at_ns)} {one.text}\n" for one in harness.ledger.incidents
+                    ]
+                    (folder / "incidents.txt").write_text("".join(incidents))
+        if keep:
+            say(f"logs and notes are kept in {folder}")
+            with suppress(OSError):
+                shutil.copy(kafka.log, folder / "kafka.log")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        kafka.close()
+    return held
+
+
+def main() -> int:
+    """The command; 0 when every promise held."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        return 0 if run(arguments()) else 1
+    except KafkaMissing as missing:
+        say(f"cannot run: {missing}")
+        return 2
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The producing system: publishes in the background, in order per entity, with its own kinds of dirt.
+
+Duplicates near and far, records nobody can decode, records without a key. librdkafka, idempotent; it never
+gives up.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections import deque
+from datetime import UTC, datetime
+
+import orjson
+from confluent_kafka import KafkaError, Message, Producer
+
+TYPES = ("OrderPlaced", "OrderPaid", "OrderShipped", "OrderClosed")
+FAR = 5_000
+"""How many events later the far half of the duplicates comes; the near half within 20."""
+
+
+class Publisher:
+    """Publishes ``count`` events in ``seconds``, evenly, from a thread of its own."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        count: int,
+        seconds: float,
+        seed: int,
+        entities: int,
+        duplicates: float,
+    ) -> None:
+        self._topic = topic
+        self._count = count
+        self._rate_per_s = count / seconds
+        self._chance = random.Random(seed)
+        self._entities = entities
+        self._duplicates = duplicates
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+                "message.timeout.ms": 0,
+                "queue.buffering.max.messages": 1_000_000,
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+            }
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self.sent = 0
+        self.published = 0
+        self.acknowledged = 0
+        self.refused: list[KafkaError] = []
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End early."""
+        self._stop.set()
+        self._thread.join(30)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether everything was published and acknowledged in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive() and self.acknowledged == self.published
+
+    @property
+    def running(self) -> bool:
+        """Whether there is more to come."""
+        return self._thread.is_alive()
+
+    def _settled(self, error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            self.acknowledged += 1
+        else:
+            self.refused.append(error)
+
+    def _publish(self, key: bytes | None, value: bytes) -> None:
+        while not self._stop.is_set():
+            try:
+                self._producer.produce(self._topic, value, key, on_delivery=self._settled)
+            except BufferError:
+                self._producer.poll(0.1)
+                continue
+            self.published += 1
+            return
+
+    def _run(self) -> None:
+        chance, last_seq = self._chance, [-1] * self._entities
+        again: dict[int, list[tuple[bytes, bytes]]] = {}
+        recent: deque[int] = deque(maxlen=10)
+        began = time.monotonic()
+        while self.sent < self._count and not self._stop.is_set():
+            due = min(self._count, int((time.monotonic() - began) * self._rate_per_s) + 1)
+            while self.sent < due:
+                number = self.sent
+                self.sent += 1
+                dice = chance.random()
+                if dice < 0.002:
+                    entity, key, seq = f"n{number}", None, 0
+                else:
+                    # a third of the events follows closely on another of its entity: lanes with a queue
+                    which = chance.choice(recent) if recent and chance.random() < 0.33 else None
+                    which = chance.randrange(self._entities) if which is None else which
+                    recent.append(which)
+                    last_seq[which] += 1
+                    entity, seq = f"e{which}", last_seq[which]
+                    key = entity.encode()
+                value = self._value(number, entity, seq)
+                self._publish(key, value)
+                if key is not None and chance.random() < self._duplicates:
+                    distance = chance.randint(1, 20 if chance.random() < 0.5 else FAR)
+                    again.setdefault(number + distance, []).append((key, value))
+                for old_key, old_value in again.pop(number, ()):
+                    self._publish(old_key, old_value)
+                if dice > 0.9995:
+                    self._publish(key, b"\xff\xfe no JSON at all")
+            self._producer.poll(0)
+            time.sleep(0.002)
+        for late in again.values():
+            for key, value in late:
+                self._publish(key, value)
+        while self._producer.flush(0.5) and not self._stop.is_set():
+            pass
+
+    def _value(self, number: int, entity: str, seq: int) -> bytes:
+        return orjson.dumps(
+            {
+                "id": str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
+                "type": TYPES[number % len(TYPES)],
+                "createdAt": datetime.now(UTC).isoformat(),
+                "entity": entity,
+                "payload": {"entity": entity, "seq": seq, "pad": "x" * 200},
+            }
+        )

@@ -1,0 +1,206 @@
+"""The receiving end of the harness, a process: misbehaves per path as told, and notes every request.
+
+Steered by ``POST /_control`` with ``{path: behaviour}``: ``delay_ms`` before any answer, and ``modes``, of
+which one is drawn per request by its ``share``: ``hang``, ``reset`` (RST, no answer), ``half`` (cut within
+the answer's head), ``cut`` (cut within its body), ``status`` with ``retry_after_s`` where wanted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import random
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+import httptools
+import orjson
+import uvloop
+
+from tests.faults.facts import NOBODY, FactWriter, entity_number, id_hash
+
+_LONG_NS = 500_000_000
+"""A request this old is answered only after a look whether its client is still there."""
+_GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Behaviour:
+    """How one path answers."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.delay_s = document.get("delay_ms", 0) / 1000
+        self._modes: list[dict[str, Any]] = document.get("modes", [])
+
+    def draw(self) -> dict[str, Any] | None:
+        """What becomes of this request; None for 200."""
+        for mode in self._modes:
+            if random.random() < mode.get("share", 1):
+                return mode
+        return None
+
+
+class State:
+    """What the connections share. A path's number is its place in ``paths``."""
+
+    def __init__(self, paths: list[str], facts: FactWriter, behaviours: dict[str, Any]) -> None:
+        self.numbers = {path.encode(): number for number, path in enumerate(paths)}
+        self.facts = facts
+        self.busy: dict[tuple[int, int], Connection] = {}
+        self.told(behaviours)
+
+    def told(self, behaviours: dict[str, Any]) -> None:
+        """From now on the paths behave so."""
+        made = {path.encode(): Behaviour(document) for path, document in behaviours.items()}
+        self.behaviours = [made.get(path) or Behaviour({}) for path in self.numbers]
+
+
+class Connection(asyncio.Protocol):
+    """One client connection."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.loop = asyncio.get_running_loop()
+        self.parser = httptools.HttpRequestParser(self)
+        self.number: int | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended(0)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self.run = 0
+        self.id_hash = 0
+        self.body = b""
+
+    def on_url(self, url: bytes) -> None:
+        self.target = url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        lower = name.lower()
+        if lower == b"webhook-id":
+            self.id_hash = id_hash(value)
+        elif lower == b"x-run":
+            self.run = int(value)
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        state = self.state
+        path = state.numbers.get(self.target)
+        if path is None:
+            if self.target == b"/_control":
+                state.told(orjson.loads(self.body))
+            self.transport.write(_GOOD)
+            return
+        self.came_ns = time.time_ns()
+        entity, seq = self._about()
+        self.lane = (path, entity)
+        other = state.busy.get(self.lane)
+        if other is not None and other.peer_gone():
+            other.ended(0)
+        state.busy[self.lane] = self
+        self.number = state.facts.came(self.came_ns, path, self.run, entity, seq, self.id_hash)
+        behaviour = state.behaviours[path]
+        if behaviour.delay_s:
+            self.timer = self.loop.call_later(behaviour.delay_s, self._answer, behaviour.draw())
+        else:
+            self._answer(behaviour.draw())
+
+    def _about(self) -> tuple[int, int]:
+        try:
+            data = orjson.loads(self.body)["data"]
+            return entity_number(data["entity"]), data["seq"]
+        except (ValueError, KeyError, TypeError):
+            return NOBODY, 0
+
+    def _answer(self, mode: dict[str, Any] | None) -> None:
+        self.timer = None
+        if self.number is None:
+            return
+        if time.time_ns() - self.came_ns > _LONG_NS and self.peer_gone():
+            self.ended(0)
+            return
+        match mode and mode["kind"]:
+            case None:
+                self.ended(200)
+                self.transport.write(_GOOD)
+            case "status":
+                self.ended(mode["status"])
+                extra = f"Retry-After: {mode['retry_after_s']}\r\n" if "retry_after_s" in mode else ""
+                self.transport.write(
+                    f"HTTP/1.1 {mode['status']} x\r\n{extra}Content-Length: 0\r\n\r\n".encode()
+                )
+            case "hang":
+                return
+            case "reset":
+                self.ended(0)
+                linger = struct.pack("ii", 1, 0)
+                self.transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
+                self.transport.abort()
+            case kind:
+                self.ended(0)
+                self.transport.write(_GOOD[: 12 if kind == "half" else -1])
+                self.transport.close()
+
+    def ended(self, status: int) -> None:
+        """Note the end of the request in flight, if there is one."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.number is None:
+            return
+        self.state.facts.ended(time.time_ns(), self.number, status)
+        self.number = None
+        if self.state.busy.get(self.lane) is self:
+            del self.state.busy[self.lane]
+
+    def peer_gone(self) -> bool:
+        """Whether the client has hung up already, although the loop has not told us yet."""
+        try:
+            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as sock:
+                return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+def main() -> None:
+    """Serve until standard input closes: when the harness dies, however it dies, this ends too."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--paths", nargs="+", required=True)
+    parser.add_argument("--behaviours", default="{}")
+    chosen = parser.parse_args()
+    state = State(chosen.paths, FactWriter(chosen.facts), orjson.loads(chosen.behaviours))
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        gc.freeze()
+        await loop.create_server(lambda: Connection(state), "127.0.0.1", chosen.port, backlog=2048)
+        print("ready", flush=True)
+        await loop.run_in_executor(None, os.read, 0, 1)
+
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""What a person and a script read afterwards: the table, timelines of what went wrong, storms in the logs."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.faults.ledger import Ledger
+from tests.faults.stage import Pod
+from tests.faults.truth import Truth
+from tests.faults.verify import Result, Violation
+
+BROKEN = ("lost", "late", "inversion", "overlap", "unexplained repeat", "id changed", "parked", "strange")
+PER_EVENT = frozenset({"delivery.attempted", "event.parked", "record.rejected"})
+"""Lines that say something about one event: as many as there are events."""
+STORM_PER_MINUTE = 60
+
+
+def clock(at_ns: int) -> str:
+    """The instant as the logs have it."""
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """Event names that came more than ``bound`` times in a minute of one pod; and all names' totals."""
+    found, totals = [], Counter[str]()
+    for pod in pods:
+        minutes: Counter[tuple[str, str]] = Counter()
+        if not pod.bridge.log.exists():
+            continue
+        with pod.bridge.log.open("rb") as lines:
+            for line in lines:
+                if b'"delivery.attempted"' in line:
+                    totals["delivery.attempted"] += 1
+                    continue
+                try:
+                    entry = orjson.loads(line)
+                    name = entry.get("logger") or entry["event"]
+                    minute = entry["timestamp"][:16]
+                except (ValueError, KeyError, TypeError):
+                    name, minute = "(not a log line)", ""
+                totals[name] += 1
+                minutes[name, minute] += 1
+        found += [
+            {"pod": pod.number, "event": name, "minute": minute, "lines": count}
+            for (name, minute), count in minutes.items()
+            if count > bound and name not in PER_EVENT
+        ]
+    return sorted(found, key=lambda one: -one["lines"]), totals
+
+
+def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pods: Sequence[Pod]) -> str:
+    """One violation with what was done around it and what the pods wrote about the event."""
+    lines = [f"{violation.kind.upper()} at {violation.endpoint}: {violation.event}"]
+    lines += [f"    {line}" for line in violation.text.splitlines()]
+    place = truth.places.get(violation.key)
+    at_ns = violation.at_ns
+    if place is not None:
+        named = f"{topic}-{place >> 40}@{place & (1 << 40) - 1}"
+        lines.append(f"  the pods wrote about {named}:")
+        about = _lines_about(named, violation.endpoint, pods)
+        lines += [f"    {line}" for line in about[-12:]] or ["    nothing"]
+    if at_ns:
+        lines.append(f"  what was done around {clock(at_ns)}:")
+        lines += [f"    {clock(one.at_ns)} {one.text}" for one in ledger.near(at_ns)[-14:]] or ["    nothing"]
+    return "\n".join(lines)
+
+
+def _lines_about(place: str, endpoint: str, pods: Sequence[Pod]) -> list[str]:
+    needle = f'"{place}"'.encode()
+    found = []
+    for pod in pods:
+        if not pod.bridge.log.exists():
+            continue
+        with pod.bridge.log.open("rb") as lines:
+            for line in lines:
+                if needle not in line:
+                    continue
+                entry = orjson.loads(line)
+                if entry.get("endpoint", endpoint) == endpoint:
+                    said = {
+                        k: v for k, v in entry.items() if k not in ("timestamp", "endpoint", "place", "type")
+                    }
+                    found.append(
+                        f"{entry['timestamp'][11:23]} pod {pod.number}: {orjson.dumps(said).decode()}"
+                    )
+    return sorted(found)
+
+
+def document(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The counts for JSON."""
+    return [
+        {
+            "endpoint": one.endpoint,
+            "wanted": one.wanted,
+            "requests": one.requests,
+            "accepted": one.accepted,
+            "parked": one.parked,
+            **{kind: one.counts[kind] for kind in BROKEN},
+            "repeats": dict(one.repeats),
+            "overlaps_explained": dict(one.overlaps_explained),
+            "answered_before_kill_ms": _spread(one.kill_ages_ms),
+        }
+        for one in results
+    ]
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    ordered = sorted(values)
+    return {
+        "count": len(ordered),
+        "least": round(ordered[0], 1),
+        "median": round(statistics.median(ordered), 1),
+        "p90": round(ordered[int(len(ordered) * 0.9)], 1),
+        "most": round(ordered[-1], 1),
+    }
+
+
+def table(results: Sequence[Result], extra: Sequence[str]) -> str:
+    """What a person reads."""
+    names = [one.endpoint for one in results]
+    rows: list[tuple[str, list[object]]] = [
+        ("events wanted", [one.wanted for one in results]),
+        ("requests", [one.requests for one in results]),
+        ("accepted", [one.accepted for one in results]),
+        ("parked", [one.parked for one in results]),
+        *((kind.upper(), [one.counts[kind] for one in results]) for kind in BROKEN),
+        ("repeats", [sum(one.repeats.values()) for one in results]),
+    ]
+    whys = sorted({why for one in results for why in one.repeats})
+    rows += [(f"  {why}", [one.repeats[why] for one in results]) for why in whys]
+    overlapped = sorted({why for one in results for why in one.overlaps_explained})
+    rows += [(f"overlap: {why}", [one.overlaps_explained[why] for one in results]) for why in overlapped]
+    lines = [f"{'':<42}" + "".join(f"{name:>11}" for name in names)]
+    lines += [f"{text:<42}" + "".join(f"{value:>11,}" for value in values) for text, values in rows]
+    return "\n".join([*lines, "", *extra])
+
+
+def machine_size() -> dict[str, Any]:
+    """What it ran on."""
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cpu = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+         if line.startswith("model name")),
+        "unknown",
+    )  # fmt: skip
+    return {"cores": len(os.sched_getaffinity(0)), "memory_gib": round(pages / 2**30, 1), "cpu": cpu}

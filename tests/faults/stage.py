@@ -1,0 +1,255 @@
+"""Everything that runs during the faults: receiver, pods, disks. Whatever starts here ends in ``close``."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.faults.facts import Requests, read_facts
+from tests.faults.ledger import RUNS_PER_POD, Ledger, Run
+from tests.support.bridge_process import ROOT, BridgeProcess
+from tests.support.kafka import RealKafka, free_port
+
+SLOW_MS = 60
+FLAKY = [
+    {"kind": "status", "status": 500, "share": 0.02},
+    {"kind": "status", "status": 429, "retry_after_s": 1, "share": 0.002},
+    {"kind": "half", "share": 0.005},
+    {"kind": "reset", "share": 0.005},
+]
+USUAL: dict[str, dict[str, Any]] = {
+    "/healthy": {},
+    "/flaky": {"modes": FLAKY},
+    "/slow": {"delay_ms": SLOW_MS},
+    "/returning": {},
+}
+TERMINATE_TIMEOUT_S = 30
+
+
+class Witness:
+    """The receiver's process: comes back on the same port, behaves as before, and its notes stay."""
+
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
+        self.port = free_port()
+        self.paths = list(USUAL)
+        self._folder = folder
+        self._ledger = ledger
+        self._lives: list[tuple[Path, int]] = []
+        self._behaviours: dict[str, dict[str, Any]] = dict(USUAL)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, path: str) -> str:
+        """What an endpoint is configured with."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def start(self) -> None:
+        """Start it, and return when it listens."""
+        with self._lock:
+            file = self._folder / f"facts-{len(self._lives)}.bin"
+            command = [
+                sys.executable, "-m", "tests.faults.receiver", f"--port={self.port}", f"--facts={file}",
+                f"--behaviours={orjson.dumps(self._behaviours).decode()}", "--paths", *self.paths,
+            ]  # fmt: skip
+            self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert self._process.stdout
+            if not self._process.stdout.readline():
+                raise RuntimeError(f"the receiver did not start: exit code {self._process.wait()}")
+            self._lives.append((file, 0))
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        with self._lock:
+            if self._process is None:
+                return
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe:
+                    pipe.close()
+            self._process = None
+            self._lives[-1] = (self._lives[-1][0], time.time_ns())
+
+    def behave(self, path: str, behaviour: Mapping[str, Any] | None = None) -> None:
+        """From now on a path behaves so; as usual when nothing is said."""
+        with self._lock:
+            self._behaviours[path] = dict(USUAL[path] if behaviour is None else behaviour)
+            if self._process is None:
+                return  # it is told at its start
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            try:
+                connection.request("POST", "/_control", orjson.dumps(self._behaviours))
+                connection.getresponse().read()
+            finally:
+                connection.close()
+
+    def requests(self) -> Requests:
+        """Everything it saw. To be asked when it has ended."""
+        return read_facts(self._lives)
+
+
+class Pod:
+    """One bridge with its disk, over all its lives; ``x-run`` says which one a request is of."""
+
+    def __init__(self, number: int, bridge: BridgeProcess, ledger: Ledger) -> None:
+        self.number = number
+        self.bridge = bridge
+        self.lock = threading.RLock()
+        self.wanted = False
+        self._ledger = ledger
+        self._lives = 0
+        self.run: Run | None = None
+
+    @property
+    def state(self) -> Path:
+        """Its folder for what it keeps."""
+        return Path(self.bridge.config["state_dir"])
+
+    def start(self) -> None:
+        """Start the next life; does not wait until it is ready."""
+        with self.lock:
+            self._lives += 1
+            number = self.number * RUNS_PER_POD + self._lives
+            for endpoint in self.bridge.config["endpoints"].values():
+                endpoint["headers"] = {"x-run": str(number)}
+            self.run = self._ledger.runs[number] = Run(number, time.time_ns())
+            self.bridge.start(wait=False)
+            self.wanted = True
+            self._ledger.note(f"pod {self.run.name} started")
+            watch = threading.Thread(target=self._watch, args=(self.run, self.bridge.process), daemon=True)
+            watch.start()
+
+    def _watch(self, run: Run, process: subprocess.Popen[bytes]) -> None:
+        """Write down at once when a life ends that nobody ended."""
+        code = process.wait()
+        if run is self.run and self.wanted:
+            run.ended_ns = run.killed_ns = self._ledger.note(f"pod {run.name} ended by itself with {code}")
+            self._ledger.troubles.append(
+                f"pod {run.name} ended by itself with {code}:\n{self.bridge.log_tail(12)}"
+            )
+
+    def kill(self, why: str = "killed") -> None:
+        """SIGKILL."""
+        with self.lock:
+            assert self.run is not None
+            self.wanted = False
+            self.run.killed_ns = self._ledger.note(f"pod {self.run.name} {why}")
+            self.bridge.kill()
+            self.run.ended_ns = time.time_ns()
+
+    def terminate(self) -> None:
+        """SIGTERM and the orderly end; one that does not come is a trouble, and the pod is killed."""
+        with self.lock:
+            assert self.run is not None
+            assert self.bridge.process is not None
+            self.wanted = False
+            self._ledger.note(f"pod {self.run.name} SIGTERM")
+            self.bridge.process.terminate()
+            try:
+                code = self.bridge.process.wait(TERMINATE_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._ledger.troubles.append(
+                    f"pod {self.run.name}: no end {TERMINATE_TIMEOUT_S} s after SIGTERM"
+                )
+                self.kill("killed, since SIGTERM did not end it")
+                return
+            self.run.ended_ns = self._ledger.note(f"pod {self.run.name} ended with {code}")
+            if code:
+                self._ledger.troubles.append(f"pod {self.run.name}: exit code {code} after SIGTERM")
+
+    def stand_still(self, seconds: float, cut: threading.Event) -> None:
+        """SIGSTOP, and SIGCONT after a while."""
+        with self.lock:
+            assert self.run is not None
+            began_ns = self._ledger.note(f"pod {self.run.name} SIGSTOP for {seconds:.1f} s")
+            self.bridge.pause()
+            try:
+                cut.wait(seconds)
+            finally:
+                ended_ns = self._ledger.note(f"pod {self.run.name} SIGCONT")
+                self.run.stops.append((began_ns, ended_ns))
+                with suppress(ProcessLookupError):
+                    self.bridge.resume()
+
+    def look_after(self) -> None:
+        """Start it again when it ended by itself, as its orchestrator would."""
+        if not self.lock.acquire(blocking=False):
+            return
+        try:
+            process = self.bridge.process
+            if self.wanted and self.run and self.run.ended_ns and process and process.poll() is not None:
+                self.start()
+        finally:
+            self.lock.release()
+
+
+class SmallDisk:
+    """A file system of its own that can be filled; needs the right to mount."""
+
+    def __init__(self, folder: Path, megabytes: int = 256) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise OSError(done.stderr.strip() or "mount failed")
+        self.folder = folder
+
+    def fill(self) -> None:
+        """Until nothing fits any more."""
+        fd = os.open(self.folder / "filler", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            for size in (1 << 20, 4096):
+                with suppress(OSError):
+                    while True:
+                        os.write(fd, b"\0" * size)
+        finally:
+            os.close(fd)
+
+    def free(self) -> None:
+        """There is room again."""
+        (self.folder / "filler").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Unmount."""
+        subprocess.run(["umount", "-l", str(self.folder)], capture_output=True, check=False)
+
+
+class Stage:
+    """All of it."""
+
+    def __init__(self, folder: Path, kafka: RealKafka, ledger: Ledger) -> None:
+        self.folder = folder
+        self.kafka = kafka
+        self.broker_lock = threading.RLock()
+        self.ledger = ledger
+        self.witness = Witness(folder, ledger)
+        self.pods: list[Pod] = []
+        self.disk: SmallDisk | None = None
+        self.cut = threading.Event()
+        """Set: whatever waits goes on at once, since it is over."""
+
+    def close(self) -> None:
+        """End every process and mount that was started here."""
+        self.cut.set()
+        for pod in self.pods:
+            pod.wanted = False
+            process = pod.bridge.process
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+        self.witness.kill()
+        if self.disk is not None:
+            self.disk.close()

@@ -1,0 +1,220 @@
+"""The harness's own count: it must see each broken promise, and excuse only what could not be helped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.explain import Terms
+from tests.faults.facts import FactWriter, Requests, entity_name, entity_number, key_of, read_facts
+from tests.faults.ledger import RUNS_PER_POD, Ledger, Run
+from tests.faults.plan import WEIGHTS, make_plan
+from tests.faults.truth import Parked, Truth
+from tests.faults.verify import Endpoint, Result, lost_poison, verify
+
+MS = 1_000_000
+S = 1_000 * MS
+T0 = 1_700_000_000 * S
+SHOP = Endpoint("shop", 0, ("Created",))
+STRICT = Terms(session_s=4, timeout_s=2, commit_interval_s=0.2, since_commit=False)
+LAX = Terms(session_s=4, timeout_s=2, commit_interval_s=0.2, since_commit=True)
+
+
+class Case:
+    """A log of one entity's events, and what the receiver saw of them; instants in ms from ``T0``."""
+
+    def __init__(self, events: int = 3) -> None:
+        self.truth = Truth()
+        for seq in range(events):
+            key = key_of(7, seq)
+            self.truth.places[key] = seq
+            self.truth.types[key] = "Created"
+            self.truth.ids[key] = 100 + seq
+        self.parked = Parked()
+        self.requests = Requests()
+        self.ledger = Ledger()
+        self.committed = events
+        for pod in (0, 1):
+            self.ledger.runs[self.run(pod)] = Run(self.run(pod), T0)
+
+    @staticmethod
+    def run(pod: int, life: int = 1) -> int:
+        return pod * RUNS_PER_POD + life
+
+    def saw(
+        self, seq: int, came: float, took: float = 5, status: int = 200, pod: int = 0, id: int | None = None
+    ) -> Case:
+        came_ns = T0 + int(came * MS)
+        ended_ns = came_ns + int(took * MS)
+        webhook_id = 100 + seq if id is None else id
+        self.requests.add(0, self.run(pod), came_ns, ended_ns, status, 7, seq, webhook_id)
+        return self
+
+    def killed(self, at: float, pod: int = 0) -> Case:
+        self.ledger.runs[self.run(pod)].killed_ns = T0 + int(at * MS)
+        return self
+
+    def stopped(self, at: float, until: float, pod: int = 0) -> Case:
+        self.ledger.runs[self.run(pod)].stops.append((T0 + int(at * MS), T0 + int(until * MS)))
+        return self
+
+    def count(self, terms: Terms = STRICT, endpoint: Endpoint = SHOP) -> Result:
+        return verify(
+            endpoint, self.truth, self.parked, self.requests, self.ledger, terms,
+            lambda _, place: place < self.committed,
+        )  # fmt: skip
+
+
+def broken(result: Result) -> dict[str, int]:
+    return dict(result.counts)
+
+
+def test_each_event_once_and_in_order_breaks_nothing() -> None:
+    result = Case().saw(0, 0).saw(1, 10).saw(2, 20).count()
+    assert (broken(result), result.accepted, result.wanted, result.repeats.total()) == ({}, 3, 3, 0)
+
+
+def test_a_missing_event_is_lost_if_the_cursor_passed_it_and_late_if_not() -> None:
+    case = Case().saw(0, 0).saw(1, 10, status=500)
+    assert broken(case.count()) == {"lost": 2}
+    case.committed = 1
+    assert broken(case.count()) == {"late": 2}
+
+
+def test_a_parked_event_is_not_lost_but_only_some_endpoints_may_park() -> None:
+    case = Case().saw(0, 0).saw(2, 10)
+    case.parked.places["shop"] = {1}
+    assert broken(case.count()) == {"parked": 1}
+    assert broken(case.count(endpoint=Endpoint("shop", 0, ("Created",), may_park=True))) == {}
+    case.parked.places = {"other": {1}}
+    assert broken(case.count()) == {"lost": 1}
+
+
+def test_a_later_event_accepted_first_is_an_inversion_whatever_was_killed() -> None:
+    case = Case().saw(0, 0, status=500).saw(1, 10).saw(0, 20).saw(2, 30).killed(5)
+    assert broken(case.count(LAX)) == {"inversion": 1}
+
+
+def test_a_repeat_in_order_is_no_inversion() -> None:
+    case = Case().saw(0, 0).saw(1, 10).saw(0, 20, pod=1).saw(1, 30, pod=1).saw(2, 40, pod=1).killed(15)
+    assert broken(case.count()) == {}
+
+
+def test_two_requests_of_one_entity_at_once_are_an_overlap() -> None:
+    assert broken(Case().saw(0, 0, took=20).saw(1, 10, took=15).saw(2, 50).count()) == {"overlap": 1}
+    assert broken(Case().saw(0, 0, took=10).saw(1, 10).saw(2, 50).count()) == {}
+
+
+def test_a_long_request_overlaps_with_all_that_come_meanwhile() -> None:
+    assert broken(Case().saw(0, 0, took=100).saw(1, 10).saw(2, 50).count())["overlap"] == 2
+
+
+@pytest.mark.parametrize("fault", ["killed", "stopped"])
+def test_an_overlap_with_the_request_of_a_process_that_was_cut_off_is_excused(fault: str) -> None:
+    case = Case().saw(0, 0, took=500, status=0).saw(0, 300, pod=1).saw(1, 320, pod=1).saw(2, 330, pod=1)
+    case.killed(100) if fault == "killed" else case.stopped(100, 9_000)
+    result = case.count()
+    assert broken(result) == {}
+    assert result.overlaps_explained.total() == 3
+
+
+def test_an_overlap_with_a_request_begun_after_the_stop_is_not_excused() -> None:
+    """A pod that woke up and sent something, although another pod had its partitions."""
+    case = (
+        Case().saw(0, 0).stopped(100, 8_000).saw(1, 8_010, took=50).saw(1, 8_020, pod=1).saw(2, 8_030, pod=1)
+    )
+    assert broken(case.count())["overlap"] == 2
+    assert broken(case.count(LAX)) == {}
+
+
+REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
+    ("without any fault", lambda case: None, "unexplained", "unexplained"),
+    ("killed in flight", lambda case: case.killed(3), "in flight at a kill", "in flight at a kill"),
+    ("killed at once after", lambda case: case.killed(20), "in flight at a kill", "in flight at a kill"),
+    ("killed later", lambda case: case.killed(600), "unexplained", "since the last commit before a kill"),
+    ("killed long after", lambda case: case.killed(3_000), "unexplained", "unexplained"),
+    ("killed before", lambda case: case.killed(-200), "unexplained", "unexplained"),
+    ("stopped in flight", lambda case: case.stopped(3, 500), "in flight at a stop", "in flight at a stop"),
+    ("another was killed", lambda case: case.killed(3, pod=1), "unexplained", "unexplained"),
+    (
+        "broker away",
+        lambda case: case.ledger.broker_away.append((T0 - 2 * S, T0 + 2 * S)),
+        "unexplained",
+        "no broker to commit to",
+    ),
+    (
+        "receiver killed",
+        lambda case: case.ledger.receiver_away.append((T0 + 6 * MS, T0 + S)),
+        "answer lost with the receiver",
+        "answer lost with the receiver",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fault", "strict", "lax"), REPEATS, ids=[row[0] for row in REPEATS])
+def test_a_repeat_on_the_same_disk_is_explained_by_what_was_done_to_its_process_alone(
+    name: str, fault: Callable[[Case], Any], strict: str, lax: str
+) -> None:
+    case = Case(1).saw(0, 0).saw(0, 9_000)
+    fault(case)
+    for terms, why in ((STRICT, strict), (LAX, lax)):
+        result = case.count(terms)
+        assert dict(result.repeats) == {why: 1}, name
+        assert broken(result) == ({"unexplained repeat": 1} if why == "unexplained" else {})
+
+
+def test_another_disk_knows_only_what_was_committed() -> None:
+    """So does the same one once its files were removed."""
+    other = Case(1).saw(0, 0).saw(0, 9_000, pod=1).killed(600)
+    assert dict(other.count().repeats) == {"since the last commit before a kill": 1}
+    same = Case(1).saw(0, 0).saw(0, 9_000).killed(600)
+    same.ledger.disks_touched.append((T0 + 700 * MS, 0))
+    assert dict(same.count().repeats) == {"since the last commit before a kill": 1}
+    same.ledger.disks_touched = [(T0 + 700 * MS, 1)]
+    assert dict(same.count().repeats) == {"unexplained": 1}
+
+
+def test_a_changed_webhook_id_and_a_request_about_nothing_are_seen() -> None:
+    case = Case(1).saw(0, 0, status=500).saw(0, 10, id=5).saw(9, 20)
+    assert broken(case.count()) == {"id changed": 1, "strange": 1}
+
+
+def test_an_event_nobody_asked_for_is_seen() -> None:
+    case = Case(1).saw(0, 0)
+    case.truth.types[key_of(7, 0)] = "Closed"
+    result = case.count()
+    assert (broken(result), result.wanted) == ({"strange": 1}, 0)
+
+
+def test_an_undecodable_record_must_be_parked() -> None:
+    truth, parked = Truth(poison={3, 1 << 40}), Parked(places={None: {3}, "shop": {1 << 40}})
+    assert lost_poison(truth, parked) == ["partition 1, offset 0"]
+
+
+def test_facts_survive_the_receivers_death(tmp_path: Path) -> None:
+    """What it had not finished ends with it, unanswered; the next life's numbers begin again."""
+    first = FactWriter(tmp_path / "0")
+    first.ended(T0 + 5, first.came(T0, 1, 2, entity_number("e7"), 3, 4), 200)
+    first.came(T0 + 6, 1, 2, entity_number("n7"), 0, 5)
+    second = FactWriter(tmp_path / "1")
+    second.ended(T0 + 30, second.came(T0 + 20, 0, 2, 8, 1, 6), 503)
+    (tmp_path / "1").write_bytes((tmp_path / "1").read_bytes() + b"half a line")
+    found = read_facts([(tmp_path / "0", T0 + 9), (tmp_path / "1", T0 + 99), (tmp_path / "none", 0)])
+    assert list(found.status) == [200, 0, 503]
+    assert list(found.ended_ns) == [T0 + 5, T0 + 9, T0 + 30]
+    assert [entity_name(one) for one in found.entity] == ["e7", "n7", "e8"]
+
+
+def test_the_same_seed_gives_the_same_plan_and_every_kind_comes() -> None:
+    options: dict[str, Any] = {"seconds": 600, "faults": 40, "pods": 3, "session_s": 4, "full_disk_pod": 1}
+    plan = make_plan(5, **options)
+    assert plan == make_plan(5, **options) != make_plan(6, **options)
+    assert {fault.kind for fault in plan} == set(WEIGHTS)
+    assert len(plan) == 40
+    ends: dict[str, float] = {}
+    for fault in plan:
+        assert fault.at_s >= ends.get(fault.target, 0), "two faults of one target at once"
+        ends[fault.target] = fault.at_s + fault.for_s

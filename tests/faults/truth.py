@@ -1,0 +1,115 @@
+"""What was really in the log and in the dead-letter topic, read with a library the product does not use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.faults.facts import entity_number, id_hash, key_of
+from tests.faults.producer import TYPES
+from tests.support.kafka import RealKafka
+
+
+def place_of(partition: int, offset: int) -> int:
+    """One number for one place of the log."""
+    return partition << 40 | offset
+
+
+@dataclass(slots=True)
+class Truth:
+    """The log: each event's first place, type and id; and what nobody can decode."""
+
+    places: dict[int, int] = field(default_factory=dict)
+    types: dict[int, str] = field(default_factory=dict)
+    ids: dict[int, int] = field(default_factory=dict)
+    poison: set[int] = field(default_factory=set)
+    records: int = 0
+    duplicates: int = 0
+    disordered: int = 0
+    """Events the producer itself published out of order: more than none is a fault of the harness."""
+
+
+@dataclass(slots=True)
+class Parked:
+    """The dead-letter topic: places by endpoint (None: could not be decoded), and how many came twice."""
+
+    places: dict[str | None, set[int]] = field(default_factory=dict)
+    twice: int = 0
+    causes: dict[tuple[str | None, int], str] = field(default_factory=dict)
+
+
+def read_truth(kafka: RealKafka, topic: str) -> Truth:
+    """Read the whole topic."""
+    truth = Truth()
+    last_seq: dict[int, int] = {}
+    for message in _all(kafka, topic):
+        truth.records += 1
+        place = place_of(message.partition(), message.offset())
+        try:
+            document = orjson.loads(message.value())
+        except orjson.JSONDecodeError:
+            truth.poison.add(place)
+            continue
+        entity, seq = entity_number(document["entity"]), document["payload"]["seq"]
+        key = key_of(entity, seq)
+        if key in truth.places:
+            truth.duplicates += 1
+            continue
+        truth.disordered += seq != last_seq.get(entity, -1) + 1
+        last_seq[entity] = seq
+        truth.places[key] = place
+        truth.types[key] = TYPES[TYPES.index(document["type"])]
+        truth.ids[key] = id_hash(document["id"].encode())
+    return truth
+
+
+def read_parked(kafka: RealKafka, topic: str) -> Parked:
+    """Read the dead-letter topic; the causes are kept for the first thousand."""
+    parked = Parked()
+    for message in _all(kafka, topic):
+        facts = {name: value.decode("utf-8", "replace") for name, value in message.headers() or []}
+        place = place_of(int(facts["hookferry-partition"]), int(facts["hookferry-offset"]))
+        endpoint = facts.get("hookferry-endpoint")
+        known = parked.places.setdefault(endpoint, set())
+        parked.twice += place in known
+        known.add(place)
+        if len(parked.causes) < 1000:
+            parked.causes[endpoint, place] = facts.get("hookferry-cause", "")
+    return parked
+
+
+def _all(kafka: RealKafka, topic: str) -> Iterator[Any]:
+    consumer = Consumer(
+        {"bootstrap.servers": kafka.bootstrap, "group.id": "truth", "enable.auto.commit": False,
+         "enable.partition.eof": False, "log_level": 0}
+    )  # fmt: skip
+    try:
+        numbers = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        ends = {
+            number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=20)[1]
+            for number in numbers
+        }
+        behind = {number for number, end in ends.items() if end}
+        consumer.assign([TopicPartition(topic, number, 0) for number in behind])
+        heard = time.monotonic()
+        while behind:
+            batch = consumer.consume(5000, timeout=0.2)  # it waits for all 5,000 or for the time
+            if batch:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > 30:
+                raise TimeoutError(
+                    f"{topic}: nothing comes any more, partitions {behind} are not at their end"
+                )
+            for message in batch:
+                if message.error():
+                    raise RuntimeError(f"{topic}: {message.error()}")
+                yield message
+                if message.offset() >= ends[message.partition()] - 1:
+                    behind.discard(message.partition())
+    finally:
+        consumer.close()

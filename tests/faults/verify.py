@@ -1,0 +1,201 @@
+"""The count at the end: what reached each endpoint, against the log and what was done to whom. Pure.
+
+- *lost*: wanted, neither accepted with 2xx nor parked, and the committed place is past it. *late*: the
+  same, but the place is not past it: the run ended before it came.
+- *inversion*: accepted for the first time after a later one of its entity was; has no excuse.
+- *overlap*: two requests about one entity at once; excused where the earlier one's process was killed or
+  stood still.
+- *repeat*: accepted again; ``explain`` says why that could not be helped, or that it could.
+- *id changed*: a request whose webhook-id is not the event's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tests.faults.explain import UNEXPLAINED, Terms, explain_overlap, explain_repeat
+from tests.faults.facts import NOBODY, UNKEYED, Requests, entity_name, key_of
+from tests.faults.ledger import Ledger
+from tests.faults.truth import Parked, Truth
+
+LISTED = 20
+ENTITY_OF = (1 << 32) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What an endpoint was configured to get. ``path`` is a number, or None where nobody listens."""
+
+    name: str
+    path: int | None
+    types: Collection[str]
+    may_park: bool = False
+
+
+@dataclass(slots=True)
+class Violation:
+    """One broken promise."""
+
+    kind: str
+    endpoint: str
+    key: int
+    at_ns: int
+    text: str
+
+    @property
+    def event(self) -> str:
+        """Entity and number."""
+        return f"{entity_name(self.key >> 32)}/{self.key & ENTITY_OF}"
+
+
+@dataclass(slots=True)
+class Result:
+    """The count of one endpoint."""
+
+    endpoint: str
+    wanted: int = 0
+    requests: int = 0
+    accepted: int = 0
+    parked: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    """Broken promises by kind."""
+    repeats: Counter[str] = field(default_factory=Counter)
+    overlaps_explained: Counter[str] = field(default_factory=Counter)
+    kill_ages_ms: list[float] = field(default_factory=list)
+    """Of repeats around a kill: how long before it the first answer had gone out (below 0: after it)."""
+    violations: list[Violation] = field(default_factory=list)
+
+    def found(self, kind: str, key: int, at_ns: int, text: str) -> None:
+        """Count a violation; the first of each kind are kept whole."""
+        self.counts[kind] += 1
+        if self.counts[kind] <= LISTED:
+            self.violations.append(Violation(kind, self.endpoint, key, at_ns, text))
+
+
+def verify(
+    endpoint: Endpoint,
+    truth: Truth,
+    parked: Parked,
+    requests: Requests,
+    ledger: Ledger,
+    terms: Terms,
+    settled: Callable[[str, int], bool],
+) -> Result:
+    """Count one endpoint. ``settled``: whether a place counts as done by what is committed for it."""
+    result = Result(endpoint.name)
+    rows = (
+        [row for row in range(len(requests)) if requests.path[row] == endpoint.path]
+        if endpoint.path is not None
+        else []
+    )
+    result.requests = len(rows)
+    accepted = _acceptances(result, endpoint, truth, requests, ledger, terms, rows)
+    _overlaps(result, requests, ledger, terms, rows)
+    parked_places = parked.places.get(endpoint.name, set())
+    for key, place in truth.places.items():
+        if truth.types[key] not in endpoint.types:
+            continue
+        result.wanted += 1
+        if key in accepted:
+            continue
+        if place in parked_places:
+            result.parked += 1
+            if not endpoint.may_park:
+                cause = parked.causes.get((endpoint.name, place), "")
+                result.found("parked", key, 0, f"parked though its receiver never asked for that: {cause}")
+        elif settled(endpoint.name, place):
+            result.found(
+                "lost", key, 0, f"neither accepted nor parked, but committed as done ({_place(place)})"
+            )
+        else:
+            result.found("late", key, 0, f"neither accepted nor parked, and still open ({_place(place)})")
+    return result
+
+
+def lost_poison(truth: Truth, parked: Parked) -> list[str]:
+    """Records nobody can decode that were not parked."""
+    return [_place(place) for place in sorted(truth.poison - parked.places.get(None, set()))]
+
+
+def _acceptances(
+    result: Result,
+    endpoint: Endpoint,
+    truth: Truth,
+    requests: Requests,
+    ledger: Ledger,
+    terms: Terms,
+    rows: Iterable[int],
+) -> Mapping[int, int]:
+    """Order, repeats and ids; the row of each event's last acceptance."""
+    accepted: dict[int, int] = {}
+    highest: dict[int, tuple[int, int]] = {}
+    for row in sorted(rows, key=lambda row: requests.ended_ns[row]):
+        entity, seq = requests.entity[row], requests.seq[row]
+        key = key_of(entity, seq)
+        if entity == NOBODY or key not in truth.places:
+            result.found("strange", key, requests.came_ns[row], "a request about no event of the log")
+            continue
+        if truth.types[key] not in endpoint.types:
+            result.found("strange", key, requests.came_ns[row], "a request nobody asked for")
+        if requests.id_hash[row] != truth.ids[key]:
+            result.found("id changed", key, requests.came_ns[row], tell(requests, ledger, row))
+        if not 200 <= requests.status[row] < 300:
+            continue
+        before = accepted.get(key)
+        accepted[key] = row
+        if before is not None:
+            why, age_ms = explain_repeat(requests, before, row, ledger, terms)
+            result.repeats[why] += 1
+            if age_ms is not None:
+                result.kill_ages_ms.append(age_ms)
+            if why == UNEXPLAINED:
+                text = f"{tell(requests, ledger, before)}\n{tell(requests, ledger, row)}"
+                result.found("unexplained repeat", key, requests.came_ns[row], text)
+            continue
+        result.accepted += 1
+        if entity >= UNKEYED:
+            continue
+        last = highest.get(entity)
+        if last is None or seq > last[0]:
+            highest[entity] = (seq, row)
+        else:
+            text = f"{tell(requests, ledger, last[1])}\n{tell(requests, ledger, row)}"
+            result.found("inversion", key, requests.ended_ns[row], text)
+    return accepted
+
+
+def _overlaps(result: Result, requests: Requests, ledger: Ledger, terms: Terms, rows: Iterable[int]) -> None:
+    open_row: dict[int, int] = {}
+    for row in sorted(rows, key=lambda row: requests.came_ns[row]):
+        entity = requests.entity[row]
+        if entity >= UNKEYED:
+            continue
+        other = open_row.get(entity)
+        if other is not None and requests.ended_ns[other] > requests.came_ns[row]:
+            why = explain_overlap(requests, other, row, ledger, terms)
+            if why == UNEXPLAINED:
+                text = f"{tell(requests, ledger, other)}\n{tell(requests, ledger, row)}"
+                key = key_of(entity, requests.seq[row])
+                result.found("overlap", key, requests.came_ns[row], text)
+            else:
+                result.overlaps_explained[why] += 1
+            if requests.ended_ns[other] > requests.ended_ns[row]:
+                continue
+        open_row[entity] = row
+
+
+def tell(requests: Requests, ledger: Ledger, row: int) -> str:
+    """One request as a line."""
+    run = ledger.runs.get(requests.run[row])
+    came, ended = requests.came_ns[row], requests.ended_ns[row]
+    return (
+        f"{entity_name(requests.entity[row])}/{requests.seq[row]} from pod {run.name if run else '?'}: came "
+        f"{came / 1e9:.4f}, ended {ended / 1e9:.4f} ({(ended - came) / 1e6:.1f} ms), "
+        f"status {requests.status[row] or 'none'}"
+    )
+
+
+def _place(place: int) -> str:
+    return f"partition {place >> 40}, offset {place & (1 << 40) - 1}"

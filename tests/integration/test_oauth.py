@@ -1,0 +1,129 @@
+"""Logging in to Kafka with an access token: fetched, kept, renewed, and its failures survived."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from bridge.errors import KafkaUnavailable
+from bridge.source.client import KafkaOptions
+from bridge.transport.token import ClientCredentials
+from tests.support.kafka import RealKafka
+
+MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
+SECRET = "client-secret-2b7d"
+
+
+def token(lifetime_s: float = 600) -> str:
+    """An unsecured token, as Kafka's own validator for tests takes it (RFC 7515 with alg none)."""
+    now = time.time()
+    parts = ({"alg": "none"}, {"sub": "hookferry", "iat": now, "exp": now + lifetime_s})
+    return ".".join(base64.urlsafe_b64encode(orjson.dumps(one)).rstrip(b"=").decode() for one in parts) + "."
+
+
+class TokenServer:
+    """An authorization server that notes what it was asked; ``answer`` is what it gives next."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str | None, dict[str, Any]]] = []
+        self.status = 200
+        self.url = ""
+        self.answer: object = {"access_token": token(), "expires_in": 600}
+
+    async def grant(self, request: web.Request) -> web.Response:
+        self.asked.append((request.headers.get("Authorization"), dict(await request.post())))
+        return web.json_response(self.answer, status=self.status)
+
+
+@pytest.fixture
+async def tokens() -> AsyncIterator[TokenServer]:
+    server = TokenServer()
+    app = web.Application()
+    app.router.add_post("/token", server.grant)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/token"
+    yield server
+    await runner.cleanup()
+
+
+@pytest.fixture(scope="module")
+def oauth_kafka(kafka: RealKafka) -> Iterator[RealKafka]:
+    prefix = "listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config"
+    config = {
+        "sasl.enabled.mechanisms": "OAUTHBEARER",
+        prefix: f'{MODULE} required unsecuredLoginStringClaim_sub="broker";',
+    }
+    with RealKafka(sasl=True, config=config) as broker:
+        yield broker
+
+
+def credentials(tokens: Any) -> ClientCredentials:
+    return ClientCredentials(tokens.url, "bridge", SECRET, "kafka")
+
+
+def options(broker: RealKafka, tokens: Any) -> KafkaOptions:
+    return KafkaOptions(
+        bootstrap_servers=(broker.sasl_bootstrap,),
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="OAUTHBEARER",
+        fetch_token=credentials(tokens).token,
+    )
+
+
+async def test_a_broker_takes_the_token(oauth_kafka: RealKafka, tokens: TokenServer) -> None:
+    admin = AIOKafkaAdminClient(**options(oauth_kafka, tokens).arguments())
+    await admin.start()
+    assert await admin.list_topics() is not None
+    await admin.close()
+    basic = "Basic " + base64.b64encode(f"bridge:{SECRET}".encode()).decode()
+    assert tokens.asked == [(basic, {"grant_type": "client_credentials", "scope": "kafka"})]
+
+
+async def test_a_token_that_is_not_to_be_had_is_an_error_kafka_clients_wait_for(
+    oauth_kafka: RealKafka, tokens: TokenServer
+) -> None:
+    """Anything but an exception of aiokafka's own would end its tasks in the background."""
+    tokens.status = 503
+    admin = AIOKafkaAdminClient(**options(oauth_kafka, tokens).arguments())
+    with pytest.raises(KafkaError):
+        await admin.start()
+    await admin.close()
+
+
+async def test_a_token_is_kept_until_shortly_before_it_expires(tokens: TokenServer) -> None:
+    kept = credentials(tokens)
+    assert await kept.token() == await kept.token()
+    assert len(tokens.asked) == 1
+    tokens.answer = {"access_token": "short", "expires_in": 31.001}
+    short = credentials(tokens)
+    assert await short.token() == "short"
+    assert short._good_until - time.monotonic() <= 1.001
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "said"),
+    [
+        (401, {}, "answered 401; check client_id, client_secret and scope"),
+        (200, {}, "gave no token: KeyError"),
+        (200, [], "gave no token: TypeError"),
+        (200, {"access_token": "t", "expires_in": "soon"}, "gave no token: ValueError"),
+    ],
+)
+async def test_what_is_wrong_is_said_without_the_secret(
+    tokens: TokenServer, status: int, answer: object, said: str
+) -> None:
+    tokens.status, tokens.answer = status, answer
+    with pytest.raises(KafkaUnavailable, match=said) as caught:
+        await credentials(tokens).token()
+    assert SECRET not in str(caught.value)

@@ -1,0 +1,239 @@
+"""The path when something comes between: crashes, revokes, stops, a broker in trouble, lost records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+from structlog.testing import capture_logs
+
+from bridge.errors import CommitError, KafkaUnavailable
+from bridge.model import Partition
+from bridge.source.offsets import Committed
+from bridge.telemetry import events
+from tests.support.fakes import P0, FakeOffsets, Gate
+from tests.support.path import Plan, Process, World
+from tests.support.simulated import simulated, until
+
+
+@simulated
+async def test_a_parked_record_is_not_parked_again_after_a_restart() -> None:
+    world = World()
+    world.receiver.answer = Gate("a")
+    world.log.add("a")
+    world.log.add("x", raw=b"{", entity="e2")
+    process = Process(world).start()
+    await until(lambda: world.parking.parked and world.offsets.map_of("crm"))
+    await process.crash()
+    world.receiver.answer = Gate()
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 2)
+    assert len(world.parking.parked) == 1
+    await process.stop()
+
+
+@simulated
+async def test_after_a_crash_only_what_was_not_committed_is_sent_again() -> None:
+    world = World()
+    world.receiver.answer = Gate("b")
+    for number, name in enumerate("abcd"):
+        world.log.add(name, entity=f"e{number}")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 1 and world.receiver.delivered == ["a", "c", "d"])
+    await process.crash()
+    world.receiver.answer = Gate()
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 4)
+    assert world.receiver.ids == ["a", "b", "c", "d", "b"]
+    await process.stop()
+
+
+@simulated
+async def test_a_delivery_that_was_not_committed_is_repeated_with_the_same_id() -> None:
+    world = World()
+    world.log.add("a")
+    process = Process(world, commit_interval_s=1000).start()
+    await until(lambda: world.receiver.delivered)
+    await process.crash()
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 1)
+    ids = {dict(sent.request.headers)[b"webhook-id"] for sent in world.receiver.sent}
+    assert world.receiver.ids == ["a", "a"]
+    assert len(ids) == 1
+    await process.stop()
+
+
+@simulated
+async def test_a_revoke_in_mid_batch_finishes_what_is_in_flight_and_leaves_the_rest() -> None:
+    world = World({"crm": Plan(concurrency=1)})
+    world.receiver.answer = gate = Gate("a")
+    for number, name in enumerate("abc"):
+        world.log.add(name, entity=f"e{number}")
+    process = Process(world).start()
+    await until(lambda: world.receiver.in_flight)
+    revoking = asyncio.create_task(process.revoke())
+    await asyncio.sleep(1)
+    assert not revoking.done(), "it waits for the request in flight"
+    gate.open("a")
+    await revoking
+    assert world.receiver.ids == ["a"]
+    assert world.offsets.at("crm") == 1
+    process.assign()
+    await until(lambda: world.offsets.at("crm") == 3)
+    assert world.receiver.ids == ["a", "b", "c"]
+    await process.stop()
+
+
+@simulated
+async def test_a_revoke_waits_no_longer_than_its_deadline_and_the_late_answer_is_not_committed() -> None:
+    world = World()
+    world.receiver.answer = gate = Gate("a")
+    world.log.add("a")
+    process = Process(world, drain_timeout_s=3).start()
+    await until(lambda: world.receiver.in_flight)
+    before = asyncio.get_running_loop().time()
+    with capture_logs() as logs:
+        await process.revoke()
+    assert 2.9 < asyncio.get_running_loop().time() - before < 3.2
+    assert [one["unfinished"] for one in logs if one["event"] == events.BRIDGE_DRAINED] == [1]
+    gate.open("a")
+    await asyncio.sleep(5)
+    assert world.offsets.at("crm") == 0
+    process.assign()
+    await until(lambda: world.offsets.at("crm") == 1)
+    assert world.receiver.ids == ["a", "a"]
+    await process.stop()
+
+
+@simulated
+async def test_a_stop_during_a_revoke_does_not_wait_for_the_deadline() -> None:
+    """Two drains wait for the same request; both go on when it is done."""
+    world = World()
+    world.receiver.answer = gate = Gate("a")
+    world.log.add("a")
+    process = Process(world, drain_timeout_s=500).start()
+    await until(lambda: world.receiver.in_flight)
+    before = asyncio.get_running_loop().time()
+    revoking = asyncio.create_task(process.revoke())
+    await asyncio.sleep(1)
+    stopping = asyncio.create_task(process.stop())
+    await asyncio.sleep(1)
+    gate.open("a")
+    await asyncio.gather(revoking, stopping)
+    assert asyncio.get_running_loop().time() - before < 10
+    assert world.offsets.at("crm") == 1
+
+
+@simulated
+async def test_a_window_that_cannot_be_covered_yet_loses_and_repeats_nothing() -> None:
+    world = World()
+    for name in ("a", "b", "a", "c"):
+        world.log.add(name)
+    process = Process(world)
+    process.window.trouble.extend([KafkaUnavailable("away"), KafkaUnavailable("away")])
+    process.start()
+    await until(lambda: world.offsets.at("crm") == 4)
+    assert world.receiver.ids == ["a", "b", "c"]
+    await process.stop()
+
+
+@simulated
+async def test_a_stop_while_the_window_is_not_covered_hands_nothing_over() -> None:
+    """An index that does not know the window would take a duplicate for the first of its key."""
+    world = World()
+    for name in ("a", "a"):
+        world.log.add(name)
+    process = Process(world)
+    process.window.trouble.extend([KafkaUnavailable("away")] * 1000)
+    process.start()
+    await until(lambda: len(process.window.trouble) < 998)
+    await process.stop()
+    assert world.receiver.ids == []
+    assert world.offsets.at("crm") == 0
+
+
+@simulated
+async def test_a_broker_in_trouble_is_waited_for() -> None:
+    world = World()
+    process = Process(world)
+    process.reader.trouble.extend([KafkaUnavailable("away"), CommitError("away"), KafkaUnavailable("away")])
+    world.log.add("a")
+    with capture_logs() as logs:
+        process.start()
+        await until(lambda: world.offsets.at("crm") == 1)
+    assert len([one for one in logs if one["event"] == events.SOURCE_FAILED]) == 3
+    await process.stop()
+
+
+@simulated
+async def test_records_that_retention_deleted_are_reported_and_passed() -> None:
+    """Only to the endpoint that had fallen behind: the other one had them in time."""
+    world = World({"crm": Plan(window=2), "erp": Plan()})
+    world.receivers["crm"].answer = gate = Gate("a", "b")
+    for number, name in enumerate("abcdefgh"):
+        world.log.add(name, entity=f"e{number}")
+    process = Process(world, max_batch=2).start()
+    await until(lambda: world.offsets.at("erp") == 8)
+    world.log.delete_below(P0, 6)
+    with capture_logs() as logs:
+        gate.open("a")
+        gate.open("b")
+        await until(lambda: world.offsets.at("crm") == 8)
+    lost = [one for one in logs if one["event"] == events.RECORDS_DELETED]
+    assert [(one["endpoint"], one["offsets_lost"], one["log_start"]) for one in lost] == [("crm", 4, 6)]
+    assert world.receivers["crm"].delivered == ["a", "b", "g", "h"]
+    await process.stop()
+
+
+@simulated
+async def test_no_loss_is_reported_for_an_endpoint_that_is_past_what_was_deleted() -> None:
+    """The reader starts at the lowest cursor; retention may overtake that one and not the other."""
+    world = World({"behind": Plan(), "ahead": Plan()})
+    world.receivers["behind"].answer = Gate("a")
+    for number, name in enumerate("abcdef"):
+        world.log.add(name, entity=f"e{number}")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("ahead") == 6)
+    await process.crash()
+    process = Process(world)
+    begin = process.reader.start_at
+
+    def begin_too_late(positions: Mapping[Partition, int]) -> None:
+        begin(positions)
+        world.log.delete_below(P0, 3)
+
+    process.reader.start_at = begin_too_late  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        process.start()
+        world.log.add("g", entity="e7")
+        await until(lambda: world.offsets.at("ahead") == 7)
+    lost = [one for one in logs if one["event"] == events.RECORDS_DELETED]
+    assert [(one["endpoint"], one["offsets_lost"]) for one in lost] == [("behind", 3)]
+    await process.stop()
+
+
+class SlowOffsets(FakeOffsets):
+    """While the first answer is on its way, the partition goes to another pod, which moves the cursor."""
+
+    process: Process | None = None
+
+    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        found = await super().fetch(group, partitions)
+        process, self.process = self.process, None
+        if process is not None:
+            await process.revoke()
+            self.committed["g.crm", P0] = Committed(2, "")
+            process.assign()
+        return found
+
+
+@simulated
+async def test_cursors_that_were_read_for_an_earlier_assignment_are_not_used() -> None:
+    world = World(offsets=(offsets := SlowOffsets()))
+    for name in "abc":
+        world.log.add(name)
+    offsets.process = process = Process(world)
+    process.start()
+    await until(lambda: world.offsets.at("crm") == 3)
+    assert world.receiver.ids == ["c"]
+    await process.stop()
