@@ -18,7 +18,7 @@ from bridge.model import Header, Partition, Record
 
 PREFIX = "hookferry-"
 _SETTLES = "hookferry-settles"
-_ADDRESS = re.compile(r"(\d{1,9}):(\d{1,18})")
+_ADDRESS = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
 _NEEDED = ("topic", "partition", "offset", "timestamp-ms", "parked-at-ms", "cause")
 EVERYONE = "*"
 """The endpoint of a letter that was rejected before it was known who wants it."""

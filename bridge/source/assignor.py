@@ -46,7 +46,7 @@ def by_number(
 class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """``by_number`` as the group's protocol. Its name keeps members with another rule out."""
 
-    name = "hookferry-by-number"  # type: ignore[assignment]  # as aiokafka asks the class itself
+    name = "hookferry-by-number"  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
     @classmethod
     def assign(
