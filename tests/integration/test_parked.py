@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.support.watch import SOON, logged, quick_config, wait_settled, wait_u
 
 Bridges = Callable[..., BridgeProcess]
 TOKEN = "s3cr3t-bearer-token"
+UUID = "abda146d-68b5-48ca-b527-16d2b7c5daef"
 LOAN = "org.hookferry.demo.v1.LoanEventDataV1"
 
 
@@ -42,7 +44,8 @@ def setup(
     """A topic, and the configuration of a bridge with one endpoint that signs in with a token."""
     topic = kafka.fresh_topic(group, partitions=partitions)
     crm = {
-        "url": receiver.url("/shop"), "retry": SOON, "headers": {"Authorization": f"Bearer {TOKEN}"}, **endpoint
+        "url": receiver.url("/shop"), "retry": SOON,
+        "headers": {"Authorization": f"Bearer {TOKEN}"}, **endpoint,
     }  # fmt: skip
     return topic, quick_config(kafka, topic, {"shop": crm}, group)
 
@@ -150,12 +153,12 @@ def test_a_payload_without_its_schema_is_delivered_once_the_schema_is_there(
     loan_files = [file for file in folder.rglob("*.avsc") if '"LoanEventDataV1"' in file.read_text()]
     for file in loan_files:
         file.rename(file.with_suffix(".later"))
-    fields = {name: None for name in (one["name"] for one in schema.parsed["fields"])}
-    loan = fields | {"id": 42, "accountNo": "000000042", "clientName": "Naïve", "principal": 1,
+    fields = dict.fromkeys(one["name"] for one in schema.parsed["fields"])
+    loan = fields | {"id": 42, "accountNo": "000000042", "clientName": "Naïve", "principal": Decimal("10"),
                      "currencyCode": "KES", "status": "APPROVED"}  # fmt: skip
     data = encode_single_object(schema.parsed, schema.fingerprint, loan)
     envelope = Envelope(7, "server-1", "LoanApprovedBusinessEvent", "Loan", "2026-06-29T08:15:30.123456",
-                        "2026-06-29", "default", "abda146d-68b5-48ca-b527-16d2b7c5daef", LOAN, data)  # fmt: skip
+                        "2026-06-29", "default", UUID, LOAN, data)  # fmt: skip
     publish(kafka, topic, [Raw(encode_envelope(envelope), encode_key(42)), Raw(b"junk", encode_key(43))])
     made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "bank")
     made["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(folder)}}
@@ -182,7 +185,7 @@ def test_a_payload_without_its_schema_is_delivered_once_the_schema_is_there(
     receiver.wait_for("/shop", accepted=1)
     wait_settled(kafka, "bank.shop", "bank.again")
     (came,) = receiver.records("/shop")
-    assert came["webhook_id"] == "abda146d-68b5-48ca-b527-16d2b7c5daef"
+    assert came["webhook_id"] == UUID
     assert orjson.loads(came["body"])["data"]["accountNo"] == "000000042"
     assert came["body"] in parked(bridge, "show", loan_letter["address"])
     (still,) = listed(bridge)
@@ -229,7 +232,8 @@ def test_what_is_parked_is_listed_shown_and_discarded(
 
     shown = parked(bridge, "show", bad["address"])
     for part in (
-        "status 422: no such order; your token was ***", "mend the cause at the receiver", "OrderPlaced bad-0",
+        "status 422: no such order; your token was ***", "mend the cause at the receiver",
+        "OrderPlaced bad-0",
         f"{topic}-0@1", "trace: hex:00ff", "x-api-key: ***", secretive.value.decode(), bad["webhook_id"],
     ):  # fmt: skip
         assert part in shown, part

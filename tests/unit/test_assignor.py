@@ -49,7 +49,7 @@ def test_every_partition_has_one_member_and_equal_numbers_have_the_same(
 def test_no_member_has_two_more_numbers_than_another(members: list[str], sizes: dict[str, int]) -> None:
     """Counted in partitions of the largest topic, which is what an operator scales by."""
     largest = max(sizes, key=lambda topic: sizes[topic])
-    found = by_number(dict.fromkeys(members, [largest]), {largest: range(sizes[largest])})
+    found = by_number({member: [largest] for member in members}, {largest: range(sizes[largest])})
     shares = [len(topics.get(largest, [])) for topics in found.values()]
     assert max(shares) - min(shares) <= 1
 
