@@ -3,92 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bridge.cli.choosing import AddressType, chosen, filters, find, wanted
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
-    from bridge.letters import Address, Letter, Wanted
+    from bridge.letters import Address, Letter
     from bridge.redrive import DeadLetters
     from bridge.settings import Settings
 
 T = TypeVar("T")
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SHOWN = 10
 """Lines of a plan that are printed; the rest is a number."""
 _BATCH = 500
 """Records sent and marked at a time: what is held in memory, and what a crash leaves unmarked."""
 
 
-class _Instant(click.ParamType):  # type: ignore[type-arg]
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Milliseconds since 1970 of ``2h`` (ago) or of an RFC 3339 instant; without a zone it is UTC."""
-        ago = re.fullmatch(r"(\d{1,6})([smhd])", value)
-        if ago:
-            return int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither like 2h or 7d (ago) nor like 2026-06-29T08:15:00Z", param, ctx)
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-class _Address(click.ParamType):  # type: ignore[type-arg]
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """The address of a letter."""
-        from bridge.letters import Address
-
-        try:
-            return Address.parse(value)
-        except ValueError as exc:
-            self.fail(f"{exc}; `hookferry parked list` shows them", param, ctx)
-
-
-def _filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    options = [
-        click.option("--endpoint", help="Parked for this endpoint; '*': rejected for all."),
-        click.option("--entity", help="About this entity, or with this record key."),
-        click.option("--type", "type_", metavar="PATTERN", help="Of this event type: Loan*, OrderPaid."),
-        click.option("--since", type=_Instant(), help="Parked at or after: 2h, 7d, or an instant."),
-        click.option("--until", type=_Instant(), help="Parked before: 2h, 7d, or an instant."),
-        click.option(*reason_names, "reason", metavar="TEXT", help="With this text in its cause."),
-        click.option("--limit", type=click.IntRange(min=1), help="No more than so many, the oldest first."),
-    ]
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-def _wanted(filters: dict[str, Any]) -> Wanted:
-    from bridge.letters import Wanted
-
-    return Wanted(
-        endpoint=filters["endpoint"],
-        entity=filters["entity"],
-        type=filters["type_"],
-        since_ms=filters["since"],
-        until_ms=filters["until"],
-        reason=filters["reason"],
-    )
-
-
-_addresses = click.argument("addresses", nargs=-1, type=_Address(), metavar="[ADDRESS]...")
+_addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 _by = click.option("--by", help="Who does it; default: the user at this host.")
@@ -104,10 +41,10 @@ def parked() -> None:
 
 @parked.command("list")
 @config_option
-@_filters("--reason", "--parked-reason")
+@filters("--reason", "--parked-reason")
 @click.option("--all", "all_", is_flag=True, help="Also what was redriven or discarded since.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-def list_(path: Path, all_: bool, as_json: bool, **filters: Any) -> None:
+def list_(path: Path, all_: bool, as_json: bool, **given: Any) -> None:
     """List parked events, the oldest first."""
     import orjson
 
@@ -115,25 +52,25 @@ def list_(path: Path, all_: bool, as_json: bool, **filters: Any) -> None:
 
     settings = _load(path)
     mask = shown.mask_of(settings)
-    found = _with(settings, lambda dead: _find(dead, (), _wanted(filters), settled=all_))
-    chosen = found[: filters["limit"]]
+    found = _with(settings, lambda dead: find(dead, (), wanted(given), settled=all_))
+    first = found[: given["limit"]]
     if as_json:
-        for letter in chosen:
+        for letter in first:
             click.echo(orjson.dumps(shown.document(letter, mask)))
         return
-    if chosen:
+    if first:
         import shutil
 
-        for line in shown.table(chosen, mask, shutil.get_terminal_size((160, 24)).columns):
+        for line in shown.table(first, mask, shutil.get_terminal_size((160, 24)).columns):
             click.echo(line)
-    left = len(found) - len(chosen)
+    left = len(found) - len(first)
     more = f", {left} more" if left else ""
-    click.echo(f"{len(chosen)} parked{more}" if found else "nothing is parked", err=True)
+    click.echo(f"{len(first)} parked{more}" if found else "nothing is parked", err=True)
 
 
 @parked.command()
 @config_option
-@click.argument("address", type=_Address())
+@click.argument("address", type=AddressType())
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--max-bytes", type=click.IntRange(min=1), default=16_384, show_default=True, help="Shown.")
 def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
@@ -144,7 +81,7 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
     from bridge.letters import Wanted
 
     async def look(dead: DeadLetters) -> Letter:
-        (letter,) = await _find(dead, (address,), Wanted(), settled=True)
+        (letter,) = await find(dead, (address,), Wanted(), settled=True)
         letter.origin = (await dead.fetch([address])).get(address, letter).origin
         return letter
 
@@ -161,12 +98,12 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
 @parked.command()
 @config_option
 @_addresses
-@_filters("--reason", "--parked-reason")
+@filters("--reason", "--parked-reason")
 @_yes
 @_dry_run
 @_by
 def redrive(
-    path: Path, addresses: tuple[Address, ...], yes: bool, dry_run: bool, by: str | None, **filters: Any
+    path: Path, addresses: tuple[Address, ...], yes: bool, dry_run: bool, by: str | None, **given: Any
 ) -> None:
     """Send parked events again, in order, as a first delivery: to the endpoint they were parked for.
 
@@ -178,7 +115,7 @@ def redrive(
     topics = [topic for source in settings.sources.values() for topic in source.topics]
 
     async def send(dead: DeadLetters) -> None:
-        found = await _chosen(dead, addresses, filters)
+        found = await chosen(dead, addresses, given)
         blocked = {
             letter.address: why
             for letter in found
@@ -201,7 +138,7 @@ def redrive(
 @parked.command()
 @config_option
 @_addresses
-@_filters("--parked-reason")
+@filters("--parked-reason")
 @click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is never to be sent; kept.")
 @_yes
 @_dry_run
@@ -213,13 +150,13 @@ def discard(
     yes: bool,
     dry_run: bool,
     by: str | None,
-    **filters: Any,
+    **given: Any,
 ) -> None:
     """Mark parked events as never to be sent. Nothing is sent, and nothing deleted."""
     settings = _load(path)
 
     async def mark(dead: DeadLetters) -> None:
-        found = await _chosen(dead, addresses, filters)
+        found = await chosen(dead, addresses, given)
         _tell(settings, "discard", found)
         if dry_run or not found:
             return
@@ -250,34 +187,6 @@ def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
             return await work(dead)
 
     return asyncio.run(connected())
-
-
-async def _find(
-    dead: DeadLetters, addresses: Sequence[Address], wanted: Wanted, *, settled: bool
-) -> list[Letter]:
-    """The letters at these addresses, or all that are asked for; an address without one is a mistake."""
-    from bridge.errors import HookferryError
-    from bridge.letters import Fate
-
-    found = await dead.find(wanted)
-    if not addresses:
-        return [letter for letter in found if settled or letter.fate is Fate.WAITING]
-    there = {letter.address: letter for letter in found}
-    missing = [str(address) for address in addresses if address not in there]
-    if missing:
-        raise HookferryError(f"no parked event at {', '.join(missing)}; `hookferry parked list` shows them")
-    return [there[address] for address in dict.fromkeys(addresses)]
-
-
-async def _chosen(dead: DeadLetters, addresses: Sequence[Address], filters: dict[str, Any]) -> list[Letter]:
-    """What redrive and discard work on. Neither takes everything without having been told so."""
-    named = [name for name, value in filters.items() if value is not None]
-    if addresses and named:
-        raise click.UsageError("give addresses or filters, not both")
-    if not addresses and not named:
-        raise click.UsageError("say which: addresses, or filters such as --endpoint or --since 7d")
-    found = await _find(dead, addresses, _wanted(filters), settled=False)
-    return found[: filters["limit"]]
 
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from bridge import redrive as redriving
 from bridge.decode.fineract import Envelope
@@ -325,3 +326,21 @@ def test_two_bridges_have_equal_numbers_of_both_topics_together(
         sequence = [seq for seq, _, _ in arrivals(receiver, entity)]
         assert [seq for seq in sequence if seq < 6] == list(range(6))
         assert [seq for seq in sequence if seq >= 6] == list(range(6, 26))
+
+
+def test_the_topic_for_redrives_grows_with_the_source_topics(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    topic, made = setup(kafka, receiver, "grows", partitions=1)
+    bridge = bridges(made).start()
+    (done,) = kafka.admin().create_partitions([NewPartitions(topic, 3)]).values()
+    done.result(10)
+    receiver.control("/shop", status=400, fail_first=1)
+    publish(kafka, topic, [order("a", 0, 2)])
+    assert bridge.terminate() == 0
+    bridge.start()
+    wait_parked(bridge, 1)
+    assert len(logged(bridge, "topic.grew")) == 1
+    assert "1 settled" in parked(bridge, "redrive", "--entity", "a", "--yes")
+    receiver.wait_for("/shop", accepted=1)
+    wait_settled(kafka, "grows.shop", "grows.again")
