@@ -121,26 +121,36 @@ class DeadLetters:
         if gone:
             raise RedriveError(f"no longer in topic {self._parked!r}: {', '.join(gone[:10])}; run it again")
         producer = await self._producing()
-        sent = []
+        sent: list[Awaitable[object]] = []
+        refused: BaseException | None = None
         for errand in errands:
             letter = fetched[errand.letter.address]
             headers = packed(Resent(letter.origin, letter.endpoint, errand.letter.again_id))
-            number = letter.origin.partition.number
-            sent.append(await self._send(producer, self._again, number, letter.origin, headers))
+            try:
+                sent.append(
+                    await self._send(
+                        producer, self._again, letter.origin.partition.number, letter.origin, headers
+                    )
+                )
+            except RedriveError as exc:
+                refused = exc  # what follows it in its lane must not overtake it
+                break
+        now_ms, done = int(time.time() * 1000), list[tuple[Letter, Settlement]]()
         outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        now_ms = int(time.time() * 1000)
-        done = [
-            (one, Settlement(one.address, Fate.REDRIVEN, now_ms, by, again_id=errand.letter.again_id))
-            for errand, outcome in zip(errands, outcomes, strict=True)
-            if not isinstance(outcome, BaseException)
-            for one in errand.settles
-        ]
-        await self._mark(producer, done)
-        for errand, outcome in zip(errands, outcomes, strict=True):
+        for errand, outcome in zip(errands, outcomes, strict=False):
             if isinstance(outcome, BaseException):
-                raise RedriveError(
-                    f"topic {self._again!r} did not take {errand.letter.address}: {outcome!r}; run it again"
-                ) from outcome
+                refused = refused or outcome
+                continue
+            again_id = errand.letter.again_id
+            done += [
+                (one, Settlement(one.address, Fate.REDRIVEN, now_ms, by, again_id=again_id))
+                for one in errand.settles
+            ]
+        await self._mark(producer, done)
+        if refused is not None:
+            raise RedriveError(
+                f"{len(done)} settled, then topic {self._again!r} refused: {refused}; the others still wait"
+            ) from refused
         return len(done)
 
     async def discard(self, found: Sequence[Letter], by: str, reason: str) -> int:
@@ -178,9 +188,7 @@ class DeadLetters:
                 topic, record.value, record.key, partition=number, headers=list(headers)
             )
         except (KafkaError, OSError) as exc:
-            failed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            failed.set_exception(exc)
-            return failed
+            raise RedriveError(f"topic {topic!r} did not take {record.place}: {exc!r}") from exc
         return sending
 
     async def _producing(self) -> AIOKafkaProducer:
