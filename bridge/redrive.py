@@ -31,6 +31,8 @@ from bridge.source.side import SideReader
 _NEAR = 1000
 """Offsets between two letters that are cheaper to read over than to seek over."""
 
+_LONG_POLL_MS = 20
+
 
 class RedriveError(HookferryError):
     """The broker did not take everything; what it took is settled, the rest waits as before."""
@@ -58,7 +60,9 @@ class DeadLetters:
             self._stack.push_async_callback(admin.close)
             await _start(admin.start(), self._options)
             self._sizes = await topic_sizes(admin, (self._parked, self._again))
-            self._reader = await self._stack.enter_async_context(SideReader(self._options))
+            self._reader = await self._stack.enter_async_context(
+                SideReader(self._options, long_poll_ms=_LONG_POLL_MS)
+            )
         except BaseException:
             await self._stack.aclose()
             raise
