@@ -22,6 +22,7 @@ from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
 from bridge.history import History
+from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
 from bridge.retry import RetrySchedule
 from bridge.route import Subscription
@@ -151,6 +152,22 @@ def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -
     return LeanTransport(egress, endpoint.concurrency, tls)
 
 
+def _pace(endpoint: EndpointSettings) -> Pace:
+    breaker = endpoint.breaker
+    return Pace(
+        RateWindows(endpoint.rate_windows, 1.0),
+        SlowDown(),
+        Breaker(
+            failures=breaker.failures,
+            window_s=breaker.window_s,
+            open_s=breaker.open_s,
+            max_open_s=breaker.max_open_s,
+            concurrency=endpoint.concurrency,
+        ),
+        retry_after_cap_s=endpoint.retry.retry_after_cap_s,
+    )
+
+
 def outlet(
     name: str,
     endpoint: EndpointSettings,
@@ -187,7 +204,9 @@ def outlet(
             cap_s=retry.cap_s,
             max_attempts=retry.max_attempts,
             max_age_s=retry.max_age_s,
+            retry_after_cap_s=retry.retry_after_cap_s,
         ),
+        pace=_pace(endpoint),
         parks=parks,
         metrics=bound,
         clock=clock,

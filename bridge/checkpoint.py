@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -52,6 +52,10 @@ class Fence(Protocol):
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         """Commit; raises ``CommitError`` when this process has lost its place."""
+        ...
+
+    def holds_lease(self) -> bool:
+        """Whether the group cannot have given our partitions away yet."""
         ...
 
 
@@ -169,17 +173,27 @@ class Checkpoints:
             await self._flush()
             moved = {one: offset for one, offset in lowest.items() if self._fenced.get(one) != offset}
             await self._fence.fence(moved or lowest)
+            if not self._fence.holds_lease():
+                raise CommitError("this process stood still for longer than the session timeout")
             self._fenced.update(moved)
             by_group: defaultdict[str, list[_Packed]] = defaultdict(list)
             for packed in changed:
                 by_group[f"{self._group}.{packed.cursor.endpoint}"].append(packed)
-            for group, all_packed in by_group.items():
-                await self._offsets.commit(
-                    group, {packed.cursor.partition: packed.committed for packed in all_packed}
-                )
-                for packed in all_packed:
-                    packed.cursor.committed = (packed.progress, Base(*packed.committed))
+            outcomes = await asyncio.gather(
+                *(self._commit_group(group, all_packed) for group, all_packed in by_group.items()),
+                return_exceptions=True,
+            )
+            for outcome in outcomes:
+                if outcome is not None:
+                    raise outcome
             self._journal.forget_before(segment)
+
+    async def _commit_group(self, group: str, all_packed: Sequence[_Packed]) -> None:
+        await self._offsets.commit(
+            group, {packed.cursor.partition: packed.committed for packed in all_packed}
+        )
+        for packed in all_packed:
+            packed.cursor.committed = (packed.progress, Base(*packed.committed))
 
     async def commit_or_say(self) -> None:
         """``commit``, with a failure counted, and logged when it is the first of a row."""

@@ -104,6 +104,10 @@ class History:
             try:
                 await asyncio.to_thread(self._write, rows)
             except (sqlite3.Error, OSError) as exc:
+                if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+                    self._set_aside(exc)
+                    self._rows = [*rows, *self._rows]
+                    return
                 self._count("dropped", len(rows))
                 self._forget_connection()
                 if not self._failing:
@@ -157,6 +161,20 @@ class History:
             db.execute(
                 "DELETE FROM attempts WHERE id < ? AND at_ms < ?", (oldest[0] + _PRUNE_ROWS, horizon_ms)
             )
+
+    def _set_aside(self, exc: sqlite3.DatabaseError) -> None:
+        """A damaged file is kept beside the new one: it may still be read by somebody who knows how."""
+        self._forget_connection()
+        aside = self._path.with_name(self._path.name + ".damaged")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        _log.error(
+            events.HISTORY_REPLACED,
+            file=str(self._path),
+            cause=str(exc),
+            remedy=f"none needed: a new one is begun, the old one is kept as {aside.name}",
+        )
 
     def _forget_connection(self) -> None:
         if self._db is not None:

@@ -6,8 +6,10 @@ Kafka. Edge floor; called from the event loop, microseconds per key, no fsync on
 
 from __future__ import annotations
 
+import errno
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -21,6 +23,8 @@ _log = structlog.get_logger()
 _CHUNK = 500
 """Keys per SELECT: below SQLite's oldest limit of 999 parameters."""
 _CACHE_KIB = 32 * 1024
+
+_MEMORY_REMEDY = "free the disk and restart; until then the dedupe index is kept in memory"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS partitions (
@@ -103,8 +107,15 @@ class _Shelf:
         )
 
 
+class IndexLostError(Exception):
+    """The index had to begin anew in memory: what it covered must be read from the log again."""
+
+
 class KeyIndex:
     """The dedupe index of all partitions of this process.
+
+    A disk that fails or is full costs the file and no event: the index begins anew in memory, says
+    so, and the next ``claim`` raises ``IndexLostError`` once.
 
     Keys are 128 bits of a hash, matched whole, so two keys do not pass for one. Writes gather in
     one transaction until ``flush``: after a crash, keys and cover are both as of the last flush.
@@ -116,18 +127,27 @@ class KeyIndex:
         self._max_keys = max_keys
         self._db = _open(path) if path is not None else _connect("")
         self._shelves: dict[Partition, _Shelf] = {}
+        self._lost = False
 
     def covered(self, partition: Partition) -> Stretch | None:
-        """Which stretch of the log it knows, or None."""
-        shelf = self._shelf(partition)
+        """Which stretch of the log it knows, or None. Raises ``IndexLostError``."""
+        with self._or_in_memory():
+            shelf = self._shelf(partition)
         return Stretch(shelf.start, shelf.end) if shelf.end > shelf.start else None
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         """The first offset of each claim's key, and remember them.
 
         The claims are those of the records up to ``end`` (the next offset to read), ascending;
-        ``at_ms`` is the timestamp of the last of them.
+        ``at_ms`` is the timestamp of the last of them. Raises ``IndexLostError``.
         """
+        if self._lost:
+            self._lost = False
+            raise IndexLostError
+        with self._or_in_memory():
+            return self._claim(partition, claims, end, at_ms)
+
+    def _claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         shelf = self._shelf(partition)
         if not shelf.began_ms:
             shelf.began_ms = at_ms
@@ -139,20 +159,43 @@ class KeyIndex:
         return firsts
 
     def reset(self, partition: Partition, offset: int) -> None:
-        """Forget a partition and begin its cover at ``offset``: what it knew does not reach there."""
-        shelf = self._shelf(partition)
-        shelf.clear(offset, 0)
-        shelf.save()
+        """Forget a partition and begin its cover at ``offset``: what it knew does not reach there.
+
+        Raises ``IndexLostError``.
+        """
+        with self._or_in_memory():
+            shelf = self._shelf(partition)
+            shelf.clear(offset, 0)
+            shelf.save()
 
     def flush(self) -> None:
         """Make what was claimed so far outlive this process."""
-        if self._db.in_transaction:
-            self._db.commit()
+        try:
+            if self._db.in_transaction:
+                self._db.commit()
+        except sqlite3.Error as exc:
+            self._begin_in_memory(exc)
+            self._lost = True
 
     def close(self) -> None:
         """Flush and close the file."""
         self.flush()
         self._db.close()
+
+    @contextmanager
+    def _or_in_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            self._begin_in_memory(exc)
+            raise IndexLostError from exc
+
+    def _begin_in_memory(self, exc: sqlite3.Error) -> None:
+        _log.error(events.INDEX_FAILED, cause=str(exc), remedy=_MEMORY_REMEDY)
+        with suppress(sqlite3.Error):
+            self._db.close()
+        self._db = _connect(":memory:")
+        self._shelves = {}
 
     def _shelf(self, partition: Partition) -> _Shelf:
         shelf = self._shelves.get(partition)
@@ -176,6 +219,9 @@ def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _open_or_replace(path)
     except (OSError, sqlite3.Error) as exc:
+        if "full" in str(exc) or getattr(exc, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _log.error(events.INDEX_FAILED, cause=str(exc), remedy=_MEMORY_REMEDY)
+            return _connect(":memory:")
         raise ConfigError(
             [f"state_dir {path.parent}: cannot keep files ({exc}); name a folder that can be written to"]
         ) from exc

@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Header = tuple[str, bytes]
 """A Kafka record header: name and raw value (Kafka allows a null value; it becomes ``b""``)."""
+
+AnswerKind = Literal["ok", "throttled", "unavailable", "failed", "other"]
+"""What an answer says about its endpoint as a whole, whatever it means for its event.
+
+``ok``: a 2xx. ``throttled``: 429, alive but asked for too much. ``unavailable``: 502, 503, 504, too
+much or down. ``failed``: another 5xx or no answer, which may be this event's own fault. ``other``:
+alive, and what is wrong is not the endpoint's load.
+"""
 
 
 class Partition(NamedTuple):
@@ -138,3 +146,4 @@ class Verdict(StrEnum):
     DELIVERED = "delivered"
     AGAIN = "again"
     PARK = "park"
+    OFF = "off"

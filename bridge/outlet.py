@@ -21,6 +21,7 @@ from bridge.cursor import Cursor
 from bridge.deliver import Deliverer
 from bridge.errors import DecodeError, ParkError, RenderError
 from bridge.lanes import Lane, Lanes
+from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
 from bridge.parked import Reason
 from bridge.render import CONTENT_TYPE, standard_body
@@ -32,6 +33,8 @@ from bridge.verdict import Judgement, judge
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
+_PACE_WAIT_S = 1.0
+"""How long a worker sleeps at most before it asks again whether it may send."""
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
 _MEND_PRODUCER = "correct what writes this event, or leave its type out of the endpoint's events"
@@ -73,6 +76,7 @@ class Outlet:
         deliverer: Deliverer,
         signer: Signer,
         schedule: RetrySchedule,
+        pace: Pace,
         parks: Parks,
         metrics: EndpointMetrics,
         clock: Clock,
@@ -86,6 +90,7 @@ class Outlet:
         self._deliverer = deliverer
         self._signer = signer
         self._schedule = schedule
+        self.pace = pace
         self._parks = parks
         self._metrics = metrics
         self._clock = clock
@@ -118,22 +123,28 @@ class Outlet:
         ]
 
     async def drain(self) -> None:
-        """Forget what is queued and return when nothing is in flight; nothing may be put in meanwhile."""
-        self.forget()
+        """Forget what is queued and return when nothing is in flight; nothing may be put in meanwhile.
+
+        From here until ``forget`` nothing is tried again: the assignment is about to end, and a
+        retry whose 2xx came after its last commit would be repeated by the next owner.
+        """
         self._draining = True
-        try:
-            if self.in_flight:
-                self._gone_quiet.clear()
-                await self._gone_quiet.wait()
-        finally:
-            self._draining = False
+        self._lanes.drop(lambda _: True)
+        if self.in_flight:
+            self._gone_quiet.clear()
+            await self._gone_quiet.wait()
 
     def forget(self) -> None:
-        """Forget everything that is queued or waits for a retry; what is in flight finishes."""
+        """Forget everything that is queued or waits for a retry; the drain, if there was one, is over."""
         self._lanes.drop(lambda _: True)
+        self._draining = False
 
     async def _work(self) -> None:
         while True:
+            wait_s = self.pace.admit(self._clock.monotonic()) if self._lanes.ready else 0.0
+            if wait_s > 0:
+                await asyncio.sleep(min(wait_s, _PACE_WAIT_S))
+                continue
             lane = self._lanes.take()
             if lane is None:
                 await self._lane_ready()
@@ -165,7 +176,7 @@ class Outlet:
             case Verdict.PARK:
                 await self._park(lane, delivery, judgement.reason)
             case Verdict.AGAIN:
-                await self._again(lane, delivery, judgement.reason)
+                await self._again(lane, delivery, judgement)
 
     async def _attempt(self, delivery: Delivery) -> Judgement:
         event, deliverer = delivery.event, self._deliverer
@@ -180,12 +191,19 @@ class Outlet:
             return Judgement(Verdict.PARK, str(exc))
         signature = self._signer.headers(event.webhook_id, int(self._clock.time()), body)
         request = deliverer.request(((b"content-type", CONTENT_TYPE), *signature), body)
-        outcome = await deliverer.attempt(request)
-        judgement = judge(outcome.answer)
+        number = self.pace.sent(self._clock.monotonic())
+        try:
+            outcome = await deliverer.attempt(request)
+        except BaseException:
+            self.pace.abandoned(number)
+            raise
+        judgement = judge(outcome.answer, self._clock.time())
+        now = self._clock.monotonic()
+        self.pace.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         deliverer.keep(event, delivery.attempts, request, outcome, judgement)
         return judgement
 
-    async def _again(self, lane: Lane[Delivery], delivery: Delivery, reason: str) -> None:
+    async def _again(self, lane: Lane[Delivery], delivery: Delivery, judgement: Judgement) -> None:
         if not delivery.cursor.live:
             self._settle(lane, delivery)
             return
@@ -195,13 +213,17 @@ class Outlet:
         delivery.cursor.failed(
             delivery.event.record.offset, Failures(delivery.attempts, int(delivery.first_failed_at))
         )
-        retry = self._schedule.after(delivery.attempts, now - delivery.first_failed_at)
+        age_s = now - delivery.first_failed_at
+        retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
-            await self._park(lane, delivery, f"{retry.reason}; the last: {reason}")
+            await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
             return
         self._wait(lane, retry.delay_s)
 
     def _wait(self, lane: Lane[Delivery], delay_s: float) -> None:
+        if self._draining:
+            self._lanes.settle(lane)
+            return
         self._lanes.defer(lane, self._clock.monotonic() + delay_s)
         self._due_changed.set()
 

@@ -36,6 +36,7 @@ from bridge.decode import Decoder
 from bridge.decode.again import ResentDecodeError
 from bridge.dedupe import Claim, claim, is_duplicate
 from bridge.errors import CommitError, DecodeError, KafkaUnavailable
+from bridge.index import IndexLostError
 from bridge.model import Event, Partition, Record
 from bridge.outlet import Outlet, Parks, park_until_safe
 from bridge.parked import Reason
@@ -60,6 +61,11 @@ class Reads(Protocol):
     @property
     def unprepared(self) -> frozenset[Partition]:
         """Assigned partitions whose start is not told yet."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """The part of all partitions that is ours, above 0."""
         ...
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
@@ -218,6 +224,8 @@ class Pipeline:
             return
         for feed in self._feeds:
             feed.covered -= partitions
+        for outlet in self._outlets.values():
+            outlet.pace.set_share(self._source.share)
         starts = {partition: self._next[partition] for partition in cursors}
         self._source.start_at(starts)
         for catch_up in self._catch_ups.values():
@@ -267,10 +275,22 @@ class Pipeline:
         False when the assignment is ending: nothing was taken, and whoever has the partition next
         takes it from its cursors.
         """
-        if partition not in feed.covered:
-            await self._cover(feed, partition, records[0])
-        if self._draining or partition not in feed.covered or not all(cursor.live for cursor in cursors):
-            return False
+        while True:
+            if partition not in feed.covered:
+                await self._cover(feed, partition, records[0])
+            if self._draining or partition not in feed.covered or not all(one.live for one in cursors):
+                return False
+            try:
+                self._take_covered(feed, partition, records, cursors)
+            except IndexLostError:
+                feed.covered.clear()
+            else:
+                return True
+
+    def _take_covered(
+        self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
+    ) -> None:
+        """Steps 2 to 6 in one go: between the look-up of the keys and the hand-over nothing changes."""
         by_endpoint = {cursor.endpoint: cursor for cursor in cursors}
         decoded = self._decode(partition, records)
         end = records[-1].offset + 1
@@ -289,7 +309,6 @@ class Pipeline:
                     self._hand_over(event, by_endpoint)
         for cursor in cursors:
             cursor.advance(end)
-        return True
 
     async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
         """Have the dedupe window before a batch known; for as long as the partition is ours."""
@@ -298,6 +317,8 @@ class Pipeline:
                 await feed.window.cover(partition, first)
             except KafkaUnavailable as exc:
                 await self._trouble(exc)
+            except IndexLostError:
+                feed.covered.clear()
             else:
                 feed.covered.add(partition)
                 return

@@ -15,7 +15,14 @@ from pydantic_core import PydanticCustomError
 from bridge.settings.fineract_types import FINERACT_TYPES, PRE_SUFFIX
 from bridge.settings.place import Path, Problem, choice, nearest
 from bridge.settings.tree import Tree
-from bridge.settings.values import allowed_networks, endpoint_url, event_pattern, is_plain_http
+from bridge.settings.values import (
+    allowed_networks,
+    endpoint_url,
+    event_pattern,
+    is_plain_http,
+    parse_rate,
+    rate,
+)
 
 
 def sources_exist(tree: Tree) -> Iterator[Problem]:
@@ -59,6 +66,30 @@ def headers_differ(tree: Tree) -> Iterator[Problem]:
             if other != header:
                 path = ("endpoints", name, "headers", header)
                 yield tree.problem(path, f"is the same header as {other}", "keep one of them", key=True)
+
+
+def rates_differ(tree: Tree) -> Iterator[Problem]:
+    """Check that of the windows of a rate no two are of the same length: only the smaller would count."""
+    for name in tree.names(("endpoints",)):
+        lengths: dict[float, str | int] = {}
+        for path, text in tree.texts(("endpoints", name, "rate")):
+            try:
+                _, seconds = parse_rate(rate(text))
+            except PydanticCustomError:
+                continue  # said where the value itself is checked
+            if seconds in lengths:
+                cause = f"is over the same time as rate[{lengths[seconds]}]"
+                yield tree.problem(path, cause, "keep the smaller of them")
+            lengths.setdefault(seconds, path[-1])
+
+
+def breakers_grow(tree: Tree) -> Iterator[Problem]:
+    """Check that the first wait of a breaker is not longer than its longest."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "breaker", "open_s")
+        first, longest = tree.number(path), tree.number((*path[:-1], "max_open_s"))
+        if first is not None and longest is not None and first > longest:
+            yield tree.problem(path, "is more than max_open_s", "lower it, or raise max_open_s")
 
 
 def patterns_select(tree: Tree) -> Iterator[Problem]:
@@ -126,5 +157,7 @@ RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
     sources_exist,
     urls_are_encrypted,
     headers_differ,
+    rates_differ,
+    breakers_grow,
     patterns_select,
 )

@@ -17,7 +17,9 @@ from bridge.settings.values import (
     event_pattern,
     header_name,
     header_value,
+    parse_rate,
     parse_url,
+    rate,
     signing_key,
     split_url,
 )
@@ -49,6 +51,7 @@ SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
 HeaderName = Annotated[str, AfterValidator(header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 EventPattern = Annotated[str, AfterValidator(event_pattern)]
+Rate = Annotated[str, AfterValidator(rate)]
 
 
 class RetrySettings(Section):
@@ -60,8 +63,13 @@ class RetrySettings(Section):
         le=3600,
         description="Bound of the first delay; it doubles with every attempt. The delay is drawn below it.",
     )
-    cap_s: Seconds = Field(
-        default=600.0, ge=0.01, le=86_400, description="The longest delay, also for Retry-After."
+    cap_s: Seconds = Field(default=600.0, ge=0.01, le=86_400, description="The longest delay of that kind.")
+    retry_after_cap_s: Seconds = Field(
+        default=86_400.0,
+        ge=1,
+        le=2_592_000,
+        description="The longest wait a receiver can ask for with Retry-After, which is kept to the second"
+        " when it is longer than the own delay; on 429, 502, 503 and 504 the whole endpoint waits.",
     )
     max_attempts: Whole = Field(
         default=20, ge=1, le=1000, description="Attempts in all before the event is parked."
@@ -71,6 +79,28 @@ class RetrySettings(Section):
         ge=1,
         le=2_592_000,
         description="Age since the first attempt at which the event is parked, however few attempts it had.",
+    )
+
+
+class BreakerSettings(Section):
+    """When to stop sending to an endpoint that is down, and how to find out that it is back."""
+
+    failures: Whole = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="Failures (5xx, no connection, no answer in time) within window_s that stop it, if they"
+        " are also half of all answers there.",
+    )
+    window_s: Seconds = Field(default=30.0, ge=1, le=3600, description="Time over which they are counted.")
+    open_s: Seconds = Field(
+        default=5.0,
+        ge=0.1,
+        le=3600,
+        description="Time until one request probes it; doubles with every probe that fails.",
+    )
+    max_open_s: Seconds = Field(
+        default=300.0, ge=0.1, le=86_400, description="The longest time between two probes."
     )
 
 
@@ -102,6 +132,12 @@ class EndpointSettings(Section):
         ge=1,
         le=10_000,
         description="Requests in flight at once to this endpoint, per pod. One entity never has two.",
+    )
+    rate: tuple[Rate, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Requests the receiver allows, by all pods together: 4/1s is four in any second. Several"
+        " hold at once: [4/1s, 60/30s, 100/1h]. Units s, m, h, d. Empty: as fast as it answers.",
     )
     timeout_s: Seconds = Field(
         default=15.0,
@@ -136,11 +172,19 @@ class EndpointSettings(Section):
     retry: RetrySettings = Field(
         default_factory=RetrySettings, description="When to try again, and when to give up."
     )
+    breaker: BreakerSettings = Field(
+        default_factory=BreakerSettings, description="When to stop sending, and how to begin again."
+    )
 
     @property
     def target(self) -> Url:
         """The URL in parts; its ``origin`` may be shown, its ``target`` may hold secrets."""
         return parse_url(self.url.get_secret_value())
+
+    @property
+    def rate_windows(self) -> tuple[tuple[int, float], ...]:
+        """The rate as requests and the seconds they may go in."""
+        return tuple(parse_rate(text) for text in self.rate)
 
     @property
     def signing_keys(self) -> tuple[bytes, ...]:

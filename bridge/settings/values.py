@@ -21,6 +21,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _URL_TEXT = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_RATE = re.compile(r"(?P<count>[0-9]{1,9})/(?P<number>[0-9]{1,9})(?P<unit>[smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MAKE_ONE = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
 
 CONNECTION_HEADERS = frozenset(
@@ -139,6 +141,28 @@ def header_value(value: str) -> str:
     if value != value.strip():
         raise mistake("begins or ends with a space", "remove the space")
     return value
+
+
+def rate(text: str) -> str:
+    """``text`` when it is a usable rate such as 4/1s; raises what ``mistake`` makes."""
+    if not (found := _RATE.fullmatch(text)):
+        raise mistake(
+            "is not a rate",
+            "write requests/time, such as 4/1s, 60/30s, 100/1h: whole numbers, the unit s, m, h or d",
+        )
+    count, number = int(found["count"]), int(found["number"])
+    if not 1 <= count <= 100_000:  # one number is kept for each request of a window
+        raise mistake("has a count outside 1 to 100000", "give a count within that")
+    if not 1 <= number * _UNIT_S[found["unit"]] <= 604_800:
+        raise mistake("has a time outside 1s to 7d", "give a time within that")
+    return text
+
+
+def parse_rate(text: str) -> tuple[int, float]:
+    """Take apart a rate that ``rate`` accepted: requests, and the seconds they may go in."""
+    found = _RATE.fullmatch(text)
+    assert found is not None, "checked by rate()"
+    return int(found["count"]), float(int(found["number"]) * _UNIT_S[found["unit"]])
 
 
 def event_pattern(pattern: str) -> str:

@@ -149,6 +149,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """All partitions of the current assignment."""
         return self._assigned
 
+    @property
+    def share(self) -> float:
+        """The part of all partitions that is ours, above 0: limits of an endpoint are divided by it."""
+        total = sum(len(self._consumer.partitions_for_topic(one) or ()) for one in self._membership.topics)
+        return min(1.0, max(1, len(self._assigned)) / max(1, total))
+
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         """Read these partitions from these offsets on."""
         for partition, offset in positions.items():

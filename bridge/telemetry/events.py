@@ -29,6 +29,7 @@ CURSORS_COMMITTED: Final = "cursors.committed"
 COMMIT_FAILED: Final = "commit.failed"
 
 INDEX_REBUILT: Final = "index.rebuilt"
+INDEX_FAILED: Final = "index.failed"
 INDEX_REPLACED: Final = "index.replaced"
 
 RECORD_REJECTED: Final = "record.rejected"
@@ -43,4 +44,5 @@ LEASE_LOST: Final = "lease.lost"
 LEASE_REGAINED: Final = "lease.regained"
 
 HISTORY_FAILED: Final = "history.failed"
+HISTORY_REPLACED: Final = "history.replaced"
 HISTORY_RECOVERED: Final = "history.recovered"

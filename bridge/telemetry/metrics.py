@@ -45,6 +45,7 @@ class Metrics:
         self.parked = counter("parked", "Events written to the dead-letter topic", "endpoint")
         self.unsettled = gauge("unsettled_events", "Events read and not yet settled", "endpoint")
         self.in_flight = gauge("in_flight_requests", "Requests without an answer yet", "endpoint")
+        self.breaker_open = gauge("breaker_open", "1 while the breaker holds requests back", "endpoint")
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
         self.partitions = gauge("assigned_partitions", "Partitions of source topics assigned to this process")

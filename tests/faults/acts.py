@@ -42,8 +42,7 @@ def carry_out(stage: Stage, fault: Fault) -> None:
 
 def _kill(stage: Stage, pod: Pod, fault: Fault) -> None:
     pod.kill()
-    stage.cut.wait(fault.for_s)
-    pod.start()
+    _start_later(stage, pod, fault)
 
 
 def _stop(stage: Stage, pod: Pod, fault: Fault) -> None:
@@ -52,8 +51,7 @@ def _stop(stage: Stage, pod: Pod, fault: Fault) -> None:
 
 def _terminate(stage: Stage, pod: Pod, fault: Fault) -> None:
     pod.terminate()
-    stage.cut.wait(fault.for_s)
-    pod.start()
+    _start_later(stage, pod, fault)
 
 
 def _extra(stage: Stage, pod: Pod, fault: Fault) -> None:
@@ -65,8 +63,7 @@ def _extra(stage: Stage, pod: Pod, fault: Fault) -> None:
 def _disk_wiped(stage: Stage, pod: Pod, fault: Fault) -> None:
     _end(pod, fault)
     _touch(stage, pod, "removed", [_remove(file) for file in sorted(pod.state.iterdir())])
-    stage.cut.wait(fault.for_s)
-    pod.start()
+    _start_later(stage, pod, fault)
 
 
 def _disk_damaged(stage: Stage, pod: Pod, fault: Fault) -> None:
@@ -74,8 +71,7 @@ def _disk_damaged(stage: Stage, pod: Pod, fault: Fault) -> None:
     chance = random.Random(f"{fault.at_s} {fault.target}")
     files = [file for file in sorted(pod.state.iterdir()) if file.is_file() and file.name != "filler"]
     _touch(stage, pod, "damaged", [_damage(file, chance) for file in files if chance.random() < 0.7])
-    stage.cut.wait(fault.for_s)
-    pod.start()
+    _start_later(stage, pod, fault)
 
 
 def _disk_full(stage: Stage, fault: Fault) -> None:
@@ -84,6 +80,11 @@ def _disk_full(stage: Stage, fault: Fault) -> None:
     stage.cut.wait(fault.for_s)
     stage.disk.free()
     stage.ledger.note(f"the disk of {fault.target} has room again")
+
+
+def _start_later(stage: Stage, pod: Pod, fault: Fault) -> None:
+    if not stage.cut.wait(fault.for_s):
+        pod.start()
 
 
 def _end(pod: Pod, fault: Fault) -> None:
@@ -126,10 +127,13 @@ def _broker(stage: Stage, fault: Fault) -> None:
     with stage.broker_lock:
         began_ns = stage.ledger.note("broker killed")
         stage.kafka.kill()
-        stage.cut.wait(fault.for_s)
+        if stage.cut.wait(fault.for_s):
+            return
         try:
             stage.kafka.start()
         except KafkaFailed:
+            if stage.cut.is_set():
+                return
             stage.kafka.kill()  # once more: a busy machine may take longer than its patience
             stage.kafka.start()
         stage.ledger.broker_away.append((began_ns, stage.ledger.note("broker back")))
@@ -138,7 +142,8 @@ def _broker(stage: Stage, fault: Fault) -> None:
 def _receiver(stage: Stage, fault: Fault) -> None:
     began_ns = stage.ledger.note("receiver killed")
     stage.witness.kill()
-    stage.cut.wait(fault.for_s)
+    if stage.cut.wait(fault.for_s):
+        return
     stage.witness.start()
     stage.ledger.receiver_away.append((began_ns, stage.ledger.note("receiver back")))
 
@@ -149,7 +154,8 @@ def _path(stage: Stage, fault: Fault) -> None:
         stage.witness.behave(fault.target, {"delay_ms": delay_ms})
     else:
         stage.witness.behave(fault.target, MODES[fault.kind])
-    stage.cut.wait(fault.for_s)
+    if stage.cut.wait(fault.for_s):
+        return
     stage.witness.behave(fault.target)
     stage.ledger.note(f"{fault.target} as usual again")
 

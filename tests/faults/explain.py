@@ -8,6 +8,7 @@ sends before it learns of its loss. Another pod has another disk: it knows what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults.facts import Requests
@@ -16,7 +17,7 @@ from tests.faults.ledger import Ledger, Run
 UNEXPLAINED = "unexplained"
 _NS = 1_000_000_000
 _SEEN_NS = 50_000_000
-"""How long after a kill the receiver may yet find a request in its sockets."""
+"""How far apart two instants may be noted that belong together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,11 @@ class Terms:
 
     session_s: float
     timeout_s: float
-    commit_interval_s: float
     since_commit: bool
     answered_before_s: float = 0.05
     """An answer sent so shortly before a kill may still have been on its way through a busy loop."""
-    commit_margin_s: float = 1.0
+    commit_lag_s: float = 10.0
+    """Not to have committed for longer than this has no excuse while there is a broker."""
     broker_margin_s: float = 5.0
     woken_s: float = 3.0
 
@@ -38,13 +39,21 @@ class Terms:
         for away_ns, back_ns in ledger.broker_away:
             if away_ns <= at_ns <= back_ns + self.broker_margin_s * _NS:
                 at_ns = away_ns
-        return at_ns - int((self.commit_interval_s + self.commit_margin_s) * _NS)
+        return at_ns - int(self.commit_lag_s * _NS)
 
 
 def explain_repeat(
-    requests: Requests, first: int, again: int, ledger: Ledger, terms: Terms
+    requests: Requests,
+    first: int,
+    again: int,
+    ledger: Ledger,
+    terms: Terms,
+    committed: Callable[[int], bool],
 ) -> tuple[str, float | None]:
-    """Why an event was accepted again, and for a kill how many ms before it the first answer had gone."""
+    """Why an event was accepted again, and for a kill how many ms before it the first answer had gone.
+
+    ``committed``: whether what was committed at an instant had the event as done.
+    """
     came, ended = requests.came_ns[first], requests.ended_ns[first]
     run, later = ledger.runs.get(requests.run[first]), ledger.runs.get(requests.run[again])
     if run is None or later is None:
@@ -52,30 +61,31 @@ def explain_repeat(
     again_ns = requests.came_ns[again]
     if (ended - came) / _NS >= terms.timeout_s - 0.1:
         return "its client had given up", None
-    if any(
-        ended - _SEEN_NS <= away <= ended + terms.answered_before_s * _NS for away, _ in ledger.receiver_away
-    ):
+    lost_ns = int(terms.answered_before_s * _NS)
+    if any(ended - _SEEN_NS <= away <= ended + lost_ns for away, _ in ledger.receiver_away):
         return "answer lost with the receiver", None
+    if _sent_before(later, again_ns):
+        return "in flight at a kill or stop, found late", None
     same_disk = run.pod == later.pod and not ledger.disk_touched(run.pod, ended, again_ns)
     commit_counts = terms.since_commit or not same_disk
     killed = run.killed_ns
-    if killed is not None and came <= killed + _SEEN_NS:
+    if killed is not None:  # it sent nothing afterwards, whenever the receiver came to see it
         age_ms = (killed - ended) / 1e6
-        if age_ms <= terms.answered_before_s * 1000:
+        if ended >= killed - lost_ns:
             return "in flight at a kill", age_ms
-        if commit_counts and ended >= terms.uncommitted_since(ledger, killed):
-            return "since the last commit before a kill", age_ms
+        if commit_counts and ended >= terms.uncommitted_since(ledger, killed) and not committed(killed):
+            return "not committed at a kill", age_ms
     for began, woke in run.stops:
-        if came <= began + _SEEN_NS and ended >= began - terms.answered_before_s * _NS:
+        if came < woke and ended >= began - lost_ns:
             return "in flight at a stop", None
         long = (woke - began) / _NS >= terms.session_s - 1
-        if long and commit_counts and terms.uncommitted_since(ledger, began) <= ended <= woke:
-            return "since the last commit before a stop", None
-    if commit_counts and any(
-        terms.uncommitted_since(ledger, away) <= ended <= back + terms.broker_margin_s * _NS
-        for away, back in ledger.broker_away
-    ):
-        return "no broker to commit to", None
+        recent = terms.uncommitted_since(ledger, began) <= ended <= woke
+        if long and commit_counts and recent and not committed(began):
+            return "not committed at a stop", None
+    if commit_counts and not committed(again_ns):
+        for away, back in ledger.broker_away:
+            if terms.uncommitted_since(ledger, away) <= ended <= back + terms.broker_margin_s * _NS:
+                return "no broker to commit to", None
     if terms.since_commit and (_woken(later, again_ns, terms) or _woken(run, came, terms)):
         return "a woken pod", None
     return UNEXPLAINED, None
@@ -87,13 +97,21 @@ def explain_overlap(requests: Requests, earlier: int, row: int, ledger: Ledger, 
     if run is None or later is None:
         return UNEXPLAINED
     came, at_ns = requests.came_ns[earlier], requests.came_ns[row]
-    if run.killed_ns is not None and came <= run.killed_ns + _SEEN_NS and run.killed_ns <= at_ns:
+    if run.killed_ns is not None and run.killed_ns <= at_ns:
         return "its client was killed"
-    if any(came <= began + _SEEN_NS and began <= at_ns for began, _ in run.stops):
+    if any(came < woke and began <= at_ns for began, woke in run.stops):
         return "its client stood still"
+    if _sent_before(later, at_ns):
+        return "its client was killed or stood still, found late"
     if terms.since_commit and (_woken(later, at_ns, terms) or _woken(run, came, terms)):
         return "a woken pod"
     return UNEXPLAINED
+
+
+def _sent_before(run: Run, came_ns: int) -> bool:
+    """Whether a request came while its process was dead or stood still: it was sent before, so in flight."""
+    dead = run.killed_ns is not None and came_ns >= run.killed_ns
+    return dead or any(began <= came_ns < woke for began, woke in run.stops)
 
 
 def _woken(run: Run, at_ns: int, terms: Terms) -> bool:

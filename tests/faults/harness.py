@@ -24,9 +24,10 @@ import orjson
 from bridge import __version__, completion
 from tests.faults import report
 from tests.faults.acts import carry_out
+from tests.faults.commits import read_commits
 from tests.faults.explain import Terms
 from tests.faults.ledger import Ledger
-from tests.faults.plan import PATHS, Fault, make_plan
+from tests.faults.plan import PATHS, WEIGHTS, Fault, make_plan
 from tests.faults.producer import TYPES, Publisher
 from tests.faults.stage import Pod, SmallDisk, Stage
 from tests.faults.truth import read_parked, read_truth
@@ -60,6 +61,7 @@ def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dic
             "url": f"http://127.0.0.1:{free_port()}/",
             "events": [TYPES[3]],
             "retry": {"base_s": 0.05, "cap_s": 0.1, "max_attempts": 2},
+            "breaker": {"failures": 10_000, "window_s": 1},  # parked, not kept waiting: the run must end
         },
         "returning": {"url": stage.witness.url("/returning"), "events": [TYPES[1]], "retry": PATIENT},
     }
@@ -117,6 +119,8 @@ class Harness:
             pods=options.bridges,
             session_s=SESSION_S,
             full_disk_pod=full_disk_pod,
+            only=options.only,
+            without=options.without,
         )
 
     def _pod(self, number: int) -> Pod:
@@ -143,15 +147,14 @@ class Harness:
         )  # fmt: skip
         began = time.monotonic()
         publisher.start()
-        self._under_way: list[threading.Thread] = []
         waiting = list(plan)
-        while waiting or publisher.running or any(one.is_alive() for one in self._under_way):
+        while waiting or publisher.running or any(one.is_alive() for one in self.stage.under_way):
             now_s = time.monotonic() - began
             while waiting and waiting[0].at_s <= now_s:
                 fault = waiting.pop(0)
                 say(f"{len(plan) - len(waiting)}/{len(plan)} {fault.kind} {fault.target} {fault.for_s:.1f} s")
                 thread = threading.Thread(target=self._carry_out, args=(fault,), daemon=True)
-                self._under_way.append(thread)
+                self.stage.under_way.append(thread)
                 thread.start()
             for pod in self.stage.pods:
                 pod.look_after()
@@ -210,14 +213,15 @@ class Harness:
         """Read everything back and lay it side by side."""
         truth, parked = read_truth(self.kafka, TOPIC), read_parked(self.kafka, f"{GROUP}.parked")
         requests = self.stage.witness.requests()
-        terms = Terms(SESSION_S, TIMEOUT_S, COMMIT_S, since_commit=self.options.repeats == "since-commit")
+        commits = read_commits(self.kafka, GROUP, TOPIC)
+        terms = Terms(SESSION_S, TIMEOUT_S, since_commit=self.options.repeats == "since-commit")
 
         def settled(endpoint: str, place: int) -> bool:
             done = self.committed[endpoint].get(place >> 40)
             return done is not None and done.settled(place & (1 << 40) - 1)
 
         results = [
-            verify(endpoint, truth, parked, requests, self.ledger, terms, settled)
+            verify(endpoint, truth, parked, requests, self.ledger, terms, settled, commits)
             for endpoint in endpoints_to_count(self.stage, self.configs)
         ]
         troubles = list(self.ledger.troubles)
@@ -228,6 +232,10 @@ class Harness:
             troubles.append(f"HARNESS: {truth.disordered} events were published out of order")
         if len(truth.places) != self.publisher.sent:
             troubles.append(f"HARNESS: {self.publisher.sent} events sent, {len(truth.places)} in the log")
+        set_back = [
+            f"{endpoint} partition {partition} at {report.clock(at_ns)}: from {before} to {offset}"
+            for endpoint, partition, at_ns, before, offset in commits.set_back()
+        ]
         stormy, lines = report.storms(self.stage.pods)
         broken = sum(sum(one.counts.values()) for one in results)
         found = {
@@ -237,6 +245,7 @@ class Harness:
             "poison": len(truth.poison),
             "parked_twice": parked.twice,
             "drained_s": self.drained_s,
+            "set_back": set_back,
             "endpoints": report.document(results),
             "troubles": troubles,
             "storms": stormy,
@@ -255,6 +264,7 @@ class Harness:
             f"{found['events']:,} events, {found['records']:,} records: {found['duplicates']:,} duplicates, "
             f"{found['poison']} undecodable; {found['parked_twice']} parked twice; {drained}",
             f"log lines: {', '.join(f'{name} {count:,}' for name, count in found['log_lines'].items())}",
+            *(f"CURSOR SET BACK {text}" for text in found["set_back"][:10]),
             *(f"SKIPPED {text}" for text in self.skipped),
             *(
                 f"LOG STORM pod {s['pod']}: {s['event']} {s['lines']} times in {s['minute']}"
@@ -291,6 +301,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--repeats", choices=("in-flight", "since-commit"), default="in-flight",
         help="what a kill may repeat on the same disk (see tests/faults/explain.py)",
     )  # fmt: skip
+    parser.add_argument("--only", nargs="+", default=(), choices=WEIGHTS, help="these kinds of faults alone")
+    parser.add_argument("--without", nargs="+", default=(), choices=WEIGHTS, help="not these kinds")
     parser.add_argument(
         "--drain-seconds", type=float, default=180, help="to deliver the rest once all is well"
     )
@@ -308,8 +320,9 @@ def run(options: argparse.Namespace) -> bool:
     if options.seed is None:
         options.seed = time.time_ns() % 1_000_000
     say(f"seed {options.seed}")
-    held = False
-    kafka = RealKafka()
+    held = stopped = False
+    # the commits are read back as evidence: nothing of them may be compacted away
+    kafka = RealKafka(config={"offsets.topic.segment.bytes": 2**30, "log.cleaner.enable": "false"})
     folder = Path(tempfile.mkdtemp(prefix="hookferry-faults-"))
     harness = None
     try:
@@ -333,8 +346,11 @@ def run(options: argparse.Namespace) -> bool:
         options.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         held = found["held"]
         say(f"{'every promise held' if held else 'NOT HELD'}; seed {options.seed}; written to {options.json}")
+    except KeyboardInterrupt:
+        stopped = True
+        raise
     finally:
-        keep = options.keep or not held
+        keep = options.keep or not (held or stopped)
         if harness is not None:
             harness.stage.close()
             if keep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,11 +50,22 @@ class Fault:
 
 
 def make_plan(
-    seed: int, *, seconds: float, faults: int, pods: int, session_s: float, full_disk_pod: int | None
+    seed: int,
+    *,
+    seconds: float,
+    faults: int,
+    pods: int,
+    session_s: float,
+    full_disk_pod: int | None,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
 ) -> list[Fault]:
     """``faults`` faults over ``seconds``, every kind before any comes again, one at a time per target."""
     chance = random.Random(seed)
-    kinds = _kinds(chance, faults, without=() if full_disk_pod is not None else ("pod.disk_full",))
+    possible = {kind: weight for kind, weight in WEIGHTS.items() if kind in (only or WEIGHTS)}
+    for kind in (*without, *(() if full_disk_pod is not None else ("pod.disk_full",))):
+        possible.pop(kind, None)
+    kinds = _kinds(chance, faults, possible)
     free_at: dict[str, float] = {}
     step_s = (seconds - WARM_UP_S) / max(1, faults)
     plan = []
@@ -68,8 +80,7 @@ def make_plan(
     return sorted(plan, key=lambda one: one.at_s)
 
 
-def _kinds(chance: random.Random, count: int, without: tuple[str, ...]) -> list[str]:
-    weights = {kind: weight for kind, weight in WEIGHTS.items() if kind not in without}
+def _kinds(chance: random.Random, count: int, weights: Mapping[str, int]) -> list[str]:
     each_once = list(weights)
     chance.shuffle(each_once)
     # a short run has the gravest first: they are what the promise is about

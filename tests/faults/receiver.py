@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self.lane = (path, entity)
         other = state.busy.get(self.lane)
         if other is not None and other.peer_gone():
-            other.ended(0)
+            other.ended(0, self.came_ns)
         state.busy[self.lane] = self
         self.number = state.facts.came(self.came_ns, path, self.run, entity, seq, self.id_hash)
         behaviour = state.behaviours[path]
@@ -159,14 +159,14 @@ class Connection(asyncio.Protocol):
                 self.transport.write(_GOOD[: 12 if kind == "half" else -1])
                 self.transport.close()
 
-    def ended(self, status: int) -> None:
-        """Note the end of the request in flight, if there is one."""
+    def ended(self, status: int, at_ns: int | None = None) -> None:
+        """Note the end of the request in flight, if there is one; now, unless another instant is given."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
         if self.number is None:
             return
-        self.state.facts.ended(time.time_ns(), self.number, status)
+        self.state.facts.ended(at_ns or time.time_ns(), self.number, status)
         self.number = None
         if self.state.busy.get(self.lane) is self:
             del self.state.busy[self.lane]

@@ -18,8 +18,10 @@ from tests.faults.truth import Truth
 from tests.faults.verify import Result, Violation
 
 BROKEN = ("lost", "late", "inversion", "overlap", "unexplained repeat", "id changed", "parked", "strange")
-PER_EVENT = frozenset({"delivery.attempted", "event.parked", "record.rejected"})
-"""Lines that say something about one event: as many as there are events."""
+NO_LINE = "(not a log line)"
+PER_EVENT = frozenset({"delivery.attempted", "event.parked", "record.rejected", NO_LINE})
+"""Lines that say something about one event: as many as there are events. And the traceback of a pod that
+ended by itself, which counts as trouble anyway."""
 STORM_PER_MINUTE = 60
 
 
@@ -45,7 +47,7 @@ def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dic
                     name = entry.get("logger") or entry["event"]
                     minute = entry["timestamp"][:16]
                 except (ValueError, KeyError, TypeError):
-                    name, minute = "(not a log line)", ""
+                    name, minute = NO_LINE, ""
                 totals[name] += 1
                 minutes[name, minute] += 1
         found += [

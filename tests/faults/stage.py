@@ -238,12 +238,16 @@ class Stage:
         self.witness = Witness(folder, ledger)
         self.pods: list[Pod] = []
         self.disk: SmallDisk | None = None
+        self.under_way: list[threading.Thread] = []
+        """Faults that are being carried out."""
         self.cut = threading.Event()
         """Set: whatever waits goes on at once, since it is over."""
 
     def close(self) -> None:
         """End every process and mount that was started here."""
         self.cut.set()
+        for fault in self.under_way:
+            fault.join(TERMINATE_TIMEOUT_S + 5)
         for pod in self.pods:
             pod.wanted = False
             process = pod.bridge.process

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.commits import Commits
 from tests.faults.explain import Terms
 from tests.faults.facts import FactWriter, Requests, entity_name, entity_number, key_of, read_facts
 from tests.faults.ledger import RUNS_PER_POD, Ledger, Run
@@ -19,8 +20,8 @@ MS = 1_000_000
 S = 1_000 * MS
 T0 = 1_700_000_000 * S
 SHOP = Endpoint("shop", 0, ("Created",))
-STRICT = Terms(session_s=4, timeout_s=2, commit_interval_s=0.2, since_commit=False)
-LAX = Terms(session_s=4, timeout_s=2, commit_interval_s=0.2, since_commit=True)
+STRICT = Terms(session_s=4, timeout_s=2, since_commit=False)
+LAX = Terms(session_s=4, timeout_s=2, since_commit=True)
 
 
 class Case:
@@ -37,20 +38,28 @@ class Case:
         self.requests = Requests()
         self.ledger = Ledger()
         self.committed = events
-        for pod in (0, 1):
-            self.ledger.runs[self.run(pod)] = Run(self.run(pod), T0)
+        self.commits = Commits()
+        for number in (self.run(pod, life) for pod in (0, 1) for life in (1, 2)):
+            self.ledger.runs[number] = Run(number, T0)
 
     @staticmethod
     def run(pod: int, life: int = 1) -> int:
         return pod * RUNS_PER_POD + life
 
     def saw(
-        self, seq: int, came: float, took: float = 5, status: int = 200, pod: int = 0, id: int | None = None
+        self,
+        seq: int,
+        came: float,
+        took: float = 5,
+        status: int = 200,
+        pod: int = 0,
+        id: int | None = None,
+        life: int = 1,
     ) -> Case:
         came_ns = T0 + int(came * MS)
         ended_ns = came_ns + int(took * MS)
         webhook_id = 100 + seq if id is None else id
-        self.requests.add(0, self.run(pod), came_ns, ended_ns, status, 7, seq, webhook_id)
+        self.requests.add(0, self.run(pod, life), came_ns, ended_ns, status, 7, seq, webhook_id)
         return self
 
     def killed(self, at: float, pod: int = 0) -> Case:
@@ -61,10 +70,14 @@ class Case:
         self.ledger.runs[self.run(pod)].stops.append((T0 + int(at * MS), T0 + int(until * MS)))
         return self
 
+    def commit(self, at: float, offset: int = 1) -> Case:
+        self.commits.add("shop", 0, T0 + int(at * MS), offset, "")
+        return self
+
     def count(self, terms: Terms = STRICT, endpoint: Endpoint = SHOP) -> Result:
         return verify(
             endpoint, self.truth, self.parked, self.requests, self.ledger, terms,
-            lambda _, place: place < self.committed,
+            lambda _, place: place < self.committed, self.commits,
         )  # fmt: skip
 
 
@@ -134,9 +147,16 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
     ("without any fault", lambda case: None, "unexplained", "unexplained"),
     ("killed in flight", lambda case: case.killed(3), "in flight at a kill", "in flight at a kill"),
     ("killed at once after", lambda case: case.killed(20), "in flight at a kill", "in flight at a kill"),
-    ("killed later", lambda case: case.killed(600), "unexplained", "since the last commit before a kill"),
-    ("killed long after", lambda case: case.killed(3_000), "unexplained", "unexplained"),
-    ("killed before", lambda case: case.killed(-200), "unexplained", "unexplained"),
+    ("killed later", lambda case: case.killed(600), "unexplained", "not committed at a kill"),
+    ("killed long after", lambda case: case.killed(11_000), "unexplained", "unexplained"),
+    ("committed, then killed", lambda case: case.commit(500).killed(600), "unexplained", "unexplained"),
+    (
+        "committed too late",
+        lambda case: case.killed(600).commit(700),
+        "unexplained",
+        "not committed at a kill",
+    ),
+    ("found after it", lambda case: case.killed(-200), "in flight at a kill", "in flight at a kill"),
     ("stopped in flight", lambda case: case.stopped(3, 500), "in flight at a stop", "in flight at a stop"),
     ("another was killed", lambda case: case.killed(3, pod=1), "unexplained", "unexplained"),
     (
@@ -158,7 +178,7 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
 def test_a_repeat_on_the_same_disk_is_explained_by_what_was_done_to_its_process_alone(
     name: str, fault: Callable[[Case], Any], strict: str, lax: str
 ) -> None:
-    case = Case(1).saw(0, 0).saw(0, 9_000)
+    case = Case(1).saw(0, 0).saw(0, 9_000, life=2)
     fault(case)
     for terms, why in ((STRICT, strict), (LAX, lax)):
         result = case.count(terms)
@@ -166,13 +186,23 @@ def test_a_repeat_on_the_same_disk_is_explained_by_what_was_done_to_its_process_
         assert broken(result) == ({"unexplained repeat": 1} if why == "unexplained" else {})
 
 
+def test_a_request_of_a_dead_process_was_in_flight_however_late_it_is_found() -> None:
+    case = Case(1).saw(0, 0, pod=1).saw(0, 900).killed(600)
+    assert dict(case.count().repeats) == {"in flight at a kill or stop, found late": 1}
+    case = Case(2).saw(0, 0, pod=1).saw(1, 800, pod=1, took=200).saw(0, 900).killed(600)
+    result = case.count()
+    assert (broken(result), result.overlaps_explained.total()) == ({}, 1)
+    case = Case(1).saw(0, 900).saw(0, 2_000, life=2).killed(600)
+    assert dict(case.count().repeats) == {"in flight at a kill": 1}
+
+
 def test_another_disk_knows_only_what_was_committed() -> None:
     """So does the same one once its files were removed."""
     other = Case(1).saw(0, 0).saw(0, 9_000, pod=1).killed(600)
-    assert dict(other.count().repeats) == {"since the last commit before a kill": 1}
-    same = Case(1).saw(0, 0).saw(0, 9_000).killed(600)
+    assert dict(other.count().repeats) == {"not committed at a kill": 1}
+    same = Case(1).saw(0, 0).saw(0, 9_000, life=2).killed(600)
     same.ledger.disks_touched.append((T0 + 700 * MS, 0))
-    assert dict(same.count().repeats) == {"since the last commit before a kill": 1}
+    assert dict(same.count().repeats) == {"not committed at a kill": 1}
     same.ledger.disks_touched = [(T0 + 700 * MS, 1)]
     assert dict(same.count().repeats) == {"unexplained": 1}
 

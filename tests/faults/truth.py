@@ -47,7 +47,7 @@ def read_truth(kafka: RealKafka, topic: str) -> Truth:
     """Read the whole topic."""
     truth = Truth()
     last_seq: dict[int, int] = {}
-    for message in _all(kafka, topic):
+    for message in read_all(kafka, topic):
         truth.records += 1
         place = place_of(message.partition(), message.offset())
         try:
@@ -71,7 +71,7 @@ def read_truth(kafka: RealKafka, topic: str) -> Truth:
 def read_parked(kafka: RealKafka, topic: str) -> Parked:
     """Read the dead-letter topic; the causes are kept for the first thousand."""
     parked = Parked()
-    for message in _all(kafka, topic):
+    for message in read_all(kafka, topic):
         facts = {name: value.decode("utf-8", "replace") for name, value in message.headers() or []}
         place = place_of(int(facts["hookferry-partition"]), int(facts["hookferry-offset"]))
         endpoint = facts.get("hookferry-endpoint")
@@ -83,7 +83,8 @@ def read_parked(kafka: RealKafka, topic: str) -> Parked:
     return parked
 
 
-def _all(kafka: RealKafka, topic: str) -> Iterator[Any]:
+def read_all(kafka: RealKafka, topic: str) -> Iterator[Any]:
+    """Every message of a topic as it is now, partition by partition in order."""
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap, "group.id": "truth", "enable.auto.commit": False,
          "enable.partition.eof": False, "log_level": 0}

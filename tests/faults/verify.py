@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tests.faults.commits import Commits
 from tests.faults.explain import UNEXPLAINED, Terms, explain_overlap, explain_repeat
 from tests.faults.facts import NOBODY, UNKEYED, Requests, entity_name, key_of
 from tests.faults.ledger import Ledger
@@ -82,6 +83,7 @@ def verify(
     ledger: Ledger,
     terms: Terms,
     settled: Callable[[str, int], bool],
+    commits: Commits,
 ) -> Result:
     """Count one endpoint. ``settled``: whether a place counts as done by what is committed for it."""
     result = Result(endpoint.name)
@@ -91,7 +93,7 @@ def verify(
         else []
     )
     result.requests = len(rows)
-    accepted = _acceptances(result, endpoint, truth, requests, ledger, terms, rows)
+    accepted = _acceptances(result, endpoint, truth, requests, ledger, terms, rows, commits)
     _overlaps(result, requests, ledger, terms, rows)
     parked_places = parked.places.get(endpoint.name, set())
     for key, place in truth.places.items():
@@ -106,9 +108,9 @@ def verify(
                 cause = parked.causes.get((endpoint.name, place), "")
                 result.found("parked", key, 0, f"parked though its receiver never asked for that: {cause}")
         elif settled(endpoint.name, place):
-            result.found(
-                "lost", key, 0, f"neither accepted nor parked, but committed as done ({_place(place)})"
-            )
+            at_ns = commits.settled_since(endpoint.name, place) if result.counts["lost"] < LISTED else 0
+            text = f"neither accepted nor parked, but committed as done ({_place(place)})"
+            result.found("lost", key, at_ns, text)
         else:
             result.found("late", key, 0, f"neither accepted nor parked, and still open ({_place(place)})")
     return result
@@ -127,6 +129,7 @@ def _acceptances(
     ledger: Ledger,
     terms: Terms,
     rows: Iterable[int],
+    commits: Commits,
 ) -> Mapping[int, int]:
     """Order, repeats and ids; the row of each event's last acceptance."""
     accepted: dict[int, int] = {}
@@ -146,12 +149,18 @@ def _acceptances(
         before = accepted.get(key)
         accepted[key] = row
         if before is not None:
-            why, age_ms = explain_repeat(requests, before, row, ledger, terms)
+            place = truth.places[key]
+
+            def committed(at_ns: int, place: int = place) -> bool:
+                return commits.settled(endpoint.name, place, at_ns)
+
+            why, age_ms = explain_repeat(requests, before, row, ledger, terms, committed)
             result.repeats[why] += 1
             if age_ms is not None:
                 result.kill_ages_ms.append(age_ms)
             if why == UNEXPLAINED:
-                text = f"{tell(requests, ledger, before)}\n{tell(requests, ledger, row)}"
+                text = f"{tell(requests, ledger, before)}\n{tell(requests, ledger, row)}\n"
+                text += commits.tell(endpoint.name, place, requests.ended_ns[before], requests.came_ns[row])
                 result.found("unexplained repeat", key, requests.came_ns[row], text)
             continue
         result.accepted += 1

@@ -102,11 +102,13 @@ def make_log(random: Random) -> tuple[Log, dict[str, tuple[Partition, int]]]:
         )  # fmt: skip
         firsts[f"{number}:{kind}:{entity}"] = (partition, made.offset)
         chance = random.random()
-        if chance < 0.15:
-            log.add(f"{number}:{kind}:{entity}", entity=entity, type=kind, partition=partition)
-        elif chance < 0.2:
-            log.add("", partition=partition, raw=None)
+        if chance < 0.2:
+            again = random.choice([one for one, (where, _) in firsts.items() if where == partition])
+            _, kind, entity = again.split(":")
+            log.add(again, entity=entity, type=kind, partition=partition)
         elif chance < 0.25:
+            log.add("", partition=partition, raw=None)
+        elif chance < 0.3:
             log.add("", partition=partition, raw=b"{")
     return log, firsts
 

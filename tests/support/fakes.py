@@ -85,6 +85,11 @@ class Log:
     def bounds(self, partition: Partition) -> tuple[int, int]:
         return self.first[partition], self._next[partition]
 
+    def make_anew(self, partition: Partition) -> None:
+        """Delete the topic and create it again."""
+        self.records[partition] = []
+        self._next[partition] = self.first[partition] = 0
+
     def delete_below(self, partition: Partition, offset: int) -> None:
         self.first[partition] = offset
         self.records[partition] = [one for one in self.records[partition] if one.offset >= offset]
@@ -118,6 +123,10 @@ class FakeReader:
     def unprepared(self) -> frozenset[Partition]:
         return self.assigned - self._positions.keys()
 
+    @property
+    def share(self) -> float:
+        return len(self.assigned) / len(self._log.records)
+
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
 
@@ -132,7 +141,8 @@ class FakeReader:
         for partition, position in self._positions.items():
             if partition in full:
                 continue
-            if position < self._log.first[partition]:
+            first, following = self._log.bounds(partition)
+            if not first <= position <= following:
                 raise RecordsDeleted({partition: position})
             found = [one for one in self._log.records[partition] if one.offset >= position]
             if found:
@@ -147,6 +157,9 @@ class FakeReader:
             raise self.trouble.popleft()
         await asyncio.sleep(0)
         return {one: self._log.bounds(one) for one in partitions}
+
+    def holds_lease(self) -> bool:
+        return True
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         await asyncio.sleep(0)

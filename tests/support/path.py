@@ -11,6 +11,7 @@ from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
+from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
@@ -100,6 +101,12 @@ def make_outlet(
         signer=Signer([]),
         schedule=RetrySchedule(
             base_s=plan.base_s, cap_s=60, max_attempts=plan.max_attempts, max_age_s=plan.max_age_s
+        ),
+        pace=Pace(
+            RateWindows((), 1.0),
+            SlowDown(),
+            Breaker(failures=1000, window_s=60, open_s=1, max_open_s=10, concurrency=plan.concurrency),
+            retry_after_cap_s=60,
         ),
         parks=parking,
         metrics=bound,

@@ -27,6 +27,7 @@ class Stage:
 
     def __init__(self, **starts: str) -> None:
         self.done: list[str] = []
+        self.lease = True
         self.offsets = FakeOffsets()
         self.member = FakeReader(Log())
         self.metrics = Metrics()
@@ -45,6 +46,9 @@ class Stage:
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         self.done.append("fence")
         await self.member.fence(lowest)
+
+    def holds_lease(self) -> bool:
+        return self.lease
 
     async def _flush(self) -> None:
         self.done.append("flush")
@@ -73,6 +77,16 @@ async def test_a_process_that_lost_its_place_commits_no_cursor() -> None:
     stage.member.lost_place = False
     await stage.checkpoints.commit()
     assert stage.offsets.at("crm") == 10
+
+
+async def test_a_process_that_stood_still_after_its_fence_commits_no_cursor() -> None:
+    """SIGSTOP between the two: the broker took the fence, and gave the partitions away since."""
+    stage = Stage()
+    await stage.load()
+    stage.lease = False
+    with pytest.raises(CommitError):
+        await stage.checkpoints.commit()
+    assert stage.done == ["flush", "fence"]
 
 
 async def test_the_history_is_written_before_what_it_tells_of_is_committed() -> None:

@@ -41,3 +41,23 @@ def test_no_retry_begins_after_the_age_is_used_up() -> None:
         retry = schedule.after(5, 55)
         assert retry.delay_s is None or 55 + retry.delay_s <= 60
     assert all(schedule.after(5, 49.9).delay_s is not None for _ in range(100))
+
+
+def test_the_longer_of_the_own_delay_and_what_was_asked_for_counts() -> None:
+    schedule = RetrySchedule(base_s=8, cap_s=8, max_attempts=9, max_age_s=1e9)
+    assert {schedule.after(1, 0, 37).delay_s for _ in range(100)} == {37}
+    found = [schedule.after(1, 0, 4).delay_s for _ in range(400)]
+    assert min(one for one in found if one is not None) == 4
+    assert max(one for one in found if one is not None) > 7
+
+
+def test_what_was_asked_for_is_capped_by_its_own_cap() -> None:
+    schedule = RetrySchedule(base_s=1, cap_s=8, max_attempts=9, max_age_s=1e9, retry_after_cap_s=100)
+    assert schedule.after(1, 0, 99).delay_s == 99
+    assert schedule.after(1, 0, 5000).delay_s == 100
+
+
+def test_a_wait_beyond_the_age_gives_up() -> None:
+    schedule = RetrySchedule(base_s=1, cap_s=1, max_attempts=9, max_age_s=60)
+    assert schedule.after(1, 0, 59).delay_s == 59
+    assert schedule.after(1, 10, 59).delay_s is None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bridge.errors import TransportError, TransportFault
-from bridge.model import Response, Verdict
+from bridge.model import AnswerKind, Response, Verdict
 from bridge.verdict import judge
 
-DELIVERED, AGAIN, PARK = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK
+DELIVERED, AGAIN, PARK, OFF = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK, Verdict.OFF
+
+NOON_S = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
 @pytest.mark.parametrize(
@@ -16,7 +20,7 @@ DELIVERED, AGAIN, PARK = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK
     [
         (200, DELIVERED), (201, DELIVERED), (202, DELIVERED), (204, DELIVERED), (299, DELIVERED),
         (300, AGAIN), (301, AGAIN), (304, AGAIN), (308, AGAIN), (399, AGAIN),
-        (400, PARK), (401, PARK), (403, PARK), (404, PARK), (409, PARK), (410, PARK), (422, PARK),
+        (400, PARK), (401, PARK), (403, PARK), (404, PARK), (409, PARK), (410, OFF), (422, PARK),
         (499, PARK),
         (408, AGAIN), (425, AGAIN), (429, AGAIN),
         (500, AGAIN), (501, AGAIN), (502, AGAIN), (503, AGAIN), (504, AGAIN), (599, AGAIN),
@@ -31,7 +35,7 @@ def test_a_status_has_its_verdict(status: int, verdict: Verdict) -> None:
 @pytest.mark.parametrize("fault", list(TransportFault))
 def test_no_answer_is_tried_again(fault: TransportFault) -> None:
     judgement = judge(TransportError(fault, "crm.test"))
-    assert judgement == (AGAIN, f"{fault}: crm.test")
+    assert judgement == (AGAIN, f"{fault}: crm.test", "failed", None)
 
 
 def test_the_reason_shows_the_beginning_of_the_body_in_one_line() -> None:
@@ -49,3 +53,60 @@ def test_a_body_cut_within_a_character_or_in_no_encoding_is_shown_all_the_same(b
 
 def test_a_redirect_says_what_to_do() -> None:
     assert "set the endpoint's final url" in judge(Response(302, (), b"")).reason
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (200, "ok"), (204, "ok"), (299, "ok"), (429, "throttled"),
+        (502, "unavailable"), (503, "unavailable"), (504, "unavailable"),
+        (500, "failed"), (501, "failed"), (505, "failed"), (599, "failed"),
+        (302, "other"), (400, "other"), (404, "other"), (408, "other"), (410, "other"), (425, "other"),
+    ],
+)  # fmt: skip
+def test_a_status_says_what_it_means_for_the_whole_endpoint(status: int, kind: AnswerKind) -> None:
+    assert judge(Response(status, (), b"")).kind == kind
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 408, 302])
+@pytest.mark.parametrize(
+    ("value", "asked_s"),
+    [(b"37", 37), (b"1.5", 1.5), (b"Sun, 01 Mar 2026 12:00:37 GMT", 37), (b"-3", None), (b"soon", None)],
+)
+def test_retry_after_is_read_where_it_is_tried_again(
+    status: int, value: bytes, asked_s: float | None
+) -> None:
+    answer = Response(status, ((b"retry-after", value),), b"")
+    assert judge(answer, NOON_S).retry_after_s == asked_s
+
+
+def test_a_date_asks_for_nothing_where_the_time_is_not_told() -> None:
+    answer = Response(503, ((b"retry-after", b"Sun, 01 Mar 2026 12:00:37 GMT"),), b"")
+    assert judge(answer).retry_after_s == 0
+
+
+@pytest.mark.parametrize("status", [400, 429, 500, 503])
+def test_a_receiver_can_abort_one_message(status: int) -> None:
+    judgement = judge(Response(status, ((b"webhook-delivery", b"Abort-Message "),), b"no"))
+    assert judgement.verdict is PARK
+    assert judgement.reason == f"status {status}: no (the receiver asked to abort this message)"
+    assert judgement.kind == judge(Response(status, (), b"")).kind
+
+
+def test_what_was_delivered_cannot_be_aborted() -> None:
+    assert judge(Response(200, ((b"webhook-delivery", b"abort-message"),), b"")).verdict is DELIVERED
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, "ok"), (400, "other"), (503, "unavailable")])
+def test_a_receiver_can_disable_its_endpoint(status: int, kind: AnswerKind) -> None:
+    """With kind ``ok`` the event itself was taken: settle it, then turn off."""
+    judgement = judge(Response(status, ((b"webhook-delivery", b"disable"),), b""))
+    assert (judgement.verdict, judgement.kind) == (OFF, kind)
+
+
+def test_another_webhook_delivery_header_changes_nothing() -> None:
+    assert judge(Response(500, ((b"webhook-delivery", b"retry"),), b"")).verdict is AGAIN
+
+
+def test_what_is_gone_is_off_whatever_else_it_says() -> None:
+    assert judge(Response(410, ((b"webhook-delivery", b"abort-message"),), b"")).verdict is OFF

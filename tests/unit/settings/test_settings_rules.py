@@ -154,3 +154,31 @@ def test_the_schema_folder_must_be_one(given, folder_name, cause):
 def test_rules_speak_although_the_models_found_mistakes(given):
     lines = given(SOURCES, "    sources: [finract]\n    bogus: 1\n", *kafka("  rebalance_timeout_s: 5\n"))
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize("written", ['["4/1s", "60/30s", "100/1h"]', "[4/1s]", "[]"])
+def test_rates_of_different_lengths_are_right(given, written):
+    assert given(SOURCES, f"{SOURCES}    rate: {written}\n") == []
+
+
+def test_two_rates_over_the_same_time_are_a_mistake(given):
+    (line,) = given(SOURCES, SOURCES + '    rate: ["4/1s", "60/60s", "80/1m"]\n')
+    assert 'endpoints.crm.rate[2] "80/1m"' in line
+    assert "rate[1]" in line
+    assert "keep the smaller" in line
+
+
+def test_a_rate_that_is_none_is_said_once_with_its_place(given):
+    (line,) = given(SOURCES, SOURCES + '    rate: ["4/1s", "fast"]\n')
+    assert line.startswith("bridge.yaml:")
+    assert 'endpoints.crm.rate[1] "fast"' in line
+    assert "such as 4/1s" in line
+
+
+def test_a_breaker_whose_first_wait_is_its_longest_at_most(given):
+    assert given(SOURCES, SOURCES + "    breaker: {open_s: 20, max_open_s: 20}\n") == []
+    (line,) = given(SOURCES, SOURCES + "    breaker: {open_s: 20, max_open_s: 10}\n")
+    assert "endpoints.crm.breaker.open_s" in line
+    assert "max_open_s" in line
+    (line,) = given(SOURCES, SOURCES + "    breaker: {open_s: 301}\n")
+    assert "raise max_open_s" in line

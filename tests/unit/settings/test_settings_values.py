@@ -118,3 +118,42 @@ def test_a_pattern_of_fnmatch_is_accepted(pattern):
 def test_a_pattern_that_cannot_be_meant_is_refused(pattern):
     with pytest.raises(PydanticCustomError):
         values.event_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("4/1s", (4, 1.0)),
+        ("60/30s", (60, 30.0)),
+        ("100/1h", (100, 3600.0)),
+        ("5/2m", (5, 120.0)),
+        ("9/7d", (9, 604_800.0)),
+    ],
+)
+def test_a_rate_is_taken_apart(text, window):
+    assert values.parse_rate(values.rate(text)) == window
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("", "is not a rate"),
+        ("4", "is not a rate"),
+        ("4/s", "is not a rate"),
+        ("4/1", "is not a rate"),
+        ("4 / 1s", "is not a rate"),
+        ("4/1.5s", "is not a rate"),
+        ("-4/1s", "is not a rate"),
+        ("4/1w", "is not a rate"),
+        ("4/1s\n", "is not a rate"),
+        ("\u0664/1s", "is not a rate"),
+        ("0/1s", "has a count outside"),
+        ("100001/1s", "has a count outside"),
+        ("4/0s", "has a time outside"),
+        ("4/8d", "has a time outside"),
+    ],
+)
+def test_a_rate_that_is_none_is_refused(text, cause):
+    with pytest.raises(PydanticCustomError) as caught:
+        values.rate(text)
+    assert cause in caught.value.message()

@@ -1,0 +1,107 @@
+"""The journal on a real disk: believed where it fits the broker's word, silent where it does not."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge import journal as module
+from bridge.journal import Base, Journal, Journaled
+from bridge.model import Partition
+from bridge.telemetry import events
+
+P0, P1 = Partition("orders", 0), Partition("orders", 1)
+BASE = Base(100, "h1abc")
+
+
+def begun(folder: Path, *bases: Base | None) -> Journal:
+    journal = Journal(folder)
+    journal.begin([Journaled("crm", Partition("orders", n), base) for n, base in enumerate(bases or (BASE,))])
+    return journal
+
+
+def test_the_next_process_knows_what_settled_without_the_first_having_closed(tmp_path: Path) -> None:
+    first = begun(tmp_path)
+    for offset in (105, 101, 103):
+        first.settled(0, offset)
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == {101, 103, 105}
+
+
+def test_it_is_silent_when_the_broker_has_something_else(tmp_path: Path) -> None:
+    """A rewind, a deleted group, or another pod's commit in between."""
+    first = begun(tmp_path)
+    first.settled(0, 101)
+    recollection = Journal(tmp_path).recall()
+    for other in (Base(90, ""), Base(100, "h1xyz"), None):
+        assert recollection.settled("crm", P0, other) == set()
+    assert recollection.settled("erp", P0, BASE) == set()
+    assert recollection.settled("crm", P1, BASE) == set()
+
+
+def test_cursors_are_kept_apart(tmp_path: Path) -> None:
+    first = begun(tmp_path, BASE, Base(5, ""))
+    first.settled(0, 101)
+    first.settled(1, 7)
+    recollection = Journal(tmp_path).recall()
+    assert recollection.settled("crm", P0, BASE) == {101}
+    assert recollection.settled("crm", P1, Base(5, "")) == {7}
+
+
+def test_a_commit_under_way_leaves_both_words_believed_and_a_finished_one_the_new_one(tmp_path: Path) -> None:
+    journal, new = begun(tmp_path), Base(104, "")
+    journal.settled(0, 101)
+    segment = journal.begin([Journaled("crm", P0, new)])
+    journal.settled(0, 107)
+    recollection = Journal(tmp_path).recall()
+    assert recollection.settled("crm", P0, BASE) == {101, 107}, "killed before the broker took it"
+    assert recollection.settled("crm", P0, new) == {101, 107}, "killed just after"
+    journal.forget_before(segment)
+    recollection = Journal(tmp_path).recall()
+    assert recollection.settled("crm", P0, BASE) == set()
+    assert recollection.settled("crm", P0, new) == {107}
+
+
+def test_a_full_segment_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CAPACITY", 10)
+    journal = begun(tmp_path)
+    for offset in range(200, 235):
+        journal.settled(0, offset)
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set(range(200, 235))
+
+
+def test_a_torn_or_damaged_file_tells_only_what_is_whole(tmp_path: Path) -> None:
+    journal = begun(tmp_path)
+    for offset in range(200, 210):
+        journal.settled(0, offset)
+    journal.close()
+    (path,) = tmp_path.glob("journal.*")
+    data = bytearray(path.read_bytes())
+    start = data.index(b"\n") + 1
+    data[start + 5 * 16 + 9] ^= 0xFF
+    path.write_bytes(data)
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set(range(200, 205))
+    path.write_bytes(data[: start + 3 * 16 + 7])
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == {200, 201, 202}
+    for rubbish in (b"", b"\x00" * 100, b"[1, 2]\n", b'{"a": 1}\n', data[:10]):
+        path.write_bytes(rubbish)
+        assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set()
+
+
+def test_a_disk_that_takes_nothing_is_said_once_and_stops_nobody(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        with capture_logs() as logs:
+            journal = begun(tmp_path)
+            journal.begin([Journaled("crm", P0, BASE)])
+            journal.settled(0, 101)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [one["event"] for one in logs] == [events.JOURNAL_FAILED]
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set()
+    journal.begin([Journaled("crm", P0, BASE)])
+    journal.settled(0, 102)
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == {102}
