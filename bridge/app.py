@@ -36,6 +36,7 @@ from bridge.source.client import (
     CONTROL_CONFIGS,
     PARK_TIMEOUT_MS,
     PARKED_MAX_BYTES,
+    ensure_partitions,
     ensure_topic,
     start_when_reachable,
     wait_for_topics,
@@ -86,7 +87,7 @@ class App:
             await self._open_admin(stack)
             try:
                 producer, offsets = await self._reach_kafka(stack)
-                parking = Parking(producer, self._parked_topic)
+                parking = Parking(producer, assembly.parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
                 outlets = self._make_outlets(stack, parking, history, checkpoints)
                 pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking)
@@ -94,10 +95,6 @@ class App:
             except Stopped:
                 return
             await self._carry(pipeline, checkpoints, outlets)
-
-    @property
-    def _parked_topic(self) -> str:
-        return f"{self._settings.group}.parked"
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[History, KeyIndex]:
         settings, rows = self._settings, self._metrics.history_rows
@@ -149,16 +146,13 @@ class App:
         return producer, OffsetStore(client)
 
     async def _ensure_topics(self, admin: AIOKafkaAdminClient) -> None:
-        """The topics of our own: dead letters, and what is switched off."""
-        kafka = self._settings.kafka
+        """The topics of our own: dead letters, what is sent again, what is switched off."""
+        kafka, sources = self._settings.kafka, assembly.topics(self._settings)
         create, copies = kafka.create_topics, kafka.replication_factor
-        await ensure_topic(
-            admin,
-            self._parked_topic,
-            like=assembly.topics(self._settings),
-            create=create,
-            replication_factor=copies,
-        )
+        again = assembly.again_topic(self._settings)
+        for topic in (assembly.parked_topic(self._settings), again):
+            await ensure_topic(admin, topic, like=sources, create=create, replication_factor=copies)
+        await ensure_partitions(admin, again, like=sources)
         control = control_topic(self._settings.group)
         await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)
         await warn_unless_compacted(admin, control)
@@ -185,6 +179,7 @@ class App:
             journal=journal,
             metrics=self._metrics,
             clock=SystemClock(),
+            whole_topics=(assembly.again_topic(settings),),
         )
 
     def _make_outlets(
@@ -339,11 +334,15 @@ class App:
             return False, "starting: reading the cursors"
         if not reader.assigned:
             return True, "standing by: all partitions are with other pods"
-        return True, f"assigned: {len(reader.assigned)} partitions"
+        return True, f"assigned: {self._source_partitions(reader)} partitions"
+
+    def _source_partitions(self, reader: Reader) -> int:
+        again = assembly.again_topic(self._settings)
+        return sum(partition.topic != again for partition in reader.assigned)
 
     def _watch(self, reader: Reader, checkpoints: Checkpoints, outlets: Mapping[str, Outlet]) -> None:
         metrics = self._metrics
-        metrics.watch(metrics.partitions, lambda: len(reader.assigned))
+        metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
         for name, outlet in outlets.items():
             metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]

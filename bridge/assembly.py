@@ -15,6 +15,7 @@ from bridge.completion import Failures
 from bridge.control import Control, control_topic
 from bridge.cursor import Cursor
 from bridge.decode import Decoder
+from bridge.decode.again import AgainDecoder
 from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
 from bridge.decode.plain_json import PlainJsonDecoder
@@ -84,7 +85,7 @@ def membership(settings: Settings) -> Membership:
     kafka = settings.kafka
     return Membership(
         group=settings.group,
-        topics=topics(settings),
+        topics=(*topics(settings), again_topic(settings)),
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_interval_s=kafka.heartbeat_interval_s,
         rebalance_timeout_s=kafka.rebalance_timeout_s,
@@ -102,14 +103,25 @@ def topics(settings: Settings) -> tuple[str, ...]:
     return tuple(topic for source in settings.sources.values() for topic in source.topics)
 
 
+def parked_topic(settings: Settings) -> str:
+    """The dead-letter topic of the group."""
+    return f"{settings.group}.parked"
+
+
+def again_topic(settings: Settings) -> str:
+    """The topic of what is to be sent again."""
+    return f"{settings.group}.again"
+
+
 def decoders(settings: Settings) -> dict[str, Decoder]:
-    """The decoder of each topic. Raises ``ConfigError`` for schema files that do not load."""
-    return {
+    """The decoder of each topic that is read. Raises ``ConfigError`` for schema files that do not load."""
+    of_sources: dict[str, Decoder] = {
         topic: made
         for name, source in settings.sources.items()
         for made in (_decoder(name, source),)
         for topic in source.topics
     }
+    return of_sources | {again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
 
 
 def _decoder(name: str, source: SourceSettings) -> Decoder:

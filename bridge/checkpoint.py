@@ -102,8 +102,11 @@ class Checkpoints:
         journal: Journal,
         metrics: Metrics,
         clock: Clock,
+        whole_topics: Collection[str] = (),
     ) -> None:
+        """``whole_topics`` are read from their first record on, wherever an endpoint starts otherwise."""
         self._group = group
+        self._whole_topics = frozenset(whole_topics)
         self._policies = policies
         self._offsets = offsets
         self._fence = fence
@@ -134,9 +137,8 @@ class Checkpoints:
             for partition, (first, following) in bounds.items():
                 base = committed.get(partition)
                 journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
-                cursor = _begin(
-                    endpoint, policy, partition, (first, following), base or starts[partition], journaled
-                )
+                begins = first if partition.topic in self._whole_topics else starts.get(partition, first)
+                cursor = _begin(endpoint, policy, partition, (first, following), base or begins, journaled)
                 cursor.committed = (None, Base(*base) if base else None)
                 loaded[partition][endpoint] = cursor
         return loaded

@@ -31,8 +31,12 @@ class Stretch(NamedTuple):
 
 
 def claim(event: Event) -> Claim:
-    """The claim of an event, by tenant and idempotency key (Fineract: each tenant has its own)."""
-    text = f"{event.tenant}\0{event.id}" if event.tenant else event.id
+    """The claim of an event, by tenant and idempotency key (Fineract: each tenant has its own).
+
+    Of an event that is sent again, the request to send it counts: two requests are no duplicates.
+    """
+    id = event.claim_id or event.id
+    text = f"{event.tenant}\0{id}" if event.tenant else id
     high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
     return Claim(high, low, event.record.offset)
 

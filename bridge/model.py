@@ -57,6 +57,10 @@ class Event:
     aggregate's id as a receiver would read it. ``lane`` is the ordering key: two events with the
     same lane reach an endpoint in the order of the log; ``None`` asks for no order at all.
     ``index`` numbers the events of one record from 0 (a bulk record carries several).
+
+    An event that is sent again has the ``record`` that asked for it, and ``origin`` is the one it
+    first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
+    stands for ``id`` where duplicates are told.
     """
 
     record: Record
@@ -72,6 +76,9 @@ class Event:
     index: int = 0
     webhook_id: str = ""
     rendered: bytes | None = None
+    origin: Record | None = None
+    only: str | None = None
+    claim_id: str = ""
     _payload: Any = None
     _decoded: bool = False
 

@@ -282,12 +282,12 @@ class Outlet:
                 "event-type": event.type,
                 "webhook-id": event.webhook_id,
                 "attempts": str(delivery.attempts),
+                **({"entity": event.entity} if event.entity is not None else {}),
+                **({"tenant": event.tenant} if event.tenant is not None else {}),
             },
         )
-        cursor = delivery.cursor
-        if await park_until_safe(
-            self._parks, event.record, reason, lambda: cursor.live and not self._draining
-        ):
+        cursor, origin = delivery.cursor, event.origin or event.record
+        if await park_until_safe(self._parks, origin, reason, lambda: cursor.live and not self._draining):
             self._metrics.parked.inc()
             self._settle(lane, delivery)
         else:

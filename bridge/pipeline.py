@@ -34,6 +34,7 @@ from bridge.catchup import CatchUp, SideReads
 from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_deleted
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
+from bridge.decode.again import ResentDecodeError
 from bridge.dedupe import Claim, claim, is_duplicate
 from bridge.errors import CommitError, DecodeError, KafkaUnavailable
 from bridge.index import IndexLostError
@@ -339,7 +340,7 @@ class Pipeline:
         return decoded
 
     def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
-        wanted = self._router.targets(event.source, event.type)
+        wanted = (event.only,) if event.only else self._router.targets(event.source, event.type)
         self._counts["handed_over" if wanted else "unwanted"].inc()
         for endpoint in wanted:
             cursor = cursors.get(endpoint)
@@ -347,8 +348,13 @@ class Pipeline:
                 self._outlets[endpoint].put(event, cursor)
 
     def _reject(self, record: Record, error: DecodeError, cursors: Iterable[EndpointCursor]) -> None:
-        """Park what cannot be decoded; it stays open at every cursor that had not passed it until then."""
+        """Park what cannot be decoded; it stays open at every cursor that had not passed it until then.
+
+        What was sent again for one endpoint is parked for that one.
+        """
         waiting = [cursor for cursor in cursors if cursor.wants(record.offset)]
+        if isinstance(error, ResentDecodeError) and error.resent.endpoint in self._outlets:
+            waiting = [cursor for cursor in waiting if cursor.endpoint == error.resent.endpoint]
         if not waiting:
             return
         self._counts["rejected"].inc()
@@ -371,8 +377,11 @@ class Pipeline:
             cause=error.cause,
             remedy=error.remedy,
         )
-        reason = Reason(cause=f"{error.place}: {error.cause}", remedy=error.remedy)
-        if await park_until_safe(self._parks, record, reason, lambda: not self._draining):
+        origin, endpoint = record, None
+        if isinstance(error, ResentDecodeError):
+            origin, endpoint = error.resent.origin, error.resent.endpoint
+        reason = Reason(cause=f"{error.place}: {error.cause}", remedy=error.remedy, endpoint=endpoint)
+        if await park_until_safe(self._parks, origin, reason, lambda: not self._draining):
             for cursor in waiting:
                 self._checkpoints.settle(cursor, record.offset, size_bytes)
 

@@ -27,6 +27,7 @@ from bridge.errors import HookferryError
 GROUP = "demo"
 PARKED_TOPIC = f"{GROUP}.parked"
 CONTROL_TOPIC = f"{GROUP}.control"
+AGAIN_TOPIC = f"{GROUP}.again"
 _STOP_S = 5.0
 _CONFIG = """\
 group: {group}

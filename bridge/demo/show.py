@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from bridge.demo.broker import Broker
-from bridge.demo.process import CONTROL_TOPIC, GROUP, PARKED_TOPIC, BridgeProcess, new_secret
+from bridge.demo.process import AGAIN_TOPIC, CONTROL_TOPIC, GROUP, PARKED_TOPIC, BridgeProcess, new_secret
 from bridge.demo.receiver import Receiver, Webhook
 from bridge.demo.samples import CRM, ORDERS_TOPIC, SHOP, TOPICS, Answer, samples
 from bridge.demo.table import Screen
@@ -74,7 +74,7 @@ class _Demo:
     async def run(self, *, keep: bool) -> bool:
         """Everything, in order; True when all was as promised. Clears up whatever happens."""
         screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _ENDPOINTS}
-        broker = await asyncio.to_thread(Broker, (*TOPICS, PARKED_TOPIC, CONTROL_TOPIC))
+        broker = await asyncio.to_thread(Broker, (*TOPICS, PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC))
         receiver = Receiver(secrets, self._answer)
         await receiver.start()
         bridge = BridgeProcess(broker.address, receiver.origin, secrets)

@@ -104,6 +104,6 @@ class KafkaSettings(Section):
     )
     create_topics: bool = Field(
         default=True,
-        description="Whether Hookferry creates its own topics (<group>.parked, <group>.control) if they are"
-        " missing.",
+        description="Whether Hookferry creates its own topics (<group>.parked, .again and .control)"
+        " if they are missing.",
     )

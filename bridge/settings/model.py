@@ -128,7 +128,8 @@ class Settings(BaseSettings):
     group: Group = Field(
         default="hookferry",
         description="Consumer group of all pods. An endpoint's place is committed as <group>.<endpoint>, "
-        "parked events go to <group>.parked. Change it and every endpoint begins anew.",
+        "parked events go to <group>.parked, redriven ones to "
+        "<group>.again. Change it and every endpoint begins anew.",
     )
     kafka: KafkaSettings = Field(description="The brokers and how to reach them.")
     sources: dict[Name, SourceSettings] = Field(

@@ -14,9 +14,14 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    InvalidPartitionsError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 
 from bridge.errors import KafkaUnavailable
 from bridge.telemetry import events
@@ -197,6 +202,42 @@ async def warn_unless_compacted(admin: AIOKafkaAdminClient, topic: str) -> None:
             remedy=f"kafka-configs.sh --bootstrap-server … --alter --topic {topic}"
             " --add-config cleanup.policy=compact",
         )
+
+
+async def ensure_partitions(admin: AIOKafkaAdminClient, topic: str, like: Collection[str]) -> None:
+    """Let a topic of the bridge's own grow to as many partitions as the largest of ``like`` has.
+
+    Raises ``KafkaUnavailable`` that says how to do it by hand.
+    """
+    wanted = await _most_partitions(admin, like)
+    has = await _most_partitions(admin, [topic])
+    if has >= wanted:
+        return
+    try:
+        await admin.create_partitions({topic: NewPartitions(wanted)})
+    except InvalidPartitionsError:
+        return  # another pod was quicker
+    except KafkaError as exc:
+        raise KafkaUnavailable(
+            f"topic {topic!r} has {has} partitions and needs {wanted}, as the largest source topic has"
+            f" ({exc}); do it: kafka-topics.sh --bootstrap-server … --alter --topic {topic}"
+            f" --partitions {wanted}"
+        ) from exc
+    _log.info(events.TOPIC_GREW, topic=topic, partitions=wanted)
+
+
+async def topic_sizes(admin: AIOKafkaAdminClient, topics: Collection[str]) -> dict[str, int]:
+    """How many partitions each of these topics has; those that do not exist are left out.
+
+    Raises ``KafkaUnavailable``.
+    """
+    try:
+        there = sorted(set(topics) & set(await admin.list_topics()))
+        if not there:
+            return {}
+        return {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics(there)}
+    except (KafkaError, OSError) as exc:
+        raise KafkaUnavailable(f"the topics are not to be had: {exc!r}") from exc
 
 
 async def _most_partitions(admin: AIOKafkaAdminClient, topics: Collection[str]) -> int:

@@ -17,6 +17,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Partition, Record
+from bridge.source.assignor import ByNumberAssignor
 from bridge.source.client import KafkaOptions, stop_consumer
 
 Batch = tuple[Partition, list[Record]]
@@ -69,6 +70,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             **self._options.arguments(),
             group_id=membership.group,
             group_instance_id=membership.instance_id,
+            partition_assignment_strategy=(ByNumberAssignor,),
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=int(membership.session_timeout_s * 1000),

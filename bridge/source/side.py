@@ -23,11 +23,13 @@ class SideReader:
     forgets positions with a new assignment, and a cursor may come back at another place.
     """
 
-    def __init__(self, options: KafkaOptions, max_batch: int = 500) -> None:
+    def __init__(self, options: KafkaOptions, max_batch: int = 500, long_poll_ms: int = 500) -> None:
+        """``long_poll_ms``: a move to other partitions waits for the fetch that is under way."""
         self._consumer = AIOKafkaConsumer(
             **options.arguments(),
             enable_auto_commit=False,
             auto_offset_reset="none",
+            fetch_max_wait_ms=long_poll_ms,
             isolation_level="read_committed",
         )
         self._max_batch = max_batch

@@ -14,6 +14,7 @@ KAFKA_CONNECTED: Final = "kafka.connected"
 TOPICS_MISSING: Final = "topics.missing"
 TOPIC_NOT_COMPACTED: Final = "topic.not_compacted"
 TOPIC_CREATED: Final = "topic.created"
+TOPIC_GREW: Final = "topic.grew"
 
 SOURCE_ASSIGNED: Final = "source.assigned"
 SOURCE_REVOKED: Final = "source.revoked"

@@ -49,7 +49,7 @@ class Metrics:
         self.endpoint_on = gauge("endpoint_on", "1 while the endpoint is on, 0 while it is off", "endpoint")
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
-        self.partitions = gauge("assigned_partitions", "Partitions assigned to this process")
+        self.partitions = gauge("assigned_partitions", "Partitions of source topics assigned to this process")
 
     def endpoint(self, name: str) -> EndpointMetrics:
         """The bound metrics of one endpoint; all its series exist from the start, at zero."""

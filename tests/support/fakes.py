@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.decode.again import Resent, packed
 from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.dedupe import Claim, claim
 from bridge.errors import CommitError, DecodeError, ParkError
@@ -25,6 +26,7 @@ from bridge.source.reader import Batch, RecordsDeleted
 from tests.support.simulated import BEGAN_S
 
 TOPIC = "orders"
+AGAIN = Partition("g.again", 0)
 P0 = Partition(TOPIC, 0)
 P1 = Partition(TOPIC, 1)
 DECODER = PlainJsonDecoder("orders", id="id", type="type", entity="entity", max_value_bytes=10_000)
@@ -69,6 +71,15 @@ class Log:
             made = made._replace(value=raw)
         self.records[partition].append(made)
         self._next[partition] = offset + 1
+        return made
+
+    def resend(self, origin: Record, endpoint: str | None, again_id: str) -> Record:
+        """Append a record that asks for another one to be sent again."""
+        offset = self._next[AGAIN]
+        headers = packed(Resent(origin, endpoint, again_id))
+        made = Record(AGAIN, offset, int(BEGAN_S * 1000), origin.key, origin.value, headers)
+        self.records.setdefault(AGAIN, []).append(made)
+        self._next[AGAIN] = offset + 1
         return made
 
     def bounds(self, partition: Partition) -> tuple[int, int]:

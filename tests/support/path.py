@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bridge.checkpoint import Checkpoints, CursorPolicy
 from bridge.completion import Failures
 from bridge.cursor import Cursor
+from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
@@ -19,6 +20,7 @@ from bridge.route import Router, Subscription
 from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import (
+    AGAIN,
     DECODER,
     P0,
     TOPIC,
@@ -152,6 +154,7 @@ class Process:
             journal=world.journal,  # type: ignore[arg-type]
             metrics=self.metrics,
             clock=LoopClock(),
+            whole_topics=(AGAIN.topic,),
         )
         self.outlets = {
             name: make_outlet(
@@ -161,7 +164,7 @@ class Process:
         }
         self.pipeline = Pipeline(
             source=self.reader,
-            decoders={TOPIC: DECODER},
+            decoders={TOPIC: DECODER, AGAIN.topic: AgainDecoder({TOPIC: DECODER}, world.plans)},
             window=self.window,
             side_window=lambda: FakeWindow(world.log),
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),

@@ -15,6 +15,8 @@ from tests.unit.settings.example import SECRET, VALID
 
 ROOT = Path(__file__).parents[2]
 
+COMMANDS = ["check", "completion", "cursors", "demo", "endpoints", "parked", "run", "version"]
+
 
 def hookferry(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The command as its users run it, in a process of its own."""
@@ -41,10 +43,10 @@ def test_the_help_shows_each_command_on_a_line_of_its_own() -> None:
     assert "hookferry demo see it work, with nothing but this command" in lines
     assert "hookferry run -c config/bridge.yaml carry events until SIGTERM, then drain and commit" in lines
     listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :] if line]
-    assert listed == ["check", "completion", "cursors", "demo", "endpoints", "run", "version"]
+    assert listed == COMMANDS
 
 
-@pytest.mark.parametrize("command", ["check", "completion", "cursors", "demo", "endpoints", "run", "version"])
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_has_help(command: str, flag: str) -> None:
     result = CliRunner().invoke(cli, [command, flag], prog_name="hookferry")

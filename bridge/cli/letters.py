@@ -1,0 +1,193 @@
+"""How dead letters are shown: as a table, whole, or as JSON. Nothing of the configuration's secrets.
+
+What receivers answer and what producers put into headers comes from outside, so every text is
+searched for the secrets of the configuration before it is printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from bridge.letters import EVERYONE, Fate, Letter
+
+MASK = "***"
+_LEAST_SECRET = 6
+"""Shorter ones would tear harmless text apart, and are no secrets."""
+_TELLING = re.compile(
+    r"authorization|cookie|token|secret|password|passwd|api[-_]?key|credential", re.IGNORECASE
+)
+_COLUMNS = ("ADDRESS", "PARKED AT", "ENDPOINT", "ENTITY", "TYPE", "TRIES", "WHY")
+_WIDEST = {"ENDPOINT": 24, "ENTITY": 28, "TYPE": 40}
+
+Mask = Callable[[str], str]
+
+
+def mask_of(settings: BaseModel) -> Mask:
+    """A function that replaces every secret of the settings in a text."""
+    secrets = sorted({part for one in _secrets(settings) for part in _parts(one)}, key=len, reverse=True)
+    if not secrets:
+        return lambda text: text
+    pattern = re.compile("|".join(map(re.escape, secrets)))
+    return lambda text: pattern.sub(MASK, text)
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _secrets(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _secrets(one)
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """The secret, and what is secret in it: the token behind ``Bearer``, the path of a URL."""
+    _, found, rest = secret.partition("://")
+    parts = [secret, secret.rpartition(" ")[2], *([rest.partition("/")[2]] if found else [])]
+    return (part for part in parts if len(part) >= _LEAST_SECRET)
+
+
+def instant(at_ms: int) -> str:
+    """An instant as people read it, in UTC, to the second."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"
+
+
+def table(letters: Sequence[Letter], mask: Mask, width: int) -> Iterator[str]:
+    """Aligned columns, one line per letter; with their fate where any is settled."""
+    with_fate = any(letter.fate is not Fate.WAITING for letter in letters)
+    columns = (*_COLUMNS[:1], "STATE", *_COLUMNS[1:]) if with_fate else _COLUMNS
+    rows = [dict(_row(letter, mask)) for letter in letters]
+    for row in rows:
+        row |= {name: _cut(row[name], widest) for name, widest in _WIDEST.items()}
+    widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in columns}
+    for row in [dict(zip(columns, columns, strict=True)), *rows]:
+        line = "  ".join(row[name].ljust(widths[name]) for name in columns[:-1])
+        yield f"{line}  {_cut(row[columns[-1]], max(20, width - len(line) - 2))}".rstrip()
+
+
+def _row(letter: Letter, mask: Mask) -> Iterator[tuple[str, str]]:
+    yield "ADDRESS", str(letter.address)
+    yield "STATE", letter.fate.value
+    yield "PARKED AT", instant(letter.parked_at_ms)
+    yield "ENDPOINT", letter.endpoint or EVERYONE
+    yield "ENTITY", one_line(letter.entity or "-")
+    yield "TYPE", one_line(letter.facts.get("event-type", "-"))
+    yield "TRIES", letter.facts.get("attempts", "0")
+    yield "WHY", one_line(mask(letter.facts["cause"]))
+
+
+def one_line(text: str) -> str:
+    """A text from outside on one line, without what would steer a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def document(letter: Letter, mask: Mask) -> dict[str, Any]:
+    """A letter for machines, without its value."""
+    facts, origin = letter.facts, letter.origin
+    return {
+        "address": str(letter.address),
+        "state": letter.fate.value,
+        "cause": mask(facts["cause"]),
+        "remedy": mask(facts.get("remedy", "")),
+        "endpoint": letter.endpoint,
+        "entity": letter.entity,
+        "tenant": facts.get("tenant"),
+        "event_id": facts.get("event-id"),
+        "event_type": facts.get("event-type"),
+        "webhook_id": facts.get("webhook-id"),
+        "attempts": int(facts["attempts"]) if facts.get("attempts", "").isdecimal() else 0,
+        "parked_at": instant(letter.parked_at_ms),
+        "from": {
+            "topic": origin.partition.topic,
+            "partition": origin.partition.number,
+            "offset": origin.offset,
+            "timestamp": instant(origin.timestamp_ms),
+        },
+        "size_bytes": letter.size_bytes,
+        "settlements": [
+            {"state": one.fate.value, "at": instant(one.at_ms), "by": one.by, "reason": one.reason}
+            for one in letter.settlements
+        ],
+    }
+
+
+def whole(letter: Letter, bodies: Sequence[bytes], mask: Mask, most_bytes: int) -> dict[str, Any]:
+    """A letter with everything that came with it, and the bodies of its requests."""
+    origin = letter.origin
+    return document(letter, mask) | {
+        "key": None if origin.key is None else _bytes(origin.key, mask, most_bytes),
+        "headers": [
+            [name, MASK if _TELLING.search(name) else _bytes(value, mask, most_bytes)]
+            for name, value in origin.headers
+        ],
+        "value": None if origin.value is None else _bytes(origin.value, mask, most_bytes),
+        "requests": [_bytes(body, mask, most_bytes) for body in bodies],
+    }
+
+
+def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
+    """Text where it is text, else ``hex:``; no longer than the bound, and saying so."""
+    shown, left = raw[:most_bytes], max(0, len(raw) - most_bytes)
+    more = f" … and {left} bytes more (--max-bytes)" if left else ""
+    try:
+        text = shown.decode()
+    except UnicodeDecodeError as exc:
+        if not (left and exc.reason == "unexpected end of data"):
+            return f"hex:{shown.hex()}{more}"
+        text = shown[: exc.start].decode()
+    if all(char.isprintable() or char in "\n\r\t" for char in text):
+        return mask(text) + more
+    return f"hex:{shown.hex()}{more}"
+
+
+def page(shown: dict[str, Any]) -> Iterator[str]:
+    """A whole letter for people: one line per fact, then the value, then the requests."""
+    came = shown["from"]
+    facts = {
+        "address": shown["address"],
+        "state": shown["state"],
+        "why": shown["cause"],
+        "what to do": shown["remedy"],
+        "endpoint": shown["endpoint"] or "all: it was rejected before it was known who wants it",
+        "attempts": shown["attempts"],
+        "event": " ".join(filter(None, (shown["event_type"], shown["event_id"]))) or "not decoded",
+        "entity": shown["entity"],
+        "tenant": shown["tenant"],
+        "webhook-id": shown["webhook_id"],
+        "came from": f"{came['topic']}-{came['partition']}@{came['offset']}, written {came['timestamp']}",
+        "parked at": shown["parked_at"],
+        "key": shown["key"] if shown["key"] is not None else "none",
+    }
+    for name, fact in facts.items():
+        if fact is not None:
+            yield f"{name:<12}{one_line(str(fact))}"
+    for done in shown["settlements"]:
+        yield f"{done['state']:<12}{done['at']} by {one_line(done['by'])} {one_line(done['reason'])}".rstrip()
+    for name, value in shown["headers"]:
+        yield f"{'header':<12}{one_line(name)}: {one_line(value)}"
+    yield f"{'value':<12}{shown['size_bytes']} bytes"
+    yield from _block(shown["value"] or "")
+    for body in shown["requests"]:
+        yield "request body, as the bridge makes it of this value"
+        yield from _block(body)
+
+
+def _block(text: str) -> Iterable[str]:
+    return (f"  {one_line(line)}" for line in text.splitlines())

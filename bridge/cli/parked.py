@@ -1,0 +1,246 @@
+"""``hookferry parked``: look at what was parked, send it again, or discard it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bridge.cli.choosing import AddressType, chosen, filters, find, wanted
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.letters import Address, Letter
+    from bridge.redrive import DeadLetters
+    from bridge.settings import Settings
+
+T = TypeVar("T")
+_SHOWN = 10
+"""Lines of a plan that are printed; the rest is a number."""
+_BATCH = 500
+"""Records sent and marked at a time: what is held in memory, and what a crash leaves unmarked."""
+
+
+_addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+_by = click.option("--by", help="Who does it; default: the user at this host.")
+
+
+@click.group()
+def parked() -> None:
+    """Look at events that were parked, send them again, or discard them.
+
+    A parked event is named by its ADDRESS, partition:offset in the topic <group>.parked.
+    """
+
+
+@parked.command("list")
+@config_option
+@filters("--reason", "--parked-reason")
+@click.option("--all", "all_", is_flag=True, help="Also what was redriven or discarded since.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+def list_(path: Path, all_: bool, as_json: bool, **given: Any) -> None:
+    """List parked events, the oldest first."""
+    import orjson
+
+    from bridge.cli import letters as shown
+
+    settings = _load(path)
+    mask = shown.mask_of(settings)
+    found = _with(settings, lambda dead: find(dead, (), wanted(given), settled=all_))
+    first = found[: given["limit"]]
+    if as_json:
+        for letter in first:
+            click.echo(orjson.dumps(shown.document(letter, mask)))
+        return
+    if first:
+        import shutil
+
+        for line in shown.table(first, mask, shutil.get_terminal_size((160, 24)).columns):
+            click.echo(line)
+    left = len(found) - len(first)
+    more = f", {left} more" if left else ""
+    click.echo(f"{len(first)} parked{more}" if found else "nothing is parked", err=True)
+
+
+@parked.command()
+@config_option
+@click.argument("address", type=AddressType())
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--max-bytes", type=click.IntRange(min=1), default=16_384, show_default=True, help="Shown.")
+def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
+    """Show everything about one parked event: why, where it came from, and what was sent."""
+    import orjson
+
+    from bridge.cli import letters as shown
+    from bridge.letters import Wanted
+
+    async def look(dead: DeadLetters) -> Letter:
+        (letter,) = await find(dead, (address,), Wanted(), settled=True)
+        letter.origin = (await dead.fetch([address])).get(address, letter).origin
+        return letter
+
+    settings = _load(path)
+    letter = _with(settings, look)
+    told = shown.whole(letter, _bodies(settings, letter), shown.mask_of(settings), max_bytes)
+    if as_json:
+        click.echo(orjson.dumps(told))
+        return
+    for line in shown.page(told):
+        click.echo(line)
+
+
+@parked.command()
+@config_option
+@_addresses
+@filters("--reason", "--parked-reason")
+@_yes
+@_dry_run
+@_by
+def redrive(
+    path: Path, addresses: tuple[Address, ...], yes: bool, dry_run: bool, by: str | None, **given: Any
+) -> None:
+    """Send parked events again, in order, as a first delivery: to the endpoint they were parked for.
+
+    Chosen by ADDRESS or by filters. One that was settled already is sent again only by its ADDRESS.
+    """
+    from bridge.letters import errands, obstacle
+
+    settings = _load(path)
+    topics = [topic for source in settings.sources.values() for topic in source.topics]
+
+    async def send(dead: DeadLetters) -> None:
+        found = await chosen(dead, addresses, given)
+        blocked = {
+            letter.address: why
+            for letter in found
+            if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
+        }
+        plan = errands(letter for letter in found if letter.address not in blocked)
+        _tell(settings, "send again", [errand.letter for errand in plan])
+        for address, (cause, remedy) in list(blocked.items())[:_SHOWN]:
+            click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
+        if len(blocked) > _SHOWN:
+            click.echo(f"… and {len(blocked) - _SHOWN} more that cannot", err=True)
+        if dry_run or not plan:
+            return
+        _confirm(yes, f"Send {len(plan)} again?")
+        await _in_batches(plan, lambda batch: dead.redrive(batch, by or _who()))
+
+    _with(settings, send)
+
+
+@parked.command()
+@config_option
+@_addresses
+@filters("--parked-reason")
+@click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is never to be sent; kept.")
+@_yes
+@_dry_run
+@_by
+def discard(
+    path: Path,
+    addresses: tuple[Address, ...],
+    because: str,
+    yes: bool,
+    dry_run: bool,
+    by: str | None,
+    **given: Any,
+) -> None:
+    """Mark parked events as never to be sent. Nothing is sent, and nothing deleted."""
+    settings = _load(path)
+
+    async def mark(dead: DeadLetters) -> None:
+        found = await chosen(dead, addresses, given)
+        _tell(settings, "discard", found)
+        if dry_run or not found:
+            return
+        _confirm(yes, f"Discard {len(found)}?")
+        await _in_batches(found, lambda batch: dead.discard(batch, by or _who(), because))
+
+    _with(settings, mark)
+
+
+def _load(path: Path) -> Settings:
+    import os
+
+    from bridge.settings import load
+
+    return load(path, os.environ)
+
+
+def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
+    """Do something with the group's dead letters."""
+    from bridge import assembly
+    from bridge.redrive import DeadLetters
+
+    async def connected() -> T:
+        options = assembly.kafka_options(settings.kafka)
+        async with DeadLetters(
+            options, assembly.parked_topic(settings), assembly.again_topic(settings)
+        ) as dead:
+            return await work(dead)
+
+    return asyncio.run(connected())
+
+
+def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
+    """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
+    from bridge import assembly
+    from bridge.errors import HookferryError
+    from bridge.render import standard_body
+
+    try:
+        decoder = assembly.decoders(settings).get(letter.origin.partition.topic)
+        if decoder is None:
+            return [b"none: no source reads its topic"]
+        return [standard_body(event) for event in decoder.decode(letter.origin)]
+    except HookferryError as exc:
+        return [f"none: {exc}".encode("utf-8", "replace")]
+
+
+def _tell(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
+    import shutil
+
+    from bridge.cli import letters as shown
+
+    if not letters:
+        click.echo(f"nothing to {verb}")
+        return
+    mask = shown.mask_of(settings)
+    for line in shown.table(letters[:_SHOWN], mask, shutil.get_terminal_size((160, 24)).columns):
+        click.echo(line)
+    if len(letters) > _SHOWN:
+        click.echo(f"… and {len(letters) - _SHOWN} more")
+    by_endpoint = Counter(letter.endpoint or "all that want it" for letter in letters)
+    whom = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
+    click.echo(f"{verb}: {whom}")
+
+
+def _confirm(yes: bool, question: str) -> None:
+    if not yes:
+        click.confirm(question, abort=True)
+
+
+async def _in_batches(plan: Sequence[T], act: Callable[[Sequence[T]], Awaitable[int]]) -> None:
+    settled = 0
+    try:
+        for at in range(0, len(plan), _BATCH):
+            settled += await act(plan[at : at + _BATCH])
+    finally:
+        click.echo(f"{settled} settled")
+
+
+def _who() -> str:
+    import getpass
+    import socket
+
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return f"unknown@{socket.gethostname()}"

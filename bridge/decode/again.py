@@ -1,0 +1,117 @@
+"""Records sent again: the original record travels inside another one, and is decoded as it was at first.
+
+A format of step 2, around the others. ``packed`` and ``AgainDecoder`` are the two sides of one layout:
+key and value are the original's, so are its headers, and ``hookferry-*`` headers tell where it stood and
+whom it is for. Rule floor, pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from bridge.decode import Decoder
+from bridge.errors import DecodeError
+from bridge.model import Event, Header, Partition, Record
+
+PREFIX = "hookferry-"
+AGAIN_ID = "hookferry-again-id"
+ENDPOINT = "hookferry-endpoint"
+
+_FOREIGN = "only `hookferry parked redrive` should write to this topic"
+
+
+class Resent(NamedTuple):
+    """A record that is sent again: as it first stood in its topic, for one endpoint or for all."""
+
+    origin: Record
+    endpoint: str | None
+    again_id: str
+
+
+class ResentDecodeError(DecodeError):
+    """A record sent again that cannot be decoded; what must be parked is the original, for its endpoint."""
+
+    def __init__(self, resent: Resent, place: str, cause: str, remedy: str) -> None:
+        super().__init__(place, cause, remedy)
+        self.resent = resent
+
+
+class AgainDecoder:
+    """Gives the events of the original record, in the original's lane and under its webhook-ids.
+
+    Their ``record`` is the one of this topic, because that is the offset which settles; ``claim_id``
+    tells one redrive from another of the same event.
+    """
+
+    def __init__(self, decoders: Mapping[str, Decoder], endpoints: Collection[str]) -> None:
+        """``decoders`` are those of the source topics, ``endpoints`` all that are configured."""
+        self._decoders = decoders
+        self._endpoints = frozenset(endpoints)
+
+    def decode(self, record: Record) -> tuple[Event, ...]:
+        """The events of the original record. Raises ``DecodeError``."""
+        resent = unpacked(record)
+        origin, endpoint, again_id = resent
+        decoder = self._decoders.get(origin.partition.topic)
+        if decoder is None:
+            raise ResentDecodeError(
+                resent,
+                origin.place,
+                f"no source reads topic {origin.partition.topic!r} any more",
+                "name the topic in a source again, or discard this event",
+            )
+        if endpoint is not None and endpoint not in self._endpoints:
+            raise ResentDecodeError(
+                resent,
+                origin.place,
+                f"there is no endpoint {endpoint!r} any more",
+                "configure the endpoint again, or discard this event",
+            )
+        try:
+            events = decoder.decode(origin)
+        except DecodeError as exc:
+            raise ResentDecodeError(resent, exc.place, exc.cause, exc.remedy) from exc
+        for event in events:
+            event.record, event.origin = record, origin
+            event.only, event.claim_id = endpoint, again_id
+        return events
+
+
+def packed(resent: Resent) -> tuple[Header, ...]:
+    """The headers of the record that carries ``resent``; its key and value are the original's."""
+    origin = resent.origin
+    facts = {
+        "hookferry-topic": origin.partition.topic,
+        "hookferry-partition": str(origin.partition.number),
+        "hookferry-offset": str(origin.offset),
+        "hookferry-timestamp-ms": str(origin.timestamp_ms),
+        AGAIN_ID: resent.again_id,
+        **({ENDPOINT: resent.endpoint} if resent.endpoint is not None else {}),
+    }
+    own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
+    return (*own, *((name, value.encode()) for name, value in facts.items()))
+
+
+def unpacked(record: Record) -> Resent:
+    """What a record carries. Raises ``DecodeError`` for one that ``packed`` did not make."""
+    try:
+        facts = {name: value.decode() for name, value in record.headers if name.startswith(PREFIX)}
+        origin = original(record, facts)
+        return Resent(origin, facts.get(ENDPOINT), facts[AGAIN_ID])
+    except KeyError as exc:
+        raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc
+    except ValueError as exc:
+        raise DecodeError(record.place, f"a hookferry-* header is damaged ({exc})", _FOREIGN) from exc
+
+
+def original(record: Record, facts: Mapping[str, str]) -> Record:
+    """The record as it first stood in its topic. Raises ``KeyError`` and ``ValueError``."""
+    return Record(
+        Partition(facts["hookferry-topic"], int(facts["hookferry-partition"])),
+        int(facts["hookferry-offset"]),
+        int(facts["hookferry-timestamp-ms"]),
+        record.key,
+        record.value,
+        tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
+    )

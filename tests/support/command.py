@@ -1,0 +1,39 @@
+"""The command ``hookferry`` as an operator runs it, beside a bridge that is at work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tests.support.bridge_process import ROOT, BridgeProcess
+
+
+def hookferry(
+    bridge: BridgeProcess, *arguments: str, answer: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with the bridge's own configuration; ``answer`` is what is typed."""
+    first, *rest = arguments
+    command = [sys.executable, "-m", "bridge", first, rest[0], "-c", str(bridge.file), *rest[1:]]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFERRY_")}
+    return subprocess.run(
+        command, input=answer, capture_output=True, text=True, timeout=90, check=False, cwd=ROOT,
+        env=inherited | {"COLUMNS": "200"} | dict(environment or {}),
+    )  # fmt: skip
+
+
+def parked(bridge: BridgeProcess, *arguments: str, **options: Any) -> str:
+    """The output of ``hookferry parked …``, which must succeed."""
+    done = hookferry(bridge, "parked", *arguments, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def listed(bridge: BridgeProcess, *arguments: str) -> list[dict[str, Any]]:
+    """What ``hookferry parked list --json`` tells."""
+    return [orjson.loads(line) for line in parked(bridge, "list", "--json", *arguments).splitlines()]

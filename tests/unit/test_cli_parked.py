@@ -1,0 +1,123 @@
+"""How parked events are chosen and shown: instants, columns, bounds, and no secret."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import click
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from bridge.cli.choosing import AddressType, InstantType
+from bridge.cli.letters import MASK, mask_of, page, table, whole
+from bridge.letters import Address, Fate, Letter, Settlement
+from bridge.model import Partition, Record
+
+
+def letter(
+    cause: str = "status 400", value: bytes = b"{}", key: bytes | None = b"e1", **headers: bytes
+) -> Letter:
+    facts = {"cause": cause, "remedy": "mend it", "parked-at-ms": "1700000500000", "endpoint": "crm"}
+    pairs = tuple((name.replace("_", "-"), raw) for name, raw in headers.items())
+    origin = Record(Partition("orders", 3), 17, 1_700_000_000_123, key, value, pairs)
+    return Letter(Address(0, 5), origin, len(value), facts)
+
+
+class Nested(BaseModel):
+    headers: dict[str, SecretStr]
+    keys: tuple[SecretStr, ...] = ()
+
+
+class Some(BaseModel):
+    url: SecretStr
+    inner: Nested
+    plain: str = "plain-text"
+
+
+SOME = Some(
+    url=SecretStr("https://crm.test/hooks/T0KEN-IN-PATH"),
+    inner=Nested(
+        headers={"Authorization": SecretStr("Bearer abcdef123456")},
+        keys=(SecretStr("whsec_x"), SecretStr("ab")),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("got Bearer abcdef123456.", "got ***."),
+        ("got abcdef123456", "got ***"),
+        ("at https://crm.test/hooks/T0KEN-IN-PATH", "at ***"),
+        ("no page /hooks/T0KEN-IN-PATH", "no page /***"),
+        ("whsec_x", "***"),
+        ("about plain-text", "about plain-text"),
+    ],
+)
+def test_secrets_of_the_configuration_are_masked_wherever_they_stand(text: str, shown: str) -> None:
+    assert mask_of(SOME)(text) == shown
+
+
+@pytest.mark.parametrize("name", ["authorization", "X_Api_Key", "auth_token", "Set_Cookie", "db_password"])
+def test_a_record_header_that_sounds_like_a_secret_is_not_shown(name: str) -> None:
+    told = whole(letter(**{name: b"hush", "trace": b"seen"}), [], str, 100)
+    assert [value for _, value in told["headers"]] == [MASK, "seen"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b'{"a": 1}', '{"a": 1}'),
+        (b"\xc3\x01\x00", "hex:c30100"),
+        (b"a\x1b[2J", "hex:611b5b324a"),
+        (b"x" * 30, "x" * 20 + " … and 10 bytes more (--max-bytes)"),
+        ("ß".encode() * 15 + b"x", "ß" * 10 + " … and 11 bytes more (--max-bytes)"),
+        (b"x" + "ß".encode() * 15, "x" + "ß" * 9 + " … and 11 bytes more (--max-bytes)"),
+        (b"", ""),
+    ],
+)
+def test_a_value_is_shown_as_text_or_hex_within_its_bound(raw: bytes, shown: str) -> None:
+    assert whole(letter(value=raw), [], str, 20)["value"] == shown
+
+
+def test_what_comes_from_outside_does_not_steer_the_terminal() -> None:
+    odd = letter(cause="status 400: \x1b]0;owned\x07\nnext", key=b"\x1b[31m")
+    lines = [*table([odd], str, 120), *page(whole(odd, [b"\x1b[2J"], str, 100))]
+    assert all(line.isprintable() for line in lines)
+
+
+def test_columns_are_aligned_and_the_state_shows_only_where_something_is_settled() -> None:
+    waiting, settled = letter(), letter("timed out")
+    head, row = table([waiting], str, 200)
+    assert "STATE" not in head
+    assert row.index("status 400") == head.index("WHY")
+    settled.settlements.append(Settlement(settled.address, Fate.REDRIVEN, 1_700_000_600_000, "ann@desk"))
+    head, *rows = table([waiting, settled], str, 200)
+    assert [line[head.index("STATE") :].split()[0] for line in rows] == ["waiting", "redriven"]
+    told = "\n".join(page(whole(settled, [], str, 100)))
+    assert "redriven    2023-11-14T22:23:20Z by ann@desk" in told
+
+
+def test_a_long_cause_is_cut_to_the_width_of_the_terminal() -> None:
+    assert {len(line) <= 120 for line in table([letter("x" * 500)], str, 120)} == {True}
+
+
+def test_instants_are_ago_or_written_out() -> None:
+    two_hours_ago = InstantType().convert("2h", None, None)
+    assert abs(two_hours_ago - (time.time() - 7200) * 1000) < 5000
+    at = int(datetime(2026, 6, 29, 8, 15, tzinfo=UTC).timestamp() * 1000)
+    for text in ("2026-06-29T08:15:00Z", "2026-06-29T08:15", "2026-06-29T10:15:00+02:00"):
+        assert InstantType().convert(text, None, None) == at
+
+
+@pytest.mark.parametrize("text", ["", "2w", "yesterday", "-2h", "2026-13-01"])
+def test_other_instants_are_a_mistake_with_its_remedy(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="2h or 7d"):
+        InstantType().convert(text, None, None)
+
+
+def test_a_mistyped_address_says_where_to_find_them() -> None:
+    assert AddressType().convert("3:14", None, None) == Address(3, 14)
+    with pytest.raises(click.BadParameter, match="parked list"):
+        AddressType().convert("3-14", None, None)
