@@ -251,7 +251,9 @@ class Checkpoints:
             progress = cursor.progress()
             if progress == _last(cursor)[0] and not refresh:
                 continue
-            text, fits = completion.encode(*progress)
+            text, fits = completion.encode(
+                progress.offset, progress.open_offsets, progress.end, progress.failures
+            )
             cursor.map_fits(fits)
             if cursor.found_room():
                 self.on_room(cursor)

@@ -75,7 +75,7 @@ class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
     def __init__(self, fetch: Callable[[], Awaitable[str]]) -> None:
         self._fetch = fetch
 
-    async def token(self) -> str:
+    async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - the base says None
         try:
             return await self._fetch()
         except KafkaUnavailable as exc:  # aiokafka tries again after its own exceptions only
@@ -171,7 +171,7 @@ async def ensure_topic(
             replication_factor if replication_factor > 0 else min(3, await _brokers(admin)),
             topic_configs=dict(configs),
         )
-        response = await admin.create_topics([new])
+        response: Any = await admin.create_topics([new])
     except TopicAlreadyExistsError:
         return
     except KafkaError as exc:

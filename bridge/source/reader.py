@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -94,7 +95,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _note_heartbeats(self) -> None:
         """Learn when the broker last took a heartbeat: aiokafka keeps that in a local variable."""
-        coordinator = self._consumer._coordinator
+        coordinator: Any = self._consumer._coordinator
         beat = coordinator._do_heartbeat
 
         async def noted() -> bool:
@@ -118,7 +119,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """Leave the group. The revoke callback is not called by this (aiokafka): drain before."""
         await stop_consumer(self._consumer)
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] - may be either
+        self, revoked: Collection[TopicPartition]
+    ) -> None:
         """aiokafka: gets all partitions (eager protocol), before joining again; heartbeats go on."""
         if revoked:
             await self._on_revoked()
