@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
 
 OK = Answer(200)
-BUSY = Answer(503, "the account is locked, come back later")
+BUSY = Answer(500, "the account is locked, come back later")
 NO_CANCELS = Answer(400, "this shop cannot cancel orders")
 
 

@@ -172,7 +172,7 @@ class Tally:
         names = sorted({f"{row.webhook.type} of {row.webhook.entity}" for row in failed})
         entities = ", ".join(sorted({row.webhook.entity for row in failed}))
         text = (
-            f"{', '.join(names) or 'nothing'}, answered 503 {len(failed)} times:"
+            f"{', '.join(names) or 'nothing'}, answered 500 {len(failed)} times:"
             f" the later events of {entities or 'nobody'} waited,"
             f" {self._overtaken} requests of other entities went past"
         )

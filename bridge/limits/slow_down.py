@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 
 SLOWEST_PER_S = 0.2
+GENTLE_PER_S = 10.0
+"""At this rate and below, a first trouble is not one of speed: it starts from here, not from the rate."""
 _STEP_S = 1.0
 _FAST, _CAREFUL = 1.25, 1.05
 _CATCH_UP_S = 0.05
@@ -63,11 +65,10 @@ class SlowDown:
         """The receiver answered request ``number`` that it has too much."""
         if number < self._since:
             return
-        sent_per_s = max(self._measured_per_s(now), self._slowest_per_s)
         if self.rate_per_s is None:
-            self._full_per_s = sent_per_s
+            self._full_per_s = sent_per_s = max(self._measured_per_s(now), GENTLE_PER_S)
         else:
-            sent_per_s = min(sent_per_s, self.rate_per_s)
+            sent_per_s = min(max(self._measured_per_s(now), self._slowest_per_s), self.rate_per_s)
         self._trouble_per_s = sent_per_s
         self.rate_per_s = max(sent_per_s / 2, self._slowest_per_s)
         self._next_at = now + 1 / self.rate_per_s

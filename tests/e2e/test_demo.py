@@ -98,7 +98,7 @@ def test_every_webhook_has_a_line_in_the_order_of_its_entity(run):
     for entity, wanted in (("1001", "123"), ("1002", "111123"), ("A-18", "123"), ("sku-7", "12")):
         assert "".join(place for _, name, place, *_ in rows if name == entity) == wanted
     held_up = [(attempt, status) for _, name, _, _, attempt, status in rows if name == "1002"]
-    assert held_up == [("1", "503"), ("2", "503"), ("3", "503"), ("4", "200"), ("1", "200"), ("1", "200")]
+    assert held_up == [("1", "500"), ("2", "500"), ("3", "500"), ("4", "200"), ("1", "200"), ("1", "200")]
 
 
 def test_the_summary_says_what_was_skipped_and_what_was_parked_and_why(run):

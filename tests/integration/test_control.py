@@ -89,7 +89,7 @@ def test_a_410_turns_the_endpoint_off_in_every_pod_until_it_is_turned_on(
         assert pod.metric("hookferry_endpoint_on", endpoint="well") == 1
         assert pod.metric("hookferry_parked_total") == 0
     (said,) = logged(pods[0], "endpoint.turned_off")
-    assert said["reason"] == "status 410: no such hook"
+    assert said["reason"] == "status 410: the endpoint is gone: no such hook"
     assert said["remedy"].endswith("hookferry endpoints on gone")
     rows = listed(pods[0])
     assert rows["gone"][:2] == ["off", "600"]
@@ -241,7 +241,11 @@ def test_cursors_are_shown_with_what_is_open_and_left_over_ones_are_pruned(
     wait_settled(kafka, "looked.other.crm", topic)
 
     def tried() -> list[dict[str, Any]]:
-        rows = [one for one in looked(bridge) if one["endpoint"] == "crm" and one["partition"] == 0]
+        rows = [
+            one
+            for one in looked(bridge)
+            if (one["endpoint"], one["topic"], one["partition"]) == ("crm", topic, 0)
+        ]
         return rows if rows and rows[0]["retries"] and rows[0]["retries"][0]["attempts"] > 2 else []
 
     (row,) = wait_until(tried, "the retry is shown")

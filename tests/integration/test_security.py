@@ -69,7 +69,8 @@ def test_no_secret_is_shown_anywhere(kafka: RealKafka, receiver: Receiver, bridg
     gone = Receiver().start()
     gone.stop()
     secret = {"headers": {"Authorization": f"Bearer {BEARER}", "X-Key": "${env:SHOP_KEY}"},
-              "secrets": ["${env:SHOP_SECRET}"], "retry": SOON | {"max_attempts": 2}}  # fmt: skip
+              "secrets": ["${env:SHOP_SECRET}"], "retry": SOON | {"max_attempts": 2},
+              "breaker": {"failures": 10_000, "window_s": 1}}  # fmt: skip
     endpoints = {
         "shop": secret | {"url": receiver.url("/hooks/${env:SHOP_TOKEN}")},
         "moved": secret | {"url": receiver.url(f"/moved?key={TOKEN}")},
