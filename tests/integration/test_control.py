@@ -93,7 +93,7 @@ def test_a_410_turns_the_endpoint_off_in_every_pod_until_it_is_turned_on(
     assert said["remedy"].endswith("hookferry endpoints on gone")
     rows = listed(pods[0])
     assert rows["gone"][:2] == ["off", "600"]
-    assert rows["gone"][-5:] == ["status", "410:", "no", "such", "hook"]
+    assert rows["gone"][-7:] == "410: the endpoint is gone: no such hook".split()[-7:]
     wait_until(lambda: listed(pods[0])["well"][:2] == ["on", "0"], "the other one has no lag")
 
     assert pods[0].terminate() == 0
@@ -277,7 +277,8 @@ def test_cursors_are_shown_with_what_is_open_and_left_over_ones_are_pruned(
     assert hookferry(bridge, "cursors", "prune", "older", typed="y\n").endswith("deleted looked.older\n")
     assert cursors(kafka, "looked.old", topic)
     said = hookferry(bridge, "cursors", "prune", "--yes").splitlines()
-    assert said == [f"looked.old: {topic}-0 at 4, {topic}-1 at 0", "deleted looked.old"]
+    assert said[0].startswith(f"looked.old: {topic}-0 at 4, {topic}-1 at 0, looked.again-0 at 0")
+    assert said[1:] == ["deleted looked.old"]
     assert not cursors(kafka, "looked.old", topic)
     assert not cursors(kafka, "looked.older", topic)
     assert cursors(kafka, "looked.crm", topic)
