@@ -1,7 +1,7 @@
 """THE PATH: from a record on Kafka to a settled event. Read it from top to bottom.
 
     source 1      bridge/source/    records of the partitions that are ours, in batches
-    decode 2      bridge/decode/    bytes -> events, or a rejection that is parked
+    decode 2      bridge/decode/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
     duplicate? 3  bridge/dedupe.py  the same key earlier in the same partition: passed by
     route 4       bridge/route.py   which endpoints want it
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
@@ -24,9 +24,7 @@ again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -34,15 +32,15 @@ from bridge.catchup import CatchUp, SideReads
 from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_deleted
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
-from bridge.decode.again import ResentDecodeError
-from bridge.dedupe import Claim, claim, is_duplicate
+from bridge.dedupe import claim, is_duplicate
 from bridge.errors import CommitError, DecodeError, KafkaUnavailable
+from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.index import IndexLostError
 from bridge.model import Event, Partition, Record
-from bridge.outlet import Outlet, Parks, park_until_safe
-from bridge.parked import Reason
+from bridge.outlet import Outlet, Parks
+from bridge.rejects import Rejects
 from bridge.route import Router
-from bridge.source.reader import Batch, RecordsDeleted
+from bridge.source.reader import RecordsDeleted
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -52,61 +50,6 @@ _TROUBLE_S = 1.0
 _QUIET_S = 60.0
 NEAR = 10_000
 """Offsets by which cursors of a partition may differ at the start and still share the reader."""
-
-
-class Reads(Protocol):
-    """The member of the consumer group (``bridge.source.reader.Reader``)."""
-
-    epoch: int
-
-    @property
-    def unprepared(self) -> frozenset[Partition]:
-        """Assigned partitions whose start is not told yet."""
-        ...
-
-    @property
-    def share(self) -> float:
-        """The part of all partitions that is ours, above 0."""
-        ...
-
-    def start_at(self, positions: Mapping[Partition, int]) -> None:
-        """Read these partitions from these offsets on."""
-        ...
-
-    async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
-        """The next records, none of ``full`` partitions."""
-        ...
-
-    async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
-        """First and next offset of each log."""
-        ...
-
-    def begin_again(self) -> None:
-        """All assigned partitions are unprepared again."""
-        ...
-
-
-class FirstOffsets(Protocol):
-    """The dedupe window (``bridge.window.DedupeWindow``)."""
-
-    async def cover(self, partition: Partition, first: Record) -> None:
-        """Make the index know the window before this record, reading the log again where it must."""
-        ...
-
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
-        """The first offset of each claim's key."""
-        ...
-
-
-@dataclass(slots=True)
-class Feed:
-    """A way in which records come: the main reader, or the reader of one endpoint that catches up.
-
-    Each has a dedupe window of its own, because the window belongs to a place in the log.
-    """
-
-    window: FirstOffsets
-    covered: set[Partition] = field(default_factory=set)
 
 
 class Pipeline:
@@ -138,13 +81,12 @@ class Pipeline:
         self._router = router
         self._outlets = outlets
         self._checkpoints = checkpoints
-        self._parks = parks
         self._drain_timeout_s = drain_timeout_s
         self._next: dict[Partition, int] = {}
         self._draining = False
         self._quiet_until = 0.0
         self._tasks: asyncio.TaskGroup | None = None
-        self._rejections: set[asyncio.Task[None]] = set()
+        self._rejects = Rejects(parks, outlets.keys(), checkpoints.settle)
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
         self._counts = {
@@ -301,7 +243,9 @@ class Pipeline:
         firsts = iter(feed.window.claim(partition, claims, end, records[-1].timestamp_ms))
         for record, found in decoded:
             if isinstance(found, DecodeError):
-                self._reject(record, found, cursors)
+                assert self._tasks is not None, "records are taken inside run()"
+                if self._rejects.take(self._tasks, record, found, cursors):
+                    self._counts["rejected"].inc()
                 continue
             for event in found:
                 if is_duplicate(next(firsts), record.offset):
@@ -347,44 +291,6 @@ class Pipeline:
             if cursor is not None and cursor.wants(event.record.offset):
                 self._outlets[endpoint].put(event, cursor)
 
-    def _reject(self, record: Record, error: DecodeError, cursors: Iterable[EndpointCursor]) -> None:
-        """Park what cannot be decoded; it stays open at every cursor that had not passed it until then.
-
-        What was sent again for one endpoint is parked for that one.
-        """
-        waiting = [cursor for cursor in cursors if cursor.wants(record.offset)]
-        if isinstance(error, ResentDecodeError) and error.resent.endpoint in self._outlets:
-            waiting = [cursor for cursor in waiting if cursor.endpoint == error.resent.endpoint]
-        if not waiting:
-            return
-        self._counts["rejected"].inc()
-        size_bytes = len(record.value or b"")
-        for cursor in waiting:
-            cursor.open(record.offset, size_bytes)
-        assert self._tasks is not None, "records are taken inside run()"
-        parking = self._park_rejected(record, error, waiting, size_bytes)
-        task = self._tasks.create_task(parking, name=f"park {record.place}")
-        self._rejections.add(task)
-        task.add_done_callback(self._rejections.discard)
-
-    async def _park_rejected(
-        self, record: Record, error: DecodeError, waiting: Sequence[EndpointCursor], size_bytes: int
-    ) -> None:
-        _log.warning(
-            events.RECORD_REJECTED,
-            record=record.place,
-            place=error.place,
-            cause=error.cause,
-            remedy=error.remedy,
-        )
-        origin, endpoint = record, None
-        if isinstance(error, ResentDecodeError):
-            origin, endpoint = error.resent.origin, error.resent.endpoint
-        reason = Reason(cause=f"{error.place}: {error.cause}", remedy=error.remedy, endpoint=endpoint)
-        if await park_until_safe(self._parks, origin, reason, lambda: not self._draining):
-            for cursor in waiting:
-                self._checkpoints.settle(cursor, record.offset, size_bytes)
-
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Retention was faster than we were: say what is gone and go on where the log begins.
 
@@ -419,12 +325,11 @@ class Pipeline:
         try:
             async with asyncio.timeout(self._drain_timeout_s):
                 await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
-                await asyncio.gather(*self._rejections)
+                await self._rejects.drain()
         except TimeoutError:
             in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
             _log.warning(events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again")
-        for task in self._rejections:
-            task.cancel()
+        self._rejects.forget()
         await self._checkpoints.commit_or_say()
         self._checkpoints.clear()
         for outlet in self._outlets.values():
