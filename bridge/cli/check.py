@@ -9,7 +9,9 @@ import click
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path), default="config/bridge.yaml")
+@click.argument(
+    "path", type=click.Path(path_type=Path), envvar="HOOKFERRY_CONFIG", default="config/bridge.yaml"
+)
 def check(path: Path) -> None:
     """Say every mistake in a configuration FILE at once, with file:line:column, cause and remedy.
 
