@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 
 import orjson
@@ -138,16 +139,19 @@ def produce_paced(bootstrap: str, topic: str, events: Iterable[OutboxEvent], rat
     A producer that falls behind sends the late ones at once: the average rate holds.
     """
     sender = _Sender(bootstrap)
+    source = iter(events)
+    for first in islice(source, 1):  # a producer's first record waits for its connections: that is no latency
+        sender.send(topic, first)
+        sender.producer.flush(FLUSH_TIMEOUT_S)
     started = time.monotonic()
     sent = 0
-    source = iter(events)
     while True:
         due = int((time.monotonic() - started) * rate_per_s) + 1
         while sent < due:
             event = next(source, None)
             if event is None:
                 sender.finish()
-                return sent
+                return sent + 1
             sender.send(topic, event)
             sent += 1
         sender.producer.poll(0)
