@@ -7,6 +7,7 @@ drain within the deadline, the last commit, leave the group, close what was open
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Coroutine, Mapping
@@ -52,6 +53,8 @@ from bridge.transport.tls import client_context
 from bridge.window import DedupeWindow
 
 _log = structlog.get_logger()
+_GC_THRESHOLD = 20_000
+"""Objects between two collections: a window full of waiting events is alive, and looking costs."""
 
 
 class Stopped(Exception):
@@ -278,6 +281,9 @@ class App:
     ) -> None:
         """All tasks of the path, until stopped: the workers outlive the reader, so that it can drain."""
         settings = self._settings
+        gc.collect()
+        gc.freeze()  # what was made to start with lives to the end: the collector need not look at it
+        gc.set_threshold(_GC_THRESHOLD)
         _log.info(
             events.BRIDGE_STARTED,
             version=__version__,
