@@ -157,7 +157,10 @@ class Checkpoints:
                 }
 
     def install(self, cursors: dict[Partition, dict[str, EndpointCursor]]) -> None:
-        """These cursors are live now and will be committed."""
+        """These cursors are live now and will be committed; those they replace are not."""
+        for partition in cursors:
+            for replaced in self.cursors.get(partition, {}).values():
+                replaced.live = False
         self.cursors.update(cursors)
         self._begin_segment({})
 

@@ -160,9 +160,8 @@ class Pipeline:
             for cursor in by_endpoint.values():
                 cursor.passed_by(self._next[partition])
         self._checkpoints.install(cursors)
-        await (
-            self._checkpoints.commit()
-        )  # before the first delivery: a new endpoint has its place from now on
+        # before the first delivery: a new endpoint has its place from now on
+        await self._checkpoints.commit()
         if epoch != self._source.epoch or partitions != self._source.unprepared:
             return
         for feed in self._feeds:
