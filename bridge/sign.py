@@ -6,12 +6,9 @@ floor, pure.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hmac
 from collections.abc import Sequence
-
-SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every secret, not a secret
 
 
 class Signer:
@@ -37,18 +34,3 @@ class Signer:
             for secret in self._secrets
         ]
         return (*always, (b"webhook-signature", b" ".join(signatures)))
-
-
-def parse_secret(text: str) -> bytes:
-    """The key in a secret as receivers hand it out: with or without ``whsec_``, with or without padding.
-
-    Raises ``ValueError`` for anything that is not base64 of 24 to 64 bytes; the text never shows.
-    """
-    encoded = text.strip().removeprefix(SECRET_PREFIX)
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise ValueError("a signing secret must be base64, with or without 'whsec_' before it") from exc
-    if not 24 <= len(key) <= 64:
-        raise ValueError(f"a signing secret must hold 24 to 64 bytes, this one holds {len(key)}")
-    return key

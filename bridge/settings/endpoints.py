@@ -20,12 +20,12 @@ from bridge.settings.values import (
     header_value,
     instant_ms,
     parse_rate,
-    parse_url,
     rate,
     signing_key,
     split_url,
     start_place,
 )
+from bridge.transport.url import parse_url
 
 
 def _url(value: SecretStr) -> SecretStr:

@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
-from bridge.model import Url
 from bridge.settings.base import mistake
 from bridge.settings.place import nearest
+from bridge.transport.url import parse_url
 
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -78,16 +78,12 @@ def endpoint_url(text: str) -> str:
         )
     if "#" in text:
         raise mistake("has a fragment (#…), which is never sent", "remove it, or write # as %23")
+    try:
+        parse_url(text)  # as it will be dialled: stricter than the checks above, and never shows the path
+    except ValueError as exc:
+        cause, _, remedy = str(exc).partition("; ")
+        raise mistake(f"cannot be dialled: {cause}", remedy or "correct it") from None
     return text
-
-
-def parse_url(text: str) -> Url:
-    """Take apart a URL that ``endpoint_url`` accepted."""
-    parts = split_url(text)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Url(
-        parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), target
-    )
 
 
 def is_plain_http(text: str, allowed: list[IPv4Network | IPv6Network]) -> bool:

@@ -7,7 +7,6 @@ from typing import Final
 BRIDGE_STARTED: Final = "bridge.started"
 BRIDGE_STOPPING: Final = "bridge.stopping"
 BRIDGE_DRAINED: Final = "bridge.drained"
-BRIDGE_FAILED: Final = "bridge.failed"
 
 KAFKA_UNREACHABLE: Final = "kafka.unreachable"
 KAFKA_CONNECTED: Final = "kafka.connected"
@@ -47,8 +46,6 @@ CONTROL_FAILED: Final = "control.failed"
 CONTROL_RECOVERED: Final = "control.recovered"
 
 JOURNAL_FAILED: Final = "journal.failed"
-LEASE_LOST: Final = "lease.lost"
-LEASE_REGAINED: Final = "lease.regained"
 
 HISTORY_FAILED: Final = "history.failed"
 HISTORY_REPLACED: Final = "history.replaced"

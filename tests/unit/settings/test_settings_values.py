@@ -6,6 +6,7 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from bridge.settings import values
+from bridge.transport.url import parse_url
 from tests.unit.settings.example import SECRET
 
 
@@ -40,8 +41,8 @@ def test_a_url_with_a_login_is_told_to_use_headers():
 
 
 def test_a_url_is_taken_apart():
-    assert values.parse_url("https://a.example/x?y=1&z") == ("https", "a.example", 443, "/x?y=1&z")
-    assert values.parse_url("http://[::1]:8080") == ("http", "::1", 8080, "/")
+    assert parse_url("https://a.example/x?y=1&z") == ("https", "a.example", 443, "/x?y=1&z")
+    assert parse_url("http://[::1]:8080") == ("http", "::1", 8080, "/")
 
 
 @pytest.mark.parametrize(
@@ -196,3 +197,13 @@ def test_any_other_place_to_begin_is_refused(text, remedy):
 )
 def test_an_instant_is_read_in_milliseconds(text, unix_ms):
     assert values.instant_ms(text) == unix_ms
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.example/x/../y", "https://a.example/a b", "https://a.example/\\b"]
+)
+def test_a_url_that_could_not_be_dialled_as_written_is_refused_without_its_path(text):
+    """The transport's own reading decides: what passes here never fails for the first time at a delivery."""
+    with pytest.raises(PydanticCustomError) as caught:
+        values.endpoint_url(text)
+    assert text.removeprefix("https://a.example/") not in caught.value.message()
