@@ -26,6 +26,8 @@ from bridge.clock import SystemClock
 from bridge.control import control_topic
 from bridge.egress import Egress
 from bridge.history import History
+from bridge.hold_register import HoldReader, HoldRegister
+from bridge.holds import Holds
 from bridge.index import KeyIndex
 from bridge.journal import Journal
 from bridge.outlet import Outlet
@@ -34,13 +36,16 @@ from bridge.pipeline import Pipeline
 from bridge.route import Router
 from bridge.settings import Settings
 from bridge.source.client import (
+    AGAIN_CONFIGS,
     CONTROL_CONFIGS,
     PARK_TIMEOUT_MS,
+    PARKED_CONFIGS,
     PARKED_MAX_BYTES,
     ensure_partitions,
     ensure_topic,
     start_when_reachable,
     wait_for_topics,
+    warn_if_it_forgets,
     warn_unless_compacted,
 )
 from bridge.source.offsets import OffsetStore
@@ -73,6 +78,7 @@ class App:
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
         self._outlets: dict[str, Outlet] = {}
+        self._holds = Holds()
         self._switches = Switches(self._switched)
         self._control = assembly.control(settings, self._switches, f"bridge at {socket.gethostname()}")
 
@@ -92,8 +98,9 @@ class App:
                 producer, offsets = await self._reach_kafka(stack)
                 parking = Parking(producer, assembly.parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
-                outlets = self._make_outlets(stack, parking, history, checkpoints)
-                pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking)
+                register = self._make_register(producer)
+                outlets = self._make_outlets(stack, parking, history, checkpoints, register)
+                pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking, register)
                 await self._join_group(stack)
             except Stopped:
                 return
@@ -152,9 +159,13 @@ class App:
         """The topics of our own: dead letters, what is sent again, what is switched off."""
         kafka, sources = self._settings.kafka, assembly.topics(self._settings)
         create, copies = kafka.create_topics, kafka.replication_factor
-        again = assembly.again_topic(self._settings)
-        for topic in (assembly.parked_topic(self._settings), again):
-            await ensure_topic(admin, topic, like=sources, create=create, replication_factor=copies)
+        parked, again = assembly.parked_topic(self._settings), assembly.again_topic(self._settings)
+        for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS)):
+            await ensure_topic(
+                admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
+            )
+        if assembly.holding(self._settings):
+            await warn_if_it_forgets(admin, parked)
         await ensure_partitions(admin, again, like=sources)
         control = control_topic(self._settings.group)
         await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)
@@ -185,8 +196,24 @@ class App:
             whole_topics=(assembly.again_topic(settings),),
         )
 
+    def _make_register(self, producer: AIOKafkaProducer) -> HoldRegister:
+        settings, topic = self._settings, control_topic(self._settings.group)
+        return HoldRegister(
+            topic,
+            self._holds,
+            producer,
+            lambda: HoldReader(self._options, topic),
+            holding=assembly.holding(settings),
+            endpoints=settings.endpoints,
+        )
+
     def _make_outlets(
-        self, stack: AsyncExitStack, parking: Parking, history: History, checkpoints: Checkpoints
+        self,
+        stack: AsyncExitStack,
+        parking: Parking,
+        history: History,
+        checkpoints: Checkpoints,
+        register: HoldRegister,
     ) -> dict[str, Outlet]:
         assert self._reader is not None
         settings, tls = self._settings, client_context()
@@ -206,6 +233,8 @@ class App:
                 settle=checkpoints.settle,
                 may_send=self._reader.holds_lease,
                 turn_off=self._control.turn_off,
+                holds=self._holds,
+                register=register,
             )
             switch = self._switches[name]
             outlets[name].turn(switch.on, switch.since_s)
@@ -218,6 +247,7 @@ class App:
         outlets: Mapping[str, Outlet],
         index: KeyIndex,
         parking: Parking,
+        register: HoldRegister,
     ) -> Pipeline:
         assert self._reader is not None
         settings, dedupe = self._settings, self._settings.dedupe
@@ -246,6 +276,7 @@ class App:
             ),
             outlets=outlets,
             checkpoints=checkpoints,
+            load_holds=register.load,
             parks=parking,
             metrics=self._metrics,
             drain_timeout_s=settings.drain_timeout_s,
@@ -330,7 +361,9 @@ class App:
     def _readiness(self) -> tuple[bool, str]:
         ready, what = self._place_in_group()
         off = [name for name in self._switches.off() if name in self._settings.endpoints]
-        return ready, f"{what}; off: {', '.join(off)}" if off else what
+        held = [f"{name} {number}" for name, number in sorted(self._holds.counts().items())]
+        notes = [f"off: {', '.join(off)}" if off else "", f"held lanes: {', '.join(held)}" if held else ""]
+        return ready, "; ".join([what, *filter(None, notes)])
 
     def _place_in_group(self) -> tuple[bool, str]:
         reader = self._reader
@@ -351,6 +384,7 @@ class App:
         metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
         for name, outlet in outlets.items():
             metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
+            metrics.watch(metrics.held_lanes, lambda name=name: self._holds.counts()[name], name)  # type: ignore[misc]
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]

@@ -22,7 +22,9 @@ from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
+from bridge.held import HeldLanes, Register
 from bridge.history import History
+from bridge.holds import Holds
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
 from bridge.retry import RetrySchedule
@@ -96,6 +98,11 @@ def membership(settings: Settings) -> Membership:
 def control(settings: Settings, switches: Switches, who: str) -> Control:
     """What follows and writes the control topic."""
     return Control(kafka_options(settings.kafka), control_topic(settings.group), switches, who)
+
+
+def holding(settings: Settings) -> frozenset[str]:
+    """The endpoints that hold the lane of a parked event."""
+    return frozenset(name for name, endpoint in settings.endpoints.items() if endpoint.on_park == "hold")
 
 
 def topics(settings: Settings) -> tuple[str, ...]:
@@ -188,6 +195,8 @@ def outlet(
     settle: Callable[[Cursor[Failures], int, int], None],
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
+    holds: Holds,
+    register: Register,
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
@@ -221,4 +230,5 @@ def outlet(
         settle=settle,
         may_send=may_send,
         turn_off=turn_off,
+        held=HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None,
     )

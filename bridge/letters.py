@@ -7,6 +7,7 @@ that it was redriven or discarded. Takes records, gives letters. Rule floor, pur
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,6 +104,11 @@ class Letter:
         return self.facts.get("entity") or _key_text(self.origin.key)
 
     @property
+    def held_behind(self) -> str | None:
+        """The place of the event that it was parked behind, unsent; None when it was parked for itself."""
+        return self.facts.get("held-behind")
+
+    @property
     def parked_at_ms(self) -> int:
         """When it was parked (Unix milliseconds)."""
         return int(self.facts["parked-at-ms"])
@@ -121,7 +127,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which letters are asked for; what is None asks nothing."""
+    """Which letters are asked for; what is None asks nothing.
+
+    ``lanes`` are pairs of an endpoint and a lane's name, as letters of endpoints carry them.
+    """
 
     endpoint: str | None = None
     entity: str | None = None
@@ -129,6 +138,7 @@ class Wanted:
     since_ms: int | None = None
     until_ms: int | None = None
     reason: str | None = None
+    lanes: frozenset[tuple[str, str]] | None = None
 
     def matches(self, letter: Letter) -> bool:
         """Whether a letter is one of them.
@@ -141,15 +151,26 @@ class Wanted:
             and (self.type is None or fnmatchcase(letter.facts.get("event-type", ""), self.type))
             and (self.since_ms is None or letter.parked_at_ms >= self.since_ms)
             and (self.until_ms is None or letter.parked_at_ms < self.until_ms)
+            and (self.lanes is None or (letter.endpoint, letter.facts.get("lane")) in self.lanes)
             and (self.reason is None or self.reason.casefold() in letter.facts["cause"].casefold())
         )
 
 
 class Errand(NamedTuple):
-    """One original record to be sent again, and every letter that this settles."""
+    """One original record to be sent again, and every letter that this settles.
+
+    ``round`` is that of the hold on its lane, where there is one.
+    """
 
     letter: Letter
     settles: tuple[Letter, ...]
+    round: str = ""
+
+    @property
+    def line(self) -> object:
+        """What it must not overtake, nor be overtaken by, on its way to the broker."""
+        origin = self.letter.origin
+        return origin.partition, self.letter.endpoint, self.letter.facts.get("lane", origin.key)
 
 
 def letter(record: Record) -> Letter | None:
@@ -216,6 +237,19 @@ def obstacle(
             "restart the bridge, which lets that topic grow",
         )
     return None
+
+
+def in_turns(errands: Sequence[Errand]) -> list[list[Errand]]:
+    """The errands in turns: no two of a line in one, and each line in its order."""
+    turns: list[list[Errand]] = []
+    taken: Counter[object] = Counter()
+    for errand in errands:
+        turn = taken[errand.line]
+        taken[errand.line] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(errand)
+    return turns
 
 
 def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:

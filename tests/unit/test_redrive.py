@@ -52,7 +52,7 @@ class Desk(DeadLetters):
     """Dead letters without a broker: what was found is there."""
 
     def __init__(self, producer: FakeProducer, *gone: Address) -> None:
-        super().__init__(KafkaOptions(("nowhere:1",)), "g.parked", "g.again")
+        super().__init__(KafkaOptions(("nowhere:1",)), "g.parked", "g.again", "g.control")
         self._producer = producer  # type: ignore[assignment]
         self._gone = gone
 
