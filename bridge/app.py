@@ -10,6 +10,7 @@ import asyncio
 import gc
 import signal
 import socket
+from collections import Counter
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -361,7 +362,7 @@ class App:
     def _readiness(self) -> tuple[bool, str]:
         ready, what = self._place_in_group()
         off = [name for name in self._switches.off() if name in self._settings.endpoints]
-        held = [f"{name} {number}" for name, number in sorted(self._holds.counts().items())]
+        held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
         notes = [f"off: {', '.join(off)}" if off else "", f"held lanes: {', '.join(held)}" if held else ""]
         return ready, "; ".join([what, *filter(None, notes)])
 
@@ -375,6 +376,10 @@ class App:
             return True, "standing by: all partitions are with other pods"
         return True, f"assigned: {self._source_partitions(reader)} partitions"
 
+    def _held_lanes(self) -> Counter[str]:
+        """The held lanes of our own partitions: all pods' together are those of the group."""
+        return self._holds.counts(self._reader.assigned if self._reader else ())
+
     def _source_partitions(self, reader: Reader) -> int:
         again = assembly.again_topic(self._settings)
         return sum(partition.topic != again for partition in reader.assigned)
@@ -384,7 +389,7 @@ class App:
         metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
         for name, outlet in outlets.items():
             metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
-            metrics.watch(metrics.held_lanes, lambda name=name: self._holds.counts()[name], name)  # type: ignore[misc]
+            metrics.watch(metrics.held_lanes, lambda name=name: self._held_lanes()[name], name)  # type: ignore[misc]
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]

@@ -151,10 +151,11 @@ class Holds:
             if hold.partition in partitions:
                 self.put(key.endpoint, hold.lane, hold)
 
-    def counts(self) -> Counter[str]:
-        """How many lanes are held, by endpoint."""
-        return Counter({endpoint: len(lanes) for endpoint, lanes in self._holds.items() if lanes})
-
-    def all(self) -> Iterator[tuple[str, Hold]]:
-        """Every hold with its endpoint."""
-        return ((endpoint, hold) for endpoint, lanes in self._holds.items() for hold in lanes.values())
+    def counts(self, partitions: Collection[Partition]) -> Counter[str]:
+        """How many lanes of these partitions are held, by endpoint."""
+        return Counter(
+            endpoint
+            for endpoint, lanes in self._holds.items()
+            for hold in lanes.values()
+            if hold.partition in partitions
+        )

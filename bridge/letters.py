@@ -213,12 +213,13 @@ def settlement(record: Record) -> Settlement | None:
 def errands(letters: Iterable[Letter]) -> list[Errand]:
     """What is to be sent again for these letters, in the order of the source topics.
 
-    A crash between parking and commit parks an event twice; it is sent again once.
+    A crash between parking and commit parks an event twice; it is sent again once, as its latest
+    letter: what was sent for an earlier one may be what was parked again, and is known by its id.
     """
     by_event: dict[tuple[Partition, int, str | None], list[Letter]] = {}
     for one in letters:
         by_event.setdefault((one.origin.partition, one.origin.offset, one.endpoint), []).append(one)
-    found = [Errand(min(same, key=_address), tuple(same)) for same in by_event.values()]
+    found = [Errand(max(same, key=_parked), tuple(same)) for same in by_event.values()]
     return sorted(found, key=lambda errand: (errand.letter.origin.partition, errand.letter.origin.offset))
 
 
@@ -263,8 +264,8 @@ def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:
     return found
 
 
-def _address(letter: Letter) -> Address:
-    return letter.address
+def _parked(letter: Letter) -> tuple[int, Address]:
+    return letter.parked_at_ms, letter.address
 
 
 def _facts(record: Record) -> dict[str, str]:

@@ -229,14 +229,17 @@ class Scene:
         assert not self.world.register.now, "a lane is still held"
         assert self.pods[0] is not None
         await until(self.all_committed)
-        assert not self.pods[0].holds.counts()
+        assert not self.pods[0].holds.counts([P0, P1])
         await self.pods[0].stop()
 
     def all_committed(self) -> bool:
         assert self.pods[0] is not None
         self.pods[0].raise_if_dead()
         log = self.world.log
-        return all(self.world.offsets.at("crm", one) == log.bounds(one)[1] for pair in PAIRS for one in pair)
+        ends = {one: log.bounds(one)[1] for pair in PAIRS for one in pair}
+        return not self.pods[0].reader.unprepared and all(
+            self.world.offsets.at("crm", one) == end for one, end in ends.items()
+        )
 
     def check_the_end(self) -> None:
         assert not self.violations, self.violations
