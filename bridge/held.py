@@ -113,9 +113,7 @@ class HeldLanes:
             )
         return True
 
-    async def release(
-        self, mark: Event, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
-    ) -> bool:
+    async def release(self, mark: Event, cursor: Cursor[Failures], keep_trying: Callable[[], bool]) -> bool:
         """The mark of a redrive is at the head of its lane: lift the hold if everything has passed.
 
         Return when that, or that it stays, is safe; False as in ``keep``. A lane that is not held

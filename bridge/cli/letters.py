@@ -112,6 +112,7 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
         "event_id": facts.get("event-id"),
         "event_type": facts.get("event-type"),
         "webhook_id": facts.get("webhook-id"),
+        "held_behind": letter.held_behind,
         "attempts": int(facts["attempts"]) if facts.get("attempts", "").isdecimal() else 0,
         "parked_at": instant(letter.parked_at_ms),
         "from": {

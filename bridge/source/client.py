@@ -226,8 +226,8 @@ async def warn_if_it_forgets(admin: AIOKafkaAdminClient, topic: str) -> None:
         _log.warning(
             events.TOPIC_FORGETS,
             topic=topic,
-            cause=f"its retention.ms is {retention_ms}: what is parked for longer is lost, and an endpoint with"
-            " on_park: hold goes on without it",
+            cause=f"its retention.ms is {retention_ms}: what is parked for longer is lost, and a held lane"
+            " goes on without it",
             remedy=f"kafka-configs.sh --bootstrap-server … --alter --topic {topic}"
             " --add-config retention.ms=-1",
         )

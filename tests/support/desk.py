@@ -1,4 +1,4 @@
-"""The operator's desk over fakes (``bridge.rounds.Desk``): the dead letters and holds of a simulated world."""
+"""The operator's desk over fakes (``bridge.rounds.Desk``): dead letters and holds of a simulated world."""
 
 from __future__ import annotations
 
