@@ -84,8 +84,8 @@ def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
     if outcome.waiting:
         click.echo(
             f"not known yet of {_lanes(len(outcome.waiting))} ({_some(outcome.waiting)}): no bridge has come"
-            " to the end of what was sent again. It goes on when one does: is a bridge running, and the"
-            " endpoint on? See `hookferry endpoints list` and `hookferry parked list --holds`, then run it again",
+            " to the end of what was sent again; it goes on when one does. Is a bridge running, and the"
+            " endpoint on (`hookferry endpoints list`)? Look at `hookferry parked list --holds` later",
             err=True,
         )
     if outcome.busy:

@@ -1,4 +1,4 @@
-"""A lane held behind a parked event: over SIGKILL, between two bridges, until it is redriven; on real Kafka."""
+"""A lane held behind a parked event: over SIGKILL, between two bridges, until it is redriven, on Kafka."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def test_what_follows_a_parked_event_waits_for_it_over_kills_and_between_pods_an
     """Two bridges; the one with the held lane is killed; the other holds it on, and then releases it."""
     topic, made = setup(kafka, receiver, "held")
     receiver.control("/shop", status=422, body="no such order", entities=["bad"])
-    publish(kafka, topic, [order("good", 0), order("bad", 0), order("bad", 1), order("other", 0, 1)])
     pair = [bridges(made).start(), bridges(made).start()]
+    wait_until(lambda: [one.metric("hookferry_assigned_partitions") for one in pair] == [1, 1], "shared", 40)
+    publish(kafka, topic, [order("good", 0), order("bad", 0), order("bad", 1), order("other", 0, 1)])
     wait_until(lambda: held_lanes(*pair) == 1, "the lane is held", 40)
     wait_until(lambda: len(listed(pair[0])) == 2, "both are parked")
     (keeper,) = (one for one in pair if int(one.metric("hookferry_held_lanes")))
@@ -162,7 +163,7 @@ def test_the_dead_letter_topic_keeps_what_lanes_wait_for(
     wait_until(lambda: len(holds(bridge)) == 1, "it is held")
     assert bridge.terminate() == 0
     without = made | {"endpoints": {"till": made["endpoints"]["shop"]}}
-    other = bridges(without)
+    other = bridges(without).start()
     assert hookferry(other, "cursors", "prune", "--yes").returncode == 0
     assert holds(other) == []
 
