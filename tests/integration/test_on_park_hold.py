@@ -162,6 +162,7 @@ def test_the_dead_letter_topic_keeps_what_lanes_wait_for(
     publish(kafka, topic, [order("a", 0)])
     wait_until(lambda: len(holds(bridge)) == 1, "it is held")
     assert bridge.terminate() == 0
+    receiver.control("/shop")
     without = made | {"endpoints": {"till": made["endpoints"]["shop"]}}
     other = bridges(without).start()
     assert hookferry(other, "cursors", "prune", "--yes").returncode == 0
