@@ -113,9 +113,9 @@ class Rounds:
         ``more`` are letters of these lanes that are sent though they were settled before. Returns
         after ``wait_s`` without an answer from a bridge. Raises what the desk raises.
         """
-        outcome, left = Outcome(), set(lanes)
+        outcome, left, holds = Outcome(), set(lanes), dict[HoldKey, Hold]()
         for number in range(1, _MOST_ROUNDS + 1):
-            holds = await self._desk.holds()  # before the letters: what it counts is among them
+            holds = dict(await self._desk.holds())  # before the letters: what it counts is among them
             outcome.released += sorted(left - holds.keys())
             left &= holds.keys()
             letters = by_lane(await self._desk.find(Wanted(lanes=frozenset(left)))) if left else {}
@@ -127,7 +127,7 @@ class Rounds:
                 return outcome
             asked = await self._send(number, {key: holds[key] for key in left}, letters, more, outcome)
             more = ()
-            holds = await self._answered(asked)
+            holds = dict(await self._answered(asked))
             outcome.waiting = {key: holds[key] for key in left if _unanswered(asked[key], holds.get(key))}
             left -= outcome.waiting.keys()
         outcome.busy = {key: holds[key] for key in left if key in holds}
