@@ -185,7 +185,7 @@ def outlet(
     history: History,
     metrics: Metrics,
     clock: Clock,
-    settle: Callable[[Cursor[Failures], int, int], None],
+    settle: Callable[[Cursor[Failures], int, int, int], None],
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
 ) -> Outlet:

@@ -19,7 +19,7 @@ from bridge.clock import Clock
 from bridge.completion import Failures
 from bridge.cursor import Cursor, Progress
 from bridge.errors import CommitError
-from bridge.journal import Base, Journal, Journaled
+from bridge.journal import Base, Journal, Journaled, Spot
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
@@ -175,12 +175,16 @@ class Checkpoints:
         """Every cursor of the assignment."""
         return (cursor for cursors in self.cursors.values() for cursor in cursors.values())
 
-    def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int) -> None:
+    def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int, part: int = 0) -> None:
         """One event at this offset needs nothing more; without effect where the assignment is over."""
-        if cursor.live and cursor.settle(offset, size_bytes):
+        if not cursor.live:
+            return
+        if cursor.settle(offset, size_bytes, part):
             self._journal.settled(cursor.number, offset)
-            if cursor.found_room():
-                self.on_room(cursor)
+        elif part:
+            self._journal.settled(cursor.number, offset, part)
+        if cursor.found_room():
+            self.on_room(cursor)
 
     async def commit(self) -> None:
         """Commit what moved since the last time.
@@ -255,7 +259,7 @@ class Checkpoints:
             if progress == _last(cursor)[0] and not refresh:
                 continue
             text, fits = completion.encode(
-                progress.offset, progress.open_offsets, progress.end, progress.failures
+                progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
             )
             cursor.map_fits(fits)
             if cursor.found_room():
@@ -285,7 +289,7 @@ def _begin(
     partition: Partition,
     log: tuple[int, int],
     start: Committed | int,
-    journaled: Collection[int],
+    journaled: Collection[Spot],
 ) -> EndpointCursor:
     """A cursor from where it was, or for a new endpoint from the offset where it is to begin."""
     first, following = log
@@ -312,6 +316,7 @@ def _begin(
         settled_to=done.end,
         left_open=done.open_offsets,
         failures=done.failures,
+        parts=done.parts,
     )
 
 

@@ -23,7 +23,7 @@ from bridge.errors import DecodeError, ParkError, RenderError
 from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
-from bridge.parked import Reason
+from bridge.parked import EVENT_INDEX, Reason
 from bridge.render import CONTENT_TYPE, standard_body
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
@@ -85,7 +85,7 @@ class Outlet:
         parks: Parks,
         metrics: EndpointMetrics,
         clock: Clock,
-        settle: Callable[[Cursor[Failures], int, int], None],
+        settle: Callable[[Cursor[Failures], int, int, int], None],
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
     ) -> None:
@@ -116,7 +116,7 @@ class Outlet:
         offset, size_bytes = event.record.offset, len(event.record.value or b"")
         cursor.open(offset, size_bytes)
         delivery = Delivery(event, cursor, size_bytes)
-        failed = cursor.failure(offset)
+        failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
         if self._lanes.push(event.lane, delivery):
@@ -240,9 +240,9 @@ class Outlet:
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
-        delivery.cursor.failed(
-            delivery.event.record.offset, Failures(delivery.attempts, int(delivery.first_failed_at))
-        )
+        event = delivery.event
+        note = Failures(delivery.attempts, int(delivery.first_failed_at))
+        delivery.cursor.failed(event.record.offset, note, event.index)
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
@@ -282,6 +282,7 @@ class Outlet:
                 "event-type": event.type,
                 "webhook-id": event.webhook_id,
                 "attempts": str(delivery.attempts),
+                **({EVENT_INDEX: str(event.index)} if event.index else {}),
                 **({"entity": event.entity} if event.entity is not None else {}),
                 **({"tenant": event.tenant} if event.tenant is not None else {}),
             },
@@ -294,7 +295,8 @@ class Outlet:
             self._lanes.settle(lane)
 
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
-        self._settle_at_cursor(delivery.cursor, delivery.event.record.offset, delivery.size_bytes)
+        event = delivery.event
+        self._settle_at_cursor(delivery.cursor, event.record.offset, delivery.size_bytes, event.index)
         if self._lanes.settle(lane):
             self._wake()
 

@@ -287,7 +287,7 @@ class Pipeline:
         self._counts["handed_over" if wanted else "unwanted"].inc()
         for endpoint in wanted:
             cursor = cursors.get(endpoint)
-            if cursor is not None and cursor.wants(event.record.offset):
+            if cursor is not None and cursor.wants(event.record.offset, event.index):
                 self._outlets[endpoint].put(event, cursor)
 
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:

@@ -199,7 +199,8 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
         decoder = assembly.decoders(settings).get(letter.origin.partition.topic)
         if decoder is None:
             return [b"none: no source reads its topic"]
-        return [standard_body(event) for event in decoder.decode(letter.origin)]
+        found = decoder.decode(letter.origin)
+        return [standard_body(event) for event in found if letter.index in (0, event.index)]
     except HookferryError as exc:
         return [f"none: {exc}".encode("utf-8", "replace")]
 

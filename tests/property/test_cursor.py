@@ -121,7 +121,7 @@ class CursorMachine(RuleBasedStateMachine):
         assert self.wanted <= self.delivered
         end = self.cursor.progress().end
         assert end >= self.next_in_log
-        assert self.cursor.progress() == (end, [], end, {})
+        assert self.cursor.progress() == (end, [], end, {}, {})
 
 
 CursorMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
@@ -136,7 +136,48 @@ def test_an_event_of_several_parts_is_open_until_the_last_is_settled() -> None:
     cursor.settle(5, 1)
     assert cursor.progress().offset == 5
     cursor.settle(5, 1)
-    assert cursor.progress() == (6, [], 6, {})
+    assert cursor.progress() == (6, [], 6, {}, {})
+
+
+def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_restart() -> None:
+    cursor = Cursor[completion.Failures](PARTITION, 5, window=10, window_bytes=1000)
+    for offset in (5, 5, 5, 6):
+        cursor.open(offset, 1)
+    cursor.advance(8)
+    for part in (2, 1):
+        cursor.settle(5, 1, part)
+    cursor.failed(5, completion.Failures(3, 7), 3)
+    text, _ = completion.encode(*cursor.progress())
+    done = completion.decode(5, text)
+    again = Cursor(
+        PARTITION, 5, window=10, window_bytes=1000, settled_to=done.end, left_open=done.open_offsets,
+        failures=done.failures, parts=done.parts,
+    )  # fmt: skip
+    assert [part for part in (1, 2, 3) if again.wants(5, part)] == [3]
+    assert again.wants(5), "the record as a whole is not settled"
+    assert again.wants(6, 1), "numbers belong to their own record"
+    assert again.failure(5, 3) == completion.Failures(3, 7)
+    assert again.failure(5, 1) is None, "attempts of one event are not those of another"
+    again.open(5, 1)
+    again.open(6, 1)
+    again.advance(8)
+    assert again.settle(5, 1, 3), "it was the last of its record"
+    assert again.progress() == (6, [6], 8, {}, {})
+
+
+def test_a_record_of_many_events_is_counted_once_in_bytes_and_each_in_the_window() -> None:
+    cursor = Cursor(PARTITION, 0, window=3, window_bytes=100)
+    cursor.open(0, 90)
+    cursor.open(0, 90)
+    assert not cursor.full
+    cursor.open(0, 90)
+    assert cursor.full
+    cursor.settle(0, 90, 1)
+    assert not cursor.found_room(), "the bytes are held until the last is settled"
+    cursor.settle(0, 90, 2)
+    cursor.settle(0, 90, 3)
+    assert cursor.found_room()
+    assert cursor.unsettled == 0
 
 
 def test_the_window_is_bounded_in_bytes_too() -> None:

@@ -75,10 +75,10 @@ async def no_instants(partitions: Collection[Partition], timestamp_ms: int) -> d
     raise AssertionError
 
 
-def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int) -> None:
+def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
     """What ``Checkpoints.settle`` does, without a journal."""
     if cursor.live:
-        cursor.settle(offset, size_bytes)
+        cursor.settle(offset, size_bytes, part)
 
 
 def unhurried(concurrency: int) -> Pace:
@@ -97,7 +97,7 @@ def make_outlet(
     receiver: FakeReceiver,
     parking: FakeParking,
     metrics: Metrics,
-    settle: Callable[[Cursor[Failures], int, int], None] = settle_if_live,
+    settle: Callable[[Cursor[Failures], int, int, int], None] = settle_if_live,
 ) -> Outlet:
     target = Target(
         name,
