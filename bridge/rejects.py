@@ -81,8 +81,8 @@ class Rejects:
         if isinstance(error, ResentDecodeError):
             origin, endpoint = error.resent.origin, error.resent.endpoint
         details = {}
-        if isinstance(error, ResentDecodeError) and error.resent.index:
-            details = {EVENT_INDEX: str(error.resent.index)}
+        if isinstance(error, ResentDecodeError) and error.resent.number:
+            details = {EVENT_INDEX: str(error.resent.number)}
         reason = Reason(f"{error.place}: {error.cause}", error.remedy, endpoint, details)
         if await park_until_safe(self._parks, origin, reason, lambda: not self._draining):
             for cursor in waiting:

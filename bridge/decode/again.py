@@ -25,13 +25,13 @@ _FOREIGN = "only `hookferry parked redrive` should write to this topic"
 class Resent(NamedTuple):
     """A record that is sent again: as it first stood in its topic, for one endpoint or for all.
 
-    ``index`` chooses one event of several (``Event.index``); 0 is whatever the record holds.
+    ``number`` chooses one event of several (``Event.index``); 0 is whatever the record holds.
     """
 
     origin: Record
     endpoint: str | None
     again_id: str
-    index: int = 0
+    number: int = 0
 
 
 class ResentDecodeError(DecodeError):
@@ -57,7 +57,7 @@ class AgainDecoder:
     def decode(self, record: Record) -> tuple[Event, ...]:
         """The events of the original record. Raises ``DecodeError``."""
         resent = unpacked(record)
-        origin, endpoint, again_id, index = resent
+        origin, endpoint, again_id, number = resent
         decoder = self._decoders.get(origin.partition.topic)
         if decoder is None:
             raise ResentDecodeError(
@@ -77,13 +77,13 @@ class AgainDecoder:
             events = decoder.decode(origin)
         except DecodeError as exc:
             raise ResentDecodeError(resent, exc.place, exc.cause, exc.remedy) from exc
-        if index:
-            events = tuple(event for event in events if event.index == index)
+        if number:
+            events = tuple(event for event in events if event.index == number)
             if not events:
                 raise ResentDecodeError(
                     resent,
                     origin.place,
-                    f"the record is not split into events any more, or has none with number {index}",
+                    f"the record is not split into events any more, or has none with number {number}",
                     "set the source to split it as when it was parked (bulk: split), or discard this event",
                 )
         for event in events:
@@ -102,7 +102,7 @@ def packed(resent: Resent) -> tuple[Header, ...]:
         "hookferry-timestamp-ms": str(origin.timestamp_ms),
         AGAIN_ID: resent.again_id,
         **({ENDPOINT: resent.endpoint} if resent.endpoint is not None else {}),
-        **({EVENT_INDEX: str(resent.index)} if resent.index else {}),
+        **({EVENT_INDEX: str(resent.number)} if resent.number else {}),
     }
     own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
     return (*own, *((name, value.encode()) for name, value in facts.items()))

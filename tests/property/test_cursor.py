@@ -144,9 +144,10 @@ def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_resta
     for offset in (5, 5, 5, 6):
         cursor.open(offset, 1)
     cursor.advance(8)
+    cursor.failed(5, completion.Failures(9, 9), 1)
+    cursor.failed(5, completion.Failures(3, 7), 3)
     for part in (2, 1):
         cursor.settle(5, 1, part)
-    cursor.failed(5, completion.Failures(3, 7), 3)
     text, _ = completion.encode(*cursor.progress())
     done = completion.decode(5, text)
     again = Cursor(
