@@ -127,7 +127,9 @@ def decoders(settings: Settings) -> dict[str, Decoder]:
 def _decoder(name: str, source: SourceSettings) -> Decoder:
     limit = source.max_value_bytes
     if isinstance(source, FineractSource):
-        return FineractDecoder(name, read_folder(source.schemas), max_value_bytes=limit)
+        return FineractDecoder(
+            name, read_folder(source.schemas), max_value_bytes=limit, split_bulk=source.bulk == "split"
+        )
     if isinstance(source, JsonSource):
         return PlainJsonDecoder(
             name,

@@ -59,6 +59,20 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
             yield tree.problem(path, problem, remedy)
 
 
+def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
+    """Check that nobody waits for bulk events of sources that split them."""
+    sources = [("sources", name) for name in tree.names(("sources",))]
+    if any(
+        tree.text((*one, "format")) != "fineract" or tree.text((*one, "bulk")) == "whole" for one in sources
+    ):
+        return
+    for name in tree.names(("endpoints",)):
+        for place, pattern in tree.texts(("endpoints", name, "events")):
+            if pattern == "BulkBusinessEvent":
+                cause = "is never delivered, for its items are delivered as events of their own types"
+                yield tree.problem(place, cause, "select those types, or set bulk: whole in the source")
+
+
 def tls_is_complete(tree: Tree) -> Iterator[Problem]:
     """Check that certificate files exist, come in pairs, and are used by the protocol."""
     protocol = tree.text(("kafka", "security_protocol"))
@@ -176,6 +190,7 @@ def _unreadable(name: str, is_kind: Callable[[FilePath], bool], kind: str) -> st
 RULES: tuple[Rule, ...] = (
     topics_have_one_source,
     schemas_can_be_read,
+    bulk_is_whole_where_it_is_selected,
     tls_is_complete,
     sasl_is_complete,
     tokens_travel_encrypted,
