@@ -17,7 +17,9 @@ Note = TypeVar("Note")
 """What is remembered of a delivery that failed (``bridge.completion.Failures``)."""
 
 _ROOM = 0.75
-"""A full cursor has room again when it is down to this share of its window: no flapping."""
+"""A full cursor has room again when it is down to this share of its bounds: no flapping."""
+_WITH_BLOCKED = 4
+"""Windows that all unsettled events of a cursor may fill, those in blocked lanes included."""
 
 
 class CursorState(StrEnum):
@@ -50,14 +52,18 @@ class Cursor(Generic[Note]):
     Only offsets that were opened are tracked: offsets have gaps (compaction, transaction markers)
     and events that nobody wants; both count as settled once the position has passed them.
 
+    Its window counts the events that can run or do. What waits behind a failed head of its own lane
+    can not, and must not keep the others out: it is counted apart, and bounded by four windows of
+    everything, ``window_bytes``, and what the completion map can tell.
+
     Invariant: ``progress().offset`` never passes an offset that was opened and not settled, nor one
     that an earlier process left open and this one has not read yet.
     """
 
     __slots__ = (
-        "_attached", "_before_end", "_before_open", "_bytes", "_failures", "_full", "_map_full",
-        "_open", "_pending", "_window", "_window_bytes", "committed", "endpoint", "live", "number",
-        "partition", "position",
+        "_attached", "_before_end", "_before_open", "_blocked", "_bytes", "_events", "_failures", "_full",
+        "_map_full", "_open", "_pending", "_window", "_window_bytes", "committed", "endpoint", "live",
+        "number", "partition", "position", "version",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +89,8 @@ class Cursor(Generic[Note]):
         self.live = True
         self.committed: object = None
         self.number = -1
+        self.version = 0
+        """Grows with whatever a commit should tell; what is opened meanwhile will be read again anyway."""
         self._attached = True
         self._full = False
         self._map_full = False
@@ -93,6 +101,8 @@ class Cursor(Generic[Note]):
         self._failures: dict[int, Note] = dict(failures or {})
         self._open: deque[int] = deque()
         self._pending: dict[int, int] = {}
+        self._events = 0
+        self._blocked = 0
         self._bytes = 0
 
     @property
@@ -132,12 +142,28 @@ class Cursor(Generic[Note]):
         else:
             self._pending[offset] = parts + 1
         self._bytes += size_bytes
-        if len(self._pending) >= self._window or self._bytes >= self._window_bytes:
+        self._events += 1
+        if self._holds(1.0):
             self._full = True
+
+    def blocked(self, change: int) -> None:
+        """So many more events (or fewer) wait behind a failed head of their lane, it included."""
+        self._blocked += change
+
+    def _holds(self, share: float) -> bool:
+        """Whether it holds this share of one of its bounds, or more."""
+        can_run = self._events - max(0, self._blocked)
+        return (
+            can_run >= self._window * share
+            or self._events >= self._window * _WITH_BLOCKED * share
+            or self._bytes >= self._window_bytes * share
+        )
 
     def settle(self, offset: int, size_bytes: int) -> bool:
         """One event at this offset needs nothing more; True when that was the last of its offset."""
+        self.version += 1
         parts = self._pending[offset] - 1
+        self._events -= 1
         self._bytes -= size_bytes
         if parts:
             self._pending[offset] = parts
@@ -151,18 +177,14 @@ class Cursor(Generic[Note]):
 
     def found_room(self) -> bool:
         """Whether a full cursor takes more again since the last call."""
-        if (
-            not self._full
-            or self._map_full
-            or len(self._pending) > self._window * _ROOM
-            or self._bytes > self._window_bytes * _ROOM
-        ):
+        if not self._full or self._map_full or (self._events and self._holds(_ROOM)):
             return False
         self._full = False
         return True
 
     def failed(self, offset: int, note: Note) -> None:
         """Remember a failed delivery, for the next process."""
+        self.version += 1
         self._failures[offset] = note
 
     def failure(self, offset: int) -> Note | None:
@@ -171,7 +193,10 @@ class Cursor(Generic[Note]):
 
     def advance(self, position: int) -> None:
         """Everything below ``position`` was handed over, or passed by."""
-        self.position = max(self.position, position)
+        if position > self.position:
+            self.position = position
+            if not self._pending:
+                self.version += 1
 
     def passed_by(self, position: int) -> None:
         """The main reader went on to ``position`` without it: what lies between is missing here."""
@@ -185,9 +210,18 @@ class Cursor(Generic[Note]):
             return True
         return False
 
+    @property
+    def lowest(self) -> int:
+        """``progress().offset``, without the rest."""
+        if self._open:
+            return self._open[0]
+        if self.position >= self._before_end:
+            return self.position
+        return min((one for one in self._before_open if one >= self.position), default=self._before_end)
+
     def progress(self) -> Progress[Note]:
         """What may be committed now."""
-        open_offsets = [offset for offset in self._open if offset in self._pending]
+        open_offsets = list(self._pending)
         end = self.position
         if end < self._before_end:
             open_offsets += sorted(offset for offset in self._before_open if offset >= end)
