@@ -106,7 +106,7 @@ class Outlet:
         self._on = asyncio.Event()
         self._on.set()
         self._on_since = 0.0
-        self._lanes: Lanes[Delivery] = Lanes()
+        self._lanes: Lanes[Delivery] = Lanes(lambda delivery, change: delivery.cursor.blocked(change))
         self._idle: deque[asyncio.Future[None]] = deque()
         self._due_changed = asyncio.Event()
         self._gone_quiet = asyncio.Event()

@@ -164,13 +164,15 @@ class EndpointSettings(Section):
         default=4096,
         ge=1,
         le=1_000_000,
-        description="Unsettled events held per partition; beyond it reading goes on without this endpoint.",
+        description="Events held per partition that can be sent or are; beyond it reading goes on without"
+        " this endpoint. What waits behind a failed event of its entity counts apart: at most four windows of"
+        " all together.",
     )
     window_bytes: Whole = Field(
         default=33_554_432,
         ge=65_536,
         le=17_179_869_184,
-        description="The same bound in bytes of record values.",
+        description="Bound of all events held per partition, in bytes of record values.",
     )
     proxy: ProxyUrl | None = Field(
         default=None, description="http or https URL of a proxy for this endpoint's requests."
