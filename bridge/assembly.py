@@ -32,8 +32,8 @@ from bridge.render.request import renderer as request_renderer
 from bridge.render.template import TemplateBody
 from bridge.retry import RetrySchedule
 from bridge.route import Subscription
-from bridge.schemas import read_folder
 from bridge.sandbox import TemplateMistake
+from bridge.schemas import read_folder
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
