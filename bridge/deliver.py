@@ -48,6 +48,16 @@ class Target:
     keep_bodies: bool
     log_successes: bool
 
+    def request(self, rendered: Rendered, signature: Headers) -> Request:
+        """What was rendered, signed, with the endpoint's own headers behind it."""
+        method, url, headers, body = rendered
+        return Request(method, url, headers + signature + self.headers, body)
+
+    def masked(self, headers: Headers) -> Headers:
+        """Headers as they may be shown."""
+        secret = self.secret_headers
+        return tuple((name, MASK if name.lower() in secret else value) for name, value in headers)
+
 
 class Deliverer:
     """Sends the attempts of one endpoint and keeps their history."""
@@ -61,14 +71,13 @@ class Deliverer:
         self._metrics = metrics
         self._clock = clock
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
-        self._shown_constant = _lines(self._masked(target.headers))
+        self._shown_constant = _lines(target.masked(target.headers))
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
-        """What was rendered, signed, with the endpoint's own headers behind it."""
-        method, url, headers, body = rendered
-        return Request(method, url, headers + signature + self._target.headers, body)
+        """See ``Target.request``."""
+        return self._target.request(rendered, signature)
 
     async def attempt(self, request: Request) -> Outcome:
         """Send once and wait for the answer, at most the endpoint's timeout."""
@@ -121,12 +130,8 @@ class Deliverer:
 
     def _shown(self, request: Request) -> bytes:
         own = request.headers[: len(request.headers) - len(self._target.headers)]
-        shown = self._masked(own) if self._secret_in_rendered else own
+        shown = self._target.masked(own) if self._secret_in_rendered else own
         return _lines(shown) + self._shown_constant
-
-    def _masked(self, headers: Headers) -> Headers:
-        secret = self._target.secret_headers
-        return tuple((name, MASK if name.lower() in secret else value) for name, value in headers)
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
