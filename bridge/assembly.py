@@ -19,14 +19,21 @@ from bridge.decode.again import AgainDecoder
 from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
 from bridge.decode.plain_json import PlainJsonDecoder
+from bridge.decode.schema_set import SchemaSet
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
 from bridge.history import History
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
+from bridge.render import MakeBody, Renderer
+from bridge.render.named import named
+from bridge.render.request import TargetTemplate
+from bridge.render.request import renderer as request_renderer
+from bridge.render.template import TemplateBody
 from bridge.retry import RetrySchedule
 from bridge.route import Subscription
+from bridge.sandbox import TemplateMistake
 from bridge.schemas import read_folder
 from bridge.settings import (
     EndpointSettings,
@@ -161,6 +168,37 @@ def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -
     return LeanTransport(egress, endpoint.concurrency, tls)
 
 
+def renderer(endpoint: EndpointSettings) -> Renderer:
+    """What makes its requests. Raises ``ConfigError`` for templates that cannot be used."""
+    try:
+        url = target_template(endpoint) or endpoint.target
+        return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
+    except TemplateMistake as exc:
+        raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
+
+
+def target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
+    """Its URL where that changes with the event. Raises ``TemplateMistake``."""
+    expressions = endpoint.url_expressions
+    return TargetTemplate(endpoint.target, expressions) if expressions else None
+
+
+def schema_sets(settings: Settings) -> dict[str, SchemaSet]:
+    """The schemas of the Fineract sources, by source. Raises ``ConfigError``."""
+    return {
+        name: read_folder(source.schemas)
+        for name, source in settings.sources.items()
+        if isinstance(source, FineractSource)
+    }
+
+
+def _body(endpoint: EndpointSettings) -> MakeBody | None:
+    body = endpoint.body
+    if isinstance(body, str):
+        return None if body == "standard" else named(body)
+    return TemplateBody({}, body.source(), body.content_type)
+
+
 def _pace(endpoint: EndpointSettings) -> Pace:
     breaker = endpoint.breaker
     return Pace(
@@ -175,6 +213,23 @@ def _pace(endpoint: EndpointSettings) -> Pace:
         ),
         retry_after_cap_s=endpoint.retry.retry_after_cap_s,
     )
+
+
+def target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
+    """What is the same in all its requests."""
+    return Target(
+        endpoint=name,
+        headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
+        secret_headers=frozenset(key.lower().encode() for key in endpoint.headers),
+        timeout_s=endpoint.timeout_s,
+        keep_bodies=settings.history.bodies,
+        log_successes=settings.log.attempts == "all",
+    )
+
+
+def signer(endpoint: EndpointSettings) -> Signer:
+    """What signs its requests."""
+    return Signer(endpoint.signing_keys)
 
 
 def outlet(
@@ -193,22 +248,13 @@ def outlet(
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
-    headers = tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs)
-    target = Target(
-        endpoint=name,
-        url=endpoint.target,
-        headers=headers,
-        secret_headers=frozenset(key.lower() for key, _ in headers),
-        timeout_s=endpoint.timeout_s,
-        keep_bodies=settings.history.bodies,
-        log_successes=settings.log.attempts == "all",
-    )
     retry = endpoint.retry
     return Outlet(
         name,
         concurrency=endpoint.concurrency,
-        deliverer=Deliverer(target, transport, history, bound, clock),
-        signer=Signer(endpoint.signing_keys),
+        renderer=renderer(endpoint),
+        deliverer=Deliverer(target(name, endpoint, settings), transport, history, bound, clock),
+        signer=signer(endpoint),
         schedule=RetrySchedule(
             base_s=retry.base_s,
             cap_s=retry.cap_s,
