@@ -7,8 +7,9 @@ so that no part ever sees the whole.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from bridge import formats
 from bridge.checkpoint import CursorPolicy
 from bridge.clock import Clock
 from bridge.completion import Failures
@@ -16,22 +17,20 @@ from bridge.control import Control, control_topic
 from bridge.cursor import Cursor
 from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
-from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
-from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
 from bridge.history import History
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
+from bridge.registry.learn import Registries
 from bridge.retry import RetrySchedule
 from bridge.route import Subscription
 from bridge.schemas import read_folder
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
-    JsonSource,
     KafkaSettings,
     Settings,
     SourceSettings,
@@ -93,6 +92,11 @@ def membership(settings: Settings) -> Membership:
     )
 
 
+def registries(settings: Settings, decoders: Mapping[str, Decoder]) -> Registries:
+    """The schema registries of the sources. Raises ``ConfigError`` for TLS files that do not load."""
+    return formats.registries(settings.sources, decoders)
+
+
 def control(settings: Settings, switches: Switches, who: str) -> Control:
     """What follows and writes the control topic."""
     return Control(kafka_options(settings.kafka), control_topic(settings.group), switches, who)
@@ -125,21 +129,9 @@ def decoders(settings: Settings) -> dict[str, Decoder]:
 
 
 def _decoder(name: str, source: SourceSettings) -> Decoder:
-    limit = source.max_value_bytes
     if isinstance(source, FineractSource):
-        return FineractDecoder(name, read_folder(source.schemas), max_value_bytes=limit)
-    if isinstance(source, JsonSource):
-        return PlainJsonDecoder(
-            name,
-            id=source.id,
-            type=source.type,
-            entity=source.entity,
-            time=source.time,
-            data=source.data,
-            tenant=source.tenant,
-            max_value_bytes=limit,
-        )
-    return CloudEventsDecoder(name, max_value_bytes=limit)
+        return FineractDecoder(name, read_folder(source.schemas), max_value_bytes=source.max_value_bytes)
+    return formats.decoder(name, source)
 
 
 def subscription(endpoint: EndpointSettings) -> Subscription:

@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from bridge.settings.env_source import CONFIG_VARIABLE, read_env
 from bridge.settings.explain import explain
 from bridge.settings.model import Settings, layered
+from bridge.settings.place import Path as SettingsPath
 from bridge.settings.place import Place, Problem, printable
 from bridge.settings.rules import RULES
 from bridge.settings.secrets import resolve
+from bridge.settings.source_rules import REGISTRY_FILES
 from bridge.settings.tree import Tree, overlay
 from bridge.settings.yaml_source import read_yaml
 
@@ -81,11 +83,18 @@ _RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make the paths absolute that are relative to the settings file."""
-    schemas = [("sources", name, "schemas") for name in tree.names(("sources",))]
-    for path in (*_RELATIVE, *schemas):
+    for path in (*_RELATIVE, *(path for name in tree.names(("sources",)) for path in _of_source(name))):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))
+
+
+def _of_source(name: str) -> list[SettingsPath]:
+    return [
+        ("sources", name, "schemas"),
+        ("sources", name, "schema_file"),
+        *(("sources", name, "registry", key) for key in REGISTRY_FILES),
+    ]
 
 
 def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:
