@@ -1,7 +1,7 @@
 """Protobuf values: a file descriptor from a registry, and the message that the value says it is.
 
 Below the registry formats in step 2. Takes serialised descriptors, gives a ``ProtobufSchema``. Rule floor,
-pure; no ``.proto`` text is compiled. JSON follows Protobuf's own mapping, with the field names as in the schema.
+pure; no ``.proto`` text is compiled. JSON follows Protobuf's own mapping, with field names as in the schema.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ async def test_a_record_sent_again_waits_for_its_schema() -> None:
 
 @simulated
 async def test_the_dedupe_window_waits_for_schemas_it_needs() -> None:
-    """A restart in the middle of the log reads the window again, and meets a schema before the reader does."""
+    """A restart reads the window before the cursor again, and meets a schema before the reader does."""
     schemas = SchemaTypes()
     world = world_of(schemas)
     world.log.add("a", type="New")
