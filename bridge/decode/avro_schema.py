@@ -18,11 +18,16 @@ from bridge.decode.schema_set import Schema
 from bridge.decode.single_object import read
 
 
+_WRAPPER = "hookferry.Value"
+
+
 class AvroSchema:
     """One writer's schema of any Avro type. Decimals come out exact, whatever precision they declare."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, *, wrapped: bool) -> None:
+        """``wrapped``: the value is the only field of a record of ours, for fastavro prepares records alone."""
         self._schema = schema
+        self._wrapped = wrapped
 
     @property
     def name(self) -> str:
@@ -35,7 +40,8 @@ class AvroSchema:
 
     def read_bytes(self, data: bytes, place: str) -> Reading:
         """The same for bytes that have no frame."""
-        return Reading(self._schema.name, read(data, self._schema, place, start=0))
+        value = read(data, self._schema, place, start=0)
+        return Reading(self._schema.name, value["value"] if self._wrapped else value)
 
 
 def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> AvroSchema:
@@ -48,7 +54,10 @@ def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> Avro
     try:
         for number, reference in enumerate(references, 1):
             scope.add(reference, f"{origin}, reference {number}")
-        parsed: Any = parse_schema(scope.complete(definition, origin), named)
+        whole = scope.complete(definition, origin)
+        wrapped = not (isinstance(whole, dict) and whole.get("type") == "record")
+        root = {"type": "record", "name": _WRAPPER, "fields": [{"name": "value", "type": whole}]}
+        parsed: Any = parse_schema(root if wrapped else whole, named)
         for one in named.values():
             if (
                 one.get("logicalType") == "decimal"
@@ -59,10 +68,10 @@ def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> Avro
         raise
     except Exception as exc:  # fastavro's parser promises no type for what it refuses
         raise DefinitionError(origin, f"not an Avro schema: {type(exc).__name__}: {str(exc)[:300]}") from exc
-    return AvroSchema(Schema(_name(parsed), parsed, b"", named, safe))
+    return AvroSchema(Schema(_name(whole), parsed, b"", named, safe), wrapped=wrapped)
 
 
-def _name(parsed: Any) -> str:
-    if isinstance(parsed, dict):
-        return str(parsed.get("name") or parsed["type"])
-    return parsed if isinstance(parsed, str) else "union"
+def _name(whole: Any) -> str:
+    if isinstance(whole, dict):
+        return str(whole.get("name") or whole["type"])
+    return whole if isinstance(whole, str) else "union"
