@@ -7,8 +7,9 @@ so that no part ever sees the whole.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from bridge import formats
 from bridge.checkpoint import CursorPolicy
 from bridge.clock import Clock
 from bridge.completion import Failures
@@ -16,9 +17,7 @@ from bridge.control import Control, control_topic
 from bridge.cursor import Cursor
 from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
-from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
-from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.decode.schema_set import SchemaSet
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
@@ -26,6 +25,7 @@ from bridge.errors import ConfigError
 from bridge.history import History
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
+from bridge.registry.learn import Registries
 from bridge.render import MakeBody, Renderer
 from bridge.render.named import named
 from bridge.render.request import TargetTemplate
@@ -38,7 +38,6 @@ from bridge.schemas import read_folder
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
-    JsonSource,
     KafkaSettings,
     Settings,
     SourceSettings,
@@ -100,6 +99,11 @@ def membership(settings: Settings) -> Membership:
     )
 
 
+def registries(settings: Settings, decoders: Mapping[str, Decoder]) -> Registries:
+    """The schema registries of the sources. Raises ``ConfigError`` for TLS files that do not load."""
+    return formats.registries(settings.sources, decoders)
+
+
 def control(settings: Settings, switches: Switches, who: str) -> Control:
     """What follows and writes the control topic."""
     return Control(kafka_options(settings.kafka), control_topic(settings.group), switches, who)
@@ -132,23 +136,14 @@ def decoders(settings: Settings) -> dict[str, Decoder]:
 
 
 def _decoder(name: str, source: SourceSettings) -> Decoder:
-    limit = source.max_value_bytes
     if isinstance(source, FineractSource):
         return FineractDecoder(
-            name, read_folder(source.schemas), max_value_bytes=limit, split_bulk=source.bulk == "split"
-        )
-    if isinstance(source, JsonSource):
-        return PlainJsonDecoder(
             name,
-            id=source.id,
-            type=source.type,
-            entity=source.entity,
-            time=source.time,
-            data=source.data,
-            tenant=source.tenant,
-            max_value_bytes=limit,
+            read_folder(source.schemas),
+            max_value_bytes=source.max_value_bytes,
+            split_bulk=source.bulk == "split",
         )
-    return CloudEventsDecoder(name, max_value_bytes=limit)
+    return formats.decoder(name, source)
 
 
 def subscription(endpoint: EndpointSettings) -> Subscription:

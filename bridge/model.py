@@ -94,6 +94,24 @@ class Event:
         return self._payload
 
 
+class ExactNumber(float):
+    """A number no double can hold: counts as the nearest one, is written as ``text`` (``bridge.render``)."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> ExactNumber:
+        """The number that JSON writes as ``text``."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __str__(self) -> str:
+        """The digits as they came."""
+        return self.text
+
+
 class Url(NamedTuple):
     """A parsed http(s) URL: what is dialled and what is asked for."""
 

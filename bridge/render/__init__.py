@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from bridge.errors import RenderError
-from bridge.model import Event, Url
+from bridge.model import Event, ExactNumber, Url
 
 CONTENT_TYPE = b"application/json"
 
@@ -85,7 +85,8 @@ def about(event: Event) -> dict[str, Any]:
 def to_json(value: Any) -> bytes:
     """JSON in UTF-8. Money stays exact: a ``Decimal`` becomes a string in plain notation.
 
-    ``bytes`` become base64. Raises ``RenderError`` for anything else that JSON does not know.
+    A number with more digits than a double holds is written as it came. ``bytes`` become base64. Raises
+    ``RenderError`` for anything else that JSON does not know.
     """
     try:
         return orjson.dumps(value, default=_leaf, option=orjson.OPT_NON_STR_KEYS)
@@ -93,9 +94,11 @@ def to_json(value: Any) -> bytes:
         raise RenderError(f"the event's data has no JSON form: {exc}") from exc
 
 
-def _leaf(value: Any) -> str:
+def _leaf(value: Any) -> str | orjson.Fragment:
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, ExactNumber):
+        return orjson.Fragment(value.text)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     raise TypeError(type(value).__name__)

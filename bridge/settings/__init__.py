@@ -22,20 +22,39 @@ from bridge.settings.model import (
     LogSettings,
     Settings,
 )
-from bridge.settings.sources import CloudEventsSource, FineractSource, JsonSource, SourceSettings
+from bridge.settings.registry import RegistrySettings
+from bridge.settings.sources import (
+    ApicurioSource,
+    AvroSource,
+    CloudEventsSource,
+    ConfluentSource,
+    DebeziumSource,
+    EventuateSource,
+    FineractSource,
+    JsonSource,
+    ModulithSource,
+    SourceSettings,
+)
 
 __all__ = [
     "CONFIG_VARIABLE",
     "AdminSettings",
+    "ApicurioSource",
+    "AvroSource",
     "CloudEventsSource",
+    "ConfluentSource",
+    "DebeziumSource",
     "DedupeSettings",
     "EgressSettings",
     "EndpointSettings",
+    "EventuateSource",
     "FineractSource",
     "HistorySettings",
     "JsonSource",
     "KafkaSettings",
     "LogSettings",
+    "ModulithSource",
+    "RegistrySettings",
     "RetrySettings",
     "SaslSettings",
     "Settings",

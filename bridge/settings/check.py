@@ -19,6 +19,7 @@ from bridge.settings.place import Path as SettingsPath
 from bridge.settings.place import Place, Problem, printable
 from bridge.settings.rules import RULES
 from bridge.settings.secrets import resolve
+from bridge.settings.source_rules import REGISTRY_FILES
 from bridge.settings.tree import Tree, overlay
 from bridge.settings.yaml_source import read_yaml
 
@@ -97,12 +98,20 @@ _RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make the paths absolute that are relative to the settings file."""
-    schemas = [("sources", name, "schemas") for name in tree.names(("sources",))]
-    templates = [("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",))]
-    for path in (*_RELATIVE, *schemas, *templates):
+    sources = (path for name in tree.names(("sources",)) for path in _of_source(name))
+    templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
+    for path in (*_RELATIVE, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))
+
+
+def _of_source(name: str) -> list[SettingsPath]:
+    return [
+        ("sources", name, "schemas"),
+        ("sources", name, "schema_file"),
+        *(("sources", name, "registry", key) for key in REGISTRY_FILES),
+    ]
 
 
 def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.decode import Decoder
 from bridge.decode.again import Resent, packed
 from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.dedupe import Claim, claim
@@ -385,8 +386,9 @@ class Gate:
 class FakeWindow:
     """A dedupe index that answers from the log, and only after it was made to cover the partition."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, decoder: Decoder = DECODER) -> None:
         self._log = log
+        self._decoder = decoder
         self._firsts: dict[Partition, dict[tuple[int, int], int]] = {}
         self.trouble: deque[Exception] = deque()
 
@@ -398,7 +400,7 @@ class FakeWindow:
         for one in self._log.records[partition]:
             if one.offset < first.offset and one.value is not None:
                 try:
-                    found = [claim(event) for event in DECODER.decode(one)]
+                    found = [claim(event) for event in self._decoder.decode(one)]
                 except DecodeError:
                     continue
                 for key_high, key_low, offset in found:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from bridge.checkpoint import Checkpoints, CursorPolicy
 from bridge.completion import Failures
 from bridge.cursor import Cursor
+from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
+from bridge.errors import SchemaNeeded
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
@@ -51,6 +53,11 @@ class Plan:
     max_age_s: float = 10_000.0
 
 
+async def learns_nothing(needed: SchemaNeeded) -> None:
+    """Plain JSON needs no schemas."""
+    raise AssertionError
+
+
 @dataclass
 class World:
     """What survives a process."""
@@ -60,6 +67,8 @@ class World:
     offsets: FakeOffsets = field(default_factory=FakeOffsets)
     parking: FakeParking = field(default_factory=FakeParking)
     journal: FakeJournal = field(default_factory=FakeJournal)
+    decoder: Decoder = DECODER
+    learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
 
     def __post_init__(self) -> None:
         self.receivers = {name: FakeReceiver() for name in self.plans}
@@ -144,7 +153,7 @@ class Process:
         self.metrics = Metrics()
         self.flushes = 0
         self.reader = FakeReader(world.log, max_batch=max_batch)
-        self.window = FakeWindow(world.log)
+        self.window = FakeWindow(world.log, world.decoder)
         self.checkpoints = Checkpoints(
             "g",
             {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
@@ -165,9 +174,9 @@ class Process:
         }
         self.pipeline = Pipeline(
             source=self.reader,
-            decoders={TOPIC: DECODER, AGAIN.topic: AgainDecoder({TOPIC: DECODER}, world.plans)},
+            decoders={TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)},
             window=self.window,
-            side_window=lambda: FakeWindow(world.log),
+            side_window=lambda: FakeWindow(world.log, world.decoder),
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             router=Router({name: Subscription(plan.patterns) for name, plan in world.plans.items()}),
             outlets=self.outlets,
@@ -175,6 +184,7 @@ class Process:
             parks=world.parking,
             metrics=self.metrics,
             drain_timeout_s=drain_timeout_s,
+            learn=world.learn,
         )
         self._commit_interval_s = commit_interval_s
 
