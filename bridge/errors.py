@@ -3,6 +3,7 @@
     HookferryError
     ├── ConfigError        a user's mistake in settings: where, what, how to mend it
     ├── DecodeError        a record that is not what its source says it should be
+    ├── FilterError        an event whose values do not fit an endpoint's filter
     ├── RenderError        an event that cannot become a request for one endpoint
     ├── TransportError     an attempt that got no answer (kind: connect, tls, timeout, read, refused)
     ├── ParkError          the dead-letter topic did not take a record
@@ -32,6 +33,16 @@ class ConfigError(HookferryError):
 
 class DecodeError(HookferryError):
     """A record that cannot be decoded: ``place`` in it, ``cause``, and ``remedy`` for a person."""
+
+    def __init__(self, place: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{place}: {cause}; {remedy}")
+        self.place = place
+        self.cause = cause
+        self.remedy = remedy
+
+
+class FilterError(HookferryError):
+    """An event that a filter cannot judge: ``place`` of its record, ``cause``, ``remedy`` for a person."""
 
     def __init__(self, place: str, cause: str, remedy: str) -> None:
         super().__init__(f"{place}: {cause}; {remedy}")

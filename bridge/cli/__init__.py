@@ -1,4 +1,4 @@
-"""The command ``hookferry``: run, check, parked, endpoints, cursors, demo, version, completion."""
+"""The command ``hookferry`` and its subcommands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from bridge.cli.completion import completion
 from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
+from bridge.cli.events import events
 from bridge.cli.parked import parked
+from bridge.cli.route import route
 from bridge.cli.run import run
 from bridge.errors import ConfigError, HookferryError
 
@@ -25,6 +27,7 @@ def cli() -> None:
     hookferry demo                       see it work, with nothing but this command
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
+    hookferry route event.json           which endpoints get an event, and why the others do not
     hookferry parked list                what could not be delivered, and why; parked --help for more
     """  # noqa: D301 - a real backspace is how click is told to keep the lines
 
@@ -35,7 +38,7 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, parked, endpoints, cursors, demo, completion):
+for command in (run, check, route, parked, endpoints, events, cursors, demo, completion):
     cli.add_command(command)
 
 
