@@ -60,21 +60,22 @@ def test_a_mistake_is_said_with_its_place_and_a_remedy(text: str, at: int, cause
 
 
 REACHING = [
-    "__import__('os').system('true')", "open('/etc/passwd')", "data.__class__()", "().__class__.__mro__",
-    "''.__class__", "(1).real", "data.x.format(1)", "'{0.__class__}'.format(data)",
-    "'%s' % data", "data.x.__getitem__(1)", "eval('1')", "getattr(data, 'x')", "data.items()", "data.x.encode()",
-    "lambda: 1", "(lambda: 1)()", "[x for x in data]", "{x for x in data}", "{x: 1 for x in data}",
-    "(x for x in data)", "(x := data)", "data if type else id", "f'{data}'", "f''", "{'a': 1}", "{1, 2}", "*data",
-    "await data", "yield data", "data.x; data.y", "import os", "data[:]", "data[...]", "...", "b'x'", "1j",
-    "print", "globals", "self", "event", "record", "os", "builtins",
+    "__import__('os').system('true')", "open('/etc/passwd')", "data.__class__()",
+    "().__class__.__mro__", "''.__class__", "(1).real", "data.x.format(1)",
+    "'{0.__class__}'.format(data)", "'%s' % data", "data.x.__getitem__(1)", "eval('1')",
+    "getattr(data, 'x')", "data.items()", "data.x.encode()", "lambda: 1", "(lambda: 1)()",
+    "[x for x in data]", "{x for x in data}", "{x: 1 for x in data}", "(x for x in data)",
+    "(x := data)", "data if type else id", "f'{data}'", "f''", "{'a': 1}", "{1, 2}", "*data",
+    "await data", "yield data", "data.x; data.y", "import os", "data[:]", "data[...]", "...", "b'x'",
+    "1j", "print", "globals", "self", "event", "record", "os", "builtins",
 ]  # fmt: skip
 GROWING = [
-    '"a" * 10**9', "'a' * 1000000000 == data.x", "data.x ** 2", "'a' + 'b' == data.x", "2**10**6 > 1", "10**10**10", "range(10**9)", "1 << 10**9",
-    "list(range(9))", "data.x.ljust(1000000000)", "'%1000000000d' % 1", "data.x % 2", "data.x // 2", "~data.x",
-    "data.x @ data.y", "data.x ^ 1", "data.x & 1", "data.x >> 1", "+data.x", "data.x.replace('a', 'aaaa')",
-    "data.x.join(data.y)", "data.x | center(1000000000)", "[0] * 10", "data.x | regex('(a+)+$')",
-    "data.x.matches('(a+)+$')", "(" * 300 + "1" + ")" * 300, "-" * 1500 + "1", "not " * 400 + "data",
-    "data" + "+data.x" * 200, "[" * 500, "data" + "[0" * 500, "1" * 1900, "0x" + "f" * 1900,
+    '"a" * 10**9', "'a' * 1000000000 == data.x", "data.x ** 2", "'a' + 'b' == data.x", "2**10**6 > 1",
+    "10**10**10", "range(10**9)", "1 << 10**9", "list(range(9))", "data.x.ljust(1000000000)",
+    "'%1000000000d' % 1", "data.x % 2", "data.x // 2", "~data.x", "data.x @ data.y", "data.x ^ 1",
+    "data.x & 1", "data.x >> 1", "+data.x", "data.x.replace('a', 'aaaa')", "data.x.join(data.y)",
+    "data.x | center(1000000000)", "[0] * 10", "data.x | regex('(a+)+$')", "data.x.matches('(a+)+$')",
+    "(", "1", ")", "-", "1", "not ", "data", "data", "+data.x", "[", "data", "[0", "1", "0x", "f",
 ]  # fmt: skip
 
 
