@@ -60,9 +60,10 @@ def within(written: str, begin: Place, value: str, at: int) -> Place:
             if character.isspace():
                 continue
             if before == 0:
-                found = not wanted or wanted == character
-                return Place(begin.source, line + 1, index + 1) if found else begin
+                return Place(begin.source, line + 1, index + 1) if wanted == character else begin
             before -= 1
+            if before == 0 and not wanted:
+                return Place(begin.source, line + 1, index + 2)
         line, column = line + 1, 0
     return begin
 
