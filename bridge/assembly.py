@@ -22,6 +22,7 @@ from bridge.decode.schema_set import SchemaSet
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
+from bridge.filter import Filter
 from bridge.history import History
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
@@ -32,7 +33,7 @@ from bridge.render.request import TargetTemplate
 from bridge.render.request import renderer as request_renderer
 from bridge.render.template import TemplateBody
 from bridge.retry import RetrySchedule
-from bridge.route import Subscription
+from bridge.route import Router, Subscription
 from bridge.sandbox import TemplateMistake
 from bridge.schemas import read_folder
 from bridge.settings import (
@@ -45,7 +46,7 @@ from bridge.settings import (
 from bridge.sign import Signer
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
-from bridge.switches import Switches
+from bridge.switches import EventTypes, Switches
 from bridge.telemetry.metrics import Metrics
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import proxied
@@ -104,9 +105,12 @@ def registries(settings: Settings, decoders: Mapping[str, Decoder]) -> Registrie
     return formats.registries(settings.sources, decoders)
 
 
-def control(settings: Settings, switches: Switches, who: str) -> Control:
+def control(
+    settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
+) -> Control:
     """What follows and writes the control topic."""
-    return Control(kafka_options(settings.kafka), control_topic(settings.group), switches, who)
+    options, topic = kafka_options(settings.kafka), control_topic(settings.group)
+    return Control(options, topic, switches, event_types, who)
 
 
 def topics(settings: Settings) -> tuple[str, ...]:
@@ -148,7 +152,19 @@ def _decoder(name: str, source: SourceSettings) -> Decoder:
 
 def subscription(endpoint: EndpointSettings) -> Subscription:
     """What an endpoint wants."""
-    return Subscription(endpoint.events, frozenset(endpoint.sources) if endpoint.sources else None)
+    return Subscription(
+        endpoint.events,
+        frozenset(endpoint.sources) if endpoint.sources else None,
+        topics=endpoint.topics,
+        tenants=() if endpoint.tenants == ("*",) else endpoint.tenants,
+        record_headers=endpoint.record_headers,
+        when=Filter(endpoint.when) if endpoint.when is not None else None,
+    )
+
+
+def router(settings: Settings) -> Router[str]:
+    """Which endpoint wants what."""
+    return Router({name: subscription(endpoint) for name, endpoint in settings.endpoints.items()})
 
 
 def cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:

@@ -48,6 +48,13 @@ class Record(NamedTuple):
         """``topic-partition@offset``, the way a record is named in logs and reasons."""
         return f"{self.partition}@{self.offset}"
 
+    def header(self, name: str) -> str | None:
+        """The last header of this name as text, as Kafka's clients take it; None when there is none."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
+
 
 @dataclass(slots=True, eq=False)
 class Event:
@@ -81,6 +88,11 @@ class Event:
     claim_id: str = ""
     _payload: Any = None
     _decoded: bool = False
+
+    @property
+    def topic(self) -> str:
+        """The topic it first came in."""
+        return (self.origin or self.record).partition.topic
 
     def payload(self) -> Any:
         """The event's data as JSON-like objects, decoded once for all endpoints.

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from bridge.clock import Clock
 from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.deliver import Deliverer
-from bridge.errors import DecodeError, ParkError, RenderError
+from bridge.errors import DecodeError, FilterError, ParkError, RenderError
 from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
@@ -58,14 +59,16 @@ class Delivery:
     size_bytes: int
     attempts: int = 0
     first_failed_at: float | None = None
+    fault: DecodeError | FilterError | None = None
     remedy: str = _MEND_RECEIVER
 
 
 class Outlet:
     """Delivers to one endpoint: ``concurrency`` workers over its lanes.
 
-    Each delivery that was put in ends in exactly one of three ways: settled at its cursor after a
-    2xx; settled after it is safe in the dead-letter topic; or given up with its assignment, whose
+    Each delivery that was put in ends in exactly one of four ways: settled at its cursor after a
+    2xx; settled after it is safe in the dead-letter topic; settled unsent because its type was
+    switched off; or given up with its assignment, whose
     cursor is no longer live, so that the next owner of the partition reads it again.
 
     While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
@@ -92,6 +95,8 @@ class Outlet:
     ) -> None:
         self.name = name
         self.in_flight = 0
+        self.types_off: re.Pattern[str] | None = None
+        """Event types that are not to be sent: what of them waits is settled unsent in its turn."""
         self._draining = False
         self._concurrency = concurrency
         self._renderer = renderer
@@ -113,11 +118,16 @@ class Outlet:
         self._due_changed = asyncio.Event()
         self._gone_quiet = asyncio.Event()
 
-    def put(self, event: Event, cursor: Cursor[Failures]) -> None:
-        """Take one event over: open at its cursor, in line in its lane, with the attempts it has had."""
+    def put(
+        self, event: Event, cursor: Cursor[Failures], fault: DecodeError | FilterError | None = None
+    ) -> None:
+        """Take one event over: open at its cursor, in line in its lane, with the attempts it has had.
+
+        ``fault``: why nobody can say whether the endpoint wants it; it is parked in its turn.
+        """
         offset, size_bytes = event.record.offset, len(event.record.value or b"")
         cursor.open(offset, size_bytes)
-        delivery = Delivery(event, cursor, size_bytes)
+        delivery = Delivery(event, cursor, size_bytes, fault=fault)
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
@@ -190,6 +200,10 @@ class Outlet:
     async def _run(self, lane: Lane[Delivery]) -> None:
         """One attempt for the head of a lane, and what follows from it."""
         delivery = lane.head
+        if self._is_off(delivery.event):
+            self._metrics.events_off.inc()
+            self._settle(lane, delivery)
+            return
         if not self._may_send():
             self._wait(lane, _LEASE_WAIT_S)
             return
@@ -210,12 +224,19 @@ class Outlet:
             case Verdict.OFF:
                 self._refused_for_good(lane, delivery, judgement)
 
+    def _is_off(self, event: Event) -> bool:
+        """Whether its type was switched off while it waited; an operator's redrive goes all the same."""
+        off = self.types_off
+        return off is not None and not event.only and off.match(event.type) is not None
+
     async def _attempt(self, delivery: Delivery) -> Judgement:
         event, deliverer = delivery.event, self._deliverer
         delivery.attempts += 1
         try:
+            if delivery.fault is not None:
+                raise delivery.fault
             rendered = self._renderer.render(event)
-        except DecodeError as exc:
+        except (DecodeError, FilterError) as exc:
             delivery.remedy = exc.remedy
             return Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
         except RenderError as exc:

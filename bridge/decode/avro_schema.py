@@ -17,7 +17,6 @@ from bridge.decode.known_schemas import Frame, Reading
 from bridge.decode.schema_set import Schema
 from bridge.decode.single_object import read
 
-
 _WRAPPER = "hookferry.Value"
 
 

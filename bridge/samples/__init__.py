@@ -24,6 +24,8 @@ from bridge.samples.payloads import CATEGORIES, ENTITIES, PAYLOADS, schema_of
 
 MAX_FILE_BYTES = 4_194_304
 TIME = "2026-06-29T08:15:30.123456Z"
+NO_TOPIC = "samples"
+"""The topic of an event that names none."""
 _TIMESTAMP_MS = 1_782_720_930_123
 _ID = "5f2b1c9e-8d34-4a6f-b1e7-2c90d5a47e10"
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,199}")
@@ -112,7 +114,7 @@ def _made(facts: Mapping[str, Any], source: str, topic: str | None) -> Event:
     headers = tuple(
         (name, value.encode("utf-8", "replace")) for name, value in (facts.get("headers") or {}).items()
     )
-    partition = Partition(topic or facts.get("topic") or "samples", 0)
+    partition = Partition(topic or facts.get("topic") or NO_TOPIC, 0)
     record = Record(partition, 0, _TIMESTAMP_MS, key, orjson.dumps(facts["type"]), headers)
     return Event(
         record=record,

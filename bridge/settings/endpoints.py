@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 
 from bridge.settings.base import Name, Seconds, Section, Whole
 from bridge.settings.request import RequestSettings
@@ -44,6 +44,8 @@ Start = Annotated[
     ),
 ]
 EventPattern = Annotated[str, AfterValidator(event_pattern)]
+Patterns = Annotated[tuple[EventPattern, ...], Field(min_length=1, max_length=1000)]
+RecordHeaderName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Rate = Annotated[str, AfterValidator(rate)]
 
 
@@ -107,6 +109,26 @@ class EndpointSettings(RequestSettings):
     )
     sources: tuple[Name, ...] | None = Field(
         default=None, min_length=1, description="Names of the sources to send from; without it all of them."
+    )
+    topics: tuple[EventPattern, ...] = Field(
+        default=("*",), min_length=1, description="Topics to send from, by name or pattern; ! excludes."
+    )
+    tenants: tuple[EventPattern, ...] = Field(
+        default=("*",),
+        min_length=1,
+        description="Tenants to send for, by name or pattern; ! excludes. An event without one counts as"
+        " empty text, which * matches and ?* does not.",
+    )
+    record_headers: dict[RecordHeaderName, Patterns] = Field(
+        default={},
+        max_length=64,
+        description="Kafka record headers that must match: name and patterns, such as {region: [eu-*]}; !"
+        " excludes. All of them have to; a header that is not there counts as empty text.",
+    )
+    when: str | None = Field(
+        default=None,
+        description="Filter on what is in the event, asked last: data.principal > 1000 and data.currency.code"
+        ' == "USD". See docs/how-to/routing.md.',
     )
     secrets: tuple[SigningSecret, ...] = Field(
         default=(),

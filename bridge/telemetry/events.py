@@ -43,6 +43,8 @@ PARKING_RECOVERED: Final = "parking.recovered"
 
 ENDPOINT_TURNED_OFF: Final = "endpoint.turned_off"
 ENDPOINT_TURNED_ON: Final = "endpoint.turned_on"
+EVENT_TYPES_TURNED_OFF: Final = "event_types.turned_off"
+EVENT_TYPES_TURNED_ON: Final = "event_types.turned_on"
 CONTROL_IGNORED: Final = "control.ignored"
 CONTROL_FAILED: Final = "control.failed"
 CONTROL_RECOVERED: Final = "control.recovered"

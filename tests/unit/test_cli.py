@@ -16,17 +16,9 @@ from tests.unit.settings.example import SECRET, VALID
 ROOT = Path(__file__).parents[2]
 
 COMMANDS = [
-    "check",
-    "completion",
-    "cursors",
-    "demo",
-    "endpoints",
-    "parked",
-    "render",
-    "run",
-    "send",
+    "check", "completion", "cursors", "demo", "endpoints", "events", "parked", "render", "route", "run", "send",
     "version",
-]
+]  # fmt: skip
 
 
 def hookferry(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
