@@ -61,9 +61,9 @@ def headers(event: Event) -> Headers:
     entity, what = action(event.type)
     tenant = _UNSAFE.sub("", event.tenant or "") or "default"
     return (
-        (b"X-Fineract-Entity", entity.encode()),
-        (b"X-Fineract-Action", what.encode()),
-        (b"Fineract-Platform-TenantId", tenant.encode()),
+        (b"x-fineract-entity", entity.encode()),
+        (b"x-fineract-action", what.encode()),
+        (b"fineract-platform-tenantid", tenant.encode()),
     )
 
 

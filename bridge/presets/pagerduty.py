@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.model import Event, Response, Url, Verdict
 from bridge.presets.answers import not_taken
-from bridge.presets.fit import LABEL, fit
+from bridge.presets.fit import LABEL, fit, one_line
 from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset
 from bridge.presets.wordings import notice
@@ -34,10 +34,10 @@ def alert(event: Event, told: Notice) -> dict[str, Any]:
     payload = {
         "summary": fit(told.summary, _SUMMARY),
         "severity": _SEVERITIES[told.tone],
-        "source": fit(event.tenant or event.source, _PART),
-        "component": fit(event.entity or "", _PART),
+        "source": fit(one_line(event.tenant or "") or event.source, _PART),
+        "component": fit(one_line(event.entity or ""), _PART),
         "group": fit(event.source, _PART),
-        "class": fit(event.type, _PART),
+        "class": fit(one_line(event.type), _PART),
         "timestamp": event.time,
         "custom_details": {
             **{fit(field.label, LABEL): fit(field.value, _DETAIL) for field in told.fields},

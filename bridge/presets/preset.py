@@ -14,6 +14,7 @@ from bridge.presets.fit import Escape, verbatim
 from bridge.verdict import OwnVerdict, by_status
 
 Headers = tuple[tuple[bytes, bytes], ...]
+_JSON = (b"content-type", b"application/json")
 
 
 def no_headers(event: Event) -> Headers:
@@ -48,6 +49,10 @@ class Preset:
     verifies: bool = True
     key_field: str = ""
     max_body_bytes: int = 0
+
+    def render(self, event: Event) -> tuple[Headers, bytes]:
+        """Headers, the content type first, and body of an event. Raises ``DecodeError``, ``RenderError``."""
+        return (_JSON, *self.headers(event)), self.body(event)
 
     def target(self, url: Url) -> Url:
         """The URL as this receiver wants it: with ``query``, unless it names that already."""

@@ -49,7 +49,7 @@ def text(value: Any) -> str:
             shown = f"{len(value)} bytes"
         case Mapping():
             named = next((value[key] for key in ("value", "name", "code") if value.get(key)), None)
-            shown = text(named) if isinstance(named, str) else f"{len(value)} fields"
+            shown = text(named) if isinstance(named, str) else _count(len(value), "field", "fields")
         case Sequence():
             shown = _listed(value)
         case _:
@@ -59,9 +59,13 @@ def text(value: Any) -> str:
 
 def _listed(values: Sequence[Any]) -> str:
     if any(isinstance(one, Mapping | list) for one in values):
-        return f"{len(values)} entries"
+        return _count(len(values), "entry", "entries")
     more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
     return ", ".join(text(one) for one in values[:_SHOWN]) + more
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
 
 
 def plain(amount: Decimal) -> str:
