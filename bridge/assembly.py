@@ -25,9 +25,15 @@ from bridge.errors import ConfigError
 from bridge.history import History
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
+from bridge.render import MakeBody, Renderer
+from bridge.render.named import named
+from bridge.render.request import TargetTemplate
+from bridge.render.request import renderer as request_renderer
+from bridge.render.template import TemplateBody
 from bridge.retry import RetrySchedule
 from bridge.route import Subscription
 from bridge.schemas import read_folder
+from bridge.sandbox import TemplateMistake
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
@@ -159,6 +165,23 @@ def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -
     return LeanTransport(egress, endpoint.concurrency, tls)
 
 
+def renderer(endpoint: EndpointSettings) -> Renderer:
+    """What makes its requests. Raises ``ConfigError`` for templates that cannot be used."""
+    try:
+        expressions = endpoint.url_expressions
+        target = TargetTemplate(endpoint.target, expressions) if expressions else endpoint.target
+        return request_renderer(endpoint.method, target, endpoint.header_templates, _body(endpoint))
+    except TemplateMistake as exc:
+        raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
+
+
+def _body(endpoint: EndpointSettings) -> MakeBody | None:
+    body = endpoint.body
+    if isinstance(body, str):
+        return None if body == "standard" else named(body)
+    return TemplateBody({}, body.source(), body.content_type)
+
+
 def _pace(endpoint: EndpointSettings) -> Pace:
     breaker = endpoint.breaker
     return Pace(
@@ -194,9 +217,8 @@ def outlet(
     headers = tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs)
     target = Target(
         endpoint=name,
-        url=endpoint.target,
         headers=headers,
-        secret_headers=frozenset(key.lower() for key, _ in headers),
+        secret_headers=frozenset(key.lower().encode() for key in endpoint.headers),
         timeout_s=endpoint.timeout_s,
         keep_bodies=settings.history.bodies,
         log_successes=settings.log.attempts == "all",
@@ -205,6 +227,7 @@ def outlet(
     return Outlet(
         name,
         concurrency=endpoint.concurrency,
+        renderer=renderer(endpoint),
         deliverer=Deliverer(target, transport, history, bound, clock),
         signer=Signer(endpoint.signing_keys),
         schedule=RetrySchedule(

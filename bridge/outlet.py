@@ -24,7 +24,7 @@ from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
 from bridge.parked import Reason
-from bridge.render import CONTENT_TYPE, standard_body
+from bridge.render import Renderer
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
 from bridge.telemetry import events
@@ -38,7 +38,9 @@ _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
-_MEND_PRODUCER = "correct what writes this event, or leave its type out of the endpoint's events"
+_MEND_RENDERING = (
+    "correct the endpoint's body or templates, or what writes this event, or leave its type out of the endpoint's events"
+)
 
 
 class Parks(Protocol):
@@ -78,6 +80,7 @@ class Outlet:
         name: str,
         *,
         concurrency: int,
+        renderer: Renderer,
         deliverer: Deliverer,
         signer: Signer,
         schedule: RetrySchedule,
@@ -93,6 +96,7 @@ class Outlet:
         self.in_flight = 0
         self._draining = False
         self._concurrency = concurrency
+        self._renderer = renderer
         self._deliverer = deliverer
         self._signer = signer
         self._schedule = schedule
@@ -212,15 +216,15 @@ class Outlet:
         event, deliverer = delivery.event, self._deliverer
         delivery.attempts += 1
         try:
-            body = standard_body(event)
+            rendered = self._renderer.render(event)
         except DecodeError as exc:
             delivery.remedy = exc.remedy
             return Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
         except RenderError as exc:
-            delivery.remedy = _MEND_PRODUCER
+            delivery.remedy = _MEND_RENDERING
             return Judgement(Verdict.PARK, str(exc))
-        signature = self._signer.headers(event.webhook_id, int(self._clock.time()), body)
-        request = deliverer.request(((b"content-type", CONTENT_TYPE), *signature), body)
+        signature = self._signer.headers(event.webhook_id, int(self._clock.time()), rendered.body)
+        request = deliverer.request(rendered, signature)
         number = self.pace.sent(self._clock.monotonic())
         try:
             outcome = await deliverer.attempt(request)

@@ -82,7 +82,8 @@ _RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make the paths absolute that are relative to the settings file."""
     schemas = [("sources", name, "schemas") for name in tree.names(("sources",))]
-    for path in (*_RELATIVE, *schemas):
+    templates = [("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",))]
+    for path in (*_RELATIVE, *schemas, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))

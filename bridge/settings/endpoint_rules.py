@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from bridge.settings.fineract_types import FINERACT_TYPES, PRE_SUFFIX
 from bridge.settings.place import Path, Problem, choice, nearest
+from bridge.settings.request import plain_url
 from bridge.settings.tree import Tree
 from bridge.settings.values import (
     allowed_networks,
@@ -49,6 +50,7 @@ def urls_are_encrypted(tree: Tree) -> Iterator[Problem]:
         if url is None or tree.flag(("endpoints", name, "allow_http")):
             continue
         try:
+            url = plain_url(url)
             endpoint_url(url)
         except PydanticCustomError:
             continue  # said where the value itself is checked

@@ -10,14 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 
-from bridge.model import Url
 from bridge.settings.base import Name, Seconds, Section, Whole
+from bridge.settings.request import RequestSettings
 from bridge.settings.values import (
     START_WORDS,
-    endpoint_url,
     event_pattern,
-    header_name,
-    header_value,
     instant_ms,
     parse_rate,
     rate,
@@ -25,12 +22,6 @@ from bridge.settings.values import (
     split_url,
     start_place,
 )
-from bridge.transport.url import parse_url
-
-
-def _url(value: SecretStr) -> SecretStr:
-    endpoint_url(value.get_secret_value())
-    return value
 
 
 def _proxy(value: SecretStr) -> SecretStr:
@@ -43,16 +34,8 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _header_value(value: SecretStr) -> SecretStr:
-    header_value(value.get_secret_value())
-    return value
-
-
-EndpointUrl = Annotated[SecretStr, AfterValidator(_url)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
-HeaderName = Annotated[str, AfterValidator(header_name)]
-HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Start = Annotated[
     str,
     AfterValidator(start_place),
@@ -114,12 +97,9 @@ class BreakerSettings(Section):
     )
 
 
-class EndpointSettings(Section):
+class EndpointSettings(RequestSettings):
     """One receiver of webhooks."""
 
-    url: EndpointUrl = Field(
-        description="Where requests go: https, without user name and password (use headers for those)."
-    )
     events: tuple[EventPattern, ...] = Field(
         default=("*",),
         min_length=1,
@@ -133,9 +113,6 @@ class EndpointSettings(Section):
         max_length=10,
         description="Standard Webhooks signing secrets (whsec_ and base64 of 24 to 64 bytes). Several during"
         " a rotation: a request is signed with each. Empty: requests are not signed.",
-    )
-    headers: dict[HeaderName, HeaderValue] = Field(
-        default={}, max_length=64, description="Further request headers, such as Authorization."
     )
     concurrency: Whole = Field(
         default=64,
@@ -188,11 +165,6 @@ class EndpointSettings(Section):
     )
 
     @property
-    def target(self) -> Url:
-        """The URL in parts; its ``origin`` may be shown, its ``target`` may hold secrets."""
-        return parse_url(self.url.get_secret_value())
-
-    @property
     def rate_windows(self) -> tuple[tuple[int, float], ...]:
         """The rate as requests and the seconds they may go in."""
         return tuple(parse_rate(text) for text in self.rate)
@@ -210,8 +182,3 @@ class EndpointSettings(Section):
     def signing_keys(self) -> tuple[bytes, ...]:
         """The decoded signing secrets, in the order given."""
         return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)
-
-    @property
-    def header_pairs(self) -> tuple[tuple[str, str], ...]:
-        """The further headers in clear, for the request alone."""
-        return tuple((name, value.get_secret_value()) for name, value in self.headers.items())

@@ -15,6 +15,7 @@ from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
+from bridge.render import StandardRenderer
 from bridge.retry import RetrySchedule
 from bridge.route import Router, Subscription
 from bridge.sign import Signer
@@ -101,7 +102,6 @@ def make_outlet(
 ) -> Outlet:
     target = Target(
         name,
-        Url("http", "crm.test", 80, "/hooks"),
         (),
         frozenset(),
         5.0,
@@ -112,6 +112,7 @@ def make_outlet(
     return Outlet(
         name,
         concurrency=plan.concurrency,
+        renderer=StandardRenderer("POST", Url("http", "crm.test", 80, "/hooks")),
         deliverer=Deliverer(target, receiver, FakeHistory(), bound, clock),  # type: ignore[arg-type]
         signer=Signer([]),
         schedule=RetrySchedule(
