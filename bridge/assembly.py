@@ -25,6 +25,8 @@ from bridge.errors import ConfigError
 from bridge.history import History
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
+from bridge.presets import STANDARD
+from bridge.presets.sealed import SealedRenderer
 from bridge.render import MakeBody, Renderer
 from bridge.render.named import named
 from bridge.render.request import TargetTemplate
@@ -32,8 +34,8 @@ from bridge.render.request import renderer as request_renderer
 from bridge.render.template import TemplateBody
 from bridge.retry import RetrySchedule
 from bridge.route import Subscription
-from bridge.schemas import read_folder
 from bridge.sandbox import TemplateMistake
+from bridge.schemas import read_folder
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
@@ -42,7 +44,7 @@ from bridge.settings import (
     Settings,
     SourceSettings,
 )
-from bridge.sign import Signer
+from bridge.sign import Signer, Silent
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
 from bridge.switches import Switches
@@ -150,7 +152,7 @@ def _decoder(name: str, source: SourceSettings) -> Decoder:
 
 def subscription(endpoint: EndpointSettings) -> Subscription:
     """What an endpoint wants."""
-    return Subscription(endpoint.events, frozenset(endpoint.sources) if endpoint.sources else None)
+    return Subscription(endpoint.wanted, frozenset(endpoint.sources) if endpoint.sources else None)
 
 
 def cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
@@ -166,7 +168,10 @@ def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -
 
 
 def renderer(endpoint: EndpointSettings) -> Renderer:
-    """What makes its requests. Raises ``ConfigError`` for templates that cannot be used."""
+    """What makes its requests, but for a secret that is put into the body when it is sent.
+
+    Raises ``ConfigError`` for templates that cannot be used.
+    """
     try:
         expressions = endpoint.url_expressions
         target = TargetTemplate(endpoint.target, expressions) if expressions else endpoint.target
@@ -176,10 +181,24 @@ def renderer(endpoint: EndpointSettings) -> Renderer:
 
 
 def _body(endpoint: EndpointSettings) -> MakeBody | None:
-    body = endpoint.body
+    body, preset = endpoint.body, endpoint.chosen
+    if not endpoint.has_own_body:
+        return None if preset is STANDARD else preset.render
     if isinstance(body, str):
         return None if body == "standard" else named(body)
-    return TemplateBody({}, body.source(), body.content_type)
+    return TemplateBody({}, body.source(), body.content_type, escape=preset.escape)
+
+
+def sealed(endpoint: EndpointSettings) -> Renderer:
+    """What makes its requests as they are sent. Raises ``ConfigError``."""
+    secret = endpoint.body_secret
+    return renderer(endpoint) if secret is None else SealedRenderer(renderer(endpoint), secret)
+
+
+def signer(endpoint: EndpointSettings) -> Signer:
+    """What signs its requests; a receiver that has no use for an id and an instant gets none."""
+    keys = endpoint.signing_keys
+    return Signer(keys) if keys or endpoint.chosen.verifies else Silent()
 
 
 def _pace(endpoint: EndpointSettings) -> Pace:
@@ -222,14 +241,15 @@ def outlet(
         timeout_s=endpoint.timeout_s,
         keep_bodies=settings.history.bodies,
         log_successes=settings.log.attempts == "all",
+        body_secret=endpoint.body_secret,
     )
     retry = endpoint.retry
     return Outlet(
         name,
         concurrency=endpoint.concurrency,
-        renderer=renderer(endpoint),
+        renderer=sealed(endpoint),
         deliverer=Deliverer(target, transport, history, bound, clock),
-        signer=Signer(endpoint.signing_keys),
+        signer=signer(endpoint),
         schedule=RetrySchedule(
             base_s=retry.base_s,
             cap_s=retry.cap_s,
@@ -238,6 +258,7 @@ def outlet(
             retry_after_cap_s=retry.retry_after_cap_s,
         ),
         pace=_pace(endpoint),
+        own_verdict=endpoint.chosen.judge,
         parks=parks,
         metrics=bound,
         clock=clock,

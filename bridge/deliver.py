@@ -16,6 +16,7 @@ from bridge.clock import Clock
 from bridge.errors import TransportError
 from bridge.history import AttemptRow, History
 from bridge.model import Event, Request, Response, Verdict
+from bridge.presets.sealed import BodySecret
 from bridge.render import Headers, Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
@@ -38,7 +39,7 @@ class Target:
     """What is the same in all requests of an endpoint.
 
     ``headers`` come behind those of the event; ``secret_headers`` (lower case), wherever they come from, are
-    masked wherever shown.
+    masked wherever shown, and so is ``body_secret``.
     """
 
     endpoint: str
@@ -47,6 +48,7 @@ class Target:
     timeout_s: float
     keep_bodies: bool
     log_successes: bool
+    body_secret: BodySecret | None = None
 
 
 class Deliverer:
@@ -101,7 +103,7 @@ class Deliverer:
                 event.entity, event.tenant, record.partition.topic, record.partition.number,
                 record.offset, number, verdict.value, status, judgement.reason, duration_ms,
                 request.method, request.url.origin, self._shown(request),
-                request.body if target.keep_bodies else None,
+                self._kept(request.body) if target.keep_bodies else None,
             )
         )  # fmt: skip
         if verdict is Verdict.DELIVERED:
@@ -118,6 +120,10 @@ class Deliverer:
                 webhook_id=event.webhook_id, entity=event.entity, place=record.place,
                 reason=judgement.reason, origin=request.url.origin,
             )  # fmt: skip
+
+    def _kept(self, body: bytes) -> bytes:
+        secret = self._target.body_secret
+        return body if secret is None else secret.shown(body)
 
     def _shown(self, request: Request) -> bytes:
         own = request.headers[: len(request.headers) - len(self._target.headers)]

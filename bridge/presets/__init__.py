@@ -8,15 +8,21 @@ Floor above the rules, pure. ``notice`` and ``wordings`` say what there is to te
 from __future__ import annotations
 
 from bridge.presets.discord import DISCORD
-from bridge.presets.fineract_hook import FINERACT_HOOK
 from bridge.presets.pagerduty import PAGERDUTY
 from bridge.presets.preset import Preset
 from bridge.presets.slack import SLACK
 from bridge.presets.teams import TEAMS, TEAMS_CONNECTOR
 from bridge.presets.zapier import ZAPIER
-from bridge.render import standard_body
+from bridge.render.named import standard
+from bridge.render.old_hooks import HOOKS, fineract_hook
 
-STANDARD = Preset(name="standard", receiver="Standard Webhooks receiver", body=standard_body)
+STANDARD = Preset(name="standard", receiver="Standard Webhooks receiver", render=standard)
+FINERACT_HOOK = Preset(
+    name="fineract-hook",
+    receiver="receiver of Fineract's old hooks",
+    render=fineract_hook,
+    events=tuple(HOOKS),
+)
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset

@@ -13,7 +13,7 @@ from bridge.presets.answers import document, not_taken, off, seconds
 from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
 from bridge.presets.markup import discord as escape
 from bridge.presets.notice import Notice, Tone
-from bridge.presets.preset import Preset
+from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
 from bridge.verdict import Judgement
@@ -83,7 +83,7 @@ def _longest(waits_s: tuple[float | None, ...]) -> float | None:
 DISCORD = Preset(
     name="discord",
     receiver="Discord webhook",
-    body=body,
+    render=as_json(body),
     judge=judge,
     escape=escape,
     query="wait=true",

@@ -12,7 +12,7 @@ from bridge.model import Event, Response, Url, Verdict
 from bridge.presets.answers import not_taken
 from bridge.presets.fit import LABEL, fit, one_line
 from bridge.presets.notice import Notice, Tone
-from bridge.presets.preset import Preset
+from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
 from bridge.verdict import Judgement
@@ -67,10 +67,9 @@ def rates(url: Url) -> tuple[str, ...]:
 PAGERDUTY = Preset(
     name="pagerduty",
     receiver="PagerDuty Events API v2",
-    body=body,
+    render=as_json(body),
     judge=judge,
     rates=rates,
     verifies=False,
     key_field=KEY_FIELD,
-    max_body_bytes=524_288,
 )

@@ -10,16 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.model import Event, Url
-from bridge.presets.fit import Escape, verbatim
+from bridge.presets.fit import Escape
+from bridge.render import CONTENT_TYPE, Headers, MakeBody
 from bridge.verdict import OwnVerdict, by_status
 
-Headers = tuple[tuple[bytes, bytes], ...]
-_JSON = (b"content-type", b"application/json")
-
-
-def no_headers(event: Event) -> Headers:
-    """No headers beyond the usual ones."""
-    return ()
+_JSON: Headers = ((b"content-type", CONTENT_TYPE),)
 
 
 def no_rate(url: Url) -> tuple[str, ...]:
@@ -27,32 +22,36 @@ def no_rate(url: Url) -> tuple[str, ...]:
     return ()
 
 
+def as_json(body: Callable[[Event], bytes]) -> MakeBody:
+    """A kind of body out of what makes JSON of an event."""
+
+    def render(event: Event) -> tuple[Headers, bytes]:
+        return _JSON, body(event)
+
+    return render
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
     """One kind of receiver.
 
-    ``body`` is the message of an event (raises ``DecodeError``, ``RenderError``), ``headers`` what
-    goes with it. ``judge`` reads the answer. ``rates`` are its limits, as in an endpoint's ``rate``.
-    ``escape`` is for values that a template of the user's own inserts. ``query`` is added to the URL.
-    ``verifies`` is False where a receiver has no use for ``webhook-`` headers: they are then sent
-    only with secrets. ``key_field`` names a secret that belongs into the body, first of all.
+    ``render`` makes the message of an event. ``judge`` reads the answer. ``rates`` are its limits, as
+    in an endpoint's ``rate``, and ``events`` what it is sent, where the operator does not say.
+    ``escape`` is for values that a template of the operator's own inserts. ``query`` is added to the
+    URL. ``verifies`` is False where a receiver has no use for ``webhook-`` headers: they are then sent
+    only with secrets. ``key_field`` names a secret that belongs into the body.
     """
 
     name: str
     receiver: str
-    body: Callable[[Event], bytes]
-    headers: Callable[[Event], Headers] = no_headers
+    render: MakeBody
     judge: OwnVerdict = by_status
     rates: Callable[[Url], tuple[str, ...]] = no_rate
-    escape: Escape = verbatim
+    events: tuple[str, ...] = ("*",)
+    escape: Escape | None = None
     query: str = ""
     verifies: bool = True
     key_field: str = ""
-    max_body_bytes: int = 0
-
-    def render(self, event: Event) -> tuple[Headers, bytes]:
-        """Headers, the content type first, and body of an event. Raises ``DecodeError``, ``RenderError``."""
-        return (_JSON, *self.headers(event)), self.body(event)
 
     def target(self, url: Url) -> Url:
         """The URL as this receiver wants it: with ``query``, unless it names that already."""

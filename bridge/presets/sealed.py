@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from bridge.errors import RenderError
+from bridge.model import Event
+from bridge.render import Rendered, Renderer
 
 MASK = "***"
 
@@ -40,3 +42,16 @@ class BodySecret:
             raise RenderError(f"the body is no JSON object, and {self.name} must stand in one")
         inside = inside[1:].lstrip()
         return inside if inside.startswith(b"}") else b"," + inside
+
+
+class SealedRenderer:
+    """Puts the secret into what another renderer makes."""
+
+    def __init__(self, inner: Renderer, secret: BodySecret) -> None:
+        self._inner = inner
+        self._secret = secret
+
+    def render(self, event: Event) -> Rendered:
+        """See ``Renderer``."""
+        rendered = self._inner.render(event)
+        return rendered._replace(body=self._secret.put_in(rendered.body))

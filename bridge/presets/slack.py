@@ -13,7 +13,7 @@ from bridge.presets.answers import not_taken, off, said
 from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
 from bridge.presets.markup import slack as escape
 from bridge.presets.notice import Notice, Tone
-from bridge.presets.preset import Preset
+from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
 from bridge.verdict import Judgement
@@ -80,7 +80,7 @@ def rates(url: Url) -> tuple[str, ...]:
 SLACK = Preset(
     name="slack",
     receiver="Slack incoming webhook",
-    body=body,
+    render=as_json(body),
     judge=judge,
     rates=rates,
     escape=escape,

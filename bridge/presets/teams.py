@@ -14,12 +14,11 @@ from bridge.presets.answers import meaning, not_taken, off, said
 from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, Escape, fit
 from bridge.presets.markup import adaptive, teams
 from bridge.presets.notice import Notice, Tone
-from bridge.presets.preset import Preset
+from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
 from bridge.verdict import Judgement
 
-MAX_BODY_BYTES = 28_000
 CONNECTOR_HOSTS = (".webhook.office.com", "outlook.office.com")
 WORKFLOW_HOSTS = (".logic.azure.com", ".api.powerplatform.com")
 _COLOURS = {Tone.GOOD: "2EB67D", Tone.NEUTRAL: "5B7083", Tone.BAD: "E01E5A"}
@@ -127,19 +126,17 @@ def connector_rates(url: Url) -> tuple[str, ...]:
 TEAMS = Preset(
     name="teams",
     receiver="Microsoft Teams workflow",
-    body=workflow_body,
+    render=as_json(workflow_body),
     judge=judge_workflow,
     escape=adaptive,
     verifies=False,
-    max_body_bytes=MAX_BODY_BYTES,
 )
 TEAMS_CONNECTOR = Preset(
     name="teams-connector",
     receiver="Microsoft Teams connector (the older kind)",
-    body=connector_body,
+    render=as_json(connector_body),
     judge=judge_connector,
     rates=connector_rates,
     escape=teams,
     verifies=False,
-    max_body_bytes=MAX_BODY_BYTES,
 )

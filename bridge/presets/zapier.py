@@ -15,7 +15,7 @@ from bridge.model import Event, Response, Url, Verdict
 from bridge.presets import words
 from bridge.presets.answers import not_taken
 from bridge.presets.fit import MORE, SUMMARY, TITLE, fit
-from bridge.presets.preset import Preset
+from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
 from bridge.verdict import Judgement
@@ -119,8 +119,7 @@ def rates(url: Url) -> tuple[str, ...]:
 ZAPIER = Preset(
     name="zapier",
     receiver="Zapier catch hook",
-    body=body,
+    render=as_json(body),
     judge=judge,
     rates=rates,
-    max_body_bytes=MAX_BODY_BYTES,
 )

@@ -62,7 +62,7 @@ def _body_name(name: str) -> str:
 
 
 def _content_type(text: str) -> str:
-    if not _MEDIA_TYPE.fullmatch(text) or len(text) > 200:  # noqa: PLR2004 - a line of its own
+    if not _MEDIA_TYPE.fullmatch(text) or len(text) > 200:
         raise mistake("is not a content type", "write type/subtype, such as application/json")
     if text.lower().startswith("multipart/"):
         raise mistake("needs a boundary, which templates cannot make", f"use {JSON} or a form")

@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 
 from pydantic_core import PydanticCustomError
 
-from bridge.settings import endpoint_rules, rendering_rules, shape
+from bridge.settings import endpoint_rules, preset_rules, rendering_rules, shape
 from bridge.settings.place import Path, Problem, nearest
 from bridge.settings.tree import Tree
 from bridge.settings.values import allowed_networks, is_plain_http, split_url
@@ -182,4 +182,5 @@ RULES: tuple[Rule, ...] = (
     times_fit,
     *endpoint_rules.RULES,
     *rendering_rules.RULES,
+    *preset_rules.RULES,
 )

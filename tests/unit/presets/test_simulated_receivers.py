@@ -31,7 +31,7 @@ def post(simulator: Any, message: Any, now_s: float = 0.0, target: str = "") -> 
 
 
 def good(preset: str) -> Any:
-    return json.loads(PRESETS[preset].body(event_of("LoanApprovedBusinessEvent", LOAN)))
+    return json.loads(PRESETS[preset].render(event_of("LoanApprovedBusinessEvent", LOAN))[1])
 
 
 def changed(preset: str, change: Callable[[Any], object]) -> Any:
@@ -208,7 +208,7 @@ def test_every_simulated_throttling_is_read_as_one():
     """The simulators' answers and the presets' verdicts know the same receivers."""
     for name in ("slack", "zapier", "teams-connector", "discord", "pagerduty"):
         simulator, preset = SIMULATORS[name](), PRESETS[name]
-        body = preset.body(event_of("LoanApprovedBusinessEvent", LOAN))
+        body = preset.render(event_of("LoanApprovedBusinessEvent", LOAN))[1]
         if preset.key_field:
             body = BodySecret(preset.key_field, KEY).put_in(body)
         verdicts = []
