@@ -147,7 +147,9 @@ def path_text(value: Any) -> str:
     """
     text = value if type(value) is str else readable(value)
     if not text:
-        raise NotPossible("a value in the URL's path is empty" if value is not None else "a value in the URL's path is null")
+        raise NotPossible(
+            "a value in the URL's path is empty" if value is not None else "a value in the URL's path is null"
+        )
     if any(part in {".", ".."} for part in re.split(r"[/\\]", text)):
         raise NotPossible("a value in the URL's path has a step of dots, which would climb")
     return query_text(text)
@@ -164,4 +166,3 @@ def query_text(value: Any) -> str:
 def header_text(value: Any) -> str:
     """A value in a header's line: what would end or break the line becomes a space."""
     return _CONTROL.sub(" ", value if type(value) is str else readable(value))
-

@@ -110,7 +110,9 @@ def _formatted(pattern: str, at: datetime) -> str:
         width = 2 if piece.startswith("-") else 1
         letter = piece[:width]
         if letter not in _LETTERS:
-            raise NotPossible(f'date knows no "%{letter[:2]}"; there are {", ".join("%" + one for one in _LETTERS)}')
+            raise NotPossible(
+                f'date knows no "%{letter[:2]}"; there are {", ".join("%" + one for one in _LETTERS)}'
+            )
         text.append(_LETTERS[letter](at) + piece[width:])
     return "".join(text)
 
@@ -130,7 +132,7 @@ _LETTERS: dict[str, Callable[[datetime], str]] = {
     "-H": lambda at: str(at.hour),
     "I": lambda at: f"{(at.hour + 11) % 12 + 1:02}",
     "-I": lambda at: str((at.hour + 11) % 12 + 1),
-    "p": lambda at: "AM" if at.hour < 12 else "PM",  # noqa: PLR2004 - noon
+    "p": lambda at: "AM" if at.hour < 12 else "PM",
     "M": lambda at: f"{at.minute:02}",
     "S": lambda at: f"{at.second:02}",
     "j": lambda at: f"{at.timetuple().tm_yday:03}",
@@ -142,20 +144,20 @@ def _instant(value: Any) -> datetime:
         if isinstance(value, list | tuple):
             year, month, day, *clock = (int(part) for part in value)
             hour, minute, second = (*clock, 0, 0, 0)[:3]
-            return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - a business date has no zone
+            return datetime(year, month, day, hour, minute, second)
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             seconds = float(value) / (1000 if abs(value) > _LARGEST_SECONDS else 1)
             return datetime.fromtimestamp(seconds, UTC)
         text = as_text(value)
         at = datetime.fromisoformat(text[:40])
-        return at.replace(tzinfo=UTC) if at.tzinfo is None and len(text) > 10 else at  # noqa: PLR2004 - a date alone
+        return at.replace(tzinfo=UTC) if at.tzinfo is None and len(text) > 10 else at
     except (ValueError, OverflowError, OSError, TypeError):
         raise NotPossible("date needs a date: 2026-06-29, an instant, [2026, 6, 29] or epoch time") from None
 
 
 def _zone(offset: str) -> timezone:
     sign, hours, minutes = offset[:1], offset[1:3], offset[4:]
-    if sign not in {"+", "-"} or not (hours + minutes).isdigit() or len(offset) != 6 or offset[3] != ":":  # noqa: PLR2004
+    if sign not in {"+", "-"} or not (hours + minutes).isdigit() or len(offset) != 6 or offset[3] != ":":
         raise NotPossible('the offset of a date is written like "+03:00"')
     try:
         return timezone(timedelta(hours=int(hours), minutes=int(minutes)) * (1 if sign == "+" else -1))

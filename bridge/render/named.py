@@ -88,7 +88,7 @@ def _attributes(event: Event) -> dict[str, str]:
         attributes["subject"] = event.entity
     if event.tenant is not None:
         attributes["tenant"] = event.tenant
-    return {"datacontenttype": "application/json", **attributes, **extensions}
+    return {**attributes, "datacontenttype": "application/json", **extensions}
 
 
 NAMED: dict[str, MakeBody] = {

@@ -54,7 +54,9 @@ def fineract_hook(event: Event) -> tuple[Headers, bytes]:
     """Headers and body as the old hooks sent them. Raises ``DecodeError`` and ``RenderError``."""
     hook = HOOKS.get(event.type)
     if hook is None:
-        raise RenderError(f"Fineract's old hooks have no name for {event.type[:200]}; leave it out of the endpoint's events")
+        raise RenderError(
+            f"Fineract's old hooks have no name for {event.type[:200]}; leave it out of the endpoint's events"
+        )
     headers = [
         (b"content-type", CONTENT_TYPE),
         (b"x-fineract-entity", hook.entity.encode("ascii")),
@@ -75,7 +77,10 @@ def _body(hook: Hook, event: Event) -> dict[str, Any]:
         client = data.get("id", data.get("clientId"))
     if office is not None:
         body["officeId"] = office
-    response: dict[str, Any] = {**_owner(hook, event, data), "resourceId": data.get("id", data.get("resourceId"))}
+    response: dict[str, Any] = {
+        **_owner(hook, event, data),
+        "resourceId": data.get("id", data.get("resourceId")),
+    }
     if client is not None:
         body["clientId"] = response["clientId"] = client
     response["changes"] = {}
@@ -92,4 +97,8 @@ def _owner(hook: Hook, event: Event, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_id(entity: str | None) -> int | str | None:
-    return int(entity) if entity is not None and entity.isascii() and entity.isdigit() and len(entity) < 19 else entity  # noqa: PLR2004
+    return (
+        int(entity)
+        if entity is not None and entity.isascii() and entity.isdigit() and len(entity) < 19
+        else entity
+    )

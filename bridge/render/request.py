@@ -42,7 +42,9 @@ def with_places(url: str) -> tuple[str, tuple[str, ...]]:
         raise ValueError("the URL has a {% or {# in it, or a {{ without }}; use {{ … }} alone")
     head = re.match(r"[^:/?#]*://[^/?#]*|[^/]*", filled)
     if expressions and head is not None and _PLACE.format(0) in head[0]:
-        raise ValueError("the URL has a {{ … }} before its path; only path and query may change with the event")
+        raise ValueError(
+            "the URL has a {{ … }} before its path; only path and query may change with the event"
+        )
     return filled, expressions
 
 
@@ -89,7 +91,10 @@ class RequestRenderer:
         """See ``Renderer``."""
         headers, body = self._body(event)
         if self._headers:
-            headers = (*headers, *((name, _header_value(name, text.of(event))) for name, text in self._headers))
+            headers = (
+                *headers,
+                *((name, _header_value(name, text.of(event))) for name, text in self._headers),
+            )
         url = self._url.of(event) if isinstance(self._url, TargetTemplate) else self._url
         return Rendered(self._method, url, headers, body)
 

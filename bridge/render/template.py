@@ -86,7 +86,9 @@ class TemplateBody:
             pattern: compiled(source, f"the template for {pattern}", insert, kind, escape)
             for pattern, source in templates.items()
         }
-        self._default = None if default is None else compiled(default, "the body's template", insert, kind, escape)
+        self._default = (
+            None if default is None else compiled(default, "the body's template", insert, kind, escape)
+        )
         self._by_type: dict[str, Text] = {}
 
     def __call__(self, event: Event) -> tuple[Headers, bytes]:
@@ -96,7 +98,9 @@ class TemplateBody:
         return self._headers, body if self._shorten is None else self._shorten(body)
 
     def _choose(self, type_: str) -> Text:
-        found = next((text for pattern, text in self._by_pattern.items() if fnmatchcase(type_, pattern)), self._default)
+        found = next(
+            (text for pattern, text in self._by_pattern.items() if fnmatchcase(type_, pattern)), self._default
+        )
         if found is None:
             raise RenderError(f"no template is for events of type {type_[:200]}")
         if len(self._by_type) >= _MAX_KNOWN_TYPES:

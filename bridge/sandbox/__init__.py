@@ -22,7 +22,18 @@ from bridge.sandbox.filters import filters as common_filters
 from bridge.sandbox.filters import number
 from bridge.sandbox.language import tamed
 
-__all__ = ["Insert", "Missing", "NotPossible", "Program", "Sandbox", "TemplateMistake", "as_text", "kind_of", "number", "plain"]
+__all__ = [
+    "Insert",
+    "Missing",
+    "NotPossible",
+    "Program",
+    "Sandbox",
+    "TemplateMistake",
+    "as_text",
+    "kind_of",
+    "number",
+    "plain",
+]
 
 MAX_SOURCE_CHARS = 65_536
 _FAULTS = (
@@ -46,7 +57,10 @@ class Sandbox:
     """Compiles templates that insert values in one way and know the same filters and variables."""
 
     def __init__(
-        self, insert: Insert, variables: Collection[str], filters: Mapping[str, Callable[..., Any]] | None = None
+        self,
+        insert: Insert,
+        variables: Collection[str],
+        filters: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         """``insert`` makes the escaped text of a value; ``filters`` come on top of the common ones."""
         self._budget = Budget()

@@ -150,7 +150,7 @@ class Environment(ImmutableSandboxedEnvironment):
                 return Missing(name=name)
         return Missing(hint=f'"{str(name)[:80]}" is asked of {kind_of(obj)}', name=name)
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """A macro, ``loop.cycle``, ``range``, ``dict`` or ``namespace``; nothing else can be called."""
         budget = __self.budget
         budget.spend(1)
@@ -239,7 +239,7 @@ def as_text(value: Any) -> str:
 
 def plain(number: Decimal) -> str:
     """A decimal without exponent, every digit kept. Raises ``NotPossible`` for what has hundreds of digits."""
-    if not number.is_finite() or abs(number.adjusted()) > 500:  # noqa: PLR2004 - far beyond any amount
+    if not number.is_finite() or abs(number.adjusted()) > 500:
         raise NotPossible("a number is too large or too small to be written out")
     return format(number, "f")
 

@@ -108,7 +108,9 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
         return list(value.items()) if isinstance(value, dict) else []
 
     @pass_context
-    def mapped(context: Context, value: Any, name: str | None = None, *args: Any, attribute: Any = None) -> Any:
+    def mapped(
+        context: Context, value: Any, name: str | None = None, *args: Any, attribute: Any = None
+    ) -> Any:
         if attribute is not None:
             return [_at(one, attribute) for one in items(value)]
         call = context.environment.call_filter

@@ -29,9 +29,13 @@ def bodies_have_one_template(tree: Tree) -> Iterator[Problem]:
             continue
         both = [key for key in ("template", "template_file") if tree.has((*path, key))]
         if not both and not any(tree.is_broken((*path, key)) for key in ("template", "template_file")):
-            yield tree.problem(path, "has no template", "add template: | and the text, or template_file", key=True)
+            yield tree.problem(
+                path, "has no template", "add template: | and the text, or template_file", key=True
+            )
         if len(both) > 1:
-            yield tree.problem((*path, "template_file"), "is given beside template", "keep one of them", key=True)
+            yield tree.problem(
+                (*path, "template_file"), "is given beside template", "keep one of them", key=True
+            )
 
 
 def templates_compile(tree: Tree) -> Iterator[Problem]:
@@ -98,14 +102,18 @@ def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
         patterns = [pattern for _, pattern in tree.texts(path)] or ["*"]
         unknown = [kind for kind in FINERACT_TYPES if _selects(patterns, kind) and kind not in HOOKS]
         if unknown:
-            cause = f"selects {len(unknown)} types that Fineract's old hooks did not have, such as {unknown[0]}"
+            cause = (
+                f"selects {len(unknown)} types that Fineract's old hooks did not have, such as {unknown[0]}"
+            )
             yield tree.problem(path, cause, f"list what you want of: {', '.join(HOOKS)}", key=True)
 
 
 def _selects(patterns: list[str], kind: str) -> bool:
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
     unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    return any(fnmatchcase(kind, one) for one in wanted) and not any(fnmatchcase(kind, one) for one in unwanted)
+    return any(fnmatchcase(kind, one) for one in wanted) and not any(
+        fnmatchcase(kind, one) for one in unwanted
+    )
 
 
 RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (

@@ -24,7 +24,9 @@ MAX_TEMPLATE_BYTES = 65_536
 BODY_TAGS = ("named", "template")
 JSON = "application/json"
 
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(; ?[a-z0-9_.-]+=[\x21\x23-\x7e]+)*", re.IGNORECASE)
+_MEDIA_TYPE = re.compile(
+    r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(; ?[a-z0-9_.-]+=[\x21\x23-\x7e]+)*", re.IGNORECASE
+)
 
 
 def plain_url(text: str) -> str:
