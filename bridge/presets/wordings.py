@@ -1,7 +1,7 @@
 """How Fineract's commonest events are told: a title, a tone and the facts people ask for. Pure.
 
-Part of the presets. A table, so that a further event type is a line; every other type, of Fineract or
-not, is told by ``notice.generic``. Field names are those of Fineract's V1 payloads.
+Part of the presets. A table, so that a further event type is a line; Fineract's other types are told like
+their family, and everything else by ``notice.generic``. Field names are those of Fineract's V1 payloads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bridge.model import Event
 from bridge.presets.notice import MAX_FIELDS, Field, Look, Notice, Tone, footer, generic
+from bridge.presets.words import spoken
 
 Fact = tuple[str, Callable[[Look], str], str]
 """Its label, how it is found, and how it stands in the summary ("" where it does not)."""
@@ -186,10 +187,26 @@ WORDINGS: dict[str, Wording] = {
 }  # fmt: skip
 
 
+_FAMILIES = {
+    "Loan": (_AMOUNT, _PRINCIPAL, _CLIENT, _LOAN, _DATE, _PRODUCT, _STATUS, _OFFICER, _REFERENCE),
+    "WorkingCapitalLoan": (_AMOUNT, _CLIENT, _LOAN, _DATE, _PRODUCT, _STATUS, _REFERENCE),
+    "Savings": (_AMOUNT, _CLIENT, _ACCOUNT, _DATE, _PRODUCT, _STATUS, _OFFICER, _REFERENCE),
+    "Client": (_CLIENT, _DATE, _OFFICE, _STATUS, _OFFICER, _REFERENCE),
+}
+
+
+def _like_its_family(type: str) -> Wording | None:
+    """What is worth telling of any event about a loan, an account or a client of Fineract's."""
+    if not type.endswith(_SUFFIX):
+        return None
+    facts = next((facts for family, facts in _FAMILIES.items() if type.startswith(family)), None)
+    return None if facts is None else Wording(spoken(type), _PLAIN, facts)
+
+
 def notice(event: Event) -> Notice:
     """What there is to tell about an event. Raises ``DecodeError`` where its payload cannot be read."""
     look = Look(event)
-    wording = WORDINGS.get(event.type)
+    wording = WORDINGS.get(event.type) or _like_its_family(event.type)
     if wording is None:
         return generic(look)
     found = [

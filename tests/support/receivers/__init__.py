@@ -8,12 +8,9 @@ from typing import Any
 from bridge.demo.receivers.slack import Slack
 from bridge.demo.receivers.zapier import Zapier
 from tests.support.receivers.discord import Discord
-from tests.support.receivers.hooks import FineractHook, Standard
+from tests.support.receivers.hooks import SECRET, FineractHook, Standard
 from tests.support.receivers.pagerduty import PagerDuty
 from tests.support.receivers.teams import Connector, Workflow
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-"""Signs what goes to the simulated receiver of Standard Webhooks."""
 
 SIMULATORS: dict[str, Callable[[], Any]] = {
     "standard": lambda: Standard(SECRET),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,6 +15,15 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from bridge.demo.receivers import SEEN, Said
 
 _KEYS = {"entityName", "actionName", "request", "response", "timestamp"}
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""Signs what goes to the simulated receiver of Standard Webhooks."""
+
+
+def now_signed() -> tuple[int, bytes]:
+    """The instant and the key to sign with: the reference library wants the time of day."""
+    return int(time.time()), base64.b64decode(SECRET.removeprefix("whsec_"))
 
 
 class FineractHook:
