@@ -19,6 +19,7 @@ from bridge.decode.again import AgainDecoder
 from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
 from bridge.decode.plain_json import PlainJsonDecoder
+from bridge.decode.schema_set import SchemaSet
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
@@ -173,11 +174,25 @@ def renderer(endpoint: EndpointSettings) -> Renderer:
     Raises ``ConfigError`` for templates that cannot be used.
     """
     try:
-        expressions = endpoint.url_expressions
-        target = TargetTemplate(endpoint.target, expressions) if expressions else endpoint.target
-        return request_renderer(endpoint.method, target, endpoint.header_templates, _body(endpoint))
+        url = target_template(endpoint) or endpoint.target
+        return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
     except TemplateMistake as exc:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
+
+
+def target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
+    """Its URL where that changes with the event. Raises ``TemplateMistake``."""
+    expressions = endpoint.url_expressions
+    return TargetTemplate(endpoint.target, expressions) if expressions else None
+
+
+def schema_sets(settings: Settings) -> dict[str, SchemaSet]:
+    """The schemas of the Fineract sources, by source. Raises ``ConfigError``."""
+    return {
+        name: read_folder(source.schemas)
+        for name, source in settings.sources.items()
+        if isinstance(source, FineractSource)
+    }
 
 
 def _body(endpoint: EndpointSettings) -> MakeBody | None:
@@ -217,6 +232,19 @@ def _pace(endpoint: EndpointSettings) -> Pace:
     )
 
 
+def target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
+    """What is the same in all its requests."""
+    return Target(
+        endpoint=name,
+        headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
+        secret_headers=frozenset(key.lower().encode() for key in endpoint.headers),
+        timeout_s=endpoint.timeout_s,
+        keep_bodies=settings.history.bodies,
+        log_successes=settings.log.attempts == "all",
+        body_secret=endpoint.body_secret,
+    )
+
+
 def outlet(
     name: str,
     endpoint: EndpointSettings,
@@ -233,22 +261,12 @@ def outlet(
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
-    headers = tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs)
-    target = Target(
-        endpoint=name,
-        headers=headers,
-        secret_headers=frozenset(key.lower().encode() for key in endpoint.headers),
-        timeout_s=endpoint.timeout_s,
-        keep_bodies=settings.history.bodies,
-        log_successes=settings.log.attempts == "all",
-        body_secret=endpoint.body_secret,
-    )
     retry = endpoint.retry
     return Outlet(
         name,
         concurrency=endpoint.concurrency,
         renderer=sealed(endpoint),
-        deliverer=Deliverer(target, transport, history, bound, clock),
+        deliverer=Deliverer(target(name, endpoint, settings), transport, history, bound, clock),
         signer=signer(endpoint),
         schedule=RetrySchedule(
             base_s=retry.base_s,

@@ -38,7 +38,7 @@ _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
-_MEND_RENDERING = "correct the endpoint's body or templates, or what writes this event, or leave its type out of the endpoint's events"
+_MEND_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
 
 
 class Parks(Protocol):

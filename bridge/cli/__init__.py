@@ -1,4 +1,4 @@
-"""The command ``hookferry``: run, check, parked, endpoints, cursors, demo, version, completion."""
+"""The command ``hookferry``: run, check, render, send, parked, endpoints, cursors, demo and small ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
 from bridge.cli.parked import parked
+from bridge.cli.render import render
 from bridge.cli.run import run
+from bridge.cli.send import send
 from bridge.errors import ConfigError, HookferryError
 
 
@@ -24,6 +26,7 @@ def cli() -> None:
     \b
     hookferry demo                       see it work, with nothing but this command
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
+    hookferry render -e crm -s orders.placed   the request that an event would become, not sent
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
     hookferry parked list                what could not be delivered, and why; parked --help for more
     """  # noqa: D301 - a real backspace is how click is told to keep the lines
@@ -35,7 +38,7 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, parked, endpoints, cursors, demo, completion):
+for command in (run, check, render, send, parked, endpoints, cursors, demo, completion):
     cli.add_command(command)
 
 

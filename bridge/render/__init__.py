@@ -1,8 +1,8 @@
 """Step 7, rendering: an event becomes a request: method, URL, headers and body.
 
 Takes an event, gives ``Rendered``. Rule floor, pure. Here stands the interface, and the body that nearly
-every endpoint has; the other bodies that have a name are in ``named``, what an operator writes is in ``template`` (on
-``bridge/sandbox``), and ``request`` puts method, URL, headers and body together.
+every endpoint has; the other bodies that have a name are in ``named``, what an operator writes is in
+``template`` (on ``bridge/sandbox``), and ``request`` puts method, URL, headers and body together.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Renderer(Protocol):
     """Makes the requests of one endpoint."""
 
     def render(self, event: Event) -> Rendered:
-        """Raises ``DecodeError`` for a payload that cannot be read, ``RenderError`` for one that does not fit."""
+        """The request. Raises ``DecodeError`` for a payload that cannot be read, else ``RenderError``."""
         ...
 
 
