@@ -42,7 +42,7 @@ class Trial(NamedTuple):
 @sample_option
 @click.option("--pretty", is_flag=True, help="Indent a JSON body; it is sent as it stands without this.")
 @click.option(
-    "--show-secrets", is_flag=True, help="Show the whole URL, all header values and the routing key."
+    "--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key."
 )
 def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.

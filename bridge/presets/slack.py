@@ -64,12 +64,12 @@ def judge(response: Response, default: Judgement) -> Judgement:
     word = said(response)
     if default.verdict is Verdict.DELIVERED:
         return default if response.status == 200 and word == "ok" else not_taken(response, "Slack says ok")
-    if 400 <= response.status < 500 and response.status != 429 and default.verdict is not Verdict.OFF:
-        if word in NEVER_AGAIN:
-            return off(default, "make a new webhook in Slack, and give its url")
-        if word in NOT_THIS_EVENT:
-            return default._replace(verdict=Verdict.PARK)
-    return default
+    if not 400 <= response.status < 500 or response.status == 429:
+        return default
+    if word in NEVER_AGAIN:
+        return off(default, "make a new webhook in Slack, and give its url")
+    refused = word in NOT_THIS_EVENT and default.verdict is Verdict.AGAIN
+    return default._replace(verdict=Verdict.PARK) if refused else default
 
 
 def rates(url: Url) -> tuple[str, ...]:
