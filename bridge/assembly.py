@@ -26,6 +26,8 @@ from bridge.filter import Filter
 from bridge.history import History
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
+from bridge.presets import STANDARD
+from bridge.presets.sealed import SealedRenderer
 from bridge.registry.learn import Registries
 from bridge.render import MakeBody, Renderer
 from bridge.render.named import named
@@ -43,7 +45,7 @@ from bridge.settings import (
     Settings,
     SourceSettings,
 )
-from bridge.sign import Signer
+from bridge.sign import Signer, Silent
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
 from bridge.switches import EventTypes, Switches
@@ -153,7 +155,7 @@ def _decoder(name: str, source: SourceSettings) -> Decoder:
 def subscription(endpoint: EndpointSettings) -> Subscription:
     """What an endpoint wants."""
     return Subscription(
-        endpoint.events,
+        endpoint.wanted,
         frozenset(endpoint.sources) if endpoint.sources else None,
         topics=endpoint.topics,
         tenants=() if endpoint.tenants == ("*",) else endpoint.tenants,
@@ -180,7 +182,10 @@ def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -
 
 
 def renderer(endpoint: EndpointSettings) -> Renderer:
-    """What makes its requests. Raises ``ConfigError`` for templates that cannot be used."""
+    """What makes its requests, but for a secret that is put into the body when it is sent.
+
+    Raises ``ConfigError`` for templates that cannot be used.
+    """
     try:
         url = target_template(endpoint) or endpoint.target
         return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
@@ -204,10 +209,24 @@ def schema_sets(settings: Settings) -> dict[str, SchemaSet]:
 
 
 def _body(endpoint: EndpointSettings) -> MakeBody | None:
-    body = endpoint.body
+    body, preset = endpoint.body, endpoint.chosen
+    if not endpoint.has_own_body:
+        return None if preset is STANDARD else preset.render
     if isinstance(body, str):
         return None if body == "standard" else named(body)
-    return TemplateBody({}, body.source(), body.content_type)
+    return TemplateBody({}, body.source(), body.content_type, escape=preset.escape)
+
+
+def sealed(endpoint: EndpointSettings) -> Renderer:
+    """What makes its requests as they are sent. Raises ``ConfigError``."""
+    secret = endpoint.body_secret
+    return renderer(endpoint) if secret is None else SealedRenderer(renderer(endpoint), secret)
+
+
+def signer(endpoint: EndpointSettings) -> Signer:
+    """What signs its requests; a receiver that has no use for an id and an instant gets none."""
+    keys = endpoint.signing_keys
+    return Signer(keys) if keys or endpoint.chosen.verifies else Silent()
 
 
 def _pace(endpoint: EndpointSettings) -> Pace:
@@ -235,12 +254,8 @@ def target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
         timeout_s=endpoint.timeout_s,
         keep_bodies=settings.history.bodies,
         log_successes=settings.log.attempts == "all",
+        body_secret=endpoint.body_secret,
     )
-
-
-def signer(endpoint: EndpointSettings) -> Signer:
-    """What signs its requests."""
-    return Signer(endpoint.signing_keys)
 
 
 def outlet(
@@ -263,7 +278,7 @@ def outlet(
     return Outlet(
         name,
         concurrency=endpoint.concurrency,
-        renderer=renderer(endpoint),
+        renderer=sealed(endpoint),
         deliverer=Deliverer(target(name, endpoint, settings), transport, history, bound, clock),
         signer=signer(endpoint),
         schedule=RetrySchedule(
@@ -274,6 +289,7 @@ def outlet(
             retry_after_cap_s=retry.retry_after_cap_s,
         ),
         pace=_pace(endpoint),
+        own_verdict=endpoint.chosen.judge,
         parks=parks,
         metrics=bound,
         clock=clock,

@@ -30,7 +30,7 @@ from bridge.retry import RetrySchedule
 from bridge.sign import Signer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
-from bridge.verdict import Judgement, judge
+from bridge.verdict import Judgement, OwnVerdict, by_status, judge
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
@@ -73,7 +73,7 @@ class Outlet:
 
     While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
     what was put in waits where it is. ``turn_off`` is told (endpoint, reason) when the receiver
-    asks for that, once.
+    asks for that, once. ``own_verdict`` is what this kind of receiver means by its answers.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Outlet:
         settle: Callable[[Cursor[Failures], int, int, int], None],
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
+        own_verdict: OwnVerdict = by_status,
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -110,6 +111,7 @@ class Outlet:
         self._settle_at_cursor = settle
         self._may_send = may_send
         self._turn_off = turn_off
+        self._own_verdict = own_verdict
         self._on = asyncio.Event()
         self._on.set()
         self._on_since = 0.0
@@ -250,7 +252,7 @@ class Outlet:
         except BaseException:
             self.pace.abandoned(number)
             raise
-        judgement = judge(outcome.answer, self._clock.time())
+        judgement = judge(outcome.answer, self._clock.time(), self._own_verdict)
         now = self._clock.monotonic()
         self.pace.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         deliverer.keep(event, delivery.attempts, request, outcome, judgement)

@@ -55,14 +55,14 @@ def _samples(
     """Events it may be sent, and whether all their fields are known."""
     for source in endpoint.sources or settings.sources:
         if not isinstance(settings.sources[source], FineractSource):
-            named = [one for one in endpoint.events if not set(one) & set("!*?[")]
+            named = [one for one in endpoint.wanted if not set(one) & set("!*?[")]
             for type_ in named or [_PLAIN]:
                 event = sample(type_, source=source)
                 event.decode_payload = dict
                 yield event, False
             continue
         for type_ in FINERACT_TYPES:
-            if selects(endpoint.events, type_):
+            if selects(endpoint.wanted, type_):
                 known = bool(schemas[source].named(schema_of(type_)))
                 yield sample(type_, source=source, schemas=schemas[source]), known
 

@@ -41,7 +41,9 @@ class Trial(NamedTuple):
 @endpoint_option
 @sample_option
 @click.option("--pretty", is_flag=True, help="Indent a JSON body; it is sent as it stands without this.")
-@click.option("--show-secrets", is_flag=True, help="Show the whole URL and all header values.")
+@click.option(
+    "--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key."
+)
 def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.
 
@@ -51,7 +53,7 @@ def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: b
     made = trial(path, endpoint, sample)
     click.echo(head(made, show_secrets=show_secrets))
     click.echo()
-    click.echo(shown_body(made.request.body, pretty=pretty))
+    click.echo(shown_body(made, pretty=pretty, show_secrets=show_secrets))
 
 
 def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
@@ -70,9 +72,9 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
         guess = choice(name, settings.endpoints, "the endpoints are")
         raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
     event = _sample(settings, endpoint, sample_name, id)
-    if not selects(endpoint.events, event.type):
+    if not selects(endpoint.wanted, event.type):
         click.echo(f"note: {name} is not sent events of type {event.type}: see its events", err=True)
-    rendered = assembly.renderer(endpoint).render(event)
+    rendered = assembly.sealed(endpoint).render(event)
     signature = assembly.signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
     request = assembly.target(name, endpoint, settings).request(rendered, signature)
     return Trial(settings, name, endpoint, event, request)
@@ -107,10 +109,15 @@ def head(made: Trial, *, show_secrets: bool) -> str:
     return "\n".join([f"{made.request.method} {shown}", *lines])
 
 
-def shown_body(body: bytes, *, pretty: bool) -> str:
+def shown_body(made: Trial, *, pretty: bool, show_secrets: bool) -> str:
     """The body as text; ``pretty`` indents it if it is JSON."""
     import orjson
 
+    from bridge import assembly
+
+    body = made.request.body
+    if not show_secrets:
+        body = assembly.target(made.name, made.endpoint, made.settings).shown_body(body)
     if pretty:
         with suppress(orjson.JSONDecodeError):
             body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)

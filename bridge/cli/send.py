@@ -45,7 +45,7 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     began = time.monotonic()
     answer = asyncio.run(_send(made))
     took_ms = (time.monotonic() - began) * 1000
-    judgement = judge(answer, time.time())
+    judgement = judge(answer, time.time(), made.endpoint.chosen.judge)
     mask = (lambda text: text) if show_secrets else letters.mask_of(made.settings)
     for line in _shown(answer):
         click.echo(mask(letters.one_line(line)))

@@ -94,9 +94,11 @@ def line_in(value: Place, source: str, line: int) -> Place:
 def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
     """Check that an endpoint with the body fineract-hook is sent what the old hooks had a name for."""
     for name in tree.names(("endpoints",)):
-        if tree.get(("endpoints", name, "body")) != "fineract-hook":
-            continue
         path: Path = ("endpoints", name, "events")
+        body = tree.get(("endpoints", name, "body"))
+        by_preset = body is None and tree.text(("endpoints", name, "preset")) == "fineract-hook"
+        if body != "fineract-hook" and not (by_preset and tree.has(path)):
+            continue
         patterns = [pattern for _, pattern in tree.texts(path)] or ["*"]
         unknown = [kind for kind in FINERACT_TYPES if selects(patterns, kind) and kind not in HOOKS]
         if unknown:

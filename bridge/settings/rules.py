@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 
 from pydantic_core import PydanticCustomError
 
-from bridge.settings import endpoint_rules, rendering_rules, shape, source_rules
+from bridge.settings import endpoint_rules, preset_rules, rendering_rules, shape, source_rules
 from bridge.settings.place import Path, Problem, nearest
 from bridge.settings.tree import Tree
 from bridge.settings.values import allowed_networks, is_plain_http, split_url, unreadable
@@ -183,4 +183,5 @@ RULES: tuple[Rule, ...] = (
     *source_rules.RULES,
     *endpoint_rules.RULES,
     *rendering_rules.RULES,
+    *preset_rules.RULES,
 )
