@@ -21,14 +21,14 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import endpoints, isolation, scenarios
+from tests.bench import behind, endpoints, isolation, scenarios
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
-PARTS = {"isolation": isolation, "endpoints": endpoints}
+PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind}
 MEMORY_GROWTH = 1.25  # the last sample to the one a third into the run: more is a leak
 
 
@@ -98,6 +98,9 @@ def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     if options.endpoints:
         say(f"endpoints: {options.read_events} events, {options.read_rounds} rounds …")
         found["endpoints"] = endpoints.endpoints(stage, options.read_events, options.read_rounds)
+    if options.behind:
+        say(f"behind: {options.behind} records …")
+        found["behind"] = behind.behind(stage, options.behind)
     return found
 
 
@@ -158,6 +161,7 @@ def main() -> int:
     )
     parser.add_argument("--read-events", type=int, default=100_000)
     parser.add_argument("--read-rounds", type=int, default=3)
+    parser.add_argument("--behind", type=int, default=0, help="records that an endpoint is behind on its return")
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()
