@@ -27,7 +27,7 @@ from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
 from bridge.retry import RetrySchedule
 from bridge.route import Subscription
-from bridge.schemas import read_folder
+from bridge.schemas import SchemaFolder
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
@@ -128,7 +128,7 @@ def _decoder(name: str, source: SourceSettings) -> Decoder:
     limit = source.max_value_bytes
     if isinstance(source, FineractSource):
         return FineractDecoder(
-            name, read_folder(source.schemas), max_value_bytes=limit, split_bulk=source.bulk == "split"
+            name, SchemaFolder(source.schemas), max_value_bytes=limit, split_bulk=source.bulk == "split"
         )
     if isinstance(source, JsonSource):
         return PlainJsonDecoder(

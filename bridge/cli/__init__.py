@@ -1,4 +1,4 @@
-"""The command ``hookferry``: run, check, parked, endpoints, cursors, demo, version, completion."""
+"""The command ``hookferry``: run, check, parked, endpoints, cursors, schemas, demo, version, completion."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
 from bridge.cli.parked import parked
 from bridge.cli.run import run
+from bridge.cli.schemas import schemas
 from bridge.errors import ConfigError, HookferryError
 
 
@@ -35,7 +36,7 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, parked, endpoints, cursors, demo, completion):
+for command in (run, check, parked, endpoints, cursors, schemas, demo, completion):
     cli.add_command(command)
 
 

@@ -32,6 +32,9 @@ INDEX_REBUILT: Final = "index.rebuilt"
 INDEX_FAILED: Final = "index.failed"
 INDEX_REPLACED: Final = "index.replaced"
 
+SCHEMAS_READ: Final = "schemas.read"
+SCHEMAS_IGNORED: Final = "schemas.ignored"
+
 RECORD_REJECTED: Final = "record.rejected"
 DELIVERY_ATTEMPTED: Final = "delivery.attempted"
 DELIVERY_FAILED_INSIDE: Final = "delivery.failed_inside"
