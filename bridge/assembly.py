@@ -37,7 +37,7 @@ from bridge.render.template import TemplateBody
 from bridge.retry import RetrySchedule
 from bridge.route import Router, Subscription
 from bridge.sandbox import TemplateMistake
-from bridge.schemas import read_folder
+from bridge.schemas import SchemaFolder, read_folder
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
@@ -145,7 +145,7 @@ def _decoder(name: str, source: SourceSettings) -> Decoder:
     if isinstance(source, FineractSource):
         return FineractDecoder(
             name,
-            read_folder(source.schemas),
+            SchemaFolder(source.schemas),
             max_value_bytes=source.max_value_bytes,
             split_bulk=source.bulk == "split",
         )

@@ -17,6 +17,7 @@ from bridge.cli.parked import parked
 from bridge.cli.render import render
 from bridge.cli.route import route
 from bridge.cli.run import run
+from bridge.cli.schemas import schemas
 from bridge.cli.send import send
 from bridge.errors import ConfigError, HookferryError
 
@@ -42,7 +43,7 @@ def version() -> None:
 
 
 for command in (
-    run, check, route, render, send, parked, endpoints, events, cursors, demo, completion,
+    run, check, route, render, send, parked, endpoints, events, cursors, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

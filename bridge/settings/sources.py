@@ -38,8 +38,8 @@ class FineractSource(SourceCommon):
     )
     bulk: Literal["split", "whole"] = Field(
         default="split",
-        description="What becomes of Fineract's bulk events, which hold several of one account: 'split' delivers"
-        " each as an event of its own type, in order; 'whole' delivers one BulkBusinessEvent with all of them.",
+        description="What becomes of Fineract's bulk events, which hold several of one account: 'split' sends"
+        " each as an event of its own type, in order; 'whole' sends one BulkBusinessEvent with all of them.",
     )
     custom_types: bool = Field(
         default=False,

@@ -34,6 +34,9 @@ INDEX_REPLACED: Final = "index.replaced"
 
 SCHEMA_LEARNED: Final = "schema.learned"
 REGISTRY_FAILED: Final = "registry.failed"
+SCHEMAS_READ: Final = "schemas.read"
+SCHEMAS_IGNORED: Final = "schemas.ignored"
+
 RECORD_REJECTED: Final = "record.rejected"
 DELIVERY_ATTEMPTED: Final = "delivery.attempted"
 DELIVERY_FAILED_INSIDE: Final = "delivery.failed_inside"
