@@ -1,4 +1,4 @@
-"""The command ``hookferry``: run, check, parked, endpoints, cursors, demo, version, completion."""
+"""The command ``hookferry``: run, check, inspect, parked, endpoints, cursors, demo, version, completion."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bridge.cli.completion import completion
 from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
+from bridge.cli.inspect import inspect
 from bridge.cli.parked import parked
 from bridge.cli.run import run
 from bridge.errors import ConfigError, HookferryError
@@ -23,6 +24,7 @@ def cli() -> None:
 
     \b
     hookferry demo                       see it work, with nothing but this command
+    hookferry inspect --topic orders     which format a topic's records are in, and a source to start with
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
     hookferry parked list                what could not be delivered, and why; parked --help for more
@@ -35,7 +37,7 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, parked, endpoints, cursors, demo, completion):
+for command in (run, check, inspect, parked, endpoints, cursors, demo, completion):
     cli.add_command(command)
 
 

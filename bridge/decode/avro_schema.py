@@ -17,7 +17,6 @@ from bridge.decode.known_schemas import Frame, Reading
 from bridge.decode.schema_set import Schema
 from bridge.decode.single_object import read
 
-
 _WRAPPER = "hookferry.Value"
 
 
@@ -25,7 +24,7 @@ class AvroSchema:
     """One writer's schema of any Avro type. Decimals come out exact, whatever precision they declare."""
 
     def __init__(self, schema: Schema, *, wrapped: bool) -> None:
-        """``wrapped``: the value is the only field of a record of ours, for fastavro prepares records alone."""
+        """``wrapped``: the value is the field of a record of ours, as fastavro prepares records alone."""
         self._schema = schema
         self._wrapped = wrapped
 

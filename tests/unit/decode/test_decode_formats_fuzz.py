@@ -130,8 +130,9 @@ def test_any_bytes_behind_a_schema_id(number: int, raw: bytes) -> None:
         survive(decoder, b"\0\0\0\0\4\0" + raw)
 
 
-NAMES = ["__value_schema_id", "apicurio.value.contentId", "apicurio.value.globalId", "apicurio.value.encoding",
-         "apicurio.value.protobuf.type", "tenant", "id", "eventType", "__TypeId__"]  # fmt: skip
+NAMES = ["__value_schema_id", "apicurio.value.contentId", "apicurio.value.globalId",
+         "apicurio.value.encoding", "apicurio.value.protobuf.type",
+         "tenant", "id", "eventType", "__TypeId__"]  # fmt: skip
 
 
 @settings(deadline=None, max_examples=800)
@@ -162,8 +163,10 @@ def test_damaged_json_envelopes(raw: bytes, key: bytes | None) -> None:
 
 
 @settings(deadline=None, max_examples=500)
-@given(st.dictionaries(st.sampled_from(["payload", "schema", "headers", "id", "eventType"]), ANY_JSON),
-       st.dictionaries(st.sampled_from(["ID", "DATE", "event-type", "event-aggregate-id", "tenant"]), ANY_JSON))  # fmt: skip
+@given(
+    st.dictionaries(st.sampled_from(["payload", "schema", "headers", "id", "eventType"]), ANY_JSON),
+    st.dictionaries(st.sampled_from(["ID", "DATE", "event-type", "event-aggregate-id", "tenant"]), ANY_JSON),
+)
 def test_envelopes_of_any_shape(document: dict[str, Any], tram: dict[str, Any]) -> None:
     raw = orjson.dumps(document)
     for decoder in (DEBEZIUM, ENVELOPED, EVENTUATE):
