@@ -62,6 +62,8 @@ def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> Avro
                 one.get("logicalType") == "decimal"
             ):  # fastavro allows no more digits than ever fit, one too few
                 one["precision"] = DECIMAL_DIGITS
+        if careful.expands(named):
+            raise DefinitionError(origin, "a few bytes of a value would become thousands of parts")
         safe = careful.safe_bytes(parsed, named)
     except DefinitionError:
         raise

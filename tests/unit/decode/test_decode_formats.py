@@ -13,6 +13,7 @@ from fastavro import schemaless_writer
 
 from bridge import formats
 from bridge.decode.avro_schema import avro_schema
+from bridge.decode.careful import HostileBytes
 from bridge.decode.framing import apicurio, confluent
 from bridge.decode.known_schemas import SchemaKey
 from bridge.errors import ConfigError, DecodeError, SchemaNeeded
@@ -311,6 +312,8 @@ def test_apicurios_protobuf_names_its_message_in_front() -> None:
     frame = apicurio(record(b""), b"\0\0\0\0\7" + b"\x06\x0a\x04Paid" + b"\x0a\x01a")
     assert frame.choose(frame.payload) == ("Paid", b"\x0a\x01a")
     assert frame.choose(b"\0\x0a\x01a") == ((0,), b"\x0a\x01a")
+    with pytest.raises(HostileBytes):
+        frame.choose(b"\x01\x0a")
     headers = (("apicurio.value.contentId", bytes(7) + b"\7"), ("apicurio.value.protobuf.type", b"Paid"))
     assert apicurio(record(b"m", headers=headers), b"m").choose(b"m") == ("Paid", b"m")
 
