@@ -13,6 +13,7 @@ from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
+from bridge.cli.inspect import inspect
 from bridge.cli.parked import parked
 from bridge.cli.render import render
 from bridge.cli.route import route
@@ -28,6 +29,7 @@ def cli() -> None:
 
     \b
     hookferry demo                       see it work, with nothing but this command
+    hookferry inspect --topic orders     which format a topic's records are in, and a source to start with
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
     hookferry render -e crm -s orders.placed   the request that an event would become, not sent
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
@@ -43,7 +45,7 @@ def version() -> None:
 
 
 for command in (
-    run, check, route, render, send, parked, endpoints, events, cursors, schemas, demo, completion,
+    run, check, inspect, route, render, send, parked, endpoints, events, cursors, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

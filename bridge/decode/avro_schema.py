@@ -24,7 +24,7 @@ class AvroSchema:
     """One writer's schema of any Avro type. Decimals come out exact, whatever precision they declare."""
 
     def __init__(self, schema: Schema, *, wrapped: bool) -> None:
-        """``wrapped``: the value is the only field of a record of ours, for fastavro prepares records alone."""
+        """``wrapped``: the value is the field of a record of ours, as fastavro prepares records alone."""
         self._schema = schema
         self._wrapped = wrapped
 
@@ -62,6 +62,8 @@ def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> Avro
                 one.get("logicalType") == "decimal"
             ):  # fastavro allows no more digits than ever fit, one too few
                 one["precision"] = DECIMAL_DIGITS
+        if careful.expands(named):
+            raise DefinitionError(origin, "a few bytes of a value would become thousands of parts")
         safe = careful.safe_bytes(parsed, named)
     except DefinitionError:
         raise

@@ -19,7 +19,7 @@ from bridge.errors import DecodeError
 from bridge.model import Event, Record
 
 HINTS = {
-    "type": "have Debezium send it with transforms.outbox.table.fields.additional.placement=type:header:eventType,"
+    "type": "have Debezium send it: transforms.outbox.table.fields.additional.placement=type:header:eventType"
     " or point sources.<name>.type at where it is",
     "id": "this is not from the outbox event router, or its header was dropped on the way",
 }

@@ -89,7 +89,7 @@ def _by_reference(payload: bytes) -> tuple[tuple[int, ...] | str, bytes]:
     """
     length = payload[0] if payload else 0
     reference = payload[1 : 1 + length]
-    if 0 < length < 0x80 and len(reference) == length and reference[0] == 0x0A and reference[1] == length - 2:
+    if 1 < length < 0x80 and len(reference) == length and reference[0] == 0x0A and reference[1] == length - 2:
         try:
             return reference[2:].decode(), payload[1 + length :]
         except UnicodeDecodeError as exc:

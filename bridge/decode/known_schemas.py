@@ -67,7 +67,7 @@ class SchemaStore:
         self._known: dict[SchemaKey, KnownSchema | Refusal] = {}
 
     def get(self, key: SchemaKey, place: str) -> KnownSchema:
-        """The schema. Raises ``SchemaNeeded``, and ``DecodeError`` where the registry has none that serves."""
+        """The schema. Raises ``SchemaNeeded``, and ``DecodeError`` where the registry has none."""
         found = self._known.get(key)
         if found is None:
             raise SchemaNeeded(self._source, key)

@@ -1,7 +1,7 @@
 """Records that other people's software wrote come through real Kafka as the standard body.
 
-Confluent's serialisers and the CloudEvents SDK write theirs here themselves. For Debezium, Eventuate, Modulith and
-Apicurio, whose writers are Java, the shapes are those of their documentation.
+Confluent's serialisers and the CloudEvents SDK write theirs here themselves. For Debezium, Eventuate,
+Modulith and Apicurio, whose writers are Java, the shapes are those of their documentation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ UUID = "406c07f3-26f0-4eea-a50c-109940064b8f"
 MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
 PAID = {"type": "record", "name": "OrderPaid", "namespace": "shop.avro", "fields": [
     {"name": "eventId", "type": "string"}, {"name": "orderId", "type": "long"},
-    {"name": "total", "type": MONEY}, {"name": "note", "type": ["null", "string"], "default": None}]}  # fmt: skip
+    {"name": "total", "type": MONEY},
+    {"name": "note", "type": ["null", "string"], "default": None}]}  # fmt: skip
 SEEN = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "OrderSeen", "type": "object",
         "properties": {"eventId": {"type": "string"}, "price": {"type": "number"}}}  # fmt: skip
 
@@ -103,7 +104,7 @@ def _confluent_records(client: SchemaRegistryClient, topic: str) -> list[Raw]:
 
 
 def debezium_records() -> list[Raw]:
-    """As in the documentation of the outbox event router: bare, encoded twice, and in JsonConverter's wrapper."""
+    """The outbox event router's: bare, encoded twice, and in JsonConverter's wrapper."""
     payload = {"id": 1, "lineItems": [{"item": "Debezium in Action", "totalPrice": 39.98}]}
 
     def headers(id: str, kind: str) -> tuple[tuple[str, bytes], ...]:
@@ -164,13 +165,15 @@ def test_records_of_others_come_through(
     registry.contents["/ids/globalIds/3"] = ("AVRO", json.dumps(PAID).replace("OrderPaid", "InEight"), [])
     registry.contents["/ids/contentIds/9"] = ("AVRO", json.dumps(PAID).replace("OrderPaid", "InHeader"), [])
     header = ("apicurio.value.contentId", (9).to_bytes(8, "big"))
+    binary_avro = ("apicurio.value.encoding", b"BINARY")
     publish(kafka, topics["apicurio"], [
         Raw(b"\0" + (70000).to_bytes(4, "big") + avro_bytes({**bare, "eventId": "ap-1"})),
         Raw(b"\0" + (3).to_bytes(8, "big") + avro_bytes({**bare, "eventId": "ap-2"})),
-        Raw(avro_bytes({**bare, "eventId": "ap-3"}), headers=(header, ("apicurio.value.encoding", b"BINARY"))),
+        Raw(avro_bytes({**bare, "eventId": "ap-3"}), headers=(header, binary_avro)),
     ])  # fmt: skip
-    attributes = {"id": "ce-1", "source": "/shop", "type": "com.shop.binary", "subject": "o-1", "specversion": "1.0",
-                  "time": datetime(2026, 6, 29, 8, 15, 30, tzinfo=UTC), "datacontenttype": "application/json"}  # fmt: skip
+    attributes = {"id": "ce-1", "source": "/shop", "type": "com.shop.binary", "subject": "o-1",
+                  "time": datetime(2026, 6, 29, 8, 15, 30, tzinfo=UTC), "specversion": "1.0",
+                  "datacontenttype": "application/json"}  # fmt: skip
     binary = to_binary_event(CloudEvent(attributes, {"total": 10.5}))
     structured = to_structured_event(
         CloudEvent({**attributes, "id": "ce-2", "type": "com.shop.structured"}, {"total": 10.5})

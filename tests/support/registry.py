@@ -78,12 +78,9 @@ class StubRegistry:
     def register(self, subject: str, schema: str, kind: str = "AVRO", references: Any = ()) -> int:
         """Put a schema in; its id."""
         body = {"schema": schema, "schemaType": kind, "references": list(references)}
-        for number, one in self.schemas.items():
-            if one == body:
-                break
-        else:
-            number = len(self.schemas) + 1
-            self.schemas[number] = body
+        known = [number for number, one in self.schemas.items() if one == body]
+        number = known[0] if known else len(self.schemas) + 1
+        self.schemas[number] = body
         versions = self.subjects.setdefault(subject, [])
         if number not in versions:
             versions.append(number)

@@ -16,8 +16,8 @@ from tests.unit.settings.example import SECRET, VALID
 ROOT = Path(__file__).parents[2]
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "endpoints", "events", "parked", "render", "route", "run",
-    "schemas", "send", "version",
+    "check", "completion", "cursors", "demo", "endpoints", "events", "inspect", "parked", "render", "route",
+    "run", "schemas", "send", "version",
 ]  # fmt: skip
 
 

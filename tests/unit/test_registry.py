@@ -123,7 +123,7 @@ async def test_a_registry_that_does_not_know_serialized_is_named_as_the_reason(
 ) -> None:
     stub.knows_serialized = False
     number = stub.register("order", descriptor_text(proto("o.proto", "First")), "PROTOBUF")
-    with pytest.raises(DecodeError, match="does not know format=serialized.*use a registry that knows"):
+    with pytest.raises(DecodeError, match=r"does not know format=serialized.*use a registry that knows"):
         await asked.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
 
 
@@ -234,7 +234,7 @@ async def test_references_are_bounded_in_depth_and_number_and_may_go_in_circles(
     assert await asked.read("id", str(circle), frame) == ("shop.Paid", {"id": "a"})
 
 
-@pytest.mark.parametrize("text", ["{", "7", '{"type": "record"}', '{"type": "record", "name": "R", "fields": 7}',
+@pytest.mark.parametrize("text", ["{", "7", '{"type": "record"}', '{"type": "record", "name": "R"}',
                                   '"nothing.like.it"', '["null", 7]', "[" * 5000])  # fmt: skip
 async def test_a_schema_that_is_none_is_a_fault_of_the_record(
     stub: StubRegistry, asked: Asked, text: str
@@ -301,6 +301,6 @@ async def test_apicurios_own_api_is_asked_by_content_and_by_global_id(stub: Stub
     assert await own.read("content", "7", b'\0\0\0\0\7{"a": 1.10}') == ("Seen", {"a": 1.1})
     with pytest.raises(DecodeError, match="has no schema with content id 8"):
         await own.read("content", "8", b"\0\0\0\0\x08")
-    with pytest.raises(DecodeError, match="given as .proto text"):
+    with pytest.raises(DecodeError, match=r"given as \.proto text"):
         await own.read("content", "9", b"\0\0\0\0\x09\0")
     await own.registry.close()

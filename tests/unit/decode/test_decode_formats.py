@@ -13,6 +13,7 @@ from fastavro import schemaless_writer
 
 from bridge import formats
 from bridge.decode.avro_schema import avro_schema
+from bridge.decode.careful import HostileBytes
 from bridge.decode.framing import apicurio, confluent
 from bridge.decode.known_schemas import SchemaKey
 from bridge.errors import ConfigError, DecodeError, SchemaNeeded
@@ -33,6 +34,7 @@ from tests.support.records import record
 UUID = "406c07f3-26f0-4eea-a50c-109940064b8f"
 PAYLOAD = {"id": 1, "lineItems": [{"item": "Debezium in Action", "quantity": 2, "totalPrice": 39.98}]}
 ROUTED: tuple[Header, ...] = (("id", UUID.encode()), ("eventType", b"OrderCreated"))
+CONNECT_KEY = b'{"schema":{"type":"string"},"payload":"17"}'
 CONNECT = {"type": "string", "optional": False}
 
 
@@ -60,7 +62,7 @@ def refused(made: Any, value: Any, **kwargs: Any) -> str:
     [
         (PAYLOAD, b"17", {}),
         (json.dumps(PAYLOAD), b'"17"', {}),
-        ({"schema": CONNECT, "payload": json.dumps(PAYLOAD)}, b'{"schema":{"type":"string"},"payload":"17"}', {}),
+        ({"schema": CONNECT, "payload": json.dumps(PAYLOAD)}, CONNECT_KEY, {}),
         ({"schema": None, "payload": PAYLOAD}, b'{"schema":{"type":"int32"},"payload":17}', {}),
         ({"payload": PAYLOAD, "eventType": "OrderCreated"}, b"17", {"envelope": True}),
         ({"payload": json.dumps(PAYLOAD), "eventType": "OrderCreated"}, b"17", {"envelope": True}),
@@ -310,6 +312,8 @@ def test_apicurios_protobuf_names_its_message_in_front() -> None:
     frame = apicurio(record(b""), b"\0\0\0\0\7" + b"\x06\x0a\x04Paid" + b"\x0a\x01a")
     assert frame.choose(frame.payload) == ("Paid", b"\x0a\x01a")
     assert frame.choose(b"\0\x0a\x01a") == ((0,), b"\x0a\x01a")
+    with pytest.raises(HostileBytes):
+        frame.choose(b"\x01\x0a")
     headers = (("apicurio.value.contentId", bytes(7) + b"\7"), ("apicurio.value.protobuf.type", b"Paid"))
     assert apicurio(record(b"m", headers=headers), b"m").choose(b"m") == ("Paid", b"m")
 

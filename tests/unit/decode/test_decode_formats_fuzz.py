@@ -130,8 +130,9 @@ def test_any_bytes_behind_a_schema_id(number: int, raw: bytes) -> None:
         survive(decoder, b"\0\0\0\0\4\0" + raw)
 
 
-NAMES = ["__value_schema_id", "apicurio.value.contentId", "apicurio.value.globalId", "apicurio.value.encoding",
-         "apicurio.value.protobuf.type", "tenant", "id", "eventType", "__TypeId__"]  # fmt: skip
+NAMES = ["__value_schema_id", "apicurio.value.contentId", "apicurio.value.globalId",
+         "apicurio.value.encoding", "apicurio.value.protobuf.type",
+         "tenant", "id", "eventType", "__TypeId__"]  # fmt: skip
 
 
 @settings(deadline=None, max_examples=800)
@@ -162,8 +163,10 @@ def test_damaged_json_envelopes(raw: bytes, key: bytes | None) -> None:
 
 
 @settings(deadline=None, max_examples=500)
-@given(st.dictionaries(st.sampled_from(["payload", "schema", "headers", "id", "eventType"]), ANY_JSON),
-       st.dictionaries(st.sampled_from(["ID", "DATE", "event-type", "event-aggregate-id", "tenant"]), ANY_JSON))  # fmt: skip
+@given(
+    st.dictionaries(st.sampled_from(["payload", "schema", "headers", "id", "eventType"]), ANY_JSON),
+    st.dictionaries(st.sampled_from(["ID", "DATE", "event-type", "event-aggregate-id", "tenant"]), ANY_JSON),
+)
 def test_envelopes_of_any_shape(document: dict[str, Any], tram: dict[str, Any]) -> None:
     raw = orjson.dumps(document)
     for decoder in (DEBEZIUM, ENVELOPED, EVENTUATE):
@@ -208,6 +211,32 @@ def test_hostile_values_cost_little(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 400 * 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_a_schema_that_multiplies_is_refused_and_one_that_winds_costs_little() -> None:
+    """Thirty types that each hold the next one twice: 2^30 records for no byte at all, or for as many bytes."""
+    for leaf, refused in (("null", True), ("long", False)):
+        inner: Any = leaf
+        for number in range(30):
+            fields = [
+                {"name": "a", "type": inner},
+                {"name": "b", "type": f"R{number - 1}" if number else leaf},
+            ]
+            inner = {"type": "record", "name": f"R{number}", "fields": fields}
+        began = time.perf_counter()
+        if refused:
+            with pytest.raises(DefinitionError, match="thousands of parts"):
+                avro_schema(inner, (), "s")
+        else:
+            with pytest.raises(DecodeError):
+                avro_schema(inner, (), "s").read_bytes(bytes(1000), "here")
+        assert time.perf_counter() - began < 5
+    everybody = [{"name": f"f{number}", "type": ["null", f"R{number}"]} for number in range(12)]
+    types = [{"type": "record", "name": f"R{number}", "fields": everybody} for number in range(12)]
+    began = time.perf_counter()
+    schema = avro_schema("R0", types, "s")
+    assert schema.read_bytes(bytes(12), "here").document["f11"] is None
+    assert time.perf_counter() - began < 5, "not one step for every path through them"
 
 
 def test_messages_inside_messages_end_at_a_depth() -> None:
