@@ -70,6 +70,7 @@ class App:
         self._metrics = Metrics()
         self._options = assembly.kafka_options(settings.kafka)
         self._decoders = assembly.decoders(settings)
+        self._registries = assembly.registries(settings, self._decoders)
         self._stopping = asyncio.Event()
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
@@ -90,6 +91,7 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._registries.close)
             history, index = self._open_files(stack)
             await self._open_admin(stack)
             try:
@@ -252,6 +254,7 @@ class App:
             parks=parking,
             metrics=self._metrics,
             drain_timeout_s=settings.drain_timeout_s,
+            learn=self._registries.learn,
         )
         self._watch(self._reader, checkpoints, outlets)
         return self._pipeline

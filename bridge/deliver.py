@@ -16,6 +16,7 @@ from bridge.clock import Clock
 from bridge.errors import TransportError
 from bridge.history import AttemptRow, History
 from bridge.model import Event, Request, Response, Verdict
+from bridge.presets.sealed import BodySecret
 from bridge.render import Headers, Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
@@ -38,7 +39,7 @@ class Target:
     """What is the same in all requests of an endpoint.
 
     ``headers`` come behind those of the event; ``secret_headers`` (lower case), wherever they come from, are
-    masked wherever shown.
+    masked wherever shown, and so is ``body_secret``.
     """
 
     endpoint: str
@@ -47,6 +48,21 @@ class Target:
     timeout_s: float
     keep_bodies: bool
     log_successes: bool
+    body_secret: BodySecret | None = None
+
+    def request(self, rendered: Rendered, signature: Headers) -> Request:
+        """What was rendered, signed, with the endpoint's own headers behind it."""
+        method, url, headers, body = rendered
+        return Request(method, url, headers + signature + self.headers, body)
+
+    def masked(self, headers: Headers) -> Headers:
+        """Headers as they may be shown."""
+        secret = self.secret_headers
+        return tuple((name, MASK if name.lower() in secret else value) for name, value in headers)
+
+    def shown_body(self, sent: bytes) -> bytes:
+        """A body as it may be kept and shown."""
+        return sent if self.body_secret is None else self.body_secret.shown(sent)
 
 
 class Deliverer:
@@ -61,14 +77,13 @@ class Deliverer:
         self._metrics = metrics
         self._clock = clock
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
-        self._shown_constant = _lines(self._masked(target.headers))
+        self._shown_constant = _lines(target.masked(target.headers))
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
-        """What was rendered, signed, with the endpoint's own headers behind it."""
-        method, url, headers, body = rendered
-        return Request(method, url, headers + signature + self._target.headers, body)
+        """See ``Target.request``."""
+        return self._target.request(rendered, signature)
 
     async def attempt(self, request: Request) -> Outcome:
         """Send once and wait for the answer, at most the endpoint's timeout."""
@@ -101,7 +116,7 @@ class Deliverer:
                 event.entity, event.tenant, record.partition.topic, record.partition.number,
                 record.offset, number, verdict.value, status, judgement.reason, duration_ms,
                 request.method, request.url.origin, self._shown(request),
-                request.body if target.keep_bodies else None,
+                target.shown_body(request.body) if target.keep_bodies else None,
             )
         )  # fmt: skip
         if verdict is Verdict.DELIVERED:
@@ -121,12 +136,8 @@ class Deliverer:
 
     def _shown(self, request: Request) -> bytes:
         own = request.headers[: len(request.headers) - len(self._target.headers)]
-        shown = self._masked(own) if self._secret_in_rendered else own
+        shown = self._target.masked(own) if self._secret_in_rendered else own
         return _lines(shown) + self._shown_constant
-
-    def _masked(self, headers: Headers) -> Headers:
-        secret = self._target.secret_headers
-        return tuple((name, MASK if name.lower() in secret else value) for name, value in headers)
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -24,13 +24,13 @@ from bridge.errors import DecodeError, FilterError, ParkError, RenderError
 from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
-from bridge.parked import Reason
+from bridge.parked import EVENT_INDEX, Reason
 from bridge.render import Renderer
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
-from bridge.verdict import Judgement, judge
+from bridge.verdict import Judgement, OwnVerdict, by_status, judge
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
@@ -39,7 +39,7 @@ _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
-_MEND_RENDERING = "correct the endpoint's body or templates, or what writes this event, or leave its type out of the endpoint's events"
+_MEND_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
 
 
 class Parks(Protocol):
@@ -73,7 +73,7 @@ class Outlet:
 
     While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
     what was put in waits where it is. ``turn_off`` is told (endpoint, reason) when the receiver
-    asks for that, once.
+    asks for that, once. ``own_verdict`` is what this kind of receiver means by its answers.
     """
 
     def __init__(
@@ -89,9 +89,10 @@ class Outlet:
         parks: Parks,
         metrics: EndpointMetrics,
         clock: Clock,
-        settle: Callable[[Cursor[Failures], int, int], None],
+        settle: Callable[[Cursor[Failures], int, int, int], None],
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
+        own_verdict: OwnVerdict = by_status,
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -110,10 +111,11 @@ class Outlet:
         self._settle_at_cursor = settle
         self._may_send = may_send
         self._turn_off = turn_off
+        self._own_verdict = own_verdict
         self._on = asyncio.Event()
         self._on.set()
         self._on_since = 0.0
-        self._lanes: Lanes[Delivery] = Lanes()
+        self._lanes: Lanes[Delivery] = Lanes(lambda delivery, change: delivery.cursor.blocked(change))
         self._idle: deque[asyncio.Future[None]] = deque()
         self._due_changed = asyncio.Event()
         self._gone_quiet = asyncio.Event()
@@ -128,7 +130,7 @@ class Outlet:
         offset, size_bytes = event.record.offset, len(event.record.value or b"")
         cursor.open(offset, size_bytes)
         delivery = Delivery(event, cursor, size_bytes, fault=fault)
-        failed = cursor.failure(offset)
+        failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
         if self._lanes.push(event.lane, delivery):
@@ -250,7 +252,7 @@ class Outlet:
         except BaseException:
             self.pace.abandoned(number)
             raise
-        judgement = judge(outcome.answer, self._clock.time())
+        judgement = judge(outcome.answer, self._clock.time(), self._own_verdict)
         now = self._clock.monotonic()
         self.pace.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         deliverer.keep(event, delivery.attempts, request, outcome, judgement)
@@ -263,9 +265,9 @@ class Outlet:
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
-        delivery.cursor.failed(
-            delivery.event.record.offset, Failures(delivery.attempts, int(delivery.first_failed_at))
-        )
+        event = delivery.event
+        note = Failures(delivery.attempts, int(delivery.first_failed_at))
+        delivery.cursor.failed(event.record.offset, note, event.index)
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
@@ -305,6 +307,7 @@ class Outlet:
                 "event-type": event.type,
                 "webhook-id": event.webhook_id,
                 "attempts": str(delivery.attempts),
+                **({EVENT_INDEX: str(event.index)} if event.index else {}),
                 **({"entity": event.entity} if event.entity is not None else {}),
                 **({"tenant": event.tenant} if event.tenant is not None else {}),
             },
@@ -317,7 +320,8 @@ class Outlet:
             self._lanes.settle(lane)
 
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
-        self._settle_at_cursor(delivery.cursor, delivery.event.record.offset, delivery.size_bytes)
+        event = delivery.event
+        self._settle_at_cursor(delivery.cursor, event.record.offset, delivery.size_bytes, event.index)
         if self._lanes.settle(lane):
             self._wake()
 

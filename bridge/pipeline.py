@@ -24,7 +24,7 @@ again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -33,7 +33,14 @@ from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_delete
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
 from bridge.dedupe import claim, is_duplicate
-from bridge.errors import CommitError, DecodeError, FilterError, KafkaUnavailable
+from bridge.errors import (
+    CommitError,
+    DecodeError,
+    FilterError,
+    KafkaUnavailable,
+    RegistryUnavailable,
+    SchemaNeeded,
+)
 from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.index import IndexLostError
 from bridge.model import Event, Partition, Record
@@ -73,8 +80,11 @@ class Pipeline:
         parks: Parks,
         metrics: Metrics,
         drain_timeout_s: float,
+        learn: Callable[[SchemaNeeded], Awaitable[None]],
     ) -> None:
         self._source = source
+        self._learn = learn
+        self._learning: dict[Partition, asyncio.Task[None]] = {}
         self._decoders = decoders
         self._main = Feed(window)
         self._feeds = [self._main]
@@ -84,7 +94,7 @@ class Pipeline:
         self._drain_timeout_s = drain_timeout_s
         self._next: dict[Partition, int] = {}
         self._draining = False
-        self._quiet_until = 0.0
+        self._quiet_until: dict[str, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._rejects = Rejects(parks, outlets.keys(), checkpoints.settle)
         self._room = asyncio.Event()
@@ -103,7 +113,11 @@ class Pipeline:
 
     def _catch_up(self, endpoint: str, feed: Feed, open_reader: Callable[[], SideReads]) -> CatchUp:
         async def take(partition: Partition, records: Sequence[Record], cursor: EndpointCursor) -> bool:
-            return await self.take(feed, partition, records, [cursor])
+            while True:
+                try:
+                    return await self.take(feed, partition, records, [cursor])
+                except SchemaNeeded as needed:
+                    await self._learnt(needed)
 
         def met(partition: Partition) -> None:
             feed.covered.discard(partition)
@@ -182,6 +196,7 @@ class Pipeline:
     async def _read_once(self) -> None:
         cursors = self._checkpoints.cursors
         held = {one for one, by_endpoint in cursors.items() if not any(_takes(by_endpoint.values()))}
+        held |= self._learning.keys()
         if held and len(held) == len(cursors):
             self._room.clear()
             await self._wait(self._room, _POLL_S * 5)
@@ -197,7 +212,13 @@ class Pipeline:
     async def _take_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """A batch of the main reader: for the cursors that go along; the others fall behind."""
         cursors = self._checkpoints.cursors[partition].values()
-        await self.take(self._main, partition, records, list(_takes(cursors)))
+        epoch = self._source.epoch
+        try:
+            await self.take(self._main, partition, records, list(_takes(cursors)))
+        except SchemaNeeded as needed:
+            if epoch == self._source.epoch and not self._draining and partition in self._checkpoints.cursors:
+                self._hold_until_learnt(partition, records[0].offset, needed)
+            return
         end = records[-1].offset + 1
         self._next[partition] = max(end, self._next.get(partition, 0))
         for cursor in cursors:
@@ -218,7 +239,7 @@ class Pipeline:
         """Steps 2 to 6 for a batch of one partition, for these of its cursors.
 
         False when the assignment is ending: nothing was taken, and whoever has the partition next
-        takes it from its cursors.
+        takes it from its cursors. Raises ``SchemaNeeded``, and then too nothing was taken.
         """
         while True:
             if partition not in feed.covered:
@@ -232,6 +253,28 @@ class Pipeline:
             else:
                 return True
 
+    def _hold_until_learnt(self, partition: Partition, offset: int, needed: SchemaNeeded) -> None:
+        """Read the batch again once its schema is known; until then the other partitions are read on."""
+
+        async def learn() -> None:
+            while not await self._learnt(needed):
+                pass
+            del self._learning[partition]
+            self._room.set()
+
+        assert self._tasks is not None, "records are taken inside run()"
+        self._source.start_at({partition: offset})
+        self._learning[partition] = self._tasks.create_task(learn(), name=f"learn for {partition}")
+
+    async def _learnt(self, needed: SchemaNeeded) -> bool:
+        """Ask the registry; False after a moment's wait when it is in trouble, which parks nothing."""
+        try:
+            await self._learn(needed)
+        except RegistryUnavailable as exc:
+            await self._trouble(exc, events.REGISTRY_FAILED)
+            return False
+        return True
+
     def _take_covered(
         self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
     ) -> None:
@@ -243,6 +286,7 @@ class Pipeline:
             claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
         ]
         firsts = iter(feed.window.claim(partition, claims, end, records[-1].timestamp_ms))
+        self._counts["tombstone"].inc(len(records) - len(decoded))
         for record, found in decoded:
             if isinstance(found, DecodeError):
                 assert self._tasks is not None, "records are taken inside run()"
@@ -277,7 +321,6 @@ class Pipeline:
         decoded: list[tuple[Record, Sequence[Event] | DecodeError]] = []
         for record in records:
             if record.value is None:
-                self._counts["tombstone"].inc()
                 continue
             try:
                 decoded.append((record, decode(record)))
@@ -287,14 +330,14 @@ class Pipeline:
 
     def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
         candidates, off = Route.to(event.only) if event.only else self._router.route(event)
-        outcome, offset = "unwanted", event.record.offset
+        outcome, offset, part = "unwanted", event.record.offset, event.index
         for endpoint in off:
             outcome = "switched_off"
-            if (cursor := cursors.get(endpoint)) is not None and cursor.wants(offset):
+            if (cursor := cursors.get(endpoint)) is not None and cursor.wants(offset, part):
                 self._left_out[endpoint].inc()
         for endpoint, passes in candidates:
             cursor = cursors.get(endpoint)
-            if cursor is None or not cursor.wants(offset):  # it has had it, or is fed by its own reader
+            if cursor is None or not cursor.wants(offset, part):  # it has had it, or is fed by its own reader
                 outcome = "handed_over"
                 continue
             fault: DecodeError | FilterError | None = None
@@ -338,6 +381,9 @@ class Pipeline:
         On revoke and on shutdown. Returns when nothing more can be committed by this process.
         """
         self._draining = True
+        for task in self._learning.values():
+            task.cancel()
+        self._learning.clear()
         try:
             async with asyncio.timeout(self._drain_timeout_s):
                 await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
@@ -352,14 +398,12 @@ class Pipeline:
             outlet.forget()
         self._draining = False
 
-    async def _trouble(self, exc: Exception) -> None:
+    async def _trouble(self, exc: Exception, event: str = events.SOURCE_FAILED) -> None:
         """Say what is wrong, once a minute while it lasts, and wait a moment."""
         now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _QUIET_S
-            _log.warning(
-                events.SOURCE_FAILED, cause=str(exc), remedy="none needed here: it is tried every second"
-            )
+        if now >= self._quiet_until.get(event, 0.0):
+            self._quiet_until[event] = now + _QUIET_S
+            _log.warning(event, cause=str(exc), remedy="none needed here: it is tried every second")
         await self._wait(self._stopping, _TROUBLE_S)
 
     @staticmethod

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bridge.decode.avro_schema import AvroSchema, avro_schema
 from bridge.decode.definitions import DefinitionError, Scope
 from bridge.decode.schema_set import SchemaSet
 from bridge.errors import ConfigError
@@ -44,6 +45,16 @@ def read_folder(path: Path) -> SchemaSet:
     if problems:
         raise ConfigError(problems)
     return schemas
+
+
+def read_schema_file(path: Path) -> AvroSchema:
+    """The schema in one ``.avsc`` file, complete in itself. Raises ``ConfigError``."""
+    try:
+        return avro_schema(_content(path), (), str(path))
+    except DefinitionError as exc:
+        raise ConfigError([f"{exc}; put all types into this file"]) from exc
+    except OSError as exc:
+        raise ConfigError([f"{path}: cannot be read: {exc.strerror}; give the .avsc file"]) from exc
 
 
 def _scopes(path: Path) -> list[Path]:

@@ -14,8 +14,10 @@ from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
 from bridge.cli.parked import parked
+from bridge.cli.render import render
 from bridge.cli.route import route
 from bridge.cli.run import run
+from bridge.cli.send import send
 from bridge.errors import ConfigError, HookferryError
 
 
@@ -26,6 +28,7 @@ def cli() -> None:
     \b
     hookferry demo                       see it work, with nothing but this command
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
+    hookferry render -e crm -s orders.placed   the request that an event would become, not sent
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
     hookferry route event.json           which endpoints get an event, and why the others do not
     hookferry parked list                what could not be delivered, and why; parked --help for more
@@ -38,7 +41,9 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, route, parked, endpoints, events, cursors, demo, completion):
+for command in (
+    run, check, route, render, send, parked, endpoints, events, cursors, demo, completion,
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -36,16 +36,16 @@ def writer_schema(data: bytes, schemas: SchemaSet, place: str, dataschema: str, 
     return schema
 
 
-def read(data: bytes, schema: Schema, place: str) -> Any:
-    """Decode the value behind the header; every byte must belong to it. Raises ``DecodeError``.
+def read(data: bytes, schema: Schema, place: str, start: int = HEADER_BYTES) -> Any:
+    """Decode the value from ``start`` on; every byte must belong to it. Raises ``DecodeError``.
 
     With a wrong layout Avro often decodes *something*; bytes left over are what gives it away.
     """
     stream = BytesIO(data)
-    stream.seek(HEADER_BYTES)
+    stream.seek(start)
     try:
-        if len(data) - HEADER_BYTES > schema.safe_bytes:
-            walk(schema.parsed, schema.named, data[HEADER_BYTES:])
+        if len(data) - start > schema.safe_bytes:
+            walk(schema.parsed, schema.named, data[start:])
         value = schemaless_reader(stream, schema.parsed, None)
     except HostileBytes as exc:
         raise DecodeError(place, f"{schema.name}: {exc}", _PRODUCER) from exc

@@ -1,8 +1,8 @@
 """Step 7, rendering: an event becomes a request: method, URL, headers and body.
 
 Takes an event, gives ``Rendered``. Rule floor, pure. Here stands the interface, and the body that nearly
-every endpoint has; the other bodies that have a name are in ``named``, what an operator writes is in ``template`` (on
-``bridge/sandbox``), and ``request`` puts method, URL, headers and body together.
+every endpoint has; the other bodies that have a name are in ``named``, what an operator writes is in
+``template`` (on ``bridge/sandbox``), and ``request`` puts method, URL, headers and body together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from bridge.errors import RenderError
-from bridge.model import Event, Url
+from bridge.model import Event, ExactNumber, Url
 
 CONTENT_TYPE = b"application/json"
 
@@ -35,7 +35,7 @@ class Renderer(Protocol):
     """Makes the requests of one endpoint."""
 
     def render(self, event: Event) -> Rendered:
-        """Raises ``DecodeError`` for a payload that cannot be read, ``RenderError`` for one that does not fit."""
+        """The request. Raises ``DecodeError`` for a payload that cannot be read, else ``RenderError``."""
         ...
 
 
@@ -85,7 +85,8 @@ def about(event: Event) -> dict[str, Any]:
 def to_json(value: Any) -> bytes:
     """JSON in UTF-8. Money stays exact: a ``Decimal`` becomes a string in plain notation.
 
-    ``bytes`` become base64. Raises ``RenderError`` for anything else that JSON does not know.
+    A number with more digits than a double holds is written as it came. ``bytes`` become base64. Raises
+    ``RenderError`` for anything else that JSON does not know.
     """
     try:
         return orjson.dumps(value, default=_leaf, option=orjson.OPT_NON_STR_KEYS)
@@ -93,9 +94,11 @@ def to_json(value: Any) -> bytes:
         raise RenderError(f"the event's data has no JSON form: {exc}") from exc
 
 
-def _leaf(value: Any) -> str:
+def _leaf(value: Any) -> str | orjson.Fragment:
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, ExactNumber):
+        return orjson.Fragment(value.text)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     raise TypeError(type(value).__name__)

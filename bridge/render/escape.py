@@ -56,7 +56,7 @@ def insert_for(kind: Kind, escape: Escape | None = None) -> Insert:
     """What makes the inserted text of any value in text of this kind."""
     if kind is Kind.JSON:
         return _json if escape is None else _json_after(escape)
-    encode: Escape = {Kind.XML: xml_text, Kind.FORM: form_text, Kind.TEXT: str}[kind]
+    encode = _ENCODE[kind]
 
     def insert(value: Any) -> str:
         text = value if type(value) is str else readable(value)
@@ -137,6 +137,9 @@ def xml_text(text: str) -> str:
 def form_text(text: str) -> str:
     """Percent-encoded: only letters, digits and ``-._~`` stay."""
     return quote(to_bytes(text), safe="")
+
+
+_ENCODE: dict[Kind, Escape] = {Kind.XML: xml_text, Kind.FORM: form_text, Kind.TEXT: str}
 
 
 def path_text(value: Any) -> str:

@@ -11,11 +11,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-from jinja2 import Undefined
-from markupsafe import Markup
-
 from bridge.render.escape import Escape, Kind, escaped, json_of
-from bridge.sandbox import Missing, NotPossible, as_text, number
+from bridge.sandbox import Missing, NotPossible, Ready, as_text, number
 
 _EXACT = Context(prec=600)
 _MOST_DECIMALS = 12
@@ -40,10 +37,10 @@ def filters_for(kind: Kind, escape: Escape | None) -> dict[str, Callable[..., An
     """The filters by name, for text of a kind; ``json`` gives ready text where the text is JSON."""
 
     def json(value: Any) -> str:
-        if isinstance(value, Undefined):
+        if isinstance(value, Missing):
             str(value)
         whole = json_of(value if escape is None else escaped(value, escape))
-        return Markup(whole) if kind is Kind.JSON else whole  # noqa: S704 - JSON it is
+        return Ready(whole) if kind is Kind.JSON else whole
 
     return {"money": money, "date": date, "mask": mask, "pointer": pointer, "json": json}
 
@@ -85,7 +82,7 @@ def pointer(value: Any, path: str) -> Any:
     return value
 
 
-def _missing(path: str) -> Undefined:
+def _missing(path: str) -> Missing:
     return Missing(hint=f'there is nothing at "{as_text(path)[:80]}"', name=path)
 
 
@@ -146,7 +143,7 @@ def _instant(value: Any) -> datetime:
             hour, minute, second = (*clock, 0, 0, 0)[:3]
             return datetime(year, month, day, hour, minute, second)
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-            seconds = float(value) / (1000 if abs(value) > _LARGEST_SECONDS else 1)
+            seconds = float(value) / (1000 if abs(float(value)) > _LARGEST_SECONDS else 1)
             return datetime.fromtimestamp(seconds, UTC)
         text = as_text(value)
         at = datetime.fromisoformat(text[:40])

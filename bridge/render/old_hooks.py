@@ -1,8 +1,8 @@
 """The body and headers of Fineract's old web hooks, for receivers that were written for those.
 
-Part of step 7. Rule floor, pure. Names, ids and the instant can be had from an external event; the original request and
-who made it cannot, so ``request`` is empty and ``createdBy`` is missing. A type that the old hooks never
-knew is a ``RenderError``.
+Part of step 7. Rule floor, pure. Names, ids and the instant can be had from an external event; the
+original request and who made it cannot, so ``request`` is empty and ``createdBy`` is missing. A type that
+the old hooks never knew is a ``RenderError``.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 from bridge.errors import RenderError
 from bridge.model import Event, Url
-from bridge.render import MakeBody, Rendered, Renderer, StandardRenderer
+from bridge.render import Headers, MakeBody, Rendered, Renderer, StandardRenderer
 from bridge.render.escape import Kind, header_text, path_text, query_text, to_bytes
 from bridge.render.named import standard
-from bridge.render.template import Text, compiled
+from bridge.render.template import Text, sandbox
+from bridge.sandbox import Insert
 
 MAX_TARGET_CHARS = 8192
 MAX_HEADER_BYTES = 4096
@@ -23,6 +24,8 @@ OPENING = re.compile(r"\{\{|\{%|\{#")
 
 _EXPRESSION = re.compile(r"\{\{(?:'[^']*'|\"[^\"]*\"|[^'\"])*?\}\}", re.DOTALL)
 _PLACE = "hookferry-value-{}-here"
+_PLACES = re.compile(r"(hookferry-value-[0-9]+-here)")
+_SEGMENT = re.compile(r"[^/?&=]+")
 
 
 def is_template(text: str) -> bool:
@@ -57,10 +60,18 @@ class TargetTemplate:
     def __init__(self, url: Url, expressions: tuple[str, ...]) -> None:
         """Raises ``TemplateMistake``."""
         self._url = url
+        self._expressions = expressions
         path, mark, query = url.target.partition("?")
         self._mark = mark
-        self._path = compiled(_filled(path, expressions), "the URL's path", path_text, Kind.TEXT)
-        self._query = compiled(_filled(query, expressions), "the URL's query", query_text, Kind.TEXT)
+        self._path = _text(_filled(path, expressions), "the URL's path", path_text)
+        self._query = _text(_filled(query, expressions), "the URL's query", query_text)
+
+    def masked(self, event: Event, mask: str) -> str:
+        """The URL for an event, with ``mask`` for all that stands in the configuration."""
+        pieces = _PLACES.split(self._url.target)
+        pieces[::2] = [_SEGMENT.sub(mask, piece) for piece in pieces[::2]]
+        shown = TargetTemplate(self._url._replace(target="".join(pieces)), self._expressions).of(event)
+        return f"{shown.origin}{shown.target}"
 
     def of(self, event: Event) -> Url:
         """The URL for an event. Raises ``DecodeError`` and ``RenderError``."""
@@ -68,6 +79,10 @@ class TargetTemplate:
         if len(target) > MAX_TARGET_CHARS:
             raise RenderError(f"the URL has more than {MAX_TARGET_CHARS} characters")
         return self._url._replace(target=target)
+
+
+def _text(source: str, name: str, insert: Insert) -> Text:
+    return Text(sandbox(insert, Kind.TEXT).compile(source, name))
 
 
 def _filled(text: str, expressions: tuple[str, ...]) -> str:
@@ -91,12 +106,24 @@ class RequestRenderer:
         """See ``Renderer``."""
         headers, body = self._body(event)
         if self._headers:
-            headers = (
-                *headers,
-                *((name, _header_value(name, text.of(event))) for name, text in self._headers),
-            )
-        url = self._url.of(event) if isinstance(self._url, TargetTemplate) else self._url
-        return Rendered(self._method, url, headers, body)
+            headers = (*headers, *self._own_headers(event))
+        return Rendered(self._method, self._url_for(event), headers, body)
+
+    def faults(self, event: Event) -> list[RenderError]:
+        """All that is wrong with this event's request, for whoever corrects templates."""
+        found: list[RenderError] = []
+        for part in (self._url_for, self._own_headers, self._body):
+            try:
+                part(event)
+            except RenderError as exc:
+                found.append(exc)
+        return found
+
+    def _url_for(self, event: Event) -> Url:
+        return self._url.of(event) if isinstance(self._url, TargetTemplate) else self._url
+
+    def _own_headers(self, event: Event) -> Headers:
+        return tuple((name, _header_value(name, text.of(event))) for name, text in self._headers)
 
 
 def _header_value(name: bytes, text: str) -> bytes:
@@ -116,7 +143,7 @@ def renderer(
     if body is None and not headers and isinstance(url, Url):
         return StandardRenderer(method, url)
     texts = tuple(
-        (name.encode("ascii"), compiled(source, f"the header {name}", header_text, Kind.TEXT))
+        (name.encode("ascii"), _text(source, f"the header {name}", header_text))
         for name, source in (headers or {}).items()
     )
     return RequestRenderer(method, url, texts, body or standard)

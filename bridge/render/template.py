@@ -55,9 +55,9 @@ class Text:
         return self._run({name: value(event) for name, value in self._values})
 
 
-def compiled(source: str, name: str, insert: Insert, kind: Kind, escape: Escape | None = None) -> Text:
-    """``name`` is what messages call it. Raises ``TemplateMistake``."""
-    return Text(Sandbox(insert, VARIABLES.keys(), filters_for(kind, escape)).compile(source, name))
+def sandbox(insert: Insert, kind: Kind, escape: Escape | None = None) -> Sandbox:
+    """What compiles templates for text of a kind."""
+    return Sandbox(insert, VARIABLES.keys(), filters_for(kind, escape), json=kind is Kind.JSON)
 
 
 class TemplateBody:
@@ -78,17 +78,15 @@ class TemplateBody:
         shorten: Callable[[bytes], bytes] | None = None,
     ) -> None:
         kind = kind_of_content(content_type)
-        insert = insert_for(kind, escape)
+        compiles = sandbox(insert_for(kind, escape), kind, escape)
         self._headers: Headers = ((b"content-type", content_type.encode("ascii")),)
         self._shorten = shorten
         self._finish = {Kind.JSON: _checked_json, Kind.FORM: _one_line}.get(kind, to_bytes)
         self._by_pattern = {
-            pattern: compiled(source, f"the template for {pattern}", insert, kind, escape)
+            pattern: Text(compiles.compile(source, f"the body's template for {pattern}"))
             for pattern, source in templates.items()
         }
-        self._default = (
-            None if default is None else compiled(default, "the body's template", insert, kind, escape)
-        )
+        self._default = None if default is None else Text(compiles.compile(default, "the body's template"))
         self._by_type: dict[str, Text] = {}
 
     def __call__(self, event: Event) -> tuple[Headers, bytes]:

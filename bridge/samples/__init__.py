@@ -38,20 +38,22 @@ def sample(
     source: str = "sample",
     topic: str | None = None,
     schemas: SchemaSet | None = None,
+    id: str | None = None,
 ) -> Event:
     """An event of that type, or the one in a JSON file (a name that ends in ``.json``).
 
     With ``schemas`` every field that the type's schema has is there, none null; without, the commonest.
-    A type that is not Fineract's gets a payload of three fields. Raises ``ConfigError`` for a name or file
+    A type that is not Fineract's gets a payload of three fields. ``id`` stands in for one that is made up.
+    Raises ``ConfigError`` for a name or file
     that cannot be used.
     """
     if isinstance(name_or_path, Path) or name_or_path.endswith(".json"):
-        return _made(_read(Path(name_or_path)), source, topic)
+        return _made({"id": id, **_read(Path(name_or_path))}, source, topic)
     if not _TYPE.fullmatch(name_or_path):
         raise ConfigError(
             [f"{name_or_path[:80]!r} is no event type; give a type, or a file that ends in .json"]
         )
-    facts: dict[str, Any] = {"type": name_or_path, "entity": ENTITIES.get(name_or_path, "1001")}
+    facts: dict[str, Any] = {"type": name_or_path, "id": id, "entity": ENTITIES.get(name_or_path, "1001")}
     if name_or_path.endswith("BusinessEvent"):
         facts |= {"tenant": "default", "topic": "external-events", "context": _context(name_or_path)}
     facts["data"] = _payload(name_or_path, schemas)

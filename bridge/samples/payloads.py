@@ -17,6 +17,7 @@ _SAVINGS_TRANSACTION = _SAVINGS_PACKAGE + "SavingsAccountTransactionDataV1"
 _RESULT = "org.apache.fineract.avro.generic.v1.CommandProcessingResultV1"
 _DOCUMENT = "org.apache.fineract.avro.document.v1.DocumentDataV1"
 _SHARE = "org.apache.fineract.avro.share.v1.ShareAccountDataV1"
+_RECURRING = "org.apache.fineract.avro.recurringdeposit.v1.RecurringDepositAccountDataV1"
 _END = "BusinessEvent"
 
 CATEGORIES = (
@@ -29,7 +30,7 @@ CATEGORIES = (
 _EXACT = {
     "Bulk": "org.apache.fineract.avro.BulkMessagePayloadV1",
     "FixedDepositAccountCreate": "org.apache.fineract.avro.fixeddeposit.v1.FixedDepositAccountDataV1",
-    "RecurringDepositAccountCreate": "org.apache.fineract.avro.recurringdeposit.v1.RecurringDepositAccountDataV1",
+    "RecurringDepositAccountCreate": _RECURRING,
     "DocumentCreated": _DOCUMENT,
     "DocumentDeleted": _DOCUMENT,
     "CentersCreate": _RESULT,
@@ -119,7 +120,8 @@ def _loan(code: str, value: str, status_id: int, *, active: bool) -> dict[str, A
         "annualInterestRate": _money("18.5"),
         "timeline": {
             "submittedOnDate": "2026-06-22", "approvedOnDate": "2026-06-29", "approvedByUsername": "mwangi",
-            "expectedDisbursementDate": "2026-07-01", "actualDisbursementDate": "2026-07-01" if active else None,
+            "expectedDisbursementDate": "2026-07-01",
+            "actualDisbursementDate": "2026-07-01" if active else None,
             "expectedMaturityDate": "2027-07-01",
         },
         "summary": {
@@ -161,7 +163,9 @@ def _loan_transaction(code: str, value: str, type_id: int, amount: str, left: st
 
 
 PAYLOADS: dict[str, Any] = {
-    "LoanCreatedBusinessEvent": _loan("submitted.and.pending.approval", "Submitted and pending approval", 100, active=False),
+    "LoanCreatedBusinessEvent": _loan(
+        "submitted.and.pending.approval", "Submitted and pending approval", 100, active=False
+    ),
     "LoanApprovedBusinessEvent": _loan("approved", "Approved", 200, active=False),
     "LoanDisbursalBusinessEvent": _loan("active", "Active", 300, active=True),
     "LoanTransactionMakeRepaymentPostBusinessEvent": _loan_transaction(

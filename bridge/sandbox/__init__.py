@@ -1,8 +1,9 @@
 """Templates of the operator's, compiled once and run in bounded time and memory.
 
 Takes a template's text, gives a ``Program``; a program takes plain values (text, numbers, lists, mappings)
-and gives text. Pure. The floor below the rules. ``language`` is what may stand in a template, ``environment`` what its
-expressions can do, ``filters`` what it can call, ``budget`` how much it may do.
+and gives text. Pure. The floor below the rules. ``language`` is what may stand in a template,
+``environment`` what its expressions can do, ``filters`` what it can call, ``budget`` how much it may do,
+``quotes`` where in JSON a value stands.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ from jinja2.runtime import new_context
 
 from bridge.errors import RenderError
 from bridge.sandbox.budget import Budget, Exceeded
-from bridge.sandbox.environment import Environment, Insert, Missing, NotPossible, as_text, kind_of, plain
+from bridge.sandbox.environment import Environment, Insert, Missing, NotPossible, Ready, as_text, plain
 from bridge.sandbox.filters import filters as common_filters
 from bridge.sandbox.filters import number
 from bridge.sandbox.language import tamed
+from bridge.sandbox.quotes import mark_bare
 
 __all__ = [
     "Insert",
     "Missing",
     "NotPossible",
     "Program",
+    "Ready",
     "Sandbox",
+    "TemplateFault",
     "TemplateMistake",
     "as_text",
-    "kind_of",
     "number",
     "plain",
 ]
@@ -53,6 +56,19 @@ class TemplateMistake(Exception):
         self.remedy = remedy
 
 
+class TemplateFault(RenderError):
+    """A template that could not be run for an event: its name and line, and the cause, never a value.
+
+    ``missing``: for nothing but a value that is not there, which another event may have.
+    """
+
+    def __init__(self, name: str, line: int, cause: str, *, missing: bool) -> None:
+        super().__init__(f"{name}, line {line}: {cause}" if line else f"{name}: {cause}")
+        self.name = name
+        self.line = line
+        self.missing = missing
+
+
 class Sandbox:
     """Compiles templates that insert values in one way and know the same filters and variables."""
 
@@ -61,8 +77,14 @@ class Sandbox:
         insert: Insert,
         variables: Collection[str],
         filters: Mapping[str, Callable[..., Any]] | None = None,
+        *,
+        json: bool = False,
     ) -> None:
-        """``insert`` makes the escaped text of a value; ``filters`` come on top of the common ones."""
+        """``insert`` makes the escaped text of a value; ``filters`` come on top of the common ones.
+
+        With ``json``, values that stand outside of quotes may not be any text.
+        """
+        self._json = json
         self._budget = Budget()
         self._variables = frozenset(variables)
         self._environment = Environment(
@@ -80,12 +102,14 @@ class Sandbox:
             undeclared = meta.find_undeclared_variables(tree) - set(environment.globals)
             for unknown in sorted(undeclared - self._variables):
                 raise self._unknown(unknown, source)
+            if self._json:
+                mark_bare(tree)
             template = environment.from_string(tamed(tree))
         except TemplateSyntaxError as exc:
             raise _syntax(exc, [*environment.filters]) from None
         except (RecursionError, MemoryError, SyntaxError):
             raise TemplateMistake(1, "is nested too deep", "write it flatter") from None
-        return Program(template, name, undeclared & self._variables, self._budget)
+        return Program(template, name, frozenset(undeclared), self._budget)
 
     def _unknown(self, name: str, source: str) -> TemplateMistake:
         line = next((n for n, text in enumerate(source.splitlines(), 1) if name in text), 1)
@@ -110,7 +134,7 @@ class Program:
     """A compiled template. ``uses`` are the variables it reads."""
 
     def __init__(self, template: Template, name: str, uses: frozenset[str], budget: Budget) -> None:
-        self.uses = frozenset(uses)
+        self.uses = uses
         self._name = name
         self._template = template
         self._budget = budget
@@ -127,17 +151,18 @@ class Program:
             )
             return "".join(self._run(context))
         except _FAULTS as exc:
-            raise RenderError(f"{self._name}{self._line(exc)}: {_cause(exc)}") from exc
+            missing = isinstance(exc, UndefinedError)
+            raise TemplateFault(self._name, self._line(exc), _cause(exc), missing=missing) from exc
 
-    def _line(self, exc: BaseException) -> str:
+    def _line(self, exc: BaseException) -> int:
         """The line of the template that was being run."""
         step: TracebackType | None = exc.__traceback__
         line = 0
         while step is not None:
-            if step.tb_frame.f_globals is self._run.__globals__:  # type: ignore[attr-defined]
+            if step.tb_frame.f_globals is self._run.__globals__:
                 line = self._template.get_corresponding_lineno(step.tb_lineno)
             step = step.tb_next
-        return f", line {line}" if line else ""
+        return line
 
 
 def _cause(exc: Exception) -> str:

@@ -7,6 +7,7 @@ it both safe (no attribute of any Python object can be reached) and fast (Jinja2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ from markupsafe import Markup
 
 from bridge.sandbox.budget import Budget, Exceeded
 from bridge.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER
+from bridge.sandbox.quotes import BARE
 
 Insert = Callable[[Any], str]
 """A value as the text that is inserted for it, escaped."""
@@ -30,14 +32,16 @@ _LOOP = LOOP_CALLS | {
     "nextitem",
 }  # fmt: skip
 _NUMBERS = frozenset({int, float, Decimal, bool})
+_JSON_WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null")
 _LONGEST_RANGE = 10_000
 _MOST_BITS = 1024
 _MOST_POWER = 64
 _MAX_ITEMS = 100_000
 
 TESTS = (
-    "boolean", "defined", "divisibleby", "eq", "equalto", "==", "even", "false", "float", "ge", ">=", "greaterthan",
-    "gt", ">", "in", "integer", "le", "<=", "lessthan", "lt", "<", "lower", "mapping", "ne", "!=", "none",
+    "boolean", "defined", "divisibleby", "eq", "equalto", "==", "even", "false", "float", "ge", ">=",
+    "greaterthan", "gt", ">", "in", "integer", "le", "<=", "lessthan", "lt", "<", "lower", "mapping", "ne",
+    "!=", "none",
     "number", "odd", "sequence", "string", "true", "undefined", "upper",
 )  # fmt: skip
 """Jinja2's tests that a template may use."""
@@ -45,6 +49,15 @@ TESTS = (
 
 class NotPossible(Exception):
     """An operation that values do not allow; the text names it and never holds a value."""
+
+
+class Ready(str):
+    """Text that is escaped already; as Jinja2 marks what a macro or a ``{% set %}`` block made as Markup."""
+
+    __slots__ = ()
+
+
+_READY = frozenset({Ready, Markup})
 
 
 class Missing(StrictUndefined):
@@ -67,8 +80,9 @@ class Missing(StrictUndefined):
 def kind_of(value: Any) -> str:
     """What a value is, in the words of templates."""
     words: dict[type, str] = {
-        str: "text", Markup: "text", bytes: "bytes", bool: "true or false", int: "a number", float: "a number",
-        Decimal: "a number", list: "a list", tuple: "a list", dict: "a mapping", Macro: "a macro",
+        str: "text", Ready: "text", Markup: "text", bytes: "bytes", bool: "true or false", int: "a number",
+        float: "a number", Decimal: "a number", list: "a list", tuple: "a list", dict: "a mapping",
+        Macro: "a macro",
     }  # fmt: skip
     return "null" if value is None else words.get(type(value), "not a value")
 
@@ -92,14 +106,20 @@ class Environment(ImmutableSandboxedEnvironment):
         self._insert = insert
         self.finalize = self._finalizer()
         self.globals = {"range": self._range, "dict": dict, "namespace": Namespace}
-        self.filters = {**filters, CHARGE: self._charger(), CONCAT: self.concatenated, LOOP_OVER: self._over}
+        self.filters = {
+            **filters,
+            CHARGE: self._charger(),
+            CONCAT: self.concatenated,
+            LOOP_OVER: self._over,
+            BARE: self._bare,
+        }
         self.tests = {name: self.tests[name] for name in TESTS}
 
     def _finalizer(self) -> Callable[[Any], str]:
-        insert, budget = self._insert, self.budget
+        insert, budget, ready = self._insert, self.budget, _READY
 
         def finalize(value: Any) -> str:
-            text: str = value if type(value) is Markup else insert(value)
+            text: str = value if type(value) in ready else insert(value)
             budget.chars = left = budget.chars - len(text)
             if left < 0:
                 budget.spend()
@@ -195,12 +215,19 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def concatenated(self, parts: list[Any]) -> str:
         """Texts joined (``~``). Where one was made by a macro, it is escaped text, and so is the result."""
-        if any(type(part) is Markup for part in parts):
-            whole: str = Markup("".join([p if type(p) is Markup else self._insert(p) for p in parts]))
+        if any(type(part) in _READY for part in parts):
+            pieces = [part if type(part) in _READY else self._insert(part) for part in parts]
+            whole: str = Ready("".join(pieces))
         else:
             whole = "".join([part if type(part) is str else as_text(part) for part in parts])
         self.budget.spend(1, len(whole))
         return whole
+
+    def _bare(self, value: Any) -> str:
+        """A value that stands in JSON without quotes around it."""
+        if type(value) is str and not _JSON_WORD.fullmatch(value):
+            raise NotPossible("a text stands without quotes around it; put it in quotes, or add | json")
+        return value if type(value) in _READY else Ready(self._insert(value))
 
     def _over(self, value: Any) -> Any:
         """What a loop goes over: a list, the keys of a mapping; nothing for null."""
@@ -238,7 +265,7 @@ def as_text(value: Any) -> str:
 
 
 def plain(number: Decimal) -> str:
-    """A decimal without exponent, every digit kept. Raises ``NotPossible`` for what has hundreds of digits."""
+    """A decimal without exponent, every digit kept. Raises ``NotPossible`` for one of hundreds of digits."""
     if not number.is_finite() or abs(number.adjusted()) > 500:
         raise NotPossible("a number is too large or too small to be written out")
     return format(number, "f")

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup
 
 from bridge.sandbox.budget import Budget
 from bridge.sandbox.environment import NotPossible, as_text, items_of, plain
@@ -31,7 +30,9 @@ def default(value: Any, fallback: Any = "", empty: bool = False) -> Any:
 
 def number(value: Any) -> Decimal:
     """A number, or a text that is one, exactly. Raises ``NotPossible``."""
-    if isinstance(value, bool | Undefined) or value is None:
+    if isinstance(value, Undefined):
+        str(value)
+    if isinstance(value, bool) or value is None:
         raise NotPossible("a number is needed")
     try:
         made = value if type(value) is Decimal else Decimal(str(value).strip())
@@ -171,4 +172,4 @@ def _at(value: Any, path: str | None) -> Any:
     """An item's ``a.b``, or the item; null where a step is not there."""
     for step in path.split(".") if path else ():
         value = value.get(step) if type(value) is dict else None
-    return Markup(value) if type(value) is Markup else value
+    return value

@@ -1,8 +1,8 @@
 """The part of Jinja2's language that templates may use, and the meters that are put into their loops.
 
-Below ``sandbox``. Pure. An allow-list of what stands in a parsed template: whatever is not on it is refused
-when the template is compiled, with its line. So ``include``, ``import`` and ``extends`` never look for a file,
-and nothing on a Python object can be called.
+Below ``sandbox``. Pure. An allow-list of what stands in a parsed template: what is not on it is refused
+when the template is compiled, with its line. So ``include``, ``import`` and ``extends`` never look for a
+file, and nothing on a Python object can be called.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ N = TypeVar("N", bound=nodes.Node)
 
 
 def tamed(tree: nodes.Template) -> nodes.Template:
-    """The template with meters in its loops and macros. Raises ``TemplateSyntaxError`` for what is refused."""
+    """The template with meters in its loops and macros. Raises ``TemplateSyntaxError`` for the rest."""
     for node in tree.find_all(nodes.Node):
         _check(node)
     _rewrite(tree)
@@ -93,7 +93,7 @@ def _rewritten(node: object) -> object:
         return node
     _rewrite(node)
     if isinstance(node, nodes.Concat):
-        return _filter(node, nodes.List(node.nodes), CONCAT)
+        return _filter(node, _of(node, nodes.List(node.nodes)), CONCAT)
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
         node.expr2 = _of(node, nodes.Const(""))
     elif isinstance(node, nodes.For):
@@ -110,7 +110,7 @@ def _of(origin: nodes.Node, node: N) -> N:
     return node.set_lineno(origin.lineno).set_environment(origin.environment)  # type: ignore[return-value, arg-type]
 
 
-def _filter(origin: nodes.Node, value: nodes.Expr, name: str) -> nodes.Filter:
+def _filter(origin: nodes.Node, value: nodes.Node, name: str) -> nodes.Filter:
     return _of(origin, nodes.Filter(value, name, [], [], None, None))
 
 

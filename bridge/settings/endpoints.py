@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 
 from bridge.settings.base import Name, Seconds, Section, Whole
-from bridge.settings.request import RequestSettings
+from bridge.settings.preset import PresetSettings
 from bridge.settings.values import (
     START_WORDS,
     event_pattern,
@@ -99,13 +99,14 @@ class BreakerSettings(Section):
     )
 
 
-class EndpointSettings(RequestSettings):
+class EndpointSettings(PresetSettings):
     """One receiver of webhooks."""
 
     events: tuple[EventPattern, ...] = Field(
         default=("*",),
         min_length=1,
-        description="Event types to send, by name or by pattern (* ? [abc]), case-sensitive; ! excludes.",
+        description="Event types to send, by name or by pattern (* ? [abc]), case-sensitive; ! excludes."
+        " Left out: everything; with preset fineract-hook, what the old hooks had a name for.",
     )
     sources: tuple[Name, ...] | None = Field(
         default=None, min_length=1, description="Names of the sources to send from; without it all of them."
@@ -146,7 +147,8 @@ class EndpointSettings(RequestSettings):
         default=(),
         max_length=8,
         description="Requests the receiver allows, by all pods together: 4/1s is four in any second. Several"
-        " hold at once: [4/1s, 60/30s, 100/1h]. Units s, m, h, d. Empty: as fast as it answers.",
+        " hold at once: [4/1s, 60/30s, 100/1h]. Units s, m, h, d. Left out: what the preset knows. Empty: as"
+        " fast as it answers.",
     )
     timeout_s: Seconds = Field(
         default=15.0,
@@ -163,13 +165,15 @@ class EndpointSettings(RequestSettings):
         default=4096,
         ge=1,
         le=1_000_000,
-        description="Unsettled events held per partition; beyond it reading goes on without this endpoint.",
+        description="Events held per partition that can be sent or are; beyond it reading goes on without"
+        " this endpoint. What waits behind a failed event of its entity counts apart: at most four windows of"
+        " all together.",
     )
     window_bytes: Whole = Field(
         default=33_554_432,
         ge=65_536,
         le=17_179_869_184,
-        description="The same bound in bytes of record values.",
+        description="Bound of all events held per partition, in bytes of record values.",
     )
     proxy: ProxyUrl | None = Field(
         default=None, description="http or https URL of a proxy for this endpoint's requests."
@@ -188,8 +192,14 @@ class EndpointSettings(RequestSettings):
 
     @property
     def rate_windows(self) -> tuple[tuple[int, float], ...]:
-        """The rate as requests and the seconds they may go in."""
-        return tuple(parse_rate(text) for text in self.rate)
+        """The rate as requests and the seconds they may go in; the preset's where none is set."""
+        texts = self.rate if "rate" in self.model_fields_set else self.chosen.rates(self.target)
+        return tuple(parse_rate(text) for text in texts)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The event types to send, by pattern; the preset's where none are set."""
+        return self.events if "events" in self.model_fields_set else self.chosen.events
 
     @property
     def start_at(self) -> Literal["latest", "earliest"] | int:

@@ -5,16 +5,16 @@ Like ``endpoint_rules``: each takes the unvalidated ``Tree`` and yields problems
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 
 from bridge.errors import ConfigError
-from bridge.render.escape import Insert, Kind, header_text, insert_for, kind_of_content, query_text
+from bridge.render.escape import Kind, header_text, insert_for, kind_of_content, query_text
 from bridge.render.old_hooks import HOOKS
 from bridge.render.request import is_template, with_places
-from bridge.render.template import compiled
-from bridge.sandbox import TemplateMistake
+from bridge.render.template import sandbox
+from bridge.sandbox import Insert, TemplateMistake
 from bridge.settings.fineract_types import FINERACT_TYPES
 from bridge.settings.place import Path, Place, Problem
 from bridge.settings.request import JSON, read_template
@@ -78,14 +78,14 @@ def _compile(
     tree: Tree, path: Path, source: str, insert: Insert, kind: Kind, file: str | None = None
 ) -> Iterator[Problem]:
     try:
-        compiled(source, "", insert, kind)
+        sandbox(insert, kind).compile(source, "")
     except TemplateMistake as exc:
-        place = _place(tree.place(path), source, exc.line) if file is None else Place(file, exc.line, 1)
+        place = line_in(tree.place(path), source, exc.line) if file is None else Place(file, exc.line, 1)
         yield Problem(place, path, exc.cause, exc.remedy)
 
 
-def _place(value: Place, source: str, line: int) -> Place:
-    """The line of the settings file; a template of several lines is a block, which begins below its key."""
+def line_in(value: Place, source: str, line: int) -> Place:
+    """Where a template's line stands; one of several lines is a block, which begins below its key."""
     if not value.line or "\n" not in source:
         return value
     return Place(value.source, value.line + line, 1)
@@ -94,11 +94,13 @@ def _place(value: Place, source: str, line: int) -> Place:
 def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
     """Check that an endpoint with the body fineract-hook is sent what the old hooks had a name for."""
     for name in tree.names(("endpoints",)):
-        if tree.get(("endpoints", name, "body")) != "fineract-hook":
-            continue
         path: Path = ("endpoints", name, "events")
+        body = tree.get(("endpoints", name, "body"))
+        by_preset = body is None and tree.text(("endpoints", name, "preset")) == "fineract-hook"
+        if body != "fineract-hook" and not (by_preset and tree.has(path)):
+            continue
         patterns = [pattern for _, pattern in tree.texts(path)] or ["*"]
-        unknown = [kind for kind in FINERACT_TYPES if _selects(patterns, kind) and kind not in HOOKS]
+        unknown = [kind for kind in FINERACT_TYPES if selects(patterns, kind) and kind not in HOOKS]
         if unknown:
             cause = (
                 f"selects {len(unknown)} types that Fineract's old hooks did not have, such as {unknown[0]}"
@@ -106,7 +108,8 @@ def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
             yield tree.problem(path, cause, f"list what you want of: {', '.join(HOOKS)}", key=True)
 
 
-def _selects(patterns: list[str], kind: str) -> bool:
+def selects(patterns: Sequence[str], kind: str) -> bool:
+    """Whether an endpoint with these patterns is sent events of this type."""
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
     unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     return any(fnmatchcase(kind, one) for one in wanted) and not any(

@@ -129,8 +129,8 @@ class RequestSettings(Section):
     """The request that an event becomes."""
 
     url: EndpointUrl = Field(
-        description="Where requests go: https, without user name and password (use headers for those). Path and"
-        " query may hold {{ … }}: https://crm.example.com/loans/{{ entity }}."
+        description="Where requests go: https, without user name and password (use headers for those). Path"
+        " and query may hold {{ … }}: https://crm.example.com/loans/{{ entity }}."
     )
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field(
         default="POST", description="The request's method."
@@ -142,14 +142,14 @@ class RequestSettings(Section):
     )
     body: Body = Field(
         default="standard",
-        description="What is sent: standard ({type, timestamp, data}), thin (the same without the data), raw (the"
-        " data alone), cloudevents, cloudevents-binary, fineract-hook (as Fineract's old web hooks), none; or a"
-        " mapping with a template of your own.",
+        description="What is sent: standard ({type, timestamp, data}), thin (the same without the data), raw"
+        " (the data alone), cloudevents, cloudevents-binary, fineract-hook (as Fineract's old web hooks),"
+        " none; or a mapping with a template of your own.",
     )
 
     @property
     def target(self) -> Url:
-        """The URL in parts; its ``origin`` may be shown, its ``target`` may hold secrets and places to fill."""
+        """The URL in parts; its ``origin`` may be shown, its ``target`` holds secrets and places to fill."""
         return parse_url(with_places(self.url.get_secret_value())[0])
 
     @property
@@ -166,6 +166,11 @@ class RequestSettings(Section):
     def header_templates(self) -> dict[str, str]:
         """The further headers that change with the event."""
         return {name: text for name, text in self._all_headers() if is_template(text)}
+
+    @property
+    def has_templates(self) -> bool:
+        """Whether anything of a request is made by a template."""
+        return bool(isinstance(self.body, TemplateSettings) or self.url_expressions or self.header_templates)
 
     def _all_headers(self) -> list[tuple[str, str]]:
         return [(name, value.get_secret_value()) for name, value in self.headers.items()]

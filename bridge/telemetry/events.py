@@ -32,6 +32,8 @@ INDEX_REBUILT: Final = "index.rebuilt"
 INDEX_FAILED: Final = "index.failed"
 INDEX_REPLACED: Final = "index.replaced"
 
+SCHEMA_LEARNED: Final = "schema.learned"
+REGISTRY_FAILED: Final = "registry.failed"
 RECORD_REJECTED: Final = "record.rejected"
 DELIVERY_ATTEMPTED: Final = "delivery.attempted"
 DELIVERY_FAILED_INSIDE: Final = "delivery.failed_inside"

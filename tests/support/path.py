@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from bridge.checkpoint import Checkpoints, CursorPolicy
 from bridge.completion import Failures
 from bridge.cursor import Cursor
+from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
+from bridge.errors import SchemaNeeded
 from bridge.filter import Filter
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
@@ -53,6 +55,11 @@ class Plan:
     max_age_s: float = 10_000.0
 
 
+async def learns_nothing(needed: SchemaNeeded) -> None:
+    """Plain JSON needs no schemas."""
+    raise AssertionError
+
+
 @dataclass
 class World:
     """What survives a process."""
@@ -62,6 +69,8 @@ class World:
     offsets: FakeOffsets = field(default_factory=FakeOffsets)
     parking: FakeParking = field(default_factory=FakeParking)
     journal: FakeJournal = field(default_factory=FakeJournal)
+    decoder: Decoder = DECODER
+    learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
 
     def __post_init__(self) -> None:
         self.receivers = {name: FakeReceiver() for name in self.plans}
@@ -78,10 +87,10 @@ async def no_instants(partitions: Collection[Partition], timestamp_ms: int) -> d
     raise AssertionError
 
 
-def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int) -> None:
+def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
     """What ``Checkpoints.settle`` does, without a journal."""
     if cursor.live:
-        cursor.settle(offset, size_bytes)
+        cursor.settle(offset, size_bytes, part)
 
 
 def unhurried(concurrency: int) -> Pace:
@@ -100,7 +109,7 @@ def make_outlet(
     receiver: FakeReceiver,
     parking: FakeParking,
     metrics: Metrics,
-    settle: Callable[[Cursor[Failures], int, int], None] = settle_if_live,
+    settle: Callable[[Cursor[Failures], int, int, int], None] = settle_if_live,
 ) -> Outlet:
     target = Target(
         name,
@@ -146,7 +155,7 @@ class Process:
         self.metrics = Metrics()
         self.flushes = 0
         self.reader = FakeReader(world.log, max_batch=max_batch)
-        self.window = FakeWindow(world.log)
+        self.window = FakeWindow(world.log, world.decoder)
         self.checkpoints = Checkpoints(
             "g",
             {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
@@ -173,9 +182,9 @@ class Process:
         )
         self.pipeline = Pipeline(
             source=self.reader,
-            decoders={TOPIC: DECODER, AGAIN.topic: AgainDecoder({TOPIC: DECODER}, world.plans)},
+            decoders={TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)},
             window=self.window,
-            side_window=lambda: FakeWindow(world.log),
+            side_window=lambda: FakeWindow(world.log, world.decoder),
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             router=self.router,
             outlets=self.outlets,
@@ -183,6 +192,7 @@ class Process:
             parks=world.parking,
             metrics=self.metrics,
             drain_timeout_s=drain_timeout_s,
+            learn=world.learn,
         )
         self._commit_interval_s = commit_interval_s
 

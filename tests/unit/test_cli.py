@@ -16,7 +16,8 @@ from tests.unit.settings.example import SECRET, VALID
 ROOT = Path(__file__).parents[2]
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "endpoints", "events", "parked", "route", "run", "version",
+    "check", "completion", "cursors", "demo", "endpoints", "events", "parked", "render", "route", "run", "send",
+    "version",
 ]  # fmt: skip
 
 

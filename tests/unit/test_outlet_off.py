@@ -50,7 +50,7 @@ class Stage:
             parks=self.parking,
             metrics=self.metrics,
             clock=clock,
-            settle=lambda cursor, offset, size: cursor.live and cursor.settle(offset, size),
+            settle=lambda cursor, offset, size, part: cursor.live and cursor.settle(offset, size, part),
             may_send=lambda: True,
             turn_off=lambda endpoint, reason: self.turned_off.append((endpoint, reason)),
         )
@@ -191,7 +191,7 @@ async def test_a_410_turns_it_off_once_settles_nothing_and_costs_no_attempt() ->
         assert stage.turned_off == [("crm", "status 410: the endpoint is gone")]
         assert not stage.outlet.on
         assert stage.cursor.progress().open_offsets == [0, 1, 2, 3, 4]
-        assert stage.cursor.progress().failures == {0: Failures(1, int(BEGAN_S))}, "410s are no failures"
+        assert stage.cursor.progress().failures == {(0, 0): Failures(1, int(BEGAN_S))}, "410s are no failures"
         assert len(stage.receiver.sent) <= 4
         assert stage.parking.parked == []
 
