@@ -11,7 +11,7 @@ import gc
 import signal
 import socket
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -34,7 +34,6 @@ from bridge.journal import Journal
 from bridge.outlet import Outlet
 from bridge.parked import Parking
 from bridge.pipeline import Pipeline
-from bridge.route import Router
 from bridge.settings import Settings
 from bridge.source.client import (
     AGAIN_CONFIGS,
@@ -52,7 +51,7 @@ from bridge.source.client import (
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
-from bridge.switches import Switch, Switches
+from bridge.switches import ALL, EventTypes, Switch, Switches, off_for
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.transport.tls import client_context
@@ -61,6 +60,8 @@ from bridge.window import DedupeWindow
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
 """Objects between two collections: a window full of waiting events is alive, and looking costs."""
+
+_MOST_LISTED = 20
 
 
 class Stopped(Exception):
@@ -75,13 +76,17 @@ class App:
         self._metrics = Metrics()
         self._options = assembly.kafka_options(settings.kafka)
         self._decoders = assembly.decoders(settings)
+        self._registries = assembly.registries(settings, self._decoders)
         self._stopping = asyncio.Event()
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
         self._outlets: dict[str, Outlet] = {}
+        self._router = assembly.router(settings)
+        self._switches = Switches[str](self._switched)
+        self._event_types = Switches[EventTypes](self._types_switched)
+        who = f"bridge at {socket.gethostname()}"
+        self._control = assembly.control(settings, self._switches, self._event_types, who)
         self._holds = Holds()
-        self._switches = Switches(self._switched)
-        self._control = assembly.control(settings, self._switches, f"bridge at {socket.gethostname()}")
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; may be called at any time."""
@@ -93,6 +98,7 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._registries.close)
             history, index = self._open_files(stack)
             await self._open_admin(stack)
             try:
@@ -239,6 +245,7 @@ class App:
             )
             switch = self._switches[name]
             outlets[name].turn(switch.on, switch.since_s)
+            outlets[name].types_off = self._router.off_pattern(name)
         return outlets
 
     def _make_pipeline(
@@ -272,15 +279,14 @@ class App:
             window=window(index),
             side_window=side_window,
             open_side_reader=open_side_reader,
-            router=Router(
-                {name: assembly.subscription(endpoint) for name, endpoint in settings.endpoints.items()}
-            ),
+            router=self._router,
             outlets=outlets,
             checkpoints=checkpoints,
             load_holds=register.load,
             parks=parking,
             metrics=self._metrics,
             drain_timeout_s=settings.drain_timeout_s,
+            learn=self._registries.learn,
         )
         self._watch(self._reader, checkpoints, outlets)
         return self._pipeline
@@ -297,6 +303,31 @@ class App:
         else:
             remedy = f"mend the cause, then: hookferry endpoints on {endpoint}"
             _log.error(events.ENDPOINT_TURNED_OFF, **facts, remedy=remedy)
+
+    def _types_switched(self, types: EventTypes, switch: Switch) -> None:
+        """Event types went on or off: what is read from now on, and what waits, goes by it."""
+        if not self._concerns_us(types):
+            return
+        self._router.turn_off({name: off_for(self._event_types, name) for name in self._settings.endpoints})
+        for name, outlet in self._outlets.items():
+            outlet.types_off = self._router.off_pattern(name)
+        facts = {
+            "event_types": types.pattern,
+            "endpoint": types.endpoint,
+            "since": switch.since,
+            "by": switch.by,
+            "reason": switch.reason,
+        }
+        if switch.on:
+            _log.info(events.EVENT_TYPES_TURNED_ON, **facts)
+        else:
+            remedy = (
+                "none needed; they are not sent, nor later: hookferry events on sends what comes from then on"
+            )
+            _log.warning(events.EVENT_TYPES_TURNED_OFF, **facts, remedy=remedy)
+
+    def _concerns_us(self, types: EventTypes) -> bool:
+        return types.endpoint == ALL or types.endpoint in self._settings.endpoints
 
     async def _revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
@@ -363,8 +394,9 @@ class App:
         ready, what = self._place_in_group()
         off = [name for name in self._switches.off() if name in self._settings.endpoints]
         held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
-        notes = [f"off: {', '.join(off)}" if off else "", f"held lanes: {', '.join(held)}" if held else ""]
-        return ready, "; ".join([what, *filter(None, notes)])
+        types = [str(one) for one in self._event_types.off() if self._concerns_us(one)]
+        notes = (*_listed("off", off), *_listed("event types off", types), *_listed("held lanes", held))
+        return ready, "; ".join([what, *notes])
 
     def _place_in_group(self) -> tuple[bool, str]:
         reader = self._reader
@@ -393,3 +425,8 @@ class App:
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]
+
+
+def _listed(what: str, names: Sequence[str]) -> list[str]:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return [f"{what}: {', '.join(names[:_MOST_LISTED])}{more}"] if names else []

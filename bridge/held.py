@@ -67,8 +67,8 @@ class HeldLanes:
 
         Only as it first came: when it is sent again, its letter may have been settled by that.
         """
-        record = event.record
-        return event.origin is None and (record.place, record.timestamp_ms) == (hold.first, hold.first_at_ms)
+        place, at_ms = _place(event), event.record.timestamp_ms
+        return event.origin is None and (place, at_ms) == (hold.first, hold.first_at_ms)
 
     async def keep(
         self, event: Event, cause: str, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
@@ -86,18 +86,18 @@ class HeldLanes:
             kept = Hold(
                 lane=LaneKey(*lane),  # type: ignore[misc]
                 since_ms=int(self._clock.time() * 1000),
-                first=origin.place,
+                first=_place(event),
                 first_at_ms=origin.timestamp_ms,
-                last=origin.place,
+                last=_place(event),
                 parked=1,
                 round=self._new_round(),
                 entity=event.entity or "",
             )
         elif event.origin is None:
-            kept = hold.with_live(origin.place)
+            kept = hold.with_live(_place(event))
         else:
             refused = event.round == hold.round
-            kept = hold.with_resent(origin.place, origin.timestamp_ms, self._new_round(), refused=refused)
+            kept = hold.with_resent(_place(event), origin.timestamp_ms, self._new_round(), refused=refused)
         if not await self._write(lane, kept, cursor, keep_trying):
             return False
         if hold is None:
@@ -163,3 +163,9 @@ class HeldLanes:
                     self._holds.put(self._endpoint, lane, hold)
                 return cursor.live
         return False
+
+
+def _place(event: Event) -> str:
+    """Where an event first stood; of a record of several, which of them it is."""
+    place = (event.origin or event.record).place
+    return f"{place}#{event.index}" if event.index else place

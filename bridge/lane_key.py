@@ -7,7 +7,6 @@ topic. Bottom of the rules, pure: read by several of them.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Hashable
 from hashlib import blake2b
@@ -20,12 +19,13 @@ MAX_PART = 1024
 class LaneKey(NamedTuple):
     """An ordering key: the record key (or, without one, the entity) of a partition, per tenant.
 
-    A tuple like any other, so that it equals the lane of an event.
+    A number stands for the events of one record without a key. A tuple like any other, so that it
+    equals the lane of an event.
     """
 
     topic: str
     number: int
-    key: bytes | str
+    key: bytes | str | int
     tenant: str
 
 
@@ -40,24 +40,21 @@ def bounded(part: bytes | str) -> bytes | str:
 def text_of(lane: Hashable) -> str:
     """The lane of an event as a line of text; ``read`` is its inverse."""
     topic, number, key, tenant = LaneKey(*lane)  # type: ignore[misc]
-    kind, part = ("b", base64.b64encode(key).decode()) if isinstance(key, bytes) else ("s", key)
-    return json.dumps([topic, number, kind, part, tenant], separators=(",", ":"))
+    part = {"b64": base64.b64encode(key).decode()} if isinstance(key, bytes) else key
+    return json.dumps([topic, number, part, tenant], separators=(",", ":"))
 
 
 def read(text: str) -> LaneKey:
     """The lane in a text. Raises ``ValueError``."""
     try:
-        topic, number, kind, part, tenant = json.loads(text)
-        if kind not in ("b", "s") or [type(one) for one in (topic, number, part, tenant)] != [
-            str,
-            int,
-            str,
-            str,
-        ]:
-            raise ValueError("its parts are of other kinds")
-        return LaneKey(topic, number, base64.b64decode(part, validate=True) if kind == "b" else part, tenant)
-    except (ValueError, TypeError, binascii.Error) as exc:
-        raise ValueError(f"it is no lane: {exc}") from exc
+        topic, number, part, tenant = json.loads(text)
+        key = base64.b64decode(part["b64"], validate=True) if isinstance(part, dict) else part
+    except (ValueError, TypeError, KeyError) as exc:
+        raise ValueError(f"it is no lane: {exc!r}") from exc
+    kinds = [type(one) for one in (topic, number, tenant)]
+    if kinds != [str, int, str] or type(key) not in (bytes, str, int):
+        raise ValueError("it is no lane: its parts are of other kinds")
+    return LaneKey(topic, number, key, tenant)
 
 
 def id_of(lane: Hashable) -> str:

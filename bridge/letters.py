@@ -99,6 +99,11 @@ class Letter:
         return self.facts.get("endpoint")
 
     @property
+    def index(self) -> int:
+        """Which event of a record of several it is, from 1; 0 for the whole record."""
+        return int(self.facts.get("event-index", "0"))
+
+    @property
     def entity(self) -> str | None:
         """Whom the event is about: as it was decoded, else the record key as far as it can be read."""
         return self.facts.get("entity") or _key_text(self.origin.key)
@@ -157,7 +162,7 @@ class Wanted:
 
 
 class Errand(NamedTuple):
-    """One original record to be sent again, and every letter that this settles.
+    """One original record (or one of its events) to be sent again, and every letter that this settles.
 
     ``round`` is that of the hold on its lane, where there is one.
     """
@@ -180,6 +185,7 @@ def letter(record: Record) -> Letter | None:
         if any(name not in facts for name in _NEEDED):
             return None
         int(facts["parked-at-ms"])
+        int(facts.get("event-index", "0"))
         place = Partition(facts["topic"], int(facts["partition"]))
         origin = record._replace(
             partition=place,
@@ -216,11 +222,11 @@ def errands(letters: Iterable[Letter]) -> list[Errand]:
     A crash between parking and commit parks an event twice; it is sent again once, as its latest
     letter: what was sent for an earlier one may be what was parked again, and is known by its id.
     """
-    by_event: dict[tuple[Partition, int, str | None], list[Letter]] = {}
+    by_event: dict[tuple[Partition, int, int, str | None], list[Letter]] = {}
     for one in letters:
-        by_event.setdefault((one.origin.partition, one.origin.offset, one.endpoint), []).append(one)
+        by_event.setdefault((*_place(one), one.endpoint), []).append(one)
     found = [Errand(max(same, key=_parked), tuple(same)) for same in by_event.values()]
-    return sorted(found, key=lambda errand: (errand.letter.origin.partition, errand.letter.origin.offset))
+    return sorted(found, key=lambda errand: _place(errand.letter))
 
 
 def obstacle(
@@ -266,6 +272,10 @@ def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:
 
 def _parked(letter: Letter) -> tuple[int, Address]:
     return letter.parked_at_ms, letter.address
+
+
+def _place(letter: Letter) -> tuple[Partition, int, int]:
+    return letter.origin.partition, letter.origin.offset, letter.index
 
 
 def _facts(record: Record) -> dict[str, str]:

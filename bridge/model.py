@@ -48,6 +48,13 @@ class Record(NamedTuple):
         """``topic-partition@offset``, the way a record is named in logs and reasons."""
         return f"{self.partition}@{self.offset}"
 
+    def header(self, name: str) -> str | None:
+        """The last header of this name as text, as Kafka's clients take it; None when there is none."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
+
 
 @dataclass(slots=True, eq=False)
 class Event:
@@ -56,7 +63,7 @@ class Event:
     ``id`` is the producer's idempotency key, ``time`` an RFC 3339 instant, ``entity`` the
     aggregate's id as a receiver would read it. ``lane`` is the ordering key: two events with the
     same lane reach an endpoint in the order of the log; ``None`` asks for no order at all.
-    ``index`` numbers the events of one record from 0 (a bulk record carries several).
+    ``index`` is 0 for the only event of a record; a record of several (bulk) numbers them from 1.
 
     An event that is sent again has the ``record`` that asked for it, and ``origin`` is the one it
     first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
@@ -86,6 +93,11 @@ class Event:
     _payload: Any = None
     _decoded: bool = False
 
+    @property
+    def topic(self) -> str:
+        """The topic it first came in."""
+        return (self.origin or self.record).partition.topic
+
     def payload(self) -> Any:
         """The event's data as JSON-like objects, decoded once for all endpoints.
 
@@ -96,6 +108,24 @@ class Event:
             self._payload = self.decode_payload()
             self._decoded = True
         return self._payload
+
+
+class ExactNumber(float):
+    """A number no double can hold: counts as the nearest one, is written as ``text`` (``bridge.render``)."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> ExactNumber:
+        """The number that JSON writes as ``text``."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __str__(self) -> str:
+        """The digits as they came."""
+        return self.text
 
 
 class Url(NamedTuple):

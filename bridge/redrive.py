@@ -158,7 +158,7 @@ class DeadLetters:
     async def _resend(self, producer: AIOKafkaProducer, errand: Errand, letter: Letter) -> None:
         """Return when the request to send a record again is acknowledged."""
         origin = letter.origin
-        headers = packed(Resent(origin, letter.endpoint, errand.letter.again_id, errand.round))
+        headers = packed(Resent(origin, letter.endpoint, errand.letter.again_id, letter.index, errand.round))
         await (await self._send(producer, self._again, origin.partition.number, origin, headers))
 
     async def end_round(self, marks: Sequence[Mark]) -> None:

@@ -118,13 +118,13 @@ def same_events(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Le
     """
     from bridge.letters import Fate
 
-    events = {(one.origin.partition, one.origin.offset, one.endpoint) for one in chosen}
+    events = {(one.origin.place, one.index, one.endpoint) for one in chosen}
     known = {one.address for one in chosen}
     more = [
         one
         for one in of_lanes
         if one.address not in known
         and one.fate is Fate.WAITING
-        and (one.origin.partition, one.origin.offset, one.endpoint) in events
+        and (one.origin.place, one.index, one.endpoint) in events
     ]
     return [*chosen, *more]

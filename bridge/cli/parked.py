@@ -264,15 +264,15 @@ def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
-    from bridge import assembly
+    from bridge.cli.decoding import decoded
     from bridge.errors import HookferryError
     from bridge.render import standard_body
 
     try:
-        decoder = assembly.decoders(settings).get(letter.origin.partition.topic)
-        if decoder is None:
+        events = decoded(settings, letter.origin)
+        if events is None:
             return [b"none: no source reads its topic"]
-        return [standard_body(event) for event in decoder.decode(letter.origin)]
+        return [standard_body(event) for event in events if letter.index in (0, event.index)]
     except HookferryError as exc:
         return [f"none: {exc}".encode("utf-8", "replace")]
 

@@ -19,6 +19,7 @@ from bridge.model import Event, Header, Partition, Record
 PREFIX = "hookferry-"
 AGAIN_ID = "hookferry-again-id"
 ENDPOINT = "hookferry-endpoint"
+EVENT_INDEX = "hookferry-event-index"
 ROUND = "hookferry-round"
 COVERS = "hookferry-covers"
 LANE = "hookferry-lane-key"
@@ -31,12 +32,14 @@ _FOREIGN = "only `hookferry parked redrive` should write to this topic"
 class Resent(NamedTuple):
     """A record that is sent again: as it first stood in its topic, for one endpoint or for all.
 
-    ``round`` is that of the hold on its lane, where there is one.
+    ``number`` chooses one event of several (``Event.index``); 0 is whatever the record holds. ``round`` is
+    that of the hold on its lane, where there is one.
     """
 
     origin: Record
     endpoint: str | None
     again_id: str
+    number: int = 0
     round: str = ""
 
 
@@ -76,7 +79,7 @@ class AgainDecoder:
         if any(name == COVERS for name, _ in record.headers):
             return self._mark(record)
         resent = unpacked(record)
-        origin, endpoint, again_id, round = resent
+        origin, endpoint, again_id, number, round = resent
         decoder = self._decoders.get(origin.partition.topic)
         if decoder is None:
             raise ResentDecodeError(
@@ -96,6 +99,15 @@ class AgainDecoder:
             events = decoder.decode(origin)
         except DecodeError as exc:
             raise ResentDecodeError(resent, exc.place, exc.cause, exc.remedy) from exc
+        if number:
+            events = tuple(event for event in events if event.index == number)
+            if not events:
+                raise ResentDecodeError(
+                    resent,
+                    origin.place,
+                    f"the record is not split into events any more, or has none with number {number}",
+                    "set the source to split it as when it was parked (bulk: split), or discard this event",
+                )
         for event in events:
             event.record, event.origin = record, origin
             event.only, event.round = endpoint, round
@@ -136,6 +148,7 @@ def packed(resent: Resent) -> tuple[Header, ...]:
         "hookferry-timestamp-ms": str(origin.timestamp_ms),
         AGAIN_ID: resent.again_id,
         **({ENDPOINT: resent.endpoint} if resent.endpoint is not None else {}),
+        **({EVENT_INDEX: str(resent.number)} if resent.number else {}),
         **({ROUND: resent.round} if resent.round else {}),
     }
     own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
@@ -147,7 +160,8 @@ def unpacked(record: Record) -> Resent:
     try:
         facts = {name: value.decode() for name, value in record.headers if name.startswith(PREFIX)}
         origin = original(record, facts)
-        return Resent(origin, facts.get(ENDPOINT), facts[AGAIN_ID], facts.get(ROUND, ""))
+        number, round = int(facts.get(EVENT_INDEX, "0")), facts.get(ROUND, "")
+        return Resent(origin, facts.get(ENDPOINT), facts[AGAIN_ID], number, round)
     except KeyError as exc:
         raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc
     except ValueError as exc:

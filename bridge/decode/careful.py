@@ -11,15 +11,21 @@ record, so ``walk``, which costs more than decoding, is for the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 MAX_NESTING = 200  # values inside values; orjson writes at most 254 levels
 MAX_DECIMAL_BYTES = 1024  # 2,466 digits, 0.1 ms
+MOST_PARTS = 16  # values for every byte of a type's shortest form; records in records have 2 or 3
 SAFE_ENTRIES = 1000  # of recursive types; the C stack (8 MB) ends between 4,000 and 8,000
 SAFE_LENGTH = 16_384  # the longest decimal in it takes 22 ms
 
 _WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
+_CAP = 1 << 30
+_MOST_NAMED = 500  # what follows costs their square; Fineract's largest schema has 30
+
+Fewest = Mapping[str, int]
 Named = dict[str, Any]
 """Full name to definition, for every named type that a schema reaches."""
 
@@ -34,15 +40,38 @@ def safe_bytes(schema: Any, named: Named) -> int:
     Between two entries of a recursive type lie at least ``_bytes_until`` bytes, which bounds how often the
     reader can enter it.
     """
-    if any(_holds_empty_items(definition, named) for definition in (schema, *named.values())):
+    if len(named) > _MOST_NAMED:
+        return -1
+    fewest = _fewest_bytes(named)
+    if any(_holds_empty_items(definition, fewest) for definition in (schema, *named.values())):
         return -1
     entries_per_byte = 0.0
-    for name, definition in named.items():
-        gap = _bytes_until(name, definition, named, frozenset())
+    for name in named:
+        gap = _bytes_until(name, named, fewest)
         if gap == 0:
             return -1  # a record that holds itself: no value is finite
         entries_per_byte += 0.0 if gap is None else 1 / gap
     return SAFE_LENGTH if entries_per_byte == 0 else min(SAFE_LENGTH, int(SAFE_ENTRIES / entries_per_byte))
+
+
+def expands(named: Named) -> bool:
+    """Whether some type makes far more parts than it has bytes: a few names could ask for 2^30 records."""
+    fewest, parts = _fewest_bytes(named), dict.fromkeys(named, 1)
+    for _ in range(len(named) + 1):
+        before = dict(parts)
+        for name, definition in named.items():
+            inner = sum(_parts(field["type"], parts) for field in definition.get("fields", ()))
+            parts[name] = min(1 + inner, _CAP)
+        if parts == before:
+            break
+    return any(parts[name] > MOST_PARTS * max(1, fewest[name]) for name in named if fewest[name] < _CAP)
+
+
+def _parts(schema: Any, parts: Mapping[str, int]) -> int:
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if isinstance(kind, list):
+        return 1
+    return parts.get(schema["name"] if kind in ("record", "fixed", "enum") else kind, 1)
 
 
 def walk(schema: Any, named: Named, data: bytes) -> None:
@@ -118,59 +147,71 @@ def _skip_blocks(schema: Any, named: Named, data: bytes, at: int, depth: int) ->
             at = _skip(items, named, data, at, depth + 1)
 
 
-def _least_bytes(schema: Any, named: Named, inside: frozenset[str]) -> int:  # noqa: PLR0911
-    """Count the fewest bytes a value takes; 0 for a type inside itself, which only makes it smaller."""
+def _fewest_bytes(named: Named) -> Fewest:
+    """Count the fewest bytes each named type takes, by widening a lower bound until it stands still.
+
+    A record that holds itself has no value and would grow for ever; the rounds and the cap end that.
+    """
+    fewest = dict.fromkeys(named, 0)
+    for _ in range(len(named) + 1):
+        before = dict(fewest)
+        for name, definition in named.items():
+            if definition["type"] == "record":
+                total = sum(_least_bytes(field["type"], fewest) for field in definition["fields"])
+                fewest[name] = min(total, _CAP)
+            else:
+                fewest[name] = int(definition["size"]) if definition["type"] == "fixed" else 1
+        if fewest == before:
+            break
+    return fewest
+
+
+def _least_bytes(schema: Any, fewest: Fewest) -> int:
+    """Count the fewest bytes a value takes."""
     if isinstance(schema, list):
         return 1
     kind = schema["type"] if isinstance(schema, dict) else schema
-    if kind in _WIDTHS:
-        return _WIDTHS[kind]
-    if kind == "fixed":
-        return int(schema["size"])
-    if kind == "record":
-        if schema["name"] in inside:
-            return 0
-        inside |= {schema["name"]}
-        return sum(_least_bytes(field["type"], named, inside) for field in schema["fields"])
-    if kind in named:
-        return _least_bytes(named[kind], named, inside)
-    return 1
+    if kind in ("record", "fixed", "enum"):
+        kind = schema["name"]
+    return _WIDTHS[kind] if kind in _WIDTHS else fewest.get(kind, 1)
 
 
-def _bytes_until(target: str, schema: Any, named: Named, inside: frozenset[str]) -> int | None:
-    """Count the fewest bytes from the start of ``schema`` to a ``target`` in it; None if never."""
+def _bytes_until(target: str, named: Named, fewest: Fewest) -> int | None:
+    """Count the fewest bytes from the start of a ``target`` to another one in it; None if never."""
+    distance: dict[str, int] = {}
+    changed = True
+    while changed:  # distances only shrink; each round settles one more record at least
+        changed = False
+        for name, definition in named.items():
+            before = 0
+            for field in definition.get("fields", ()):
+                gap = _gap(field["type"], target, distance)
+                if gap is not None and before + gap < distance.get(name, _CAP):
+                    distance[name] = before + gap
+                    changed = True
+                before += _least_bytes(field["type"], fewest)
+    return distance.get(target)
+
+
+def _gap(schema: Any, target: str, distance: Mapping[str, int]) -> int | None:
     if isinstance(schema, list):
-        return _least(1, [_bytes_until(target, branch, named, inside) for branch in schema])
+        gaps = [gap for branch in schema if (gap := _gap(branch, target, distance)) is not None]
+        return 1 + min(gaps) if gaps else None
     kind = schema["type"] if isinstance(schema, dict) else schema
     if kind in ("array", "map"):
-        items = schema["values" if kind == "map" else "items"]
-        return _least(1, [_bytes_until(target, items, named, inside)])
-    if kind == "record":
-        name = schema["name"]
-        if name == target and inside:
-            return 0
-        if name in inside:
-            return None
-        before, found = 0, list[int | None]()
-        for field in schema["fields"]:
-            gap = _bytes_until(target, field["type"], named, inside | {name})
-            found.append(None if gap is None else before + gap)
-            before += _least_bytes(field["type"], named, frozenset())
-        return _least(0, found)
-    return _bytes_until(target, named[kind], named, inside) if kind in named else None
+        gap = _gap(schema["values" if kind == "map" else "items"], target, distance)
+        return None if gap is None else 1 + gap
+    name = schema["name"] if kind == "record" else kind
+    return 0 if name == target else distance.get(name)
 
 
-def _least(more: int, found: list[int | None]) -> int | None:
-    return min((more + gap for gap in found if gap is not None), default=None)
-
-
-def _holds_empty_items(schema: Any, named: Named) -> bool:
+def _holds_empty_items(schema: Any, fewest: Fewest) -> bool:
     if isinstance(schema, list):
-        return any(_holds_empty_items(branch, named) for branch in schema)
+        return any(_holds_empty_items(branch, fewest) for branch in schema)
     if not isinstance(schema, dict):
         return False
     if schema["type"] == "record":
-        return any(_holds_empty_items(field["type"], named) for field in schema["fields"])
-    if schema["type"] == "array" and _least_bytes(schema["items"], named, frozenset()) == 0:
+        return any(_holds_empty_items(field["type"], fewest) for field in schema["fields"])
+    if schema["type"] == "array" and _least_bytes(schema["items"], fewest) == 0:
         return True
-    return _holds_empty_items(schema.get("items", schema.get("values")), named)
+    return _holds_empty_items(schema.get("items", schema.get("values")), fewest)

@@ -6,9 +6,11 @@ floor, pure. No Fineract file is self-contained: ``LoanAccountDataV1`` refers to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import log10
 from typing import Any
 
+from bridge.decode.careful import MAX_DECIMAL_BYTES
 from bridge.decode.schema_set import Schema, compiled
 
 DECIMAL_DIGITS = 1_000_000  # fastavro rounds to the precision; a number with more digits is an error instead
@@ -37,21 +39,45 @@ class Scope:
         self._label = label
         self._types: dict[str, tuple[dict[str, Any], str]] = {}
 
-    def add(self, definition: Any, origin: str) -> None:
-        """Take in a file's content. Raises ``DefinitionError``."""
-        self._flat(definition, "", origin, 0)
+    def add(self, definition: Any, origin: str) -> str | None:
+        """Take in a file's content; the full name of the type it defines. Raises ``DefinitionError``."""
+        name = self._flat(definition, "", origin, 0)
+        return name if isinstance(name, str) and name in self._types else None
+
+    def complete(self, definition: Any, origin: str) -> Any:
+        """A definition of any type, with all it refers to put in. Raises ``DefinitionError``."""
+        return self._whole(self._flat(definition, "", origin, 0), set(), origin)
 
     def schemas(self) -> Iterator[Schema]:
         """Give every record type, complete. Raises ``DefinitionError`` for names that no file defines."""
-        for name, (shape, origin) in self._types.items():
-            if shape["type"] != "record":
-                continue
-            try:
-                yield compiled(self._whole(name, set(), origin))
-            except DefinitionError:
-                raise
-            except Exception as exc:  # fastavro's parser promises no type for what it refuses
-                raise DefinitionError(origin, f"{name} is not an Avro schema: {exc}") from exc
+        return (self.schema(name) for name in self.records())
+
+    def records(self) -> Iterator[str]:
+        """The full names of all record types."""
+        return (name for name, (shape, _) in self._types.items() if shape["type"] == "record")
+
+    def schema(self, name: str) -> Schema:
+        """A record type, complete. Raises ``DefinitionError``."""
+        origin = self._types[name][1]
+        try:
+            return compiled(self.definition(name))
+        except DefinitionError:
+            raise
+        except Exception as exc:  # fastavro's parser promises no type for what it refuses
+            raise DefinitionError(origin, f"{name} is not an Avro schema: {str(exc)[:300]}") from exc
+
+    def definition(self, name: str) -> dict[str, Any]:
+        """A type with all it refers to, as one JSON object. Raises ``DefinitionError``."""
+        whole: dict[str, Any] = self._whole(name, set(), self._types[name][1])
+        return whole
+
+    def shapes(self) -> Mapping[str, dict[str, Any]]:
+        """Every type by its full name; in it, the others are only named."""
+        return {name: shape for name, (shape, _) in self._types.items()}
+
+    def origin(self, name: str) -> str:
+        """The file that defines a type."""
+        return self._types[name][1]
 
     def _flat(self, node: Any, namespace: str, origin: str, depth: int) -> Any:
         """Replace definitions by their names, so that every type stands alone in ``_types``."""
@@ -87,6 +113,7 @@ class Scope:
             shape["symbols"] = node.get("symbols")
         elif kind == "fixed":
             shape["size"] = node.get("size")
+            shape |= _fixed_decimal(node)
         else:
             fields = node.get("fields")
             if not isinstance(fields, list) or not all(map(_is_field, fields)):
@@ -132,6 +159,15 @@ class Scope:
 
 def _decimal(scale: Any) -> dict[str, Any]:
     return {"type": "bytes", "logicalType": "decimal", "precision": DECIMAL_DIGITS, "scale": scale}
+
+
+def _fixed_decimal(node: dict[str, Any]) -> dict[str, Any]:
+    """The decimal in a fixed, with as much precision as the parser takes; nothing for bytes that are none."""
+    size = node.get("size")
+    if node.get("logicalType") != "decimal" or not isinstance(size, int) or not 0 < size <= MAX_DECIMAL_BYTES:
+        return {}
+    digits = int((8 * size - 1) * log10(2))
+    return {"logicalType": "decimal", "precision": digits, "scale": node.get("scale", 0)}
 
 
 def _is_field(field: Any) -> bool:

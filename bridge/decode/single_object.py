@@ -25,27 +25,28 @@ def writer_schema(data: bytes, schemas: SchemaSet, place: str, dataschema: str, 
     """Find the schema the bytes were written with, strictly by fingerprint. Raises ``DecodeError``."""
     if len(data) < HEADER_BYTES or data[:2] != MARKER:
         raise DecodeError(place, f"{dataschema}: no Avro single-object header (c301 and 8 bytes)", _PRODUCER)
-    schema = schemas.by_fingerprint.get(data[2:HEADER_BYTES])
+    schema = schemas.find(data[2:HEADER_BYTES])
     if schema is None:
         raise DecodeError(
             place,
             f"no schema with fingerprint {data[2:HEADER_BYTES].hex()} is known for {dataschema}",
-            "put the schema files of the running server into the folder that "
-            f"sources.{source}.schemas names, and restart",
+            "import it from the jar of the server that wrote this (`hookferry schemas import JAR --into "
+            f"{schemas.folder}`, the folder of sources.{source}.schemas), then `hookferry parked redrive`; "
+            "no restart is needed",
         )
     return schema
 
 
-def read(data: bytes, schema: Schema, place: str) -> Any:
-    """Decode the value behind the header; every byte must belong to it. Raises ``DecodeError``.
+def read(data: bytes, schema: Schema, place: str, start: int = HEADER_BYTES) -> Any:
+    """Decode the value from ``start`` on; every byte must belong to it. Raises ``DecodeError``.
 
     With a wrong layout Avro often decodes *something*; bytes left over are what gives it away.
     """
     stream = BytesIO(data)
-    stream.seek(HEADER_BYTES)
+    stream.seek(start)
     try:
-        if len(data) - HEADER_BYTES > schema.safe_bytes:
-            walk(schema.parsed, schema.named, data[HEADER_BYTES:])
+        if len(data) - start > schema.safe_bytes:
+            walk(schema.parsed, schema.named, data[start:])
         value = schemaless_reader(stream, schema.parsed, None)
     except HostileBytes as exc:
         raise DecodeError(place, f"{schema.name}: {exc}", _PRODUCER) from exc

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bridge.settings import shape
 from bridge.settings.model import Settings
+from bridge.settings.registry import RegistrySettings
 from bridge.settings.sources import SOURCE_MODELS
 
 _HEAD = """\
@@ -45,8 +46,8 @@ sets for a Service named `hookferry` (`HOOKFERRY_PORT`, `HOOKFERRY_SERVICE_HOST`
 
 ## Paths
 
-`kafka.tls.*_file`, `schemas` and `${file:…}` begin at the folder of the settings file,
-`state_dir` at the working directory.
+`kafka.tls.*_file`, `registry.*_file`, `schemas`, `schema_file` and `${file:…}` begin at the folder of the
+settings file, `state_dir` at the working directory.
 """
 
 
@@ -65,6 +66,7 @@ def _groups(path: tuple[str, ...], model: type[BaseModel]) -> Iterator[tuple[str
         if name == "sources" and model is Settings:
             for kind, source in SOURCE_MODELS.items():
                 yield f"`sources.<name>` with `format: {kind}`", source
+            yield "`sources.<name>.registry`", RegistrySettings
         elif name == "endpoints":
             yield from _groups(
                 ("endpoints", "<name>"), shape.models(shape.slots(("endpoints", "x"))[0].annotation)[0]

@@ -54,7 +54,7 @@ class FakeDesk(Desk):
             for errand in turn:
                 await asyncio.sleep(self._pause_s())
                 letter = errand.letter
-                resent = Resent(letter.origin, letter.endpoint, letter.again_id, errand.round)
+                resent = Resent(letter.origin, letter.endpoint, letter.again_id, letter.index, errand.round)
                 self._world.log.ask(letter.origin, packed(resent))
                 done += errand.settles
         await asyncio.sleep(self._pause_s())

@@ -16,7 +16,8 @@ HOLD = Hold(LANE, 1_700_000_000_123, "orders-3@17", 1_700_000_000_000, "orders-3
 
 @pytest.mark.parametrize(
     "lane",
-    [LANE, LANE._replace(key="e1"), LANE._replace(key="\ud800ß"), LANE._replace(key=b"", tenant=""),
+    [LANE, LANE._replace(key="e1"), LANE._replace(key=17, tenant="bulk"),
+     LANE._replace(key="\ud800ß"), LANE._replace(key=b"", tenant=""),
      LANE._replace(key="x" * lane_key.MAX_PART, topic="a-b.c_d")],
 )  # fmt: skip
 def test_a_lane_is_read_as_it_was_written(lane: LaneKey) -> None:
@@ -33,7 +34,20 @@ def test_lanes_that_differ_in_anything_have_other_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[1]", '["t",1,"x","","a"]', '["t",1,"b","?","a"]', '["t","1","s","a","b"]', "[[]]"]
+    "text",
+    [
+        "",
+        "{}",
+        "[1]",
+        '["t",1,"x"]',
+        '["t",1,{"b64":"?"},"a"]',
+        '["t",1,{},"a"]',
+        '["t","1","k","b"]',
+        '["t",1,null,"b"]',
+        '["t",1,true,"b"]',
+        '["t",true,"k","b"]',
+        "[[]]",
+    ],
 )
 def test_a_text_that_is_no_lane_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="no lane"):

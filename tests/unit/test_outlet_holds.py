@@ -51,7 +51,7 @@ class Stage(World):
     def resend(self, origin: Record, id: str, round: str = "") -> None:
         from bridge.decode.again import Resent, packed
 
-        self.log.ask(origin, packed(Resent(origin, "crm", id, round)))
+        self.log.ask(origin, packed(Resent(origin, "crm", id, round=round)))
 
     def mark(self, id: str = "m1", **other: Any) -> None:
         facts = {"round": self.hold.round, "covers": self.hold.parked, **other}
