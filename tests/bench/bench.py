@@ -21,14 +21,14 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import behind, endpoints, isolation, scenarios
+from tests.bench import behind, endpoints, isolation, restart, scenarios
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
-PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind}
+PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind, "restart": restart}
 MEMORY_GROWTH = 1.25  # the last sample to the one a third into the run: more is a leak
 
 
@@ -101,6 +101,9 @@ def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     if options.behind:
         say(f"behind: {options.behind} records …")
         found["behind"] = behind.behind(stage, options.behind)
+    if options.restart:
+        say(f"restart: {options.kills} kills …")
+        found["restart"] = restart.restart(stage, options.kills)
     return found
 
 
@@ -162,6 +165,8 @@ def main() -> int:
     parser.add_argument("--read-events", type=int, default=100_000)
     parser.add_argument("--read-rounds", type=int, default=3)
     parser.add_argument("--behind", type=int, default=0, help="records that an endpoint is behind on its return")
+    parser.add_argument("--restart", action="store_true", help="SIGKILL to the next delivery; a large map")
+    parser.add_argument("--kills", type=int, default=4, help="with a lasting name; half as many without")
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()
