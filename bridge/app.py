@@ -263,15 +263,16 @@ class App:
         def open_side_reader() -> SideReader:
             return SideReader(self._options)
 
-        def window(index: KeyIndex) -> DedupeWindow:
+        def window(own: KeyIndex, lender: KeyIndex | None = None) -> DedupeWindow:
             return DedupeWindow(
-                index, self._decoders, open_side_reader, window_s=dedupe.window_s, max_keys=dedupe.max_keys
-            )
+                own, self._decoders, open_side_reader,
+                window_s=dedupe.window_s, max_keys=dedupe.max_keys, lender=lender,
+            )  # fmt: skip
 
         def side_window() -> DedupeWindow:
             side_index = KeyIndex(None, window_s=dedupe.window_s, max_keys=dedupe.max_keys)
             stack.callback(side_index.close)
-            return window(side_index)
+            return window(side_index, lender=index)
 
         self._pipeline = Pipeline(
             source=self._reader,
