@@ -99,7 +99,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.line(f"NOT TESTED: everything that needs real Kafka, because {why}.")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
     """For commands that are run inside the test process: they set logging up for a process of their own."""
     root, ours = logging.getLogger(), structlog.get_config()

@@ -12,8 +12,6 @@ from click.testing import CliRunner
 from bridge.cli import cli
 from bridge.errors import ConfigError
 
-pytestmark = pytest.mark.usefixtures("logs_as_they_were")
-
 CONFIG = """\
 kafka: {bootstrap_servers: ["127.0.0.1:1"]}
 sources:
