@@ -93,7 +93,7 @@ def _finder(root: Ask, steps: tuple[str | int, ...]) -> Ask:
 
 def _binary(word: str, left: Node, right: Node) -> Ask:
     ask, other = build(left), build(right)
-    operate = COMPARE.get(word) or COUNT.get(word) or TEXT_TESTS[word]
+    operate: Callable[[Any, Any], Any] = COMPARE.get(word) or COUNT.get(word) or TEXT_TESTS[word]
     if not isinstance(right, Literal):
         return lambda event: operate(ask(event), other(event))
     value: Any = right.value
