@@ -41,6 +41,7 @@ _LEASE_WAIT_S = 0.5
 _PACE_STEP_S = 0.001
 _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
+_QUIET_S = 60.0
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
 _MEND_FIRST = "redrive or discard the event it waits for: this one follows"
@@ -106,6 +107,7 @@ class Outlet:
         self.in_flight = 0
         self.types_off: re.Pattern[str] | None = None
         """Event types that are not to be sent: what of them waits is settled unsent in its turn."""
+        self._quiet_until = -_QUIET_S
         self._draining = False
         self._concurrency = concurrency
         self._renderer = renderer
@@ -347,6 +349,7 @@ class Outlet:
             cause=cause,
             remedy=delivery.remedy,
             endpoint=self.name,
+            logged=self._is_news(delivery),
             details={
                 "event-id": event.id,
                 "event-type": event.type,
@@ -373,6 +376,16 @@ class Outlet:
         return self._held is None or await self._held.keep(
             delivery.event, cause, delivery.cursor, lambda: self._may_wait(delivery)
         )
+
+    def _is_news(self, delivery: Delivery) -> bool:
+        """Whether the log names this parking: a wrong filter parks all it sees, said once a minute."""
+        if not isinstance(delivery.fault, FilterError):
+            return True
+        now = self._clock.monotonic()
+        if now < self._quiet_until:
+            return False
+        self._quiet_until = now + _QUIET_S
+        return True
 
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
         event = delivery.event
@@ -432,11 +445,12 @@ async def park_until_safe(
         else:
             if failures:
                 _log.info(events.PARKING_RECOVERED, place=record.place)
-            _log.warning(
-                events.EVENT_PARKED,
-                endpoint=reason.endpoint,
-                place=record.place,
-                cause=reason.cause,
-                remedy=reason.remedy,
-            )
+            if reason.logged:
+                _log.warning(
+                    events.EVENT_PARKED,
+                    endpoint=reason.endpoint,
+                    place=record.place,
+                    cause=reason.cause,
+                    remedy=reason.remedy,
+                )
             return True
