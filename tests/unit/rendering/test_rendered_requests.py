@@ -79,7 +79,7 @@ def test_a_value_in_the_query_stays_one_value() -> None:
     value = "../ x&c=d#?%0A+é"
     url = made.render(about(a=value, b=None)).url
     assert parse_qs(url.target[2:], keep_blank_values=True) == {"a": [value], "b": [""]}
-    with pytest.raises(RenderError, match="the URL's query, line 1: .* control character"):
+    with pytest.raises(RenderError, match=r"the URL's query, line 1: .* control character"):
         made.render(about(a="x\r\nHost: evil", b=1))
 
 
@@ -89,7 +89,8 @@ def test_a_url_is_bounded() -> None:
 
 
 def test_an_expression_may_hold_quotes_braces_and_filters() -> None:
-    text = """https://crm.test/{{ data.a | default("}}") }}/{{ data['b'] | upper }}?c={{ data.c | default('?{{') }}"""
+    path = """{{ data.a | default("}}") }}/{{ data['b'] | upper }}"""
+    text = f"https://crm.test/{path}?c={{{{ data.c | default('?{{{{') }}}}"
     assert renderer("POST", target(text)).render(about(b="x")).url.target == "/%7D%7D/X?c=%3F%7B%7B"
 
 
@@ -98,7 +99,8 @@ def test_an_expression_may_hold_quotes_braces_and_filters() -> None:
     [
         "{{ scheme }}://crm.test/", "https://{{ tenant }}.crm.test/", "https://crm.test:{{ data.port }}/",
         "https://{{ data.user }}@crm.test/", "https://{{ data.host }}", "{{ data.url }}",
-        "https://crm.test{{ data.x }}/", "https://crm.test/{% if true %}a{% endif %}", "https://crm.test/{{ a",
+        "https://crm.test{{ data.x }}/", "https://crm.test/{% if true %}a{% endif %}",
+        "https://crm.test/{{ a",
         "https://crm.test/{# x #}",
     ],
 )  # fmt: skip

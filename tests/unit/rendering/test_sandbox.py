@@ -181,7 +181,7 @@ def test_what_does_not_show_is_stopped_in_bounded_time_and_memory(source: str) -
     tracemalloc.start()
     began = time.thread_time()
     try:
-        with pytest.raises(TemplateFault, match="^the body, line 1: "):
+        with pytest.raises(TemplateFault, match=r"^the body, line 1: "):
             run(source)
         _, peak = tracemalloc.get_traced_memory()
     finally:
