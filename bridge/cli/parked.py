@@ -272,7 +272,12 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
         events = decoded(settings, letter.origin)
         if events is None:
             return [b"none: no source reads its topic"]
-        return [standard_body(event) for event in events if letter.index in (0, event.index)]
+        wanted = [event for event in events if letter.index in (0, event.index)]
+        endpoint = settings.endpoints.get(letter.endpoint or "")
+        if endpoint is None:
+            return [standard_body(event) for event in wanted]
+        renderer = assembly.renderer(endpoint)
+        return [renderer.render(event).body for event in wanted]
     except HookferryError as exc:
         return [f"none: {exc}".encode("utf-8", "replace")]
 
