@@ -199,7 +199,12 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
         decoder = assembly.decoders(settings).get(letter.origin.partition.topic)
         if decoder is None:
             return [b"none: no source reads its topic"]
-        return [standard_body(event) for event in decoder.decode(letter.origin)]
+        events = decoder.decode(letter.origin)
+        endpoint = settings.endpoints.get(letter.endpoint or "")
+        if endpoint is None:
+            return [standard_body(event) for event in events]
+        renderer = assembly.renderer(endpoint)
+        return [renderer.render(event).body for event in events]
     except HookferryError as exc:
         return [f"none: {exc}".encode("utf-8", "replace")]
 
