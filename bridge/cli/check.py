@@ -20,7 +20,7 @@ def check(path: Path) -> None:
     """
     import os
 
-    from bridge.assembly import decoders
+    from bridge.assembly import decoders, registries
     from bridge.errors import ConfigError
     from bridge.settings import check as problems_of
     from bridge.settings import load
@@ -28,7 +28,8 @@ def check(path: Path) -> None:
     problems = problems_of(path, os.environ)
     if not problems:
         try:
-            decoders(load(path, os.environ))
+            settings = load(path, os.environ)
+            registries(settings, decoders(settings))
         except ConfigError as exc:
             problems = list(exc.problems)
     for problem in problems:
