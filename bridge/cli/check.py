@@ -21,7 +21,7 @@ def check(path: Path) -> None:
     """
     import os
 
-    from bridge.assembly import decoders
+    from bridge.assembly import decoders, registries
     from bridge.errors import ConfigError
     from bridge.rehearsal import rehearse
     from bridge.settings import check as problems_of
@@ -31,7 +31,7 @@ def check(path: Path) -> None:
     if not problems:
         try:
             settings = load(path, os.environ)
-            decoders(settings)
+            registries(settings, decoders(settings))
             problems = rehearse(settings, place_finder(path, os.environ))
         except ConfigError as exc:
             problems = list(exc.problems)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bridge.dedupe import Stretch
+from bridge.errors import SchemaNeeded
 from bridge.index import IndexLostError, KeyIndex
-from bridge.model import Partition, Record
+from bridge.model import Event, Partition, Record
 from bridge.window import DedupeWindow
 from tests.support.fakes import DECODER, P0, TOPIC, Log
 
@@ -119,6 +120,35 @@ async def test_a_restart_reads_only_what_the_index_lacks(
     index.flush()
     assert await take(new_window(open_index()), log, 9, 12) == [9, 10, 11]
     assert rereads.asked == [Stretch(8, 9)], "another pod had it meanwhile"
+
+
+async def test_a_schema_that_is_not_known_yet_interrupts_and_is_no_gap(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read before it stays read; a second try goes on there, and every key is known in the end."""
+    log, known = Log(), set[str]()
+    hourly(log, *"abcdefab", every_s=60)
+    rereads = Rereads(log, monkeypatch)
+
+    class Learns:
+        def decode(self, record: Record) -> tuple[Event, ...]:
+            (event,) = DECODER.decode(record)
+            if event.id == "e" and "e" not in known:
+                raise SchemaNeeded("orders", "e")
+            return (event,)
+
+    window = DedupeWindow(
+        open_index(),
+        {TOPIC: Learns()},
+        lambda: STAGE["reader"],
+        window_s=3600,
+        max_keys=1000,  # type: ignore[arg-type,return-value]
+    )
+    with pytest.raises(SchemaNeeded):
+        await take(window, log, 6, 8)
+    known.add("e")
+    assert await take(window, log, 6, 8) == [6, 7]
+    assert rereads.asked == [Stretch(0, 6), Stretch(3, 6)]
 
 
 async def test_beyond_the_window_nothing_is_read_again(
