@@ -31,8 +31,8 @@ def writer_schema(data: bytes, schemas: SchemaSet, place: str, dataschema: str, 
             place,
             f"no schema with fingerprint {data[2:HEADER_BYTES].hex()} is known for {dataschema}",
             "import it from the jar of the server that wrote this (`hookferry schemas import JAR --into "
-            f"{schemas.folder}`, the folder of sources.{source}.schemas), then `hookferry parked redrive`; "
-            "no restart is needed",
+            f"{schemas.folder}`, the folder of sources.{source}.schemas), then `hookferry parked redrive "
+            f"--reason {data[2:HEADER_BYTES].hex()}`; no restart is needed",
         )
     return schema
 

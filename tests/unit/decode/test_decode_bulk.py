@@ -103,7 +103,7 @@ def test_whole_is_one_event_with_every_item_decoded() -> None:
 def test_a_whole_bulk_event_with_an_unknown_item_is_an_error_that_names_it() -> None:
     (event,) = split(encode_bulk(ITEMS), schemas=SchemaSet(), split_bulk=False)
     assert event.type == "BulkBusinessEvent"
-    with pytest.raises(DecodeError, match="item 1.*no schema"):
+    with pytest.raises(DecodeError, match=r"item 1.*no schema"):
         event.payload()
 
 
