@@ -338,15 +338,35 @@ def test_a_tar_header_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
             imported(bytes(header), tmp_path)
 
 
-def test_a_schema_that_grows_with_every_level_ends_in_bounded_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leaf", ["long", "null"])
+def test_a_schema_that_grows_with_every_level_ends_in_bounded_time(leaf: str, tmp_path: Path) -> None:
     """Each type holds the one below twice: 2 to the 60th ways through it."""
     doubling = [
         {"type": "record", "name": f"T{number}", "fields": [
-            {"name": name, "type": f"T{number + 1}" if number < 60 else "long"} for name in ("a", "b")]}
+            {"name": name, "type": f"T{number + 1}" if number < 60 else leaf} for name in ("a", "b")]}
         for number in range(61)
     ]  # fmt: skip
-    data = jar(*((f"T{number}.avsc", json.dumps(one).encode()) for number, one in enumerate(doubling)))
-    assert len(imported(data, tmp_path).new) == 61
+    lists = {
+        "type": "record",
+        "name": "Lists",
+        "fields": [{"name": "a", "type": {"type": "array", "items": "T0"}}],
+    }
+    files = [(f"{one['name']}.avsc", json.dumps(one).encode()) for one in (*doubling, lists)]
+    assert len(imported(jar(*files), tmp_path).new) == 62
+
+
+def test_types_that_go_too_deep_are_skipped_and_the_others_stay(tmp_path: Path) -> None:
+    chain = [
+        {"type": "record", "name": f"T{number}", "fields": [{"name": "a", "type": f"T{number + 1}"}]}
+        for number in range(2000)
+    ]
+    end = {"type": "record", "name": "T2000", "fields": []}
+    summary = imported(
+        jar(*((f"{one['name']}.avsc", json.dumps(one).encode()) for one in (*chain, end))), tmp_path
+    )
+    assert "T2000" in names(summary)
+    assert summary.skipped
+    assert summary.found + len(summary.skipped) == 2001
 
 
 FUZZED = [AVSC_JAR, CLASS_JAR, BOOT_JAR, TARBALL, gzip.decompress(TARBALL)]
