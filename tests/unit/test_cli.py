@@ -15,7 +15,7 @@ from tests.unit.settings.example import SECRET, VALID
 
 ROOT = Path(__file__).parents[2]
 
-COMMANDS = ["check", "completion", "cursors", "demo", "endpoints", "parked", "run", "version"]
+COMMANDS = ["check", "completion", "cursors", "demo", "endpoints", "parked", "run", "schemas", "version"]
 
 
 def hookferry(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
