@@ -5,8 +5,9 @@ Edge floor: an aiokafka producer. The offset of an event may move only after its
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -14,7 +15,10 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from bridge.errors import ParkError
 from bridge.model import Record
+from bridge.source.health import Lasting
 
+_ANSWER_TIMEOUT_S = 30.0
+"""The producer gives up after 10 s (``PARK_TIMEOUT_MS``); this is for one that does not even do that."""
 _REASON_BYTES = 2_000
 
 
@@ -34,9 +38,19 @@ class Parking:
     keep their order); what the bridge knows is added as ``hookferry-*`` headers.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
-        self._producer = producer
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        renew: Callable[[], Awaitable[AIOKafkaProducer]] | None = None,
+    ) -> None:
+        """``renew``: another producer, started, for one that has died."""
+        self._producer = Lasting(producer, renew, "dead letters")
         self._topic = topic
+
+    async def close(self) -> None:
+        """Close the producer that is in use."""
+        await self._producer.close()
 
     async def park(self, record: Record, reason: Reason) -> None:
         """Return when the record is safe in the dead-letter topic; raises ``ParkError`` when it is not."""
@@ -45,9 +59,9 @@ class Parking:
             *((f"hookferry-{name}", value) for name, value in _facts(record, reason)),
         ]
         try:
-            await self._producer.send_and_wait(
-                self._topic, value=record.value, key=record.key, headers=headers
-            )
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                producer = await self._producer.working()
+                await producer.send_and_wait(self._topic, value=record.value, key=record.key, headers=headers)
         except MessageSizeTooLargeError as exc:
             raise ParkError(
                 f"{record.place} does not fit topic {self._topic!r}: raise its max.message.bytes"
