@@ -112,7 +112,7 @@ class Plan:
         if isinstance(schema, list) or kind not in ("null", "record", "fixed", *self._named):
             return True
         if kind in ("null", "fixed"):
-            return kind == "fixed" and schema["size"] > 0
+            return bool(kind == "fixed" and schema["size"] > 0)
         record = schema if kind == "record" else self._named[kind]
         name = record["name"]
         if record["type"] != "record":
