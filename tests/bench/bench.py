@@ -3,9 +3,9 @@
 (a) a backlog into a receiver that answers at once; (b) into one that takes 20 ms; (c) latency at
 half of (a)'s rate; (d) beside (a), in turns with it, the bare transport with the same requests; (e)
 with ``--memory``, a million records behind a receiver in trouble. ``--isolation``, ``--endpoints``,
-``--behind N`` and ``--restart`` measure the modules of those names instead, one or several. Absolute figures drift between
-machines and hours; the ratio of (a) to (d) is the one to watch. Ends with 1 when an event was lost,
-repeated or out of order, or memory grew.
+``--behind N`` and ``--restart`` measure the modules of those names instead, one or
+several. Absolute figures drift between machines and hours; the ratio of (a) to (d) is the one to
+watch. Ends with 1 when an event was lost, repeated or out of order, or memory grew.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def table(result: dict[str, Any]) -> str:
     for name, part in PARTS.items():
         if name in result:
             lines += part.lines(result[name])
-    return "\n".join([*lines, "", "Every event arrived, in order per entity."])
+    return "\n".join([*lines, "", "Every event arrived once, in order per entity." if "a" in result else ""])
 
 
 def main() -> int:
