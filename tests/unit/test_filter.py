@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import DecodeError, FilterError
-from bridge.filter import Filter
+from bridge.filter import ABSENT, Filter
 from bridge.model import Event, Partition, Record
 
 LOAN = {
@@ -175,10 +175,14 @@ def test_a_payload_that_is_no_object_has_no_fields() -> None:
 
 
 def test_what_it_looked_at_is_told_by_path_as_it_is_written() -> None:
-    found = Filter('data.principal > 1 and (data["first-name"] == "x" or not data.absent.x) and type == "y"')
+    found = Filter(
+        'data.principal > 1 and (data["first-name"] == "x" or not data.absent.x) and not data.nothing'
+        ' and type == "y"'
+    )
     assert found.looked_at(an_event()) == {
         "data.principal": Decimal("1500.00000000"),
         'data["first-name"]': "Ada",
-        "data.absent.x": None,
+        "data.absent.x": ABSENT,
+        "data.nothing": None,
         "type": "LoanApproved",
     }
