@@ -273,8 +273,7 @@ class App:
                 settle=checkpoints.settle,
                 may_send=self._reader.holds_lease,
                 turn_off=self._control.turn_off,
-                holds=self._holds,
-                register=register,
+                held=assembly.held_lanes(name, endpoint, self._holds, register, SystemClock()),
             )
             switch = self._switches[name]
             outlets[name].turn(switch.on, switch.since_s)

@@ -122,6 +122,13 @@ def holding(settings: Settings) -> frozenset[str]:
     return frozenset(name for name, endpoint in settings.endpoints.items() if endpoint.on_park == "hold")
 
 
+def held_lanes(
+    name: str, endpoint: EndpointSettings, holds: Holds, register: Register, clock: Clock
+) -> HeldLanes | None:
+    """What holds an endpoint's lanes after a parking; None where it goes on."""
+    return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
+
+
 def topics(settings: Settings) -> tuple[str, ...]:
     """All source topics."""
     return tuple(topic for source in settings.sources.values() for topic in source.topics)
@@ -278,8 +285,7 @@ def outlet(
     settle: Callable[[Cursor[Failures], int, int, int], None],
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
-    holds: Holds,
-    register: Register,
+    held: HeldLanes | None = None,
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
@@ -305,5 +311,5 @@ def outlet(
         settle=settle,
         may_send=may_send,
         turn_off=turn_off,
-        held=HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None,
+        held=held,
     )
