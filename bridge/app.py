@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -31,7 +31,6 @@ from bridge.journal import Journal
 from bridge.outlet import Outlet
 from bridge.parked import Parking
 from bridge.pipeline import Pipeline
-from bridge.route import Router
 from bridge.settings import Settings
 from bridge.source.client import (
     CONTROL_CONFIGS,
@@ -46,7 +45,7 @@ from bridge.source.client import (
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
-from bridge.switches import Switch, Switches
+from bridge.switches import ALL, EventTypes, Switch, Switches, off_for
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.transport.tls import client_context
@@ -55,6 +54,8 @@ from bridge.window import DedupeWindow
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
 """Objects between two collections: a window full of waiting events is alive, and looking costs."""
+
+_MOST_LISTED = 20
 
 
 class Stopped(Exception):
@@ -74,8 +75,11 @@ class App:
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
         self._outlets: dict[str, Outlet] = {}
-        self._switches = Switches(self._switched)
-        self._control = assembly.control(settings, self._switches, f"bridge at {socket.gethostname()}")
+        self._router = assembly.router(settings)
+        self._switches = Switches[str](self._switched)
+        self._event_types = Switches[EventTypes](self._types_switched)
+        who = f"bridge at {socket.gethostname()}"
+        self._control = assembly.control(settings, self._switches, self._event_types, who)
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; may be called at any time."""
@@ -211,6 +215,7 @@ class App:
             )
             switch = self._switches[name]
             outlets[name].turn(switch.on, switch.since_s)
+            outlets[name].types_off = self._router.off_pattern(name)
         return outlets
 
     def _make_pipeline(
@@ -243,9 +248,7 @@ class App:
             window=window(index),
             side_window=side_window,
             open_side_reader=open_side_reader,
-            router=Router(
-                {name: assembly.subscription(endpoint) for name, endpoint in settings.endpoints.items()}
-            ),
+            router=self._router,
             outlets=outlets,
             checkpoints=checkpoints,
             parks=parking,
@@ -268,6 +271,31 @@ class App:
         else:
             remedy = f"mend the cause, then: hookferry endpoints on {endpoint}"
             _log.error(events.ENDPOINT_TURNED_OFF, **facts, remedy=remedy)
+
+    def _types_switched(self, types: EventTypes, switch: Switch) -> None:
+        """Event types went on or off: what is read from now on, and what waits, goes by it."""
+        if not self._concerns_us(types):
+            return
+        self._router.turn_off({name: off_for(self._event_types, name) for name in self._settings.endpoints})
+        for name, outlet in self._outlets.items():
+            outlet.types_off = self._router.off_pattern(name)
+        facts = {
+            "event_types": types.pattern,
+            "endpoint": types.endpoint,
+            "since": switch.since,
+            "by": switch.by,
+            "reason": switch.reason,
+        }
+        if switch.on:
+            _log.info(events.EVENT_TYPES_TURNED_ON, **facts)
+        else:
+            remedy = (
+                "none needed; they are not sent, nor later: hookferry events on sends what comes from then on"
+            )
+            _log.warning(events.EVENT_TYPES_TURNED_OFF, **facts, remedy=remedy)
+
+    def _concerns_us(self, types: EventTypes) -> bool:
+        return types.endpoint == ALL or types.endpoint in self._settings.endpoints
 
     async def _revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
@@ -333,7 +361,8 @@ class App:
     def _readiness(self) -> tuple[bool, str]:
         ready, what = self._place_in_group()
         off = [name for name in self._switches.off() if name in self._settings.endpoints]
-        return ready, f"{what}; off: {', '.join(off)}" if off else what
+        types = [str(one) for one in self._event_types.off() if self._concerns_us(one)]
+        return ready, "; ".join([what, *_listed("off", off), *_listed("event types off", types)])
 
     def _place_in_group(self) -> tuple[bool, str]:
         reader = self._reader
@@ -357,3 +386,8 @@ class App:
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]
+
+
+def _listed(what: str, names: Sequence[str]) -> list[str]:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return [f"{what}: {', '.join(names[:_MOST_LISTED])}{more}"] if names else []

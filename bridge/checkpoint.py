@@ -17,9 +17,9 @@ import structlog
 from bridge import completion
 from bridge.clock import Clock
 from bridge.completion import Failures
-from bridge.cursor import Cursor, Progress
+from bridge.cursor import Cursor
 from bridge.errors import CommitError
-from bridge.journal import Base, Journal, Journaled
+from bridge.journal import Base, Journal, Journaled, Spot
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
@@ -74,10 +74,10 @@ class CursorPolicy:
 
 
 class _Packed(NamedTuple):
-    """A cursor's progress, and the text that the broker shall keep for it."""
+    """A cursor, its version, and the offset and text that the broker shall keep for that."""
 
     cursor: EndpointCursor
-    progress: Progress[Failures]
+    version: int
     committed: Committed
 
 
@@ -139,7 +139,7 @@ class Checkpoints:
                 journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
                 begins = first if partition.topic in self._whole_topics else starts.get(partition, first)
                 cursor = _begin(endpoint, policy, partition, (first, following), base or begins, journaled)
-                cursor.committed = (None, Base(*base) if base else None)
+                cursor.committed = (-1, Base(*base) if base else None)
                 loaded[partition][endpoint] = cursor
         return loaded
 
@@ -175,12 +175,16 @@ class Checkpoints:
         """Every cursor of the assignment."""
         return (cursor for cursors in self.cursors.values() for cursor in cursors.values())
 
-    def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int) -> None:
+    def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int, part: int = 0) -> None:
         """One event at this offset needs nothing more; without effect where the assignment is over."""
-        if cursor.live and cursor.settle(offset, size_bytes):
+        if not cursor.live:
+            return
+        if cursor.settle(offset, size_bytes, part):
             self._journal.settled(cursor.number, offset)
-            if cursor.found_room():
-                self.on_room(cursor)
+        elif part:
+            self._journal.settled(cursor.number, offset, part)
+        if cursor.found_room():
+            self.on_room(cursor)
 
     async def commit(self) -> None:
         """Commit what moved since the last time.
@@ -194,7 +198,7 @@ class Checkpoints:
                 return
             segment = self._begin_segment({packed.cursor: packed.committed for packed in changed})
             lowest = {
-                partition: min(cursor.progress().offset for cursor in by_endpoint.values())
+                partition: min(cursor.lowest for cursor in by_endpoint.values())
                 for partition, by_endpoint in self.cursors.items()
             }
             await self._flush()
@@ -220,7 +224,7 @@ class Checkpoints:
             group, {packed.cursor.partition: packed.committed for packed in all_packed}
         )
         for packed in all_packed:
-            packed.cursor.committed = (packed.progress, Base(*packed.committed))
+            packed.cursor.committed = (packed.version, Base(*packed.committed))
 
     async def commit_or_say(self) -> None:
         """``commit``, with a failure counted, and logged when it is the first of a row."""
@@ -251,16 +255,16 @@ class Checkpoints:
             self._refreshed_at = self._clock.monotonic()
         changed = []
         for cursor in self.all():
-            progress = cursor.progress()
-            if progress == _last(cursor)[0] and not refresh:
+            if cursor.version == _last(cursor)[0] and not refresh:
                 continue
+            progress = cursor.progress()
             text, fits = completion.encode(
-                progress.offset, progress.open_offsets, progress.end, progress.failures
+                progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
             )
             cursor.map_fits(fits)
             if cursor.found_room():
                 self.on_room(cursor)
-            changed.append(_Packed(cursor, progress, Committed(progress.offset, text)))
+            changed.append(_Packed(cursor, cursor.version, Committed(progress.offset, text)))
         return changed
 
     def _begin_segment(self, coming: Mapping[EndpointCursor, Committed]) -> int:
@@ -274,8 +278,8 @@ class Checkpoints:
         return self._journal.begin(named)
 
 
-def _last(cursor: EndpointCursor) -> tuple[Progress[Failures] | None, Base | None]:
-    """What this process last committed for a cursor, and what the broker has for it."""
+def _last(cursor: EndpointCursor) -> tuple[int, Base | None]:
+    """The version of a cursor that this process last committed, and what the broker has for it."""
     return cursor.committed  # type: ignore[return-value]
 
 
@@ -285,7 +289,7 @@ def _begin(
     partition: Partition,
     log: tuple[int, int],
     start: Committed | int,
-    journaled: Collection[int],
+    journaled: Collection[Spot],
 ) -> EndpointCursor:
     """A cursor from where it was, or for a new endpoint from the offset where it is to begin."""
     first, following = log
@@ -312,6 +316,7 @@ def _begin(
         settled_to=done.end,
         left_open=done.open_offsets,
         failures=done.failures,
+        parts=done.parts,
     )
 
 

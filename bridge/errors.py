@@ -5,6 +5,7 @@
     ├── DecodeError        a record that is not what its source says it should be
     ├── SchemaNeeded       a record whose schema is not known yet: learn it and decode again
     ├── RegistryUnavailable  a schema registry that does not answer, or not now
+    ├── FilterError        an event whose values do not fit an endpoint's filter
     ├── RenderError        an event that cannot become a request for one endpoint
     ├── TransportError     an attempt that got no answer (kind: connect, tls, timeout, read, refused)
     ├── ParkError          the dead-letter topic did not take a record
@@ -56,6 +57,16 @@ class SchemaNeeded(HookferryError):
 
 class RegistryUnavailable(HookferryError):
     """A schema registry gave no answer about a schema. Asked again until it does; nothing is parked."""
+
+
+class FilterError(HookferryError):
+    """An event that a filter cannot judge: ``place`` of its record, ``cause``, ``remedy`` for a person."""
+
+    def __init__(self, place: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{place}: {cause}; {remedy}")
+        self.place = place
+        self.cause = cause
+        self.remedy = remedy
 
 
 class RenderError(HookferryError):

@@ -5,7 +5,7 @@ is therefore also stored, at once, in a file mapped into memory: no system call,
 survives the death of the process, not of the machine. Edge floor.
 
 The file is a chain of segments. A segment begins with a line of JSON that names its cursors and
-what was (about to be) committed for them; entries of 16 bytes follow, zeros after the last. A
+what was (about to be) committed for them; entries of 20 bytes follow, zeros after the last. A
 commit begins a new segment, and deletes the older ones when the broker has it.
 """
 
@@ -27,11 +27,14 @@ from bridge.model import Partition
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-_ENTRY = Struct("<IIq")
-"""Check (CRC-32 of the rest), number of the cursor, settled offset."""
-_REST = Struct("<Iq")
+_ENTRY = Struct("<IIIq")
+"""Check (CRC-32 of the rest), number of the cursor, part, settled offset."""
+_REST = Struct("<IIq")
 _CAPACITY = 16_384
-"""Entries of one segment, 256 KiB; one that is full is followed by another."""
+"""Entries of one segment, 320 KiB; one that is full is followed by another."""
+
+Spot = tuple[int, int]
+"""Offset and part: which event of its record settled, 0 for all of them."""
 
 
 class Base(NamedTuple):
@@ -54,18 +57,18 @@ class Recollection:
 
     def __init__(self) -> None:
         self._bases: defaultdict[tuple[str, Partition], list[Base | None]] = defaultdict(list)
-        self._offsets: defaultdict[tuple[str, Partition], set[int]] = defaultdict(set)
+        self._spots: defaultdict[tuple[str, Partition], set[Spot]] = defaultdict(set)
 
-    def add(self, one: Journaled, offsets: set[int]) -> None:
+    def add(self, one: Journaled, spots: set[Spot]) -> None:
         """Take in what one segment tells of a cursor."""
         key = (one.endpoint, one.partition)
         self._bases[key].append(one.base)
-        self._offsets[key] |= offsets
+        self._spots[key] |= spots
 
-    def settled(self, endpoint: str, partition: Partition, committed: Base | None) -> set[int]:
-        """Offsets that settled, if ``committed`` is a commit that the journal saw; else none."""
+    def settled(self, endpoint: str, partition: Partition, committed: Base | None) -> set[Spot]:
+        """What settled, if ``committed`` is a commit that the journal saw; else nothing."""
         key = (endpoint, partition)
-        return self._offsets[key] if committed in self._bases[key] else set()
+        return self._spots[key] if committed in self._bases[key] else set()
 
 
 class Journal:
@@ -92,15 +95,16 @@ class Journal:
         self._open()
         return self._number
 
-    def settled(self, cursor: int, offset: int) -> None:
-        """Store that an offset settled for the cursor with this number in the current segment."""
+    def settled(self, cursor: int, offset: int, part: int = 0) -> None:
+        """Store what settled for the cursor with this number in the current segment: part 0 is all."""
         if self._map is None:
             return
         if self._at + _ENTRY.size > self._end:
             self._open()
             if self._map is None:
                 return
-        _ENTRY.pack_into(self._map, self._at, crc32(_REST.pack(cursor, offset)), cursor, offset)
+        check = crc32(_REST.pack(cursor, part, offset))
+        _ENTRY.pack_into(self._map, self._at, check, cursor, part, offset)
         self._at += _ENTRY.size
 
     def forget_before(self, segment: int) -> None:
@@ -113,8 +117,8 @@ class Journal:
         """What all segments tell together."""
         recollection = Recollection()
         for path in self._segments():
-            for one, offsets in _read(path):
-                recollection.add(one, offsets)
+            for one, spots in _read(path):
+                recollection.add(one, spots)
         return recollection
 
     def close(self) -> None:
@@ -165,7 +169,7 @@ def _number(path: Path) -> int:
     return int(suffix) if suffix.isdecimal() else 0
 
 
-def _read(path: Path) -> list[tuple[Journaled, set[int]]]:
+def _read(path: Path) -> list[tuple[Journaled, set[Spot]]]:
     """The cursors of a segment with what settled for them; nothing of a file that is not one."""
     try:
         data = path.read_bytes()
@@ -176,10 +180,10 @@ def _read(path: Path) -> list[tuple[Journaled, set[int]]]:
         ]
     except (OSError, ValueError, TypeError):
         return []
-    offsets: defaultdict[int, set[int]] = defaultdict(set)
+    spots: defaultdict[int, set[Spot]] = defaultdict(set)
     for at in range(len(head) + 1, len(data) - _ENTRY.size + 1, _ENTRY.size):
-        check, cursor, offset = _ENTRY.unpack_from(data, at)
-        if not check or check != crc32(_REST.pack(cursor, offset)):
+        check, cursor, part, offset = _ENTRY.unpack_from(data, at)
+        if not check or check != crc32(_REST.pack(cursor, part, offset)):
             break
-        offsets[cursor].add(offset)
-    return [(one, offsets[number]) for number, one in enumerate(cursors)]
+        spots[cursor].add((offset, part))
+    return [(one, spots[number]) for number, one in enumerate(cursors)]

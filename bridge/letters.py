@@ -98,6 +98,11 @@ class Letter:
         return self.facts.get("endpoint")
 
     @property
+    def index(self) -> int:
+        """Which event of a record of several it is, from 1; 0 for the whole record."""
+        return int(self.facts.get("event-index", "0"))
+
+    @property
     def entity(self) -> str | None:
         """Whom the event is about: as it was decoded, else the record key as far as it can be read."""
         return self.facts.get("entity") or _key_text(self.origin.key)
@@ -146,7 +151,7 @@ class Wanted:
 
 
 class Errand(NamedTuple):
-    """One original record to be sent again, and every letter that this settles."""
+    """One original record (or one of its events) to be sent again, and every letter that this settles."""
 
     letter: Letter
     settles: tuple[Letter, ...]
@@ -159,6 +164,7 @@ def letter(record: Record) -> Letter | None:
         if any(name not in facts for name in _NEEDED):
             return None
         int(facts["parked-at-ms"])
+        int(facts.get("event-index", "0"))
         place = Partition(facts["topic"], int(facts["partition"]))
         origin = record._replace(
             partition=place,
@@ -194,11 +200,11 @@ def errands(letters: Iterable[Letter]) -> list[Errand]:
 
     A crash between parking and commit parks an event twice; it is sent again once.
     """
-    by_event: dict[tuple[Partition, int, str | None], list[Letter]] = {}
+    by_event: dict[tuple[Partition, int, int, str | None], list[Letter]] = {}
     for one in letters:
-        by_event.setdefault((one.origin.partition, one.origin.offset, one.endpoint), []).append(one)
+        by_event.setdefault((*_place(one), one.endpoint), []).append(one)
     found = [Errand(min(same, key=_address), tuple(same)) for same in by_event.values()]
-    return sorted(found, key=lambda errand: (errand.letter.origin.partition, errand.letter.origin.offset))
+    return sorted(found, key=lambda errand: _place(errand.letter))
 
 
 def obstacle(
@@ -231,6 +237,10 @@ def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:
 
 def _address(letter: Letter) -> Address:
     return letter.address
+
+
+def _place(letter: Letter) -> tuple[Partition, int, int]:
+    return letter.origin.partition, letter.origin.offset, letter.index
 
 
 def _facts(record: Record) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -48,6 +49,13 @@ class Record(NamedTuple):
         """``topic-partition@offset``, the way a record is named in logs and reasons."""
         return f"{self.partition}@{self.offset}"
 
+    def header(self, name: str) -> str | None:
+        """The last header of this name as text, as Kafka's clients take it; None when there is none."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
+
 
 @dataclass(slots=True, eq=False)
 class Event:
@@ -56,7 +64,7 @@ class Event:
     ``id`` is the producer's idempotency key, ``time`` an RFC 3339 instant, ``entity`` the
     aggregate's id as a receiver would read it. ``lane`` is the ordering key: two events with the
     same lane reach an endpoint in the order of the log; ``None`` asks for no order at all.
-    ``index`` numbers the events of one record from 0 (a bulk record carries several).
+    ``index`` is 0 for the only event of a record; a record of several (bulk) numbers them from 1.
 
     An event that is sent again has the ``record`` that asked for it, and ``origin`` is the one it
     first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
@@ -81,6 +89,11 @@ class Event:
     claim_id: str = ""
     _payload: Any = None
     _decoded: bool = False
+
+    @property
+    def topic(self) -> str:
+        """The topic it first came in."""
+        return (self.origin or self.record).partition.topic
 
     def payload(self) -> Any:
         """The event's data as JSON-like objects, decoded once for all endpoints.
@@ -110,6 +123,11 @@ class ExactNumber(float):
     def __str__(self) -> str:
         """The digits as they came."""
         return self.text
+
+    @property
+    def exact(self) -> Decimal:
+        """The number itself, to compare and count with."""
+        return Decimal(self.text)
 
 
 class Url(NamedTuple):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,17 +20,17 @@ from bridge.clock import Clock
 from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.deliver import Deliverer
-from bridge.errors import DecodeError, ParkError, RenderError
+from bridge.errors import DecodeError, FilterError, ParkError, RenderError
 from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
-from bridge.parked import Reason
-from bridge.render import CONTENT_TYPE, standard_body
+from bridge.parked import EVENT_INDEX, Reason
+from bridge.render import Renderer
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
-from bridge.verdict import Judgement, judge
+from bridge.verdict import Judgement, OwnVerdict, by_status, judge
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
@@ -38,7 +39,7 @@ _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
-_MEND_PRODUCER = "correct what writes this event, or leave its type out of the endpoint's events"
+_MEND_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
 
 
 class Parks(Protocol):
@@ -58,19 +59,21 @@ class Delivery:
     size_bytes: int
     attempts: int = 0
     first_failed_at: float | None = None
+    fault: DecodeError | FilterError | None = None
     remedy: str = _MEND_RECEIVER
 
 
 class Outlet:
     """Delivers to one endpoint: ``concurrency`` workers over its lanes.
 
-    Each delivery that was put in ends in exactly one of three ways: settled at its cursor after a
-    2xx; settled after it is safe in the dead-letter topic; or given up with its assignment, whose
+    Each delivery that was put in ends in exactly one of four ways: settled at its cursor after a
+    2xx; settled after it is safe in the dead-letter topic; settled unsent because its type was
+    switched off; or given up with its assignment, whose
     cursor is no longer live, so that the next owner of the partition reads it again.
 
     While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
     what was put in waits where it is. ``turn_off`` is told (endpoint, reason) when the receiver
-    asks for that, once.
+    asks for that, once. ``own_verdict`` is what this kind of receiver means by its answers.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Outlet:
         name: str,
         *,
         concurrency: int,
+        renderer: Renderer,
         deliverer: Deliverer,
         signer: Signer,
         schedule: RetrySchedule,
@@ -85,14 +89,18 @@ class Outlet:
         parks: Parks,
         metrics: EndpointMetrics,
         clock: Clock,
-        settle: Callable[[Cursor[Failures], int, int], None],
+        settle: Callable[[Cursor[Failures], int, int, int], None],
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
+        own_verdict: OwnVerdict = by_status,
     ) -> None:
         self.name = name
         self.in_flight = 0
+        self.types_off: re.Pattern[str] | None = None
+        """Event types that are not to be sent: what of them waits is settled unsent in its turn."""
         self._draining = False
         self._concurrency = concurrency
+        self._renderer = renderer
         self._deliverer = deliverer
         self._signer = signer
         self._schedule = schedule
@@ -103,20 +111,26 @@ class Outlet:
         self._settle_at_cursor = settle
         self._may_send = may_send
         self._turn_off = turn_off
+        self._own_verdict = own_verdict
         self._on = asyncio.Event()
         self._on.set()
         self._on_since = 0.0
-        self._lanes: Lanes[Delivery] = Lanes()
+        self._lanes: Lanes[Delivery] = Lanes(lambda delivery, change: delivery.cursor.blocked(change))
         self._idle: deque[asyncio.Future[None]] = deque()
         self._due_changed = asyncio.Event()
         self._gone_quiet = asyncio.Event()
 
-    def put(self, event: Event, cursor: Cursor[Failures]) -> None:
-        """Take one event over: open at its cursor, in line in its lane, with the attempts it has had."""
+    def put(
+        self, event: Event, cursor: Cursor[Failures], fault: DecodeError | FilterError | None = None
+    ) -> None:
+        """Take one event over: open at its cursor, in line in its lane, with the attempts it has had.
+
+        ``fault``: why nobody can say whether the endpoint wants it; it is parked in its turn.
+        """
         offset, size_bytes = event.record.offset, len(event.record.value or b"")
         cursor.open(offset, size_bytes)
-        delivery = Delivery(event, cursor, size_bytes)
-        failed = cursor.failure(offset)
+        delivery = Delivery(event, cursor, size_bytes, fault=fault)
+        failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
         if self._lanes.push(event.lane, delivery):
@@ -188,6 +202,10 @@ class Outlet:
     async def _run(self, lane: Lane[Delivery]) -> None:
         """One attempt for the head of a lane, and what follows from it."""
         delivery = lane.head
+        if self._is_off(delivery.event):
+            self._metrics.events_off.inc()
+            self._settle(lane, delivery)
+            return
         if not self._may_send():
             self._wait(lane, _LEASE_WAIT_S)
             return
@@ -208,26 +226,33 @@ class Outlet:
             case Verdict.OFF:
                 self._refused_for_good(lane, delivery, judgement)
 
+    def _is_off(self, event: Event) -> bool:
+        """Whether its type was switched off while it waited; an operator's redrive goes all the same."""
+        off = self.types_off
+        return off is not None and not event.only and off.match(event.type) is not None
+
     async def _attempt(self, delivery: Delivery) -> Judgement:
         event, deliverer = delivery.event, self._deliverer
         delivery.attempts += 1
         try:
-            body = standard_body(event)
-        except DecodeError as exc:
+            if delivery.fault is not None:
+                raise delivery.fault
+            rendered = self._renderer.render(event)
+        except (DecodeError, FilterError) as exc:
             delivery.remedy = exc.remedy
             return Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
         except RenderError as exc:
-            delivery.remedy = _MEND_PRODUCER
+            delivery.remedy = _MEND_RENDERING
             return Judgement(Verdict.PARK, str(exc))
-        signature = self._signer.headers(event.webhook_id, int(self._clock.time()), body)
-        request = deliverer.request(((b"content-type", CONTENT_TYPE), *signature), body)
+        signature = self._signer.headers(event.webhook_id, int(self._clock.time()), rendered.body)
+        request = deliverer.request(rendered, signature)
         number = self.pace.sent(self._clock.monotonic())
         try:
             outcome = await deliverer.attempt(request)
         except BaseException:
             self.pace.abandoned(number)
             raise
-        judgement = judge(outcome.answer, self._clock.time())
+        judgement = judge(outcome.answer, self._clock.time(), self._own_verdict)
         now = self._clock.monotonic()
         self.pace.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         deliverer.keep(event, delivery.attempts, request, outcome, judgement)
@@ -240,9 +265,9 @@ class Outlet:
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
-        delivery.cursor.failed(
-            delivery.event.record.offset, Failures(delivery.attempts, int(delivery.first_failed_at))
-        )
+        event = delivery.event
+        note = Failures(delivery.attempts, int(delivery.first_failed_at))
+        delivery.cursor.failed(event.record.offset, note, event.index)
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
@@ -282,6 +307,7 @@ class Outlet:
                 "event-type": event.type,
                 "webhook-id": event.webhook_id,
                 "attempts": str(delivery.attempts),
+                **({EVENT_INDEX: str(event.index)} if event.index else {}),
                 **({"entity": event.entity} if event.entity is not None else {}),
                 **({"tenant": event.tenant} if event.tenant is not None else {}),
             },
@@ -294,7 +320,8 @@ class Outlet:
             self._lanes.settle(lane)
 
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
-        self._settle_at_cursor(delivery.cursor, delivery.event.record.offset, delivery.size_bytes)
+        event = delivery.event
+        self._settle_at_cursor(delivery.cursor, event.record.offset, delivery.size_bytes, event.index)
         if self._lanes.settle(lane):
             self._wake()
 

@@ -16,6 +16,8 @@ from bridge.errors import ParkError
 from bridge.model import Record
 
 _REASON_BYTES = 2_000
+EVENT_INDEX = "event-index"
+"""The detail that tells which event of a record of several was parked (``Event.index``)."""
 
 
 class Reason(NamedTuple):

@@ -3,7 +3,7 @@
     source 1      bridge/source/    records of the partitions that are ours, in batches
     decode 2      bridge/decode/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
     duplicate? 3  bridge/dedupe.py  the same key earlier in the same partition: passed by
-    route 4       bridge/route.py   which endpoints want it
+    route 4       bridge/route.py   which endpoints want it; bridge/filter/ what they ask of its content
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
     lanes 6       bridge/lanes.py   in line behind the earlier events of its entity
     ------------- from here per endpoint, by its workers: bridge/outlet.py ------------------
@@ -33,13 +33,20 @@ from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_delete
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
 from bridge.dedupe import claim, is_duplicate
-from bridge.errors import CommitError, DecodeError, KafkaUnavailable, RegistryUnavailable, SchemaNeeded
+from bridge.errors import (
+    CommitError,
+    DecodeError,
+    FilterError,
+    KafkaUnavailable,
+    RegistryUnavailable,
+    SchemaNeeded,
+)
 from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.index import IndexLostError
 from bridge.model import Event, Partition, Record
 from bridge.outlet import Outlet, Parks
 from bridge.rejects import Rejects
-from bridge.route import Router
+from bridge.route import Route, Router
 from bridge.source.reader import RecordsDeleted
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -94,8 +101,11 @@ class Pipeline:
         self._stopping = asyncio.Event()
         self._counts = {
             outcome: metrics.records.labels(outcome)
-            for outcome in ("handed_over", "unwanted", "duplicate", "tombstone", "rejected")
-        }
+            for outcome in (
+                "handed_over", "unwanted", "switched_off", "duplicate", "tombstone", "rejected"
+            )
+        }  # fmt: skip
+        self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in outlets}
         self._catch_ups = {
             endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
         }
@@ -319,12 +329,26 @@ class Pipeline:
         return decoded
 
     def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
-        wanted = (event.only,) if event.only else self._router.targets(event.source, event.type)
-        self._counts["handed_over" if wanted else "unwanted"].inc()
-        for endpoint in wanted:
+        candidates, off = Route.to(event.only) if event.only else self._router.route(event)
+        outcome, offset, part = "unwanted", event.record.offset, event.index
+        for endpoint in off:
+            outcome = "switched_off"
+            if (cursor := cursors.get(endpoint)) is not None and cursor.wants(offset, part):
+                self._left_out[endpoint].inc()
+        for endpoint, passes in candidates:
             cursor = cursors.get(endpoint)
-            if cursor is not None and cursor.wants(event.record.offset):
-                self._outlets[endpoint].put(event, cursor)
+            if cursor is None or not cursor.wants(offset, part):  # it has had it, or is fed by its own reader
+                outcome = "handed_over"
+                continue
+            fault: DecodeError | FilterError | None = None
+            try:
+                if passes is not None and not passes(event):
+                    continue
+            except (DecodeError, FilterError) as exc:
+                fault = exc.with_traceback(None)  # which would keep these frames while the event waits
+            outcome = "handed_over"
+            self._outlets[endpoint].put(event, cursor, fault)
+        self._counts[outcome].inc()
 
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Retention was faster than we were: say what is gone and go on where the log begins.

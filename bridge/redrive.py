@@ -129,7 +129,7 @@ class DeadLetters:
         refused: BaseException | None = None
         for errand in errands:
             letter = fetched[errand.letter.address]
-            headers = packed(Resent(letter.origin, letter.endpoint, errand.letter.again_id))
+            headers = packed(Resent(letter.origin, letter.endpoint, errand.letter.again_id, letter.index))
             try:
                 sent.append(
                     await self._send(

@@ -15,7 +15,7 @@ from bridge.decode.again import ResentDecodeError
 from bridge.errors import DecodeError
 from bridge.model import Record
 from bridge.outlet import Parks, park_until_safe
-from bridge.parked import Reason
+from bridge.parked import EVENT_INDEX, Reason
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -80,7 +80,10 @@ class Rejects:
         origin, endpoint = record, None
         if isinstance(error, ResentDecodeError):
             origin, endpoint = error.resent.origin, error.resent.endpoint
-        reason = Reason(cause=f"{error.place}: {error.cause}", remedy=error.remedy, endpoint=endpoint)
+        details = {}
+        if isinstance(error, ResentDecodeError) and error.resent.number:
+            details = {EVENT_INDEX: str(error.resent.number)}
+        reason = Reason(f"{error.place}: {error.cause}", error.remedy, endpoint, details)
         if await park_until_safe(self._parks, origin, reason, lambda: not self._draining):
             for cursor in waiting:
                 self._settle(cursor, record.offset, size_bytes)

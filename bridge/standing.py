@@ -100,7 +100,7 @@ def _row(
         done.end - done.offset - len(done.open_offsets),
         tuple(
             OpenRetry(offset, failed.attempts, _instant(failed.first_at_s))
-            for offset, failed in sorted(done.failures.items())
+            for (offset, _), failed in sorted(done.failures.items())
             if not done.settled(offset)
         ),
         problem,

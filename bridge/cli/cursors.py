@@ -126,17 +126,18 @@ async def _places(visit: Visit, settings: Settings, name: str) -> str:
 
 
 async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str]) -> None:
-    """A removed endpoint that was off does not come back off."""
+    """A removed endpoint that was off, or had event types off, does not come back so."""
     from bridge import assembly
     from bridge.cli.terminal import who
     from bridge.control import control_topic
-    from bridge.switches import Switches
+    from bridge.switches import EventTypes, Subject, Switches
 
     if control_topic(settings.group) not in await visit.topics():
         return
-    switches = Switches()
-    control = assembly.control(settings, switches, who())
+    switches, event_types = Switches[str](), Switches[EventTypes]()
+    control = assembly.control(settings, switches, event_types, who())
     await control.load()
-    for name in names:
-        if not switches[name].on:
-            await control.write(name, None)
+    doomed: list[Subject] = [name for name in names if not switches[name].on]
+    doomed += [types for types in event_types.off() if types.endpoint in names]
+    for subject in doomed:
+        await control.write(subject, None)

@@ -199,7 +199,7 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
         events = decoded(settings, letter.origin)
         if events is None:
             return [b"none: no source reads its topic"]
-        return [standard_body(event) for event in events]
+        return [standard_body(event) for event in events if letter.index in (0, event.index)]
     except HookferryError as exc:
         return [f"none: {exc}".encode("utf-8", "replace")]
 

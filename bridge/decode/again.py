@@ -17,16 +17,21 @@ from bridge.model import Event, Header, Partition, Record
 PREFIX = "hookferry-"
 AGAIN_ID = "hookferry-again-id"
 ENDPOINT = "hookferry-endpoint"
+EVENT_INDEX = "hookferry-event-index"
 
 _FOREIGN = "only `hookferry parked redrive` should write to this topic"
 
 
 class Resent(NamedTuple):
-    """A record that is sent again: as it first stood in its topic, for one endpoint or for all."""
+    """A record that is sent again: as it first stood in its topic, for one endpoint or for all.
+
+    ``number`` chooses one event of several (``Event.index``); 0 is whatever the record holds.
+    """
 
     origin: Record
     endpoint: str | None
     again_id: str
+    number: int = 0
 
 
 class ResentDecodeError(DecodeError):
@@ -52,7 +57,7 @@ class AgainDecoder:
     def decode(self, record: Record) -> tuple[Event, ...]:
         """The events of the original record. Raises ``DecodeError``."""
         resent = unpacked(record)
-        origin, endpoint, again_id = resent
+        origin, endpoint, again_id, number = resent
         decoder = self._decoders.get(origin.partition.topic)
         if decoder is None:
             raise ResentDecodeError(
@@ -72,6 +77,15 @@ class AgainDecoder:
             events = decoder.decode(origin)
         except DecodeError as exc:
             raise ResentDecodeError(resent, exc.place, exc.cause, exc.remedy) from exc
+        if number:
+            events = tuple(event for event in events if event.index == number)
+            if not events:
+                raise ResentDecodeError(
+                    resent,
+                    origin.place,
+                    f"the record is not split into events any more, or has none with number {number}",
+                    "set the source to split it as when it was parked (bulk: split), or discard this event",
+                )
         for event in events:
             event.record, event.origin = record, origin
             event.only, event.claim_id = endpoint, again_id
@@ -88,6 +102,7 @@ def packed(resent: Resent) -> tuple[Header, ...]:
         "hookferry-timestamp-ms": str(origin.timestamp_ms),
         AGAIN_ID: resent.again_id,
         **({ENDPOINT: resent.endpoint} if resent.endpoint is not None else {}),
+        **({EVENT_INDEX: str(resent.number)} if resent.number else {}),
     }
     own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
     return (*own, *((name, value.encode()) for name, value in facts.items()))
@@ -98,7 +113,7 @@ def unpacked(record: Record) -> Resent:
     try:
         facts = {name: value.decode() for name, value in record.headers if name.startswith(PREFIX)}
         origin = original(record, facts)
-        return Resent(origin, facts.get(ENDPOINT), facts[AGAIN_ID])
+        return Resent(origin, facts.get(ENDPOINT), facts[AGAIN_ID], int(facts.get(EVENT_INDEX, "0")))
     except KeyError as exc:
         raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc
     except ValueError as exc:

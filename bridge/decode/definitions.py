@@ -6,7 +6,7 @@ floor, pure. No Fineract file is self-contained: ``LoanAccountDataV1`` refers to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import log10
 from typing import Any
 
@@ -39,9 +39,10 @@ class Scope:
         self._label = label
         self._types: dict[str, tuple[dict[str, Any], str]] = {}
 
-    def add(self, definition: Any, origin: str) -> None:
-        """Take in a file's content. Raises ``DefinitionError``."""
-        self._flat(definition, "", origin, 0)
+    def add(self, definition: Any, origin: str) -> str | None:
+        """Take in a file's content; the full name of the type it defines. Raises ``DefinitionError``."""
+        name = self._flat(definition, "", origin, 0)
+        return name if isinstance(name, str) and name in self._types else None
 
     def complete(self, definition: Any, origin: str) -> Any:
         """A definition of any type, with all it refers to put in. Raises ``DefinitionError``."""
@@ -49,15 +50,34 @@ class Scope:
 
     def schemas(self) -> Iterator[Schema]:
         """Give every record type, complete. Raises ``DefinitionError`` for names that no file defines."""
-        for name, (shape, origin) in self._types.items():
-            if shape["type"] != "record":
-                continue
-            try:
-                yield compiled(self._whole(name, set(), origin))
-            except DefinitionError:
-                raise
-            except Exception as exc:  # fastavro's parser promises no type for what it refuses
-                raise DefinitionError(origin, f"{name} is not an Avro schema: {exc}") from exc
+        return (self.schema(name) for name in self.records())
+
+    def records(self) -> Iterator[str]:
+        """The full names of all record types."""
+        return (name for name, (shape, _) in self._types.items() if shape["type"] == "record")
+
+    def schema(self, name: str) -> Schema:
+        """A record type, complete. Raises ``DefinitionError``."""
+        origin = self._types[name][1]
+        try:
+            return compiled(self.definition(name))
+        except DefinitionError:
+            raise
+        except Exception as exc:  # fastavro's parser promises no type for what it refuses
+            raise DefinitionError(origin, f"{name} is not an Avro schema: {str(exc)[:300]}") from exc
+
+    def definition(self, name: str) -> dict[str, Any]:
+        """A type with all it refers to, as one JSON object. Raises ``DefinitionError``."""
+        whole: dict[str, Any] = self._whole(name, set(), self._types[name][1])
+        return whole
+
+    def shapes(self) -> Mapping[str, dict[str, Any]]:
+        """Every type by its full name; in it, the others are only named."""
+        return {name: shape for name, (shape, _) in self._types.items()}
+
+    def origin(self, name: str) -> str:
+        """The file that defines a type."""
+        return self._types[name][1]
 
     def _flat(self, node: Any, namespace: str, origin: str, depth: int) -> Any:
         """Replace definitions by their names, so that every type stands alone in ``_types``."""

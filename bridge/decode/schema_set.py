@@ -29,11 +29,17 @@ class Schema:
     safe_bytes: int
 
 
-@dataclass(slots=True)
+@dataclass
 class SchemaSet:
     """The schemas of one source. Never asked by name: one name has had 49 layouts in Fineract."""
 
     by_fingerprint: dict[bytes, Schema] = field(default_factory=dict)
+    folder: str = "FOLDER"
+    """Where its files lie, for the message that says what to do when one is missing."""
+
+    def find(self, fingerprint: bytes) -> Schema | None:
+        """The schema with a fingerprint, in the order of the wire."""
+        return self.by_fingerprint.get(fingerprint)
 
     def add(self, schema: Schema) -> None:
         """Keep a schema; the same layout a second time changes nothing."""

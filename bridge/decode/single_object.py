@@ -25,13 +25,14 @@ def writer_schema(data: bytes, schemas: SchemaSet, place: str, dataschema: str, 
     """Find the schema the bytes were written with, strictly by fingerprint. Raises ``DecodeError``."""
     if len(data) < HEADER_BYTES or data[:2] != MARKER:
         raise DecodeError(place, f"{dataschema}: no Avro single-object header (c301 and 8 bytes)", _PRODUCER)
-    schema = schemas.by_fingerprint.get(data[2:HEADER_BYTES])
+    schema = schemas.find(data[2:HEADER_BYTES])
     if schema is None:
         raise DecodeError(
             place,
             f"no schema with fingerprint {data[2:HEADER_BYTES].hex()} is known for {dataschema}",
-            "put the schema files of the running server into the folder that "
-            f"sources.{source}.schemas names, and restart",
+            "import it from the jar of the server that wrote this (`hookferry schemas import JAR --into "
+            f"{schemas.folder}`, the folder of sources.{source}.schemas), then `hookferry parked redrive`; "
+            "no restart is needed",
         )
     return schema
 

@@ -5,6 +5,7 @@ For the demo, the benchmarks and the tests; the counterpart of ``bridge.decode.f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from fastavro import schemaless_writer
 
 from bridge.decode.fineract import ENVELOPE_HEADERS, Envelope
+from bridge.decode.fineract_bulk import BULK_HEADERS, Item
 from bridge.decode.single_object import MARKER
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -34,6 +36,17 @@ def encode_envelope(envelope: Envelope, *, long_id: bool = True) -> bytes:
         parts += (_long(len(raw)), raw)
     parts += (_long(len(envelope.data)), envelope.data)
     return b"".join(parts)
+
+
+def encode_bulk(items: Iterable[Item], *, long_id: bool = True) -> bytes:
+    """Write ``BulkMessagePayloadV1``, the payload of a bulk event."""
+    blocks = list(items)
+    parts = [BULK_HEADERS[long_id], *([_long(len(blocks))] if blocks else [])]
+    for item in blocks:
+        parts.append(_long(item.id))
+        for raw in (*(text.encode() for text in item[1:4]), item.data):
+            parts += (_long(len(raw)), raw)
+    return b"".join((*parts, _long(0)))
 
 
 def encode_key(aggregate_id: int) -> bytes:

@@ -7,7 +7,7 @@ error excepted. Floor ``settings``; reads files, and nothing leaves it but ``Con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -28,13 +28,32 @@ MAX_FILE_BYTES = 1_048_576
 
 def read(path: str | Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[str]]:
     """Read the settings; either they come back, or the mistakes do, one line each, in file order."""
+    file, env, problems = _layers(path, environ)
+    if file is None:
+        return None, _lines(problems)
+    tree = overlay(file, env)
+    settings, more = _validate(file, env, tree)
+    problems += more
+    problems += [problem for rule in RULES for problem in rule(tree)]
+    return (None if problems else settings), _lines(problems)
+
+
+def place_finder(path: str | Path, environ: Mapping[str, str]) -> Callable[[SettingsPath], Place]:
+    """Something that tells where a key's value stands, in settings that ``read`` had nothing against."""
+    file, env, _ = _layers(path, environ)
+    assert file is not None, "it was read before"
+    return overlay(file, env).place
+
+
+def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
+    """The file and the environment, with references resolved; no file when it cannot be read at all."""
     name = printable(str(path))
     text, problems = _read_file(Path(path), name)
     if text is None:
-        return None, [str(problem) for problem in problems]
+        return None, Tree(Place(name)), problems
     file, problems = read_yaml(text, name)
     if problems and not file.data:
-        return None, _lines(problems)
+        return None, file, problems
     folder = Path(path).absolute().parent
     env, more = read_env(environ, file)
     problems += more
@@ -42,11 +61,7 @@ def read(path: str | Path, environ: Mapping[str, str]) -> tuple[Settings | None,
     problems += resolve(env, folder, environ, skip=set())
     for layer in (file, env):
         _anchor_paths(layer, folder)
-    tree = overlay(file, env)
-    settings, more = _validate(file, env, tree)
-    problems += more
-    problems += [problem for rule in RULES for problem in rule(tree)]
-    return (None if problems else settings), _lines(problems)
+    return file, env, problems
 
 
 def _lines(problems: list[Problem]) -> list[str]:
@@ -83,7 +98,9 @@ _RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make the paths absolute that are relative to the settings file."""
-    for path in (*_RELATIVE, *(path for name in tree.names(("sources",)) for path in _of_source(name))):
+    sources = (path for name in tree.names(("sources",)) for path in _of_source(name))
+    templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
+    for path in (*_RELATIVE, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))

@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 
 from pydantic_core import PydanticCustomError
 
-from bridge.settings import endpoint_rules, shape, source_rules
+from bridge.settings import endpoint_rules, preset_rules, rendering_rules, shape, source_rules
 from bridge.settings.place import Path, Problem, nearest
 from bridge.settings.tree import Tree
 from bridge.settings.values import allowed_networks, is_plain_http, split_url, unreadable
@@ -56,6 +56,20 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
         remedy = "give the folder with your Fineract's .avsc files, relative to the settings file"
         if problem := unreadable(folder, FilePath.is_dir, "folder"):
             yield tree.problem(path, problem, remedy)
+
+
+def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
+    """Check that nobody waits for bulk events of sources that split them."""
+    sources = [("sources", name) for name in tree.names(("sources",))]
+    if any(
+        tree.text((*one, "format")) != "fineract" or tree.text((*one, "bulk")) == "whole" for one in sources
+    ):
+        return
+    for name in tree.names(("endpoints",)):
+        for place, pattern in tree.texts(("endpoints", name, "events")):
+            if pattern == "BulkBusinessEvent":
+                cause = "is never delivered, for its items are delivered as events of their own types"
+                yield tree.problem(place, cause, "select those types, or set bulk: whole in the source")
 
 
 def tls_is_complete(tree: Tree) -> Iterator[Problem]:
@@ -161,10 +175,13 @@ def _named(tree: Tree, path: Path) -> str:
 RULES: tuple[Rule, ...] = (
     topics_have_one_source,
     schemas_can_be_read,
+    bulk_is_whole_where_it_is_selected,
     tls_is_complete,
     sasl_is_complete,
     tokens_travel_encrypted,
     times_fit,
     *source_rules.RULES,
     *endpoint_rules.RULES,
+    *rendering_rules.RULES,
+    *preset_rules.RULES,
 )

@@ -36,6 +36,11 @@ class FineractSource(SourceCommon):
     schemas: Path = Field(
         description="Folder with the .avsc files of your Fineract; relative to the folder of this file."
     )
+    bulk: Literal["split", "whole"] = Field(
+        default="split",
+        description="What becomes of Fineract's bulk events, which hold several of one account: 'split' sends"
+        " each as an event of its own type, in order; 'whole' sends one BulkBusinessEvent with all of them.",
+    )
     custom_types: bool = Field(
         default=False,
         description="Whether this Fineract publishes event types of its own. If true, endpoint event patterns"

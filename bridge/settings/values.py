@@ -196,9 +196,9 @@ def event_pattern(pattern: str) -> str:
     """``pattern`` when it is a usable fnmatch pattern, ``!`` in front allowed."""
     body = pattern.removeprefix("!")
     if not body:
-        raise mistake("is an empty pattern", "write an event type, or a pattern such as Loan*")
+        raise mistake("is an empty pattern", "write a name, or a pattern such as Loan*")
     if body != body.strip() or not body.isprintable():
-        raise mistake("has spaces around it or control characters in it", "write the event type alone")
+        raise mistake("has spaces around it or control characters in it", "write the name alone")
     if body.startswith("!"):
         raise mistake("has more than one ! in front", "one ! excludes; write it once")
     after = body

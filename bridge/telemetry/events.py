@@ -34,6 +34,9 @@ INDEX_REPLACED: Final = "index.replaced"
 
 SCHEMA_LEARNED: Final = "schema.learned"
 REGISTRY_FAILED: Final = "registry.failed"
+SCHEMAS_READ: Final = "schemas.read"
+SCHEMAS_IGNORED: Final = "schemas.ignored"
+
 RECORD_REJECTED: Final = "record.rejected"
 DELIVERY_ATTEMPTED: Final = "delivery.attempted"
 DELIVERY_FAILED_INSIDE: Final = "delivery.failed_inside"
@@ -43,6 +46,8 @@ PARKING_RECOVERED: Final = "parking.recovered"
 
 ENDPOINT_TURNED_OFF: Final = "endpoint.turned_off"
 ENDPOINT_TURNED_ON: Final = "endpoint.turned_on"
+EVENT_TYPES_TURNED_OFF: Final = "event_types.turned_off"
+EVENT_TYPES_TURNED_ON: Final = "event_types.turned_on"
 CONTROL_IGNORED: Final = "control.ignored"
 CONTROL_FAILED: Final = "control.failed"
 CONTROL_RECOVERED: Final = "control.recovered"

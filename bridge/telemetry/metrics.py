@@ -23,6 +23,7 @@ class EndpointMetrics(NamedTuple):
     latency_seconds: Histogram
     retries_succeeded: Counter
     parked: Counter
+    events_off: Counter
 
 
 class Metrics:
@@ -31,7 +32,15 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
-        self.records = counter("records", "Records by what reading them led to", "outcome")
+        self.records = counter(
+            "records",
+            "Events read, by what became of them: handed_over to at least one endpoint, unwanted by all,"
+            " switched_off for all who want it, duplicate, tombstone (no value), rejected (not decodable)",
+            "outcome",
+        )
+        self.events_off = counter(
+            "events_off", "Events not sent because their type is switched off for the endpoint", "endpoint"
+        )
         self.attempts = counter("attempts", "Requests sent, by verdict", "endpoint", "verdict")
         self.attempt_seconds = histogram(
             "attempt_seconds", "Seconds from sending a request to its answer", "endpoint"
@@ -59,6 +68,7 @@ class Metrics:
             latency_seconds=self.latency_seconds.labels(name),
             retries_succeeded=self.retries_succeeded.labels(name),
             parked=self.parked.labels(name),
+            events_off=self.events_off.labels(name),
         )
 
     def watch(self, gauge: Gauge, read: Callable[[], float], *labels: str) -> None:

@@ -21,13 +21,14 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import scenarios
+from tests.bench import behind, endpoints, isolation, scenarios
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
+PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind}
 MEMORY_GROWTH = 1.25  # the last sample to the one a third into the run: more is a leak
 
 
@@ -88,6 +89,21 @@ def steadiness(stage: Stage, seconds: float) -> dict[str, Any]:
     }
 
 
+def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
+    """The parts that were asked for by name."""
+    found: dict[str, Any] = {}
+    if options.isolation:
+        say(f"isolation: {options.pairs} pairs of {options.pair_seconds:g} s …")
+        found["isolation"] = isolation.isolation(stage, options.pairs, options.pair_seconds)
+    if options.endpoints:
+        say(f"endpoints: {options.read_events} events, {options.read_rounds} rounds …")
+        found["endpoints"] = endpoints.endpoints(stage, options.read_events, options.read_rounds)
+    if options.behind:
+        say(f"behind: {options.behind} records …")
+        found["behind"] = behind.behind(stage, options.behind)
+    return found
+
+
 def say(text: str) -> None:
     """Progress goes to stderr; the table alone to stdout."""
     print(text, file=sys.stderr, flush=True)
@@ -123,6 +139,9 @@ def table(result: dict[str, Any]) -> str:
             f"(e) memory, receiver {kind}: first {row['first_mb']:.0f} MB, after a third "
             f"{row['third_mb']:.0f}, last {row['last_mb']:.0f}, peak {row['peak_mb']:.0f}"
         )
+    for name, part in PARTS.items():
+        if name in result:
+            lines += [*part.lines(result[name]), ""]
     return "\n".join([*lines, "", "Every event arrived once, in order per entity." if "a" in result else ""])
 
 
@@ -134,6 +153,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15, help="of (c)")
     parser.add_argument("--memory", action="store_true", help="(e) instead of the others")
     parser.add_argument("--memory-seconds", type=float, default=60)
+    parser.add_argument("--isolation", action="store_true", help="three of ten endpoints in trouble")
+    parser.add_argument("--pairs", type=int, default=3, help="of runs with all well and with three ill")
+    parser.add_argument("--pair-seconds", type=float, default=8, help="of each run of a pair")
+    parser.add_argument(
+        "--endpoints", action="store_true", help="what endpoints cost that do not want an event"
+    )
+    parser.add_argument("--read-events", type=int, default=100_000)
+    parser.add_argument("--read-rounds", type=int, default=3)
+    parser.add_argument(
+        "--behind", type=int, default=0, help="records that an endpoint is behind on its return"
+    )
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()
@@ -145,7 +175,9 @@ def main() -> int:
             Receiver() as receiver,
         ):
             stage = Stage(kafka, receiver, Path(folder), options.log_attempts)
-            if options.memory:
+            if any(getattr(options, name) for name in PARTS):
+                result |= further(stage, options)
+            elif options.memory:
                 result["e"] = steadiness(stage, options.memory_seconds)
             else:
                 result |= speed(stage, options)

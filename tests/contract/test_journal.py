@@ -17,6 +17,10 @@ P0, P1 = Partition("orders", 0), Partition("orders", 1)
 BASE = Base(100, "h1abc")
 
 
+def whole(*offsets: int) -> set[tuple[int, int]]:
+    return {(offset, 0) for offset in offsets}
+
+
 def begun(folder: Path, *bases: Base | None) -> Journal:
     journal = Journal(folder)
     journal.begin([Journaled("crm", Partition("orders", n), base) for n, base in enumerate(bases or (BASE,))])
@@ -27,7 +31,15 @@ def test_the_next_process_knows_what_settled_without_the_first_having_closed(tmp
     first = begun(tmp_path)
     for offset in (105, 101, 103):
         first.settled(0, offset)
-    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == {101, 103, 105}
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(101, 103, 105)
+
+
+def test_the_settled_events_of_a_record_that_has_others_open_are_told_by_number(tmp_path: Path) -> None:
+    first = begun(tmp_path)
+    first.settled(0, 101, 1)
+    first.settled(0, 101, 7)
+    first.settled(0, 102)
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == {(101, 1), (101, 7), (102, 0)}
 
 
 def test_it_is_silent_when_the_broker_has_something_else(tmp_path: Path) -> None:
@@ -46,8 +58,8 @@ def test_cursors_are_kept_apart(tmp_path: Path) -> None:
     first.settled(0, 101)
     first.settled(1, 7)
     recollection = Journal(tmp_path).recall()
-    assert recollection.settled("crm", P0, BASE) == {101}
-    assert recollection.settled("crm", P1, Base(5, "")) == {7}
+    assert recollection.settled("crm", P0, BASE) == whole(101)
+    assert recollection.settled("crm", P1, Base(5, "")) == whole(7)
 
 
 def test_a_commit_under_way_leaves_both_words_believed_and_a_finished_one_the_new_one(tmp_path: Path) -> None:
@@ -56,12 +68,12 @@ def test_a_commit_under_way_leaves_both_words_believed_and_a_finished_one_the_ne
     segment = journal.begin([Journaled("crm", P0, new)])
     journal.settled(0, 107)
     recollection = Journal(tmp_path).recall()
-    assert recollection.settled("crm", P0, BASE) == {101, 107}, "killed before the broker took it"
-    assert recollection.settled("crm", P0, new) == {101, 107}, "killed just after"
+    assert recollection.settled("crm", P0, BASE) == whole(101, 107), "killed before the broker took it"
+    assert recollection.settled("crm", P0, new) == whole(101, 107), "killed just after"
     journal.forget_before(segment)
     recollection = Journal(tmp_path).recall()
     assert recollection.settled("crm", P0, BASE) == set()
-    assert recollection.settled("crm", P0, new) == {107}
+    assert recollection.settled("crm", P0, new) == whole(107)
 
 
 def test_a_full_segment_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +81,7 @@ def test_a_full_segment_is_followed_by_another(tmp_path: Path, monkeypatch: pyte
     journal = begun(tmp_path)
     for offset in range(200, 235):
         journal.settled(0, offset)
-    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set(range(200, 235))
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(*range(200, 235))
 
 
 def test_a_torn_or_damaged_file_tells_only_what_is_whole(tmp_path: Path) -> None:
@@ -80,11 +92,11 @@ def test_a_torn_or_damaged_file_tells_only_what_is_whole(tmp_path: Path) -> None
     (path,) = tmp_path.glob("journal.*")
     data = bytearray(path.read_bytes())
     start = data.index(b"\n") + 1
-    data[start + 5 * 16 + 9] ^= 0xFF
+    data[start + 5 * 20 + 9] ^= 0xFF
     path.write_bytes(data)
-    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set(range(200, 205))
-    path.write_bytes(data[: start + 3 * 16 + 7])
-    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == {200, 201, 202}
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(*range(200, 205))
+    path.write_bytes(data[: start + 3 * 20 + 7])
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(200, 201, 202)
     for rubbish in (b"", b"\x00" * 100, b"[1, 2]\n", b'{"a": 1}\n', data[:10]):
         path.write_bytes(rubbish)
         assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set()
@@ -104,4 +116,4 @@ def test_a_disk_that_takes_nothing_is_said_once_and_stops_nobody(tmp_path: Path)
     assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set()
     journal.begin([Journaled("crm", P0, BASE)])
     journal.settled(0, 102)
-    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == {102}
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(102)

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.completion import LIMIT_BYTES, Completion, DamagedMapError, decode, encode
+from bridge.completion import (
+    LIMIT_BYTES,
+    Completion,
+    DamagedMapError,
+    Failures,
+    _checksum,
+    decode,
+    encode,
+)
 
 OFFSETS = st.integers(0, 2**62)
 
@@ -78,6 +86,38 @@ def test_any_text_is_refused_or_read_in_bounds(text: str) -> None:
     except DamagedMapError:
         return
     assert done.end - done.offset <= 8 * 1024 * 1024
+
+
+PARTS = st.dictionaries(st.integers(7, 400), st.frozensets(st.integers(1, 300), min_size=1), max_size=12)
+
+
+@given(PARTS)
+@settings(deadline=None)
+def test_the_settled_events_of_open_records_are_read_back_exactly(parts: dict[int, frozenset[int]]) -> None:
+    failures = {(7, 0): Failures(3, 5), (9, 4): Failures(1, 6), (9, 5): Failures(2, 6)}
+    text, _ = encode(7, [7], 401, failures, parts, limit_bytes=1_000_000)
+    done = decode(7, text)
+    assert done.parts == parts
+    assert done.failures == failures
+    assert decode(7, encode(7, [], 7, None, parts, limit_bytes=1_000_000)[0]).parts == parts
+
+
+@given(PARTS, st.integers(12, 300))
+@settings(deadline=None)
+def test_where_room_is_short_parts_are_forgotten_and_never_invented(
+    parts: dict[int, frozenset[int]], limit: int
+) -> None:
+    text, _ = encode(7, [7], 8, {(7, 0): Failures(1, 1)}, parts, limit_bytes=limit)
+    assert len(text) <= limit
+    told = decode(7, text).parts
+    assert told.items() <= parts.items()
+
+
+def test_a_map_that_tells_of_more_events_than_it_may_is_refused() -> None:
+    body = bytearray((4, 2, 0, 0)) + bytearray((8, 0, 2, 0, 255, 255, 255, 255, 15))
+    text = "h1" + base64.b64encode(_checksum(7, body) + body).decode()
+    with pytest.raises(DamagedMapError, match="more events"):
+        decode(7, text)
 
 
 def test_nothing_settled_beyond_the_offset_is_the_empty_text() -> None:

@@ -42,6 +42,8 @@ class CursorMachine(RuleBasedStateMachine):
             left_open=done.open_offsets,
         )
         self.open: list[int] = []
+        self.blocked: set[int] = set()
+        self.committed_version = -1
         self.known = set(self.settled_at_commit)
 
     @rule(gaps=st.lists(st.integers(0, 5), min_size=1, max_size=8))
@@ -67,18 +69,37 @@ class CursorMachine(RuleBasedStateMachine):
     def settle(self, which: int) -> None:
         offset = self.open[which % len(self.open)]
         self.open.remove(offset)
+        if offset in self.blocked:
+            self.unblock(offset)
         self.delivered.add(offset)
         self.known.add(offset)
         self.cursor.settle(offset, 10)
         self.cursor.found_room()
 
+    def unblock(self, offset: int) -> None:
+        self.blocked.discard(offset)
+        self.cursor.blocked(-1)
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 4 * WINDOW))
+    def fail(self, which: int) -> None:
+        """It waits for its retry, or behind one that does."""
+        offset = self.open[which % len(self.open)]
+        if offset not in self.blocked:
+            self.blocked.add(offset)
+            self.cursor.blocked(1)
+            self.cursor.found_room()
+
     @rule()
     def commit(self) -> None:
-        progress = self.cursor.progress()
-        text, fits = completion.encode(*progress)
-        self.cursor.map_fits(fits)
-        self.cursor.found_room()
-        self.durable = (progress.offset, text)
+        """As the checkpoints do it: a cursor of the same version has nothing to tell."""
+        if self.cursor.version != self.committed_version:
+            self.committed_version = self.cursor.version
+            progress = self.cursor.progress()
+            text, fits = completion.encode(*progress)
+            self.cursor.map_fits(fits)
+            self.cursor.found_room()
+            self.durable = (progress.offset, text)
         self.settled_at_commit = set(self.known)
 
     @precondition(lambda self: self.delivered)
@@ -107,6 +128,21 @@ class CursorMachine(RuleBasedStateMachine):
             "full with nothing to wait for: it would stand still for ever"
         )
 
+    @invariant()
+    def only_what_can_run_fills_the_window(self) -> None:
+        can_run = len(self.open) - len(self.blocked)
+        if can_run < WINDOW * 0.75 and len(self.open) < WINDOW * 3:
+            assert not self.cursor.full, "events that wait have taken the room of those that could run"
+
+    @invariant()
+    def what_waits_is_bounded_too(self) -> None:
+        if len(self.open) >= WINDOW * 4:
+            assert self.cursor.full
+
+    @invariant()
+    def the_lowest_is_that_of_the_progress(self) -> None:
+        assert self.cursor.lowest == self.cursor.progress().offset
+
     def teardown(self) -> None:
         """Run to the end of the log: every wanted event is delivered, nothing is left."""
         self.begin()
@@ -121,7 +157,7 @@ class CursorMachine(RuleBasedStateMachine):
         assert self.wanted <= self.delivered
         end = self.cursor.progress().end
         assert end >= self.next_in_log
-        assert self.cursor.progress() == (end, [], end, {})
+        assert self.cursor.progress() == (end, [], end, {}, {})
 
 
 CursorMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
@@ -136,7 +172,49 @@ def test_an_event_of_several_parts_is_open_until_the_last_is_settled() -> None:
     cursor.settle(5, 1)
     assert cursor.progress().offset == 5
     cursor.settle(5, 1)
-    assert cursor.progress() == (6, [], 6, {})
+    assert cursor.progress() == (6, [], 6, {}, {})
+
+
+def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_restart() -> None:
+    cursor = Cursor[completion.Failures](PARTITION, 5, window=10, window_bytes=1000)
+    for offset in (5, 5, 5, 6):
+        cursor.open(offset, 1)
+    cursor.advance(8)
+    cursor.failed(5, completion.Failures(9, 9), 1)
+    cursor.failed(5, completion.Failures(3, 7), 3)
+    for part in (2, 1):
+        cursor.settle(5, 1, part)
+    text, _ = completion.encode(*cursor.progress())
+    done = completion.decode(5, text)
+    again = Cursor(
+        PARTITION, 5, window=10, window_bytes=1000, settled_to=done.end, left_open=done.open_offsets,
+        failures=done.failures, parts=done.parts,
+    )  # fmt: skip
+    assert [part for part in (1, 2, 3) if again.wants(5, part)] == [3]
+    assert again.wants(5), "the record as a whole is not settled"
+    assert again.wants(6, 1), "numbers belong to their own record"
+    assert again.failure(5, 3) == completion.Failures(3, 7)
+    assert again.failure(5, 1) is None, "attempts of one event are not those of another"
+    again.open(5, 1)
+    again.open(6, 1)
+    again.advance(8)
+    assert again.settle(5, 1, 3), "it was the last of its record"
+    assert again.progress() == (6, [6], 8, {}, {})
+
+
+def test_a_record_of_many_events_is_counted_once_in_bytes_and_each_in_the_window() -> None:
+    cursor = Cursor(PARTITION, 0, window=3, window_bytes=100)
+    cursor.open(0, 90)
+    cursor.open(0, 90)
+    assert not cursor.full
+    cursor.open(0, 90)
+    assert cursor.full
+    cursor.settle(0, 90, 1)
+    assert not cursor.found_room(), "the bytes are held until the last is settled"
+    cursor.settle(0, 90, 2)
+    cursor.settle(0, 90, 3)
+    assert cursor.found_room()
+    assert cursor.unsettled == 0
 
 
 def test_the_window_is_bounded_in_bytes_too() -> None:

@@ -27,6 +27,8 @@ PLANS = {
     "all": Plan(window=6, concurrency=3, base_s=0.5, max_attempts=10_000, max_age_s=1e9),
     "paid": Plan(("Paid",), window=3, concurrency=2, base_s=0.5, max_attempts=10_000, max_age_s=1e9),
 }
+Firsts = dict[str, tuple[Partition, int, int]]
+"""Of each event the partition, the offset and the part of its first record."""
 WANTED = {"all": {"Paid", "Made"}, "paid": {"Paid"}}
 
 
@@ -41,7 +43,7 @@ class Watched:
         self.receiver.on_send = self.check_sent
         self.calm = False
         self.violations: list[str] = []
-        self.first_of: dict[str, tuple[Partition, int]] = {}
+        self.first_of: Firsts = {}
         self.known: set[str] = set()
         """What was delivered and settled, by this assignment or before a kill on the same disk."""
         self._random = random
@@ -60,11 +62,11 @@ class Watched:
     def check_sent(self, sent: Sent) -> None:
         busy = {one.entity for one in self.receiver.in_flight}
         self.never(sent.entity in busy, "two events of an entity in flight", sent.event_id)
-        partition, offset = self.first_of[sent.event_id]
+        partition, offset, part = self.first_of[sent.event_id]
         committed = self.world.offsets.committed.get((f"g.{self.name}", partition))
         if committed is not None:
-            done = completion.decode(*committed)
-            self.never(done.settled(offset), "sent although its completion was committed", sent.event_id)
+            done = settled(completion.decode(*committed), offset, part)
+            self.never(done, "sent although its completion was committed", sent.event_id)
         self.never(sent.event_id in self.known, "sent again although its 2xx was known", sent.event_id)
 
     def check_commit(self, offsets: Mapping[Partition, Committed]) -> None:
@@ -72,7 +74,7 @@ class Watched:
         for partition, committed in offsets.items():
             done = completion.decode(*committed)
             for event_id in self.expected(partition):
-                if done.settled(self.first_of[event_id][1]):
+                if settled(done, *self.first_of[event_id][1:]):
                     self.never(event_id not in self.receiver.delivered, "committed, not delivered", event_id)
 
     def never(self, broken: bool, rule: str, event_id: str) -> None:
@@ -83,27 +85,51 @@ class Watched:
     def expected(self, partition: Partition) -> list[str]:
         return [
             event_id
-            for event_id, (where, _) in self.first_of.items()
+            for event_id, (where, _, _) in self.first_of.items()
             if where == partition and event_id.split(":")[1] in WANTED[self.name]
         ]
 
 
-def make_log(random: Random) -> tuple[Log, dict[str, tuple[Partition, int]]]:
-    """Events of four entities per partition, with gaps, tombstones, rubbish and duplicates."""
+def settled(done: completion.Completion, offset: int, part: int) -> bool:
+    return done.settled(offset) or part in done.parts.get(offset, ())
+
+
+def add_several(log: Log, firsts: Firsts, random: Random, number: int, partition: Partition) -> None:
+    """A record of several events, of one entity or of many; now and then it comes twice."""
+    entities = [f"{partition.number}-{random.randint(0, 3)}" for _ in range(random.choice((1, 1, 3)))]
+    events = [(random.choice(("Paid", "Made")), random.choice(entities)) for _ in range(random.randint(1, 5))]
+    named = [
+        (f"{number}.{part}:{kind}:{entity}", kind, entity)
+        for part, (kind, entity) in enumerate(events, start=1)
+    ]
+    made = log.add_several(*named, partition=partition)
+    firsts.update({one[0]: (partition, made.offset, part) for part, one in enumerate(named, start=1)})
+    if random.random() < 0.2:
+        log.add_several(*named, partition=partition)
+
+
+def make_log(random: Random) -> tuple[Log, Firsts]:
+    """Events of four entities per partition, alone and several to a record.
+
+    With gaps, tombstones, rubbish and duplicates.
+    """
     log = Log(P0, P1)
-    firsts: dict[str, tuple[Partition, int]] = {}
+    firsts: Firsts = {}
     for number in range(random.randint(5, 25)):
         partition = random.choice((P0, P1))
+        if random.random() < 0.25:
+            add_several(log, firsts, random, number, partition)
+            continue
         kind = random.choice(("Paid", "Paid", "Made"))
         entity = f"{partition.number}-{random.randint(0, 3)}"
         made = log.add(
             f"{number}:{kind}:{entity}", entity=entity, type=kind, partition=partition,
             gap=random.choice((0, 0, 0, 2)),
         )  # fmt: skip
-        firsts[f"{number}:{kind}:{entity}"] = (partition, made.offset)
+        firsts[f"{number}:{kind}:{entity}"] = (partition, made.offset, 0)
         chance = random.random()
         if chance < 0.2:
-            again = random.choice([one for one, (where, _) in firsts.items() if where == partition])
+            again = random.choice([one for one, (where, _, _) in firsts.items() if where == partition])
             _, kind, entity = again.split(":")
             log.add(again, entity=entity, type=kind, partition=partition)
         elif chance < 0.25:

@@ -30,7 +30,28 @@ TOPIC = "orders"
 AGAIN = Partition("g.again", 0)
 P0 = Partition(TOPIC, 0)
 P1 = Partition(TOPIC, 1)
-DECODER = PlainJsonDecoder("orders", id="id", type="type", entity="entity", max_value_bytes=10_000)
+
+
+class SplittingDecoder:
+    """One event per record, or the events of ``{"several": [...]}``, each in the lane of its entity."""
+
+    def __init__(self) -> None:
+        self._one = PlainJsonDecoder("orders", id="id", type="type", entity="entity", max_value_bytes=10_000)
+
+    def decode(self, record: Record) -> tuple[Event, ...]:
+        if not (record.value or b"").startswith(SEVERAL):
+            return self._one.decode(record)
+        found = []
+        for index, document in enumerate(json.loads(record.value or b"")["several"], start=1):
+            part = record._replace(value=json.dumps(document).encode(), key=document["entity"].encode())
+            (event,) = self._one.decode(part)
+            event.record, event.index = record, index
+            found.append(event)
+        return tuple(found)
+
+
+SEVERAL = b'{"several": '
+DECODER = SplittingDecoder()
 
 
 def value(id: str, type: str = "Created", entity: str | None = "e1") -> bytes:
@@ -74,10 +95,15 @@ class Log:
         self._next[partition] = offset + 1
         return made
 
-    def resend(self, origin: Record, endpoint: str | None, again_id: str) -> Record:
+    def add_several(self, *events: tuple[str, str, str], partition: Partition = P0) -> Record:
+        """Append one record of several events (id, type, entity)."""
+        documents = [{"id": id, "type": type, "entity": entity} for id, type, entity in events]
+        return self.add("", partition=partition, raw=SEVERAL + json.dumps(documents).encode() + b"}")
+
+    def resend(self, origin: Record, endpoint: str | None, again_id: str, index: int = 0) -> Record:
         """Append a record that asks for another one to be sent again."""
         offset = self._next[AGAIN]
-        headers = packed(Resent(origin, endpoint, again_id))
+        headers = packed(Resent(origin, endpoint, again_id, index))
         made = Record(AGAIN, offset, int(BEGAN_S * 1000), origin.key, origin.value, headers)
         self.records.setdefault(AGAIN, []).append(made)
         self._next[AGAIN] = offset + 1
@@ -209,7 +235,7 @@ class FakeJournal:
     """A journal on a disk that outlives every process (``bridge.journal.Journal``)."""
 
     def __init__(self) -> None:
-        self._segments: dict[int, list[tuple[Journaled, set[int]]]] = {}
+        self._segments: dict[int, list[tuple[Journaled, set[tuple[int, int]]]]] = {}
         self._number = 0
 
     def begin(self, cursors: Iterable[Journaled]) -> int:
@@ -217,8 +243,8 @@ class FakeJournal:
         self._segments[self._number] = [(one, set()) for one in cursors]
         return self._number
 
-    def settled(self, cursor: int, offset: int) -> None:
-        self._segments[self._number][cursor][1].add(offset)
+    def settled(self, cursor: int, offset: int, part: int = 0) -> None:
+        self._segments[self._number][cursor][1].add((offset, part))
 
     def forget_before(self, segment: int) -> None:
         self._segments = {number: kept for number, kept in self._segments.items() if number >= segment}
@@ -226,8 +252,8 @@ class FakeJournal:
     def recall(self) -> Recollection:
         recollection = Recollection()
         for segment in self._segments.values():
-            for one, offsets in segment:
-                recollection.add(one, offsets)
+            for one, spots in segment:
+                recollection.add(one, spots)
         return recollection
 
 
@@ -374,10 +400,11 @@ class FakeWindow:
         for one in self._log.records[partition]:
             if one.offset < first.offset and one.value is not None:
                 try:
-                    found = claim(self._decoder.decode(one)[0])
+                    found = [claim(event) for event in self._decoder.decode(one)]
                 except DecodeError:
                     continue
-                known.setdefault((found.key_high, found.key_low), found.offset)
+                for key_high, key_low, offset in found:
+                    known.setdefault((key_high, key_low), offset)
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         known = self._firsts[partition]  # a KeyError: asked before it covered the partition

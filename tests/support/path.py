@@ -13,10 +13,12 @@ from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
 from bridge.errors import SchemaNeeded
+from bridge.filter import Filter
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
+from bridge.render import StandardRenderer
 from bridge.retry import RetrySchedule
 from bridge.route import Router, Subscription
 from bridge.sign import Signer
@@ -44,6 +46,7 @@ class Plan:
     """One endpoint's settings."""
 
     patterns: tuple[str, ...] = ("*",)
+    when: str | None = None
     start: str = "earliest"
     window: int = 100
     concurrency: int = 4
@@ -84,10 +87,10 @@ async def no_instants(partitions: Collection[Partition], timestamp_ms: int) -> d
     raise AssertionError
 
 
-def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int) -> None:
+def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
     """What ``Checkpoints.settle`` does, without a journal."""
     if cursor.live:
-        cursor.settle(offset, size_bytes)
+        cursor.settle(offset, size_bytes, part)
 
 
 def unhurried(concurrency: int) -> Pace:
@@ -106,11 +109,10 @@ def make_outlet(
     receiver: FakeReceiver,
     parking: FakeParking,
     metrics: Metrics,
-    settle: Callable[[Cursor[Failures], int, int], None] = settle_if_live,
+    settle: Callable[[Cursor[Failures], int, int, int], None] = settle_if_live,
 ) -> Outlet:
     target = Target(
         name,
-        Url("http", "crm.test", 80, "/hooks"),
         (),
         frozenset(),
         5.0,
@@ -121,6 +123,7 @@ def make_outlet(
     return Outlet(
         name,
         concurrency=plan.concurrency,
+        renderer=StandardRenderer("POST", Url("http", "crm.test", 80, "/hooks")),
         deliverer=Deliverer(target, receiver, FakeHistory(), bound, clock),  # type: ignore[arg-type]
         signer=Signer([]),
         schedule=RetrySchedule(
@@ -171,13 +174,19 @@ class Process:
             )
             for name, plan in world.plans.items()
         }
+        self.router = Router(
+            {
+                name: Subscription(plan.patterns, when=Filter(plan.when) if plan.when else None)
+                for name, plan in world.plans.items()
+            }
+        )
         self.pipeline = Pipeline(
             source=self.reader,
             decoders={TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)},
             window=self.window,
             side_window=lambda: FakeWindow(world.log, world.decoder),
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
-            router=Router({name: Subscription(plan.patterns) for name, plan in world.plans.items()}),
+            router=self.router,
             outlets=self.outlets,
             checkpoints=self.checkpoints,
             parks=world.parking,
@@ -186,6 +195,12 @@ class Process:
             learn=world.learn,
         )
         self._commit_interval_s = commit_interval_s
+
+    def turn_off(self, patterns: Mapping[str, tuple[str, ...]]) -> None:
+        """Switch event types off, as ``App`` does when the control topic says so."""
+        self.router.turn_off(patterns)
+        for name, outlet in self.outlets.items():
+            outlet.types_off = self.router.off_pattern(name)
 
     def start(self) -> Process:
         """Join with all partitions and begin to carry."""
@@ -215,6 +230,13 @@ class Process:
     def assign(self) -> None:
         """The partitions come back."""
         self.reader.assign(*self.partitions)
+
+    def events_off(self, endpoint: str) -> float:
+        """How many events of types that are off were settled unsent for an endpoint."""
+        return (
+            self.metrics.registry.get_sample_value("hookferry_events_off_total", {"endpoint": endpoint})
+            or 0.0
+        )
 
     def count(self, outcome: str) -> float:
         """The counter of records that ended so."""

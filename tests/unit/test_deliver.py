@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from bridge.deliver import Deliverer, Target
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request, Response, Url
+from bridge.render import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.verdict import judge
@@ -17,6 +18,7 @@ from tests.support.fakes import FakeHistory, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
 OK = Response(200, (), b"")
+RENDERED = Rendered("POST", Url("http", "crm.test", 8080, "/secret"), (), b"body")
 
 
 class FakeTransport:
@@ -48,7 +50,7 @@ class Stage:
         self.history = FakeHistory()
         self.metrics = Metrics()
         target = Target(
-            "crm", Url("http", "crm.test", 8080, "/secret"), ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0,
+            "crm", ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0,
             keep_bodies=bodies, log_successes=all_logged,
         )  # fmt: skip
         self.deliverer = Deliverer(
@@ -61,7 +63,7 @@ class Stage:
 
     async def attempt(self, number: int = 1) -> list[dict[str, object]]:
         """One attempt, kept; the log lines of it."""
-        request = self.deliverer.request(((b"a", b"1"),), b"body")
+        request = self.deliverer.request(RENDERED, ((b"a", b"1"),))
         outcome = await self.deliverer.attempt(request)
         with capture_logs() as logs:
             self.deliverer.keep(event("a", 5), number, request, outcome, judge(outcome.answer))
@@ -74,7 +76,7 @@ class Stage:
 @simulated
 async def test_an_attempt_is_timed_and_bounded_by_the_endpoints_timeout() -> None:
     stage = Stage()
-    outcome = await stage.deliverer.attempt(stage.deliverer.request((), b""))
+    outcome = await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))
     assert outcome.answer == Response(200, (), b"")
     assert (outcome.at, outcome.duration_s) == (BEGAN_S, 2)
     assert stage.transport.timeouts == [7.0]
@@ -84,10 +86,10 @@ async def test_an_attempt_is_timed_and_bounded_by_the_endpoints_timeout() -> Non
 async def test_a_transport_error_is_an_outcome_and_anything_else_is_ours() -> None:
     error = TransportError(TransportFault.TLS, "crm.test")
     stage = Stage(error)
-    assert (await stage.deliverer.attempt(stage.deliverer.request((), b""))).answer is error
+    assert (await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))).answer is error
     stage.transport.answer = RuntimeError("a bug")
     with pytest.raises(RuntimeError):
-        await stage.deliverer.attempt(stage.deliverer.request((), b""))
+        await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))
 
 
 @simulated

@@ -11,6 +11,7 @@ from bridge.cursor import Cursor, CursorState
 from bridge.deliver import Deliverer, Target
 from bridge.model import Url
 from bridge.outlet import Outlet
+from bridge.render import StandardRenderer
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
@@ -31,7 +32,6 @@ class Stage:
         self.turned_off: list[tuple[str, str]] = []
         target = Target(
             "crm",
-            Url("http", "crm.test", 80, "/"),
             (),
             frozenset(),
             5.0,
@@ -42,6 +42,7 @@ class Stage:
         self.outlet = Outlet(
             "crm",
             concurrency=concurrency,
+            renderer=StandardRenderer("POST", Url("http", "crm.test", 80, "/")),
             deliverer=Deliverer(target, self.receiver, self.history, self.metrics, clock),  # type: ignore[arg-type]
             signer=Signer([]),
             schedule=RetrySchedule(base_s=1, cap_s=60, max_attempts=5, max_age_s=max_age_s),
@@ -49,7 +50,7 @@ class Stage:
             parks=self.parking,
             metrics=self.metrics,
             clock=clock,
-            settle=lambda cursor, offset, size: cursor.live and cursor.settle(offset, size),
+            settle=lambda cursor, offset, size, part: cursor.live and cursor.settle(offset, size, part),
             may_send=lambda: True,
             turn_off=lambda endpoint, reason: self.turned_off.append((endpoint, reason)),
         )
@@ -190,7 +191,7 @@ async def test_a_410_turns_it_off_once_settles_nothing_and_costs_no_attempt() ->
         assert stage.turned_off == [("crm", "status 410: the endpoint is gone")]
         assert not stage.outlet.on
         assert stage.cursor.progress().open_offsets == [0, 1, 2, 3, 4]
-        assert stage.cursor.progress().failures == {0: Failures(1, int(BEGAN_S))}, "410s are no failures"
+        assert stage.cursor.progress().failures == {(0, 0): Failures(1, int(BEGAN_S))}, "410s are no failures"
         assert len(stage.receiver.sent) <= 4
         assert stage.parking.parked == []
 

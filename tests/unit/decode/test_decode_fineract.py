@@ -2,12 +2,12 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.decode.fineract import BULK, Envelope, FineractDecoder, read_envelope
+from bridge.decode.fineract import Envelope, FineractDecoder, read_envelope
 from bridge.decode.schema_set import SchemaSet
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
 from bridge.errors import DecodeError
 from bridge.schemas import read_folder
-from tests.support.records import LIMIT, record, shared_fineract, shared_json
+from tests.support.records import LIMIT, record
 
 LOAN = "org.hookferry.demo.v1.LoanEventDataV1"
 DEMO = read_folder(SCHEMAS)
@@ -181,47 +181,3 @@ def test_a_damaged_envelope_is_an_error_that_says_what_is_wrong(raw, match):
 def test_size_is_looked_at_before_the_content():
     with pytest.raises(DecodeError, match=r"sources\.bank\.max_value_bytes"):
         one(b"x" * 11, limit=10)
-
-
-def test_fineracts_own_records_decode_to_the_expected_fields():
-    schemas = read_folder(shared_fineract() / "schemas")
-    samples = shared_json("sample-records.json")
-    assert len(samples) == 3
-    for sample in samples:
-        event = one(bytes.fromhex(sample["value_hex"]), key=bytes.fromhex(sample["key_hex"]), schemas=schemas)
-        assert event.type == sample["type"]
-        assert event.id == sample["idempotencyKey"]
-        assert event.context["id"] == str(sample["id"])
-        assert event.context["category"] == sample["category"]
-        assert event.context["dataschema"] == sample["dataschema"]
-        assert event.entity == str(int(sample["key_hex"], 16))
-        payload = event.payload()
-        for name, expected in sample["payload"].items():
-            if name != "datas":
-                found = payload[name]
-                assert (f"{found:f}" if isinstance(found, Decimal) else found) == expected, name
-
-
-def bulk_sample():
-    return next(sample for sample in shared_json("sample-records.json") if sample["type"].startswith("Bulk"))
-
-
-def test_the_items_of_a_bulk_event_are_decoded_too():
-    sample = bulk_sample()
-    payload = one(
-        bytes.fromhex(sample["value_hex"]), schemas=read_folder(shared_fineract() / "schemas")
-    ).payload()
-    assert [item["id"] for item in payload["datas"]] == [1, 2]
-    amounts = [item["data"]["newTransactionDetail"]["amount"] for item in payload["datas"]]
-    assert amounts == [Decimal("120"), Decimal("120")]
-
-
-def test_an_item_of_a_bulk_event_stays_bytes_when_its_schema_is_not_known():
-    sample = bulk_sample()
-    known = SchemaSet()
-    for schema in read_folder(shared_fineract() / "schemas").named(BULK):
-        known.add(schema)
-    payload = one(bytes.fromhex(sample["value_hex"]), schemas=known).payload()
-    assert [item["data"].hex() for item in payload["datas"]] == [
-        item["data"] for item in sample["payload"]["datas"]
-    ]

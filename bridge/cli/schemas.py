@@ -1,0 +1,210 @@
+"""``hookferry schemas``: the schemas that Fineract's payloads are read with, brought in and looked at."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bridge.importing.reading import Skip
+    from bridge.schemas import Stored
+
+_SHOWN = 20
+_folder = click.option(
+    "--in",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("schemas"),
+    show_default=True,
+    help="The folder that a source's `schemas` names.",
+)
+
+
+@click.group()
+def schemas() -> None:
+    """Bring in, list, show and compare the schemas of Fineract's payloads.
+
+    A payload names its schema by a FINGERPRINT; one TYPE has had many layouts under one name.
+    """
+
+
+@schemas.command("import")
+@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--into",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("schemas"),
+    show_default=True,
+    help="The folder that a source's `schemas` names; made if it is not there.",
+)
+def import_(source: Path, folder: Path) -> None:
+    """Take every schema out of SOURCE: what is on the wire is what the running Fineract has.
+
+    SOURCE is the server's own jar (fineract-provider), fineract-avro-schemas.jar, the release tarball,
+    a source checkout, or a folder with .avsc files or jars. The same again changes nothing.
+
+    A running bridge knows the new schemas at once. Exits 1 when there is no schema in SOURCE, or one
+    contradicts another.
+    """
+    from bridge.cli.letters import one_line
+    from bridge.importing import import_schemas
+
+    summary = import_schemas(source, folder)
+    for one in summary.new[:_SHOWN]:
+        click.echo(one_line(f"new    {one.schema.fingerprint.hex()}  {one.schema.name}"))
+    if len(summary.new) > _SHOWN:
+        click.echo(f"       … and {len(summary.new) - _SHOWN} more (hookferry schemas list --in {folder})")
+    for conflict in summary.conflicts:
+        click.echo(one_line(f"conflict: {conflict.origin}: {conflict.reason}"), err=True)
+    _tell_skipped(summary.skipped)
+    click.echo(
+        f"{summary.found} schemas: {len(summary.new)} new, {len(summary.known)} known, "
+        f"{len(summary.conflicts)} conflicting; skipped {len(summary.skipped)} files; in {folder}"
+    )
+    if not summary.found:
+        click.echo("no schema was found there; give the jar of the running Fineract", err=True)
+    if summary.conflicts or not summary.found:
+        sys.exit(1)
+
+
+@schemas.command("list")
+@_folder
+@click.argument("pattern", default="*")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+def list_(folder: Path, pattern: str, as_json: bool) -> None:
+    """List the schemas whose type matches PATTERN, such as Loan*; by type and fingerprint."""
+    from fnmatch import fnmatchcase
+
+    import orjson
+
+    from bridge.cli.letters import one_line
+    from bridge.cli.terminal import table
+
+    found = [
+        one
+        for one in _stored(folder)
+        if fnmatchcase(one.schema.name, pattern) or fnmatchcase(_short(one.schema.name), pattern)
+    ]
+    if as_json:
+        for one in found:
+            click.echo(orjson.dumps(_document(one)))
+        return
+    rows = [("TYPE", "FINGERPRINT", "FIELDS", "FROM")]
+    for one in found:
+        fields = str(len(one.definition["fields"]))
+        rows.append((one.schema.name, one.schema.fingerprint.hex(), fields, one_line(one.origin) or "-"))
+    click.echo(table(rows))
+    layouts = Counter(one.schema.name for one in found)
+    click.echo(f"{len(found)} schemas of {len(layouts)} types", err=True)
+
+
+@schemas.command()
+@_folder
+@click.argument("which", metavar="TYPE|FINGERPRINT")
+@click.option("--json", "as_json", is_flag=True, help="The schema itself, as Avro writes it.")
+def show(folder: Path, which: str, as_json: bool) -> None:
+    """Show the fields of one schema, in the order of the wire, and of the types in it."""
+    import orjson
+
+    from bridge.importing.comparing import fields
+
+    one = _chosen(_stored(folder), which)
+    if as_json:
+        click.echo(orjson.dumps(one.definition, option=orjson.OPT_INDENT_2))
+        return
+    click.echo(f"{_label(one)}, from {one.origin or 'an unknown place'}")
+    for line in fields(one.definition):
+        click.echo(line)
+
+
+@schemas.command()
+@_folder
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+def diff(folder: Path, first: str, second: str) -> None:
+    """Say what changed from schema A to schema B, each a TYPE or a FINGERPRINT."""
+    from bridge.importing.comparing import differences, first_shift
+
+    known = _stored(folder)
+    one, other = _chosen(known, first), _chosen(known, second)
+    click.echo(f"A  {_label(one)}\nB  {_label(other)}")
+    if one.schema.fingerprint == other.schema.fingerprint:
+        click.echo("the same layout")
+        return
+    for line in differences(one.definition, other.definition):
+        click.echo(line)
+    click.echo("neither reads the bytes of the other: the bridge goes by the fingerprint alone")
+    shift = first_shift(one.definition, other.definition)
+    if shift and one.schema.name == other.schema.name:
+        click.echo(f"from {shift} on, bytes of one would be misread as the other")
+
+
+def _tell_skipped(skipped: Sequence[Skip]) -> None:
+    """One line per reason, with a few of its files."""
+    from bridge.cli.letters import one_line
+
+    by_reason: dict[str, list[str]] = {}
+    for one in skipped:
+        by_reason.setdefault(one.reason, []).append(one.origin)
+    reasons = list(by_reason.items())
+    for reason, origins in reasons[:_SHOWN]:
+        more = f" and {len(origins) - 2} more" if len(origins) > 2 else ""
+        click.echo(one_line(f"skipped: {', '.join(origins[:2])}{more}: {reason}"), err=True)
+    if len(reasons) > _SHOWN:
+        click.echo(f"skipped: … for {len(reasons) - _SHOWN} more reasons", err=True)
+
+
+def _stored(folder: Path) -> list[Stored]:
+    """Every schema of the folder, each layout once; what cannot be read is said and left out."""
+    from bridge.schemas import stored
+
+    problems: list[str] = []
+    found = {one.schema.fingerprint: one for one in stored(folder, problems)}
+    for problem in problems:
+        click.echo(problem, err=True)
+    return sorted(found.values(), key=lambda one: (one.schema.name, one.schema.fingerprint))
+
+
+def _chosen(known: Sequence[Stored], which: str) -> Stored:
+    """The one schema that a person means. Raises ``HookferryError`` that tells the choices."""
+    from bridge.errors import HookferryError
+
+    wire = which.lower().removeprefix("c301")
+    found = [one for one in known if wire in _written(one.schema.fingerprint)]
+    found = found or [one for one in known if which in (one.schema.name, _short(one.schema.name))]
+    if not found:
+        raise HookferryError(f"no schema {which!r}; `hookferry schemas list` shows them")
+    if len(found) > 1:
+        choices = "".join(
+            f"\n  {_label(one)}, {len(one.definition['fields'])} fields, from {one.origin}" for one in found
+        )
+        raise HookferryError(f"{which!r} has {len(found)} layouts; say which by its fingerprint:{choices}")
+    return found[0]
+
+
+def _written(fingerprint: bytes) -> tuple[str, str]:
+    """A fingerprint as on the wire, and as the number that Java prints."""
+    return fingerprint.hex(), fingerprint[::-1].hex()
+
+
+def _label(one: Stored) -> str:
+    return f"{one.schema.name} {one.schema.fingerprint.hex()}"
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _document(one: Stored) -> dict[str, object]:
+    return {
+        "type": one.schema.name,
+        "fingerprint": one.schema.fingerprint.hex(),
+        "fields": len(one.definition["fields"]),
+        "from": one.origin,
+    }

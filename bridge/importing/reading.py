@@ -1,0 +1,280 @@
+"""Folders and archives to the pieces that may hold a schema: schema files and class files.
+
+Takes a path, gives pieces in order. Nothing is written but an unnamed temporary file for an archive inside an
+archive; names in archives are labels here and never places. Every fault of an inner file is a piece
+of its own (``Skip``), so that the rest is read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+from tempfile import SpooledTemporaryFile
+from typing import IO, NamedTuple, Protocol, cast
+
+from bridge.importing import budget as bounds
+from bridge.importing import tarball
+from bridge.importing.budget import Budget, EntryTooLarge, ImportRefused
+
+_CHUNK = 1 << 18
+_IN_MEMORY_BYTES = 32 << 20
+_ARCHIVES = (".jar", ".war", ".zip")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes before the first byte
+_REMEDY = (
+    "give Fineract's jar, its boot jar, its release tarball, a source checkout, or a folder with .avsc files"
+)
+
+
+class SchemaFile(NamedTuple):
+    """A file of JSON. Its names resolve within its ``container``: one archive, or the folder."""
+
+    origin: str
+    container: str
+    path: PurePosixPath
+    data: bytes
+
+
+class ClassFile(NamedTuple):
+    """A Java class, which may hold a complete schema."""
+
+    origin: str
+    data: bytes
+
+
+class Skip(NamedTuple):
+    """Something that was not read, and why."""
+
+    origin: str
+    reason: str
+
+
+Piece = SchemaFile | ClassFile | Skip
+
+
+class _Reads(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def pieces(source: Path, budget: Budget) -> Iterator[Piece]:
+    """Every piece of a folder or a file. Raises ``ImportRefused``."""
+    try:
+        if source.is_dir():
+            yield from _Reading(budget).folder(source)
+        else:
+            with source.open("rb") as file:
+                yield from _Reading(budget).file(file, source.name, source.name)
+    except OSError as exc:
+        raise ImportRefused(f"{source}: cannot be read: {exc.strerror or exc}; {_REMEDY}") from exc
+    except ImportRefused as exc:
+        raise ImportRefused(f"{source}: {exc}") from exc
+
+
+class _Reading:
+    """Reads nested containers against one budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+
+    def folder(self, root: Path) -> Iterator[Piece]:
+        """Files below a folder; hidden ones, links and what is no file are not followed."""
+        label = root.resolve().name
+        for parent, folders, names in os.walk(root):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path = Path(parent, name)
+                relative = path.relative_to(root)
+                origin = PurePosixPath(label, relative.as_posix()).as_posix()
+                if name.startswith(".") or not _is_wanted(name):
+                    continue
+                self._budget.entry()
+                if not stat.S_ISREG(path.lstat().st_mode):
+                    yield Skip(origin, "a link or no regular file")
+                    continue
+                try:
+                    with path.open("rb") as file:
+                        yield from self.file(file, origin, label, path=PurePosixPath(relative.as_posix()))
+                except ImportRefused as exc:
+                    if not name.endswith(_ARCHIVES):
+                        raise
+                    yield Skip(origin, str(exc))
+                except OSError as exc:
+                    yield Skip(origin, f"cannot be read: {exc.strerror}")
+
+    def file(
+        self, file: IO[bytes], origin: str, container: str, *, path: PurePosixPath | None = None
+    ) -> Iterator[Piece]:
+        """One file on disk, by its first bytes. Raises ``ImportRefused`` when it is none of the kinds."""
+        start = file.read(512)
+        file.seek(0)
+        if start[:4] == b"\xca\xfe\xba\xbe" or origin.endswith((".avsc", ".class")):
+            yield from self._leaf(cast("_Reads", file), origin, container, path or PurePosixPath(origin))
+            return
+        self._budget.packed(os.fstat(file.fileno()).st_size)
+        if start[:2] == b"PK":
+            yield from self._refusing(self._zip(file, origin, 1), "a zip or jar")
+        elif start[:2] == b"\x1f\x8b":
+            with closing(gzip.GzipFile(fileobj=file)) as unpacked:
+                tar = cast("IO[bytes]", _Counted(unpacked, self._budget))
+                yield from self._refusing(self._tar(tar, origin), "a .tar.gz")
+        elif start[257:262] == b"ustar":
+            yield from self._refusing(self._tar(file, origin), "a tar archive")
+        else:
+            raise ImportRefused(f"neither a jar, a zip, a .tar.gz nor a tar; {_REMEDY}")
+
+    @staticmethod
+    def _refusing(found: Iterator[Piece], kind: str) -> Iterator[Piece]:
+        try:
+            yield from found
+        except ImportRefused:
+            raise
+        except Exception as exc:  # zipfile, gzip and zlib promise no type for what they cannot read
+            raise ImportRefused(f"not {kind}, or a damaged one ({_told(exc)}); {_REMEDY}") from exc
+
+    def _zip(self, file: IO[bytes], origin: str, depth: int) -> Iterator[Piece]:
+        with zipfile.ZipFile(cast("IO[bytes]", _Careful(file))) as archive:
+            for info in archive.infolist():
+                self._budget.entry()
+                name = info.filename
+                if info.is_dir() or not _is_wanted(name):
+                    continue
+                inner = f"{origin}!{name}"
+                why = _unsafe(name) or _unreadable(info)
+                if why:
+                    yield Skip(inner, why)
+                    continue
+                try:
+                    with archive.open(info) as stream:
+                        counted = _Counted(stream, self._budget)
+                        yield from self._entry(counted, inner, origin, name, depth)
+                except ImportRefused:
+                    raise
+                except Exception as exc:  # as above: one damaged entry must not hide the others
+                    yield Skip(inner, _told(exc))
+
+    def _tar(self, stream: IO[bytes], origin: str) -> Iterator[Piece]:
+        for entry in tarball.entries(stream):
+            self._budget.entry()
+            if not _is_wanted(entry.name):
+                continue
+            inner = f"{origin}!{entry.name}"
+            why = _unsafe(entry.name) or entry.odd
+            if why:
+                yield Skip(inner, why)
+                continue
+            try:
+                yield from self._entry(entry.content, inner, origin, entry.name, 1)
+            except EntryTooLarge as exc:
+                yield Skip(inner, _told(exc))
+
+    def _entry(self, stream: _Reads, inner: str, container: str, name: str, depth: int) -> Iterator[Piece]:
+        """One file of an archive: a leaf, or an archive again."""
+        if not name.endswith(_ARCHIVES):
+            yield from self._leaf(stream, inner, container, PurePosixPath(name))
+            return
+        if depth >= bounds.MAX_DEPTH:
+            yield Skip(inner, f"an archive more than {bounds.MAX_DEPTH} deep")
+            return
+        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy:
+            size = 0
+            while chunk := stream.read(_CHUNK):
+                size += len(chunk)
+                if size > bounds.MAX_ARCHIVE_BYTES:
+                    raise EntryTooLarge(f"larger than {bounds.MAX_ARCHIVE_BYTES >> 30} GB")
+                copy.write(chunk)
+            copy.seek(0)
+            try:
+                yield from self._zip(cast("IO[bytes]", copy), inner, depth + 1)
+            except zipfile.BadZipFile as exc:
+                yield Skip(inner, f"a damaged archive ({_told(exc)})")
+
+    @staticmethod
+    def _leaf(stream: _Reads, inner: str, container: str, path: PurePosixPath) -> Iterator[Piece]:
+        is_class = path.suffix == ".class"
+        most = bounds.MAX_CLASS_BYTES if is_class else bounds.MAX_TEXT_BYTES
+        try:
+            data = _bounded(stream, most)
+        except EntryTooLarge as exc:
+            yield Skip(inner, str(exc))
+            return
+        yield ClassFile(inner, data) if is_class else SchemaFile(inner, container, path, data)
+
+
+class _Counted:
+    """A stream whose bytes are charged to a budget as they come out."""
+
+    def __init__(self, stream: _Reads, budget: Budget) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes. Raises ``ImportRefused``."""
+        data = self._stream.read(size)
+        self._budget.unpacked(len(data))
+        return data
+
+
+class _Careful(io.RawIOBase):
+    """The file of a zip: ``zipfile`` reads its table of contents whole, however long that claims to be."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes. Raises ``ImportRefused`` when that is more than any table of contents needs."""
+        most = bounds.MAX_DIRECTORY_BYTES
+        data = self._file.read(most + 1 if size < 0 else min(size, most + 1))
+        if len(data) > most:
+            raise ImportRefused("its table of contents is out of all proportion; look where it came from")
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of the file."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of the file."""
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+
+def _bounded(stream: _Reads, most: int) -> bytes:
+    data = bytearray()
+    while chunk := stream.read(min(_CHUNK, most + 1 - len(data))):
+        data += chunk
+        if len(data) > most:
+            raise EntryTooLarge(f"larger than {most >> 20} MB")
+    return bytes(data)
+
+
+def _is_wanted(name: str) -> bool:
+    return name.endswith((".avsc", ".class", *_ARCHIVES))
+
+
+def _unsafe(name: str) -> str | None:
+    """Why a name is refused although nothing is written to it: an honest archive has none such."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
+        return "its path leads out of the archive"
+    return None
+
+
+def _unreadable(info: zipfile.ZipInfo) -> str | None:
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "a symbolic link"
+    if info.flag_bits & 1:
+        return "encrypted"
+    return None if info.compress_type in _METHODS else "packed with a method that jars do not use"
+
+
+def _told(exc: Exception) -> str:
+    return str(exc)[:200] or type(exc).__name__

@@ -1,0 +1,184 @@
+"""A record of several events on the path: settled with the last of them, repeated and redriven one by one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge import completion
+from bridge.completion import Failures
+from bridge.decode.again import AgainDecoder, ResentDecodeError
+from bridge.letters import errands, letter
+from bridge.model import Partition, Record
+from bridge.parked import Reason
+from tests.support.fakes import AGAIN, DECODER, P0, TOPIC, Gate, Log, Sent
+from tests.support.path import Plan, Process, World
+from tests.support.simulated import simulated, until
+
+BULK = (("a", "Paid", "e1"), ("b", "Made", "e1"), ("c", "Paid", "e1"))
+
+
+def as_letter(record: Record, reason: Reason, at: int) -> Record:
+    """The record of the dead-letter topic that ``Parking`` writes."""
+    facts = {
+        "topic": record.partition.topic, "partition": "0", "offset": str(record.offset),
+        "cause": reason.cause, "timestamp-ms": "1", "parked-at-ms": "2", "endpoint": reason.endpoint or "", **reason.details,
+    }  # fmt: skip
+    headers = tuple((f"hookferry-{name}", text.encode()) for name, text in facts.items())
+    return Record(Partition("g.parked", 0), at, 3, record.key, record.value, headers)
+
+
+@simulated
+async def test_the_offset_settles_with_the_last_event_that_the_endpoint_wants() -> None:
+    world = World({"all": Plan(), "paid": Plan(("Paid",)), "none": Plan(("Other",))})
+    gates = {name: Gate("b", "c") for name in world.plans}
+    for name, gate in gates.items():
+        world.receivers[name].answer = gate
+    world.log.add_several(*BULK)
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("none") == 1 and world.receivers["paid"].ids == ["a", "c"])
+    assert world.receivers["all"].ids == ["a", "b"], "the events of an entity are sent one by one"
+    await asyncio.sleep(5)
+    assert (world.offsets.at("all"), world.offsets.at("paid")) == (0, 0)
+    gates["paid"].open("c")
+    await until(lambda: world.offsets.at("paid") == 1)
+    gates["all"].open("b")
+    await until(lambda: world.receivers["all"].ids == ["a", "b", "c"])
+    await asyncio.sleep(5)
+    assert world.offsets.at("all") == 0
+    gates["all"].open("c")
+    await until(lambda: world.offsets.at("all") == 1)
+    await process.stop()
+
+
+@simulated
+async def test_events_of_different_entities_in_one_record_do_not_wait_for_one_another() -> None:
+    world = World()
+    world.receiver.answer = Gate("a")
+    world.log.add_several(("a", "Paid", "e1"), ("b", "Paid", "e2"), ("c", "Paid", "e1"))
+    process = Process(world).start()
+    await until(lambda: world.receiver.delivered == ["b"])
+    assert completion.decode(*world.offsets.committed["g.crm", P0]).parts.get(0) in (None, {2})
+    await process.crash()
+
+
+@simulated
+async def test_a_restart_in_the_middle_repeats_nothing_and_each_event_has_its_own_attempts() -> None:
+    world = World({"crm": Plan(max_attempts=3, base_s=0.1)})
+    failing = {"b": 2, "c": 2}
+
+    async def answer(sent: Sent) -> int:
+        failing[sent.event_id] = failing.get(sent.event_id, 0) - 1
+        return 503 if failing[sent.event_id] >= 0 else 200
+
+    world.receiver.answer = answer
+    world.log.add_several(*BULK)
+    process = Process(world).start()
+    await until(lambda: world.receiver.ids == ["a", "b", "b"])
+    await process.stop()
+    done = completion.decode(*world.offsets.committed["g.crm", P0])
+    assert (done.offset, done.parts, [*done.failures]) == (0, {0: frozenset({1})}, [(0, 2)])
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 1)
+    assert world.receiver.ids == ["a", "b", "b", "b", "c", "c", "c"]
+    assert not world.parking.parked, "c was held to the attempts of b"
+    await process.stop()
+
+
+@simulated
+async def test_attempts_of_one_event_outlive_a_restart_while_others_of_its_record_settle() -> None:
+    world = World({"crm": Plan(max_attempts=4, base_s=0.1)})
+
+    async def answer(sent: Sent) -> int:
+        return 503 if sent.event_id == "a" else 200
+
+    world.receiver.answer = answer
+    world.log.add_several(("a", "Paid", "e1"), ("b", "Paid", "e2"))
+    process = Process(world).start()
+    await until(lambda: world.receiver.ids.count("a") == 2 and "b" in world.receiver.ids)
+    await process.stop()
+    note = completion.decode(*world.offsets.committed["g.crm", P0]).failures[0, 1]
+    assert note == Failures(2, note.first_at_s)
+    process = Process(world).start()
+    await until(lambda: bool(world.parking.parked))
+    assert (world.receiver.ids.count("a"), world.receiver.ids.count("b")) == (4, 1)
+    await process.stop()
+
+
+@simulated
+async def test_one_refused_event_is_parked_by_its_number_and_redriven_alone() -> None:
+    world = World({"crm": Plan(), "shop": Plan()}, log=Log(P0, AGAIN))
+
+    async def refuses(sent: Sent) -> int:
+        return 400 if sent.event_id in ("b", "c") else 200
+
+    world.receivers["crm"].answer = refuses
+    world.log.add_several(*BULK)
+    process = Process(world, P0, AGAIN).start()
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("shop") == 1)
+    assert [reason.details["event-index"] for _, reason in world.parking.parked] == ["2", "3"]
+    letters = [letter(as_letter(*parked, at)) for at, parked in enumerate(world.parking.parked)]
+    planned = errands([one for one in reversed(letters) if one])
+    assert [errand.letter.index for errand in planned] == [2, 3], "two events, in their order"
+
+    world.receivers["crm"].answer = Gate()
+    again = planned[0].letter
+    world.log.resend(again.origin, again.endpoint, again.again_id, again.index)
+    await until(lambda: world.offsets.at("crm", AGAIN) == world.offsets.at("shop", AGAIN) == 1)
+    assert world.receivers["crm"].ids == ["a", "b", "c", "b"]
+    assert world.receivers["shop"].ids == ["a", "b", "c"]
+    await process.stop()
+
+
+@simulated
+async def test_an_event_that_is_refused_again_is_parked_by_its_number_again() -> None:
+    world = World(log=Log(P0, AGAIN))
+
+    async def refuses(sent: Sent) -> int:
+        return 400
+
+    world.receiver.answer = refuses
+    origin = Log().add_several(*BULK)
+    world.log.resend(origin, "crm", "x1", 3)
+    process = Process(world, AGAIN).start()
+    await until(lambda: world.offsets.at("crm", AGAIN) == 1)
+    ((parked, reason),) = world.parking.parked
+    assert (parked, reason.details["event-id"], reason.details["event-index"]) == (origin, "c", "3")
+    await process.stop()
+
+
+@simulated
+async def test_a_record_that_is_rejected_after_some_of_its_events_settled_is_parked_whole() -> None:
+    """Its source was told to read it otherwise between two starts: what was left of it may not get lost."""
+    world = World()
+    world.receiver.answer = Gate("b")
+    made = world.log.add_several(*BULK)
+    process = Process(world).start()
+    await until(lambda: world.receiver.ids == ["a", "b"])
+    await process.crash()
+    world.log.records[P0] = [made._replace(value=b"{")]
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 1)
+    assert [parked.offset for parked, _ in world.parking.parked] == [0]
+    await process.stop()
+
+
+@simulated
+async def test_a_duplicate_of_a_record_of_several_is_passed_by_whole() -> None:
+    world = World()
+    world.log.add_several(*BULK)
+    world.log.add_several(*BULK)
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 2)
+    assert world.receiver.ids == ["a", "b", "c"]
+    assert process.count("duplicate") == 3
+    await process.stop()
+
+
+def test_an_event_whose_record_is_no_longer_split_is_not_replaced_by_the_whole_of_it() -> None:
+    log = Log(P0, AGAIN)
+    resent = log.resend(log.add("a"), "crm", "x1", 2)
+    with pytest.raises(ResentDecodeError, match=r"not split into events any more.*bulk: split") as caught:
+        AgainDecoder({TOPIC: DECODER}, ["crm"]).decode(resent)
+    assert caught.value.resent.number == 2
