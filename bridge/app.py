@@ -10,6 +10,7 @@ import asyncio
 import gc
 import signal
 import socket
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,6 +27,8 @@ from bridge.clock import SystemClock
 from bridge.control import control_topic
 from bridge.egress import Egress
 from bridge.history import History
+from bridge.hold_register import HoldReader, HoldRegister
+from bridge.holds import Holds
 from bridge.index import KeyIndex
 from bridge.journal import Journal
 from bridge.outlet import Outlet
@@ -33,13 +36,16 @@ from bridge.parked import Parking
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.source.client import (
+    AGAIN_CONFIGS,
     CONTROL_CONFIGS,
     PARK_TIMEOUT_MS,
+    PARKED_CONFIGS,
     PARKED_MAX_BYTES,
     ensure_partitions,
     ensure_topic,
     start_when_reachable,
     wait_for_topics,
+    warn_if_it_forgets,
     warn_unless_compacted,
 )
 from bridge.source.offsets import OffsetStore
@@ -80,6 +86,7 @@ class App:
         self._event_types = Switches[EventTypes](self._types_switched)
         who = f"bridge at {socket.gethostname()}"
         self._control = assembly.control(settings, self._switches, self._event_types, who)
+        self._holds = Holds()
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; may be called at any time."""
@@ -98,8 +105,9 @@ class App:
                 producer, offsets = await self._reach_kafka(stack)
                 parking = Parking(producer, assembly.parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
-                outlets = self._make_outlets(stack, parking, history, checkpoints)
-                pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking)
+                register = self._make_register(producer)
+                outlets = self._make_outlets(stack, parking, history, checkpoints, register)
+                pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking, register)
                 await self._join_group(stack)
             except Stopped:
                 return
@@ -158,9 +166,13 @@ class App:
         """The topics of our own: dead letters, what is sent again, what is switched off."""
         kafka, sources = self._settings.kafka, assembly.topics(self._settings)
         create, copies = kafka.create_topics, kafka.replication_factor
-        again = assembly.again_topic(self._settings)
-        for topic in (assembly.parked_topic(self._settings), again):
-            await ensure_topic(admin, topic, like=sources, create=create, replication_factor=copies)
+        parked, again = assembly.parked_topic(self._settings), assembly.again_topic(self._settings)
+        for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS)):
+            await ensure_topic(
+                admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
+            )
+        if assembly.holding(self._settings):
+            await warn_if_it_forgets(admin, parked)
         await ensure_partitions(admin, again, like=sources)
         control = control_topic(self._settings.group)
         await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)
@@ -191,8 +203,24 @@ class App:
             whole_topics=(assembly.again_topic(settings),),
         )
 
+    def _make_register(self, producer: AIOKafkaProducer) -> HoldRegister:
+        settings, topic = self._settings, control_topic(self._settings.group)
+        return HoldRegister(
+            topic,
+            self._holds,
+            producer,
+            lambda: HoldReader(self._options, topic),
+            holding=assembly.holding(settings),
+            endpoints=settings.endpoints,
+        )
+
     def _make_outlets(
-        self, stack: AsyncExitStack, parking: Parking, history: History, checkpoints: Checkpoints
+        self,
+        stack: AsyncExitStack,
+        parking: Parking,
+        history: History,
+        checkpoints: Checkpoints,
+        register: HoldRegister,
     ) -> dict[str, Outlet]:
         assert self._reader is not None
         settings, tls = self._settings, client_context()
@@ -212,6 +240,8 @@ class App:
                 settle=checkpoints.settle,
                 may_send=self._reader.holds_lease,
                 turn_off=self._control.turn_off,
+                holds=self._holds,
+                register=register,
             )
             switch = self._switches[name]
             outlets[name].turn(switch.on, switch.since_s)
@@ -225,6 +255,7 @@ class App:
         outlets: Mapping[str, Outlet],
         index: KeyIndex,
         parking: Parking,
+        register: HoldRegister,
     ) -> Pipeline:
         assert self._reader is not None
         settings, dedupe = self._settings, self._settings.dedupe
@@ -232,15 +263,16 @@ class App:
         def open_side_reader() -> SideReader:
             return SideReader(self._options)
 
-        def window(index: KeyIndex) -> DedupeWindow:
+        def window(own: KeyIndex, lender: KeyIndex | None = None) -> DedupeWindow:
             return DedupeWindow(
-                index, self._decoders, open_side_reader, window_s=dedupe.window_s, max_keys=dedupe.max_keys
-            )
+                own, self._decoders, open_side_reader,
+                window_s=dedupe.window_s, max_keys=dedupe.max_keys, lender=lender,
+            )  # fmt: skip
 
         def side_window() -> DedupeWindow:
             side_index = KeyIndex(None, window_s=dedupe.window_s, max_keys=dedupe.max_keys)
             stack.callback(side_index.close)
-            return window(side_index)
+            return window(side_index, lender=index)
 
         self._pipeline = Pipeline(
             source=self._reader,
@@ -251,6 +283,7 @@ class App:
             router=self._router,
             outlets=outlets,
             checkpoints=checkpoints,
+            load_holds=register.load,
             parks=parking,
             metrics=self._metrics,
             drain_timeout_s=settings.drain_timeout_s,
@@ -361,8 +394,10 @@ class App:
     def _readiness(self) -> tuple[bool, str]:
         ready, what = self._place_in_group()
         off = [name for name in self._switches.off() if name in self._settings.endpoints]
+        held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
         types = [str(one) for one in self._event_types.off() if self._concerns_us(one)]
-        return ready, "; ".join([what, *_listed("off", off), *_listed("event types off", types)])
+        notes = (*_listed("off", off), *_listed("event types off", types), *_listed("held lanes", held))
+        return ready, "; ".join([what, *notes])
 
     def _place_in_group(self) -> tuple[bool, str]:
         reader = self._reader
@@ -374,6 +409,10 @@ class App:
             return True, "standing by: all partitions are with other pods"
         return True, f"assigned: {self._source_partitions(reader)} partitions"
 
+    def _held_lanes(self) -> Counter[str]:
+        """The held lanes of our own partitions: all pods' together are those of the group."""
+        return self._holds.counts(self._reader.assigned if self._reader else ())
+
     def _source_partitions(self, reader: Reader) -> int:
         again = assembly.again_topic(self._settings)
         return sum(partition.topic != again for partition in reader.assigned)
@@ -383,6 +422,7 @@ class App:
         metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
         for name, outlet in outlets.items():
             metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
+            metrics.watch(metrics.held_lanes, lambda name=name: self._held_lanes()[name], name)  # type: ignore[misc]
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]

@@ -68,7 +68,9 @@ class Event:
 
     An event that is sent again has the ``record`` that asked for it, and ``origin`` is the one it
     first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
-    stands for ``id`` where duplicates are told.
+    stands for ``id`` where duplicates are told. ``round`` names the redrive of a held lane that it is
+    part of; one that ``covers`` a number of parkings is no event but the mark that ends such a
+    redrive in its lane (``bridge/holds.py``).
     """
 
     record: Record
@@ -87,6 +89,8 @@ class Event:
     origin: Record | None = None
     only: str | None = None
     claim_id: str = ""
+    round: str = ""
+    covers: int | None = None
     _payload: Any = None
     _decoded: bool = False
 

@@ -21,12 +21,16 @@ EVENT_INDEX = "event-index"
 
 
 class Reason(NamedTuple):
-    """Why something was parked. ``details`` are further facts (event id and type, attempts, …)."""
+    """Why something was parked. ``details`` are further facts (event id and type, attempts, …).
+
+    ``logged``: false when the log has just said the same of another event.
+    """
 
     cause: str
     remedy: str
     endpoint: str | None = None
     details: Mapping[str, str] = {}
+    logged: bool = True
 
 
 class Parking:

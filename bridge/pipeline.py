@@ -24,7 +24,7 @@ again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -77,6 +77,7 @@ class Pipeline:
         router: Router[str],
         outlets: Mapping[str, Outlet],
         checkpoints: Checkpoints,
+        load_holds: Callable[[Collection[Partition]], Awaitable[None]],
         parks: Parks,
         metrics: Metrics,
         drain_timeout_s: float,
@@ -91,6 +92,7 @@ class Pipeline:
         self._router = router
         self._outlets = outlets
         self._checkpoints = checkpoints
+        self._load_holds = load_holds
         self._drain_timeout_s = drain_timeout_s
         self._next: dict[Partition, int] = {}
         self._draining = False
@@ -168,6 +170,8 @@ class Pipeline:
         epoch, partitions = self._source.epoch, self._source.unprepared
         bounds: Bounds = await self._source.bounds(partitions)
         cursors = await self._checkpoints.load(bounds)
+        # in this order: whoever had them before wrote a hold, and then committed what relies on it
+        await self._load_holds({*partitions, *self._checkpoints.cursors})
         if epoch != self._source.epoch or partitions != self._source.unprepared:
             return
         for partition, by_endpoint in cursors.items():

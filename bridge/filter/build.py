@@ -65,13 +65,13 @@ def _look(root: Ask, steps: tuple[str | int, ...]) -> Ask:
         value = find(event)
         return None if value is _ABSENT else value
 
-    if len(steps) > 1 or not isinstance(steps[0], str):
+    first, *others = steps
+    if others or not isinstance(first, str):
         return look
-    step = steps[0]
 
     def look_once(event: Event) -> Any:
         value = root(event)
-        return value.get(step) if type(value) is dict else None
+        return value.get(first) if type(value) is dict else None
 
     return look_once
 
@@ -93,14 +93,14 @@ def _finder(root: Ask, steps: tuple[str | int, ...]) -> Ask:
 
 def _binary(word: str, left: Node, right: Node) -> Ask:
     ask, other = build(left), build(right)
-    operate = COMPARE.get(word) or COUNT.get(word) or TEXT_TESTS[word]
+    operate: Callable[[Any, Any], Any] = COMPARE.get(word) or COUNT.get(word) or TEXT_TESTS[word]
     if not isinstance(right, Literal):
         return lambda event: operate(ask(event), other(event))
-    value = right.value
+    value: Any = right.value
     if operate is equal and isinstance(value, str):
         return lambda event: bool(ask(event) == value)
     if word == "in" and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        texts = frozenset(value)
+        texts = frozenset(str(one) for one in value)
         return lambda event: isinstance(found := ask(event), str) and found in texts
     return lambda event: operate(ask(event), value)
 

@@ -139,7 +139,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return charge
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """``obj.attribute``: the item of a mapping."""
+        """``obj.attribute``, or with a name in brackets: the item of a mapping."""
         if type(obj) is dict:
             try:
                 return obj[attribute]
@@ -148,16 +148,21 @@ class Environment(ImmutableSandboxedEnvironment):
         return self._of_others(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """``obj[argument]``: the item of a mapping, list or text."""
+        """``obj[argument]``: the item of a mapping, list or text, at a place that was worked out.
+
+        So the place may be a value of the event, and is not in a message.
+        """
         kind = type(obj)
         if kind is dict or kind is list or kind is tuple or kind is str:
             try:
                 return obj[argument]
             except LookupError:
-                return Missing(obj=obj, name=argument)
+                return Missing(hint=f"{kind_of(obj)} has nothing at that place")
             except TypeError:
                 raise NotPossible(f"{kind_of(obj)} cannot be asked for {kind_of(argument)}") from None
-        return self._of_others(obj, argument)
+        if isinstance(obj, Undefined):
+            return obj
+        return Missing(hint=f"something is asked of {kind_of(obj)}")
 
     def _of_others(self, obj: Any, name: Any) -> Any:
         if isinstance(obj, Undefined):

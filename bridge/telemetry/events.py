@@ -44,6 +44,13 @@ EVENT_PARKED: Final = "event.parked"
 PARKING_FAILED: Final = "parking.failed"
 PARKING_RECOVERED: Final = "parking.recovered"
 
+LANE_HELD: Final = "lane.held"
+LANE_RELEASED: Final = "lane.released"
+HOLD_FAILED: Final = "hold.failed"
+HOLD_IGNORED: Final = "hold.ignored"
+HOLDS_LIFTED: Final = "holds.lifted"
+TOPIC_FORGETS: Final = "topic.forgets"
+
 ENDPOINT_TURNED_OFF: Final = "endpoint.turned_off"
 ENDPOINT_TURNED_ON: Final = "endpoint.turned_on"
 EVENT_TYPES_TURNED_OFF: Final = "event_types.turned_off"

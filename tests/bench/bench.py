@@ -21,14 +21,14 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import behind, endpoints, isolation, scenarios
+from tests.bench import behind, endpoints, isolation, restart, scenarios
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
-PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind}
+PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind, "restart": restart}
 MEMORY_GROWTH = 1.25  # the last sample to the one a third into the run: more is a leak
 
 
@@ -101,6 +101,9 @@ def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     if options.behind:
         say(f"behind: {options.behind} records …")
         found["behind"] = behind.behind(stage, options.behind)
+    if options.restart:
+        say(f"restart: {options.kills} kills …")
+        found["restart"] = restart.restart(stage, options.kills)
     return found
 
 
@@ -154,8 +157,8 @@ def main() -> int:
     parser.add_argument("--memory", action="store_true", help="(e) instead of the others")
     parser.add_argument("--memory-seconds", type=float, default=60)
     parser.add_argument("--isolation", action="store_true", help="three of ten endpoints in trouble")
-    parser.add_argument("--pairs", type=int, default=3, help="of runs with all well and with three ill")
-    parser.add_argument("--pair-seconds", type=float, default=8, help="of each run of a pair")
+    parser.add_argument("--pairs", type=int, default=3, help="of each kind of run, in turns")
+    parser.add_argument("--pair-seconds", type=float, default=6, help="of each run")
     parser.add_argument(
         "--endpoints", action="store_true", help="what endpoints cost that do not want an event"
     )
@@ -164,6 +167,8 @@ def main() -> int:
     parser.add_argument(
         "--behind", type=int, default=0, help="records that an endpoint is behind on its return"
     )
+    parser.add_argument("--restart", action="store_true", help="SIGKILL to the next delivery; a large map")
+    parser.add_argument("--kills", type=int, default=4, help="with a lasting name; half as many without")
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()

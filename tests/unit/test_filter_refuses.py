@@ -73,9 +73,11 @@ GROWING = [
     '"a" * 10**9', "'a' * 1000000000 == data.x", "data.x ** 2", "'a' + 'b' == data.x", "2**10**6 > 1",
     "10**10**10", "range(10**9)", "1 << 10**9", "list(range(9))", "data.x.ljust(1000000000)",
     "'%1000000000d' % 1", "data.x % 2", "data.x // 2", "~data.x", "data.x @ data.y", "data.x ^ 1",
-    "data.x & 1", "data.x >> 1", "+data.x", "data.x.replace('a', 'aaaa')", "data.x.join(data.y)",
+    "data.x & 1",
+    "data.x >> 1", "+data.x", "data.x.replace('a', 'aaaa')", "data.x.join(data.y)",
     "data.x | center(1000000000)", "[0] * 10", "data.x | regex('(a+)+$')", "data.x.matches('(a+)+$')",
-    "(", "1", ")", "-", "1", "not ", "data", "data", "+data.x", "[", "data", "[0", "1", "0x", "f",
+    "(" * 300 + "1" + ")" * 300, "-" * 1500 + "1", "not " * 400 + "data", "data" + "+data.x" * 200, "[" * 500,
+    "data" + "[0" * 500, "1" * 1900, "0x" + "f" * 1900,
 ]  # fmt: skip
 
 

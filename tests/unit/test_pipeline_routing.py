@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.filter import Filter
 from bridge.model import Event
@@ -57,6 +58,22 @@ async def test_what_a_filter_cannot_judge_is_parked_in_its_turn_and_never_lost()
     assert "text > a number" in reason.cause
     assert "when" in reason.remedy
     await process.stop()
+
+
+@simulated
+async def test_a_filter_that_parks_everything_is_logged_once_a_minute() -> None:
+    world = World({"crm": Plan(when="data.id > 1"), "erp": Plan(when="data.id > 2")})
+    for number in range(20):
+        world.log.add(f"a{number}", entity=f"e{number}")
+    with capture_logs() as lines:
+        process = Process(world).start()
+        await until(lambda: len(world.parking.parked) == 40)
+        assert sorted(one["endpoint"] for one in lines if one["event"] == "event.parked") == ["crm", "erp"]
+        await asyncio.sleep(61)
+        world.log.add("b")
+        await until(lambda: len(world.parking.parked) == 42)
+        assert len([one for one in lines if one["event"] == "event.parked"]) == 4
+        await process.stop()
 
 
 @simulated
