@@ -16,7 +16,7 @@ from typing import Any
 from bridge.decode.again import Resent, packed
 from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.dedupe import Claim, claim
-from bridge.errors import CommitError, DecodeError, ParkError
+from bridge.errors import CommitError, DecodeError, ParkError, PlaceLostError
 from bridge.history import AttemptRow
 from bridge.journal import Journaled, Recollection
 from bridge.model import Event, Partition, Record, Request, Response
@@ -107,6 +107,8 @@ class FakeReader:
         self.trouble: deque[Exception] = deque()
         """Raised by the next calls, one each."""
         self.lost_place = False
+        self.unanswered = 0
+        """So many fences more get no answer."""
         self.fenced: list[dict[Partition, int]] = []
         self.reads_of_full: list[Collection[Partition]] = []
 
@@ -164,7 +166,10 @@ class FakeReader:
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         await asyncio.sleep(0)
         if self.lost_place:
-            raise CommitError("the group has moved on")
+            raise PlaceLostError("the group has moved on")
+        if self.unanswered:
+            self.unanswered -= 1
+            raise CommitError("no answer")
         self.fenced.append(dict(lowest))
 
 
