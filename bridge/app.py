@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -48,12 +50,14 @@ from bridge.source.client import (
     warn_if_it_forgets,
     warn_unless_compacted,
 )
+from bridge.source.health import Lasting, close_in_time, started
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
 from bridge.switches import ALL, EventTypes, Switch, Switches, off_for
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.tasks import write_tasks
 from bridge.transport.tls import client_context
 from bridge.window import DedupeWindow
 
@@ -62,6 +66,9 @@ _GC_THRESHOLD = 20_000
 """Objects between two collections: a window full of waiting events is alive, and looking costs."""
 
 _MOST_LISTED = 20
+OVERTIME_S = 8.0
+"""What a stop may take beyond the drain's deadline: the last commit, leaving the group, closing."""
+EXIT_ABANDONED = 3
 
 
 class Stopped(Exception):
@@ -92,20 +99,42 @@ class App:
         """Ask ``run`` to drain and return; may be called at any time."""
         self._stopping.set()
 
+    def _told_to_stop(self) -> None:
+        if not self._stopping.is_set():
+            self.stop()
+            asyncio.get_running_loop().call_later(self._settings.drain_timeout_s + OVERTIME_S, self._abandon)
+
+    def _abandon(self) -> None:
+        """End the process with its tasks as they are: what they did not finish is done by the next owner."""
+        write_tasks()
+        _log.error(
+            events.BRIDGE_ABANDONED,
+            exit_code=EXIT_ABANDONED,
+            cause=f"it had not ended {OVERTIME_S:g} s after the drain's deadline",
+            remedy="start it again; report it with the lines task.seen above, which say what it waits for",
+        )
+        sys.stdout.flush()
+        os._exit(EXIT_ABANDONED)
+
     async def run(self) -> None:
-        """Carry events until stopped. Raises ``HookferryError`` for what a person must mend."""
+        """Carry events until stopped. Raises ``HookferryError`` for what a person must mend.
+
+        A signal to stop ends the process within the drain's deadline and ``OVERTIME_S``, whatever it
+        waits for.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, self._told_to_stop)
+        loop.add_signal_handler(signal.SIGUSR1, write_tasks)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             history, index = self._open_files(stack)
             await self._open_admin(stack)
             try:
-                producer, offsets = await self._reach_kafka(stack)
-                parking = Parking(producer, assembly.parked_topic(self._settings))
+                writer, offsets = await self._reach_kafka(stack)
+                parking = Parking(writer, assembly.parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
-                register = self._make_register(producer)
+                register = self._make_register(writer)
                 outlets = self._make_outlets(stack, parking, history, checkpoints, register)
                 pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking, register)
                 await self._join_group(stack)
@@ -137,30 +166,34 @@ class App:
         await admin.start()
         stack.push_async_callback(admin.stop)
 
-    async def _reach_kafka(self, stack: AsyncExitStack) -> tuple[AIOKafkaProducer, OffsetStore]:
-        """Wait for the broker and the source topics, make our own; a producer and a client for offsets."""
+    async def _reach_kafka(self, stack: AsyncExitStack) -> tuple[Lasting[AIOKafkaProducer], OffsetStore]:
+        """Wait for the broker and the source topics, make our own; what writes dead letters, and offsets."""
         options, settings = self._options, self._settings
         admin = AIOKafkaAdminClient(**options.arguments())
-        stack.push_async_callback(admin.close)
+        stack.push_async_callback(close_in_time, admin.close, "close the admin client", 1.0)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
         await self._unless_stopped(
             start_when_reachable(lambda: self._ensure_topics(admin), options.bootstrap_servers)
         )
         await self._unless_stopped(self._control.load_when_there())
-        producer = AIOKafkaProducer(
-            **options.arguments(),
+        producer, client = self._new_producer(), AIOKafkaClient(**options.arguments())
+        writer = Lasting(producer, lambda: started(self._new_producer()), "dead letters and holds")
+        stack.push_async_callback(writer.close)
+        offsets = OffsetStore(client, lambda: started(AIOKafkaClient(**options.arguments())))
+        stack.push_async_callback(offsets.close)
+        await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
+        await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
+        return writer, offsets
+
+    def _new_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **self._options.arguments(),
             acks="all",
             enable_idempotence=True,
             max_request_size=PARKED_MAX_BYTES,
             request_timeout_ms=PARK_TIMEOUT_MS,
         )
-        stack.push_async_callback(producer.stop)
-        client = AIOKafkaClient(**options.arguments())
-        stack.push_async_callback(client.close)
-        await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
-        await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
-        return producer, OffsetStore(client)
 
     async def _ensure_topics(self, admin: AIOKafkaAdminClient) -> None:
         """The topics of our own: dead letters, what is sent again, what is switched off."""
@@ -203,12 +236,12 @@ class App:
             whole_topics=(assembly.again_topic(settings),),
         )
 
-    def _make_register(self, producer: AIOKafkaProducer) -> HoldRegister:
+    def _make_register(self, writer: Lasting[AIOKafkaProducer]) -> HoldRegister:
         settings, topic = self._settings, control_topic(self._settings.group)
         return HoldRegister(
             topic,
             self._holds,
-            producer,
+            writer,
             lambda: HoldReader(SideReader(self._options), topic),
             holding=assembly.holding(settings),
             endpoints=settings.endpoints,

@@ -6,6 +6,7 @@ writes the holds of its lanes. All in partition 0, as everything in that topic. 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection
 from types import TracebackType
@@ -18,6 +19,8 @@ from aiokafka.errors import KafkaError
 from bridge.errors import KafkaUnavailable
 from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.model import Partition, Record
+from bridge.source.client import PARK_TIMEOUT_MS
+from bridge.source.health import Lasting
 from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 from bridge.telemetry import events
@@ -100,7 +103,7 @@ class HoldRegister:
         self,
         topic: str,
         holds: Holds,
-        producer: AIOKafkaProducer,
+        producer: Lasting[AIOKafkaProducer],
         open_reader: Callable[[], HoldReader],
         *,
         holding: Collection[str],
@@ -141,7 +144,9 @@ class HoldRegister:
         """Return when all replicas have it. Raises ``KafkaUnavailable``."""
         value = hold.to_bytes() if hold is not None else None
         try:
-            await self._producer.send_and_wait(self._topic, value, key=key.to_bytes(), partition=0)
+            async with asyncio.timeout(PARK_TIMEOUT_MS / 1000 * 2):
+                producer = await self._producer.working()
+                await producer.send_and_wait(self._topic, value, key=key.to_bytes(), partition=0)
         except (KafkaError, OSError) as exc:
             raise KafkaUnavailable(
                 f"topic {self._topic!r} did not take a held lane of {key.endpoint!r}: {exc!r}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -126,6 +127,11 @@ class ExactNumber(float):
     def __str__(self) -> str:
         """The digits as they came."""
         return self.text
+
+    @property
+    def exact(self) -> Decimal:
+        """The number itself, to compare and count with."""
+        return Decimal(self.text)
 
 
 class Url(NamedTuple):

@@ -27,6 +27,7 @@ from bridge.holds import Hold, HoldKey
 from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted
 from bridge.model import Header, Partition, Record
 from bridge.source.client import PARKED_MAX_BYTES, KafkaOptions, topic_sizes
+from bridge.source.health import close_in_time
 from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 
@@ -63,7 +64,7 @@ class DeadLetters:
         """Connect; raises ``KafkaUnavailable``."""
         try:
             admin = AIOKafkaAdminClient(**self._options.arguments())
-            self._stack.push_async_callback(admin.close)
+            self._stack.push_async_callback(close_in_time, admin.close, "close a client")
             await _start(admin.start(), self._options)
             self._sizes = await topic_sizes(admin, (self._parked, self._again, self._control))
             self._reader = await self._stack.enter_async_context(
@@ -252,7 +253,7 @@ class DeadLetters:
                 enable_idempotence=True,
                 max_request_size=PARKED_MAX_BYTES,
             )
-            self._stack.push_async_callback(self._producer.stop)
+            self._stack.push_async_callback(close_in_time, self._producer.stop, "close a producer", 15.0)
             await _start(self._producer.start(), self._options)
         return self._producer
 

@@ -17,22 +17,25 @@ def check(path: Path) -> None:
 
     Exits 0 when there is none, 2 otherwise. Reads the environment for ${env:NAME} and for
     HOOKFERRY_ overrides, as `hookferry run` would; asks neither Kafka nor any endpoint. Templates are
-    tried with a sample of every event type that their endpoint wants and whose fields are known.
+    tried with a sample of every event type that their endpoint wants and whose fields are known; so
+    are the fields that filters name.
     """
     import os
 
     from bridge.assembly import decoders, registries
     from bridge.errors import ConfigError
+    from bridge.misspelt import misspelt
     from bridge.rehearsal import rehearse
     from bridge.settings import check as problems_of
-    from bridge.settings import load, place_finder
+    from bridge.settings import load, tree_of
 
     problems = problems_of(path, os.environ)
     if not problems:
         try:
             settings = load(path, os.environ)
             registries(settings, decoders(settings))
-            problems = rehearse(settings, place_finder(path, os.environ))
+            tree = tree_of(path, os.environ)
+            problems = [*rehearse(settings, tree.place), *misspelt(settings, tree)]
         except ConfigError as exc:
             problems = list(exc.problems)
     for problem in problems:

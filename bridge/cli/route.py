@@ -78,6 +78,10 @@ def _looked_at(when: str | None, event: Event) -> list[str]:
 def _shown(value: Any) -> str:
     import orjson
 
+    from bridge.filter import ABSENT
+
+    if value is ABSENT:
+        return "not there"
     if isinstance(value, Decimal):
         return f"{value:f}"
     text = "none" if value is None else orjson.dumps(value, default=str).decode()

@@ -3,7 +3,8 @@
 Takes a ``Record``, gives its ``Event`` objects with the payload still undecoded. Rule floor, pure. Here
 stands what every format shares; each format has a file of its own: ``plain_json``, ``cloudevents``,
 ``fineract``. Below ``fineract`` lie ``single_object`` (the Avro framing), ``schema_set`` (writers'
-schemas by fingerprint), ``definitions`` (schema files to schemas) and ``careful`` (hostile bytes).
+schemas by fingerprint), ``definitions`` (schema files to schemas), ``avro_plan`` (the values) and ``careful``
+(hostile bytes).
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from bridge.model import Event
 
 Ask = Callable[[Event], Any]
 
-_ABSENT = object()
+ABSENT = object()
+"""What is found where there is nothing, not even null."""
 
 
 def _headers(event: Event) -> dict[str, str]:
@@ -47,13 +48,18 @@ def build(node: Node) -> Ask:  # noqa: PLR0911 - one for each kind of part
             return lambda event: not ask(event)
         case Unary("defined", Look(root, steps)):
             find = _finder(_ROOTS[root], steps)
-            return lambda event: find(event) is not _ABSENT
+            return lambda event: find(event) is not ABSENT
         case Unary(word, part):
             ask, convert = build(part), negative if word == "-" else CONVERT[word]
             return lambda event: convert(ask(event))
         case Binary(word, left, right):
             return _binary(word, left, right)
     raise AssertionError(f"no such part: {node!r}")
+
+
+def find(look: Look) -> Ask:
+    """What a path leads to in an event, or ``ABSENT``."""
+    return _finder(_ROOTS[look.root], look.steps)
 
 
 def _look(root: Ask, steps: tuple[str | int, ...]) -> Ask:
@@ -63,7 +69,7 @@ def _look(root: Ask, steps: tuple[str | int, ...]) -> Ask:
 
     def look(event: Event) -> Any:
         value = find(event)
-        return None if value is _ABSENT else value
+        return None if value is ABSENT else value
 
     first, *others = steps
     if others or not isinstance(first, str):
@@ -81,11 +87,11 @@ def _finder(root: Ask, steps: tuple[str | int, ...]) -> Ask:
         value = root(event)
         for step in steps:
             if type(value) is dict:
-                value = value.get(step, _ABSENT)
+                value = value.get(step, ABSENT)
             elif type(value) is list and type(step) is int and -len(value) <= step < len(value):
                 value = value[step]
             else:
-                return _ABSENT
+                return ABSENT
         return value
 
     return find

@@ -239,7 +239,7 @@ class _Reader:
             return Literal(_WORDS[place.id])
         if place.id not in NAMES:
             raise self._bad(place, f'there is no "{place.id}" here', _meant(place.id))
-        return Look(place.id, tuple(reversed(steps)), self._source(node))
+        return Look(place.id, tuple(reversed(steps)), self._source(node), self._at(node))
 
     def _step(self, index: ast.expr) -> str | int:
         match index:

@@ -26,11 +26,15 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A path into the event: a name, and the keys and list positions behind it."""
+    """A path into the event: a name, and the keys and list positions behind it.
+
+    ``at`` is where it begins in the text.
+    """
 
     root: str
     steps: tuple[str | int, ...]
     text: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.settings.check import place_finder, read
+from bridge.settings.check import read, tree_of
 from bridge.settings.endpoints import EndpointSettings, RetrySettings
 from bridge.settings.env_source import CONFIG_VARIABLE
 from bridge.settings.kafka import KafkaSettings, SaslSettings, TlsSettings
@@ -62,7 +62,7 @@ __all__ = [
     "TlsSettings",
     "check",
     "load",
-    "place_finder",
+    "tree_of",
 ]
 
 

@@ -7,7 +7,7 @@ error excepted. Floor ``settings``; reads files, and nothing leaves it but ``Con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -38,11 +38,11 @@ def read(path: str | Path, environ: Mapping[str, str]) -> tuple[Settings | None,
     return (None if problems else settings), _lines(problems)
 
 
-def place_finder(path: str | Path, environ: Mapping[str, str]) -> Callable[[SettingsPath], Place]:
-    """Something that tells where a key's value stands, in settings that ``read`` had nothing against."""
+def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
+    """The values with their places, of settings that ``read`` had nothing against."""
     file, env, _ = _layers(path, environ)
     assert file is not None, "it was read before"
-    return overlay(file, env).place
+    return overlay(file, env)
 
 
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:

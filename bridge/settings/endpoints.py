@@ -128,7 +128,7 @@ class EndpointSettings(PresetSettings):
     )
     when: str | None = Field(
         default=None,
-        description="Filter on what is in the event, asked last: data.principal > 1000 and data.currency.code"
+        description="Filter on what is in the event, asked last: data.amount > 1000 and data.currency.code"
         ' == "USD". See docs/how-to/routing.md.',
     )
     secrets: tuple[SigningSecret, ...] = Field(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -24,6 +23,7 @@ from aiokafka.errors import (
 )
 
 from bridge.errors import KafkaUnavailable
+from bridge.source import connection as _mended  # noqa: F401 - every client has its options from here
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -87,16 +87,6 @@ class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
             return await self._fetch()
         except KafkaUnavailable as exc:  # aiokafka tries again after its own exceptions only
             raise KafkaConnectionError(str(exc)) from exc
-
-
-async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Close a consumer. aiokafka lets the cancellation of its own fetches out while a broker is away."""
-    try:
-        await consumer.stop()
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
 
 
 async def start_when_reachable(start: Callable[[], Awaitable[None]], servers: Iterable[str]) -> None:

@@ -7,6 +7,9 @@ from typing import Final
 BRIDGE_STARTED: Final = "bridge.started"
 BRIDGE_STOPPING: Final = "bridge.stopping"
 BRIDGE_DRAINED: Final = "bridge.drained"
+BRIDGE_ABANDONED: Final = "bridge.abandoned"
+TASK_SEEN: Final = "task.seen"
+TASK_LEFT: Final = "task.left"
 
 KAFKA_UNREACHABLE: Final = "kafka.unreachable"
 KAFKA_CONNECTED: Final = "kafka.connected"
@@ -18,6 +21,8 @@ TOPIC_GREW: Final = "topic.grew"
 SOURCE_ASSIGNED: Final = "source.assigned"
 SOURCE_REVOKED: Final = "source.revoked"
 SOURCE_FAILED: Final = "source.failed"
+SOURCE_REPLACED: Final = "source.replaced"
+CLIENT_REPLACED: Final = "client.replaced"
 RECORDS_DELETED: Final = "records.deleted"
 """Retention removed records that an endpoint had not got yet: the one loss the bridge cannot prevent."""
 

@@ -82,7 +82,11 @@ def lines(found: dict[str, Any]) -> list[str]:
             f"{row['live_per_s']:>8.0f}{row['live_p99_ms']:>8.0f}"
         )
     ratio = found["ratio"]
-    rows.append(f"    catching up / normal: {ratio['per_s']:.2f} by rate, {ratio['cpu']:.2f} by CPU")
+    grown = max(found[name]["last_mb"] / found[name]["third_mb"] for name in ("dead", "catching_up"))
+    rows.append(
+        f"    catching up / normal: {ratio['per_s']:.2f} by rate, {ratio['cpu']:.2f} by CPU; "
+        f"memory at last / after a third: {grown:.2f} at most"
+    )
     return rows
 
 

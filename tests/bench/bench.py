@@ -1,10 +1,11 @@
-"""The bridge's speed on real Kafka: ``make bench``, or ``python -m tests.bench.bench [--memory] …``.
+"""The bridge's speed on real Kafka: ``make bench``, or ``make bench BENCH="--isolation --restart"``.
 
 (a) a backlog into a receiver that answers at once; (b) into one that takes 20 ms; (c) latency at
 half of (a)'s rate; (d) beside (a), in turns with it, the bare transport with the same requests; (e)
-with ``--memory``, a million records behind a receiver in trouble. Absolute figures drift between
-machines and hours; the ratio of (a) to (d) is the one to watch. Ends with 1 when an event was lost,
-repeated or out of order, or memory grew.
+with ``--memory``, a million records behind a receiver in trouble. ``--isolation``, ``--endpoints``,
+``--behind N`` and ``--restart`` measure the modules of those names instead, one or
+several. Absolute figures drift between machines and hours; the ratio of (a) to (d) is the one to
+watch. Ends with 1 when an event was lost, repeated or out of order, or memory grew.
 """
 
 from __future__ import annotations
@@ -119,9 +120,11 @@ def table(result: dict[str, Any]) -> str:
         f"Hookferry {facts['hookferry']}, Apache Kafka {facts['kafka']}, Python {facts['python']}, "
         f"{facts['cores']} cores ({facts['cpu']}), load {facts['load']:.1f} at the start",
         "",
-        f"{'1,000 entities, 4 partitions, signed':<44}{'events/s':>10}{'CPU µs':>9}{'peak MB':>9}",
     ]
     if "a" in result:
+        lines.append(
+            f"{'1,000 entities, 4 partitions, signed':<44}{'events/s':>10}{'CPU µs':>9}{'peak MB':>9}"
+        )
         rows = {
             "(a) receiver at once, concurrency 64": "a",
             "(b) receiver 20 ms, concurrency 256": "b",
@@ -144,7 +147,7 @@ def table(result: dict[str, Any]) -> str:
         )
     for name, part in PARTS.items():
         if name in result:
-            lines += [*part.lines(result[name]), ""]
+            lines += part.lines(result[name])
     return "\n".join([*lines, "", "Every event arrived once, in order per entity." if "a" in result else ""])
 
 

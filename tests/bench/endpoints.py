@@ -37,7 +37,7 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
                 if kind == "only_the_first_wants" or number > 1:
                     made.append(_read(stage, f"{kind}-{number}-{turn}", topic, events, kind, number))
     trickle: dict[int, list[float]] = {1: [], 50: []}
-    for turn in range(rounds):
+    for turn in range(min(rounds, 2)):
         for number, made in trickle.items():
             made.append(_trickle(stage, f"trickle-{number}-{turn}", number))
     runs["each_wants_one"][1] = runs["only_the_first_wants"][1]  # the very same

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bridge.errors import FilterError
-from bridge.filter import BadExpression, Filter
+from bridge.filter import UNKNOWN, BadExpression, Filter
 from bridge.model import Event, Partition, Record
 
 DATA = {
@@ -109,6 +109,23 @@ def test_every_filter_says_yes_or_no_or_why_not_of_every_payload(text: str, payl
     with suppress(FilterError):
         assert found.wants(an_event(payload)) in (True, False)
     found.looked_at(an_event(payload))
+
+
+@settings(max_examples=500, deadline=None)
+@given(ANYTHING, JSON, st.integers(0))
+def test_what_cannot_hold_never_does(text: str, payload: Any, hidden: int) -> None:
+    """Whatever part of an event is known: the rest of it could not have changed the answer."""
+    try:
+        found = Filter(text)
+    except BadExpression:
+        return
+    there = found.looked_at(an_event(payload))
+    unknown = {look for number, look in enumerate(there) if hidden >> number & 1}
+    can_hold = found.can_hold(lambda look: UNKNOWN if look.text in unknown else there[look.text])
+    with suppress(FilterError):
+        holds = found.wants(an_event(payload))
+        assert can_hold or not holds
+        assert unknown or can_hold == holds
 
 
 PIECES = st.sampled_from(

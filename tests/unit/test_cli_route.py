@@ -81,7 +81,7 @@ def test_what_the_filter_cannot_judge_is_said_to_be_parked(config: Path) -> None
     lines = asked(config, {"type": "x", "source": "orders", "data": {"amount": "500"}})
     assert lines[3].startswith("big    parked, unsent: the filter")
     assert "text > a number" in lines[3]
-    assert lines[5:7] == ['         data.amount = "500"', "         data.currency = none"]
+    assert lines[5:7] == ['         data.amount = "500"', "         data.currency = not there"]
 
 
 def test_a_sample_is_at_home_in_the_source_of_its_format(config: Path) -> None:

@@ -13,7 +13,7 @@ from bridge.hold_register import HoldReader, HoldRegister
 from bridge.holds import Hold, HoldKey, Holds, read_hold, read_key
 from bridge.lane_key import LaneKey
 from bridge.model import Partition, Record
-from bridge.source.client import KafkaOptions
+from bridge.source.health import Lasting
 from bridge.source.reader import RecordsDeleted
 from bridge.telemetry import events
 
@@ -64,16 +64,19 @@ class FakeProducer:
 
 
 def reader(side: FakeSide) -> HoldReader:
-    made = HoldReader(KafkaOptions(("nowhere:1",)), "g.control")
-    made._reader = side  # type: ignore[assignment]
-    return made
+    return HoldReader(side, "g.control")  # type: ignore[arg-type]
 
 
 def stage(side: FakeSide, *holding: str) -> tuple[HoldRegister, Holds, FakeProducer]:
     holds, producer = Holds(), FakeProducer()
     register = HoldRegister(
-        "g.control", holds, producer, lambda: reader(side), holding=holding, endpoints=("crm", "shop")  # type: ignore[arg-type]
-    )  # fmt: skip
+        "g.control",
+        holds,
+        Lasting(producer, None, "holds"),  # type: ignore[type-var]
+        lambda: reader(side),
+        holding=holding,
+        endpoints=("crm", "shop"),
+    )
     return register, holds, producer
 
 

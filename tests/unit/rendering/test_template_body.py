@@ -114,6 +114,10 @@ def test_outside_of_quotes_numbers_as_text_are_numbers_and_the_template_says_wha
     ]
 
 
+def test_where_a_value_stands_differs_from_turn_to_turn_it_is_taken_for_inside_quotes() -> None:
+    assert body('[{% for x in data.l %}{{ x }}"{% endfor %}]', {"l": ["", 'a"b']}) == '["a\\"b"]'
+
+
 def test_what_is_no_json_is_said_with_its_place_and_without_the_data() -> None:
     with pytest.raises(RenderError, match="no valid JSON: line 2, column 6 of the body") as caught:
         body('{"a": "S3CR3T",\n "b" 1}', {})
