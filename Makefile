@@ -36,20 +36,23 @@ lint: $(READY) ## style, types, floors, generated files
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 	$(BIN)/python -m bridge.settings.schema --check
+	$(BIN)/python -m bridge.gallery --check
 
 format: $(READY) ## mend the style, write the generated files
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m bridge.settings.schema
+	$(BIN)/python -m bridge.gallery
 
-bench: $(READY) ## the figures of the README, on real Kafka
-	$(BIN)/python -m tests.bench.bench
+bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/guarantees.md)
+	$(BIN)/python -m tests.bench.bench $(BENCH)
 
 faults: $(READY) ## half an hour of kills, stops and outages, and the count after it (FAULTS="--seconds 60 …")
 	$(BIN)/python -m tests.faults.harness $(FAULTS)
 
 docs: $(READY) ## write the generated pages of docs/
 	$(BIN)/python -m bridge.settings.schema
+	$(BIN)/python -m bridge.gallery
 
 chart: $(READY) ## lint and test the Helm chart (helm on the PATH or in HELM)
 	tests/chart/check.sh

@@ -7,8 +7,9 @@ so that no part ever sees the whole.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from bridge import formats
 from bridge.checkpoint import CursorPolicy
 from bridge.clock import Clock
 from bridge.completion import Failures
@@ -16,30 +17,40 @@ from bridge.control import Control, control_topic
 from bridge.cursor import Cursor
 from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
-from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
-from bridge.decode.plain_json import PlainJsonDecoder
+from bridge.decode.schema_set import SchemaSet
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
+from bridge.filter import Filter
+from bridge.held import HeldLanes, Register
 from bridge.history import History
+from bridge.holds import Holds
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
+from bridge.presets import STANDARD
+from bridge.presets.sealed import SealedRenderer
+from bridge.registry.learn import Registries
+from bridge.render import MakeBody, Renderer
+from bridge.render.named import named
+from bridge.render.request import TargetTemplate
+from bridge.render.request import renderer as request_renderer
+from bridge.render.template import TemplateBody
 from bridge.retry import RetrySchedule
-from bridge.route import Subscription
-from bridge.schemas import SchemaFolder
+from bridge.route import Router, Subscription
+from bridge.sandbox import TemplateMistake
+from bridge.schemas import SchemaFolder, read_folder
 from bridge.settings import (
     EndpointSettings,
     FineractSource,
-    JsonSource,
     KafkaSettings,
     Settings,
     SourceSettings,
 )
-from bridge.sign import Signer
+from bridge.sign import Signer, Silent
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
-from bridge.switches import Switches
+from bridge.switches import EventTypes, Switches
 from bridge.telemetry.metrics import Metrics
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import proxied
@@ -93,9 +104,29 @@ def membership(settings: Settings) -> Membership:
     )
 
 
-def control(settings: Settings, switches: Switches, who: str) -> Control:
+def registries(settings: Settings, decoders: Mapping[str, Decoder]) -> Registries:
+    """The schema registries of the sources. Raises ``ConfigError`` for TLS files that do not load."""
+    return formats.registries(settings.sources, decoders)
+
+
+def control(
+    settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
+) -> Control:
     """What follows and writes the control topic."""
-    return Control(kafka_options(settings.kafka), control_topic(settings.group), switches, who)
+    options, topic = kafka_options(settings.kafka), control_topic(settings.group)
+    return Control(options, topic, switches, event_types, who)
+
+
+def holding(settings: Settings) -> frozenset[str]:
+    """The endpoints that hold the lane of a parked event."""
+    return frozenset(name for name, endpoint in settings.endpoints.items() if endpoint.on_park == "hold")
+
+
+def held_lanes(
+    name: str, endpoint: EndpointSettings, holds: Holds, register: Register, clock: Clock
+) -> HeldLanes | None:
+    """What holds an endpoint's lanes after a parking; None where it goes on."""
+    return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
 
 
 def topics(settings: Settings) -> tuple[str, ...]:
@@ -125,28 +156,31 @@ def decoders(settings: Settings) -> dict[str, Decoder]:
 
 
 def _decoder(name: str, source: SourceSettings) -> Decoder:
-    limit = source.max_value_bytes
     if isinstance(source, FineractSource):
         return FineractDecoder(
-            name, SchemaFolder(source.schemas), max_value_bytes=limit, split_bulk=source.bulk == "split"
-        )
-    if isinstance(source, JsonSource):
-        return PlainJsonDecoder(
             name,
-            id=source.id,
-            type=source.type,
-            entity=source.entity,
-            time=source.time,
-            data=source.data,
-            tenant=source.tenant,
-            max_value_bytes=limit,
+            SchemaFolder(source.schemas),
+            max_value_bytes=source.max_value_bytes,
+            split_bulk=source.bulk == "split",
         )
-    return CloudEventsDecoder(name, max_value_bytes=limit)
+    return formats.decoder(name, source)
 
 
 def subscription(endpoint: EndpointSettings) -> Subscription:
     """What an endpoint wants."""
-    return Subscription(endpoint.events, frozenset(endpoint.sources) if endpoint.sources else None)
+    return Subscription(
+        endpoint.wanted,
+        frozenset(endpoint.sources) if endpoint.sources else None,
+        topics=endpoint.topics,
+        tenants=() if endpoint.tenants == ("*",) else endpoint.tenants,
+        record_headers=endpoint.record_headers,
+        when=Filter(endpoint.when) if endpoint.when is not None else None,
+    )
+
+
+def router(settings: Settings) -> Router[str]:
+    """Which endpoint wants what."""
+    return Router({name: subscription(endpoint) for name, endpoint in settings.endpoints.items()})
 
 
 def cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
@@ -159,6 +193,54 @@ def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -
     if endpoint.proxy is not None:
         return proxied(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
     return LeanTransport(egress, endpoint.concurrency, tls)
+
+
+def renderer(endpoint: EndpointSettings) -> Renderer:
+    """What makes its requests, but for a secret that is put into the body when it is sent.
+
+    Raises ``ConfigError`` for templates that cannot be used.
+    """
+    try:
+        url = target_template(endpoint) or endpoint.target
+        return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
+    except TemplateMistake as exc:
+        raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
+
+
+def target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
+    """Its URL where that changes with the event. Raises ``TemplateMistake``."""
+    expressions = endpoint.url_expressions
+    return TargetTemplate(endpoint.target, expressions) if expressions else None
+
+
+def schema_sets(settings: Settings) -> dict[str, SchemaSet]:
+    """The schemas of the Fineract sources, by source. Raises ``ConfigError``."""
+    return {
+        name: read_folder(source.schemas)
+        for name, source in settings.sources.items()
+        if isinstance(source, FineractSource)
+    }
+
+
+def _body(endpoint: EndpointSettings) -> MakeBody | None:
+    body, preset = endpoint.body, endpoint.chosen
+    if not endpoint.has_own_body:
+        return None if preset is STANDARD else preset.render
+    if isinstance(body, str):
+        return None if body == "standard" else named(body)
+    return TemplateBody({}, body.source(), body.content_type, escape=preset.escape)
+
+
+def sealed(endpoint: EndpointSettings) -> Renderer:
+    """What makes its requests as they are sent. Raises ``ConfigError``."""
+    secret = endpoint.body_secret
+    return renderer(endpoint) if secret is None else SealedRenderer(renderer(endpoint), secret)
+
+
+def signer(endpoint: EndpointSettings) -> Signer:
+    """What signs its requests; a receiver that has no use for an id and an instant gets none."""
+    keys = endpoint.signing_keys
+    return Signer(keys) if keys or endpoint.chosen.verifies else Silent()
 
 
 def _pace(endpoint: EndpointSettings) -> Pace:
@@ -177,6 +259,19 @@ def _pace(endpoint: EndpointSettings) -> Pace:
     )
 
 
+def target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
+    """What is the same in all its requests."""
+    return Target(
+        endpoint=name,
+        headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
+        secret_headers=frozenset(key.lower().encode() for key in endpoint.headers),
+        timeout_s=endpoint.timeout_s,
+        keep_bodies=settings.history.bodies,
+        log_successes=settings.log.attempts == "all",
+        body_secret=endpoint.body_secret,
+    )
+
+
 def outlet(
     name: str,
     endpoint: EndpointSettings,
@@ -190,25 +285,17 @@ def outlet(
     settle: Callable[[Cursor[Failures], int, int, int], None],
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
+    held: HeldLanes | None = None,
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
-    headers = tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs)
-    target = Target(
-        endpoint=name,
-        url=endpoint.target,
-        headers=headers,
-        secret_headers=frozenset(key.lower() for key, _ in headers),
-        timeout_s=endpoint.timeout_s,
-        keep_bodies=settings.history.bodies,
-        log_successes=settings.log.attempts == "all",
-    )
     retry = endpoint.retry
     return Outlet(
         name,
         concurrency=endpoint.concurrency,
-        deliverer=Deliverer(target, transport, history, bound, clock),
-        signer=Signer(endpoint.signing_keys),
+        renderer=sealed(endpoint),
+        deliverer=Deliverer(target(name, endpoint, settings), transport, history, bound, clock),
+        signer=signer(endpoint),
         schedule=RetrySchedule(
             base_s=retry.base_s,
             cap_s=retry.cap_s,
@@ -217,10 +304,12 @@ def outlet(
             retry_after_cap_s=retry.retry_after_cap_s,
         ),
         pace=_pace(endpoint),
+        own_verdict=endpoint.chosen.judge,
         parks=parks,
         metrics=bound,
         clock=clock,
         settle=settle,
         may_send=may_send,
         turn_off=turn_off,
+        held=held,
     )

@@ -17,8 +17,8 @@ import structlog
 from bridge import completion
 from bridge.clock import Clock
 from bridge.completion import Failures
-from bridge.cursor import Cursor, Progress
-from bridge.errors import CommitError
+from bridge.cursor import Cursor
+from bridge.errors import CommitError, PlaceLostError
 from bridge.journal import Base, Journal, Journaled, Spot
 from bridge.model import Partition
 from bridge.source.offsets import Committed
@@ -55,7 +55,7 @@ class Fence(Protocol):
     """The member group's own commit, which only a present member can make."""
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
-        """Commit; raises ``CommitError`` when this process has lost its place."""
+        """Commit; raises ``CommitError``, and ``PlaceLostError`` where this process is no member any more."""
         ...
 
     def holds_lease(self) -> bool:
@@ -74,10 +74,10 @@ class CursorPolicy:
 
 
 class _Packed(NamedTuple):
-    """A cursor's progress, and the text that the broker shall keep for it."""
+    """A cursor, its version, and the offset and text that the broker shall keep for that."""
 
     cursor: EndpointCursor
-    progress: Progress[Failures]
+    version: int
     committed: Committed
 
 
@@ -139,7 +139,7 @@ class Checkpoints:
                 journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
                 begins = first if partition.topic in self._whole_topics else starts.get(partition, first)
                 cursor = _begin(endpoint, policy, partition, (first, following), base or begins, journaled)
-                cursor.committed = (None, Base(*base) if base else None)
+                cursor.committed = (-1, Base(*base) if base else None)
                 loaded[partition][endpoint] = cursor
         return loaded
 
@@ -198,7 +198,7 @@ class Checkpoints:
                 return
             segment = self._begin_segment({packed.cursor: packed.committed for packed in changed})
             lowest = {
-                partition: min(cursor.progress().offset for cursor in by_endpoint.values())
+                partition: min(cursor.lowest for cursor in by_endpoint.values())
                 for partition, by_endpoint in self.cursors.items()
             }
             await self._flush()
@@ -224,10 +224,13 @@ class Checkpoints:
             group, {packed.cursor.partition: packed.committed for packed in all_packed}
         )
         for packed in all_packed:
-            packed.cursor.committed = (packed.progress, Base(*packed.committed))
+            packed.cursor.committed = (packed.version, Base(*packed.committed))
 
-    async def commit_or_say(self) -> None:
-        """``commit``, with a failure counted, and logged when it is the first of a row."""
+    async def commit_or_say(self) -> bool:
+        """``commit``, with a failure counted, and logged when it is the first of a row.
+
+        False when another try may succeed: nothing was refused for good.
+        """
         try:
             await self.commit()
         except CommitError as exc:
@@ -239,11 +242,12 @@ class Checkpoints:
                     cause=str(exc),
                     remedy="none needed: it is tried again with the next commit",
                 )
-            return
+            return isinstance(exc, PlaceLostError)
         if self._failing:
             self._failing = False
             _log.info(events.CURSORS_COMMITTED)
         self._metrics.commits.labels("done").inc()
+        return True
 
     def unsettled(self, endpoint: str) -> int:
         """How many events are read and not settled for an endpoint."""
@@ -255,16 +259,16 @@ class Checkpoints:
             self._refreshed_at = self._clock.monotonic()
         changed = []
         for cursor in self.all():
-            progress = cursor.progress()
-            if progress == _last(cursor)[0] and not refresh:
+            if cursor.version == _last(cursor)[0] and not refresh:
                 continue
+            progress = cursor.progress()
             text, fits = completion.encode(
                 progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
             )
             cursor.map_fits(fits)
             if cursor.found_room():
                 self.on_room(cursor)
-            changed.append(_Packed(cursor, progress, Committed(progress.offset, text)))
+            changed.append(_Packed(cursor, cursor.version, Committed(progress.offset, text)))
         return changed
 
     def _begin_segment(self, coming: Mapping[EndpointCursor, Committed]) -> int:
@@ -278,8 +282,8 @@ class Checkpoints:
         return self._journal.begin(named)
 
 
-def _last(cursor: EndpointCursor) -> tuple[Progress[Failures] | None, Base | None]:
-    """What this process last committed for a cursor, and what the broker has for it."""
+def _last(cursor: EndpointCursor) -> tuple[int, Base | None]:
+    """The version of a cursor that this process last committed, and what the broker has for it."""
     return cursor.committed  # type: ignore[return-value]
 
 

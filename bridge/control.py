@@ -1,6 +1,6 @@
-"""The control topic: which endpoints are on or off, for every pod and over every restart.
+"""The control topic: which endpoints and event types are on or off, for every pod and over every restart.
 
-``<group>.control`` is compacted and holds one record per endpoint that was ever switched. Every pod
+``<group>.control`` is compacted and holds one record per one that was ever switched. Every pod
 follows it, so a change made anywhere reaches all of them within a second. Edge floor: a consumer
 without a group, and a producer that is opened for a write alone, since writes are rare.
 """
@@ -18,9 +18,19 @@ from aiokafka.errors import KafkaError
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.source.client import KafkaOptions
+from bridge.source.health import close_in_time
 from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
-from bridge.switches import DamagedSwitchError, Switch, Switches, endpoint_of, key_of, read_switch
+from bridge.switches import (
+    DamagedSwitchError,
+    EventTypes,
+    Subject,
+    Switch,
+    Switches,
+    key_of,
+    read_switch,
+    subject_of,
+)
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -35,16 +45,24 @@ def control_topic(group: str) -> str:
 
 
 class Control:
-    """Keeps ``switches`` as the topic says, and writes what is to be changed.
+    """Keeps the switches of endpoints and of event types as the topic says, and writes what is to be changed.
 
     All records are in partition 0, whatever else the topic has, so that they have one order: the
     last one written holds, for all pods alike.
     """
 
-    def __init__(self, options: KafkaOptions, topic: str, switches: Switches, who: str) -> None:
+    def __init__(
+        self,
+        options: KafkaOptions,
+        topic: str,
+        switches: Switches[str],
+        event_types: Switches[EventTypes],
+        who: str,
+    ) -> None:
         self._options = options
         self._partition = Partition(topic, 0)
         self._switches = switches
+        self._event_types = event_types
         self._who = who
         self._next = 0
         self._unwritten: dict[str, Switch] = {}
@@ -64,18 +82,24 @@ class Control:
                 return
 
     async def load(self) -> None:
-        """Read what the topic holds up to now; only the last state of each endpoint counts.
+        """Read what the topic holds up to now; only the last state of each counts.
 
         Raises ``KafkaUnavailable``.
         """
-        found: dict[str, Switch] = {}
+        found: dict[Subject, Switch] = {}
         async with SideReader(self._options) as reader:
             self._next = (await reader.begins([self._partition]))[self._partition]
             end = (await reader.ends([self._partition]))[self._partition]
             while self._next < end:
                 await self._read(reader, found.__setitem__)
-        for endpoint, switch in found.items():
-            self._switches.put(endpoint, switch)
+        for subject, switch in found.items():
+            self._put(subject, switch)
+
+    def _put(self, subject: Subject, switch: Switch) -> None:
+        if isinstance(subject, EventTypes):
+            self._event_types.put(subject, switch)
+        else:
+            self._switches.put(subject, switch)
 
     async def follow(self) -> None:
         """Take in every change from there on, for as long as the bridge lives."""
@@ -83,13 +107,13 @@ class Control:
             try:
                 async with SideReader(self._options) as reader:
                     while True:
-                        await self._read(reader, self._switches.put)
+                        await self._read(reader, self._put)
                         self._works()
             except KafkaUnavailable as exc:
                 self._fails(exc, "none needed: a change is seen once the broker answers")
                 await asyncio.sleep(_TROUBLE_S)
 
-    async def _read(self, reader: SideReader, put: Callable[[str, Switch], None]) -> None:
+    async def _read(self, reader: SideReader, put: Callable[[Subject, Switch], None]) -> None:
         try:
             batches, reached = await reader.read_from({self._partition: self._next}, _POLL_S)
         except RecordsDeleted:
@@ -100,19 +124,21 @@ class Control:
                 self._take(record, put)
         self._next = reached[self._partition]
 
-    def _take(self, record: Record, put: Callable[[str, Switch], None]) -> None:
-        endpoint = endpoint_of(record.key)
-        if endpoint is None:
+    def _take(self, record: Record, put: Callable[[Subject, Switch], None]) -> None:
+        subject = subject_of(record.key)
+        if subject is None:
             return  # a newer release's
         try:
-            put(endpoint, read_switch(record.value))
+            put(subject, read_switch(record.value))
         except DamagedSwitchError as exc:
+            is_types = isinstance(subject, EventTypes)
+            what, command = ("event_types", "events") if is_types else ("endpoint", "endpoints")
             _log.error(
                 events.CONTROL_IGNORED,
                 place=record.place,
-                endpoint=endpoint,
+                **{what: str(subject)},
                 cause=str(exc),
-                remedy="the endpoint stays as it was; say it again with `hookferry endpoints on` or `off`",
+                remedy=f"it stays as it was; say it again with `hookferry {command} on` or `off`",
             )
 
     def turn_off(self, endpoint: str, reason: str) -> None:
@@ -144,22 +170,23 @@ class Control:
         since = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
         return Switch(on, since, self._who, reason)
 
-    async def write(self, endpoint: str, switch: Switch | None) -> None:
-        """Write an endpoint's state, or forget it (None). Raises ``KafkaUnavailable``."""
+    async def write(self, subject: Subject, switch: Switch | None) -> None:
+        """Write a subject's state, or forget it (None). Raises ``KafkaUnavailable``."""
         producer = AIOKafkaProducer(
             **self._options.arguments(), acks="all", enable_idempotence=True, request_timeout_ms=_WRITE_MS
         )
         topic, number = self._partition
         value = switch.to_bytes() if switch else None
         try:
-            await producer.start()
-            await producer.send_and_wait(topic, value, key=key_of(endpoint), partition=number)
+            async with asyncio.timeout(_WRITE_MS / 1000 * 2):
+                await producer.start()
+                await producer.send_and_wait(topic, value, key=key_of(subject), partition=number)
         except (KafkaError, OSError) as exc:
             raise KafkaUnavailable(
-                f"topic {topic!r} did not take the state of {endpoint!r}: {exc!r}"
+                f"topic {topic!r} did not take the state of {str(subject)!r}: {exc!r}"
             ) from exc
         finally:
-            await producer.stop()
+            await close_in_time(producer.stop, "close a producer")
 
     def _fails(self, exc: KafkaUnavailable, remedy: str) -> None:
         if not self._failing:

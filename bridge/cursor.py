@@ -20,7 +20,9 @@ Spot = tuple[int, int]
 """Offset and part: which event of its record (``Event.index``), 0 for the only one."""
 
 _ROOM = 0.75
-"""A full cursor has room again when it is down to this share of its window: no flapping."""
+"""A full cursor has room again when it is down to this share of its bounds: no flapping."""
+_WITH_BLOCKED = 4
+"""Windows that all unsettled events of a cursor may fill, those in blocked lanes included."""
 
 
 class CursorState(StrEnum):
@@ -59,14 +61,18 @@ class Cursor(Generic[Note]):
     of several events settles with the last of those that were opened; which of them settled before
     is remembered, so that a restart repeats none.
 
+    Its window counts the events that can run or do. What waits behind a failed head of its own lane
+    can not, and must not keep the others out: it is counted apart, and bounded by four windows of
+    everything, ``window_bytes``, and what the completion map can tell.
+
     Invariant: ``progress().offset`` never passes an offset that was opened and not settled, nor one
     that an earlier process left open and this one has not read yet.
     """
 
     __slots__ = (
-        "_attached", "_before_end", "_before_open", "_bytes", "_events", "_failures", "_full",
+        "_attached", "_before_end", "_before_open", "_blocked", "_bytes", "_events", "_failures", "_full",
         "_map_full", "_open", "_parts", "_pending", "_window", "_window_bytes", "committed", "endpoint",
-        "live", "number", "partition", "position",
+        "live", "number", "partition", "position", "version",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +99,8 @@ class Cursor(Generic[Note]):
         self.live = True
         self.committed: object = None
         self.number = -1
+        self.version = 0
+        """Grows with whatever a commit should tell; what is opened meanwhile will be read again anyway."""
         self._attached = True
         self._full = False
         self._map_full = False
@@ -105,6 +113,7 @@ class Cursor(Generic[Note]):
         self._open: deque[int] = deque()
         self._pending: dict[int, int] = {}
         self._events = 0
+        self._blocked = 0
         self._bytes = 0
 
     @property
@@ -153,11 +162,25 @@ class Cursor(Generic[Note]):
         else:
             self._pending[offset] = open_here + 1
         self._events += 1
-        if self._events >= self._window or self._bytes >= self._window_bytes:
+        if self._holds(1.0):
             self._full = True
+
+    def blocked(self, change: int) -> None:
+        """So many more events (or fewer) wait behind a failed head of their lane, it included."""
+        self._blocked += change
+
+    def _holds(self, share: float) -> bool:
+        """Whether it holds this share of one of its bounds, or more."""
+        can_run = self._events - max(0, self._blocked)
+        return (
+            can_run >= self._window * share
+            or self._events >= self._window * _WITH_BLOCKED * share
+            or self._bytes >= self._window_bytes * share
+        )
 
     def settle(self, offset: int, size_bytes: int, part: int = 0) -> bool:
         """One event at this offset needs nothing more; True when that was the last of its offset."""
+        self.version += 1
         open_here = self._pending[offset] - 1
         self._events -= 1
         self._failures.pop((offset, part), None)
@@ -176,18 +199,14 @@ class Cursor(Generic[Note]):
 
     def found_room(self) -> bool:
         """Whether a full cursor takes more again since the last call."""
-        if (
-            not self._full
-            or self._map_full
-            or self._events > self._window * _ROOM
-            or self._bytes > self._window_bytes * _ROOM
-        ):
+        if not self._full or self._map_full or (self._events and self._holds(_ROOM)):
             return False
         self._full = False
         return True
 
     def failed(self, offset: int, note: Note, part: int = 0) -> None:
         """Remember a failed delivery, for the next process."""
+        self.version += 1
         self._failures[offset, part] = note
 
     def failure(self, offset: int, part: int = 0) -> Note | None:
@@ -196,7 +215,10 @@ class Cursor(Generic[Note]):
 
     def advance(self, position: int) -> None:
         """Everything below ``position`` was handed over, or passed by."""
-        self.position = max(self.position, position)
+        if position > self.position:
+            self.position = position
+            if not self._pending:
+                self.version += 1
 
     def passed_by(self, position: int) -> None:
         """The main reader went on to ``position`` without it: what lies between is missing here."""
@@ -210,9 +232,18 @@ class Cursor(Generic[Note]):
             return True
         return False
 
+    @property
+    def lowest(self) -> int:
+        """``progress().offset``, without the rest."""
+        if self._open:
+            return self._open[0]
+        if self.position >= self._before_end:
+            return self.position
+        return min((one for one in self._before_open if one >= self.position), default=self._before_end)
+
     def progress(self) -> Progress[Note]:
         """What may be committed now."""
-        open_offsets = [offset for offset in self._open if offset in self._pending]
+        open_offsets = list(self._pending)
         end = self.position
         if end < self._before_end:
             open_offsets += sorted(offset for offset in self._before_open if offset >= end)

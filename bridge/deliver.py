@@ -15,7 +15,9 @@ import structlog
 from bridge.clock import Clock
 from bridge.errors import TransportError
 from bridge.history import AttemptRow, History
-from bridge.model import Event, Request, Response, Url, Verdict
+from bridge.model import Event, Request, Response, Verdict
+from bridge.presets.sealed import BodySecret
+from bridge.render import Headers, Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 from bridge.transport import Transport
@@ -34,15 +36,33 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an endpoint's requests go. ``secret_headers`` (lower case) are masked wherever shown."""
+    """What is the same in all requests of an endpoint.
+
+    ``headers`` come behind those of the event; ``secret_headers`` (lower case), wherever they come from, are
+    masked wherever shown, and so is ``body_secret``.
+    """
 
     endpoint: str
-    url: Url
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Headers
     secret_headers: frozenset[bytes]
     timeout_s: float
     keep_bodies: bool
     log_successes: bool
+    body_secret: BodySecret | None = None
+
+    def request(self, rendered: Rendered, signature: Headers) -> Request:
+        """What was rendered, signed, with the endpoint's own headers behind it."""
+        method, url, headers, body = rendered
+        return Request(method, url, headers + signature + self.headers, body)
+
+    def masked(self, headers: Headers) -> Headers:
+        """Headers as they may be shown."""
+        secret = self.secret_headers
+        return tuple((name, MASK if name.lower() in secret else value) for name, value in headers)
+
+    def shown_body(self, sent: bytes) -> bytes:
+        """A body as it may be kept and shown."""
+        return sent if self.body_secret is None else self.body_secret.shown(sent)
 
 
 class Deliverer:
@@ -57,13 +77,13 @@ class Deliverer:
         self._metrics = metrics
         self._clock = clock
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
-        self._shown_constant = _lines(
-            (name, MASK if name.lower() in target.secret_headers else value) for name, value in target.headers
-        )
+        self._shown_constant = _lines(target.masked(target.headers))
+        constant = {name.lower() for name, _ in target.headers}
+        self._secret_in_rendered = not target.secret_headers <= constant
 
-    def request(self, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> Request:
-        """A POST to the endpoint with its own headers behind the given ones."""
-        return Request("POST", self._target.url, headers + self._target.headers, body)
+    def request(self, rendered: Rendered, signature: Headers) -> Request:
+        """See ``Target.request``."""
+        return self._target.request(rendered, signature)
 
     async def attempt(self, request: Request) -> Outcome:
         """Send once and wait for the answer, at most the endpoint's timeout."""
@@ -95,8 +115,8 @@ class Deliverer:
                 int(outcome.at * 1000), target.endpoint, event.id, event.webhook_id, event.type,
                 event.entity, event.tenant, record.partition.topic, record.partition.number,
                 record.offset, number, verdict.value, status, judgement.reason, duration_ms,
-                "POST", target.url.origin, self._shown(request),
-                request.body if target.keep_bodies else None,
+                request.method, request.url.origin, self._shown(request),
+                target.shown_body(request.body) if target.keep_bodies else None,
             )
         )  # fmt: skip
         if verdict is Verdict.DELIVERED:
@@ -111,12 +131,13 @@ class Deliverer:
                 events.DELIVERY_ATTEMPTED, verdict=verdict.value,
                 status=status, attempt=number, duration_ms=duration_ms, type=event.type,
                 webhook_id=event.webhook_id, entity=event.entity, place=record.place,
-                reason=judgement.reason, origin=target.url.origin,
+                reason=judgement.reason, origin=request.url.origin,
             )  # fmt: skip
 
     def _shown(self, request: Request) -> bytes:
-        own = len(request.headers) - len(self._target.headers)
-        return _lines(request.headers[:own]) + self._shown_constant
+        own = request.headers[: len(request.headers) - len(self._target.headers)]
+        shown = self._target.masked(own) if self._secret_in_rendered else own
+        return _lines(shown) + self._shown_constant
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -3,10 +3,14 @@
     HookferryError
     ├── ConfigError        a user's mistake in settings: where, what, how to mend it
     ├── DecodeError        a record that is not what its source says it should be
+    ├── SchemaNeeded       a record whose schema is not known yet: learn it and decode again
+    ├── RegistryUnavailable  a schema registry that does not answer, or not now
+    ├── FilterError        an event whose values do not fit an endpoint's filter
     ├── RenderError        an event that cannot become a request for one endpoint
     ├── TransportError     an attempt that got no answer (kind: connect, tls, timeout, read, refused)
     ├── ParkError          the dead-letter topic did not take a record
     ├── CommitError        the broker did not take a commit
+    │   └── PlaceLostError   and never will: the group has moved on without this process
     └── KafkaUnavailable   the broker, or a topic that must exist, cannot be reached
 
 What a *receiver* does is never an exception but a ``Verdict``. Bottom floor, pure.
@@ -14,7 +18,7 @@ What a *receiver* does is never an exception but a ``Verdict``. Bottom floor, pu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from enum import StrEnum
 
 
@@ -32,6 +36,32 @@ class ConfigError(HookferryError):
 
 class DecodeError(HookferryError):
     """A record that cannot be decoded: ``place`` in it, ``cause``, and ``remedy`` for a person."""
+
+    def __init__(self, place: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{place}: {cause}; {remedy}")
+        self.place = place
+        self.cause = cause
+        self.remedy = remedy
+
+
+class SchemaNeeded(HookferryError):
+    """A record names a schema by a key that the decoder does not know yet.
+
+    No fault of the record: whoever reads has the registry of ``source`` learn ``key``, and decodes again.
+    """
+
+    def __init__(self, source: str, key: Hashable) -> None:
+        super().__init__(f"source {source!r} needs the schema with {key}")
+        self.source = source
+        self.key = key
+
+
+class RegistryUnavailable(HookferryError):
+    """A schema registry gave no answer about a schema. Asked again until it does; nothing is parked."""
+
+
+class FilterError(HookferryError):
+    """An event that a filter cannot judge: ``place`` of its record, ``cause``, ``remedy`` for a person."""
 
     def __init__(self, place: str, cause: str, remedy: str) -> None:
         super().__init__(f"{place}: {cause}; {remedy}")
@@ -70,6 +100,10 @@ class ParkError(HookferryError):
 
 class CommitError(HookferryError):
     """The broker refused or missed a commit; it is tried again with the next one."""
+
+
+class PlaceLostError(CommitError):
+    """The group has moved on without this process, which must not commit for it any more."""
 
 
 class KafkaUnavailable(HookferryError):

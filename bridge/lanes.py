@@ -17,12 +17,16 @@ Item = TypeVar("Item")
 class Lane(Generic[Item]):
     """The deliveries of one ordering key, oldest first; only the head may be in flight."""
 
-    __slots__ = ("_due_at", "items", "key", "running")
+    __slots__ = ("_due_at", "blocked", "items", "key", "running", "told")
 
     def __init__(self, key: Hashable | None) -> None:
         self.key = key
         self.items: deque[Item] = deque()
         self.running = False
+        self.blocked = False
+        """From the first failure of a head until it is settled."""
+        self.told: list[tuple[Item, int]] = []
+        """What was told of blocked items here, so that exactly that is taken back."""
         self._due_at: float | None = None
 
     @property
@@ -38,9 +42,14 @@ class Lanes(Generic[Item]):
     only itself; so deliveries run side by side, but never two of one lane. A lane is in exactly
     one of three places: ready (in line for a worker), running, or waiting for its retry. Ready
     lanes take turns: a lane that has more goes to the end of the line, so that nobody starves.
+
+    A lane whose head failed is blocked until that head is settled: what stands in it cannot run,
+    however many workers are free, and whoever counts what may be taken on has to know. ``blocked``
+    is told an item and by how many more (or fewer) items like it are blocked now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, blocked: Callable[[Item, int], None] = lambda item, change: None) -> None:
+        self._tell_blocked = blocked
         self._lanes: dict[Hashable, Lane[Item]] = {}
         self._ready: deque[Lane[Item]] = deque()
         self._waiting: list[tuple[float, int, Lane[Item]]] = []
@@ -57,6 +66,8 @@ class Lanes(Generic[Item]):
             found = self._lanes.get(key)
             if found is not None:
                 found.items.append(item)
+                if found.blocked:
+                    self._tell(found, item, 1)
                 return False
             lane = self._lanes[key] = Lane(key)
         lane.items.append(item)
@@ -74,6 +85,8 @@ class Lanes(Generic[Item]):
     def settle(self, lane: Lane[Item]) -> bool:
         """The head of a running lane is done; True when its next item became ready by it."""
         lane.running = False
+        if lane.blocked:
+            self._unblock(lane)
         lane.items.popleft()
         if lane.items:
             self._ready.append(lane)
@@ -82,9 +95,26 @@ class Lanes(Generic[Item]):
             del self._lanes[lane.key]
         return False
 
+    def _block(self, lane: Lane[Item]) -> None:
+        lane.blocked = True
+        self._tell(lane, lane.items[-1], len(lane.items))
+
+    def _tell(self, lane: Lane[Item], item: Item, number: int) -> None:
+        lane.told.append((item, number))
+        self._tell_blocked(item, number)
+
+    def _unblock(self, lane: Lane[Item]) -> None:
+        """Take back what was told: the items of a lane need not be counted in one place."""
+        lane.blocked = False
+        for item, number in lane.told:
+            self._tell_blocked(item, -number)
+        lane.told.clear()
+
     def defer(self, lane: Lane[Item], due_at: float) -> None:
         """The head of a running lane runs again at ``due_at``; until then the lane waits."""
         lane.running = False
+        if not lane.blocked:
+            self._block(lane)
         lane._due_at = due_at
         self._ticket += 1
         heapq.heappush(self._waiting, (due_at, self._ticket, lane))
@@ -118,10 +148,15 @@ class Lanes(Generic[Item]):
         lanes.update({id(lane): lane for lane in self._ready})
         lanes.update({id(entry[2]): entry[2] for entry in self._waiting if entry[2]._due_at == entry[0]})
         for lane in lanes.values():
-            before = len(lane.items)
             head = [lane.items.popleft()] if lane.running else []
+            blocked = lane.blocked
+            if blocked:
+                self._unblock(lane)
+            before = len(head) + len(lane.items)
             lane.items = deque([*head, *(item for item in lane.items if not doomed(item))])
             dropped += before - len(lane.items)
+            if blocked and lane.items:
+                self._block(lane)
             if not lane.items:
                 lane._due_at = None
                 if lane.key is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -48,6 +49,13 @@ class Record(NamedTuple):
         """``topic-partition@offset``, the way a record is named in logs and reasons."""
         return f"{self.partition}@{self.offset}"
 
+    def header(self, name: str) -> str | None:
+        """The last header of this name as text, as Kafka's clients take it; None when there is none."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
+
 
 @dataclass(slots=True, eq=False)
 class Event:
@@ -60,7 +68,9 @@ class Event:
 
     An event that is sent again has the ``record`` that asked for it, and ``origin`` is the one it
     first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
-    stands for ``id`` where duplicates are told.
+    stands for ``id`` where duplicates are told. ``round`` names the redrive of a held lane that it is
+    part of; one that ``covers`` a number of parkings is no event but the mark that ends such a
+    redrive in its lane (``bridge/holds.py``).
     """
 
     record: Record
@@ -79,8 +89,15 @@ class Event:
     origin: Record | None = None
     only: str | None = None
     claim_id: str = ""
+    round: str = ""
+    covers: int | None = None
     _payload: Any = None
     _decoded: bool = False
+
+    @property
+    def topic(self) -> str:
+        """The topic it first came in."""
+        return (self.origin or self.record).partition.topic
 
     def payload(self) -> Any:
         """The event's data as JSON-like objects, decoded once for all endpoints.
@@ -92,6 +109,29 @@ class Event:
             self._payload = self.decode_payload()
             self._decoded = True
         return self._payload
+
+
+class ExactNumber(float):
+    """A number no double can hold: counts as the nearest one, is written as ``text`` (``bridge.render``)."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> ExactNumber:
+        """The number that JSON writes as ``text``."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __str__(self) -> str:
+        """The digits as they came."""
+        return self.text
+
+    @property
+    def exact(self) -> Decimal:
+        """The number itself, to compare and count with."""
+        return Decimal(self.text)
 
 
 class Url(NamedTuple):

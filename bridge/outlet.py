@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import structlog
@@ -19,26 +21,31 @@ from bridge.clock import Clock
 from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.deliver import Deliverer
-from bridge.errors import DecodeError, ParkError, RenderError
+from bridge.errors import DecodeError, FilterError, ParkError, RenderError
+from bridge.held import HeldLanes
+from bridge.holds import Hold
+from bridge.lane_key import id_of
 from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
 from bridge.parked import EVENT_INDEX, Reason
-from bridge.render import CONTENT_TYPE, standard_body
+from bridge.render import Renderer
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
-from bridge.verdict import Judgement, judge
+from bridge.verdict import Judgement, OwnVerdict, by_status, judge
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
 _PACE_STEP_S = 0.001
 _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
+_QUIET_S = 60.0
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
-_MEND_PRODUCER = "correct what writes this event, or leave its type out of the endpoint's events"
+_MEND_FIRST = "redrive or discard the event it waits for: this one follows"
+_MEND_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
 
 
 class Parks(Protocol):
@@ -58,19 +65,23 @@ class Delivery:
     size_bytes: int
     attempts: int = 0
     first_failed_at: float | None = None
+    fault: DecodeError | FilterError | None = None
     remedy: str = _MEND_RECEIVER
 
 
 class Outlet:
     """Delivers to one endpoint: ``concurrency`` workers over its lanes.
 
-    Each delivery that was put in ends in exactly one of three ways: settled at its cursor after a
-    2xx; settled after it is safe in the dead-letter topic; or given up with its assignment, whose
+    Each delivery that was put in ends in exactly one of four ways: settled at its cursor after a
+    2xx; settled after it is safe in the dead-letter topic; settled unsent because its type was
+    switched off; or given up with its assignment, whose
     cursor is no longer live, so that the next owner of the partition reads it again.
 
     While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
     what was put in waits where it is. ``turn_off`` is told (endpoint, reason) when the receiver
-    asks for that, once.
+    asks for that, once. ``own_verdict`` is what this kind of receiver means by its answers.
+
+    ``held`` is there when the endpoint holds a lane whose event was parked (``on_park: hold``).
     """
 
     def __init__(
@@ -78,6 +89,7 @@ class Outlet:
         name: str,
         *,
         concurrency: int,
+        renderer: Renderer,
         deliverer: Deliverer,
         signer: Signer,
         schedule: RetrySchedule,
@@ -88,11 +100,17 @@ class Outlet:
         settle: Callable[[Cursor[Failures], int, int, int], None],
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
+        own_verdict: OwnVerdict = by_status,
+        held: HeldLanes | None = None,
     ) -> None:
         self.name = name
         self.in_flight = 0
+        self.types_off: re.Pattern[str] | None = None
+        """Event types that are not to be sent: what of them waits is settled unsent in its turn."""
+        self._quiet_until = -_QUIET_S
         self._draining = False
         self._concurrency = concurrency
+        self._renderer = renderer
         self._deliverer = deliverer
         self._signer = signer
         self._schedule = schedule
@@ -103,19 +121,26 @@ class Outlet:
         self._settle_at_cursor = settle
         self._may_send = may_send
         self._turn_off = turn_off
+        self._own_verdict = own_verdict
+        self._held = held
         self._on = asyncio.Event()
         self._on.set()
         self._on_since = 0.0
-        self._lanes: Lanes[Delivery] = Lanes()
+        self._lanes: Lanes[Delivery] = Lanes(lambda delivery, change: delivery.cursor.blocked(change))
         self._idle: deque[asyncio.Future[None]] = deque()
         self._due_changed = asyncio.Event()
         self._gone_quiet = asyncio.Event()
 
-    def put(self, event: Event, cursor: Cursor[Failures]) -> None:
-        """Take one event over: open at its cursor, in line in its lane, with the attempts it has had."""
+    def put(
+        self, event: Event, cursor: Cursor[Failures], fault: DecodeError | FilterError | None = None
+    ) -> None:
+        """Take one event over: open at its cursor, in line in its lane, with the attempts it has had.
+
+        ``fault``: why nobody can say whether the endpoint wants it; it is parked in its turn.
+        """
         offset, size_bytes = event.record.offset, len(event.record.value or b"")
         cursor.open(offset, size_bytes)
-        delivery = Delivery(event, cursor, size_bytes)
+        delivery = Delivery(event, cursor, size_bytes, fault=fault)
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
@@ -188,8 +213,19 @@ class Outlet:
     async def _run(self, lane: Lane[Delivery]) -> None:
         """One attempt for the head of a lane, and what follows from it."""
         delivery = lane.head
+        if self._is_off(delivery.event):
+            self._metrics.events_off.inc()
+            self._settle(lane, delivery)
+            return
         if not self._may_send():
             self._wait(lane, _LEASE_WAIT_S)
+            return
+        if delivery.event.covers is not None:
+            await self._end_round(lane, delivery)
+            return
+        hold = self._held.in_the_way(delivery.event) if self._held else None
+        if hold is not None:
+            await self._park_behind(lane, delivery, hold)
             return
         try:
             judgement = await self._attempt(delivery)
@@ -208,26 +244,33 @@ class Outlet:
             case Verdict.OFF:
                 self._refused_for_good(lane, delivery, judgement)
 
+    def _is_off(self, event: Event) -> bool:
+        """Whether its type was switched off while it waited; an operator's redrive goes all the same."""
+        off = self.types_off
+        return off is not None and not event.only and off.match(event.type) is not None
+
     async def _attempt(self, delivery: Delivery) -> Judgement:
         event, deliverer = delivery.event, self._deliverer
         delivery.attempts += 1
         try:
-            body = standard_body(event)
-        except DecodeError as exc:
+            if delivery.fault is not None:
+                raise delivery.fault
+            rendered = self._renderer.render(event)
+        except (DecodeError, FilterError) as exc:
             delivery.remedy = exc.remedy
             return Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
         except RenderError as exc:
-            delivery.remedy = _MEND_PRODUCER
+            delivery.remedy = _MEND_RENDERING
             return Judgement(Verdict.PARK, str(exc))
-        signature = self._signer.headers(event.webhook_id, int(self._clock.time()), body)
-        request = deliverer.request(((b"content-type", CONTENT_TYPE), *signature), body)
+        signature = self._signer.headers(event.webhook_id, int(self._clock.time()), rendered.body)
+        request = deliverer.request(rendered, signature)
         number = self.pace.sent(self._clock.monotonic())
         try:
             outcome = await deliverer.attempt(request)
         except BaseException:
             self.pace.abandoned(number)
             raise
-        judgement = judge(outcome.answer, self._clock.time())
+        judgement = judge(outcome.answer, self._clock.time(), self._own_verdict)
         now = self._clock.monotonic()
         self.pace.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         deliverer.keep(event, delivery.attempts, request, outcome, judgement)
@@ -271,12 +314,42 @@ class Outlet:
         self._lanes.defer(lane, self._clock.monotonic() + delay_s)
         self._due_changed.set()
 
-    async def _park(self, lane: Lane[Delivery], delivery: Delivery, cause: str) -> None:
+    async def _end_round(self, lane: Lane[Delivery], delivery: Delivery) -> None:
+        """All of a redrive has passed: the lane is free, or it is said that it is not."""
+        held = self._held
+        if held is None or await held.release(
+            delivery.event, delivery.cursor, lambda: self._may_wait(delivery)
+        ):
+            self._settle(lane, delivery)
+        else:
+            self._lanes.settle(lane)
+
+    async def _park_behind(self, lane: Lane[Delivery], delivery: Delivery, hold: Hold) -> None:
+        """Park what may not overtake an event that was parked before."""
+        assert self._held is not None, "there is a hold"
+        if self._held.is_parked(delivery.event, hold):
+            self._settle(lane, delivery)
+            return
+        delivery.remedy = _MEND_FIRST
+        await self._park(lane, delivery, f"held behind {hold.first}", {"held-behind": hold.first})
+
+    def _may_wait(self, delivery: Delivery) -> bool:
+        """Whether the assignment goes on, so that what failed at the broker may be tried again."""
+        return delivery.cursor.live and not self._draining
+
+    async def _park(
+        self,
+        lane: Lane[Delivery],
+        delivery: Delivery,
+        cause: str,
+        details: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         event = delivery.event
         reason = Reason(
             cause=cause,
             remedy=delivery.remedy,
             endpoint=self.name,
+            logged=self._is_news(delivery),
             details={
                 "event-id": event.id,
                 "event-type": event.type,
@@ -285,14 +358,34 @@ class Outlet:
                 **({EVENT_INDEX: str(event.index)} if event.index else {}),
                 **({"entity": event.entity} if event.entity is not None else {}),
                 **({"tenant": event.tenant} if event.tenant is not None else {}),
+                **({"lane": id_of(event.lane)} if event.lane is not None else {}),
+                **details,
             },
         )
-        cursor, origin = delivery.cursor, event.origin or event.record
-        if await park_until_safe(self._parks, origin, reason, lambda: cursor.live and not self._draining):
+        origin = event.origin or event.record
+        if await park_until_safe(
+            self._parks, origin, reason, lambda: self._may_wait(delivery)
+        ) and await self._keep_held(delivery, cause):
             self._metrics.parked.inc()
             self._settle(lane, delivery)
         else:
             self._lanes.settle(lane)
+
+    async def _keep_held(self, delivery: Delivery, cause: str) -> bool:
+        """Whether an event that is safely parked may settle: its lane is held, or need not be."""
+        return self._held is None or await self._held.keep(
+            delivery.event, cause, delivery.cursor, lambda: self._may_wait(delivery)
+        )
+
+    def _is_news(self, delivery: Delivery) -> bool:
+        """Whether the log names this parking: a wrong filter parks all it sees, said once a minute."""
+        if not isinstance(delivery.fault, FilterError):
+            return True
+        now = self._clock.monotonic()
+        if now < self._quiet_until:
+            return False
+        self._quiet_until = now + _QUIET_S
+        return True
 
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
         event = delivery.event
@@ -352,11 +445,12 @@ async def park_until_safe(
         else:
             if failures:
                 _log.info(events.PARKING_RECOVERED, place=record.place)
-            _log.warning(
-                events.EVENT_PARKED,
-                endpoint=reason.endpoint,
-                place=record.place,
-                cause=reason.cause,
-                remedy=reason.remedy,
-            )
+            if reason.logged:
+                _log.warning(
+                    events.EVENT_PARKED,
+                    endpoint=reason.endpoint,
+                    place=record.place,
+                    cause=reason.cause,
+                    remedy=reason.remedy,
+                )
             return True

@@ -3,11 +3,11 @@
     source 1      bridge/source/    records of the partitions that are ours, in batches
     decode 2      bridge/decode/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
     duplicate? 3  bridge/dedupe.py  the same key earlier in the same partition: passed by
-    route 4       bridge/route.py   which endpoints want it
+    route 4       bridge/route.py   which endpoints want it; bridge/filter/ what they ask of its content
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
     lanes 6       bridge/lanes.py   in line behind the earlier events of its entity
     ------------- from here per endpoint, by its workers: bridge/outlet.py ------------------
-    render 7      bridge/render.py  the body
+    render 7      bridge/render/    method, URL, headers, body
     sign 8        bridge/sign.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/transport/
     verdict 10    bridge/verdict.py delivered, again (bridge/retry.py), parked (bridge/parked.py), or
@@ -24,7 +24,7 @@ again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -33,13 +33,20 @@ from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_delete
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
 from bridge.dedupe import claim, is_duplicate
-from bridge.errors import CommitError, DecodeError, KafkaUnavailable
+from bridge.errors import (
+    CommitError,
+    DecodeError,
+    FilterError,
+    KafkaUnavailable,
+    RegistryUnavailable,
+    SchemaNeeded,
+)
 from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.index import IndexLostError
 from bridge.model import Event, Partition, Record
 from bridge.outlet import Outlet, Parks
 from bridge.rejects import Rejects
-from bridge.route import Router
+from bridge.route import Route, Router
 from bridge.source.reader import RecordsDeleted
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -48,6 +55,10 @@ _log = structlog.get_logger()
 _POLL_S = 0.1
 _TROUBLE_S = 1.0
 _QUIET_S = 60.0
+_LAST_COMMIT_S = 3.0
+"""What the last commit of an assignment has at least, be the drain's deadline over."""
+_AGAIN_S = 0.1
+_END_S = 1.0
 NEAR = 10_000
 """Offsets by which cursors of a partition may differ at the start and still share the reader."""
 
@@ -70,29 +81,38 @@ class Pipeline:
         router: Router[str],
         outlets: Mapping[str, Outlet],
         checkpoints: Checkpoints,
+        load_holds: Callable[[Collection[Partition]], Awaitable[None]],
         parks: Parks,
         metrics: Metrics,
         drain_timeout_s: float,
+        learn: Callable[[SchemaNeeded], Awaitable[None]],
     ) -> None:
         self._source = source
+        self._learn = learn
+        self._learning: dict[Partition, asyncio.Task[None]] = {}
         self._decoders = decoders
         self._main = Feed(window)
         self._feeds = [self._main]
         self._router = router
         self._outlets = outlets
         self._checkpoints = checkpoints
+        self._load_holds = load_holds
         self._drain_timeout_s = drain_timeout_s
         self._next: dict[Partition, int] = {}
         self._draining = False
-        self._quiet_until = 0.0
+        self._quiet_until: dict[str, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._rejects = Rejects(parks, outlets.keys(), checkpoints.settle)
         self._room = asyncio.Event()
+        self._ending = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._counts = {
             outcome: metrics.records.labels(outcome)
-            for outcome in ("handed_over", "unwanted", "duplicate", "tombstone", "rejected")
-        }
+            for outcome in (
+                "handed_over", "unwanted", "switched_off", "duplicate", "tombstone", "rejected"
+            )
+        }  # fmt: skip
+        self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in outlets}
         self._catch_ups = {
             endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
         }
@@ -100,7 +120,11 @@ class Pipeline:
 
     def _catch_up(self, endpoint: str, feed: Feed, open_reader: Callable[[], SideReads]) -> CatchUp:
         async def take(partition: Partition, records: Sequence[Record], cursor: EndpointCursor) -> bool:
-            return await self.take(feed, partition, records, [cursor])
+            while True:
+                try:
+                    return await self.take(feed, partition, records, [cursor])
+                except SchemaNeeded as needed:
+                    await self._learnt(needed)
 
         def met(partition: Partition) -> None:
             feed.covered.discard(partition)
@@ -121,25 +145,35 @@ class Pipeline:
         )
 
     async def run(self) -> None:
-        """Read and hand over until ``stop``; then drain. A broker in trouble is waited for."""
+        """Read and hand over until ``stop``; then drain. A broker in trouble is waited for.
+
+        Whatever the readers are about, a stop ends it: what they did not hand over is not settled.
+        """
         async with asyncio.TaskGroup() as self._tasks:
-            catching_up = [
-                self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
-                for endpoint, catch_up in self._catch_ups.items()
+            reading = [
+                self._tasks.create_task(self._read_on(), name="read"),
+                *(
+                    self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
+                    for endpoint, catch_up in self._catch_ups.items()
+                ),
             ]
-            while not self._stopping.is_set():
-                try:
-                    if self._source.unprepared:
-                        await self._prepare()
-                    await self._read_once()
-                except (KafkaUnavailable, CommitError) as exc:
-                    await self._trouble(exc)
-            for task in catching_up:
+            await self._stopping.wait()
+            for task in reading:
                 task.cancel()
+            await asyncio.wait(reading, timeout=_END_S)
             await self.drain()
 
+    async def _read_on(self) -> None:
+        while True:
+            try:
+                if self._source.unprepared:
+                    await self._prepare()
+                await self._read_once()
+            except (KafkaUnavailable, CommitError) as exc:
+                await self._trouble(exc)
+
     def stop(self) -> None:
-        """End ``run`` after the batch in hand."""
+        """End ``run``; may be called at any time."""
         self._stopping.set()
         self._room.set()
 
@@ -151,6 +185,8 @@ class Pipeline:
         epoch, partitions = self._source.epoch, self._source.unprepared
         bounds: Bounds = await self._source.bounds(partitions)
         cursors = await self._checkpoints.load(bounds)
+        # in this order: whoever had them before wrote a hold, and then committed what relies on it
+        await self._load_holds({*partitions, *self._checkpoints.cursors})
         if epoch != self._source.epoch or partitions != self._source.unprepared:
             return
         for partition, by_endpoint in cursors.items():
@@ -179,6 +215,7 @@ class Pipeline:
     async def _read_once(self) -> None:
         cursors = self._checkpoints.cursors
         held = {one for one, by_endpoint in cursors.items() if not any(_takes(by_endpoint.values()))}
+        held |= self._learning.keys()
         if held and len(held) == len(cursors):
             self._room.clear()
             await self._wait(self._room, _POLL_S * 5)
@@ -194,7 +231,13 @@ class Pipeline:
     async def _take_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """A batch of the main reader: for the cursors that go along; the others fall behind."""
         cursors = self._checkpoints.cursors[partition].values()
-        await self.take(self._main, partition, records, list(_takes(cursors)))
+        epoch = self._source.epoch
+        try:
+            await self.take(self._main, partition, records, list(_takes(cursors)))
+        except SchemaNeeded as needed:
+            if epoch == self._source.epoch and not self._draining and partition in self._checkpoints.cursors:
+                self._hold_until_learnt(partition, records[0].offset, needed)
+            return
         end = records[-1].offset + 1
         self._next[partition] = max(end, self._next.get(partition, 0))
         for cursor in cursors:
@@ -215,7 +258,7 @@ class Pipeline:
         """Steps 2 to 6 for a batch of one partition, for these of its cursors.
 
         False when the assignment is ending: nothing was taken, and whoever has the partition next
-        takes it from its cursors.
+        takes it from its cursors. Raises ``SchemaNeeded``, and then too nothing was taken.
         """
         while True:
             if partition not in feed.covered:
@@ -229,6 +272,28 @@ class Pipeline:
             else:
                 return True
 
+    def _hold_until_learnt(self, partition: Partition, offset: int, needed: SchemaNeeded) -> None:
+        """Read the batch again once its schema is known; until then the other partitions are read on."""
+
+        async def learn() -> None:
+            while not await self._learnt(needed):
+                pass
+            del self._learning[partition]
+            self._room.set()
+
+        assert self._tasks is not None, "records are taken inside run()"
+        self._source.start_at({partition: offset})
+        self._learning[partition] = self._tasks.create_task(learn(), name=f"learn for {partition}")
+
+    async def _learnt(self, needed: SchemaNeeded) -> bool:
+        """Ask the registry; False after a moment's wait when it is in trouble, which parks nothing."""
+        try:
+            await self._learn(needed)
+        except RegistryUnavailable as exc:
+            await self._trouble(exc, events.REGISTRY_FAILED)
+            return False
+        return True
+
     def _take_covered(
         self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
     ) -> None:
@@ -240,6 +305,7 @@ class Pipeline:
             claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
         ]
         firsts = iter(feed.window.claim(partition, claims, end, records[-1].timestamp_ms))
+        self._counts["tombstone"].inc(len(records) - len(decoded))
         for record, found in decoded:
             if isinstance(found, DecodeError):
                 assert self._tasks is not None, "records are taken inside run()"
@@ -256,7 +322,7 @@ class Pipeline:
 
     async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
         """Have the dedupe window before a batch known; for as long as the partition is ours."""
-        while partition in self._checkpoints.cursors and not self._stopping.is_set():
+        while partition in self._checkpoints.cursors:
             try:
                 await feed.window.cover(partition, first)
             except KafkaUnavailable as exc:
@@ -274,7 +340,6 @@ class Pipeline:
         decoded: list[tuple[Record, Sequence[Event] | DecodeError]] = []
         for record in records:
             if record.value is None:
-                self._counts["tombstone"].inc()
                 continue
             try:
                 decoded.append((record, decode(record)))
@@ -283,12 +348,26 @@ class Pipeline:
         return decoded
 
     def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
-        wanted = (event.only,) if event.only else self._router.targets(event.source, event.type)
-        self._counts["handed_over" if wanted else "unwanted"].inc()
-        for endpoint in wanted:
+        candidates, off = Route.to(event.only) if event.only else self._router.route(event)
+        outcome, offset, part = "unwanted", event.record.offset, event.index
+        for endpoint in off:
+            outcome = "switched_off"
+            if (cursor := cursors.get(endpoint)) is not None and cursor.wants(offset, part):
+                self._left_out[endpoint].inc()
+        for endpoint, passes in candidates:
             cursor = cursors.get(endpoint)
-            if cursor is not None and cursor.wants(event.record.offset, event.index):
-                self._outlets[endpoint].put(event, cursor)
+            if cursor is None or not cursor.wants(offset, part):  # it has had it, or is fed by its own reader
+                outcome = "handed_over"
+                continue
+            fault: DecodeError | FilterError | None = None
+            try:
+                if passes is not None and not passes(event):
+                    continue
+            except (DecodeError, FilterError) as exc:
+                fault = exc.with_traceback(None)  # which would keep these frames while the event waits
+            outcome = "handed_over"
+            self._outlets[endpoint].put(event, cursor, fault)
+        self._counts[outcome].inc()
 
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Retention was faster than we were: say what is gone and go on where the log begins.
@@ -320,29 +399,52 @@ class Pipeline:
 
         On revoke and on shutdown. Returns when nothing more can be committed by this process.
         """
-        self._draining = True
-        try:
-            async with asyncio.timeout(self._drain_timeout_s):
-                await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
-                await self._rejects.drain()
-        except TimeoutError:
-            in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
-            _log.warning(events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again")
-        self._rejects.forget()
-        await self._checkpoints.commit_or_say()
-        self._checkpoints.clear()
-        for outlet in self._outlets.values():
-            outlet.forget()
-        self._draining = False
+        async with self._ending:
+            deadline = asyncio.get_running_loop().time() + self._drain_timeout_s
+            self._draining = True
+            for task in self._learning.values():
+                task.cancel()
+            self._learning.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
+                    await self._rejects.drain()
+            except TimeoutError:
+                in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
+                _log.warning(
+                    events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again"
+                )
+            self._rejects.forget()
+            await self._commit_last(deadline)
+            self._checkpoints.clear()
+            for outlet in self._outlets.values():
+                outlet.forget()
+            self._draining = False
 
-    async def _trouble(self, exc: Exception) -> None:
+    async def _commit_last(self, deadline: float) -> None:
+        """The last commit of an assignment: tried until it is taken, or refused for good, or it is time.
+
+        What it does not tell, the next owner sends again. The fence goes first each time, so no try
+        comes after the group has moved on.
+        """
+        at_least = asyncio.get_running_loop().time() + _LAST_COMMIT_S
+        try:
+            async with asyncio.timeout_at(max(deadline, at_least)):
+                while not await self._checkpoints.commit_or_say():  # noqa: ASYNC110 - it asks the broker
+                    await asyncio.sleep(_AGAIN_S)
+        except TimeoutError:
+            _log.warning(
+                events.COMMIT_FAILED,
+                cause="the broker did not take the last commit in time",
+                remedy="what was delivered since the commit before may be sent again",
+            )
+
+    async def _trouble(self, exc: Exception, event: str = events.SOURCE_FAILED) -> None:
         """Say what is wrong, once a minute while it lasts, and wait a moment."""
         now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _QUIET_S
-            _log.warning(
-                events.SOURCE_FAILED, cause=str(exc), remedy="none needed here: it is tried every second"
-            )
+        if now >= self._quiet_until.get(event, 0.0):
+            self._quiet_until[event] = now + _QUIET_S
+            _log.warning(event, cause=str(exc), remedy="none needed here: it is tried every second")
         await self._wait(self._stopping, _TROUBLE_S)
 
     @staticmethod

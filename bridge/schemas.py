@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from bridge.decode.avro_schema import AvroSchema, avro_schema
 from bridge.decode.definitions import DefinitionError, Scope
 from bridge.decode.schema_set import Schema, SchemaSet
 from bridge.errors import ConfigError
@@ -95,6 +96,16 @@ def read_folder(path: Path) -> SchemaSet:
     if problems:
         raise ConfigError(problems)
     return schemas
+
+
+def read_schema_file(path: Path) -> AvroSchema:
+    """The schema in one ``.avsc`` file, complete in itself. Raises ``ConfigError``."""
+    try:
+        return avro_schema(_content(path), (), str(path))
+    except DefinitionError as exc:
+        raise ConfigError([f"{exc}; put all types into this file"]) from exc
+    except OSError as exc:
+        raise ConfigError([f"{path}: cannot be read: {exc.strerror}; give the .avsc file"]) from exc
 
 
 def stored(path: Path, problems: list[str]) -> Iterator[Stored]:

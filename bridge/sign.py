@@ -34,3 +34,14 @@ class Signer:
             for secret in self._secrets
         ]
         return (*always, (b"webhook-signature", b" ".join(signatures)))
+
+
+class Silent(Signer):
+    """For receivers that neither verify a signature nor know the id: no headers at all."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """None."""
+        return ()

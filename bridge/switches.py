@@ -1,6 +1,6 @@
-"""Which endpoints are on or off, as the control topic says: the rule of it, and its text form.
+"""Which endpoints and event types are on or off, as the control topic says: the rule, and its text form.
 
-Takes what was read for an endpoint, tells whoever asked of every change. Rule floor, pure.
+Takes what was read for one of them, tells whoever asked of every change. Rule floor, pure.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 _PREFIX = "endpoint/"
+_EVENTS_PREFIX = "events/"
+ALL = "*"
+"""Stands for all endpoints; no endpoint is called so."""
 _TEXT_CHARS = 500
 """What is kept of a name or reason: a value stays far below the topic's ``max.message.bytes``."""
 
@@ -57,9 +60,36 @@ ON = Switch(on=True)
 """An endpoint that nobody ever switched."""
 
 
-def key_of(endpoint: str) -> bytes:
-    """The key of an endpoint's records in the control topic."""
-    return f"{_PREFIX}{endpoint}".encode()
+class EventTypes(NamedTuple):
+    """Event types that are switched together: what a glob matches, for one endpoint or for ``ALL``."""
+
+    pattern: str
+    endpoint: str = ALL
+
+    def __str__(self) -> str:
+        return self.pattern if self.endpoint == ALL else f"{self.pattern} for {self.endpoint}"
+
+
+Subject = str | EventTypes
+"""What a switch is about: an endpoint by its name, or event types."""
+
+
+def key_of(subject: Subject) -> bytes:
+    """The key of a subject's records in the control topic."""
+    if isinstance(subject, EventTypes):
+        return f"{_EVENTS_PREFIX}{subject.endpoint}/{subject.pattern}".encode()
+    return f"{_PREFIX}{subject}".encode()
+
+
+def subject_of(key: bytes | None) -> Subject | None:
+    """What a record speaks of; None when that is something this release does not know."""
+    text = (key or b"").decode("utf-8", "replace")
+    if not text.startswith(_EVENTS_PREFIX):
+        return endpoint_of(key)
+    endpoint, _, pattern = text.removeprefix(_EVENTS_PREFIX).partition("/")
+    if not endpoint or not pattern or len(text) > _TEXT_CHARS or not text.isprintable():
+        return None
+    return EventTypes(pattern, endpoint)
 
 
 def endpoint_of(key: bytes | None) -> str | None:
@@ -89,27 +119,37 @@ def _plain(text: object) -> str:
     return "".join(char if char.isprintable() else " " for char in text[:_TEXT_CHARS])
 
 
-class Switches:
-    """The state of every endpoint that was ever switched; any other is on.
+Name = TypeVar("Name", str, EventTypes)
 
-    ``on_change`` hears of an endpoint once each time it goes from on to off or back, however
+
+class Switches(Generic[Name]):
+    """The state of all endpoints, or event types, that were ever switched; any other is on.
+
+    ``on_change`` hears of one once each time it goes from on to off or back, however
     often that was said (every pod that gets a 410 says so).
     """
 
-    def __init__(self, on_change: Callable[[str, Switch], None] = lambda endpoint, switch: None) -> None:
-        self._on_change = on_change
-        self._switches: dict[str, Switch] = {}
+    def __init__(self, on_change: Callable[[Name, Switch], object] | None = None) -> None:
+        self._on_change: Callable[[Name, Switch], object] | None = on_change
+        self._switches: dict[Name, Switch] = {}
 
-    def __getitem__(self, endpoint: str) -> Switch:
-        return self._switches.get(endpoint, ON)
+    def __getitem__(self, name: Name) -> Switch:
+        return self._switches.get(name, ON)
 
-    def put(self, endpoint: str, switch: Switch) -> None:
-        """The endpoint's state is this from now on."""
-        changed = self[endpoint].on != switch.on
-        self._switches[endpoint] = switch
-        if changed:
-            self._on_change(endpoint, switch)
+    def put(self, name: Name, switch: Switch) -> None:
+        """Its state is this from now on."""
+        changed = self[name].on != switch.on
+        self._switches[name] = switch
+        if changed and self._on_change is not None:
+            self._on_change(name, switch)
 
-    def off(self) -> Iterator[str]:
-        """The endpoints that are off, by name."""
+    def off(self) -> Iterator[Name]:
+        """Those that are off, by name."""
         return (name for name, switch in sorted(self._switches.items()) if not switch.on)
+
+
+def off_for(switches: Switches[EventTypes], endpoint: str) -> tuple[str, ...]:
+    """The patterns of event types that are off for an endpoint, by whatever switch."""
+    return tuple(
+        dict.fromkeys(types.pattern for types in switches.off() if types.endpoint in (ALL, endpoint))
+    )

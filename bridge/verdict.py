@@ -6,6 +6,7 @@ Takes a response or a transport error, gives a ``Judgement``. Rule floor, pure.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bridge.errors import TransportError
@@ -21,8 +22,8 @@ class Judgement(NamedTuple):
     """A verdict and, where it is not ``delivered``, its reason for a person.
 
     ``kind`` is what the answer says about the endpoint as a whole, ``retry_after_s`` how long it
-    asks to be left alone. ``off`` with kind ``ok`` is a 2xx that asks for no more: its own event
-    was taken and is settled.
+    asks to be left alone; with kind ``ok``, until its next request is welcome. ``off`` with kind
+    ``ok`` is a 2xx that asks for no more: its own event was taken and is settled.
     """
 
     verdict: Verdict
@@ -32,19 +33,33 @@ class Judgement(NamedTuple):
 
 
 DELIVERED = Judgement(Verdict.DELIVERED, kind="ok")
+OwnVerdict = Callable[[Response, Judgement], Judgement]
+"""What a kind of receiver means by an answer, given what it means by status and headers alone."""
 
 
-def judge(outcome: Response | TransportError, now_epoch_s: float = math.inf) -> Judgement:
+def by_status(response: Response, judgement: Judgement) -> Judgement:
+    """The judgement by status and headers alone."""
+    return judgement
+
+
+def judge(
+    outcome: Response | TransportError, now_epoch_s: float = math.inf, own: OwnVerdict = by_status
+) -> Judgement:
     """Only 2xx is success; 408, 425, 429, 5xx and no answer at all are tried again; the rest parks.
 
     A redirect is a failure that is never followed (Standard Webhooks 1.0.0), and is tried again:
     it is the address that is wrong, not the event. 410 turns the endpoint off. The response
     header ``webhook-delivery`` lets a receiver say ``abort-message`` (park this one, which failed)
     or ``disable`` (endpoint off). ``now_epoch_s`` is needed to read a
-    ``Retry-After`` that is a date; without it a date asks for nothing.
+    ``Retry-After`` that is a date; without it a date asks for nothing. ``own`` has the last word
+    about an answer.
     """
     if isinstance(outcome, TransportError):
         return Judgement(Verdict.AGAIN, str(outcome), "failed")
+    return own(outcome, _by_status(outcome, now_epoch_s))
+
+
+def _by_status(outcome: Response, now_epoch_s: float) -> Judgement:
     status = outcome.status
     kind = _kind(status)
     wish = _wish(outcome)

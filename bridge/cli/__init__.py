@@ -1,4 +1,4 @@
-"""The command ``hookferry``: run, check, parked, endpoints, cursors, schemas, demo, version, completion."""
+"""The command ``hookferry`` and its subcommands."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from bridge.cli.completion import completion
 from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
+from bridge.cli.events import events
+from bridge.cli.inspect import inspect
 from bridge.cli.parked import parked
+from bridge.cli.render import render
+from bridge.cli.route import route
 from bridge.cli.run import run
 from bridge.cli.schemas import schemas
+from bridge.cli.send import send
 from bridge.errors import ConfigError, HookferryError
 
 
@@ -24,8 +29,11 @@ def cli() -> None:
 
     \b
     hookferry demo                       see it work, with nothing but this command
+    hookferry inspect --topic orders     which format a topic's records are in, and a source to start with
     hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
+    hookferry render -e crm -s orders.placed   the request that an event would become, not sent
     hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
+    hookferry route event.json           which endpoints get an event, and why the others do not
     hookferry parked list                what could not be delivered, and why; parked --help for more
     """  # noqa: D301 - a real backspace is how click is told to keep the lines
 
@@ -36,7 +44,9 @@ def version() -> None:
     click.echo(f"hookferry {__version__}")
 
 
-for command in (run, check, parked, endpoints, cursors, schemas, demo, completion):
+for command in (
+    run, check, inspect, route, render, send, parked, endpoints, events, cursors, schemas, demo, completion,
+):  # fmt: skip
     cli.add_command(command)
 
 

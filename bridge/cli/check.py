@@ -16,19 +16,26 @@ def check(path: Path) -> None:
     """Say every mistake in a configuration FILE at once, with file:line:column, cause and remedy.
 
     Exits 0 when there is none, 2 otherwise. Reads the environment for ${env:NAME} and for
-    HOOKFERRY_ overrides, as `hookferry run` would; asks neither Kafka nor any endpoint.
+    HOOKFERRY_ overrides, as `hookferry run` would; asks neither Kafka nor any endpoint. Templates are
+    tried with a sample of every event type that their endpoint wants and whose fields are known; so
+    are the fields that filters name.
     """
     import os
 
-    from bridge.assembly import decoders
+    from bridge.assembly import decoders, registries
     from bridge.errors import ConfigError
+    from bridge.misspelt import misspelt
+    from bridge.rehearsal import rehearse
     from bridge.settings import check as problems_of
-    from bridge.settings import load
+    from bridge.settings import load, tree_of
 
     problems = problems_of(path, os.environ)
     if not problems:
         try:
-            decoders(load(path, os.environ))
+            settings = load(path, os.environ)
+            registries(settings, decoders(settings))
+            tree = tree_of(path, os.environ)
+            problems = [*rehearse(settings, tree.place), *misspelt(settings, tree)]
         except ConfigError as exc:
             problems = list(exc.problems)
     for problem in problems:

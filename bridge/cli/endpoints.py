@@ -31,7 +31,7 @@ def list_(path: Path) -> None:
     from bridge.switches import Switches
 
     settings = read_settings(path)
-    switches = Switches()
+    switches = Switches[str]()
     rows = asyncio.run(_look(settings, switches))
     lines = [("ENDPOINT", "STATE", "LAG", "SINCE", "BY", "REASON")]
     for name in settings.endpoints:
@@ -59,7 +59,7 @@ def off(name: str, reason: str, path: Path) -> None:
     asyncio.run(_turn(path, name, reason, on=False))
 
 
-async def _look(settings: Settings, switches: Switches) -> list[Standing]:
+async def _look(settings: Settings, switches: Switches[str]) -> list[Standing]:
     from bridge import assembly
     from bridge.cli.terminal import standings
     from bridge.control import control_topic
@@ -72,28 +72,18 @@ async def _look(settings: Settings, switches: Switches) -> list[Standing]:
 
 
 async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
-    from bridge import assembly
-    from bridge.cli.terminal import read_settings
-    from bridge.control import control_topic
+    from bridge.cli.terminal import ensure_control_topic, read_settings
     from bridge.errors import ConfigError
     from bridge.settings.place import choice, printable
-    from bridge.source.client import CONTROL_CONFIGS
-    from bridge.source.visit import Visit
     from bridge.switches import Switches
 
     settings = read_settings(path)
     if name not in settings.endpoints:
         guess = choice(name, settings.endpoints, "the endpoints are")
         raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
-    switches = Switches()
+    switches = Switches[str]()
     control = _control(settings, switches)
-    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
-        await visit.ensure_topic(
-            control_topic(settings.group),
-            create=settings.kafka.create_topics,
-            replication_factor=settings.kafka.replication_factor,
-            configs=CONTROL_CONFIGS,
-        )
+    await ensure_control_topic(settings)
     await control.load()
     before = switches[name]
     switch = control.switch(on, reason)
@@ -102,8 +92,9 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
     click.echo(f"{name} is {switch.state}{was}; every running bridge follows within a second")
 
 
-def _control(settings: Settings, switches: Switches) -> Control:
+def _control(settings: Settings, switches: Switches[str]) -> Control:
     from bridge import assembly
     from bridge.cli.terminal import who
+    from bridge.switches import EventTypes, Switches
 
-    return assembly.control(settings, switches, who())
+    return assembly.control(settings, switches, Switches[EventTypes](), who())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
     from bridge.source.visit import Visit
     from bridge.standing import Standing
+    from bridge.switches import EventTypes, Switches
 
 
 def read_settings(path: Path) -> Settings:
@@ -26,6 +27,39 @@ def read_settings(path: Path) -> Settings:
     logs.set_up("error", "console", sys.stderr)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says of a failure, our error says
     return load(path, os.environ)
+
+
+async def ensure_control_topic(settings: Settings) -> None:
+    """Make the topic that holds what is switched off, or say how. Raises ``KafkaUnavailable``."""
+    from bridge import assembly
+    from bridge.control import control_topic
+    from bridge.source.client import CONTROL_CONFIGS
+    from bridge.source.visit import Visit
+
+    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+        await visit.ensure_topic(
+            control_topic(settings.group),
+            create=settings.kafka.create_topics,
+            replication_factor=settings.kafka.replication_factor,
+            configs=CONTROL_CONFIGS,
+        )
+
+
+async def load_switches(
+    settings: Settings, switches: Switches[str], event_types: Switches[EventTypes]
+) -> None:
+    """Take in what is switched off now; nothing is, where the topic is not there yet.
+
+    Raises ``KafkaUnavailable``.
+    """
+    from bridge import assembly
+    from bridge.control import control_topic
+    from bridge.source.visit import Visit
+
+    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+        there = control_topic(settings.group) in await visit.topics()
+    if there:
+        await assembly.control(settings, switches, event_types, who()).load()
 
 
 async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> list[Standing]:

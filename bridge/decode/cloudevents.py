@@ -15,8 +15,9 @@ import orjson
 
 from bridge.decode import checked_value, lane_of, webhook_id
 from bridge.decode.instant import from_millis, from_text
+from bridge.decode.numbers import loads
 from bridge.errors import DecodeError
-from bridge.model import Event, Record
+from bridge.model import Event, ExactNumber, Record
 
 _NOT_CONTEXT = frozenset({"specversion", "id", "type", "time", "data", "data_base64"})
 _SENDER = "correct what writes to this topic"
@@ -139,7 +140,7 @@ def _binary_data(record: Record, value: bytes, media: str) -> Any:
 
 def _json(record: Record, value: bytes) -> Any:
     try:
-        return orjson.loads(value)
+        return loads(value)
     except orjson.JSONDecodeError as exc:
         raise DecodeError(record.place, f"the value is not JSON: {exc}", _SENDER) from exc
 
@@ -175,6 +176,8 @@ def _text(record: Record, name: str, value: Any) -> str:
     """Return an attribute as text; booleans and integers, which extensions may be, as JSON writes them."""
     if isinstance(value, str):
         return value
+    if isinstance(value, ExactNumber):
+        return value.text
     if isinstance(value, bool | int | float):
         return orjson.dumps(value).decode()
     raise DecodeError(

@@ -7,8 +7,10 @@ floor, pure. No Fineract file is self-contained: ``LoanAccountDataV1`` refers to
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import log10
 from typing import Any
 
+from bridge.decode.careful import MAX_DECIMAL_BYTES
 from bridge.decode.schema_set import Schema, compiled
 
 DECIMAL_DIGITS = 1_000_000  # fastavro rounds to the precision; a number with more digits is an error instead
@@ -41,6 +43,10 @@ class Scope:
         """Take in a file's content; the full name of the type it defines. Raises ``DefinitionError``."""
         name = self._flat(definition, "", origin, 0)
         return name if isinstance(name, str) and name in self._types else None
+
+    def complete(self, definition: Any, origin: str) -> Any:
+        """A definition of any type, with all it refers to put in. Raises ``DefinitionError``."""
+        return self._whole(self._flat(definition, "", origin, 0), set(), origin)
 
     def schemas(self) -> Iterator[Schema]:
         """Give every record type, complete. Raises ``DefinitionError`` for names that no file defines."""
@@ -107,6 +113,7 @@ class Scope:
             shape["symbols"] = node.get("symbols")
         elif kind == "fixed":
             shape["size"] = node.get("size")
+            shape |= _fixed_decimal(node)
         else:
             fields = node.get("fields")
             if not isinstance(fields, list) or not all(map(_is_field, fields)):
@@ -155,6 +162,15 @@ class Scope:
 
 def _decimal(scale: Any) -> dict[str, Any]:
     return {"type": "bytes", "logicalType": "decimal", "precision": DECIMAL_DIGITS, "scale": scale}
+
+
+def _fixed_decimal(node: dict[str, Any]) -> dict[str, Any]:
+    """The decimal in a fixed, with as much precision as the parser takes; nothing for bytes that are none."""
+    size = node.get("size")
+    if node.get("logicalType") != "decimal" or not isinstance(size, int) or not 0 < size <= MAX_DECIMAL_BYTES:
+        return {}
+    digits = int((8 * size - 1) * log10(2))
+    return {"logicalType": "decimal", "precision": digits, "scale": node.get("scale", 0)}
 
 
 def _is_field(field: Any) -> bool:

@@ -49,6 +49,18 @@ endpoints:
     sources: [orders, stock]
     secrets: ["${{env:SHOP_SECRET}}"]
     start: earliest
+  slack:
+    url: {receiver}/services/T0/B0/demo
+    preset: slack
+    sources: [bank]
+    events: [LoanApproved*, SavingsDeposit*]
+    start: earliest
+  zapier:
+    url: {receiver}/hooks/catch/1/demo/
+    preset: zapier
+    sources: [bank]
+    events: ["Savings*"]
+    start: earliest
 egress: {{allow: [127.0.0.0/8]}}
 admin: {{host: 127.0.0.1, port: {port}}}
 state_dir: {state}

@@ -53,16 +53,22 @@ class Webhook(NamedTuple):
 
 
 class Receiver:
-    """Listens on a free port of the loopback, one path per endpoint.
+    """Listens on a free port of the loopback, one path per endpoint; ``add_to`` adds further services.
 
     ``answer`` decides what is said to a webhook; it is called in the order of arrival.
     """
 
-    def __init__(self, secrets: Mapping[str, str], answer: Callable[[Webhook], Answer]) -> None:
+    def __init__(
+        self,
+        secrets: Mapping[str, str],
+        answer: Callable[[Webhook], Answer],
+        add_to: Callable[[web.Application], None],
+    ) -> None:
         self._secrets = secrets
         self._answer = answer
         self._seen: Counter[tuple[str, str]] = Counter()
         app = web.Application()
+        add_to(app)
         app.router.add_post("/{endpoint}", self._post)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         self.origin = ""

@@ -16,6 +16,7 @@ from bridge.demo.broker import Broker
 from bridge.demo.process import AGAIN_TOPIC, CONTROL_TOPIC, GROUP, PARKED_TOPIC, BridgeProcess, new_secret
 from bridge.demo.receiver import Receiver, Webhook
 from bridge.demo.samples import CRM, ORDERS_TOPIC, SHOP, TOPICS, Answer, samples
+from bridge.demo.services import SLACK, ZAPIER, Services
 from bridge.demo.table import Screen
 from bridge.demo.tally import Outcome, Tally
 from bridge.errors import HookferryError
@@ -24,7 +25,8 @@ _DEADLINE_S = 60.0
 _GAP_S = 0.1
 _LOOK_S = 0.1
 _RHYTHM = "up to 50 ms are the embedded broker's, which hands records out in that rhythm"
-_ENDPOINTS = (CRM, SHOP)
+_SIGNED = (CRM, SHOP)
+_ENDPOINTS = (*_SIGNED, SLACK, ZAPIER)
 
 
 def show(*, keep: bool) -> None:
@@ -69,13 +71,14 @@ class _Demo:
         self._screen = screen
         self._samples = samples()
         self._tally = Tally(self._samples)
+        self._services = Services(self._screen.message)
         self._began = time.monotonic()
 
     async def run(self, *, keep: bool) -> bool:
         """Everything, in order; True when all was as promised. Clears up whatever happens."""
-        screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _ENDPOINTS}
+        screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _SIGNED}
         broker = await asyncio.to_thread(Broker, (*TOPICS, PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC))
-        receiver = Receiver(secrets, self._answer)
+        receiver = Receiver(secrets, self._answer, self._services.add_to)
         await receiver.start()
         bridge = BridgeProcess(broker.address, receiver.origin, secrets)
         good = failed = False
@@ -106,6 +109,7 @@ class _Demo:
         screen = self._screen
         screen.step("Broker", f"{broker.address}, embedded, in memory (librdkafka's mock cluster)")
         screen.step("Receiver", f"{receiver.origin}/crm and /shop, checks every signature itself")
+        screen.step("Services", "a Slack channel and a Zap, simulated: they refuse what the real ones refuse")
         screen.config("bridge.yaml, the bridge's whole configuration", bridge.config)
         try:
             async with asyncio.timeout(_DEADLINE_S):
@@ -143,7 +147,7 @@ class _Demo:
         """Return when every webhook has had its last answer and every cursor is at the end."""
         while True:
             bridge.must_run()
-            if self._tally.complete:
+            if self._tally.complete and self._services.complete:
                 outcome = await self._look(broker, bridge)
                 if outcome.cursors_at_end:
                     return outcome
@@ -163,6 +167,7 @@ class _Demo:
 
     def _sum_up(self, bridge: BridgeProcess, outcome: Outcome) -> bool:
         checks = self._tally.checks(outcome)
+        checks.insert(-1, self._services.check())
         good = all(check.kept for check in checks)
         usual_ms, longest_ms, row = self._tally.latency_ms()
         whose = f" ({row.webhook.entity}, behind a retry)" if row else ""

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.demo.broker import Parked
+from bridge.demo.services import Message
 from bridge.demo.tally import Check, Row
 
 _PLAIN_WIDTH = 110
@@ -40,8 +41,8 @@ class Screen:
         if not made.is_terminal:
             made.width = max(made.width, _PLAIN_WIDTH)
         self._console = made
-        plain = made.encoding.lower().replace("-", "") not in ("utf8", "utf16")
-        self._good, self._bad = ("ok", "NO") if plain else ("✓", "✗")
+        self._unicode = made.encoding.lower().replace("-", "") in ("utf8", "utf16")
+        self._good, self._bad = ("✓", "✗") if self._unicode else ("ok", "NO")
         fixed = sum(width + 1 for _, width, _ in _COLUMNS)
         self._type_width = min(max(made.width - fixed, _TYPE_WIDTH[0]), _TYPE_WIDTH[1])
 
@@ -87,6 +88,17 @@ class Screen:
             ]
         )
 
+    def message(self, message: Message) -> None:
+        """What a service showed, one line of it in bold and the rest beside it; or that it refused."""
+        if message.refused:
+            self.say(f"{'':>10} {message.service} refused a message: {message.refused}", "bold red")
+            return
+        first, *rest = (self._printable(line) for line in message.lines)
+        shown = Text.assemble((f"{'':>10} {message.service} shows ", "dim"), (first, "bold"))
+        shown.append(" | " + " | ".join(rest))
+        shown.truncate(self._console.width, overflow="ellipsis" if self._unicode else "crop")
+        self._console.print(shown, no_wrap=True)
+
     def summary(
         self, checks: Sequence[Check], parked: Sequence[Parked], facts: Sequence[tuple[str, str]]
     ) -> None:
@@ -109,6 +121,10 @@ class Screen:
         self._console.print(
             Panel(grid, title=title, title_align="left", border_style="green" if kept else "red")
         )
+
+    def _printable(self, text: str) -> str:
+        """The text, without what a terminal without Unicode cannot show."""
+        return text if self._unicode else text.encode("ascii", "ignore").decode().strip()
 
     def _mark(self, good: bool) -> Text:
         return Text(self._good, style="green") if good else Text(self._bad, style="bold red")

@@ -47,13 +47,16 @@ class Pace:
     def answered(
         self, now: float, kind: AnswerKind, retry_after_s: float | None = None, *, number: int
     ) -> None:
-        """Learn from the answer to request ``number``; ``Retry-After`` of an overload pauses the endpoint."""
+        """Learn from the answer to request ``number``.
+
+        ``retry_after_s`` of an overload, or of a success that used up what is allowed, pauses the endpoint.
+        """
         if kind in {"throttled", "unavailable"}:
             self._slow_down.trouble(now, number)
-            if retry_after_s is not None:
-                self._slow_down.pause_until(now + min(retry_after_s, self._retry_after_cap_s))
         elif kind == "ok":
             self._slow_down.success(now, number)
+        if retry_after_s is not None and kind in {"ok", "throttled", "unavailable"}:
+            self._slow_down.pause_until(now + min(retry_after_s, self._retry_after_cap_s))
         self._breaker.answered(now, number, failed=kind in {"unavailable", "failed"})
 
     def abandoned(self, number: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.settings.check import read
+from bridge.settings.check import read, tree_of
 from bridge.settings.endpoints import EndpointSettings, RetrySettings
 from bridge.settings.env_source import CONFIG_VARIABLE
 from bridge.settings.kafka import KafkaSettings, SaslSettings, TlsSettings
@@ -22,20 +22,39 @@ from bridge.settings.model import (
     LogSettings,
     Settings,
 )
-from bridge.settings.sources import CloudEventsSource, FineractSource, JsonSource, SourceSettings
+from bridge.settings.registry import RegistrySettings
+from bridge.settings.sources import (
+    ApicurioSource,
+    AvroSource,
+    CloudEventsSource,
+    ConfluentSource,
+    DebeziumSource,
+    EventuateSource,
+    FineractSource,
+    JsonSource,
+    ModulithSource,
+    SourceSettings,
+)
 
 __all__ = [
     "CONFIG_VARIABLE",
     "AdminSettings",
+    "ApicurioSource",
+    "AvroSource",
     "CloudEventsSource",
+    "ConfluentSource",
+    "DebeziumSource",
     "DedupeSettings",
     "EgressSettings",
     "EndpointSettings",
+    "EventuateSource",
     "FineractSource",
     "HistorySettings",
     "JsonSource",
     "KafkaSettings",
     "LogSettings",
+    "ModulithSource",
+    "RegistrySettings",
     "RetrySettings",
     "SaslSettings",
     "Settings",
@@ -43,6 +62,7 @@ __all__ = [
     "TlsSettings",
     "check",
     "load",
+    "tree_of",
 ]
 
 

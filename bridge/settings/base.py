@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -18,6 +18,8 @@ TOPIC = r"^[a-zA-Z0-9._-]{1,249}$"
 GROUP = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,149}$"
 HOST_PORT = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 FIELD_PATH = r"^[^.\s]+(\.[^.\s]+)*$"
+
+RECORD_PARTS = ("key", "offset", "topic")
 
 PATTERN_REMEDIES = {
     NAME: "use lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters",
@@ -45,6 +47,17 @@ def _not_a_flag(value: object) -> object:
     return value
 
 
+def _place(value: str) -> str:
+    kind, colon, name = value.partition(":")
+    if kind == "record" and colon and name not in RECORD_PARTS:
+        raise mistake(
+            "names no part of a record", f"write one of {', '.join(f'record:{p}' for p in RECORD_PARTS)}"
+        )
+    if kind == "header" and colon and not name:
+        raise mistake("names no header", "write header:NAME")
+    return value
+
+
 def _network(value: object) -> object:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
@@ -64,5 +77,7 @@ Topic = Annotated[str, StringConstraints(pattern=TOPIC)]
 Group = Annotated[str, StringConstraints(pattern=GROUP)]
 HostPort = Annotated[str, StringConstraints(pattern=HOST_PORT)]
 FieldPath = Annotated[str, StringConstraints(pattern=FIELD_PATH, max_length=512)]
+FieldPlace = Annotated[FieldPath, AfterValidator(_place)]
+"""A path into the value, ``header:NAME``, or ``record:key`` and the like (``bridge.decode.places``)."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]

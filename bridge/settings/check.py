@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from bridge.settings.env_source import CONFIG_VARIABLE, read_env
 from bridge.settings.explain import explain
 from bridge.settings.model import Settings, layered
+from bridge.settings.place import Path as SettingsPath
 from bridge.settings.place import Place, Problem, printable
 from bridge.settings.rules import RULES
 from bridge.settings.secrets import resolve
+from bridge.settings.source_rules import REGISTRY_FILES
 from bridge.settings.tree import Tree, overlay
 from bridge.settings.yaml_source import read_yaml
 
@@ -26,13 +28,32 @@ MAX_FILE_BYTES = 1_048_576
 
 def read(path: str | Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[str]]:
     """Read the settings; either they come back, or the mistakes do, one line each, in file order."""
+    file, env, problems = _layers(path, environ)
+    if file is None:
+        return None, _lines(problems)
+    tree = overlay(file, env)
+    settings, more = _validate(file, env, tree)
+    problems += more
+    problems += [problem for rule in RULES for problem in rule(tree)]
+    return (None if problems else settings), _lines(problems)
+
+
+def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
+    """The values with their places, of settings that ``read`` had nothing against."""
+    file, env, _ = _layers(path, environ)
+    assert file is not None, "it was read before"
+    return overlay(file, env)
+
+
+def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
+    """The file and the environment, with references resolved; no file when it cannot be read at all."""
     name = printable(str(path))
     text, problems = _read_file(Path(path), name)
     if text is None:
-        return None, [str(problem) for problem in problems]
+        return None, Tree(Place(name)), problems
     file, problems = read_yaml(text, name)
     if problems and not file.data:
-        return None, _lines(problems)
+        return None, file, problems
     folder = Path(path).absolute().parent
     env, more = read_env(environ, file)
     problems += more
@@ -40,11 +61,7 @@ def read(path: str | Path, environ: Mapping[str, str]) -> tuple[Settings | None,
     problems += resolve(env, folder, environ, skip=set())
     for layer in (file, env):
         _anchor_paths(layer, folder)
-    tree = overlay(file, env)
-    settings, more = _validate(file, env, tree)
-    problems += more
-    problems += [problem for rule in RULES for problem in rule(tree)]
-    return (None if problems else settings), _lines(problems)
+    return file, env, problems
 
 
 def _lines(problems: list[Problem]) -> list[str]:
@@ -81,11 +98,20 @@ _RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make the paths absolute that are relative to the settings file."""
-    schemas = [("sources", name, "schemas") for name in tree.names(("sources",))]
-    for path in (*_RELATIVE, *schemas):
+    sources = (path for name in tree.names(("sources",)) for path in _of_source(name))
+    templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
+    for path in (*_RELATIVE, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))
+
+
+def _of_source(name: str) -> list[SettingsPath]:
+    return [
+        ("sources", name, "schemas"),
+        ("sources", name, "schema_file"),
+        *(("sources", name, "registry", key) for key in REGISTRY_FILES),
+    ]
 
 
 def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:

@@ -12,8 +12,10 @@ from functools import cache
 
 from pydantic_core import PydanticCustomError
 
+from bridge.filter import BadExpression, Filter
 from bridge.settings.fineract_types import FINERACT_TYPES, PRE_SUFFIX
 from bridge.settings.place import Path, Problem, choice, nearest
+from bridge.settings.request import plain_url
 from bridge.settings.tree import Tree
 from bridge.settings.values import (
     allowed_networks,
@@ -49,6 +51,7 @@ def urls_are_encrypted(tree: Tree) -> Iterator[Problem]:
         if url is None or tree.flag(("endpoints", name, "allow_http")):
             continue
         try:
+            url = plain_url(url)
             endpoint_url(url)
         except PydanticCustomError:
             continue  # said where the value itself is checked
@@ -95,22 +98,60 @@ def breakers_grow(tree: Tree) -> Iterator[Problem]:
 def patterns_select(tree: Tree) -> Iterator[Problem]:
     """Check that patterns do not only exclude, and where the event types are known they match some."""
     for name in tree.names(("endpoints",)):
-        path: Path = ("endpoints", name, "events")
-        patterns = tree.texts(path)
-        if patterns and all(pattern.startswith("!") for _, pattern in patterns):
-            yield tree.problem(path, "only excludes, so nothing is ever sent", 'put "*" in front')
+        head: Path = ("endpoints", name)
+        headers: list[Path] = [
+            (*head, "record_headers", one) for one in tree.names((*head, "record_headers"))
+        ]
+        for path in ((*head, "events"), (*head, "topics"), (*head, "tenants"), *headers):
+            patterns = tree.texts(path)
+            if patterns and all(pattern.startswith("!") for _, pattern in patterns):
+                yield tree.problem(path, "only excludes, so nothing is ever sent", 'put "*" in front')
+        patterns = tree.texts((*head, "events"))
         if not _types_are_known(tree, name):
             continue
         for place, pattern in patterns:
+            if _is_valid(pattern) and (wrong := unknown_type(pattern)):
+                yield tree.problem(place, *wrong)
+
+
+def topics_are_read(tree: Tree) -> Iterator[Problem]:
+    """Check that an endpoint's topic patterns match some topic of its sources."""
+    for name in tree.names(("endpoints",)):
+        topics = [
+            topic for source in _sources(tree, name) for _, topic in tree.texts(("sources", source, "topics"))
+        ]
+        for path, pattern in tree.texts(("endpoints", name, "topics")):
             body = pattern.removeprefix("!")
-            if _is_valid(pattern) and not any(fnmatchcase(kind, body) for kind in FINERACT_TYPES):
-                yield tree.problem(place, *_unknown(pattern))
+            if topics and _is_valid(pattern) and not any(fnmatchcase(topic, body) for topic in topics):
+                remedy = choice(body, dict.fromkeys(topics), "the topics are")
+                yield tree.problem(path, "matches no topic that is read", remedy)
+
+
+def filters_compile(tree: Tree) -> Iterator[Problem]:
+    """Check that a ``when`` is an expression, and names only what an event has."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "when")
+        text = tree.get(path)
+        if not isinstance(text, str):
+            continue  # said where the value itself is checked
+        try:
+            Filter(text)
+        except BadExpression as exc:
+            hidden = path in tree.hidden  # what a reference brought in is never shown, nor any part of it
+            cause = f"does not compile at character {exc.at + 1}" if hidden else exc.cause
+            remedy = "correct what the reference brings in" if hidden else exc.remedy
+            yield Problem(tree.place_within(path, exc.at), path, cause, remedy, tree.shown(path))
+
+
+def _sources(tree: Tree, endpoint: str) -> list[str]:
+    """The sources an endpoint takes events from: those it names, or all."""
+    known = tree.names(("sources",))
+    named = [source for _, source in tree.texts(("endpoints", endpoint, "sources"))]
+    return [source for source in named if source in known] or known
 
 
 def _types_are_known(tree: Tree, endpoint: str) -> bool:
-    known = tree.names(("sources",))
-    named = [source for _, source in tree.texts(("endpoints", endpoint, "sources"))]
-    sources = [source for source in named if source in known] or known
+    sources = _sources(tree, endpoint)
     return bool(sources) and all(
         tree.text(("sources", source, "format")) == "fineract"
         and not tree.flag(("sources", source, "custom_types"))
@@ -124,6 +165,12 @@ def _is_valid(pattern: str) -> bool:
     except PydanticCustomError:
         return False  # said where the value itself is checked
     return True
+
+
+def unknown_type(pattern: str) -> tuple[str, str] | None:
+    """Cause and remedy where a pattern matches no event type of Fineract's own; else None."""
+    body = pattern.removeprefix("!")
+    return None if any(fnmatchcase(kind, body) for kind in FINERACT_TYPES) else _unknown(pattern)
 
 
 def _unknown(pattern: str) -> tuple[str, str]:
@@ -160,4 +207,6 @@ RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
     rates_differ,
     breakers_grow,
     patterns_select,
+    topics_are_read,
+    filters_compile,
 )

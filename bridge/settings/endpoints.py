@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 
-from bridge.model import Url
 from bridge.settings.base import Name, Seconds, Section, Whole
+from bridge.settings.preset import PresetSettings
 from bridge.settings.values import (
     START_WORDS,
-    endpoint_url,
     event_pattern,
-    header_name,
-    header_value,
     instant_ms,
     parse_rate,
     rate,
@@ -25,12 +22,6 @@ from bridge.settings.values import (
     split_url,
     start_place,
 )
-from bridge.transport.url import parse_url
-
-
-def _url(value: SecretStr) -> SecretStr:
-    endpoint_url(value.get_secret_value())
-    return value
 
 
 def _proxy(value: SecretStr) -> SecretStr:
@@ -43,16 +34,8 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _header_value(value: SecretStr) -> SecretStr:
-    header_value(value.get_secret_value())
-    return value
-
-
-EndpointUrl = Annotated[SecretStr, AfterValidator(_url)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
-HeaderName = Annotated[str, AfterValidator(header_name)]
-HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Start = Annotated[
     str,
     AfterValidator(start_place),
@@ -61,6 +44,8 @@ Start = Annotated[
     ),
 ]
 EventPattern = Annotated[str, AfterValidator(event_pattern)]
+Patterns = Annotated[tuple[EventPattern, ...], Field(min_length=1, max_length=1000)]
+RecordHeaderName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Rate = Annotated[str, AfterValidator(rate)]
 
 
@@ -114,28 +99,43 @@ class BreakerSettings(Section):
     )
 
 
-class EndpointSettings(Section):
+class EndpointSettings(PresetSettings):
     """One receiver of webhooks."""
 
-    url: EndpointUrl = Field(
-        description="Where requests go: https, without user name and password (use headers for those)."
-    )
     events: tuple[EventPattern, ...] = Field(
         default=("*",),
         min_length=1,
-        description="Event types to send, by name or by pattern (* ? [abc]), case-sensitive; ! excludes.",
+        description="Event types to send, by name or by pattern (* ? [abc]), case-sensitive; ! excludes."
+        " Left out: everything; with preset fineract-hook, what the old hooks had a name for.",
     )
     sources: tuple[Name, ...] | None = Field(
         default=None, min_length=1, description="Names of the sources to send from; without it all of them."
+    )
+    topics: tuple[EventPattern, ...] = Field(
+        default=("*",), min_length=1, description="Topics to send from, by name or pattern; ! excludes."
+    )
+    tenants: tuple[EventPattern, ...] = Field(
+        default=("*",),
+        min_length=1,
+        description="Tenants to send for, by name or pattern; ! excludes. An event without one counts as"
+        " empty text, which * matches and ?* does not.",
+    )
+    record_headers: dict[RecordHeaderName, Patterns] = Field(
+        default={},
+        max_length=64,
+        description="Kafka record headers that must match: name and patterns, such as {region: [eu-*]}; !"
+        " excludes. All of them have to; a header that is not there counts as empty text.",
+    )
+    when: str | None = Field(
+        default=None,
+        description="Filter on what is in the event, asked last: data.amount > 1000 and data.currency.code"
+        ' == "USD". See docs/how-to/routing.md.',
     )
     secrets: tuple[SigningSecret, ...] = Field(
         default=(),
         max_length=10,
         description="Standard Webhooks signing secrets (whsec_ and base64 of 24 to 64 bytes). Several during"
         " a rotation: a request is signed with each. Empty: requests are not signed.",
-    )
-    headers: dict[HeaderName, HeaderValue] = Field(
-        default={}, max_length=64, description="Further request headers, such as Authorization."
     )
     concurrency: Whole = Field(
         default=64,
@@ -147,7 +147,8 @@ class EndpointSettings(Section):
         default=(),
         max_length=8,
         description="Requests the receiver allows, by all pods together: 4/1s is four in any second. Several"
-        " hold at once: [4/1s, 60/30s, 100/1h]. Units s, m, h, d. Empty: as fast as it answers.",
+        " hold at once: [4/1s, 60/30s, 100/1h]. Units s, m, h, d. Left out: what the preset knows. Empty: as"
+        " fast as it answers.",
     )
     timeout_s: Seconds = Field(
         default=15.0,
@@ -164,13 +165,15 @@ class EndpointSettings(Section):
         default=4096,
         ge=1,
         le=1_000_000,
-        description="Unsettled events held per partition; beyond it reading goes on without this endpoint.",
+        description="Events held per partition that can be sent or are; beyond it reading goes on without"
+        " this endpoint. What waits behind a failed event of its entity counts apart: at most four windows of"
+        " all together.",
     )
     window_bytes: Whole = Field(
         default=33_554_432,
         ge=65_536,
         le=17_179_869_184,
-        description="The same bound in bytes of record values.",
+        description="Bound of all events held per partition, in bytes of record values.",
     )
     proxy: ProxyUrl | None = Field(
         default=None, description="http or https URL of a proxy for this endpoint's requests."
@@ -183,19 +186,25 @@ class EndpointSettings(Section):
     retry: RetrySettings = Field(
         default_factory=RetrySettings, description="When to try again, and when to give up."
     )
+    on_park: Literal["continue", "hold"] = Field(
+        default="continue",
+        description="After an event was parked: continue with the later ones of its entity, or hold them:"
+        " they are parked behind it, in order, until it is redriven or discarded.",
+    )
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings, description="When to stop sending, and how to begin again."
     )
 
     @property
-    def target(self) -> Url:
-        """The URL in parts; its ``origin`` may be shown, its ``target`` may hold secrets."""
-        return parse_url(self.url.get_secret_value())
+    def rate_windows(self) -> tuple[tuple[int, float], ...]:
+        """The rate as requests and the seconds they may go in; the preset's where none is set."""
+        texts = self.rate if "rate" in self.model_fields_set else self.chosen.rates(self.target)
+        return tuple(parse_rate(text) for text in texts)
 
     @property
-    def rate_windows(self) -> tuple[tuple[int, float], ...]:
-        """The rate as requests and the seconds they may go in."""
-        return tuple(parse_rate(text) for text in self.rate)
+    def wanted(self) -> tuple[str, ...]:
+        """The event types to send, by pattern; the preset's where none are set."""
+        return self.events if "events" in self.model_fields_set else self.chosen.events
 
     @property
     def start_at(self) -> Literal["latest", "earliest"] | int:
@@ -210,8 +219,3 @@ class EndpointSettings(Section):
     def signing_keys(self) -> tuple[bytes, ...]:
         """The decoded signing secrets, in the order given."""
         return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)
-
-    @property
-    def header_pairs(self) -> tuple[tuple[str, str], ...]:
-        """The further headers in clear, for the request alone."""
-        return tuple((name, value.get_secret_value()) for name, value in self.headers.items())

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from bridge.settings import shape
 from bridge.settings.base import PATTERN_REMEDIES
 from bridge.settings.place import Path, Problem, choice, nearest, printable
+from bridge.settings.request import BODY_TAGS
 from bridge.settings.sources import SOURCE_MODELS
 from bridge.settings.tree import Tree
 
@@ -71,9 +72,11 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
 
 
 def _path(loc: tuple[int | str, ...]) -> Path:
-    """Drop the tag that pydantic puts after a source's name; ``[key]`` stays, as the last step."""
+    """Drop the tag that pydantic puts after a source's name or a body; ``[key]`` stays, as the last step."""
     if len(loc) > 3 and loc[0] == "sources" and loc[2] in SOURCE_MODELS:
         return (*loc[:2], *loc[3:])
+    if len(loc) > 3 and loc[0] == "endpoints" and loc[2] == "body" and loc[3] in BODY_TAGS:
+        return (*loc[:3], *loc[4:])
     return loc
 
 

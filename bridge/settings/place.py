@@ -38,6 +38,36 @@ class Marks(NamedTuple):
     value: Place
 
 
+def within(written: str, begin: Place, value: str, at: int) -> Place:
+    """Find a character of ``value``, which begins at a place of the file; that place when it is not found.
+
+    YAML folds lines and takes indentation away, but drops and adds nothing that can be seen: so the same
+    number of visible characters lies before it in the file. An escape in quotes breaks that, hence
+    the comparison at the end.
+    """
+    lines = written.split("\n")
+    line, column = begin.line - 1, begin.column - 1
+    first = lines[line][column : column + 1] if line < len(lines) else ""
+    if first in ("|", ">"):
+        line, column = line + 1, 0
+    elif first in ("'", '"'):
+        column += 1
+    wanted = value[at : at + 1]
+    before = sum(not character.isspace() for character in value[:at])
+    while line < len(lines):
+        for index in range(column, len(lines[line])):
+            character = lines[line][index]
+            if character.isspace():
+                continue
+            if before == 0:
+                return Place(begin.source, line + 1, index + 1) if wanted == character else begin
+            before -= 1
+            if before == 0 and not wanted:
+                return Place(begin.source, line + 1, index + 2)
+        line, column = line + 1, 0
+    return begin
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake of the user's: place, path, cause and what to do."""

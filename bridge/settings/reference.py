@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bridge.settings import shape
 from bridge.settings.model import Settings
+from bridge.settings.registry import RegistrySettings
 from bridge.settings.sources import SOURCE_MODELS
 
 _HEAD = """\
@@ -45,8 +46,8 @@ sets for a Service named `hookferry` (`HOOKFERRY_PORT`, `HOOKFERRY_SERVICE_HOST`
 
 ## Paths
 
-`kafka.tls.*_file`, `schemas` and `${file:…}` begin at the folder of the settings file,
-`state_dir` at the working directory.
+`kafka.tls.*_file`, `registry.*_file`, `schemas`, `schema_file` and `${file:…}` begin at the folder of the
+settings file, `state_dir` at the working directory.
 """
 
 
@@ -65,6 +66,7 @@ def _groups(path: tuple[str, ...], model: type[BaseModel]) -> Iterator[tuple[str
         if name == "sources" and model is Settings:
             for kind, source in SOURCE_MODELS.items():
                 yield f"`sources.<name>` with `format: {kind}`", source
+            yield "`sources.<name>.registry`", RegistrySettings
         elif name == "endpoints":
             yield from _groups(
                 ("endpoints", "<name>"), shape.models(shape.slots(("endpoints", "x"))[0].annotation)[0]
@@ -95,8 +97,8 @@ def _default(node: dict[str, Any]) -> str:
 
 
 def _type(node: dict[str, Any]) -> str:  # noqa: PLR0911 - one line for each type of JSON Schema
-    if "anyOf" in node:
-        kinds = dict.fromkeys(_type(member) for member in node["anyOf"] if member.get("type") != "null")
+    if members := node.get("anyOf") or node.get("oneOf"):
+        kinds = dict.fromkeys(_type(member) for member in members if member.get("type") != "null")
         return " or ".join(kinds)
     if "enum" in node or "const" in node:
         return ", ".join(f"`{word}`" for word in node.get("enum", [node.get("const")]))

@@ -6,16 +6,15 @@ say while other things are still wrong. Reads the file system where a file or fo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
 from pydantic_core import PydanticCustomError
 
-from bridge.settings import endpoint_rules, shape
+from bridge.settings import endpoint_rules, preset_rules, rendering_rules, shape, source_rules
 from bridge.settings.place import Path, Problem, nearest
 from bridge.settings.tree import Tree
-from bridge.settings.values import allowed_networks, is_plain_http, split_url
+from bridge.settings.values import allowed_networks, is_plain_http, split_url, unreadable
 
 Rule = Callable[[Tree], Iterator[Problem]]
 
@@ -55,7 +54,7 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
         if not folder or tree.text(("sources", name, "format")) != "fineract":
             continue
         remedy = "give the folder with your Fineract's .avsc files, relative to the settings file"
-        if problem := _unreadable(folder, FilePath.is_dir, "folder"):
+        if problem := unreadable(folder, FilePath.is_dir, "folder"):
             yield tree.problem(path, problem, remedy)
 
 
@@ -80,7 +79,7 @@ def tls_is_complete(tree: Tree) -> Iterator[Problem]:
         file = tree.text(path)
         if not file:
             continue
-        if problem := _unreadable(file, FilePath.is_file, "file"):
+        if problem := unreadable(file, FilePath.is_file, "file"):
             yield tree.problem(path, problem, "correct the path; it is relative to the settings file")
         if protocol in {"PLAINTEXT", "SASL_PLAINTEXT"}:
             cause = f"is set, but security_protocol {protocol} does not encrypt"
@@ -172,20 +171,6 @@ def _named(tree: Tree, path: Path) -> str:
     return f"{path[-1]}" if path in tree.hidden else f"{path[-1]} ({tree.number(path):g})"
 
 
-def _unreadable(name: str, is_kind: Callable[[FilePath], bool], kind: str) -> str | None:
-    try:
-        path = FilePath(name)
-        if not path.exists():
-            return f"there is no such {kind}"
-        if not is_kind(path):
-            return f"is not a {kind}"
-        if not os.access(path, os.R_OK | (os.X_OK if kind == "folder" else 0)):
-            return f"this {kind} may not be read"
-    except (OSError, ValueError):
-        return "is not a usable path"
-    return None
-
-
 RULES: tuple[Rule, ...] = (
     topics_have_one_source,
     schemas_can_be_read,
@@ -194,5 +179,8 @@ RULES: tuple[Rule, ...] = (
     sasl_is_complete,
     tokens_travel_encrypted,
     times_fit,
+    *source_rules.RULES,
     *endpoint_rules.RULES,
+    *rendering_rules.RULES,
+    *preset_rules.RULES,
 )

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.settings.base import FieldPath, Section, Topic, Whole
+from bridge.settings.base import FieldPlace, Section, Topic, Whole
+from bridge.settings.registry import RegistrySettings
 
 
 class SourceCommon(Section):
@@ -47,26 +48,45 @@ class FineractSource(SourceCommon):
     )
 
 
-class JsonSource(SourceCommon):
-    """JSON records; dotted paths say where to find what an event needs."""
+_OFFSET = (
+    " record:offset makes one of topic, partition and offset: then a producer's repetitions are not told."
+)
 
-    format: Literal["json"] = Field(description="One JSON object per record.")
-    id: FieldPath = Field(description="Path of the producer's idempotency key; its repetitions are dropped.")
-    type: FieldPath = Field(description="Path of the event type, which endpoints select by.")
-    entity: FieldPath | None = Field(
-        default=None,
-        description="Path of the id of the thing the event is about, as shown to receivers and operators.",
+
+class PlacedSource(SourceCommon):
+    """What the formats share whose value is only a payload: where the parts of the event stand.
+
+    A place is a dotted path into the value, ``header:NAME``, ``record:key`` or ``record:topic``.
+    """
+
+    id: FieldPlace = Field(
+        description="Place of the producer's idempotency key; its repetitions are dropped: a path into the"
+        " value, or header:NAME." + _OFFSET
     )
-    time: FieldPath | None = Field(
+    entity: FieldPlace | None = Field(
         default=None,
-        description="Path of the instant of the event; without it the record's own timestamp is used.",
+        description="Place of the id of the thing the event is about, as shown to receivers and operators;"
+        " record:key is the record's key as text.",
     )
-    data: FieldPath | None = Field(
+    time: FieldPlace | None = Field(
+        default=None,
+        description="Place of the instant of the event; without it the record's own timestamp is used.",
+    )
+    data: FieldPlace | None = Field(
         default=None, description="Path of the part that is sent as data; without it the whole value is."
     )
-    tenant: FieldPath | None = Field(
+    tenant: FieldPlace | None = Field(
         default=None,
-        description="Path of the tenant's id; events of two tenants never share an ordering key.",
+        description="Place of the tenant's id; events of two tenants never share an ordering key.",
+    )
+
+
+class JsonSource(PlacedSource):
+    """JSON records; places say where to find what an event needs."""
+
+    format: Literal["json"] = Field(description="One JSON object per record.")
+    type: FieldPlace = Field(
+        description="Place of the event type, which endpoints select by; record:topic is the topic's name."
     )
 
 
@@ -76,9 +96,116 @@ class CloudEventsSource(SourceCommon):
     format: Literal["cloudevents"] = Field(description="CloudEvents in binary or structured mode.")
 
 
-SourceSettings = Annotated[FineractSource | JsonSource | CloudEventsSource, Field(discriminator="format")]
+class DebeziumSource(SourceCommon):
+    """Debezium's outbox event router."""
+
+    format: Literal["debezium"] = Field(description="Events of Debezium's outbox event router.")
+    envelope: bool = Field(
+        default=False,
+        description="Whether the value is an envelope: additional fields beside a field payload.",
+    )
+    id: FieldPlace = Field(default="header:id", description="Place of the event's id.")
+    type: FieldPlace | None = Field(
+        default=None,
+        description="Place of the event type. Without it header:eventType, and in an envelope eventType.",
+    )
+    entity: FieldPlace | None = Field(
+        default="record:key", description="Place of the aggregate's id, which the router makes the key."
+    )
+    time: FieldPlace | None = Field(
+        default=None,
+        description="Place of the instant of the event; without it the record's own timestamp is used.",
+    )
+    tenant: FieldPlace | None = Field(default=None, description="Place of the tenant's id.")
+    registry: RegistrySettings | None = Field(
+        default=None,
+        description="Only where the value converter is Confluent's (Avro, Protobuf): its registry.",
+    )
+
+
+class ConfluentSource(PlacedSource):
+    """Values in the wire format of Confluent's serialisers: Avro, JSON Schema or Protobuf."""
+
+    format: Literal["confluent"] = Field(description="Confluent's wire format, with a schema registry.")
+    type: FieldPlace | None = Field(
+        default=None,
+        description="Place of the event type; without it the schema's full name (a JSON Schema's title).",
+    )
+    registry: RegistrySettings = Field(description="The registry that knows the schemas.")
+
+
+class ApicurioSource(PlacedSource):
+    """Values as Apicurio's serialisers write them: Avro, JSON Schema or Protobuf."""
+
+    format: Literal["apicurio"] = Field(description="Apicurio's wire format, with a schema registry.")
+    type: FieldPlace | None = Field(
+        default=None,
+        description="Place of the event type; without it the schema's full name (a JSON Schema's title).",
+    )
+    registry: RegistrySettings = Field(description="The registry that knows the schemas.")
+    prefix_ids: Literal["content", "global"] | None = Field(
+        default=None,
+        description="What the ids in front of values are. Without it content ids where they have 4 bytes"
+        " (Apicurio 3), global ids where they have 8 (Apicurio 2). Ids in headers say it themselves.",
+    )
+
+
+class AvroSource(PlacedSource):
+    """Bare Avro: every value is one record of one schema, and nothing in it says which."""
+
+    format: Literal["avro"] = Field(description="Bare Avro binary, one schema for all.")
+    schema_file: Path = Field(
+        description="The .avsc file of the schema that values are written with, complete in itself;"
+        " relative to the folder of this file."
+    )
+    type: FieldPlace | None = Field(
+        default=None, description="Place of the event type; without it the full name of the schema."
+    )
+
+
+class EventuateSource(SourceCommon):
+    """Domain events of Eventuate Tram."""
+
+    format: Literal["eventuate"] = Field(description="Domain events of Eventuate Tram.")
+    tenant: FieldPlace | None = Field(
+        default=None, description="Place of the tenant's id, such as headers.tenant."
+    )
+
+
+class ModulithSource(PlacedSource):
+    """Events that Spring Modulith externalises to Kafka."""
+
+    format: Literal["modulith"] = Field(description="Externalised events of Spring Modulith, as JSON.")
+    type: FieldPlace = Field(
+        default="header:__TypeId__",
+        description="Place of the event type. The header has the event's full class name; without it on the"
+        " records, record:topic may do.",
+    )
+    entity: FieldPlace | None = Field(
+        default="record:key", description="Place of the id of the thing the event is about; the routing key."
+    )
+
+
+SourceSettings = Annotated[
+    FineractSource
+    | JsonSource
+    | CloudEventsSource
+    | DebeziumSource
+    | ConfluentSource
+    | ApicurioSource
+    | AvroSource
+    | EventuateSource
+    | ModulithSource,
+    Field(discriminator="format"),
+]
 SOURCE_MODELS: dict[str, type[SourceCommon]] = {
     "fineract": FineractSource,
     "json": JsonSource,
     "cloudevents": CloudEventsSource,
+    "debezium": DebeziumSource,
+    "confluent": ConfluentSource,
+    "apicurio": ApicurioSource,
+    "avro": AvroSource,
+    "eventuate": EventuateSource,
+    "modulith": ModulithSource,
 }

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bridge.settings import shape
-from bridge.settings.place import Marks, Path, Place, Problem, printable
+from bridge.settings.place import Marks, Path, Place, Problem, printable, within
 
 
 @dataclass(slots=True)
@@ -21,7 +21,8 @@ class Tree:
     """Nested dicts, lists and scalars, with places by path.
 
     ``broken`` paths have been reported already and say nothing more; ``hidden`` ones hold what came
-    out of the environment or a file through a reference, and are never shown.
+    out of the environment or a file through a reference, and are never shown. ``written`` is the
+    file as it stands, to find places inside of values.
     """
 
     root: Place
@@ -29,6 +30,7 @@ class Tree:
     marks: dict[Path, Marks] = field(default_factory=dict)
     broken: set[Path] = field(default_factory=set)
     hidden: set[Path] = field(default_factory=set)
+    written: str = ""
 
     def get(self, path: Path) -> Any:
         """Return the value at a path, or None; what is under a broken path is not there."""
@@ -116,6 +118,13 @@ class Tree:
         """Make the problem of the value (or ``key``) at a path."""
         return Problem(self.place(path, key=key), path, cause, remedy, None if key else self.shown(path))
 
+    def place_within(self, path: Path, at: int) -> Place:
+        """Return the place of a character of the text at a path, or of the whole text if it has none."""
+        begin, value = self.place(path), self.get(path)
+        if not begin.line or path in self.hidden or not isinstance(value, str):
+            return begin
+        return within(self.written, begin, value, at)
+
     def walk(self) -> Iterator[tuple[Path, Any]]:
         """Yield every scalar with its path."""
         todo: list[tuple[Path, Any]] = [((), self.data)]
@@ -138,7 +147,13 @@ class Tree:
 
 def overlay(lower: Tree, upper: Tree) -> Tree:
     """Lay ``upper`` over ``lower``: mappings merge key by key, everything else is replaced."""
-    merged = Tree(lower.root, marks=dict(lower.marks), broken=set(lower.broken), hidden=set(lower.hidden))
+    merged = Tree(
+        lower.root,
+        marks=dict(lower.marks),
+        broken=set(lower.broken),
+        hidden=set(lower.hidden),
+        written=lower.written,
+    )
     merged.data = _merge(merged, (), lower.data, upper.data)
     merged.marks.update(upper.marks)
     merged.broken |= upper.broken

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path as FilePath
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.settings.base import mistake
@@ -194,9 +196,9 @@ def event_pattern(pattern: str) -> str:
     """``pattern`` when it is a usable fnmatch pattern, ``!`` in front allowed."""
     body = pattern.removeprefix("!")
     if not body:
-        raise mistake("is an empty pattern", "write an event type, or a pattern such as Loan*")
+        raise mistake("is an empty pattern", "write a name, or a pattern such as Loan*")
     if body != body.strip() or not body.isprintable():
-        raise mistake("has spaces around it or control characters in it", "write the event type alone")
+        raise mistake("has spaces around it or control characters in it", "write the name alone")
     if body.startswith("!"):
         raise mistake("has more than one ! in front", "one ! excludes; write it once")
     after = body
@@ -206,3 +208,18 @@ def event_pattern(pattern: str) -> str:
             raise mistake("has a [ that is never closed", "close it with ], or write [[] for the character [")
         after = inside[1:].partition("]")[2]
     return pattern
+
+
+def unreadable(name: str, is_kind: Callable[[FilePath], bool], kind: str) -> str | None:
+    """Why a file or folder cannot be used, or None; ``is_kind`` tells files from folders."""
+    try:
+        path = FilePath(name)
+        if not path.exists():
+            return f"there is no such {kind}"
+        if not is_kind(path):
+            return f"is not a {kind}"
+        if not os.access(path, os.R_OK | (os.X_OK if kind == "folder" else 0)):
+            return f"this {kind} may not be read"
+    except (OSError, ValueError):
+        return "is not a usable path"
+    return None

@@ -156,7 +156,7 @@ class _Reader:
 
 def read_yaml(text: str, name: str) -> tuple[Tree, list[Problem]]:
     """Read a YAML text; a syntax error is the only problem then."""
-    tree = Tree(Place(name))
+    tree = Tree(Place(name), written=text)
     problems: list[Problem] = []
     loader = None
     try:

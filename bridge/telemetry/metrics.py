@@ -23,6 +23,7 @@ class EndpointMetrics(NamedTuple):
     latency_seconds: Histogram
     retries_succeeded: Counter
     parked: Counter
+    events_off: Counter
 
 
 class Metrics:
@@ -31,7 +32,15 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
-        self.records = counter("records", "Records by what reading them led to", "outcome")
+        self.records = counter(
+            "records",
+            "Events read, by what became of them: handed_over to at least one endpoint, unwanted by all,"
+            " switched_off for all who want it, duplicate, tombstone (no value), rejected (not decodable)",
+            "outcome",
+        )
+        self.events_off = counter(
+            "events_off", "Events not sent because their type is switched off for the endpoint", "endpoint"
+        )
         self.attempts = counter("attempts", "Requests sent, by verdict", "endpoint", "verdict")
         self.attempt_seconds = histogram(
             "attempt_seconds", "Seconds from sending a request to its answer", "endpoint"
@@ -47,6 +56,9 @@ class Metrics:
         self.in_flight = gauge("in_flight_requests", "Requests without an answer yet", "endpoint")
         self.breaker_open = gauge("breaker_open", "1 while the breaker holds requests back", "endpoint")
         self.endpoint_on = gauge("endpoint_on", "1 while the endpoint is on, 0 while it is off", "endpoint")
+        self.held_lanes = gauge(
+            "held_lanes", "Lanes of this process that wait for a parked event", "endpoint"
+        )
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
         self.partitions = gauge("assigned_partitions", "Partitions of source topics assigned to this process")
@@ -59,6 +71,7 @@ class Metrics:
             latency_seconds=self.latency_seconds.labels(name),
             retries_succeeded=self.retries_succeeded.labels(name),
             parked=self.parked.labels(name),
+            events_off=self.events_off.labels(name),
         )
 
     def watch(self, gauge: Gauge, read: Callable[[], float], *labels: str) -> None:

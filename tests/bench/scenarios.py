@@ -10,6 +10,7 @@ import base64
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,18 +44,21 @@ class Stage(NamedTuple):
 
     def bridge(self, name: str, topic: str, path: str, concurrency: int, **endpoint: Any) -> BridgeProcess:
         """A bridge with one signed endpoint, in a group of its own, not started yet."""
-        settings = {
-            "url": self.receiver.url(path),
-            "secrets": [SECRET],
-            "concurrency": concurrency,
-        } | endpoint
+        settings = {"url": self.receiver.url(path), "concurrency": concurrency} | endpoint
+        return self.bridge_to(name, topic, {"bench": settings})
+
+    def bridge_to(
+        self, name: str, topic: str, endpoints: Mapping[str, Mapping[str, Any]], **kafka: Any
+    ) -> BridgeProcess:
+        """A bridge with these endpoints, signed, in a group of its own, not started yet."""
         config = plain_config(
             self.kafka.bootstrap,
             topic,
-            {"bench": settings},
+            {endpoint: {"secrets": [SECRET]} | dict(settings) for endpoint, settings in endpoints.items()},
             group=f"bench-{name}",
             log={"level": "info", "format": "json", "attempts": self.log_attempts},
         )
+        config["kafka"] |= kafka
         return BridgeProcess(config, self.folder / name)
 
     def backlog(self, name: str, events: int) -> str:

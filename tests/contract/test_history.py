@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from bridge.deliver import Deliverer, Outcome, Target
 from bridge.history import AttemptRow, History
 from bridge.model import Response, Url
+from bridge.render import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.verdict import judge
@@ -176,7 +177,6 @@ async def test_no_secret_is_anywhere_in_the_file(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     target = Target(
         "crm",
-        Url("https", "crm.test", 443, "/hooks/T0K3N-in-the-path?sig=S1G-in-the-query"),
         ((b"Authorization", b"Bearer B34R3R"), (b"X-Plain", b"shown")),
         frozenset({b"authorization"}),
         5.0,
@@ -184,7 +184,8 @@ async def test_no_secret_is_anywhere_in_the_file(keep: type[Kept]) -> None:
         log_successes=True,
     )
     deliverer = Deliverer(target, FakeReceiver(), kept.history, Metrics().endpoint("crm"), LoopClock())
-    request = deliverer.request(((b"webhook-id", b"evt_1"),), b'{"data":1}')
+    url = Url("https", "crm.test", 443, "/hooks/T0K3N-in-the-path?sig=S1G-in-the-query")
+    request = deliverer.request(Rendered("POST", url, (), b'{"data":1}'), ((b"webhook-id", b"evt_1"),))
     assert (b"Authorization", b"Bearer B34R3R") in request.headers, "it is sent"
     outcome = Outcome(Response(503, (), b"no"), now_ms() / 1000, 0.25)
     with capture_logs() as logs:

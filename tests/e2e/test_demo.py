@@ -22,12 +22,13 @@ from standardwebhooks import Webhook as ReferenceWebhook
 from bridge.demo.broker import Parked
 from bridge.demo.receiver import Webhook, verify
 from bridge.demo.samples import Fate, samples
+from bridge.demo.services import WANTED, Message, Services
 from bridge.demo.tally import Outcome, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 LIMIT_S = 30
-PROMISES = ["delivered", "order", "signatures", "duplicates", "retried", "parked", "cursors"]
+PROMISES = ["delivered", "order", "signatures", "duplicates", "retried", "parked", "messages", "cursors"]
 
 
 class Run(NamedTuple):
@@ -99,6 +100,17 @@ def test_every_webhook_has_a_line_in_the_order_of_its_entity(run):
         assert "".join(place for _, name, place, *_ in rows if name == entity) == wanted
     held_up = [(attempt, status) for _, name, _, _, attempt, status in rows if name == "1002"]
     assert held_up == [("1", "500"), ("2", "500"), ("3", "500"), ("4", "200"), ("1", "200"), ("1", "200")]
+
+
+def test_slack_and_zapier_show_messages_that_a_person_can_read(run):
+    shown = lines_with("slack shows", run.out)
+    assert len(shown) == 3
+    for loan in ("000001001", "000001002"):
+        wanted = f"✅ Loan approved | Approved: KES 150,000.00 | Client: Petra Yton | Loan: {loan}"
+        assert lines_with(wanted, run.out)
+    assert lines_with("✅ Savings deposit | Amount: KES 250.00 | Account: 000002001", run.out)
+    assert lines_with("zapier shows Savings withdrawal: KES 40.50, account 000002001", run.out)
+    assert lines_with("slack showed 3 of 3, zapier showed 3 of 3", run.out)
 
 
 def test_the_summary_says_what_was_skipped_and_what_was_parked_and_why(run):
@@ -209,6 +221,27 @@ def test_every_broken_promise_is_named():
     assert broken(play(), parked=PARKED[:1]) == ["parked"]
     assert broken(play(), cursors={**AT_END, "shop": {("a", 0): 4}}) == ["cursors"]
     assert broken(play(), cursors={**AT_END, "shop": {}}) == ["cursors"]
+
+
+def shown_by(*, drop=(), twice=(), refuse=()) -> list[str]:
+    """What is wrong with the messages of a bridge with these faults; each names a service."""
+    services = Services(lambda _: None)
+    for service, wanted in WANTED.items():
+        for index, fragments in enumerate(wanted):
+            if (service, index) not in drop:
+                refused = "400 invalid_blocks" if (service, index) in refuse else ""
+                services.messages += [Message(service, fragments, refused)] * (
+                    1 + ((service, index) in twice)
+                )
+    check = services.check()
+    return [] if check.kept else [check.text.partition("wrong: ")[2]]
+
+
+def test_every_message_must_be_shown_once_and_whole():
+    assert shown_by() == []
+    assert shown_by(drop=[("slack", 2)]) == ["✅ Savings deposit"]
+    assert shown_by(refuse=[("slack", 2)]) == ["✅ Savings deposit"]
+    assert "1 more than wanted in zapier" in shown_by(twice=[("zapier", 0)])[0]
 
 
 # --- the sample receiver's check ---

@@ -42,6 +42,8 @@ class CursorMachine(RuleBasedStateMachine):
             left_open=done.open_offsets,
         )
         self.open: list[int] = []
+        self.blocked: set[int] = set()
+        self.committed_version = -1
         self.known = set(self.settled_at_commit)
 
     @rule(gaps=st.lists(st.integers(0, 5), min_size=1, max_size=8))
@@ -67,18 +69,37 @@ class CursorMachine(RuleBasedStateMachine):
     def settle(self, which: int) -> None:
         offset = self.open[which % len(self.open)]
         self.open.remove(offset)
+        if offset in self.blocked:
+            self.unblock(offset)
         self.delivered.add(offset)
         self.known.add(offset)
         self.cursor.settle(offset, 10)
         self.cursor.found_room()
 
+    def unblock(self, offset: int) -> None:
+        self.blocked.discard(offset)
+        self.cursor.blocked(-1)
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 4 * WINDOW))
+    def fail(self, which: int) -> None:
+        """It waits for its retry, or behind one that does."""
+        offset = self.open[which % len(self.open)]
+        if offset not in self.blocked:
+            self.blocked.add(offset)
+            self.cursor.blocked(1)
+            self.cursor.found_room()
+
     @rule()
     def commit(self) -> None:
-        progress = self.cursor.progress()
-        text, fits = completion.encode(*progress)
-        self.cursor.map_fits(fits)
-        self.cursor.found_room()
-        self.durable = (progress.offset, text)
+        """As the checkpoints do it: a cursor of the same version has nothing to tell."""
+        if self.cursor.version != self.committed_version:
+            self.committed_version = self.cursor.version
+            progress = self.cursor.progress()
+            text, fits = completion.encode(*progress)
+            self.cursor.map_fits(fits)
+            self.cursor.found_room()
+            self.durable = (progress.offset, text)
         self.settled_at_commit = set(self.known)
 
     @precondition(lambda self: self.delivered)
@@ -106,6 +127,21 @@ class CursorMachine(RuleBasedStateMachine):
         assert not self.cursor.full or self.open, (
             "full with nothing to wait for: it would stand still for ever"
         )
+
+    @invariant()
+    def only_what_can_run_fills_the_window(self) -> None:
+        can_run = len(self.open) - len(self.blocked)
+        if can_run < WINDOW * 0.75 and len(self.open) < WINDOW * 3:
+            assert not self.cursor.full, "events that wait have taken the room of those that could run"
+
+    @invariant()
+    def what_waits_is_bounded_too(self) -> None:
+        if len(self.open) >= WINDOW * 4:
+            assert self.cursor.full
+
+    @invariant()
+    def the_lowest_is_that_of_the_progress(self) -> None:
+        assert self.cursor.lowest == self.cursor.progress().offset
 
     def teardown(self) -> None:
         """Run to the end of the log: every wanted event is delivered, nothing is left."""

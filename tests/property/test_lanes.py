@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,12 +21,17 @@ class LaneMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lanes: Lanes[Item] = Lanes()
+        self.blocked: Counter[int | None] = Counter()
+        self.failed_heads: set[Item] = set()
+        self.lanes: Lanes[Item] = Lanes(self.count_blocked)
         self.queued: dict[int | None, list[Item]] = defaultdict(list)
         self.in_flight: list[Lane[Item]] = []
         self.number = 0
         self.now = 0.0
         self.turns_waited: dict[int, int] = {}
+
+    def count_blocked(self, item: Item, change: int) -> None:
+        self.blocked[item[0]] += change
 
     @rule(key=KEYS)
     def push(self, key: int | None) -> None:
@@ -47,6 +52,7 @@ class LaneMachine(RuleBasedStateMachine):
     def settle(self, lane: Lane[Item] | None) -> None:
         if lane is None:
             return
+        self.failed_heads.discard(lane.head)
         self.queued[lane.head[0]].remove(lane.head)
         self.in_flight.remove(lane)
         self.lanes.settle(lane)
@@ -56,6 +62,7 @@ class LaneMachine(RuleBasedStateMachine):
         if lane is None:
             return
         self.in_flight.remove(lane)
+        self.failed_heads.add(lane.head)
         self.lanes.defer(lane, self.now + delay)
 
     @rule(step=st.floats(0, 6))
@@ -68,6 +75,7 @@ class LaneMachine(RuleBasedStateMachine):
         kept = {lane.head for lane in self.in_flight}
         self.lanes.drop(lambda item: item[0] == key)
         self.queued[key] = [item for item in self.queued[key] if item in kept]
+        self.failed_heads = {item for item in self.failed_heads if item[0] != key or item in kept}
 
     @invariant()
     def one_in_flight_per_key(self) -> None:
@@ -80,6 +88,12 @@ class LaneMachine(RuleBasedStateMachine):
             key = lane.head[0]
             if key is not None:
                 assert lane.head == self.queued[key][0]
+
+    @invariant()
+    def what_is_blocked_is_what_stands_behind_a_failed_head(self) -> None:
+        alone = sum(item[0] is None for item in self.failed_heads)
+        behind = {item[0]: len(self.queued[item[0]]) for item in self.failed_heads if item[0] is not None}
+        assert +self.blocked == +Counter({None: alone, **behind})
 
     @invariant()
     def a_due_lane_is_not_forgotten(self) -> None:

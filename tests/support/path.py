@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from bridge.checkpoint import Checkpoints, CursorPolicy
 from bridge.completion import Failures
 from bridge.cursor import Cursor
+from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
+from bridge.errors import SchemaNeeded
+from bridge.filter import Filter
+from bridge.held import HeldLanes
+from bridge.holds import Holds
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
+from bridge.render import StandardRenderer
 from bridge.retry import RetrySchedule
 from bridge.route import Router, Subscription
 from bridge.sign import Signer
@@ -30,6 +36,7 @@ from tests.support.fakes import (
     FakeParking,
     FakeReader,
     FakeReceiver,
+    FakeRegister,
     FakeSideReader,
     FakeWindow,
     Log,
@@ -42,12 +49,19 @@ class Plan:
     """One endpoint's settings."""
 
     patterns: tuple[str, ...] = ("*",)
+    when: str | None = None
     start: str = "earliest"
     window: int = 100
     concurrency: int = 4
     base_s: float = 1.0
     max_attempts: int = 5
     max_age_s: float = 10_000.0
+    on_park: str = "continue"
+
+
+async def learns_nothing(needed: SchemaNeeded) -> None:
+    """Plain JSON needs no schemas."""
+    raise AssertionError
 
 
 @dataclass
@@ -59,6 +73,9 @@ class World:
     offsets: FakeOffsets = field(default_factory=FakeOffsets)
     parking: FakeParking = field(default_factory=FakeParking)
     journal: FakeJournal = field(default_factory=FakeJournal)
+    register: FakeRegister = field(default_factory=FakeRegister)
+    decoder: Decoder = DECODER
+    learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
 
     def __post_init__(self) -> None:
         self.receivers = {name: FakeReceiver() for name in self.plans}
@@ -98,10 +115,10 @@ def make_outlet(
     parking: FakeParking,
     metrics: Metrics,
     settle: Callable[[Cursor[Failures], int, int, int], None] = settle_if_live,
+    held: HeldLanes | None = None,
 ) -> Outlet:
     target = Target(
         name,
-        Url("http", "crm.test", 80, "/hooks"),
         (),
         frozenset(),
         5.0,
@@ -112,6 +129,7 @@ def make_outlet(
     return Outlet(
         name,
         concurrency=plan.concurrency,
+        renderer=StandardRenderer("POST", Url("http", "crm.test", 80, "/hooks")),
         deliverer=Deliverer(target, receiver, FakeHistory(), bound, clock),  # type: ignore[arg-type]
         signer=Signer([]),
         schedule=RetrySchedule(
@@ -124,6 +142,7 @@ def make_outlet(
         settle=settle,
         may_send=lambda: True,
         turn_off=lambda endpoint, reason: None,
+        held=held,
     )
 
 
@@ -137,13 +156,16 @@ class Process:
         commit_interval_s: float = 0.2,
         drain_timeout_s: float = 20.0,
         max_batch: int = 1000,
+        journal: FakeJournal | None = None,
     ) -> None:
         self.world = world
         self.partitions = partitions or (P0,)
         self.metrics = Metrics()
         self.flushes = 0
         self.reader = FakeReader(world.log, max_batch=max_batch)
-        self.window = FakeWindow(world.log)
+        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)}
+        self.window = FakeWindow(world.log, decoders)
+        self.holds = Holds()
         self.checkpoints = Checkpoints(
             "g",
             {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
@@ -151,31 +173,51 @@ class Process:
             offsets_at=no_instants,
             fence=self.reader,
             flush=self._flush,
-            journal=world.journal,  # type: ignore[arg-type]
+            journal=journal or world.journal,  # type: ignore[arg-type]
             metrics=self.metrics,
             clock=LoopClock(),
             whole_topics=(AGAIN.topic,),
         )
         self.outlets = {
             name: make_outlet(
-                name, plan, world.receivers[name], world.parking, self.metrics, self.checkpoints.settle
+                name,
+                plan,
+                world.receivers[name],
+                world.parking,
+                self.metrics,
+                self.checkpoints.settle,
+                HeldLanes(name, self.holds, world.register, LoopClock()) if plan.on_park == "hold" else None,
             )
             for name, plan in world.plans.items()
         }
+        self.router = Router(
+            {
+                name: Subscription(plan.patterns, when=Filter(plan.when) if plan.when else None)
+                for name, plan in world.plans.items()
+            }
+        )
         self.pipeline = Pipeline(
             source=self.reader,
-            decoders={TOPIC: DECODER, AGAIN.topic: AgainDecoder({TOPIC: DECODER}, world.plans)},
+            decoders=decoders,
             window=self.window,
-            side_window=lambda: FakeWindow(world.log),
+            side_window=lambda: FakeWindow(world.log, decoders),
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
-            router=Router({name: Subscription(plan.patterns) for name, plan in world.plans.items()}),
+            router=self.router,
             outlets=self.outlets,
             checkpoints=self.checkpoints,
+            load_holds=self.load_holds,
             parks=world.parking,
             metrics=self.metrics,
             drain_timeout_s=drain_timeout_s,
+            learn=world.learn,
         )
         self._commit_interval_s = commit_interval_s
+
+    def turn_off(self, patterns: Mapping[str, tuple[str, ...]]) -> None:
+        """Switch event types off, as ``App`` does when the control topic says so."""
+        self.router.turn_off(patterns)
+        for name, outlet in self.outlets.items():
+            outlet.types_off = self.router.off_pattern(name)
 
     def start(self) -> Process:
         """Join with all partitions and begin to carry."""
@@ -206,9 +248,20 @@ class Process:
         """The partitions come back."""
         self.reader.assign(*self.partitions)
 
+    def events_off(self, endpoint: str) -> float:
+        """How many events of types that are off were settled unsent for an endpoint."""
+        return (
+            self.metrics.registry.get_sample_value("hookferry_events_off_total", {"endpoint": endpoint})
+            or 0.0
+        )
+
     def count(self, outcome: str) -> float:
         """The counter of records that ended so."""
         return self.metrics.records.labels(outcome)._value.get()
+
+    async def load_holds(self, partitions: Collection[Partition]) -> None:
+        """What ``HoldRegister.load`` does."""
+        self.holds.begin(partitions, await self.world.register.read())
 
     async def _carry(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -15,7 +15,10 @@ from tests.unit.settings.example import SECRET, VALID
 
 ROOT = Path(__file__).parents[2]
 
-COMMANDS = ["check", "completion", "cursors", "demo", "endpoints", "parked", "run", "schemas", "version"]
+COMMANDS = [
+    "check", "completion", "cursors", "demo", "endpoints", "events", "inspect", "parked", "render", "route",
+    "run", "schemas", "send", "version",
+]  # fmt: skip
 
 
 def hookferry(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from bridge.deliver import Deliverer, Target
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request, Response, Url
+from bridge.render import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.verdict import judge
@@ -17,6 +18,7 @@ from tests.support.fakes import FakeHistory, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
 OK = Response(200, (), b"")
+RENDERED = Rendered("POST", Url("http", "crm.test", 8080, "/secret"), (), b"body")
 
 
 class FakeTransport:
@@ -48,7 +50,7 @@ class Stage:
         self.history = FakeHistory()
         self.metrics = Metrics()
         target = Target(
-            "crm", Url("http", "crm.test", 8080, "/secret"), ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0,
+            "crm", ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0,
             keep_bodies=bodies, log_successes=all_logged,
         )  # fmt: skip
         self.deliverer = Deliverer(
@@ -61,7 +63,7 @@ class Stage:
 
     async def attempt(self, number: int = 1) -> list[dict[str, object]]:
         """One attempt, kept; the log lines of it."""
-        request = self.deliverer.request(((b"a", b"1"),), b"body")
+        request = self.deliverer.request(RENDERED, ((b"a", b"1"),))
         outcome = await self.deliverer.attempt(request)
         with capture_logs() as logs:
             self.deliverer.keep(event("a", 5), number, request, outcome, judge(outcome.answer))
@@ -74,7 +76,7 @@ class Stage:
 @simulated
 async def test_an_attempt_is_timed_and_bounded_by_the_endpoints_timeout() -> None:
     stage = Stage()
-    outcome = await stage.deliverer.attempt(stage.deliverer.request((), b""))
+    outcome = await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))
     assert outcome.answer == Response(200, (), b"")
     assert (outcome.at, outcome.duration_s) == (BEGAN_S, 2)
     assert stage.transport.timeouts == [7.0]
@@ -84,10 +86,10 @@ async def test_an_attempt_is_timed_and_bounded_by_the_endpoints_timeout() -> Non
 async def test_a_transport_error_is_an_outcome_and_anything_else_is_ours() -> None:
     error = TransportError(TransportFault.TLS, "crm.test")
     stage = Stage(error)
-    assert (await stage.deliverer.attempt(stage.deliverer.request((), b""))).answer is error
+    assert (await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))).answer is error
     stage.transport.answer = RuntimeError("a bug")
     with pytest.raises(RuntimeError):
-        await stage.deliverer.attempt(stage.deliverer.request((), b""))
+        await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))
 
 
 @simulated
@@ -152,3 +154,27 @@ async def test_successes_are_logged_when_all_attempts_are_to_be() -> None:
     assert (line["verdict"], line["log_level"]) == ("delivered", "info")
     assert await Stage(all_logged=False).attempt() == []
     assert len(await Stage(Response(500, (), b""), all_logged=False).attempt()) == 1
+
+
+@simulated
+async def test_what_was_rendered_for_the_event_is_sent_and_kept_with_its_secrets_masked() -> None:
+    """Method, URL and templated headers come with each event; the URL's target is kept nowhere."""
+    stage = Stage()
+    target = Target("crm", ((b"X-Fixed", b"F1X3D"),), frozenset({b"x-fixed", b"x-id"}), 7.0, True, True)
+    deliverer = Deliverer(target, stage.transport, stage.history, stage.metrics.endpoint("crm"), LoopClock())  # type: ignore[arg-type]
+    url = Url("https", "crm.test", 443, "/T0K3N/42")
+    rendered = Rendered("PUT", url, ((b"content-type", b"text/plain"), (b"X-Id", b"S3CR3T-42")), b"body")
+    request = deliverer.request(rendered, ((b"webhook-id", b"evt_1"),))
+    assert request == Request(
+        "PUT", url,
+        (*rendered.headers, (b"webhook-id", b"evt_1"), (b"X-Fixed", b"F1X3D")),
+        b"body",
+    )  # fmt: skip
+    outcome = await deliverer.attempt(request)
+    with capture_logs() as logs:
+        deliverer.keep(event("a", 5), 1, request, outcome, judge(Response(400, (), b"")))
+    (row,) = stage.history.rows
+    assert (row.method, row.origin) == ("PUT", "https://crm.test:443")
+    assert row.headers == b"content-type: text/plain\nX-Id: ***\nwebhook-id: evt_1\nX-Fixed: ***\n"
+    assert logs[0]["origin"] == "https://crm.test:443"
+    assert not any(secret in repr((row, logs)) for secret in ("T0K3N", "S3CR3T", "F1X3D"))

@@ -11,6 +11,7 @@ from bridge.cursor import Cursor, CursorState
 from bridge.deliver import Deliverer, Target
 from bridge.model import Url
 from bridge.outlet import Outlet
+from bridge.render import StandardRenderer
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
@@ -31,7 +32,6 @@ class Stage:
         self.turned_off: list[tuple[str, str]] = []
         target = Target(
             "crm",
-            Url("http", "crm.test", 80, "/"),
             (),
             frozenset(),
             5.0,
@@ -42,6 +42,7 @@ class Stage:
         self.outlet = Outlet(
             "crm",
             concurrency=concurrency,
+            renderer=StandardRenderer("POST", Url("http", "crm.test", 80, "/")),
             deliverer=Deliverer(target, self.receiver, self.history, self.metrics, clock),  # type: ignore[arg-type]
             signer=Signer([]),
             schedule=RetrySchedule(base_s=1, cap_s=60, max_attempts=5, max_age_s=max_age_s),

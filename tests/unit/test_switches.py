@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.switches import ON, DamagedSwitchError, Switch, Switches, endpoint_of, key_of, read_switch
+from bridge.switches import (
+    ALL,
+    ON,
+    DamagedSwitchError,
+    EventTypes,
+    Switch,
+    Switches,
+    endpoint_of,
+    key_of,
+    off_for,
+    read_switch,
+    subject_of,
+)
 
 OFF = Switch(False, "2026-06-29T08:15:30Z", "bridge at a", "status 410")
 
 
 def test_a_switch_survives_its_bytes() -> None:
     assert read_switch(OFF.to_bytes()) == OFF
-    assert endpoint_of(key_of("crm")) == "crm"
+    assert endpoint_of(key_of("crm")) == subject_of(key_of("crm")) == "crm"
+
+
+@pytest.mark.parametrize(
+    "types",
+    [EventTypes("Loan*"), EventTypes("Loan*", "crm"), EventTypes("a/b/[!c]?", "crm"), EventTypes("*")],
+)
+def test_event_types_survive_their_key(types: EventTypes) -> None:
+    assert subject_of(key_of(types)) == types
+    assert endpoint_of(key_of(types)) is None, "an older release passes it by"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [b"events/", b"events//x", b"events/crm", b"events/crm/", b"events/crm/a\nb", b"events/*/" + b"x" * 500],
+)
+def test_a_key_that_names_no_event_types_is_passed_by(key: bytes) -> None:
+    """Anybody may write to a topic, and what is off is shown and compiled."""
+    assert subject_of(key) is None
 
 
 @pytest.mark.parametrize(
@@ -49,7 +79,7 @@ def test_since_is_an_instant_or_none(since: str, unix_s: float) -> None:
 
 def test_a_change_is_told_once_however_often_it_is_said() -> None:
     told: list[tuple[str, Switch]] = []
-    switches = Switches(lambda endpoint, switch: told.append((endpoint, switch)))
+    switches = Switches[str](lambda endpoint, switch: told.append((endpoint, switch)))
     later = OFF._replace(by="bridge at b")
     on = Switch(True, "2026-06-29T09:00:00Z")
     for switch in (on, OFF, later, on, on):
@@ -60,10 +90,30 @@ def test_a_change_is_told_once_however_often_it_is_said() -> None:
 
 def test_all_pods_show_the_last_that_was_said() -> None:
     """Compaction keeps the last one only, so a pod that starts later sees nothing else."""
-    switches = Switches()
+    switches = Switches[str]()
     switches.put("erp", OFF)
     switches.put("crm", OFF)
     switches.put("crm", OFF._replace(by="bridge at b"))
     assert switches["crm"].by == "bridge at b"
     assert list(switches.off()) == ["crm", "erp"]
     assert switches["other"] == ON
+
+
+def test_types_that_are_off_for_all_or_for_one_add_up() -> None:
+    switches = Switches[EventTypes]()
+    for types, on in (
+        (EventTypes("Loan*"), False),
+        (EventTypes("Client*", "crm"), False),
+        (EventTypes("Loan*", "crm"), False),
+        (EventTypes("Savings*", "erp"), True),
+    ):
+        switches.put(types, Switch(on))
+    assert sorted(off_for(switches, "crm")) == ["Client*", "Loan*"]
+    assert off_for(switches, "erp") == ("Loan*",)
+    switches.put(EventTypes("Loan*", ALL), ON)
+    assert sorted(off_for(switches, "crm")) == ["Client*", "Loan*"], "it was switched off for crm too"
+    assert off_for(switches, "erp") == ()
+
+
+def test_event_types_are_named_for_a_person() -> None:
+    assert (str(EventTypes("Loan*")), str(EventTypes("Loan*", "crm"))) == ("Loan*", "Loan* for crm")

@@ -1,0 +1,150 @@
+"""``hookferry events``: which event types are off, and switching them while the bridge runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.control import Control
+    from bridge.settings import Settings
+    from bridge.switches import EventTypes, Switches
+
+_endpoint = click.option("--endpoint", metavar="NAME", help="For this endpoint only; left out: for all.")
+
+
+@click.group()
+def events() -> None:
+    """Switch event types off and on again while the bridge runs.
+
+    An event whose type is off counts as done when it is read: it is not sent, now or later.
+    """
+
+
+@events.command("list")
+@config_option
+def list_(path: Path) -> None:
+    """Show the event types that are off: for whom, since when and why."""
+    from bridge.cli.terminal import load_switches, read_settings, table
+    from bridge.switches import ALL, EventTypes, Switches
+
+    settings, switches = read_settings(path), Switches[EventTypes]()
+    asyncio.run(load_switches(settings, Switches[str](), switches))
+    lines = [("TYPES", "ENDPOINT", "SINCE", "BY", "REASON")]
+    for types in switches.off():
+        switch, whom = switches[types], types.endpoint
+        shown = "all" if whom == ALL else whom if whom in settings.endpoints else f"{whom} (not configured)"
+        lines.append((types.pattern, shown, switch.since or "-", switch.by or "-", switch.reason or "-"))
+    click.echo(table(lines) if len(lines) > 1 else "no event type is off")
+
+
+@events.command()
+@click.argument("types", metavar="TYPE|PATTERN")
+@_endpoint
+@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; it is shown.")
+@config_option
+def off(types: str, endpoint: str | None, reason: str, path: Path) -> None:
+    """Send no more events of TYPE, or of the types a PATTERN such as 'Loan*' matches."""
+    subject, was, _ = asyncio.run(_turn(path, types, endpoint, reason, on=False))
+    click.echo(f"{_named(subject)} off{_already(was)}; every running bridge follows within a second")
+    click.echo(
+        "Such events are settled unsent: what comes or waits while they are off is not sent later either.\n"
+        "hookferry_events_off_total counts them; to have them after all, read them from Kafka again\n"
+        "(docs/how-to/routing.md). On again: hookferry events on"
+    )
+
+
+@events.command()
+@click.argument("types", metavar="TYPE|PATTERN")
+@_endpoint
+@config_option
+def on(types: str, endpoint: str | None, path: Path) -> None:
+    """Send events of TYPE again, from now on; PATTERN as it was switched off."""
+    subject, was, others = asyncio.run(_turn(path, types, endpoint, "turned on by an operator", on=True))
+    click.echo(f"{_named(subject)} on{_already(was)}; every running bridge follows within a second")
+    for other in others:
+        whom = "" if other.endpoint == "*" else f" --endpoint {other.endpoint}"
+        click.echo(f"still off by another switch: hookferry events on '{other.pattern}'{whom}")
+
+
+def _named(subject: EventTypes) -> str:
+    from bridge.switches import ALL
+
+    return f"{subject.pattern} for {'all endpoints' if subject.endpoint == ALL else subject.endpoint}:"
+
+
+def _already(was: bool) -> str:
+    return " (it was already)" if was else ""
+
+
+async def _turn(
+    path: Path, pattern: str, endpoint: str | None, reason: str, *, on: bool
+) -> tuple[EventTypes, bool, list[EventTypes]]:
+    """Write the switch: what it is about, whether that was so before, and what else covers it."""
+    from bridge.cli.terminal import ensure_control_topic, read_settings
+    from bridge.switches import ALL, EventTypes, Switches
+
+    settings, switches = read_settings(path), Switches[EventTypes]()
+    _check(settings, path, pattern, endpoint, on=on)
+    subject = EventTypes(pattern, endpoint or ALL)
+    await ensure_control_topic(settings)
+    control = _control(settings, switches)
+    await control.load()
+    before = switches[subject]
+    others = [one for one in switches.off() if one != subject and _covers(one, subject)]
+    if (on and not before.on) or not on:  # a switch that was never off leaves no record behind
+        await control.write(subject, control.switch(on, reason))
+    return subject, before.on == on, others
+
+
+def _covers(other: EventTypes, subject: EventTypes) -> bool:
+    """Whether what one switches holds some of what the other does, as far as names can tell."""
+    from fnmatch import fnmatchcase
+
+    from bridge.switches import ALL
+
+    same_whom = other.endpoint in (ALL, subject.endpoint) or subject.endpoint == ALL
+    return same_whom and (
+        fnmatchcase(subject.pattern, other.pattern) or fnmatchcase(other.pattern, subject.pattern)
+    )
+
+
+def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *, on: bool) -> None:
+    """Raises ``ConfigError``: a mistyped name would switch nothing, and nobody would notice."""
+    from pydantic_core import PydanticCustomError
+
+    from bridge.errors import ConfigError
+    from bridge.settings.endpoint_rules import unknown_type
+    from bridge.settings.place import choice, printable
+    from bridge.settings.values import event_pattern
+
+    if endpoint is not None and endpoint not in settings.endpoints:
+        guess = choice(endpoint, settings.endpoints, "the endpoints are")
+        raise ConfigError([f'{path} has no endpoint "{printable(endpoint)}"; {guess}'])
+    shown = f'"{printable(pattern)}"'
+    if pattern.startswith("!"):
+        raise ConfigError([f"{shown} excludes; name what is to be switched, without !"])
+    try:
+        event_pattern(pattern)
+    except PydanticCustomError as exc:
+        raise ConfigError([f"{shown} {exc.message()}"]) from None
+    if len(pattern) > 300:
+        raise ConfigError([f"{shown} is longer than 300 characters; write a pattern such as Loan*"])
+    known = all(
+        source.format == "fineract" and not source.custom_types for source in settings.sources.values()
+    )
+    if not on and known and (wrong := unknown_type(pattern)):
+        raise ConfigError([f"{shown}: {'; '.join(wrong)}"])
+
+
+def _control(settings: Settings, switches: Switches[EventTypes]) -> Control:
+    from bridge import assembly
+    from bridge.cli.terminal import who
+    from bridge.switches import Switches
+
+    return assembly.control(settings, Switches[str](), switches, who())

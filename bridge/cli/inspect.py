@@ -1,0 +1,151 @@
+"""``hookferry inspect``: which format records are in, what they look like decoded, a source to start with."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.decode.avro_schema import AvroSchema
+    from bridge.model import Record
+    from bridge.settings import RegistrySettings
+    from bridge.source.client import KafkaOptions
+
+_MAX_BYTES = 104_857_600
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--topic", "-t", help="Read this topic's last records instead of a FILE.")
+@click.option(
+    "--count", "-n", type=click.IntRange(1, 1000), default=5, show_default=True, help="Of a partition."
+)
+@click.option(
+    "--brokers", metavar="HOST:PORT,…", help="Without encryption or login, instead of a configuration."
+)
+@click.option(
+    "--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header of FILE's record."
+)
+@click.option("--key", help="The key of FILE's record.")
+@click.option(
+    "--registry", metavar="URL", help="Registry to decode with; the topic's configured one is known."
+)
+@click.option(
+    "--schema-file", type=click.Path(path_type=Path), help="It is bare Avro, written by this .avsc."
+)
+@config_option
+def inspect(
+    file: Path | None,
+    topic: str | None,
+    count: int,
+    brokers: str | None,
+    headers: tuple[str, ...],
+    key: str | None,
+    registry: str | None,
+    schema_file: Path | None,
+    path: Path,
+) -> None:
+    """Recognise the format of records, show one decoded, and print a source to start with.
+
+    FILE holds the value of one record as it is on Kafka; - is standard input. With --topic the brokers
+    of the configuration are asked, or --brokers; nothing is committed. Exits 1 when no format is recognised.
+    """
+    from bridge.cli import inspected
+    from bridge.schemas import read_schema_file
+
+    if (file is None) == (topic is None):
+        raise click.UsageError("give a FILE (- for standard input) or --topic, one of the two")
+    known: RegistrySettings | str | None = registry
+    if file is not None:
+        records: Sequence[Record] = [_from_file(file, headers, key)]
+    else:
+        assert topic is not None
+        options, configured = _configured(brokers, path, topic)
+        known = registry or configured
+        records = asyncio.run(_last(options, topic, count))
+    schema: AvroSchema | None = read_schema_file(schema_file) if schema_file else None
+    shown: dict[str, Record] = {}
+    counts: dict[str, int] = {}
+    guesses = {}
+    for record in records:
+        guess = inspected.guessed(record, schema, str(schema_file), known)
+        name = guess.format if guess else "not recognised"
+        counts[name] = counts.get(name, 0) + 1
+        shown[name], guesses[name] = record, guess  # the newest of each format
+    if len(records) > 1:
+        told = ", ".join(f"{number} {name}" for name, number in counts.items())
+        click.echo(f"{len(records)} records: {told}\n")
+    for name, record in shown.items():
+        lines = asyncio.run(inspected.report(record, guesses[name], ask_registry=known is not None))
+        click.echo("\n".join(lines) + "\n")
+    if file is not None and not headers and counts.keys() & {"not recognised", "json"}:
+        click.echo("A file has no headers: debezium, modulith, binary cloudevents are told by theirs (-H).")
+    if "not recognised" in counts:
+        sys.exit(1)
+
+
+def _from_file(file: Path, headers: Sequence[str], key: str | None) -> Record:
+    from bridge.errors import HookferryError
+    from bridge.model import Partition, Record
+
+    pairs = []
+    for text in headers:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--header")
+        pairs.append((name, value.encode()))
+    try:
+        with click.open_file(str(file), "rb") as stream:
+            raw: bytes = stream.read(_MAX_BYTES + 1)
+    except OSError as exc:
+        raise HookferryError(
+            f"{file}: cannot be read: {exc.strerror}; give a file with a record's value"
+        ) from exc
+    if len(raw) > _MAX_BYTES:
+        raise HookferryError(
+            f"{file}: is larger than {_MAX_BYTES} bytes; give a file with one record's value"
+        )
+    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.stem.lower()).strip("-.") or "events"
+    return Record(Partition(name, 0), 0, 0, key.encode() if key else None, raw, tuple(pairs))
+
+
+def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptions, RegistrySettings | None]:
+    """How to reach the brokers, and the registry of the source that reads the topic, if one does."""
+    from bridge import assembly
+    from bridge.cli.terminal import read_settings
+    from bridge.source.client import KafkaOptions
+
+    if brokers:
+        return KafkaOptions(tuple(part.strip() for part in brokers.split(",") if part.strip())), None
+    settings = read_settings(path)
+    found = (getattr(one, "registry", None) for one in settings.sources.values() if topic in one.topics)
+    return assembly.kafka_options(settings.kafka), next(found, None)
+
+
+async def _last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
+    """The last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
+    from bridge.errors import HookferryError
+    from bridge.source.side import SideReader
+    from bridge.source.visit import Visit
+
+    async with Visit(options) as visit:
+        ends = await visit.log_ends([topic])
+        if not ends:
+            raise HookferryError(f"there is no topic {topic!r}; check its name, and that it may be read")
+    found: list[Record] = []
+    async with SideReader(options) as reader:
+        begins = await reader.begins(list(ends))
+        for partition, end in ends.items():
+            start = max(begins[partition], end - count)
+            async for records in reader.stretch(partition, start, end):
+                found.extend(record for record in records if record.value is not None)
+    if not found:
+        raise HookferryError(f"topic {topic!r} holds no records yet; publish an event and try again")
+    return sorted(found, key=lambda record: record.timestamp_ms)

@@ -1,0 +1,160 @@
+"""What ``hookferry inspect`` finds out about one record, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import yaml
+
+from bridge.decode.avro_schema import AvroSchema
+from bridge.decode.known_schemas import SchemaKey
+from bridge.decode.placed import PlacedDecoder
+from bridge.decode.recognise import Guess, places_in, recognise, why_not
+from bridge.errors import DecodeError, HookferryError, SchemaNeeded
+from bridge.settings.registry import RegistrySettings
+from bridge.settings.sources import SOURCE_MODELS
+
+if TYPE_CHECKING:
+    from bridge.decode import Decoder
+    from bridge.model import Event, Record
+    from bridge.registry.learn import Registries
+    from bridge.settings import SourceSettings
+
+_LONGEST = 4000
+_SOURCE = "inspected"
+
+
+def guessed(
+    record: Record, schema: AvroSchema | None, schema_file: str, registry: RegistrySettings | str | None
+) -> Guess | None:
+    """The format, with what the command line knows better: a schema for bare Avro, the registry's address."""
+    if schema is not None:
+        why = "its bytes follow the schema given, to the last one"
+        try:
+            document = schema.read_bytes(record.value or b"", record.place).document
+        except DecodeError as exc:
+            raise HookferryError(f"{record.place}: not bare Avro of {schema_file}: {exc.cause}") from exc
+        places = places_in(document, dict(record.headers))
+        return Guess(
+            "avro", why, {"schema_file": schema_file, "id": "record:offset", **_without_type(places)}
+        )
+    guess = recognise(record)
+    if guess is not None and registry is not None and "registry" in guess.settings:
+        guess.settings["registry"] = {"url": registry} if isinstance(registry, str) else registry
+    return guess
+
+
+def _without_type(places: Mapping[str, str]) -> dict[str, str]:
+    return {setting: place for setting, place in places.items() if setting not in ("type", "data")}
+
+
+async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[Event]:
+    """The events, by the settings guessed; for a registry's format these then name the places found.
+
+    Raises ``DecodeError``, ``RegistryUnavailable``, ``SchemaNeeded`` where no registry may be asked.
+    """
+    from bridge import formats
+
+    decoder, registries = _parts(record, guess)
+    places: dict[str, str] = {}
+    try:
+        events = await _events(record, decoder, registries, ask_registry=ask_registry)
+    finally:
+        await registries.close()
+    if isinstance(decoder, PlacedDecoder) and "registry" in guess.settings:
+        places = _without_type(places_in(events[0].payload(), dict(record.headers)))
+    if not places:
+        return events
+    guess.settings |= places
+    guess.open = [one for one in guess.open if "id" not in places or "producer's id" not in one]
+    again = formats.decoder(_SOURCE, _settings(record, guess))
+    assert isinstance(again, PlacedDecoder)
+    again.values = decoder.values  # with the schema it has learnt
+    return list(again.decode(record))
+
+
+async def _events(
+    record: Record, decoder: Decoder, registries: Registries, *, ask_registry: bool
+) -> list[Event]:
+    while True:
+        try:
+            return list(decoder.decode(record))
+        except SchemaNeeded as needed:
+            if not ask_registry:
+                raise
+            await registries.learn(needed)
+
+
+def _parts(record: Record, guess: Guess) -> tuple[Any, Registries]:
+    from bridge import formats
+    from bridge.decode.fineract import FineractDecoder
+    from bridge.decode.schema_set import SchemaSet
+    from bridge.registry.learn import Registries
+
+    if guess.format == "fineract":  # its envelope is known without any schema file
+        return FineractDecoder(_SOURCE, SchemaSet(), max_value_bytes=1 << 30), Registries({})
+    settings = _settings(record, guess)
+    decoder = formats.decoder(_SOURCE, settings)
+    return decoder, formats.registries({_SOURCE: settings}, {record.partition.topic: decoder})
+
+
+def _settings(record: Record, guess: Guess) -> SourceSettings:
+    model = SOURCE_MODELS[guess.format]
+    keys = {"topics": (record.partition.topic,), "format": guess.format, "max_value_bytes": 104_857_600}
+    return cast("SourceSettings", model.model_validate(keys | guess.settings))
+
+
+async def report(record: Record, guess: Guess | None, *, ask_registry: bool) -> Iterator[str]:
+    """The lines about one record."""
+    headers = ", ".join(name for name, _ in record.headers) or "none"
+    head = f"{record.place}: {len(record.value or b'')} bytes, key {_key(record.key)}, headers: {headers}"
+    if guess is None:
+        return iter([head, f"format:  not recognised: {why_not(record.value or b'')}"])
+    lines = [head, f"format:  {guess.format}, because {guess.why}"]
+    try:
+        events = await decoded(record, guess, ask_registry=ask_registry)
+    except SchemaNeeded as needed:
+        key = needed.key if isinstance(needed.key, SchemaKey) else "?"
+        lines.append(f"event:   its schema has the {key}; give --registry URL to see it decoded")
+    except HookferryError as exc:
+        lines.append(f"event:   cannot be decoded: {exc}")
+    else:
+        lines += [line for event in events for line in _event(event)]
+    return iter([*lines, "", "sources:", *_snippet(record, guess)])
+
+
+def _event(event: Event) -> Iterator[str]:
+    from bridge.render import to_json
+
+    for name in ("id", "type", "entity", "tenant", "time"):
+        text = getattr(event, name)
+        if text is not None:
+            yield f"{name + ':':<8} {text}"
+    yield f"webhook: {event.webhook_id}"
+    try:
+        shown = to_json(event.payload()).decode("utf-8", "replace")
+    except HookferryError as exc:
+        shown = f"cannot be decoded: {exc}"
+    yield f"data:    {shown[:_LONGEST]}{'…' if len(shown) > _LONGEST else ''}"
+
+
+def _snippet(record: Record, guess: Guess) -> Iterator[str]:
+    for one in guess.open:
+        yield f"  # {one}"
+    name = (
+        "".join(c if c.isalnum() else "-" for c in record.partition.topic.lower()).strip("-")[:63] or "events"
+    )
+    body = {"topics": [record.partition.topic], "format": guess.format, **guess.settings}
+    if isinstance(body.get("registry"), RegistrySettings):
+        body["registry"] = {"url": body["registry"].url}  # its login stays where it is
+    text = yaml.safe_dump({name: body}, sort_keys=False, default_flow_style=None, width=1000)
+    for line in text.splitlines():
+        yield f"  {line}"
+
+
+def _key(key: bytes | None) -> str:
+    if key is None:
+        return "null"
+    text = key.decode("utf-8", "replace")
+    return repr(text[:80]) if text.isprintable() else f"{key[:40].hex()} (hex)"

@@ -1,0 +1,122 @@
+"""``hookferry render``: the request that an event would become, without sending it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.model import Event, Request
+    from bridge.settings import EndpointSettings, Settings
+
+MASK = "***"
+
+endpoint_option = click.option("--endpoint", "-e", required=True, help="The endpoint, by its name.")
+sample_option = click.option(
+    "--sample",
+    "-s",
+    required=True,
+    metavar="TYPE|FILE.json",
+    help="An event type, such as LoanApprovedBusinessEvent, or a JSON file {type, data, …}.",
+)
+
+
+class Trial(NamedTuple):
+    """A request made of a sample, and what it was made from."""
+
+    settings: Settings
+    name: str
+    endpoint: EndpointSettings
+    event: Event
+    request: Request
+
+
+@click.command()
+@config_option
+@endpoint_option
+@sample_option
+@click.option("--pretty", is_flag=True, help="Indent a JSON body; it is sent as it stands without this.")
+@click.option("--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key.")
+def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
+    """Show the request that a sample event becomes: method, URL, headers, signature and body.
+
+    Exits 0 when there is one, 1 when the event cannot be rendered (it would be parked), 2 for a
+    mistake in the configuration or the sample. Nothing is sent.
+    """
+    made = trial(path, endpoint, sample)
+    click.echo(head(made, show_secrets=show_secrets))
+    click.echo()
+    click.echo(shown_body(made, pretty=pretty, show_secrets=show_secrets))
+
+
+def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
+    """The request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
+    import time
+
+    from bridge import assembly
+    from bridge.cli.terminal import read_settings
+    from bridge.errors import ConfigError
+    from bridge.settings.place import choice, printable
+    from bridge.settings.rendering_rules import selects
+
+    settings = read_settings(path)
+    endpoint = settings.endpoints.get(name)
+    if endpoint is None:
+        guess = choice(name, settings.endpoints, "the endpoints are")
+        raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
+    event = _sample(settings, endpoint, sample_name, id)
+    if not selects(endpoint.wanted, event.type):
+        click.echo(f"note: {name} is not sent events of type {event.type}: see its events", err=True)
+    rendered = assembly.sealed(endpoint).render(event)
+    signature = assembly.signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
+    request = assembly.target(name, endpoint, settings).request(rendered, signature)
+    return Trial(settings, name, endpoint, event, request)
+
+
+def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str | None) -> Event:
+    """With the schemas of its Fineract where the endpoint has templates, which may ask for any field."""
+    from bridge.samples import sample
+    from bridge.schemas import read_folder
+    from bridge.settings import FineractSource
+
+    sources = endpoint.sources or tuple(settings.sources)
+    for source in sources:
+        of_bank = settings.sources[source]
+        if name.endswith("BusinessEvent") and isinstance(of_bank, FineractSource):
+            schemas = read_folder(of_bank.schemas) if endpoint.has_templates else None
+            return sample(name, source=source, topic=of_bank.topics[0], schemas=schemas, id=id)
+    return sample(name, source=sources[0], id=id)
+
+
+def head(made: Trial, *, show_secrets: bool) -> str:
+    """Request line and headers, as they may be shown."""
+    from bridge import assembly
+
+    url, headers = made.request.url, made.request.headers
+    shown = f"{url.origin}{url.target}"
+    if not show_secrets:
+        headers = assembly.target(made.name, made.endpoint, made.settings).masked(headers)
+        template = assembly.target_template(made.endpoint)
+        shown = template.masked(made.event, MASK) if template else f"{url.origin}/{MASK}"
+    lines = [f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in headers]
+    return "\n".join([f"{made.request.method} {shown}", *lines])
+
+
+def shown_body(made: Trial, *, pretty: bool, show_secrets: bool) -> str:
+    """The body as text; ``pretty`` indents it if it is JSON."""
+    import orjson
+
+    from bridge import assembly
+
+    body = made.request.body
+    if not show_secrets:
+        body = assembly.target(made.name, made.endpoint, made.settings).shown_body(body)
+    if pretty:
+        with suppress(orjson.JSONDecodeError):
+            body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    return body.decode("utf-8", "replace")

@@ -1,0 +1,155 @@
+"""``hookferry route``: which endpoints get an event, and why the others do not."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.decode.schema_set import SchemaSet
+    from bridge.model import Event
+    from bridge.route import Refusal, Router
+    from bridge.settings import Settings
+
+_LONGEST_SHOWN = 100
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--sample", "type_", metavar="TYPE", help="Take a sample event of this type instead of a file.")
+@click.option("--source", metavar="NAME", help="The source it comes from, where there are several.")
+@click.option("--live", is_flag=True, help="Also ask Kafka which event types and endpoints are off just now.")
+@config_option
+def route(file: Path | None, type_: str | None, source: str | None, live: bool, path: Path) -> None:
+    """Say for each endpoint whether it gets the event in FILE, or which of its settings says no.
+
+    FILE holds a JSON object: type and data, and as far as they matter id, time, entity, tenant, source,
+    topic, headers, context. Nothing is sent.
+    """
+    from bridge import assembly
+    from bridge.cli.terminal import read_settings
+
+    if (file is None) == (type_ is None):
+        raise click.UsageError("give either a FILE or --sample TYPE")
+    settings = read_settings(path)
+    event = _event(settings, file, type_, source)
+    router = assembly.router(settings)
+    off = asyncio.run(_ask_kafka(settings, router)) if live else []
+    click.echo(f"{event.type} of source {event.source}, topic {event.topic}")
+    width = max(map(len, settings.endpoints))
+    for name, refusal in router.explain(event).items():
+        click.echo(f"{name:<{width}}  {_said(refusal, is_off=name in off)}")
+        if refusal is None or refusal.rule in ("when", "parked"):
+            for line in _looked_at(settings.endpoints[name].when, event):
+                click.echo(f"{'':<{width}}    {line}")
+
+
+def _said(refusal: Refusal | None, *, is_off: bool) -> str:
+    if refusal is None:
+        return "gets it, once the endpoint is on again" if is_off else "gets it"
+    if refusal.rule == "parked":
+        return f"parked, unsent: {refusal.cause}"
+    return f"no, {refusal.rule}: {refusal.cause}"
+
+
+def _looked_at(when: str | None, event: Event) -> list[str]:
+    """What the filter found at each of its paths."""
+    from bridge.errors import DecodeError
+    from bridge.filter import Filter
+
+    if when is None:
+        return []
+    try:
+        found = Filter(when).looked_at(event)
+    except DecodeError:
+        return []  # said as the reason
+    return [
+        f"when: {' '.join(when.split())}",
+        *(f"{text} = {_shown(value)}" for text, value in found.items()),
+    ]
+
+
+def _shown(value: Any) -> str:
+    import orjson
+
+    from bridge.filter import ABSENT
+
+    if value is ABSENT:
+        return "not there"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    text = "none" if value is None else orjson.dumps(value, default=str).decode()
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+async def _ask_kafka(settings: Settings, router: Router[str]) -> list[str]:
+    """Tell the router what is off; the endpoints that are off as a whole. Raises ``KafkaUnavailable``."""
+    from bridge.cli.terminal import load_switches
+    from bridge.switches import EventTypes, Switches, off_for
+
+    switches, event_types = Switches[str](), Switches[EventTypes]()
+    await load_switches(settings, switches, event_types)
+    router.turn_off({name: off_for(event_types, name) for name in settings.endpoints})
+    return list(switches.off())
+
+
+def _event(settings: Settings, file: Path | None, type_: str | None, source: str | None) -> Event:
+    """The event that is asked about, at home in a source that is read. Raises ``ConfigError``."""
+    from bridge.errors import ConfigError
+    from bridge.model import Partition
+    from bridge.samples import NO_TOPIC, sample
+    from bridge.settings.place import choice
+
+    name: str | None
+    if file is not None:
+        event = sample(file, source="")
+        name = source or event.source or _source_of(settings, event.topic)
+        if name is None:
+            sources = ", ".join(settings.sources)
+            raise ConfigError([f"{file}: does not say of which source it is; add --source, one of {sources}"])
+    else:
+        assert type_ is not None, "one of the two was given"
+        name = source or _usual_source(settings, type_)
+        event = sample(type_, topic=NO_TOPIC, schemas=_schemas(settings, name))
+    if name not in settings.sources:
+        guess = choice(name, settings.sources, "the sources are")
+        raise ConfigError([f'{file or type_}: there is no source "{name}"; {guess}'])
+    topics, topic = settings.sources[name].topics, event.topic
+    if topic == NO_TOPIC:
+        topic = topics[0]
+    elif topic not in topics:
+        guess = choice(topic, topics, "it reads")
+        raise ConfigError([f'{file}: source {name} does not read the topic "{topic}"; {guess}'])
+    event.source, event.record = name, event.record._replace(partition=Partition(topic, 0))
+    return event
+
+
+def _source_of(settings: Settings, topic: str) -> str | None:
+    """The source that reads a topic, or the only one there is."""
+    reads = [name for name, source in settings.sources.items() if topic in source.topics]
+    return next(iter(reads or (settings.sources if len(settings.sources) == 1 else ())), None)
+
+
+def _usual_source(settings: Settings, type_: str) -> str:
+    """Where events of a type come from as a rule: Fineract's from a source of that format."""
+    from bridge.settings import FineractSource
+
+    fineract = [name for name, one in settings.sources.items() if isinstance(one, FineractSource)]
+    if type_.endswith("BusinessEvent") and fineract:
+        return fineract[0]
+    return next(iter(settings.sources))
+
+
+def _schemas(settings: Settings, name: str) -> SchemaSet | None:
+    """The schemas of a source, so that a sample has every field that its events have."""
+    from bridge.schemas import read_folder
+    from bridge.settings import FineractSource
+
+    source = settings.sources.get(name)
+    return read_folder(source.schemas) if isinstance(source, FineractSource) else None

@@ -1,0 +1,81 @@
+"""``hookferry send``: one sample event to a receiver, the way the bridge would send it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.render import endpoint_option, head, sample_option, trial
+from bridge.cli.run import config_option
+
+if TYPE_CHECKING:
+    from bridge.cli.render import Trial
+    from bridge.errors import TransportError
+    from bridge.model import Response
+
+_SHOWN_BYTES = 2000
+
+
+@click.command()
+@config_option
+@endpoint_option
+@sample_option
+@click.option("--show-secrets", is_flag=True, help="Show the whole URL and all header values.")
+def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
+    """Send one sample event, signed, over the endpoint's own connection settings; show the answer.
+
+    It has a webhook-id of its own each time, unless the sample's file gives an id. Exits 0 when it
+    was delivered, 1 when it was not (also when it cannot be rendered), 2 for a mistake in the
+    configuration or the sample. Kafka is not asked, and nothing is tried again.
+    """
+    import time
+    import uuid
+
+    from bridge.cli import letters
+    from bridge.model import Verdict
+    from bridge.verdict import judge
+
+    made = trial(path, endpoint, sample, id=str(uuid.uuid4()))
+    click.echo(head(made, show_secrets=show_secrets))
+    click.echo()
+    began = time.monotonic()
+    answer = asyncio.run(_send(made))
+    took_ms = (time.monotonic() - began) * 1000
+    judgement = judge(answer, time.time(), made.endpoint.chosen.judge)
+    mask = (lambda text: text) if show_secrets else letters.mask_of(made.settings)
+    for line in _shown(answer):
+        click.echo(mask(letters.one_line(line)))
+    reason = f": {letters.one_line(mask(judgement.reason))}" if judgement.reason else ""
+    click.echo(f"{judgement.verdict.value} after {took_ms:.0f} ms{reason}")
+    if judgement.verdict is not Verdict.DELIVERED:
+        sys.exit(1)
+
+
+async def _send(made: Trial) -> Response | TransportError:
+    from bridge import assembly
+    from bridge.egress import Egress
+    from bridge.errors import TransportError
+    from bridge.transport.tls import client_context
+
+    transport = assembly.transport(made.endpoint, Egress(made.settings.egress.allow), client_context())
+    try:
+        return await transport.send(made.request, made.endpoint.timeout_s)
+    except TransportError as exc:
+        return exc
+    finally:
+        await transport.close()
+
+
+def _shown(answer: Response | TransportError) -> list[str]:
+    """The answer in lines; of its body the beginning."""
+    from bridge.errors import TransportError
+
+    if isinstance(answer, TransportError):
+        return [f"no answer: {answer}"]
+    headers = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in answer.headers]
+    body = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace").splitlines()
+    return [f"status {answer.status}", *headers, "", *body, *([""] if body else [])]

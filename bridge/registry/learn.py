@@ -1,0 +1,122 @@
+"""Schemas on their way from a registry into the store that decoders look into.
+
+Edge floor. A registry in trouble is an exception, and is asked again; a schema that is not there, or that
+nothing can be decoded with, is an answer, and is kept for a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import structlog
+
+from bridge.decode.avro_schema import avro_schema
+from bridge.decode.definitions import DefinitionError
+from bridge.decode.json_schema import JsonSchema
+from bridge.decode.known_schemas import KnownSchema, Refusal, SchemaKey, SchemaStore
+from bridge.decode.protobuf_schema import protobuf_schema
+from bridge.errors import SchemaNeeded
+from bridge.registry.apicurio import ApicurioApi
+from bridge.registry.client import RegistryClient, RegistryOptions, TooLarge
+from bridge.registry.confluent import ConfluentApi
+from bridge.registry.gather import Gathered, Unfit
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+REFUSED_FOR_S = 60.0
+"""How long a missing schema is taken as missing: ids do not change, but new ones are made."""
+
+_PRODUCER = "look at what writes to this topic, register the schema, then: hookferry parked redrive"
+_MEND = "register the schema anew in a form that can be read, then: hookferry parked redrive"
+_SERIALIZED = (
+    "use a registry that knows the parameter: Confluent's, Redpanda from 25.2 on, Karapace, or a recent"
+    " Apicurio 3 under /apis/ccompat/v7 with registry.api: confluent"
+)
+
+
+class Api(Protocol):
+    """One way to ask."""
+
+    async def fetch(self, key: SchemaKey) -> Gathered | None:
+        """The schema; None when there is none."""
+        ...
+
+
+class Registry:
+    """The registry of one source."""
+
+    def __init__(
+        self, options: RegistryOptions, api: Literal["confluent", "apicurio"], store: SchemaStore
+    ) -> None:
+        self._client = RegistryClient(options)
+        self._api: Api = (ConfluentApi if api == "confluent" else ApicurioApi)(self._client)
+        self._store = store
+
+    async def learn(self, key: SchemaKey) -> None:
+        """Have the store know the key. Raises ``RegistryUnavailable``."""
+        found = await self._find(key)
+        self._store.put(key, found)
+        if isinstance(found, Refusal):
+            asyncio.get_running_loop().call_later(REFUSED_FOR_S, self._store.forget, key)
+        else:
+            _log.info(events.SCHEMA_LEARNED, registry=self._client.origin, key=str(key))
+
+    async def _find(self, key: SchemaKey) -> KnownSchema | Refusal:
+        where = f"the registry {self._client.origin}"
+        try:
+            gathered = await self._api.fetch(key)
+        except (Unfit, TooLarge) as exc:
+            return Refusal(f"the schema with {key} in {where} cannot be used: {exc}", _MEND)
+        if gathered is None:
+            return Refusal(f"{where} has no schema with {key}", _PRODUCER)
+        try:
+            return made(gathered, f"schema with {key}")
+        except DefinitionError as exc:
+            remedy = _SERIALIZED if "format=serialized" in str(exc) else _MEND
+            return Refusal(f"{where}: {exc}", remedy)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.close()
+
+
+class Registries:
+    """The registries of all sources that have one."""
+
+    def __init__(self, by_source: Mapping[str, Registry]) -> None:
+        self._by_source = by_source
+
+    async def learn(self, needed: SchemaNeeded) -> None:
+        """Have the decoder of the source know the schema it asked for. Raises ``RegistryUnavailable``."""
+        assert isinstance(needed.key, SchemaKey)
+        await self._by_source[needed.source].learn(needed.key)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for one in self._by_source.values():
+            await one.close()
+
+
+def made(gathered: Gathered, origin: str) -> KnownSchema:
+    """A schema ready to decode with. Raises ``DefinitionError``."""
+    references = gathered.references
+    match gathered.kind:
+        case "AVRO":
+            return avro_schema(
+                _json(gathered.text, origin), [_json(one, origin) for one in references.values()], origin
+            )
+        case "JSON":
+            return JsonSchema(_json(gathered.text, origin))
+        case "PROTOBUF":
+            return protobuf_schema(gathered.text, references, origin)
+    raise DefinitionError(origin, f"is of type {gathered.kind[:40]}, not AVRO, JSON or PROTOBUF")
+
+
+def _json(text: str, origin: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise DefinitionError(origin, f"not JSON ({type(exc).__name__})") from exc

@@ -1,0 +1,149 @@
+"""Puts a request together: method, URL, templated headers, body.
+
+Part of step 7. Rule floor, pure. ``renderer`` is what the composition calls; where nothing is templated it
+gives the constant renderer, which costs no more than the body.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bridge.errors import RenderError
+from bridge.model import Event, Url
+from bridge.render import Headers, MakeBody, Rendered, Renderer, StandardRenderer
+from bridge.render.escape import Kind, header_text, path_text, query_text, to_bytes
+from bridge.render.named import standard
+from bridge.render.template import Text, sandbox
+from bridge.sandbox import Insert
+
+MAX_TARGET_CHARS = 8192
+MAX_HEADER_BYTES = 4096
+OPENING = re.compile(r"\{\{|\{%|\{#")
+"""What makes a text a template."""
+
+_EXPRESSION = re.compile(r"\{\{(?:'[^']*'|\"[^\"]*\"|[^'\"])*?\}\}", re.DOTALL)
+_PLACE = "hookferry-value-{}-here"
+_PLACES = re.compile(r"(hookferry-value-[0-9]+-here)")
+_SEGMENT = re.compile(r"[^/?&=]+")
+
+
+def is_template(text: str) -> bool:
+    """Whether a text has anything to fill in."""
+    return OPENING.search(text) is not None
+
+
+def with_places(url: str) -> tuple[str, tuple[str, ...]]:
+    """The URL with a harmless word for each ``{{ … }}``, and those; the URL's rules apply to what is left.
+
+    Raises ``ValueError`` for a template that is not an expression, or that stands before the path.
+    """
+    expressions = tuple(_EXPRESSION.findall(url))
+    places = iter(range(len(expressions)))
+    filled = _EXPRESSION.sub(lambda _: _PLACE.format(next(places)), url)
+    if OPENING.search(filled):
+        raise ValueError("the URL has a {% or {# in it, or a {{ without }}; use {{ … }} alone")
+    head = re.match(r"[^:/?#]*://[^/?#]*|[^/]*", filled)
+    if expressions and head is not None and _PLACE.format(0) in head[0]:
+        raise ValueError(
+            "the URL has a {{ … }} before its path; only path and query may change with the event"
+        )
+    return filled, expressions
+
+
+class TargetTemplate:
+    """A URL whose path or query changes with the event; scheme, host and port never do.
+
+    ``url`` is what was parsed of the text with places, ``expressions`` belong into them in order.
+    """
+
+    def __init__(self, url: Url, expressions: tuple[str, ...]) -> None:
+        """Raises ``TemplateMistake``."""
+        self._url = url
+        self._expressions = expressions
+        path, mark, query = url.target.partition("?")
+        self._mark = mark
+        self._path = _text(_filled(path, expressions), "the URL's path", path_text)
+        self._query = _text(_filled(query, expressions), "the URL's query", query_text)
+
+    def masked(self, event: Event, mask: str) -> str:
+        """The URL for an event, with ``mask`` for all that stands in the configuration."""
+        pieces = _PLACES.split(self._url.target)
+        pieces[::2] = [_SEGMENT.sub(mask, piece) for piece in pieces[::2]]
+        shown = TargetTemplate(self._url._replace(target="".join(pieces)), self._expressions).of(event)
+        return f"{shown.origin}{shown.target}"
+
+    def of(self, event: Event) -> Url:
+        """The URL for an event. Raises ``DecodeError`` and ``RenderError``."""
+        target = f"{self._path.of(event)}{self._mark}{self._query.of(event)}"
+        if len(target) > MAX_TARGET_CHARS:
+            raise RenderError(f"the URL has more than {MAX_TARGET_CHARS} characters")
+        return self._url._replace(target=target)
+
+
+def _text(source: str, name: str, insert: Insert) -> Text:
+    return Text(sandbox(insert, Kind.TEXT).compile(source, name))
+
+
+def _filled(text: str, expressions: tuple[str, ...]) -> str:
+    for number, expression in enumerate(expressions):
+        text = text.replace(_PLACE.format(number), expression)
+    return text
+
+
+class RequestRenderer:
+    """Everything that is not the ordinary case."""
+
+    def __init__(
+        self, method: str, url: Url | TargetTemplate, headers: tuple[tuple[bytes, Text], ...], body: MakeBody
+    ) -> None:
+        self._method = method
+        self._url = url
+        self._headers = headers
+        self._body = body
+
+    def render(self, event: Event) -> Rendered:
+        """See ``Renderer``."""
+        headers, body = self._body(event)
+        if self._headers:
+            headers = (*headers, *self._own_headers(event))
+        return Rendered(self._method, self._url_for(event), headers, body)
+
+    def faults(self, event: Event) -> list[RenderError]:
+        """All that is wrong with this event's request, for whoever corrects templates."""
+        found: list[RenderError] = []
+        for part in (self._url_for, self._own_headers, self._body):
+            try:
+                part(event)
+            except RenderError as exc:
+                found.append(exc)
+        return found
+
+    def _url_for(self, event: Event) -> Url:
+        return self._url.of(event) if isinstance(self._url, TargetTemplate) else self._url
+
+    def _own_headers(self, event: Event) -> Headers:
+        return tuple((name, _header_value(name, text.of(event))) for name, text in self._headers)
+
+
+def _header_value(name: bytes, text: str) -> bytes:
+    value = to_bytes(text.strip())
+    if len(value) > MAX_HEADER_BYTES:
+        raise RenderError(f"the header {name.decode()} has more than {MAX_HEADER_BYTES} bytes")
+    return value
+
+
+def renderer(
+    method: str,
+    url: Url | TargetTemplate,
+    headers: Mapping[str, str] | None = None,
+    body: MakeBody | None = None,
+) -> Renderer:
+    """``headers`` are templates; without ``body`` it is the standard one. Raises ``TemplateMistake``."""
+    if body is None and not headers and isinstance(url, Url):
+        return StandardRenderer(method, url)
+    texts = tuple(
+        (name.encode("ascii"), _text(source, f"the header {name}", header_text))
+        for name, source in (headers or {}).items()
+    )
+    return RequestRenderer(method, url, texts, body or standard)

@@ -1,0 +1,122 @@
+"""Text that an operator wrote, with the event's values in it: bodies, URLs and header values.
+
+Part of step 7. Rule floor, pure. What can be looked up is in ``VARIABLES``; the payload is decoded only for a
+template that reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import orjson
+
+from bridge.errors import RenderError
+from bridge.model import Event
+from bridge.render import Headers
+from bridge.render.escape import Escape, Kind, insert_for, kind_of_content, to_bytes
+from bridge.render.filters import filters_for
+from bridge.sandbox import Insert, Program, Sandbox
+
+_MAX_KNOWN_TYPES = 4096
+
+
+def _headers(event: Event) -> dict[str, str]:
+    record = event.origin or event.record
+    return {name: value.decode("utf-8", "replace") for name, value in record.headers}
+
+
+VARIABLES: Mapping[str, Callable[[Event], Any]] = {
+    "type": lambda event: event.type,
+    "id": lambda event: event.id,
+    "webhook_id": lambda event: event.webhook_id,
+    "time": lambda event: event.time,
+    "entity": lambda event: event.entity,
+    "tenant": lambda event: event.tenant,
+    "source": lambda event: event.source,
+    "topic": lambda event: (event.origin or event.record).partition.topic,
+    "data": lambda event: event.payload(),
+    "context": lambda event: event.context,
+    "headers": _headers,
+}
+"""What a template can name, and where it comes from."""
+
+
+class Text:
+    """One template and how to run it for an event."""
+
+    def __init__(self, program: Program) -> None:
+        self._run = program.run
+        self._values = tuple((name, VARIABLES[name]) for name in sorted(program.uses))
+
+    def of(self, event: Event) -> str:
+        """Raises ``DecodeError`` where ``data`` cannot be read, ``RenderError`` for all the rest."""
+        return self._run({name: value(event) for name, value in self._values})
+
+
+def sandbox(insert: Insert, kind: Kind, escape: Escape | None = None) -> Sandbox:
+    """What compiles templates for text of a kind."""
+    return Sandbox(insert, VARIABLES.keys(), filters_for(kind, escape), json=kind is Kind.JSON)
+
+
+class TemplateBody:
+    """A kind of body (``MakeBody``) that templates make: one for each event type, or one for all.
+
+    ``templates`` are by event pattern (``fnmatch``), the first that matches counts; ``default`` is for the
+    rest. ``escape`` comes before the content type's own escaping. ``shorten`` may make the finished bytes
+    smaller, for a receiver that takes only so many. Raises ``TemplateMistake`` when made.
+    """
+
+    def __init__(
+        self,
+        templates: Mapping[str, str],
+        default: str | None,
+        content_type: str,
+        *,
+        escape: Escape | None = None,
+        shorten: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        kind = kind_of_content(content_type)
+        compiles = sandbox(insert_for(kind, escape), kind, escape)
+        self._headers: Headers = ((b"content-type", content_type.encode("ascii")),)
+        self._shorten = shorten
+        self._finish = {Kind.JSON: _checked_json, Kind.FORM: _one_line}.get(kind, to_bytes)
+        self._by_pattern = {
+            pattern: Text(compiles.compile(source, f"the body's template for {pattern}"))
+            for pattern, source in templates.items()
+        }
+        self._default = None if default is None else Text(compiles.compile(default, "the body's template"))
+        self._by_type: dict[str, Text] = {}
+
+    def __call__(self, event: Event) -> tuple[Headers, bytes]:
+        """Headers and bytes. Raises ``DecodeError`` and ``RenderError``."""
+        text = self._by_type.get(event.type) or self._choose(event.type)
+        body = self._finish(text.of(event))
+        return self._headers, body if self._shorten is None else self._shorten(body)
+
+    def _choose(self, type_: str) -> Text:
+        found = next(
+            (text for pattern, text in self._by_pattern.items() if fnmatchcase(type_, pattern)), self._default
+        )
+        if found is None:
+            raise RenderError(f"no template is for events of type {type_[:200]}")
+        if len(self._by_type) >= _MAX_KNOWN_TYPES:
+            self._by_type.clear()
+        self._by_type[type_] = found
+        return found
+
+
+def _checked_json(text: str) -> bytes:
+    body = to_bytes(text)
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        place = f"line {exc.lineno}, column {exc.colno} of the body"
+        raise RenderError(f"the body's template made no valid JSON: {place}: {exc.msg}") from exc
+    return body
+
+
+def _one_line(text: str) -> bytes:
+    """A form has no line breaks: those of the template are for its reader, values have theirs encoded."""
+    return to_bytes("".join(line.strip() for line in text.splitlines()))

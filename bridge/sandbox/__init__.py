@@ -1,0 +1,180 @@
+"""Templates of the operator's, compiled once and run in bounded time and memory.
+
+Takes a template's text, gives a ``Program``; a program takes plain values (text, numbers, lists, mappings)
+and gives text. Pure. The floor below the rules. ``language`` is what may stand in a template,
+``environment`` what its expressions can do, ``filters`` what it can call, ``budget`` how much it may do,
+``quotes`` where in JSON a value stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
+from types import TracebackType
+from typing import Any
+
+from jinja2 import Template, TemplateError, TemplateSyntaxError, UndefinedError, meta
+from jinja2.runtime import new_context
+
+from bridge.errors import RenderError
+from bridge.sandbox.budget import Budget, Exceeded
+from bridge.sandbox.environment import Environment, Insert, Missing, NotPossible, Ready, as_text, plain
+from bridge.sandbox.filters import filters as common_filters
+from bridge.sandbox.filters import number
+from bridge.sandbox.language import tamed
+from bridge.sandbox.quotes import mark_bare
+
+__all__ = [
+    "Insert",
+    "Missing",
+    "NotPossible",
+    "Program",
+    "Ready",
+    "Sandbox",
+    "TemplateFault",
+    "TemplateMistake",
+    "as_text",
+    "number",
+    "plain",
+]
+
+MAX_SOURCE_CHARS = 65_536
+_FAULTS = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,
+    MemoryError, NotPossible, Exceeded,
+)  # fmt: skip
+"""What a template's own expressions can raise; anything else is a bug of ours and says so."""
+
+
+class TemplateMistake(Exception):
+    """A template that cannot be compiled: line (from 1), cause and remedy."""
+
+    def __init__(self, line: int, cause: str, remedy: str) -> None:
+        super().__init__(f"line {line}: {cause}; {remedy}")
+        self.line = line
+        self.cause = cause
+        self.remedy = remedy
+
+
+class TemplateFault(RenderError):
+    """A template that could not be run for an event: its name and line, and the cause, never a value.
+
+    ``missing``: for nothing but a value that is not there, which another event may have.
+    """
+
+    def __init__(self, name: str, line: int, cause: str, *, missing: bool) -> None:
+        super().__init__(f"{name}, line {line}: {cause}" if line else f"{name}: {cause}")
+        self.name = name
+        self.line = line
+        self.missing = missing
+
+
+class Sandbox:
+    """Compiles templates that insert values in one way and know the same filters and variables."""
+
+    def __init__(
+        self,
+        insert: Insert,
+        variables: Collection[str],
+        filters: Mapping[str, Callable[..., Any]] | None = None,
+        *,
+        json: bool = False,
+    ) -> None:
+        """``insert`` makes the escaped text of a value; ``filters`` come on top of the common ones.
+
+        With ``json``, values that stand outside of quotes may not be any text.
+        """
+        self._json = json
+        self._budget = Budget()
+        self._variables = frozenset(variables)
+        self._environment = Environment(
+            insert, {**common_filters(self._budget), **(filters or {})}, self._budget
+        )
+
+    def compile(self, source: str, name: str) -> Program:
+        """``name`` is what a person calls the template. Raises ``TemplateMistake``."""
+        if len(source) > MAX_SOURCE_CHARS:
+            raise TemplateMistake(1, f"is longer than {MAX_SOURCE_CHARS} characters", "make it shorter")
+        environment = self._environment
+        self._budget.begin()
+        try:
+            tree = environment.parse(source)
+            undeclared = meta.find_undeclared_variables(tree) - set(environment.globals)
+            for unknown in sorted(undeclared - self._variables):
+                raise self._unknown(unknown, source)
+            if self._json:
+                mark_bare(tree)
+            template = environment.from_string(tamed(tree))
+        except TemplateSyntaxError as exc:
+            raise _syntax(exc, [*environment.filters]) from None
+        except (RecursionError, MemoryError, SyntaxError):
+            raise TemplateMistake(1, "is nested too deep", "write it flatter") from None
+        return Program(template, name, frozenset(undeclared), self._budget)
+
+    def _unknown(self, name: str, source: str) -> TemplateMistake:
+        line = next((n for n, text in enumerate(source.splitlines(), 1) if name in text), 1)
+        near = get_close_matches(name, self._variables, n=1)
+        guess = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(sorted(self._variables))}"
+        return TemplateMistake(line, f'there is no "{name[:80]}"', guess)
+
+
+def _syntax(exc: TemplateSyntaxError, filters: list[str]) -> TemplateMistake:
+    cause = (exc.message or "cannot be read").rstrip(".")
+    cause = f"{cause[:1].lower()}{cause[1:]}"
+    if cause.startswith("no filter named"):
+        known = sorted(name for name in filters if name.isalpha() or "_" in name)
+        near = get_close_matches(cause.split("'")[1], known, n=1)
+        remedy = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
+    else:
+        remedy = "see docs/how-to/templates.md"
+    return TemplateMistake(exc.lineno or 1, cause, remedy)
+
+
+class Program:
+    """A compiled template. ``uses`` are the variables it reads."""
+
+    def __init__(self, template: Template, name: str, uses: frozenset[str], budget: Budget) -> None:
+        self.uses = uses
+        self._name = name
+        self._template = template
+        self._budget = budget
+        self._run = template.root_render_func
+        self._environment = template.environment
+        self._globals = dict(template.globals)
+
+    def run(self, values: Mapping[str, Any]) -> str:
+        """The text for these values. Raises ``RenderError``, which names template and line, never a value."""
+        self._budget.begin()
+        try:
+            context = new_context(
+                self._environment, None, self._template.blocks, {**self._globals, **values}, shared=True
+            )
+            return "".join(self._run(context))
+        except _FAULTS as exc:
+            missing = isinstance(exc, UndefinedError)
+            raise TemplateFault(self._name, self._line(exc), _cause(exc), missing=missing) from exc
+
+    def _line(self, exc: BaseException) -> int:
+        """The line of the template that was being run."""
+        step: TracebackType | None = exc.__traceback__
+        line = 0
+        while step is not None:
+            if step.tb_frame.f_globals is self._run.__globals__:
+                line = self._template.get_corresponding_lineno(step.tb_lineno)
+            step = step.tb_next
+        return line
+
+
+def _cause(exc: Exception) -> str:
+    """What went wrong, without any part of the event's data."""
+    if isinstance(exc, NotPossible | UndefinedError):
+        return str(exc)
+    if isinstance(exc, Exceeded):
+        return f"the template was stopped: {exc}"
+    if isinstance(exc, RecursionError | MemoryError):
+        return "the template was stopped: it goes too deep"
+    if isinstance(exc, TypeError):
+        return f"values do not fit together ({exc})"[:300]
+    if isinstance(exc, ArithmeticError):
+        return f"the calculation has no result ({type(exc).__name__})"
+    return "a value is not of the form that is needed here"

@@ -1,0 +1,55 @@
+"""Rules that span several keys of a preset: the secret it needs, and the URL it belongs to.
+
+Like ``rules``: each takes the unvalidated ``Tree`` and yields problems. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from bridge.presets import PRESETS
+from bridge.presets.teams import CONNECTOR_HOSTS, WORKFLOW_HOSTS
+from bridge.settings.place import Path, Problem
+from bridge.settings.tree import Tree
+
+
+def keys_are_given(tree: Tree) -> Iterator[Problem]:
+    """Check that a routing key is given just where the preset has a place for it."""
+    for name in tree.names(("endpoints",)):
+        preset = PRESETS.get(tree.text(("endpoints", name, "preset")) or "")
+        path: Path = ("endpoints", name, "routing_key")
+        if preset is None or tree.is_broken(path):
+            continue
+        if preset.key_field and not tree.has(path):
+            place = tree.place(("endpoints", name, "preset"), key=True)
+            remedy = "add routing_key: ${env:NAME}, the integration key from PagerDuty"
+            yield Problem(place, path, f"is missing, and preset {preset.name} needs it", remedy)
+        if tree.has(path) and not preset.key_field:
+            cause = f"is not used by preset {preset.name}"
+            yield tree.problem(path, cause, "remove it, or set preset: pagerduty", key=True)
+
+
+def teams_urls_fit(tree: Tree) -> Iterator[Problem]:
+    """Check that a URL of the one kind of Teams is not given to the preset of the other."""
+    for name in tree.names(("endpoints",)):
+        preset_path: Path = ("endpoints", name, "preset")
+        preset, host = tree.text(preset_path), _host(tree.text(("endpoints", name, "url")))
+        if preset == "teams" and host.endswith(CONNECTOR_HOSTS):
+            yield tree.problem(preset_path, "is for workflows, and the url is a connector's", _TO_CONNECTOR)
+        if preset == "teams-connector" and host.endswith(WORKFLOW_HOSTS):
+            yield tree.problem(preset_path, "is for connectors, and the url is a workflow's", _TO_WORKFLOW)
+
+
+_TO_WORKFLOW = "set preset: teams"
+_TO_CONNECTOR = "make a workflow in Teams, or set preset: teams-connector"
+
+
+def _host(url: str | None) -> str:
+    with suppress(ValueError):
+        return urlsplit(url or "").hostname or ""
+    return ""
+
+
+RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (keys_are_given, teams_urls_fit)

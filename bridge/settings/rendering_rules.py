@@ -1,0 +1,124 @@
+"""Rules for the templates of endpoints: each compiles, and what belongs together is given together.
+
+Like ``endpoint_rules``: each takes the unvalidated ``Tree`` and yields problems. Reads template files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path as FilePath
+
+from bridge.errors import ConfigError
+from bridge.render.escape import Kind, header_text, insert_for, kind_of_content, query_text
+from bridge.render.old_hooks import HOOKS
+from bridge.render.request import is_template, with_places
+from bridge.render.template import sandbox
+from bridge.sandbox import Insert, TemplateMistake
+from bridge.settings.fineract_types import FINERACT_TYPES
+from bridge.settings.place import Path, Place, Problem
+from bridge.settings.request import JSON, TemplateSettings, read_template
+from bridge.settings.tree import Tree
+
+
+def bodies_have_one_template(tree: Tree) -> Iterator[Problem]:
+    """Check that a body that is a mapping has a template, and one only."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "body")
+        if not isinstance(tree.get(path), dict):
+            continue
+        both = [key for key in ("template", "template_file") if tree.has((*path, key))]
+        known = set(TemplateSettings.model_fields) >= set(tree.names(path))  # else one is misspelt, and said
+        if not both and known and not tree.is_broken((*path, "template")):
+            yield tree.problem(
+                path, "has no template", "add template: | and the text, or template_file", key=True
+            )
+        if len(both) > 1:
+            yield tree.problem(
+                (*path, "template_file"), "is given beside template", "keep one of them", key=True
+            )
+
+
+def templates_compile(tree: Tree) -> Iterator[Problem]:
+    """Check the templates of bodies, URLs and headers."""
+    for name in tree.names(("endpoints",)):
+        yield from _body(tree, ("endpoints", name, "body"))
+        yield from _url(tree, ("endpoints", name, "url"))
+        for header in tree.names(("endpoints", name, "headers")):
+            path: Path = ("endpoints", name, "headers", header)
+            text = tree.text(path)
+            if text is not None and is_template(text):
+                yield from _compile(tree, path, text, header_text, Kind.TEXT)
+
+
+def _body(tree: Tree, path: Path) -> Iterator[Problem]:
+    if not isinstance(tree.get(path), dict):
+        return
+    content_type = tree.text((*path, "content_type")) or JSON
+    kind = kind_of_content(content_type)
+    text, file = tree.text((*path, "template")), tree.text((*path, "template_file"))
+    if text:
+        yield from _compile(tree, (*path, "template"), text, insert_for(kind), kind)
+    elif file:
+        path = (*path, "template_file")
+        try:
+            yield from _compile(tree, path, read_template(FilePath(file)), insert_for(kind), kind, file)
+        except ConfigError as exc:
+            yield tree.problem(path, *exc.problems[0].removeprefix(f"{file}: ").split("; ", 1))
+
+
+def _url(tree: Tree, path: Path) -> Iterator[Problem]:
+    try:
+        expressions = with_places(tree.text(path) or "")[1]
+    except ValueError:
+        return  # said where the value itself is checked
+    yield from _compile(tree, path, "".join(expressions), query_text, Kind.TEXT)
+
+
+def _compile(
+    tree: Tree, path: Path, source: str, insert: Insert, kind: Kind, file: str | None = None
+) -> Iterator[Problem]:
+    try:
+        sandbox(insert, kind).compile(source, "")
+    except TemplateMistake as exc:
+        place = line_in(tree.place(path), source, exc.line) if file is None else Place(file, exc.line, 1)
+        yield Problem(place, path, exc.cause, exc.remedy)
+
+
+def line_in(value: Place, source: str, line: int) -> Place:
+    """Where a template's line stands; one of several lines is a block, which begins below its key."""
+    if not value.line or "\n" not in source:
+        return value
+    return Place(value.source, value.line + line, 1)
+
+
+def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
+    """Check that an endpoint with the body fineract-hook is sent what the old hooks had a name for."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "events")
+        body = tree.get(("endpoints", name, "body"))
+        by_preset = body is None and tree.text(("endpoints", name, "preset")) == "fineract-hook"
+        if body != "fineract-hook" and not (by_preset and tree.has(path)):
+            continue
+        patterns = [pattern for _, pattern in tree.texts(path)] or ["*"]
+        unknown = [kind for kind in FINERACT_TYPES if selects(patterns, kind) and kind not in HOOKS]
+        if unknown:
+            count = f"{len(unknown)} types" if len(unknown) > 1 else "a type"
+            cause = f"selects {count} that Fineract's old hooks did not have, such as {unknown[0]}"
+            yield tree.problem(path, cause, f"list what you want of: {', '.join(HOOKS)}", key=True)
+
+
+def selects(patterns: Sequence[str], kind: str) -> bool:
+    """Whether an endpoint with these patterns is sent events of this type."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    return any(fnmatchcase(kind, one) for one in wanted) and not any(
+        fnmatchcase(kind, one) for one in unwanted
+    )
+
+
+RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
+    bodies_have_one_template,
+    templates_compile,
+    old_hooks_know_the_types,
+)

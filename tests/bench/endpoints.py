@@ -1,0 +1,118 @@
+"""What an endpoint costs that does not want an event: ``make bench BENCH=--endpoints``.
+
+A log of fifty types, read with 1, 10 and 50 endpoints. First each of them wants one type of the
+fifty, its own; then only the first does and the others want types that nobody publishes, so that
+what grows with them is nothing but not wanting. CPU time of the bridge per event *read*. The same
+once more at a steady trickle, where what is done per second weighs, such as the commits.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from tests.bench.scenarios import PARTITIONS, Stage, await_all, cpu_us_middle
+from tests.support.bridge_process import BridgeProcess
+from tests.support.produce import OutboxEvent, outbox_events, produce, produce_paced
+
+TYPES = 50
+NUMBERS = (1, 10, 50)
+TRICKLE_PER_S = 500
+TRICKLE_S = 5
+
+
+def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
+    """CPU per event read, by how many endpoints there are; medians of ``rounds`` in turns."""
+    topic = stage.kafka.fresh_topic("endpoints", PARTITIONS)
+    produce(stage.kafka.bootstrap, topic, _events(events))
+    runs: dict[str, dict[int, list[float]]] = {
+        kind: {number: [] for number in NUMBERS} for kind in ("each_wants_one", "only_the_first_wants")
+    }
+    for turn in range(rounds):
+        for kind, by_number in runs.items():
+            for number, made in by_number.items():
+                if kind == "only_the_first_wants" or number > 1:
+                    made.append(_read(stage, f"{kind}-{number}-{turn}", topic, events, kind, number))
+    trickle: dict[int, list[float]] = {1: [], 50: []}
+    for turn in range(min(rounds, 2)):
+        for number, made in trickle.items():
+            made.append(_trickle(stage, f"trickle-{number}-{turn}", number))
+    runs["each_wants_one"][1] = runs["only_the_first_wants"][1]  # the very same
+    middle = {
+        kind: {str(number): statistics.median(made) for number, made in by_number.items()}
+        for kind, by_number in runs.items()
+    }
+    alone = middle["only_the_first_wants"]["1"]
+    growth = {
+        kind: {number: (middle[kind][number] - alone) / (int(number) - 1) for number in ("10", "50")}
+        for kind in middle
+    }
+    slow = {str(number): statistics.median(made) for number, made in trickle.items()}
+    growth["trickle"] = {"50": (slow["50"] - slow["1"]) / 49}
+    middle["trickle"] = slow
+    rounds_of = {kind: {str(number): made for number, made in by.items()} for kind, by in runs.items()}
+    return {"events": events, **middle, "growth_us": growth, "runs": rounds_of}
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """What a person reads."""
+    rows = [
+        f"endpoints: {found['events']:,} events of {TYPES} types; CPU µs of the bridge per event read",
+        f"{'':<44}{'1':>8}{'10':>8}{'50':>8}  growth per further endpoint",
+    ]
+    texts = {
+        "each_wants_one": "    each wants one type in fifty",
+        "only_the_first_wants": "    only the first wants any of them",
+    }
+    for kind, text in texts.items():
+        figures = "".join(f"{found[kind][str(number)]:>8.1f}" for number in NUMBERS)
+        growth = found["growth_us"][kind]
+        rows.append(f"{text:<44}{figures}  {growth['10']:.2f} µs to 10, {growth['50']:.2f} µs to 50")
+    slow = found["trickle"]
+    rows.append(
+        f"{f'    the same at {TRICKLE_PER_S} events/s':<44}{slow['1']:>8.1f}{'':>8}{slow['50']:>8.1f}"
+        f"  {found['growth_us']['trickle']['50']:.2f} µs to 50"
+    )
+    return rows
+
+
+def _events(count: int, seed: int = 7) -> Iterator[OutboxEvent]:
+    """Outbox events whose types take turns."""
+    for number, event in enumerate(outbox_events(count, seed=seed)):
+        value = orjson.loads(event.value)
+        value["type"] = f"Type{number % TYPES:02d}"
+        yield event._replace(value=orjson.dumps(value))
+
+
+def _bridge(stage: Stage, name: str, topic: str, kind: str, number: int) -> BridgeProcess:
+    stage.receiver.reset()
+    made = {
+        f"e{one}": {
+            "url": stage.receiver.url(f"/e{one}"),
+            "events": [f"Type{one:02d}" if kind == "each_wants_one" or not one else f"Never{one:02d}"],
+        }
+        for one in range(number)
+    }
+    return stage.bridge_to(name, topic, made)
+
+
+def _read(stage: Stage, name: str, topic: str, events: int, kind: str, number: int) -> float:
+    with _bridge(stage, name, topic, kind, number) as bridge:
+        samples = await_all(stage.receiver, bridge, "/e0", events // TYPES)
+        bridge.kill()
+    return cpu_us_middle([(arrived * TYPES, cpu_s) for arrived, cpu_s in samples])
+
+
+def _trickle(stage: Stage, name: str, number: int) -> float:
+    topic, count = stage.kafka.fresh_topic("trickle", PARTITIONS), TRICKLE_PER_S * TRICKLE_S
+    with _bridge(stage, name, topic, "only_the_first_wants", number) as bridge:
+        produce_paced(stage.kafka.bootstrap, topic, _events(TRICKLE_PER_S), TRICKLE_PER_S)
+        await_all(stage.receiver, bridge, "/e0", TRICKLE_PER_S // TYPES)
+        cpu_s = bridge.cpu_s()
+        produce_paced(stage.kafka.bootstrap, topic, _events(count, seed=8), TRICKLE_PER_S)
+        cpu_s = bridge.cpu_s() - cpu_s
+        bridge.kill()
+    return cpu_s / count * 1e6

@@ -1,0 +1,52 @@
+"""The golden files: for each preset and sample event, what is sent, laid out for reading.
+
+``python -m tests.golden.golden`` writes them; look at ``git diff`` then. A file holds the headers, the
+body as a person reads it, and the length and hash of its exact bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from bridge.gallery import events_of, shown
+from bridge.presets import PRESETS
+from bridge.samples import sample
+
+FOLDER = Path(__file__).parent
+
+
+def wanted() -> dict[Path, str]:
+    """Every file and what should stand in it."""
+    return {
+        FOLDER / preset / f"{type_}.json": text(preset, type_)
+        for preset in PRESETS
+        for type_ in events_of(PRESETS[preset])
+    }
+
+
+def text(preset: str, type_: str) -> str:
+    """The golden text of one preset and event."""
+    headers, body = shown(PRESETS[preset], sample(type_))
+    golden = {
+        "headers": {name.decode(): value.decode() for name, value in headers},
+        "body": json.loads(body),
+        "bytes": len(body),
+        "sha256": sha256(body).hexdigest(),
+    }
+    return json.dumps(golden, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write what should be there, and remove what should not."""
+    files = wanted()
+    for path, golden in files.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(golden, encoding="utf-8")
+    for path in set(FOLDER.glob("*/*.json")) - files.keys():
+        path.unlink()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""Records that other people's software wrote come through real Kafka as the standard body.
+
+Confluent's serialisers and the CloudEvents SDK write theirs here themselves. For Debezium, Eventuate,
+Modulith and Apicurio, whose writers are Java, the shapes are those of their documentation.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cloudevents.core.bindings.kafka import to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.json_schema import JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+from fastavro import schemaless_writer
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from bridge.telemetry import events
+from tests.support.bridge_process import BridgeProcess
+from tests.support.kafka import RealKafka
+from tests.support.raw_records import Raw, publish, read_parked
+from tests.support.receiver import Receiver
+from tests.support.registry import StubRegistry
+from tests.support.watch import logged, quick_config, wait_settled, wait_until
+
+Bridges = Callable[..., BridgeProcess]
+UUID = "406c07f3-26f0-4eea-a50c-109940064b8f"
+MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
+PAID = {"type": "record", "name": "OrderPaid", "namespace": "shop.avro", "fields": [
+    {"name": "eventId", "type": "string"}, {"name": "orderId", "type": "long"},
+    {"name": "total", "type": MONEY},
+    {"name": "note", "type": ["null", "string"], "default": None}]}  # fmt: skip
+SEEN = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "OrderSeen", "type": "object",
+        "properties": {"eventId": {"type": "string"}, "price": {"type": "number"}}}  # fmt: skip
+
+
+@pytest.fixture
+def registry() -> Iterator[StubRegistry]:
+    with StubRegistry() as one:
+        yield one
+
+
+def shipped() -> Any:
+    """A Protobuf message inside a message, of the second type in its file, made without a compiler."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="shop/shipped.proto", package="shop.proto", syntax="proto3"
+    )
+    file.dependency.append("google/protobuf/timestamp.proto")
+    file.message_type.add(name="Unused")
+    outer = file.message_type.add(name="Events")
+    made = outer.nested_type.add(name="OrderShipped")
+    for number, (name, kind) in enumerate({"eventId": 9, "price_cents": 3}.items(), 1):
+        made.field.add(name=name, number=number, type=kind, label=1, json_name=name)  # type: ignore[arg-type]
+    made.field.add(
+        name="at", number=3, type=11, label=1, type_name=".google.protobuf.Timestamp", json_name="at"
+    )
+    pool = descriptor_pool.Default()
+    pool.Add(file)
+    found = pool.FindMessageTypeByName("shop.proto.Events.OrderShipped")
+    message = message_factory.GetMessageClass(found)()
+    message.eventId, message.price_cents = "proto-1", 2**53 + 1
+    message.at.FromDatetime(datetime(2026, 6, 29, 8, 15, 30, tzinfo=UTC))
+    return message
+
+
+def confluent_records(registry: StubRegistry, topic: str) -> list[Raw]:
+    """What Confluent's own serialisers write, with the schema id in front and its GUID in a header."""
+    with SchemaRegistryClient({"url": registry.url}) as client:
+        return _confluent_records(client, topic)
+
+
+def _confluent_records(client: SchemaRegistryClient, topic: str) -> list[Raw]:
+    ship = shipped()
+    in_header = {"schema.id.serializer": header_schema_id_serializer}
+
+    def raw(serialize: Any, value: Any) -> Raw:
+        headers: list[tuple[str, bytes]] = []
+        made = serialize(value, SerializationContext(topic, MessageField.VALUE, headers))
+        return Raw(made, b"o-1", tuple(headers))
+
+    def paid(id: str) -> dict[str, Any]:
+        return {"eventId": id, "orderId": 2**60, "total": Decimal("1234567890.10"), "note": None}
+
+    avro, seen = json.dumps(PAID), json.dumps(SEEN)
+    return [
+        raw(AvroSerializer(client, avro), paid("avro-1")),
+        raw(
+            AvroSerializer(client, avro.replace("OrderPaid", "OrderPaidToo"), conf=in_header), paid("avro-2")
+        ),
+        raw(JSONSerializer(seen, client), {"eventId": "json-1", "price": 19.99}),
+        raw(ProtobufSerializer(type(ship), client, {"use.deprecated.format": False}), ship),
+    ]
+
+
+def debezium_records() -> list[Raw]:
+    """The outbox event router's: bare, encoded twice, and in JsonConverter's wrapper."""
+    payload = {"id": 1, "lineItems": [{"item": "Debezium in Action", "totalPrice": 39.98}]}
+
+    def headers(id: str, kind: str) -> tuple[tuple[str, bytes], ...]:
+        return (("id", id.encode()), ("eventType", kind.encode()))
+
+    schema = {"type": "string", "optional": False, "name": "io.debezium.data.Json"}
+    return [
+        Raw(json.dumps(payload).encode(), b"1", headers(UUID, "DebeziumBare")),
+        Raw(json.dumps(json.dumps(payload)).encode(), b'"1"', headers("d-2", "DebeziumTwice")),
+        Raw(
+            json.dumps({"schema": schema, "payload": json.dumps(payload)}).encode(),
+            b'{"schema":{"type":"string","optional":false},"payload":"1"}',
+            headers("d-3", "DebeziumWrapped"),
+        ),
+    ]
+
+
+EVENTUATE = {
+    "payload": '{"orderTotal":{"amount":"12.30"},"customerId":101}',
+    "headers": {
+        "PARTITION_ID": "7", "event-aggregate-type": "shop.orders.Order", "event-aggregate-id": "7",
+        "DATE": "Mon, 29 Jun 2026 08:15:30 GMT", "event-type": "shop.orders.OrderCreatedEvent",
+        "DESTINATION": "shop.orders.Order", "ID": "0000016b8d1f0f2b-0242ac1300080000",
+    },
+}  # fmt: skip
+
+
+def avro_bytes(value: Any) -> bytes:
+    stream = io.BytesIO()
+    schemaless_writer(stream, PAID, value)
+    return stream.getvalue()
+
+
+def arrived(receiver: Receiver, count: int) -> dict[str, dict[str, Any]]:
+    """What came, by the type of event."""
+    receiver.wait_for("/shop", accepted=count)
+    found = {}
+    for one in receiver.records("/shop"):
+        body = json.loads(one["body"], parse_float=Decimal)
+        assert body["type"] not in found
+        found[body["type"]] = body
+    return found
+
+
+def test_records_of_others_come_through(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges, registry: StubRegistry, tmp_path: Path
+) -> None:
+    names = ("confluent", "debezium", "eventuate", "modulith", "avro", "apicurio", "ce")
+    topics = {name: kafka.fresh_topic(name, partitions=1) for name in names}
+    publish(kafka, topics["confluent"], confluent_records(registry, topics["confluent"]))
+    publish(kafka, topics["debezium"], debezium_records())
+    publish(kafka, topics["eventuate"], [Raw(json.dumps(EVENTUATE).encode(), b"7")])
+    type_id = ("__TypeId__", b"com.acme.orders.OrderCompleted")
+    publish(kafka, topics["modulith"], [Raw(b'{"eventId":"m-1","orderId":4}', b"4", (type_id,))])
+    bare = {"eventId": "bare-1", "orderId": 5, "total": Decimal("0.01"), "note": "n"}
+    publish(kafka, topics["avro"], [Raw(avro_bytes(bare))])
+    registry.contents["/ids/contentIds/70000"] = ("AVRO", json.dumps(PAID).replace("OrderPaid", "InFour"), [])
+    registry.contents["/ids/globalIds/3"] = ("AVRO", json.dumps(PAID).replace("OrderPaid", "InEight"), [])
+    registry.contents["/ids/contentIds/9"] = ("AVRO", json.dumps(PAID).replace("OrderPaid", "InHeader"), [])
+    header = ("apicurio.value.contentId", (9).to_bytes(8, "big"))
+    binary_avro = ("apicurio.value.encoding", b"BINARY")
+    publish(kafka, topics["apicurio"], [
+        Raw(b"\0" + (70000).to_bytes(4, "big") + avro_bytes({**bare, "eventId": "ap-1"})),
+        Raw(b"\0" + (3).to_bytes(8, "big") + avro_bytes({**bare, "eventId": "ap-2"})),
+        Raw(avro_bytes({**bare, "eventId": "ap-3"}), headers=(header, binary_avro)),
+    ])  # fmt: skip
+    attributes = {"id": "ce-1", "source": "/shop", "type": "com.shop.binary", "subject": "o-1",
+                  "time": datetime(2026, 6, 29, 8, 15, 30, tzinfo=UTC), "specversion": "1.0",
+                  "datacontenttype": "application/json"}  # fmt: skip
+    binary = to_binary_event(CloudEvent(attributes, {"total": 10.5}))
+    structured = to_structured_event(
+        CloudEvent({**attributes, "id": "ce-2", "type": "com.shop.structured"}, {"total": 10.5})
+    )
+    publish(kafka, topics["ce"], [
+        Raw(one.value, one.key if one.key is None or isinstance(one.key, bytes) else one.key.encode(),
+            tuple(one.headers.items()))
+        for one in (binary, structured)
+    ])  # fmt: skip
+    (tmp_path / "paid.avsc").write_text(json.dumps(PAID).replace("OrderPaid", "InFile"))
+
+    made = quick_config(kafka, topics["ce"], {"shop": {"url": receiver.url("/shop")}}, "others")
+    sources: dict[str, dict[str, Any]] = {
+        "confluent": {
+            "format": "confluent",
+            "id": "eventId",
+            "entity": "record:key",
+            "registry": {"url": registry.url},
+        },
+        "debezium": {"format": "debezium"},
+        "eventuate": {"format": "eventuate"},
+        "modulith": {"format": "modulith", "id": "eventId"},
+        "avro": {"format": "avro", "id": "eventId", "schema_file": str(tmp_path / "paid.avsc")},
+        "apicurio": {
+            "format": "apicurio",
+            "id": "eventId",
+            "registry": {"url": registry.url + "/apis/registry/v3"},
+        },
+        "ce": {"format": "cloudevents"},
+    }
+    made["sources"] = {name: {"topics": [topics[name]], **keys} for name, keys in sources.items()}
+    bridge = bridges(made).start()
+    got = arrived(receiver, 15)
+    total = {"total": "1234567890.10", "orderId": 2**60, "note": None}
+    assert got["shop.avro.OrderPaid"]["data"] == {"eventId": "avro-1", **total}
+    assert got["shop.avro.OrderPaid"]["entity"] == "o-1"
+    assert got["shop.avro.OrderPaidToo"]["data"] == {"eventId": "avro-2", **total}
+    assert got["OrderSeen"]["data"] == {"eventId": "json-1", "price": Decimal("19.99")}
+    assert got["shop.proto.Events.OrderShipped"]["data"] == {
+        "eventId": "proto-1", "price_cents": str(2**53 + 1), "at": "2026-06-29T08:15:30Z",
+    }  # fmt: skip
+    items = [{"item": "Debezium in Action", "totalPrice": Decimal("39.98")}]
+    for kind in ("DebeziumBare", "DebeziumTwice", "DebeziumWrapped"):
+        assert (got[kind]["entity"], got[kind]["data"]) == ("1", {"id": 1, "lineItems": items})
+    tram = got["shop.orders.OrderCreatedEvent"]
+    assert tram["data"] == {"orderTotal": {"amount": "12.30"}, "customerId": 101}
+    assert (tram["entity"], tram["timestamp"]) == ("7", "2026-06-29T08:15:30.000Z")
+    acme = got["com.acme.orders.OrderCompleted"]
+    assert (acme["entity"], acme["data"]) == ("4", {"eventId": "m-1", "orderId": 4})
+    sent = {"orderId": 5, "total": "0.01", "note": "n"}
+    by_id = {"InFile": "bare-1", "InFour": "ap-1", "InEight": "ap-2", "InHeader": "ap-3"}
+    for name, id in by_id.items():
+        assert got[f"shop.avro.{name}"]["data"] == {"eventId": id, **sent}
+    for mode in ("binary", "structured"):
+        ce = got[f"com.shop.{mode}"]
+        assert (ce["entity"], ce["data"]) == ("o-1", {"total": Decimal("10.5")})
+        assert ce["timestamp"] == "2026-06-29T08:15:30Z"
+    ids = {one["headers"]["webhook-id"] for one in receiver.records("/shop")}
+    assert len(ids) == 15
+    assert UUID in ids
+    assert not logged(bridge, events.RECORD_REJECTED)
+    asked = {path: count for path, count in registry.asked.items() if path.startswith("/apis/")}
+    assert all(count == 1 for count in asked.values()), "each schema was fetched once"
+
+
+def inspected(*arguments: str) -> str:
+    command = [sys.executable, "-m", "bridge", "inspect", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+
+
+def test_inspect_reads_a_topic_and_what_it_prints_works(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges, registry: StubRegistry
+) -> None:
+    """From a topic nobody knows to delivered events, with nothing but what the command prints."""
+    topic = kafka.fresh_topic("unknown", partitions=2)
+    publish(
+        kafka, topic, [one._replace(partition=number % 2) for number, one in enumerate(debezium_records())]
+    )
+    said = inspected("--topic", topic, "--brokers", kafka.bootstrap)
+    assert said.startswith("3 records: 3 debezium\n"), said
+    assert "Debezium in Action" in said
+    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "inspected")
+    made["sources"] = yaml.safe_load(said.partition("\nsources:\n")[2])
+    bridge = bridges(made).start()
+    assert arrived(receiver, 3).keys() == {"DebeziumBare", "DebeziumTwice", "DebeziumWrapped"}
+    wait_settled(kafka, "inspected.shop", topic)
+    framed = kafka.fresh_topic("framed", partitions=1)
+    publish(kafka, framed, confluent_records(registry, framed))
+    said = inspected("-t", framed, "--brokers", kafka.bootstrap, "--registry", registry.url, "-n", "1")
+    assert "proto-1" in said
+    assert "id: eventId" in said
+    assert inspected("-t", "nothing-there", "-c", str(bridge.file)) == ""
+
+
+def test_an_outage_of_the_registry_delays_and_parks_nothing(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges, registry: StubRegistry
+) -> None:
+    """While it is down, another source goes on, the bridge stops at once, and the next one waits again."""
+    orders, other = kafka.fresh_topic("orders", partitions=1), kafka.fresh_topic("other", partitions=1)
+    first, *rest = confluent_records(registry, orders)
+    publish(kafka, orders, [first, *rest])
+    publish(kafka, other, [Raw(b'{"id":"o-1","type":"Other"}')])
+    registry.trouble = 503
+    made = quick_config(kafka, other, {"shop": {"url": receiver.url("/shop")}}, "outage")
+    made["sources"] = {
+        "orders": {
+            "topics": [orders],
+            "format": "confluent",
+            "id": "eventId",
+            "registry": {"url": registry.url},
+        },
+        "other": {"topics": [other], "format": "json", "id": "id", "type": "type"},
+    }
+    bridge = bridges(made).start()
+    receiver.wait_for("/shop", accepted=1)
+    wait_until(lambda: logged(bridge, events.REGISTRY_FAILED), "the outage is said")
+    began = time.monotonic()
+    assert bridge.terminate() == 0
+    assert time.monotonic() - began < 10
+    bridge.start()
+    publish(kafka, other, [Raw(b'{"id":"o-2","type":"Later"}')])
+    receiver.wait_for("/shop", accepted=2)
+    registry.trouble = None
+    got = arrived(receiver, 6)
+    assert {"Other", "Later", "shop.avro.OrderPaid", "OrderSeen"} <= got.keys()
+    order = [json.loads(one["body"])["type"] for one in receiver.records("/shop")]
+    assert order.index("shop.avro.OrderPaid") < order.index("OrderSeen")
+    wait_settled(kafka, "outage.shop", orders)
+    publish(kafka, orders, [Raw(b"\0\0\0\x0f\xff...", b"k")])
+    (parked,) = read_parked(kafka, "outage", 1)
+    assert "has no schema with id 4095" in parked.facts["cause"]
+    assert "parked redrive" in parked.facts["remedy"]

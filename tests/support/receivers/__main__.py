@@ -1,0 +1,47 @@
+"""Serves one simulated receiver on the loopback, and prints what it shows or refuses.
+
+``python -m tests.support.receivers slack [--port 9000]``; Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from aiohttp import web
+
+from bridge.demo.receivers import Simulator
+from tests.support.receivers import SIMULATORS
+
+QUERIES = {"teams": "?sig=demo"}
+
+
+def app_of(simulator: Simulator) -> web.Application:
+    """An application with the receiver at every path: it checks its own path itself."""
+
+    async def post(request: web.Request) -> web.Response:
+        headers = {key.lower(): value for key, value in request.headers.items()}
+        before = len(simulator.shown)
+        said = simulator.answer(request.path_qs, headers, await request.read(), time.monotonic())
+        shown = simulator.shown[-1] if len(simulator.shown) > before else "refused"
+        print(f"{said.status} {said.body}\n{shown}\n", flush=True)
+        return web.Response(status=said.status, text=said.body, headers=said.headers)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", post)
+    return app
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser(description="a simulated receiver on the loopback")
+    parser.add_argument("name", choices=sorted(SIMULATORS))
+    parser.add_argument("--port", type=int, default=9000)
+    chosen = parser.parse_args()
+    simulator = SIMULATORS[chosen.name]()
+    print(f"url: http://127.0.0.1:{chosen.port}{simulator.path}{QUERIES.get(chosen.name, '')}", flush=True)
+    web.run_app(app_of(simulator), host="127.0.0.1", port=chosen.port, print=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""``hookferry render`` and ``send`` with every preset, to a simulated receiver on the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from bridge.cli import cli
+from tests.support.receivers import SIMULATORS
+from tests.support.receivers.__main__ import QUERIES, app_of
+from tests.support.receivers.hooks import SECRET
+
+KEY = "0123456789abcdef0123456789abcdef"
+MORE = {"pagerduty": ", routing_key: '${env:KEY}'", "standard": ", secrets: ['${env:SECRET}']"}
+
+
+@contextmanager
+def served(simulator: Any) -> Iterator[str]:
+    """The origin at which a simulator answers, from a thread of its own."""
+    loop, started, origin = asyncio.new_event_loop(), threading.Event(), []
+    runner = web.AppRunner(app_of(simulator), handle_signals=False)
+
+    async def start() -> None:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        origin.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        started.set()
+
+    def serve() -> None:
+        loop.run_until_complete(start())
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield origin[0]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def run(folder: Path, preset: str, origin: str, path: str, command: str) -> Any:
+    file = folder / "bridge.yaml"
+    file.write_text(
+        "group: g\nkafka: {bootstrap_servers: ['k:9092']}\negress: {allow: [127.0.0.0/8]}\n"
+        "sources: {bank: {topics: [b], format: json, id: id, type: type}}\n"
+        f"endpoints: {{one: {{url: '{origin}{path}', preset: {preset}{MORE.get(preset, '')}}}}}\n"
+    )
+    arguments = [command, "-c", str(file), "-e", "one", "-s", "LoanApprovedBusinessEvent"]
+    return CliRunner().invoke(cli, arguments, env={"KEY": KEY, "SECRET": SECRET, "HOOKFERRY_SHARED": None})
+
+
+@pytest.mark.parametrize("preset", SIMULATORS)
+def test_a_sample_is_sent_and_shown(tmp_path, preset):
+    simulator = SIMULATORS[preset]()
+    with served(simulator) as origin:
+        result = run(tmp_path, preset, origin, simulator.path + QUERIES.get(preset, ""), "send")
+    assert result.exit_code == 0, result.output
+    assert "delivered after" in result.output
+    assert len(simulator.shown) == 1
+    assert KEY not in result.output
+
+
+def test_an_answer_is_judged_as_the_endpoint_would(tmp_path):
+    connector = SIMULATORS["teams-connector"]()
+    connector.failing = 429
+    with served(connector) as origin:
+        result = run(tmp_path, "teams-connector", origin, connector.path, "send")
+    assert result.exit_code == 1
+    assert "again after" in result.output
+    assert "HTTP error 429" in result.output
+
+
+def test_what_is_shown_of_a_request_has_no_key(tmp_path):
+    result = run(tmp_path, "pagerduty", "https://events.pagerduty.com", "/v2/enqueue", "render")
+    assert result.exit_code == 0, result.output
+    assert '{"routing_key":"***","event_action"' in result.output
+    assert KEY not in result.output

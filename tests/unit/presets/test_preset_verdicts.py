@@ -1,0 +1,154 @@
+"""What each kind of receiver means by its answers: a table of facts, and the seam in the verdict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bridge.errors import TransportError, TransportFault
+from bridge.model import Response, Verdict
+from bridge.presets import PRESETS
+from bridge.verdict import Judgement, judge
+
+DELIVERED, AGAIN, PARK, OFF = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK, Verdict.OFF
+
+
+def judged(preset: str, status: int, body: str = "", **headers: str) -> Judgement:
+    named = tuple((name.replace("_", "-").encode(), text.encode()) for name, text in headers.items())
+    return judge(Response(status, named, body.encode()), 0.0, PRESETS[preset].judge)
+
+
+TEAMS_FAILED = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {}."
+
+
+@pytest.mark.parametrize(
+    ("preset", "status", "body", "verdict"),
+    [
+        ("slack", 200, "ok", DELIVERED),
+        ("slack", 200, "ok\n", DELIVERED),
+        ("slack", 200, "<html>login</html>", AGAIN),
+        ("slack", 202, "ok", AGAIN),
+        *(
+            ("slack", 400, word, PARK)
+            for word in (
+                "invalid_payload",
+                "user_not_found",
+                "no_text",
+                "invalid_blocks",
+                "too_many_attachments",
+                "something_new",
+            )
+        ),
+        ("slack", 403, "action_prohibited", OFF),
+        ("slack", 403, "invalid_token", OFF),
+        *(("slack", 404, w, OFF) for w in ("channel_not_found", "no_service", "no_team", "no_active_hooks")),
+        ("slack", 410, "channel_is_archived", OFF),
+        ("slack", 403, "<html>a proxy's own page</html>", PARK),
+        ("slack", 429, "rate_limited", AGAIN),
+        ("slack", 500, "rollup_error", AGAIN),
+        ("zapier", 200, '{"status": "success"}', DELIVERED),
+        ("zapier", 201, "", AGAIN),
+        ("zapier", 400, "", PARK),
+        ("zapier", 408, "", PARK),
+        ("zapier", 410, "", OFF),
+        ("zapier", 429, "", AGAIN),
+        ("zapier", 503, "", AGAIN),
+        ("teams-connector", 200, "1", DELIVERED),
+        ("teams-connector", 200, "", AGAIN),
+        ("teams-connector", 200, TEAMS_FAILED.format(429), AGAIN),
+        ("teams-connector", 200, TEAMS_FAILED.format(413), PARK),
+        ("teams-connector", 200, TEAMS_FAILED.format(400), PARK),
+        ("teams-connector", 200, TEAMS_FAILED.format(404), OFF),
+        ("teams-connector", 200, TEAMS_FAILED.format(503), AGAIN),
+        ("teams-connector", 200, "HTTP error 200", AGAIN),
+        ("teams-connector", 400, "Summary or Text is required.", PARK),
+        ("teams-connector", 413, "", PARK),
+        ("teams-connector", 404, "", OFF),
+        ("teams", 202, "", DELIVERED),
+        ("teams", 200, "", AGAIN),
+        ("teams", 400, "", PARK),
+        ("teams", 413, "", PARK),
+        ("teams", 404, "", OFF),
+        ("teams", 429, "", AGAIN),
+        ("discord", 200, "{}", DELIVERED),
+        ("discord", 204, "", DELIVERED),
+        ("discord", 202, "", AGAIN),
+        ("discord", 400, '{"code": 50035}', PARK),
+        ("discord", 401, "", OFF),
+        ("discord", 403, "", OFF),
+        ("discord", 404, '{"code": 10015}', OFF),
+        ("discord", 429, "not json", AGAIN),
+        ("pagerduty", 202, '{"status": "success"}', DELIVERED),
+        ("pagerduty", 200, "", AGAIN),
+        ("pagerduty", 400, '{"status": "invalid event"}', PARK),
+        ("pagerduty", 429, "", AGAIN),
+        ("pagerduty", 500, "", AGAIN),
+        ("standard", 204, "", DELIVERED),
+        ("standard", 404, "", PARK),
+        ("fineract-hook", 201, "", DELIVERED),
+        ("fineract-hook", 404, "", PARK),
+    ],
+)
+def test_an_answer_means_what_this_receiver_means_by_it(preset, status, body, verdict):
+    assert judged(preset, status, body).verdict is verdict
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_receiver_asks_for_in_headers_stays(preset):
+    off = judged(preset, 200, "whatever", webhook_delivery="disable")
+    assert off.verdict is OFF
+    assert judged(preset, 410).verdict is OFF
+    assert judged(preset, 302).verdict is AGAIN
+    failed = judge(TransportError(TransportFault.TIMEOUT, "slow"), 0.0, PRESETS[preset].judge)
+    assert (failed.verdict, failed.kind) == (AGAIN, "failed")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_throttling_answer_pauses_the_whole_endpoint(preset):
+    told = judged(preset, 429, "", retry_after="7")
+    assert (told.verdict, told.kind, told.retry_after_s) == (AGAIN, "throttled", 7.0)
+
+
+def test_a_connector_that_is_throttled_behind_a_200_slows_the_endpoint_down():
+    told = judged("teams-connector", 200, TEAMS_FAILED.format(429))
+    assert told.kind == "throttled"
+    assert "429" in told.reason
+
+
+def test_a_dead_connector_behind_a_200_keeps_its_event():
+    """Of kind ok the event would be settled with it."""
+    assert judged("teams-connector", 200, TEAMS_FAILED.format(404)).kind != "ok"
+
+
+def test_discord_is_left_alone_for_the_longer_of_its_two_waits():
+    body = json.dumps({"message": "You are being rate limited.", "retry_after": 64.57, "global": True})
+    told = judged("discord", 429, body, retry_after="64")
+    assert told.retry_after_s == 64.57
+    assert "whole account" in told.reason
+    assert judged("discord", 429, '{"retry_after": 0.3}', retry_after="1").retry_after_s == 1.0
+    assert judged("discord", 429, '{"retry_after": "soon"}').retry_after_s is None
+    assert judged("discord", 429, '{"retry_after": NaN}').retry_after_s is None
+    assert judged("discord", 429, "[]").retry_after_s is None
+
+
+def test_discord_is_left_alone_before_it_says_429():
+    used_up = judged("discord", 200, x_ratelimit_remaining="0", x_ratelimit_reset_after="1.25")
+    assert (used_up.verdict, used_up.kind, used_up.retry_after_s) == (DELIVERED, "ok", 1.25)
+    assert (
+        judged("discord", 200, x_ratelimit_remaining="3", x_ratelimit_reset_after="1").retry_after_s is None
+    )
+    odd = judged("discord", 200, x_ratelimit_remaining="0", x_ratelimit_reset_after="-1")
+    assert odd.retry_after_s is None
+
+
+def test_the_reason_says_what_to_do():
+    assert "status 404: no_service (make a new webhook in Slack" in judged("slack", 404, "no_service").reason
+    assert "login" in judged("slack", 200, "<html>login</html>").reason
+    assert "Response" in judged("teams", 200).reason
+
+
+def test_what_is_shown_of_an_answer_is_one_short_line():
+    reason = judged("slack", 200, "a\r\nb\x1b[31m" + "x" * 10_000).reason
+    assert len(reason) < 300
+    assert reason.isprintable()

@@ -1,0 +1,174 @@
+"""Presets in the settings: what they bring, what wins over them, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge import assembly
+from bridge.errors import RenderError
+from bridge.presets import PRESETS
+from bridge.presets.sealed import BodySecret
+from bridge.settings import EndpointSettings, check, load
+from tests.support.preset_events import event_of
+
+KEY = "0123456789abcdef0123456789abcdef"
+HEAD = """\
+group: g
+kafka: {bootstrap_servers: ["k:9092"]}
+sources: {orders: {topics: [orders], format: json, id: id, type: type}}
+endpoints:
+"""
+
+
+@pytest.fixture
+def problems(tmp_path: Path):
+    def of(endpoint: str) -> list[str]:
+        file = tmp_path / "bridge.yaml"
+        file.write_text(HEAD + endpoint, encoding="utf-8")
+        return check(file, {"KEY": KEY})
+
+    return of
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path):
+    def of(text: str) -> EndpointSettings:
+        file = tmp_path / "bridge.yaml"
+        file.write_text(f"{HEAD}  one: {{{text}}}\n", encoding="utf-8")
+        return load(file, {"KEY": KEY}).endpoints["one"]
+
+    return of
+
+
+SLACK = "url: https://hooks.slack.com/services/T/B/x, preset: slack"
+
+
+def test_a_preset_brings_its_body_and_rate(endpoint):
+    one = endpoint(SLACK)
+    assert one.rate_windows == ((1, 1.0),)
+    rendered = assembly.renderer(one).render(event_of("order.placed", {"total": "49.90"}))
+    assert b'"blocks"' in rendered.body
+
+
+def test_an_explicit_setting_wins_over_the_preset(endpoint):
+    one = endpoint(SLACK + ", rate: [5/1m], body: thin, events: [a]")
+    assert one.rate_windows == ((5, 60.0),)
+    assert assembly.subscription(one).patterns == ("a",)
+    body = assembly.renderer(one).render(event_of("a", {})).body
+    assert body.startswith(b'{"type":"a"')
+    assert endpoint(SLACK + ", rate: []").rate_windows == ()
+    assert b"blocks" not in assembly.renderer(endpoint(SLACK + ", body: standard")).render(event_of("a")).body
+
+
+def test_a_template_of_ones_own_is_given_the_presets_escaping(endpoint):
+    one = endpoint(SLACK + """, body: {template: '{"text": "New client: {{ data.name }}"}'}""")
+    body = assembly.renderer(one).render(event_of("a", {"name": '<!channel> "A" & B'})).body
+    assert body == rb'{"text": "New client: &lt;!channel&gt; \"A\" &amp; B"}'
+
+
+def test_discord_is_asked_to_wait_for_the_message(endpoint):
+    one = endpoint("url: https://discord.com/api/webhooks/1/x, preset: discord")
+    assert one.target.target == "/api/webhooks/1/x?wait=true"
+    thread = endpoint("url: 'https://discord.com/api/webhooks/1/x?thread_id=7', preset: discord")
+    assert thread.target.target == "/api/webhooks/1/x?thread_id=7&wait=true"
+    own = endpoint("url: 'https://discord.com/api/webhooks/1/x?wait=false', preset: discord")
+    assert own.target.target == "/api/webhooks/1/x?wait=false"
+
+
+def test_an_old_zapier_hook_has_the_old_rate(endpoint):
+    new = endpoint("url: https://hooks.zapier.com/hooks/catch/123456/abcdef/, preset: zapier")
+    old = endpoint("url: https://hooks.zapier.com/hooks/catch/abcdef/, preset: zapier")
+    assert (new.rate_windows, old.rate_windows) == (((30, 1.0),), ((1000, 300.0),))
+
+
+def test_webhook_headers_go_where_they_are_of_use(endpoint):
+    secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    plain, signed = endpoint(SLACK), endpoint(SLACK + f", secrets: [{secret}]")
+    standard = endpoint("url: https://crm.example.com/")
+    assert assembly.signer(plain).headers("id", 1, b"") == ()
+    assert len(assembly.signer(signed).headers("id", 1, b"")) == 3
+    assert len(assembly.signer(standard).headers("id", 1, b"")) == 2
+
+
+PAGERDUTY = "url: https://events.pagerduty.com/v2/enqueue, preset: pagerduty, routing_key: '${env:KEY}'"
+
+
+def test_a_routing_key_is_sent_and_never_shown(endpoint):
+    one = endpoint(PAGERDUTY)
+    event = event_of("order.placed", {"note": "}"})
+    shown, sent = assembly.renderer(one).render(event).body, assembly.sealed(one).render(event).body
+    assert KEY.encode() not in shown
+    assert sent.startswith(b'{"routing_key":"' + KEY.encode() + b'","event_action"')
+    assert one.body_secret is not None
+    assert one.body_secret.shown(sent) == b'{"routing_key":"***",' + shown[1:]
+    assert KEY not in repr(one.body_secret) + repr(one)
+
+
+def test_a_routing_key_goes_into_a_template_too(endpoint):
+    one = endpoint(PAGERDUTY + """, body: {template: ' { "event_action": "resolve"}'}""")
+    assert assembly.sealed(one).render(event_of()).body == (
+        b'{"routing_key":"' + KEY.encode() + b'","event_action": "resolve"}'
+    )
+
+
+def test_a_secret_has_its_place_in_an_object_only():
+    secret = BodySecret("routing_key", KEY)
+    assert secret.put_in(b"{ }") == b'{"routing_key":"' + KEY.encode() + b'"}'
+    assert secret.shown(b"something else") == b"something else"
+    with pytest.raises(RenderError, match="no JSON object"):
+        secret.put_in(b"[]")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("url: https://a.example, preset: slak", 'preset "slak": is no preset; did you mean "slack"?'),
+        ("url: https://a.example, preset: msteams", 'did you mean "teams"?'),
+        ("url: https://a.example, preset: xyzzy", "the presets are standard, slack, teams"),
+        (
+            "url: https://events.pagerduty.com/v2/enqueue, preset: pagerduty",
+            "routing_key: is missing, and preset pagerduty needs it; add routing_key: ${env:NAME}",
+        ),
+        (
+            f"url: https://a.example, preset: slack, routing_key: {KEY}",
+            "routing_key: is not used by preset slack; remove it, or set preset: pagerduty",
+        ),
+        (
+            "url: https://a.example, preset: pagerduty, routing_key: abc",
+            "routing_key: is not a routing key: 32 letters and digits; copy the integration key",
+        ),
+        (
+            "url: https://acme.webhook.office.com/webhookb2/x, preset: teams",
+            'preset "teams": is for workflows, and the url is a connector\'s; make a workflow in Teams',
+        ),
+        (
+            "url: https://prod-1.logic.azure.com/workflows/x, preset: teams-connector",
+            "is for connectors, and the url is a workflow's; set preset: teams",
+        ),
+        (
+            "url: https://a.example, preset: fineract-hook, events: [order.placed, Loan*]",
+            "selects",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(problems, text, said):
+    found = problems(f"  one: {{{text}}}\n")
+    assert len(found) == 1, found
+    assert said in found[0]
+    assert "bridge.yaml:5:" in found[0]
+    assert KEY not in found[0]
+
+
+def test_old_hooks_are_sent_what_they_had_a_name_for(problems, endpoint):
+    assert problems("  one: {url: https://a.example, preset: fineract-hook}\n") == []
+    one = endpoint("url: https://a.example, preset: fineract-hook")
+    assert "LoanApprovedBusinessEvent" in one.wanted
+    assert "*" not in one.wanted
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_set(problems, preset):
+    key = f", routing_key: {KEY}" if PRESETS[preset].key_field else ""
+    assert problems(f"  one: {{url: https://a.example, preset: {preset}{key}}}\n") == []

@@ -1,0 +1,130 @@
+"""``hookferry inspect``: each format is told, shown decoded, and its snippet is a source that works."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from bridge.cli import cli
+from bridge.decode.recognise import recognise
+from bridge.settings.sources import SOURCE_MODELS
+from tests.support.records import record
+from tests.support.registry import StubRegistry
+from tests.unit.decode.test_decode_cloudevents import BINARY, ENVELOPE
+from tests.unit.decode.test_decode_fineract import GOOD
+from tests.unit.decode.test_decode_formats import AVRO, TRAM, UUID
+from tests.unit.decode.test_decode_formats_fuzz import GOOD as FRAMED
+
+PLAIN = {
+    "meta": {"eventId": "e-1", "tenantId": "acme"},
+    "eventType": "Paid",
+    "data": {"total": 1},
+    "aggregateId": 7,
+}
+ROUTED = ["-H", f"id={UUID}", "-H", "eventType=OrderCreated"]
+STRUCTURED = ["-H", "content-type=application/cloudevents+json"]
+
+
+def inspect(value: bytes, *options: str) -> Result:
+    return CliRunner().invoke(cli, ["inspect", "-", *options], input=value, prog_name="hookferry")
+
+
+def snippet(result: Result) -> dict[str, Any]:
+    """The source that is printed; it must fit its model, keys and all."""
+    text = result.output.partition("\nsources:\n")[2].partition("\nA file has")[0]
+    (source,) = yaml.safe_load(text).values()
+    SOURCE_MODELS[source["format"]].model_validate(source | {"topics": tuple(source["topics"])})
+    return source
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "format", "shown"),
+    [
+        (json.dumps(PLAIN).encode(), [], "json", ["e-1", "Paid", "acme", '{"total":1}']),
+        (json.dumps(ENVELOPE).encode(), STRUCTURED, "cloudevents", [ENVELOPE["type"]]),
+        (b"{}", [f"-H{name}={raw.decode()}" for name, raw in BINARY], "cloudevents", []),
+        (GOOD, [], "fineract", ["LoanApprovedBusinessEvent"]),
+        (json.dumps(TRAM).encode(), [], "eventuate", ["shop.orders.OrderCreatedEvent", "customerId"]),
+        (b'{"id":1}', ROUTED, "debezium", [UUID, "OrderCreated"]),
+        (b'"{\\"id\\":1}"', [*ROUTED, "--key", "17"], "debezium", [UUID, "entity:  17", '{"id":1}']),
+        (b'{"payload":{"a":1},"eventType":"Paid"}', ROUTED[:2], "debezium", ["Paid", '{"a":1}']),
+        (b'{"payload":{"a":1},"type":"Paid"}', ROUTED[:2], "debezium", ["Paid", '{"a":1}']),
+        (b'{"orderId":4}', ["-H", "__TypeId__=com.acme.Done"], "modulith", ["com.acme.Done"]),
+        (FRAMED[0], [], "confluent", ["id 1; give --registry"]),
+        (b"\1" + bytes(16) + b"x", [], "confluent", ["guid 00000000"]),
+        (b"\0" + bytes(7) + b"\7x", [], "apicurio", ["global id 7"]),
+        (b"x", ["-H", "apicurio.value.contentId=12345678"], "apicurio", ["content id"]),
+    ],
+)  # fmt: skip
+def test_every_format_is_told_and_shown(
+    value: bytes, options: list[str], format: str, shown: list[str]
+) -> None:
+    result = inspect(value, *options)
+    assert result.exit_code == 0, result.output
+    assert f"format:  {format}, because " in result.output
+    for text in shown:
+        assert text in result.output
+    assert snippet(result)["format"] == format
+
+
+def test_a_registrys_schema_is_fetched_and_its_places_are_found() -> None:
+    with StubRegistry() as stub:
+        stub.register("paid", json.dumps(AVRO))
+        result = inspect(FRAMED[0], "--registry", stub.url)
+    assert f"id:      {UUID}" in result.output
+    assert '"fee":"2.0000"' in result.output
+    source = snippet(result)
+    assert (source["id"], source["registry"]) == ("id", {"url": stub.url})
+    assert "no producer's id" not in result.output
+
+
+def test_bare_avro_is_read_by_a_schema_file(tmp_path: Path) -> None:
+    file = tmp_path / "paid.avsc"
+    file.write_text(json.dumps(AVRO))
+    result = inspect(FRAMED[0][5:], "--schema-file", str(file))
+    assert "shop.Paid" in result.output
+    assert snippet(result)["schema_file"] == str(file)
+    result = inspect(FRAMED[0][5:-1], "--schema-file", str(file))
+    assert "not bare Avro of" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (b"", "a tombstone"),
+        (b"\xff\xfe\x01", "begins with fffe01"),
+        (b"\xc3\x01" + bytes(20), "single-object encoding (c301)"),
+        (b'{"before":null,"after":{"id":1},"op":"c","source":{}}', "a change event of Debezium"),
+        (b'{"schema":{"type":"struct"},"payload":{"before":null,"after":{},"op":"c"}}', "a change event of"),
+        (b"[1]", "no object with an id and a type"),
+        (b'{"a":1}', "no object with an id and a type"),
+    ],
+)
+def test_it_says_when_it_cannot_tell(value: bytes, why: str) -> None:
+    result = inspect(value)
+    assert result.exit_code == 1
+    assert "not recognised" in result.output
+    assert why in result.output
+
+
+def test_mistakes_at_the_command_line_say_what_to_do(tmp_path: Path) -> None:
+    runner = CliRunner()
+    assert "one of the two" in runner.invoke(cli, ["inspect"]).output
+    assert "one of the two" in runner.invoke(cli, ["inspect", "x", "--topic", "t"]).output
+    assert "is not NAME=VALUE" in inspect(b"{}", "-H", "oops").output
+    missing = runner.invoke(cli, ["inspect", str(tmp_path / "none")])
+    assert "cannot be read" in str(missing.exception)
+
+
+def test_a_record_of_an_outbox_topic_counts_as_debeziums_only_with_another_sign() -> None:
+    plain = record(b'{"id":"1","type":"T"}')
+    routed = plain._replace(partition=plain.partition._replace(topic="outbox.event.order"))
+    for one, format in ((plain, "json"), (routed, "json"), (routed._replace(value=b'"{}"'), "debezium")):
+        guess = recognise(one)
+        assert guess is not None
+        assert guess.format == format

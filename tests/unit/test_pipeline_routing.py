@@ -1,0 +1,192 @@
+"""Filters and switched-off types on the path: every event ends sent, parked or settled unsent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge.filter import Filter
+from bridge.model import Event
+from tests.support.fakes import Gate
+from tests.support.path import Plan, Process, World
+from tests.support.simulated import simulated, until
+
+
+@simulated
+async def test_an_event_that_a_filter_refuses_is_settled_unsent() -> None:
+    world = World({"crm": Plan(when='data.entity == "e1"'), "all": Plan()})
+    for name, entity in (("a", "e1"), ("b", "e2"), ("c", "e1")):
+        world.log.add(name, entity=entity)
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("all") == 3)
+    assert world.receivers["crm"].delivered == ["a", "c"]
+    assert world.receivers["all"].delivered == ["a", "b", "c"]
+    assert (process.count("handed_over"), process.count("unwanted")) == (3, 0)
+    await process.stop()
+
+
+@simulated
+async def test_an_event_that_every_filter_refuses_is_unwanted() -> None:
+    world = World({"crm": Plan(when='data.entity == "e2"'), "erp": Plan(when='type == "Other"')})
+    world.log.add("a")
+    world.log.add("b", entity="e2")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("erp") == 2)
+    assert world.receivers["crm"].delivered == ["b"]
+    assert (process.count("handed_over"), process.count("unwanted")) == (1, 1)
+    await process.stop()
+
+
+@simulated
+async def test_what_a_filter_cannot_judge_is_parked_in_its_turn_and_never_lost() -> None:
+    """With the filter's reason, behind the earlier events of its entity, and for its endpoint alone."""
+    world = World({"crm": Plan(when='data.id > 1 or type == "x"'), "all": Plan()})
+    world.log.add("a")
+    world.log.add("b")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("all") == 2)
+    assert world.receivers["crm"].sent == []
+    assert world.receivers["all"].delivered == ["a", "b"]
+    assert [(record.offset, reason.endpoint) for record, reason in world.parking.parked] == [
+        (0, "crm"),
+        (1, "crm"),
+    ]
+    reason = world.parking.parked[0][1]
+    assert "orders-0@0: the filter" in reason.cause
+    assert "text > a number" in reason.cause
+    assert "when" in reason.remedy
+    await process.stop()
+
+
+@simulated
+async def test_a_filter_that_parks_everything_is_logged_once_a_minute() -> None:
+    world = World({"crm": Plan(when="data.id > 1"), "erp": Plan(when="data.id > 2")})
+    for number in range(20):
+        world.log.add(f"a{number}", entity=f"e{number}")
+    with capture_logs() as lines:
+        process = Process(world).start()
+        await until(lambda: len(world.parking.parked) == 40)
+        assert sorted(one["endpoint"] for one in lines if one["event"] == "event.parked") == ["crm", "erp"]
+        await asyncio.sleep(61)
+        world.log.add("b")
+        await until(lambda: len(world.parking.parked) == 42)
+        assert len([one for one in lines if one["event"] == "event.parked"]) == 4
+        await process.stop()
+
+
+@simulated
+async def test_what_cannot_be_decoded_for_a_filter_is_parked_with_the_decoders_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from bridge.errors import DecodeError
+
+    def payload(event: Event) -> object:
+        raise DecodeError(event.record.place, "the bytes end", "mend what writes them")
+
+    monkeypatch.setattr(Event, "payload", payload)
+    world = World({"crm": Plan(when="data.x == 1"), "unasked": Plan(when='type == "Other" and data.x == 1')})
+    world.log.add("a")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("unasked") == 1)
+    ((_, reason),) = world.parking.parked
+    assert (reason.endpoint, reason.cause, reason.remedy) == (
+        "crm", "orders-0@0: the bytes end", "mend what writes them",
+    )  # fmt: skip
+    await process.stop()
+
+
+@simulated
+async def test_a_filter_is_asked_once_per_event_and_endpoint() -> None:
+    """Also where another endpoint falls behind and reads by itself: it does not ask for the others."""
+    world = World({"crm": Plan(when="data.id is defined"), "slow": Plan(when="data.id is defined", window=2)})
+    asked: list[tuple[str, str]] = []
+
+    class Asked(Filter):
+        def __init__(self, name: str) -> None:
+            super().__init__("data.id is defined")
+            self.name = name
+
+        def wants(self, event: Event) -> bool:
+            asked.append((self.name, event.id))
+            return super().wants(event)
+
+    world.receivers["slow"].answer = gate = Gate("a", "b")
+    ids = "abcdefgh"
+    for name in ids:
+        world.log.add(name, entity=name)
+    process = Process(world)
+    for rule in process.router._rules:
+        rule.when = Asked(rule.target)
+    process.start()
+    await until(lambda: world.offsets.at("crm") == 8)
+    await until(lambda: len(world.receivers["slow"].in_flight) == 2)
+    gate.open("a")
+    gate.open("b")
+    await until(lambda: world.offsets.at("slow") == 8)
+    assert sorted(asked) == [(name, id_) for name in ("crm", "slow") for id_ in ids]
+    await process.stop()
+
+
+@simulated
+async def test_a_type_that_is_off_is_settled_unsent_and_counted_until_it_is_on() -> None:
+    world = World({"crm": Plan(), "erp": Plan(patterns=("Paid",))})
+    process = Process(world)
+    process.turn_off({"crm": ("Pa*",), "erp": ("Pa*",)})
+    process.start()
+    for name, type_ in (("a", "Paid"), ("b", "Created"), ("c", "Paid")):
+        world.log.add(name, type=type_)
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("erp") == 3)
+    assert world.receivers["crm"].delivered == ["b"]
+    assert (process.count("switched_off"), process.count("handed_over")) == (2, 1)
+    assert (process.events_off("crm"), process.events_off("erp")) == (2, 2)
+    process.turn_off({"erp": ("Pa*",)})
+    world.log.add("d", type="Paid")
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("erp") == 4)
+    assert world.receivers["crm"].delivered == ["b", "d"]
+    assert world.receivers["erp"].sent == []
+    assert (process.count("switched_off"), process.count("handed_over")) == (2, 2)
+    assert (process.events_off("crm"), process.events_off("erp")) == (2, 3)
+    assert world.parking.parked == []
+    await process.stop()
+
+
+@simulated
+async def test_what_waits_when_its_type_goes_off_is_not_sent_either() -> None:
+    """Queued behind another, and waiting for a retry; what is in flight finishes."""
+    world = World({"crm": Plan(concurrency=2, base_s=50)})
+    world.receiver.answer = gate = Gate("a", "r")
+    for name, entity in (("a", "e1"), ("b", "e1"), ("r", "e2"), ("s", "e2")):
+        world.log.add(name, entity=entity, type="Other" if name == "s" else "Paid")
+    process = Process(world).start()
+    await until(lambda: len(world.receiver.in_flight) == 2)
+    gate.open("r", 503)
+    await until(lambda: len(world.receiver.in_flight) == 1)
+    process.turn_off({"crm": ("Paid",)})
+    gate.open("a")
+    await until(lambda: world.offsets.at("crm") == 4)
+    assert world.receiver.ids == ["a", "r", "s"]
+    assert process.events_off("crm") == 2
+    await process.stop()
+
+
+@simulated
+async def test_a_redrive_goes_though_its_type_is_off_and_the_filter_says_no() -> None:
+    """Who sends one event again has decided."""
+    world = World({"crm": Plan(when='type == "Other"')})
+    origin = world.log.add("a")
+    process = Process(world)
+    process.turn_off({"crm": ("*",)})
+    process.start()
+    await until(lambda: world.offsets.at("crm") == 1)
+    assert world.receiver.sent == []
+    await process.stop()
+
+    world.log.resend(origin, "crm", "again-1")
+    process = Process(world, *world.log.records)
+    process.turn_off({"crm": ("*",)})
+    process.start()
+    await until(lambda: world.receiver.delivered == ["a"])
+    await asyncio.sleep(1)
+    await process.stop()
