@@ -168,7 +168,7 @@ async def test_a_record_sent_again_waits_for_its_schema() -> None:
     schemas = SchemaTypes()
     schemas.down = True
     world = world_of(schemas)
-    origin = world.log.add("a", type="New")
+    origin = world.log.add("a", type="New", partition=P1)
     world.log.resend(origin, "crm", "again-1")
     process = Process(world, again).start()
     await until(lambda: schemas.asked["New"] > 5)
