@@ -44,8 +44,8 @@ format: $(READY) ## mend the style, write the generated files
 	$(BIN)/python -m bridge.settings.schema
 	$(BIN)/python -m bridge.gallery
 
-bench: $(READY) ## the figures of the README, on real Kafka
-	$(BIN)/python -m tests.bench.bench
+bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/guarantees.md)
+	$(BIN)/python -m tests.bench.bench $(BENCH)
 
 faults: $(READY) ## half an hour of kills, stops and outages, and the count after it (FAULTS="--seconds 60 …")
 	$(BIN)/python -m tests.faults.harness $(FAULTS)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
+import sys
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,6 +29,8 @@ from bridge.clock import SystemClock
 from bridge.control import control_topic
 from bridge.egress import Egress
 from bridge.history import History
+from bridge.hold_register import HoldReader, HoldRegister
+from bridge.holds import Holds
 from bridge.index import KeyIndex
 from bridge.journal import Journal
 from bridge.outlet import Outlet
@@ -33,21 +38,26 @@ from bridge.parked import Parking
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.source.client import (
+    AGAIN_CONFIGS,
     CONTROL_CONFIGS,
     PARK_TIMEOUT_MS,
+    PARKED_CONFIGS,
     PARKED_MAX_BYTES,
     ensure_partitions,
     ensure_topic,
     start_when_reachable,
     wait_for_topics,
+    warn_if_it_forgets,
     warn_unless_compacted,
 )
+from bridge.source.health import Lasting, close_in_time, started
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
 from bridge.switches import ALL, EventTypes, Switch, Switches, off_for
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.tasks import write_tasks
 from bridge.transport.tls import client_context
 from bridge.window import DedupeWindow
 
@@ -56,6 +66,9 @@ _GC_THRESHOLD = 20_000
 """Objects between two collections: a window full of waiting events is alive, and looking costs."""
 
 _MOST_LISTED = 20
+OVERTIME_S = 8.0
+"""What a stop may take beyond the drain's deadline: the last commit, leaving the group, closing."""
+EXIT_ABANDONED = 3
 
 
 class Stopped(Exception):
@@ -80,26 +93,50 @@ class App:
         self._event_types = Switches[EventTypes](self._types_switched)
         who = f"bridge at {socket.gethostname()}"
         self._control = assembly.control(settings, self._switches, self._event_types, who)
+        self._holds = Holds()
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; may be called at any time."""
         self._stopping.set()
 
+    def _told_to_stop(self) -> None:
+        if not self._stopping.is_set():
+            self.stop()
+            asyncio.get_running_loop().call_later(self._settings.drain_timeout_s + OVERTIME_S, self._abandon)
+
+    def _abandon(self) -> None:
+        """End the process with its tasks as they are: what they did not finish is done by the next owner."""
+        write_tasks()
+        _log.error(
+            events.BRIDGE_ABANDONED,
+            exit_code=EXIT_ABANDONED,
+            cause=f"it had not ended {OVERTIME_S:g} s after the drain's deadline",
+            remedy="start it again; report it with the lines task.seen above, which say what it waits for",
+        )
+        sys.stdout.flush()
+        os._exit(EXIT_ABANDONED)
+
     async def run(self) -> None:
-        """Carry events until stopped. Raises ``HookferryError`` for what a person must mend."""
+        """Carry events until stopped. Raises ``HookferryError`` for what a person must mend.
+
+        A signal to stop ends the process within the drain's deadline and ``OVERTIME_S``, whatever it
+        waits for.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, self._told_to_stop)
+        loop.add_signal_handler(signal.SIGUSR1, write_tasks)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             history, index = self._open_files(stack)
             await self._open_admin(stack)
             try:
-                producer, offsets = await self._reach_kafka(stack)
-                parking = Parking(producer, assembly.parked_topic(self._settings))
+                writer, offsets = await self._reach_kafka(stack)
+                parking = Parking(writer, assembly.parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
-                outlets = self._make_outlets(stack, parking, history, checkpoints)
-                pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking)
+                register = self._make_register(writer)
+                outlets = self._make_outlets(stack, parking, history, checkpoints, register)
+                pipeline = self._make_pipeline(stack, checkpoints, outlets, index, parking, register)
                 await self._join_group(stack)
             except Stopped:
                 return
@@ -129,38 +166,46 @@ class App:
         await admin.start()
         stack.push_async_callback(admin.stop)
 
-    async def _reach_kafka(self, stack: AsyncExitStack) -> tuple[AIOKafkaProducer, OffsetStore]:
-        """Wait for the broker and the source topics, make our own; a producer and a client for offsets."""
+    async def _reach_kafka(self, stack: AsyncExitStack) -> tuple[Lasting[AIOKafkaProducer], OffsetStore]:
+        """Wait for the broker and the source topics, make our own; what writes dead letters, and offsets."""
         options, settings = self._options, self._settings
         admin = AIOKafkaAdminClient(**options.arguments())
-        stack.push_async_callback(admin.close)
+        stack.push_async_callback(close_in_time, admin.close, "close the admin client", 1.0)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
         await self._unless_stopped(
             start_when_reachable(lambda: self._ensure_topics(admin), options.bootstrap_servers)
         )
         await self._unless_stopped(self._control.load_when_there())
-        producer = AIOKafkaProducer(
-            **options.arguments(),
+        producer, client = self._new_producer(), AIOKafkaClient(**options.arguments())
+        writer = Lasting(producer, lambda: started(self._new_producer()), "dead letters and holds")
+        stack.push_async_callback(writer.close)
+        offsets = OffsetStore(client, lambda: started(AIOKafkaClient(**options.arguments())))
+        stack.push_async_callback(offsets.close)
+        await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
+        await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
+        return writer, offsets
+
+    def _new_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **self._options.arguments(),
             acks="all",
             enable_idempotence=True,
             max_request_size=PARKED_MAX_BYTES,
             request_timeout_ms=PARK_TIMEOUT_MS,
         )
-        stack.push_async_callback(producer.stop)
-        client = AIOKafkaClient(**options.arguments())
-        stack.push_async_callback(client.close)
-        await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
-        await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
-        return producer, OffsetStore(client)
 
     async def _ensure_topics(self, admin: AIOKafkaAdminClient) -> None:
         """The topics of our own: dead letters, what is sent again, what is switched off."""
         kafka, sources = self._settings.kafka, assembly.topics(self._settings)
         create, copies = kafka.create_topics, kafka.replication_factor
-        again = assembly.again_topic(self._settings)
-        for topic in (assembly.parked_topic(self._settings), again):
-            await ensure_topic(admin, topic, like=sources, create=create, replication_factor=copies)
+        parked, again = assembly.parked_topic(self._settings), assembly.again_topic(self._settings)
+        for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS)):
+            await ensure_topic(
+                admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
+            )
+        if assembly.holding(self._settings):
+            await warn_if_it_forgets(admin, parked)
         await ensure_partitions(admin, again, like=sources)
         control = control_topic(self._settings.group)
         await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)
@@ -191,8 +236,24 @@ class App:
             whole_topics=(assembly.again_topic(settings),),
         )
 
+    def _make_register(self, writer: Lasting[AIOKafkaProducer]) -> HoldRegister:
+        settings, topic = self._settings, control_topic(self._settings.group)
+        return HoldRegister(
+            topic,
+            self._holds,
+            writer,
+            lambda: HoldReader(self._options, topic),
+            holding=assembly.holding(settings),
+            endpoints=settings.endpoints,
+        )
+
     def _make_outlets(
-        self, stack: AsyncExitStack, parking: Parking, history: History, checkpoints: Checkpoints
+        self,
+        stack: AsyncExitStack,
+        parking: Parking,
+        history: History,
+        checkpoints: Checkpoints,
+        register: HoldRegister,
     ) -> dict[str, Outlet]:
         assert self._reader is not None
         settings, tls = self._settings, client_context()
@@ -212,6 +273,7 @@ class App:
                 settle=checkpoints.settle,
                 may_send=self._reader.holds_lease,
                 turn_off=self._control.turn_off,
+                held=assembly.held_lanes(name, endpoint, self._holds, register, SystemClock()),
             )
             switch = self._switches[name]
             outlets[name].turn(switch.on, switch.since_s)
@@ -225,6 +287,7 @@ class App:
         outlets: Mapping[str, Outlet],
         index: KeyIndex,
         parking: Parking,
+        register: HoldRegister,
     ) -> Pipeline:
         assert self._reader is not None
         settings, dedupe = self._settings, self._settings.dedupe
@@ -232,15 +295,16 @@ class App:
         def open_side_reader() -> SideReader:
             return SideReader(self._options)
 
-        def window(index: KeyIndex) -> DedupeWindow:
+        def window(own: KeyIndex, lender: KeyIndex | None = None) -> DedupeWindow:
             return DedupeWindow(
-                index, self._decoders, open_side_reader, window_s=dedupe.window_s, max_keys=dedupe.max_keys
-            )
+                own, self._decoders, open_side_reader,
+                window_s=dedupe.window_s, max_keys=dedupe.max_keys, lender=lender,
+            )  # fmt: skip
 
         def side_window() -> DedupeWindow:
             side_index = KeyIndex(None, window_s=dedupe.window_s, max_keys=dedupe.max_keys)
             stack.callback(side_index.close)
-            return window(side_index)
+            return window(side_index, lender=index)
 
         self._pipeline = Pipeline(
             source=self._reader,
@@ -251,6 +315,7 @@ class App:
             router=self._router,
             outlets=outlets,
             checkpoints=checkpoints,
+            load_holds=register.load,
             parks=parking,
             metrics=self._metrics,
             drain_timeout_s=settings.drain_timeout_s,
@@ -361,8 +426,10 @@ class App:
     def _readiness(self) -> tuple[bool, str]:
         ready, what = self._place_in_group()
         off = [name for name in self._switches.off() if name in self._settings.endpoints]
+        held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
         types = [str(one) for one in self._event_types.off() if self._concerns_us(one)]
-        return ready, "; ".join([what, *_listed("off", off), *_listed("event types off", types)])
+        notes = (*_listed("off", off), *_listed("event types off", types), *_listed("held lanes", held))
+        return ready, "; ".join([what, *notes])
 
     def _place_in_group(self) -> tuple[bool, str]:
         reader = self._reader
@@ -374,6 +441,10 @@ class App:
             return True, "standing by: all partitions are with other pods"
         return True, f"assigned: {self._source_partitions(reader)} partitions"
 
+    def _held_lanes(self) -> Counter[str]:
+        """The held lanes of our own partitions: all pods' together are those of the group."""
+        return self._holds.counts(self._reader.assigned if self._reader else ())
+
     def _source_partitions(self, reader: Reader) -> int:
         again = assembly.again_topic(self._settings)
         return sum(partition.topic != again for partition in reader.assigned)
@@ -383,6 +454,7 @@ class App:
         metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
         for name, outlet in outlets.items():
             metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
+            metrics.watch(metrics.held_lanes, lambda name=name: self._held_lanes()[name], name)  # type: ignore[misc]
             metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
             metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
             metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]

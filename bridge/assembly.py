@@ -23,7 +23,9 @@ from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.errors import ConfigError
 from bridge.filter import Filter
+from bridge.held import HeldLanes, Register
 from bridge.history import History
+from bridge.holds import Holds
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet, Parks
 from bridge.presets import STANDARD
@@ -113,6 +115,18 @@ def control(
     """What follows and writes the control topic."""
     options, topic = kafka_options(settings.kafka), control_topic(settings.group)
     return Control(options, topic, switches, event_types, who)
+
+
+def holding(settings: Settings) -> frozenset[str]:
+    """The endpoints that hold the lane of a parked event."""
+    return frozenset(name for name, endpoint in settings.endpoints.items() if endpoint.on_park == "hold")
+
+
+def held_lanes(
+    name: str, endpoint: EndpointSettings, holds: Holds, register: Register, clock: Clock
+) -> HeldLanes | None:
+    """What holds an endpoint's lanes after a parking; None where it goes on."""
+    return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
 
 
 def topics(settings: Settings) -> tuple[str, ...]:
@@ -271,6 +285,7 @@ def outlet(
     settle: Callable[[Cursor[Failures], int, int, int], None],
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
+    held: HeldLanes | None = None,
 ) -> Outlet:
     """The delivering half of the path for one endpoint."""
     bound = metrics.endpoint(name)
@@ -296,4 +311,5 @@ def outlet(
         settle=settle,
         may_send=may_send,
         turn_off=turn_off,
+        held=held,
     )

@@ -18,7 +18,7 @@ from bridge import completion
 from bridge.clock import Clock
 from bridge.completion import Failures
 from bridge.cursor import Cursor
-from bridge.errors import CommitError
+from bridge.errors import CommitError, PlaceLostError
 from bridge.journal import Base, Journal, Journaled, Spot
 from bridge.model import Partition
 from bridge.source.offsets import Committed
@@ -55,7 +55,7 @@ class Fence(Protocol):
     """The member group's own commit, which only a present member can make."""
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
-        """Commit; raises ``CommitError`` when this process has lost its place."""
+        """Commit; raises ``CommitError``, and ``PlaceLostError`` where this process is no member any more."""
         ...
 
     def holds_lease(self) -> bool:
@@ -226,8 +226,11 @@ class Checkpoints:
         for packed in all_packed:
             packed.cursor.committed = (packed.version, Base(*packed.committed))
 
-    async def commit_or_say(self) -> None:
-        """``commit``, with a failure counted, and logged when it is the first of a row."""
+    async def commit_or_say(self) -> bool:
+        """``commit``, with a failure counted, and logged when it is the first of a row.
+
+        False when another try may succeed: nothing was refused for good.
+        """
         try:
             await self.commit()
         except CommitError as exc:
@@ -239,11 +242,12 @@ class Checkpoints:
                     cause=str(exc),
                     remedy="none needed: it is tried again with the next commit",
                 )
-            return
+            return isinstance(exc, PlaceLostError)
         if self._failing:
             self._failing = False
             _log.info(events.CURSORS_COMMITTED)
         self._metrics.commits.labels("done").inc()
+        return True
 
     def unsettled(self, endpoint: str) -> int:
         """How many events are read and not settled for an endpoint."""

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.source.client import KafkaOptions
+from bridge.source.health import close_in_time
 from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 from bridge.switches import (
@@ -177,14 +178,15 @@ class Control:
         topic, number = self._partition
         value = switch.to_bytes() if switch else None
         try:
-            await producer.start()
-            await producer.send_and_wait(topic, value, key=key_of(subject), partition=number)
+            async with asyncio.timeout(_WRITE_MS / 1000 * 2):
+                await producer.start()
+                await producer.send_and_wait(topic, value, key=key_of(subject), partition=number)
         except (KafkaError, OSError) as exc:
             raise KafkaUnavailable(
                 f"topic {topic!r} did not take the state of {str(subject)!r}: {exc!r}"
             ) from exc
         finally:
-            await producer.stop()
+            await close_in_time(producer.stop, "close a producer")
 
     def _fails(self, exc: KafkaUnavailable, remedy: str) -> None:
         if not self._failing:

@@ -10,6 +10,7 @@
     ├── TransportError     an attempt that got no answer (kind: connect, tls, timeout, read, refused)
     ├── ParkError          the dead-letter topic did not take a record
     ├── CommitError        the broker did not take a commit
+    │   └── PlaceLostError   and never will: the group has moved on without this process
     └── KafkaUnavailable   the broker, or a topic that must exist, cannot be reached
 
 What a *receiver* does is never an exception but a ``Verdict``. Bottom floor, pure.
@@ -99,6 +100,10 @@ class ParkError(HookferryError):
 
 class CommitError(HookferryError):
     """The broker refused or missed a commit; it is tried again with the next one."""
+
+
+class PlaceLostError(CommitError):
+    """The group has moved on without this process, which must not commit for it any more."""
 
 
 class KafkaUnavailable(HookferryError):

@@ -16,6 +16,8 @@ from typing import Any
 
 from bridge.model import Event
 from bridge.presets import PRESETS, Preset
+from bridge.presets.sealed import MASK, BodySecret
+from bridge.render import Headers
 from bridge.render.old_hooks import HOOKS
 from bridge.samples import sample
 
@@ -61,8 +63,14 @@ def markdown() -> str:
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def _section(preset: Preset, event: Event) -> str:
+def shown(preset: Preset, event: Event) -> tuple[Headers, bytes]:
+    """What is sent, but for the secret that belongs into some bodies."""
     headers, body = preset.render(event)
+    return headers, BodySecret(preset.key_field, MASK).put_in(body) if preset.key_field else body
+
+
+def _section(preset: Preset, event: Event) -> str:
+    headers, body = shown(preset, event)
     told = json.loads(body)
     head = "\n".join(f"{name.decode()}: {value.decode()}" for name, value in headers)
     raw = json.dumps(told, indent=2, ensure_ascii=False)

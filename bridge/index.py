@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,8 +60,8 @@ class _Shelf:
     def _table(self, age: int) -> str:
         return f"keys_{self.id}_{(self.generation + age) % 2}"
 
-    def firsts(self, claims: Sequence[Claim]) -> list[int]:
-        """The first offset of each claim's key, these claims included."""
+    def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], int]:
+        """The first offsets of those keys that are in the tables."""
         known: dict[tuple[int, int], int] = {}
         for age in (1, 0):
             for at in range(0, len(claims), _CHUNK):
@@ -71,6 +72,11 @@ class _Shelf:
                 )
                 for high, low, first in rows:
                     known[high, low] = min(first, known.get((high, low), first))
+        return known
+
+    def firsts(self, claims: Sequence[Claim]) -> list[int]:
+        """The first offset of each claim's key, these claims included."""
+        known = self.known(claims)
         firsts, changed = [], {}
         for high, low, offset in claims:
             first = known.get((high, low))
@@ -157,6 +163,31 @@ class KeyIndex:
         shelf.end = max(shelf.end, end)
         shelf.save()
         return firsts
+
+    def lend(
+        self, partition: Partition, claims: Sequence[Claim], since: int, stretch: Stretch, at_ms: int
+    ) -> list[int] | None:
+        """``claim`` for a reader that is behind the one whose index this is: what is known is looked up.
+
+        None where the index does not know the log from ``since`` up to the ``stretch`` of the claims: the
+        asker needs one of its own. What lies beyond its cover, it learns by this.
+        """
+        if self._lost:
+            return None
+        try:
+            shelf = self._shelf(partition)
+            if not shelf.start <= since <= stretch.start <= shelf.end:
+                return None
+            passed = bisect_left(claims, shelf.end, key=lambda claim: claim.offset)
+            known = shelf.known(claims[:passed])
+            firsts = [known.get((high, low), offset) for high, low, offset in claims[:passed]]
+            if stretch.end > shelf.end:
+                firsts += self._claim(partition, claims[passed:], stretch.end, at_ms)
+            return firsts
+        except sqlite3.Error as exc:
+            self._begin_in_memory(exc)
+            self._lost = True  # its own reader has yet to hear of it
+            return None
 
     def reset(self, partition: Partition, offset: int) -> None:
         """Forget a partition and begin its cover at ``offset``: what it knew does not reach there.

@@ -7,6 +7,7 @@ that it was redriven or discarded. Takes records, gives letters. Rule floor, pur
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -108,6 +109,11 @@ class Letter:
         return self.facts.get("entity") or _key_text(self.origin.key)
 
     @property
+    def held_behind(self) -> str | None:
+        """The place of the event that it was parked behind, unsent; None when it was parked for itself."""
+        return self.facts.get("held-behind")
+
+    @property
     def parked_at_ms(self) -> int:
         """When it was parked (Unix milliseconds)."""
         return int(self.facts["parked-at-ms"])
@@ -126,7 +132,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which letters are asked for; what is None asks nothing."""
+    """Which letters are asked for; what is None asks nothing.
+
+    ``lanes`` are pairs of an endpoint and a lane's name, as letters of endpoints carry them.
+    """
 
     endpoint: str | None = None
     entity: str | None = None
@@ -134,6 +143,7 @@ class Wanted:
     since_ms: int | None = None
     until_ms: int | None = None
     reason: str | None = None
+    lanes: frozenset[tuple[str, str]] | None = None
 
     def matches(self, letter: Letter) -> bool:
         """Whether a letter is one of them.
@@ -146,15 +156,26 @@ class Wanted:
             and (self.type is None or fnmatchcase(letter.facts.get("event-type", ""), self.type))
             and (self.since_ms is None or letter.parked_at_ms >= self.since_ms)
             and (self.until_ms is None or letter.parked_at_ms < self.until_ms)
+            and (self.lanes is None or (letter.endpoint, letter.facts.get("lane")) in self.lanes)
             and (self.reason is None or self.reason.casefold() in letter.facts["cause"].casefold())
         )
 
 
 class Errand(NamedTuple):
-    """One original record (or one of its events) to be sent again, and every letter that this settles."""
+    """One original record (or one of its events) to be sent again, and every letter that this settles.
+
+    ``round`` is that of the hold on its lane, where there is one.
+    """
 
     letter: Letter
     settles: tuple[Letter, ...]
+    round: str = ""
+
+    @property
+    def line(self) -> object:
+        """What it must not overtake, nor be overtaken by, on its way to the broker."""
+        origin = self.letter.origin
+        return origin.partition, self.letter.endpoint, self.letter.facts.get("lane", origin.key)
 
 
 def letter(record: Record) -> Letter | None:
@@ -198,12 +219,13 @@ def settlement(record: Record) -> Settlement | None:
 def errands(letters: Iterable[Letter]) -> list[Errand]:
     """What is to be sent again for these letters, in the order of the source topics.
 
-    A crash between parking and commit parks an event twice; it is sent again once.
+    A crash between parking and commit parks an event twice; it is sent again once, as its latest
+    letter: what was sent for an earlier one may be what was parked again, and is known by its id.
     """
     by_event: dict[tuple[Partition, int, int, str | None], list[Letter]] = {}
     for one in letters:
         by_event.setdefault((*_place(one), one.endpoint), []).append(one)
-    found = [Errand(min(same, key=_address), tuple(same)) for same in by_event.values()]
+    found = [Errand(max(same, key=_parked), tuple(same)) for same in by_event.values()]
     return sorted(found, key=lambda errand: _place(errand.letter))
 
 
@@ -224,6 +246,19 @@ def obstacle(
     return None
 
 
+def in_turns(errands: Sequence[Errand]) -> list[list[Errand]]:
+    """The errands in turns: no two of a line in one, and each line in its order."""
+    turns: list[list[Errand]] = []
+    taken: Counter[object] = Counter()
+    for errand in errands:
+        turn = taken[errand.line]
+        taken[errand.line] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(errand)
+    return turns
+
+
 def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:
     """Stretches [start, end) that hold all of these ascending offsets, split where a gap is longer."""
     found: list[tuple[int, int]] = []
@@ -235,8 +270,8 @@ def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:
     return found
 
 
-def _address(letter: Letter) -> Address:
-    return letter.address
+def _parked(letter: Letter) -> tuple[int, Address]:
+    return letter.parked_at_ms, letter.address
 
 
 def _place(letter: Letter) -> tuple[Partition, int, int]:

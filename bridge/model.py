@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -67,7 +68,9 @@ class Event:
 
     An event that is sent again has the ``record`` that asked for it, and ``origin`` is the one it
     first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
-    stands for ``id`` where duplicates are told.
+    stands for ``id`` where duplicates are told. ``round`` names the redrive of a held lane that it is
+    part of; one that ``covers`` a number of parkings is no event but the mark that ends such a
+    redrive in its lane (``bridge/holds.py``).
     """
 
     record: Record
@@ -86,6 +89,8 @@ class Event:
     origin: Record | None = None
     only: str | None = None
     claim_id: str = ""
+    round: str = ""
+    covers: int | None = None
     _payload: Any = None
     _decoded: bool = False
 
@@ -122,6 +127,11 @@ class ExactNumber(float):
     def __str__(self) -> str:
         """The digits as they came."""
         return self.text
+
+    @property
+    def exact(self) -> Decimal:
+        """The number itself, to compare and count with."""
+        return Decimal(self.text)
 
 
 class Url(NamedTuple):

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import structlog
@@ -21,6 +22,9 @@ from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.deliver import Deliverer
 from bridge.errors import DecodeError, FilterError, ParkError, RenderError
+from bridge.held import HeldLanes
+from bridge.holds import Hold
+from bridge.lane_key import id_of
 from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
 from bridge.model import Event, Record, Verdict
@@ -40,6 +44,7 @@ _PACE_WAIT_S = 1.0
 _QUIET_S = 60.0
 _PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
+_MEND_FIRST = "redrive or discard the event it waits for: this one follows"
 _MEND_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
 
 
@@ -75,6 +80,8 @@ class Outlet:
     While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
     what was put in waits where it is. ``turn_off`` is told (endpoint, reason) when the receiver
     asks for that, once. ``own_verdict`` is what this kind of receiver means by its answers.
+
+    ``held`` is there when the endpoint holds a lane whose event was parked (``on_park: hold``).
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class Outlet:
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
         own_verdict: OwnVerdict = by_status,
+        held: HeldLanes | None = None,
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -114,6 +122,7 @@ class Outlet:
         self._may_send = may_send
         self._turn_off = turn_off
         self._own_verdict = own_verdict
+        self._held = held
         self._on = asyncio.Event()
         self._on.set()
         self._on_since = 0.0
@@ -211,6 +220,13 @@ class Outlet:
         if not self._may_send():
             self._wait(lane, _LEASE_WAIT_S)
             return
+        if delivery.event.covers is not None:
+            await self._end_round(lane, delivery)
+            return
+        hold = self._held.in_the_way(delivery.event) if self._held else None
+        if hold is not None:
+            await self._park_behind(lane, delivery, hold)
+            return
         try:
             judgement = await self._attempt(delivery)
         except Exception as exc:
@@ -298,7 +314,36 @@ class Outlet:
         self._lanes.defer(lane, self._clock.monotonic() + delay_s)
         self._due_changed.set()
 
-    async def _park(self, lane: Lane[Delivery], delivery: Delivery, cause: str) -> None:
+    async def _end_round(self, lane: Lane[Delivery], delivery: Delivery) -> None:
+        """All of a redrive has passed: the lane is free, or it is said that it is not."""
+        held = self._held
+        if held is None or await held.release(
+            delivery.event, delivery.cursor, lambda: self._may_wait(delivery)
+        ):
+            self._settle(lane, delivery)
+        else:
+            self._lanes.settle(lane)
+
+    async def _park_behind(self, lane: Lane[Delivery], delivery: Delivery, hold: Hold) -> None:
+        """Park what may not overtake an event that was parked before."""
+        assert self._held is not None, "there is a hold"
+        if self._held.is_parked(delivery.event, hold):
+            self._settle(lane, delivery)
+            return
+        delivery.remedy = _MEND_FIRST
+        await self._park(lane, delivery, f"held behind {hold.first}", {"held-behind": hold.first})
+
+    def _may_wait(self, delivery: Delivery) -> bool:
+        """Whether the assignment goes on, so that what failed at the broker may be tried again."""
+        return delivery.cursor.live and not self._draining
+
+    async def _park(
+        self,
+        lane: Lane[Delivery],
+        delivery: Delivery,
+        cause: str,
+        details: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         event = delivery.event
         reason = Reason(
             cause=cause,
@@ -313,14 +358,24 @@ class Outlet:
                 **({EVENT_INDEX: str(event.index)} if event.index else {}),
                 **({"entity": event.entity} if event.entity is not None else {}),
                 **({"tenant": event.tenant} if event.tenant is not None else {}),
+                **({"lane": id_of(event.lane)} if event.lane is not None else {}),
+                **details,
             },
         )
-        cursor, origin = delivery.cursor, event.origin or event.record
-        if await park_until_safe(self._parks, origin, reason, lambda: cursor.live and not self._draining):
+        origin = event.origin or event.record
+        if await park_until_safe(
+            self._parks, origin, reason, lambda: self._may_wait(delivery)
+        ) and await self._keep_held(delivery, cause):
             self._metrics.parked.inc()
             self._settle(lane, delivery)
         else:
             self._lanes.settle(lane)
+
+    async def _keep_held(self, delivery: Delivery, cause: str) -> bool:
+        """Whether an event that is safely parked may settle: its lane is held, or need not be."""
+        return self._held is None or await self._held.keep(
+            delivery.event, cause, delivery.cursor, lambda: self._may_wait(delivery)
+        )
 
     def _is_news(self, delivery: Delivery) -> bool:
         """Whether the log names this parking: a wrong filter parks all it sees, said once a minute."""

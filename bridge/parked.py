@@ -5,6 +5,7 @@ Edge floor: an aiokafka producer. The offset of an event may move only after its
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,7 +15,10 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from bridge.errors import ParkError
 from bridge.model import Record
+from bridge.source.health import Lasting
 
+_ANSWER_TIMEOUT_S = 30.0
+"""The producer gives up after 10 s (``PARK_TIMEOUT_MS``); this is for one that does not even do that."""
 _REASON_BYTES = 2_000
 EVENT_INDEX = "event-index"
 """The detail that tells which event of a record of several was parked (``Event.index``)."""
@@ -40,7 +44,7 @@ class Parking:
     keep their order); what the bridge knows is added as ``hookferry-*`` headers.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+    def __init__(self, producer: Lasting[AIOKafkaProducer], topic: str) -> None:
         self._producer = producer
         self._topic = topic
 
@@ -51,9 +55,9 @@ class Parking:
             *((f"hookferry-{name}", value) for name, value in _facts(record, reason)),
         ]
         try:
-            await self._producer.send_and_wait(
-                self._topic, value=record.value, key=record.key, headers=headers
-            )
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                producer = await self._producer.working()
+                await producer.send_and_wait(self._topic, value=record.value, key=record.key, headers=headers)
         except MessageSizeTooLargeError as exc:
             raise ParkError(
                 f"{record.place} does not fit topic {self._topic!r}: raise its max.message.bytes"

@@ -7,7 +7,7 @@
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
     lanes 6       bridge/lanes.py   in line behind the earlier events of its entity
     ------------- from here per endpoint, by its workers: bridge/outlet.py ------------------
-    render 7      bridge/render.py  the body
+    render 7      bridge/render/    method, URL, headers, body
     sign 8        bridge/sign.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/transport/
     verdict 10    bridge/verdict.py delivered, again (bridge/retry.py), parked (bridge/parked.py), or
@@ -24,7 +24,7 @@ again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -55,6 +55,10 @@ _log = structlog.get_logger()
 _POLL_S = 0.1
 _TROUBLE_S = 1.0
 _QUIET_S = 60.0
+_LAST_COMMIT_S = 3.0
+"""What the last commit of an assignment has at least, be the drain's deadline over."""
+_AGAIN_S = 0.1
+_END_S = 1.0
 NEAR = 10_000
 """Offsets by which cursors of a partition may differ at the start and still share the reader."""
 
@@ -77,6 +81,7 @@ class Pipeline:
         router: Router[str],
         outlets: Mapping[str, Outlet],
         checkpoints: Checkpoints,
+        load_holds: Callable[[Collection[Partition]], Awaitable[None]],
         parks: Parks,
         metrics: Metrics,
         drain_timeout_s: float,
@@ -91,6 +96,7 @@ class Pipeline:
         self._router = router
         self._outlets = outlets
         self._checkpoints = checkpoints
+        self._load_holds = load_holds
         self._drain_timeout_s = drain_timeout_s
         self._next: dict[Partition, int] = {}
         self._draining = False
@@ -98,6 +104,7 @@ class Pipeline:
         self._tasks: asyncio.TaskGroup | None = None
         self._rejects = Rejects(parks, outlets.keys(), checkpoints.settle)
         self._room = asyncio.Event()
+        self._ending = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._counts = {
             outcome: metrics.records.labels(outcome)
@@ -138,25 +145,35 @@ class Pipeline:
         )
 
     async def run(self) -> None:
-        """Read and hand over until ``stop``; then drain. A broker in trouble is waited for."""
+        """Read and hand over until ``stop``; then drain. A broker in trouble is waited for.
+
+        Whatever the readers are about, a stop ends it: what they did not hand over is not settled.
+        """
         async with asyncio.TaskGroup() as self._tasks:
-            catching_up = [
-                self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
-                for endpoint, catch_up in self._catch_ups.items()
+            reading = [
+                self._tasks.create_task(self._read_on(), name="read"),
+                *(
+                    self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
+                    for endpoint, catch_up in self._catch_ups.items()
+                ),
             ]
-            while not self._stopping.is_set():
-                try:
-                    if self._source.unprepared:
-                        await self._prepare()
-                    await self._read_once()
-                except (KafkaUnavailable, CommitError) as exc:
-                    await self._trouble(exc)
-            for task in catching_up:
+            await self._stopping.wait()
+            for task in reading:
                 task.cancel()
+            await asyncio.wait(reading, timeout=_END_S)
             await self.drain()
 
+    async def _read_on(self) -> None:
+        while True:
+            try:
+                if self._source.unprepared:
+                    await self._prepare()
+                await self._read_once()
+            except (KafkaUnavailable, CommitError) as exc:
+                await self._trouble(exc)
+
     def stop(self) -> None:
-        """End ``run`` after the batch in hand."""
+        """End ``run``; may be called at any time."""
         self._stopping.set()
         self._room.set()
 
@@ -168,6 +185,8 @@ class Pipeline:
         epoch, partitions = self._source.epoch, self._source.unprepared
         bounds: Bounds = await self._source.bounds(partitions)
         cursors = await self._checkpoints.load(bounds)
+        # in this order: whoever had them before wrote a hold, and then committed what relies on it
+        await self._load_holds({*partitions, *self._checkpoints.cursors})
         if epoch != self._source.epoch or partitions != self._source.unprepared:
             return
         for partition, by_endpoint in cursors.items():
@@ -303,7 +322,7 @@ class Pipeline:
 
     async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
         """Have the dedupe window before a batch known; for as long as the partition is ours."""
-        while partition in self._checkpoints.cursors and not self._stopping.is_set():
+        while partition in self._checkpoints.cursors:
             try:
                 await feed.window.cover(partition, first)
             except KafkaUnavailable as exc:
@@ -380,23 +399,45 @@ class Pipeline:
 
         On revoke and on shutdown. Returns when nothing more can be committed by this process.
         """
-        self._draining = True
-        for task in self._learning.values():
-            task.cancel()
-        self._learning.clear()
+        async with self._ending:
+            deadline = asyncio.get_running_loop().time() + self._drain_timeout_s
+            self._draining = True
+            for task in self._learning.values():
+                task.cancel()
+            self._learning.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
+                    await self._rejects.drain()
+            except TimeoutError:
+                in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
+                _log.warning(
+                    events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again"
+                )
+            self._rejects.forget()
+            await self._commit_last(deadline)
+            self._checkpoints.clear()
+            for outlet in self._outlets.values():
+                outlet.forget()
+            self._draining = False
+
+    async def _commit_last(self, deadline: float) -> None:
+        """The last commit of an assignment: tried until it is taken, or refused for good, or it is time.
+
+        What it does not tell, the next owner sends again. The fence goes first each time, so no try
+        comes after the group has moved on.
+        """
+        at_least = asyncio.get_running_loop().time() + _LAST_COMMIT_S
         try:
-            async with asyncio.timeout(self._drain_timeout_s):
-                await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
-                await self._rejects.drain()
+            async with asyncio.timeout_at(max(deadline, at_least)):
+                while not await self._checkpoints.commit_or_say():  # noqa: ASYNC110 - it asks the broker
+                    await asyncio.sleep(_AGAIN_S)
         except TimeoutError:
-            in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
-            _log.warning(events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again")
-        self._rejects.forget()
-        await self._checkpoints.commit_or_say()
-        self._checkpoints.clear()
-        for outlet in self._outlets.values():
-            outlet.forget()
-        self._draining = False
+            _log.warning(
+                events.COMMIT_FAILED,
+                cause="the broker did not take the last commit in time",
+                remedy="what was delivered since the commit before may be sent again",
+            )
 
     async def _trouble(self, exc: Exception, event: str = events.SOURCE_FAILED) -> None:
         """Say what is wrong, once a minute while it lasts, and wait a moment."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -20,11 +20,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from bridge import letters
-from bridge.decode.again import Resent, packed
+from bridge.decode.again import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.errors import HookferryError, KafkaUnavailable
+from bridge.hold_register import HoldReader
+from bridge.holds import Hold, HoldKey
 from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted
 from bridge.model import Header, Partition, Record
 from bridge.source.client import PARKED_MAX_BYTES, KafkaOptions, topic_sizes
+from bridge.source.health import close_in_time
 from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 
@@ -45,8 +48,12 @@ class DeadLetters:
     replicas, the record that asks for it.
     """
 
-    def __init__(self, options: KafkaOptions, parked_topic: str, again_topic: str) -> None:
+    def __init__(
+        self, options: KafkaOptions, parked_topic: str, again_topic: str, control_topic: str
+    ) -> None:
         self._options = options
+        self._control = control_topic
+        self._hold_reader: HoldReader | None = None
         self._parked = parked_topic
         self._again = again_topic
         self._stack = AsyncExitStack()
@@ -57,9 +64,9 @@ class DeadLetters:
         """Connect; raises ``KafkaUnavailable``."""
         try:
             admin = AIOKafkaAdminClient(**self._options.arguments())
-            self._stack.push_async_callback(admin.close)
+            self._stack.push_async_callback(close_in_time, admin.close, "close a client")
             await _start(admin.start(), self._options)
-            self._sizes = await topic_sizes(admin, (self._parked, self._again))
+            self._sizes = await topic_sizes(admin, (self._parked, self._again, self._control))
             self._reader = await self._stack.enter_async_context(
                 SideReader(self._options, long_poll_ms=_LONG_POLL_MS)
             )
@@ -125,37 +132,80 @@ class DeadLetters:
         if gone:
             raise RedriveError(f"no longer in topic {self._parked!r}: {', '.join(gone[:10])}; run it again")
         producer = await self._producing()
-        sent: list[Awaitable[object]] = []
-        refused: BaseException | None = None
-        for errand in errands:
-            letter = fetched[errand.letter.address]
-            headers = packed(Resent(letter.origin, letter.endpoint, errand.letter.again_id, letter.index))
-            try:
-                sent.append(
-                    await self._send(
-                        producer, self._again, letter.origin.partition.number, letter.origin, headers
-                    )
-                )
-            except RedriveError as exc:
-                refused = exc  # what follows it in its lane must not overtake it
-                break
-        now_ms, done = int(time.time() * 1000), list[tuple[Letter, Settlement]]()
-        outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        for errand, outcome in zip(errands, outcomes, strict=False):
-            if isinstance(outcome, BaseException):
-                refused = refused or outcome
-                continue
-            again_id = errand.letter.again_id
-            done += [
-                (one, Settlement(one.address, Fate.REDRIVEN, now_ms, by, again_id=again_id))
-                for one in errand.settles
-            ]
+        now_ms, done, refused = int(time.time() * 1000), list[tuple[Letter, Settlement]](), None
+        for turn in letters.in_turns(errands):
+            outcomes = await asyncio.gather(
+                *(self._resend(producer, errand, fetched[errand.letter.address]) for errand in turn),
+                return_exceptions=True,
+            )
+            for errand, outcome in zip(turn, outcomes, strict=True):
+                if isinstance(outcome, BaseException):
+                    refused = refused or outcome
+                    continue
+                again_id = errand.letter.again_id
+                done += [
+                    (one, Settlement(one.address, Fate.REDRIVEN, now_ms, by, again_id=again_id))
+                    for one in errand.settles
+                ]
+            if refused is not None:
+                break  # what follows in its lane must not overtake it
         await self._mark(producer, done)
         if refused is not None:
             raise RedriveError(
                 f"{len(done)} settled, then topic {self._again!r} refused: {refused}; the others still wait"
             ) from refused
         return len(done)
+
+    async def _resend(self, producer: AIOKafkaProducer, errand: Errand, letter: Letter) -> None:
+        """Return when the request to send a record again is acknowledged."""
+        origin = letter.origin
+        headers = packed(Resent(origin, letter.endpoint, errand.letter.again_id, letter.index, errand.round))
+        await (await self._send(producer, self._again, origin.partition.number, origin, headers))
+
+    async def end_round(self, marks: Sequence[Mark]) -> None:
+        """Send the marks that end a redrive of held lanes; return when they are acknowledged.
+
+        Raises ``KafkaUnavailable``, ``RedriveError``.
+        """
+        producer = await self._producing()
+        sent = []
+        for mark in marks:
+            place = Partition(mark.lane.topic, mark.lane.number)
+            key = mark.lane.key if isinstance(mark.lane.key, bytes) else None
+            record = Record(place, 0, 0, key, MARK_VALUE)
+            sent.append(await self._send(producer, self._again, place.number, record, packed_mark(mark)))
+        for outcome in await asyncio.gather(*sent, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise RedriveError(
+                    f"topic {self._again!r} did not take the end of a redrive: {outcome!r}; its lanes stay"
+                    " held: run it again"
+                ) from outcome
+
+    async def holds(self) -> Mapping[HoldKey, Hold]:
+        """Every held lane of the group as of now. Raises ``KafkaUnavailable``."""
+        if self._control not in self._sizes:
+            return {}
+        if self._hold_reader is None:
+            self._hold_reader = await self._stack.enter_async_context(
+                HoldReader(self._options, self._control)
+            )
+        await self._hold_reader.read_to_end()
+        return dict(self._hold_reader.holds)
+
+    async def news(self, timeout_s: float) -> Mapping[HoldKey, Hold]:
+        """Every held lane after the next change, or after this time. Raises ``KafkaUnavailable``."""
+        assert self._hold_reader is not None, "they were read before"
+        await self._hold_reader.read_on(timeout_s)
+        return dict(self._hold_reader.holds)
+
+    async def forget_holds(self, keys: Collection[HoldKey]) -> None:
+        """Hold these lanes no more. Raises ``KafkaUnavailable``, ``RedriveError``."""
+        producer = await self._producing()
+        try:
+            for key in keys:
+                await producer.send_and_wait(self._control, None, key=key.to_bytes(), partition=0)
+        except (KafkaError, OSError) as exc:
+            raise RedriveError(f"topic {self._control!r} did not take it: {exc!r}; run it again") from exc
 
     async def discard(self, found: Sequence[Letter], by: str, reason: str) -> int:
         """Mark letters as never to be sent; how many. Raises ``KafkaUnavailable``, ``RedriveError``."""
@@ -203,7 +253,7 @@ class DeadLetters:
                 enable_idempotence=True,
                 max_request_size=PARKED_MAX_BYTES,
             )
-            self._stack.push_async_callback(self._producer.stop)
+            self._stack.push_async_callback(close_in_time, self._producer.stop, "close a producer", 15.0)
             await _start(self._producer.start(), self._options)
         return self._producer
 

@@ -43,9 +43,9 @@ def rehearse(settings: Settings, place_of: Callable[[Path], Place]) -> list[str]
             for fault in _faults(renderer, endpoint, event):
                 if isinstance(fault, TemplateFault) and fault.missing and not known:
                     continue
-                same = str(fault) if isinstance(fault, TemplateFault) else str(fault).partition(":")[0]
-                if (name, same) not in problems:
-                    problems[name, same] = _problem(name, endpoint, event, fault, place_of)
+                where = (name, str(fault).partition(":")[0])  # one for each line of a template
+                if where not in problems:
+                    problems[where] = _problem(name, endpoint, event, fault, place_of)
     return [str(problem) for problem in sorted(problems.values(), key=lambda one: one.place)]
 
 

@@ -59,7 +59,7 @@ class Rejects:
     async def drain(self) -> None:
         """Return when nothing is being parked any more; what fails now is left to the next owner."""
         self._draining = True
-        await asyncio.gather(*self._parking)
+        await asyncio.gather(*self._parking, return_exceptions=True)
 
     def forget(self) -> None:
         """Give up what is still being parked; the drain is over."""

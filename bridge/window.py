@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from bridge.decode import Decoder
-from bridge.dedupe import Claim, claim, missing
+from bridge.dedupe import Claim, Stretch, claim, missing
 from bridge.errors import DecodeError, KafkaUnavailable
-from bridge.index import KeyIndex
+from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition, Record
 from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
@@ -24,7 +24,12 @@ _log = structlog.get_logger()
 
 
 class DedupeWindow:
-    """Makes sure that the index knows the window before a record, and answers for it from then on."""
+    """Makes sure that the index knows the window before a record, and answers for it from then on.
+
+    The window of a reader that catches up may borrow: the ``lender`` is the index of the main reader,
+    which has passed where this one reads, and mostly knows all of the window there. Only where it has
+    forgotten its beginning is the log read again, into an index of this window's own.
+    """
 
     def __init__(
         self,
@@ -34,18 +39,45 @@ class DedupeWindow:
         *,
         window_s: float,
         max_keys: int,
+        lender: KeyIndex | None = None,
     ) -> None:
         self._index = index
+        self._lender = lender
+        self._borrowed: dict[Partition, Stretch] = {}
+        """Where an answer's window began, and up to where it was asked for."""
         self._decoders = decoders
         self._open_reader = open_reader
         self._window_ms = int(window_s * 1000)
         self._max_keys = max_keys
-        self.claim = index.claim
         self.close = index.close
+
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
+        """The first offset of each claim's key. Raises ``IndexLostError``: to be covered anew."""
+        borrowed = self._borrowed.get(partition)
+        if borrowed is None or self._lender is None:
+            return self._index.claim(partition, claims, end, at_ms)
+        since, begin = borrowed
+        firsts = self._lender.lend(partition, claims, since, Stretch(begin, end), at_ms)
+        if firsts is None:
+            raise IndexLostError
+        self._borrowed[partition] = Stretch(since, end)
+        return firsts
+
+    def _borrow(self, partition: Partition, since: int, reader_at: int) -> bool:
+        """Whether the lender knows the log from ``since`` to where the reader is."""
+        if self._lender is None:
+            return False
+        if self._lender.lend(partition, [], since, Stretch(reader_at, reader_at), 0) is None:
+            return False
+        self._borrowed[partition] = Stretch(since, reader_at)
+        return True
 
     async def cover(self, partition: Partition, first: Record) -> None:
         """Read again what the index lacks of the window before ``first``. Raises ``KafkaUnavailable``."""
         reader_at = first.offset
+        self._borrowed.pop(partition, None)
+        if self._borrow(partition, 0, reader_at):
+            return
         covered = self._index.covered(partition)
         if covered is not None and covered.start == 0 and covered.end >= reader_at:
             return
@@ -54,6 +86,9 @@ class DedupeWindow:
             return
         async with self._open_reader() as reader:
             at = await reader.offset_at(partition, first.timestamp_ms - self._window_ms)
+            since = max(reader_at if at is None else at, reader_at - self._max_keys, 0)
+            if self._borrow(partition, min(since, reader_at), reader_at):
+                return
             lacking = missing(covered, reader_at if at is None else at, reader_at, self._max_keys)
             if lacking is None:
                 if covered is None or covered.end < reader_at:

@@ -22,7 +22,7 @@ def check(path: Path) -> None:
     """
     import os
 
-    from bridge.assembly import decoders
+    from bridge.assembly import decoders, registries
     from bridge.errors import ConfigError
     from bridge.misspelt import misspelt
     from bridge.rehearsal import rehearse
@@ -33,7 +33,7 @@ def check(path: Path) -> None:
     if not problems:
         try:
             settings = load(path, os.environ)
-            decoders(settings)
+            registries(settings, decoders(settings))
             tree = tree_of(path, os.environ)
             problems = [*rehearse(settings, tree.place), *misspelt(settings, tree)]
         except ConfigError as exc:

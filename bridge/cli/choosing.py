@@ -109,3 +109,22 @@ async def chosen(dead: DeadLetters, addresses: Sequence[Address], given: dict[st
         raise click.UsageError("say which: addresses, or filters such as --endpoint or --since 7d")
     found = await find(dead, addresses, wanted(given), settled=False)
     return found[: given["limit"]]
+
+
+def same_events(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Letter]:
+    """These, and the other letters of the same events that wait: a crash parks an event twice.
+
+    In a held lane, one that is left would send what the other says is never to be sent.
+    """
+    from bridge.letters import Fate
+
+    events = {(one.origin.place, one.index, one.endpoint) for one in chosen}
+    known = {one.address for one in chosen}
+    more = [
+        one
+        for one in of_lanes
+        if one.address not in known
+        and one.fate is Fate.WAITING
+        and (one.origin.place, one.index, one.endpoint) in events
+    ]
+    return [*chosen, *more]

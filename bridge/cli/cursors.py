@@ -99,6 +99,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
             await visit.offsets.delete(f"{settings.group}.{name}")
             click.echo(f"deleted {settings.group}.{name}")
         await _forget_switches(settings, visit, doomed)
+    await _forget_holds(settings, doomed)
 
 
 def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, path: Path) -> list[str]:
@@ -141,3 +142,16 @@ async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str
     doomed += [types for types in event_types.off() if types.endpoint in names]
     for subject in doomed:
         await control.write(subject, None)
+
+
+async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
+    """Lanes that a removed endpoint held are free when it comes back; what is parked stays parked."""
+    from bridge import assembly
+    from bridge.control import control_topic
+    from bridge.redrive import DeadLetters
+    from bridge.standing import endpoint_of
+
+    options, gone = assembly.kafka_options(settings.kafka), {endpoint_of(name) for name in names}
+    topics = assembly.parked_topic(settings), assembly.again_topic(settings)
+    async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
+        await dead.forget_holds([key for key in await dead.holds() if key.endpoint in gone])

@@ -21,6 +21,7 @@ _LEAST_SECRET = 6
 _TELLING = re.compile(
     r"authorization|cookie|token|secret|password|passwd|api[-_]?key|credential", re.IGNORECASE
 )
+_FILLED_IN = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _COLUMNS = ("ADDRESS", "PARKED AT", "ENDPOINT", "ENTITY", "TYPE", "TRIES", "WHY")
 _WIDEST = {"ENDPOINT": 24, "ENTITY": 28, "TYPE": 40}
 
@@ -51,10 +52,14 @@ def _secrets(value: Any) -> Iterator[str]:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """The secret, and what is secret in it: the token behind ``Bearer``, the path of a URL."""
-    _, found, rest = secret.partition("://")
-    parts = [secret, secret.rpartition(" ")[2], *([rest.partition("/")[2]] if found else [])]
-    return (part for part in parts if len(part) >= _LEAST_SECRET)
+    """The secret, and what is secret in it: the token behind ``Bearer``, the path of a URL.
+
+    Of one with ``{{ … }}`` in it, which never appears as it stands, the parts around those.
+    """
+    for fixed in _FILLED_IN.split(secret):
+        _, found, rest = fixed.partition("://")
+        parts = [fixed, fixed.strip().rpartition(" ")[2], *([rest.partition("/")[2]] if found else [])]
+        yield from (part for part in parts if len(part) >= _LEAST_SECRET)
 
 
 def instant(at_ms: int) -> str:
@@ -113,6 +118,7 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
         "event_type": facts.get("event-type"),
         "event_index": letter.index or None,
         "webhook_id": facts.get("webhook-id"),
+        "held_behind": letter.held_behind,
         "attempts": int(facts["attempts"]) if facts.get("attempts", "").isdecimal() else 0,
         "parked_at": instant(letter.parked_at_ms),
         "from": {

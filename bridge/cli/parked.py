@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.choosing import AddressType, chosen, filters, find, wanted
+from bridge.cli import held
+from bridge.cli.choosing import AddressType, chosen, filters, find, same_events, wanted
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SHOWN = 10
 """Lines of a plan that are printed; the rest is a number."""
-_BATCH = 500
-"""Records sent and marked at a time: what is held in memory, and what a crash leaves unmarked."""
-
 
 _addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -43,29 +41,42 @@ def parked() -> None:
 @config_option
 @filters("--reason", "--parked-reason")
 @click.option("--all", "all_", is_flag=True, help="Also what was redriven or discarded since.")
+@click.option("--holds", "holds_only", is_flag=True, help="Only the held lanes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-def list_(path: Path, all_: bool, as_json: bool, **given: Any) -> None:
-    """List parked events, the oldest first."""
+def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any) -> None:
+    """List parked events, the oldest first, and the lanes that are held because of them."""
     import orjson
 
     from bridge.cli import letters as shown
 
     settings = _load(path)
     mask = shown.mask_of(settings)
-    found = _with(settings, lambda dead: find(dead, (), wanted(given), settled=all_))
+
+    async def look(dead: DeadLetters) -> tuple[list[dict[str, Any]], list[Letter]]:
+        holds = await dead.holds()
+        letters = [] if holds_only else await find(dead, (), wanted(given), settled=all_)
+        lanes = held.asked_for(holds, wanted(given)) | held.of_letters(holds, letters)
+        waiting = await held.waiting_in(dead, lanes)
+        return list(held.documents({key: holds[key] for key in lanes}, waiting)), letters
+
+    holds, found = _with(settings, look)
     first = found[: given["limit"]]
     if as_json:
-        for letter in first:
-            click.echo(orjson.dumps(shown.document(letter, mask)))
+        for told in holds if holds_only else [shown.document(letter, mask) for letter in first]:
+            click.echo(orjson.dumps(told))
         return
     if first:
         import shutil
 
         for line in shown.table(first, mask, shutil.get_terminal_size((160, 24)).columns):
             click.echo(line)
-    left = len(found) - len(first)
-    more = f", {left} more" if left else ""
-    click.echo(f"{len(first)} parked{more}" if found else "nothing is parked", err=True)
+    if holds:
+        click.echo(("\n" if first else "") + held.table(holds))
+    if not holds_only:
+        left = len(found) - len(first)
+        more = f", {left} more" if left else ""
+        click.echo(f"{len(first)} parked{more}" if found else "nothing is parked", err=True)
+    click.echo(f"{len(holds)} lanes held" if holds else "no lane is held", err=True)
 
 
 @parked.command()
@@ -102,37 +113,69 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
 @_yes
 @_dry_run
 @_by
+@held.wait_option
 def redrive(
-    path: Path, addresses: tuple[Address, ...], yes: bool, dry_run: bool, by: str | None, **given: Any
+    path: Path,
+    addresses: tuple[Address, ...],
+    yes: bool,
+    dry_run: bool,
+    by: str | None,
+    wait_s: float,
+    **given: Any,
 ) -> None:
     """Send parked events again, in order, as a first delivery: to the endpoint they were parked for.
 
     Chosen by ADDRESS or by filters. One that was settled already is sent again only by its ADDRESS.
+    Of a held lane (on_park: hold) everything that waits is sent, in order, and then it is free.
     """
-    from bridge.letters import errands, obstacle
+    from bridge.cli.letters import mask_of
+    from bridge.letters import Fate, errands, obstacle
+    from bridge.rounds import BATCH
 
     settings = _load(path)
     topics = [topic for source in settings.sources.values() for topic in source.topics]
 
-    async def send(dead: DeadLetters) -> None:
+    async def send(dead: DeadLetters) -> bool:
+        holds = await dead.holds()
         found = await chosen(dead, addresses, given)
+        lanes = held.of_letters(holds, found)
+        if not addresses and not given["limit"]:
+            lanes |= held.asked_for(holds, wanted(given))
+        waiting = [letter for of_lane in (await held.waiting_in(dead, lanes)).values() for letter in of_lane]
+        more = [one for one in found if one.fate is not Fate.WAITING and held.of_letters(lanes, [one])]
+        plain = [letter for letter in found if not held.of_letters(lanes, [letter])]
         blocked = {
             letter.address: why
-            for letter in found
+            for letter in [*plain, *waiting, *more]
             if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
         }
-        plan = errands(letter for letter in found if letter.address not in blocked)
-        _tell(settings, "send again", [errand.letter for errand in plan])
-        for address, (cause, remedy) in list(blocked.items())[:_SHOWN]:
-            click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
-        if len(blocked) > _SHOWN:
-            click.echo(f"… and {len(blocked) - _SHOWN} more that cannot", err=True)
-        if dry_run or not plan:
-            return
-        _confirm(yes, f"Send {len(plan)} again?")
-        await _in_batches(plan, lambda batch: dead.redrive(batch, by or _who()))
+        lanes -= held.of_letters(lanes, [letter for letter in waiting if letter.address in blocked])
+        plan = errands(letter for letter in plain if letter.address not in blocked)
+        along = errands(letter for letter in [*waiting, *more] if letter.address not in blocked)
+        _tell(settings, "send again", [errand.letter for errand in (*plan, *along)])
+        if lanes:
+            behind = sum(errand.letter.held_behind is not None for errand in along)
+            click.echo(f"held lanes: {len(lanes)}, in which {behind} wait behind another event and follow it")
+        _tell_blocked(blocked)
+        if dry_run or not (plan or lanes):
+            return True
+        _confirm(yes, f"Send {len(plan) + len(along)} again?")
+        await _in_batches(plan, lambda batch: dead.redrive(batch, by or _who()), BATCH, quiet=bool(lanes))
+        if not lanes:
+            return True
+        outcome = await held.send(dead, lanes, by or _who(), wait_s, more)
+        click.echo(f"{len(plan) + outcome.settled} settled")
+        return held.report(outcome, holds, mask_of(settings)) or not wait_s
 
-    _with(settings, send)
+    if not _with(settings, send):
+        raise SystemExit(1)
+
+
+def _tell_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
+    for address, (cause, remedy) in list(blocked.items())[:_SHOWN]:
+        click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
+    if len(blocked) > _SHOWN:
+        click.echo(f"… and {len(blocked) - _SHOWN} more that cannot", err=True)
 
 
 @parked.command()
@@ -143,6 +186,7 @@ def redrive(
 @_yes
 @_dry_run
 @_by
+@held.wait_option
 def discard(
     path: Path,
     addresses: tuple[Address, ...],
@@ -150,20 +194,49 @@ def discard(
     yes: bool,
     dry_run: bool,
     by: str | None,
+    wait_s: float,
     **given: Any,
 ) -> None:
-    """Mark parked events as never to be sent. Nothing is sent, and nothing deleted."""
+    """Mark parked events as never to be sent. Nothing of them is sent, and nothing deleted.
+
+    Where a held lane waited for one of them (on_park: hold), what waits behind it is sent then.
+    """
+    from bridge.cli.letters import mask_of
+    from bridge.letters import Wanted
+    from bridge.rounds import BATCH, cause_of
+
     settings = _load(path)
 
-    async def mark(dead: DeadLetters) -> None:
+    async def mark(dead: DeadLetters) -> bool:
+        holds = await dead.holds()
         found = await chosen(dead, addresses, given)
+        lanes = held.of_letters(holds, found)
+        if lanes:
+            found = same_events(found, await dead.find(Wanted(lanes=frozenset(lanes))))
+        gone = {letter.address for letter in found}
+        waiting = await held.waiting_in(dead, lanes)
+        behind = {
+            key: letters
+            for key in lanes
+            if key.endpoint in settings.endpoints
+            and cause_of(letters := [one for one in waiting.get(key, ()) if one.address not in gone]) is None
+        }
         _tell(settings, "discard", found)
+        if behind:
+            number = sum(map(len, behind.values()))
+            click.echo(f"held lanes: {len(behind)}, in which {number} wait behind it and are sent then")
         if dry_run or not found:
-            return
+            return True
         _confirm(yes, f"Discard {len(found)}?")
-        await _in_batches(found, lambda batch: dead.discard(batch, by or _who(), because))
+        await _in_batches(found, lambda batch: dead.discard(batch, by or _who(), because), BATCH)
+        if not behind:
+            return True
+        outcome = await held.send(dead, behind, by or _who(), wait_s)
+        click.echo(f"{outcome.settled} sent again")
+        return held.report(outcome, holds, mask_of(settings)) or not wait_s
 
-    _with(settings, mark)
+    if not _with(settings, mark):
+        raise SystemExit(1)
 
 
 def _load(path: Path) -> Settings:
@@ -177,13 +250,13 @@ def _load(path: Path) -> Settings:
 def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     """Do something with the group's dead letters."""
     from bridge import assembly
+    from bridge.control import control_topic
     from bridge.redrive import DeadLetters
 
     async def connected() -> T:
         options = assembly.kafka_options(settings.kafka)
-        async with DeadLetters(
-            options, assembly.parked_topic(settings), assembly.again_topic(settings)
-        ) as dead:
+        topics = assembly.parked_topic(settings), assembly.again_topic(settings)
+        async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
             return await work(dead)
 
     return asyncio.run(connected())
@@ -193,13 +266,19 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
     from bridge.cli.decoding import decoded
     from bridge.errors import HookferryError
+    from bridge import assembly
     from bridge.render import standard_body
 
     try:
         events = decoded(settings, letter.origin)
         if events is None:
             return [b"none: no source reads its topic"]
-        return [standard_body(event) for event in events if letter.index in (0, event.index)]
+        wanted = [event for event in events if letter.index in (0, event.index)]
+        endpoint = settings.endpoints.get(letter.endpoint or "")
+        if endpoint is None:
+            return [standard_body(event) for event in wanted]
+        renderer = assembly.renderer(endpoint)
+        return [renderer.render(event).body for event in wanted]
     except HookferryError as exc:
         return [f"none: {exc}".encode("utf-8", "replace")]
 
@@ -227,13 +306,16 @@ def _confirm(yes: bool, question: str) -> None:
         click.confirm(question, abort=True)
 
 
-async def _in_batches(plan: Sequence[T], act: Callable[[Sequence[T]], Awaitable[int]]) -> None:
+async def _in_batches(
+    plan: Sequence[T], act: Callable[[Sequence[T]], Awaitable[int]], batch: int, *, quiet: bool = False
+) -> None:
     settled = 0
     try:
-        for at in range(0, len(plan), _BATCH):
-            settled += await act(plan[at : at + _BATCH])
+        for at in range(0, len(plan), batch):
+            settled += await act(plan[at : at + batch])
     finally:
-        click.echo(f"{settled} settled")
+        if not quiet or settled < len(plan):
+            click.echo(f"{settled} settled")
 
 
 def _who() -> str:

@@ -41,9 +41,7 @@ class Trial(NamedTuple):
 @endpoint_option
 @sample_option
 @click.option("--pretty", is_flag=True, help="Indent a JSON body; it is sent as it stands without this.")
-@click.option(
-    "--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key."
-)
+@click.option("--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key.")
 def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.
 

@@ -3,7 +3,8 @@
 Takes a ``Record``, gives its ``Event`` objects with the payload still undecoded. Rule floor, pure. Here
 stands what every format shares; each format has a file of its own: ``plain_json``, ``cloudevents``,
 ``fineract``. Below ``fineract`` lie ``single_object`` (the Avro framing), ``schema_set`` (writers'
-schemas by fingerprint), ``definitions`` (schema files to schemas) and ``careful`` (hostile bytes).
+schemas by fingerprint), ``definitions`` (schema files to schemas), ``avro_plan`` (the values) and ``careful``
+(hostile bytes).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from bridge.errors import DecodeError
+from bridge.lane_key import bounded
 from bridge.model import Event, Record
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -53,9 +55,8 @@ def lane_of(record: Record, entity: str | None, tenant: str | None) -> Hashable 
     Two tenants never share a lane: their ids mean different things.
     """
     topic, number = record.partition
-    if record.key is not None:
-        return (topic, number, record.key, tenant or "")
-    return None if entity is None else (topic, number, entity, tenant or "")
+    part = entity if record.key is None else record.key
+    return None if part is None else (topic, number, bounded(part), bounded(tenant or ""))
 
 
 def webhook_id(source: str, tenant: str | None, id: str, index: int) -> str:

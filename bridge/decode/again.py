@@ -10,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from bridge import lane_key
 from bridge.decode import Decoder
 from bridge.errors import DecodeError
+from bridge.lane_key import LaneKey
 from bridge.model import Event, Header, Partition, Record
 
 PREFIX = "hookferry-"
 AGAIN_ID = "hookferry-again-id"
 ENDPOINT = "hookferry-endpoint"
 EVENT_INDEX = "hookferry-event-index"
+ROUND = "hookferry-round"
+COVERS = "hookferry-covers"
+LANE = "hookferry-lane-key"
+MARK_VALUE = b"release"
+"""A mark needs a value: without one it would be a tombstone."""
 
 _FOREIGN = "only `hookferry parked redrive` should write to this topic"
 
@@ -25,13 +32,25 @@ _FOREIGN = "only `hookferry parked redrive` should write to this topic"
 class Resent(NamedTuple):
     """A record that is sent again: as it first stood in its topic, for one endpoint or for all.
 
-    ``number`` chooses one event of several (``Event.index``); 0 is whatever the record holds.
+    ``number`` chooses one event of several (``Event.index``); 0 is whatever the record holds. ``round`` is
+    that of the hold on its lane, where there is one.
     """
 
     origin: Record
     endpoint: str | None
     again_id: str
     number: int = 0
+    round: str = ""
+
+
+class Mark(NamedTuple):
+    """What ends the redrive of a held lane: it stands behind all events of it, in the same lane."""
+
+    endpoint: str
+    lane: LaneKey
+    again_id: str
+    round: str
+    covers: int
 
 
 class ResentDecodeError(DecodeError):
@@ -46,7 +65,8 @@ class AgainDecoder:
     """Gives the events of the original record, in the original's lane and under its webhook-ids.
 
     Their ``record`` is the one of this topic, because that is the offset which settles; ``claim_id``
-    tells one redrive from another of the same event.
+    tells one redrive from another of the same event, and one round from another: what came with an
+    earlier round may have been parked once more since, and must not stand for what comes with this one.
     """
 
     def __init__(self, decoders: Mapping[str, Decoder], endpoints: Collection[str]) -> None:
@@ -55,9 +75,11 @@ class AgainDecoder:
         self._endpoints = frozenset(endpoints)
 
     def decode(self, record: Record) -> tuple[Event, ...]:
-        """The events of the original record. Raises ``DecodeError``."""
+        """The events of the original record, or a mark as one. Raises ``DecodeError``."""
+        if any(name == COVERS for name, _ in record.headers):
+            return self._mark(record)
         resent = unpacked(record)
-        origin, endpoint, again_id, number = resent
+        origin, endpoint, again_id, number, round = resent
         decoder = self._decoders.get(origin.partition.topic)
         if decoder is None:
             raise ResentDecodeError(
@@ -88,8 +110,32 @@ class AgainDecoder:
                 )
         for event in events:
             event.record, event.origin = record, origin
-            event.only, event.claim_id = endpoint, again_id
+            event.only, event.round = endpoint, round
+            event.claim_id = again_id + round
         return events
+
+    def _mark(self, record: Record) -> tuple[Event, ...]:
+        """A mark as an event of its lane; none for an endpoint that is gone, which holds nothing."""
+        mark = unpacked_mark(record)
+        if mark.endpoint not in self._endpoints:
+            return ()
+        return (
+            Event(
+                record=record,
+                source="",
+                id=mark.again_id,
+                type="",
+                time="",
+                entity=None,
+                tenant=None,
+                lane=mark.lane,
+                decode_payload=dict,
+                only=mark.endpoint,
+                claim_id=mark.again_id,
+                round=mark.round,
+                covers=mark.covers,
+            ),
+        )
 
 
 def packed(resent: Resent) -> tuple[Header, ...]:
@@ -103,6 +149,7 @@ def packed(resent: Resent) -> tuple[Header, ...]:
         AGAIN_ID: resent.again_id,
         **({ENDPOINT: resent.endpoint} if resent.endpoint is not None else {}),
         **({EVENT_INDEX: str(resent.number)} if resent.number else {}),
+        **({ROUND: resent.round} if resent.round else {}),
     }
     own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
     return (*own, *((name, value.encode()) for name, value in facts.items()))
@@ -113,7 +160,32 @@ def unpacked(record: Record) -> Resent:
     try:
         facts = {name: value.decode() for name, value in record.headers if name.startswith(PREFIX)}
         origin = original(record, facts)
-        return Resent(origin, facts.get(ENDPOINT), facts[AGAIN_ID], int(facts.get(EVENT_INDEX, "0")))
+        number, round = int(facts.get(EVENT_INDEX, "0")), facts.get(ROUND, "")
+        return Resent(origin, facts.get(ENDPOINT), facts[AGAIN_ID], number, round)
+    except KeyError as exc:
+        raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc
+    except ValueError as exc:
+        raise DecodeError(record.place, f"a hookferry-* header is damaged ({exc})", _FOREIGN) from exc
+
+
+def packed_mark(mark: Mark) -> tuple[Header, ...]:
+    """The headers of the record that is ``mark``; its value is ``MARK_VALUE``."""
+    facts = {
+        AGAIN_ID: mark.again_id,
+        ENDPOINT: mark.endpoint,
+        LANE: lane_key.text_of(mark.lane),
+        ROUND: mark.round,
+        COVERS: str(mark.covers),
+    }
+    return tuple((name, value.encode()) for name, value in facts.items())
+
+
+def unpacked_mark(record: Record) -> Mark:
+    """The mark that a record is. Raises ``DecodeError`` for one that ``packed_mark`` did not make."""
+    try:
+        facts = {name: value.decode() for name, value in record.headers}
+        lane = lane_key.read(facts[LANE])
+        return Mark(facts[ENDPOINT], lane, facts[AGAIN_ID], facts[ROUND], int(facts[COVERS]))
     except KeyError as exc:
         raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc
     except ValueError as exc:

@@ -6,18 +6,22 @@ Rule floor, pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastavro import parse_schema
 
-from bridge.decode import careful
-from bridge.decode.definitions import DECIMAL_DIGITS, DefinitionError, Scope
+from bridge.decode.avro_plan import Named, Plan
+from bridge.decode.definitions import DefinitionError, Scope
 from bridge.decode.known_schemas import Frame, Reading
 from bridge.decode.schema_set import Schema
 from bridge.decode.single_object import read
 
 _WRAPPER = "hookferry.Value"
+_MOST_PARTS = 16
+"""Values for every byte of a type's shortest form; records in records have 2 or 3."""
+_CAP = 1 << 30
+_WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
 
 class AvroSchema:
@@ -49,7 +53,7 @@ def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> Avro
     Raises ``DefinitionError``.
     """
     scope = Scope(origin)
-    named: careful.Named = {}
+    named: Named = {}
     try:
         for number, reference in enumerate(references, 1):
             scope.add(reference, f"{origin}, reference {number}")
@@ -57,22 +61,66 @@ def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> Avro
         wrapped = not (isinstance(whole, dict) and whole.get("type") == "record")
         root = {"type": "record", "name": _WRAPPER, "fields": [{"name": "value", "type": whole}]}
         parsed: Any = parse_schema(root if wrapped else whole, named)
-        for one in named.values():
-            if (
-                one.get("logicalType") == "decimal"
-            ):  # fastavro allows no more digits than ever fit, one too few
-                one["precision"] = DECIMAL_DIGITS
-        if careful.expands(named):
+        if _expands(named):
             raise DefinitionError(origin, "a few bytes of a value would become thousands of parts")
-        safe = careful.safe_bytes(parsed, named)
+        plan = Plan(parsed, named)
     except DefinitionError:
         raise
     except Exception as exc:  # fastavro's parser promises no type for what it refuses
         raise DefinitionError(origin, f"not an Avro schema: {type(exc).__name__}: {str(exc)[:300]}") from exc
-    return AvroSchema(Schema(_name(whole), parsed, b"", named, safe), wrapped=wrapped)
+    return AvroSchema(Schema(_name(whole), parsed, b"", named, plan), wrapped=wrapped)
 
 
 def _name(whole: Any) -> str:
     if isinstance(whole, dict):
         return str(whole.get("name") or whole["type"])
     return whole if isinstance(whole, str) else "union"
+
+
+def _expands(named: Named) -> bool:
+    """Whether some type makes far more parts than it has bytes: a few names could ask for 2^30 records."""
+    fewest, parts = _fewest_bytes(named), dict.fromkeys(named, 1)
+    for _ in range(len(named) + 1):
+        before = dict(parts)
+        for name, definition in named.items():
+            inner = sum(_parts(field["type"], parts) for field in definition.get("fields", ()))
+            parts[name] = min(1 + inner, _CAP)
+        if parts == before:
+            break
+    return any(parts[name] > _MOST_PARTS * max(1, fewest[name]) for name in named if fewest[name] < _CAP)
+
+
+def _parts(schema: Any, parts: Mapping[str, int]) -> int:
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if isinstance(kind, list):
+        return 1
+    return parts.get(schema["name"] if kind in ("record", "fixed", "enum") else kind, 1)
+
+
+def _fewest_bytes(named: Named) -> dict[str, int]:
+    """Count the fewest bytes each named type takes, by widening a lower bound until it stands still.
+
+    A record that holds itself has no value and would grow for ever; the rounds and the cap end that.
+    """
+    fewest = dict.fromkeys(named, 0)
+    for _ in range(len(named) + 1):
+        before = dict(fewest)
+        for name, definition in named.items():
+            if definition["type"] == "record":
+                total = sum(_least_bytes(field["type"], fewest) for field in definition["fields"])
+                fewest[name] = min(total, _CAP)
+            else:
+                fewest[name] = int(definition["size"]) if definition["type"] == "fixed" else 1
+        if fewest == before:
+            break
+    return fewest
+
+
+def _least_bytes(schema: Any, fewest: Mapping[str, int]) -> int:
+    """Count the fewest bytes a value takes."""
+    if isinstance(schema, list):
+        return 1
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if kind in ("record", "fixed", "enum"):
+        kind = schema["name"]
+    return _WIDTHS[kind] if kind in _WIDTHS else fewest.get(kind, 1)

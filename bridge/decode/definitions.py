@@ -136,13 +136,15 @@ class Scope:
             return name
         return f"{namespace}.{name}"
 
-    def _whole(self, node: Any, seen: set[str], origin: str) -> Any:
+    def _whole(self, node: Any, seen: set[str], origin: str, depth: int = 0) -> Any:
         """Put definitions back in: where a name comes first the definition, the name from then on."""
+        if depth > _DEEPEST:
+            raise DefinitionError(origin, f"types are nested more than {_DEEPEST} deep")
         if isinstance(node, list):
-            return [self._whole(branch, seen, origin) for branch in node]
+            return [self._whole(branch, seen, origin, depth) for branch in node]
         if isinstance(node, dict):
             part = "items" if "items" in node else "values"
-            return {**node, part: self._whole(node[part], seen, origin)} if part in node else node
+            return {**node, part: self._whole(node[part], seen, origin, depth)} if part in node else node
         if node in _PRIMITIVES or node in seen:
             return node
         if node not in self._types:
@@ -152,7 +154,8 @@ class Scope:
         whole = {**shape, "namespace": node.rpartition(".")[0]}
         if "fields" in shape:
             whole["fields"] = [
-                {**field, "type": self._whole(field["type"], seen, home)} for field in shape["fields"]
+                {**field, "type": self._whole(field["type"], seen, home, depth + 1)}
+                for field in shape["fields"]
             ]
         return whole
 

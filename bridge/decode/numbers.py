@@ -15,19 +15,22 @@ import orjson
 from bridge.model import ExactNumber
 
 _ALWAYS_EXACT = 16  # characters of a fraction: a point and 15 digits
+_LONG = b"0" * _ALWAYS_EXACT
+_DIGITS = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in range(256))
 
 
 def loads(value: bytes | str) -> Any:
     """Parse JSON. Raises ``orjson.JSONDecodeError``.
 
-    Documents without a fraction, which are most, are read once; the others again, by the slower standard
-    library, which tells the digits.
+    A double gives back every number of up to 15 digits, so a value without 16 digits in a row is read once;
+    others that hold a fraction again, by the slower standard library, which tells the digits.
     """
     document = orjson.loads(value)
-    if not _holds_float(document):
+    raw = value.encode() if isinstance(value, str) else value
+    if _LONG not in raw.translate(_DIGITS) or not _holds_float(document):
         return document
     try:
-        return json.loads(value, parse_float=_fraction, parse_int=_integer)
+        return json.loads(raw, parse_float=_fraction, parse_int=_integer)
     except RecursionError:
         raise orjson.JSONDecodeError("nested too deep", "", 0) from None
 

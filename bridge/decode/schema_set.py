@@ -11,22 +11,21 @@ from typing import Any
 from fastavro import parse_schema
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from bridge.decode import careful
+from bridge.decode.avro_plan import Named, Plan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schema:
     """One layout of one record type, ready to decode with.
 
-    ``fingerprint`` is the CRC-64-AVRO in the order of the wire. Values of up to ``safe_bytes`` can be
-    decoded at once, longer ones are walked first (see ``careful``).
+    ``fingerprint`` is the CRC-64-AVRO in the order of the wire.
     """
 
     name: str
     parsed: dict[str, Any]
     fingerprint: bytes
-    named: careful.Named
-    safe_bytes: int
+    named: Named
+    plan: Plan
 
 
 @dataclass
@@ -55,8 +54,8 @@ def compiled(definition: dict[str, Any]) -> Schema:
 
     Raises what fastavro raises on a definition that is not Avro (``SchemaParseException``, ``ValueError`` …).
     """
-    named: careful.Named = {}
+    named: Named = {}
     parsed = parse_schema(definition, named)
     assert isinstance(parsed, dict)
     wire = bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO"))
-    return Schema(parsed["name"], parsed, wire, named, careful.safe_bytes(parsed, named))
+    return Schema(parsed["name"], parsed, wire, named, Plan(parsed, named))

@@ -6,12 +6,9 @@ Below ``fineract`` in step 2. Takes framed bytes, gives plain objects. Rule floo
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
-from fastavro import schemaless_reader
-
-from bridge.decode.careful import HostileBytes, walk
+from bridge.decode.careful import HostileBytes
 from bridge.decode.schema_set import Schema, SchemaSet
 from bridge.errors import DecodeError
 
@@ -31,29 +28,18 @@ def writer_schema(data: bytes, schemas: SchemaSet, place: str, dataschema: str, 
             place,
             f"no schema with fingerprint {data[2:HEADER_BYTES].hex()} is known for {dataschema}",
             "import it from the jar of the server that wrote this (`hookferry schemas import JAR --into "
-            f"{schemas.folder}`, the folder of sources.{source}.schemas), then `hookferry parked redrive`; "
-            "no restart is needed",
+            f"{schemas.folder}`, the folder of sources.{source}.schemas), then `hookferry parked redrive "
+            f"--reason {data[2:HEADER_BYTES].hex()}`; no restart is needed",
         )
     return schema
 
 
-def read(data: bytes, schema: Schema, place: str, start: int = HEADER_BYTES) -> Any:
+def read(data: bytes, schema: Schema, place: str, *, start: int = HEADER_BYTES) -> Any:
     """Decode the value from ``start`` on; every byte must belong to it. Raises ``DecodeError``.
 
     With a wrong layout Avro often decodes *something*; bytes left over are what gives it away.
     """
-    stream = BytesIO(data)
-    stream.seek(start)
     try:
-        if len(data) - start > schema.safe_bytes:
-            walk(schema.parsed, schema.named, data[start:])
-        value = schemaless_reader(stream, schema.parsed, None)
+        return schema.plan.read(data, start)
     except HostileBytes as exc:
         raise DecodeError(place, f"{schema.name}: {exc}", _PRODUCER) from exc
-    except Exception as exc:  # fastavro promises no type: EOFError, IndexError, ArithmeticError …
-        cause = f"{schema.name}: the bytes do not follow the schema ({type(exc).__name__}: {exc})"
-        raise DecodeError(place, cause[:500], _PRODUCER) from exc
-    left = len(data) - stream.tell()
-    if left:
-        raise DecodeError(place, f"{schema.name}: bytes left over behind the value: {left}", _PRODUCER)
-    return value

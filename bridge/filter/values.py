@@ -13,6 +13,8 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bridge.model import ExactNumber
+
 _MOST_DIGITS = 100
 _NAMES = {
     str: "text", bool: "a boolean", int: "a number", float: "a number", Decimal: "a number",
@@ -30,7 +32,7 @@ class Mistake(Exception):
 
 def kind(value: Any) -> str:
     """What a person calls such a value."""
-    return _NAMES.get(type(value), "a value of another kind")
+    return _NAMES.get(type(_all_digits(value)), "a value of another kind")
 
 
 def exact(fraction: float) -> Decimal:
@@ -38,8 +40,14 @@ def exact(fraction: float) -> Decimal:
     return Decimal(repr(fraction))
 
 
+def _all_digits(value: Any) -> Any:
+    """A number of JSON with more digits than a double holds, as the decimal it is written as."""
+    return value.exact if type(value) is ExactNumber else value
+
+
 def equal(left: Any, right: Any) -> bool:
     """``==``: values of different kinds are not equal, which is no mistake."""
+    left, right = _all_digits(left), _all_digits(right)
     if type(left) is not type(right):
         if type(left) is float and type(right) is Decimal:
             left = exact(left)
@@ -55,6 +63,7 @@ def unequal(left: Any, right: Any) -> bool:
 
 def _ordered(sign: str, compare: Binary) -> Binary:
     def ask(left: Any, right: Any) -> bool:
+        left, right = _all_digits(left), _all_digits(right)
         if type(left) is not type(right):
             if left is None or right is None:
                 return False
@@ -97,6 +106,7 @@ def _counted(sign: str, count: Binary) -> Binary:
     def ask(left: Any, right: Any) -> Any:
         if left is None or right is None:
             return None
+        left, right = _all_digits(left), _all_digits(right)
         if not (is_number(left) and is_number(right)):
             raise Mistake(f"{kind(left)} {sign} {kind(right)}: only numbers can be counted with")
         try:

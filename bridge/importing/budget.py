@@ -15,7 +15,7 @@ MAX_RATIO = 200  # unpacked to packed; jars have 3, schema files in them 20
 FREE_BYTES = 64 << 20  # below this nobody asks for the ratio
 MAX_ENTRIES = 500_000
 MAX_SCHEMAS = 10_000
-MAX_TEXTS_BYTES = 128 << 20  # of all schemas together; those of one Fineract have 1 MB
+MAX_TEXTS_BYTES = 64 << 20  # of all schemas together, read and made complete; one Fineract has 2 MB
 MAX_DIRECTORY_BYTES = 32 << 20  # a zip's table of contents, which is read whole
 MAX_DEPTH = 3  # release tarball, boot jar, library jar
 
@@ -56,14 +56,17 @@ class Budget:
         if self._entries > MAX_ENTRIES:
             raise ImportRefused(f"it has more than {MAX_ENTRIES} entries; {_SMALLER}")
 
-    def schema(self, size_bytes: int) -> None:
-        """One more definition was found, of so many bytes of text."""
+    def schema(self) -> None:
+        """One more file with a schema was found."""
         self._schemas += 1
+        if self._schemas > MAX_SCHEMAS:
+            raise ImportRefused(f"it has more than {MAX_SCHEMAS} schemas; {_SMALLER}")
+
+    def text(self, size_bytes: int) -> None:
+        """So much text of schemas is held."""
         self._texts += size_bytes
-        if self._schemas > MAX_SCHEMAS or self._texts > MAX_TEXTS_BYTES:
-            raise ImportRefused(
-                f"it has more than {MAX_SCHEMAS} schemas or {MAX_TEXTS_BYTES >> 20} MB of them; {_SMALLER}"
-            )
+        if self._texts > MAX_TEXTS_BYTES:
+            raise ImportRefused(f"its schemas have more than {MAX_TEXTS_BYTES >> 20} MB; {_SMALLER}")
 
 
 _SMALLER = "give the fineract-avro-schemas jar alone, or the folder with the .avsc files"

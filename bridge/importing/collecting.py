@@ -68,13 +68,14 @@ def collect(pieces: Iterable[Piece], budget: Budget) -> Collection:
         if isinstance(piece, Skip):
             collection.skipped.append(piece)
         elif isinstance(piece, SchemaFile):
-            budget.schema(len(piece.data))
+            budget.schema()
+            budget.text(len(piece.data))
             files.setdefault(piece.container, []).append(piece)
         else:
             _add_class(piece, collection, budget)
     for of_container in files.values():
         for label, of_scope in _scopes(of_container).items():
-            _add_files(label, of_scope, collection)
+            _add_files(label, of_scope, collection, budget)
     return collection
 
 
@@ -84,11 +85,11 @@ def _add_class(piece: ClassFile, collection: Collection, budget: Budget) -> None
         text = schema_text(piece.data)
         if text is None:
             return
-        budget.schema(len(text))
+        budget.schema()
         scope = Scope(piece.origin)
         name = scope.add(_parsed(text, piece.origin), piece.origin)
         if name is not None and name in scope.records():
-            _add(scope, name, collection)
+            _add(scope, name, collection, budget)
     except ClassFileError as exc:
         collection.skipped.append(Skip(piece.origin, str(exc)))
     except DefinitionError as exc:
@@ -129,7 +130,7 @@ def _are_versions(files: list[SchemaFile]) -> bool:
     return len(set(below)) < len(below)
 
 
-def _add_files(label: str, files: list[SchemaFile], collection: Collection) -> None:
+def _add_files(label: str, files: list[SchemaFile], collection: Collection, budget: Budget) -> None:
     scope = Scope(label)
     for file in files:
         try:
@@ -142,17 +143,19 @@ def _add_files(label: str, files: list[SchemaFile], collection: Collection) -> N
             collection.skipped.append(Skip(file.origin, _cause(exc, file.origin)))
     for name in scope.records():
         try:
-            _add(scope, name, collection)
+            _add(scope, name, collection, budget)
         except DefinitionError as exc:
             collection.skipped.append(Skip(scope.origin(name), _cause(exc, scope.origin(name))))
 
 
-def _add(scope: Scope, name: str, collection: Collection) -> None:
+def _add(scope: Scope, name: str, collection: Collection, budget: Budget) -> None:
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
         raise DefinitionError(scope.origin(name), f"{name[:80]!r} is no name that a schema may have")
     if name.startswith("org.apache.avro."):
         raise DefinitionError(scope.origin(name), "belongs to Avro itself")
-    collection.add(Found(scope.schema(name), scope.definition(name), scope.origin(name)))
+    schema, definition = scope.schema(name), scope.definition(name)
+    budget.text(len(json.dumps(definition)))
+    collection.add(Found(schema, definition, scope.origin(name)))
 
 
 def _parsed(text: str, origin: str) -> Any:

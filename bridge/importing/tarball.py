@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 _BLOCK = 512
 _MAX_NAME_BYTES = 64 * 1024
-_REGULAR, _FOLDER = b"\007", b"5"
+_REGULAR, _FOLDER = (b"\0", b"0", b"7"), b"5"
 _KINDS = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a pipe"}
 
 
@@ -67,7 +67,7 @@ def entries(stream: IO[bytes]) -> Iterator[Entry]:
         _check(header)
         kind, size = header[156:157], _number(header[124:136])
         content, padding = Content(stream, size), -size % _BLOCK
-        if kind in b"Lx" or kind == b"g":
+        if kind in (b"L", b"x", b"g"):
             if size > _MAX_NAME_BYTES:
                 raise TarError(f"a name of {size} bytes")
             text = content.read()

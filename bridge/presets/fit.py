@@ -51,6 +51,8 @@ def fit(text: str, limit: int, escape: Escape = verbatim) -> str:
     It is cut before it is escaped, so never inside an escape, and never between a character and
     the mark or joiner that belongs to it.
     """
+    if escape is verbatim and len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # nearly all are
     text = clean(text[: limit + 1])  # no character is shorter than a unit, cleaned or escaped
     whole = escape(text)
     if units(whole) <= limit:

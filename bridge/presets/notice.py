@@ -16,7 +16,7 @@ from bridge.presets.fit import one_line
 
 MAX_FIELDS = 10
 """Slack takes ten fields in a section; more than that nobody reads in a message."""
-_CURRENCIES = ("currency", "summary.currency", "product.currency", "installment.currency")
+_CURRENCIES = ("currency", "summary.currency", "product.currency", "transactionToAdjust.currency")
 _SKIPPED = frozenset({"customData", "imageId", "imagePresent"})
 
 

@@ -37,7 +37,9 @@ def _also(label: str, find: Callable[[Look], str]) -> Fact:
 _CLIENT = _key("Client", lambda look: look.text("clientName", "displayName", "fullname", "clientId"))
 _LOAN = _key("Loan", lambda look: look.text("accountNo", "loanAccountNo", "loanId", "id"), "loan {}")
 _ACCOUNT = _key("Account", lambda look: look.text("accountNo", "accountId", "id"), "account {}")
-_PRODUCT = _also("Product", lambda look: look.text("loanProductName", "savingsProductName"))
+_PRODUCT = _also(
+    "Product", lambda look: look.text("loanProductName", "savingsProductName", "depositProductName")
+)
 _OFFICER = _also("Officer", lambda look: look.text("loanOfficerName", "fieldOfficerName", "staffName"))
 _OFFICE = _also("Office", lambda look: look.text("officeName"))
 _REFERENCE = _also("Reference", lambda look: look.text("externalId", "loanExternalId", "externalLoanId"))
@@ -187,9 +189,14 @@ WORDINGS: dict[str, Wording] = {
 }  # fmt: skip
 
 
-_FAMILIES = {
+_FAMILIES: dict[str, tuple[Fact, ...]] = {  # the first that fits: the longer beginnings first
+    "LoanProduct": (_key("Product", lambda look: look.text("name")), _DATE, _STATUS, _REFERENCE),
     "Loan": (_AMOUNT, _PRINCIPAL, _CLIENT, _LOAN, _DATE, _PRODUCT, _STATUS, _OFFICER, _REFERENCE),
     "WorkingCapitalLoan": (_AMOUNT, _CLIENT, _LOAN, _DATE, _PRODUCT, _STATUS, _REFERENCE),
+    **dict.fromkeys(
+        ("FixedDepositAccount", "RecurringDepositAccount", "ShareAccount"),
+        (_CLIENT, _ACCOUNT, _DATE, _PRODUCT, _STATUS, _OFFICER, _REFERENCE),
+    ),
     "Savings": (_AMOUNT, _CLIENT, _ACCOUNT, _DATE, _PRODUCT, _STATUS, _OFFICER, _REFERENCE),
     "Client": (_CLIENT, _DATE, _OFFICE, _STATUS, _OFFICER, _REFERENCE),
 }

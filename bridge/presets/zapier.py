@@ -7,7 +7,7 @@ field keeps its name whoever flattens it; what is null is left out, as Zapier ha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -61,31 +61,34 @@ class _Flat:
         self._left = _LEAVES
 
     def fields(self, name: str, data: Any) -> dict[str, Any]:
-        found = dict(self._leaves(name, data, 0))
+        """Everything below ``name``."""
+        found: dict[str, Any] = {}
+        self._add(found, name, data, 0)
         if self._left <= 0:
             found[f"{name}__not_shown"] = f"more than {_LEAVES} values{MORE}"
         return found
 
-    def _leaves(self, name: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    def _add(self, found: dict[str, Any], name: str, value: Any, depth: int) -> None:
         if value is None or self._left <= 0:
             return
         if isinstance(value, Mapping) and depth < _DEPTH:
             for key, inner in value.items():
-                yield from self._leaves(f"{name}__{_named(key)}", inner, depth + 1)
+                self._add(found, f"{name}__{_named(key)}", inner, depth + 1)
             return
         self._left -= 1
         lines = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-        yield name, [self._line(one, depth + 1) for one in lines] if lines else self._leaf(value)
+        found[name] = [self._line(one, depth + 1) for one in lines] if lines else self._leaf(value)
 
     def _line(self, line: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         """One object of a list: Zapier makes a line item of it."""
-        return {
-            name: value
-            for key, inner in line.items()
-            for name, value in self._leaves(_named(key), inner, depth + 1)
-        }
+        found: dict[str, Any] = {}
+        for key, inner in line.items():
+            self._add(found, _named(key), inner, depth + 1)
+        return found
 
     def _leaf(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return fit(value, self._longest)
         if isinstance(value, int) and abs(value) >= 2**63:
             return str(value)
         if isinstance(value, bool | int | float):
@@ -94,10 +97,12 @@ class _Flat:
             return format(value, "f")
         if isinstance(value, list):
             return fit(", ".join(words.text(one) for one in value[:1_000]), self._longest)
-        return fit(value if isinstance(value, str) else words.text(value), self._longest)
+        return fit(words.text(value), self._longest)
 
 
 def _named(key: Any) -> str:
+    if isinstance(key, str) and len(key) <= _NAME and key.isidentifier() and key.isascii():
+        return key
     return fit(str(key), _NAME)
 
 

@@ -93,7 +93,11 @@ def date(value: Any, form: str = "iso", offset: str = "+00:00") -> str:
     """
     at = _instant(value)
     if at.tzinfo is not None:
-        at = at.astimezone(_zone(as_text(offset)))
+        zone = _zone(as_text(offset))
+        try:
+            at = at.astimezone(zone)
+        except OverflowError:
+            raise NotPossible("the date is outside of the years 1 to 9999") from None
     form = as_text(form)
     pattern = _NAMED.get(form, form)
     pieces = pattern.split("%%")

@@ -20,6 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from markupsafe import Markup
 
+from bridge.model import ExactNumber
 from bridge.sandbox.budget import Budget, Exceeded
 from bridge.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER
 from bridge.sandbox.quotes import BARE
@@ -81,8 +82,8 @@ def kind_of(value: Any) -> str:
     """What a value is, in the words of templates."""
     words: dict[type, str] = {
         str: "text", Ready: "text", Markup: "text", bytes: "bytes", bool: "true or false", int: "a number",
-        float: "a number", Decimal: "a number", list: "a list", tuple: "a list", dict: "a mapping",
-        Macro: "a macro",
+        float: "a number", Decimal: "a number", ExactNumber: "a number", list: "a list", tuple: "a list",
+        dict: "a mapping", Macro: "a macro",
     }  # fmt: skip
     return "null" if value is None else words.get(type(value), "not a value")
 
@@ -138,7 +139,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return charge
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """``obj.attribute``: the item of a mapping."""
+        """``obj.attribute``, or with a name in brackets: the item of a mapping."""
         if type(obj) is dict:
             try:
                 return obj[attribute]
@@ -147,16 +148,21 @@ class Environment(ImmutableSandboxedEnvironment):
         return self._of_others(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """``obj[argument]``: the item of a mapping, list or text."""
+        """``obj[argument]``: the item of a mapping, list or text, at a place that was worked out.
+
+        So the place may be a value of the event, and is not in a message.
+        """
         kind = type(obj)
         if kind is dict or kind is list or kind is tuple or kind is str:
             try:
                 return obj[argument]
             except LookupError:
-                return Missing(obj=obj, name=argument)
+                return Missing(hint=f"{kind_of(obj)} has nothing at that place")
             except TypeError:
                 raise NotPossible(f"{kind_of(obj)} cannot be asked for {kind_of(argument)}") from None
-        return self._of_others(obj, argument)
+        if isinstance(obj, Undefined):
+            return obj
+        return Missing(hint=f"something is asked of {kind_of(obj)}")
 
     def _of_others(self, obj: Any, name: Any) -> Any:
         if isinstance(obj, Undefined):
@@ -194,6 +200,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Arithmetic, of numbers that stay within bounds; ``+`` also joins texts and lists."""
+        left, right = (one.exact if type(one) is ExactNumber else one for one in (left, right))
         kind, other = type(left), type(right)
         if kind in _NUMBERS and other in _NUMBERS:
             if kind is int and other is int:
@@ -255,7 +262,7 @@ def as_text(value: Any) -> str:
         return ""
     if kind is bool:
         return "true" if value else "false"
-    if kind is int or kind is float or isinstance(value, Undefined):
+    if kind is int or isinstance(value, float | Undefined):
         return str(value)
     if kind is Decimal:
         return plain(value)

@@ -51,6 +51,8 @@ def _check(node: nodes.Node) -> None:
     if type(node) not in _ALLOWED:
         word = _WORDS.get(type(node), type(node).__name__.lower())
         raise _refuse(node, f"{{% {word} %}} is not available in templates")
+    if isinstance(node, nodes.Name) and node.name in {"self", "super"}:
+        raise _refuse(node, f'there is no "{node.name}"')
     if isinstance(node, nodes.For) and node.recursive:
         raise _refuse(node, "a loop cannot be recursive")
     if isinstance(node, nodes.AssignBlock) and node.filter is not None:
@@ -94,6 +96,12 @@ def _rewritten(node: object) -> object:
     _rewrite(node)
     if isinstance(node, nodes.Concat):
         return _filter(node, _of(node, nodes.List(node.nodes)), CONCAT)
+    if (
+        isinstance(node, nodes.Getitem)
+        and isinstance(node.arg, nodes.Const)
+        and isinstance(node.arg.value, str)
+    ):
+        return _of(node, nodes.Getattr(node.node, node.arg.value, node.ctx))
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
         node.expr2 = _of(node, nodes.Const(""))
     elif isinstance(node, nodes.For):

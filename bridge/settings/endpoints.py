@@ -186,6 +186,11 @@ class EndpointSettings(PresetSettings):
     retry: RetrySettings = Field(
         default_factory=RetrySettings, description="When to try again, and when to give up."
     )
+    on_park: Literal["continue", "hold"] = Field(
+        default="continue",
+        description="After an event was parked: continue with the later ones of its entity, or hold them:"
+        " they are parked behind it, in order, until it is redriven or discarded.",
+    )
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings, description="When to stop sending, and how to begin again."
     )

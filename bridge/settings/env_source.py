@@ -87,7 +87,7 @@ def _unknown(path: Path, rest: list[str], known: list[str], *, free: bool) -> tu
 
 def _set(tree: Tree, path: Path, place: Place, text: str, problems: list[Problem]) -> None:
     value: Any = text
-    if shape.is_nested(path):
+    if shape.is_nested(path) and not (shape.takes_text(path) and text.lstrip()[:1] not in {"{", "["}):
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):

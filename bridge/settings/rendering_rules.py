@@ -17,7 +17,7 @@ from bridge.render.template import sandbox
 from bridge.sandbox import Insert, TemplateMistake
 from bridge.settings.fineract_types import FINERACT_TYPES
 from bridge.settings.place import Path, Place, Problem
-from bridge.settings.request import JSON, read_template
+from bridge.settings.request import JSON, TemplateSettings, read_template
 from bridge.settings.tree import Tree
 
 
@@ -28,7 +28,8 @@ def bodies_have_one_template(tree: Tree) -> Iterator[Problem]:
         if not isinstance(tree.get(path), dict):
             continue
         both = [key for key in ("template", "template_file") if tree.has((*path, key))]
-        if not both and not any(tree.is_broken((*path, key)) for key in ("template", "template_file")):
+        known = set(TemplateSettings.model_fields) >= set(tree.names(path))  # else one is misspelt, and said
+        if not both and known and not tree.is_broken((*path, "template")):
             yield tree.problem(
                 path, "has no template", "add template: | and the text, or template_file", key=True
             )
@@ -102,9 +103,8 @@ def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
         patterns = [pattern for _, pattern in tree.texts(path)] or ["*"]
         unknown = [kind for kind in FINERACT_TYPES if selects(patterns, kind) and kind not in HOOKS]
         if unknown:
-            cause = (
-                f"selects {len(unknown)} types that Fineract's old hooks did not have, such as {unknown[0]}"
-            )
+            count = f"{len(unknown)} types" if len(unknown) > 1 else "a type"
+            cause = f"selects {count} that Fineract's old hooks did not have, such as {unknown[0]}"
             yield tree.problem(path, cause, f"list what you want of: {', '.join(HOOKS)}", key=True)
 
 

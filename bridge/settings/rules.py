@@ -60,11 +60,10 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
 
 def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
     """Check that nobody waits for bulk events of sources that split them."""
-    sources = [("sources", name) for name in tree.names(("sources",))]
-    if any(
-        tree.text((*one, "format")) != "fineract" or tree.text((*one, "bulk")) == "whole" for one in sources
-    ):
-        return
+    for name in tree.names(("sources",)):
+        source = ("sources", name)
+        if tree.text((*source, "format")) != "fineract" or tree.text((*source, "bulk")) == "whole":
+            return
     for name in tree.names(("endpoints",)):
         for place, pattern in tree.texts(("endpoints", name, "events")):
             if pattern == "BulkBusinessEvent":

@@ -84,6 +84,11 @@ def is_nested(path: Path) -> bool:
     )
 
 
+def takes_text(path: Path) -> bool:
+    """Whether plain text is a value at a path, maybe beside a list or a mapping."""
+    return any(a is str for slot in slots(path) for a in alternatives(slot.annotation))
+
+
 def is_nullable(path: Path) -> bool:
     """Whether null is a value at a path."""
     return any(a is types.NoneType for slot in slots(path) for a in alternatives(slot.annotation))

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -24,6 +23,7 @@ from aiokafka.errors import (
 )
 
 from bridge.errors import KafkaUnavailable
+from bridge.source import connection as _mended  # noqa: F401 - every client has its options from here
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -32,9 +32,16 @@ PARK_TIMEOUT_MS = 10_000
 """How long a dead letter is waited for: then its topic is said to be in trouble, and it is tried again."""
 PARKED_MAX_BYTES = 16 * 1024 * 1024
 """``max.message.bytes`` of a dead-letter topic that we create: whatever was read must fit."""
-PARKED_CONFIGS = {"max.message.bytes": str(PARKED_MAX_BYTES)}
-CONTROL_CONFIGS = {"cleanup.policy": "compact", "max.message.bytes": "65536"}
-"""Compacted, or an endpoint that is off would be on again when retention took the record."""
+AGAIN_CONFIGS = {"max.message.bytes": str(PARKED_MAX_BYTES)}
+PARKED_CONFIGS = {**AGAIN_CONFIGS, "retention.ms": "-1"}
+"""What is parked is kept until somebody decides: a held lane whose letters are gone has lost events."""
+CONTROL_CONFIGS = {
+    "cleanup.policy": "compact",
+    "max.message.bytes": "65536",
+    "segment.bytes": str(16 * 1024 * 1024),
+}
+"""Compacted, or an endpoint that is off would be on again when retention took the record. Only whole
+segments are compacted, and every assignment reads the topic: short ones keep it short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +87,6 @@ class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
             return await self._fetch()
         except KafkaUnavailable as exc:  # aiokafka tries again after its own exceptions only
             raise KafkaConnectionError(str(exc)) from exc
-
-
-async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Close a consumer. aiokafka lets the cancellation of its own fetches out while a broker is away."""
-    try:
-        await consumer.stop()
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
 
 
 async def start_when_reachable(start: Callable[[], Awaitable[None]], servers: Iterable[str]) -> None:
@@ -145,7 +142,7 @@ async def ensure_topic(
     *,
     create: bool,
     replication_factor: int,
-    configs: Mapping[str, str] = PARKED_CONFIGS,
+    configs: Mapping[str, str],
 ) -> None:
     """Make sure a topic of the bridge's own exists, with as many partitions as the largest of ``like``.
 
@@ -201,6 +198,28 @@ async def warn_unless_compacted(admin: AIOKafkaAdminClient, topic: str) -> None:
             cause=f"its cleanup.policy is {policy}: an endpoint that is off is on again once that is deleted",
             remedy=f"kafka-configs.sh --bootstrap-server … --alter --topic {topic}"
             " --add-config cleanup.policy=compact",
+        )
+
+
+async def warn_if_it_forgets(admin: AIOKafkaAdminClient, topic: str) -> None:
+    """Say it when the dead-letter topic deletes what lanes are held for.
+
+    A broker that does not tell is believed.
+    """
+    try:
+        answers: list[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    except (KafkaError, OSError):
+        return
+    told = {entry[0]: entry[1] for *_, entries in answers[0].resources for entry in entries}
+    retention_ms = told.get("retention.ms") or "-1"
+    if retention_ms != "-1":
+        _log.warning(
+            events.TOPIC_FORGETS,
+            topic=topic,
+            cause=f"its retention.ms is {retention_ms}: what is parked for longer is lost, and a held lane"
+            " goes on without it",
+            remedy=f"kafka-configs.sh --bootstrap-server … --alter --topic {topic}"
+            " --add-config retention.ms=-1",
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
@@ -18,6 +18,7 @@ from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
 from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Partition
+from bridge.source.health import Lasting
 
 _NO_GENERATION = -1
 _NO_MEMBER = ""
@@ -38,9 +39,16 @@ class OffsetStore:
     has joined (seen on 3.9). Such commits are not fenced: see ``Reader.fence``.
     """
 
-    def __init__(self, client: AIOKafkaClient) -> None:
-        self._client = client
+    def __init__(
+        self, client: AIOKafkaClient, renew: Callable[[], Awaitable[AIOKafkaClient]] | None = None
+    ) -> None:
+        """``renew``: another client, started, for one of which a part has died."""
+        self._client = Lasting(client, renew, "offsets")
         self._coordinators: dict[str, int] = {}
+
+    async def close(self) -> None:
+        """Close the client that is in use."""
+        await self._client.close()
 
     async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         """What is committed; partitions without a commit are left out. Raises ``CommitError``.
@@ -81,8 +89,10 @@ class OffsetStore:
         """
         found: dict[str, str] = {}
         try:
-            for broker in self._client.cluster.brokers():
-                response = await self._client.send(broker.nodeId, ListGroupsRequest())
+            client = await self._client.working()
+            for broker in client.cluster.brokers():
+                async with asyncio.timeout(_TIMEOUT_S):
+                    response = await client.send(broker.nodeId, ListGroupsRequest())
                 if response.error_code:
                     raise for_code(response.error_code)
                 found.update(response.groups)
@@ -102,8 +112,9 @@ class OffsetStore:
     ):
         try:
             async with asyncio.timeout(_TIMEOUT_S):
+                client = await self._client.working()
                 node = await self._coordinator(group)
-                return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
+                return await client.send(node, request, group=ConnectionGroup.COORDINATION)
         except TimeoutError as exc:
             self._coordinators.pop(group, None)
             raise CommitError(f"group {group!r}: no answer from the broker in {_TIMEOUT_S:g} s") from exc
@@ -114,7 +125,7 @@ class OffsetStore:
     async def _coordinator(self, group: str) -> int:
         known = self._coordinators.get(group)
         if known is None:
-            known = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+            known = await self._client.current.coordinator_lookup(CoordinationType.GROUP, group)
             self._coordinators[group] = known
         return known
 

@@ -12,18 +12,27 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
-from bridge.errors import CommitError, KafkaUnavailable
+from bridge.errors import CommitError, KafkaUnavailable, PlaceLostError
 from bridge.model import Partition, Record
 from bridge.source.assignor import ByNumberAssignor
-from bridge.source.client import KafkaOptions, stop_consumer
+from bridge.source.client import KafkaOptions
+from bridge.source.health import ended_task, stop_consumer
+from bridge.source.silence import Silence
+from bridge.telemetry import events
 
+_log = structlog.get_logger()
 Batch = tuple[Partition, list[Record]]
 _COMMIT_TIMEOUT_S = 5.0
 """aiokafka looks for a lost coordinator for ever; a beat must be able to say so, and a stop to end."""
+_ANSWER_TIMEOUT_S = 15.0
+"""For what else is asked of the broker, a join apart: aiokafka's own limits are 40 s and none."""
+_LATE_S = 1.0
+"""Beyond its time-out, for a poll to end: aiokafka waits for a new assignment without any limit."""
 _LONG_POLL_MS = 50
 """aiokafka has one fetch under way per broker; a partition that is not in it waits until it ends.
 With the usual 500 ms, that is the latency of every hundredth event."""
@@ -43,13 +52,16 @@ class Membership:
     max_value_bytes: int = 1024 * 1024
 
 
-class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
+class Reader:
     """A consumer of the group, with its rebalances made visible.
 
     An assignment is not readable until ``start_at`` told where each partition begins, because the
     start depends on the endpoints' cursors and not on the member group's offset. Errors in a
     rebalance listener are logged and dropped by aiokafka, so the listener here only notes what
     happened; the work is done by whoever calls ``read``.
+
+    Nothing here waits for ever. A consumer of which a part has died, or which hears nothing of its
+    group although the broker answers, is replaced by a new one, which joins anew.
     """
 
     def __init__(
@@ -59,6 +71,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._on_revoked = on_revoked
         self._options = options
         self._consumer = self._new_consumer()
+        self._joined = False
+        self._silence = Silence(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._assigned: frozenset[Partition] = frozenset()
         self._started: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
@@ -84,14 +98,18 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def start(self) -> None:
         """Join the group; raises aiokafka's errors, and may be called again after them."""
+        consumer = self._consumer
         try:
-            await self._consumer.start()
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                await consumer.start()
             self._note_heartbeats()
         except BaseException:
-            await stop_consumer(self._consumer)
+            await stop_consumer(consumer)
             self._consumer = self._new_consumer()
             raise
-        self._consumer.subscribe(topics=self._membership.topics, listener=self)
+        self._silence.broken()
+        consumer.subscribe(topics=self._membership.topics, listener=_Listener(self, consumer))
+        self._joined = True
 
     def _note_heartbeats(self) -> None:
         """Learn when the broker last took a heartbeat: aiokafka keeps that in a local variable."""
@@ -101,8 +119,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         async def noted() -> bool:
             sent_at = time.monotonic()
             taken: bool = await beat()
-            if taken:
+            if taken and coordinator is self._consumer._coordinator:
                 self._lease_from = sent_at
+                self._silence.broken()
             return taken
 
         coordinator._do_heartbeat = noted
@@ -119,24 +138,23 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """Leave the group. The revoke callback is not called by this (aiokafka): drain before."""
         await stop_consumer(self._consumer)
 
-    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] - may be either
-        self, revoked: Collection[TopicPartition]
-    ) -> None:
-        """aiokafka: gets all partitions (eager protocol), before joining again; heartbeats go on."""
+    async def _revoked(self, revoked: Collection[object]) -> None:
+        """All partitions go (eager protocol), before joining again; heartbeats go on."""
         if revoked:
             await self._on_revoked()
         self._assigned = frozenset()
         self._started.clear()
         self._paused.clear()
 
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """aiokafka: heartbeats have not begun yet, so nothing here may take time.
+    def _assign(self, assigned: Collection[TopicPartition]) -> None:
+        """Heartbeats have not begun yet, so nothing here may take time.
 
         A partition is paused at a made-up position until ``start_at``, so that aiokafka neither
         fetches from the member group's offset nor complains that there is none.
         """
         self.epoch += 1
         self._lease_from = time.monotonic()
+        self._silence.broken()
         for partition in assigned:
             self._consumer.pause(partition)
             self._consumer.seek(partition, 0)
@@ -179,13 +197,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises ``KafkaUnavailable`` for errors of the broker, and ``RecordsDeleted`` where a position
         is no longer in the log.
         """
+        await self._stay_member()
         waiting = {TopicPartition(*partition) for partition in full}
         self._hold_back(waiting)
         readable = self._started - waiting
         try:
-            batches = await self._consumer.getmany(
-                *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
-            )
+            async with asyncio.timeout(timeout_s + _LATE_S):
+                batches = await self._consumer.getmany(
+                    *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+                )
+        except TimeoutError:
+            return []  # a rebalance is under way
         except OffsetOutOfRangeError as exc:
             raise RecordsDeleted({Partition(*one): offset for one, offset in exc.args[0].items()}) from exc
         except KafkaError as exc:
@@ -198,6 +220,27 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             for one, raws in batches.items()
             if one in self._started
         ]
+
+    async def _stay_member(self) -> None:
+        """Replace the consumer where it does not work any more. Raises ``KafkaUnavailable``."""
+        cause = None
+        if self._joined:
+            cause = ended_task(self._consumer) or await self._silence.too_long()
+        if cause is not None:
+            _log.error(
+                events.SOURCE_REPLACED,
+                cause=cause,
+                remedy="none needed: another consumer joins the group in its place",
+            )
+            self._joined = False
+            await self._revoked(self._assigned)
+            broken, self._consumer = self._consumer, self._new_consumer()
+            await stop_consumer(broken)
+        if not self._joined:
+            try:
+                await self.start()
+            except (KafkaError, OSError) as exc:
+                raise KafkaUnavailable(f"the group is not to be joined: {exc!r}") from exc
 
     def _hold_back(self, waiting: set[TopicPartition]) -> None:
         """Pause when nothing at all is readable: polling goes on, and fetches nothing.
@@ -217,10 +260,11 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """The log of each partition: its first offset and its next one. Raises ``KafkaUnavailable``."""
         asked = [TopicPartition(*partition) for partition in partitions]
         try:
-            starts, ends = await asyncio.gather(
-                self._consumer.beginning_offsets(asked), self._consumer.end_offsets(asked)
-            )
-        except KafkaError as exc:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                starts, ends = await asyncio.gather(
+                    self._consumer.beginning_offsets(asked), self._consumer.end_offsets(asked)
+                )
+        except (KafkaError, TimeoutError) as exc:
             raise KafkaUnavailable(f"the offsets of {asked} are not to be had: {exc!r}") from exc
         return {Partition(*one): (starts[one], ends[one]) for one in asked}
 
@@ -228,8 +272,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """The first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``."""
         asked = {TopicPartition(*partition): timestamp_ms for partition in partitions}
         try:
-            found = await self._consumer.offsets_for_times(asked)
-        except KafkaError as exc:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                found = await self._consumer.offsets_for_times(asked)
+        except (KafkaError, TimeoutError) as exc:
             raise KafkaUnavailable(f"no offsets for an instant in {list(asked)}: {exc!r}") from exc
         return {Partition(*one): at.offset for one, at in found.items() if at is not None}
 
@@ -238,18 +283,47 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Cursors are committed for groups without members, and such commits are not fenced. So this
         one goes first: a process that lost its place is refused here and commits no cursor.
-        Raises ``CommitError``.
+        Kafka takes it while a rebalance is being prepared, and from nobody of the generation before
+        once all have joined; what it takes counts as a heartbeat. Raises ``CommitError``, and
+        ``PlaceLostError`` where no later try can be taken.
         """
+        group, consumer = self._membership.group, self._consumer
+        coordinator: Any = consumer._coordinator
+        if coordinator is None or coordinator.generation < 0:
+            # without a generation a group that is empty takes it from anybody
+            raise PlaceLostError(f"group {group!r}: this process is no member any more")
         offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
+        sent_at = time.monotonic()
         try:
             async with asyncio.timeout(_COMMIT_TIMEOUT_S):
-                await self._consumer.commit(offsets)
-        except (KafkaError, IllegalStateError) as exc:
-            raise CommitError(f"group {self._membership.group!r}: {exc!r}") from exc
+                await consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError) as exc:
+            raise PlaceLostError(f"group {group!r}: {exc!r}") from exc
+        except KafkaError as exc:
+            raise CommitError(f"group {group!r}: {exc!r}") from exc
         except TimeoutError as exc:
             raise CommitError(
-                f"group {self._membership.group!r}: no answer from the broker in {_COMMIT_TIMEOUT_S:g} s"
+                f"group {group!r}: no answer from the broker in {_COMMIT_TIMEOUT_S:g} s"
             ) from exc
+        self._lease_from = max(self._lease_from, sent_at)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """What aiokafka tells of a consumer's rebalances; one that was replaced is not listened to."""
+
+    def __init__(self, reader: Reader, consumer: AIOKafkaConsumer) -> None:
+        self._reader = reader
+        self._consumer = consumer
+
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] - may be either
+        self, revoked: Collection[TopicPartition]
+    ) -> None:
+        if self._consumer is self._reader._consumer:
+            await self._reader._revoked(revoked)
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        if self._consumer is self._reader._consumer:
+            self._reader._assign(assigned)
 
 
 class RecordsDeleted(Exception):

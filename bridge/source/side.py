@@ -5,6 +5,8 @@ For cursors that catch up, and for the dedupe index. Opened when needed, closed 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,8 +14,13 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
-from bridge.source.client import KafkaOptions, stop_consumer
+from bridge.source.client import KafkaOptions
+from bridge.source.health import ended_task, stop_consumer
 from bridge.source.reader import Batch, RecordsDeleted, to_record
+
+_ANSWER_TIMEOUT_S = 15.0
+"""For what is asked of the broker: aiokafka's own limits are 40 s and none."""
+_STALLED_S = 30.0
 
 
 class SideReader:
@@ -38,8 +45,9 @@ class SideReader:
     async def __aenter__(self) -> SideReader:
         """Connect; raises ``KafkaUnavailable``."""
         try:
-            await self._consumer.start()
-        except KafkaError as exc:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                await self._consumer.start()
+        except (KafkaError, OSError) as exc:
             await stop_consumer(self._consumer)
             raise KafkaUnavailable(f"a reader beside the group could not start: {exc!r}") from exc
         return self
@@ -55,6 +63,8 @@ class SideReader:
         Raises ``KafkaUnavailable``, and ``RecordsDeleted`` for positions that are no longer in the log.
         """
         wanted = frozenset(TopicPartition(*partition) for partition in positions)
+        if ended := ended_task(self._consumer):
+            raise KafkaUnavailable(f"a reader beside the group is broken and is opened anew: {ended}")
         try:
             if wanted != self._reached.keys():
                 self._consumer.assign(list(wanted))
@@ -62,12 +72,16 @@ class SideReader:
             for one in wanted:
                 if self._reached.get(one) != positions[Partition(*one)]:
                     self._consumer.seek(one, positions[Partition(*one)])
-            raws = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=self._max_batch)
-            self._reached = {one: await self._consumer.position(one) for one in wanted}
+            async with asyncio.timeout(timeout_s + _ANSWER_TIMEOUT_S):
+                raws = await self._consumer.getmany(
+                    timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
+                )
+                self._reached = {one: await self._consumer.position(one) for one in wanted}
         except OffsetOutOfRangeError as exc:
             self._reached = {}
             raise RecordsDeleted({Partition(*one): offset for one, offset in exc.args[0].items()}) from exc
-        except KafkaError as exc:
+        except (KafkaError, TimeoutError) as exc:
+            self._reached = {}
             raise KafkaUnavailable(f"reading beside the group failed: {exc!r}") from exc
         batches = [
             (Partition(*one), [to_record(Partition(*one), raw) for raw in found])
@@ -79,8 +93,9 @@ class SideReader:
         """The first offset of each log. Raises ``KafkaUnavailable``."""
         asked = [TopicPartition(*partition) for partition in partitions]
         try:
-            found = await self._consumer.beginning_offsets(asked)
-        except KafkaError as exc:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                found = await self._consumer.beginning_offsets(asked)
+        except (KafkaError, TimeoutError) as exc:
             raise KafkaUnavailable(f"the beginning of {asked} is not to be had: {exc!r}") from exc
         return {Partition(*one): offset for one, offset in found.items()}
 
@@ -88,8 +103,9 @@ class SideReader:
         """The next offset of each log. Raises ``KafkaUnavailable``."""
         asked = [TopicPartition(*partition) for partition in partitions]
         try:
-            found = await self._consumer.end_offsets(asked)
-        except KafkaError as exc:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                found = await self._consumer.end_offsets(asked)
+        except (KafkaError, TimeoutError) as exc:
             raise KafkaUnavailable(f"the end of {asked} is not to be had: {exc!r}") from exc
         return {Partition(*one): offset for one, offset in found.items()}
 
@@ -97,18 +113,24 @@ class SideReader:
         """The first offset at or after an instant; None when there is none. Raises ``KafkaUnavailable``."""
         asked = TopicPartition(*partition)
         try:
-            found = (await self._consumer.offsets_for_times({asked: max(0, timestamp_ms)})).get(asked)
-        except KafkaError as exc:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                found = (await self._consumer.offsets_for_times({asked: max(0, timestamp_ms)})).get(asked)
+        except (KafkaError, TimeoutError) as exc:
             raise KafkaUnavailable(f"{partition}: no offset for an instant: {exc!r}") from exc
         return found.offset if found is not None else None
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         """The records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
-        position = start
+        position, moved_at = start, time.monotonic()
         while position < end:
             batches, reached = await self.read_from({partition: position}, timeout_s=0.5)
             for _, records in batches:
                 inside = [record for record in records if record.offset < end]
                 if inside:
                     yield inside
-            position = reached[partition]
+            if reached[partition] > position:
+                position, moved_at = reached[partition], time.monotonic()
+            elif time.monotonic() - moved_at > _STALLED_S:
+                raise KafkaUnavailable(
+                    f"{partition}: nothing came from offset {position} on, {_STALLED_S:g} s"
+                )

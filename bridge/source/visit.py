@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Partition
 from bridge.source.client import KafkaOptions, ensure_topic
+from bridge.source.health import close_in_time
 from bridge.source.offsets import Committed, OffsetStore
 from bridge.source.side import SideReader
 
@@ -35,8 +36,8 @@ class Visit:
 
     async def __aenter__(self) -> Visit:
         """Connect; raises ``KafkaUnavailable``."""
-        self._stack.push_async_callback(self._client.close)
-        self._stack.push_async_callback(self._admin.close)
+        self._stack.push_async_callback(close_in_time, self._client.close, "close a client")
+        self._stack.push_async_callback(close_in_time, self._admin.close, "close a client")
         try:
             await self._admin.start()
             await self._client.bootstrap()

@@ -56,6 +56,9 @@ class Metrics:
         self.in_flight = gauge("in_flight_requests", "Requests without an answer yet", "endpoint")
         self.breaker_open = gauge("breaker_open", "1 while the breaker holds requests back", "endpoint")
         self.endpoint_on = gauge("endpoint_on", "1 while the endpoint is on, 0 while it is off", "endpoint")
+        self.held_lanes = gauge(
+            "held_lanes", "Lanes of this process that wait for a parked event", "endpoint"
+        )
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
         self.partitions = gauge("assigned_partitions", "Partitions of source topics assigned to this process")

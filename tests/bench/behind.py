@@ -25,6 +25,10 @@ from tests.support.receiver import Receiver
 
 WANTED_IN = 10
 LIVE_PER_S = 100
+_SMALL = (
+    b'{"id":"%032x","type":"%b","entity":"e%d","createdAt":"2026-01-01T00:00:00Z",'
+    b'"payload":{"entity":"e%d","seq":%d}}'
+)
 WINDOW_S = 3
 """Seconds of catching up before memory counts: until the window is full again."""
 
@@ -66,7 +70,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     rows = [
         f"behind: {found['records']:,} records, every {WANTED_IN}th wanted; "
         f"live events for another endpoint, {LIVE_PER_S}/s",
-        f"{'':<28}{'records/s':>11}{'CPU µs':>8}{'MB first':>10}{'third':>7}{'last':>7}{'live/s':>8}{'p99 ms':>8}",
+        f"{'':<28}{'records/s':>11}{'CPU µs':>8}{'MB first':>10}{'third':>7}{'last':>7}"
+        f"{'live/s':>8}{'p99 ms':>8}",
     ]
     texts = {"normal": "    read as it comes", "dead": "    dead", "catching_up": "    catching up"}
     for name, text in texts.items():
@@ -77,7 +82,11 @@ def lines(found: dict[str, Any]) -> list[str]:
             f"{row['live_per_s']:>8.0f}{row['live_p99_ms']:>8.0f}"
         )
     ratio = found["ratio"]
-    rows.append(f"    catching up / normal: {ratio['per_s']:.2f} by rate, {ratio['cpu']:.2f} by CPU")
+    grown = max(found[name]["last_mb"] / found[name]["third_mb"] for name in ("dead", "catching_up"))
+    rows.append(
+        f"    catching up / normal: {ratio['per_s']:.2f} by rate, {ratio['cpu']:.2f} by CPU; "
+        f"memory at last / after a third: {grown:.2f} at most"
+    )
     return rows
 
 
@@ -134,9 +143,7 @@ def _small_events(count: int) -> Iterator[OutboxEvent]:
     for number in range(count):
         entity, seq = number % ENTITIES, number // ENTITIES
         kind = b"Wanted" if _wanted(number) else b"Other"
-        value = b'{"id":"%032x","type":"%b","entity":"e%d","createdAt":"2026-01-01T00:00:00Z","payload":%b}' % (
-            number, kind, entity, b'{"entity":"e%d","seq":%d}' % (entity, seq),
-        )  # fmt: skip
+        value = _SMALL % (number, kind, entity, entity, seq)
         yield OutboxEvent(b"e%d" % entity, value, "", "", seq)
 
 

@@ -1,10 +1,11 @@
-"""The bridge's speed on real Kafka: ``make bench``, or ``python -m tests.bench.bench [--memory] …``.
+"""The bridge's speed on real Kafka: ``make bench``, or ``make bench BENCH="--isolation --restart"``.
 
 (a) a backlog into a receiver that answers at once; (b) into one that takes 20 ms; (c) latency at
 half of (a)'s rate; (d) beside (a), in turns with it, the bare transport with the same requests; (e)
-with ``--memory``, a million records behind a receiver in trouble. Absolute figures drift between
-machines and hours; the ratio of (a) to (d) is the one to watch. Ends with 1 when an event was lost,
-repeated or out of order, or memory grew.
+with ``--memory``, a million records behind a receiver in trouble. ``--isolation``, ``--endpoints``,
+``--behind N`` and ``--restart`` measure the modules of those names instead, one or
+several. Absolute figures drift between machines and hours; the ratio of (a) to (d) is the one to
+watch. Ends with 1 when an event was lost, repeated or out of order, or memory grew.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import behind, endpoints, isolation, scenarios
+from tests.bench import behind, endpoints, isolation, restart, scenarios
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
-PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind}
+PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind, "restart": restart}
 MEMORY_GROWTH = 1.25  # the last sample to the one a third into the run: more is a leak
 
 
@@ -101,6 +102,9 @@ def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     if options.behind:
         say(f"behind: {options.behind} records …")
         found["behind"] = behind.behind(stage, options.behind)
+    if options.restart:
+        say(f"restart: {options.kills} kills …")
+        found["restart"] = restart.restart(stage, options.kills)
     return found
 
 
@@ -116,9 +120,11 @@ def table(result: dict[str, Any]) -> str:
         f"Hookferry {facts['hookferry']}, Apache Kafka {facts['kafka']}, Python {facts['python']}, "
         f"{facts['cores']} cores ({facts['cpu']}), load {facts['load']:.1f} at the start",
         "",
-        f"{'1,000 entities, 4 partitions, signed':<44}{'events/s':>10}{'CPU µs':>9}{'peak MB':>9}",
     ]
     if "a" in result:
+        lines.append(
+            f"{'1,000 entities, 4 partitions, signed':<44}{'events/s':>10}{'CPU µs':>9}{'peak MB':>9}"
+        )
         rows = {
             "(a) receiver at once, concurrency 64": "a",
             "(b) receiver 20 ms, concurrency 256": "b",
@@ -141,7 +147,7 @@ def table(result: dict[str, Any]) -> str:
         )
     for name, part in PARTS.items():
         if name in result:
-            lines += [*part.lines(result[name]), ""]
+            lines += part.lines(result[name])
     return "\n".join([*lines, "", "Every event arrived once, in order per entity." if "a" in result else ""])
 
 
@@ -154,14 +160,18 @@ def main() -> int:
     parser.add_argument("--memory", action="store_true", help="(e) instead of the others")
     parser.add_argument("--memory-seconds", type=float, default=60)
     parser.add_argument("--isolation", action="store_true", help="three of ten endpoints in trouble")
-    parser.add_argument("--pairs", type=int, default=3, help="of runs with all well and with three ill")
-    parser.add_argument("--pair-seconds", type=float, default=8, help="of each run of a pair")
+    parser.add_argument("--pairs", type=int, default=3, help="of each kind of run, in turns")
+    parser.add_argument("--pair-seconds", type=float, default=6, help="of each run")
     parser.add_argument(
         "--endpoints", action="store_true", help="what endpoints cost that do not want an event"
     )
     parser.add_argument("--read-events", type=int, default=100_000)
     parser.add_argument("--read-rounds", type=int, default=3)
-    parser.add_argument("--behind", type=int, default=0, help="records that an endpoint is behind on its return")
+    parser.add_argument(
+        "--behind", type=int, default=0, help="records that an endpoint is behind on its return"
+    )
+    parser.add_argument("--restart", action="store_true", help="SIGKILL to the next delivery; a large map")
+    parser.add_argument("--kills", type=int, default=4, help="with a lasting name; half as many without")
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()

@@ -2,7 +2,8 @@
 
 A log of fifty types, read with 1, 10 and 50 endpoints. First each of them wants one type of the
 fifty, its own; then only the first does and the others want types that nobody publishes, so that
-what grows with them is nothing but not wanting. CPU time of the bridge per event *read*.
+what grows with them is nothing but not wanting. CPU time of the bridge per event *read*. The same
+once more at a steady trickle, where what is done per second weighs, such as the commits.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Any
 import orjson
 
 from tests.bench.scenarios import PARTITIONS, Stage, await_all, cpu_us_middle
-from tests.support.produce import OutboxEvent, outbox_events, produce
+from tests.support.bridge_process import BridgeProcess
+from tests.support.produce import OutboxEvent, outbox_events, produce, produce_paced
 
 TYPES = 50
 NUMBERS = (1, 10, 50)
+TRICKLE_PER_S = 500
+TRICKLE_S = 5
 
 
 def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
@@ -32,6 +36,10 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
             for number, made in by_number.items():
                 if kind == "only_the_first_wants" or number > 1:
                     made.append(_read(stage, f"{kind}-{number}-{turn}", topic, events, kind, number))
+    trickle: dict[int, list[float]] = {1: [], 50: []}
+    for turn in range(min(rounds, 2)):
+        for number, made in trickle.items():
+            made.append(_trickle(stage, f"trickle-{number}-{turn}", number))
     runs["each_wants_one"][1] = runs["only_the_first_wants"][1]  # the very same
     middle = {
         kind: {str(number): statistics.median(made) for number, made in by_number.items()}
@@ -42,6 +50,9 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
         kind: {number: (middle[kind][number] - alone) / (int(number) - 1) for number in ("10", "50")}
         for kind in middle
     }
+    slow = {str(number): statistics.median(made) for number, made in trickle.items()}
+    growth["trickle"] = {"50": (slow["50"] - slow["1"]) / 49}
+    middle["trickle"] = slow
     rounds_of = {kind: {str(number): made for number, made in by.items()} for kind, by in runs.items()}
     return {"events": events, **middle, "growth_us": growth, "runs": rounds_of}
 
@@ -60,28 +71,48 @@ def lines(found: dict[str, Any]) -> list[str]:
         figures = "".join(f"{found[kind][str(number)]:>8.1f}" for number in NUMBERS)
         growth = found["growth_us"][kind]
         rows.append(f"{text:<44}{figures}  {growth['10']:.2f} µs to 10, {growth['50']:.2f} µs to 50")
+    slow = found["trickle"]
+    rows.append(
+        f"{f'    the same at {TRICKLE_PER_S} events/s':<44}{slow['1']:>8.1f}{'':>8}{slow['50']:>8.1f}"
+        f"  {found['growth_us']['trickle']['50']:.2f} µs to 50"
+    )
     return rows
 
 
-def _events(count: int) -> Iterator[OutboxEvent]:
+def _events(count: int, seed: int = 7) -> Iterator[OutboxEvent]:
     """Outbox events whose types take turns."""
-    for number, event in enumerate(outbox_events(count, seed=7)):
+    for number, event in enumerate(outbox_events(count, seed=seed)):
         value = orjson.loads(event.value)
         value["type"] = f"Type{number % TYPES:02d}"
         yield event._replace(value=orjson.dumps(value))
 
 
-def _read(stage: Stage, name: str, topic: str, events: int, kind: str, number: int) -> float:
+def _bridge(stage: Stage, name: str, topic: str, kind: str, number: int) -> BridgeProcess:
     stage.receiver.reset()
     made = {
         f"e{one}": {
             "url": stage.receiver.url(f"/e{one}"),
             "events": [f"Type{one:02d}" if kind == "each_wants_one" or not one else f"Never{one:02d}"],
-            "start": "earliest",
         }
         for one in range(number)
     }
-    with stage.bridge_to(name, topic, made) as bridge:
+    return stage.bridge_to(name, topic, made)
+
+
+def _read(stage: Stage, name: str, topic: str, events: int, kind: str, number: int) -> float:
+    with _bridge(stage, name, topic, kind, number) as bridge:
         samples = await_all(stage.receiver, bridge, "/e0", events // TYPES)
         bridge.kill()
     return cpu_us_middle([(arrived * TYPES, cpu_s) for arrived, cpu_s in samples])
+
+
+def _trickle(stage: Stage, name: str, number: int) -> float:
+    topic, count = stage.kafka.fresh_topic("trickle", PARTITIONS), TRICKLE_PER_S * TRICKLE_S
+    with _bridge(stage, name, topic, "only_the_first_wants", number) as bridge:
+        produce_paced(stage.kafka.bootstrap, topic, _events(TRICKLE_PER_S), TRICKLE_PER_S)
+        await_all(stage.receiver, bridge, "/e0", TRICKLE_PER_S // TYPES)
+        cpu_s = bridge.cpu_s()
+        produce_paced(stage.kafka.bootstrap, topic, _events(count, seed=8), TRICKLE_PER_S)
+        cpu_s = bridge.cpu_s() - cpu_s
+        bridge.kill()
+    return cpu_s / count * 1e6

@@ -1,8 +1,9 @@
 """Ten endpoints, three of them in trouble: what the other seven notice. ``make bench BENCH=--isolation``.
 
 One refuses connections, one never answers (each attempt runs into its timeout), one answers 429 to
-everything. The seven's latency is compared with that of runs in which all ten are well, at the same
-rate, in turns, because the machine drifts.
+everything. The seven's latency is compared with that of runs in which all ten are well, and of runs
+without the three, at the same rate and in turns, because the machine drifts. The three that are ill
+take less of the machine than when they are well; without them there is nothing but the seven.
 """
 
 from __future__ import annotations
@@ -20,26 +21,34 @@ ILL = ("refuses", "hangs", "throttles")
 CAPACITY_EVENTS = 4_000
 SHARE_OF_CAPACITY = 0.4
 TIMEOUT_S = 2
-WARM_UP_S = 4
+WARM_UP_S = 3
+KINDS = {
+    "undisturbed": "    all ten well",
+    "disturbed": "    1 refuses, 1 hangs, 1 answers 429",
+    "seven_alone": "    the seven alone",
+}
 
 
 def isolation(stage: Stage, pairs: int, seconds: float) -> dict[str, Any]:
-    """``pairs`` runs with everybody well and as many with three ill, in turns."""
+    """``pairs`` runs with everybody well, as many with three ill, as many without the three, in turns."""
     capacity = _capacity(stage)
     rate = capacity * SHARE_OF_CAPACITY
-    runs: dict[str, list[dict[str, float]]] = {"undisturbed": [], "disturbed": []}
+    runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     for number in range(pairs):
         for kind, made in runs.items():
-            made.append(_run(stage, f"{kind}{number}", rate, seconds, ill=kind == "disturbed"))
+            made.append(_run(stage, f"{kind}{number}", rate, seconds, kind))
     middle = {
         kind: {name: statistics.median(run[name] for run in made) for name in made[0]}
         for kind, made in runs.items()
     }
     ratio = {
-        name: statistics.median(
-            ill[name] / well[name] for ill, well in zip(runs["disturbed"], runs["undisturbed"], strict=True)
-        )
-        for name in ("p50", "p99")
+        other: {
+            name: statistics.median(
+                ill[name] / well[name] for ill, well in zip(runs["disturbed"], runs[other], strict=True)
+            )
+            for name in ("p50", "p99", "cpu_share")
+        }
+        for other in ("undisturbed", "seven_alone")
     }
     return {"capacity_per_s": capacity, "rate_per_s": rate, **middle, "ratio": ratio, "runs": runs}
 
@@ -51,14 +60,12 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"({SHARE_OF_CAPACITY:.0%} of {found['capacity_per_s']:,.0f}), the seven that stay well",
         f"{'':<44}{'p50 ms':>10}{'p99 ms':>9}{'CPU s/s':>9}",
     ]
-    for kind in ("undisturbed", "disturbed"):
+    for kind, text in KINDS.items():
         row = found[kind]
-        text = "    all ten well" if kind == "undisturbed" else "    1 refuses, 1 hangs, 1 answers 429"
         rows.append(f"{text:<44}{row['p50']:>10.1f}{row['p99']:>9.1f}{row['cpu_share']:>9.2f}")
-    ratio = found["ratio"]
-    rows.append(
-        f"{'    disturbed / undisturbed (pairs, median)':<44}{ratio['p50']:>10.2f}{ratio['p99']:>9.2f}"
-    )
+    for other, ratio in found["ratio"].items():
+        text = f"    three ill / {KINDS[other].strip()}"
+        rows.append(f"{text:<44}{ratio['p50']:>10.2f}{ratio['p99']:>9.2f}{ratio['cpu_share']:>9.2f}")
     row = found["disturbed"]
     rows.append(
         f"    attempts per second at the three: refused {row['refused_per_s']:.1f}, "
@@ -67,9 +74,10 @@ def lines(found: dict[str, Any]) -> list[str]:
     return rows
 
 
-def _endpoints(stage: Stage, *, ill: bool) -> dict[str, dict[str, Any]]:
-    made = {name: {"url": stage.receiver.url(f"/{name}"), "timeout_s": TIMEOUT_S} for name in (*WELL, *ILL)}
-    if ill:
+def _endpoints(stage: Stage, kind: str) -> dict[str, dict[str, Any]]:
+    names = WELL if kind == "seven_alone" else (*WELL, *ILL)
+    made = {name: {"url": stage.receiver.url(f"/{name}"), "timeout_s": TIMEOUT_S} for name in names}
+    if kind == "disturbed":
         made["refuses"]["url"] = f"http://127.0.0.1:{free_port()}/"
     return made
 
@@ -78,23 +86,23 @@ def _capacity(stage: Stage) -> float:
     """Events per second of a backlog that goes to all ten."""
     topic = stage.backlog("isolation-capacity", CAPACITY_EVENTS)
     stage.receiver.reset()
-    with stage.bridge_to("isolation-capacity", topic, _endpoints(stage, ill=False)) as bridge:
+    with stage.bridge_to("isolation-capacity", topic, _endpoints(stage, "undisturbed")) as bridge:
         for name in (*WELL, *ILL):
             await_all(stage.receiver, bridge, f"/{name}", CAPACITY_EVENTS)
         bridge.terminate()
     return min(float(stage.receiver.report(f"/{name}")["rate_middle"]) for name in WELL)
 
 
-def _run(stage: Stage, name: str, rate_per_s: float, seconds: float, *, ill: bool) -> dict[str, float]:
+def _run(stage: Stage, name: str, rate_per_s: float, seconds: float, kind: str) -> dict[str, float]:
     topic = stage.kafka.fresh_topic("isolation", PARTITIONS)
     events = outbox_events(10**9, entities=ENTITIES)
     warm_up, count = int(rate_per_s * WARM_UP_S), int(rate_per_s * seconds)
-    with stage.bridge_to(name, topic, _endpoints(stage, ill=ill)) as bridge:
-        _begin(stage, ill=ill)
+    with stage.bridge_to(name, topic, _endpoints(stage, kind)) as bridge:
+        _begin(stage, ill=kind == "disturbed")
         produce_paced(stage.kafka.bootstrap, topic, islice(events, warm_up), rate_per_s)
         for one in WELL:
             await_all(stage.receiver, bridge, f"/{one}", warm_up)
-        _begin(stage, ill=ill)
+        _begin(stage, ill=kind == "disturbed")
         refused, cpu_s = _refused(bridge), bridge.cpu_s()
         produce_paced(stage.kafka.bootstrap, topic, islice(events, count), rate_per_s)
         cpu_s, refused = bridge.cpu_s() - cpu_s, _refused(bridge) - refused
@@ -105,7 +113,7 @@ def _run(stage: Stage, name: str, rate_per_s: float, seconds: float, *, ill: boo
     reports = [stage.receiver.report(f"/{one}") for one in WELL]
     for report in reports:
         check(report, count)
-    if ill and not (hung or throttled):
+    if kind == "disturbed" and not (hung or throttled):
         raise NotProven("nobody was in trouble")
     return {
         "p50": statistics.mean(report["latency_ms"]["p50"] for report in reports),

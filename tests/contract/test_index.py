@@ -172,3 +172,14 @@ def test_a_folder_that_cannot_be_made_is_a_mistake_in_the_settings(tmp_path: Pat
     (tmp_path / "state").write_text("not a folder")
     with pytest.raises(ConfigError, match="state_dir"):
         KeyIndex(tmp_path / "state" / "dedupe.sqlite", window_s=1, max_keys=1)
+
+
+def test_it_lends_what_it_knows_and_nothing_of_what_lies_beyond_a_gap(open_index: OpenIndex) -> None:
+    index = open_index()
+    index.reset(P0, 10)
+    claim(index, (1, 10), (2, 11), (1, 12))
+    again = [Claim(1, 1, 11), Claim(1, 1, 12), Claim(3, 3, 13), Claim(2, 2, 14)]
+    assert index.lend(P0, again, 10, Stretch(11, 15), 1) == [10, 10, 13, 11]
+    assert index.covered(P0) == Stretch(10, 15), "what it had not seen it has learnt"
+    assert index.lend(P0, again, 9, Stretch(11, 15), 1) is None, "its knowledge begins later"
+    assert index.lend(P0, [Claim(4, 4, 20)], 10, Stretch(20, 21), 1) is None, "what stands between?"

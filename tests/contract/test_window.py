@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bridge.dedupe import Stretch
-from bridge.index import KeyIndex
-from bridge.model import Partition, Record
+from bridge.errors import SchemaNeeded
+from bridge.index import IndexLostError, KeyIndex
+from bridge.model import Event, Partition, Record
 from bridge.window import DedupeWindow
 from tests.support.fakes import DECODER, P0, TOPIC, Log
 
@@ -69,13 +70,16 @@ def hourly(log: Log, *names: str, every_s: float) -> None:
         log.records[P0][-1] = last._replace(timestamp_ms=int(len(log.records[P0]) * every_s * 1000))
 
 
-def new_window(index: KeyIndex, window_s: float = 3600, max_keys: int = 1000) -> DedupeWindow:
+def new_window(
+    index: KeyIndex, window_s: float = 3600, max_keys: int = 1000, lender: KeyIndex | None = None
+) -> DedupeWindow:
     return DedupeWindow(
         index,
         {TOPIC: DECODER},
         lambda: STAGE["reader"],  # type: ignore[arg-type,return-value]
         window_s=window_s,
         max_keys=max_keys,
+        lender=lender,
     )
 
 
@@ -116,6 +120,35 @@ async def test_a_restart_reads_only_what_the_index_lacks(
     index.flush()
     assert await take(new_window(open_index()), log, 9, 12) == [9, 10, 11]
     assert rereads.asked == [Stretch(8, 9)], "another pod had it meanwhile"
+
+
+async def test_a_schema_that_is_not_known_yet_interrupts_and_is_no_gap(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read before it stays read; a second try goes on there, and every key is known in the end."""
+    log, known = Log(), set[str]()
+    hourly(log, *"abcdefab", every_s=60)
+    rereads = Rereads(log, monkeypatch)
+
+    class Learns:
+        def decode(self, record: Record) -> tuple[Event, ...]:
+            (event,) = DECODER.decode(record)
+            if event.id == "e" and "e" not in known:
+                raise SchemaNeeded("orders", "e")
+            return (event,)
+
+    window = DedupeWindow(
+        open_index(),
+        {TOPIC: Learns()},
+        lambda: STAGE["reader"],
+        window_s=3600,
+        max_keys=1000,  # type: ignore[arg-type,return-value]
+    )
+    with pytest.raises(SchemaNeeded):
+        await take(window, log, 6, 8)
+    known.add("e")
+    assert await take(window, log, 6, 8) == [6, 7]
+    assert rereads.asked == [Stretch(0, 6), Stretch(3, 6)]
 
 
 async def test_beyond_the_window_nothing_is_read_again(
@@ -192,3 +225,118 @@ async def test_wherever_reading_begins_duplicates_are_those_of_the_log(
             expected = [at for at in range(start, end) if names.index(names[at]) < at]
             assert await take(new_window(index), log, start, end) == expected
         index.close()
+
+
+@pytest.fixture
+def side_index() -> Iterator[KeyIndex]:
+    index = KeyIndex(None, window_s=3600, max_keys=1000)
+    yield index
+    index.close()
+
+
+async def test_a_reader_that_is_behind_borrows_what_the_main_one_knows(
+    open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Falling behind again and again reads nothing of the log again, also past the main reader."""
+    log = Log()
+    hourly(log, *"abcaefagabcd", every_s=60)
+    rereads = Rereads(log, monkeypatch)
+    main = open_index()
+    await take(new_window(main), log, 0, 8)
+    side = new_window(side_index, lender=main)
+    assert await take(side, log, 2, 5) == [3]
+    claims = side._claims(P0, log.records[P0][5:10])
+    assert side.claim(P0, claims, 10, 10 * 60_000) == [5, 0, 7, 0, 1], "two of them beyond the main reader"
+    assert await take(side, log, 3, 4) == [3]
+    assert rereads.asked == []
+    assert await take(new_window(main), log, 8, 12) == [8, 9, 10], "the main reader goes on as if alone"
+    assert rereads.asked == []
+
+
+async def test_what_the_main_index_has_forgotten_is_read_from_the_log(
+    open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, *"abcdeabcdefghij", every_s=1200)
+    rereads = Rereads(log, monkeypatch)
+    main, side = open_index(), new_window(side_index, lender=None)
+    for start in range(0, 15, 3):
+        await take(new_window(main), log, start, start + 3)
+    covered = main.covered(P0)
+    assert covered is not None
+    assert covered.start > 3, "it remembers one to two windows"
+    side = new_window(side_index, lender=main)
+    rereads.asked.clear()
+    assert await take(side, log, 5, 7) == []
+    assert rereads.asked == [Stretch(2, 5)], "the window is three records long"
+
+
+async def test_a_lender_that_forgets_meanwhile_is_left(
+    open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, *"abcab", every_s=60)
+    Rereads(log, monkeypatch)
+    main = open_index()
+    await take(new_window(main), log, 0, 5)
+    side = new_window(side_index, lender=main)
+    assert await take(side, log, 2, 3) == []
+    main.reset(P0, 5)
+    with pytest.raises(IndexLostError):
+        side.claim(P0, side._claims(P0, log.records[P0][3:5]), 5, 1)
+    assert await take(side, log, 3, 5) == [3, 4]
+
+
+async def test_a_lender_whose_disk_fails_tells_its_own_reader_too(
+    open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, *"abcab", every_s=60)
+    Rereads(log, monkeypatch)
+    main = open_index()
+    await take(new_window(main), log, 0, 4)
+    side = new_window(side_index, lender=main)
+    await side.cover(P0, log.records[P0][2])
+    main._db.close()  # every statement raises from here on
+    with capture_logs(), pytest.raises(IndexLostError):
+        side.claim(P0, side._claims(P0, log.records[P0][2:4]), 4, 1)
+    with pytest.raises(IndexLostError):
+        main.claim(P0, [], 5, 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=40),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(1, 6), st.integers(0, 39)), min_size=1, max_size=20),
+)
+async def test_borrowed_answers_are_those_of_the_log(
+    names: list[str], steps: list[tuple[bool, int, int]]
+) -> None:
+    """The main reader and one behind it take turns; both answer rightly, with a window of five records.
+
+    A key that stood within the window before is a duplicate; one that never stood before is none. In
+    between, where the key is older than a window and younger than two, either answer is right.
+    """
+    log = Log()
+    hourly(log, *names, every_s=60)
+    with pytest.MonkeyPatch.context() as monkeypatch, capture_logs():
+        Rereads(log, monkeypatch)
+        main, own = (KeyIndex(None, window_s=300, max_keys=1000) for _ in range(2))
+        ahead = new_window(main, window_s=300)
+        behind = new_window(own, window_s=300, lender=main)
+        at = 0
+        for is_main, length, where in steps:
+            start = at if is_main else min(where, at)
+            end = min(start + length, len(names))
+            if start >= end:
+                continue
+            found = await take(ahead if is_main else behind, log, start, end)
+            for offset in range(start, end):
+                before = [one for one in range(offset) if names[one] == names[offset]]
+                if not before:
+                    assert offset not in found
+                elif offset - max(before) <= 5:
+                    assert offset in found
+            at = max(at, end) if is_main else at
+        main.close()
+        own.close()

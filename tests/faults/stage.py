@@ -162,6 +162,7 @@ class Pod:
                 self._ledger.troubles.append(
                     f"pod {self.run.name}: no end {TERMINATE_TIMEOUT_S} s after SIGTERM"
                 )
+                self.bridge.write_tasks()
                 self.kill("killed, since SIGTERM did not end it")
                 return
             self.run.ended_ns = self._ledger.note(f"pod {self.run.name} ended with {code}")

@@ -10,7 +10,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from bridge.gallery import events_of
+from bridge.gallery import events_of, shown
 from bridge.presets import PRESETS
 from bridge.samples import sample
 
@@ -28,7 +28,7 @@ def wanted() -> dict[Path, str]:
 
 def text(preset: str, type_: str) -> str:
     """The golden text of one preset and event."""
-    headers, body = PRESETS[preset].render(sample(type_))
+    headers, body = shown(PRESETS[preset], sample(type_))
     golden = {
         "headers": {name.decode(): value.decode() for name, value in headers},
         "body": json.loads(body),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cloudevents.core.bindings.kafka import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
@@ -237,6 +240,35 @@ def test_records_of_others_come_through(
     assert not logged(bridge, events.RECORD_REJECTED)
     asked = {path: count for path, count in registry.asked.items() if path.startswith("/apis/")}
     assert all(count == 1 for count in asked.values()), "each schema was fetched once"
+
+
+def inspected(*arguments: str) -> str:
+    command = [sys.executable, "-m", "bridge", "inspect", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+
+
+def test_inspect_reads_a_topic_and_what_it_prints_works(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges, registry: StubRegistry
+) -> None:
+    """From a topic nobody knows to delivered events, with nothing but what the command prints."""
+    topic = kafka.fresh_topic("unknown", partitions=2)
+    publish(
+        kafka, topic, [one._replace(partition=number % 2) for number, one in enumerate(debezium_records())]
+    )
+    said = inspected("--topic", topic, "--brokers", kafka.bootstrap)
+    assert said.startswith("3 records: 3 debezium\n"), said
+    assert "Debezium in Action" in said
+    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "inspected")
+    made["sources"] = yaml.safe_load(said.partition("\nsources:\n")[2])
+    bridge = bridges(made).start()
+    assert arrived(receiver, 3).keys() == {"DebeziumBare", "DebeziumTwice", "DebeziumWrapped"}
+    wait_settled(kafka, "inspected.shop", topic)
+    framed = kafka.fresh_topic("framed", partitions=1)
+    publish(kafka, framed, confluent_records(registry, framed))
+    said = inspected("-t", framed, "--brokers", kafka.bootstrap, "--registry", registry.url, "-n", "1")
+    assert "proto-1" in said
+    assert "id: eventId" in said
+    assert inspected("-t", "nothing-there", "-c", str(bridge.file)) == ""
 
 
 def test_an_outage_of_the_registry_delays_and_parks_nothing(

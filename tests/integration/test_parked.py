@@ -122,7 +122,9 @@ def test_an_event_redriven_twice_on_purpose_comes_twice_and_one_produced_twice_c
         raise KeyboardInterrupt
 
     async def redrive() -> None:
-        async with DeadLetters(KafkaOptions((kafka.bootstrap,)), "twice.parked", "twice.again") as dead:
+        async with DeadLetters(
+            KafkaOptions((kafka.bootstrap,)), "twice.parked", "twice.again", "twice.control"
+        ) as dead:
             await dead.redrive(errands(await dead.find(Wanted(entity="a"))), "ann")
 
     with monkeypatch.context() as patch:

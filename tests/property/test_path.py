@@ -197,6 +197,7 @@ async def live(random: Random) -> None:
         return all(world.offsets.at(name, one) == end for name in PLANS for one, end in ends.items())
 
     await until(all_committed)
+    assert {(one.unsettled, one._blocked) for one in process.checkpoints.all()} <= {(0, 0)}
     await process.stop()
     for one in watched.values():
         check_the_end(one)

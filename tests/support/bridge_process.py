@@ -145,8 +145,21 @@ class BridgeProcess:
         try:
             return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            self.write_tasks()
             self.kill()
             raise BridgeFailed(f"no end {timeout_s} s after SIGTERM:\n{self.log_tail()}") from None
+
+    def write_tasks(self, wait_s: float = 5) -> None:
+        """Have it write what each of its tasks waits for to its log (SIGUSR1), and wait until it did."""
+        before = self.log.stat().st_size
+        os.kill(self.pid, signal.SIGUSR1)
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline and self.process is not None and self.process.poll() is None:
+            size = self.log.stat().st_size
+            if size > before and b'"task.seen"' in self.log.read_bytes()[before:]:
+                time.sleep(0.2)
+                return
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing committed."""

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.decode import Decoder
-from bridge.decode.again import Resent, packed
+from bridge.decode.again import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.dedupe import Claim, claim
-from bridge.errors import CommitError, DecodeError, ParkError
+from bridge.errors import CommitError, DecodeError, KafkaUnavailable, ParkError
 from bridge.history import AttemptRow
+from bridge.holds import Hold, HoldKey, read_hold
 from bridge.journal import Journaled, Recollection
-from bridge.model import Event, Partition, Record, Request, Response
+from bridge.model import Event, Header, Partition, Record, Request, Response
 from bridge.parked import Reason
 from bridge.source.offsets import Committed
 from bridge.source.reader import Batch, RecordsDeleted
@@ -102,11 +103,21 @@ class Log:
 
     def resend(self, origin: Record, endpoint: str | None, again_id: str, index: int = 0) -> Record:
         """Append a record that asks for another one to be sent again."""
-        offset = self._next[AGAIN]
-        headers = packed(Resent(origin, endpoint, again_id, index))
-        made = Record(AGAIN, offset, int(BEGAN_S * 1000), origin.key, origin.value, headers)
-        self.records.setdefault(AGAIN, []).append(made)
-        self._next[AGAIN] = offset + 1
+        return self.ask(origin, packed(Resent(origin, endpoint, again_id, index)))
+
+    def mark(self, mark: Mark) -> Record:
+        """Append the mark that ends a redrive."""
+        key = mark.lane.key if isinstance(mark.lane.key, bytes) else None
+        place = Partition(mark.lane.topic, mark.lane.number)
+        return self.ask(Record(place, 0, 0, key, MARK_VALUE), packed_mark(mark))
+
+    def ask(self, origin: Record, headers: tuple[Header, ...]) -> Record:
+        """Append to the topic for what is sent again, beside the partition of the original."""
+        partition = Partition(AGAIN.topic, origin.partition.number)
+        offset = self._next[partition]
+        made = Record(partition, offset, int(BEGAN_S * 1000), origin.key, origin.value, headers)
+        self.records.setdefault(partition, []).append(made)
+        self._next[partition] = offset + 1
         return made
 
     def bounds(self, partition: Partition) -> tuple[int, int]:
@@ -289,18 +300,50 @@ class FakeOffsets:
 
 
 class FakeParking:
-    """The dead-letter topic; ``refusals`` is how many of the next records it does not take."""
+    """The dead-letter topic; ``refusals`` is how many of the next records it does not take.
+
+    ``pause_s`` says how long a record takes to get there, and as long its acknowledgement back.
+    """
 
     def __init__(self) -> None:
         self.parked: list[tuple[Record, Reason]] = []
         self.refusals = 0
+        self.pause_s: Callable[[], float] = float
 
     async def park(self, record: Record, reason: Reason) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.pause_s())
         if self.refusals:
             self.refusals -= 1
             raise ParkError("the dead-letter topic is away")
         self.parked.append((record, reason))
+        await asyncio.sleep(self.pause_s())
+
+
+class FakeRegister:
+    """The holds in the control topic (``bridge.held.Register``), which outlive every process."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[HoldKey, bytes | None]] = []
+        self.refusals = 0
+        self.pause_s: Callable[[], float] = float
+
+    async def write(self, key: HoldKey, hold: Hold | None) -> None:
+        await asyncio.sleep(self.pause_s())
+        if self.refusals:
+            self.refusals -= 1
+            raise KafkaUnavailable("the control topic is away")
+        self.written.append((key, hold.to_bytes() if hold else None))
+        await asyncio.sleep(self.pause_s())
+
+    async def read(self) -> dict[HoldKey, Hold]:
+        await asyncio.sleep(self.pause_s())
+        return self.now
+
+    @property
+    def now(self) -> dict[HoldKey, Hold]:
+        """What the topic says, read whole."""
+        last = dict(self.written)
+        return {key: hold for key, value in last.items() if (hold := read_hold(value)) is not None}
 
 
 class FakeHistory:
@@ -386,9 +429,9 @@ class Gate:
 class FakeWindow:
     """A dedupe index that answers from the log, and only after it was made to cover the partition."""
 
-    def __init__(self, log: Log, decoder: Decoder = DECODER) -> None:
+    def __init__(self, log: Log, decoders: Mapping[str, Decoder]) -> None:
         self._log = log
-        self._decoder = decoder
+        self._decoders = decoders
         self._firsts: dict[Partition, dict[tuple[int, int], int]] = {}
         self.trouble: deque[Exception] = deque()
 
@@ -400,11 +443,11 @@ class FakeWindow:
         for one in self._log.records[partition]:
             if one.offset < first.offset and one.value is not None:
                 try:
-                    found = [claim(event) for event in self._decoder.decode(one)]
+                    claims = [claim(event) for event in self._decoders[partition.topic].decode(one)]
                 except DecodeError:
                     continue
-                for key_high, key_low, offset in found:
-                    known.setdefault((key_high, key_low), offset)
+                for found in claims:
+                    known.setdefault((found.key_high, found.key_low), found.offset)
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         known = self._firsts[partition]  # a KeyError: asked before it covered the partition

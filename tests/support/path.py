@@ -14,6 +14,8 @@ from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
 from bridge.errors import SchemaNeeded
 from bridge.filter import Filter
+from bridge.held import HeldLanes
+from bridge.holds import Holds
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
@@ -34,6 +36,7 @@ from tests.support.fakes import (
     FakeParking,
     FakeReader,
     FakeReceiver,
+    FakeRegister,
     FakeSideReader,
     FakeWindow,
     Log,
@@ -53,6 +56,7 @@ class Plan:
     base_s: float = 1.0
     max_attempts: int = 5
     max_age_s: float = 10_000.0
+    on_park: str = "continue"
 
 
 async def learns_nothing(needed: SchemaNeeded) -> None:
@@ -69,6 +73,7 @@ class World:
     offsets: FakeOffsets = field(default_factory=FakeOffsets)
     parking: FakeParking = field(default_factory=FakeParking)
     journal: FakeJournal = field(default_factory=FakeJournal)
+    register: FakeRegister = field(default_factory=FakeRegister)
     decoder: Decoder = DECODER
     learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
 
@@ -110,6 +115,7 @@ def make_outlet(
     parking: FakeParking,
     metrics: Metrics,
     settle: Callable[[Cursor[Failures], int, int, int], None] = settle_if_live,
+    held: HeldLanes | None = None,
 ) -> Outlet:
     target = Target(
         name,
@@ -136,6 +142,7 @@ def make_outlet(
         settle=settle,
         may_send=lambda: True,
         turn_off=lambda endpoint, reason: None,
+        held=held,
     )
 
 
@@ -149,13 +156,16 @@ class Process:
         commit_interval_s: float = 0.2,
         drain_timeout_s: float = 20.0,
         max_batch: int = 1000,
+        journal: FakeJournal | None = None,
     ) -> None:
         self.world = world
         self.partitions = partitions or (P0,)
         self.metrics = Metrics()
         self.flushes = 0
         self.reader = FakeReader(world.log, max_batch=max_batch)
-        self.window = FakeWindow(world.log, world.decoder)
+        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)}
+        self.window = FakeWindow(world.log, decoders)
+        self.holds = Holds()
         self.checkpoints = Checkpoints(
             "g",
             {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
@@ -163,14 +173,20 @@ class Process:
             offsets_at=no_instants,
             fence=self.reader,
             flush=self._flush,
-            journal=world.journal,  # type: ignore[arg-type]
+            journal=journal or world.journal,  # type: ignore[arg-type]
             metrics=self.metrics,
             clock=LoopClock(),
             whole_topics=(AGAIN.topic,),
         )
         self.outlets = {
             name: make_outlet(
-                name, plan, world.receivers[name], world.parking, self.metrics, self.checkpoints.settle
+                name,
+                plan,
+                world.receivers[name],
+                world.parking,
+                self.metrics,
+                self.checkpoints.settle,
+                HeldLanes(name, self.holds, world.register, LoopClock()) if plan.on_park == "hold" else None,
             )
             for name, plan in world.plans.items()
         }
@@ -182,13 +198,14 @@ class Process:
         )
         self.pipeline = Pipeline(
             source=self.reader,
-            decoders={TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)},
+            decoders=decoders,
             window=self.window,
-            side_window=lambda: FakeWindow(world.log, world.decoder),
+            side_window=lambda: FakeWindow(world.log, decoders),
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             router=self.router,
             outlets=self.outlets,
             checkpoints=self.checkpoints,
+            load_holds=self.load_holds,
             parks=world.parking,
             metrics=self.metrics,
             drain_timeout_s=drain_timeout_s,
@@ -241,6 +258,10 @@ class Process:
     def count(self, outcome: str) -> float:
         """The counter of records that ended so."""
         return self.metrics.records.labels(outcome)._value.get()
+
+    async def load_holds(self, partitions: Collection[Partition]) -> None:
+        """What ``HoldRegister.load`` does."""
+        self.holds.begin(partitions, await self.world.register.read())
 
     async def _carry(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -28,6 +28,7 @@ class Arrival(NamedTuple):
     produced_ns: int | None
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    method: str = "POST"
 
 
 class PathLog:

@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
         state = self.state
         return Arrival(
             now_ns, self.webhook_id, state.entity(document), state.seq(document), state.produced(document),
-            self.headers, self.body,
+            self.headers, self.body, self.parser.get_method().decode(),
         )  # fmt: skip
 
     def _answer(self, behaviour: Behaviour) -> None:
@@ -282,6 +282,7 @@ def _shown(arrival: Arrival, status: list[int]) -> dict[str, Any]:
         "status": status[0] if status else None,
         "headers": headers,
         "body": arrival.body.decode("utf-8", "replace"),
+        "method": arrival.method,
     }
 
 

@@ -39,7 +39,11 @@ SOME = Some(
     url=SecretStr("https://crm.test/hooks/T0KEN-IN-PATH"),
     inner=Nested(
         headers={"Authorization": SecretStr("Bearer abcdef123456")},
-        keys=(SecretStr("whsec_x"), SecretStr("ab")),
+        keys=(
+            SecretStr("whsec_x"),
+            SecretStr("ab"),
+            SecretStr("https://crm.test/f1xed-part/{{ data.id }}/s3cond-part?n={{ x }}"),
+        ),
     ),
 )
 
@@ -51,6 +55,7 @@ SOME = Some(
         ("got abcdef123456", "got ***"),
         ("at https://crm.test/hooks/T0KEN-IN-PATH", "at ***"),
         ("no page /hooks/T0KEN-IN-PATH", "no page /***"),
+        ("no page /f1xed-part/42/s3cond-part?n=7", "no page /***42***7"),
         ("whsec_x", "***"),
         ("about plain-text", "about plain-text"),
     ],

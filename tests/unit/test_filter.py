@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import DecodeError, FilterError
 from bridge.filter import ABSENT, UNKNOWN, Filter
-from bridge.model import Event, Partition, Record
+from bridge.model import Event, ExactNumber, Partition, Record
 
 LOAN = {
     "principal": Decimal("1500.00000000"),
@@ -31,6 +31,7 @@ LOAN = {
     "raw": b"USD",
     "huge": 12345678901234567890,
     "nan": float("nan"),
+    "exact": ExactNumber("12345678901234567.89"),
 }
 
 
@@ -45,6 +46,9 @@ def an_event(payload: Callable[[], Any] = lambda: LOAN) -> Event:
 
 TRUE = [
     'data.principal > 1000 and data.currency.code == "USD"', "data.principal == 1500",
+    "data.exact > 12345678901234567", "data.exact < 12345678901234568", "data.exact == data.exact",
+    "data.exact + data.principal > 0", "data.exact - 12345678901234567 < 0.9",
+    "data.exact <= data.exact", "data.exact | number > 1", "-data.exact < 0",
     "data.principal == 1500.0", "data.principal >= 1500.00", "data.principal < 1500.01",
     "1000 < data.principal <= 1500", "data.tenth == 0.1", "data.rate == 0.1", "data.tenth == data.rate",
     "data.rate < 0.2", "data.tenth >= data.rate", "data.tenth in [0.1, 5]", "data.rate in [0.1]",

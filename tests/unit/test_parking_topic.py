@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from bridge.errors import ParkError
 from bridge.model import Partition, Record
 from bridge.parked import Parking, Reason
+from bridge.source.health import Lasting
 
 RECORD = Record(
     Partition("orders", 3), 17, 1_700_000_000_123, b"key", b"\x00\xffvalue", (("trace", b"\x01"),)
@@ -28,9 +29,13 @@ class FakeProducer:
         self.sent.append((topic, message))
 
 
+def lasting(producer: FakeProducer) -> Lasting[Any]:
+    return Lasting(producer, None, "dead letters")  # type: ignore[type-var]
+
+
 async def park(record: Record = RECORD, reason: Reason = REASON) -> dict[str, Any]:
     producer = FakeProducer()
-    await Parking(producer, "g.parked").park(record, reason)  # type: ignore[arg-type]
+    await Parking(lasting(producer), "g.parked").park(record, reason)
     ((topic, message),) = producer.sent
     assert topic == "g.parked"
     return message
@@ -86,9 +91,9 @@ async def test_a_cause_without_end_or_with_odd_characters_is_kept_in_bounds() ->
 )
 async def test_what_the_topic_did_not_take_is_a_park_error(error: Exception, said: str) -> None:
     with pytest.raises(ParkError, match=said):
-        await Parking(FakeProducer(error), "g.parked").park(RECORD, REASON)  # type: ignore[arg-type]
+        await Parking(lasting(FakeProducer(error)), "g.parked").park(RECORD, REASON)
 
 
 async def test_a_fault_of_our_own_is_not_taken_for_the_topics() -> None:
     with pytest.raises(TypeError):
-        await Parking(FakeProducer(TypeError()), "g.parked").park(RECORD, REASON)  # type: ignore[arg-type]
+        await Parking(lasting(FakeProducer(TypeError())), "g.parked").park(RECORD, REASON)

@@ -8,7 +8,7 @@ from collections import Counter
 from structlog.testing import capture_logs
 
 from bridge.errors import DecodeError, RegistryUnavailable, SchemaNeeded
-from bridge.model import Event, Record
+from bridge.model import Event, Partition, Record
 from bridge.telemetry import events
 from tests.support.fakes import DECODER, P0, P1, Gate, Log
 from tests.support.path import Plan, Process, World
@@ -164,17 +164,16 @@ async def test_an_endpoint_that_catches_up_waits_for_the_registry_too() -> None:
 
 @simulated
 async def test_a_record_sent_again_waits_for_its_schema() -> None:
-    from tests.support.fakes import AGAIN
-
+    again = Partition("g.again", P1.number)
     schemas = SchemaTypes()
     schemas.down = True
     world = world_of(schemas)
     origin = world.log.add("a", type="New", partition=P1)
     world.log.resend(origin, "crm", "again-1")
-    process = Process(world, AGAIN).start()
+    process = Process(world, again).start()
     await until(lambda: schemas.asked["New"] > 5)
     schemas.down = False
-    await until(lambda: world.offsets.at("crm", AGAIN) == 1)
+    await until(lambda: world.offsets.at("crm", again) == 1)
     assert world.receiver.delivered == ["a"]
     assert not world.parking.parked
     await process.stop()

@@ -23,7 +23,8 @@ def as_letter(record: Record, reason: Reason, at: int) -> Record:
     """The record of the dead-letter topic that ``Parking`` writes."""
     facts = {
         "topic": record.partition.topic, "partition": "0", "offset": str(record.offset),
-        "cause": reason.cause, "timestamp-ms": "1", "parked-at-ms": "2", "endpoint": reason.endpoint or "", **reason.details,
+        "cause": reason.cause, "timestamp-ms": "1", "parked-at-ms": "2",
+        "endpoint": reason.endpoint or "", **reason.details,
     }  # fmt: skip
     headers = tuple((f"hookferry-{name}", text.encode()) for name, text in facts.items())
     return Record(Partition("g.parked", 0), at, 3, record.key, record.value, headers)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from bridge.decode.again import unpacked
-from bridge.letters import Address, Fate, Letter, errands, settlement
+from bridge.decode.again import MARK_VALUE, Mark, unpacked, unpacked_mark
+from bridge.lane_key import LaneKey
+from bridge.letters import Address, Fate, Letter, errands, in_turns, settlement
 from bridge.model import Partition, Record
 from bridge.redrive import DeadLetters, RedriveError
 from bridge.source.client import KafkaOptions
@@ -28,7 +29,9 @@ class FakeProducer:
     ) -> asyncio.Future[None]:
         record = Record(Partition(topic, partition), 0, 0, key, value, tuple(headers))
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        offset = None if topic == "g.parked" else unpacked(record).origin.offset
+        offset: object = None
+        if topic == "g.again":
+            offset = "mark" if value == MARK_VALUE else unpacked(record).origin.offset
         if f"at_once_{offset}" in self.fails:
             raise self.fails[f"at_once_{offset}"]
         if f"later_{offset}" in self.fails:
@@ -52,7 +55,7 @@ class Desk(DeadLetters):
     """Dead letters without a broker: what was found is there."""
 
     def __init__(self, producer: FakeProducer, *gone: Address) -> None:
-        super().__init__(KafkaOptions(("nowhere:1",)), "g.parked", "g.again")
+        super().__init__(KafkaOptions(("nowhere:1",)), "g.parked", "g.again", "g.control")
         self._producer = producer  # type: ignore[assignment]
         self._gone = gone
 
@@ -91,6 +94,42 @@ async def test_nothing_overtakes_a_record_that_does_not_fit() -> None:
         await Desk(producer).redrive(errands(map(letter, (1, 2, 3))), "ann")
     assert producer.again == [1]
     assert producer.settled == {"1:1": Fate.REDRIVEN}
+
+
+async def test_nothing_overtakes_a_record_that_was_not_acknowledged() -> None:
+    """Not even one that the broker would have taken; other keys are not held up by it."""
+    producer = FakeProducer(later_1=KafkaTimeoutError())
+    with pytest.raises(RedriveError, match="refused"):
+        await Desk(producer).redrive(errands(map(letter, (1, 2, 3))), "ann")
+    assert producer.again == [1]
+    assert producer.settled == {}
+
+
+async def test_lines_go_side_by_side_and_each_in_its_order() -> None:
+    found = errands(map(letter, (1, 2, 3)))
+    other = errands([letter(4)])
+    other[0].letter.facts = {**other[0].letter.facts, "lane": "x"}
+    turns = in_turns([*found, *other])
+    assert [[errand.letter.origin.offset for errand in turn] for turn in turns] == [[1, 4], [2], [3]]
+
+
+async def test_a_round_travels_with_what_is_sent_and_its_mark_comes_as_it_was() -> None:
+    producer, lane = FakeProducer(), LaneKey("orders", 3, b"\x00k", "acme")
+    (errand,) = errands([letter(1)])
+    await Desk(producer).redrive([errand._replace(round="r1")], "ann")
+    assert unpacked(producer.sent[0][1]).round == "r1"
+    mark = Mark("crm", lane, "m1", "r1", 7)
+    await Desk(producer).end_round([mark])
+    topic, record = producer.sent[-1]
+    assert (topic, record.partition.number, record.key) == ("g.again", 3, b"\x00k")
+    assert record.value, "a tombstone would be passed by"
+    assert unpacked_mark(record) == mark
+
+
+async def test_a_mark_that_the_broker_refused_says_what_to_do() -> None:
+    producer = FakeProducer(later_mark=KafkaTimeoutError())
+    with pytest.raises(RedriveError, match="run it again"):
+        await Desk(producer).end_round([Mark("crm", LaneKey("orders", 3, b"k", ""), "m1", "r1", 7)])
 
 
 async def test_a_letter_that_retention_took_stops_the_batch_before_anything_is_sent() -> None:

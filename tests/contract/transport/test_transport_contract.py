@@ -72,7 +72,27 @@ async def test_a_given_user_agent_is_kept(transport: Transport) -> None:
     assert server.received[0].headers["user-agent"] == "mine"
 
 
-@pytest.mark.parametrize(("method", "length"), [("POST", "0"), ("PUT", "0"), ("PATCH", "0"), ("GET", None)])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_any_method_carries_a_body_and_each_has_its_own_answer(
+    transport: Transport, method: str
+) -> None:
+    """Over one connection, to a URL that changes with every request, as templated ones do."""
+    async with ScriptedServer(ok) as server:
+        for number in range(3):
+            request = post(server, b'{"n":%d}' % number, path=f"/loans/{number}?x={number}", method=method)
+            assert (await transport.send(request, 5)).status == 200
+    assert [one.line for one in server.received] == [
+        f"{method} /loans/{number}?x={number} HTTP/1.1" for number in range(3)
+    ]
+    assert [one.body for one in server.received] == [b'{"n":0}', b'{"n":1}', b'{"n":2}']
+    assert {one.headers["content-length"] for one in server.received} == {"7"}
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "length"),
+    [("POST", "0"), ("PUT", "0"), ("PATCH", "0"), ("DELETE", None), ("GET", None)],
+)
 async def test_an_empty_body_has_a_length_where_a_body_is_usual(
     transport: Transport, method: str, length: str | None
 ) -> None:

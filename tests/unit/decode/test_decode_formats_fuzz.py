@@ -214,7 +214,7 @@ def test_hostile_values_cost_little(name: str) -> None:
 
 
 def test_a_schema_that_multiplies_is_refused_and_one_that_winds_costs_little() -> None:
-    """Thirty types that each hold the next one twice: 2^30 records for no byte at all, or for as many bytes."""
+    """Thirty types that each hold the next one twice: 2^30 records, for no byte at all or for as many."""
     for leaf, refused in (("null", True), ("long", False)):
         inner: Any = leaf
         for number in range(30):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import pytest
 
 from bridge import gallery
-from bridge.model import Response, Verdict
+from bridge.model import Event, Response, Verdict
 from bridge.presets import PRESETS
 from bridge.presets.sealed import BodySecret
 from bridge.samples import sample
+from bridge.schemas import read_folder
+from bridge.settings.fineract_types import FINERACT_TYPES
 from bridge.sign import Signer
 from bridge.verdict import judge
 from tests.golden.golden import FOLDER, wanted
 from tests.support.receivers import SIMULATORS
+from tests.support.receivers.__main__ import QUERIES
 from tests.support.receivers.hooks import now_signed
 from tests.support.receivers.pagerduty import PagerDuty
+from tests.support.records import shared_fineract
 
 FILES = wanted()
 IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]
@@ -37,20 +42,32 @@ def test_there_is_no_golden_file_too_many():
     assert set(FOLDER.glob("*/*.json")) == FILES.keys()
 
 
-@pytest.mark.parametrize(("preset", "type"), [(path.parent.name, path.stem) for path in FILES], ids=IDS)
-def test_the_receiver_accepts_a_golden_body(preset, type):
+def delivered(preset: str, event: Event) -> Any:
+    """The simulator that took the event; fails where it did not."""
     simulator, chosen = SIMULATORS[preset](), PRESETS[preset]
-    headers, body = chosen.render(sample(type))
+    headers, body = chosen.render(event)
     if isinstance(simulator, PagerDuty):
         body = BodySecret(chosen.key_field, simulator.routing_key).put_in(body)
     at_s, key = now_signed()
     headers = (*headers, *Signer([key]).headers("msg", at_s, body))
-    target = simulator.path + {"teams": "?sig=demo"}.get(preset, "")
+    target = simulator.path + QUERIES.get(preset, "")
     said = simulator.answer(target, {name.decode(): text.decode() for name, text in headers}, body, 0.0)
     verdict = judge(Response(said.status, (), said.body.encode()), 0.0, chosen.judge).verdict
-    assert verdict is Verdict.DELIVERED, said
+    assert verdict is Verdict.DELIVERED, (event.type, said)
     assert len(simulator.shown) == 1
-    assert getattr(simulator, "controls", []) == []
+    return simulator
+
+
+@pytest.mark.parametrize(("preset", "type"), [(path.parent.name, path.stem) for path in FILES], ids=IDS)
+def test_the_receiver_accepts_a_golden_body(preset, type):
+    assert getattr(delivered(preset, sample(type)), "controls", []) == []
+
+
+@pytest.mark.parametrize("preset", sorted(SIMULATORS.keys() - {"standard", "fineract-hook"}))
+def test_every_type_of_fineract_with_every_field_is_accepted(preset):
+    schemas = read_folder(shared_fineract() / "schemas" / "develop-2026-06-29" / "avro")
+    for type_ in FINERACT_TYPES:
+        delivered(preset, sample(type_, schemas=schemas))
 
 
 def test_the_gallery_is_what_the_presets_make(capsys):

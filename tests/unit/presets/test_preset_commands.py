@@ -58,7 +58,7 @@ def run(folder: Path, preset: str, origin: str, path: str, command: str) -> Any:
         f"endpoints: {{one: {{url: '{origin}{path}', preset: {preset}{MORE.get(preset, '')}}}}}\n"
     )
     arguments = [command, "-c", str(file), "-e", "one", "-s", "LoanApprovedBusinessEvent"]
-    return CliRunner().invoke(cli, arguments, env={"KEY": KEY, "SECRET": SECRET})
+    return CliRunner().invoke(cli, arguments, env={"KEY": KEY, "SECRET": SECRET, "HOOKFERRY_SHARED": None})
 
 
 @pytest.mark.parametrize("preset", SIMULATORS)

@@ -176,6 +176,24 @@ def test_a_deposit_is_told_with_its_balance():
     assert ("Balance", "KES -0.01", "") in told.fields
 
 
+@pytest.mark.parametrize(
+    ("type", "data", "summary"),
+    [
+        ("LoanReAgeBusinessEvent", LOAN, "Loan re age: KES 150,000.00, Jane Wanjiru, loan 000000042"),
+        ("LoanProductCreateBusinessEvent", {"id": 3, "name": "Biashara"}, "Loan product create: Biashara"),
+        (
+            "ShareAccountApproveBusinessEvent",
+            {"accountNo": "000000009", "clientName": "Jane"},
+            "Share account approve: Jane, account 000000009",
+        ),
+        ("BulkBusinessEvent", {"datas": [{}, {}]}, "Bulk: 42"),
+        ("LoanReAge", LOAN, "Loan re age: 42"),
+    ],
+)
+def test_fineracts_other_types_are_told_like_their_family(type, data, summary):
+    assert notice(event_of(type, data)).summary == summary
+
+
 def test_an_unknown_type_is_told_by_its_plain_facts():
     data = {f"field{number}": number for number in range(20)}
     told = notice(event_of("order.placed", data, entity="A-17", tenant=None))

@@ -21,6 +21,7 @@ sources: {bank: {topics: [external-events], format: json, id: id, type: type}}
 endpoints:
 """
 ENVIRONMENT = {
+    "HOOKFERRY_SHARED": None,  # of the tests, and no setting
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
     "ZAPIER_URL": "https://hooks.zapier.com/hooks/catch/1/x/",
     "TEAMS_URL": "https://prod-00.westeurope.logic.azure.com/workflows/x?sig=y",

@@ -1,0 +1,150 @@
+"""Held lanes at the command line: shown, sent again with what waits in them, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from bridge.cli.letters import Mask
+    from bridge.holds import Hold, HoldKey
+    from bridge.letters import Letter, Wanted
+    from bridge.redrive import DeadLetters
+    from bridge.rounds import Outcome
+
+_SHOWN = 10
+
+wait_option = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a sign of the bridge that held lanes are free.",
+)
+
+
+def asked_for(holds: Mapping[HoldKey, Hold], asked: Wanted) -> set[HoldKey]:
+    """The held lanes that filters alone ask for, also where nothing of them waits any more."""
+    from bridge.letters import Wanted
+
+    if asked != Wanted(endpoint=asked.endpoint, entity=asked.entity):
+        return set()
+    return {
+        key
+        for key, hold in holds.items()
+        if asked.endpoint in (None, key.endpoint) and asked.entity in (None, hold.entity)
+    }
+
+
+def of_letters(holds: Collection[HoldKey], letters: Iterable[Letter]) -> set[HoldKey]:
+    """Which of these held lanes the letters are of."""
+    from bridge.rounds import lane_of
+
+    return {key for letter in letters if (key := lane_of(letter)) is not None and key in holds}
+
+
+async def waiting_in(dead: DeadLetters, lanes: Collection[HoldKey]) -> dict[HoldKey, list[Letter]]:
+    """All that waits in these lanes."""
+    from bridge.letters import Wanted
+    from bridge.rounds import by_lane
+
+    return by_lane(await dead.find(Wanted(lanes=frozenset(lanes)))) if lanes else {}
+
+
+async def send(
+    dead: DeadLetters, lanes: Collection[HoldKey], by: str, wait_s: float, more: Sequence[Letter] = ()
+) -> Outcome:
+    """Send what waits in held lanes, until they are free or it is known why they are not."""
+    from bridge.clock import SystemClock
+    from bridge.rounds import Rounds
+
+    def progress(text: str) -> None:
+        click.echo(text, err=True)
+
+    return await Rounds(dead, by, SystemClock(), wait_s=wait_s, tell=progress).run(lanes, more)
+
+
+def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
+    """Say what became of the lanes; whether all are free."""
+    from bridge.cli.letters import one_line
+
+    if outcome.released:
+        click.echo(f"released: {_lanes(len(outcome.released))}")
+    for key, letter in list(outcome.refused.items())[:_SHOWN]:
+        cause = one_line(mask(letter.facts["cause"]))
+        click.echo(
+            f"still held: {name(key, holds[key])}: parked again at {letter.address}: {cause}", err=True
+        )
+    if len(outcome.refused) > _SHOWN:
+        click.echo(f"… and {len(outcome.refused) - _SHOWN} more that are still held", err=True)
+    if outcome.waiting:
+        click.echo(
+            f"not known yet of {_lanes(len(outcome.waiting))} ({_some(outcome.waiting)}): no bridge has come"
+            " to the end of what was sent again; it goes on when one does. Is a bridge running, and the"
+            " endpoint on (`hookferry endpoints list`)? Look at `hookferry parked list --holds` later",
+            err=True,
+        )
+    if outcome.busy:
+        click.echo(
+            f"still held: {_lanes(len(outcome.busy))} ({_some(outcome.busy)}): new events came in every"
+            " round; run it again when less is going on",
+            err=True,
+        )
+    return not (outcome.refused or outcome.waiting or outcome.busy)
+
+
+def name(key: HoldKey, hold: Hold) -> str:
+    """A held lane as people know it."""
+    from bridge.cli.letters import one_line
+
+    return f"{key.endpoint}, entity {one_line(hold.entity) or '-'} ({hold.partition})"
+
+
+def _some(holds: Mapping[HoldKey, Hold]) -> str:
+    shown = [name(key, hold) for key, hold in list(holds.items())[:3]]
+    return "; ".join([*shown, *(["…"] if len(holds) > 3 else [])])
+
+
+def _lanes(number: int) -> str:
+    return f"{number} held lane{'' if number == 1 else 's'}"
+
+
+def documents(
+    holds: Mapping[HoldKey, Hold], waiting: Mapping[HoldKey, Sequence[Letter]]
+) -> Iterator[dict[str, Any]]:
+    """Holds for machines, the oldest first."""
+    from bridge.cli.letters import instant
+
+    for key, hold in sorted(holds.items(), key=lambda item: item[1].since_ms):
+        letters = waiting.get(key, ())
+        yield {
+            "endpoint": key.endpoint,
+            "lane": key.lane_id,
+            "partition": str(hold.partition),
+            "entity": hold.entity or None,
+            "tenant": hold.lane.tenant or None,
+            "since": instant(hold.since_ms),
+            "waits_for": hold.first,
+            "parked": [str(letter.address) for letter in letters if not letter.held_behind],
+            "behind": sum(letter.held_behind is not None for letter in letters),
+        }
+
+
+def table(shown: Sequence[Mapping[str, Any]]) -> str:
+    """Holds for people."""
+    from bridge.cli.letters import one_line
+    from bridge.cli.terminal import table as aligned
+
+    rows = [("HELD FOR", "ENTITY", "SINCE", "WAITS FOR", "PARKED AT", "BEHIND")]
+    for one in shown:
+        parked = ", ".join(one["parked"][:3]) + (" …" if len(one["parked"]) > 3 else "")
+        entity = one_line(one["entity"] or "-")
+        entity = entity if len(entity) <= 28 else entity[:27] + "…"
+        rows.append(
+            (one["endpoint"], entity, one["since"], one["waits_for"], parked or "-", str(one["behind"]))
+        )
+    return aligned(rows)

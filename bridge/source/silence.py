@@ -1,0 +1,59 @@
+"""How long nothing was heard of the group, and whether that is the broker's absence. Edge floor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from bridge.source.client import KafkaOptions
+from bridge.source.health import close_in_time
+
+_MARGIN_S = 15.0
+_PROBE_EVERY_S = 5.0
+_PROBE_TIMEOUT_S = 3.0
+
+
+class Silence:
+    """Notices a consumer that hears nothing although the broker answers others.
+
+    A rebalance may rightly be silent for the time its slowest member has (``patience_s``). An
+    outage of the broker is no silence: it is waited for, and the time after it begins anew.
+    """
+
+    def __init__(self, options: KafkaOptions, patience_s: float) -> None:
+        self._options = options
+        self._patience_s = patience_s + _MARGIN_S
+        self._since = time.monotonic()
+        self._probed_at = 0.0
+
+    def broken(self) -> None:
+        """Something was heard."""
+        self._since = time.monotonic()
+
+    async def too_long(self) -> str | None:
+        """What is wrong, when it is; asked again and again, it asks the broker every few seconds."""
+        now = time.monotonic()
+        silent_s = now - self._since
+        if silent_s < _MARGIN_S or now - self._probed_at < _PROBE_EVERY_S:
+            return None
+        self._probed_at = now
+        if not await self._broker_answers():
+            self.broken()
+            return None
+        if silent_s < self._patience_s:
+            return None
+        return f"nothing was heard of the group for {silent_s:.0f} s, while the broker answers others"
+
+    async def _broker_answers(self) -> bool:
+        client = AIOKafkaClient(**self._options.arguments())
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                await client.bootstrap()
+        except (KafkaError, OSError):
+            return False
+        finally:
+            await close_in_time(client.close, "close a probe")
+        return True

@@ -1,0 +1,156 @@
+"""After a SIGKILL: how long until the next delivery, and what is repeated. ``make bench BENCH=--restart``.
+
+Under a steady load the bridge is killed and started again at once, with a name that survives restarts
+(``kafka.group_instance_id``) and without one, when the broker first has to miss it. Then a completion
+map: so many events settled beyond some that are not, a kill, and a start on an empty disk, so that
+the map in the commit is all there is; none of them may come again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import islice
+from typing import Any
+
+from tests.bench.scenarios import ENTITIES, PARTITIONS, STALL_S, NotProven, Stage, await_all
+from tests.support.bridge_process import BridgeProcess
+from tests.support.produce import outbox_events, produce, produce_paced
+
+RATE_PER_S = 300
+DELAY_MS = 20
+CONCURRENCY = 64
+SESSION_S = {"static": 45, "dynamic": 6}
+BOUND_S = {"static": 5, "dynamic": SESSION_S["dynamic"] + 2}
+"""What is promised: five seconds, or the session timeout and two."""
+BEFORE_KILL_S = 2
+MAP_EVENTS = 20_000
+STUCK = tuple(f"e{number}" for number in range(0, ENTITIES, 100))
+
+
+def restart(stage: Stage, rounds: int) -> dict[str, Any]:
+    """Kills with and without a lasting name, then the map."""
+    found: dict[str, Any] = {
+        kind: _killed(stage, kind, rounds if kind == "static" else max(1, rounds // 2)) for kind in SESSION_S
+    }
+    return found | {"map": _mapped(stage)}
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """What a person reads."""
+    rows = [f"restart: SIGKILL at {RATE_PER_S} events/s, started again at once"]
+    texts = {
+        "static": "    kafka.group_instance_id set",
+        "dynamic": f"    not set, session_timeout_s {SESSION_S['dynamic']}",
+    }
+    for kind, text in texts.items():
+        row = found[kind]
+        seconds = " ".join(f"{one:.1f}" for one in row["seconds"])
+        verdict = "held" if max(row["seconds"]) <= BOUND_S[kind] else "NOT HELD"
+        rows.append(
+            f"{text:<44}next delivery after {seconds} s (bound {BOUND_S[kind]} s: {verdict}); "
+            f"repeats {row['repeats']}, in flight at the kills {row['in_flight']}"
+        )
+    row = found["map"]
+    rows.append(
+        f"    map of {row['settled_beyond']:,} settled beyond {row['open']:,} open: "
+        f"{row['repeats']} repeated after a kill and a start on an empty disk"
+    )
+    return rows
+
+
+def _killed(stage: Stage, kind: str, rounds: int) -> dict[str, Any]:
+    path, topic = f"/{kind}", stage.kafka.fresh_topic("restart", PARTITIONS)
+    stage.receiver.reset()
+    stage.receiver.control(path, delay_ms=DELAY_MS)
+    settings = {"url": stage.receiver.url(path), "concurrency": CONCURRENCY}
+    named = {"group_instance_id": "bench"} if kind == "static" else {}
+    over, sent = threading.Event(), list[int]()
+    events = outbox_events(10**9, entities=ENTITIES)
+    live = iter(lambda: None if over.is_set() else next(events), None)
+    bootstrap = stage.kafka.bootstrap
+    producer = threading.Thread(target=lambda: sent.append(produce_paced(bootstrap, topic, live, RATE_PER_S)))
+    seconds, in_flight = [], 0
+    heartbeat_s = min(3, SESSION_S[kind] / 4)
+    bridge = stage.bridge_to(
+        f"restart-{kind}", topic, {"bench": settings},
+        session_timeout_s=SESSION_S[kind], heartbeat_interval_s=heartbeat_s, **named,
+    )  # fmt: skip
+    with bridge:
+        producer.start()
+        try:
+            for _ in range(rounds):
+                more = stage.receiver.count(path)["accepted"] + RATE_PER_S * BEFORE_KILL_S
+                stage.receiver.wait_for(path, STALL_S, accepted=more)
+                cut = _cut(stage, path)
+                seconds.append(_until_next(stage, bridge, path))
+                in_flight += _cut(stage, path) - cut
+        finally:
+            over.set()
+            producer.join()
+        await_all(stage.receiver, bridge, path, sent[0])
+        bridge.terminate()
+    report = stage.receiver.report(path)
+    whole = {"accepted": sent[0], "distinct": sent[0], "inversions": 0, "overlaps": 0}
+    wrong = {name: report[name] for name, value in whole.items() if report[name] != value}
+    if wrong or report["repeats"] > rounds * CONCURRENCY:
+        raise NotProven(f"{kind}, of {sent[0]} events: {wrong or report['repeats']}")
+    return {"seconds": seconds, "repeats": report["repeats"], "in_flight": in_flight, "events": sent[0]}
+
+
+def _cut(stage: Stage, path: str) -> int:
+    """Requests whose connection ended before their answer."""
+    return int(stage.receiver.report(path)["statuses"].get("none", 0))
+
+
+def _until_next(stage: Stage, bridge: BridgeProcess, path: str) -> float:
+    """Kill, start, and the seconds from the kill to the next accepted event."""
+    began = time.monotonic()
+    bridge.kill()
+    time.sleep(2 * DELAY_MS / 1000)  # what was answered on the way to the dead does not count
+    before = stage.receiver.count(path)["accepted"]
+    bridge.start(wait=False)
+    stage.receiver.wait_for(path, STALL_S, accepted=before + 1)
+    return time.monotonic() - began
+
+
+def _mapped(stage: Stage) -> dict[str, Any]:
+    """Events of a few entities never settle; so many others do, all beyond the watermark."""
+    path, topic = "/map", stage.kafka.fresh_topic("map", 1)
+    stage.receiver.reset()
+    stage.receiver.control(path, status=408, entities=STUCK)
+    events = list(islice(outbox_events(10**9, entities=ENTITIES, seed=11), MAP_EVENTS * 102 // 100))
+    begins = next(number for number, event in enumerate(events) if event.entity in STUCK)
+    events = events[begins:]  # the very first is stuck, so everything else is beyond the watermark
+    produce(stage.kafka.bootstrap, topic, events)
+    settled = sum(event.entity not in STUCK for event in events)
+    settings = {"url": stage.receiver.url(path), "retry": {"base_s": 1, "cap_s": 2, "max_attempts": 1000}}
+    group = {"session_timeout_s": 6, "heartbeat_interval_s": 1}
+    with stage.bridge_to("map", topic, {"bench": settings}, **group) as bridge:
+        await_all(stage.receiver, bridge, path, settled)
+        _until_committed(stage, settled)
+        bridge.kill()
+    stage.receiver.control(path)
+    anew = stage.bridge_to("map", topic, {"bench": settings}, **group)
+    anew.config["state_dir"] = str(anew.folder / "another-disk")
+    with anew as bridge:
+        await_all(stage.receiver, bridge, path, len(events))
+        bridge.terminate()
+    report = stage.receiver.report(path)
+    if report["inversions"] or report["repeats"]:
+        raise NotProven(f"map: {report['repeats']} repeats, {report['inversions']} inversions")
+    return {"settled_beyond": settled, "open": len(events) - settled, "repeats": report["repeats"]}
+
+
+def _until_committed(stage: Stage, settled: int) -> None:
+    """Until the map in the commit tells of so many settled beyond the watermark."""
+    from bridge import completion
+
+    deadline = time.monotonic() + STALL_S
+    while time.monotonic() < deadline:
+        for offset, metadata in stage.kafka.consumer_groups("bench-map.bench").values():
+            done = completion.decode(offset, metadata)
+            if done.end - done.offset - len(done.open_offsets) >= settled:
+                return
+        time.sleep(0.1)
+    raise NotProven(f"no commit told of {settled} events within {STALL_S} s")

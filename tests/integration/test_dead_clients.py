@@ -1,0 +1,243 @@
+"""Clients of aiokafka that die or wait for ever: they are mended or replaced, and a stop ends them all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiokafka.conn
+import pytest
+import uvloop
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
+from structlog.testing import capture_logs
+
+from bridge.model import Partition
+from bridge.source.client import KafkaOptions
+from bridge.source.connection import MendedConnection
+from bridge.source.health import ended_task, started
+from bridge.source.offsets import Committed, OffsetStore
+from bridge.source.reader import Membership, Reader
+from bridge.telemetry import events
+from tests.support.bridge_process import BridgeProcess
+from tests.support.kafka import RealKafka
+from tests.support.produce import outbox_events, produce
+from tests.support.receiver import Receiver
+from tests.support.watch import logged, quick_config, wait_until
+
+Bridges = Callable[..., BridgeProcess]
+
+
+def on_uvloop(test: Callable[[], Awaitable[None]]) -> None:
+    """Run as the product runs."""
+    uvloop.run(test())  # type: ignore[arg-type]
+
+
+class Resetting:
+    """Stands between one client and the broker for one request, and then resets when told to."""
+
+    def __init__(self, broker: int) -> None:
+        self._broker = broker
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.now = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        client, _ = self._listener.accept()
+        with self._listener, client, socket.create_connection(("127.0.0.1", self._broker)) as broker:
+            broker.sendall(client.recv(65536))
+            client.sendall(broker.recv(65536))
+            self.now.wait(20)
+            client.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # a close is a RST
+
+
+def test_a_write_to_a_connection_that_was_just_reset_is_an_error_of_the_connection(kafka: RealKafka) -> None:
+    """Not one that ends aiokafka's task for metadata, and leaves all who wait for it waiting."""
+
+    async def test() -> None:
+        peer = Resetting(kafka.port)
+        connection = await aiokafka.conn.create_conn("127.0.0.1", peer.port)
+        try:
+            peer.now.set()
+            async with asyncio.timeout(5):
+                while connection._reader.exception() is None:
+                    await asyncio.sleep(0)
+            assert connection.connected(), "aiokafka has heard of it: this test looks too late"
+            with pytest.raises(KafkaConnectionError):
+                await connection.send(MetadataRequest([]))
+            assert not connection.connected()
+        finally:
+            connection.close()
+
+    on_uvloop(test)
+
+
+def test_every_client_has_such_connections(kafka: RealKafka) -> None:
+    async def test() -> None:
+        client = await started(AIOKafkaClient(**KafkaOptions((kafka.bootstrap,)).arguments()))
+        try:
+            assert await client.ready(1)
+            assert {type(one) for one in client._conns.values()} == {MendedConnection}
+        finally:
+            await client.close()
+
+    on_uvloop(test)
+
+
+def kill_metadata(consumer: Any) -> None:
+    consumer._client._sync_task.cancel()
+
+
+def kill_fetching(consumer: Any) -> None:
+    consumer._fetcher._fetch_task.cancel()
+
+
+def kill_grouping(consumer: Any) -> None:
+    consumer._coordinator._coordination_task.cancel()
+
+
+@pytest.mark.parametrize("kill", [kill_metadata, kill_fetching, kill_grouping])
+def test_a_consumer_of_which_a_part_died_is_replaced(kafka: RealKafka, kill: Callable[[Any], None]) -> None:
+    """It joins anew and reads on; the assignment before was drained."""
+    topic = kafka.fresh_topic(partitions=1)
+    partition = Partition(topic, 0)
+    group = f"replaced.{topic}.{kill.__name__}"
+
+    async def test() -> None:
+        drained = 0
+
+        async def revoked() -> None:
+            nonlocal drained
+            drained += 1
+
+        reader = Reader(
+            KafkaOptions((kafka.bootstrap,)), Membership(group, (topic,), instance_id="one"), revoked
+        )
+        await reader.start()
+        try:
+            await _read_until_assigned(reader, epoch=1)
+            kill(reader._consumer)
+            with capture_logs() as logs:
+                await _read_until_assigned(reader, epoch=2)
+            assert drained == 1
+            (line,) = [one for one in logs if one["event"] == events.SOURCE_REPLACED]
+            assert "task has ended" in line["cause"]
+            produce(kafka.bootstrap, topic, outbox_events(3))
+            found = 0
+            async with asyncio.timeout(20):
+                while found < 3:
+                    found += sum(len(records) for _, records in await reader.read((), 0.1))
+            await reader.fence({partition: 3})
+        finally:
+            await reader.stop()
+
+    on_uvloop(test)
+
+
+async def _read_until_assigned(reader: Reader, epoch: int) -> None:
+    async with asyncio.timeout(30):
+        while reader.epoch < epoch:
+            await reader.read((), 0.1)
+    reader.start_at({one: first for one, (first, _) in (await reader.bounds(reader.assigned)).items()})
+
+
+def test_the_client_for_offsets_is_replaced_when_a_part_of_it_died(kafka: RealKafka) -> None:
+    topic = kafka.fresh_topic(partitions=1)
+    options = KafkaOptions((kafka.bootstrap,))
+
+    async def test() -> None:
+        def renew() -> Awaitable[AIOKafkaClient]:
+            return started(AIOKafkaClient(**options.arguments()))
+
+        first = await renew()
+        store = OffsetStore(first, renew)
+        try:
+            first._sync_task.cancel()
+            await asyncio.sleep(0)
+            await store.commit(f"of.{topic}", {Partition(topic, 0): Committed(1, "")})
+            assert store._client.current is not first
+            assert ended_task(store._client.current) is None
+        finally:
+            await store.close()
+
+    on_uvloop(test)
+
+
+def test_a_producer_of_which_a_part_died_is_known(kafka: RealKafka) -> None:
+    async def test() -> None:
+        producer = await started(AIOKafkaProducer(**KafkaOptions((kafka.bootstrap,)).arguments()))
+        try:
+            assert ended_task(producer) is None
+            producer._sender.sender_task.cancel()
+            await asyncio.sleep(0.05)
+            assert "send task has ended" in (ended_task(producer) or "")
+        finally:
+            await producer.stop()
+
+    on_uvloop(test)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broker", ["there", "away"])
+def test_a_stop_in_the_middle_of_a_rebalance_ends_in_time(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges, broker: str
+) -> None:
+    """One pod waits for another that stands still, and there is no assignment to wait for any more."""
+    own = RealKafka().start()
+    try:
+        topic = own.create_topic("stop", 4)
+        made = quick_config(
+            own, topic, {"shop": {"url": receiver.url("/shop"), "timeout_s": 2}}, "stop", drain_timeout_s=3
+        )
+        made["kafka"] |= {"session_timeout_s": 40, "rebalance_timeout_s": 40, "heartbeat_interval_s": 0.3}
+        still, waiting = bridges(made).start(), bridges(made).start()
+        wait_until(lambda: logged(still, "source.revoked"), "both are members")
+        still.pause()
+        third = bridges(made).start(wait=False)
+        before = len(logged(waiting, "source.assigned"))
+        wait_until(lambda: logged(waiting, "source.revoked"), "it asked to join again", 20)
+        if broker == "away":
+            own.kill()
+        began = time.monotonic()
+        assert waiting.terminate(timeout_s=20) == 0
+        assert time.monotonic() - began < 3 + 8
+        assert logged(waiting, "bridge.drained")
+        assert len(logged(waiting, "source.assigned")) == before
+        assert third.terminate(timeout_s=20) == 0
+        still.resume()
+    finally:
+        own.close()
+
+
+@pytest.mark.slow
+def test_a_signal_has_it_write_what_every_task_waits_for(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """And it goes on working."""
+    topic = kafka.fresh_topic()
+    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, f"seen.{topic}")
+    bridge = bridges(made).start()
+    os.kill(bridge.pid, signal.SIGUSR1)
+    lines = wait_until(lambda: logged(bridge, "task.seen"), "the tasks are told")
+    by_name = wait_until(
+        lambda: (found := {line["task"]: line for line in logged(bridge, "task.seen")}).get("read") and found,
+        "the reader among them",
+    )
+    assert lines
+    assert any("Reader.read" in call for call in by_name["read"]["waits_in"]), by_name["read"]
+    produce(kafka.bootstrap, topic, outbox_events(10))
+    receiver.wait_for("/shop", accepted=10)
+    assert bridge.terminate() == 0

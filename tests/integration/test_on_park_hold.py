@@ -1,0 +1,173 @@
+"""A lane held behind a parked event: over SIGKILL, between two bridges, until it is redriven, on Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from tests.support.bridge_process import BridgeProcess
+from tests.support.command import hookferry, listed, parked
+from tests.support.kafka import RealKafka
+from tests.support.raw_records import Raw, publish
+from tests.support.receiver import Receiver
+from tests.support.watch import SOON, ask, logged, quick_config, wait_settled, wait_until
+
+Bridges = Callable[..., BridgeProcess]
+
+
+def order(entity: str, seq: int, partition: int = 0) -> Raw:
+    event = {"id": f"{entity}-{seq}", "type": "OrderPlaced", "entity": entity,
+             "payload": {"entity": entity, "seq": seq}}  # fmt: skip
+    return Raw(orjson.dumps(event), entity.encode(), (), partition)
+
+
+def setup(
+    kafka: RealKafka, receiver: Receiver, group: str, on_park: str = "hold", **endpoint: Any
+) -> tuple[str, dict[str, Any]]:
+    topic = kafka.fresh_topic(group, partitions=2)
+    shop = {"url": receiver.url("/shop"), "retry": SOON, "start": "earliest", "on_park": on_park, **endpoint}
+    return topic, quick_config(kafka, topic, {"shop": shop}, group)
+
+
+def accepted(receiver: Receiver, entity: str) -> list[int]:
+    """The numbers of an entity's events that were taken, in the order of arrival."""
+    return [
+        one["seq"]
+        for one in receiver.records("/shop")
+        if one["entity"] == entity and 200 <= one["status"] < 300
+    ]
+
+
+def holds(bridge: BridgeProcess) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in parked(bridge, "list", "--holds", "--json").splitlines()]
+
+
+def held_lanes(*pair: BridgeProcess) -> int:
+    return sum(int(one.metric("hookferry_held_lanes")) for one in pair)
+
+
+def test_what_follows_a_parked_event_waits_for_it_over_kills_and_between_pods_and_comes_in_order(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """Two bridges; the one with the held lane is killed; the other holds it on, and then releases it."""
+    topic, made = setup(kafka, receiver, "held")
+    receiver.control("/shop", status=422, body="no such order", entities=["bad"])
+    pair = [bridges(made).start(), bridges(made).start()]
+    wait_until(lambda: [one.metric("hookferry_assigned_partitions") for one in pair] == [1, 1], "shared", 40)
+    publish(kafka, topic, [order("good", 0), order("bad", 0), order("bad", 1), order("other", 0, 1)])
+    wait_until(lambda: held_lanes(*pair) == 1, "the lane is held", 40)
+    wait_until(lambda: len(listed(pair[0])) == 2, "both are parked")
+    (keeper,) = (one for one in pair if int(one.metric("hookferry_held_lanes")))
+    (second,) = (one for one in pair if one is not keeper)
+    (said,) = logged(keeper, "lane.held")
+    assert (said["endpoint"], said["entity"], said["place"]) == ("shop", "bad", f"{topic}-0@1")
+    assert "held lanes: shop 1" in ask(keeper, "/readyz")[1]
+
+    keeper.kill()
+    publish(kafka, topic, [order("bad", 2), order("good", 1), order("bad", 3)])
+    wait_until(lambda: len(listed(second)) == 4, "the other bridge parks behind it", 60)
+    wait_until(lambda: accepted(receiver, "good")[-1:] == [1], "and goes on with the others")
+    assert accepted(receiver, "bad") == []
+    assert logged(second, "lane.held") == [], "it was held before, and is said once"
+    (hold,) = holds(second)
+    assert (hold["endpoint"], hold["entity"], hold["waits_for"], hold["behind"]) == (
+        "shop", "bad", f"{topic}-0@1", 3
+    )  # fmt: skip
+    assert {one["held_behind"] for one in listed(second)} == {None, f"{topic}-0@1"}
+    table = parked(second, "list")
+    assert "HELD FOR" in table
+    assert f"held behind {topic}-0@1" in table
+
+    done = hookferry(second, "parked", "redrive", "--entity", "bad", "--yes")
+    assert done.returncode == 1, "it was refused once more"
+    assert "still held: shop, entity bad" in done.stderr
+    assert "status 422" in done.stderr
+    (again,) = holds(second)
+    assert (again["waits_for"], again["behind"]) == (f"{topic}-0@1", 3)
+
+    keeper.start()
+    wait_until(lambda: held_lanes(*pair) == 1, "exactly one has the lane", 40)
+    receiver.control("/shop")
+    publish(kafka, topic, [order("bad", 4)])
+    planned = parked(second, "redrive", "--reason", "status 422", "--dry-run")
+    assert "held lanes: 1, in which" in planned
+    done = hookferry(second, "parked", "redrive", "--reason", "status 422", "--yes")
+    assert "released: 1 held lane" in done.stdout, done.stdout + done.stderr
+    publish(kafka, topic, [order("bad", 5)])
+    wait_until(lambda: accepted(receiver, "bad")[-1:] == [5], "the lane is free")
+    assert accepted(receiver, "bad") == [0, 1, 2, 3, 4, 5]
+    assert receiver.report("/shop")["overlaps"] == 0
+    wait_settled(kafka, "held.shop", topic)
+    wait_settled(kafka, "held.shop", "held.again")
+    assert (listed(second), holds(second), held_lanes(*pair)) == ([], [], 0)
+    assert sum(len(logged(one, "lane.released")) for one in pair) == 1
+
+
+def test_what_waits_behind_a_discarded_event_is_sent(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    topic, made = setup(kafka, receiver, "aside")
+    receiver.control("/shop", status=422, fail_first=1)
+    publish(kafka, topic, [order("a", 0), order("a", 1), order("a", 2)])
+    bridge = bridges(made).start()
+    wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
+    (cause,) = (one for one in listed(bridge) if one["held_behind"] is None)
+    behind = [one for one in listed(bridge) if one["held_behind"]]
+    said = parked(bridge, "discard", behind[0]["address"], "--reason", "not this one", "--yes")
+    assert "sent" not in said, "the lane waits for another"
+    assert len(holds(bridge)) == 1
+    done = parked(bridge, "discard", cause["address"], "--reason", "a test", "--yes")
+    assert "1 sent again" in done
+    assert "released: 1 held lane" in done
+    assert accepted(receiver, "a") == [2]
+    assert (listed(bridge), holds(bridge)) == ([], [])
+
+
+def test_an_endpoint_that_holds_no_more_goes_on_and_says_so(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """What is parked stays so, and can be sent again as before. A removed endpoint leaves no hold behind."""
+    topic, made = setup(kafka, receiver, "nomore")
+    receiver.control("/shop", status=422, fail_first=2)
+    publish(kafka, topic, [order("a", 0), order("a", 1), order("b", 0, 1)])
+    bridge = bridges(made).start()
+    wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
+    assert len(holds(bridge)) == 2
+    assert bridge.terminate() == 0
+    made["endpoints"]["shop"]["on_park"] = "continue"
+    other = bridges(made).start()
+    (said,) = wait_until(lambda: logged(other, "holds.lifted"), "it says so")
+    assert (said["endpoint"], said["lanes"]) == ("shop", 2)
+    publish(kafka, topic, [order("a", 2)])
+    wait_until(lambda: accepted(receiver, "a") == [2], "it goes on")
+    assert holds(other) == []
+    assert "3 settled" in parked(other, "redrive", "--endpoint", "shop", "--yes")
+    wait_until(lambda: accepted(receiver, "a") == [2, 0, 1], "what was parked comes too")
+
+
+def test_the_dead_letter_topic_keeps_what_lanes_wait_for(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """A new topic keeps it for ever; of one that forgets it is said. Prune clears what a removed one held."""
+    topic, made = setup(kafka, receiver, "keeps")
+    kafka.create_topic("forgets.parked", partitions=2, retention_ms=3_600_000)
+    bridge = bridges(made).start()
+    wait_until(lambda: ask(bridge, "/readyz")[0] == 200, "ready", 40)
+    assert kafka.topic_config("keeps.parked")["retention.ms"] == "-1"
+    assert logged(bridge, "topic.forgets") == []
+
+    receiver.control("/shop", status=422)
+    publish(kafka, topic, [order("a", 0)])
+    wait_until(lambda: len(holds(bridge)) == 1, "it is held")
+    assert bridge.terminate() == 0
+    receiver.control("/shop")
+    without = made | {"endpoints": {"till": made["endpoints"]["shop"]}}
+    other = bridges(without).start()
+    assert hookferry(other, "cursors", "prune", "--yes").returncode == 0
+    assert holds(other) == []
+
+    forgetful = bridges(made | {"group": "forgets"}).start()
+    (said,) = wait_until(lambda: logged(forgetful, "topic.forgets"), "it says so", 40)
+    assert "retention.ms is 3600000" in said["cause"]

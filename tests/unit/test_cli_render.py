@@ -1,0 +1,148 @@
+"""``hookferry render`` and ``send``: the request as it is sent, its secrets masked, and what came of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from standardwebhooks.webhooks import Webhook
+
+from bridge.cli import cli
+from tests.support.receiver import Receiver
+from tests.unit.settings.example import SECRET
+from tests.unit.test_cli import hookferry
+
+CONFIG = """\
+kafka: {{bootstrap_servers: [localhost:9]}}
+sources: {{shop: {{format: json, topics: [o], id: id, type: type}}}}
+egress: {{allow: [{allow}]}}
+endpoints:
+  crm:
+    url: {url}/services/T0K3NT0K3N/{{{{ entity }}}}?sig=S1GS1G
+    method: PATCH
+    events: ["order.*"]
+    secrets: [{secret}]
+    headers: {{Authorization: Bearer abcdef123456, X-Id: "K3YK3Y-{{{{ data.id }}}}"}}
+    body:
+      template: '{{"text": "{{{{ type }}}} {{{{ data.amount }}}}"}}'
+  plain:
+    url: {url}/T0K3NT0K3N
+    method: DELETE
+    body: none
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, receiver: Receiver) -> Path:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(CONFIG.format(url=receiver.url(""), allow="127.0.0.0/8", secret=SECRET))
+    return path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, [*arguments])
+
+
+def test_the_request_is_shown_as_it_is_sent_and_without_its_secrets(config: Path, receiver: Receiver) -> None:
+    result = run("render", "-c", str(config), "-e", "crm", "-s", "order.paid")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"PATCH http://127.0.0.1:{receiver.port}/***/***/1001?***=***"
+    assert lines[-2:] == ["", '{"text": "order.paid 150000.00"}']
+    headers = dict(line.split(": ", 1) for line in lines[1:-2])
+    assert list(headers) == [
+        "content-type", "X-Id", "webhook-id", "webhook-timestamp", "webhook-signature", "Authorization",
+    ]  # fmt: skip
+    assert (headers["X-Id"], headers["Authorization"]) == ("***", "***")
+    Webhook(SECRET).verify(lines[-1], headers)
+    assert not any(secret in result.output for secret in ("T0K3N", "S1G", "K3Y", "abcdef"))
+
+
+def test_secrets_are_shown_when_asked_for(config: Path, receiver: Receiver) -> None:
+    result = run("render", "-c", str(config), "-e", "crm", "-s", "order.paid", "--show-secrets", "--pretty")
+    assert f"PATCH http://127.0.0.1:{receiver.port}/services/T0K3NT0K3N/1001?sig=S1GS1G\n" in result.stdout
+    assert "X-Id: K3YK3Y-1001\n" in result.stdout
+    assert "Authorization: Bearer abcdef123456\n" in result.stdout
+    assert result.stdout.endswith('{\n  "text": "order.paid 150000.00"\n}\n')
+
+
+def test_a_request_without_a_body(config: Path, receiver: Receiver) -> None:
+    result = run("render", "-c", str(config), "-e", "plain", "-s", "order.paid")
+    assert result.stdout.startswith(f"DELETE http://127.0.0.1:{receiver.port}/***\nwebhook-id: ")
+    assert result.stdout.endswith("\n\n\n")
+
+
+def test_a_type_the_endpoint_does_not_want_is_shown_with_a_note(config: Path) -> None:
+    result = run("render", "-c", str(config), "-e", "crm", "-s", "stock.moved")
+    assert result.exit_code == 0
+    assert "note: crm is not sent events of type stock.moved" in result.stderr
+
+
+def test_a_sample_of_ones_own(config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"type": "order.paid", "entity": "a/b", "data": {"id": 1, "amount": "5\\"0"}}')
+    result = run("render", "-c", str(config), "-e", "crm", "-s", str(file))
+    assert "/***/***/a%2Fb?***=***" in result.stdout
+    assert result.stdout.endswith('{"text": "order.paid 5\\"0"}\n')
+
+
+def process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = hookferry(*arguments)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_what_cannot_be_rendered_ends_with_1_and_a_mistake_with_2(config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"type": "order.paid", "entity": "..", "data": {}}')
+    for command in ("render", "send"):
+        done = process(command, "-c", str(config), "-e", "crm", "-s", str(file))
+        assert done.returncode == 1
+        assert done.stderr == 'hookferry: the body\'s template, line 1: there is no "amount"\n'
+        for arguments, said in (
+            (("-e", "crn", "-s", "order.paid"), f'{config} has no endpoint "crn"; did you mean "crm"?'),
+            (("-e", "crm", "-s", "a b"), "'a b' is no event type"),
+            (("-e", "crm", "-s", "none.json"), "none.json: cannot be read"),
+        ):
+            done = process(command, "-c", str(config), *arguments)
+            assert done.returncode == 2
+            assert done.stderr.startswith(said)
+
+
+def test_a_sample_is_sent_signed_and_the_verdict_is_told(config: Path, receiver: Receiver) -> None:
+    done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("delivered after ")
+    assert "\nstatus 200\n" in done.stdout
+    (one,) = receiver.records("/services/T0K3NT0K3N/1001?sig=S1GS1G")
+    assert (one["method"], one["body"]) == ("PATCH", '{"text": "order.paid 150000.00"}')
+    assert one["headers"]["authorization"] == "Bearer abcdef123456"
+    assert one["headers"]["x-id"] == "K3YK3Y-1001"
+    Webhook(SECRET).verify(one["body"], one["headers"])
+    process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
+    ids = {row["webhook_id"] for row in receiver.records("/services/T0K3NT0K3N/1001?sig=S1GS1G")}
+    assert len(ids) == 2, "a receiver that drops what it has seen would drop the second one"
+
+
+def test_a_refusal_ends_with_1_and_says_why_without_secrets(config: Path, receiver: Receiver) -> None:
+    path = "/services/T0K3NT0K3N/1001?sig=S1GS1G"
+    receiver.control(path, status=400, body="no hook at /services/T0K3NT0K3N/1001")
+    done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("park after ")
+    assert "status 400" in done.stdout
+    assert "T0K3N" not in done.stdout
+
+
+def test_no_answer_ends_with_1(config: Path) -> None:
+    config.write_text(
+        config.read_text()
+        .replace("127.0.0.0/8", "10.0.0.0/8")
+        .replace("    method", "    allow_http: true\n    method")
+    )
+    done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
+    assert done.returncode == 1
+    assert "no answer: refused_address" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("again after ")

@@ -1,0 +1,124 @@
+"""Holds and lanes as text: what is written down is what is read, and what is neither is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge import lane_key
+from bridge.decode import lane_of
+from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
+from bridge.lane_key import LaneKey
+from bridge.model import Partition, Record
+
+LANE = LaneKey("orders", 3, b"\x00\xffe1", "acme")
+HOLD = Hold(LANE, 1_700_000_000_123, "orders-3@17", 1_700_000_000_000, "orders-3@19", 3, "r1", "e1", "m1")
+
+
+@pytest.mark.parametrize(
+    "lane",
+    [LANE, LANE._replace(key="e1"), LANE._replace(key=17, tenant="bulk"),
+     LANE._replace(key="\ud800ß"), LANE._replace(key=b"", tenant=""),
+     LANE._replace(key="x" * lane_key.MAX_PART, topic="a-b.c_d")],
+)  # fmt: skip
+def test_a_lane_is_read_as_it_was_written(lane: LaneKey) -> None:
+    assert lane_key.read(lane_key.text_of(lane)) == lane
+    assert len(lane_key.id_of(lane)) == 32
+
+
+def test_lanes_that_differ_in_anything_have_other_names() -> None:
+    lanes = [
+        LANE, LANE._replace(topic="order"), LANE._replace(number=4), LANE._replace(tenant=""),
+        LANE._replace(key=b"e1"), LANE._replace(key="e1"), LANE._replace(key="e", tenant="1acme"),
+    ]  # fmt: skip
+    assert len({lane_key.id_of(lane) for lane in lanes}) == len(lanes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[1]",
+        '["t",1,"x"]',
+        '["t",1,{"b64":"?"},"a"]',
+        '["t",1,{},"a"]',
+        '["t","1","k","b"]',
+        '["t",1,null,"b"]',
+        '["t",1,true,"b"]',
+        '["t",true,"k","b"]',
+        "[[]]",
+    ],
+)
+def test_a_text_that_is_no_lane_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="no lane"):
+        lane_key.read(text)
+
+
+def test_a_lane_is_bounded_however_long_a_key_is() -> None:
+    """Two long keys stay two lanes; a short one is held as it is."""
+    record = Record(Partition("orders", 3), 17, 0, b"k" * 100_000, b"{}")
+    long, other = (
+        lane_of(record._replace(key=key), None, "t" * 100_000) for key in (b"k" * 100_000, b"k" * 99_999)
+    )
+    assert long != other
+    assert len(lane_key.text_of(long)) < 500
+    assert lane_of(record._replace(key=b"k"), "e", "t") == ("orders", 3, b"k", "t")
+    assert lane_of(record._replace(key=None), "e", None) == ("orders", 3, "e", "")
+    assert lane_of(record._replace(key=None), None, None) is None
+
+
+def test_a_hold_is_read_as_it_was_written() -> None:
+    assert read_hold(HOLD.to_bytes()) == HOLD
+    assert read_hold(None) is None
+    key = HoldKey("crm", lane_key.id_of(LANE))
+    assert read_key(key.to_bytes()) == key
+
+
+@pytest.mark.parametrize("key", [None, b"", b"endpoint/crm", b"hold", b"hold/crm", b"\xff"])
+def test_other_keys_of_the_control_topic_are_no_holds(key: bytes | None) -> None:
+    assert read_key(key) is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b"{}", b"\xff", HOLD.to_bytes().replace(b'"parked": 3', b'"parked": "x"'),
+              HOLD.to_bytes().replace(b'"first": "orders-3@17"', b'"first": 1')],
+)  # fmt: skip
+def test_a_damaged_hold_is_told(value: bytes) -> None:
+    with pytest.raises(DamagedHoldError, match="no hold"):
+        read_hold(value)
+
+
+def test_what_anybody_may_write_steers_no_terminal() -> None:
+    odd = read_hold(HOLD.to_bytes().replace(b'"entity": "e1"', b'"entity": "\\u001b[2J' + b"x" * 1000 + b'"'))
+    assert odd is not None
+    assert odd.entity.isprintable()
+    assert len(odd.entity) == 500
+
+
+def test_a_hold_is_lifted_only_by_its_own_round_and_when_all_of_it_is_covered() -> None:
+    assert HOLD.released_by("r1", 3)
+    assert not HOLD.released_by("r1", 2)
+    assert not HOLD.released_by("r0", 3)
+    assert not HOLD.with_live("orders-3@20").released_by("r1", 3)
+    assert not HOLD.with_resent("orders-3@17", 0, "r2", refused=True).released_by("r1", 9)
+
+
+def test_the_lane_waits_for_the_one_that_was_refused_again() -> None:
+    refused = HOLD.with_resent("orders-3@18", 5, "r2", refused=True)
+    assert (refused.first, refused.first_at_ms, refused.round) == ("orders-3@18", 5, "r2")
+    behind = refused.with_resent("orders-3@19", 6, "r3", refused=False)
+    assert (behind.first, behind.round, behind.parked) == ("orders-3@18", "r3", 5)
+
+
+def test_an_assignment_forgets_what_others_hold() -> None:
+    holds, key = Holds(), HoldKey("crm", "x")
+    holds.put("crm", LANE, HOLD)
+    holds.begin([Partition("orders", 4)], {key: HOLD})
+    assert holds.of("crm", LANE) is None
+    holds.begin([Partition("orders", 3)], {key: HOLD})
+    assert holds.of("crm", LANE) == HOLD
+    assert holds.of("crm", tuple(LANE)) == HOLD, "the lane of an event is a plain tuple"
+    assert holds.counts([Partition("orders", 3)]) == {"crm": 1}
+    assert holds.counts([Partition("orders", 4)]) == {}
+    holds.put("crm", LANE, None)
+    assert holds.counts([Partition("orders", 3)]) == {}

@@ -1,0 +1,292 @@
+"""An endpoint that holds a lane after a parking: what waits, what passes, and what is written first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from bridge import lane_key
+from bridge.decode.again import Mark
+from bridge.holds import Hold, HoldKey
+from bridge.lane_key import LaneKey
+from bridge.model import Partition, Record
+from bridge.telemetry import events
+from tests.support.fakes import AGAIN, P0, Gate, Log, Sent
+from tests.support.path import Plan, Process, World
+from tests.support.simulated import simulated, until
+
+E1 = LaneKey("orders", 0, b"e1", "")
+KEY = HoldKey("crm", lane_key.id_of(E1))
+
+
+class Stage(World):
+    """One endpoint that holds; ``refused`` are the events it gets a 400 for."""
+
+    def __init__(self, **plan: Any) -> None:
+        super().__init__({"crm": Plan(on_park="hold", **plan)}, log=Log(P0, AGAIN))
+        self.refused = {"a"}
+
+        async def answer(sent: Sent) -> int:
+            return 400 if sent.event_id in self.refused else 200
+
+        self.receiver.answer = answer
+
+    def start(self) -> Process:
+        return Process(self, P0, AGAIN).start()
+
+    @property
+    def hold(self) -> Hold:
+        return self.register.now[KEY]
+
+    @property
+    def causes(self) -> list[str]:
+        return [reason.cause for _, reason in self.parking.parked]
+
+    def settled(self) -> bool:
+        ends = {one: self.log.bounds(one)[1] for one in (P0, AGAIN)}
+        return all(self.offsets.at("crm", one) == end for one, end in ends.items())
+
+    def resend(self, origin: Record, id: str, round: str = "") -> None:
+        from bridge.decode.again import Resent, packed
+
+        self.log.ask(origin, packed(Resent(origin, "crm", id, round=round)))
+
+    def mark(self, id: str = "m1", **other: Any) -> None:
+        facts = {"round": self.hold.round, "covers": self.hold.parked, **other}
+        self.log.mark(Mark("crm", E1, id, facts["round"], facts["covers"]))
+
+
+@simulated
+async def test_the_later_events_of_its_lane_are_parked_behind_a_parked_one_and_no_others() -> None:
+    world = Stage()
+    for name, entity in (("a", "e1"), ("x", "e2"), ("b", "e1"), ("c", "e1")):
+        world.log.add(name, entity=entity)
+    process = world.start()
+    with capture_logs() as logs:
+        await until(world.settled)
+    assert world.receiver.ids == ["a", "x"]
+    assert world.causes == ["status 400", "held behind orders-0@0", "held behind orders-0@0"]
+    details = [reason.details for _, reason in world.parking.parked]
+    assert {one["lane"] for one in details} == {KEY.lane_id}
+    assert [one.get("held-behind") for one in details] == [None, "orders-0@0", "orders-0@0"]
+    assert [one["attempts"] for one in details] == ["1", "0", "0"]
+    assert (world.hold.first, world.hold.last, world.hold.parked) == ("orders-0@0", "orders-0@3", 3)
+    (said,) = [one for one in logs if one["event"] == events.LANE_HELD]
+    assert (said["entity"], said["place"], said["cause"]) == ("e1", "orders-0@0", "status 400")
+    await process.stop()
+
+
+@simulated
+async def test_a_lane_without_order_is_never_held() -> None:
+    world = Stage()
+    for name in ("a", "b"):
+        made = world.log.add(name)
+        value = (made.value or b"").replace(b'"e1"', b"null")
+        world.log.records[P0][-1] = made._replace(key=None, value=value)
+    process = world.start()
+    await until(world.settled)
+    assert world.receiver.ids == ["a", "b"]
+    assert world.register.written == []
+    await process.stop()
+
+
+@simulated
+async def test_an_event_settles_only_after_its_hold_is_safe() -> None:
+    world = Stage()
+    world.register.refusals = 3
+    world.log.add("a")
+    world.log.add("b")
+    process = world.start()
+    with capture_logs() as logs:
+        await until(lambda: world.register.refusals == 1)
+        assert world.offsets.at("crm") == 0
+        await until(world.settled)
+    assert [one["event"] for one in logs].count(events.HOLD_FAILED) == 1
+    assert world.receiver.ids == ["a"]
+    await process.stop()
+
+
+@simulated
+async def test_a_process_that_starts_knows_what_another_held_a_moment_ago() -> None:
+    world = Stage()
+    world.log.add("a")
+    first = world.start()
+    await until(world.settled)
+    await first.crash()
+    world.log.add("b")
+    second = world.start()
+    with capture_logs() as logs:
+        await until(world.settled)
+    assert world.receiver.ids == ["a"]
+    assert [one for one in logs if one["event"] == events.LANE_HELD] == [], "it was said before"
+    await second.stop()
+
+
+@simulated
+async def test_holds_are_read_after_the_cursors() -> None:
+    """A hold is written before the commit that relies on it, so the commit must not be seen without it."""
+    world = Stage()
+    steps: list[str] = []
+    fetch, read = world.offsets.fetch, world.register.read
+
+    async def fetching(*args: Any) -> Any:
+        steps.append("cursors")
+        return await fetch(*args)
+
+    async def reading() -> Any:
+        steps.append("holds")
+        return await read()
+
+    world.offsets.fetch, world.register.read = fetching, reading  # type: ignore[method-assign]
+    world.receiver.on_send = lambda sent: steps.append("sent")
+    world.log.add("x")
+    process = world.start()
+    await until(world.settled)
+    assert steps == ["cursors", "holds", "sent"]
+    await process.stop()
+
+
+@simulated
+async def test_what_the_hold_waits_for_is_not_parked_twice_after_a_crash() -> None:
+    world = Stage()
+    origin = world.log.add("a")
+    hold = Hold(E1, 0, origin.place, origin.timestamp_ms, origin.place, 1, "r1")
+    world.register.written.append((KEY, hold.to_bytes()))
+    process = world.start()
+    await until(world.settled)
+    assert (world.receiver.ids, world.parking.parked) == ([], [])
+    await process.stop()
+
+
+@simulated
+async def test_a_redrive_of_the_round_passes_and_its_mark_frees_the_lane() -> None:
+    world = Stage()
+    a, b = world.log.add("a"), world.log.add("b")
+    process = world.start()
+    await until(world.settled)
+    world.refused.clear()
+    world.resend(a, "x1", world.hold.round)
+    world.resend(b, "x2", world.hold.round)
+    world.mark()
+    with capture_logs() as logs:
+        await until(lambda: KEY not in world.register.now)
+    world.log.add("c")
+    await until(world.settled)
+    assert world.receiver.ids == ["a", "a", "b", "c"]
+    assert [one["event"] for one in logs].count(events.LANE_RELEASED) == 1
+    await process.stop()
+
+
+@simulated
+async def test_a_round_is_broken_by_what_is_refused_again() -> None:
+    """The rest of it is parked again, in order, and its mark lifts nothing."""
+    world = Stage()
+    a, b, c = (world.log.add(name) for name in "abc")
+    process = world.start()
+    await until(world.settled)
+    round = world.hold.round
+    world.refused = {"b"}
+    for number, origin in enumerate((a, b, c)):
+        world.resend(origin, f"x{number}", round)
+    world.mark()
+    await until(world.settled)
+    assert world.receiver.ids == ["a", "a", "b"]
+    assert world.causes[3:] == ["status 400", "held behind orders-0@1"]
+    assert (world.hold.first, world.hold.answered) == ("orders-0@1", "m1")
+    assert world.hold.round != round
+    await process.stop()
+
+
+@simulated
+async def test_a_mark_that_does_not_cover_what_came_meanwhile_lifts_nothing() -> None:
+    world = Stage()
+    a = world.log.add("a")
+    process = world.start()
+    await until(world.settled)
+    world.refused.clear()
+    covers = world.hold.parked
+    world.log.add("b")
+    await until(world.settled)
+    world.resend(a, "x1", world.hold.round)
+    world.mark(covers=covers)
+    await until(world.settled)
+    assert (world.hold.answered, world.hold.parked) == ("m1", 2)
+    world.log.add("c")
+    await until(world.settled)
+    assert world.receiver.ids == ["a", "a"]
+    await process.stop()
+
+
+@simulated
+async def test_what_is_sent_again_in_no_round_is_parked_behind() -> None:
+    """A redrive that knew of no hold."""
+    world = Stage()
+    a = world.log.add("a")
+    process = world.start()
+    await until(world.settled)
+    world.resend(a, "x1")
+    await until(world.settled)
+    assert world.receiver.ids == ["a"]
+    assert world.causes == ["status 400", "held behind orders-0@0"]
+    await process.stop()
+
+
+@simulated
+async def test_a_mark_waits_for_the_event_before_it() -> None:
+    world = Stage()
+    a = world.log.add("a")
+    process = world.start()
+    await until(world.settled)
+    world.receiver.answer = gate = Gate("a")
+    world.resend(a, "x1", world.hold.round)
+    world.mark()
+    await until(lambda: world.receiver.in_flight)
+    await asyncio.sleep(10)
+    assert KEY in world.register.now
+    gate.open("a")
+    await until(lambda: KEY not in world.register.now)
+    await process.stop()
+
+
+@simulated
+async def test_a_mark_of_a_lane_that_is_free_or_of_an_endpoint_that_is_gone_does_no_harm() -> None:
+    world = Stage()
+    world.log.mark(Mark("crm", E1, "m1", "r1", 3))
+    world.log.mark(Mark("gone", E1, "m2", "r1", 3))
+    world.log.add("b")
+    process = world.start()
+    await until(world.settled)
+    assert world.receiver.ids == ["b"]
+    assert world.parking.parked == []
+    await process.stop()
+
+
+@simulated
+async def test_a_damaged_mark_is_rejected_and_said() -> None:
+    world = Stage()
+    place = Record(Partition("orders", 0), 0, 0, b"e1", b"release")
+    world.log.ask(place, (("hookferry-covers", b"x"), ("hookferry-lane-key", b"[]")))
+    process = world.start()
+    with capture_logs():
+        await until(world.settled)
+    ((_, reason),) = world.parking.parked
+    assert "damaged" in reason.cause
+    await process.stop()
+
+
+@simulated
+async def test_an_assignment_that_is_over_holds_nothing() -> None:
+    """Its next owner tries the event itself."""
+    world = Stage()
+    world.parking.pause_s = lambda: 30.0
+    world.log.add("a")
+    process = Process(world, P0, AGAIN, drain_timeout_s=1).start()
+    await until(lambda: world.receiver.sent)
+    with capture_logs():
+        await process.revoke()
+        await asyncio.sleep(100)
+    assert world.causes == ["status 400"]
+    assert world.register.written == []
+    await process.stop()

@@ -1,0 +1,21 @@
+"""The promise stands in two places, word for word the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def section(file: str, heading: str) -> list[str]:
+    """The lines between a heading and the next one."""
+    lines = (ROOT / file).read_text().splitlines()
+    begins = lines.index(heading) + 1
+    ends = next(number for number in range(begins, len(lines)) if lines[number].startswith("#"))
+    return [line for line in lines[begins:ends] if line]
+
+
+def test_the_readme_promises_what_the_page_about_guarantees_promises() -> None:
+    promise = section("docs/guarantees.md", "## The promise")
+    assert len([line for line in promise if line.startswith("- **")]) == 6
+    assert section("README.md", "## What it promises") == promise
