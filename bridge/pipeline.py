@@ -7,7 +7,7 @@
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
     lanes 6       bridge/lanes.py   in line behind the earlier events of its entity
     ------------- from here per endpoint, by its workers: bridge/outlet.py ------------------
-    render 7      bridge/render.py  the body
+    render 7      bridge/render/    method, URL, headers, body
     sign 8        bridge/sign.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/transport/
     verdict 10    bridge/verdict.py delivered, again (bridge/retry.py), parked (bridge/parked.py), or

@@ -95,8 +95,8 @@ def _default(node: dict[str, Any]) -> str:
 
 
 def _type(node: dict[str, Any]) -> str:  # noqa: PLR0911 - one line for each type of JSON Schema
-    if "anyOf" in node:
-        kinds = dict.fromkeys(_type(member) for member in node["anyOf"] if member.get("type") != "null")
+    if members := node.get("anyOf") or node.get("oneOf"):
+        kinds = dict.fromkeys(_type(member) for member in members if member.get("type") != "null")
         return " or ".join(kinds)
     if "enum" in node or "const" in node:
         return ", ".join(f"`{word}`" for word in node.get("enum", [node.get("const")]))

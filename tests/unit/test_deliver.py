@@ -154,3 +154,27 @@ async def test_successes_are_logged_when_all_attempts_are_to_be() -> None:
     assert (line["verdict"], line["log_level"]) == ("delivered", "info")
     assert await Stage(all_logged=False).attempt() == []
     assert len(await Stage(Response(500, (), b""), all_logged=False).attempt()) == 1
+
+
+@simulated
+async def test_what_was_rendered_for_the_event_is_sent_and_kept_with_its_secrets_masked() -> None:
+    """Method, URL and templated headers come with each event; the URL's target is kept nowhere."""
+    stage = Stage()
+    target = Target("crm", ((b"X-Fixed", b"F1X3D"),), frozenset({b"x-fixed", b"x-id"}), 7.0, True, True)
+    deliverer = Deliverer(target, stage.transport, stage.history, stage.metrics.endpoint("crm"), LoopClock())  # type: ignore[arg-type]
+    url = Url("https", "crm.test", 443, "/T0K3N/42")
+    rendered = Rendered("PUT", url, ((b"content-type", b"text/plain"), (b"X-Id", b"S3CR3T-42")), b"body")
+    request = deliverer.request(rendered, ((b"webhook-id", b"evt_1"),))
+    assert request == Request(
+        "PUT", url,
+        (*rendered.headers, (b"webhook-id", b"evt_1"), (b"X-Fixed", b"F1X3D")),
+        b"body",
+    )  # fmt: skip
+    outcome = await deliverer.attempt(request)
+    with capture_logs() as logs:
+        deliverer.keep(event("a", 5), 1, request, outcome, judge(Response(400, (), b"")))
+    (row,) = stage.history.rows
+    assert (row.method, row.origin) == ("PUT", "https://crm.test:443")
+    assert row.headers == b"content-type: text/plain\nX-Id: ***\nwebhook-id: evt_1\nX-Fixed: ***\n"
+    assert logs[0]["origin"] == "https://crm.test:443"
+    assert not any(secret in repr((row, logs)) for secret in ("T0K3N", "S3CR3T", "F1X3D"))

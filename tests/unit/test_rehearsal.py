@@ -104,6 +104,11 @@ def test_where_fields_are_not_known_the_rest_is_found_all_the_same(tmp_path: Pat
     assert "no valid JSON" in line
 
 
+def test_a_filter_on_the_wrong_value_is_found_where_fields_are_not_known(tmp_path: Path) -> None:
+    (line,) = rehearsed(tmp_path, SHOP % '{"b": "{{ type | money }}"}')
+    assert "a number is needed" in line
+
+
 def test_endpoints_without_templates_cost_nothing(tmp_path: Path) -> None:
     text = "sources: {bank: {format: fineract, topics: [e], schemas: .}}\nendpoints: {crm: {url: https://crm.example.com/}}\n"
     assert rehearsed(tmp_path, text) == []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import tracemalloc
 from decimal import Decimal
@@ -142,6 +143,8 @@ def test_a_mistake_names_its_line_and_what_was_meant() -> None:
         "{% for i in range(9999) %}{% for j in range(9999) if false %}{% endfor %}{% endfor %}",
         "{% for i in range(9999) %}" + "text " * 200 + "{% endfor %}",
         "{% for i in range(9999) %}{{ data.long }}{% endfor %}",
+        "{{ data.long }}" * 60,
+        "{% for i in range(9999) %}{% for j in range(9) if false %}{% endfor %}{% endfor %}",
         "{% for i in range(9999) %}{% if data.many | sort | join == '' %}{% endif %}{% endfor %}",
         "{% for i in range(9999) %}{% if data.long | upper == '' %}{% endif %}{% endfor %}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
@@ -234,7 +237,32 @@ def test_constants_are_not_worked_out_when_the_template_is_compiled() -> None:
     assert time.thread_time() - began < 1
 
 
+def test_sums_are_exact() -> None:
+    amounts = {"l": [Decimal("1234567890123456789012345678.12345678"), Decimal("0.00000001"), "0.1", 1]}
+    assert run("{{ data.l | sum }}", amounts) == "1234567890123456789012345679.22345679"
+
+
 def test_data_is_not_changed_by_a_template() -> None:
     data = {"list": [3, 1]}
     run("{{ data.list | sort | join }}{{ data.list | reverse | join }}{{ (data.list + [1]) | length }}", data)
     assert data == {"list": [3, 1]}
+
+
+def test_macros_that_call_one_another_for_ever_are_told_apart_from_a_bug() -> None:
+    with pytest.raises(TemplateFault, match="stopped: its macros call one another too deep"):
+        run("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}")
+
+
+def test_what_takes_few_steps_and_much_time_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock that counts is the thread's own: a machine that is busy with others parks no event."""
+    clock = itertools.count(0, 0.6)
+    monkeypatch.setattr("bridge.sandbox.budget.time.thread_time", lambda: next(clock))
+    with pytest.raises(TemplateFault, match="stopped: it takes more than 1 s of processor time"):
+        run("{% for i in range(9999) %}{% endfor %}")
+
+
+def test_nothing_that_data_may_hold_can_be_called() -> None:
+    called: list[object] = []
+    with pytest.raises(TemplateFault, match="not a value cannot be called"):
+        run("{% set f = data.f %}{{ f(1) }}", {"f": called.append})
+    assert called == []
