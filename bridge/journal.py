@@ -6,15 +6,17 @@ survives the death of the process, not of the machine. Edge floor.
 
 The file is a chain of segments. A segment begins with a line of JSON that names its cursors and
 what was (about to be) committed for them; entries of 16 bytes follow, zeros after the last. A
-commit begins a new segment, and deletes the older ones when the broker has it.
+commit begins a new segment, and deletes the older ones when the broker has it. What they tell of
+cursors that are not ours just now goes into segment 0, for the case that they come back.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
@@ -33,6 +35,9 @@ _REST = Struct("<Iq")
 _CAPACITY = 16_384
 """Entries of one segment, 256 KiB; one that is full is followed by another."""
 
+_LEFT_FOR_S = 600.0
+"""Cursors come back within a rebalance or two; what is older might meet a rewind to the same place."""
+
 
 class Base(NamedTuple):
     """What the broker has for a cursor: the next offset and the metadata string beside it."""
@@ -47,6 +52,13 @@ class Journaled(NamedTuple):
     endpoint: str
     partition: Partition
     base: Base | None
+
+
+_Key = tuple[str, Partition]
+
+
+def _key(one: Journaled) -> _Key:
+    return one.endpoint, one.partition
 
 
 class Recollection:
@@ -84,6 +96,8 @@ class Journal:
         self._end = 0
         self._number = max((_number(path) for path in self._segments()), default=0)
         self._cursors: list[Journaled] = []
+        self._about: dict[int, frozenset[_Key]] = {}
+        """Which cursors each segment tells of; those of another life are looked up."""
         self._failing = False
 
     def begin(self, cursors: Iterable[Journaled]) -> int:
@@ -104,15 +118,54 @@ class Journal:
         self._at += _ENTRY.size
 
     def forget_before(self, segment: int) -> None:
-        """The broker has what segments before this one tell: delete them."""
-        for path in self._segments():
-            if _number(path) < segment:
-                path.unlink(missing_ok=True)
+        """The broker has what segments before this one tell of its cursors: delete them.
+
+        What they tell of other cursors, which were ours before, stays.
+        """
+        ours = self._about.get(segment, frozenset())
+        older = [path for path in self._segments() if _number(path) < segment]
+        others = [path for path in older if self._about_in(path) - ours]
+        if others == older[:1] and not _number(others[0]) and not self._about_in(others[0]) & ours:
+            older = older[1:]  # segment 0 is as it should be
+        elif others and self._keep([told for path in others for told in _read(path)], ours):
+            older = [path for path in older if _number(path)]
+        for path in older:
+            path.unlink(missing_ok=True)
+            self._about.pop(_number(path), None)
+
+    def _about_in(self, path: Path) -> frozenset[_Key]:
+        number = _number(path)
+        if number not in self._about:
+            self._about[number] = frozenset(_key(one) for one, _ in _read(path))
+        return self._about[number]
+
+    def _keep(self, told: Sequence[tuple[Journaled, set[int]]], ours: frozenset[_Key]) -> bool:
+        """Write segment 0 anew, in one step, with what is told of others; whether there is one now."""
+        left = [(one, offsets) for one, offsets in told if offsets and _key(one) not in ours]
+        if not left:
+            return False
+        entries = [
+            _ENTRY.pack(crc32(_REST.pack(number, offset)), number, offset)
+            for number, (_, offsets) in enumerate(left)
+            for offset in sorted(offsets)
+        ]
+        path, new = self._folder / "journal.0", self._folder / "left.new"
+        try:
+            new.write_bytes(_head(one for one, _ in left) + b"".join(entries))
+            new.rename(path)
+        except OSError as exc:
+            self._say(path, exc)
+            return False
+        self._about[0] = frozenset(_key(one) for one, _ in left)
+        return True
 
     def recall(self) -> Recollection:
         """What all segments tell together."""
         recollection = Recollection()
         for path in self._segments():
+            if not _number(path) and time.time() - path.stat().st_mtime > _LEFT_FOR_S:
+                path.unlink()
+                continue
             for one, offsets in _read(path):
                 recollection.add(one, offsets)
         return recollection
@@ -129,10 +182,8 @@ class Journal:
     def _open(self) -> None:
         self.close()
         self._number += 1
-        head = (
-            orjson.dumps([(one.endpoint, *one.partition, one.base and [*one.base]) for one in self._cursors])
-            + b"\n"
-        )
+        self._about[self._number] = frozenset(_key(one) for one in self._cursors)
+        head = _head(self._cursors)
         size = len(head) + _CAPACITY * _ENTRY.size
         path = self._folder / f"journal.{self._number}"
         try:
@@ -146,18 +197,26 @@ class Journal:
                 os.close(handle)
         except OSError as exc:
             path.unlink(missing_ok=True)
-            if not self._failing:
-                self._failing = True
-                _log.error(
-                    events.JOURNAL_FAILED,
-                    file=str(path),
-                    cause=str(exc),
-                    remedy="free the disk or mend the path; until then a kill repeats a commit interval",
-                )
+            self._say(path, exc)
             return
         self._failing = False
         self._map[: len(head)] = head
         self._at, self._end = len(head), size
+
+    def _say(self, path: Path, exc: OSError) -> None:
+        if not self._failing:
+            self._failing = True
+            _log.error(
+                events.JOURNAL_FAILED,
+                file=str(path),
+                cause=str(exc),
+                remedy="free the disk or mend the path; until then a kill repeats a commit interval",
+            )
+
+
+def _head(cursors: Iterable[Journaled]) -> bytes:
+    named = [(one.endpoint, *one.partition, one.base and [*one.base]) for one in cursors]
+    return orjson.dumps(named) + b"\n"
 
 
 def _number(path: Path) -> int:
