@@ -242,7 +242,7 @@ class App:
             topic,
             self._holds,
             writer,
-            lambda: HoldReader(self._options, topic),
+            lambda: HoldReader(SideReader(self._options), topic),
             holding=assembly.holding(settings),
             endpoints=settings.endpoints,
         )
