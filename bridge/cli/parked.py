@@ -264,9 +264,9 @@ def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
+    from bridge import assembly
     from bridge.cli.decoding import decoded
     from bridge.errors import HookferryError
-    from bridge import assembly
     from bridge.render import standard_body
 
     try:
