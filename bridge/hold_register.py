@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from bridge.errors import KafkaUnavailable
 from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.model import Partition, Record
-from bridge.source.client import PARK_TIMEOUT_MS, KafkaOptions
+from bridge.source.client import PARK_TIMEOUT_MS
 from bridge.source.health import Lasting
 from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
@@ -30,11 +30,14 @@ _POLL_S = 0.5
 
 
 class HoldReader:
-    """What the control topic says of held lanes, as far as it was read; an asynchronous context manager."""
+    """What the control topic says of held lanes, as far as it was read.
 
-    def __init__(self, options: KafkaOptions, topic: str) -> None:
+    An asynchronous context manager, which opens and closes ``reader``.
+    """
+
+    def __init__(self, reader: SideReader, topic: str) -> None:
         self._partition = Partition(topic, 0)
-        self._reader = SideReader(options)
+        self._reader = reader
         self._next: int | None = None
         self.holds: dict[HoldKey, Hold] = {}
 

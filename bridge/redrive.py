@@ -187,7 +187,7 @@ class DeadLetters:
             return {}
         if self._hold_reader is None:
             self._hold_reader = await self._stack.enter_async_context(
-                HoldReader(self._options, self._control)
+                HoldReader(SideReader(self._options), self._control)
             )
         await self._hold_reader.read_to_end()
         return dict(self._hold_reader.holds)

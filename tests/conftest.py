@@ -103,8 +103,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def logs_as_they_were() -> Iterator[None]:
     """For commands that are run inside the test process: they set logging up for a process of their own."""
     root, ours = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
+    handlers, levels = root.handlers[:], {one: one.level for one in (root, logging.getLogger("aiokafka"))}
     yield
     structlog.configure(**ours)
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for one, level in levels.items():
+        one.setLevel(level)

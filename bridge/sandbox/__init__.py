@@ -20,7 +20,7 @@ from bridge.errors import RenderError
 from bridge.sandbox.budget import Budget, Exceeded
 from bridge.sandbox.environment import Environment, Insert, Missing, NotPossible, Ready, as_text, plain
 from bridge.sandbox.filters import filters as common_filters
-from bridge.sandbox.filters import number
+from bridge.sandbox.filters import number, paid_for
 from bridge.sandbox.language import tamed
 from bridge.sandbox.quotes import mark_bare
 
@@ -87,9 +87,8 @@ class Sandbox:
         self._json = json
         self._budget = Budget()
         self._variables = frozenset(variables)
-        self._environment = Environment(
-            insert, {**common_filters(self._budget), **(filters or {})}, self._budget
-        )
+        own = {name: paid_for(made, self._budget) for name, made in (filters or {}).items()}
+        self._environment = Environment(insert, {**common_filters(self._budget), **own}, self._budget)
 
     def compile(self, source: str, name: str) -> Program:
         """``name`` is what a person calls the template. Raises ``TemplateMistake``."""

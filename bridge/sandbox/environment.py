@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from bridge.model import ExactNumber
 from bridge.sandbox.budget import Budget, Exceeded
-from bridge.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER
+from bridge.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER, UNREADY
 from bridge.sandbox.quotes import BARE
 
 Insert = Callable[[Any], str]
@@ -113,6 +113,7 @@ class Environment(ImmutableSandboxedEnvironment):
             CONCAT: self.concatenated,
             LOOP_OVER: self._over,
             BARE: self._bare,
+            UNREADY: unready,
         }
         self.tests = {name: self.tests[name] for name in TESTS}
 
@@ -232,6 +233,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def _bare(self, value: Any) -> str:
         """A value that stands in JSON without quotes around it."""
+        if value is None:
+            return Ready("null")
         if type(value) is str and not _JSON_WORD.fullmatch(value):
             raise NotPossible("a text stands without quotes around it; put it in quotes, or add | json")
         return value if type(value) in _READY else Ready(self._insert(value))
@@ -251,6 +254,11 @@ class Environment(ImmutableSandboxedEnvironment):
         if len(made) > _LONGEST_RANGE:
             raise Exceeded(f"a range of more than {_LONGEST_RANGE} numbers")
         return made
+
+
+def unready(value: Any) -> Any:
+    """Escaped text as ordinary text, which is escaped again where it is inserted; anything else as it is."""
+    return "".join((value,)) if type(value) in _READY else value
 
 
 def as_text(value: Any) -> str:

@@ -105,6 +105,7 @@ def document(results: Sequence[Result]) -> list[dict[str, Any]]:
             "requests": one.requests,
             "accepted": one.accepted,
             "parked": one.parked,
+            "waiting": one.waiting,
             **{kind: one.counts[kind] for kind in BROKEN},
             "repeats": dict(one.repeats),
             "overlaps_explained": dict(one.overlaps_explained),
@@ -135,6 +136,7 @@ def table(results: Sequence[Result], extra: Sequence[str]) -> str:
         ("requests", [one.requests for one in results]),
         ("accepted", [one.accepted for one in results]),
         ("parked", [one.parked for one in results]),
+        ("waiting as lag", [one.waiting for one in results]),
         *((kind.upper(), [one.counts[kind] for one in results]) for kind in BROKEN),
         ("repeats", [sum(one.repeats.values()) for one in results]),
     ]

@@ -157,3 +157,27 @@ async def test_a_redrive_that_is_run_again_after_it_died_repeats_nothing() -> No
     assert world.receiver.delivered == ["a", "b"]
     assert world.offsets.at("crm", P0) == 2
     await process.stop()
+
+
+@simulated
+async def test_of_a_record_of_several_what_is_behind_the_refused_event_waits_and_follows_it() -> None:
+    """Also when the process dies between the hold and the commit: each event is one of its own."""
+    world = Stage()
+    world.refused = {"b"}
+    world.log.add_several(("a", "Paid", "e1"), ("b", "Made", "e1"), ("c", "Paid", "e1"), ("x", "Paid", "e2"))
+    process = world.start()
+    await until(world.settled)
+    assert world.receiver.delivered == ["a", "x"]
+    assert world.causes == ["status 400", "held behind orders-0@0#2"]
+    await process.crash()
+    world.offsets.committed.clear()
+    world.journal.__init__()  # type: ignore[misc]
+    process = world.start()
+    await until(world.settled)
+    assert world.receiver.ids == ["a", "x", "b", "x"]
+    desk = FakeDesk(world)
+    assert {letter.facts["event-id"] for letter in desk.letters()} == {"a", "b", "c"}
+    world.refused.clear()
+    assert (await run(desk)).released == [KEY]
+    assert world.receiver.delivered == ["a", "x", "x", "a", "b", "c"]
+    await process.stop()

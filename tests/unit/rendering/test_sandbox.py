@@ -237,6 +237,11 @@ def test_constants_are_not_worked_out_when_the_template_is_compiled() -> None:
     assert time.thread_time() - began < 1
 
 
+def test_sums_are_exact() -> None:
+    amounts = {"l": [Decimal("1234567890123456789012345678.12345678"), Decimal("0.00000001"), "0.1", 1]}
+    assert run("{{ data.l | sum }}", amounts) == "1234567890123456789012345679.22345679"
+
+
 def test_data_is_not_changed_by_a_template() -> None:
     data = {"list": [3, 1]}
     run("{{ data.list | sort | join }}{{ data.list | reverse | join }}{{ (data.list + [1]) | length }}", data)

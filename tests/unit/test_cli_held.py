@@ -1,0 +1,86 @@
+"""Held lanes at the command line: which are asked for, how they are shown, what is said in the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.cli import held
+from bridge.cli.choosing import same_events
+from bridge.holds import Hold, HoldKey
+from bridge.lane_key import LaneKey
+from bridge.letters import Address, Fate, Letter, Settlement, Wanted
+from bridge.model import Partition, Record
+from bridge.rounds import Outcome
+
+KEY, OTHER = HoldKey("crm", "a" * 32), HoldKey("shop", "b" * 32)
+HOLD = Hold(
+    LaneKey("orders", 3, b"e1", "acme"), 1_700_000_000_000, "orders-3@17", 0, "orders-3@19", 3, "r", "e1"
+)
+HOLDS = {KEY: HOLD, OTHER: HOLD}
+
+
+def letter(
+    offset: int, at: int = 5, *, behind: str | None = None, cause: str = "status 400", index: int = 0
+) -> Letter:
+    facts = {"cause": cause, "parked-at-ms": "1", "endpoint": "crm", "lane": KEY.lane_id}
+    facts |= {"held-behind": behind} if behind else {}
+    facts |= {"event-index": str(index)} if index else {}
+    return Letter(Address(0, at), Record(Partition("orders", 3), offset, 0, b"e1", None), 2, facts)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(), {KEY, OTHER}),
+        (Wanted(endpoint="crm"), {KEY}),
+        (Wanted(entity="e1"), {KEY, OTHER}),
+        (Wanted(endpoint="crm", entity="e2"), set()),
+        (Wanted(endpoint="crm", reason="400"), set()),
+        (Wanted(since_ms=1), set()),
+    ],
+)
+def test_lanes_in_which_nothing_waits_are_asked_for_by_endpoint_and_entity(
+    wanted: Wanted, found: set[HoldKey]
+) -> None:
+    assert held.asked_for(HOLDS, wanted) == found
+
+
+def test_a_letter_is_of_a_held_lane_by_endpoint_and_lane() -> None:
+    assert held.of_letters(HOLDS, [letter(17)]) == {KEY}
+    elsewhere = letter(17)
+    elsewhere.facts = {**elsewhere.facts, "endpoint": "till"}
+    assert held.of_letters(HOLDS, [elsewhere]) == set()
+
+
+def test_a_held_lane_is_shown_with_what_it_waits_for_and_how_many_wait() -> None:
+    letters = {KEY: [letter(17), letter(18, 6, behind="orders-3@17"), letter(19, 7, behind="orders-3@17")]}
+    (shown,) = held.documents({KEY: HOLD}, letters)
+    assert shown == {
+        "endpoint": "crm", "lane": KEY.lane_id, "partition": "orders-3", "entity": "e1", "tenant": "acme",
+        "since": "2023-11-14T22:13:20Z", "waits_for": "orders-3@17", "parked": ["0:5"], "behind": 2,
+    }  # fmt: skip
+    head, row = held.table([shown]).splitlines()
+    assert head.split("  ")[0] == "HELD FOR"
+    assert row.split() == ["crm", "e1", "2023-11-14T22:13:20Z", "orders-3@17", "0:5", "2"]
+
+
+def test_what_became_of_lanes_is_said_and_whether_all_are_free(capsys: pytest.CaptureFixture[str]) -> None:
+    assert held.report(Outcome(released=[KEY]), HOLDS, str)
+    assert capsys.readouterr().out == "released: 1 held lane\n"
+    refused = letter(18, 9, cause="status 422: token s3cret\x1b[2J")
+    assert not held.report(Outcome(refused={KEY: refused}), HOLDS, lambda text: text.replace("s3cret", "***"))
+    assert capsys.readouterr().err == (
+        "still held: crm, entity e1 (orders-3): parked again at 0:9: status 422: token *** [2J\n"
+    )
+    assert not held.report(Outcome(waiting={KEY: HOLD}), HOLDS, str)
+    assert "Is a bridge running" in capsys.readouterr().err
+    assert not held.report(Outcome(busy={KEY: HOLD}), HOLDS, str)
+    assert "run it again" in capsys.readouterr().err
+
+
+def test_to_discard_an_event_is_to_discard_all_its_letters_of_the_lane() -> None:
+    """A crash parks an event twice; the one that is left would be sent."""
+    chosen, twin, other, sibling = letter(17), letter(17, 8), letter(18, 9), letter(17, 10, index=2)
+    settled = letter(17, 11)
+    settled.settlements.append(Settlement(settled.address, Fate.REDRIVEN, 1, "ann"))
+    assert same_events([chosen], [chosen, twin, other, sibling, settled]) == [chosen, twin]
