@@ -223,6 +223,7 @@ class App:
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
         self._reader = Reader(self._options, assembly.membership(settings), self._revoked)
+        offsets.may_commit = self._reader.holds_lease
         return Checkpoints(
             settings.group,
             {name: assembly.cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},

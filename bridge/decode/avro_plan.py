@@ -1,7 +1,7 @@
 """Avro values by a plan: the schema turned into steps once, the bytes then read in one pass, in bounds.
 
 Below ``single_object`` in step 2. Takes a parsed schema, gives a ``Plan``. Rule floor, pure. Binary
-encoding: Avro 1.11, "Binary Encoding". Why it is our own: ``docs/adr/0010``.
+encoding: Avro 1.11, "Binary Encoding". Why it is our own: ``docs/adr/0012``.
 
 Slices never fail and the position only grows, so nearly every read past the end is found by one
 comparison at the end; what could loop or allocate before is bounded where it stands.

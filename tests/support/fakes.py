@@ -263,7 +263,12 @@ class FakeJournal:
         self._segments[self._number][cursor][1].add((offset, part))
 
     def forget_before(self, segment: int) -> None:
-        self._segments = {number: kept for number, kept in self._segments.items() if number >= segment}
+        ours = {(one.endpoint, one.partition) for one, _ in self._segments.get(segment, [])}
+        for number in [number for number in self._segments if number < segment]:
+            told = self._segments[number]
+            self._segments[number] = [
+                (one, offsets) for one, offsets in told if (one.endpoint, one.partition) not in ours
+            ]
 
     def recall(self) -> Recollection:
         recollection = Recollection()
