@@ -80,7 +80,7 @@ def as_text(value: Any) -> str:
         return ""
     if kind is bool:
         return "true" if value else "false"
-    if kind is int or kind is float or isinstance(value, Undefined):
+    if kind is int or isinstance(value, float | Undefined):
         return str(value)
     if kind is Decimal:
         return plain(value)
