@@ -223,6 +223,7 @@ class App:
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
         self._reader = Reader(self._options, assembly.membership(settings), self._revoked)
+        offsets.may_commit = self._reader.holds_lease
         return Checkpoints(
             settings.group,
             {name: assembly.cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
@@ -428,7 +429,13 @@ class App:
         off = [name for name in self._switches.off() if name in self._settings.endpoints]
         held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
         types = [str(one) for one in self._event_types.off() if self._concerns_us(one)]
-        notes = (*_listed("off", off), *_listed("event types off", types), *_listed("held lanes", held))
+        waits = self._pipeline.without_schema if self._pipeline else []
+        notes = (
+            *_listed("waiting for a schema", waits),
+            *_listed("off", off),
+            *_listed("event types off", types),
+            *_listed("held lanes", held),
+        )
         return ready, "; ".join([what, *notes])
 
     def _place_in_group(self) -> tuple[bool, str]:
@@ -452,6 +459,9 @@ class App:
     def _watch(self, reader: Reader, checkpoints: Checkpoints, outlets: Mapping[str, Outlet]) -> None:
         metrics = self._metrics
         metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
+        metrics.watch(
+            metrics.without_schema, lambda: len(self._pipeline.without_schema) if self._pipeline else 0
+        )
         for name, outlet in outlets.items():
             metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
             metrics.watch(metrics.held_lanes, lambda name=name: self._held_lanes()[name], name)  # type: ignore[misc]

@@ -6,15 +6,17 @@ survives the death of the process, not of the machine. Edge floor.
 
 The file is a chain of segments. A segment begins with a line of JSON that names its cursors and
 what was (about to be) committed for them; entries of 20 bytes follow, zeros after the last. A
-commit begins a new segment, and deletes the older ones when the broker has it.
+commit begins a new segment, and deletes the older ones when the broker has it. What they tell of
+cursors that are not ours just now goes into segment 0, for the case that they come back.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
@@ -36,6 +38,9 @@ _CAPACITY = 16_384
 Spot = tuple[int, int]
 """Offset and part: which event of its record settled, 0 for all of them."""
 
+_LEFT_FOR_S = 600.0
+"""Cursors come back within a rebalance or two; what is older might meet a rewind to the same place."""
+
 
 class Base(NamedTuple):
     """What the broker has for a cursor: the next offset and the metadata string beside it."""
@@ -50,6 +55,13 @@ class Journaled(NamedTuple):
     endpoint: str
     partition: Partition
     base: Base | None
+
+
+_Key = tuple[str, Partition]
+
+
+def _key(one: Journaled) -> _Key:
+    return one.endpoint, one.partition
 
 
 class Recollection:
@@ -87,6 +99,8 @@ class Journal:
         self._end = 0
         self._number = max((_number(path) for path in self._segments()), default=0)
         self._cursors: list[Journaled] = []
+        self._about: dict[int, frozenset[_Key]] = {}
+        """Which cursors each segment tells of; those of another life are looked up."""
         self._failing = False
 
     def begin(self, cursors: Iterable[Journaled]) -> int:
@@ -108,15 +122,54 @@ class Journal:
         self._at += _ENTRY.size
 
     def forget_before(self, segment: int) -> None:
-        """The broker has what segments before this one tell: delete them."""
-        for path in self._segments():
-            if _number(path) < segment:
-                path.unlink(missing_ok=True)
+        """The broker has what segments before this one tell of its cursors: delete them.
+
+        What they tell of other cursors, which were ours before, stays.
+        """
+        ours = self._about.get(segment, frozenset())
+        older = [path for path in self._segments() if _number(path) < segment]
+        others = [path for path in older if self._about_in(path) - ours]
+        if others == older[:1] and not _number(others[0]) and not self._about_in(others[0]) & ours:
+            older = older[1:]  # segment 0 is as it should be
+        elif others and self._keep([told for path in others for told in _read(path)], ours):
+            older = [path for path in older if _number(path)]
+        for path in older:
+            path.unlink(missing_ok=True)
+            self._about.pop(_number(path), None)
+
+    def _about_in(self, path: Path) -> frozenset[_Key]:
+        number = _number(path)
+        if number not in self._about:
+            self._about[number] = frozenset(_key(one) for one, _ in _read(path))
+        return self._about[number]
+
+    def _keep(self, told: Sequence[tuple[Journaled, set[Spot]]], ours: frozenset[_Key]) -> bool:
+        """Write segment 0 anew, in one step, with what is told of others; whether there is one now."""
+        left = [(one, spots) for one, spots in told if spots and _key(one) not in ours]
+        if not left:
+            return False
+        entries = [
+            _ENTRY.pack(crc32(_REST.pack(number, part, offset)), number, part, offset)
+            for number, (_, spots) in enumerate(left)
+            for offset, part in sorted(spots)
+        ]
+        path, new = self._folder / "journal.0", self._folder / "left.new"
+        try:
+            new.write_bytes(_head(one for one, _ in left) + b"".join(entries))
+            new.rename(path)
+        except OSError as exc:
+            self._say(path, exc)
+            return False
+        self._about[0] = frozenset(_key(one) for one, _ in left)
+        return True
 
     def recall(self) -> Recollection:
         """What all segments tell together."""
         recollection = Recollection()
         for path in self._segments():
+            if not _number(path) and time.time() - path.stat().st_mtime > _LEFT_FOR_S:
+                path.unlink()
+                continue
             for one, spots in _read(path):
                 recollection.add(one, spots)
         return recollection
@@ -133,10 +186,8 @@ class Journal:
     def _open(self) -> None:
         self.close()
         self._number += 1
-        head = (
-            orjson.dumps([(one.endpoint, *one.partition, one.base and [*one.base]) for one in self._cursors])
-            + b"\n"
-        )
+        self._about[self._number] = frozenset(_key(one) for one in self._cursors)
+        head = _head(self._cursors)
         size = len(head) + _CAPACITY * _ENTRY.size
         path = self._folder / f"journal.{self._number}"
         try:
@@ -150,18 +201,26 @@ class Journal:
                 os.close(handle)
         except OSError as exc:
             path.unlink(missing_ok=True)
-            if not self._failing:
-                self._failing = True
-                _log.error(
-                    events.JOURNAL_FAILED,
-                    file=str(path),
-                    cause=str(exc),
-                    remedy="free the disk or mend the path; until then a kill repeats a commit interval",
-                )
+            self._say(path, exc)
             return
         self._failing = False
         self._map[: len(head)] = head
         self._at, self._end = len(head), size
+
+    def _say(self, path: Path, exc: OSError) -> None:
+        if not self._failing:
+            self._failing = True
+            _log.error(
+                events.JOURNAL_FAILED,
+                file=str(path),
+                cause=str(exc),
+                remedy="free the disk or mend the path; until then a kill repeats a commit interval",
+            )
+
+
+def _head(cursors: Iterable[Journaled]) -> bytes:
+    named = [(one.endpoint, *one.partition, one.base and [*one.base]) for one in cursors]
+    return orjson.dumps(named) + b"\n"
 
 
 def _number(path: Path) -> int:

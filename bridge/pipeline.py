@@ -172,6 +172,11 @@ class Pipeline:
             except (KafkaUnavailable, CommitError) as exc:
                 await self._trouble(exc)
 
+    @property
+    def without_schema(self) -> list[str]:
+        """Partitions that wait until their registry gives a schema."""
+        return sorted(map(str, self._learning))
+
     def stop(self) -> None:
         """End ``run``; may be called at any time."""
         self._stopping.set()

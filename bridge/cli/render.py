@@ -56,15 +56,16 @@ def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: b
 
 def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
     """The request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
+    import os
     import time
 
     from bridge import assembly
-    from bridge.cli.terminal import read_settings
     from bridge.errors import ConfigError
+    from bridge.settings import load
     from bridge.settings.place import choice, printable
     from bridge.settings.rendering_rules import selects
 
-    settings = read_settings(path)
+    settings = load(path, os.environ)
     endpoint = settings.endpoints.get(name)
     if endpoint is None:
         guess = choice(name, settings.endpoints, "the endpoints are")

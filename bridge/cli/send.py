@@ -37,8 +37,10 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 
     from bridge.cli import letters
     from bridge.model import Verdict
+    from bridge.telemetry import logs
     from bridge.verdict import judge
 
+    logs.set_up("error", "console", sys.stderr)
     made = trial(path, endpoint, sample, id=str(uuid.uuid4()))
     click.echo(head(made, show_secrets=show_secrets))
     click.echo()

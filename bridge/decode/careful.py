@@ -1,4 +1,4 @@
-"""What hostile bytes may not do: how deep, how long, how many. And the one number that all of Avro is made of.
+"""What hostile bytes may not do: how deep, how long. And the one number that all of Avro is made of.
 
 Below ``avro_plan`` and ``fineract`` in step 2. Rule floor, pure.
 """

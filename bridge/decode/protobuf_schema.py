@@ -134,7 +134,7 @@ def protobuf_schema(text: str, references: Mapping[str, str], origin: str) -> Pr
         _add(pool, main, there)
         return ProtobufSchema(pool.FindFileByName(main.name), pool)
     except (TypeError, KeyError, ValueError, RecursionError) as exc:
-        missing = [name for name in main.dependency if name not in there]
+        missing = [str(name) for name in main.dependency if name not in there]
         cause = (
             f"imports {', '.join(missing)[:200]}, which the registry does not give" if missing else str(exc)
         )

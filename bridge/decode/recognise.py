@@ -98,7 +98,10 @@ def _by_first_bytes(value: bytes) -> Guess | None:
     if value[:10] in ENVELOPE_HEADERS:
         why = f"it begins with {value[:10].hex()}, Avro's single-object header of Fineract's MessageV1"
         return Guess(
-            "fineract", why, {"schemas": "schemas/fineract"}, ["give the folder with its .avsc files"]
+            "fineract",
+            why,
+            {"schemas": "schemas/fineract"},
+            ["fill the folder from your Fineract's jar or checkout: hookferry schemas import"],
         )
     if value[:1] == b"\1" and len(value) > 17:
         return _of_registry("confluent", "it begins with 01, which goes before the GUID of a schema")

@@ -70,7 +70,8 @@ def _write(path: Path, one: Found) -> None:
     document = {**_with_precision(one.definition), FROM: one.origin}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        unfinished.write_text(f"{text}\n", "utf-8")
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Rendered(NamedTuple):
-    """One event as one endpoint wants it, before it is signed; ``headers`` are in lower case."""
+    """One event as one endpoint wants it, before it is signed."""
 
     method: str
     url: Url

@@ -94,12 +94,15 @@ def json_of(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    """A text without the quotes, which stand in the template; anything else in its JSON form."""
+    """A text without the quotes, which stand in the template; anything else in its JSON form.
+
+    Null is nothing there: ``null`` it is where no quotes are, and the sandbox knows that place.
+    """
     kind = type(value)
     if kind is str:
         return encode_basestring(value)[1:-1]
     if value is None:
-        return "null"
+        return ""
     if kind is Decimal:
         return plain(value)
     if kind is float:

@@ -7,18 +7,21 @@ Below ``sandbox``. Pure. Written anew where Jinja2's own would grow without end 
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from functools import wraps
 from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Undefined, pass_context
-from jinja2.runtime import Context
+from jinja2.runtime import Context as RunContext
 
 from bridge.sandbox.budget import Budget
-from bridge.sandbox.environment import NotPossible, as_text, items_of, plain
+from bridge.sandbox.values import NotPossible, as_text, items_of, plain
 
 _CHARS_A_STEP = 256
 _MOST_DIGITS = 30
+_EXACT = Context(prec=1200)
+"""Digits enough for any sum of numbers that ``plain`` lets through."""
 
 
 def default(value: Any, fallback: Any = "", empty: bool = False) -> Any:
@@ -52,9 +55,21 @@ def rounded(value: Any, digits: int = 0) -> Decimal:
     if not isinstance(digits, int) or not 0 <= digits <= _MOST_DIGITS:
         raise NotPossible(f"round takes 0 to {_MOST_DIGITS} digits")
     try:
-        return number(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+        return number(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=_EXACT)
     except InvalidOperation:
         raise NotPossible("the number is too large to be rounded") from None
+
+
+def paid_for(made: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
+    """A filter that costs a step, and more when the text it gives is long."""
+
+    @wraps(made)
+    def paying(*args: Any, **kwargs: Any) -> Any:
+        result = made(*args, **kwargs)
+        budget.spend(1 + len(result) // _CHARS_A_STEP if isinstance(result, str) else 1)
+        return result
+
+    return paying
 
 
 def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
@@ -84,7 +99,10 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
         return separator.join(parts)
 
     def total(value: Any, attribute: str | None = None) -> Decimal:
-        return sum((number(_at(one, attribute)) for one in items(value)), Decimal(0))
+        whole_sum = Decimal(0)
+        for one in items(value):
+            whole_sum = _EXACT.add(whole_sum, number(_at(one, attribute)))
+        return whole_sum
 
     def length(value: Any) -> int:
         return len(value) if isinstance(value, str) else len(items(value))
@@ -110,7 +128,7 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
 
     @pass_context
     def mapped(
-        context: Context, value: Any, name: str | None = None, *args: Any, attribute: Any = None
+        context: RunContext, value: Any, name: str | None = None, *args: Any, attribute: Any = None
     ) -> Any:
         if attribute is not None:
             return [_at(one, attribute) for one in items(value)]
@@ -118,16 +136,16 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
         return [call(str(name), one, list(args), context=context) for one in items(value)]
 
     @pass_context
-    def select(context: Context, value: Any, test: str = "true", *args: Any) -> list[Any]:
+    def select(context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
         return [one for one in items(value) if context.environment.call_test(test, one, list(args))]
 
     @pass_context
-    def select_by(context: Context, value: Any, name: str, test: str = "defined", *args: Any) -> list[Any]:
+    def select_by(context: RunContext, value: Any, name: str, test: str = "defined", *args: Any) -> list[Any]:
         check = context.environment.call_test
         return [one for one in items(value) if check(test, _at(one, name), list(args))]
 
     @pass_context
-    def reject(context: Context, value: Any, test: str = "true", *args: Any) -> list[Any]:
+    def reject(context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
         return [one for one in items(value) if not context.environment.call_test(test, one, list(args))]
 
     def encoded(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
 
-CHARGE, CONCAT, LOOP_OVER = "charge!", "concat!", "over!"
+CHARGE, CONCAT, LOOP_OVER, UNREADY = "charge!", "concat!", "over!", "unready!"
 """Filters of our own; no template can name them, since ``!`` is no letter."""
 
 LOOP_CALLS = frozenset({"cycle", "changed"})
@@ -94,6 +94,9 @@ def _rewritten(node: object) -> object:
     if not isinstance(node, nodes.Node):
         return node
     _rewrite(node)
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        node.node = _filter(node, node.node, UNREADY)  # a cut could go through the middle of an escape
+        return node
     if isinstance(node, nodes.Concat):
         return _filter(node, _of(node, nodes.List(node.nodes)), CONCAT)
     if (

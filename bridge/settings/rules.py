@@ -60,11 +60,17 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
 
 def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
     """Check that nobody waits for bulk events of sources that split them."""
-    for name in tree.names(("sources",)):
-        source = ("sources", name)
-        if tree.text((*source, "format")) != "fineract" or tree.text((*source, "bulk")) == "whole":
-            return
+    known = tree.names(("sources",))
+    split = {
+        name
+        for name in known
+        if tree.text(("sources", name, "format")) == "fineract"
+        and tree.text(("sources", name, "bulk")) != "whole"
+    }
     for name in tree.names(("endpoints",)):
+        named = {source for _, source in tree.texts(("endpoints", name, "sources"))}
+        if not (named or set(known)) <= split:
+            continue
         for place, pattern in tree.texts(("endpoints", name, "events")):
             if pattern == "BulkBusinessEvent":
                 cause = "is never delivered, for its items are delivered as events of their own types"

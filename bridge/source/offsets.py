@@ -44,6 +44,8 @@ class OffsetStore:
     ) -> None:
         """``renew``: another client, started, for one of which a part has died."""
         self._client = Lasting(client, renew, "offsets")
+        self.may_commit: Callable[[], bool] = lambda: True
+        """Asked in the moment before a commit is written: a process may have stood still since the fence."""
         self._coordinators: dict[str, int] = {}
 
     async def close(self) -> None:
@@ -76,7 +78,7 @@ class OffsetStore:
         request = OffsetCommitRequest(
             group, _NO_GENERATION, _NO_MEMBER, OffsetCommitRequest.DEFAULT_RETENTION_TIME, _by_topic(rows)
         )
-        response = await self._send(group, request)
+        response = await self._send(group, request, self.may_commit)
         for _topic, answers in response.topics:
             for _number, code in answers:
                 if code:
@@ -108,12 +110,18 @@ class OffsetStore:
                 self._refuse(group, code)
 
     async def _send(  # type: ignore[no-untyped-def]  # noqa: ANN202
-        self, group: str, request: OffsetCommitRequest | OffsetFetchRequest | DeleteGroupsRequest
+        self,
+        group: str,
+        request: OffsetCommitRequest | OffsetFetchRequest | DeleteGroupsRequest,
+        may_send: Callable[[], bool] = lambda: True,
     ):
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 client = await self._client.working()
                 node = await self._coordinator(group)
+                await client.ready(node, group=ConnectionGroup.COORDINATION)
+                if not may_send():
+                    raise CommitError(f"group {group!r}: this process stood still for too long to commit")
                 return await client.send(node, request, group=ConnectionGroup.COORDINATION)
         except TimeoutError as exc:
             self._coordinators.pop(group, None)

@@ -61,6 +61,9 @@ class Metrics:
         )
         self.commits = counter("commits", "Commits of cursors", "outcome")
         self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
+        self.without_schema = gauge(
+            "partitions_without_schema", "Partitions that wait until their registry gives a schema"
+        )
         self.partitions = gauge("assigned_partitions", "Partitions of source topics assigned to this process")
 
     def endpoint(self, name: str) -> EndpointMetrics:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,57 @@ def test_a_disk_that_takes_nothing_is_said_once_and_stops_nobody(tmp_path: Path)
     journal.begin([Journaled("crm", P0, BASE)])
     journal.settled(0, 102)
     assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(102)
+
+
+def test_what_settled_for_a_cursor_that_is_away_is_known_when_it_comes_back(tmp_path: Path) -> None:
+    """Killed, and at first given other partitions: their commits forget nothing of the first."""
+    first = begun(tmp_path)
+    first.settled(0, 101)
+    second = Journal(tmp_path)
+    second.begin([Journaled("crm", P1, Base(5, ""))])
+    for offset in (6, 7, 8):
+        second.settled(0, offset)
+        second.forget_before(second.begin([Journaled("crm", P1, Base(offset, ""))]))
+    recollection = second.recall()
+    assert recollection.settled("crm", P0, BASE) == whole(101)
+    assert recollection.settled("crm", P1, Base(5, "")) == set(), "that was committed"
+    assert recollection.settled("crm", P1, Base(7, "")) == set()
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(101), "nor does the next process"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_cursor_that_came_back_and_was_committed_is_forgotten(tmp_path: Path) -> None:
+    first = begun(tmp_path, BASE, Base(5, ""))
+    first.settled(0, 101)
+    first.settled(1, 9)
+    second = Journal(tmp_path)
+    second.forget_before(second.begin([Journaled("erp", P0, None)]))
+    second.begin([Journaled("crm", P0, BASE)])
+    second.settled(0, 103)
+    assert second.recall().settled("crm", P0, BASE) == whole(101, 103)
+    second.forget_before(second.begin([Journaled("crm", P0, Base(104, ""))]))
+    recollection = second.recall()
+    assert recollection.settled("crm", P0, BASE) == set()
+    assert recollection.settled("crm", P1, Base(5, "")) == whole(9), "the other one is still away"
+
+
+def test_a_cursor_that_settles_more_and_goes_again_is_known_with_all_of_it(tmp_path: Path) -> None:
+    first = begun(tmp_path)
+    first.settled(0, 101)
+    second = Journal(tmp_path)
+    second.forget_before(second.begin([Journaled("crm", P1, None)]))
+    second.begin([Journaled("crm", P0, BASE)])
+    second.settled(0, 103)
+    second.begin([Journaled("crm", P1, None)])
+    second.forget_before(second.begin([Journaled("crm", P1, Base(1, ""))]))
+    assert second.recall().settled("crm", P0, BASE) == whole(101, 103)
+
+
+def test_what_is_told_of_cursors_that_stay_away_is_not_believed_for_ever(tmp_path: Path) -> None:
+    begun(tmp_path).settled(0, 101)
+    second = Journal(tmp_path)
+    second.forget_before(second.begin([Journaled("crm", P1, None)]))
+    (left,) = tmp_path.glob("journal.0")
+    os.utime(left, (time.time() - 3600,) * 2)
+    assert second.recall().settled("crm", P0, BASE) == set()
+    assert not left.exists()

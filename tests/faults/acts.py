@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.faults.plan import Fault
 from tests.faults.stage import Pod, Stage
+from tests.support.bridge_process import ROOT
 from tests.support.kafka import KafkaFailed
 
+REDRIVEN_AT_ONCE = 40
 MODES: dict[str, dict[str, Any]] = {
     "path.hang": {"modes": [{"kind": "hang", "share": 0.5}]},
     "path.reset": {"modes": [{"kind": "reset", "share": 0.7}]},
@@ -36,6 +40,10 @@ def carry_out(stage: Stage, fault: Fault) -> None:
         _broker(stage, fault)
     elif fault.kind == "receiver.kill":
         _receiver(stage, fault)
+    elif fault.kind == "endpoint.off":
+        _off(stage, fault)
+    elif fault.kind == "parked.redrive":
+        _redrive(stage)
     else:
         _path(stage, fault)
 
@@ -146,6 +154,52 @@ def _receiver(stage: Stage, fault: Fault) -> None:
         return
     stage.witness.start()
     stage.ledger.receiver_away.append((began_ns, stage.ledger.note("receiver back")))
+
+
+def _off(stage: Stage, fault: Fault) -> None:
+    """An operator turns an endpoint off, and on again after a while."""
+    name = fault.target.removeprefix("/")
+    stage.off.add(name)
+    if _command(stage, "endpoints", "off", name, "--reason", "fault"):
+        stage.switched_off += 1
+    stage.cut.wait(fault.for_s)
+    _turn_on(stage, name)
+
+
+def turn_on_again(stage: Stage) -> None:
+    """Nothing stays off that was turned off here."""
+    for name in sorted(stage.off):
+        _turn_on(stage, name)
+
+
+def _turn_on(stage: Stage, name: str) -> None:
+    while not stage.cut.is_set():
+        if _command(stage, "endpoints", "on", name):
+            stage.off.discard(name)
+            stage.ledger.note(f"{name} turned on again")
+            return
+        stage.cut.wait(1)
+
+
+def _redrive(stage: Stage) -> None:
+    """An operator sends some of what was parked for the dead endpoint again: it is parked anew."""
+    words = ("--endpoint", "dead", "--since", "5m", "--limit", str(REDRIVEN_AT_ONCE), "--yes")
+    if _command(stage, "parked", "redrive", *words):
+        stage.ledger.note("some parked events were redriven")
+
+
+def _command(stage: Stage, *words: str) -> str | None:
+    """One command as an operator gives it; its output, or None where the broker is away."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bridge", *words, "--config", str(stage.pods[0].bridge.file)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        stage.ledger.note(
+            f"hookferry {' '.join(words[:3])} ended with {done.returncode}: {done.stderr[-300:]}"
+        )
+        return None
+    return done.stdout or " "
 
 
 def _path(stage: Stage, fault: Fault) -> None:

@@ -23,62 +23,38 @@ import orjson
 
 from bridge import __version__, completion
 from tests.faults import report
-from tests.faults.acts import carry_out
+from tests.faults.acts import carry_out, turn_on_again
 from tests.faults.commits import read_commits
 from tests.faults.explain import Terms
+from tests.faults.gaps import delivery_gaps, tell_gaps
 from tests.faults.ledger import Ledger
-from tests.faults.plan import PATHS, WEIGHTS, Fault, make_plan
-from tests.faults.producer import TYPES, Publisher
+from tests.faults.options import (
+    FULL_DISK_POD,
+    GROUP,
+    NOBODY_LISTENS,
+    SESSION_S,
+    TIMEOUT_S,
+    TOPIC,
+    arguments,
+    endpoint_configs,
+    endpoints_to_count,
+    is_static,
+    pod_config,
+)
+from tests.faults.plan import PATHS, Fault, make_plan
+from tests.faults.producer import Publisher
 from tests.faults.stage import Pod, SmallDisk, Stage
 from tests.faults.truth import read_parked, read_truth
-from tests.faults.verify import Endpoint, Result, lost_poison, verify
-from tests.support.bridge_process import BridgeProcess, plain_config
-from tests.support.kafka import RealKafka, free_port
+from tests.faults.verify import Result, lost_poison, verify
+from tests.support.bridge_process import BridgeProcess
+from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.watch import log_ends
-
-TOPIC = "outbox"
-GROUP = "faults"
-SESSION_S = 4.0
-TIMEOUT_S = 2.0
-COMMIT_S = 0.2
-FULL_DISK_POD = 1
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-PATIENT = {"base_s": 0.1, "cap_s": 1.0, "max_attempts": 1000}
 
 
 def say(text: str) -> None:
     """Progress goes to stderr."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
-def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The endpoints as configured, by name."""
-    common = {"secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64}
-    known: dict[str, dict[str, Any]] = {
-        **{path[1:]: {"url": stage.witness.url(path), "retry": PATIENT} for path in PATHS},
-        "dead": {
-            "url": f"http://127.0.0.1:{free_port()}/",
-            "events": [TYPES[3]],
-            "retry": {"base_s": 0.05, "cap_s": 0.1, "max_attempts": 2},
-            "breaker": {"failures": 10_000, "window_s": 1},  # parked, not kept waiting: the run must end
-        },
-        "returning": {"url": stage.witness.url("/returning"), "events": [TYPES[1]], "retry": PATIENT},
-    }
-    return {name: common | known[name] for name in options.endpoints.split(",")}
-
-
-def endpoints_to_count(stage: Stage, configs: dict[str, dict[str, Any]]) -> list[Endpoint]:
-    """The same as the count needs them."""
-    return [
-        Endpoint(
-            name,
-            None if name == "dead" else stage.witness.paths.index(f"/{name}"),
-            tuple(config.get("events", TYPES)),
-            may_park=name == "dead",
-        )
-        for name, config in configs.items()
-    ]
 
 
 class Harness:
@@ -124,18 +100,7 @@ class Harness:
         )
 
     def _pod(self, number: int) -> Pod:
-        config = plain_config(
-            self.kafka.bootstrap, TOPIC, self.configs, group=GROUP, commit_interval_s=COMMIT_S,
-            drain_timeout_s=5, history={"max_bytes": 16 * 1024 * 1024, "bodies": False},
-            log={"attempts": self.options.log_attempts},
-        )  # fmt: skip
-        config["kafka"] |= {
-            "session_timeout_s": SESSION_S,
-            "heartbeat_interval_s": 0.5,
-            "rebalance_timeout_s": 10,
-        }
-        if number % 2:
-            config["kafka"]["group_instance_id"] = f"pod-{number}"
+        config = pod_config(self.kafka.bootstrap, number, self.configs, self.options)
         return Pod(number, BridgeProcess(config, self.stage.folder / f"pod-{number}"), self.ledger)
 
     def break_things(self, plan: Sequence[Fault]) -> None:
@@ -176,6 +141,7 @@ class Harness:
         for path in PATHS:
             self.stage.witness.behave(path, {})
         self.stage.witness.behave("/returning", {})
+        turn_on_again(self.stage)
         began = time.monotonic()
         ends = log_ends(self.kafka, TOPIC)
         while time.monotonic() - began < self.options.drain_seconds:
@@ -185,6 +151,7 @@ class Harness:
             places = {
                 name: {number: done.offset for number, done in maps.items()}
                 for name, maps in self.committed.items()
+                if name not in NOBODY_LISTENS
             }
             if all(one == ends for one in places.values()):
                 self.drained_s = time.monotonic() - began
@@ -214,6 +181,7 @@ class Harness:
         truth, parked = read_truth(self.kafka, TOPIC), read_parked(self.kafka, f"{GROUP}.parked")
         requests = self.stage.witness.requests()
         commits = read_commits(self.kafka, GROUP, TOPIC)
+        self.ledger.assignments = report.assignments(self.stage.pods, TOPIC)
         terms = Terms(SESSION_S, TIMEOUT_S, since_commit=self.options.repeats == "since-commit")
 
         def settled(endpoint: str, place: int) -> bool:
@@ -236,6 +204,9 @@ class Harness:
             f"{endpoint} partition {partition} at {report.clock(at_ns)}: from {before} to {offset}"
             for endpoint, partition, at_ns, before, offset in commits.set_back()
         ]
+        gaps = delivery_gaps(
+            self.ledger, requests, truth, self.stage.witness.paths.index("/healthy"), is_static
+        )
         stormy, lines = report.storms(self.stage.pods)
         broken = sum(sum(one.counts.values()) for one in results)
         found = {
@@ -245,6 +216,9 @@ class Harness:
             "poison": len(truth.poison),
             "parked_twice": parked.twice,
             "drained_s": self.drained_s,
+            "gaps_after_kill_s": gaps,
+            "switched_off": self.stage.switched_off,
+            "redriven": parked.redriven,
             "set_back": set_back,
             "endpoints": report.document(results),
             "troubles": troubles,
@@ -264,6 +238,8 @@ class Harness:
             f"{found['events']:,} events, {found['records']:,} records: {found['duplicates']:,} duplicates, "
             f"{found['poison']} undecodable; {found['parked_twice']} parked twice; {drained}",
             f"log lines: {', '.join(f'{name} {count:,}' for name, count in found['log_lines'].items())}",
+            *tell_gaps(found["gaps_after_kill_s"]),
+            f"{found['switched_off']} times an endpoint was off for a while; {found['redriven']} redriven",
             *(f"CURSOR SET BACK {text}" for text in found["set_back"][:10]),
             *(f"SKIPPED {text}" for text in self.skipped),
             *(
@@ -279,40 +255,6 @@ class Harness:
                 if seen[violation.kind] <= self.options.show:
                     print(tell(violation), end="\n\n")
         print(report.table(results, extra))
-
-
-def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--seconds", type=float, default=1800, help="how long things are broken")
-    parser.add_argument("--events", type=int, default=500_000, help="published evenly over that time")
-    parser.add_argument("--faults", type=int, default=80)
-    parser.add_argument(
-        "--seed", type=int, default=None, help="of plan and events; drawn and printed if absent"
-    )
-    parser.add_argument("--bridges", type=int, default=3, choices=(2, 3, 4))
-    parser.add_argument("--entities", type=int, default=400)
-    parser.add_argument("--partitions", type=int, default=6)
-    parser.add_argument("--duplicates", type=float, default=0.05)
-    parser.add_argument(
-        "--endpoints", default="healthy,flaky,slow,dead", help="and returning: dead until the end"
-    )
-    parser.add_argument(
-        "--repeats", choices=("in-flight", "since-commit"), default="in-flight",
-        help="what a kill may repeat on the same disk (see tests/faults/explain.py)",
-    )  # fmt: skip
-    parser.add_argument("--only", nargs="+", default=(), choices=WEIGHTS, help="these kinds of faults alone")
-    parser.add_argument("--without", nargs="+", default=(), choices=WEIGHTS, help="not these kinds")
-    parser.add_argument(
-        "--drain-seconds", type=float, default=180, help="to deliver the rest once all is well"
-    )
-    parser.add_argument("--log-attempts", choices=("all", "failures"), default="all")
-    parser.add_argument(
-        "--show", type=int, default=3, help="violations of each kind told with their timeline"
-    )
-    parser.add_argument("--keep", action="store_true", help="keep the folder whatever comes out")
-    parser.add_argument("--json", type=Path, default=Path("build/faults.json"))
-    return parser.parse_args(words)
 
 
 def run(options: argparse.Namespace) -> bool:

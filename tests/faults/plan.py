@@ -31,6 +31,8 @@ WEIGHTS = {
     "path.status_429": 1,
     "path.status_500": 1,
     "path.status_503": 1,
+    "endpoint.off": 2,
+    "parked.redrive": 2,
 }
 
 
@@ -101,7 +103,7 @@ def _target(
         names = [f"pod {number}" for number in range(pods)]
         chance.shuffle(names)
         return min(names, key=lambda name: max(0.0, free_at.get(name, 0.0)))
-    if kind.startswith("path."):
+    if kind.startswith(("path.", "endpoint.")):
         return chance.choice(PATHS)
     return kind.partition(".")[0]
 
@@ -118,6 +120,8 @@ def _duration_s(chance: random.Random, kind: str, session_s: float) -> float:
             return chance.choice((0.0, chance.uniform(0.2, 2)))
         case "pod.away" | "pod.extra":
             return chance.uniform(6, 12)
+        case "parked.redrive":
+            return 0.0
         case "broker.kill":
             return chance.choice((0.0, chance.uniform(0.5, 3), session_s * chance.uniform(1, 1.6)))
         case "receiver.kill":

@@ -109,6 +109,7 @@ class Pod:
         self.wanted = False
         self._ledger = ledger
         self._lives = 0
+        self._log_began_at = 0
         self.run: Run | None = None
 
     @property
@@ -124,6 +125,7 @@ class Pod:
             for endpoint in self.bridge.config["endpoints"].values():
                 endpoint["headers"] = {"x-run": str(number)}
             self.run = self._ledger.runs[number] = Run(number, time.time_ns())
+            self._log_began_at = self.bridge.log.stat().st_size if self.bridge.log.exists() else 0
             self.bridge.start(wait=False)
             self.wanted = True
             self._ledger.note(f"pod {self.run.name} started")
@@ -166,6 +168,8 @@ class Pod:
                 self.kill("killed, since SIGTERM did not end it")
                 return
             self.run.ended_ns = self._ledger.note(f"pod {self.run.name} ended with {code}")
+            if code == -signal.SIGTERM and self.bridge.log.stat().st_size == self._log_began_at:
+                return  # it was told before it could listen: Python itself was still starting
             if code:
                 self._ledger.troubles.append(f"pod {self.run.name}: exit code {code} after SIGTERM")
 
@@ -241,6 +245,8 @@ class Stage:
         self.disk: SmallDisk | None = None
         self.under_way: list[threading.Thread] = []
         """Faults that are being carried out."""
+        self.off: set[str] = set()
+        self.switched_off = 0
         self.cut = threading.Event()
         """Set: whatever waits goes on at once, since it is over."""
 

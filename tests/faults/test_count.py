@@ -11,6 +11,7 @@ import pytest
 from tests.faults.commits import Commits
 from tests.faults.explain import Terms
 from tests.faults.facts import FactWriter, Requests, entity_name, entity_number, key_of, read_facts
+from tests.faults.gaps import delivery_gaps
 from tests.faults.ledger import RUNS_PER_POD, Ledger, Run
 from tests.faults.plan import WEIGHTS, make_plan
 from tests.faults.truth import Parked, Truth
@@ -248,3 +249,39 @@ def test_the_same_seed_gives_the_same_plan_and_every_kind_comes() -> None:
     for fault in plan:
         assert fault.at_s >= ends.get(fault.target, 0), "two faults of one target at once"
         ends[fault.target] = fault.at_s + fault.for_s
+
+
+def test_what_waits_where_nobody_listens_is_lag_and_not_late() -> None:
+    case = Case()
+    case.committed = 1
+    case.parked.places["shop"] = {0}
+    result = case.count(endpoint=Endpoint("shop", None, ("Created",), may_park=True))
+    assert (result.parked, result.waiting) == (1, 2)
+    assert not result.counts
+
+
+def test_what_is_committed_where_nobody_listens_and_not_parked_is_lost() -> None:
+    result = Case().count(endpoint=Endpoint("shop", None, ("Created",), may_park=True))
+    assert result.counts["lost"] == 3
+
+
+def test_a_gap_is_counted_from_the_kill_of_the_pod_that_had_the_partition() -> None:
+    """Only where that pod was started again at once."""
+    case = Case().saw(0, came=0).killed(100).saw(1, came=1_600)
+    case.ledger.runs[case.run(0, 2)].began_ns = T0 + 200 * MS
+    gaps = delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: pod == 0)
+    assert gaps == {"static": [1.5], "dynamic": []}
+    case.ledger.runs[case.run(0, 2)].began_ns = T0 + 900 * MS
+    assert delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: True)["static"] == []
+
+
+def test_a_disk_says_nothing_of_a_partition_that_another_pod_had_in_between() -> None:
+    """What was not committed is repeated then; with nobody in between the journal has it."""
+    case = Case().saw(0, came=0).killed(500).saw(0, came=9_000, life=2).saw(1, came=9_100).saw(2, came=9_200)
+    assert case.count().repeats == {"unexplained": 1}
+    case.ledger.assignments = [(T0 + 4_000 * MS, 1, frozenset({5}))]
+    assert case.count().repeats == {"unexplained": 1}, "another partition"
+    case.ledger.assignments = [(T0 + 4_000 * MS, 1, frozenset({0}))]
+    assert case.count().repeats == {"not committed at a kill": 1}
+    case.commit(400, offset=3)
+    assert case.count().repeats == {"unexplained": 1}, "it was committed"

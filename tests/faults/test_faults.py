@@ -21,7 +21,7 @@ def test_nothing_is_lost_inverted_overlapping_or_repeated_without_a_reason(
     ``kafka`` is not used but for its presence: the harness kills its broker, so it has one of its own.
     """
     file = tmp_path / "faults.json"
-    words = "--seconds 75 --events 15000 --faults 20 --seed 4 --drain-seconds 60 --repeats since-commit"
+    words = "--seconds 75 --events 15000 --faults 20 --seed 4 --drain-seconds 60"
     held = run(arguments([*words.split(), "--json", str(file)]))
     found = orjson.loads(file.read_bytes())
     assert held, found["troubles"] + found["storms"] + found["endpoints"]

@@ -40,6 +40,8 @@ class Parked:
 
     places: dict[str | None, set[int]] = field(default_factory=dict)
     twice: int = 0
+    """Also what was redriven and parked again."""
+    redriven: int = 0
     causes: dict[tuple[str | None, int], str] = field(default_factory=dict)
 
 
@@ -73,6 +75,9 @@ def read_parked(kafka: RealKafka, topic: str) -> Parked:
     parked = Parked()
     for message in read_all(kafka, topic):
         facts = {name: value.decode("utf-8", "replace") for name, value in message.headers() or []}
+        if "hookferry-settles" in facts:  # no letter, but a mark that one was redriven
+            parked.redriven += facts.get("hookferry-settled-as") == "redriven"
+            continue
         place = place_of(int(facts["hookferry-partition"]), int(facts["hookferry-offset"]))
         endpoint = facts.get("hookferry-endpoint")
         known = parked.places.setdefault(endpoint, set())

@@ -1,7 +1,7 @@
 """The count at the end: what reached each endpoint, against the log and what was done to whom. Pure.
 
 - *lost*: wanted, neither accepted with 2xx nor parked, and the committed place is past it. *late*: the
-  same, but the place is not past it: the run ended before it came.
+  same, but the place is not past it: the run ended before it came. Where nobody listens that is *waiting*.
 - *inversion*: accepted for the first time after a later one of its entity was; has no excuse.
 - *overlap*: two requests about one entity at once; excused where the earlier one's process was killed or
   stood still.
@@ -60,6 +60,8 @@ class Result:
     requests: int = 0
     accepted: int = 0
     parked: int = 0
+    waiting: int = 0
+    """Still open at an endpoint where nobody listens: lag, as it should be."""
     counts: Counter[str] = field(default_factory=Counter)
     """Broken promises by kind."""
     repeats: Counter[str] = field(default_factory=Counter)
@@ -111,6 +113,8 @@ def verify(
             at_ns = commits.settled_since(endpoint.name, place) if result.counts["lost"] < LISTED else 0
             text = f"neither accepted nor parked, but committed as done ({_place(place)})"
             result.found("lost", key, at_ns, text)
+        elif endpoint.path is None:
+            result.waiting += 1
         else:
             result.found("late", key, 0, f"neither accepted nor parked, and still open ({_place(place)})")
     return result
@@ -154,7 +158,7 @@ def _acceptances(
             def committed(at_ns: int, place: int = place) -> bool:
                 return commits.settled(endpoint.name, place, at_ns)
 
-            why, age_ms = explain_repeat(requests, before, row, ledger, terms, committed)
+            why, age_ms = explain_repeat(requests, before, row, ledger, terms, place >> 40, committed)
             result.repeats[why] += 1
             if age_ms is not None:
                 result.kill_ages_ms.append(age_ms)

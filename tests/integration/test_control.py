@@ -257,6 +257,7 @@ def test_cursors_are_shown_with_what_is_open_and_left_over_ones_are_pruned(
         "log_end": 4, "lag": 3, "settled_beyond": 2, "problem": "",
     }  # fmt: skip
     hookferry(bridge, "endpoints", "off", "old")
+    hookferry(bridge, "events", "off", "*", "--endpoint", "old")
     assert bridge.terminate() == 0
 
     assert hookferry(bridge, "cursors", "prune", "--yes").startswith("no cursors are left over")
@@ -268,6 +269,7 @@ def test_cursors_are_shown_with_what_is_open_and_left_over_ones_are_pruned(
     shown = hookferry(bridge, "cursors", "list")
     assert "1 (" in shown
     assert "not configured" in shown
+    assert "old (not configured)" in hookferry(bridge, "events", "list")
 
     refused = hookferry(bridge, "cursors", "prune", "crm", "--yes", exits=2)
     assert "its cursors are in use" in refused
@@ -290,7 +292,7 @@ def test_cursors_are_shown_with_what_is_open_and_left_over_ones_are_pruned(
     }  # fmt: skip
     assert bridge.terminate() == 0
     bridge.start()
-    receiver.wait_for("/again", accepted=4)  # anew, and on: its switch went with its cursors
+    receiver.wait_for("/again", accepted=4)  # anew, and on: its switches went with its cursors
     other.kill()
 
 

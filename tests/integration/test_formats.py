@@ -207,7 +207,8 @@ def test_records_that_fineract_itself_wrote_come_through(
         kafka, topic, [Raw(bytes.fromhex(one["value_hex"]), bytes.fromhex(one["key_hex"])) for one in samples]
     )
     made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "fineract")
-    made["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(folder)}}
+    bank = {"topics": [topic], "format": "fineract", "schemas": str(folder), "bulk": "whole"}
+    made["sources"] = {"bank": bank}
     bridges(made).start()
     receiver.wait_for("/shop", accepted=len(samples))
     got = bodies(receiver)

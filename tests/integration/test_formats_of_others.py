@@ -35,7 +35,7 @@ from tests.support.kafka import RealKafka
 from tests.support.raw_records import Raw, publish, read_parked
 from tests.support.receiver import Receiver
 from tests.support.registry import StubRegistry
-from tests.support.watch import logged, quick_config, wait_settled, wait_until
+from tests.support.watch import ask, logged, quick_config, wait_settled, wait_until
 
 Bridges = Callable[..., BridgeProcess]
 UUID = "406c07f3-26f0-4eea-a50c-109940064b8f"
@@ -293,6 +293,8 @@ def test_an_outage_of_the_registry_delays_and_parks_nothing(
     bridge = bridges(made).start()
     receiver.wait_for("/shop", accepted=1)
     wait_until(lambda: logged(bridge, events.REGISTRY_FAILED), "the outage is said")
+    assert f"waiting for a schema: {orders}-0" in ask(bridge, "/readyz")[1]
+    assert bridge.metric("hookferry_partitions_without_schema") == 1
     began = time.monotonic()
     assert bridge.terminate() == 0
     assert time.monotonic() - began < 10

@@ -99,8 +99,8 @@ def test_an_event_type_goes_off_and_on_in_every_pod_without_a_restart(
     assert receiver.report("/crm")["inversions"] == receiver.report("/erp")["inversions"] == 0
     assert sum(pod.metric("hookferry_records_total", outcome="switched_off") for pod in pods) == 50
     for pod in pods:
-        assert len(logged(pod, "event_types.turned_off")) == 3, "once each, and again when it started"
-        assert len(logged(pod, "event_types.turned_on")) == 1
+        assert len(logged(pod, "types.turned_off")) == 3, "once each, and again when it started"
+        assert len(logged(pod, "types.turned_on")) == 1
     said = hookferry(pods[1], "events", "on", "Order*")
     assert said.startswith("Order* for all endpoints: on (it was already)")
     assert "still off by another switch: hookferry events on 'OrderClosed'\n" in said

@@ -163,7 +163,7 @@ async def live(random: Random) -> None:
     for _ in range(random.randint(0, 6)):
         await asyncio.sleep(random.choice((0.0, 0.05, 0.21, 1.3, 6)))
         process.raise_if_dead()
-        match random.choice(("crash", "revoke", "stop", "refuse", "unfenced", "unparked")):
+        match random.choice(("crash", "revoke", "stop", "refuse", "unanswered", "unfenced", "unparked")):
             case "crash":
                 await process.crash()
                 if random.random() < 0.3:
@@ -181,6 +181,8 @@ async def live(random: Random) -> None:
                 process.assign()
             case "refuse":
                 world.offsets.trouble.extend(random.choices((None, "refused"), k=4))
+            case "unanswered":
+                process.reader.unanswered = random.choice((1, 3, 100))
             case "unfenced":
                 process.reader.lost_place = True
                 await asyncio.sleep(1)
@@ -190,6 +192,7 @@ async def live(random: Random) -> None:
     for one in watched.values():
         one.calm = True
     world.offsets.trouble.clear()
+    process.reader.unanswered = 0
     ends = {partition: log.bounds(partition)[1] for partition in (P0, P1)}
 
     def all_committed() -> bool:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 _LEAVES = {
-    "null": None, "string": "2026-06-29", "int": 7, "long": 42, "boolean": True, "bytes": b"\0\1", "double": 1.5,
-    "float": 1.5,
+    "null": None, "string": "2026-06-29", "int": 7, "long": 42, "boolean": True, "bytes": b"\0\1",
+    "double": 1.5, "float": 1.5,
 }  # fmt: skip
 
 

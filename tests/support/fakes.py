@@ -17,7 +17,7 @@ from bridge.decode import Decoder
 from bridge.decode.again import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.dedupe import Claim, claim
-from bridge.errors import CommitError, DecodeError, KafkaUnavailable, ParkError
+from bridge.errors import CommitError, DecodeError, KafkaUnavailable, ParkError, PlaceLostError
 from bridge.history import AttemptRow
 from bridge.holds import Hold, HoldKey, read_hold
 from bridge.journal import Journaled, Recollection
@@ -145,6 +145,8 @@ class FakeReader:
         self.trouble: deque[Exception] = deque()
         """Raised by the next calls, one each."""
         self.lost_place = False
+        self.unanswered = 0
+        """So many fences more get no answer."""
         self.fenced: list[dict[Partition, int]] = []
         self.reads_of_full: list[Collection[Partition]] = []
 
@@ -202,7 +204,10 @@ class FakeReader:
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         await asyncio.sleep(0)
         if self.lost_place:
-            raise CommitError("the group has moved on")
+            raise PlaceLostError("the group has moved on")
+        if self.unanswered:
+            self.unanswered -= 1
+            raise CommitError("no answer")
         self.fenced.append(dict(lowest))
 
 
@@ -258,7 +263,12 @@ class FakeJournal:
         self._segments[self._number][cursor][1].add((offset, part))
 
     def forget_before(self, segment: int) -> None:
-        self._segments = {number: kept for number, kept in self._segments.items() if number >= segment}
+        ours = {(one.endpoint, one.partition) for one, _ in self._segments.get(segment, [])}
+        for number in [number for number in self._segments if number < segment]:
+            told = self._segments[number]
+            self._segments[number] = [
+                (one, offsets) for one, offsets in told if (one.endpoint, one.partition) not in ours
+            ]
 
     def recall(self) -> Recollection:
         recollection = Recollection()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.cli import cli
+from bridge.cli.inspected import guessed, report
 from bridge.decode.recognise import recognise
 from bridge.settings.sources import SOURCE_MODELS
 from tests.support.records import record
@@ -19,6 +23,7 @@ from tests.unit.decode.test_decode_cloudevents import BINARY, ENVELOPE
 from tests.unit.decode.test_decode_fineract import GOOD
 from tests.unit.decode.test_decode_formats import AVRO, TRAM, UUID
 from tests.unit.decode.test_decode_formats_fuzz import GOOD as FRAMED
+from tests.unit.decode.test_decode_fuzz import damaged
 
 PLAIN = {
     "meta": {"eventId": "e-1", "tenantId": "acme"},
@@ -128,3 +133,26 @@ def test_a_record_of_an_outbox_topic_counts_as_debeziums_only_with_another_sign(
         guess = recognise(one)
         assert guess is not None
         assert guess.format == format
+
+
+HEADERS = [
+    ("id", UUID.encode()), ("eventType", b"Paid"), ("__TypeId__", b"\xff"), ("ce_specversion", b"1.0"),
+    ("content-type", b"application/cloudevents"), ("apicurio.value.contentId", b"1"),
+    ("__value_schema_id", b"\1"),
+]  # fmt: skip
+JSONS: tuple[Any, ...] = (PLAIN, ENVELOPE, TRAM, json.dumps(PLAIN))
+CORPUS = [*FRAMED, GOOD, *(json.dumps(one).encode() for one in JSONS)]
+
+
+@settings(deadline=None, max_examples=400)
+@given(damaged(*CORPUS), st.lists(st.sampled_from(HEADERS), max_size=2), st.none() | st.binary(max_size=9))
+def test_whatever_the_bytes_it_says_something_and_what_it_prints_fits(
+    value: bytes, headers: list[tuple[str, bytes]], key: bytes | None
+) -> None:
+    one = record(value, headers=tuple(headers), key=key)
+    guess = guessed(one, None, "", None)
+    text = "\n".join(asyncio.run(report(one, guess, ask_registry=False)))
+    assert text.startswith("topic-3@17: ")
+    if guess is not None:
+        (source,) = yaml.safe_load(text.partition("\nsources:\n")[2]).values()
+        SOURCE_MODELS[source["format"]].model_validate(source | {"topics": tuple(source["topics"])})

@@ -13,9 +13,15 @@ from bridge.cli import cli
 from bridge.errors import HookferryError
 
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 8}
-OLD = [("id", "long"), ("amount", ["null", "bigdecimal"]), ("note", "string"), ("dates", {"type": "array", "items": "string"})]
+OLD = [
+    ("id", "long"),
+    ("amount", ["null", "bigdecimal"]),
+    ("note", "string"),
+    ("dates", {"type": "array", "items": "string"}),
+]
 NEW = [("id", "long"), ("status", "org.example.StatusV1"), ("amount", "bigdecimal"),
-       ("dates", {"type": "array", "items": "string"}), ("more", {"type": "map", "values": "bytes"})]  # fmt: skip
+       ("dates", {"type": "array", "items": "string"}),
+       ("more", {"type": "map", "values": "bytes"})]  # fmt: skip
 
 
 def write(folder: Path, name: str, fields: list[tuple[str, Any]]) -> Path:
@@ -77,7 +83,11 @@ def test_the_list_names_type_fingerprint_fields_and_source(folder: Path) -> None
     assert lines[0].split() == ["TYPE", "FINGERPRINT", "FIELDS", "FROM"]
     assert len(lines) == 4
     assert [line.split()[0] for line in lines[1:]] == ["org.example.LoanV1"] * 2 + ["org.example.StatusV1"]
-    assert {line.split()[2:][1] for line in lines[1:]} == {"old/LoanV1.avsc", "new/LoanV1.avsc", "new/StatusV1.avsc"}
+    assert {line.split()[2:][1] for line in lines[1:]} == {
+        "old/LoanV1.avsc",
+        "new/LoanV1.avsc",
+        "new/StatusV1.avsc",
+    }
     assert len(run("list", "Status*", "--in", folder).stdout.splitlines()) == 2
 
 
@@ -112,7 +122,8 @@ def test_the_difference_names_every_field_that_came_went_moved_or_changed(folder
         "  - note: string, was field 3",
         "+ type org.example.StatusV1",
         "neither reads the bytes of the other: the bridge goes by the fingerprint alone",
-        "from field 2 (amount in the first, status in the second) on, bytes of one would be misread as the other",
+        "from field 2 (amount in the first, status in the second) on, "
+        "bytes of one would be misread as the other",
     ]
     assert "the same layout" in run("diff", known[4], known[4], "--in", folder).stdout
     assert "two types" in run("diff", known[4], "StatusV1", "--in", folder).stdout

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import DecodeError, FilterError
-from bridge.filter import ABSENT, Filter
+from bridge.filter import ABSENT, UNKNOWN, Filter
 from bridge.model import Event, ExactNumber, Partition, Record
 
 LOAN = {
@@ -190,3 +190,25 @@ def test_what_it_looked_at_is_told_by_path_as_it_is_written() -> None:
         "data.nothing": None,
         "type": "LoanApproved",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "can_hold"),
+    [
+        ("data.gone == data.x", True), ("data.gone != data.x", True), ("data.gone in data.x", True),
+        ("data.x in data.gone", False), ("data.x not in data.gone", True), ("data.gone > data.x", False),
+        ("data.x <= data.gone", False), ("data.gone.startswith('a')", False),
+        ("not (data.gone > data.x)", True),
+        ("data.gone and data.x", False), ("data.gone or data.x", True), ("data.x and data.gone", False),
+        ("data.gone is defined", False), ("data.x is defined", True), ("data.gone is none", True),
+        ("data.gone + data.x > 1", False), ("data.gone + data.x is none", True),
+        ("data.x | length > 1", True),
+        ("data.gone | length > 1", False), ("type == 'Other'", False), ("type == 'Loan' and data.x", True),
+        ("data.x == 1 and 1 == 2", False), ("tenant | number > 5", True),
+        ("type | number > 5", True),
+    ],
+)  # fmt: skip
+def test_whether_it_can_ever_hold_follows_from_what_is_known(text: str, can_hold: bool) -> None:
+    """Only ``data.gone`` (not there) and the type are; what is unknown may be anything, none included."""
+    known = {"data.gone": ABSENT, "type": "Loan"}
+    assert Filter(text).can_hold(lambda look: known.get(look.text, UNKNOWN)) is can_hold

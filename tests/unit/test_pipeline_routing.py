@@ -88,9 +88,12 @@ async def test_what_cannot_be_decoded_for_a_filter_is_parked_with_the_decoders_r
     monkeypatch.setattr(Event, "payload", payload)
     world = World({"crm": Plan(when="data.x == 1"), "unasked": Plan(when='type == "Other" and data.x == 1')})
     world.log.add("a")
-    process = Process(world).start()
-    await until(lambda: world.offsets.at("crm") == world.offsets.at("unasked") == 1)
-    ((_, reason),) = world.parking.parked
+    world.log.add("b")
+    with capture_logs() as lines:
+        process = Process(world).start()
+        await until(lambda: world.offsets.at("crm") == world.offsets.at("unasked") == 2)
+    assert len([one for one in lines if one["event"] == "event.parked"]) == 2, "each has a reason of its own"
+    (_, reason), _ = world.parking.parked
     assert (reason.endpoint, reason.cause, reason.remedy) == (
         "crm", "orders-0@0: the bytes end", "mend what writes them",
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.rehearsal import rehearse
-from bridge.settings import load, place_finder
+from bridge.settings import load, tree_of
 from tests.support.records import shared_fineract
 
 KAFKA = "kafka: {bootstrap_servers: [k:9092]}\n"
@@ -17,7 +17,7 @@ KAFKA = "kafka: {bootstrap_servers: [k:9092]}\n"
 def rehearsed(tmp_path: Path, text: str) -> list[str]:
     file = tmp_path / "bridge.yaml"
     file.write_text(KAFKA + text, encoding="utf-8")
-    found = rehearse(load(file, {}), place_finder(file, {}))
+    found = rehearse(load(file, {}), tree_of(file, {}).place)
     return [line.replace(f"{tmp_path}/", "") for line in found]
 
 

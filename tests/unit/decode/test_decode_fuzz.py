@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 
 from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.decode.fineract import FineractDecoder
+from bridge.decode.fineract_bulk import BULK, BULK_HEADERS, Item
 from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.decode.schema_set import SchemaSet
 from bridge.decode.single_object import MARKER
-from bridge.demo.fineract_wire import encode_envelope
+from bridge.demo.fineract_wire import encode_bulk, encode_envelope
 from bridge.errors import DecodeError
 from bridge.schemas import read_folder
 from tests.support.records import LIMIT, record, shared_fineract, shared_json
 from tests.unit.decode.test_decode_careful import EVERYTHING, encoded
 from tests.unit.decode.test_decode_cloudevents import BINARY, ENVELOPE, STRUCTURED
-from tests.unit.decode.test_decode_fineract import DEMO, GOOD, envelope
+from tests.unit.decode.test_decode_fineract import DEMO, GOOD, LOAN, envelope
 
 ALL = SchemaSet({**DEMO.by_fingerprint, EVERYTHING.fingerprint: EVERYTHING})
 FINERACT = FineractDecoder("bank", ALL, max_value_bytes=LIMIT)
@@ -134,6 +135,27 @@ def test_cloudevents_of_any_shape(changes):
 )
 def test_binary_cloudevents_with_any_headers(raw, headers):
     survive(CLOUDEVENTS, raw, (*BINARY, *headers))
+
+
+BULKS = [
+    encode_bulk([Item(1, "T", "nocategory", LOAN, envelope().data), Item(2, "U", "", LOAN, b"")]),
+    encode_bulk([Item(1, "T", "", BULK, encode_bulk([Item(1, "T", "", BULK, encode_bulk([]))]))]),
+    encode_bulk([Item(1, "T", "", LOAN, b"x" * 300)] * 70),
+]
+
+
+@settings(deadline=None, max_examples=1000)
+@given(damaged(*BULKS), st.booleans(), st.none() | st.binary(max_size=9))
+def test_damaged_bulk_events(data, whole, key):
+    decoder = FineractDecoder("bank", ALL, max_value_bytes=LIMIT, split_bulk=not whole)
+    survive(decoder, encode_envelope(envelope(data=data, dataschema=BULK)), key=key)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=200))
+def test_any_bytes_behind_the_header_of_a_bulk_event(raw):
+    for header in BULK_HEADERS:
+        survive(FINERACT, encode_envelope(envelope(data=header + raw)))
 
 
 @pytest.mark.parametrize("raw", [RICH, GOOD])

@@ -1,4 +1,4 @@
-"""Schemas out of jars, tarballs, checkouts and folders: what is found, kept, refused, and what it may cost."""
+"""Schemas out of jars, tarballs, checkouts and folders: what is found, kept, refused, what it may cost."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_file_that_was_damaged_is_written_again(tmp_path: Path) -> None:
 
 
 def test_the_same_fingerprint_with_another_scale_is_a_conflict_and_the_first_is_kept(tmp_path: Path) -> None:
-    """What Avro leaves out of a fingerprint: the scale of decimals, which is where money is wrong by powers of ten."""
+    """Avro leaves the scale of decimals out of a fingerprint: money would be wrong by powers of ten."""
     imported(CLASS_JAR, tmp_path)
     other = jar(("OuterV1.class", avro_class(RESOLVED.replace('"scale": 8', '"scale": 2'))))
     summary = imported(other, tmp_path)
@@ -152,7 +152,8 @@ def test_the_same_fingerprint_with_another_scale_is_a_conflict_and_the_first_is_
     assert "another scale" in reason
     (kept,) = read_folder(tmp_path / "into").named("org.example.OuterV1")
     assert kept.parsed["fields"][0]["type"][1]["scale"] == 8
-    both = jar(("a/OuterV1.class", avro_class(RESOLVED)), ("b/OuterV1.class", avro_class(RESOLVED.replace('"scale": 8', '"scale": 2'))))  # fmt: skip
+    two_places = RESOLVED.replace('"scale": 8', '"scale": 2')
+    both = jar(("a/OuterV1.class", avro_class(RESOLVED)), ("b/OuterV1.class", avro_class(two_places)))
     assert len(imported(both, tmp_path / "into", "both.jar").conflicts) == 1
 
 
@@ -283,7 +284,7 @@ def test_a_source_that_is_not_there_and_a_folder_that_cannot_be_written_are_told
     (tmp_path / "file").write_text("")
     source = tmp_path / "it.jar"
     source.write_bytes(AVSC_JAR)
-    with pytest.raises(ImportRefused, match="cannot be written.*--into"):
+    with pytest.raises(ImportRefused, match=r"cannot be written.*--into"):
         import_schemas(source, tmp_path / "file")
 
 

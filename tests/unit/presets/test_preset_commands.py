@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from click.testing import CliRunner
 
 from bridge.cli import cli
 from tests.support.receivers import SIMULATORS
-from tests.support.receivers.__main__ import QUERIES, app_of
+from tests.support.receivers.__main__ import QUERIES
 from tests.support.receivers.hooks import SECRET
+from tests.support.receivers.served import served
 
 KEY = "0123456789abcdef0123456789abcdef"
 MORE = {"pagerduty": ", routing_key: '${env:KEY}'", "standard": ", secrets: ['${env:SECRET}']"}
-
-
-@contextmanager
-def served(simulator: Any) -> Iterator[str]:
-    """The origin at which a simulator answers, from a thread of its own."""
-    loop, started, origin = asyncio.new_event_loop(), threading.Event(), []
-    runner = web.AppRunner(app_of(simulator), handle_signals=False)
-
-    async def start() -> None:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        origin.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
-        started.set()
-
-    def serve() -> None:
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        assert started.wait(10)
-        yield origin[0]
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
 
 
 def run(folder: Path, preset: str, origin: str, path: str, command: str) -> Any:

@@ -49,6 +49,12 @@ def test_values_in_json_have_their_json_form() -> None:
     }  # fmt: skip
 
 
+def test_null_is_null_without_quotes_and_nothing_within() -> None:
+    source = """{"a": {{ data.n }}, "b": "<{{ data.n }}>", "c": "{{ data.n ~ data.n }}", "d": {{ data.n | json }},
+    "e": [{% for x in [none] %}{{ x }}{% endfor %}]}"""
+    assert json.loads(body(source, {"n": None})) == {"a": None, "b": "<>", "c": "", "d": None, "e": [None]}
+
+
 def test_xml_keeps_its_shape_and_what_it_forbids_shows() -> None:
     made = body("<a x=\"{{ data.x }}\" y='{{ data.x }}'>{{ data.x }}</a>", {"x": HOSTILE}, "application/xml")
     root = ElementTree.fromstring(made)
@@ -132,6 +138,16 @@ def test_text_that_a_macro_made_is_escaped_once() -> None:
 def test_a_filter_after_a_macro_cannot_undo_its_escaping() -> None:
     source = '{% macro who(x) %}{{ x }}{% endmacro %}{"a": "{{ who(data.x) | replace("\\\\", "") }}"}'
     json.loads(body(source, {"x": '", "admin": "'}))
+
+
+@pytest.mark.parametrize(
+    "cut", ["x[1:]", "x[:6]", "x[-2:]", "x[::2]", "m(data.x)[:6]", "(x ~ x)[1:4]", "(x + x)[:6]"]
+)
+def test_a_cut_through_an_escape_cannot_undo_it(cut: str) -> None:
+    source = "{% macro m(x) %}text {{ x }}{% endmacro %}{% set x %}text {{ data.x }}{% endset %}"
+    for value in ('"', "\\", '", "admin": "', "\n\n"):
+        made = json.loads(body(source + '{"a": "{{ ' + cut + ' }}", "b": ""}', {"x": value}))
+        assert made.keys() == {"a", "b"}
 
 
 def test_every_variable() -> None:

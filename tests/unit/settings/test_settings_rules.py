@@ -182,3 +182,11 @@ def test_a_breaker_whose_first_wait_is_its_longest_at_most(given):
     assert "max_open_s" in line
     (line,) = given(SOURCES, SOURCES + "    breaker: {open_s: 301}\n")
     assert "raise max_open_s" in line
+
+
+def test_bulk_events_that_are_split_are_not_selected_by_anybody(given):
+    (line,) = given(*events("BulkBusinessEvent"))
+    assert 'endpoints.crm.events[0] "BulkBusinessEvent": is never delivered' in line
+    assert "bulk: whole" in line
+    assert given("schemas: avro", "schemas: avro, bulk: whole", *events("BulkBusinessEvent")) == []
+    assert given(*events("Bulk*")) == [], "a pattern may mean more than that type"

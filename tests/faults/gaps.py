@@ -1,0 +1,70 @@
+"""How long nothing of a partition was delivered after its pod was killed and started again at once. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.faults.facts import NOBODY, Requests, key_of
+from tests.faults.ledger import Ledger
+from tests.faults.truth import Truth
+
+AT_ONCE_NS = 500_000_000
+RECENT_NS = 2_000_000_000
+
+
+def delivery_gaps(
+    ledger: Ledger, requests: Requests, truth: Truth, path: int, is_static: Callable[[int], bool]
+) -> dict[str, list[float]]:
+    """Seconds from a SIGKILL to the next request about each partition that the pod had, by kind of member.
+
+    Only kills after which the pod was started at once; and the requests of one path that is mostly well.
+    """
+    of_partition = _by_partition(requests, truth, path)
+    gaps: dict[str, list[float]] = {"static": [], "dynamic": []}
+    began = sorted((run.pod, run.began_ns) for run in ledger.runs.values())
+    for run in ledger.runs.values():
+        killed = run.killed_ns
+        if killed is None or not any(
+            pod == run.pod and killed <= at_ns <= killed + AT_ONCE_NS for pod, at_ns in began
+        ):
+            continue
+        for rows in of_partition.values():
+            before = [row for row in rows if killed - RECENT_NS <= requests.came_ns[row] <= killed]
+            if not before or requests.run[before[-1]] != run.number:
+                continue
+            after = next((row for row in rows if requests.came_ns[row] > killed), None)
+            if after is not None:
+                gap_s = round((requests.came_ns[after] - killed) / 1e9, 3)
+                gaps["static" if is_static(run.pod) else "dynamic"].append(gap_s)
+    return gaps
+
+
+def _by_partition(requests: Requests, truth: Truth, path: int) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for row in sorted(range(len(requests)), key=lambda row: requests.came_ns[row]):
+        if requests.path[row] != path or requests.entity[row] == NOBODY:
+            continue
+        place = truth.places.get(key_of(requests.entity[row], requests.seq[row]))
+        if place is not None:
+            found.setdefault(place >> 40, []).append(row)
+    return found
+
+
+def tell_gaps(gaps: dict[str, Any]) -> list[str]:
+    """One line per kind of member."""
+    return [
+        f"gap after a SIGKILL with restart at once, {kind} member: {_spread(found)}"
+        for kind, found in gaps.items()
+    ]
+
+
+def _spread(found: Sequence[float]) -> str:
+    if not found:
+        return "none seen"
+    ordered = sorted(found)
+    return (
+        f"median {statistics.median(ordered):.2f} s, least {ordered[0]:.2f} s, most {ordered[-1]:.2f} s"
+        f" ({len(ordered)} partitions)"
+    )

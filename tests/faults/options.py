@@ -1,0 +1,117 @@
+"""How a run is set up: the command line, the endpoints and the pods."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.faults.plan import PATHS, WEIGHTS
+from tests.faults.producer import TYPES
+from tests.faults.stage import Stage
+from tests.faults.verify import Endpoint
+from tests.support.bridge_process import plain_config
+from tests.support.kafka import free_port
+
+TOPIC = "outbox"
+GROUP = "faults"
+SESSION_S = 4.0
+TIMEOUT_S = 2.0
+COMMIT_S = 0.2
+FULL_DISK_POD = 1
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATIENT = {"base_s": 0.1, "cap_s": 1.0, "max_attempts": 1000}
+NOBODY_LISTENS = ("dead", "down")
+"""Throughout: what they are sent is parked, or waits as lag, and nothing of it may be lost."""
+
+
+def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The endpoints as configured, by name."""
+    common = {"secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64}
+    known: dict[str, dict[str, Any]] = {
+        **{path[1:]: {"url": stage.witness.url(path), "retry": PATIENT} for path in PATHS},
+        "dead": {
+            "url": f"http://127.0.0.1:{free_port()}/",
+            "events": [TYPES[3]],
+            "retry": {"base_s": 0.05, "cap_s": 0.1, "max_attempts": 2},
+            "breaker": {"failures": 10_000, "window_s": 1},  # parked, not kept waiting
+        },
+        "down": {"url": f"http://127.0.0.1:{free_port()}/", "events": [TYPES[2]], "retry": PATIENT},
+        "returning": {"url": stage.witness.url("/returning"), "events": [TYPES[1]], "retry": PATIENT},
+    }
+    return {name: common | known[name] for name in options.endpoints.split(",")}
+
+
+def endpoints_to_count(stage: Stage, configs: dict[str, dict[str, Any]]) -> list[Endpoint]:
+    """The same as the count needs them."""
+    return [
+        Endpoint(
+            name,
+            None if name in NOBODY_LISTENS else stage.witness.paths.index(f"/{name}"),
+            tuple(config.get("events", TYPES)),
+            may_park=name in NOBODY_LISTENS,
+        )
+        for name, config in configs.items()
+    ]
+
+
+def pod_config(
+    bootstrap: str, number: int, endpoints: dict[str, dict[str, Any]], options: argparse.Namespace
+) -> dict[str, Any]:
+    """The configuration of one pod; every second one is a static member of the group."""
+    config = plain_config(
+        bootstrap, TOPIC, endpoints, group=GROUP, commit_interval_s=COMMIT_S,
+        drain_timeout_s=5, history={"max_bytes": 16 * 1024 * 1024, "bodies": False},
+        log={"attempts": options.log_attempts},
+    )  # fmt: skip
+    config["kafka"] |= {
+        "session_timeout_s": SESSION_S,
+        "heartbeat_interval_s": 0.5,
+        "rebalance_timeout_s": 10,
+    }
+    if is_static(number):
+        config["kafka"]["group_instance_id"] = f"pod-{number}"
+    return config
+
+
+def is_static(pod: int) -> bool:
+    """Whether a pod keeps its place in the group over a restart."""
+    return pod % 2 == 1
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Break the bridge in every way there is, for a while, and count what came of it."
+    )
+    parser.add_argument("--seconds", type=float, default=1800, help="how long things are broken")
+    parser.add_argument("--events", type=int, default=500_000, help="published evenly over that time")
+    parser.add_argument("--faults", type=int, default=80)
+    parser.add_argument(
+        "--seed", type=int, default=None, help="of plan and events; drawn and printed if absent"
+    )
+    parser.add_argument("--bridges", type=int, default=3, choices=(2, 3, 4))
+    parser.add_argument("--entities", type=int, default=400)
+    parser.add_argument("--partitions", type=int, default=6)
+    parser.add_argument("--duplicates", type=float, default=0.05)
+    parser.add_argument(
+        "--endpoints", default="healthy,flaky,slow,dead,down",
+        help="dead: all is parked; down: its breaker is open; and returning: down until the end",
+    )  # fmt: skip
+    parser.add_argument(
+        "--repeats", choices=("in-flight", "since-commit"), default="in-flight",
+        help="what a kill may repeat on the same disk (see tests/faults/explain.py)",
+    )  # fmt: skip
+    parser.add_argument("--only", nargs="+", default=(), choices=WEIGHTS, help="these kinds of faults alone")
+    parser.add_argument("--without", nargs="+", default=(), choices=WEIGHTS, help="not these kinds")
+    parser.add_argument(
+        "--drain-seconds", type=float, default=180, help="to deliver the rest once all is well"
+    )
+    parser.add_argument("--log-attempts", choices=("all", "failures"), default="all")
+    parser.add_argument(
+        "--show", type=int, default=3, help="violations of each kind told with their timeline"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the folder whatever comes out")
+    parser.add_argument("--json", type=Path, default=Path("build/faults.json"))
+    return parser.parse_args(words)
