@@ -159,7 +159,7 @@ def redrive(
         _tell_blocked(blocked)
         if dry_run or not (plan or lanes):
             return True
-        free = f" and free {held.lanes_of(len(lanes))}" if lanes else ""
+        free = f" and free {held.lanes(len(lanes))}" if lanes else ""
         _confirm(yes, f"Send {len(plan) + len(along)} again{free}?")
         await _in_batches(plan, lambda batch: dead.redrive(batch, by or _who()), BATCH, quiet=bool(lanes))
         if not lanes:
