@@ -148,7 +148,7 @@ def _fields(told: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 _SHOWN: dict[str, Callable[[dict[str, Any]], str]] = {

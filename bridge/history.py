@@ -189,6 +189,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_SCHEMA)
+    except UnicodeDecodeError as exc:  # sqlite3 cannot even say what is wrong: it quotes the damage
+        db.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from exc
     except sqlite3.DatabaseError:
         db.close()
         raise

@@ -204,7 +204,7 @@ class KeyIndex:
         try:
             if self._db.in_transaction:
                 self._db.commit()
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
             self._begin_in_memory(exc)
             self._lost = True
 
@@ -217,11 +217,11 @@ class KeyIndex:
     def _or_in_memory(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
             self._begin_in_memory(exc)
             raise IndexLostError from exc
 
-    def _begin_in_memory(self, exc: sqlite3.Error) -> None:
+    def _begin_in_memory(self, exc: Exception) -> None:
         _log.error(events.INDEX_FAILED, cause=str(exc), remedy=_MEMORY_REMEDY)
         with suppress(sqlite3.Error):
             self._db.close()
@@ -284,6 +284,9 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("quick_check failed")
         db.executescript(_SCHEMA)
+    except UnicodeDecodeError as exc:  # sqlite3 cannot even say what is wrong: it quotes the damage
+        db.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from exc
     except BaseException:
         db.close()
         raise

@@ -344,6 +344,9 @@ class Outlet:
         cause: str,
         details: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        if not delivery.cursor.live:  # whoever has the partition now tries it itself
+            self._settle(lane, delivery)
+            return
         event = delivery.event
         reason = Reason(
             cause=cause,

@@ -7,11 +7,10 @@ and what can be found is the rest: a value in the wrong place, a loop that is to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from xml.parsers import expat
 
 from bridge import assembly
-from bridge.decode.schema_set import SchemaSet
 from bridge.errors import RenderError
 from bridge.model import Event
 from bridge.render import Renderer
@@ -35,11 +34,11 @@ def rehearse(settings: Settings, place_of: Callable[[Path], Place]) -> list[str]
     templated = {name: one for name, one in settings.endpoints.items() if one.has_templates}
     if not templated:
         return []
-    schemas = assembly.schema_sets(settings)
+    samples = _Samples(settings)
     problems: dict[tuple[str, str], Problem] = {}
     for name, endpoint in templated.items():
         renderer = assembly.renderer(endpoint)
-        for event, known in _samples(endpoint, settings, schemas):
+        for event, known in samples.of(endpoint):
             for fault in _faults(renderer, endpoint, event):
                 if isinstance(fault, TemplateFault) and fault.missing and not known:
                     continue
@@ -49,22 +48,33 @@ def rehearse(settings: Settings, place_of: Callable[[Path], Place]) -> list[str]
     return [str(problem) for problem in sorted(problems.values(), key=lambda one: one.place)]
 
 
-def _samples(
-    endpoint: EndpointSettings, settings: Settings, schemas: Mapping[str, SchemaSet]
-) -> Iterator[tuple[Event, bool]]:
-    """Events it may be sent, and whether all their fields are known."""
-    for source in endpoint.sources or settings.sources:
-        if not isinstance(settings.sources[source], FineractSource):
-            named = [one for one in endpoint.wanted if not set(one) & set("!*?[")]
-            for type_ in named or [_PLAIN]:
-                event = sample(type_, source=source)
-                event.decode_payload = dict
-                yield event, False
-            continue
-        for type_ in FINERACT_TYPES:
-            if selects(endpoint.wanted, type_):
-                known = bool(schemas[source].named(schema_of(type_)))
-                yield sample(type_, source=source, schemas=schemas[source]), known
+class _Samples:
+    """The events to try with; each is made once for all endpoints."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._sources = settings.sources
+        self._schemas = assembly.schema_sets(settings)
+        self._made: dict[tuple[str, str], tuple[Event, bool]] = {}
+
+    def of(self, endpoint: EndpointSettings) -> Iterator[tuple[Event, bool]]:
+        """What it may be sent, and whether all fields of that are known."""
+        for source in endpoint.sources or self._sources:
+            if isinstance(self._sources[source], FineractSource):
+                types = [one for one in FINERACT_TYPES if selects(endpoint.wanted, one)]
+            else:
+                types = [one for one in endpoint.wanted if not set(one) & set("!*?[")] or [_PLAIN]
+            for type_ in types:
+                if (source, type_) not in self._made:
+                    self._made[source, type_] = self._sample(source, type_)
+                yield self._made[source, type_]
+
+    def _sample(self, source: str, type_: str) -> tuple[Event, bool]:
+        schemas = self._schemas.get(source)
+        if schemas is not None:
+            return sample(type_, source=source, schemas=schemas), bool(schemas.named(schema_of(type_)))
+        event = sample(type_, source=source)
+        event.decode_payload = dict
+        return event, False
 
 
 def _faults(renderer: Renderer, endpoint: EndpointSettings, event: Event) -> list[RenderError]:

@@ -6,7 +6,6 @@ summary says loudly what was not tested; with ``REQUIRE_KAFKA`` set (CI), they f
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 ROOT = str(Path(__file__).parent.parent)
 if ROOT not in sys.path:  # for a bare `pytest`: `python -m pytest` has it already
@@ -97,15 +95,3 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if why:
         terminalreporter.section("NOT TESTED: real Kafka", sep="!", red=True, bold=True)
         terminalreporter.line(f"NOT TESTED: everything that needs real Kafka, because {why}.")
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """For commands that are run inside the test process: they set logging up for a process of their own."""
-    root, ours = logging.getLogger(), structlog.get_config()
-    handlers, levels = root.handlers[:], {one: one.level for one in (root, logging.getLogger("aiokafka"))}
-    yield
-    structlog.configure(**ours)
-    root.handlers[:] = handlers
-    for one, level in levels.items():
-        one.setLevel(level)

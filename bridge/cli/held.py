@@ -73,7 +73,7 @@ def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
     from bridge.cli.letters import one_line
 
     if outcome.released:
-        click.echo(f"released: {_lanes(len(outcome.released))}")
+        click.echo(f"released: {lanes(len(outcome.released))}")
     for key, letter in list(outcome.refused.items())[:_SHOWN]:
         cause = one_line(mask(letter.facts["cause"]))
         click.echo(
@@ -83,14 +83,14 @@ def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
         click.echo(f"… and {len(outcome.refused) - _SHOWN} more that are still held", err=True)
     if outcome.waiting:
         click.echo(
-            f"not known yet of {_lanes(len(outcome.waiting))} ({_some(outcome.waiting)}): no bridge has come"
+            f"not known yet of {lanes(len(outcome.waiting))} ({_some(outcome.waiting)}): no bridge has come"
             " to the end of what was sent again; it goes on when one does. Is a bridge running, and the"
             " endpoint on (`hookferry endpoints list`)? Look at `hookferry parked list --holds` later",
             err=True,
         )
     if outcome.busy:
         click.echo(
-            f"still held: {_lanes(len(outcome.busy))} ({_some(outcome.busy)}): new events came in every"
+            f"still held: {lanes(len(outcome.busy))} ({_some(outcome.busy)}): new events came in every"
             " round; run it again when less is going on",
             err=True,
         )
@@ -109,7 +109,8 @@ def _some(holds: Mapping[HoldKey, Hold]) -> str:
     return "; ".join([*shown, *(["…"] if len(holds) > 3 else [])])
 
 
-def _lanes(number: int) -> str:
+def lanes(number: int) -> str:
+    """So many held lanes."""
     return f"{number} held lane{'' if number == 1 else 's'}"
 
 

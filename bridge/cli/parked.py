@@ -159,7 +159,8 @@ def redrive(
         _tell_blocked(blocked)
         if dry_run or not (plan or lanes):
             return True
-        _confirm(yes, f"Send {len(plan) + len(along)} again?")
+        free = f" and free {held.lanes(len(lanes))}" if lanes else ""
+        _confirm(yes, f"Send {len(plan) + len(along)} again{free}?")
         await _in_batches(plan, lambda batch: dead.redrive(batch, by or _who()), BATCH, quiet=bool(lanes))
         if not lanes:
             return True

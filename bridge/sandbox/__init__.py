@@ -3,7 +3,7 @@
 Takes a template's text, gives a ``Program``; a program takes plain values (text, numbers, lists, mappings)
 and gives text. Pure. The floor below the rules. ``language`` is what may stand in a template,
 ``environment`` what its expressions can do, ``filters`` what it can call, ``budget`` how much it may do,
-``quotes`` where in JSON a value stands.
+``quotes`` where in JSON a value stands, ``values`` what values are.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from jinja2.runtime import new_context
 
 from bridge.errors import RenderError
 from bridge.sandbox.budget import Budget, Exceeded
-from bridge.sandbox.environment import Environment, Insert, Missing, NotPossible, Ready, as_text, plain
+from bridge.sandbox.environment import Environment
 from bridge.sandbox.filters import filters as common_filters
 from bridge.sandbox.filters import number, paid_for
 from bridge.sandbox.language import tamed
 from bridge.sandbox.quotes import mark_bare
+from bridge.sandbox.values import Insert, Missing, NotPossible, Ready, as_text, plain
 
 __all__ = [
     "Insert",

@@ -10,23 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any
 
-from jinja2 import StrictUndefined, Undefined, nodes, pass_context
+from jinja2 import Undefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
-from markupsafe import Markup
 
 from bridge.model import ExactNumber
 from bridge.sandbox.budget import Budget, Exceeded
 from bridge.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER, UNREADY
 from bridge.sandbox.quotes import BARE
-
-Insert = Callable[[Any], str]
-"""A value as the text that is inserted for it, escaped."""
+from bridge.sandbox.values import READY, Insert, Missing, NotPossible, Ready, as_text, kind_of, unready
 
 _LOOP = LOOP_CALLS | {
     "index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0", "previtem",
@@ -37,55 +33,13 @@ _JSON_WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|fa
 _LONGEST_RANGE = 10_000
 _MOST_BITS = 1024
 _MOST_POWER = 64
-_MAX_ITEMS = 100_000
 
 TESTS = (
     "boolean", "defined", "divisibleby", "eq", "equalto", "==", "even", "false", "float", "ge", ">=",
     "greaterthan", "gt", ">", "in", "integer", "le", "<=", "lessthan", "lt", "<", "lower", "mapping", "ne",
-    "!=", "none",
-    "number", "odd", "sequence", "string", "true", "undefined", "upper",
+    "!=", "none", "number", "odd", "sequence", "string", "true", "undefined", "upper",
 )  # fmt: skip
 """Jinja2's tests that a template may use."""
-
-
-class NotPossible(Exception):
-    """An operation that values do not allow; the text names it and never holds a value."""
-
-
-class Ready(str):
-    """Text that is escaped already; as Jinja2 marks what a macro or a ``{% set %}`` block made as Markup."""
-
-    __slots__ = ()
-
-
-_READY = frozenset({Ready, Markup})
-
-
-class Missing(StrictUndefined):
-    """What is not there. Every use of it is an error, but ``default`` and ``is defined``."""
-
-    __slots__ = ()
-
-    @property
-    def _undefined_message(self) -> str:
-        if self._undefined_hint:
-            return self._undefined_hint
-        name, holder = str(self._undefined_name)[:80], self._undefined_obj
-        if type(holder) is dict:
-            near = get_close_matches(name, [str(key) for key in holder], n=1, cutoff=0.7)
-            guess = f'; did you mean "{near[0][:80]}"?' if near else ""
-            return f'there is no "{name}"{guess}'
-        return f'there is no "{name}"'
-
-
-def kind_of(value: Any) -> str:
-    """What a value is, in the words of templates."""
-    words: dict[type, str] = {
-        str: "text", Ready: "text", Markup: "text", bytes: "bytes", bool: "true or false", int: "a number",
-        float: "a number", Decimal: "a number", ExactNumber: "a number", list: "a list", tuple: "a list",
-        dict: "a mapping", Macro: "a macro",
-    }  # fmt: skip
-    return "null" if value is None else words.get(type(value), "not a value")
 
 
 class Environment(ImmutableSandboxedEnvironment):
@@ -118,7 +72,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self.tests = {name: self.tests[name] for name in TESTS}
 
     def _finalizer(self) -> Callable[[Any], str]:
-        insert, budget, ready = self._insert, self.budget, _READY
+        insert, budget, ready = self._insert, self.budget, READY
 
         def finalize(value: Any) -> str:
             text: str = value if type(value) in ready else insert(value)
@@ -223,8 +177,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def concatenated(self, parts: list[Any]) -> str:
         """Texts joined (``~``). Where one was made by a macro, it is escaped text, and so is the result."""
-        if any(type(part) in _READY for part in parts):
-            pieces = [part if type(part) in _READY else self._insert(part) for part in parts]
+        if any(type(part) in READY for part in parts):
+            pieces = [part if type(part) in READY else self._insert(part) for part in parts]
             whole: str = Ready("".join(pieces))
         else:
             whole = "".join([part if type(part) is str else as_text(part) for part in parts])
@@ -237,7 +191,7 @@ class Environment(ImmutableSandboxedEnvironment):
             return Ready("null")
         if type(value) is str and not _JSON_WORD.fullmatch(value):
             raise NotPossible("a text stands without quotes around it; put it in quotes, or add | json")
-        return value if type(value) in _READY else Ready(self._insert(value))
+        return value if type(value) in READY else Ready(self._insert(value))
 
     def _over(self, value: Any) -> Any:
         """What a loop goes over: a list, the keys of a mapping; nothing for null."""
@@ -256,53 +210,11 @@ class Environment(ImmutableSandboxedEnvironment):
         return made
 
 
-def unready(value: Any) -> Any:
-    """Escaped text as ordinary text, which is escaped again where it is inserted; anything else as it is."""
-    return "".join((value,)) if type(value) in _READY else value
-
-
-def as_text(value: Any) -> str:
-    """A value as plain text: what filters for text work on. Raises ``NotPossible``, ``UndefinedError``."""
-    kind = type(value)
-    if kind is str:
-        return value  # type: ignore[no-any-return]
-    if value is None:
-        return ""
-    if kind is bool:
-        return "true" if value else "false"
-    if kind is int or isinstance(value, float | Undefined):
-        return str(value)
-    if kind is Decimal:
-        return plain(value)
-    if isinstance(value, str):
-        return "".join((value,))
-    raise NotPossible(f"{kind_of(value)} is no text; name what is wanted of it, or use | json")
-
-
-def plain(number: Decimal) -> str:
-    """A decimal without exponent, every digit kept. Raises ``NotPossible`` for one of hundreds of digits."""
-    if not number.is_finite() or abs(number.adjusted()) > 500:
-        raise NotPossible("a number is too large or too small to be written out")
-    return format(number, "f")
-
-
 def _check_growth(operator: str, left: int, right: int) -> None:
     if operator == "**" and not (-_MOST_POWER <= right <= _MOST_POWER and left.bit_length() <= _MOST_POWER):
         raise Exceeded(f"** of more than 64 bits, or to more than {_MOST_POWER}")
     if operator == "*" and left.bit_length() + right.bit_length() > _MOST_BITS:
         raise Exceeded(f"a number of more than {_MOST_BITS} bits")
-
-
-def items_of(value: Any, budget: Budget) -> list[Any]:
-    """The items that a filter for lists works on, paid for. Raises ``NotPossible``, ``Exceeded``."""
-    if value is None:
-        return []
-    if isinstance(value, Undefined):
-        str(value)
-    if not isinstance(value, list | tuple | dict | range):
-        raise NotPossible(f"{kind_of(value)} is no list")
-    budget.spend(len(value))
-    return list(value)
 
 
 class _Generator(CodeGenerator):

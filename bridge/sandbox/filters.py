@@ -16,7 +16,7 @@ from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context as RunContext
 
 from bridge.sandbox.budget import Budget
-from bridge.sandbox.environment import NotPossible, as_text, items_of, plain
+from bridge.sandbox.values import NotPossible, as_text, items_of, plain
 
 _CHARS_A_STEP = 256
 _MOST_DIGITS = 30

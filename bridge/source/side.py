@@ -47,8 +47,10 @@ class SideReader:
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 await self._consumer.start()
-        except (KafkaError, OSError) as exc:
+        except BaseException as exc:
             await stop_consumer(self._consumer)
+            if not isinstance(exc, KafkaError | OSError):
+                raise
             raise KafkaUnavailable(f"a reader beside the group could not start: {exc!r}") from exc
         return self
 

@@ -173,6 +173,23 @@ async def test_a_file_that_breaks_while_it_is_open_is_opened_anew(keep: type[Kep
     assert [one[0] for one in kept.rows("event_id")] == ["id-3"]
 
 
+async def test_a_schema_that_sqlite_cannot_put_into_words_is_damage_as_well(keep: type[Kept]) -> None:
+    """It quotes the damaged schema in its message, which then is no text."""
+    before = keep()  # type: ignore[call-arg]
+    before.history.add(row(1))
+    await before.history.close()
+    content = before.path.read_bytes()
+    assert b"CREATE TABLE" in content
+    before.path.write_bytes(content.replace(b"CREATE TABLE", b"CREATE \xb3ABLE"))
+    kept = keep()  # type: ignore[call-arg]
+    with capture_logs() as logs:
+        for number in (2, 3):
+            kept.history.add(row(number))
+            await kept.history.flush()
+    assert [one["event"] for one in logs] == [events.HISTORY_REPLACED]
+    assert [one[0] for one in kept.rows("event_id")] == ["id-2", "id-3"]
+
+
 async def test_no_secret_is_anywhere_in_the_file(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     target = Target(

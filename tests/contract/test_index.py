@@ -168,6 +168,19 @@ def test_damage_in_the_middle_is_found_when_the_file_is_opened(path: Path, open_
     assert index.covered(P0) is None
 
 
+def test_damage_that_sqlite_cannot_put_into_words_is_damage_as_well(
+    path: Path, open_index: OpenIndex
+) -> None:
+    """It quotes the damaged schema in its message, which then is no text."""
+    open_index().close()
+    content = path.read_bytes()
+    assert b"CREATE TABLE" in content
+    path.write_bytes(content.replace(b"CREATE TABLE", b"CREATE \xb3ABLE"))
+    with capture_logs() as logs:
+        assert claim(open_index(), (1, 5)) == [5]
+    assert [line["event"] for line in logs] == [events.INDEX_REPLACED]
+
+
 def test_a_folder_that_cannot_be_made_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("not a folder")
     with pytest.raises(ConfigError, match="state_dir"):

@@ -3,7 +3,8 @@
 The strict terms are those of the promise: on the same disk nothing is repeated but what was in flight when
 its process was killed or stood still, and a pod that wakes up sends nothing its successor has. With
 ``since_commit`` also what was delivered since the last commit counts as explained, and what a woken pod
-sends before it learns of its loss. Another pod has another disk: it knows what was committed, no more.
+sends before it learns of its loss. Another pod has another disk: it knows what was committed, no more; and
+once it has committed, the first one's disk says nothing either when the partition comes back to it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def explain_repeat(
     again: int,
     ledger: Ledger,
     terms: Terms,
+    partition: int,
     committed: Callable[[int], bool],
 ) -> tuple[str, float | None]:
     """Why an event was accepted again, and for a kill how many ms before it the first answer had gone.
@@ -66,7 +68,11 @@ def explain_repeat(
         return "answer lost with the receiver", None
     if _sent_before(later, again_ns):
         return "in flight at a kill or stop, found late", None
-    same_disk = run.pod == later.pod and not ledger.disk_touched(run.pod, ended, again_ns)
+    same_disk = (
+        run.pod == later.pod
+        and not ledger.disk_touched(run.pod, ended, again_ns)
+        and not ledger.with_another(run.pod, partition, ended, again_ns)
+    )
     commit_counts = terms.since_commit or not same_disk
     killed = run.killed_ns
     if killed is not None:  # it sent nothing afterwards, whenever the receiver came to see it

@@ -181,6 +181,7 @@ class Harness:
         truth, parked = read_truth(self.kafka, TOPIC), read_parked(self.kafka, f"{GROUP}.parked")
         requests = self.stage.witness.requests()
         commits = read_commits(self.kafka, GROUP, TOPIC)
+        self.ledger.assignments = report.assignments(self.stage.pods, TOPIC)
         terms = Terms(SESSION_S, TIMEOUT_S, since_commit=self.options.repeats == "since-commit")
 
         def settled(endpoint: str, place: int) -> bool:

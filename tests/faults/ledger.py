@@ -49,6 +49,8 @@ class Ledger:
     receiver_away: list[tuple[int, int]] = field(default_factory=list)
     disks_touched: list[tuple[int, int]] = field(default_factory=list)
     """(instant, pod)"""
+    assignments: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)
+    """(instant, pod, partitions), as the pods wrote it"""
     incidents: list[Incident] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     """What no pod may do: end by itself, or not end when asked."""
@@ -62,6 +64,13 @@ class Ledger:
     def near(self, at_ns: int, before_s: float = 12, after_s: float = 1) -> list[Incident]:
         """What was done around an instant."""
         return [one for one in self.incidents if -after_s * 1e9 <= at_ns - one.at_ns <= before_s * 1e9]
+
+    def with_another(self, pod: int, partition: int, since_ns: int, until_ns: int) -> bool:
+        """Whether another pod was given the partition in between."""
+        return any(
+            whose != pod and since_ns <= at_ns <= until_ns and partition in partitions
+            for at_ns, whose, partitions in self.assignments
+        )
 
     def disk_touched(self, pod: int, since_ns: int, until_ns: int) -> bool:
         """Whether the pod's files were damaged or removed in between."""

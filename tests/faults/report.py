@@ -58,6 +58,23 @@ def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dic
     return sorted(found, key=lambda one: -one["lines"]), totals
 
 
+def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozenset[int]]]:
+    """Which pod was given which partitions of a topic, and when: (instant, pod, partitions)."""
+    found = []
+    for pod in pods:
+        if not pod.bridge.log.exists():
+            continue
+        with pod.bridge.log.open("rb") as lines:
+            for line in lines:
+                if b'"source.assigned"' not in line:
+                    continue
+                entry = orjson.loads(line)
+                at_ns = int(datetime.fromisoformat(entry["timestamp"]).timestamp() * 1e9)
+                names = (name.rpartition("-") for name in entry["next_offsets"])
+                found.append((at_ns, pod.number, frozenset(int(n) for of, _, n in names if of == topic)))
+    return found
+
+
 def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pods: Sequence[Pod]) -> str:
     """One violation with what was done around it and what the pods wrote about the event."""
     lines = [f"{violation.kind.upper()} at {violation.endpoint}: {violation.event}"]

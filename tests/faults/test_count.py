@@ -273,3 +273,15 @@ def test_a_gap_is_counted_from_the_kill_of_the_pod_that_had_the_partition() -> N
     assert gaps == {"static": [1.5], "dynamic": []}
     case.ledger.runs[case.run(0, 2)].began_ns = T0 + 900 * MS
     assert delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: True)["static"] == []
+
+
+def test_a_disk_says_nothing_of_a_partition_that_another_pod_had_in_between() -> None:
+    """What was not committed is repeated then; with nobody in between the journal has it."""
+    case = Case().saw(0, came=0).killed(500).saw(0, came=9_000, life=2).saw(1, came=9_100).saw(2, came=9_200)
+    assert case.count().repeats == {"unexplained": 1}
+    case.ledger.assignments = [(T0 + 4_000 * MS, 1, frozenset({5}))]
+    assert case.count().repeats == {"unexplained": 1}, "another partition"
+    case.ledger.assignments = [(T0 + 4_000 * MS, 1, frozenset({0}))]
+    assert case.count().repeats == {"not committed at a kill": 1}
+    case.commit(400, offset=3)
+    assert case.count().repeats == {"unexplained": 1}, "it was committed"

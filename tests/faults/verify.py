@@ -158,7 +158,7 @@ def _acceptances(
             def committed(at_ns: int, place: int = place) -> bool:
                 return commits.settled(endpoint.name, place, at_ns)
 
-            why, age_ms = explain_repeat(requests, before, row, ledger, terms, committed)
+            why, age_ms = explain_repeat(requests, before, row, ledger, terms, place >> 40, committed)
             result.repeats[why] += 1
             if age_ms is not None:
                 result.kill_ages_ms.append(age_ms)

@@ -290,3 +290,19 @@ async def test_an_assignment_that_is_over_holds_nothing() -> None:
     assert world.causes == ["status 400"]
     assert world.register.written == []
     await process.stop()
+
+
+@simulated
+async def test_what_is_refused_after_the_assignment_is_over_is_not_parked() -> None:
+    """Its next owner has tried it by then, and may have delivered it."""
+    world = Stage()
+    world.receiver.answer = gate = Gate("a")
+    world.log.add("a")
+    process = Process(world, P0, AGAIN, drain_timeout_s=1).start()
+    await until(lambda: world.receiver.in_flight)
+    with capture_logs():
+        await process.revoke()
+        gate.open("a", 400)
+        await asyncio.sleep(100)
+    assert (world.parking.parked, world.register.written) == ([], [])
+    await process.stop()

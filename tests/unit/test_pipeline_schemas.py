@@ -24,12 +24,14 @@ class SchemaTypes:
         self.down = False
         self.hangs = False
         self.asked: Counter[str] = Counter()
+        self.tried: Counter[str] = Counter()
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         (event,) = DECODER.decode(record)
         if event.type in self.missing:
             raise DecodeError(record.place, "the registry has no such schema", "register it")
         if event.type not in self.known:
+            self.tried[event.type] += 1
             raise SchemaNeeded("orders", event.type)
         return (event,)
 
@@ -79,6 +81,7 @@ async def test_an_outage_of_the_registry_parks_nothing_and_delays_one_partition_
         assert world.receiver.delivered == ["a", *(f"other-{number}" for number in range(5))]
         assert world.offsets.at("crm") == 1
         assert process.pipeline.without_schema == ["orders-0"]
+        assert schemas.tried["New"] == 1, "the batch is not read again every second"
     said = [line for line in lines if line["event"] == events.REGISTRY_FAILED]
     assert 1 <= len(said) <= 3, "once a minute"
     assert "503" in said[0]["cause"]
