@@ -227,7 +227,7 @@ class App:
         settings, tls = self._settings, client_context()
         egress, outlets = Egress(settings.egress.allow), self._outlets
         for name, endpoint in settings.endpoints.items():
-            transport = assembly.transport(endpoint, egress, tls)
+            transport = assembly.transport(endpoint, egress, tls, self._reader.holds_lease)
             stack.push_async_callback(transport.close)
             outlets[name] = assembly.outlet(
                 name,
