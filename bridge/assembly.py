@@ -27,7 +27,8 @@ from bridge.held import HeldLanes, Register
 from bridge.history import History
 from bridge.holds import Holds
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
-from bridge.outlet import Outlet, Parks
+from bridge.outlet import Outlet
+from bridge.parks import Parks
 from bridge.presets import STANDARD
 from bridge.presets.sealed import SealedRenderer
 from bridge.registry.learn import Registries
