@@ -12,8 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -34,27 +33,17 @@ from bridge.holds import Holds
 from bridge.index import KeyIndex
 from bridge.journal import Journal
 from bridge.outlet import Outlet
+from bridge.own_topics import ensure_own_topics, new_producer
 from bridge.parked import Parking
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
-from bridge.source.client import (
-    AGAIN_CONFIGS,
-    CONTROL_CONFIGS,
-    PARK_TIMEOUT_MS,
-    PARKED_CONFIGS,
-    PARKED_MAX_BYTES,
-    ensure_partitions,
-    ensure_topic,
-    start_when_reachable,
-    wait_for_topics,
-    warn_if_it_forgets,
-    warn_unless_compacted,
-)
+from bridge.source.client import start_when_reachable, wait_for_topics
 from bridge.source.health import Lasting, close_in_time, started
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
-from bridge.switches import ALL, EventTypes, Switch, Switches, off_for
+from bridge.status import Status
+from bridge.switches import EventTypes, Switch, Switches, off_for
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks
@@ -65,7 +54,6 @@ _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
 """Objects between two collections: a window full of waiting events is alive, and looking costs."""
 
-_MOST_LISTED = 20
 OVERTIME_S = 8.0
 """What a stop may take beyond the drain's deadline: the last commit, leaving the group, closing."""
 EXIT_ABANDONED = 3
@@ -94,6 +82,7 @@ class App:
         who = f"bridge at {socket.gethostname()}"
         self._control = assembly.control(settings, self._switches, self._event_types, who)
         self._holds = Holds()
+        self._status = Status(settings, self._switches, self._event_types, self._holds)
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; may be called at any time."""
@@ -161,7 +150,10 @@ class App:
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
         admin = Admin(
-            self._settings.admin.host, self._settings.admin.port, self._metrics.registry, self._readiness
+            self._settings.admin.host,
+            self._settings.admin.port,
+            self._metrics.registry,
+            self._status.readiness,
         )
         await admin.start()
         stack.push_async_callback(admin.stop)
@@ -174,42 +166,17 @@ class App:
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
         await self._unless_stopped(
-            start_when_reachable(lambda: self._ensure_topics(admin), options.bootstrap_servers)
+            start_when_reachable(lambda: ensure_own_topics(admin, settings), options.bootstrap_servers)
         )
         await self._unless_stopped(self._control.load_when_there())
-        producer, client = self._new_producer(), AIOKafkaClient(**options.arguments())
-        writer = Lasting(producer, lambda: started(self._new_producer()), "dead letters and holds")
+        producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
+        writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
         stack.push_async_callback(writer.close)
         offsets = OffsetStore(client, lambda: started(AIOKafkaClient(**options.arguments())))
         stack.push_async_callback(offsets.close)
         await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
         await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
         return writer, offsets
-
-    def _new_producer(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            **self._options.arguments(),
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=PARKED_MAX_BYTES,
-            request_timeout_ms=PARK_TIMEOUT_MS,
-        )
-
-    async def _ensure_topics(self, admin: AIOKafkaAdminClient) -> None:
-        """The topics of our own: dead letters, what is sent again, what is switched off."""
-        kafka, sources = self._settings.kafka, assembly.topics(self._settings)
-        create, copies = kafka.create_topics, kafka.replication_factor
-        parked, again = assembly.parked_topic(self._settings), assembly.again_topic(self._settings)
-        for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS)):
-            await ensure_topic(
-                admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
-            )
-        if assembly.holding(self._settings):
-            await warn_if_it_forgets(admin, parked)
-        await ensure_partitions(admin, again, like=sources)
-        control = control_topic(self._settings.group)
-        await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)
-        await warn_unless_compacted(admin, control)
 
     def _make_checkpoints(
         self, stack: AsyncExitStack, history: History, index: KeyIndex, offsets: OffsetStore
@@ -260,7 +227,7 @@ class App:
         settings, tls = self._settings, client_context()
         egress, outlets = Egress(settings.egress.allow), self._outlets
         for name, endpoint in settings.endpoints.items():
-            transport = assembly.transport(endpoint, egress, tls)
+            transport = assembly.transport(endpoint, egress, tls, self._reader.holds_lease)
             stack.push_async_callback(transport.close)
             outlets[name] = assembly.outlet(
                 name,
@@ -322,7 +289,7 @@ class App:
             drain_timeout_s=settings.drain_timeout_s,
             learn=self._registries.learn,
         )
-        self._watch(self._reader, checkpoints, outlets)
+        self._status.watch(self._metrics, self._reader, self._pipeline, checkpoints, outlets)
         return self._pipeline
 
     def _switched(self, endpoint: str, switch: Switch) -> None:
@@ -340,7 +307,7 @@ class App:
 
     def _types_switched(self, types: EventTypes, switch: Switch) -> None:
         """Event types went on or off: what is read from now on, and what waits, goes by it."""
-        if not self._concerns_us(types):
+        if not self._status.concerned_by(types):
             return
         self._router.turn_off({name: off_for(self._event_types, name) for name in self._settings.endpoints})
         for name, outlet in self._outlets.items():
@@ -359,9 +326,6 @@ class App:
                 "none needed; they are not sent, nor later: hookferry events on sends what comes from then on"
             )
             _log.warning(events.EVENT_TYPES_TURNED_OFF, **facts, remedy=remedy)
-
-    def _concerns_us(self, types: EventTypes) -> bool:
-        return types.endpoint == ALL or types.endpoint in self._settings.endpoints
 
     async def _revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
@@ -423,53 +387,3 @@ class App:
         if self._stopping.is_set():
             raise Stopped
         working.result()
-
-    def _readiness(self) -> tuple[bool, str]:
-        ready, what = self._place_in_group()
-        off = [name for name in self._switches.off() if name in self._settings.endpoints]
-        held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
-        types = [str(one) for one in self._event_types.off() if self._concerns_us(one)]
-        waits = self._pipeline.without_schema if self._pipeline else []
-        notes = (
-            *_listed("waiting for a schema", waits),
-            *_listed("off", off),
-            *_listed("event types off", types),
-            *_listed("held lanes", held),
-        )
-        return ready, "; ".join([what, *notes])
-
-    def _place_in_group(self) -> tuple[bool, str]:
-        reader = self._reader
-        if reader is None or reader.epoch == 0:
-            return False, "starting: not in the group yet"
-        if reader.unprepared:
-            return False, "starting: reading the cursors"
-        if not reader.assigned:
-            return True, "standing by: all partitions are with other pods"
-        return True, f"assigned: {self._source_partitions(reader)} partitions"
-
-    def _held_lanes(self) -> Counter[str]:
-        """The held lanes of our own partitions: all pods' together are those of the group."""
-        return self._holds.counts(self._reader.assigned if self._reader else ())
-
-    def _source_partitions(self, reader: Reader) -> int:
-        again = assembly.again_topic(self._settings)
-        return sum(partition.topic != again for partition in reader.assigned)
-
-    def _watch(self, reader: Reader, checkpoints: Checkpoints, outlets: Mapping[str, Outlet]) -> None:
-        metrics = self._metrics
-        metrics.watch(metrics.partitions, lambda: self._source_partitions(reader))
-        metrics.watch(
-            metrics.without_schema, lambda: len(self._pipeline.without_schema) if self._pipeline else 0
-        )
-        for name, outlet in outlets.items():
-            metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
-            metrics.watch(metrics.held_lanes, lambda name=name: self._held_lanes()[name], name)  # type: ignore[misc]
-            metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
-            metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
-            metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]
-
-
-def _listed(what: str, names: Sequence[str]) -> list[str]:
-    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return [f"{what}: {', '.join(names[:_MOST_LISTED])}{more}"] if names else []

@@ -27,7 +27,8 @@ from bridge.held import HeldLanes, Register
 from bridge.history import History
 from bridge.holds import Holds
 from bridge.limits import Breaker, Pace, RateWindows, SlowDown
-from bridge.outlet import Outlet, Parks
+from bridge.outlet import Outlet
+from bridge.parks import Parks
 from bridge.presets import STANDARD
 from bridge.presets.sealed import SealedRenderer
 from bridge.registry.learn import Registries
@@ -188,11 +189,16 @@ def cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
     return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes)
 
 
-def transport(endpoint: EndpointSettings, egress: Egress, tls: ssl.SSLContext) -> Transport:
+def transport(
+    endpoint: EndpointSettings,
+    egress: Egress,
+    tls: ssl.SSLContext,
+    may_write: Callable[[], bool] = lambda: True,
+) -> Transport:
     """Lean connections; or httpx, where a proxy stands between."""
     if endpoint.proxy is not None:
         return proxied(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
-    return LeanTransport(egress, endpoint.concurrency, tls)
+    return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
 
 
 def renderer(endpoint: EndpointSettings) -> Renderer:

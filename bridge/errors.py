@@ -83,6 +83,8 @@ class TransportFault(StrEnum):
     TIMEOUT = "timeout"
     READ = "read"
     PROTOCOL = "protocol"
+    WITHHELD = "withheld"
+    """It was not sent: this process may have lost its place in the group meanwhile."""
 
 
 class TransportError(HookferryError):

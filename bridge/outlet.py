@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
 
 import structlog
 
@@ -21,14 +20,14 @@ from bridge.clock import Clock
 from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.deliver import Deliverer
-from bridge.errors import DecodeError, FilterError, ParkError, RenderError
+from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.held import HeldLanes
 from bridge.holds import Hold
-from bridge.lane_key import id_of
 from bridge.lanes import Lane, Lanes
 from bridge.limits import Pace
-from bridge.model import Event, Record, Verdict
-from bridge.parked import EVENT_INDEX, Reason
+from bridge.model import Event, Verdict
+from bridge.parked import Reason
+from bridge.parks import Parks, facts_of, park_until_safe
 from bridge.render import Renderer
 from bridge.retry import RetrySchedule
 from bridge.sign import Signer
@@ -42,18 +41,9 @@ _PACE_STEP_S = 0.001
 _PACE_WAIT_S = 1.0
 """How long a worker sleeps at most before it asks again whether it may send."""
 _QUIET_S = 60.0
-_PARK_WAITS_S = (0.2, 1.0, 5.0)
 _MEND_RECEIVER = "mend the cause at the receiver, then send it again"
 _MEND_FIRST = "redrive or discard the event it waits for: this one follows"
 _MEND_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
-
-
-class Parks(Protocol):
-    """Where undeliverable events go."""
-
-    async def park(self, record: Record, reason: Reason) -> None:
-        """Return when the record is safe; raise ``ParkError`` when it is not."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -352,18 +342,8 @@ class Outlet:
             cause=cause,
             remedy=delivery.remedy,
             endpoint=self.name,
+            details={**facts_of(event, delivery.attempts), **details},
             logged=self._is_news(delivery),
-            details={
-                "event-id": event.id,
-                "event-type": event.type,
-                "webhook-id": event.webhook_id,
-                "attempts": str(delivery.attempts),
-                **({EVENT_INDEX: str(event.index)} if event.index else {}),
-                **({"entity": event.entity} if event.entity is not None else {}),
-                **({"tenant": event.tenant} if event.tenant is not None else {}),
-                **({"lane": id_of(event.lane)} if event.lane is not None else {}),
-                **details,
-            },
         )
         origin = event.origin or event.record
         if await park_until_safe(
@@ -420,40 +400,3 @@ class Outlet:
             except TimeoutError:
                 for _ in range(self._lanes.release(self._clock.monotonic())):
                     self._wake()
-
-
-async def park_until_safe(
-    parks: Parks, record: Record, reason: Reason, keep_trying: Callable[[], bool]
-) -> bool:
-    """Park, and try again until it worked: its offset may not move before. Says so once.
-
-    False when it did not work and ``keep_trying`` says no: whoever has the partition next parks it.
-    """
-    failures = 0
-    while True:
-        try:
-            await parks.park(record, reason)
-        except ParkError as exc:
-            if not failures:
-                _log.error(
-                    events.PARKING_FAILED,
-                    place=record.place,
-                    cause=str(exc),
-                    remedy="the offset is held until it works",
-                )
-            await asyncio.sleep(_PARK_WAITS_S[min(failures, len(_PARK_WAITS_S) - 1)])
-            failures += 1
-            if not keep_trying():
-                return False
-        else:
-            if failures:
-                _log.info(events.PARKING_RECOVERED, place=record.place)
-            if reason.logged:
-                _log.warning(
-                    events.EVENT_PARKED,
-                    endpoint=reason.endpoint,
-                    place=record.place,
-                    cause=reason.cause,
-                    remedy=reason.remedy,
-                )
-            return True

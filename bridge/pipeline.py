@@ -6,7 +6,7 @@
     route 4       bridge/route.py   which endpoints want it; bridge/filter/ what they ask of its content
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
     lanes 6       bridge/lanes.py   in line behind the earlier events of its entity
-    ------------- from here per endpoint, by its workers: bridge/outlet.py ------------------
+    ------------- to here in bridge/intake.py; from here per endpoint, bridge/outlet.py -----
     render 7      bridge/render/    method, URL, headers, body
     sign 8        bridge/sign.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/transport/
@@ -14,8 +14,8 @@
                                     the endpoint goes off (bridge/control.py)
     settle 11     bridge/cursor.py  settled; bridge/completion.py packs it, bridge/checkpoint.py commits
 
-The first half is here: ``Pipeline.run`` reads, ``Pipeline.take`` is steps 2 to 6. Nothing is awaited
-between the look-up of a batch's keys and its hand-over, so no event can slip between.
+The readers are here: ``Pipeline.run`` reads as long as the bridge lives, ``take`` gives each batch to
+the intake once its dedupe window is known, and ``drain`` ends an assignment.
 
 A cursor whose window is full lets go of the reader, which goes on without it; when it has room
 again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets the reader.
@@ -32,21 +32,20 @@ from bridge.catchup import CatchUp, SideReads
 from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_deleted
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
-from bridge.dedupe import claim, is_duplicate
 from bridge.errors import (
     CommitError,
-    DecodeError,
-    FilterError,
     KafkaUnavailable,
     RegistryUnavailable,
     SchemaNeeded,
 )
 from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.index import IndexLostError
-from bridge.model import Event, Partition, Record
-from bridge.outlet import Outlet, Parks
+from bridge.intake import Intake
+from bridge.model import Partition, Record
+from bridge.outlet import Outlet
+from bridge.parks import Parks
 from bridge.rejects import Rejects
-from bridge.route import Route, Router
+from bridge.route import Router
 from bridge.source.reader import RecordsDeleted
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -64,10 +63,10 @@ NEAR = 10_000
 
 
 class Pipeline:
-    """Reads, and hands each event to every endpoint that wants it.
+    """Reads for all endpoints, from the beginning of an assignment to its drain.
 
-    Invariant: a record that was read is, for every cursor that took it, passed by (nobody wants
-    it), open (and settled only by a 2xx or a parking), or was settled before.
+    Invariant: every record from a cursor's place on is taken for it, in the order of the log and by one
+    reader at a time, for as long as the assignment is ours.
     """
 
     def __init__(
@@ -90,10 +89,8 @@ class Pipeline:
         self._source = source
         self._learn = learn
         self._learning: dict[Partition, asyncio.Task[None]] = {}
-        self._decoders = decoders
         self._main = Feed(window)
         self._feeds = [self._main]
-        self._router = router
         self._outlets = outlets
         self._checkpoints = checkpoints
         self._load_holds = load_holds
@@ -103,16 +100,12 @@ class Pipeline:
         self._quiet_until: dict[str, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._rejects = Rejects(parks, outlets.keys(), checkpoints.settle)
+        self._intake = Intake(
+            decoders=decoders, router=router, outlets=outlets, rejects=self._rejects, metrics=metrics
+        )
         self._room = asyncio.Event()
         self._ending = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._counts = {
-            outcome: metrics.records.labels(outcome)
-            for outcome in (
-                "handed_over", "unwanted", "switched_off", "duplicate", "tombstone", "rejected"
-            )
-        }  # fmt: skip
-        self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in outlets}
         self._catch_ups = {
             endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
         }
@@ -271,7 +264,8 @@ class Pipeline:
             if self._draining or partition not in feed.covered or not all(one.live for one in cursors):
                 return False
             try:
-                self._take_covered(feed, partition, records, cursors)
+                assert self._tasks is not None, "records are taken inside run()"
+                self._intake.take(self._tasks, feed.window, partition, records, cursors)
             except IndexLostError:
                 feed.covered.clear()
             else:
@@ -299,32 +293,6 @@ class Pipeline:
             return False
         return True
 
-    def _take_covered(
-        self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
-    ) -> None:
-        """Steps 2 to 6 in one go: between the look-up of the keys and the hand-over nothing changes."""
-        by_endpoint = {cursor.endpoint: cursor for cursor in cursors}
-        decoded = self._decode(partition, records)
-        end = records[-1].offset + 1
-        claims = [
-            claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
-        ]
-        firsts = iter(feed.window.claim(partition, claims, end, records[-1].timestamp_ms))
-        self._counts["tombstone"].inc(len(records) - len(decoded))
-        for record, found in decoded:
-            if isinstance(found, DecodeError):
-                assert self._tasks is not None, "records are taken inside run()"
-                if self._rejects.take(self._tasks, record, found, cursors):
-                    self._counts["rejected"].inc()
-                continue
-            for event in found:
-                if is_duplicate(next(firsts), record.offset):
-                    self._counts["duplicate"].inc()
-                else:
-                    self._hand_over(event, by_endpoint)
-        for cursor in cursors:
-            cursor.advance(end)
-
     async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
         """Have the dedupe window before a batch known; for as long as the partition is ours."""
         while partition in self._checkpoints.cursors:
@@ -337,42 +305,6 @@ class Pipeline:
             else:
                 feed.covered.add(partition)
                 return
-
-    def _decode(
-        self, partition: Partition, records: Sequence[Record]
-    ) -> list[tuple[Record, Sequence[Event] | DecodeError]]:
-        decode = self._decoders[partition.topic].decode
-        decoded: list[tuple[Record, Sequence[Event] | DecodeError]] = []
-        for record in records:
-            if record.value is None:
-                continue
-            try:
-                decoded.append((record, decode(record)))
-            except DecodeError as exc:
-                decoded.append((record, exc))
-        return decoded
-
-    def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
-        candidates, off = Route.to(event.only) if event.only else self._router.route(event)
-        outcome, offset, part = "unwanted", event.record.offset, event.index
-        for endpoint in off:
-            outcome = "switched_off"
-            if (cursor := cursors.get(endpoint)) is not None and cursor.wants(offset, part):
-                self._left_out[endpoint].inc()
-        for endpoint, passes in candidates:
-            cursor = cursors.get(endpoint)
-            if cursor is None or not cursor.wants(offset, part):  # it has had it, or is fed by its own reader
-                outcome = "handed_over"
-                continue
-            fault: DecodeError | FilterError | None = None
-            try:
-                if passes is not None and not passes(event):
-                    continue
-            except (DecodeError, FilterError) as exc:
-                fault = exc.with_traceback(None)  # which would keep these frames while the event waits
-            outcome = "handed_over"
-            self._outlets[endpoint].put(event, cursor, fault)
-        self._counts[outcome].inc()
 
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Retention was faster than we were: say what is gone and go on where the log begins.

@@ -14,8 +14,8 @@ from bridge.checkpoint import EndpointCursor
 from bridge.decode.again import ResentDecodeError
 from bridge.errors import DecodeError
 from bridge.model import Record
-from bridge.outlet import Parks, park_until_safe
 from bridge.parked import EVENT_INDEX, Reason
+from bridge.parks import Parks, park_until_safe
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -53,7 +53,7 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
         folder = tree.text(path)
         if not folder or tree.text(("sources", name, "format")) != "fineract":
             continue
-        remedy = "give the folder with your Fineract's .avsc files, relative to the settings file"
+        remedy = "fill it from your Fineract: hookferry schemas import JAR --into FOLDER; or correct the path"
         if problem := unreadable(folder, FilePath.is_dir, "folder"):
             yield tree.problem(path, problem, remedy)
 

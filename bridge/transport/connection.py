@@ -115,7 +115,10 @@ class Connection(asyncio.Protocol):
         self._received_bytes = 0
         if deadline_at < self._timer_at:
             self._arm(deadline_at)
-        self._transport.write(data)
+        try:
+            self._transport.write(data)
+        except RuntimeError as exc:  # uvloop 0.23: the socket was reset, and we are not told yet
+            self.fail(TransportFault.READ, f"{self.origin} closed the connection ({exc})")
         return future
 
     def abandon(self, future: asyncio.Future[Response]) -> None:

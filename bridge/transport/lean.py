@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 
 from bridge.egress import Egress
 from bridge.errors import TransportError, TransportFault
@@ -69,7 +70,10 @@ class LeanTransport:
         idle_s: float = 4.0,
         max_body_bytes: int = 65536,
         max_header_bytes: int = 65536,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``may_write`` is asked once more when a connection was waited for, which takes time."""
+        self._may_write = may_write
         self._dialer = Dialer(egress, tls, connect_timeout_s)
         self._max = max_connections
         self._limits = Limits(max_body_bytes, max_header_bytes, idle_s)
@@ -95,6 +99,9 @@ class LeanTransport:
             connection = free.pop()
         else:
             connection = await self._acquire(route.origin, now + timeout_s)
+            if not self._may_write():
+                self._hand_back(connection)
+                raise TransportError(TransportFault.WITHHELD, "this process stood still while it connected")
         future = connection.start(data, now + timeout_s, route.expects_body)
         try:
             return await future

@@ -55,7 +55,7 @@ def avro_class(*parts: str, before: tuple[bytes, ...] = (), wide: bool = True) -
     for part in (*before, *(modified_utf8(one) for one in parts)):
         number = writer.string(part)
         loads.append(b"\x13" + pack(">H", number) if wide else b"\x12" + pack(">B", number))
-    noise = b"\x03\x10\x07\x57\xc4\x84\x00\x01\x00\x02"  # iconst_0, bipush, pop, wide iinc
+    noise = b"\x03\x10\x07\x57\xc4\x84\x00\x01\x12\xff"  # iconst_0, bipush, pop, wide iinc (not ldc)
     return writer.bytes_of(
         noise + b"\x57".join(loads) + b"\xb3" + pack(">H", writer.field(b"SCHEMA$")) + b"\xb1"
     )

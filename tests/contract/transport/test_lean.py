@@ -370,6 +370,40 @@ async def test_a_forbidden_address_is_refused_before_the_dial() -> None:
     assert server.connections == 0
 
 
+async def test_who_lost_the_right_to_send_while_a_connection_was_made_sends_nothing() -> None:
+    may_write = False
+    async with ScriptedServer(ok) as server:
+        lean = LeanTransport(Egress(LOOPBACK), 1, may_write=lambda: may_write)
+        assert await fault_of(lean, post(server.port)) is TransportFault.WITHHELD
+        assert not server.received
+        may_write = True
+        assert (await lean.send(post(server.port), 5)).status == 200, "over the connection that was made"
+        await lean.close()
+    assert server.connections == 1
+
+
+async def test_a_socket_that_was_reset_a_moment_ago_is_a_fault_of_the_attempt() -> None:
+    """uvloop refuses to write before it tells that the connection is lost."""
+    async with ScriptedServer(ok) as server:
+        lean = LeanTransport(Egress(LOOPBACK), 1)
+        assert (await lean.send(post(server.port), 5)).status == 200
+        (connection,) = lean._joined
+
+        class Reset:
+            def write(self, data: bytes) -> None:
+                raise RuntimeError("the handler is closed")
+
+            def abort(self) -> None:
+                pass
+
+        transport, connection._transport = connection._transport, Reset()  # type: ignore[assignment]
+        assert await fault_of(lean, post(server.port)) is TransportFault.READ
+        assert transport is not None
+        transport.abort()
+        assert (await lean.send(post(server.port), 5)).status == 200
+        await lean.close()
+
+
 async def test_every_dial_is_checked_not_only_the_first() -> None:
     """DNS rebinding: the name was public at first and is not any more."""
     names = Names(["127.0.0.1"], ["10.0.0.1"])

@@ -172,6 +172,9 @@ def test_a_checkout_is_read_from_its_sources_and_not_from_what_a_build_left(tmp_
     summary = import_schemas(root, tmp_path / "into")
     assert names(summary) == ["InnerV1", "MineV1", "OuterV1"]
     assert not summary.conflicts
+    assert not summary.skipped
+    (found,) = read_folder(tmp_path / "into").named("org.example.OuterV1")
+    assert [one["name"] for one in found.parsed["fields"]] == ["amount", "inner"]
 
 
 def test_a_folder_may_hold_jars_classes_and_links_which_are_not_followed(tmp_path: Path) -> None:

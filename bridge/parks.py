@@ -1,0 +1,80 @@
+"""Parking with patience: what cannot be delivered is safe before its offset moves, however long that takes.
+
+Between the path and ``bridge/parked.py``, which writes the dead letters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from bridge.errors import ParkError
+from bridge.lane_key import id_of
+from bridge.model import Event, Record
+from bridge.parked import EVENT_INDEX, Reason
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+_WAITS_S = (0.2, 1.0, 5.0)
+
+
+class Parks(Protocol):
+    """Where undeliverable events go."""
+
+    async def park(self, record: Record, reason: Reason) -> None:
+        """Return when the record is safe; raise ``ParkError`` when it is not."""
+        ...
+
+
+def facts_of(event: Event, attempts: int) -> dict[str, str]:
+    """What a dead letter tells of its event, beside why it is one."""
+    return {
+        "event-id": event.id,
+        "event-type": event.type,
+        "webhook-id": event.webhook_id,
+        "attempts": str(attempts),
+        **({EVENT_INDEX: str(event.index)} if event.index else {}),
+        **({"entity": event.entity} if event.entity is not None else {}),
+        **({"tenant": event.tenant} if event.tenant is not None else {}),
+        **({"lane": id_of(event.lane)} if event.lane is not None else {}),
+    }
+
+
+async def park_until_safe(
+    parks: Parks, record: Record, reason: Reason, keep_trying: Callable[[], bool]
+) -> bool:
+    """Park, and try again until it worked: its offset may not move before. Says so once.
+
+    False when it did not work and ``keep_trying`` says no: whoever has the partition next parks it.
+    """
+    failures = 0
+    while True:
+        try:
+            await parks.park(record, reason)
+        except ParkError as exc:
+            if not failures:
+                _log.error(
+                    events.PARKING_FAILED,
+                    place=record.place,
+                    cause=str(exc),
+                    remedy="the offset is held until it works",
+                )
+            await asyncio.sleep(_WAITS_S[min(failures, len(_WAITS_S) - 1)])
+            failures += 1
+            if not keep_trying():
+                return False
+        else:
+            if failures:
+                _log.info(events.PARKING_RECOVERED, place=record.place)
+            if reason.logged:
+                _log.warning(
+                    events.EVENT_PARKED,
+                    endpoint=reason.endpoint,
+                    place=record.place,
+                    cause=reason.cause,
+                    remedy=reason.remedy,
+                )
+            return True
