@@ -28,13 +28,14 @@ def cli() -> None:
     """Carry outbox events from Kafka to HTTP receivers as signed webhooks: in order per entity, none lost.
 
     \b
-    hookferry demo                       see it work, with nothing but this command
-    hookferry inspect --topic orders     which format a topic's records are in, and a source to start with
-    hookferry check config/bridge.yaml   every mistake in a configuration, with line and remedy
-    hookferry render -e crm -s orders.placed   the request that an event would become, not sent
-    hookferry run -c config/bridge.yaml  carry events until SIGTERM, then drain and commit
-    hookferry route event.json           which endpoints get an event, and why the others do not
-    hookferry parked list                what could not be delivered, and why; parked --help for more
+    hookferry demo                           see it work, with nothing but this command
+    hookferry inspect --topic orders         which format records are in, and a source to start with
+    hookferry schemas import JAR             the schemas of your Fineract
+    hookferry check bridge.yaml              every mistake in a configuration, with line and remedy
+    hookferry route event.json               which endpoints get an event, and why the others do not
+    hookferry render -e crm -s order.json    the request that an event becomes; `send` sends it
+    hookferry run -c bridge.yaml             carry events until SIGTERM, then drain and commit
+    hookferry parked list                    what could not be delivered, and why
     """  # noqa: D301 - a real backspace is how click is told to keep the lines
 
 

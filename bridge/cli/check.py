@@ -8,12 +8,18 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Say every mistake in a configuration, with its remedy.")
 @click.argument(
-    "path", type=click.Path(path_type=Path), envvar="HOOKFERRY_CONFIG", default="config/bridge.yaml"
+    "path",
+    metavar="[FILE]",
+    type=click.Path(path_type=Path),
+    envvar="HOOKFERRY_CONFIG",
+    default="config/bridge.yaml",
 )
 def check(path: Path) -> None:
     """Say every mistake in a configuration FILE at once, with file:line:column, cause and remedy.
+
+    FILE is what --config names elsewhere: HOOKFERRY_CONFIG, or config/bridge.yaml.
 
     Exits 0 when there is none, 2 otherwise. Reads the environment for ${env:NAME} and for
     HOOKFERRY_ overrides, as `hookferry run` would; asks neither Kafka nor any endpoint. Templates are

@@ -52,13 +52,15 @@ class AddressType(click.ParamType):  # type: ignore[type-arg]
 def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The filter options, the one for the cause under these names."""
     options = [
-        click.option("--endpoint", help="Parked for this endpoint; '*': rejected for all."),
-        click.option("--entity", help="About this entity, or with this record key."),
+        click.option("--endpoint", metavar="NAME", help="Parked for this endpoint; '*': rejected for all."),
+        click.option("--entity", metavar="ID", help="About this entity, or with this record key."),
         click.option("--type", "type_", metavar="PATTERN", help="Of this event type: Loan*, OrderPaid."),
         click.option("--since", type=InstantType(), help="Parked at or after: 2h, 7d, or an instant."),
         click.option("--until", type=InstantType(), help="Parked before: 2h, 7d, or an instant."),
         click.option(*reason_names, "reason", metavar="TEXT", help="With this text in its cause."),
-        click.option("--limit", type=click.IntRange(min=1), help="No more than so many, the oldest first."),
+        click.option(
+            "--limit", metavar="N", type=click.IntRange(min=1), help="No more than so many, the oldest first."
+        ),
     ]
 
     def add(command: Callable[..., None]) -> Callable[..., None]:

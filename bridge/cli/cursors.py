@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _REMOVED = "not configured"
 
 
-@click.group()
+@click.group(short_help="Look at each endpoint's place in each partition.")
 def cursors() -> None:
     """Look at the cursors: each endpoint's place in each partition, as committed to Kafka."""
 
 
-@cursors.command("list")
+@cursors.command("list", short_help="Show every cursor, its lag and its open retries.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, with every open retry.")
 @config_option
 def list_(as_json: bool, path: Path) -> None:
@@ -53,7 +53,7 @@ def list_(as_json: bool, path: Path) -> None:
     click.echo(table(lines))
 
 
-@cursors.command()
+@cursors.command(short_help="Delete the cursors of endpoints that were removed.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @config_option

@@ -7,7 +7,7 @@ import click
 from bridge.errors import HookferryError
 
 
-@click.command()
+@click.command(short_help="See it work: a broker, receivers and the bridge.")
 @click.option("--keep", is_flag=True, help="Stay up after the summary, until Ctrl-C.")
 def demo(keep: bool) -> None:
     """Start an embedded broker, a receiver and the bridge; publish sample events and show each webhook.

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from bridge.switches import Switches
 
 
-@click.group()
+@click.group(short_help="Show the endpoints, turn them off and on.")
 def endpoints() -> None:
     """Show the endpoints, and turn them on and off while the bridge runs."""
 
 
-@endpoints.command("list")
+@endpoints.command("list", short_help="Show each endpoint: on or off, why, and its lag.")
 @config_option
 def list_(path: Path) -> None:
     """Show each endpoint: on or off, since when and why, and how many offsets it is behind."""
@@ -42,7 +42,7 @@ def list_(path: Path) -> None:
     click.echo(table(lines))
 
 
-@endpoints.command()
+@endpoints.command(short_help="Turn an endpoint on: it goes on where it was.")
 @click.argument("name")
 @config_option
 def on(name: str, path: Path) -> None:
@@ -50,9 +50,9 @@ def on(name: str, path: Path) -> None:
     asyncio.run(_turn(path, name, "turned on by an operator", on=True))
 
 
-@endpoints.command()
+@endpoints.command(short_help="Turn an endpoint off: its events wait in Kafka.")
 @click.argument("name")
-@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; it is shown.")
+@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; kept and shown.")
 @config_option
 def off(name: str, reason: str, path: Path) -> None:
     """Turn the endpoint NAME off: nothing is sent to it, and its events wait in Kafka."""

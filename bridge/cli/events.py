@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _endpoint = click.option("--endpoint", metavar="NAME", help="For this endpoint only; left out: for all.")
 
 
-@click.group()
+@click.group(short_help="Switch event types off and on.")
 def events() -> None:
     """Switch event types off and on again while the bridge runs.
 
@@ -43,10 +43,10 @@ def list_(path: Path) -> None:
     click.echo(table(lines) if len(lines) > 1 else "no event type is off")
 
 
-@events.command()
+@events.command(short_help="Send no more events of a type.")
 @click.argument("types", metavar="TYPE|PATTERN")
 @_endpoint
-@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; it is shown.")
+@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; kept and shown.")
 @config_option
 def off(types: str, endpoint: str | None, reason: str, path: Path) -> None:
     """Send no more events of TYPE, or of the types a PATTERN such as 'Loan*' matches."""
@@ -59,7 +59,7 @@ def off(types: str, endpoint: str | None, reason: str, path: Path) -> None:
     )
 
 
-@events.command()
+@events.command(short_help="Send events of a type again, from now on.")
 @click.argument("types", metavar="TYPE|PATTERN")
 @_endpoint
 @config_option

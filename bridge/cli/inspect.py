@@ -21,24 +21,35 @@ if TYPE_CHECKING:
 _MAX_BYTES = 104_857_600
 
 
-@click.command()
+@click.command(short_help="Recognise the format of records, and show one decoded.")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--topic", "-t", help="Read this topic's last records instead of a FILE.")
+@click.option("--topic", "-t", metavar="NAME", help="Read this topic's last records instead of a FILE.")
 @click.option(
-    "--count", "-n", type=click.IntRange(1, 1000), default=5, show_default=True, help="Of a partition."
+    "--count",
+    "-n",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=5,
+    show_default=True,
+    help="How many records of each partition to read.",
 )
 @click.option(
-    "--brokers", metavar="HOST:PORT,…", help="Without encryption or login, instead of a configuration."
+    "--brokers",
+    metavar="HOST:PORT,…",
+    help="Ask these brokers, without encryption or login, and no configuration.",
 )
 @click.option(
     "--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header of FILE's record."
 )
-@click.option("--key", help="The key of FILE's record.")
+@click.option("--key", metavar="TEXT", help="The key of FILE's record.")
 @click.option(
-    "--registry", metavar="URL", help="Registry to decode with; the topic's configured one is known."
+    "--registry", metavar="URL", help="A registry to decode with; the one configured for the topic is known."
 )
 @click.option(
-    "--schema-file", type=click.Path(path_type=Path), help="It is bare Avro, written by this .avsc."
+    "--schema-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The records are bare Avro, written with this .avsc.",
 )
 @config_option
 def inspect(

@@ -26,10 +26,10 @@ _SHOWN = 10
 _addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-_by = click.option("--by", help="Who does it; default: the user at this host.")
+_by = click.option("--by", metavar="NAME", help="Who does it; default: the user at this host.")
 
 
-@click.group()
+@click.group(short_help="Look at parked events, send them again, or discard them.")
 def parked() -> None:
     """Look at events that were parked, send them again, or discard them.
 
@@ -37,12 +37,12 @@ def parked() -> None:
     """
 
 
-@parked.command("list")
-@config_option
+@parked.command("list", short_help="List parked events and held lanes, the oldest first.")
 @filters("--reason", "--parked-reason")
 @click.option("--all", "all_", is_flag=True, help="Also what was redriven or discarded since.")
 @click.option("--holds", "holds_only", is_flag=True, help="Only the held lanes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@config_option
 def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any) -> None:
     """List parked events, the oldest first, and the lanes that are held because of them."""
     import orjson
@@ -79,11 +79,18 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     click.echo(f"{len(holds)} lanes held" if holds else "no lane is held", err=True)
 
 
-@parked.command()
-@config_option
+@parked.command(short_help="Show everything about one parked event.")
 @click.argument("address", type=AddressType())
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@click.option("--max-bytes", type=click.IntRange(min=1), default=16_384, show_default=True, help="Shown.")
+@click.option(
+    "--max-bytes",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=16_384,
+    show_default=True,
+    help="How many bytes of the value to show.",
+)
+@config_option
 def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
     """Show everything about one parked event: why, where it came from, and what was sent."""
     import orjson
@@ -106,14 +113,14 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
         click.echo(line)
 
 
-@parked.command()
-@config_option
+@parked.command(short_help="Send parked events again, in order.")
 @_addresses
 @filters("--reason", "--parked-reason")
 @_yes
 @_dry_run
 @_by
 @held.wait_option
+@config_option
 def redrive(
     path: Path,
     addresses: tuple[Address, ...],
@@ -180,7 +187,6 @@ def _tell_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
 
 
 @parked.command()
-@config_option
 @_addresses
 @filters("--parked-reason")
 @click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is never to be sent; kept.")
@@ -188,6 +194,7 @@ def _tell_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
 @_dry_run
 @_by
 @held.wait_option
+@config_option
 def discard(
     path: Path,
     addresses: tuple[Address, ...],

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
-endpoint_option = click.option("--endpoint", "-e", required=True, help="The endpoint, by its name.")
+endpoint_option = click.option(
+    "--endpoint", "-e", metavar="NAME", required=True, help="The endpoint, by its name."
+)
 sample_option = click.option(
     "--sample",
     "-s",
@@ -36,12 +38,12 @@ class Trial(NamedTuple):
     request: Request
 
 
-@click.command()
-@config_option
+@click.command(short_help="Show the request that a sample event becomes.")
 @endpoint_option
 @sample_option
 @click.option("--pretty", is_flag=True, help="Indent a JSON body; it is sent as it stands without this.")
 @click.option("--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key.")
+@config_option
 def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.
 

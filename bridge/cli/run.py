@@ -19,7 +19,7 @@ config_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Carry events until SIGTERM or Ctrl-C.")
 @config_option
 def run(path: Path) -> None:
     """Carry events until SIGTERM or Ctrl-C; then finish what is in flight, commit, and leave.

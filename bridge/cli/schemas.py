@@ -18,6 +18,7 @@ _SHOWN = 20
 _folder = click.option(
     "--in",
     "folder",
+    metavar="FOLDER",
     type=click.Path(path_type=Path),
     default=Path("schemas"),
     show_default=True,
@@ -25,7 +26,7 @@ _folder = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Import, list, show and compare the schemas of Fineract.")
 def schemas() -> None:
     """Bring in, list, show and compare the schemas of Fineract's payloads.
 
@@ -33,11 +34,12 @@ def schemas() -> None:
     """
 
 
-@schemas.command("import")
+@schemas.command("import", short_help="Take the schemas out of a jar, a tarball or a folder.")
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--into",
     "folder",
+    metavar="FOLDER",
     type=click.Path(path_type=Path),
     default=Path("schemas"),
     show_default=True,
@@ -73,7 +75,7 @@ def import_(source: Path, folder: Path) -> None:
         sys.exit(1)
 
 
-@schemas.command("list")
+@schemas.command("list", short_help="List schemas by type and fingerprint.")
 @_folder
 @click.argument("pattern", default="*")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
@@ -104,7 +106,7 @@ def list_(folder: Path, pattern: str, as_json: bool) -> None:
     click.echo(f"{len(found)} schemas of {len(layouts)} types", err=True)
 
 
-@schemas.command()
+@schemas.command(short_help="Show the fields of one schema.")
 @_folder
 @click.argument("which", metavar="TYPE|FINGERPRINT")
 @click.option("--json", "as_json", is_flag=True, help="The schema itself, as Avro writes it.")
@@ -123,7 +125,7 @@ def show(folder: Path, which: str, as_json: bool) -> None:
         click.echo(line)
 
 
-@schemas.command()
+@schemas.command(short_help="Say what changed from one schema to another.")
 @_folder
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")

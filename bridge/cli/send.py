@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _SHOWN_BYTES = 2000
 
 
-@click.command()
-@config_option
+@click.command(short_help="Send a sample event to its endpoint; show the answer.")
 @endpoint_option
 @sample_option
 @click.option("--show-secrets", is_flag=True, help="Show the whole URL and all header values.")
+@config_option
 def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     """Send one sample event, signed, over the endpoint's own connection settings; show the answer.
 

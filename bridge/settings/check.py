@@ -77,7 +77,7 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
         if not path.exists():
             return refuse(
                 "there is no such file",
-                f"name the settings file: hookferry check PATH, or set {CONFIG_VARIABLE}=PATH",
+                f"name the settings file (check FILE, other commands -c FILE), or set {CONFIG_VARIABLE}=FILE",
             )
         if not path.is_file():
             return refuse("is not a file", f"name the settings file itself, or set {CONFIG_VARIABLE}=PATH")

@@ -44,7 +44,7 @@ def test_the_help_shows_each_command_on_a_line_of_its_own() -> None:
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert result.exit_code == 0
     assert "hookferry demo see it work, with nothing but this command" in lines
-    assert "hookferry run -c config/bridge.yaml carry events until SIGTERM, then drain and commit" in lines
+    assert "hookferry run -c bridge.yaml carry events until SIGTERM, then drain and commit" in lines
     listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :] if line]
     assert listed == COMMANDS
 

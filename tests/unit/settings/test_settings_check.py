@@ -136,7 +136,7 @@ def test_a_missing_file_says_how_to_name_one(tmp_path):
     (line,) = check(tmp_path / "no.yaml", {})
     assert line == (
         f"{tmp_path}/no.yaml: there is no such file; "
-        "name the settings file: hookferry check PATH, or set HOOKFERRY_CONFIG=PATH"
+        "name the settings file (check FILE, other commands -c FILE), or set HOOKFERRY_CONFIG=FILE"
     )
 
 
