@@ -46,6 +46,11 @@ format: $(READY) ## mend the style, write the generated files
 
 bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/guarantees.md)
 	$(BIN)/python -m tests.bench.bench $(BENCH)
+ifeq ($(BENCH),)
+	$(BIN)/python -m tests.bench.decode
+	$(BIN)/python -m tests.bench.routing
+	$(BIN)/python -m tests.bench.templates
+endif
 
 faults: $(READY) ## half an hour of kills, stops and outages, and the count after it (FAULTS="--seconds 60 …")
 	$(BIN)/python -m tests.faults.harness $(FAULTS)

@@ -28,7 +28,7 @@ from bridge.schemas import read_folder
 from tests.support.avro_values import filled
 from tests.support.records import record
 
-ROUNDS, REPEATS = 5, 2000
+ROUNDS, REPEATS = 5, 500
 LOAN = "org.apache.fineract.avro.loan.v1.LoanAccountDataV1"
 LIMIT = 1 << 20
 
