@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
     from bridge.switches import EventTypes, Switches
 
-_endpoint = click.option("--endpoint", metavar="NAME", help="For this endpoint only; left out: for all.")
+_endpoint = click.option("--endpoint", "-e", metavar="NAME", help="For this one only; left out: for all.")
 
 
 @click.group(short_help="Switch event types off and on.")

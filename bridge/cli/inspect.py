@@ -15,7 +15,7 @@ from bridge.cli.run import config_option
 if TYPE_CHECKING:
     from bridge.decode.avro_schema import AvroSchema
     from bridge.model import Record
-    from bridge.settings import RegistrySettings
+    from bridge.settings import RegistrySettings, SourceSettings
     from bridge.source.client import KafkaOptions
 
 _MAX_BYTES = 104_857_600
@@ -74,19 +74,23 @@ def inspect(
     if (file is None) == (topic is None):
         raise click.UsageError("give a FILE (- for standard input) or --topic, one of the two")
     known: RegistrySettings | str | None = registry
+    source: SourceSettings | None = None
     if file is not None:
         records: Sequence[Record] = [_from_file(file, headers, key)]
     else:
         assert topic is not None
-        options, configured = _configured(brokers, path, topic)
-        known = registry or configured
+        options, source = _configured(brokers, path, topic)
+        known = registry or getattr(source, "registry", None)
         records = asyncio.run(_last(options, topic, count))
+    folder = getattr(source, "schemas", None)
     schema: AvroSchema | None = read_schema_file(schema_file) if schema_file else None
     shown: dict[str, Record] = {}
     counts: dict[str, int] = {}
     guesses = {}
     for record in records:
         guess = inspected.guessed(record, schema, str(schema_file), known)
+        if guess is not None and guess.format == "fineract" and folder is not None:
+            guess.settings["schemas"] = str(folder)
         name = guess.format if guess else "not recognised"
         counts[name] = counts.get(name, 0) + 1
         shown[name], guesses[name] = record, guess  # the newest of each format
@@ -127,8 +131,8 @@ def _from_file(file: Path, headers: Sequence[str], key: str | None) -> Record:
     return Record(Partition(name, 0), 0, 0, key.encode() if key else None, raw, tuple(pairs))
 
 
-def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptions, RegistrySettings | None]:
-    """How to reach the brokers, and the registry of the source that reads the topic, if one does."""
+def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptions, SourceSettings | None]:
+    """How to reach the brokers, and the source that reads the topic, if one does."""
     from bridge import assembly
     from bridge.cli.terminal import read_settings
     from bridge.source.client import KafkaOptions
@@ -136,7 +140,7 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
     if brokers:
         return KafkaOptions(tuple(part.strip() for part in brokers.split(",") if part.strip())), None
     settings = read_settings(path)
-    found = (getattr(one, "registry", None) for one in settings.sources.values() if topic in one.topics)
+    found = (one for one in settings.sources.values() if topic in one.topics)
     return assembly.kafka_options(settings.kafka), next(found, None)
 
 

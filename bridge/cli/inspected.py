@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -91,9 +92,12 @@ def _parts(record: Record, guess: Guess) -> tuple[Any, Registries]:
     from bridge.decode.fineract import FineractDecoder
     from bridge.decode.schema_set import SchemaSet
     from bridge.registry.learn import Registries
+    from bridge.schemas import read_folder
 
     if guess.format == "fineract":  # its envelope is known without any schema file
-        return FineractDecoder(_SOURCE, SchemaSet(), max_value_bytes=1 << 30), Registries({})
+        folder = Path(str(guess.settings.get("schemas", "")))
+        schemas = read_folder(folder) if guess.settings.get("schemas") and folder.is_dir() else SchemaSet()
+        return FineractDecoder(_SOURCE, schemas, max_value_bytes=1 << 30), Registries({})
     settings = _settings(record, guess)
     decoder = formats.decoder(_SOURCE, settings)
     return decoder, formats.registries({_SOURCE: settings}, {record.partition.topic: decoder})

@@ -24,7 +24,7 @@ _SHOWN = 10
 """Lines of a plan that are printed; the rest is a number."""
 
 _addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 _by = click.option("--by", metavar="NAME", help="Who does it; default: the user at this host.")
 

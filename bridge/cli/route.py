@@ -22,7 +22,7 @@ _LONGEST_SHOWN = 100
 
 @click.command(short_help="Say which endpoints get an event, and why not the others.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--sample", "type_", metavar="TYPE", help="Take a sample event of this type instead of a file.")
+@click.option("--sample", "-s", "type_", metavar="TYPE", help="Take a sample of this type instead of a file.")
 @click.option("--source", metavar="NAME", help="The source it comes from, where there are several.")
 @click.option("--live", is_flag=True, help="Also ask Kafka which event types and endpoints are off just now.")
 @config_option

@@ -78,7 +78,7 @@ BAD_FINERACT = {
     "payload: unknown fingerprint": Bad(
         loan(9, idempotency_key="f1", data=lambda data: b"\xc3\x01" + b"\x66" * 8 + data[10:]),
         "no schema with fingerprint 6666666666666666",
-        "put the schema files of the running server into the folder",
+        "import it from the jar of the server that wrote this (`hookferry schemas import",
         "shop",
     ),
     "payload: cut off": Bad(
