@@ -83,7 +83,7 @@ BAD_FINERACT = {
     ),
     "payload: cut off": Bad(
         loan(9, idempotency_key="f2", data=lambda data: data[:-2]),
-        "do not follow the schema",
+        "the bytes end inside a value",
         _DAMAGED,
         "shop",
     ),

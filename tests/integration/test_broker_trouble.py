@@ -72,7 +72,7 @@ def test_a_broker_that_dies_in_mid_delivery_costs_no_event_and_no_order(
     topic, group = own_broker.start().create_topic("cut", 4), "cut"
     produce(own_broker.bootstrap, topic, outbox_events(EVENTS, entities=200, seed=41))
     receiver.control("/shop", delay_ms=30)
-    endpoint = {"url": receiver.url("/shop"), "concurrency": 16, "window": 100}
+    endpoint = {"url": receiver.url("/shop"), "concurrency": 16, "window": 100, "timeout_s": 5}
     top = {"log": {"attempts": "failures"}, "drain_timeout_s": 8}
     bridge = bridges(quick_config(own_broker, topic, {"shop": endpoint}, group, **top))
     bridge.start()
