@@ -149,6 +149,8 @@ class History:
         oldest = db.execute("SELECT id, at_ms FROM attempts ORDER BY id LIMIT 1").fetchone()
         if oldest is None:
             return
+        if not isinstance(oldest[1], int):
+            raise sqlite3.DatabaseError("a row holds what was never written")
         horizon_ms = int(time.time() * 1000) - self._retention_ms
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         (free,) = db.execute("PRAGMA freelist_count").fetchone()

@@ -24,10 +24,14 @@ _log = structlog.get_logger()
 _CHUNK = 500
 """Keys per SELECT: below SQLite's oldest limit of 999 parameters."""
 _CACHE_KIB = 32 * 1024
+_ODD, _MOST = 0x9E3779B97F4A7C15, 0x7FFFFFFFFFFFFFFF
+_DAMAGE = (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError, OverflowError)
+"""What reading a damaged file raises: its columns may hold anything."""
 
 _MEMORY_REMEDY = "free the disk and restart; until then the dedupe index is kept in memory"
 
-_SCHEMA = """
+_VERSION = 2
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS partitions (
     id INTEGER PRIMARY KEY, topic TEXT NOT NULL, number INTEGER NOT NULL,
     start INTEGER NOT NULL, end INTEGER NOT NULL,
@@ -35,8 +39,16 @@ CREATE TABLE IF NOT EXISTS partitions (
     middle INTEGER NOT NULL,
     UNIQUE (topic, number)
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = {_VERSION};
 """
+
+
+def _seal(first: int) -> int:
+    """What a key's lower half is stored with: a row whose offset was damaged is the row of another key.
+
+    Without it, a flipped bit in a file could make an event pass for a duplicate of a later one, and be lost.
+    """
+    return (first * _ODD) & _MOST
 
 
 class _Shelf:
@@ -49,12 +61,14 @@ class _Shelf:
     """
 
     def __init__(self, db: sqlite3.Connection, row: tuple[int, int, int, int, int, int, int]) -> None:
+        if not all(type(one) is int for one in row):
+            raise sqlite3.DatabaseError("a cover holds what was never written")
         self.id, self.start, self.end, self.generation, self.began_ms, self.keys, self.middle = row
         self._db = db
         for age in (0, 1):
             db.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table(age)}"
-                " (high INTEGER PRIMARY KEY, low INTEGER NOT NULL, first INTEGER NOT NULL) STRICT"
+                " (high INTEGER PRIMARY KEY, sealed INTEGER NOT NULL, first INTEGER NOT NULL) STRICT"
             )
 
     def _table(self, age: int) -> str:
@@ -68,9 +82,10 @@ class _Shelf:
                 chunk = [claim.key_high for claim in claims[at : at + _CHUNK]]
                 marks = ",".join("?" * len(chunk))
                 rows = self._db.execute(
-                    f"SELECT high, low, first FROM {self._table(age)} WHERE high IN ({marks})", chunk
+                    f"SELECT high, sealed, first FROM {self._table(age)} WHERE high IN ({marks})", chunk
                 )
-                for high, low, first in rows:
+                for high, sealed, first in rows:
+                    low = sealed ^ _seal(first)
                     known[high, low] = min(first, known.get((high, low), first))
         return known
 
@@ -83,7 +98,7 @@ class _Shelf:
             if first is None or first > offset:
                 first = known[high, low] = offset
             firsts.append(first)
-            changed[high] = (high, low, first)
+            changed[high] = (high, low ^ _seal(first), first)
         self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?)", changed.values())
         self.keys += len(changed)
         return firsts
@@ -131,6 +146,7 @@ class KeyIndex:
         """Open the file; without a path, a temporary one of SQLite's own that goes with the process."""
         self._window_ms = int(window_s * 1000)
         self._max_keys = max_keys
+        self._path = path
         self._db = _open(path) if path is not None else _connect("")
         self._shelves: dict[Partition, _Shelf] = {}
         self._lost = False
@@ -184,7 +200,7 @@ class KeyIndex:
             if stretch.end > shelf.end:
                 firsts += self._claim(partition, claims[passed:], stretch.end, at_ms)
             return firsts
-        except sqlite3.Error as exc:
+        except _DAMAGE as exc:
             self._begin_in_memory(exc)
             self._lost = True  # its own reader has yet to hear of it
             return None
@@ -204,7 +220,7 @@ class KeyIndex:
         try:
             if self._db.in_transaction:
                 self._db.commit()
-        except (sqlite3.Error, UnicodeDecodeError) as exc:
+        except _DAMAGE as exc:
             self._begin_in_memory(exc)
             self._lost = True
 
@@ -217,14 +233,19 @@ class KeyIndex:
     def _or_in_memory(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, UnicodeDecodeError) as exc:
+        except _DAMAGE as exc:
             self._begin_in_memory(exc)
             raise IndexLostError from exc
 
     def _begin_in_memory(self, exc: Exception) -> None:
-        _log.error(events.INDEX_FAILED, cause=str(exc), remedy=_MEMORY_REMEDY)
+        damaged = self._path is not None and not isinstance(exc, sqlite3.OperationalError)
+        remedy = "none needed: it is read again from Kafka" if damaged else _MEMORY_REMEDY
+        _log.error(events.INDEX_FAILED, cause=str(exc), remedy=remedy)
         with suppress(sqlite3.Error):
             self._db.close()
+        if damaged and self._path is not None:
+            with suppress(OSError):
+                _delete(self._path)
         self._db = _connect(":memory:")
         self._shelves = {}
 
@@ -270,9 +291,13 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
             cause=str(exc),
             remedy="none needed: it is read again from Kafka",
         )
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        _delete(path)
         return _connect(path)
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
@@ -283,6 +308,8 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("quick_check failed")
+        if db.execute("PRAGMA user_version").fetchone() not in ((0,), (_VERSION,)):
+            raise sqlite3.DatabaseError("it was written by another version")
         db.executescript(_SCHEMA)
     except UnicodeDecodeError as exc:  # sqlite3 cannot even say what is wrong: it quotes the damage
         db.close()

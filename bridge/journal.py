@@ -129,13 +129,14 @@ class Journal:
         ours = self._about.get(segment, frozenset())
         older = [path for path in self._segments() if _number(path) < segment]
         others = [path for path in older if self._about_in(path) - ours]
-        if others == older[:1] and not _number(others[0]) and not self._about_in(others[0]) & ours:
-            older = older[1:]  # segment 0 is as it should be
+        left = next((path for path in others if not _number(path)), None)
+        if left is not None and others == [left] and not self._about_in(left) & ours:
+            older.remove(left)  # segment 0 is as it should be
         elif others and self._keep([told for path in others for told in _read(path)], ours):
             older = [path for path in older if _number(path)]
         for path in older:
-            path.unlink(missing_ok=True)
             self._about.pop(_number(path), None)
+            self._delete(path)
 
     def _about_in(self, path: Path) -> frozenset[_Key]:
         number = _number(path)
@@ -167,8 +168,8 @@ class Journal:
         """What all segments tell together."""
         recollection = Recollection()
         for path in self._segments():
-            if not _number(path) and time.time() - path.stat().st_mtime > _LEFT_FOR_S:
-                path.unlink()
+            if not _number(path) and self._is_old(path):
+                self._delete(path)
                 continue
             for one, spots in _read(path):
                 recollection.add(one, spots)
@@ -179,6 +180,18 @@ class Journal:
         if self._map is not None:
             self._map.close()
             self._map = None
+
+    def _is_old(self, path: Path) -> bool:
+        try:
+            return time.time() - path.stat().st_mtime > _LEFT_FOR_S
+        except OSError:
+            return True
+
+    def _delete(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            self._say(path, exc)
 
     def _segments(self) -> list[Path]:
         return sorted(self._folder.glob("journal.*"), key=_number)

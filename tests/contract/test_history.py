@@ -190,6 +190,28 @@ async def test_a_schema_that_sqlite_cannot_put_into_words_is_damage_as_well(keep
     assert [one[0] for one in kept.rows("event_id")] == ["id-2", "id-3"]
 
 
+async def test_a_row_that_holds_what_was_never_written_is_damage_as_well(keep: type[Kept]) -> None:
+    kept = keep()
+    kept.history.add(row())
+    await kept.history.close()
+    db = sqlite3.connect(kept.path)
+    db.executescript(
+        "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '')"
+    )
+    db.close()
+    db = sqlite3.connect(kept.path)
+    db.execute("UPDATE attempts SET at_ms = NULL")
+    db.commit()
+    db.close()
+    again = keep()
+    with capture_logs() as logs:
+        again.history.add(row(2))
+        await again.history.flush()
+        await again.history.close()
+    assert [one["event"] for one in logs] == [events.HISTORY_REPLACED]
+    assert again.rows("event_id") == [("id-2",)]
+
+
 async def test_no_secret_is_anywhere_in_the_file(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     target = Target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 
 from bridge.dedupe import Claim, Stretch
 from bridge.errors import ConfigError
-from bridge.index import KeyIndex
+from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition
 from bridge.telemetry import events
 from tests.support.fakes import P0, P1
@@ -179,6 +180,58 @@ def test_damage_that_sqlite_cannot_put_into_words_is_damage_as_well(
     with capture_logs() as logs:
         assert claim(open_index(), (1, 5)) == [5]
     assert [line["event"] for line in logs] == [events.INDEX_REPLACED]
+
+
+def test_an_offset_that_was_damaged_never_makes_an_event_a_duplicate(
+    path: Path, open_index: OpenIndex
+) -> None:
+    """The row is that of no key then: a duplicate may pass, but no event is lost."""
+    index = open_index()
+    assert claim(index, (1, 10), (2, 11)) == [10, 11]
+    index.close()
+    altered(path, "UPDATE keys_1_0 SET first = 3 WHERE high = 1")
+    index = open_index()
+    assert claim(index, (1, 12), (2, 13)) == [12, 11]
+
+
+@pytest.mark.parametrize("change", ["end = NULL", "began_ms = 'x'"])
+def test_a_cover_that_is_no_number_any_more_is_lost_and_its_file_replaced(
+    path: Path, open_index: OpenIndex, change: str
+) -> None:
+    index = open_index()
+    claim(index, (1, 10))
+    index.close()
+    bare = "replace(replace(sql, ' NOT NULL', ''), ' STRICT', '')"
+    altered(path, f"PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = {bare}")
+    altered(path, f"UPDATE partitions SET {change}")
+    index = open_index()
+    with capture_logs() as logs, pytest.raises(IndexLostError):
+        asked(index)
+    assert [one["event"] for one in logs] == [events.INDEX_FAILED]
+    assert claim(index, (1, 13)) == [13], "in memory"
+    assert claim(open_index(), (1, 14)) == [14], "the file is a new one"
+
+
+def test_a_file_of_another_version_is_replaced(path: Path, open_index: OpenIndex) -> None:
+    index = open_index()
+    claim(index, (1, 10))
+    index.close()
+    altered(path, "PRAGMA user_version = 1")
+    with capture_logs() as logs:
+        assert claim(open_index(), (1, 12)) == [12]
+    assert [one["event"] for one in logs] == [events.INDEX_REPLACED]
+
+
+def asked(index: KeyIndex) -> None:
+    index.covered(P0)
+    claim(index, (1, 12))
+
+
+def altered(path: Path, script: str) -> None:
+    db = sqlite3.connect(path)
+    db.executescript(script)
+    db.commit()
+    db.close()
 
 
 def test_a_folder_that_cannot_be_made_is_a_mistake_in_the_settings(tmp_path: Path) -> None:

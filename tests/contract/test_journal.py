@@ -110,7 +110,7 @@ def test_a_disk_that_takes_nothing_is_said_once_and_stops_nobody(tmp_path: Path)
     try:
         with capture_logs() as logs:
             journal = begun(tmp_path)
-            journal.begin([Journaled("crm", P0, BASE)])
+            journal.forget_before(journal.begin([Journaled("crm", P0, BASE)]))
             journal.settled(0, 101)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
