@@ -75,10 +75,26 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
     event = _sample(settings, endpoint, sample_name, id)
     if not selects(endpoint.wanted, event.type):
         click.echo(f"note: {name} is not sent events of type {event.type}: see its events", err=True)
+    if meant := _misspelt(settings, endpoint, event.type):
+        click.echo(f'note: Fineract has no event type {event.type}; did you mean "{meant}"?', err=True)
     rendered = assembly.sealed(endpoint).render(event)
     signature = assembly.signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
     request = assembly.target(name, endpoint, settings).request(rendered, signature)
     return Trial(settings, name, endpoint, event, request)
+
+
+def _misspelt(settings: Settings, endpoint: EndpointSettings, type_: str) -> str | None:
+    """The type that was probably meant, where all events are Fineract's own and none is of this type."""
+    from bridge.settings import FineractSource
+    from bridge.settings.fineract_types import FINERACT_TYPES
+    from bridge.settings.place import nearest
+
+    sources = [settings.sources[one] for one in endpoint.sources or settings.sources]
+    if type_ in FINERACT_TYPES or any(
+        not isinstance(one, FineractSource) or one.custom_types for one in sources
+    ):
+        return None
+    return nearest(type_, FINERACT_TYPES)
 
 
 def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str | None) -> Event:

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 from bridge.cli import cli
 from tests.support.receiver import Receiver
 from tests.unit.settings.example import SECRET
-from tests.unit.test_cli import hookferry
+from tests.unit.test_cli import ROOT, hookferry
 
 CONFIG = """\
 kafka: {{bootstrap_servers: [localhost:9]}}
@@ -78,6 +78,20 @@ def test_a_type_the_endpoint_does_not_want_is_shown_with_a_note(config: Path) ->
     result = run("render", "-c", str(config), "-e", "crm", "-s", "stock.moved")
     assert result.exit_code == 0
     assert "note: crm is not sent events of type stock.moved" in result.stderr
+
+
+def test_a_misspelt_type_of_fineract_is_guessed_at(tmp_path: Path) -> None:
+    schemas = ROOT / "bridge" / "demo" / "schemas"
+    path = tmp_path / "bank.yaml"
+    path.write_text(f"""\
+kafka: {{bootstrap_servers: ["127.0.0.1:1"]}}
+sources: {{bank: {{topics: [external-events], format: fineract, schemas: "{schemas}"}}}}
+endpoints: {{crm: {{url: "https://crm.example/hooks"}}}}
+""")
+    result = run("render", "-c", str(path), "-e", "crm", "-s", "LoanAprovedBusinessEvent")
+    assert 'did you mean "LoanApprovedBusinessEvent"?' in result.stderr
+    result = run("render", "-c", str(path), "-e", "crm", "-s", "LoanApprovedBusinessEvent")
+    assert "did you mean" not in result.stderr
 
 
 def test_a_sample_of_ones_own(config: Path, tmp_path: Path) -> None:
