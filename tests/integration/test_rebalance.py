@@ -37,7 +37,7 @@ def test_a_bridge_that_joins_or_leaves_in_mid_delivery_costs_no_repeat(
     """One, then two, then the second alone: what is in flight is drained before partitions move."""
     topic = kafka.fresh_topic("shared", partitions=4)
     produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=100, seed=11))
-    receiver.control("/shop", delay_ms=30)
+    receiver.control("/shop", delay_ms=100)  # 9 s of work: a process starts meanwhile, on a busy machine too
     made = config(kafka, topic, receiver, "shared")
     first = bridges(made).start()
     assert partitions(first) == 4
