@@ -178,6 +178,7 @@ class Outlet:
     def forget(self) -> None:
         """Forget everything that is queued or waits for a retry; the drain, if there was one, is over."""
         self._lanes.drop(lambda _: True)
+        self._deliverer.tell()
         self._draining = False
 
     async def _work(self) -> None:
@@ -260,7 +261,7 @@ class Outlet:
         except BaseException:
             self.pace.abandoned(number)
             raise
-        judgement = judge(outcome.answer, self._clock.time(), self._own_verdict)
+        judgement = judge(outcome.answer, outcome.at + outcome.duration_s, self._own_verdict)
         now = self._clock.monotonic()
         self.pace.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         deliverer.keep(event, delivery.attempts, request, outcome, judgement)
