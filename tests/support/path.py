@@ -25,19 +25,16 @@ from bridge.retry import RetrySchedule
 from bridge.route import Router, Subscription
 from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
+from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (
     AGAIN,
     DECODER,
     P0,
     TOPIC,
     FakeHistory,
-    FakeJournal,
-    FakeOffsets,
     FakeParking,
-    FakeReader,
     FakeReceiver,
     FakeRegister,
-    FakeSideReader,
     FakeWindow,
     Log,
 )

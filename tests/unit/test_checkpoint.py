@@ -17,7 +17,8 @@ from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import P0, P1, FakeJournal, FakeOffsets, FakeReader, Log
+from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader
+from tests.support.fakes import P0, P1, Log
 from tests.support.path import no_instants
 
 BOUNDS = {P0: (10, 50)}
