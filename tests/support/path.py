@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from bridge.checkpoint import Checkpoints, CursorPolicy
+from bridge.checkpoint import Checkpoints
 from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
+from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import SchemaNeeded
 from bridge.filter import Filter
 from bridge.held import HeldLanes

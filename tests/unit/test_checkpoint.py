@@ -9,9 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge import completion
-from bridge.checkpoint import Checkpoints, CursorPolicy
+from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.cursor import Cursor
+from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import CommitError
 from bridge.model import Partition
 from bridge.source.offsets import Committed
