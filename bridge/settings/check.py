@@ -19,7 +19,7 @@ from bridge.settings.place import Path as SettingsPath
 from bridge.settings.place import Place, Problem, printable
 from bridge.settings.rules import RULES
 from bridge.settings.secrets import resolve
-from bridge.settings.source_rules import REGISTRY_FILES
+from bridge.settings.service_rules import CERTIFICATE_FILES
 from bridge.settings.tree import Tree, overlay
 from bridge.settings.yaml_source import read_yaml
 
@@ -93,14 +93,12 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
         return refuse(f"cannot be read ({reason})", "correct the path or the permissions")
 
 
-_RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka", "tls", "key_file"))
-
-
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make the paths absolute that are relative to the settings file."""
+    tls = (("kafka", "tls", key) for key in CERTIFICATE_FILES)
     sources = (path for name in tree.names(("sources",)) for path in _of_source(name))
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
-    for path in (*_RELATIVE, *sources, *templates):
+    for path in (*tls, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))
@@ -110,7 +108,7 @@ def _of_source(name: str) -> list[SettingsPath]:
     return [
         ("sources", name, "schemas"),
         ("sources", name, "schema_file"),
-        *(("sources", name, "registry", key) for key in REGISTRY_FILES),
+        *(("sources", name, "registry", key) for key in CERTIFICATE_FILES),
     ]
 
 
