@@ -26,8 +26,11 @@ from tests.support.bridge_process import BridgeProcess  # noqa: E402
 from tests.support.receiver import Receiver  # noqa: E402
 
 NO_KAFKA = "no real Kafka: "
-RINGS = ("faults", "integration", "e2e", "property", "contract", "unit")
-"""From the folder whose files take minutes to the one whose files take moments."""
+RINGS = ("integration", "e2e", "faults", "property", "contract", "unit")
+"""From the folder whose files take a minute to the one whose files take moments. The faults, which load the
+machine, come when the rest needs nothing but computing: most of the tests before them measure sessions and
+deadlines, and none of those after them does.
+"""
 _kept_logs = pytest.StashKey[list[str]]()
 
 
