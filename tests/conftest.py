@@ -64,8 +64,7 @@ def _broker(request: pytest.FixtureRequest, *, sasl: bool) -> Iterator[Any]:
     broker.start()
     yield broker
     if request.session.testsfailed:
-        broker.kill()
-        request.config.stash[_kept_logs].append(str(broker.folder))
+        request.config.stash[_kept_logs].append(str(broker.keep()))
     else:
         broker.close()
 

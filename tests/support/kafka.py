@@ -221,6 +221,12 @@ class RealKafka:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def keep(self) -> Path:
+        """End the process and keep its logs and data, for whoever asks why a test failed; where they are."""
+        atexit.unregister(self.close)
+        self.kill()
+        return self.folder
+
     def admin(self) -> AdminClient:
         """librdkafka's admin client: not the library the product uses, so an independent witness."""
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
@@ -277,8 +283,7 @@ class RealKafka:
         if kind is None:
             self.close()
             return
-        print(f"Kafka's logs are kept in {self.folder}", file=sys.stderr)
-        self.kill()
+        print(f"Kafka's logs are kept in {self.keep()}", file=sys.stderr)
 
 
 async def _committed(bootstrap: str, group: str) -> dict[tuple[str, int], tuple[int, str]]:
