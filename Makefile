@@ -6,6 +6,8 @@ READY  := $(VENV)/.ready
 # Half the time of a test with Kafka is waiting, so two processes keep two cores busy. Not one for each core: the tests
 # measure a broker's sessions and a bridge's deadlines, and each process runs a broker and up to four bridges.
 WORKERS ?= 2
+# Tests start hundreds of Python processes: the modules are compiled once, not by each of them.
+unexport PYTHONDONTWRITEBYTECODE
 CHECKS := check-mypy check-pyright check-style check-floors check-generated
 UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--python-version 3.11 --quiet
