@@ -6,7 +6,8 @@ READY  := $(VENV)/.ready
 # Half the time of a test with Kafka is waiting, so two processes keep two cores busy. Not one for each core: the tests
 # measure a broker's sessions and a bridge's deadlines, and each process runs a broker and up to four bridges.
 WORKERS ?= 2
-# Tests start hundreds of Python processes: the modules are compiled once, not by each of them.
+# Modules are compiled when they are first imported: not all that pip installs, and not by each of the hundreds of
+# Python processes that tests start, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 CHECKS := check-mypy check-pyright check-style check-floors check-generated
 UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
@@ -22,7 +23,7 @@ setup: $(READY) ## a virtual environment with everything, pinned by hash
 
 $(READY): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
