@@ -174,10 +174,10 @@ class RealKafka:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             if self.process.poll() is not None:
-                raise KafkaFailed(f"the broker ended with {self.process.returncode}: see {self.folder}/*.log")
+                raise KafkaFailed(f"the broker ended with {self.process.returncode}: see {self.keep()}/*.log")
             if time.monotonic() > deadline:
                 raise KafkaFailed(
-                    f"the broker gave no answer in {START_TIMEOUT_S} s: see {self.folder}/*.log"
+                    f"the broker gave no answer in {START_TIMEOUT_S} s: see {self.keep()}/*.log"
                 )
             time.sleep(0.05)
         return self
