@@ -16,7 +16,7 @@ from bridge.settings.env_source import CONFIG_VARIABLE, read_env
 from bridge.settings.explain import explain
 from bridge.settings.model import Settings, layered
 from bridge.settings.place import Path as SettingsPath
-from bridge.settings.place import Place, Problem, printable
+from bridge.settings.place import Place, Problem, one_line
 from bridge.settings.rules import RULES
 from bridge.settings.secrets import resolve
 from bridge.settings.service_rules import CERTIFICATE_FILES
@@ -47,7 +47,7 @@ def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
 
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
     """The file and the environment, with references resolved; no file when it cannot be read at all."""
-    name = printable(str(path))
+    name = one_line(str(path))
     text, problems = _read_file(Path(path), name)
     if text is None:
         return None, Tree(Place(name)), problems
