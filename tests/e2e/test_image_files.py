@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -132,6 +133,14 @@ def test_the_image_runs_the_command_of_the_project_as_process_1() -> None:
     assert command == ['["run"]']
     assert "hookferry" in PROJECT["project"]["scripts"]
     assert of("STOPSIGNAL") == ["SIGTERM"]
+
+
+def test_make_tags_the_image_as_the_chart_asks_for_it() -> None:
+    run = subprocess.run(
+        ["make", "--dry-run", "image"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert f"--tag {VALUES['image']['repository']}:{bridge.__version__} " in run.stdout
+    assert f"--build-arg VERSION={bridge.__version__} " in run.stdout
 
 
 def test_the_page_builds_the_version_of_this_tree() -> None:
