@@ -10,6 +10,8 @@ WORKERS ?= 2
 # Python processes that tests start, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 CHECKS := check-mypy check-pyright check-style check-floors check-generated
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
+BUILDER ?= docker
 UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--python-version 3.11 --quiet
 
@@ -79,7 +81,7 @@ docs: $(READY) ## write the generated pages of docs/
 	$(BIN)/python -m bridge.settings.schema
 	$(BIN)/python -m bridge.gallery
 
-chart: $(READY) ## lint and test the Helm chart (helm on the PATH or in HELM)
+chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 	tests/chart/check.sh
 
 lock: ## pin all dependencies anew, with hashes and without naming an index (needs uv)
@@ -87,8 +89,8 @@ lock: ## pin all dependencies anew, with hashes and without naming an index (nee
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
 	$(UV_COMPILE) --extra demo --group dev pyproject.toml -o requirements-dev.lock
 
-image: ## the container image
-	docker build -t hookferry .
+image: ## the container image, tagged with the version (BUILDER=podman)
+	$(BUILDER) build --tag hookferry:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
 
 clean: ## remove what make made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
