@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,14 @@ def found(tmp_path: Path) -> Check:
         return [line.replace(f"{tmp_path}/", "") for line in lines]
 
     return found
+
+
+def lock_key(folder: Path) -> None:
+    """``locked.key``: the key of ``make_authority`` with a password, k."""
+    openssl = shutil.which("openssl")
+    assert openssl
+    encrypt = [openssl, "pkcs8", "-topk8", "-in", "leaf.key", "-out", "locked.key", "-passout", "pass:k"]
+    subprocess.run(encrypt, cwd=folder, check=True, capture_output=True)
 
 
 def test_an_empty_folder_of_schemas_is_said_with_its_place(found: Check) -> None:
@@ -77,15 +87,45 @@ def test_certificates_that_are_none_are_said_each(found: Check, tmp_path: Path) 
 
 def test_a_key_without_its_password_is_said_and_not_asked_for(found: Check, tmp_path: Path) -> None:
     """OpenSSL would ask at the terminal."""
-    made = make_authority(tmp_path)
+    make_authority(tmp_path)
     assert not [line for line in found("kafka:\n", SECURE) if "kafka.tls" in line]
-    openssl = shutil.which("openssl")
-    assert openssl
-    encrypt = [openssl, "pkcs8", "-topk8", "-in", made.key_file, "-out", "locked.key", "-passout", "pass:k"]
-    subprocess.run(encrypt, cwd=tmp_path, check=True, capture_output=True)
+    lock_key(tmp_path)
     locked = SECURE.replace("leaf.key", "locked.key")
     (line,) = [line for line in found("kafka:\n", locked) if "kafka.tls" in line]
     assert "kafka.tls.cert_file" in line
     assert "key_password" in line
     opened = locked.replace("locked.key", "locked.key, key_password: k")
     assert not [line for line in found("kafka:\n", opened) if "kafka.tls" in line]
+
+
+def test_a_certificate_that_is_not_there_is_said_once(found: Check) -> None:
+    without = SECURE.replace(", cert_file: leaf.pem, key_file: leaf.key", "")
+    (line,) = [line for line in found("kafka:\n", without) if "kafka.tls" in line]
+    assert "there is no such file" in line
+
+
+ASK = """
+import fcntl, sys, termios
+from bridge.transport.tls import context_of
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+try:
+    context_of(None, "leaf.pem", "locked.key", None)
+except OSError:
+    sys.exit("refused")
+"""
+
+
+def test_nobody_is_asked_for_a_password_at_a_terminal(tmp_path: Path) -> None:
+    make_authority(tmp_path)
+    lock_key(tmp_path)
+    outer, inner = os.openpty()
+    with open(outer, "rb", buffering=0) as terminal:
+        child = subprocess.Popen(
+            [sys.executable, "-c", ASK], cwd=tmp_path, stdin=inner, stdout=inner, stderr=inner,
+            start_new_session=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+        os.close(inner)
+        said = terminal.read(100)
+        child.kill()
+        child.wait()
+    assert said.strip() == b"refused"
