@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
 
 def endpoint_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The endpoints that begin so, of the configuration that is named on the line or in the environment.
-
-    None where it cannot be read: whoever presses the tab key is told nothing, whoever presses return is.
-    """
-    from bridge.errors import ConfigError
-    from bridge.settings import load
+    """The endpoints that begin so: of the configuration on the line, in the environment, or the usual one."""
+    from bridge.settings.check import endpoints_in
 
     path = ctx.params.get("path") or os.environ.get("HOOKFERRY_CONFIG") or "config/bridge.yaml"
-    try:
-        names = load(Path(path), os.environ).endpoints
-    except ConfigError:
-        return []
-    return sorted(name for name in names if name.startswith(incomplete))
+    return sorted(name for name in endpoints_in(path) if name.startswith(incomplete))

@@ -50,6 +50,12 @@ def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
     return overlay(file, env)
 
 
+def endpoints_in(path: str | Path) -> list[str]:
+    """The names of the endpoints in a file, be the rest right or wrong; none where it cannot be read."""
+    text, _ = _read_file(Path(path), "")
+    return [] if text is None else read_yaml(text, "")[0].names(("endpoints",))
+
+
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
     """The file and the environment, with references resolved; no file when it cannot be read at all."""
     name = printable(str(path))

@@ -85,6 +85,35 @@ def test_the_script_completes_the_commands() -> None:
     assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion", "plain,cursors"]
 
 
+@pytest.mark.parametrize(
+    "line", ["render -c {} -e", "endpoints off -c {}", "parked list -c {} --endpoint", "events off -c {} -e"]
+)
+def test_endpoints_are_completed(line: str, config: Path) -> None:
+    """Also where the variables of its secrets are not set."""
+    text = config.read_text().replace("  crm:\n", "  crm: {url: '${env:NOWHERE}'}\n  sales:\n")
+    config.write_text(text)
+    words = f"hookferry {line.format(config)}"
+    for start, found in (("", ["plain,crm", "plain,sales"]), ("s", ["plain,sales"])):
+        env = {
+            "_HOOKFERRY_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"{words} {start}",
+            "COMP_CWORD": str(len(words.split())),
+        }
+        assert hookferry(env=env).stdout.split() == found, start
+
+
+def test_a_configuration_that_cannot_be_read_completes_nothing(config: Path) -> None:
+    words = f"hookferry render -c {config}x -e "
+    result = hookferry(
+        env={
+            "_HOOKFERRY_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split())),
+        }
+    )
+    assert (result.stdout.strip(), result.stderr) == ("", "")
+
+
 def test_a_shell_that_is_not_known_is_a_usage_error() -> None:
     result = CliRunner().invoke(cli, ["completion", "cmd"])
     assert result.exit_code == 2
