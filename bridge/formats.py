@@ -34,6 +34,7 @@ from bridge.settings import (
     RegistrySettings,
     SourceSettings,
 )
+from bridge.transport.tls import context_of, why_not
 
 
 def decoder(name: str, source: SourceSettings) -> Decoder:
@@ -124,15 +125,12 @@ def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
 
 def _tls(name: str, settings: RegistrySettings) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-        if settings.cert_file:
-            password = settings.key_password.get_secret_value() if settings.key_password else None
-            context.load_cert_chain(settings.cert_file, settings.key_file, password)
-    except (OSError, ssl.SSLError) as exc:
+        password = settings.key_password.get_secret_value() if settings.key_password else None
+        return context_of(settings.ca_file, settings.cert_file, settings.key_file, password)
+    except (OSError, ValueError) as exc:
         raise ConfigError(
             [
-                f"sources.{name}.registry: the TLS files do not load ({exc});"
+                f"sources.{name}.registry: the TLS files do not load ({why_not(exc)});"
                 " check ca_file, cert_file and key_file"
             ]
         ) from exc
-    return context
