@@ -15,18 +15,50 @@ from typing import Any, BinaryIO, TextIO
 import orjson
 import structlog
 
+from bridge.telemetry import events
+
 _SELDOM_S = 60.0
 _REMEMBERED = 1000
 _EPOCH = datetime(1970, 1, 1)  # without a zone: its text then needs no cutting
+
+
+class _Patient:
+    """A stream that fails (disk full, reader gone) without failing those who write to it.
+
+    A bridge that cannot say what it delivers delivers all the same. What cannot be written is lost; how many
+    lines that were is written before the first that can be again.
+    """
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._lost = 0
+
+    def write(self, data: bytes) -> None:
+        """Whole lines."""
+        lines = data.count(b"\n")
+        if self._lost:
+            instant = _instant(time.time())
+            said = {"lines": self._lost, "event": events.LOG_LOST, "level": "error", "timestamp": instant}
+            data = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE) + data
+        try:
+            self._out.write(data)
+            self._out.flush()
+        except OSError:
+            self._lost += lines
+        else:
+            self._lost = 0
+
+    def flush(self) -> None:
+        """Nothing: a line is out when it is written."""
 
 
 class _JsonFactory(structlog.BytesLoggerFactory):
     """What structlog writes JSON through, known to ``Lines`` as well."""
 
     def __init__(self, out: BinaryIO, level: int) -> None:
-        super().__init__(out)
-        self.out = out
+        self.out = _Patient(out)
         self.level = level
+        super().__init__(self.out)  # type: ignore[arg-type]
 
 
 class Seldom(logging.Filter):
@@ -118,9 +150,7 @@ class Lines:
             for _, facts in told:
                 log.info(self._event, **facts)
         elif factory.level <= logging.INFO:
-            said = b"".join([self._line(at_s, facts) for at_s, facts in told])
-            factory.out.write(said)
-            factory.out.flush()
+            factory.out.write(b"".join([self._line(at_s, facts) for at_s, facts in told]))
 
     def _line(self, at_s: float, facts: dict[str, Any]) -> bytes:
         line = {**self._facts, **facts, "event": self._event, "level": "info", "timestamp": _instant(at_s)}

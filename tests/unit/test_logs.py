@@ -137,6 +137,33 @@ def test_lines_written_together_are_of_level_info(level: str, shown: int) -> Non
     assert len(stream.lines) == shown
 
 
+class FullDisk(io.BytesIO):
+    """Takes nothing while it is full."""
+
+    full = True
+
+    def write(self, data: Any) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+def test_a_log_that_cannot_be_written_fails_nobody_and_says_later_how_much_is_lost() -> None:
+    disk = FullDisk()
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer(serializer=logs._dumps)],
+        logger_factory=logs._JsonFactory(disk, logging.INFO),
+    )
+    structlog.get_logger().error("x.failed")
+    many({"status": 200}, {"status": 201})
+    disk.full = False
+    many({"status": 202})
+    many({"status": 203})
+    lost, *rest = map(json.loads, disk.getvalue().splitlines())
+    assert (lost["event"], lost["lines"]) == (events.LOG_LOST, 3)
+    assert [line["status"] for line in rest] == [202, 203]
+
+
 def test_a_person_reads_them_as_text() -> None:
     logs.set_up("info", "json", Stream())
     stream = Stream()
