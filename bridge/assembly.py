@@ -56,6 +56,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import proxied
 from bridge.transport.lean import LeanTransport
+from bridge.transport.tls import service_context
 from bridge.transport.token import ClientCredentials
 
 
@@ -79,15 +80,8 @@ def kafka_options(kafka: KafkaSettings) -> KafkaOptions:
 
 def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
     tls = kafka.tls
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        if tls.cert_file:
-            password = tls.key_password.get_secret_value() if tls.key_password else None
-            context.load_cert_chain(tls.cert_file, tls.key_file, password)
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigError(
-            [f"kafka.tls: the files do not load ({exc}); check ca_file, cert_file and key_file"]
-        ) from exc
+    password = tls.key_password.get_secret_value() if tls.key_password else None
+    context = service_context("kafka.tls", tls.ca_file, tls.cert_file, tls.key_file, password)
     context.check_hostname = tls.check_hostname
     return context
 
