@@ -56,7 +56,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import proxied
 from bridge.transport.lean import LeanTransport
-from bridge.transport.tls import service_context
+from bridge.transport.tls import context_of, why_not
 from bridge.transport.token import ClientCredentials
 
 
@@ -80,8 +80,13 @@ def kafka_options(kafka: KafkaSettings) -> KafkaOptions:
 
 def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
     tls = kafka.tls
-    password = tls.key_password.get_secret_value() if tls.key_password else None
-    context = service_context("kafka.tls", tls.ca_file, tls.cert_file, tls.key_file, password)
+    try:
+        password = tls.key_password.get_secret_value() if tls.key_password else None
+        context = context_of(tls.ca_file, tls.cert_file, tls.key_file, password)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            [f"kafka.tls: the files do not load ({why_not(exc)}); check ca_file, cert_file and key_file"]
+        ) from exc
     context.check_hostname = tls.check_hostname
     return context
 

@@ -6,6 +6,7 @@ Fineract's.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 
 from bridge.decode import Decoder
@@ -17,6 +18,7 @@ from bridge.decode.known_schemas import SchemaStore
 from bridge.decode.placed import AvroValues, JsonValues, PlacedDecoder, RegistryValues, Values
 from bridge.decode.places import EventReader, Places
 from bridge.decode.plain_json import PlainJsonDecoder
+from bridge.errors import ConfigError
 from bridge.registry.client import RegistryOptions
 from bridge.registry.learn import Registries, Registry
 from bridge.schemas import read_schema_file
@@ -32,7 +34,7 @@ from bridge.settings import (
     RegistrySettings,
     SourceSettings,
 )
-from bridge.transport.tls import service_context
+from bridge.transport.tls import context_of, why_not
 
 
 def decoder(name: str, source: SourceSettings) -> Decoder:
@@ -116,12 +118,19 @@ def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
         username=settings.username,
         password=settings.password.get_secret_value() if settings.password else None,
         token=settings.token.get_secret_value() if settings.token else None,
-        tls=service_context(
-            f"sources.{name}.registry",
-            settings.ca_file,
-            settings.cert_file,
-            settings.key_file,
-            settings.key_password.get_secret_value() if settings.key_password else None,
-        ),
+        tls=_tls(name, settings),
         timeout_s=settings.timeout_s,
     )
+
+
+def _tls(name: str, settings: RegistrySettings) -> ssl.SSLContext:
+    try:
+        password = settings.key_password.get_secret_value() if settings.key_password else None
+        return context_of(settings.ca_file, settings.cert_file, settings.key_file, password)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            [
+                f"sources.{name}.registry: the TLS files do not load ({why_not(exc)});"
+                " check ca_file, cert_file and key_file"
+            ]
+        ) from exc

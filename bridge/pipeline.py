@@ -3,9 +3,10 @@
     source 1      bridge/source/    records of the partitions that are ours, in batches
     decode 2      bridge/decode/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
     duplicate? 3  bridge/dedupe.py  the same key earlier in the same partition: passed by
+                                    (bridge/window.py knows the keys)
     route 4       bridge/route.py   which endpoints want it; bridge/filter/ what they ask of its content
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
-    lanes 6       bridge/lanes.py   in line behind the earlier events of its entity
+    lanes 6       bridge/lanes.py   in line behind the earlier events of its entity (bridge/lane_queue.py)
     ------------- to here in bridge/intake.py; from here per endpoint, bridge/outlet.py -----
     render 7      bridge/render/    method, URL, headers, body
     sign 8        bridge/sign.py    the webhook-* headers

@@ -227,7 +227,9 @@ def _content(file: Path) -> Any:
     try:
         return json.loads(file.read_text("utf-8-sig"))
     except json.JSONDecodeError as exc:
-        raise DefinitionError(f"{file}:{exc.lineno}:{exc.colno}", f"not JSON: {exc.msg}") from exc
+        raise DefinitionError(
+            f"{file}:{exc.lineno}:{exc.colno}", f"not JSON: {exc.msg.removesuffix(' at')}"
+        ) from exc
     except UnicodeDecodeError as exc:
         raise DefinitionError(str(file), f"not UTF-8: {exc.reason}") from exc
     except RecursionError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
@@ -21,6 +22,8 @@ from bridge.cli.run import run
 from bridge.cli.schemas import schemas
 from bridge.cli.send import send
 from bridge.errors import ConfigError, HookferryError
+
+_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -61,4 +64,9 @@ def main() -> None:
         sys.exit(2)
     except HookferryError as exc:
         click.echo(f"hookferry: {exc}", err=True)
+        sys.exit(1)
+    except OSError as exc:
+        if exc.errno not in _DISK_TROUBLE:
+            raise
+        click.echo(f"hookferry: cannot write: {exc.strerror}; make room on that disk", err=True)
         sys.exit(1)

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import click
 
+from bridge.cli.run import file_or_option
+
 
 @click.command(short_help="Say every mistake in a configuration, with its remedy.")
-@click.argument(
-    "path",
-    metavar="[FILE]",
-    type=click.Path(path_type=Path),
-    envvar="HOOKFERRY_CONFIG",
-    default="config/bridge.yaml",
-)
+@file_or_option
 def check(path: Path) -> None:
     """Say every mistake in a configuration FILE at once, with file:line:column, cause and remedy.
 
-    FILE is what --config names elsewhere: HOOKFERRY_CONFIG, or config/bridge.yaml.
+    FILE is the configuration, as with --config.
 
     Exits 0 when there is none, 2 otherwise. Reads the environment for ${env:NAME} and for
     HOOKFERRY_ overrides, as `hookferry run` would; asks neither Kafka nor any endpoint. Templates are
@@ -28,6 +24,7 @@ def check(path: Path) -> None:
     """
     import os
 
+    from bridge import named_files
     from bridge.assembly import decoders, registries
     from bridge.errors import ConfigError
     from bridge.misspelt import misspelt
@@ -35,7 +32,7 @@ def check(path: Path) -> None:
     from bridge.settings import check as problems_of
     from bridge.settings import load, tree_of
 
-    problems = problems_of(path, os.environ)
+    problems = problems_of(path, os.environ, named_files.RULES)
     if not problems:
         try:
             settings = load(path, os.environ)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.names import endpoint_names
+
 if TYPE_CHECKING:
     from bridge.letters import Address, Letter, Wanted
     from bridge.redrive import DeadLetters
@@ -52,7 +54,13 @@ class AddressType(click.ParamType):  # type: ignore[type-arg]
 def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The filter options, the one for the cause under these names."""
     options = [
-        click.option("--endpoint", "-e", metavar="NAME", help="For this endpoint; '*': rejected for all."),
+        click.option(
+            "--endpoint",
+            "-e",
+            metavar="NAME",
+            shell_complete=endpoint_names,
+            help="For this endpoint; '*': rejected for all.",
+        ),
         click.option("--entity", metavar="ID", help="About this entity, or with this record key."),
         click.option("--type", "type_", metavar="PATTERN", help="Of this event type: Loan*, OrderPaid."),
         click.option("--since", type=InstantType(), help="Parked at or after: 2h, 7d, or an instant."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.names import endpoint_names
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def list_(path: Path) -> None:
 
 
 @endpoints.command(short_help="Turn an endpoint on: it goes on where it was.")
-@click.argument("name")
+@click.argument("name", shell_complete=endpoint_names)
 @config_option
 def on(name: str, path: Path) -> None:
     """Turn the endpoint NAME on again: it goes on where it was, in order."""
@@ -51,7 +52,7 @@ def on(name: str, path: Path) -> None:
 
 
 @endpoints.command(short_help="Turn an endpoint off: its events wait in Kafka.")
-@click.argument("name")
+@click.argument("name", shell_complete=endpoint_names)
 @click.option("--reason", default="turned off by an operator", show_default=True, help="Why; kept and shown.")
 @config_option
 def off(name: str, reason: str, path: Path) -> None:

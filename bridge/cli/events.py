@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.names import endpoint_names
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
     from bridge.switches import EventTypes, Switches
 
-_endpoint = click.option("--endpoint", "-e", metavar="NAME", help="For this one only; left out: for all.")
+_endpoint = click.option(
+    "--endpoint",
+    "-e",
+    metavar="NAME",
+    shell_complete=endpoint_names,
+    help="For this one only; left out: for all.",
+)
 
 
 @click.group(short_help="Switch event types off and on.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from bridge.cli.names import endpoint_names
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 MASK = "***"
 
 endpoint_option = click.option(
-    "--endpoint", "-e", metavar="NAME", required=True, help="The endpoint, by its name."
+    "--endpoint",
+    "-e",
+    metavar="NAME",
+    required=True,
+    shell_complete=endpoint_names,
+    help="The endpoint, by its name.",
 )
 sample_option = click.option(
     "--sample",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 config_option = click.option(
     "--config",
@@ -19,10 +22,25 @@ config_option = click.option(
 )
 
 
+def file_or_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that is about a configuration take it as FILE too; not twice."""
+
+    @functools.wraps(command)
+    def with_path(*, file: Path | None, path: Path) -> None:
+        if file and click.get_current_context().get_parameter_source("path") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("the configuration is given twice: as FILE and with --config")
+        command(path=file or path)
+
+    file = click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+    return file(config_option(with_path))
+
+
 @click.command(short_help="Carry events until SIGTERM or Ctrl-C.")
-@config_option
+@file_or_option
 def run(path: Path) -> None:
     """Carry events until SIGTERM or Ctrl-C; then finish what is in flight, commit, and leave.
+
+    FILE is the configuration, as with --config.
 
     Every setting can be overridden by a variable: HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS='["k:9092"]'.
     """
@@ -30,14 +48,20 @@ def run(path: Path) -> None:
 
     import uvloop
 
+    from bridge import named_files
     from bridge.app import App
-    from bridge.settings import load
+    from bridge.errors import ConfigError
+    from bridge.settings import check, load
     from bridge.telemetry import logs
 
     settings = load(path, os.environ)
     logs.set_up(settings.log.level, settings.log.format)
 
     async def carry() -> None:
-        await App(settings).run()
+        try:
+            app = App(settings)
+        except ConfigError as exc:  # what is in files that the settings name; the rules know which
+            raise ConfigError(check(path, os.environ, named_files.RULES) or exc.problems) from exc
+        await app.run()
 
     uvloop.run(carry())

@@ -1,10 +1,11 @@
 """Step 2 of the path: a record becomes events.
 
 Takes a ``Record``, gives its ``Event`` objects with the payload still undecoded. Rule floor, pure. Here
-stands what every format shares; each format has a file of its own: ``plain_json``, ``cloudevents``,
-``fineract``. Below ``fineract`` lie ``single_object`` (the Avro framing), ``schema_set`` (writers'
-schemas by fingerprint), ``definitions`` (schema files to schemas), ``avro_plan`` (the values) and ``careful``
-(hostile bytes).
+stands what every format shares; formats have files of their own: ``plain_json``, ``cloudevents``,
+``fineract``, ``eventuate``, ``debezium``, and ``placed`` for the rest, where ``places`` says what to find in
+a value and ``framing`` where its schema is named; ``again`` is what is sent again. Below ``fineract`` lie
+``single_object`` (the Avro framing), ``schema_set`` (writers' schemas by fingerprint), ``definitions``
+(schema files to schemas), ``avro_plan`` (the values) and ``careful`` (hostile bytes).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ process. Nothing stays behind but the folder of a demo that failed.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -40,6 +41,19 @@ def show(*, keep: bool) -> None:
         sys.exit(130)
     if not kept:
         sys.exit(1)
+
+
+def how_to_go_on(*, keeps: bool, made: bool) -> list[str]:
+    """What to type next, in the words of whoever typed `make demo` (``made``) or `hookferry demo`."""
+    hookferry = ".venv/bin/hookferry" if made else "hookferry"
+    steps = [
+        (f"{hookferry} check FILE", "every mistake in a configuration of your own"),
+        ("docs/quick-start.md", "the same with your Kafka and your receiver"),
+    ]
+    if not keeps:
+        again = "make demo KEEP=1" if made else "hookferry demo --keep"
+        steps.insert(0, (again, "stays up, so that you can publish more"))
+    return [f"{'' if row else 'Next:':<5} {typed:<30} {why}" for row, (typed, why) in enumerate(steps)]
 
 
 async def _until_stopped(keep: bool) -> tuple[bool, bool]:
@@ -83,7 +97,7 @@ class _Demo:
         bridge = BridgeProcess(broker.address, receiver.origin, secrets)
         good = failed = False
         try:
-            good = await self._play(broker, receiver, bridge)
+            good = await self._play(broker, receiver, bridge, keep=keep)
             if good and keep:
                 self._how_to_go_on(broker, receiver, bridge)
                 await bridge.wait()
@@ -105,7 +119,7 @@ class _Demo:
             if not failed:
                 bridge.remove_files()
 
-    async def _play(self, broker: Broker, receiver: Receiver, bridge: BridgeProcess) -> bool:
+    async def _play(self, broker: Broker, receiver: Receiver, bridge: BridgeProcess, *, keep: bool) -> bool:
         screen = self._screen
         screen.step("Broker", f"{broker.address}, embedded, in memory (librdkafka's mock cluster)")
         screen.step("Receiver", f"{receiver.origin}/crm and /shop, checks every signature itself")
@@ -125,7 +139,7 @@ class _Demo:
         except HookferryError:
             self._show_log(bridge)
             raise
-        return self._sum_up(bridge, outcome)
+        return self._sum_up(bridge, outcome, keep=keep)
 
     @property
     def _age_s(self) -> float:
@@ -165,7 +179,7 @@ class _Demo:
             },
         )
 
-    def _sum_up(self, bridge: BridgeProcess, outcome: Outcome) -> bool:
+    def _sum_up(self, bridge: BridgeProcess, outcome: Outcome, *, keep: bool) -> bool:
         checks = self._tally.checks(outcome)
         checks.insert(-1, self._services.check())
         good = all(check.kept for check in checks)
@@ -178,11 +192,8 @@ class _Demo:
         self._screen.say()
         self._screen.summary(checks, outcome.parked, facts)
         if good:
-            self._screen.say("Next: hookferry demo --keep         stays up, so that you can publish more")
-            self._screen.say(
-                "      hookferry check FILE          every mistake in a configuration of your own"
-            )
-            self._screen.say("      docs/quick-start.md           the same with your Kafka and your receiver")
+            for line in how_to_go_on(keeps=keep, made="MAKELEVEL" in os.environ):
+                self._screen.say(line)
         else:
             self._show_log(bridge)
         return good

@@ -6,7 +6,7 @@ as text. Imports only the bottom floor, pydantic and yaml.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
@@ -23,6 +23,7 @@ from bridge.settings.model import (
     Settings,
 )
 from bridge.settings.registry import RegistrySettings
+from bridge.settings.rules import Rule
 from bridge.settings.sources import (
     ApicurioSource,
     AvroSource,
@@ -74,6 +75,9 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def check(path: str | Path, environ: Mapping[str, str]) -> list[str]:
-    """List every mistake, one line each: ``file:line:column: path "value": cause; remedy``."""
-    return read(path, environ)[1]
+def check(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()) -> list[str]:
+    """List every mistake, one line each: ``file:line:column: path "value": cause; remedy``.
+
+    ``also`` are rules that need more than this floor knows: ``bridge/named_files.py``.
+    """
+    return read(path, environ, also)[1]

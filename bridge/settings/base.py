@@ -17,6 +17,7 @@ NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 TOPIC = r"^[a-zA-Z0-9._-]{1,249}$"
 GROUP = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,149}$"
 HOST_PORT = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
+LAST_PORT = 65_535
 FIELD_PATH = r"^[^.\s]+(\.[^.\s]+)*$"
 
 RECORD_PARTS = ("key", "offset", "topic")
@@ -70,12 +71,18 @@ def _network(value: object) -> object:
         raise mistake("is not a network", remedy) from None
 
 
+def _port(value: str) -> str:
+    if not 0 < int(value.rpartition(":")[2]) <= LAST_PORT:
+        raise mistake(f"ends in a port that is not between 1 and {LAST_PORT}", "correct the port")
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(_not_a_flag), Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_not_a_flag)]
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Topic = Annotated[str, StringConstraints(pattern=TOPIC)]
 Group = Annotated[str, StringConstraints(pattern=GROUP)]
-HostPort = Annotated[str, StringConstraints(pattern=HOST_PORT)]
+HostPort = Annotated[str, StringConstraints(pattern=HOST_PORT), AfterValidator(_port)]
 FieldPath = Annotated[str, StringConstraints(pattern=FIELD_PATH, max_length=512)]
 FieldPlace = Annotated[FieldPath, AfterValidator(_place)]
 """A path into the value, ``header:NAME``, or ``record:key`` and the like (``bridge.decode.places``)."""

@@ -7,7 +7,7 @@ error excepted. Floor ``settings``; reads files, and nothing leaves it but ``Con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,8 +16,8 @@ from bridge.settings.env_source import CONFIG_VARIABLE, read_env
 from bridge.settings.explain import explain
 from bridge.settings.model import Settings, layered
 from bridge.settings.place import Path as SettingsPath
-from bridge.settings.place import Place, Problem, printable
-from bridge.settings.rules import RULES
+from bridge.settings.place import Place, Problem, one_line
+from bridge.settings.rules import RULES, Rule
 from bridge.settings.secrets import resolve
 from bridge.settings.service_rules import CERTIFICATE_FILES
 from bridge.settings.tree import Tree, overlay
@@ -26,15 +26,20 @@ from bridge.settings.yaml_source import read_yaml
 MAX_FILE_BYTES = 1_048_576
 
 
-def read(path: str | Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[str]]:
-    """Read the settings; either they come back, or the mistakes do, one line each, in file order."""
+def read(
+    path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()
+) -> tuple[Settings | None, list[str]]:
+    """Read the settings; either they come back, or the mistakes do, one line each, in file order.
+
+    ``also`` are rules that need more than this floor knows.
+    """
     file, env, problems = _layers(path, environ)
     if file is None:
         return None, _lines(problems)
     tree = overlay(file, env)
     settings, more = _validate(file, env, tree)
     problems += more
-    problems += [problem for rule in RULES for problem in rule(tree)]
+    problems += [problem for rule in (*RULES, *also) for problem in rule(tree)]
     return (None if problems else settings), _lines(problems)
 
 
@@ -45,9 +50,15 @@ def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
     return overlay(file, env)
 
 
+def endpoints_in(path: str | Path) -> list[str]:
+    """The names of the endpoints in a file, be the rest right or wrong; none where it cannot be read."""
+    text, _ = _read_file(Path(path), "")
+    return [] if text is None else read_yaml(text, "")[0].names(("endpoints",))
+
+
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
     """The file and the environment, with references resolved; no file when it cannot be read at all."""
-    name = printable(str(path))
+    name = one_line(str(path))
     text, problems = _read_file(Path(path), name)
     if text is None:
         return None, Tree(Place(name)), problems

@@ -123,6 +123,8 @@ def _value(path: Path, error: ErrorDetails, tree: Tree) -> Texts:
         return "is not one of the values known", _words(path, tree)
     if path and not tree.has(path):
         return "has no value (null)", "give a value, or remove the key"
+    if error["type"].startswith("string_") and isinstance(tree.get(path), list | dict):
+        return "is not text", "give one value, without brackets and without keys or - below it"
     return _texts(error)
 
 

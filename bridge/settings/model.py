@@ -84,7 +84,7 @@ class AdminSettings(Section):
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """What is written to standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important level shown."
@@ -94,7 +94,9 @@ class LogSettings(Section):
         description="json for machines, console for people; auto looks whether a terminal is there.",
     )
     attempts: Literal["all", "failures"] = Field(
-        default="all", description="Whether every attempt is logged or only those that did not deliver."
+        default="all",
+        description="Whether every attempt is logged or only those that did not deliver. Lines about "
+        "deliveries are written in groups, at most 50 ms later.",
     )
 
 

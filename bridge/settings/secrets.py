@@ -39,16 +39,19 @@ def resolve(tree: Tree, folder: FilePath, environ: Mapping[str, str], skip: set[
         if any(path[:depth] in skip for depth in range(1, len(path) + 1)):
             continue
         tree.hidden.add(path)
-        try:
-            tree.replace(path, _expand(value, folder, environ))
-        except _Unresolved as exc:
+        expanded, unresolved = _expand(value, folder, environ)
+        if unresolved:
             tree.broken.add(path)
-            problems.append(Problem(tree.place(path), path, exc.cause, exc.remedy))
+            problems += [Problem(tree.place(path), path, exc.cause, exc.remedy) for exc in unresolved]
+        else:
+            tree.replace(path, expanded)
     return problems
 
 
-def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> str:
+def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> tuple[str, list[_Unresolved]]:
+    """The text with its references replaced, and those that lead nowhere, all of them."""
     parts: list[str] = []
+    unresolved: list[_Unresolved] = []
     at = 0
     while opening := _OPENING.search(text, at):
         parts.append(text[at : opening.start()])
@@ -58,13 +61,19 @@ def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> str:
             continue
         reference = _REFERENCE.match(text, opening.start())
         if reference is None:
-            raise _Unresolved(
-                "has a ${ that is neither ${env:NAME}, ${env:NAME:-default} nor ${file:PATH}",
-                "correct the reference (they do not nest), or write $${ for the characters ${",
+            unresolved.append(
+                _Unresolved(
+                    "has a ${ that is neither ${env:NAME}, ${env:NAME:-default} nor ${file:PATH}",
+                    "correct the reference (they do not nest), or write $${ for the characters ${",
+                )
             )
-        parts.append(_lookup(reference, folder, environ))
+            break  # where it ends, and the next begins, is anybody's guess
+        try:
+            parts.append(_lookup(reference, folder, environ))
+        except _Unresolved as exc:
+            unresolved.append(exc)
         at = reference.end()
-    return "".join([*parts, text[at:]])
+    return "".join([*parts, text[at:]]), unresolved
 
 
 def _lookup(reference: re.Match[str], folder: FilePath, environ: Mapping[str, str]) -> str:

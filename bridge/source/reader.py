@@ -21,6 +21,7 @@ from bridge.errors import CommitError, KafkaUnavailable, PlaceLostError
 from bridge.model import Partition, Record
 from bridge.source.assignor import ByNumberAssignor
 from bridge.source.client import KafkaOptions
+from bridge.source.first_start import FirstStart
 from bridge.source.health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
 from bridge.source.silence import Silence
 from bridge.telemetry import events
@@ -76,6 +77,7 @@ class Reader:
         self._paused: set[TopicPartition] = set()
         self.epoch = 0
         self._lease_from = 0.0
+        self._first_start = FirstStart(lambda: self.epoch > 0)
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         membership = self._membership
@@ -97,6 +99,7 @@ class Reader:
     async def start(self) -> None:
         """Join the group; raises aiokafka's errors, and may be called again after them."""
         consumer = self._consumer
+        self._first_start.add()
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await consumer.start()
@@ -135,6 +138,7 @@ class Reader:
     async def stop(self) -> None:
         """Leave the group. The revoke callback is not called by this (aiokafka): drain before."""
         await stop_consumer(self._consumer)
+        self._first_start.remove()
 
     async def _revoked(self, revoked: Collection[object]) -> None:
         """All partitions go (eager protocol), before joining again; heartbeats go on."""

@@ -18,6 +18,7 @@ TOPIC_NOT_COMPACTED: Final = "topic.not_compacted"
 TOPIC_CREATED: Final = "topic.created"
 TOPIC_GREW: Final = "topic.grew"
 
+COORDINATOR_AWAITED: Final = "coordinator.awaited"
 SOURCE_ASSIGNED: Final = "source.assigned"
 SOURCE_REVOKED: Final = "source.revoked"
 SOURCE_FAILED: Final = "source.failed"

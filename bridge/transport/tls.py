@@ -1,30 +1,34 @@
-"""TLS towards receivers, with the system's authorities, and towards services, with files of their own."""
+"""TLS settings: of requests to receivers, and of connections whose files a person names."""
 
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
-
-from bridge.errors import ConfigError
+from os import PathLike
 
 
 def client_context() -> ssl.SSLContext:
-    """For requests to receivers: verifies certificate and host name, TLS 1.2 and newer."""
+    """A context that verifies certificate and host name by the system's authorities; TLS 1.2 and newer."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def service_context(
-    place: str, ca_file: Path | None, cert_file: Path | None, key_file: Path | None, key_password: str | None
+def context_of(
+    ca_file: PathLike[str] | str | None,
+    cert_file: PathLike[str] | str | None,
+    key_file: PathLike[str] | str | None,
+    key_password: str | None,
 ) -> ssl.SSLContext:
-    """A context with these files. Raises ``ConfigError``, which names ``place``, when they do not load."""
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        if cert_file:
-            context.load_cert_chain(cert_file, key_file, key_password)
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigError(
-            [f"{place}: the TLS files do not load ({exc}); check ca_file, cert_file and key_file"]
-        ) from exc
+    """A context with these files; the system's authorities if none. Raises ``OSError`` and ``ValueError``."""
+    context = ssl.create_default_context(cafile=ca_file)
+    if cert_file:
+        # without any password OpenSSL asks for one at the terminal, and waits
+        context.load_cert_chain(cert_file, key_file, key_password or "")
     return context
+
+
+def why_not(exc: Exception) -> str:
+    """What is wrong with such files, in a few words, without the place in OpenSSL's sources."""
+    if isinstance(exc, ssl.SSLError):
+        return (exc.reason or "not PEM").replace("_", " ").lower()
+    return exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)

@@ -23,6 +23,7 @@ from bridge.demo.broker import Parked
 from bridge.demo.receiver import Webhook, verify
 from bridge.demo.samples import Fate, samples
 from bridge.demo.services import WANTED, Message, Services
+from bridge.demo.show import how_to_go_on
 from bridge.demo.tally import Outcome, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,6 +162,18 @@ def test_ctrl_c_before_the_end_leaves_nothing_behind(tmp_path, sign):
     assert os.listdir(tmp_path) == []
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{admin[1]}/healthz", timeout=5)
+
+
+def test_it_says_what_to_type_next_in_the_words_that_were_used(run):
+    typed = [line.split("  ")[0] for line in how_to_go_on(keeps=False, made=True)]
+    assert typed == [
+        "Next: make demo KEEP=1",
+        "      .venv/bin/hookferry check FILE",
+        "      docs/quick-start.md",
+    ]
+    assert how_to_go_on(keeps=False, made=False)[0].startswith("Next: hookferry demo --keep  ")
+    assert how_to_go_on(keeps=True, made=True)[0].startswith("Next: .venv/bin/hookferry check FILE  ")
+    assert "MAKELEVEL" in os.environ or lines_with("hookferry demo --keep", run.out)
 
 
 def read_until(process: subprocess.Popen[str], sign: str) -> str:

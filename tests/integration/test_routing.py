@@ -40,10 +40,10 @@ def test_an_event_type_goes_off_and_on_in_every_pod_without_a_restart(
     wait_until(lambda: all_say(pods, "assigned: 1 partitions"), "both have their part")
     assert answer_of(pods[0], "events", "list") == "no event type is off\n"
 
-    began_at = time.monotonic()
     said = answer_of(pods[0], "events", "off", "OrderP*", "--endpoint", "crm", "--reason", "too chatty")
+    told_at = time.monotonic()  # the command's own start is not what is promised
     wait_until(lambda: all_say(pods, "; event types off: OrderP* for crm\n"), "both pods say so")
-    assert time.monotonic() - began_at < 6, "the command and a second"
+    assert time.monotonic() - told_at < 3, "a second, and the time to ask them"
     assert said.startswith("OrderP* for crm: off; every running bridge follows within a second\n")
     assert "not sent later" in said
     first = list(outbox_events(200, entities=20, seed=61))

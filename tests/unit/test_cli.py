@@ -85,6 +85,35 @@ def test_the_script_completes_the_commands() -> None:
     assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion", "plain,cursors"]
 
 
+@pytest.mark.parametrize(
+    "line", ["render -c {} -e", "endpoints off -c {}", "parked list -c {} --endpoint", "events off -c {} -e"]
+)
+def test_endpoints_are_completed(line: str, config: Path) -> None:
+    """Also where the variables of its secrets are not set."""
+    text = config.read_text().replace("  crm:\n", "  crm: {url: '${env:NOWHERE}'}\n  sales:\n")
+    config.write_text(text)
+    words = f"hookferry {line.format(config)}"
+    for start, found in (("", ["plain,crm", "plain,sales"]), ("s", ["plain,sales"])):
+        env = {
+            "_HOOKFERRY_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"{words} {start}",
+            "COMP_CWORD": str(len(words.split())),
+        }
+        assert hookferry(env=env).stdout.split() == found, start
+
+
+def test_a_configuration_that_cannot_be_read_completes_nothing(config: Path) -> None:
+    words = f"hookferry render -c {config}x -e "
+    result = hookferry(
+        env={
+            "_HOOKFERRY_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split())),
+        }
+    )
+    assert (result.stdout.strip(), result.stderr) == ("", "")
+
+
 def test_a_shell_that_is_not_known_is_a_usage_error() -> None:
     result = CliRunner().invoke(cli, ["completion", "cmd"])
     assert result.exit_code == 2
@@ -169,3 +198,46 @@ def test_a_state_folder_that_cannot_be_made_ends_run_with_a_message(config: Path
     assert "Traceback" not in result.stdout + result.stderr
     assert result.returncode == 2
     assert "state" in result.stderr
+
+
+def test_check_and_run_take_their_file_as_an_argument_or_as_an_option(config: Path) -> None:
+    config.write_text(config.read_text().replace("url: https", "url: ftp"))
+    outputs = {
+        result.stdout if command == "check" else result.stderr
+        for command in ("check", "run")
+        for arguments in ([str(config)], ["-c", str(config)], ["--config", str(config)])
+        for result in (hookferry(command, *arguments),)
+    }
+    assert len(outputs) == 1
+    assert "endpoints.crm.url" in outputs.pop()
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_file_that_is_given_twice_is_refused(command: str, config: Path) -> None:
+    result = hookferry(command, str(config), "-c", "other.yaml")
+    assert result.returncode == 2
+    assert "given twice" in result.stderr
+    by_environment = hookferry(command, str(config / "no"), env={"HOOKFERRY_CONFIG": "other.yaml"})
+    assert "other.yaml" not in by_environment.stdout + by_environment.stderr
+
+
+def test_run_says_where_the_file_is_named_that_it_cannot_use(config: Path) -> None:
+    (config.parent / "avro").mkdir(exist_ok=True)
+    text = config.read_text().replace(
+        "sources:\n", "sources:\n  f: {topics: [external-events], format: fineract, schemas: avro}\n"
+    )
+    config.write_text(text)
+    result = hookferry("run", str(config))
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"{config}:4:61: sources.f.schemas: ")
+    assert result.stderr == hookferry("check", str(config)).stdout
+
+
+def test_a_full_disk_is_a_message(config: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "bridge", "check", str(config)],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False, cwd=ROOT,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr == "hookferry: cannot write: No space left on device; make room on that disk\n"

@@ -39,8 +39,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9000)
     chosen = parser.parse_args()
     simulator = SIMULATORS[chosen.name]()
-    print(f"url: http://127.0.0.1:{chosen.port}{simulator.path}{QUERIES.get(chosen.name, '')}", flush=True)
-    web.run_app(app_of(simulator), host="127.0.0.1", port=chosen.port, print=None)
+    url = f"http://127.0.0.1:{chosen.port}{simulator.path}{QUERIES.get(chosen.name, '')}"
+
+    def say_url(_: str) -> None:
+        print(f"url: {url}", flush=True)
+
+    try:
+        web.run_app(app_of(simulator), host="127.0.0.1", port=chosen.port, print=say_url)
+    except OSError as exc:
+        parser.exit(2, f"cannot listen at port {chosen.port} ({exc.strerror}); give another with --port\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +58,16 @@ def test_what_is_shown_of_a_request_has_no_key(tmp_path):
     assert result.exit_code == 0, result.output
     assert '{"routing_key":"***","event_action"' in result.output
     assert KEY not in result.output
+
+
+def test_a_simulated_receiver_says_that_its_port_is_taken():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = subprocess.run(
+            [sys.executable, "-m", "tests.support.receivers", "slack", "--port", port],
+            capture_output=True, text=True, check=False, timeout=60, cwd=Path(__file__).parents[3],
+        )  # fmt: skip
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"cannot listen at port {port} (")

@@ -163,3 +163,12 @@ def test_what_a_reference_brought_in_is_never_shown(write, old, new, value):
 def test_no_text_out_of_a_reference_is_ever_shown(write, place, value):
     text = VALID.replace(place[0], place[1].replace("M", '"${env:V}"'), 1)
     assert value not in "".join(check(write(text), {"V": value}))
+
+
+def test_every_reference_of_a_value_that_leads_nowhere_is_said(write):
+    lines = check(write(VALID.replace(URL, "https://a.example/${env:ONE}/${file:two}/${env:THREE}")), {})
+    assert [line.split(": ")[2].split(";")[0] for line in lines] == [
+        "environment variable ONE is not set",
+        "there is no file two",
+        "environment variable THREE is not set",
+    ]

@@ -207,3 +207,16 @@ def test_a_url_that_could_not_be_dialled_as_written_is_refused_without_its_path(
     with pytest.raises(PydanticCustomError) as caught:
         values.endpoint_url(text)
     assert text.removeprefix("https://a.example/") not in caught.value.message()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_port_that_cannot_be_is_no_address_of_a_broker(given, port):
+    (line,) = given("localhost:9092", f"localhost:{port}")
+    assert line.endswith("ends in a port that is not between 1 and 65535; correct the port")
+    assert given("localhost:9092", "localhost:65535") == []
+
+
+@pytest.mark.parametrize("wrong", ["[a]", "{a: b}"])
+def test_a_list_in_place_of_text_is_not_to_be_put_in_quotes(given, wrong):
+    (line,) = given("kafka:\n", f"group: {wrong}\nkafka:\n")
+    assert "group: is not text; give one value, without brackets" in line
