@@ -17,7 +17,7 @@ from bridge import completion
 from bridge.clock import Clock
 from bridge.endpoint_cursor import Bounds, CursorPolicy, EndpointCursor, begin
 from bridge.errors import CommitError, PlaceLostError
-from bridge.journal import Base, Journal, Journaled
+from bridge.journal import Journal, Journaled
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
@@ -123,10 +123,10 @@ class Checkpoints:
             )
             for partition, (first, following) in bounds.items():
                 base = committed.get(partition)
-                journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
+                journaled = recollection.settled(endpoint, partition, base)
                 begins = first if partition.topic in self._whole_topics else starts.get(partition, first)
                 cursor = begin(endpoint, policy, partition, (first, following), base or begins, journaled)
-                cursor.committed = (-1, Base(*base) if base else None)
+                cursor.committed = (-1, base)
                 loaded[partition][endpoint] = cursor
         return loaded
 
@@ -215,7 +215,7 @@ class Checkpoints:
             group, {packed.cursor.partition: packed.committed for packed in all_packed}
         )
         for packed in all_packed:
-            packed.cursor.committed = (packed.version, Base(*packed.committed))
+            packed.cursor.committed = (packed.version, packed.committed)
 
     async def commit_or_say(self) -> bool:
         """``commit``, with a failure counted, and logged when it is the first of a row.
@@ -285,12 +285,11 @@ class Checkpoints:
         named = []
         for number, cursor in enumerate(self.all()):
             cursor.number = number
-            committed = coming.get(cursor)
-            base = Base(*committed) if committed else _last(cursor)[1]
+            base = coming.get(cursor) or _last(cursor)[1]
             named.append(Journaled(cursor.endpoint, cursor.partition, base))
         return self._journal.begin(named)
 
 
-def _last(cursor: EndpointCursor) -> tuple[int, Base | None]:
+def _last(cursor: EndpointCursor) -> tuple[int, Committed | None]:
     """The version of a cursor that this process last committed, and what the broker has for it."""
     return cursor.committed  # type: ignore[return-value]

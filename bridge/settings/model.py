@@ -74,7 +74,7 @@ class HistorySettings(Section):
 
 
 class AdminSettings(Section):
-    """The port for health, metrics and the console."""
+    """The port for health and metrics."""
 
     host: Text = Field(
         default="0.0.0.0",  # noqa: S104 - probes come from outside the pod
@@ -167,7 +167,7 @@ class Settings(BaseSettings):
         description="Folder for what a pod keeps on disk; relative to the working directory.",
     )
     admin: AdminSettings = Field(
-        default_factory=AdminSettings, description="The port for health, metrics and the console."
+        default_factory=AdminSettings, description="The port for health and metrics."
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard error.")
 
