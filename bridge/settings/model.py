@@ -74,7 +74,7 @@ class HistorySettings(Section):
 
 
 class AdminSettings(Section):
-    """The port for health, metrics and the console."""
+    """The port for health and metrics."""
 
     host: Text = Field(
         default="0.0.0.0",  # noqa: S104 - probes come from outside the pod
@@ -84,7 +84,7 @@ class AdminSettings(Section):
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """What is written to standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important level shown."
@@ -165,9 +165,9 @@ class Settings(BaseSettings):
         description="Folder for what a pod keeps on disk; relative to the working directory.",
     )
     admin: AdminSettings = Field(
-        default_factory=AdminSettings, description="The port for health, metrics and the console."
+        default_factory=AdminSettings, description="The port for health and metrics."
     )
-    log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard error.")
+    log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard output.")
 
     @classmethod
     def settings_customise_sources(
