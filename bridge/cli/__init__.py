@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 
 import click
@@ -56,6 +57,8 @@ for command in (
 
 def main() -> None:
     """Run the command; a user's mistake ends in its message and exit code 2, never in a traceback."""
+    # a command says itself what is wrong; `run` sets up a log, which hears aiokafka too
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         cli(prog_name="hookferry")
     except ConfigError as exc:

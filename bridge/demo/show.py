@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from bridge.demo.broker import Broker
 from bridge.demo.process import AGAIN_TOPIC, CONTROL_TOPIC, GROUP, PARKED_TOPIC, BridgeProcess, new_secret
@@ -26,6 +27,7 @@ _DEADLINE_S = 60.0
 _GAP_S = 0.1
 _LOOK_S = 0.1
 _RHYTHM = "up to 50 ms are the embedded broker's, which hands records out in that rhythm"
+_QUICK_START = "docs/quick-start.md"
 _SIGNED = (CRM, SHOP)
 _ENDPOINTS = (*_SIGNED, SLACK, ZAPIER)
 
@@ -43,17 +45,19 @@ def show(*, keep: bool) -> None:
         sys.exit(1)
 
 
-def how_to_go_on(*, keeps: bool, made: bool) -> list[str]:
-    """What to type next, in the words of whoever typed `make demo` (``made``) or `hookferry demo`."""
+def how_to_go_on(*, keeps: bool, made: bool, documented: bool) -> list[str]:
+    """What to type next, in the words of whoever typed `make demo` (``made``) or `hookferry demo`.
+
+    ``documented``: the documentation lies there, in a checkout.
+    """
     hookferry = ".venv/bin/hookferry" if made else "hookferry"
-    steps = [
-        (f"{hookferry} check FILE", "every mistake in a configuration of your own"),
-        ("docs/quick-start.md", "the same with your Kafka and your receiver"),
-    ]
+    steps = [(f"{hookferry} check FILE", "every mistake in a configuration of your own")]
+    if documented:
+        steps.append((_QUICK_START, "the same with your Kafka and your receiver"))
     if not keeps:
         again = "make demo KEEP=1" if made else "hookferry demo --keep"
         steps.insert(0, (again, "stays up, so that you can publish more"))
-    return [f"{'' if row else 'Next:':<5} {typed:<30} {why}" for row, (typed, why) in enumerate(steps)]
+    return [f"{'' if row else 'Next:':<5} {typed:<31} {why}" for row, (typed, why) in enumerate(steps)]
 
 
 async def _until_stopped(keep: bool) -> tuple[bool, bool]:
@@ -116,7 +120,7 @@ class _Demo:
         finally:
             await bridge.stop()
             await receiver.stop()
-            if not failed:
+            if not failed or not bridge.log.exists():
                 bridge.remove_files()
 
     async def _play(self, broker: Broker, receiver: Receiver, bridge: BridgeProcess, *, keep: bool) -> bool:
@@ -192,7 +196,9 @@ class _Demo:
         self._screen.say()
         self._screen.summary(checks, outcome.parked, facts)
         if good:
-            for line in how_to_go_on(keeps=keep, made="MAKELEVEL" in os.environ):
+            for line in how_to_go_on(
+                keeps=keep, made="MAKELEVEL" in os.environ, documented=Path(_QUICK_START).exists()
+            ):
                 self._screen.say(line)
         else:
             self._show_log(bridge)

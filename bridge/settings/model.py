@@ -169,7 +169,7 @@ class Settings(BaseSettings):
     admin: AdminSettings = Field(
         default_factory=AdminSettings, description="The port for health and metrics."
     )
-    log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard error.")
+    log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard output.")
 
     @classmethod
     def settings_customise_sources(

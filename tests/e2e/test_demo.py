@@ -165,15 +165,27 @@ def test_ctrl_c_before_the_end_leaves_nothing_behind(tmp_path, sign):
 
 
 def test_it_says_what_to_type_next_in_the_words_that_were_used(run):
-    typed = [line.split("  ")[0] for line in how_to_go_on(keeps=False, made=True)]
-    assert typed == [
-        "Next: make demo KEEP=1",
-        "      .venv/bin/hookferry check FILE",
-        "      docs/quick-start.md",
+    made = how_to_go_on(keeps=False, made=True, documented=True)
+    typed = how_to_go_on(keeps=False, made=False, documented=False)
+    kept = how_to_go_on(keeps=True, made=True, documented=False)
+    assert [line[6:37].strip() for line in (*made, *typed, *kept)] == [
+        *("make demo KEEP=1", ".venv/bin/hookferry check FILE", "docs/quick-start.md"),
+        *("hookferry demo --keep", "hookferry check FILE"),
+        ".venv/bin/hookferry check FILE",
     ]
-    assert how_to_go_on(keeps=False, made=False)[0].startswith("Next: hookferry demo --keep  ")
-    assert how_to_go_on(keeps=True, made=True)[0].startswith("Next: .venv/bin/hookferry check FILE  ")
-    assert "MAKELEVEL" in os.environ or lines_with("hookferry demo --keep", run.out)
+    assert lines_with(made[0] if "MAKELEVEL" in os.environ else typed[0], run.out)
+
+
+def test_what_it_shows_on_a_full_disk_is_a_message_and_leaves_nothing_behind(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "bridge", "demo"],
+            cwd=ROOT, env=environment(tmp_path), text=True, check=False, timeout=60,
+            stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr.startswith("hookferry: cannot write: No space left on device")
+    assert os.listdir(tmp_path) == []
 
 
 def read_until(process: subprocess.Popen[str], sign: str) -> str:

@@ -39,9 +39,14 @@ def make_authority(folder: Path) -> TestAuthority:
         subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test CA")
+    openssl(
+        *("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test CA"),
+        *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),  # Python 3.13 asks for it
+    )
     openssl("req", *key, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=localhost")
-    (folder / "ext").write_text("subjectAltName=DNS:localhost,DNS:receiver.test\n")
+    (folder / "ext").write_text(
+        "subjectAltName=DNS:localhost,DNS:receiver.test\nauthorityKeyIdentifier=keyid\n"
+    )
     openssl(
         *("x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
         *("-out", "leaf.pem", "-days", "2", "-extfile", "ext"),

@@ -136,6 +136,19 @@ async def test_nothing_is_committed_twice_but_the_history_is_written() -> None:
     assert stage.done == ["flush"]
 
 
+async def test_what_settles_before_the_first_commit_of_an_assignment_is_journaled_as_its_own() -> None:
+    """A reader that catches up may feed a new cursor while that commit still waits for the broker."""
+    stage = Stage(crm="earliest", erp="earliest")
+    await stage.load()
+    await stage.checkpoints.commit()
+    cursors = await stage.load()
+    cursors["crm"].open(10, 1)
+    cursors["crm"].advance(11)
+    stage.checkpoints.settle(cursors["crm"], 10, 1)
+    again = await stage.load()
+    assert (again["crm"].wants(10), again["erp"].wants(10)) == (False, True)
+
+
 async def test_only_the_cursor_that_moved_is_committed() -> None:
     stage = Stage(crm="earliest", erp="earliest")
     cursors = await stage.load()

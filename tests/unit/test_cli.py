@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -175,8 +176,6 @@ def test_run_takes_the_path_of_its_file_from_the_environment(tmp_path: Path) -> 
 
 
 def test_an_admin_port_that_is_taken_ends_run_with_a_message(config: Path) -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -231,6 +230,19 @@ def test_run_says_where_the_file_is_named_that_it_cannot_use(config: Path) -> No
     assert result.returncode == 2
     assert result.stderr.startswith(f"{config}:4:61: sources.f.schemas: ")
     assert result.stderr == hookferry("check", str(config)).stdout
+
+
+@pytest.mark.parametrize("command", ["parked list", "endpoints list", "cursors list", "events list"])
+def test_a_broker_that_is_away_is_one_message(command: str, config: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        config.write_text(config.read_text().replace("localhost:9092", address))
+        result = hookferry(*command.split(), "-c", str(config))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("hookferry: ")
+    assert address in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_full_disk_is_a_message(config: Path) -> None:

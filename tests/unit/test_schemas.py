@@ -154,7 +154,7 @@ def test_the_mistakes_of_all_scopes_are_reported_together(tmp_path):
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ('{"type":\n "record",}', "a.avsc:2:11"),
+        ('{"type":\n "record";}', "a.avsc:2:10"),
         ("[" * 100_000, "nested too deep"),
         ("[" * 200 + "]" * 200, "nested"),
         ("5", "not an Avro type"),
