@@ -32,6 +32,8 @@ from bridge.decode.known_schemas import Frame, Reading
 from bridge.errors import DecodeError
 
 MOST_INDEXES = 32  # messages inside messages; the compiler itself allows 100
+MOST_MESSAGES = 100_000
+"""Messages in one value: the mapping to JSON takes some 5 µs for each, and nothing else runs meanwhile."""
 
 _OWN = (
     any_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2,
@@ -69,7 +71,11 @@ class ProtobufSchema:
         try:
             message = message_factory.GetMessageClass(descriptor)()
             message.ParseFromString(data)
+            if len(data) > 2 * MOST_MESSAGES and _has_more(message, MOST_MESSAGES):  # each takes two bytes
+                raise HostileBytes(f"more than {MOST_MESSAGES} messages in one value")
             document = MessageToDict(message, preserving_proto_field_name=True, descriptor_pool=self._pool)
+        except HostileBytes as exc:
+            raise DecodeError(place, f"{descriptor.full_name}: {exc}", _PRODUCER) from exc
         except (
             Exception
         ) as exc:  # protobuf raises DecodeError, and TypeError or ValueError from its JSON mapping
@@ -164,6 +170,27 @@ def _usual(name: str) -> Any:
         for number, (field, kind) in enumerate(fields.items(), 1):
             made.field.add(name=field, number=number, type=_NUMBERS[kind], label=1)
     return file
+
+
+def _has_more(message: Any, most: int) -> bool:
+    """Whether there are more messages in it than ``most``, itself and the entries of maps included."""
+    waiting, found = [message], 0
+    while waiting:
+        found += 1
+        for field, value in waiting.pop().ListFields():
+            if field.message_type is None:
+                continue
+            if hasattr(value, "ListFields"):
+                waiting.append(value)
+            elif hasattr(value, "values"):  # a map
+                found += len(value)
+                if field.message_type.fields_by_name["value"].message_type is not None:
+                    waiting.extend(value.values())
+            else:
+                waiting.extend(value)
+            if found + len(waiting) > most:
+                return True
+    return False
 
 
 def _descriptor(text: str, origin: str) -> Any:

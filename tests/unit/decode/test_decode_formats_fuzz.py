@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from fastavro import schemaless_writer
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, struct_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +26,7 @@ from bridge.decode.json_schema import JsonSchema
 from bridge.decode.known_schemas import Refusal, SchemaKey, SchemaStore
 from bridge.decode.placed import AvroValues, JsonValues, PlacedDecoder, RegistryValues
 from bridge.decode.places import EventReader, Places
-from bridge.decode.protobuf_schema import protobuf_schema
+from bridge.decode.protobuf_schema import MOST_MESSAGES, protobuf_schema
 from bridge.errors import DecodeError, SchemaNeeded
 from bridge.registry.gather import Gathered
 from bridge.registry.learn import made
@@ -211,6 +211,46 @@ def test_hostile_values_cost_little(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 400 * 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+def in_a_node(number: int, part: bytes, times: int = 1) -> bytes:
+    """A record of a Node with a field of this number, so many times over."""
+    header = bytes([number << 3 | 2])
+    length = bytes([len(part)]) if len(part) < 128 else _varint(len(part))
+    return b"\0\0\0\0\4\0\x0a\x01a" + (header + length + part) * times
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def a_map(entries: int) -> bytes:
+    return struct_pb2.Struct(
+        fields={str(number): struct_pb2.Value() for number in range(entries)}
+    ).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        (in_a_node(2, b"", MOST_MESSAGES - 1), True),
+        (in_a_node(2, b"", MOST_MESSAGES), False),
+        (in_a_node(4, a_map(MOST_MESSAGES // 2 - 1)), True),
+        (in_a_node(4, a_map(MOST_MESSAGES // 2)), False),
+    ],
+    ids=["as many as may be", "one too many", "entries of a map", "too many entries"],
+)
+def test_a_value_of_too_many_messages_is_refused(raw: bytes, read: bool) -> None:
+    if read:
+        assert CONFLUENT.decode(record(raw, key=b"k"))[0].id == "a"
+        return
+    with pytest.raises(DecodeError) as refused:
+        CONFLUENT.decode(record(raw, key=b"k"))
+    assert refused.value.cause == "t.Node: more than 100000 messages in one value"
 
 
 def test_a_schema_that_multiplies_is_refused_and_one_that_winds_costs_little() -> None:
