@@ -18,12 +18,13 @@ from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.source.reader import Batch, RecordsDeleted
 from bridge.telemetry import events
+from bridge.trouble import Trouble
 
 _log = structlog.get_logger()
 _POLL_S = 0.2
 _LINGER_S = 5.0
 """How long the reader of cursors that are all full stays open."""
-_TROUBLE_S = 1.0
+_ENDING_S = 1.0
 
 Take = Callable[[Partition, Sequence[Record], EndpointCursor], Awaitable[bool]]
 
@@ -71,6 +72,7 @@ class CatchUp:
         take: Take,
         main_at: Callable[[Partition], int],
         met: Callable[[Partition], None],
+        trouble: Trouble,
     ) -> None:
         self._endpoint = endpoint
         self._cursors = cursors
@@ -78,6 +80,7 @@ class CatchUp:
         self._take = take
         self._main_at = main_at
         self._met = met
+        self._trouble = trouble
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -96,10 +99,9 @@ class CatchUp:
                 async with self._open_reader() as reader:
                     await self._feed(reader)
             except KafkaUnavailable as exc:
-                _log.warning(events.SOURCE_FAILED, cause=str(exc), remedy=f"trying again in {_TROUBLE_S:g} s")
-                await asyncio.sleep(_TROUBLE_S)
+                await self._trouble.sit_out(exc)
             except _EndingError:
-                await asyncio.sleep(_TROUBLE_S)
+                await asyncio.sleep(_ENDING_S)
 
     def _behind(self) -> dict[Partition, EndpointCursor]:
         return {

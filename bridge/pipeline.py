@@ -306,6 +306,7 @@ class Pipeline:
             take=partial(self._take_behind, feed),
             main_at=self._next.__getitem__,
             met=partial(self._met, feed),
+            trouble=self._trouble,
         )
 
     async def _take_behind(

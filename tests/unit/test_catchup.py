@@ -1,0 +1,59 @@
+"""A reader beside the group while the broker is away."""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from bridge.catchup import CatchUp
+from bridge.cursor import Cursor
+from bridge.endpoint_cursor import EndpointCursor
+from bridge.errors import KafkaUnavailable
+from bridge.model import Partition
+from bridge.telemetry import events
+from bridge.trouble import Trouble
+from tests.support.fake_group import FakeSideReader
+from tests.support.fakes import Log
+from tests.support.simulated import simulated
+
+ORDERS = Partition("orders", 0)
+
+
+class Away(FakeSideReader):
+    """A reader that finds no broker."""
+
+    tries = 0
+
+    async def __aenter__(self) -> FakeSideReader:
+        Away.tries += 1
+        raise KafkaUnavailable("no broker answers")
+
+
+@simulated
+async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_up() -> None:
+    trouble = Trouble()
+
+    async def nothing(partition: Partition, records: object, cursor: EndpointCursor) -> bool:
+        raise AssertionError("nothing is read")
+
+    def behind(endpoint: str) -> CatchUp:
+        cursor: EndpointCursor = Cursor(ORDERS, 0, window=10, window_bytes=1000, endpoint=endpoint)
+        cursor.passed_by(5)
+        return CatchUp(
+            endpoint,
+            cursors=lambda: [cursor],
+            open_reader=lambda: Away(Log()),
+            take=nothing,
+            main_at=lambda _: 5,
+            met=lambda _: None,
+            trouble=trouble,
+        )
+
+    with capture_logs() as logs:
+        running = [asyncio.ensure_future(behind(endpoint).run()) for endpoint in ("crm", "shop", "erp")]
+        await asyncio.sleep(90)
+        for task in running:
+            task.cancel()
+    assert [line["event"] for line in logs] == [events.SOURCE_FAILED] * 2
+    assert Away.tries > 3 * 80, "each tries every second"
