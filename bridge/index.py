@@ -215,6 +215,18 @@ class KeyIndex:
             shelf.clear(offset, 0)
             shelf.save()
 
+    def forget(self) -> None:
+        """Forget all partitions: what is known is of another log."""
+        try:
+            for (number,) in self._db.execute("SELECT id FROM partitions").fetchall():
+                for age in (0, 1):
+                    self._db.execute(f"DROP TABLE IF EXISTS keys_{int(number)}_{age}")
+            self._db.execute("DELETE FROM partitions")
+        except _DAMAGE as exc:
+            self._begin_in_memory(exc)
+        self._shelves = {}
+        self.flush()
+
     def flush(self) -> None:
         """Make what was claimed so far outlive this process."""
         try:
