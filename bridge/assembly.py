@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from bridge import formats
-from bridge.checkpoint import CursorPolicy
 from bridge.clock import Clock
 from bridge.completion import Failures
 from bridge.control import Control, control_topic
@@ -21,6 +20,7 @@ from bridge.decode.fineract import FineractDecoder
 from bridge.decode.schema_set import SchemaSet
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
+from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import ConfigError
 from bridge.filter import Filter
 from bridge.held import HeldLanes, Register

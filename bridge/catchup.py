@@ -12,8 +12,8 @@ from typing import Protocol
 
 import structlog
 
-from bridge.checkpoint import EndpointCursor, report_deleted
 from bridge.cursor import CursorState
+from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.source.reader import Batch, RecordsDeleted

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
 from bridge import completion
 from bridge.clock import Clock
-from bridge.completion import Failures
-from bridge.cursor import Cursor
+from bridge.endpoint_cursor import Bounds, CursorPolicy, EndpointCursor, begin
 from bridge.errors import CommitError, PlaceLostError
-from bridge.journal import Base, Journal, Journaled, Spot
+from bridge.journal import Journal, Journaled
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
@@ -27,12 +25,11 @@ from bridge.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 
-Bounds = Mapping[Partition, tuple[int, int]]
-"""The first and the next offset of each partition's log."""
-
-EndpointCursor = Cursor[Failures]
 REFRESH_S = 3600.0
 """Every cursor is committed at least this often: offsets of a group without members expire."""
+_LAST_COMMIT_S = 3.0
+"""What the last commit of an assignment has at least, be the drain's deadline over."""
+_AGAIN_S = 0.1
 
 
 class Offsets(Protocol):
@@ -61,16 +58,6 @@ class Fence(Protocol):
     def holds_lease(self) -> bool:
         """Whether the group cannot have given our partitions away yet."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class CursorPolicy:
-    """How an endpoint's cursors begin and how much they may hold, per partition."""
-
-    start: Literal["latest", "earliest"] | int
-    """Or an instant, in Unix milliseconds: the first record at or after it."""
-    window: int
-    window_bytes: int
 
 
 class _Packed(NamedTuple):
@@ -136,10 +123,10 @@ class Checkpoints:
             )
             for partition, (first, following) in bounds.items():
                 base = committed.get(partition)
-                journaled = recollection.settled(endpoint, partition, Base(*base) if base else None)
+                journaled = recollection.settled(endpoint, partition, base)
                 begins = first if partition.topic in self._whole_topics else starts.get(partition, first)
-                cursor = _begin(endpoint, policy, partition, (first, following), base or begins, journaled)
-                cursor.committed = (-1, Base(*base) if base else None)
+                cursor = begin(endpoint, policy, partition, (first, following), base or begins, journaled)
+                cursor.committed = (-1, base)
                 loaded[partition][endpoint] = cursor
         return loaded
 
@@ -174,6 +161,10 @@ class Checkpoints:
     def all(self) -> Iterator[EndpointCursor]:
         """Every cursor of the assignment."""
         return (cursor for cursors in self.cursors.values() for cursor in cursors.values())
+
+    def of(self, endpoint: str) -> list[EndpointCursor]:
+        """The cursors of an endpoint, one per partition."""
+        return [cursors[endpoint] for cursors in self.cursors.values() if endpoint in cursors]
 
     def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int, part: int = 0) -> None:
         """One event at this offset needs nothing more; without effect where the assignment is over."""
@@ -224,7 +215,7 @@ class Checkpoints:
             group, {packed.cursor.partition: packed.committed for packed in all_packed}
         )
         for packed in all_packed:
-            packed.cursor.committed = (packed.version, Base(*packed.committed))
+            packed.cursor.committed = (packed.version, packed.committed)
 
     async def commit_or_say(self) -> bool:
         """``commit``, with a failure counted, and logged when it is the first of a row.
@@ -249,9 +240,27 @@ class Checkpoints:
         self._metrics.commits.labels("done").inc()
         return True
 
+    async def commit_last(self, deadline: float) -> None:
+        """The last commit of an assignment: tried until it is taken, or refused for good, or it is time.
+
+        What it does not tell, the next owner sends again. The fence goes first each time, so no try
+        comes after the group has moved on.
+        """
+        at_least = asyncio.get_running_loop().time() + _LAST_COMMIT_S
+        try:
+            async with asyncio.timeout_at(max(deadline, at_least)):
+                while not await self.commit_or_say():  # noqa: ASYNC110 - it asks the broker
+                    await asyncio.sleep(_AGAIN_S)
+        except TimeoutError:
+            _log.warning(
+                events.COMMIT_FAILED,
+                cause="the broker did not take the last commit in time",
+                remedy="what was delivered since the commit before may be sent again",
+            )
+
     def unsettled(self, endpoint: str) -> int:
         """How many events are read and not settled for an endpoint."""
-        return sum(cursors[endpoint].unsettled for cursors in self.cursors.values() if endpoint in cursors)
+        return sum(cursor.unsettled for cursor in self.of(endpoint))
 
     def _pack(self) -> list[_Packed]:
         refresh = self._clock.monotonic() - self._refreshed_at >= REFRESH_S
@@ -276,69 +285,11 @@ class Checkpoints:
         named = []
         for number, cursor in enumerate(self.all()):
             cursor.number = number
-            committed = coming.get(cursor)
-            base = Base(*committed) if committed else _last(cursor)[1]
+            base = coming.get(cursor) or _last(cursor)[1]
             named.append(Journaled(cursor.endpoint, cursor.partition, base))
         return self._journal.begin(named)
 
 
-def _last(cursor: EndpointCursor) -> tuple[int, Base | None]:
+def _last(cursor: EndpointCursor) -> tuple[int, Committed | None]:
     """The version of a cursor that this process last committed, and what the broker has for it."""
     return cursor.committed  # type: ignore[return-value]
-
-
-def _begin(
-    endpoint: str,
-    policy: CursorPolicy,
-    partition: Partition,
-    log: tuple[int, int],
-    start: Committed | int,
-    journaled: Collection[Spot],
-) -> EndpointCursor:
-    """A cursor from where it was, or for a new endpoint from the offset where it is to begin."""
-    first, following = log
-    if isinstance(start, int):
-        _log.info(events.CURSOR_STARTED, endpoint=endpoint, partition=str(partition), next_offset=start)
-        done = completion.Completion(start, start)
-    elif start.offset > following:
-        _log.error(
-            events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=start.offset,
-            log_end=following, cause="the topic is shorter than the cursor: it was made anew",
-            remedy="none needed: everything in it is delivered",
-        )  # fmt: skip
-        done = completion.Completion(first, first)
-    else:
-        done = _read_map(endpoint, partition, start).with_settled(journaled)
-        if start.offset < first:
-            report_deleted(endpoint, partition, start.offset, first)
-    return Cursor(
-        partition,
-        max(done.offset, first),
-        window=policy.window,
-        window_bytes=policy.window_bytes,
-        endpoint=endpoint,
-        settled_to=done.end,
-        left_open=done.open_offsets,
-        failures=done.failures,
-        parts=done.parts,
-    )
-
-
-def _read_map(endpoint: str, partition: Partition, committed: Committed) -> completion.Completion:
-    try:
-        return completion.decode(committed.offset, committed.metadata)
-    except completion.DamagedMapError as exc:
-        _log.error(
-            events.CURSOR_MAP_IGNORED, endpoint=endpoint, partition=str(partition), cause=str(exc),
-            remedy="none needed: what was settled beyond the offset is delivered again",
-        )  # fmt: skip
-        return completion.Completion(committed.offset, committed.offset)
-
-
-def report_deleted(endpoint: str, partition: Partition, position: int, first: int) -> None:
-    """Say that retention took records which an endpoint had not got."""
-    _log.error(
-        events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=position,
-        log_start=first, offsets_lost=first - position, cause="retention deleted them undelivered",
-        remedy="raise the topic's retention above the longest outage an endpoint may have",
-    )  # fmt: skip

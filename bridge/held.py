@@ -6,7 +6,6 @@ Between ``bridge/outlet.py`` and the rule of it in ``bridge/holds.py``. What it 
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable, Hashable
 from typing import Protocol
@@ -21,10 +20,10 @@ from bridge.errors import KafkaUnavailable
 from bridge.holds import Hold, HoldKey, Holds
 from bridge.lane_key import LaneKey
 from bridge.model import Event
+from bridge.patience import tries_until_safe
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-_WAITS_S = (0.2, 1.0, 5.0)
 
 
 class Register(Protocol):
@@ -142,27 +141,20 @@ class HeldLanes:
         cursor: Cursor[Failures],
         keep_trying: Callable[[], bool],
     ) -> bool:
-        failures = 0
-        while cursor.live:
-            try:
-                await self._register.write(HoldKey(self._endpoint, lane_key.id_of(lane)), hold)
-            except KafkaUnavailable as exc:
-                if not failures:
-                    _log.error(
-                        events.HOLD_FAILED,
-                        endpoint=self._endpoint,
-                        cause=str(exc),
-                        remedy="the offset is held until it works",
-                    )
-                await asyncio.sleep(_WAITS_S[min(failures, len(_WAITS_S) - 1)])
-                failures += 1
-                if not keep_trying():
-                    break
-            else:
-                if cursor.live:  # else the holds are those of another assignment
-                    self._holds.put(self._endpoint, lane, hold)
-                return cursor.live
-        return False
+        if not cursor.live:
+            return False
+        key = HoldKey(self._endpoint, lane_key.id_of(lane))
+        written = await tries_until_safe(
+            lambda: self._register.write(key, hold),
+            KafkaUnavailable,
+            keep_trying,
+            events.HOLD_FAILED,
+            endpoint=self._endpoint,
+        )
+        if not written or not cursor.live:  # else the holds are those of another assignment
+            return False
+        self._holds.put(self._endpoint, lane, hold)
+        return True
 
 
 def _place(event: Event) -> str:

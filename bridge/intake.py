@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from bridge.checkpoint import EndpointCursor
 from bridge.decode import Decoder
 from bridge.dedupe import claim, is_duplicate
+from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError, FilterError
 from bridge.feed import FirstOffsets
 from bridge.model import Event, Partition, Record

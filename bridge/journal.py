@@ -27,6 +27,7 @@ import orjson
 import structlog
 
 from bridge.model import Partition
+from bridge.source.offsets import Committed
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -43,19 +44,12 @@ _LEFT_FOR_S = 600.0
 """Cursors come back within a rebalance or two; what is older might meet a rewind to the same place."""
 
 
-class Base(NamedTuple):
-    """What the broker has for a cursor: the next offset and the metadata string beside it."""
-
-    offset: int
-    metadata: str
-
-
 class Journaled(NamedTuple):
     """A cursor as the journal names it: who, where, and what is being committed for it."""
 
     endpoint: str
     partition: Partition
-    base: Base | None
+    base: Committed | None
 
 
 _Key = tuple[str, Partition]
@@ -69,7 +63,7 @@ class Recollection:
     """What a journal tells of each cursor: the commits it saw, and what settled beside them."""
 
     def __init__(self) -> None:
-        self._bases: defaultdict[tuple[str, Partition], list[Base | None]] = defaultdict(list)
+        self._bases: defaultdict[tuple[str, Partition], list[Committed | None]] = defaultdict(list)
         self._spots: defaultdict[tuple[str, Partition], set[Spot]] = defaultdict(set)
 
     def add(self, one: Journaled, spots: set[Spot]) -> None:
@@ -78,7 +72,7 @@ class Recollection:
         self._bases[key].append(one.base)
         self._spots[key] |= spots
 
-    def settled(self, endpoint: str, partition: Partition, committed: Base | None) -> set[Spot]:
+    def settled(self, endpoint: str, partition: Partition, committed: Committed | None) -> set[Spot]:
         """What settled, if ``committed`` is a commit that the journal saw; else nothing."""
         key = (endpoint, partition)
         return self._spots[key] if committed in self._bases[key] else set()
@@ -255,7 +249,7 @@ def _read(path: Path) -> list[tuple[Journaled, set[Spot]]]:
         data = path.read_bytes()
         head, _, _ = data.partition(b"\n")
         cursors = [
-            Journaled(endpoint, Partition(topic, number), Base(*base) if base else None)
+            Journaled(endpoint, Partition(topic, number), Committed(*base) if base else None)
             for endpoint, topic, number, base in orjson.loads(head)
         ]
     except (OSError, ValueError, TypeError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,7 +22,8 @@ from bridge.deliver import Deliverer
 from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.held import HeldLanes
 from bridge.holds import Hold
-from bridge.lanes import Lane, Lanes
+from bridge.lane_queue import LaneQueue
+from bridge.lanes import Lane
 from bridge.limits import Pace
 from bridge.model import Event, Verdict
 from bridge.parked import Reason
@@ -116,9 +116,9 @@ class Outlet:
         self._on = asyncio.Event()
         self._on.set()
         self._on_since = 0.0
-        self._lanes: Lanes[Delivery] = Lanes(lambda delivery, change: delivery.cursor.blocked(change))
-        self._idle: deque[asyncio.Future[None]] = deque()
-        self._due_changed = asyncio.Event()
+        self._lanes: LaneQueue[Delivery] = LaneQueue(
+            clock, lambda delivery, change: delivery.cursor.blocked(change)
+        )
         self._gone_quiet = asyncio.Event()
 
     def put(
@@ -134,8 +134,7 @@ class Outlet:
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
-        if self._lanes.push(event.lane, delivery):
-            self._wake()
+        self._lanes.put(event.lane, delivery)
 
     @property
     def on(self) -> bool:
@@ -156,7 +155,7 @@ class Outlet:
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the workers and the task that wakes lanes whose retry is due; cancel them to stop."""
         return [
-            tasks.create_task(self._release_due(), name=f"{self.name}-retries"),
+            tasks.create_task(self._lanes.release_due(), name=f"{self.name}-retries"),
             *(
                 tasks.create_task(self._work(), name=f"{self.name}-{number}")
                 for number in range(self._concurrency)
@@ -170,14 +169,15 @@ class Outlet:
         retry whose 2xx came after its last commit would be repeated by the next owner.
         """
         self._draining = True
-        self._lanes.drop(lambda _: True)
+        self._lanes.drop()
         if self.in_flight:
             self._gone_quiet.clear()
             await self._gone_quiet.wait()
 
     def forget(self) -> None:
         """Forget everything that is queued or waits for a retry; the drain, if there was one, is over."""
-        self._lanes.drop(lambda _: True)
+        self._lanes.drop()
+        self._deliverer.tell()
         self._draining = False
 
     async def _work(self) -> None:
@@ -190,7 +190,7 @@ class Outlet:
                 continue
             lane = self._lanes.take()
             if lane is None:
-                await self._lane_ready()
+                await self._lanes.wait()
                 continue
             self.in_flight += 1
             try:
@@ -260,7 +260,7 @@ class Outlet:
         except BaseException:
             self.pace.abandoned(number)
             raise
-        judgement = judge(outcome.answer, self._clock.time(), self._own_verdict)
+        judgement = judge(outcome.answer, outcome.at + outcome.duration_s, self._own_verdict)
         now = self._clock.monotonic()
         self.pace.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         deliverer.keep(event, delivery.attempts, request, outcome, judgement)
@@ -301,8 +301,7 @@ class Outlet:
         if self._draining:
             self._lanes.settle(lane)
             return
-        self._lanes.defer(lane, self._clock.monotonic() + delay_s)
-        self._due_changed.set()
+        self._lanes.defer(lane, delay_s)
 
     async def _end_round(self, lane: Lane[Delivery], delivery: Delivery) -> None:
         """All of a redrive has passed: the lane is free, or it is said that it is not."""
@@ -373,30 +372,4 @@ class Outlet:
     def _settle(self, lane: Lane[Delivery], delivery: Delivery) -> None:
         event = delivery.event
         self._settle_at_cursor(delivery.cursor, event.record.offset, delivery.size_bytes, event.index)
-        if self._lanes.settle(lane):
-            self._wake()
-
-    def _wake(self) -> None:
-        while self._idle:
-            sleeper = self._idle.popleft()
-            if not sleeper.done():
-                sleeper.set_result(None)
-                return
-
-    async def _lane_ready(self) -> None:
-        sleeper = asyncio.get_running_loop().create_future()
-        self._idle.append(sleeper)
-        await sleeper
-
-    async def _release_due(self) -> None:
-        """Wake lanes whose retry is due, for as long as the endpoint lives."""
-        while True:
-            self._due_changed.clear()
-            due_at = self._lanes.next_due_at
-            wait_s = None if due_at is None else max(0.0, due_at - self._clock.monotonic())
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._due_changed.wait()
-            except TimeoutError:
-                for _ in range(self._lanes.release(self._clock.monotonic())):
-                    self._wake()
+        self._lanes.settle(lane)

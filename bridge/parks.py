@@ -1,11 +1,10 @@
-"""Parking with patience: what cannot be delivered is safe before its offset moves, however long that takes.
+"""Parking: what cannot be delivered is safe in the dead-letter topic before its offset moves.
 
 Between the path and ``bridge/parked.py``, which writes the dead letters.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,10 +14,10 @@ from bridge.errors import ParkError
 from bridge.lane_key import id_of
 from bridge.model import Event, Record
 from bridge.parked import EVENT_INDEX, Reason
+from bridge.patience import tries_until_safe
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-_WAITS_S = (0.2, 1.0, 5.0)
 
 
 class Parks(Protocol):
@@ -50,31 +49,21 @@ async def park_until_safe(
 
     False when it did not work and ``keep_trying`` says no: whoever has the partition next parks it.
     """
-    failures = 0
-    while True:
-        try:
-            await parks.park(record, reason)
-        except ParkError as exc:
-            if not failures:
-                _log.error(
-                    events.PARKING_FAILED,
-                    place=record.place,
-                    cause=str(exc),
-                    remedy="the offset is held until it works",
-                )
-            await asyncio.sleep(_WAITS_S[min(failures, len(_WAITS_S) - 1)])
-            failures += 1
-            if not keep_trying():
-                return False
-        else:
-            if failures:
-                _log.info(events.PARKING_RECOVERED, place=record.place)
-            if reason.logged:
-                _log.warning(
-                    events.EVENT_PARKED,
-                    endpoint=reason.endpoint,
-                    place=record.place,
-                    cause=reason.cause,
-                    remedy=reason.remedy,
-                )
-            return True
+    tries = await tries_until_safe(
+        lambda: parks.park(record, reason),
+        ParkError,
+        keep_trying,
+        events.PARKING_FAILED,
+        place=record.place,
+    )
+    if tries > 1:
+        _log.info(events.PARKING_RECOVERED, place=record.place)
+    if tries and reason.logged:
+        _log.warning(
+            events.EVENT_PARKED,
+            endpoint=reason.endpoint,
+            place=record.place,
+            cause=reason.cause,
+            remedy=reason.remedy,
+        )
+    return tries > 0

@@ -6,7 +6,7 @@
                                     (bridge/window.py knows the keys)
     route 4       bridge/route.py   which endpoints want it; bridge/filter/ what they ask of its content
     cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
-    lanes 6       bridge/lanes.py   in line behind the earlier events of its entity
+    lanes 6       bridge/lanes.py   in line behind the earlier events of its entity (bridge/lane_queue.py)
     ------------- to here in bridge/intake.py; from here per endpoint, bridge/outlet.py -----
     render 7      bridge/render/    method, URL, headers, body
     sign 8        bridge/sign.py    the webhook-* headers
@@ -26,22 +26,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 import structlog
 
 from bridge.catchup import CatchUp, SideReads
-from bridge.checkpoint import Bounds, Checkpoints, EndpointCursor, report_deleted
+from bridge.checkpoint import Checkpoints
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
-from bridge.errors import (
-    CommitError,
-    KafkaUnavailable,
-    RegistryUnavailable,
-    SchemaNeeded,
-)
+from bridge.endpoint_cursor import EndpointCursor, report_deleted
+from bridge.errors import CommitError, KafkaUnavailable, SchemaNeeded
 from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.index import IndexLostError
 from bridge.intake import Intake
+from bridge.learning import Learning
 from bridge.model import Partition, Record
 from bridge.outlet import Outlet
 from bridge.parks import Parks
@@ -50,14 +49,10 @@ from bridge.route import Router
 from bridge.source.reader import RecordsDeleted
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.trouble import Trouble
 
 _log = structlog.get_logger()
 _POLL_S = 0.1
-_TROUBLE_S = 1.0
-_QUIET_S = 60.0
-_LAST_COMMIT_S = 3.0
-"""What the last commit of an assignment has at least, be the drain's deadline over."""
-_AGAIN_S = 0.1
 _END_S = 1.0
 NEAR = 10_000
 """Offsets by which cursors of a partition may differ at the start and still share the reader."""
@@ -88,8 +83,6 @@ class Pipeline:
         learn: Callable[[SchemaNeeded], Awaitable[None]],
     ) -> None:
         self._source = source
-        self._learn = learn
-        self._learning: dict[Partition, asyncio.Task[None]] = {}
         self._main = Feed(window)
         self._feeds = [self._main]
         self._outlets = outlets
@@ -98,45 +91,20 @@ class Pipeline:
         self._drain_timeout_s = drain_timeout_s
         self._next: dict[Partition, int] = {}
         self._draining = False
-        self._quiet_until: dict[str, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._rejects = Rejects(parks, outlets.keys(), checkpoints.settle)
         self._intake = Intake(
             decoders=decoders, router=router, outlets=outlets, rejects=self._rejects, metrics=metrics
         )
         self._room = asyncio.Event()
+        self._trouble = Trouble()
+        self._learning = Learning(learn, self._room.set, self._trouble)
         self._ending = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._catch_ups = {
             endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
         }
         checkpoints.on_room = self._has_room
-
-    def _catch_up(self, endpoint: str, feed: Feed, open_reader: Callable[[], SideReads]) -> CatchUp:
-        async def take(partition: Partition, records: Sequence[Record], cursor: EndpointCursor) -> bool:
-            while True:
-                try:
-                    return await self.take(feed, partition, records, [cursor])
-                except SchemaNeeded as needed:
-                    await self._learnt(needed)
-
-        def met(partition: Partition) -> None:
-            feed.covered.discard(partition)
-            self._room.set()
-
-        self._feeds.append(feed)
-        return CatchUp(
-            endpoint,
-            cursors=lambda: [
-                by_endpoint[endpoint]
-                for by_endpoint in self._checkpoints.cursors.values()
-                if endpoint in by_endpoint
-            ],
-            open_reader=open_reader,
-            take=take,
-            main_at=self._next.__getitem__,
-            met=met,
-        )
 
     async def run(self) -> None:
         """Read and hand over until ``stop``; then drain. A broker in trouble is waited for.
@@ -164,62 +132,23 @@ class Pipeline:
                     await self._prepare()
                 await self._read_once()
             except (KafkaUnavailable, CommitError) as exc:
-                await self._trouble(exc)
-
-    @property
-    def without_schema(self) -> list[str]:
-        """Partitions that wait until their registry gives a schema."""
-        return sorted(map(str, self._learning))
+                await self._trouble.sit_out(exc)
 
     def stop(self) -> None:
         """End ``run``; may be called at any time."""
         self._stopping.set()
-        self._room.set()
 
-    async def _prepare(self) -> None:
-        """Begin with newly assigned partitions: load their cursors, start where the foremost are.
-
-        Cursors far behind the foremost one do not hold the reader: they catch up on their own.
-        """
-        epoch, partitions = self._source.epoch, self._source.unprepared
-        bounds: Bounds = await self._source.bounds(partitions)
-        cursors = await self._checkpoints.load(bounds)
-        # in this order: whoever had them before wrote a hold, and then committed what relies on it
-        await self._load_holds({*partitions, *self._checkpoints.cursors})
-        if epoch != self._source.epoch or partitions != self._source.unprepared:
-            return
-        for partition, by_endpoint in cursors.items():
-            positions = [cursor.position for cursor in by_endpoint.values()]
-            foremost = max(positions)
-            self._next[partition] = min(position for position in positions if foremost - position <= NEAR)
-            for cursor in by_endpoint.values():
-                cursor.passed_by(self._next[partition])
-        self._checkpoints.install(cursors)
-        # before the first delivery: a new endpoint has its place from now on
-        await self._checkpoints.commit()
-        if epoch != self._source.epoch or partitions != self._source.unprepared:
-            return
-        for feed in self._feeds:
-            feed.covered -= partitions
-            for partition, (_, following) in bounds.items():
-                feed.window.cut(partition, following)
-        for outlet in self._outlets.values():
-            outlet.pace.set_share(self._source.share)
-        starts = {partition: self._next[partition] for partition in cursors}
-        self._source.start_at(starts)
-        for catch_up in self._catch_ups.values():
-            catch_up.wake()
-        _log.info(
-            events.SOURCE_ASSIGNED, epoch=epoch, next_offsets={str(one): at for one, at in starts.items()}
-        )
+    @property
+    def without_schema(self) -> list[str]:
+        """Partitions that wait until their registry gives a schema."""
+        return sorted(map(str, self._learning.waiting))
 
     async def _read_once(self) -> None:
         cursors = self._checkpoints.cursors
         held = {one for one, by_endpoint in cursors.items() if not any(_takes(by_endpoint.values()))}
-        held |= self._learning.keys()
+        held.update(self._learning.waiting)
         if held and len(held) == len(cursors):
-            self._room.clear()
-            await self._wait(self._room, _POLL_S * 5)
+            await self._room_made(_POLL_S * 5)
         try:
             batches = await self._source.read(held, _POLL_S)
         except RecordsDeleted as exc:
@@ -237,7 +166,9 @@ class Pipeline:
             await self.take(self._main, partition, records, list(_takes(cursors)))
         except SchemaNeeded as needed:
             if epoch == self._source.epoch and not self._draining and partition in self._checkpoints.cursors:
-                self._hold_until_learnt(partition, records[0].offset, needed)
+                assert self._tasks is not None, "records are taken inside run()"
+                self._source.start_at({partition: records[0].offset})
+                self._learning.begin(self._tasks, partition, needed)
             return
         end = records[-1].offset + 1
         self._next[partition] = max(end, self._next.get(partition, 0))
@@ -274,40 +205,80 @@ class Pipeline:
             else:
                 return True
 
-    def _hold_until_learnt(self, partition: Partition, offset: int, needed: SchemaNeeded) -> None:
-        """Read the batch again once its schema is known; until then the other partitions are read on."""
-
-        async def learn() -> None:
-            while not await self._learnt(needed):
-                pass
-            del self._learning[partition]
-            self._room.set()
-
-        assert self._tasks is not None, "records are taken inside run()"
-        self._source.start_at({partition: offset})
-        self._learning[partition] = self._tasks.create_task(learn(), name=f"learn for {partition}")
-
-    async def _learnt(self, needed: SchemaNeeded) -> bool:
-        """Ask the registry; False after a moment's wait when it is in trouble, which parks nothing."""
-        try:
-            await self._learn(needed)
-        except RegistryUnavailable as exc:
-            await self._trouble(exc, events.REGISTRY_FAILED)
-            return False
-        return True
-
     async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
         """Have the dedupe window before a batch known; for as long as the partition is ours."""
         while partition in self._checkpoints.cursors:
             try:
                 await feed.window.cover(partition, first)
             except KafkaUnavailable as exc:
-                await self._trouble(exc)
+                await self._trouble.sit_out(exc)
             except IndexLostError:
                 feed.covered.clear()
             else:
                 feed.covered.add(partition)
                 return
+
+    async def _prepare(self) -> None:
+        """Begin with newly assigned partitions: load their cursors, start where the foremost are.
+
+        Cursors far behind the foremost one do not hold the reader: they catch up on their own.
+        """
+        epoch, partitions = self._source.epoch, self._source.unprepared
+        bounds = await self._source.bounds(partitions)
+        cursors = await self._checkpoints.load(bounds)
+        # in this order: whoever had them before wrote a hold, and then committed what relies on it
+        await self._load_holds({*partitions, *self._checkpoints.cursors})
+        if epoch != self._source.epoch or partitions != self._source.unprepared:
+            return
+        for partition, by_endpoint in cursors.items():
+            positions = [cursor.position for cursor in by_endpoint.values()]
+            foremost = max(positions)
+            self._next[partition] = min(position for position in positions if foremost - position <= NEAR)
+            for cursor in by_endpoint.values():
+                cursor.passed_by(self._next[partition])
+        self._checkpoints.install(cursors)
+        # before the first delivery: a new endpoint has its place from now on
+        await self._checkpoints.commit()
+        if epoch != self._source.epoch or partitions != self._source.unprepared:
+            return
+        for feed in self._feeds:
+            feed.covered -= partitions
+            for partition, (_, following) in bounds.items():
+                feed.window.cut(partition, following)
+        for outlet in self._outlets.values():
+            outlet.pace.set_share(self._source.share)
+        starts = {partition: self._next[partition] for partition in cursors}
+        self._source.start_at(starts)
+        for catch_up in self._catch_ups.values():
+            catch_up.wake()
+        _log.info(
+            events.SOURCE_ASSIGNED, epoch=epoch, next_offsets={str(one): at for one, at in starts.items()}
+        )
+
+    async def drain(self) -> None:
+        """Let what is in flight finish, within the deadline, commit, and give the assignment up.
+
+        On revoke and on shutdown. Returns when nothing more can be committed by this process.
+        """
+        async with self._ending:
+            deadline = asyncio.get_running_loop().time() + self._drain_timeout_s
+            self._draining = True
+            self._learning.forget()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
+                    await self._rejects.drain()
+            except TimeoutError:
+                in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
+                _log.warning(
+                    events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again"
+                )
+            self._rejects.forget()
+            await self._checkpoints.commit_last(deadline)
+            self._checkpoints.clear()
+            for outlet in self._outlets.values():
+                outlet.forget()
+            self._draining = False
 
     async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Retention was faster than we were: say what is gone and go on where the log begins.
@@ -328,72 +299,43 @@ class Pipeline:
             self._next[partition] = first
         self._source.start_at({partition: first for partition, (first, _) in bounds.items()})
 
+    def _catch_up(self, endpoint: str, feed: Feed, open_reader: Callable[[], SideReads]) -> CatchUp:
+        self._feeds.append(feed)
+        return CatchUp(
+            endpoint,
+            cursors=partial(self._checkpoints.of, endpoint),
+            open_reader=open_reader,
+            take=partial(self._take_behind, feed),
+            main_at=self._next.__getitem__,
+            met=partial(self._met, feed),
+        )
+
+    async def _take_behind(
+        self, feed: Feed, partition: Partition, records: Sequence[Record], cursor: EndpointCursor
+    ) -> bool:
+        """A batch for a cursor that catches up; what it needs a schema for, it waits for."""
+        while True:
+            try:
+                return await self.take(feed, partition, records, [cursor])
+            except SchemaNeeded as needed:
+                await self._learning.ask(needed)
+
+    def _met(self, feed: Feed, partition: Partition) -> None:
+        feed.covered.discard(partition)
+        self._room.set()
+
     def _has_room(self, cursor: EndpointCursor) -> None:
         """A full cursor takes more again: with the main reader if it missed nothing, else by itself."""
         self._room.set()
         if not cursor.attached:
             self._catch_ups[cursor.endpoint].wake()
 
-    async def drain(self) -> None:
-        """Let what is in flight finish, within the deadline, commit, and give the assignment up.
-
-        On revoke and on shutdown. Returns when nothing more can be committed by this process.
-        """
-        async with self._ending:
-            deadline = asyncio.get_running_loop().time() + self._drain_timeout_s
-            self._draining = True
-            for task in self._learning.values():
-                task.cancel()
-            self._learning.clear()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
-                    await self._rejects.drain()
-            except TimeoutError:
-                in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
-                _log.warning(
-                    events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again"
-                )
-            self._rejects.forget()
-            await self._commit_last(deadline)
-            self._checkpoints.clear()
-            for outlet in self._outlets.values():
-                outlet.forget()
-            self._draining = False
-
-    async def _commit_last(self, deadline: float) -> None:
-        """The last commit of an assignment: tried until it is taken, or refused for good, or it is time.
-
-        What it does not tell, the next owner sends again. The fence goes first each time, so no try
-        comes after the group has moved on.
-        """
-        at_least = asyncio.get_running_loop().time() + _LAST_COMMIT_S
-        try:
-            async with asyncio.timeout_at(max(deadline, at_least)):
-                while not await self._checkpoints.commit_or_say():  # noqa: ASYNC110 - it asks the broker
-                    await asyncio.sleep(_AGAIN_S)
-        except TimeoutError:
-            _log.warning(
-                events.COMMIT_FAILED,
-                cause="the broker did not take the last commit in time",
-                remedy="what was delivered since the commit before may be sent again",
-            )
-
-    async def _trouble(self, exc: Exception, event: str = events.SOURCE_FAILED) -> None:
-        """Say what is wrong, once a minute while it lasts, and wait a moment."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until.get(event, 0.0):
-            self._quiet_until[event] = now + _QUIET_S
-            _log.warning(event, cause=str(exc), remedy="none needed here: it is tried every second")
-        await self._wait(self._stopping, _TROUBLE_S)
-
-    @staticmethod
-    async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-        try:
+    async def _room_made(self, timeout_s: float) -> None:
+        """Return when a cursor has room or a schema is there, or in any case after a while."""
+        self._room.clear()
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await event.wait()
-        except TimeoutError:
-            return
+                await self._room.wait()
 
 
 def _takes(cursors: Iterable[EndpointCursor]) -> Iterable[EndpointCursor]:

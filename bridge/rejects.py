@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
-from bridge.checkpoint import EndpointCursor
 from bridge.decode.again import ResentDecodeError
+from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError
 from bridge.model import Record
 from bridge.parked import EVENT_INDEX, Reason

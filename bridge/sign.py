@@ -19,21 +19,24 @@ class Signer:
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        self._secrets = tuple(secrets)
+        # keyed beforehand: a copy of it costs half of beginning with the secret each time
+        self._keyed = tuple(hmac.new(secret, digestmod="sha256") for secret in secrets)
 
     def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """The ``webhook-*`` headers of one attempt; without secrets, id and timestamp alone."""
         name = webhook_id.encode("ascii")
         instant = b"%d" % at_s
         always = ((b"webhook-id", name), (b"webhook-timestamp", instant))
-        if not self._secrets:
+        if not self._keyed:
             return always
         signed = b"%b.%b.%b" % (name, instant, body)
-        signatures = [
-            b"v1," + binascii.b2a_base64(hmac.digest(secret, signed, "sha256"), newline=False)
-            for secret in self._secrets
-        ]
+        signatures = [_signature(keyed.copy(), signed) for keyed in self._keyed]
         return (*always, (b"webhook-signature", b" ".join(signatures)))
+
+
+def _signature(keyed: hmac.HMAC, signed: bytes) -> bytes:
+    keyed.update(signed)
+    return b"v1," + binascii.b2a_base64(keyed.digest(), newline=False)
 
 
 class Silent(Signer):

@@ -14,8 +14,8 @@ from bridge import completion
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 
-_CURSOR = re.compile(r"(?P<endpoint>[a-z0-9][a-z0-9_-]{0,62})(\.replay-[a-z0-9_-]+)?")
-"""What follows ``<group>.`` in the name of a cursor's group; an endpoint's name has no dot."""
+_CURSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+"""What follows ``<group>.`` in the name of a cursor's group: an endpoint's name, which has no dot."""
 
 
 class OpenRetry(NamedTuple):
@@ -59,11 +59,6 @@ def cursor_names(prefix: str, groups: Mapping[str, str]) -> list[str]:
         if name != group and not kind and _CURSOR.fullmatch(name):
             found.append(name)
     return found
-
-
-def endpoint_of(name: str) -> str:
-    """The endpoint whose cursor, or whose replay, has this name."""
-    return name.partition(".")[0]
 
 
 def standing(

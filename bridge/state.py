@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
-from errno import EACCES, EAGAIN
+from errno import EACCES, EAGAIN, EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,12 +29,18 @@ class StateFolder:
     """Held by one process from its start to its end, however it ends: the lock is the kernel's."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder where there is none, and lock it. Raises ``ConfigError``."""
+        """Make the folder where there is none, and lock it. Raises ``ConfigError``.
+
+        A full disk is no reason to stand still: what would be kept is done without, and no lock with it.
+        """
         self._owner_file = folder / "owner.json"
+        self._lock: int | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
+            if exc.errno in (ENOSPC, EDQUOT, EFBIG):
+                return
             raise ConfigError(
                 [f"state_dir {folder}: cannot keep files ({exc}); name a folder that can be written to"]
             ) from exc
@@ -65,4 +71,5 @@ class StateFolder:
 
     def release(self) -> None:
         """Give the folder up."""
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)

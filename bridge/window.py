@@ -1,6 +1,6 @@
 """Edge of step 3: the dedupe window of each partition, kept whole across restarts and rebalances.
 
-The index (``bridge/index.py``) is a function of the log, so what it does not cover is read from
+The index (``bridge/index/``) is a function of the log, so what it does not cover is read from
 the log again, keys only. Edge floor.
 """
 

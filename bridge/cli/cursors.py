@@ -81,11 +81,11 @@ async def _all(settings: Settings) -> list[Standing]:
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
     from bridge import assembly
     from bridge.source.visit import Visit
-    from bridge.standing import cursor_names, endpoint_of
+    from bridge.standing import cursor_names
 
     async with Visit(assembly.kafka_options(settings.kafka)) as visit:
         there = cursor_names(settings.group, await visit.offsets.groups())
-        doomed = [name for name in there if endpoint_of(name) not in settings.endpoints]
+        doomed = [name for name in there if name not in settings.endpoints]
         if names:
             doomed = _chosen(names, doomed, settings, path)
         if not doomed:
@@ -105,11 +105,10 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
 def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, path: Path) -> list[str]:
     from bridge.errors import ConfigError
     from bridge.settings.place import choice, printable
-    from bridge.standing import endpoint_of
 
     problems = []
     for name in dict.fromkeys(names):
-        if endpoint_of(name) in settings.endpoints:
+        if name in settings.endpoints:
             problems.append(
                 f'"{printable(name)}" is an endpoint of {path}: its cursors are in use; remove it there first'
             )
@@ -149,9 +148,8 @@ async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
     from bridge import assembly
     from bridge.control import control_topic
     from bridge.redrive import DeadLetters
-    from bridge.standing import endpoint_of
 
-    options, gone = assembly.kafka_options(settings.kafka), {endpoint_of(name) for name in names}
+    options, gone = assembly.kafka_options(settings.kafka), set(names)
     topics = assembly.parked_topic(settings), assembly.again_topic(settings)
     async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
         await dead.forget_holds([key for key in await dead.holds() if key.endpoint in gone])

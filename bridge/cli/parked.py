@@ -13,6 +13,7 @@ import click
 from bridge.cli import held
 from bridge.cli.choosing import AddressType, chosen, filters, find, same_events, wanted
 from bridge.cli.run import config_option
+from bridge.cli.terminal import who
 
 if TYPE_CHECKING:
     from bridge.letters import Address, Letter
@@ -168,10 +169,10 @@ def redrive(
             return True
         free = f" and free {held.lanes(len(lanes))}" if lanes else ""
         _confirm(yes, f"Send {len(plan) + len(along)} again{free}?")
-        await _in_batches(plan, lambda batch: dead.redrive(batch, by or _who()), BATCH, quiet=bool(lanes))
+        await _in_batches(plan, lambda batch: dead.redrive(batch, by or who()), BATCH, quiet=bool(lanes))
         if not lanes:
             return True
-        outcome = await held.send(dead, lanes, by or _who(), wait_s, more)
+        outcome = await held.send(dead, lanes, by or who(), wait_s, more)
         click.echo(f"{len(plan) + outcome.settled} settled")
         return held.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -236,10 +237,10 @@ def discard(
         if dry_run or not found:
             return True
         _confirm(yes, f"Discard {len(found)}?")
-        await _in_batches(found, lambda batch: dead.discard(batch, by or _who(), because), BATCH)
+        await _in_batches(found, lambda batch: dead.discard(batch, by or who(), because), BATCH)
         if not behind:
             return True
-        outcome = await held.send(dead, behind, by or _who(), wait_s)
+        outcome = await held.send(dead, behind, by or who(), wait_s)
         click.echo(f"{outcome.settled} sent again")
         return held.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -324,13 +325,3 @@ async def _in_batches(
     finally:
         if not quiet or settled < len(plan):
             click.echo(f"{settled} settled")
-
-
-def _who() -> str:
-    import getpass
-    import socket
-
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):
-        return f"unknown@{socket.gethostname()}"

@@ -65,7 +65,7 @@ async def load_switches(
 async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> list[Standing]:
     """The rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
     from bridge import assembly
-    from bridge.standing import endpoint_of, standing
+    from bridge.standing import standing
 
     topics = frozenset(assembly.topics(settings))
     committed = {name: await visit.committed(f"{settings.group}.{name}") for name in names}
@@ -74,13 +74,9 @@ async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> l
     return [
         row
         for name, places in committed.items()
-        for configured in [endpoint_of(name) in settings.endpoints]
+        for configured in [name in settings.endpoints]
         for row in standing(
-            name,
-            configured,
-            places,
-            ends,
-            [one for one in ends if one.topic in topics] if name in settings.endpoints else (),
+            name, configured, places, ends, [one for one in ends if configured and one.topic in topics]
         )
     ]
 

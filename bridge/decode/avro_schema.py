@@ -1,7 +1,7 @@
 """Avro values without a header of their own: the schema comes from a registry or from a file.
 
-Below the registry formats and ``plain_avro`` in step 2. Takes parsed definitions, gives an ``AvroSchema``.
-Rule floor, pure.
+Below the formats of registries and of plain Avro in step 2. Takes parsed definitions, gives an
+``AvroSchema``. Rule floor, pure.
 """
 
 from __future__ import annotations

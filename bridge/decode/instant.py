@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1)  # without a zone: its text then needs no cutting
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write
+_UTC = frozenset({"Z", "z", "+00:00", "-00:00"})
 _PARTS = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?:(:\d\d)(?:(\.\d{1,9})\d*)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
@@ -30,8 +31,9 @@ def from_text(text: str) -> str | None:
     date, minutes, seconds, fraction, zone = parts.groups()
     clock = minutes + (seconds or ":00")
     try:
-        at = datetime.fromisoformat(f"{date}T{clock}{zone or ''}".upper())
-        if zone and zone not in "Zz":
+        at = datetime.fromisoformat(f"{date}T{clock}")
+        if zone is not None and zone not in _UTC:
+            at = datetime.fromisoformat(f"{date}T{clock}{zone}")
             date, clock = at.astimezone(UTC).isoformat()[:19].split("T")
     except (ValueError, OverflowError):
         return None

@@ -150,6 +150,8 @@ def finder(place: str | None) -> Find | None:
     if colon and kind == "record":
         return {"key": _key, "offset": _offset, "topic": _topic}[name]
     path = tuple(place.split("."))
+    if len(path) == 1 and not place.isdigit():  # most places are, and every event has five
+        return lambda record, document: document.get(place, ABSENT) if isinstance(document, dict) else ABSENT
     return lambda record, document: at(document, path)
 
 

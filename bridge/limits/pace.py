@@ -5,7 +5,7 @@ Between a lane that is ready and its request. Takes instants and answers, gives 
 
 from __future__ import annotations
 
-from bridge.limits.breaker import Breaker
+from bridge.limits.breaker import Breaker, BreakerState
 from bridge.limits.slow_down import SlowDown
 from bridge.limits.windows import RateWindows
 from bridge.model import AnswerKind
@@ -28,20 +28,30 @@ class Pace:
         self._breaker = breaker
         self._retry_after_cap_s = retry_after_cap_s
         self._number = 0
+        self._calm = False
+        """Whether neither breaker nor slow-down have had anything to say since they were last asked."""
 
     def admit(self, now: float) -> float:
         """0 when the next request may go now, else seconds to wait before asking again.
 
         Asking again after each answer, too, is quicker while the breaker is half-open.
         """
-        return max(self._breaker.wait_s(now), self._slow_down.wait_s(now), self._windows.wait_s(now))
+        wait_s = self._windows.wait_s(now)
+        if self._calm:
+            return wait_s
+        wait_s = max(self._breaker.wait_s(now), self._slow_down.wait_s(now), wait_s)
+        self._calm = (
+            wait_s == 0 and self._slow_down.rate_per_s is None and self._breaker.state is BreakerState.CLOSED
+        )
+        return wait_s
 
     def sent(self, now: float) -> int:
         """A request goes out; its number, for ``answered``."""
         self._number += 1
         self._windows.spend(now)
         self._slow_down.spend(now, self._number)
-        self._breaker.sent(now, self._number)
+        if not self._calm:
+            self._breaker.sent(now, self._number)
         return self._number
 
     def answered(
@@ -51,6 +61,11 @@ class Pace:
 
         ``retry_after_s`` of an overload, or of a success that used up what is allowed, pauses the endpoint.
         """
+        if self._calm:
+            if kind == "ok" and retry_after_s is None:
+                self._breaker.answered(now, number, failed=False)
+                return
+            self._calm = False
         if kind in {"throttled", "unavailable"}:
             self._slow_down.trouble(now, number)
         elif kind == "ok":

@@ -72,117 +72,126 @@ def paid_for(made: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
     return paying
 
 
-def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
-    """The filters by name; those that look at many items or characters pay for them."""
+class _Filters:
+    """The filters that look at many items or characters, and pay for them."""
 
-    def text(value: Any) -> str:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+
+    def text(self, value: Any) -> str:
         plain_text = as_text(value)
-        budget.spend(1 + len(plain_text) // _CHARS_A_STEP)
+        self._budget.spend(1 + len(plain_text) // _CHARS_A_STEP)
         return plain_text
 
-    def items(value: Any) -> list[Any]:
-        return items_of(value, budget)
+    def items(self, value: Any) -> list[Any]:
+        return items_of(value, self._budget)
 
-    def replace(value: Any, old: str, new: str) -> str:
-        whole_text, old, new = text(value), as_text(old), as_text(new)
-        budget.spend(1, len(whole_text) + whole_text.count(old) * len(new))
+    def replace(self, value: Any, old: str, new: str) -> str:
+        whole_text, old, new = self.text(value), as_text(old), as_text(new)
+        self._budget.spend(1, len(whole_text) + whole_text.count(old) * len(new))
         return whole_text.replace(old, new)
 
-    def truncate(value: Any, length: int = 255, end: str = "…") -> str:
-        whole_text, end = text(value), as_text(end)
+    def truncate(self, value: Any, length: int = 255, end: str = "…") -> str:
+        whole_text, end = self.text(value), as_text(end)
         return whole_text if len(whole_text) <= length else whole_text[: max(0, length - len(end))] + end
 
-    def join(value: Any, separator: str = "", attribute: str | None = None) -> str:
-        parts = [as_text(_at(one, attribute)) for one in items(value)]
+    def join(self, value: Any, separator: str = "", attribute: str | None = None) -> str:
+        parts = [as_text(_at(one, attribute)) for one in self.items(value)]
         separator = as_text(separator)
-        budget.spend(1, sum(map(len, parts)) + len(parts) * len(separator))
+        self._budget.spend(1, sum(map(len, parts)) + len(parts) * len(separator))
         return separator.join(parts)
 
-    def total(value: Any, attribute: str | None = None) -> Decimal:
+    def total(self, value: Any, attribute: str | None = None) -> Decimal:
         whole_sum = Decimal(0)
-        for one in items(value):
+        for one in self.items(value):
             whole_sum = _EXACT.add(whole_sum, number(_at(one, attribute)))
         return whole_sum
 
-    def length(value: Any) -> int:
-        return len(value) if isinstance(value, str) else len(items(value))
+    def length(self, value: Any) -> int:
+        return len(value) if isinstance(value, str) else len(self.items(value))
 
-    def first(value: Any) -> Any:
-        return next(iter(items(value)), None)
+    def first(self, value: Any) -> Any:
+        return next(iter(self.items(value)), None)
 
-    def last(value: Any) -> Any:
-        return (items(value) or [None])[-1]
+    def last(self, value: Any) -> Any:
+        return (self.items(value) or [None])[-1]
 
-    def ordered(value: Any, reverse: bool = False, attribute: str | None = None) -> list[Any]:
-        return sorted(items(value), key=lambda one: _at(one, attribute), reverse=reverse)
+    def ordered(self, value: Any, reverse: bool = False, attribute: str | None = None) -> list[Any]:
+        return sorted(self.items(value), key=lambda one: _at(one, attribute), reverse=reverse)
 
-    def unique(value: Any, attribute: str | None = None) -> list[Any]:
+    def unique(self, value: Any, attribute: str | None = None) -> list[Any]:
         seen: dict[Any, Any] = {}
-        for one in items(value):
+        for one in self.items(value):
             seen.setdefault(_at(one, attribute), one)
         return list(seen.values())
 
-    def pairs(value: Any) -> list[tuple[Any, Any]]:
-        items(value)
+    def pairs(self, value: Any) -> list[tuple[Any, Any]]:
+        self.items(value)
         return list(value.items()) if isinstance(value, dict) else []
 
     @pass_context
     def mapped(
-        context: RunContext, value: Any, name: str | None = None, *args: Any, attribute: Any = None
+        self, context: RunContext, value: Any, name: str | None = None, *args: Any, attribute: Any = None
     ) -> Any:
         if attribute is not None:
-            return [_at(one, attribute) for one in items(value)]
+            return [_at(one, attribute) for one in self.items(value)]
         call = context.environment.call_filter
-        return [call(str(name), one, list(args), context=context) for one in items(value)]
+        return [call(str(name), one, list(args), context=context) for one in self.items(value)]
 
     @pass_context
-    def select(context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
-        return [one for one in items(value) if context.environment.call_test(test, one, list(args))]
+    def select(self, context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
+        return [one for one in self.items(value) if context.environment.call_test(test, one, list(args))]
 
     @pass_context
-    def select_by(context: RunContext, value: Any, name: str, test: str = "defined", *args: Any) -> list[Any]:
+    def select_by(
+        self, context: RunContext, value: Any, name: str, test: str = "defined", *args: Any
+    ) -> list[Any]:
         check = context.environment.call_test
-        return [one for one in items(value) if check(test, _at(one, name), list(args))]
+        return [one for one in self.items(value) if check(test, _at(one, name), list(args))]
 
     @pass_context
-    def reject(context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
-        return [one for one in items(value) if not context.environment.call_test(test, one, list(args))]
+    def reject(self, context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
+        return [one for one in self.items(value) if not context.environment.call_test(test, one, list(args))]
 
-    def encoded(value: Any) -> str:
-        return quote(text(value), safe="", errors="replace")
+    def encoded(self, value: Any) -> str:
+        return quote(self.text(value), safe="", errors="replace")
 
+
+def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
+    """The filters by name."""
+    own = _Filters(budget)
     return {
         "abs": lambda value: abs(number(value)),
-        "capitalize": lambda value: text(value).capitalize(),
-        "count": length,
+        "capitalize": lambda value: own.text(value).capitalize(),
+        "count": own.length,
         "d": default,
         "default": default,
-        "first": first,
+        "first": own.first,
         "int": whole,
-        "items": pairs,
-        "join": join,
-        "last": last,
-        "length": length,
-        "list": items,
-        "lower": lambda value: text(value).lower(),
-        "map": mapped,
-        "max": lambda value: max(items(value), default=None),
-        "min": lambda value: min(items(value), default=None),
-        "reject": reject,
-        "replace": replace,
-        "reverse": lambda value: text(value)[::-1] if isinstance(value, str) else items(value)[::-1],
+        "items": own.pairs,
+        "join": own.join,
+        "last": own.last,
+        "length": own.length,
+        "list": own.items,
+        "lower": lambda value: own.text(value).lower(),
+        "map": own.mapped,
+        "max": lambda value: max(own.items(value), default=None),
+        "min": lambda value: min(own.items(value), default=None),
+        "reject": own.reject,
+        "replace": own.replace,
+        "reverse": lambda value: own.text(value)[::-1] if isinstance(value, str) else own.items(value)[::-1],
         "round": rounded,
-        "select": select,
-        "selectattr": select_by,
-        "sort": ordered,
-        "string": text,
-        "sum": total,
-        "title": lambda value: text(value).title(),
-        "trim": lambda value: text(value).strip(),
-        "truncate": truncate,
-        "unique": unique,
-        "upper": lambda value: text(value).upper(),
-        "urlencode": encoded,
+        "select": own.select,
+        "selectattr": own.select_by,
+        "sort": own.ordered,
+        "string": own.text,
+        "sum": own.total,
+        "title": lambda value: own.text(value).title(),
+        "trim": lambda value: own.text(value).strip(),
+        "truncate": own.truncate,
+        "unique": own.unique,
+        "upper": lambda value: own.text(value).upper(),
+        "urlencode": own.encoded,
     }
 
 

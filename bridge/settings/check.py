@@ -16,10 +16,10 @@ from bridge.settings.env_source import CONFIG_VARIABLE, read_env
 from bridge.settings.explain import explain
 from bridge.settings.model import Settings, layered
 from bridge.settings.place import Path as SettingsPath
-from bridge.settings.place import Place, Problem, printable
+from bridge.settings.place import Place, Problem, one_line
 from bridge.settings.rules import RULES, Rule
 from bridge.settings.secrets import resolve
-from bridge.settings.source_rules import REGISTRY_FILES
+from bridge.settings.service_rules import CERTIFICATE_FILES
 from bridge.settings.tree import Tree, overlay
 from bridge.settings.yaml_source import read_yaml
 
@@ -58,7 +58,7 @@ def endpoints_in(path: str | Path) -> list[str]:
 
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
     """The file and the environment, with references resolved; no file when it cannot be read at all."""
-    name = printable(str(path))
+    name = one_line(str(path))
     text, problems = _read_file(Path(path), name)
     if text is None:
         return None, Tree(Place(name)), problems
@@ -104,14 +104,12 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
         return refuse(f"cannot be read ({reason})", "correct the path or the permissions")
 
 
-_RELATIVE = (("kafka", "tls", "ca_file"), ("kafka", "tls", "cert_file"), ("kafka", "tls", "key_file"))
-
-
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make the paths absolute that are relative to the settings file."""
+    tls = (("kafka", "tls", key) for key in CERTIFICATE_FILES)
     sources = (path for name in tree.names(("sources",)) for path in _of_source(name))
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
-    for path in (*_RELATIVE, *sources, *templates):
+    for path in (*tls, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))
@@ -121,7 +119,7 @@ def _of_source(name: str) -> list[SettingsPath]:
     return [
         ("sources", name, "schemas"),
         ("sources", name, "schema_file"),
-        *(("sources", name, "registry", key) for key in REGISTRY_FILES),
+        *(("sources", name, "registry", key) for key in CERTIFICATE_FILES),
     ]
 
 

@@ -91,6 +91,11 @@ def printable(text: str) -> str:
     """Shorten ``text`` to one line that any terminal and log takes."""
     if len(text) > _LONGEST_SHOWN:
         text = text[:_LONGEST_SHOWN] + "…"
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """Write what cannot be printed as escapes; the whole, since a path ends with the name of its file."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

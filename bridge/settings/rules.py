@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
-from pydantic_core import PydanticCustomError
-
 from bridge.settings import endpoint_rules, preset_rules, rendering_rules, shape, source_rules
 from bridge.settings.place import Path, Problem, nearest
+from bridge.settings.service_rules import (
+    CERTIFICATE_FILES,
+    CERTIFICATE_PAIRS,
+    file_is_there,
+    keys_are_together,
+    url_is_safe,
+)
 from bridge.settings.tree import Tree
-from bridge.settings.values import allowed_networks, is_plain_http, split_url, unreadable
+from bridge.settings.values import unreadable
 
 Rule = Callable[[Tree], Iterator[Problem]]
 
@@ -80,21 +85,15 @@ def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
 def tls_is_complete(tree: Tree) -> Iterator[Problem]:
     """Check that certificate files exist, come in pairs, and are used by the protocol."""
     protocol = tree.text(("kafka", "security_protocol"))
-    for key in ("ca_file", "cert_file", "key_file"):
+    for key in CERTIFICATE_FILES:
         path = (*_TLS, key)
-        file = tree.text(path)
-        if not file:
-            continue
-        if problem := unreadable(file, FilePath.is_file, "file"):
-            yield tree.problem(path, problem, "correct the path; it is relative to the settings file")
-        if protocol in {"PLAINTEXT", "SASL_PLAINTEXT"}:
+        yield from file_is_there(tree, path)
+        if tree.text(path) and protocol in {"PLAINTEXT", "SASL_PLAINTEXT"}:
             cause = f"is set, but security_protocol {protocol} does not encrypt"
             yield tree.problem(
                 path, cause, "set security_protocol to SSL or SASL_SSL, or remove it", key=True
             )
-    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file"), ("key_password", "key_file")):
-        if tree.has((*_TLS, key)) and not tree.has((*_TLS, other)):
-            yield tree.problem((*_TLS, key), f"is set without {other}", f"add {other}", key=True)
+    yield from keys_are_together(tree, _TLS, CERTIFICATE_PAIRS)
 
 
 def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
@@ -130,19 +129,12 @@ def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
 
 def tokens_travel_encrypted(tree: Tree) -> Iterator[Problem]:
     """Check that the token URL is one and does not send the client secret in clear over a foreign network."""
-    path = (*_SASL, "token_url")
-    url = tree.text(path)
-    if not url:
-        return
-    try:
-        parts = split_url(url)
-    except PydanticCustomError as exc:
-        yield tree.problem(path, *exc.message().split("; ", 1))
-        return
-    if "@" in parts.netloc:
-        yield tree.problem(path, "holds a user name or password", "give client_id and client_secret instead")
-    if is_plain_http(url, allowed_networks(text for _, text in tree.texts(("egress", "allow")))):
-        yield tree.problem(path, "would send the client secret unencrypted", "use an https URL")
+    yield from url_is_safe(
+        tree,
+        (*_SASL, "token_url"),
+        login="give client_id and client_secret instead",
+        carries="client secret",
+    )
 
 
 def times_fit(tree: Tree) -> Iterator[Problem]:

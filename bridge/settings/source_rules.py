@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path as FilePath
-
-from pydantic_core import PydanticCustomError
 
 from bridge.settings.place import Path, Problem
+from bridge.settings.service_rules import (
+    CERTIFICATE_FILES,
+    CERTIFICATE_PAIRS,
+    file_is_there,
+    keys_are_together,
+    url_is_safe,
+)
 from bridge.settings.tree import Tree
-from bridge.settings.values import allowed_networks, is_plain_http, split_url, unreadable
 
-REGISTRY_FILES = ("ca_file", "cert_file", "key_file")
-_RELATIVE = "correct the path; it is relative to the settings file"
+_LOGIN_PAIRS = (("username", "password"), ("password", "username"))
 
 
 def schema_files_can_be_read(tree: Tree) -> Iterator[Problem]:
     """Check that the schema file of an Avro source, and a registry's certificates, are there."""
     for name in tree.names(("sources",)):
-        paths: list[Path] = [("sources", name, "schema_file")]
-        paths += [("sources", name, "registry", key) for key in REGISTRY_FILES]
-        for path in paths:
-            file = tree.text(path)
-            if file and (problem := unreadable(file, FilePath.is_file, "file")):
-                yield tree.problem(path, problem, _RELATIVE)
+        yield from file_is_there(tree, ("sources", name, "schema_file"))
+        for key in CERTIFICATE_FILES:
+            yield from file_is_there(tree, ("sources", name, "registry", key))
 
 
 def registries_are_complete(tree: Tree) -> Iterator[Problem]:
@@ -36,34 +35,18 @@ def registries_are_complete(tree: Tree) -> Iterator[Problem]:
 
 
 def _url(tree: Tree, registry: Path) -> Iterator[Problem]:
-    path = (*registry, "url")
-    url = tree.text(path)
-    if not url:
-        return
-    try:
-        parts = split_url(url)
-    except PydanticCustomError as exc:
-        yield tree.problem(path, *exc.message().split("; ", 1))
-        return
-    if "@" in parts.netloc:
-        yield tree.problem(path, "holds a user name or password", "give username and password, or token")
-    if parts.query or parts.fragment:
-        yield tree.problem(path, "has a query or a fragment", "end it where the API begins")
-    allowed = allowed_networks(text for _, text in tree.texts(("egress", "allow")))
-    if any(tree.has((*registry, key)) for key in ("password", "token")) and is_plain_http(url, allowed):
-        yield tree.problem(path, "would send the password or token unencrypted", "use an https URL")
+    has_secret = any(tree.has((*registry, key)) for key in ("password", "token"))
+    yield from url_is_safe(
+        tree,
+        (*registry, "url"),
+        login="give username and password, or token",
+        carries="password or token" if has_secret else None,
+        without_query="end it where the API begins",
+    )
 
 
 def _login(tree: Tree, registry: Path) -> Iterator[Problem]:
-    for key, other in (
-        ("username", "password"),
-        ("password", "username"),
-        ("cert_file", "key_file"),
-        ("key_file", "cert_file"),
-        ("key_password", "key_file"),
-    ):
-        if tree.has((*registry, key)) and not tree.has((*registry, other)):
-            yield tree.problem((*registry, key), f"is set without {other}", f"add {other}", key=True)
+    yield from keys_are_together(tree, registry, (*_LOGIN_PAIRS, *CERTIFICATE_PAIRS))
     if tree.has((*registry, "token")) and tree.has((*registry, "username")):
         yield tree.problem((*registry, "token"), "is set beside username", "give one login", key=True)
 

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from bridge.errors import KafkaUnavailable
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -22,7 +23,19 @@ CLOSE_S = 2.0
 """How long something may take to close in order: a stop has a few seconds for all that is open."""
 _LEAVE_S = 0.5
 _CLIENT_CLOSE_S = 1.0
+ANSWER_TIMEOUT_S = 15.0
+"""For what is asked of the broker: aiokafka's own limits are 40 s and none."""
+_Answer = TypeVar("_Answer")
 _Client = TypeVar("_Client", AIOKafkaClient, AIOKafkaProducer)
+
+
+async def answered(question: Awaitable[_Answer], what: str) -> _Answer:
+    """What the broker answers; raises ``KafkaUnavailable``, which says ``what`` is not to be had."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return await question
+    except (KafkaError, TimeoutError) as exc:
+        raise KafkaUnavailable(f"{what}: {exc!r}") from exc
 
 
 def ended_task(client: Any) -> str | None:

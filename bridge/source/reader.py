@@ -22,7 +22,7 @@ from bridge.model import Partition, Record
 from bridge.source.assignor import ByNumberAssignor
 from bridge.source.client import KafkaOptions
 from bridge.source.first_start import FirstStart
-from bridge.source.health import ended_task, stop_consumer
+from bridge.source.health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
 from bridge.source.silence import Silence
 from bridge.telemetry import events
 
@@ -30,8 +30,6 @@ _log = structlog.get_logger()
 Batch = tuple[Partition, list[Record]]
 _COMMIT_TIMEOUT_S = 5.0
 """aiokafka looks for a lost coordinator for ever; a beat must be able to say so, and a stop to end."""
-_ANSWER_TIMEOUT_S = 15.0
-"""For what else is asked of the broker, a join apart: aiokafka's own limits are 40 s and none."""
 _LATE_S = 1.0
 """Beyond its time-out, for a poll to end: aiokafka waits for a new assignment without any limit."""
 _LONG_POLL_MS = 50
@@ -103,7 +101,7 @@ class Reader:
         consumer = self._consumer
         self._first_start.add()
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await consumer.start()
             self._note_heartbeats()
         except BaseException:
@@ -263,23 +261,17 @@ class Reader:
     async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
         """The log of each partition: its first offset and its next one. Raises ``KafkaUnavailable``."""
         asked = [TopicPartition(*partition) for partition in partitions]
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                starts, ends = await asyncio.gather(
-                    self._consumer.beginning_offsets(asked), self._consumer.end_offsets(asked)
-                )
-        except (KafkaError, TimeoutError) as exc:
-            raise KafkaUnavailable(f"the offsets of {asked} are not to be had: {exc!r}") from exc
+        starts, ends = await answered(
+            asyncio.gather(self._consumer.beginning_offsets(asked), self._consumer.end_offsets(asked)),
+            f"the offsets of {asked} are not to be had",
+        )
         return {Partition(*one): (starts[one], ends[one]) for one in asked}
 
     async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
         """The first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``."""
         asked = {TopicPartition(*partition): timestamp_ms for partition in partitions}
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                found = await self._consumer.offsets_for_times(asked)
-        except (KafkaError, TimeoutError) as exc:
-            raise KafkaUnavailable(f"no offsets for an instant in {list(asked)}: {exc!r}") from exc
+        question = self._consumer.offsets_for_times(asked)
+        found = await answered(question, f"no offsets for an instant in {list(asked)}")
         return {Partition(*one): at.offset for one, at in found.items() if at is not None}
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:

@@ -15,11 +15,9 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.source.client import KafkaOptions
-from bridge.source.health import ended_task, stop_consumer
+from bridge.source.health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
 from bridge.source.reader import Batch, RecordsDeleted, to_record
 
-_ANSWER_TIMEOUT_S = 15.0
-"""For what is asked of the broker: aiokafka's own limits are 40 s and none."""
 _STALLED_S = 30.0
 
 
@@ -45,7 +43,7 @@ class SideReader:
     async def __aenter__(self) -> SideReader:
         """Connect; raises ``KafkaUnavailable``."""
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self._consumer.start()
         except BaseException as exc:
             await stop_consumer(self._consumer)
@@ -74,7 +72,7 @@ class SideReader:
             for one in wanted:
                 if self._reached.get(one) != positions[Partition(*one)]:
                     self._consumer.seek(one, positions[Partition(*one)])
-            async with asyncio.timeout(timeout_s + _ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s + ANSWER_TIMEOUT_S):
                 raws = await self._consumer.getmany(
                     timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
                 )
@@ -94,31 +92,22 @@ class SideReader:
     async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The first offset of each log. Raises ``KafkaUnavailable``."""
         asked = [TopicPartition(*partition) for partition in partitions]
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                found = await self._consumer.beginning_offsets(asked)
-        except (KafkaError, TimeoutError) as exc:
-            raise KafkaUnavailable(f"the beginning of {asked} is not to be had: {exc!r}") from exc
+        found = await answered(
+            self._consumer.beginning_offsets(asked), f"the beginning of {asked} is not to be had"
+        )
         return {Partition(*one): offset for one, offset in found.items()}
 
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The next offset of each log. Raises ``KafkaUnavailable``."""
         asked = [TopicPartition(*partition) for partition in partitions]
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                found = await self._consumer.end_offsets(asked)
-        except (KafkaError, TimeoutError) as exc:
-            raise KafkaUnavailable(f"the end of {asked} is not to be had: {exc!r}") from exc
+        found = await answered(self._consumer.end_offsets(asked), f"the end of {asked} is not to be had")
         return {Partition(*one): offset for one, offset in found.items()}
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
         """The first offset at or after an instant; None when there is none. Raises ``KafkaUnavailable``."""
         asked = TopicPartition(*partition)
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                found = (await self._consumer.offsets_for_times({asked: max(0, timestamp_ms)})).get(asked)
-        except (KafkaError, TimeoutError) as exc:
-            raise KafkaUnavailable(f"{partition}: no offset for an instant: {exc!r}") from exc
+        question = self._consumer.offsets_for_times({asked: max(0, timestamp_ms)})
+        found = (await answered(question, f"{partition}: no offset for an instant")).get(asked)
         return found.offset if found is not None else None
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:

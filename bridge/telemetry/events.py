@@ -8,6 +8,7 @@ BRIDGE_STARTED: Final = "bridge.started"
 BRIDGE_STOPPING: Final = "bridge.stopping"
 BRIDGE_DRAINED: Final = "bridge.drained"
 BRIDGE_ABANDONED: Final = "bridge.abandoned"
+LOG_LOST: Final = "log.lost"
 TASK_SEEN: Final = "task.seen"
 TASK_LEFT: Final = "task.left"
 

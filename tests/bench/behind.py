@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.bench.scenarios import ENTITIES, PARTITIONS, STALL_S, NotProven, Stage, check
 from tests.support.bridge_process import BridgeProcess
-from tests.support.kafka import free_port
+from tests.support.ports import free_port
 from tests.support.produce import OutboxEvent, outbox_events, produce, produce_paced
 from tests.support.receiver import Receiver
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from tests.bench.scenarios import ENTITIES, PARTITIONS, NotProven, Stage, await_all, check
-from tests.support.kafka import free_port
+from tests.support.ports import free_port
 from tests.support.produce import outbox_events, produce_paced
 
 WELL = tuple(f"well-{number}" for number in range(7))

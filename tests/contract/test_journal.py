@@ -11,19 +11,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge import journal as module
-from bridge.journal import Base, Journal, Journaled, forget_segments
+from bridge.journal import Journal, Journaled, forget_segments
 from bridge.model import Partition
+from bridge.source.offsets import Committed
 from bridge.telemetry import events
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)
-BASE = Base(100, "h1abc")
+BASE = Committed(100, "h1abc")
 
 
 def whole(*offsets: int) -> set[tuple[int, int]]:
     return {(offset, 0) for offset in offsets}
 
 
-def begun(folder: Path, *bases: Base | None) -> Journal:
+def begun(folder: Path, *bases: Committed | None) -> Journal:
     journal = Journal(folder)
     journal.begin([Journaled("crm", Partition("orders", n), base) for n, base in enumerate(bases or (BASE,))])
     return journal
@@ -49,23 +50,23 @@ def test_it_is_silent_when_the_broker_has_something_else(tmp_path: Path) -> None
     first = begun(tmp_path)
     first.settled(0, 101)
     recollection = Journal(tmp_path).recall()
-    for other in (Base(90, ""), Base(100, "h1xyz"), None):
+    for other in (Committed(90, ""), Committed(100, "h1xyz"), None):
         assert recollection.settled("crm", P0, other) == set()
     assert recollection.settled("erp", P0, BASE) == set()
     assert recollection.settled("crm", P1, BASE) == set()
 
 
 def test_cursors_are_kept_apart(tmp_path: Path) -> None:
-    first = begun(tmp_path, BASE, Base(5, ""))
+    first = begun(tmp_path, BASE, Committed(5, ""))
     first.settled(0, 101)
     first.settled(1, 7)
     recollection = Journal(tmp_path).recall()
     assert recollection.settled("crm", P0, BASE) == whole(101)
-    assert recollection.settled("crm", P1, Base(5, "")) == whole(7)
+    assert recollection.settled("crm", P1, Committed(5, "")) == whole(7)
 
 
 def test_a_commit_under_way_leaves_both_words_believed_and_a_finished_one_the_new_one(tmp_path: Path) -> None:
-    journal, new = begun(tmp_path), Base(104, "")
+    journal, new = begun(tmp_path), Committed(104, "")
     journal.settled(0, 101)
     segment = journal.begin([Journaled("crm", P0, new)])
     journal.settled(0, 107)
@@ -126,20 +127,20 @@ def test_what_settled_for_a_cursor_that_is_away_is_known_when_it_comes_back(tmp_
     first = begun(tmp_path)
     first.settled(0, 101)
     second = Journal(tmp_path)
-    second.begin([Journaled("crm", P1, Base(5, ""))])
+    second.begin([Journaled("crm", P1, Committed(5, ""))])
     for offset in (6, 7, 8):
         second.settled(0, offset)
-        second.forget_before(second.begin([Journaled("crm", P1, Base(offset, ""))]))
+        second.forget_before(second.begin([Journaled("crm", P1, Committed(offset, ""))]))
     recollection = second.recall()
     assert recollection.settled("crm", P0, BASE) == whole(101)
-    assert recollection.settled("crm", P1, Base(5, "")) == set(), "that was committed"
-    assert recollection.settled("crm", P1, Base(7, "")) == set()
+    assert recollection.settled("crm", P1, Committed(5, "")) == set(), "that was committed"
+    assert recollection.settled("crm", P1, Committed(7, "")) == set()
     assert Journal(tmp_path).recall().settled("crm", P0, BASE) == whole(101), "nor does the next process"
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_cursor_that_came_back_and_was_committed_is_forgotten(tmp_path: Path) -> None:
-    first = begun(tmp_path, BASE, Base(5, ""))
+    first = begun(tmp_path, BASE, Committed(5, ""))
     first.settled(0, 101)
     first.settled(1, 9)
     second = Journal(tmp_path)
@@ -147,10 +148,10 @@ def test_a_cursor_that_came_back_and_was_committed_is_forgotten(tmp_path: Path) 
     second.begin([Journaled("crm", P0, BASE)])
     second.settled(0, 103)
     assert second.recall().settled("crm", P0, BASE) == whole(101, 103)
-    second.forget_before(second.begin([Journaled("crm", P0, Base(104, ""))]))
+    second.forget_before(second.begin([Journaled("crm", P0, Committed(104, ""))]))
     recollection = second.recall()
     assert recollection.settled("crm", P0, BASE) == set()
-    assert recollection.settled("crm", P1, Base(5, "")) == whole(9), "the other one is still away"
+    assert recollection.settled("crm", P1, Committed(5, "")) == whole(9), "the other one is still away"
 
 
 def test_a_cursor_that_settles_more_and_goes_again_is_known_with_all_of_it(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_a_cursor_that_settles_more_and_goes_again_is_known_with_all_of_it(tmp_p
     second.begin([Journaled("crm", P0, BASE)])
     second.settled(0, 103)
     second.begin([Journaled("crm", P1, None)])
-    second.forget_before(second.begin([Journaled("crm", P1, Base(1, ""))]))
+    second.forget_before(second.begin([Journaled("crm", P1, Committed(1, ""))]))
     assert second.recall().settled("crm", P0, BASE) == whole(101, 103)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -58,4 +59,13 @@ def test_a_note_that_says_nothing_is_of_nobody(tmp_path: Path, text: str) -> Non
     (tmp_path / "owner.json").write_text(text, "latin-1")
     folder = StateFolder(tmp_path)
     assert folder.owner() is None
+    folder.release()
+
+
+def test_a_full_disk_does_not_keep_it_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    folder = StateFolder(tmp_path)
     folder.release()

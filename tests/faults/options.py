@@ -12,7 +12,7 @@ from tests.faults.producer import TYPES
 from tests.faults.stage import Stage
 from tests.faults.verify import Endpoint
 from tests.support.bridge_process import plain_config
-from tests.support.kafka import free_port
+from tests.support.ports import free_port
 
 TOPIC = "outbox"
 GROUP = "faults"

@@ -23,6 +23,7 @@ import orjson
 import uvloop
 
 from tests.faults.facts import NOBODY, FactWriter, entity_number, id_hash
+from tests.support.hung_up import has_hung_up
 
 _LONG_NS = 500_000_000
 """A request this old is answered only after a look whether its client is still there."""
@@ -111,7 +112,7 @@ class Connection(asyncio.Protocol):
         entity, seq = self._about()
         self.lane = (path, entity)
         other = state.busy.get(self.lane)
-        if other is not None and other.peer_gone():
+        if other is not None and has_hung_up(other.transport):
             other.ended(0, self.came_ns)
         state.busy[self.lane] = self
         self.number = state.facts.came(self.came_ns, path, self.run, entity, seq, self.id_hash)
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
         self.timer = None
         if self.number is None:
             return
-        if time.time_ns() - self.came_ns > _LONG_NS and self.peer_gone():
+        if time.time_ns() - self.came_ns > _LONG_NS and has_hung_up(self.transport):
             self.ended(0)
             return
         match mode and mode["kind"]:
@@ -170,16 +171,6 @@ class Connection(asyncio.Protocol):
         self.number = None
         if self.state.busy.get(self.lane) is self:
             del self.state.busy[self.lane]
-
-    def peer_gone(self) -> bool:
-        """Whether the client has hung up already, although the loop has not told us yet."""
-        try:
-            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as sock:
-                return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
 
 
 def main() -> None:

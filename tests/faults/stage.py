@@ -19,7 +19,8 @@ import orjson
 from tests.faults.facts import Requests, read_facts
 from tests.faults.ledger import RUNS_PER_POD, Ledger, Run
 from tests.support.bridge_process import ROOT, BridgeProcess
-from tests.support.kafka import RealKafka, free_port
+from tests.support.kafka import RealKafka
+from tests.support.ports import free_port
 
 SLOW_MS = 60
 FLAKY = [

@@ -20,7 +20,8 @@ from bridge.letters import Fate, Letter, Wanted
 from bridge.model import Partition
 from bridge.rounds import Outcome, Rounds, by_lane, cause_of, lane_of
 from tests.support.desk import FakeDesk
-from tests.support.fakes import AGAIN, P0, P1, FakeJournal, Log, Sent
+from tests.support.fake_group import FakeJournal
+from tests.support.fakes import AGAIN, P0, P1, Log, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import LoopClock, simulated, until
 

@@ -19,7 +19,8 @@ from bridge import completion
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition
 from bridge.source.offsets import Committed
-from tests.support.fakes import P0, P1, FakeJournal, FakeReceiver, Log, Sent
+from tests.support.fake_group import FakeJournal
+from tests.support.fakes import P0, P1, FakeReceiver, Log, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 

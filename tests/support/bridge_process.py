@@ -6,7 +6,6 @@ import copy
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from typing import Any
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -68,7 +69,7 @@ class BridgeProcess:
         self.config: dict[str, Any] = copy.deepcopy(dict(document))
         admin = self.config.setdefault("admin", {})
         admin.setdefault("host", "127.0.0.1")
-        self.admin_port: int = admin.setdefault("port", _free_port())
+        self.admin_port: int = admin.setdefault("port", free_port())
         self.config.setdefault("state_dir", str(self.folder / "state"))
         self.file = self.folder / "bridge.yaml"
         self.log = self.folder / "bridge.log"
@@ -199,9 +200,3 @@ class BridgeProcess:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -26,6 +26,14 @@ def hookferry(
     )  # fmt: skip
 
 
+def answer_of(bridge: BridgeProcess, *arguments: str, exits: int = 0, typed: str = "") -> str:
+    """What a command says, errors included."""
+    done = hookferry(bridge, *arguments, answer=typed)
+    assert done.returncode == exits, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
 def parked(bridge: BridgeProcess, *arguments: str, **options: Any) -> str:
     """The output of ``hookferry parked …``, which must succeed."""
     done = hookferry(bridge, "parked", *arguments, **options)

@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -28,6 +27,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing, cache_folder, class_path, java
+from tests.support.ports import free_port
 from tests.support.tls import TestAuthority
 
 CLUSTER_ID = "hookferrytestcluster00"  # 22 characters: KRaft wants a base64 UUID
@@ -57,24 +57,6 @@ class GroupRow:
     committed: int
     end: int
     lag: int
-
-
-def free_port() -> int:
-    """A port nobody listens on, below the range the system dials from.
-
-    Within that range a client that redials a stopped broker's port can be given the very same
-    number as its own source port, and then talks to itself.
-    """
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for _ in range(200):
-        port = random.SystemRandom().randrange(max(lowest - 12_000, 1_024), lowest)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise KafkaFailed("no free port below the system's own range")
 
 
 class RealKafka:
@@ -192,10 +174,10 @@ class RealKafka:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             if self.process.poll() is not None:
-                raise KafkaFailed(f"the broker ended with {self.process.returncode}: see {self.folder}/*.log")
+                raise KafkaFailed(f"the broker ended with {self.process.returncode}: see {self.keep()}/*.log")
             if time.monotonic() > deadline:
                 raise KafkaFailed(
-                    f"the broker gave no answer in {START_TIMEOUT_S} s: see {self.folder}/*.log"
+                    f"the broker gave no answer in {START_TIMEOUT_S} s: see {self.keep()}/*.log"
                 )
             time.sleep(0.05)
         return self
@@ -238,6 +220,12 @@ class RealKafka:
         atexit.unregister(self.close)
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep(self) -> Path:
+        """End the process and keep its logs and data, for whoever asks why a test failed; where they are."""
+        atexit.unregister(self.close)
+        self.kill()
+        return self.folder
 
     def admin(self) -> AdminClient:
         """librdkafka's admin client: not the library the product uses, so an independent witness."""
@@ -295,8 +283,7 @@ class RealKafka:
         if kind is None:
             self.close()
             return
-        print(f"Kafka's logs are kept in {self.folder}", file=sys.stderr)
-        self.kill()
+        print(f"Kafka's logs are kept in {self.keep()}", file=sys.stderr)
 
 
 async def _committed(bootstrap: str, group: str) -> dict[tuple[str, int], tuple[int, str]]:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from bridge.checkpoint import Checkpoints, CursorPolicy
+from bridge.checkpoint import Checkpoints
 from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
+from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import SchemaNeeded
 from bridge.filter import Filter
 from bridge.held import HeldLanes
@@ -25,19 +26,16 @@ from bridge.retry import RetrySchedule
 from bridge.route import Router, Subscription
 from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
+from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (
     AGAIN,
     DECODER,
     P0,
     TOPIC,
     FakeHistory,
-    FakeJournal,
-    FakeOffsets,
     FakeParking,
-    FakeReader,
     FakeReceiver,
     FakeRegister,
-    FakeSideReader,
     FakeWindow,
     Log,
 )

@@ -17,6 +17,8 @@ from urllib.parse import quote
 
 import orjson
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -45,6 +47,7 @@ class Receiver:
 
     def start(self) -> Receiver:
         """Start the process; after a ``stop`` it comes back on the same port with nothing remembered."""
+        self.port = self.port or free_port()
         command = [sys.executable, "-m", "tests.support.receiver", f"--port={self.port}", *self._arguments]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdout

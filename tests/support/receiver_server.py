@@ -21,6 +21,7 @@ import httptools
 import orjson
 import uvloop
 
+from tests.support.hung_up import has_hung_up
 from tests.support.receiver_log import Arrival, PathLog
 
 REASONS = {200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content"}
@@ -168,7 +169,7 @@ class Connection(asyncio.Protocol):
         if arrival.entity is not None:
             lane = (path, arrival.entity)
             other = self.state.busy.get(lane)
-            if other is not None and other.current is not None and not other.peer_gone():
+            if other is not None and other.current is not None and not has_hung_up(other.transport):
                 log.overlapped(arrival, other.current[2])
             self.state.busy[lane] = self
         behaviour = self.state.behaviours.get(path, self.state.default)
@@ -224,16 +225,6 @@ class Connection(asyncio.Protocol):
             place.append(status)
         if arrival.entity is not None and self.state.busy.get((path, arrival.entity)) is self:
             del self.state.busy[path, arrival.entity]
-
-    def peer_gone(self) -> bool:
-        """Whether the client has hung up already, although the loop has not told us yet."""
-        try:
-            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as sock:
-                return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
 
     def _administer(self, target: str) -> None:
         parts = urlsplit(target)

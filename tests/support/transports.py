@@ -1,4 +1,4 @@
-"""Transports that may dial loopback, as the tests want them."""
+"""Transports that may dial loopback, as the tests want them, and what they send there."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Callable
 from ipaddress import ip_network
 
 import httpx
+import pytest
 
 from bridge.egress import Egress
+from bridge.errors import TransportError, TransportFault
+from bridge.model import Request
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import HttpxTransport
 from bridge.transport.lean import LeanTransport
+from bridge.transport.url import parse_url
+from tests.support.scripted_http import Peer, Received, ScriptedServer
 
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 
@@ -42,3 +47,30 @@ def make_httpx(
     limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
     inner = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits)
     return HttpxTransport(inner, max_body_bytes)
+
+
+def post(
+    to: ScriptedServer | int,
+    body: bytes = b'{"a":1}',
+    path: str = "/hooks/a?b=c",
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    method: str = "POST",
+    scheme: str = "http",
+    host: str = "127.0.0.1",
+) -> Request:
+    """A request to a server, or to a port."""
+    port = to if isinstance(to, int) else to.port
+    return Request(method, parse_url(f"{scheme}://{host}:{port}{path}"), headers, body)
+
+
+async def ok(peer: Peer, received: Received) -> None:
+    """The script of a receiver that is content."""
+    await peer.answer()
+
+
+async def fault_of(transport: Transport, request: Request, timeout_s: float = 5.0) -> TransportFault:
+    """Why a request gets no answer."""
+    with pytest.raises(TransportError) as caught:
+        await transport.send(request, timeout_s)
+    assert "hooks" not in caught.value.detail, "a path is a secret"
+    return caught.value.fault

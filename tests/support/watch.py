@@ -10,7 +10,7 @@ import http.client
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -58,6 +58,11 @@ def ask(bridge: BridgeProcess, target: str) -> tuple[int, str]:
         return 0, str(exc)
     finally:
         connection.close()
+
+
+def all_say(bridges: Iterable[BridgeProcess], text: str) -> bool:
+    """Whether every bridge is ready and its readiness holds this."""
+    return all(status == 200 and text in said for status, said in (ask(one, "/readyz") for one in bridges))
 
 
 def logged(bridge: BridgeProcess, event: str | None = None) -> list[dict[str, Any]]:

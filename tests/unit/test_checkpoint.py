@@ -9,15 +9,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge import completion
-from bridge.checkpoint import Checkpoints, CursorPolicy
+from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.cursor import Cursor
+from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import CommitError
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import P0, P1, FakeJournal, FakeOffsets, FakeReader, Log
+from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader
+from tests.support.fakes import P0, P1, Log
 from tests.support.path import no_instants
 
 BOUNDS = {P0: (10, 50)}

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.deliver import Deliverer, Target
+from bridge.deliver import Deliverer, Outcome, Target
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request, Response, Url
 from bridge.render import Rendered
@@ -67,6 +67,7 @@ class Stage:
         outcome = await self.deliverer.attempt(request)
         with capture_logs() as logs:
             self.deliverer.keep(event("a", 5), number, request, outcome, judge(outcome.answer))
+            self.deliverer.tell()
         return logs  # type: ignore[return-value]
 
     def sample(self, name: str, **labels: str) -> float | None:
@@ -154,6 +155,51 @@ async def test_successes_are_logged_when_all_attempts_are_to_be() -> None:
     assert (line["verdict"], line["log_level"]) == ("delivered", "info")
     assert await Stage(all_logged=False).attempt() == []
     assert len(await Stage(Response(500, (), b""), all_logged=False).attempt()) == 1
+
+
+def keep_successes(stage: Stage, number: int) -> None:
+    """So many deliveries, kept and not told."""
+    request = stage.deliverer.request(RENDERED, ())
+    for offset in range(number):
+        stage.deliverer.keep(event("a", offset), 1, request, Outcome(OK, BEGAN_S, 2.0), judge(OK))
+
+
+@simulated
+async def test_successes_are_told_together_a_moment_later_and_their_rows_kept_at_once() -> None:
+    stage = Stage()
+    keep_successes(stage, 3)
+    assert len(stage.history.rows) == 3
+    assert stage.sample("attempts_total", verdict="delivered") == 0
+    with capture_logs() as logs:
+        await asyncio.sleep(0.05)
+    assert [line["place"] for line in logs] == ["orders-0@0", "orders-0@1", "orders-0@2"]
+    assert stage.sample("attempts_total", verdict="delivered") == 3
+    keep_successes(stage, 1)
+    await asyncio.sleep(0.05)
+    assert stage.sample("attempts_total", verdict="delivered") == 4
+
+
+@simulated
+async def test_many_successes_are_told_without_waiting_and_none_twice() -> None:
+    stage = Stage()
+    keep_successes(stage, 128)
+    await asyncio.sleep(0)
+    assert stage.sample("attempts_total", verdict="delivered") == 128
+    keep_successes(stage, 172)
+    await asyncio.sleep(1)
+    assert stage.sample("attempts_total", verdict="delivered") == 300
+    assert stage.sample("attempt_seconds_count") == 300
+
+
+@simulated
+async def test_a_failure_is_told_at_once() -> None:
+    stage = Stage()
+    with capture_logs() as logs:
+        busy = Response(500, (), b"")
+        request = stage.deliverer.request(RENDERED, ())
+        stage.deliverer.keep(event("a", 5), 1, request, Outcome(busy, BEGAN_S, 2.0), judge(busy))
+    assert len(logs) == 1
+    assert stage.sample("attempts_total", verdict="again") == 1
 
 
 @simulated

@@ -109,6 +109,69 @@ def test_what_libraries_log_is_written_the_same_way_from_warnings_on() -> None:
     assert (line["level"], line["logger"]) == ("warning", "aiokafka.consumer")
 
 
+def many(*facts: dict[str, Any]) -> None:
+    lines = logs.Lines("x.done", endpoint="crm")
+    lines.write((1_700_000_000.25 + number, one) for number, one in enumerate(facts))
+
+
+def test_lines_written_together_look_as_if_each_was_written_alone() -> None:
+    together, alone = Stream(), Stream()
+    logs.set_up("info", "json", together)
+    many({"status": 200, "entity": None}, {"status": 201, "entity": "é\n"})
+    logs.set_up("info", "json", alone)
+    log = structlog.get_logger().bind(endpoint="crm")
+    log.info("x.done", status=200, entity=None)
+    log.info("x.done", status=201, entity="é\n")
+    assert [list(line) for line in together.lines] == [list(line) for line in alone.lines]
+    instants = [line.pop("timestamp") for line in together.lines]
+    assert instants == ["2023-11-14T22:13:20.250000Z", "2023-11-14T22:13:21.250000Z"]
+    for one, other in zip(together.lines, alone.lines, strict=True):
+        assert one | {"timestamp": ""} == other | {"timestamp": ""}
+
+
+@pytest.mark.parametrize(("level", "shown"), [("debug", 1), ("info", 1), ("warning", 0)])
+def test_lines_written_together_are_of_level_info(level: str, shown: int) -> None:
+    stream = Stream()
+    logs.set_up(level, "json", stream)
+    many({"status": 200})
+    assert len(stream.lines) == shown
+
+
+class FullDisk(io.BytesIO):
+    """Takes nothing while it is full."""
+
+    full = True
+
+    def write(self, data: Any) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+def test_a_log_that_cannot_be_written_fails_nobody_and_says_later_how_much_is_lost() -> None:
+    disk = FullDisk()
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer(serializer=logs._dumps)],
+        logger_factory=logs._JsonFactory(disk, logging.INFO),
+    )
+    structlog.get_logger().error("x.failed")
+    many({"status": 200}, {"status": 201})
+    disk.full = False
+    many({"status": 202})
+    many({"status": 203})
+    lost, *rest = map(json.loads, disk.getvalue().splitlines())
+    assert (lost["event"], lost["lines"]) == (events.LOG_LOST, 3)
+    assert [line["status"] for line in rest] == [202, 203]
+
+
+def test_a_person_reads_them_as_text() -> None:
+    logs.set_up("info", "json", Stream())
+    stream = Stream()
+    logs.set_up("info", "console", stream)
+    many({"status": 200}, {"status": 201})
+    assert [line.count("endpoint=crm") for line in stream.text.splitlines()] == [1, 1]
+
+
 def test_names_of_events_are_a_noun_and_what_became_of_it_and_never_twice() -> None:
     names = [value for name, value in vars(events).items() if name.isupper()]
     assert len(names) == len(set(names)) > 20

@@ -71,6 +71,15 @@ async def test_a_2xx_settles_the_event() -> None:
         headers = dict(sent.request.headers)
         assert headers[b"content-type"] == b"application/json"
         assert {b"webhook-id", b"webhook-timestamp"} <= headers.keys()
+        await until(lambda: stage.metrics.endpoint("crm").attempts["delivered"]._value.get() == 1)
+
+
+@simulated
+async def test_what_was_delivered_is_told_before_an_assignment_is_over() -> None:
+    async with at_work() as stage:
+        stage.put("a1")
+        await until(lambda: stage.committable == 1)
+        stage.outlet.forget()
         assert stage.metrics.endpoint("crm").attempts["delivered"]._value.get() == 1
 
 
@@ -81,7 +90,7 @@ async def test_a_retry_keeps_the_order_of_its_lane() -> None:
         stage.put("a1", "a2")
         await until(lambda: stage.committable == 2)
         assert stage.receiver.ids == ["a1", "a1", "a1", "a1", "a2"]
-        assert stage.metrics.endpoint("crm").retries_succeeded._value.get() == 1
+        await until(lambda: stage.metrics.endpoint("crm").retries_succeeded._value.get() == 1)
 
 
 @simulated

@@ -12,7 +12,8 @@ from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
-from tests.support.fakes import P0, FakeJournal, FakeOffsets, Gate, Sent
+from tests.support.fake_group import FakeJournal, FakeOffsets
+from tests.support.fakes import P0, Gate, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 

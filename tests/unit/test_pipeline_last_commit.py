@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from bridge.model import Partition
 from bridge.source.reader import Batch
 from bridge.telemetry import events
-from tests.support.fakes import FakeJournal, Gate
+from tests.support.fake_group import FakeJournal
+from tests.support.fakes import Gate
 from tests.support.path import Process, World
 from tests.support.simulated import simulated, until
 

@@ -7,6 +7,9 @@
 {{- fail (printf "config.%s is empty: %s, as ci/minimal-values.yaml of the chart does" $key $missing) -}}
 {{- end -}}
 {{- end -}}
+{{- if (default dict .Values.config.kafka).group_instance_id -}}
+{{- fail "config.kafka.group_instance_id: one name for all pods, of which Kafka would shut out all but the last; remove it, and set persistence.enabled for a name per pod" -}}
+{{- end -}}
 {{- $admin := default dict .Values.config.admin -}}
 {{- if has (default "0.0.0.0" $admin.host) (list "127.0.0.1" "::1" "localhost") -}}
 {{- fail (printf "config.admin.host: %s is loopback, where the kubelet's probes cannot reach it; use 0.0.0.0" $admin.host) -}}
@@ -23,24 +26,35 @@
 
 {{/* A ConfigMap is readable by whoever may list it: secrets come as ${env:...} or ${file:...}. */}}
 {{- define "hookferry.checkSecrets" -}}
-{{- $remedy := "write ${env:NAME} or ${file:/path} there and supply it from a Secret with env or extraVolumes" -}}
 {{- $kafka := default dict .Values.config.kafka -}}
-{{- $sasl := default dict $kafka.sasl -}}
-{{- $tls := default dict $kafka.tls -}}
-{{- range $place, $value := dict "kafka.sasl.password" $sasl.password "kafka.sasl.client_secret" $sasl.client_secret "kafka.tls.key_password" $tls.key_password -}}
-{{- if and $value (not (contains "${" (toString $value))) -}}
-{{- fail (printf "config.%s: a secret in clear would be readable in the ConfigMap; %s" $place $remedy) -}}
-{{- end -}}
+{{- include "hookferry.checkClear" (list "kafka.sasl" $kafka.sasl "password" "client_secret") -}}
+{{- include "hookferry.checkClear" (list "kafka.tls" $kafka.tls "key_password") -}}
+{{- range $name, $source := default dict .Values.config.sources -}}
+{{- include "hookferry.checkClear" (list (printf "sources.%s.registry" $name) (default dict $source).registry "password" "token" "key_password") -}}
 {{- end -}}
 {{- range $name, $endpoint := default dict .Values.config.endpoints -}}
-{{- range (default dict $endpoint).secrets -}}
-{{- if not (contains "${" (toString .)) -}}
-{{- fail (printf "config.endpoints.%s.secrets: a secret in clear would be readable in the ConfigMap; %s" $name $remedy) -}}
+{{- $place := printf "endpoints.%s" $name -}}
+{{- include "hookferry.checkClear" (list $place $endpoint "secrets" "routing_key") -}}
+{{- range $header, $_ := (default dict $endpoint).headers -}}
+{{- if regexMatch "^(proxy-)?authorization$|api-?key" (lower $header) -}}
+{{- include "hookferry.checkClear" (list (printf "%s.headers" $place) $endpoint.headers $header) -}}
 {{- end -}}
 {{- end -}}
-{{- range $header, $value := (default dict $endpoint).headers -}}
-{{- if and (eq (lower $header) "authorization") (not (contains "${" (toString $value))) -}}
-{{- fail (printf "config.endpoints.%s.headers.%s: a secret in clear would be readable in the ConfigMap; %s" $name $header $remedy) -}}
+{{- if contains "@" (toString (default "" (default dict $endpoint).proxy)) -}}
+{{- include "hookferry.checkClear" (list $place $endpoint "proxy") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Of (list place map key...): no key of the map holds a value, or a list with a value, that is not a reference. */}}
+{{- define "hookferry.checkClear" -}}
+{{- $place := index . 0 -}}
+{{- $map := default dict (index . 1) -}}
+{{- range $key := slice . 2 -}}
+{{- $value := get $map $key -}}
+{{- range kindIs "slice" $value | ternary $value (list $value) -}}
+{{- if and . (not (contains "${" (toString .))) -}}
+{{- fail (printf "config.%s.%s: a secret in clear would be readable in the ConfigMap; write ${env:NAME} or ${file:/path} there and supply it from a Secret with env or extraVolumes" $place $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -53,7 +67,8 @@
   "HOOKFERRY_DRAIN_TIMEOUT_S" "config.drain_timeout_s, which terminationGracePeriodSeconds follows"
   "HOOKFERRY_STATE_DIR" "config.state_dir, where the chart mounts the volume"
   "HOOKFERRY_ADMIN__HOST" "config.admin.host"
-  "HOOKFERRY_ADMIN__PORT" "config.admin.port, which probes and Service follow" -}}
+  "HOOKFERRY_ADMIN__PORT" "config.admin.port, which probes and Service follow"
+  "HOOKFERRY_KAFKA__GROUP_INSTANCE_ID" "persistence.enabled, which gives every pod a name of its own" -}}
 {{- range .Values.env -}}
 {{- if hasKey $instead .name -}}
 {{- fail (printf "env: %s cannot be set here; use %s" .name (get $instead .name)) -}}

@@ -202,9 +202,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_values_cost_little(name: str) -> None:
     raw = HOSTILE[name]
-    began = time.perf_counter()
+    began = time.thread_time()  # not the time that others have this core
     survive(CONFLUENT, raw)
-    assert time.perf_counter() - began < 10, "generous: this machine is shared"
+    assert time.thread_time() - began < 10, "generous: this machine may be slow"
     tracemalloc.start()
     try:
         survive(CONFLUENT, raw)
@@ -223,20 +223,20 @@ def test_a_schema_that_multiplies_is_refused_and_one_that_winds_costs_little() -
                 {"name": "b", "type": f"R{number - 1}" if number else leaf},
             ]
             inner = {"type": "record", "name": f"R{number}", "fields": fields}
-        began = time.perf_counter()
+        began = time.thread_time()
         if refused:
             with pytest.raises(DefinitionError, match="thousands of parts"):
                 avro_schema(inner, (), "s")
         else:
             with pytest.raises(DecodeError):
                 avro_schema(inner, (), "s").read_bytes(bytes(1000), "here")
-        assert time.perf_counter() - began < 5
+        assert time.thread_time() - began < 5
     everybody = [{"name": f"f{number}", "type": ["null", f"R{number}"]} for number in range(12)]
     types = [{"type": "record", "name": f"R{number}", "fields": everybody} for number in range(12)]
-    began = time.perf_counter()
+    began = time.thread_time()
     schema = avro_schema("R0", types, "s")
     assert schema.read_bytes(bytes(12), "here").document["f11"] is None
-    assert time.perf_counter() - began < 5, "not one step for every path through them"
+    assert time.thread_time() - began < 5, "not one step for every path through them"
 
 
 def test_messages_inside_messages_end_at_a_depth() -> None:

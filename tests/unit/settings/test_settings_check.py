@@ -44,6 +44,14 @@ def test_a_line_has_place_path_value_cause_and_remedy(given):
     ]
 
 
+def test_the_place_names_the_whole_file_however_deep_it_lies(tmp_path):
+    file = tmp_path / ("folder-of-forty-characters-and-no-more.." * 3) / "new\nline" / "bridge.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("grup: x\n")
+    shown = str(file).replace("\n", "\\n")
+    assert check(file, {})[0].startswith(f"{shown}:1:1: grup: is not a known key")
+
+
 def test_an_instant_to_start_at_needs_no_quotes(write, given):
     """YAML has a type for it, which is not what is wanted."""
     text = VALID + "    start: 2026-06-29T08:15:30Z\n"

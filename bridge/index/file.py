@@ -1,0 +1,87 @@
+"""The file of the dedupe index: opened, replaced where it is damaged, done without where the disk is full.
+
+Below ``index``.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
+
+import structlog
+
+from bridge.errors import ConfigError
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+_CACHE_KIB = 32 * 1024
+MEMORY_REMEDY = "free the disk and restart; until then the dedupe index is kept in memory"
+_VERSION = 2
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS partitions (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, number INTEGER NOT NULL,
+    start INTEGER NOT NULL, end INTEGER NOT NULL,
+    generation INTEGER NOT NULL, began_ms INTEGER NOT NULL, keys INTEGER NOT NULL,
+    middle INTEGER NOT NULL,
+    UNIQUE (topic, number)
+) STRICT;
+PRAGMA user_version = {_VERSION};
+"""
+
+
+def open_index(path: Path) -> sqlite3.Connection:
+    """Open the file, or a new one; raises ``ConfigError`` where none can be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _open_or_replace(path)
+    except (OSError, sqlite3.Error) as exc:
+        if "full" in str(exc) or getattr(exc, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _log.error(events.INDEX_FAILED, cause=str(exc), remedy=MEMORY_REMEDY)
+            return connect(":memory:")
+        raise ConfigError(
+            [f"state_dir {path.parent}: cannot keep files ({exc}); name a folder that can be written to"]
+        ) from exc
+
+
+def _open_or_replace(path: Path) -> sqlite3.Connection:
+    try:
+        return connect(path)
+    except sqlite3.DatabaseError as exc:
+        if isinstance(exc, sqlite3.OperationalError) and "locked" in str(exc):
+            raise  # no damage: another process works with this folder
+        _log.error(
+            events.INDEX_REPLACED,
+            file=str(path),
+            cause=str(exc),
+            remedy="none needed: it is read again from Kafka",
+        )
+        delete(path)
+        return connect(path)
+
+
+def delete(path: Path) -> None:
+    """Remove the file and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def connect(path: Path | str) -> sqlite3.Connection:
+    """A database with our tables; raises ``sqlite3.Error`` for what is damaged or of another version."""
+    db = sqlite3.connect(path, isolation_level="DEFERRED", check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("quick_check failed")
+        if db.execute("PRAGMA user_version").fetchone() not in ((0,), (_VERSION,)):
+            raise sqlite3.DatabaseError("it was written by another version")
+        db.executescript(_SCHEMA)
+    except UnicodeDecodeError as exc:  # sqlite3 cannot even say what is wrong: it quotes the damage
+        db.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from exc
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,123 @@
+"""The keys of one partition, each with the first offset where it stood, in two SQLite tables.
+
+Below ``index``. Every call may raise what reading a damaged file raises.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from bridge.dedupe import Claim
+from bridge.model import Partition
+
+_CHUNK = 500
+"""Keys per SELECT: below SQLite's oldest limit of 999 parameters."""
+_ODD, _MOST = 0x9E3779B97F4A7C15, 0x7FFFFFFFFFFFFFFF
+
+
+def _seal(first: int) -> int:
+    """What a key's lower half is stored with: a row whose offset was damaged is the row of another key.
+
+    Without it, a flipped bit in a file could make an event pass for a duplicate of a later one, and be lost.
+    """
+    return (first * _ODD) & _MOST
+
+
+class Shelf:
+    """The keys of one partition in two tables, the current and the one before.
+
+    A window that slides key by key would need a second index; two tables that change places when
+    the current one is a window old (or full) forget in one step. A key in the older table that
+    comes again moves to the current one, so a key that keeps coming is kept. What is remembered is
+    one to two windows.
+    """
+
+    def __init__(self, db: sqlite3.Connection, row: tuple[int, int, int, int, int, int, int]) -> None:
+        if not all(type(one) is int for one in row):
+            raise sqlite3.DatabaseError("a cover holds what was never written")
+        self.id, self.start, self.end, self.generation, self.began_ms, self.keys, self.middle = row
+        self._db = db
+        for age in (0, 1):
+            db.execute(
+                f"CREATE TABLE IF NOT EXISTS {self._table(age)}"
+                " (high INTEGER PRIMARY KEY, sealed INTEGER NOT NULL, first INTEGER NOT NULL) STRICT"
+            )
+
+    @classmethod
+    def of(cls, db: sqlite3.Connection, partition: Partition) -> Shelf:
+        """The shelf of a partition, empty where there is none yet."""
+        db.execute(
+            "INSERT OR IGNORE INTO partitions VALUES (NULL, ?, ?, 0, 0, 0, 0, 0, 0)",
+            (partition.topic, partition.number),
+        )
+        row = db.execute(
+            "SELECT id, start, end, generation, began_ms, keys, middle FROM partitions"
+            " WHERE topic=? AND number=?",
+            (partition.topic, partition.number),
+        ).fetchone()
+        return cls(db, row)
+
+    @staticmethod
+    def forget_all(db: sqlite3.Connection) -> None:
+        """Remove the keys and covers of all partitions."""
+        for (number,) in db.execute("SELECT id FROM partitions").fetchall():
+            for age in (0, 1):
+                db.execute(f"DROP TABLE IF EXISTS keys_{int(number)}_{age}")
+        db.execute("DELETE FROM partitions")
+
+    def _table(self, age: int) -> str:
+        return f"keys_{self.id}_{(self.generation + age) % 2}"
+
+    def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], int]:
+        """The first offsets of those keys that are in the tables."""
+        known: dict[tuple[int, int], int] = {}
+        for age in (1, 0):
+            for at in range(0, len(claims), _CHUNK):
+                chunk = [claim.key_high for claim in claims[at : at + _CHUNK]]
+                marks = ",".join("?" * len(chunk))
+                rows = self._db.execute(
+                    f"SELECT high, sealed, first FROM {self._table(age)} WHERE high IN ({marks})", chunk
+                )
+                for high, sealed, first in rows:
+                    low = sealed ^ _seal(first)
+                    known[high, low] = min(first, known.get((high, low), first))
+        return known
+
+    def firsts(self, claims: Sequence[Claim]) -> list[int]:
+        """The first offset of each claim's key, these claims included."""
+        known = self.known(claims)
+        firsts, changed = [], {}
+        for high, low, offset in claims:
+            first = known.get((high, low))
+            if first is None or first > offset:
+                first = known[high, low] = offset
+            firsts.append(first)
+            changed[high] = (high, low ^ _seal(first), first)
+        self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?)", changed.values())
+        self.keys += len(changed)
+        return firsts
+
+    def turn(self, at_ms: int, offset: int) -> None:
+        """Forget the older table; the current one becomes the older."""
+        self.start = max(self.start, self.middle)
+        self.middle = offset
+        self.generation = (self.generation + 1) % 2
+        self.began_ms = at_ms
+        self.keys = 0
+        self._db.execute(f"DELETE FROM {self._table(0)}")
+
+    def clear(self, offset: int, at_ms: int) -> None:
+        """Forget everything; the cover is the empty stretch at ``offset``."""
+        for age in (0, 1):
+            self._db.execute(f"DELETE FROM {self._table(age)}")
+        self.start = self.end = self.middle = offset
+        self.began_ms = at_ms
+        self.keys = 0
+
+    def save(self) -> None:
+        """Write the cover beside the keys, in the same transaction."""
+        self._db.execute(
+            "UPDATE partitions SET start=?, end=?, generation=?, began_ms=?, keys=?, middle=? WHERE id=?",
+            (self.start, self.end, self.generation, self.began_ms, self.keys, self.middle, self.id),
+        )

@@ -1,0 +1,118 @@
+"""How the lean transport makes a connection: every address checked, every name, in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.egress import Egress
+from bridge.errors import TransportFault
+from bridge.transport.lean import LeanTransport
+from tests.support.scripted_http import Peer, Received, ScriptedServer
+from tests.support.tls import TestAuthority
+from tests.support.transports import LOOPBACK, fault_of, ok, post
+
+
+class Names:
+    """A resolver that answers from a list, and from the next one on the next call."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, port: int) -> Sequence[tuple[Any, ...]]:
+        self.asked.append(host)
+        addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+
+async def test_a_forbidden_address_is_refused_before_the_dial() -> None:
+    async with ScriptedServer(ok) as server:
+        lean = LeanTransport(Egress([]), 1)
+        for host in ("127.0.0.1", "localhost", "2130706433", "0x7f000001", "127.1", "[::ffff:127.0.0.1]"):
+            assert await fault_of(lean, post(server, host=host)) is TransportFault.REFUSED_ADDRESS
+        await lean.close()
+    assert server.connections == 0
+
+
+async def test_who_lost_the_right_to_send_while_a_connection_was_made_sends_nothing() -> None:
+    may_write = False
+    async with ScriptedServer(ok) as server:
+        lean = LeanTransport(Egress(LOOPBACK), 1, may_write=lambda: may_write)
+        assert await fault_of(lean, post(server)) is TransportFault.WITHHELD
+        assert not server.received
+        may_write = True
+        assert (await lean.send(post(server), 5)).status == 200, "over the connection that was made"
+        await lean.close()
+    assert server.connections == 1
+
+
+async def test_every_dial_is_checked_not_only_the_first() -> None:
+    """DNS rebinding: the name was public at first and is not any more."""
+    names = Names(["127.0.0.1"], ["10.0.0.1"])
+    lean = LeanTransport(Egress(LOOPBACK, names), 1)
+
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    async with ScriptedServer(script) as server:
+        assert (await lean.send(post(server, host="rebind.test"), 5)).status == 200
+        assert await fault_of(lean, post(server, host="rebind.test")) is TransportFault.REFUSED_ADDRESS
+        await lean.close()
+    assert names.asked == ["rebind.test"] * 2
+    assert server.received[0].headers["host"] == f"rebind.test:{server.port}"
+
+
+async def test_the_next_address_is_tried_when_one_refuses() -> None:
+    lean = LeanTransport(Egress(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1)
+    async with ScriptedServer(ok) as server:  # listens on 127.0.0.1 only
+        assert (await lean.send(post(server, host="two.test"), 5)).status == 200
+        await lean.close()
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> None:
+    lean = LeanTransport(Egress(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1, connect_timeout_s=0.6)
+    loop = asyncio.get_running_loop()
+    async with ScriptedServer(ok) as server:
+        with socket.socket() as silent, socket.socket() as first:
+            silent.bind(("127.0.0.2", server.port))
+            silent.listen(0)  # room for one; the kernel drops what comes after it
+            first.setblocking(False)
+            await loop.sock_connect(first, ("127.0.0.2", server.port))
+            assert (await lean.send(post(server, host="two.test"), 5)).status == 200
+        await lean.close()
+
+
+async def test_a_dial_is_bounded_by_the_whole_attempt_too() -> None:
+    async def never(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+        await asyncio.get_running_loop().create_future()
+        return []
+
+    lean = LeanTransport(Egress(LOOPBACK, never), 1, connect_timeout_s=0.05)
+    assert await fault_of(lean, post(80), 5) is TransportFault.CONNECT
+    assert await fault_of(lean, post(80), 0.01) is TransportFault.TIMEOUT
+    assert lean._open == 0
+
+
+async def test_the_name_of_the_url_is_what_tls_checks(authority: TestAuthority) -> None:
+    """Also with the closing dot that keeps a resolver from its search list."""
+    names = Names(["127.0.0.1"])
+    lean = LeanTransport(Egress(LOOPBACK, names), 2, authority.client_context())
+    async with ScriptedServer(ok, tls=authority.server_context()) as server:
+        for host in ("receiver.test", "receiver.test."):
+            assert (await lean.send(post(server, host=host, scheme="https"), 5)).status == 200
+        assert await fault_of(lean, post(server, host="other.test", scheme="https")) is TransportFault.TLS
+        await lean.close()
+
+
+async def test_a_connection_that_ends_in_the_handshake_is_a_tls_fault() -> None:
+    async def hang_up(peer: Peer) -> None:
+        peer.reset()
+
+    lean = LeanTransport(Egress(LOOPBACK), 1, ssl.create_default_context())
+    async with ScriptedServer(ok, on_connect=hang_up) as server:
+        assert await fault_of(lean, post(server, scheme="https")) is TransportFault.TLS
+        await lean.close()

@@ -1,0 +1,209 @@
+"""What every transport does with its connections, however a request on one of them ends."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import pytest
+
+from bridge.errors import TransportError, TransportFault
+from bridge.model import Request
+from bridge.transport import Transport
+from bridge.transport.httpx_transport import HttpxTransport
+from bridge.transport.url import parse_url
+from tests.support.scripted_http import Peer, Received, ScriptedServer
+from tests.support.tls import TestAuthority
+from tests.support.transports import MakeTransport, fault_of, ok, post
+
+
+async def test_a_connection_is_used_again(transport: Transport) -> None:
+    async with ScriptedServer(ok) as server:
+        for _ in range(5):
+            await transport.send(post(server), 5)
+    assert server.connections == 1
+    assert len(server.received) == 5
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"]
+)
+async def test_an_answer_that_stalls_is_a_timeout_and_closes_the_connection(
+    transport: Transport, first: bytes
+) -> None:
+    closed = asyncio.Event()
+
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.write(first)
+        if await peer.closed_by_client():
+            closed.set()
+
+    async with ScriptedServer(script) as server:
+        assert await fault_of(transport, post(server), 0.1) is TransportFault.TIMEOUT
+        await asyncio.wait_for(closed.wait(), 5)
+        server.script = ok
+        assert (await transport.send(post(server), 5)).status == 200
+
+
+async def test_drops_of_an_answer_do_not_stretch_the_timeout(transport: Transport) -> None:
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+        while True:
+            await peer.write(b"x")
+            await asyncio.sleep(0.01)  # the drip itself, not a wait for something
+
+    async with ScriptedServer(script) as server:
+        before = asyncio.get_running_loop().time()
+        assert await fault_of(transport, post(server), 0.2) is TransportFault.TIMEOUT
+        assert asyncio.get_running_loop().time() - before < 2
+
+
+async def test_a_cancelled_request_closes_its_connection(transport: Transport) -> None:
+    arrived, closed = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer, received: Received) -> None:
+        arrived.set()
+        if await peer.closed_by_client():
+            closed.set()
+
+    async with ScriptedServer(script) as server:
+        task = asyncio.create_task(transport.send(post(server), 30))
+        await arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(closed.wait(), 5)
+        server.script = ok
+        assert (await transport.send(post(server), 5)).status == 200
+
+
+async def test_an_answer_before_the_body_is_written_is_taken_and_the_connection_closed(
+    transport: Transport,
+) -> None:
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.answer("413 Too Large", b"no")
+        await release.wait()
+
+    release = asyncio.Event()
+    async with ScriptedServer(script, read_body=False) as server:
+        big = post(server, b"x" * 30_000_000)
+        if isinstance(transport, HttpxTransport):
+            # httpcore writes a body to its end before it reads; the time runs out on it.
+            assert await fault_of(transport, big, 1) is TransportFault.TIMEOUT
+        else:
+            response = await transport.send(big, 5)
+            assert (response.status, response.body) == (413, b"no")
+        release.set()
+        server.read_body = True
+        server.script = ok
+        assert (await transport.send(post(server), 5)).status == 200
+    assert server.connections == 2
+
+
+async def test_nobody_listening_is_a_connect_fault(transport: Transport) -> None:
+    async with ScriptedServer(ok) as server:
+        request = post(server)
+    assert await fault_of(transport, request) is TransportFault.CONNECT
+
+
+async def test_a_name_without_an_address_is_a_connect_fault(transport: Transport) -> None:
+    request = Request("POST", parse_url("http://nobody.invalid/hooks"), (), b"")
+    assert await fault_of(transport, request) is TransportFault.CONNECT
+
+
+async def test_no_more_connections_than_allowed_and_the_others_wait(make_either: MakeTransport) -> None:
+    transport = make_either(max_connections=3)
+    async with ScriptedServer(ok) as server:
+        responses = await asyncio.gather(*(transport.send(post(server), 10) for _ in range(50)))
+        assert [response.status for response in responses] == [200] * 50
+        assert server.connections == 3
+        await transport.close()
+
+
+async def test_a_request_that_finds_no_free_connection_runs_out_of_time(make_either: MakeTransport) -> None:
+    transport = make_either(max_connections=1)
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer, received: Received) -> None:
+        arrived.set()
+        await release.wait()
+        await peer.answer()
+
+    async with ScriptedServer(script) as server:
+        first = asyncio.create_task(transport.send(post(server), 10))
+        await arrived.wait()
+        assert await fault_of(transport, post(server), 0.05) is TransportFault.TIMEOUT
+        release.set()
+        assert (await first).status == 200
+        assert (await transport.send(post(server), 5)).status == 200
+        assert len(server.received) == 2
+        await transport.close()
+
+
+async def test_tls_with_a_trusted_certificate(make_either: MakeTransport, authority: TestAuthority) -> None:
+    transport = make_either(tls=authority.client_context())
+    async with ScriptedServer(ok, tls=authority.server_context()) as server:
+        for _ in range(2):
+            response = await transport.send(post(server, scheme="https", host="localhost"), 5)
+            assert response.status == 200
+        assert server.connections == 1
+        await transport.close()
+
+
+@pytest.mark.parametrize("case", ["unknown authority", "another name", "no tls"])
+async def test_tls_that_is_not_trusted_is_a_tls_fault(
+    make_either: MakeTransport, authority: TestAuthority, case: str
+) -> None:
+    context = ssl.create_default_context() if case == "unknown authority" else authority.client_context()
+    transport = make_either(tls=context)
+    server_tls = None if case == "no tls" else authority.server_context()
+    host = "127.0.0.1" if case == "another name" else "localhost"
+
+    async def speak(peer: Peer) -> None:
+        if case == "no tls":
+            await peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with ScriptedServer(ok, on_connect=speak, tls=server_tls) as server:
+        assert await fault_of(transport, post(server, scheme="https", host=host)) is TransportFault.TLS
+        await transport.close()
+    assert server.received == []
+
+
+async def test_a_receiver_that_closes_connections_at_any_time_never_makes_a_request_hang(
+    transport: Transport,
+) -> None:
+    """Every 7th connection is closed right after an answer that promised to keep it."""
+    faults: list[TransportFault] = []
+
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.answer()
+        if len(server.received) % 7 == 0:
+            peer.close()
+
+    async with ScriptedServer(script) as server:
+        request = post(server)
+        for _ in range(1000):
+            try:
+                assert (await transport.send(request, 10)).body == b"ok"
+            except TransportError as exc:
+                faults.append(exc.fault)
+    assert set(faults) <= {TransportFault.READ}
+    assert len(server.received) >= 1000 - len(faults)
+    assert len(faults) < 150  # at most one for each connection that was closed
+
+
+async def test_close_ends_requests_in_flight_and_refuses_new_ones(transport: Transport) -> None:
+    arrived = asyncio.Event()
+
+    async def script(peer: Peer, received: Received) -> None:
+        arrived.set()
+        await peer.closed_by_client()
+
+    async with ScriptedServer(script) as server:
+        task = asyncio.create_task(transport.send(post(server), 5))
+        await arrived.wait()
+        await transport.close()
+        with pytest.raises(TransportError):
+            await task
+        assert await fault_of(transport, post(server)) is TransportFault.CONNECT
+        await transport.close()

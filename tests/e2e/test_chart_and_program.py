@@ -1,0 +1,162 @@
+"""The chart and the image against the program itself, without Helm and without Docker.
+
+What the templates and the Dockerfile write down a second time (paths, ports, times, names of settings)
+must be what the program does; a change on one side alone fails here, on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, SecretStr
+
+from bridge import app
+from bridge.settings import shape
+from bridge.settings.endpoints import EndpointSettings
+from bridge.settings.env_source import CONFIG_VARIABLE
+from bridge.settings.model import ENV_DELIMITER, ENV_PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm" / "hookferry"
+TEMPLATES = {path.name: path.read_text() for path in sorted((CHART / "templates").iterdir())}
+VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+ADMIN_SOURCE = (ROOT / "bridge" / "admin.py").read_text()
+DEFAULTS = Settings.model_construct()
+
+IN_CLEAR = {
+    "endpoints.*.url": "most hold no secret, and a token in one looks like any other path",
+    "endpoints.*.headers.*": "most hold no secret; the chart knows those that do by their names",
+    "endpoints.*.proxy": "refused only with a user and a password in it",
+}
+"""Settings that may be secret, which the chart cannot refuse outright, and why."""
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The options below a value; a list or an empty map is one."""
+    if isinstance(value, Mapping) and value:
+        for key, below in value.items():
+            yield from leaves(below, (*path, key))
+    else:
+        yield path
+
+
+def read_by_templates() -> set[str]:
+    """Every ``.Values.a.b`` that a template names."""
+    return {name for text in TEMPLATES.values() for name in re.findall(r"\.Values\.([\w.]+)", text)}
+
+
+def secrets(annotation: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """The dotted paths of all settings that hold a secret; ``*`` for a name of the operator's choice."""
+    for member in shape.alternatives(annotation):
+        if member is SecretStr:
+            yield ".".join(path)
+        elif isinstance(member, type) and issubclass(member, BaseModel):
+            for name, field in member.model_fields.items():
+                yield from secrets(field.annotation, (*path, name))
+        elif getattr(member, "__origin__", None) is dict:
+            yield from secrets(member.__args__[1], (*path, "*"))
+        elif getattr(member, "__origin__", None) is tuple:
+            yield from secrets(member.__args__[0], path)
+
+
+def test_every_option_is_used_by_a_template() -> None:
+    """``config`` is rendered whole; of the others a template names the option or the map it stands in."""
+    read = read_by_templates()
+    dead = [
+        ".".join(path)
+        for path in leaves({key: value for key, value in VALUES.items() if key != "config"})
+        if not {".".join(path[:depth]) for depth in range(1, len(path) + 1)} & read
+    ]
+    assert dead == []
+
+
+def test_a_template_reads_no_option_that_values_yaml_lacks() -> None:
+    known = {".".join(path[:depth]) for path in leaves(VALUES) for depth in range(1, len(path) + 1)}
+    settings = {f"config.{name}" for name in Settings.model_fields}
+    assert {name for name in read_by_templates() if name not in known | settings} == set()
+
+
+def test_the_schema_allows_no_option_that_values_yaml_lacks() -> None:
+    """At every depth, but for ``config`` and for the maps that are of Kubernetes' own shape."""
+    shaped_by_kubernetes = {"config", "resources", "updateStrategy", "startup", "liveness", "readiness"}
+
+    def unknown(schema: Mapping[str, Any], value: Mapping[str, Any], place: str) -> Iterator[str]:
+        for key, below in schema.get("properties", {}).items():
+            if key not in value:
+                yield f"{place}{key}"
+            elif key not in shaped_by_kubernetes and isinstance(value[key], Mapping):
+                yield from unknown(below, value[key], f"{place}{key}.")
+
+    assert list(unknown(SCHEMA, VALUES, "")) == ["global"]  # Helm's own
+
+
+def test_the_configuration_in_values_yaml_is_made_of_settings() -> None:
+    unknown = [".".join(path) for path in leaves(VALUES["config"]) if not shape.slots(path)]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("key", [("group",), ("drain_timeout_s",), ("admin", "host"), ("admin", "port")])
+def test_a_default_of_the_chart_is_the_programs_own(key: tuple[str, ...]) -> None:
+    """A key set to null falls back to the program, and the pod must still fit it."""
+    in_values: Any = VALUES["config"]
+    for step in key:
+        in_values = in_values[step]
+    assert in_values == shape.default(key)
+
+
+def test_the_templates_fall_back_to_the_programs_defaults() -> None:
+    fallbacks = dict(re.findall(r"(drain_timeout_s|\.port) \| default ([\w./]+)", TEMPLATES["_helpers.tpl"]))
+    assert {name: float(value) for name, value in fallbacks.items()} == {
+        "drain_timeout_s": DEFAULTS.drain_timeout_s,
+        ".port": DEFAULTS.admin.port,
+    }
+
+
+def test_the_schema_bounds_the_drain_as_the_program_does() -> None:
+    drain = SCHEMA["properties"]["config"]["properties"]["drain_timeout_s"]
+    bounds = Settings.model_json_schema()["properties"]["drain_timeout_s"]
+    assert drain["maximum"] == bounds["maximum"]
+
+
+def test_the_pod_is_killed_only_after_the_process_gave_itself_up() -> None:
+    """The kubelet's patience is the drain and some seconds; the program's overtime must fit into them."""
+    extra = re.search(r"add \(\.Values\.config\.drain_timeout_s .*\) (\d+)", TEMPLATES["_helpers.tpl"])
+    assert extra is not None
+    assert int(extra[1]) > app.OVERTIME_S
+
+
+def test_the_variables_of_the_chart_are_settings() -> None:
+    """A misspelt one would stop every pod, or be refused by the chart for nothing."""
+    named = {name for text in TEMPLATES.values() for name in re.findall(r"HOOKFERRY_[A-Z_]+[A-Z]", text)}
+    assert named > {CONFIG_VARIABLE}
+    for name in named - {CONFIG_VARIABLE}:
+        assert shape.slots(tuple(name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER))), name
+
+
+def test_probes_ask_what_the_admin_port_serves() -> None:
+    served = set(re.findall(r'add_get\("(/\w+)"', ADMIN_SOURCE))
+    asked = {path for text in TEMPLATES.values() for path in re.findall(r"path: (/\w+z|/metrics)\b", text)}
+    assert asked == {"/healthz", "/readyz", "/metrics"}
+    assert asked <= served
+
+
+def test_the_chart_refuses_every_secret_in_clear() -> None:
+    """A secret that came into the settings must come into the chart's check, or among its exceptions."""
+    checks = TEMPLATES["_checks.tpl"]
+    for place in set(secrets(Settings)) - set(IN_CLEAR):
+        key = place.removesuffix(".*").rsplit(".", 1)[-1]
+        group = place.split(".")[-2]
+        lines = [line for line in checks.splitlines() if "checkClear" in line and f'"{key}"' in line]
+        assert any(group in line or group == "*" for line in lines), f"{place} is rendered in clear"
+
+
+def test_the_exceptions_are_secrets() -> None:
+    assert set(IN_CLEAR) <= set(secrets(Settings))
+    assert {"url", "headers", "proxy"} <= set(EndpointSettings.model_fields)

@@ -1,0 +1,193 @@
+"""Fakes of what a member of the group reads and commits by: the readers, the offsets, the journal.
+
+``FakeOffsets`` and ``FakeJournal`` outlive a process; the readers are made anew with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+from bridge.errors import CommitError, PlaceLostError
+from bridge.journal import Journaled, Recollection
+from bridge.model import Partition
+from bridge.source.offsets import Committed
+from bridge.source.reader import Batch, RecordsDeleted
+from tests.support.fakes import P0, Log
+
+
+class FakeReader:
+    """A member of the group (``pipeline.Reads`` and ``checkpoint.Fence``) over a ``Log``."""
+
+    def __init__(self, log: Log, *, max_batch: int = 1000) -> None:
+        self._log = log
+        self._max_batch = max_batch
+        self._positions: dict[Partition, int] = {}
+        self.assigned: frozenset[Partition] = frozenset()
+        self.epoch = 0
+        self.trouble: deque[Exception] = deque()
+        """Raised by the next calls, one each."""
+        self.lost_place = False
+        self.unanswered = 0
+        """So many fences more get no answer."""
+        self.fenced: list[dict[Partition, int]] = []
+        self.reads_of_full: list[Collection[Partition]] = []
+
+    def assign(self, *partitions: Partition) -> None:
+        self.epoch += 1
+        self.assigned = frozenset(partitions)
+
+    async def revoke(self, drain: Callable[[], Awaitable[None]]) -> None:
+        await drain()
+        self.assigned = frozenset()
+        self._positions.clear()
+
+    @property
+    def unprepared(self) -> frozenset[Partition]:
+        return self.assigned - self._positions.keys()
+
+    @property
+    def share(self) -> float:
+        return len(self.assigned) / len(self._log.records)
+
+    def start_at(self, positions: Mapping[Partition, int]) -> None:
+        self._positions.update(positions)
+
+    def begin_again(self) -> None:
+        self._positions.clear()
+
+    async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
+        self.reads_of_full.append(full)
+        if self.trouble:
+            raise self.trouble.popleft()
+        batches: list[Batch] = []
+        for partition, position in self._positions.items():
+            if partition in full:
+                continue
+            first, following = self._log.bounds(partition)
+            if not first <= position <= following:
+                raise RecordsDeleted({partition: position})
+            found = [one for one in self._log.records[partition] if one.offset >= position]
+            if found:
+                batches.append((partition, found[: self._max_batch]))
+        await asyncio.sleep(0 if batches else timeout_s)
+        mine = [(one, records) for one, records in batches if one in self._positions]
+        self._positions.update({one: records[-1].offset + 1 for one, records in mine})
+        return mine
+
+    async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
+        if self.trouble:
+            raise self.trouble.popleft()
+        await asyncio.sleep(0)
+        return {one: self._log.bounds(one) for one in partitions}
+
+    def holds_lease(self) -> bool:
+        return True
+
+    async def fence(self, lowest: Mapping[Partition, int]) -> None:
+        await asyncio.sleep(0)
+        if self.lost_place:
+            raise PlaceLostError("the group has moved on")
+        if self.unanswered:
+            self.unanswered -= 1
+            raise CommitError("no answer")
+        self.fenced.append(dict(lowest))
+
+
+class FakeSideReader:
+    """A reader beside the group (``catchup.SideReads``) over a ``Log``."""
+
+    def __init__(self, log: Log, *, max_batch: int = 1000) -> None:
+        self._log = log
+        self._max_batch = max_batch
+        self._positions: dict[Partition, int] = {}
+
+    async def __aenter__(self) -> FakeSideReader:
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+    async def read_from(
+        self, positions: Mapping[Partition, int], timeout_s: float
+    ) -> tuple[list[Batch], dict[Partition, int]]:
+        self._positions = dict(positions)
+        batches: list[Batch] = []
+        for partition, position in self._positions.items():
+            if position < self._log.first[partition]:
+                self._positions = {}
+                raise RecordsDeleted({partition: position})
+            found = [one for one in self._log.records[partition] if one.offset >= position]
+            if found:
+                batches.append((partition, found[: self._max_batch]))
+        await asyncio.sleep(0 if batches else timeout_s)
+        self._positions.update({one: records[-1].offset + 1 for one, records in batches})
+        return batches, dict(self._positions)
+
+    async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        await asyncio.sleep(0)
+        return {one: self._log.first[one] for one in partitions}
+
+
+class FakeJournal:
+    """A journal on a disk that outlives every process (``bridge.journal.Journal``)."""
+
+    def __init__(self) -> None:
+        self._segments: dict[int, list[tuple[Journaled, set[tuple[int, int]]]]] = {}
+        self._number = 0
+
+    def begin(self, cursors: Iterable[Journaled]) -> int:
+        self._number += 1
+        self._segments[self._number] = [(one, set()) for one in cursors]
+        return self._number
+
+    def settled(self, cursor: int, offset: int, part: int = 0) -> None:
+        self._segments[self._number][cursor][1].add((offset, part))
+
+    def forget_before(self, segment: int) -> None:
+        ours = {(one.endpoint, one.partition) for one, _ in self._segments.get(segment, [])}
+        for number in [number for number in self._segments if number < segment]:
+            told = self._segments[number]
+            self._segments[number] = [
+                (one, offsets) for one, offsets in told if (one.endpoint, one.partition) not in ours
+            ]
+
+    def recall(self) -> Recollection:
+        recollection = Recollection()
+        for segment in self._segments.values():
+            for one, spots in segment:
+                recollection.add(one, spots)
+        return recollection
+
+
+class FakeOffsets:
+    """The offsets at the broker, which outlive every process (``checkpoint.Offsets``)."""
+
+    def __init__(self) -> None:
+        self.committed: dict[tuple[str, Partition], Committed] = {}
+        self.trouble: deque[str | None] = deque()
+        """What happens to the next commits: None lets one through, a text refuses it."""
+        self.on_commit: Callable[[str, Mapping[Partition, Committed]], None] = lambda group, offsets: None
+
+    def at(self, endpoint: str, partition: Partition = P0) -> int | None:
+        found = self.committed.get((f"g.{endpoint}", partition))
+        return found.offset if found else None
+
+    def map_of(self, endpoint: str, partition: Partition = P0) -> str:
+        found = self.committed.get((f"g.{endpoint}", partition))
+        return found.metadata if found else ""
+
+    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        await asyncio.sleep(0)
+        return {one: self.committed[group, one] for one in partitions if (group, one) in self.committed}
+
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
+        await asyncio.sleep(0)
+        why = self.trouble.popleft() if self.trouble else None
+        if why is not None:
+            raise CommitError(why)
+        self.on_commit(group, offsets)
+        self.committed.update({(group, one): committed for one, committed in offsets.items()})
+        await asyncio.sleep(0)
