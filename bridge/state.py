@@ -63,8 +63,10 @@ class StateFolder:
             return None
 
     def give_to(self, owner: Owner) -> None:
-        """Write down whose they are. Where that fails, the next process forgets them again."""
+        """Write down whose they are. Where that fails they are nobody's, and the next process forgets them."""
         new = self._owner_file.with_suffix(".new")
+        with suppress(OSError):
+            self._owner_file.unlink(missing_ok=True)
         with suppress(OSError):
             new.write_bytes(orjson.dumps(owner._asdict()))
             new.rename(self._owner_file)

@@ -69,3 +69,13 @@ def test_a_full_disk_does_not_keep_it_from_starting(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "open", full)
     folder = StateFolder(tmp_path)
     folder.release()
+
+
+def test_an_owner_that_cannot_be_written_down_leaves_nobody(tmp_path: Path) -> None:
+    """Not the one before: the files speak of another from here on."""
+    folder = StateFolder(tmp_path)
+    folder.give_to(Owner("before", "abc"))
+    (tmp_path / "owner.new").mkdir()
+    folder.give_to(Owner("now", "abc"))
+    assert folder.owner() is None
+    folder.release()
