@@ -63,7 +63,7 @@ class StateFolder:
             return None
 
     def give_to(self, owner: Owner) -> None:
-        """Write down whose they are. Where that fails they are nobody's, and the next process forgets them."""
+        """Write down whose they are. Where that fails they are nobody's, and forgotten next time."""
         new = self._owner_file.with_suffix(".new")
         with suppress(OSError):
             self._owner_file.unlink(missing_ok=True)
