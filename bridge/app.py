@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -31,17 +31,18 @@ from bridge.history import History
 from bridge.hold_register import HoldReader, HoldRegister
 from bridge.holds import Holds
 from bridge.index import KeyIndex
-from bridge.journal import Journal
+from bridge.journal import Journal, forget_segments
 from bridge.outlet import Outlet
 from bridge.own_topics import ensure_own_topics, new_producer
 from bridge.parked import Parking
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
-from bridge.source.client import start_when_reachable, wait_for_topics
+from bridge.source.client import cluster_id, start_when_reachable, wait_for_topics
 from bridge.source.health import Lasting, close_in_time, started
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
+from bridge.state import Owner, StateFolder
 from bridge.status import Status
 from bridge.switches import EventTypes, Switch, Switches, off_for
 from bridge.telemetry import events
@@ -117,10 +118,12 @@ class App:
         loop.add_signal_handler(signal.SIGUSR1, write_tasks)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
-            history, index = self._open_files(stack)
+            state, history, index = self._open_files(stack)
             await self._open_admin(stack)
             try:
-                writer, offsets = await self._reach_kafka(stack)
+                writer, offsets = await self._reach_kafka(
+                    stack, lambda cluster: self._own(state, index, cluster)
+                )
                 parking = Parking(writer, assembly.parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
                 register = self._make_register(writer)
@@ -131,8 +134,10 @@ class App:
                 return
             await self._carry(pipeline, checkpoints, outlets)
 
-    def _open_files(self, stack: AsyncExitStack) -> tuple[History, KeyIndex]:
+    def _open_files(self, stack: AsyncExitStack) -> tuple[StateFolder, History, KeyIndex]:
         settings, rows = self._settings, self._metrics.history_rows
+        state = StateFolder(settings.state_dir)
+        stack.callback(state.release)
         index = KeyIndex(
             settings.state_dir / "dedupe.sqlite",
             window_s=settings.dedupe.window_s,
@@ -146,7 +151,7 @@ class App:
             count=lambda outcome, number: rows.labels(outcome).inc(number),
         )
         stack.push_async_callback(history.close)
-        return history, index
+        return state, history, index
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
         admin = Admin(
@@ -158,12 +163,38 @@ class App:
         await admin.start()
         stack.push_async_callback(admin.stop)
 
-    async def _reach_kafka(self, stack: AsyncExitStack) -> tuple[Lasting[AIOKafkaProducer], OffsetStore]:
-        """Wait for the broker and the source topics, make our own; what writes dead letters, and offsets."""
+    def _own(self, state: StateFolder, index: KeyIndex, cluster: str | None) -> None:
+        """What is on disk speaks of one group's offsets in one cluster's log: of others' it is forgotten."""
+        owner, before = Owner(self._settings.group, cluster), state.owner()
+        if owner == before:
+            return
+        if before is not None:
+            _log.warning(
+                events.STATE_FORGOTTEN,
+                folder=str(self._settings.state_dir),
+                cause=f"it was kept for group {before.group} at cluster {before.cluster}",
+                remedy="none needed: what matters is read again from Kafka",
+            )
+        index.forget()
+        forget_segments(self._settings.state_dir)
+        state.give_to(owner)
+
+    async def _reach_kafka(
+        self, stack: AsyncExitStack, own: Callable[[str | None], None]
+    ) -> tuple[Lasting[AIOKafkaProducer], OffsetStore]:
+        """Wait for the broker and the source topics, make our own; what writes dead letters, and offsets.
+
+        ``own`` is told the cluster's id before anything else is asked of it.
+        """
+
+        async def meet() -> None:
+            own(await cluster_id(admin))
+
         options, settings = self._options, self._settings
         admin = AIOKafkaAdminClient(**options.arguments())
         stack.push_async_callback(close_in_time, admin.close, "close the admin client", 1.0)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
+        await self._unless_stopped(start_when_reachable(meet, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
         await self._unless_stopped(
             start_when_reachable(lambda: ensure_own_topics(admin, settings), options.bootstrap_servers)

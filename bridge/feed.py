@@ -53,6 +53,10 @@ class FirstOffsets(Protocol):
         """Make the index know the window before this record, reading the log again where it must."""
         ...
 
+    def cut(self, partition: Partition, end: int) -> None:
+        """Forget what is known of a log that turns out to end at ``end``, before it: it was made anew."""
+        ...
+
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         """The first offset of each claim's key."""
         ...

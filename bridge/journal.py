@@ -17,6 +17,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
@@ -223,6 +224,13 @@ class Journal:
                 cause=str(exc),
                 remedy="free the disk or mend the path; until then a kill repeats a commit interval",
             )
+
+
+def forget_segments(folder: Path) -> None:
+    """Delete all segments in a folder: they are of another group or cluster."""
+    with suppress(OSError):
+        for path in folder.glob("journal.*"):
+            path.unlink(missing_ok=True)
 
 
 def _head(cursors: Iterable[Journaled]) -> bytes:

@@ -243,6 +243,8 @@ class Pipeline:
             return
         for feed in self._feeds:
             feed.covered -= partitions
+            for partition, (_, following) in bounds.items():
+                feed.window.cut(partition, following)
         for outlet in self._outlets.values():
             outlet.pace.set_share(self._source.share)
         starts = {partition: self._next[partition] for partition in cursors}

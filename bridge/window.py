@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -97,6 +98,13 @@ class DedupeWindow:
             if covered is None or lacking.start != covered.end:
                 self._index.reset(partition, lacking.start)
             await self._read(reader, partition, lacking.start, lacking.end, first.timestamp_ms)
+
+    def cut(self, partition: Partition, end: int) -> None:
+        """Forget what is known of a log that ends before it, for it is another: the topic was made anew."""
+        with suppress(IndexLostError):  # it knows nothing then
+            covered = self._index.covered(partition)
+            if covered is not None and covered.end > end:
+                self._index.reset(partition, 0)
 
     async def _read(self, reader: SideReader, partition: Partition, start: int, end: int, at_ms: int) -> None:
         began = time.monotonic()

@@ -113,6 +113,15 @@ class KeyIndex:
             shelf.clear(offset, 0)
             shelf.save()
 
+    def forget(self) -> None:
+        """Forget all partitions: what is known is of another log."""
+        try:
+            Shelf.forget_all(self._db)
+        except _DAMAGE as exc:
+            self._begin_in_memory(exc)
+        self._shelves = {}
+        self.flush()
+
     def flush(self) -> None:
         """Make what was claimed so far outlive this process."""
         try:

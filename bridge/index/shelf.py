@@ -58,6 +58,14 @@ class Shelf:
         ).fetchone()
         return cls(db, row)
 
+    @staticmethod
+    def forget_all(db: sqlite3.Connection) -> None:
+        """Remove the keys and covers of all partitions."""
+        for (number,) in db.execute("SELECT id FROM partitions").fetchall():
+            for age in (0, 1):
+                db.execute(f"DROP TABLE IF EXISTS keys_{int(number)}_{age}")
+        db.execute("DELETE FROM partitions")
+
     def _table(self, age: int) -> str:
         return f"keys_{self.id}_{(self.generation + age) % 2}"
 

@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     )
     state_dir: Path = Field(
         default=Path("state"),
-        description="Folder for what a pod keeps on disk; relative to the working directory.",
+        description="Folder for what a process keeps on disk, its own alone; from the working directory.",
     )
     admin: AdminSettings = Field(
         default_factory=AdminSettings, description="The port for health and metrics."

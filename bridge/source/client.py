@@ -264,5 +264,11 @@ async def _most_partitions(admin: AIOKafkaAdminClient, topics: Collection[str]) 
     return max(len(topic["partitions"]) for topic in described)
 
 
+async def cluster_id(admin: AIOKafkaAdminClient) -> str | None:
+    """Which cluster this is, by its own word; a broker need not say. Raises aiokafka's errors."""
+    found = (await admin.describe_cluster()).get("cluster_id")
+    return found if isinstance(found, str) else None
+
+
 async def _brokers(admin: AIOKafkaAdminClient) -> int:
     return len((await admin.describe_cluster())["brokers"])

@@ -37,6 +37,7 @@ COMMIT_FAILED: Final = "commit.failed"
 
 INDEX_REBUILT: Final = "index.rebuilt"
 INDEX_FAILED: Final = "index.failed"
+STATE_FORGOTTEN: Final = "state.forgotten"
 INDEX_REPLACED: Final = "index.replaced"
 
 SCHEMA_LEARNED: Final = "schema.learned"

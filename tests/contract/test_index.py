@@ -249,3 +249,16 @@ def test_it_lends_what_it_knows_and_nothing_of_what_lies_beyond_a_gap(open_index
     assert index.covered(P0) == Stretch(10, 15), "what it had not seen it has learnt"
     assert index.lend(P0, again, 9, Stretch(11, 15), 1) is None, "its knowledge begins later"
     assert index.lend(P0, [Claim(4, 4, 20)], 10, Stretch(20, 21), 1) is None, "what stands between?"
+
+
+def test_what_is_known_of_another_cluster_is_forgotten_for_good(open_index: OpenIndex) -> None:
+    index = open_index()
+    claim(index, (1, 10), (2, 11))
+    claim(index, (1, 10), partition=P1)
+    index.forget()
+    assert index.covered(P0) is None
+    assert claim(index, (1, 50)) == [50]
+    index.flush()
+    again = open_index()
+    assert claim(again, (2, 60), (1, 61)) == [60, 50]
+    assert again.covered(P1) is None

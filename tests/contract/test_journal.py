@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge import journal as module
-from bridge.journal import Journal, Journaled
+from bridge.journal import Journal, Journaled, forget_segments
 from bridge.model import Partition
 from bridge.source.offsets import Committed
 from bridge.telemetry import events
@@ -174,3 +174,10 @@ def test_what_is_told_of_cursors_that_stay_away_is_not_believed_for_ever(tmp_pat
     os.utime(left, (time.time() - 3600,) * 2)
     assert second.recall().settled("crm", P0, BASE) == set()
     assert not left.exists()
+
+
+def test_segments_of_another_cluster_are_forgotten(tmp_path: Path) -> None:
+    begun(tmp_path).settled(0, 101)
+    forget_segments(tmp_path)
+    assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set()
+    forget_segments(tmp_path / "nowhere")

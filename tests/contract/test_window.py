@@ -104,6 +104,24 @@ async def test_a_lost_file_is_read_again_from_the_log(
     assert rereads.asked == [Stretch(0, 3)]
 
 
+async def test_a_topic_that_was_made_anew_has_no_duplicates_of_what_is_gone(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    hourly(log, "a", "b", "c", "d", "e", every_s=60)
+    rereads = Rereads(log, monkeypatch)
+    window = new_window(open_index())
+    await take(window, log, 0, 5)
+    window.cut(P0, 5)
+    assert await take(window, log, 2, 5) == []
+    assert rereads.asked == [], "what it knows is of this log"
+    log.make_anew(P0)
+    hourly(log, "x", "a", "b", "x", every_s=60)
+    window.cut(P0, 4)
+    assert await take(window, log, 1, 4) == [3]
+    assert rereads.asked == [Stretch(0, 1)]
+
+
 async def test_a_restart_reads_only_what_the_index_lacks(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -270,7 +270,7 @@ class FakeWindow:
         await asyncio.sleep(0)
         if self.trouble:
             raise self.trouble.popleft()
-        known = self._firsts[partition] = {}
+        known = self._firsts.setdefault(partition, {})
         for one in self._log.records[partition]:
             if one.offset < first.offset and one.value is not None:
                 try:
@@ -279,6 +279,10 @@ class FakeWindow:
                     continue
                 for found in claims:
                     known.setdefault((found.key_high, found.key_low), found.offset)
+
+    def cut(self, partition: Partition, end: int) -> None:
+        if max(self._firsts.get(partition, {}).values(), default=-1) >= end:
+            self._firsts[partition].clear()
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         known = self._firsts[partition]  # a KeyError: asked before it covered the partition
