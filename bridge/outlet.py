@@ -64,8 +64,8 @@ class Outlet:
 
     Each delivery that was put in ends in exactly one of four ways: settled at its cursor after a
     2xx; settled after it is safe in the dead-letter topic; settled unsent because its type was
-    switched off; or given up with its assignment, whose
-    cursor is no longer live, so that the next owner of the partition reads it again.
+    switched off; or given up with its assignment, whose cursor is no longer live, so that the next
+    owner of the partition reads it again.
 
     While it is off, its workers take no lane: what is in flight finishes, nothing else is sent, and
     what was put in waits where it is. ``turn_off`` is told (endpoint, reason) when the receiver
