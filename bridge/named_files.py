@@ -14,6 +14,7 @@ from bridge.errors import ConfigError
 from bridge.schemas import read_folder, read_schema_file
 from bridge.settings.place import Path, Problem
 from bridge.settings.tree import Tree
+from bridge.settings.values import unreadable
 from bridge.transport.tls import context_of, why_not
 
 _MEND = "mend the file, or write it anew"
@@ -33,7 +34,7 @@ def _read(
     tree: Tree, path: Path, is_kind: Callable[[FilePath], bool], read: Callable[[FilePath], object]
 ) -> Iterator[Problem]:
     name = tree.text(path)
-    if not name or "\0" in name or not is_kind(FilePath(name)):
+    if not name or unreadable(name, is_kind, "file"):
         return
     try:
         read(FilePath(name))
@@ -49,7 +50,7 @@ def certificates_can_be_used(tree: Tree) -> Iterator[Problem]:
     places += [("sources", name, "registry") for name in tree.names(("sources",))]
     for place in places:
         files = {key: tree.text((*place, key)) for key in ("ca_file", "cert_file", "key_file")}
-        if any(file and ("\0" in file or not FilePath(file).is_file()) for file in files.values()):
+        if any(file and unreadable(file, FilePath.is_file, "file") for file in files.values()):
             continue
         if files["ca_file"]:
             yield from _load(tree, (*place, "ca_file"), files["ca_file"], None, None)

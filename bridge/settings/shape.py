@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from pathlib import Path as FilePath
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
@@ -92,6 +93,11 @@ def takes_text(path: Path) -> bool:
 def is_nullable(path: Path) -> bool:
     """Whether null is a value at a path."""
     return any(a is types.NoneType for slot in slots(path) for a in alternatives(slot.annotation))
+
+
+def names_a_file(path: Path) -> bool:
+    """Whether the value at a path is the path of a file or a folder."""
+    return any(member is FilePath for slot in slots(path) for member in alternatives(slot.annotation))
 
 
 def is_secret(path: Path) -> bool:

@@ -13,7 +13,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from bridge.settings import shape
-from bridge.settings.place import Marks, Path, Place, Problem, printable, within
+from bridge.settings.place import Marks, Path, Place, Problem, one_line, printable, within
+
+_LONGEST_PATH = 4096
+"""``PATH_MAX`` of Linux: a path is shown whole, since it ends with the name that people look for."""
 
 
 @dataclass(slots=True)
@@ -112,7 +115,11 @@ class Tree:
             text = str(value).lower() if isinstance(value, bool) else str(value)
         except ValueError:  # an int of more digits than Python converts
             return None
-        return None if "://" in text and "@" in text else printable(text)  # a URL with a password in it
+        if "://" in text and "@" in text:  # a URL with a password in it
+            return None
+        if len(text) < _LONGEST_PATH and shape.names_a_file(path):
+            return one_line(text)
+        return printable(text)
 
     def problem(self, path: Path, cause: str, remedy: str, *, key: bool = False) -> Problem:
         """Make the problem of the value (or ``key``) at a path."""

@@ -73,6 +73,13 @@ def test_a_file_that_is_not_there_is_said_once(found: Check) -> None:
     assert len(found("schemas: avro", 'schemas: "a\\0b"')) == 1
 
 
+@pytest.mark.parametrize(("name", "whole"), [("folders/" * 20 + "ca.pem", True), ("x" * 5000, False)])
+def test_the_path_of_a_file_is_shown_whole_if_it_can_be_one(found: Check, name: str, whole: bool) -> None:
+    line = found("kafka:\n", SECURE.replace("ca.pem", name))[0]
+    assert line.startswith('bridge.yaml:3:18: kafka.tls.ca_file "')
+    assert (f'{name}": ' in line) is whole
+
+
 def test_certificates_that_are_none_are_said_each(found: Check, tmp_path: Path) -> None:
     for name in ("ca.pem", "leaf.pem", "leaf.key"):
         (tmp_path / name).write_text("hello")
