@@ -70,7 +70,7 @@ class Intake:
         claims = [
             claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
         ]
-        firsts = iter(window.claim(partition, claims, end, records[-1].timestamp_ms))
+        firsts = iter(window.claim(partition, claims, end, records[0].timestamp_ms))
         self._counts["tombstone"].inc(len(records) - len(decoded))
         for record, found in decoded:
             if isinstance(found, DecodeError):

@@ -113,7 +113,7 @@ class DedupeWindow:
             async for records in reader.stretch(partition, start, end):
                 claims = self._claims(partition, records)
                 keys += len(claims)
-                self._index.claim(partition, claims, records[-1].offset + 1, records[-1].timestamp_ms)
+                self._index.claim(partition, claims, records[-1].offset + 1, records[0].timestamp_ms)
         except RecordsDeleted as exc:
             raise KafkaUnavailable(f"{partition}: retention is deleting the dedupe window ({exc})") from exc
         self._index.claim(partition, [], end, at_ms)

@@ -59,7 +59,8 @@ class KeyIndex:
         """The first offset of each claim's key, and remember them.
 
         The claims are those of the records up to ``end`` (the next offset to read), ascending;
-        ``at_ms`` is the timestamp of the last of them. Raises ``IndexLostError``.
+        ``at_ms`` is the timestamp of the first of them: what is forgotten now must be a window older than
+        each. Raises ``IndexLostError``.
         """
         if self._lost:
             self._lost = False

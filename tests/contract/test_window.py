@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -88,7 +88,7 @@ async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int
     batch = [one for one in log.records[P0] if start <= one.offset < end]
     await window.cover(P0, batch[0])
     claims = window._claims(P0, batch)
-    firsts = window.claim(P0, claims, end, batch[-1].timestamp_ms)
+    firsts = window.claim(P0, claims, end, batch[0].timestamp_ms)
     return [one.offset for one, first in zip(claims, firsts, strict=True) if first < one.offset]
 
 
@@ -323,6 +323,7 @@ async def test_a_lender_whose_disk_fails_tells_its_own_reader_too(
 
 
 @settings(max_examples=150, deadline=None)
+@example(names=[*"aaaabaaaabaaa"], steps=[(True, number, 0) for number in (1, 1, 3, 2, 6)])
 @given(
     names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=40),
     steps=st.lists(st.tuples(st.booleans(), st.integers(1, 6), st.integers(0, 39)), min_size=1, max_size=20),

@@ -265,6 +265,7 @@ class FakeWindow:
         self._decoders = decoders
         self._firsts: dict[Partition, dict[tuple[int, int], int]] = {}
         self.trouble: deque[Exception] = deque()
+        self.asked_at_ms: list[int] = []
 
     async def cover(self, partition: Partition, first: Record) -> None:
         await asyncio.sleep(0)
@@ -285,6 +286,7 @@ class FakeWindow:
             self._firsts[partition].clear()
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
+        self.asked_at_ms.append(at_ms)
         known = self._firsts[partition]  # a KeyError: asked before it covered the partition
         for one in claims:
             key = (one.key_high, one.key_low)

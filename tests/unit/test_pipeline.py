@@ -54,6 +54,20 @@ async def test_a_duplicate_is_passed_by_and_counted() -> None:
 
 
 @simulated
+async def test_the_window_is_that_of_a_batchs_first_record() -> None:
+    """It may span more than a window: by its last record, what its first one repeats would be forgotten."""
+    world = World()
+    records = world.log.records[P0]
+    for at_ms in (1_000, 9_000, 50_000):
+        world.log.add(str(at_ms))
+        records[-1] = records[-1]._replace(timestamp_ms=at_ms)
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 3)
+    assert process.window.asked_at_ms == [1_000]
+    await process.stop()
+
+
+@simulated
 async def test_a_tombstone_is_counted_and_settled() -> None:
     world = World()
     world.log.add("a")
