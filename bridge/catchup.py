@@ -14,9 +14,8 @@ import structlog
 
 from bridge.cursor import CursorState
 from bridge.endpoint_cursor import EndpointCursor, report_deleted
-from bridge.errors import KafkaUnavailable
-from bridge.model import Partition, Record
-from bridge.source.reader import Batch, RecordsDeleted
+from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.model import Batch, Partition, Record
 from bridge.telemetry import events
 from bridge.trouble import Trouble
 

@@ -18,8 +18,7 @@ from bridge.clock import Clock
 from bridge.endpoint_cursor import Bounds, CursorPolicy, EndpointCursor, begin
 from bridge.errors import CommitError, PlaceLostError
 from bridge.journal import Journal, Journaled
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 

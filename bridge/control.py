@@ -15,11 +15,10 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from bridge.errors import KafkaUnavailable
+from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.model import Partition, Record
 from bridge.source.client import KafkaOptions
 from bridge.source.health import close_in_time
-from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 from bridge.switches import (
     DamagedSwitchError,

@@ -16,8 +16,7 @@ from bridge import completion
 from bridge.completion import Failures
 from bridge.cursor import Cursor
 from bridge.journal import Spot
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -11,7 +11,8 @@
     ├── ParkError          the dead-letter topic did not take a record
     ├── CommitError        the broker did not take a commit
     │   └── PlaceLostError   and never will: the group has moved on without this process
-    └── KafkaUnavailable   the broker, or a topic that must exist, cannot be reached
+    ├── KafkaUnavailable   the broker, or a topic that must exist, cannot be reached
+    └── RecordsDeleted     retention deleted the records at a position before they were read
 
 What a *receiver* does is never an exception but a ``Verdict``. Bottom floor, pure.
 """
@@ -20,6 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from enum import StrEnum
+
+from bridge.model import Partition
 
 
 class HookferryError(Exception):
@@ -110,3 +113,11 @@ class PlaceLostError(CommitError):
 
 class KafkaUnavailable(HookferryError):
     """The broker cannot be reached, or something that must exist there does not."""
+
+
+class RecordsDeleted(HookferryError):
+    """Retention deleted the records at these positions (partition: next offset) before they were read."""
+
+    def __init__(self, positions: dict[Partition, int]) -> None:
+        super().__init__(str(positions))
+        self.positions = positions

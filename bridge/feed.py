@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.dedupe import Claim
-from bridge.model import Partition, Record
-from bridge.source.reader import Batch
+from bridge.model import Batch, Partition, Record
 
 
 class Reads(Protocol):

@@ -16,12 +16,11 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from bridge.errors import KafkaUnavailable
+from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.model import Partition, Record
 from bridge.source.client import PARK_TIMEOUT_MS
 from bridge.source.health import Lasting
-from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 from bridge.telemetry import events
 

@@ -26,8 +26,7 @@ from zlib import crc32
 import orjson
 import structlog
 
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -57,6 +57,17 @@ class Record(NamedTuple):
         return None
 
 
+Batch = tuple[Partition, list[Record]]
+"""Records of one partition, in the order of the log."""
+
+
+class Committed(NamedTuple):
+    """An offset and the metadata string beside it. ``offset`` is the next one to read."""
+
+    offset: int
+    metadata: str
+
+
 @dataclass(slots=True, eq=False)
 class Event:
     """A decoded record: who it is about, what happened, and a payload that is decoded on demand.

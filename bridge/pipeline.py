@@ -36,7 +36,7 @@ from bridge.checkpoint import Checkpoints
 from bridge.cursor import CursorState
 from bridge.decode import Decoder
 from bridge.endpoint_cursor import EndpointCursor, report_deleted
-from bridge.errors import CommitError, KafkaUnavailable, SchemaNeeded
+from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.index import IndexLostError
 from bridge.intake import Intake
@@ -46,7 +46,6 @@ from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.rejects import Rejects
 from bridge.route import Router
-from bridge.source.reader import RecordsDeleted
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.trouble import Trouble

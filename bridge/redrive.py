@@ -21,14 +21,13 @@ from aiokafka.errors import KafkaError
 
 from bridge import letters
 from bridge.decode.again import MARK_VALUE, Mark, Resent, packed, packed_mark
-from bridge.errors import HookferryError, KafkaUnavailable
+from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
 from bridge.hold_register import HoldReader
 from bridge.holds import Hold, HoldKey
 from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted
 from bridge.model import Header, Partition, Record
 from bridge.source.client import PARKED_MAX_BYTES, KafkaOptions, topic_sizes
 from bridge.source.health import close_in_time
-from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 
 _NEAR = 1000

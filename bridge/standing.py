@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from bridge import completion
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 
 _CURSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """What follows ``<group>.`` in the name of a cursor's group: an endpoint's name, which has no dot."""

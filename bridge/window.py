@@ -14,10 +14,9 @@ import structlog
 
 from bridge.decode import Decoder
 from bridge.dedupe import Claim, Stretch, claim, missing
-from bridge.errors import DecodeError, KafkaUnavailable
+from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
 from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition, Record
-from bridge.source.reader import RecordsDeleted
 from bridge.source.side import SideReader
 from bridge.telemetry import events
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import NamedTuple
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import GroupIdNotFound, KafkaError, for_code
@@ -17,19 +16,12 @@ from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
 from bridge.errors import CommitError, KafkaUnavailable
-from bridge.model import Partition
+from bridge.model import Committed, Partition
 from bridge.source.health import Lasting
 
 _NO_GENERATION = -1
 _NO_MEMBER = ""
 _TIMEOUT_S = 5.0
-
-
-class Committed(NamedTuple):
-    """An offset and the metadata string beside it. ``offset`` is the next one to read."""
-
-    offset: int
-    metadata: str
 
 
 class OffsetStore:

@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
-from bridge.errors import CommitError, KafkaUnavailable, PlaceLostError
-from bridge.model import Partition, Record
+from bridge.errors import CommitError, KafkaUnavailable, PlaceLostError, RecordsDeleted
+from bridge.model import Batch, Partition, Record
 from bridge.source.assignor import ByNumberAssignor
 from bridge.source.client import KafkaOptions
 from bridge.source.first_start import FirstStart
@@ -27,7 +27,6 @@ from bridge.source.silence import Silence
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-Batch = tuple[Partition, list[Record]]
 _COMMIT_TIMEOUT_S = 5.0
 """aiokafka looks for a lost coordinator for ever; a beat must be able to say so, and a stop to end."""
 _LATE_S = 1.0
@@ -320,14 +319,6 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         if self._consumer is self._reader._consumer:
             self._reader._assign(assigned)
-
-
-class RecordsDeleted(Exception):
-    """Positions below the start of the log: retention deleted what stood there."""
-
-    def __init__(self, positions: dict[Partition, int]) -> None:
-        super().__init__(str(positions))
-        self.positions = positions
 
 
 def to_record(partition: Partition, raw: ConsumerRecord) -> Record:

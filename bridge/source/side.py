@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from bridge.errors import KafkaUnavailable
-from bridge.model import Partition, Record
+from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.model import Batch, Partition, Record
 from bridge.source.client import KafkaOptions
 from bridge.source.health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
-from bridge.source.reader import Batch, RecordsDeleted, to_record
+from bridge.source.reader import to_record
 
 _STALLED_S = 30.0
 

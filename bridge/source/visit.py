@@ -14,10 +14,10 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from bridge.errors import CommitError, KafkaUnavailable
-from bridge.model import Partition
+from bridge.model import Committed, Partition
 from bridge.source.client import KafkaOptions, ensure_topic
 from bridge.source.health import close_in_time
-from bridge.source.offsets import Committed, OffsetStore
+from bridge.source.offsets import OffsetStore
 from bridge.source.side import SideReader
 
 _COORDINATOR_WAITS_S = (0.3, 0.7, 1.0, 2.0, 3.0)

@@ -12,8 +12,7 @@ from structlog.testing import capture_logs
 
 from bridge import journal as module
 from bridge.journal import Journal, Journaled, forget_segments
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from bridge.telemetry import events
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)

@@ -21,11 +21,11 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 from structlog.testing import capture_logs
 
-from bridge.model import Partition
+from bridge.model import Committed, Partition
 from bridge.source.client import KafkaOptions
 from bridge.source.connection import MendedConnection
 from bridge.source.health import ended_task, started
-from bridge.source.offsets import Committed, OffsetStore
+from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Membership, Reader
 from bridge.telemetry import events
 from tests.support.bridge_process import BridgeProcess

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from bridge import completion
 from bridge.errors import KafkaUnavailable
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from tests.support.fake_group import FakeJournal
 from tests.support.fakes import P0, P1, FakeReceiver, Log, Sent
 from tests.support.path import Plan, Process, World

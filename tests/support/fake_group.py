@@ -9,11 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-from bridge.errors import CommitError, PlaceLostError
+from bridge.errors import CommitError, PlaceLostError, RecordsDeleted
 from bridge.journal import Journaled, Recollection
-from bridge.model import Partition
-from bridge.source.offsets import Committed
-from bridge.source.reader import Batch, RecordsDeleted
+from bridge.model import Batch, Committed, Partition
 from tests.support.fakes import P0, Log
 
 

@@ -14,8 +14,7 @@ from bridge.clock import SystemClock
 from bridge.cursor import Cursor
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import CommitError
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader

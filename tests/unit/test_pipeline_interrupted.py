@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping
 from structlog.testing import capture_logs
 
 from bridge.errors import CommitError, KafkaUnavailable
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from tests.support.fake_group import FakeJournal, FakeOffsets
 from tests.support.fakes import P0, Gate, Sent

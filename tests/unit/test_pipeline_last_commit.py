@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 
 from structlog.testing import capture_logs
 
-from bridge.model import Partition
-from bridge.source.reader import Batch
+from bridge.model import Batch, Partition
 from bridge.telemetry import events
 from tests.support.fake_group import FakeJournal
 from tests.support.fakes import Gate

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bridge import completion
 from bridge.completion import Failures
-from bridge.model import Partition
-from bridge.source.offsets import Committed
+from bridge.model import Committed, Partition
 from bridge.standing import OpenRetry, cursor_names, lag, standing
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)
