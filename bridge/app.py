@@ -26,6 +26,7 @@ from bridge.admin import Admin
 from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.control import control_topic
+from bridge.core.switches import EventTypes, Switch, Switches, off_for
 from bridge.egress import Egress
 from bridge.history import History
 from bridge.hold_register import HoldReader, HoldRegister
@@ -44,7 +45,6 @@ from bridge.source.reader import Reader
 from bridge.source.side import SideReader
 from bridge.state import Owner, StateFolder
 from bridge.status import Status
-from bridge.switches import EventTypes, Switch, Switches, off_for
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks

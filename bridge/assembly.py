@@ -11,9 +11,15 @@ from collections.abc import Callable, Mapping
 
 from bridge import formats
 from bridge.clock import Clock
-from bridge.completion import Failures
 from bridge.control import Control, control_topic
-from bridge.cursor import Cursor
+from bridge.core.backoff import RetrySchedule
+from bridge.core.completion_map import Failures
+from bridge.core.cursor import Cursor
+from bridge.core.filter import Filter
+from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
+from bridge.core.routing import Router, Subscription
+from bridge.core.signing import Signer, Silent
+from bridge.core.switches import EventTypes, Switches
 from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.decode.fineract import FineractDecoder
@@ -22,11 +28,9 @@ from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import ConfigError
-from bridge.filter import Filter
 from bridge.held import HeldLanes, Register
 from bridge.history import History
 from bridge.holds import Holds
-from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.presets import STANDARD
@@ -37,8 +41,6 @@ from bridge.render.named import named
 from bridge.render.request import TargetTemplate
 from bridge.render.request import renderer as request_renderer
 from bridge.render.template import TemplateBody
-from bridge.retry import RetrySchedule
-from bridge.route import Router, Subscription
 from bridge.sandbox import TemplateMistake
 from bridge.schemas import SchemaFolder, read_folder
 from bridge.settings import (
@@ -48,10 +50,8 @@ from bridge.settings import (
     Settings,
     SourceSettings,
 )
-from bridge.sign import Signer, Silent
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
-from bridge.switches import EventTypes, Switches
 from bridge.telemetry.metrics import Metrics
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import proxied

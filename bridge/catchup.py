@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.cursor import CursorState
+from bridge.core.cursor import CursorState
 from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.model import Batch, Partition, Record

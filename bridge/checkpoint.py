@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from bridge import completion
 from bridge.clock import Clock
+from bridge.core import completion_map
 from bridge.endpoint_cursor import Bounds, CursorPolicy, EndpointCursor, begin
 from bridge.errors import CommitError, PlaceLostError
 from bridge.journal import Journal, Journaled
@@ -270,7 +270,7 @@ class Checkpoints:
             if cursor.version == _last(cursor)[0] and not refresh:
                 continue
             progress = cursor.progress()
-            text, fits = completion.encode(
+            text, fits = completion_map.encode(
                 progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
             )
             cursor.map_fits(fits)

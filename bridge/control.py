@@ -15,12 +15,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from bridge.errors import KafkaUnavailable, RecordsDeleted
-from bridge.model import Partition, Record
-from bridge.source.client import KafkaOptions
-from bridge.source.health import close_in_time
-from bridge.source.side import SideReader
-from bridge.switches import (
+from bridge.core.switches import (
     DamagedSwitchError,
     EventTypes,
     Subject,
@@ -30,6 +25,11 @@ from bridge.switches import (
     read_switch,
     subject_of,
 )
+from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.model import Partition, Record
+from bridge.source.client import KafkaOptions
+from bridge.source.health import close_in_time
+from bridge.source.side import SideReader
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

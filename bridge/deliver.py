@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from bridge.clock import Clock
+from bridge.core.verdict import Judgement
 from bridge.errors import TransportError
 from bridge.history import AttemptRow, History
 from bridge.model import Event, Request, Response, Verdict
@@ -26,7 +27,6 @@ from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
 from bridge.transport import Transport
-from bridge.verdict import Judgement
 
 MASK = b"***"
 _TOLD_AFTER_S = 0.05

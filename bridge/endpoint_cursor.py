@@ -12,9 +12,9 @@ from typing import Literal
 
 import structlog
 
-from bridge import completion
-from bridge.completion import Failures
-from bridge.cursor import Cursor
+from bridge.core import completion_map
+from bridge.core.completion_map import Failures
+from bridge.core.cursor import Cursor
 from bridge.journal import Spot
 from bridge.model import Committed, Partition
 from bridge.telemetry import events
@@ -52,14 +52,14 @@ def begin(
     first, following = log
     if isinstance(start, int):
         _log.info(events.CURSOR_STARTED, endpoint=endpoint, partition=str(partition), next_offset=start)
-        done = completion.Completion(start, start)
+        done = completion_map.Completion(start, start)
     elif start.offset > following:
         _log.error(
             events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=start.offset,
             log_end=following, cause="the topic is shorter than the cursor: it was made anew",
             remedy="none needed: everything in it is delivered",
         )  # fmt: skip
-        done = completion.Completion(first, first)
+        done = completion_map.Completion(first, first)
     else:
         done = _read_map(endpoint, partition, start).with_settled(journaled)
         if start.offset < first:
@@ -77,15 +77,15 @@ def begin(
     )
 
 
-def _read_map(endpoint: str, partition: Partition, committed: Committed) -> completion.Completion:
+def _read_map(endpoint: str, partition: Partition, committed: Committed) -> completion_map.Completion:
     try:
-        return completion.decode(committed.offset, committed.metadata)
-    except completion.DamagedMapError as exc:
+        return completion_map.decode(committed.offset, committed.metadata)
+    except completion_map.DamagedMapError as exc:
         _log.error(
             events.CURSOR_MAP_IGNORED, endpoint=endpoint, partition=str(partition), cause=str(exc),
             remedy="none needed: what was settled beyond the offset is delivered again",
         )  # fmt: skip
-        return completion.Completion(committed.offset, committed.offset)
+        return completion_map.Completion(committed.offset, committed.offset)
 
 
 def report_deleted(endpoint: str, partition: Partition, position: int, first: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bridge.dedupe import Claim
+from bridge.core.dedupe import Claim
 from bridge.model import Batch, Partition, Record
 
 

@@ -12,13 +12,13 @@ from typing import Protocol
 
 import structlog
 
-from bridge import lane_key
 from bridge.clock import Clock
-from bridge.completion import Failures
-from bridge.cursor import Cursor
+from bridge.core import ordering_key
+from bridge.core.completion_map import Failures
+from bridge.core.cursor import Cursor
+from bridge.core.ordering_key import LaneKey
 from bridge.errors import KafkaUnavailable
 from bridge.holds import Hold, HoldKey, Holds
-from bridge.lane_key import LaneKey
 from bridge.model import Event
 from bridge.patience import tries_until_safe
 from bridge.telemetry import events
@@ -143,7 +143,7 @@ class HeldLanes:
     ) -> bool:
         if not cursor.live:
             return False
-        key = HoldKey(self._endpoint, lane_key.id_of(lane))
+        key = HoldKey(self._endpoint, ordering_key.id_of(lane))
         written = await tries_until_safe(
             lambda: self._register.write(key, hold),
             KafkaUnavailable,

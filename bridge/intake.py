@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from bridge.core.dedupe import claim, is_duplicate
+from bridge.core.routing import Route, Router
 from bridge.decode import Decoder
-from bridge.dedupe import claim, is_duplicate
 from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError, FilterError
 from bridge.feed import FirstOffsets
 from bridge.model import Event, Partition, Record
 from bridge.outlet import Outlet
 from bridge.rejects import Rejects
-from bridge.route import Route, Router
 from bridge.telemetry.metrics import Metrics
 
 

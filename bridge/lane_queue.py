@@ -1,6 +1,6 @@
 """Step 6, seen by the workers: wait for a lane that may run, and be woken when a retry is due.
 
-``bridge/lanes.py`` knows which item may run next; the waiting is here. Takes items with a lane key,
+``bridge/core/lanes.py`` knows which item may run next; the waiting is here. Takes items with a lane key,
 gives lanes to whoever asks. On the event loop; knows nothing of what an item is.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from bridge.clock import Clock
-from bridge.lanes import Lane, Lanes
+from bridge.core.lanes import Lane, Lanes
 
 Item = TypeVar("Item")
 

@@ -16,24 +16,24 @@ from types import MappingProxyType
 import structlog
 
 from bridge.clock import Clock
-from bridge.completion import Failures
-from bridge.cursor import Cursor
+from bridge.core.backoff import RetrySchedule
+from bridge.core.completion_map import Failures
+from bridge.core.cursor import Cursor
+from bridge.core.lanes import Lane
+from bridge.core.limits import Pace
+from bridge.core.signing import Signer
+from bridge.core.verdict import Judgement, OwnVerdict, by_status, judge
 from bridge.deliver import Deliverer
 from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.held import HeldLanes
 from bridge.holds import Hold
 from bridge.lane_queue import LaneQueue
-from bridge.lanes import Lane
-from bridge.limits import Pace
 from bridge.model import Event, Verdict
 from bridge.parked import Reason
 from bridge.parks import Parks, facts_of, park_until_safe
 from bridge.render import Renderer
-from bridge.retry import RetrySchedule
-from bridge.sign import Signer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
-from bridge.verdict import Judgement, OwnVerdict, by_status, judge
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5

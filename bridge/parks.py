@@ -10,8 +10,8 @@ from typing import Protocol
 
 import structlog
 
+from bridge.core.ordering_key import id_of
 from bridge.errors import ParkError
-from bridge.lane_key import id_of
 from bridge.model import Event, Record
 from bridge.parked import EVENT_INDEX, Reason
 from bridge.patience import tries_until_safe

@@ -2,18 +2,18 @@
 
     source 1      bridge/source/    records of the partitions that are ours, in batches
     decode 2      bridge/decode/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
-    duplicate? 3  bridge/dedupe.py  the same key earlier in the same partition: passed by
+    duplicate? 3  bridge/core/dedupe.py  the same key earlier in the same partition: passed by
                                     (bridge/window.py knows the keys)
-    route 4       bridge/route.py   which endpoints want it; bridge/filter/ what they ask of its content
-    cursor 5      bridge/cursor.py  has this endpoint had it already? if not, it is open now
-    lanes 6       bridge/lanes.py   in line behind the earlier events of its entity (bridge/lane_queue.py)
+    route 4       bridge/core/routing.py   which endpoints want it; bridge/core/filter/ what they ask of its content
+    cursor 5      bridge/core/cursor.py  has this endpoint had it already? if not, it is open now
+    lanes 6       bridge/core/lanes.py   in line behind the earlier events of its entity (bridge/lane_queue.py)
     ------------- to here in bridge/intake.py; from here per endpoint, bridge/outlet.py -----
     render 7      bridge/render/    method, URL, headers, body
-    sign 8        bridge/sign.py    the webhook-* headers
+    sign 8        bridge/core/signing.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/transport/
-    verdict 10    bridge/verdict.py delivered, again (bridge/retry.py), parked (bridge/parked.py), or
+    verdict 10    bridge/core/verdict.py delivered, again (bridge/core/backoff.py), parked (bridge/parked.py), or
                                     the endpoint goes off (bridge/control.py)
-    settle 11     bridge/cursor.py  settled; bridge/completion.py packs it, bridge/checkpoint.py commits
+    settle 11     bridge/core/cursor.py  settled; bridge/core/completion_map.py packs it, bridge/checkpoint.py commits
 
 The readers are here: ``Pipeline.run`` reads as long as the bridge lives, ``take`` gives each batch to
 the intake once its dedupe window is known, and ``drain`` ends an assignment.
@@ -33,7 +33,8 @@ import structlog
 
 from bridge.catchup import CatchUp, SideReads
 from bridge.checkpoint import Checkpoints
-from bridge.cursor import CursorState
+from bridge.core.cursor import CursorState
+from bridge.core.routing import Router
 from bridge.decode import Decoder
 from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
@@ -45,7 +46,6 @@ from bridge.model import Partition, Record
 from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.rejects import Rejects
-from bridge.route import Router
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.trouble import Trouble

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from bridge import completion
+from bridge.core import completion_map
 from bridge.model import Committed, Partition
 
 _CURSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -81,9 +81,9 @@ def _row(
         return Standing(name, partition, configured, None, log_end, None, 0, ())
     problem = ""
     try:
-        done = completion.decode(*committed)
-    except completion.DamagedMapError as exc:
-        done, problem = completion.Completion(committed.offset, committed.offset), f"map ignored: {exc}"
+        done = completion_map.decode(*committed)
+    except completion_map.DamagedMapError as exc:
+        done, problem = completion_map.Completion(committed.offset, committed.offset), f"map ignored: {exc}"
     return Standing(
         name,
         partition,

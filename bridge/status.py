@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from bridge import assembly
 from bridge.checkpoint import Checkpoints
+from bridge.core.switches import ALL, EventTypes, Switches
 from bridge.holds import Holds
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.source.reader import Reader
-from bridge.switches import ALL, EventTypes, Switches
 from bridge.telemetry.metrics import Metrics
 
 _MOST_LISTED = 20

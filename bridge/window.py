@@ -12,8 +12,8 @@ from contextlib import suppress
 
 import structlog
 
+from bridge.core.dedupe import Claim, Stretch, claim, missing
 from bridge.decode import Decoder
-from bridge.dedupe import Claim, Stretch, claim, missing
 from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
 from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition, Record

@@ -130,7 +130,7 @@ async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str
     from bridge import assembly
     from bridge.cli.terminal import who
     from bridge.control import control_topic
-    from bridge.switches import EventTypes, Subject, Switches
+    from bridge.core.switches import EventTypes, Subject, Switches
 
     if control_topic(settings.group) not in await visit.topics():
         return

@@ -13,9 +13,9 @@ from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
     from bridge.control import Control
+    from bridge.core.switches import Switches
     from bridge.settings import Settings
     from bridge.standing import Standing
-    from bridge.switches import Switches
 
 
 @click.group(short_help="Show the endpoints, turn them off and on.")
@@ -28,8 +28,8 @@ def endpoints() -> None:
 def list_(path: Path) -> None:
     """Show each endpoint: on or off, since when and why, and how many offsets it is behind."""
     from bridge.cli.terminal import read_settings, table
+    from bridge.core.switches import Switches
     from bridge.standing import lag
-    from bridge.switches import Switches
 
     settings = read_settings(path)
     switches = Switches[str]()
@@ -74,9 +74,9 @@ async def _look(settings: Settings, switches: Switches[str]) -> list[Standing]:
 
 async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
     from bridge.cli.terminal import ensure_control_topic, read_settings
+    from bridge.core.switches import Switches
     from bridge.errors import ConfigError
     from bridge.settings.place import choice, printable
-    from bridge.switches import Switches
 
     settings = read_settings(path)
     if name not in settings.endpoints:
@@ -96,6 +96,6 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
 def _control(settings: Settings, switches: Switches[str]) -> Control:
     from bridge import assembly
     from bridge.cli.terminal import who
-    from bridge.switches import EventTypes, Switches
+    from bridge.core.switches import EventTypes, Switches
 
     return assembly.control(settings, switches, Switches[EventTypes](), who())

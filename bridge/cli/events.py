@@ -13,8 +13,8 @@ from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
     from bridge.control import Control
+    from bridge.core.switches import EventTypes, Switches
     from bridge.settings import Settings
-    from bridge.switches import EventTypes, Switches
 
 _endpoint = click.option(
     "--endpoint",
@@ -38,7 +38,7 @@ def events() -> None:
 def list_(path: Path) -> None:
     """Show the event types that are off: for whom, since when and why."""
     from bridge.cli.terminal import load_switches, read_settings, table
-    from bridge.switches import ALL, EventTypes, Switches
+    from bridge.core.switches import ALL, EventTypes, Switches
 
     settings, switches = read_settings(path), Switches[EventTypes]()
     asyncio.run(load_switches(settings, Switches[str](), switches))
@@ -80,7 +80,7 @@ def on(types: str, endpoint: str | None, path: Path) -> None:
 
 
 def _named(subject: EventTypes) -> str:
-    from bridge.switches import ALL
+    from bridge.core.switches import ALL
 
     return f"{subject.pattern} for {'all endpoints' if subject.endpoint == ALL else subject.endpoint}:"
 
@@ -94,7 +94,7 @@ async def _turn(
 ) -> tuple[EventTypes, bool, list[EventTypes]]:
     """Write the switch: what it is about, whether that was so before, and what else covers it."""
     from bridge.cli.terminal import ensure_control_topic, read_settings
-    from bridge.switches import ALL, EventTypes, Switches
+    from bridge.core.switches import ALL, EventTypes, Switches
 
     settings, switches = read_settings(path), Switches[EventTypes]()
     _check(settings, path, pattern, endpoint, on=on)
@@ -113,7 +113,7 @@ def _covers(other: EventTypes, subject: EventTypes) -> bool:
     """Whether what one switches holds some of what the other does, as far as names can tell."""
     from fnmatch import fnmatchcase
 
-    from bridge.switches import ALL
+    from bridge.core.switches import ALL
 
     same_whom = other.endpoint in (ALL, subject.endpoint) or subject.endpoint == ALL
     return same_whom and (
@@ -152,6 +152,6 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *
 def _control(settings: Settings, switches: Switches[EventTypes]) -> Control:
     from bridge import assembly
     from bridge.cli.terminal import who
-    from bridge.switches import Switches
+    from bridge.core.switches import Switches
 
     return assembly.control(settings, Switches[str](), switches, who())

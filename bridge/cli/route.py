@@ -12,9 +12,9 @@ import click
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
+    from bridge.core.routing import Refusal, Router
     from bridge.decode.schema_set import SchemaSet
     from bridge.model import Event
-    from bridge.route import Refusal, Router
     from bridge.settings import Settings
 
 _LONGEST_SHOWN = 100
@@ -60,8 +60,8 @@ def _said(refusal: Refusal | None, *, is_off: bool) -> str:
 
 def _looked_at(when: str | None, event: Event) -> list[str]:
     """What the filter found at each of its paths."""
+    from bridge.core.filter import Filter
     from bridge.errors import DecodeError
-    from bridge.filter import Filter
 
     if when is None:
         return []
@@ -78,7 +78,7 @@ def _looked_at(when: str | None, event: Event) -> list[str]:
 def _shown(value: Any) -> str:
     import orjson
 
-    from bridge.filter import ABSENT
+    from bridge.core.filter import ABSENT
 
     if value is ABSENT:
         return "not there"
@@ -91,7 +91,7 @@ def _shown(value: Any) -> str:
 async def _ask_kafka(settings: Settings, router: Router[str]) -> list[str]:
     """Tell the router what is off; the endpoints that are off as a whole. Raises ``KafkaUnavailable``."""
     from bridge.cli.terminal import load_switches
-    from bridge.switches import EventTypes, Switches, off_for
+    from bridge.core.switches import EventTypes, Switches, off_for
 
     switches, event_types = Switches[str](), Switches[EventTypes]()
     await load_switches(settings, switches, event_types)

@@ -36,9 +36,9 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     import uuid
 
     from bridge.cli import letters
+    from bridge.core.verdict import judge
     from bridge.model import Verdict
     from bridge.telemetry import logs
-    from bridge.verdict import judge
 
     logs.set_up("error", "console", sys.stderr)
     made = trial(path, endpoint, sample, id=str(uuid.uuid4()))

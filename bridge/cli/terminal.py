@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bridge.core.switches import EventTypes, Switches
     from bridge.settings import Settings
     from bridge.source.visit import Visit
     from bridge.standing import Standing
-    from bridge.switches import EventTypes, Switches
 
 
 def read_settings(path: Path) -> Settings:

@@ -15,8 +15,8 @@ from collections.abc import Hashable
 from hashlib import blake2b
 from typing import Protocol
 
+from bridge.core.ordering_key import bounded
 from bridge.errors import DecodeError
-from bridge.lane_key import bounded
 from bridge.model import Event, Record
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

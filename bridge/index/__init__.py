@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from bridge.dedupe import Claim, Stretch
+from bridge.core.dedupe import Claim, Stretch
 from bridge.index.file import MEMORY_REMEDY, connect, delete, open_index
 from bridge.index.shelf import Shelf
 from bridge.model import Partition

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from bridge.dedupe import Claim
+from bridge.core.dedupe import Claim
 from bridge.model import Partition
 
 _CHUNK = 500

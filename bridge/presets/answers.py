@@ -1,6 +1,6 @@
 """What receivers' answers have in common: reading them with more care than a status alone. Pure.
 
-Part of the presets. A receiver's own ``judge`` takes the answer and what ``bridge.verdict`` makes of
+Part of the presets. A receiver's own ``judge`` takes the answer and what ``bridge.core.verdict`` makes of
 it, and changes that only where this receiver is known to mean something else.
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from bridge.core.verdict import Judgement, judge
 from bridge.model import Response, Verdict
-from bridge.verdict import Judgement, judge
 
 
 def said(response: Response) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Verdict
 from bridge.presets.answers import document, not_taken, off, seconds
 from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
@@ -16,7 +17,6 @@ from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
-from bridge.verdict import Judgement
 
 _COLOURS = {Tone.GOOD: 0x2EB67D, Tone.NEUTRAL: 0x5B7083, Tone.BAD: 0xE01E5A}
 

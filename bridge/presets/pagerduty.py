@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
 from bridge.presets.answers import not_taken
 from bridge.presets.fit import LABEL, fit, one_line
@@ -15,7 +16,6 @@ from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
-from bridge.verdict import Judgement
 
 KEY_FIELD = "routing_key"
 _SEVERITIES = {Tone.GOOD: "info", Tone.NEUTRAL: "info", Tone.BAD: "warning"}

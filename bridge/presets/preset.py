@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.core.verdict import OwnVerdict, by_status
 from bridge.model import Event, Url
 from bridge.presets.fit import Escape
 from bridge.render import CONTENT_TYPE, Headers, MakeBody
-from bridge.verdict import OwnVerdict, by_status
 
 _JSON: Headers = ((b"content-type", CONTENT_TYPE),)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
 from bridge.presets.answers import not_taken, off, said
 from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
@@ -16,7 +17,6 @@ from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
-from bridge.verdict import Judgement
 
 _MARKS = {Tone.GOOD: "✅ ", Tone.NEUTRAL: "", Tone.BAD: "⚠️ "}
 NOT_THIS_EVENT = frozenset(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
 from bridge.presets.answers import meaning, not_taken, off, said
 from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, Escape, fit
@@ -17,7 +18,6 @@ from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
-from bridge.verdict import Judgement
 
 CONNECTOR_HOSTS = (".webhook.office.com", "outlook.office.com")
 WORKFLOW_HOSTS = (".logic.azure.com", ".api.powerplatform.com")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
 from bridge.presets import words
 from bridge.presets.answers import not_taken
@@ -18,7 +19,6 @@ from bridge.presets.fit import MORE, SUMMARY, TITLE, fit
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
 from bridge.render import to_json
-from bridge.verdict import Judgement
 
 MAX_BODY_BYTES = 10_000_000
 _LEAVES, _DEPTH, _NAME = 5_000, 6, 60

@@ -12,7 +12,7 @@ from functools import cache
 
 from pydantic_core import PydanticCustomError
 
-from bridge.filter import BadExpression, Filter
+from bridge.core.filter import BadExpression, Filter
 from bridge.settings.fineract_types import FINERACT_TYPES, PRE_SUFFIX
 from bridge.settings.place import Path, Problem, choice, nearest
 from bridge.settings.request import plain_url

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
 
+from bridge.core.url import parse_url
 from bridge.errors import ConfigError
 from bridge.model import Url
 from bridge.render.named import NAMED
@@ -18,7 +19,6 @@ from bridge.render.request import is_template, with_places
 from bridge.settings.base import Section, mistake
 from bridge.settings.place import choice
 from bridge.settings.values import endpoint_url, header_name, header_value
-from bridge.transport.url import parse_url
 
 MAX_TEMPLATE_BYTES = 65_536
 BODY_TAGS = ("named", "template")

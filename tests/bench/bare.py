@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 import uvloop
 
+from bridge.core.url import parse_url
 from bridge.egress import Egress
 from bridge.model import Request
 from bridge.transport.lean import LeanTransport
-from bridge.transport.url import parse_url
 
 
 async def run(job: dict[str, Any]) -> dict[str, float]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from bridge.filter import Filter
+from bridge.core.filter import Filter
+from bridge.core.routing import Router, Subscription
 from bridge.model import Event, Partition, Record
-from bridge.route import Router, Subscription
 
 TYPES = [f"Loan{number}BusinessEvent" for number in range(50)]
 LOAN: dict[str, Any] = {

@@ -19,12 +19,12 @@ from multiprocessing.connection import Connection
 import httpx
 import uvloop
 
+from bridge.core.url import parse_url
 from bridge.egress import Egress
 from bridge.model import Request
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import HttpxTransport
 from bridge.transport.lean import LeanTransport
-from bridge.transport.url import parse_url
 
 BODY = b'{"type":"LoanApproved","data":"' + b"x" * 816 + b'"}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: bench\r\nContent-Length: 2\r\n\r\nok"

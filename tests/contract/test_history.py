@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.core.verdict import judge
 from bridge.deliver import Deliverer, Outcome, Target
 from bridge.history import AttemptRow, History
 from bridge.model import Response, Url
 from bridge.render import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.verdict import judge
 from tests.support.fakes import FakeReceiver, event
 from tests.support.simulated import LoopClock
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.dedupe import Claim, Stretch
+from bridge.core.dedupe import Claim, Stretch
 from bridge.errors import ConfigError
 from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition

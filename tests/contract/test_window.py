@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bridge.dedupe import Stretch
+from bridge.core.dedupe import Stretch
 from bridge.errors import SchemaNeeded
 from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Event, Partition, Record

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from struct import unpack_from
 
-from bridge import completion
+from bridge.core import completion_map
 from tests.faults.truth import read_all
 from tests.support.kafka import RealKafka
 
@@ -39,13 +39,13 @@ class Commits:
         number = bisect_right(self.at_ns.get(cursor, []), at_ns) - 1
         if number < 0:
             return False
-        return completion.decode(*self.entries[cursor][number]).settled(place & (1 << 40) - 1)
+        return completion_map.decode(*self.entries[cursor][number]).settled(place & (1 << 40) - 1)
 
     def settled_since(self, endpoint: str, place: int) -> int:
         """The instant of the first commit that had a place as done; 0 for none."""
         cursor = (endpoint, place >> 40)
         for at_ns, entry in zip(self.at_ns.get(cursor, []), self.entries.get(cursor, []), strict=True):
-            if completion.decode(*entry).settled(place & (1 << 40) - 1):
+            if completion_map.decode(*entry).settled(place & (1 << 40) - 1):
                 return at_ns
         return 0
 
@@ -65,7 +65,7 @@ class Commits:
             self.at_ns.get(cursor, []), self.entries.get(cursor, []), strict=True
         ):
             if from_ns - 1000 * _MS <= at_ns <= until_ns:
-                done = completion.decode(offset, metadata)
+                done = completion_map.decode(offset, metadata)
                 clock = datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
                 has = "has it" if done.settled(place & (1 << 40) - 1) else "does not have it"
                 lines.append(f"commit {clock}: offset {offset}, end {done.end}, {has}")

@@ -21,7 +21,8 @@ from typing import Any
 
 import orjson
 
-from bridge import __version__, completion
+from bridge import __version__
+from bridge.core import completion_map
 from tests.faults import report
 from tests.faults.acts import carry_out, turn_on_again
 from tests.faults.commits import read_commits
@@ -164,10 +165,10 @@ class Harness:
         self.committed = self._committed()
         self.stage.witness.kill()
 
-    def _committed(self) -> dict[str, dict[int, completion.Completion]]:
+    def _committed(self) -> dict[str, dict[int, completion_map.Completion]]:
         return {
             name: {
-                number: completion.decode(offset, metadata)
+                number: completion_map.decode(offset, metadata)
                 for (topic, number), (offset, metadata) in self.kafka.consumer_groups(
                     f"{GROUP}.{name}"
                 ).items()

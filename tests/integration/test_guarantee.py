@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from standardwebhooks import Webhook
 
-from bridge import completion
+from bridge.core import completion_map
 from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
@@ -57,7 +57,7 @@ def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], in
 def settled_places(kafka: RealKafka, group: str) -> Callable[[int], bool]:
     """Whether a place counts as settled by what is committed under a cursor's group now."""
     maps = {
-        partition: completion.decode(offset, metadata)
+        partition: completion_map.decode(offset, metadata)
         for (_, partition), (offset, metadata) in kafka.consumer_groups(group).items()
     }
     return lambda place: place >> 40 in maps and maps[place >> 40].settled(place & (2**40 - 1))

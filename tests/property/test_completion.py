@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.completion import (
+from bridge.core.completion_map import (
     LIMIT_BYTES,
     Completion,
     DamagedMapError,

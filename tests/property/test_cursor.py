@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge import completion
-from bridge.cursor import Cursor
+from bridge.core import completion_map
+from bridge.core.cursor import Cursor
 from bridge.model import Partition
 
 PARTITION = Partition("orders", 0)
@@ -32,7 +32,7 @@ class CursorMachine(RuleBasedStateMachine):
 
     def begin(self) -> None:
         offset, text = self.durable
-        done = completion.decode(offset, text)
+        done = completion_map.decode(offset, text)
         self.cursor = Cursor(
             PARTITION,
             offset,
@@ -96,7 +96,7 @@ class CursorMachine(RuleBasedStateMachine):
         if self.cursor.version != self.committed_version:
             self.committed_version = self.cursor.version
             progress = self.cursor.progress()
-            text, fits = completion.encode(*progress)
+            text, fits = completion_map.encode(*progress)
             self.cursor.map_fits(fits)
             self.cursor.found_room()
             self.durable = (progress.offset, text)
@@ -112,7 +112,7 @@ class CursorMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_unsettled_is_committed(self) -> None:
         offset, text = self.durable
-        done = completion.decode(offset, text)
+        done = completion_map.decode(offset, text)
         for one in self.wanted - self.delivered:
             assert not done.settled(one), f"{one} was never delivered and counts as settled"
 
@@ -176,16 +176,16 @@ def test_an_event_of_several_parts_is_open_until_the_last_is_settled() -> None:
 
 
 def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_restart() -> None:
-    cursor = Cursor[completion.Failures](PARTITION, 5, window=10, window_bytes=1000)
+    cursor = Cursor[completion_map.Failures](PARTITION, 5, window=10, window_bytes=1000)
     for offset in (5, 5, 5, 6):
         cursor.open(offset, 1)
     cursor.advance(8)
-    cursor.failed(5, completion.Failures(9, 9), 1)
-    cursor.failed(5, completion.Failures(3, 7), 3)
+    cursor.failed(5, completion_map.Failures(9, 9), 1)
+    cursor.failed(5, completion_map.Failures(3, 7), 3)
     for part in (2, 1):
         cursor.settle(5, 1, part)
-    text, _ = completion.encode(*cursor.progress())
-    done = completion.decode(5, text)
+    text, _ = completion_map.encode(*cursor.progress())
+    done = completion_map.decode(5, text)
     again = Cursor(
         PARTITION, 5, window=10, window_bytes=1000, settled_to=done.end, left_open=done.open_offsets,
         failures=done.failures, parts=done.parts,
@@ -193,7 +193,7 @@ def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_resta
     assert [part for part in (1, 2, 3) if again.wants(5, part)] == [3]
     assert again.wants(5), "the record as a whole is not settled"
     assert again.wants(6, 1), "numbers belong to their own record"
-    assert again.failure(5, 3) == completion.Failures(3, 7)
+    assert again.failure(5, 3) == completion_map.Failures(3, 7)
     assert again.failure(5, 1) is None, "attempts of one event are not those of another"
     again.open(5, 1)
     again.open(6, 1)

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bridge.core.url import parse_url
 from bridge.errors import RenderError
 from bridge.model import Event
 from bridge.render.named import nothing
@@ -18,7 +19,6 @@ from bridge.render.request import TargetTemplate, renderer, with_places
 from bridge.render.template import TemplateBody
 from bridge.samples import sample
 from bridge.transport.head import check_headers
-from bridge.transport.url import parse_url
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(
     [

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from bridge.core.filter import UNKNOWN, BadExpression, Filter
 from bridge.errors import FilterError
-from bridge.filter import UNKNOWN, BadExpression, Filter
 from bridge.model import Event, Partition, Record
 
 DATA = {

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from bridge.lanes import Lane, Lanes
+from bridge.core.lanes import Lane, Lanes
 
 KEYS = st.one_of(st.none(), st.integers(0, 4))
 Item = tuple[int | None, int]

@@ -15,8 +15,8 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.lanes import Lane, Lanes
-from bridge.limits import Breaker, Pace, RateWindows, SlowDown
+from bridge.core.lanes import Lane, Lanes
+from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import AnswerKind
 
 WINDOWS = st.lists(

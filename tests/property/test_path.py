@@ -15,7 +15,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge import completion
+from bridge.core import completion_map
 from bridge.errors import KafkaUnavailable
 from bridge.model import Committed, Partition
 from tests.support.fake_group import FakeJournal
@@ -65,14 +65,14 @@ class Watched:
         partition, offset, part = self.first_of[sent.event_id]
         committed = self.world.offsets.committed.get((f"g.{self.name}", partition))
         if committed is not None:
-            done = settled(completion.decode(*committed), offset, part)
+            done = settled(completion_map.decode(*committed), offset, part)
             self.never(done, "sent although its completion was committed", sent.event_id)
         self.never(sent.event_id in self.known, "sent again although its 2xx was known", sent.event_id)
 
     def check_commit(self, offsets: Mapping[Partition, Committed]) -> None:
         """A commit never says that something is settled which the receiver has not got."""
         for partition, committed in offsets.items():
-            done = completion.decode(*committed)
+            done = completion_map.decode(*committed)
             for event_id in self.expected(partition):
                 if settled(done, *self.first_of[event_id][1:]):
                     self.never(event_id not in self.receiver.delivered, "committed, not delivered", event_id)
@@ -90,7 +90,7 @@ class Watched:
         ]
 
 
-def settled(done: completion.Completion, offset: int, part: int) -> bool:
+def settled(done: completion_map.Completion, offset: int, part: int) -> bool:
     return done.settled(offset) or part in done.parts.get(offset, ())
 
 

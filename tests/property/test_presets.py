@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.verdict import judge
 from bridge.demo.receivers import Simulator
 from bridge.model import Response, Verdict
 from bridge.presets import PRESETS
@@ -18,7 +19,6 @@ from bridge.presets.markup import adaptive, discord, slack, teams
 from bridge.presets.sealed import BodySecret
 from bridge.presets.wordings import WORDINGS
 from bridge.render.old_hooks import HOOKS
-from bridge.verdict import judge
 from tests.support.preset_events import event_of
 from tests.support.receivers import SIMULATORS
 from tests.support.receivers.discord import Discord

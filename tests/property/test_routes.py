@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import route
-from bridge.filter import Filter
+from bridge.core import routing
+from bridge.core.filter import Filter
+from bridge.core.routing import Router, Subscription
 from bridge.model import Event, Partition, Record
-from bridge.route import Router, Subscription
 
 NAMES = st.sampled_from(["Loan", "LoanPaid", "Client", "a", ""])
 PATTERNS = st.lists(
@@ -100,7 +100,7 @@ def test_the_router_agrees_with_asking_every_rule(
     rules: list[Asked], happened: list[Happened], turn_off_late: bool
 ) -> None:
     """Remembered routes too, and whatever was remembered before something was switched."""
-    remembered, route._REMEMBERED = route._REMEMBERED, 3
+    remembered, routing._REMEMBERED = routing._REMEMBERED, 3
     try:
         router = Router(
             {
@@ -125,4 +125,4 @@ def test_the_router_agrees_with_asking_every_rule(
             explained = router.explain(event)
             assert [number for number, refusal in explained.items() if refusal is None] == taken
     finally:
-        route._REMEMBERED = remembered
+        routing._REMEMBERED = remembered

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.core.dedupe import Claim, claim
 from bridge.decode import Decoder
 from bridge.decode.again import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.decode.plain_json import PlainJsonDecoder
-from bridge.dedupe import Claim, claim
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
 from bridge.history import AttemptRow
 from bridge.holds import Hold, HoldKey, read_hold

@@ -7,24 +7,24 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from bridge.checkpoint import Checkpoints
-from bridge.completion import Failures
-from bridge.cursor import Cursor
+from bridge.core.backoff import RetrySchedule
+from bridge.core.completion_map import Failures
+from bridge.core.cursor import Cursor
+from bridge.core.filter import Filter
+from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
+from bridge.core.routing import Router, Subscription
+from bridge.core.signing import Signer
 from bridge.decode import Decoder
 from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import SchemaNeeded
-from bridge.filter import Filter
 from bridge.held import HeldLanes
 from bridge.holds import Holds
-from bridge.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
 from bridge.render import StandardRenderer
-from bridge.retry import RetrySchedule
-from bridge.route import Router, Subscription
-from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
-from bridge import completion
+from bridge.core import completion_map
 from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 
@@ -100,10 +100,10 @@ def log_ends(kafka: RealKafka, topic: str) -> dict[int, int]:
         consumer.close()
 
 
-def cursors(kafka: RealKafka, group: str, topic: str) -> dict[int, completion.Completion]:
+def cursors(kafka: RealKafka, group: str, topic: str) -> dict[int, completion_map.Completion]:
     """What is committed for one cursor, by partition."""
     return {
-        number: completion.decode(offset, metadata)
+        number: completion_map.decode(offset, metadata)
         for (name, number), (offset, metadata) in kafka.consumer_groups(group).items()
         if name == topic
     }

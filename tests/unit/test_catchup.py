@@ -7,7 +7,7 @@ import asyncio
 from structlog.testing import capture_logs
 
 from bridge.catchup import CatchUp
-from bridge.cursor import Cursor
+from bridge.core.cursor import Cursor
 from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition

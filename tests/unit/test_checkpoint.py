@@ -8,10 +8,10 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from bridge import completion
 from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
-from bridge.cursor import Cursor
+from bridge.core import completion_map
+from bridge.core.cursor import Cursor
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import CommitError
 from bridge.model import Committed, Partition
@@ -189,7 +189,7 @@ async def test_what_settled_out_of_order_is_read_back() -> None:
 
 async def test_a_damaged_map_is_ignored_loudly() -> None:
     stage = Stage()
-    text, _ = completion.encode(20, [20, 23], 30)
+    text, _ = completion_map.encode(20, [20, 23], 30)
     stage.offsets.committed["g.crm", P0] = Committed(20, text[:-3] + "AAA")
     with capture_logs() as logs:
         cursor = (await stage.load())["crm"]
@@ -218,7 +218,7 @@ async def test_a_cursor_at_the_very_end_of_its_log_stays_there() -> None:
 
 async def test_a_cursor_below_the_start_of_its_log_reports_the_loss() -> None:
     stage = Stage()
-    text, _ = completion.encode(3, [3, 12], 20)
+    text, _ = completion_map.encode(3, [3, 12], 20)
     stage.offsets.committed["g.crm", P0] = Committed(3, text)
     with capture_logs() as logs:
         cursor = (await stage.load())["crm"]
@@ -262,7 +262,7 @@ async def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> 
         cursor.settle(offset, 1)
     await stage.checkpoints.commit()
     assert cursor.full
-    assert len(stage.offsets.map_of("crm")) <= completion.LIMIT_BYTES
+    assert len(stage.offsets.map_of("crm")) <= completion_map.LIMIT_BYTES
     told: list[Cursor] = []
     stage.checkpoints.on_room = told.append
     for offset in set(range(100_000)) - set(wild):

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.cli import held
 from bridge.cli.choosing import same_events
+from bridge.core.ordering_key import LaneKey
 from bridge.holds import Hold, HoldKey
-from bridge.lane_key import LaneKey
 from bridge.letters import Address, Fate, Letter, Settlement, Wanted
 from bridge.model import Partition, Record
 from bridge.rounds import Outcome

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.core.verdict import judge
 from bridge.deliver import Deliverer, Outcome, Target
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request, Response, Url
 from bridge.render import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.verdict import judge
 from tests.support.fakes import FakeHistory, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 

@@ -8,10 +8,10 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from structlog.testing import capture_logs
 
+from bridge.core.ordering_key import LaneKey
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.hold_register import HoldReader, HoldRegister
 from bridge.holds import Hold, HoldKey, Holds, read_hold, read_key
-from bridge.lane_key import LaneKey
 from bridge.model import Partition, Record
 from bridge.source.health import Lasting
 from bridge.telemetry import events

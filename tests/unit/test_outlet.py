@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from structlog.testing import capture_logs
 
-from bridge.cursor import Cursor
+from bridge.core.cursor import Cursor
 from bridge.errors import TransportError, TransportFault
 from bridge.outlet import Outlet
 from bridge.telemetry import events

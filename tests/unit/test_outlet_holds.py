@@ -7,10 +7,10 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from bridge import lane_key
+from bridge.core import ordering_key
+from bridge.core.ordering_key import LaneKey
 from bridge.decode.again import Mark
 from bridge.holds import Hold, HoldKey
-from bridge.lane_key import LaneKey
 from bridge.model import Partition, Record
 from bridge.telemetry import events
 from tests.support.fakes import AGAIN, P0, Gate, Log, Sent
@@ -18,7 +18,7 @@ from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
 E1 = LaneKey("orders", 0, b"e1", "")
-KEY = HoldKey("crm", lane_key.id_of(E1))
+KEY = HoldKey("crm", ordering_key.id_of(E1))
 
 
 class Stage(World):

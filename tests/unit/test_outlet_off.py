@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.completion import Failures
-from bridge.cursor import Cursor, CursorState
+from bridge.core.backoff import RetrySchedule
+from bridge.core.completion_map import Failures
+from bridge.core.cursor import Cursor, CursorState
+from bridge.core.signing import Signer
 from bridge.deliver import Deliverer, Target
 from bridge.model import Url
 from bridge.outlet import Outlet
 from bridge.render import StandardRenderer
-from bridge.retry import RetrySchedule
-from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, Gate, Sent, event
 from tests.support.path import unhurried

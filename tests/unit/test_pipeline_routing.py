@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.filter import Filter
+from bridge.core.filter import Filter
 from bridge.model import Event
 from tests.support.fakes import Gate
 from tests.support.path import Plan, Process, World

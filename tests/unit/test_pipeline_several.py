@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from bridge import completion
-from bridge.completion import Failures
+from bridge.core import completion_map
+from bridge.core.completion_map import Failures
 from bridge.decode.again import AgainDecoder, ResentDecodeError
 from bridge.letters import errands, letter
 from bridge.model import Partition, Record
@@ -60,7 +60,7 @@ async def test_events_of_different_entities_in_one_record_do_not_wait_for_one_an
     world.log.add_several(("a", "Paid", "e1"), ("b", "Paid", "e2"), ("c", "Paid", "e1"))
     process = Process(world).start()
     await until(lambda: world.receiver.delivered == ["b"])
-    assert completion.decode(*world.offsets.committed["g.crm", P0]).parts.get(0) in (None, {2})
+    assert completion_map.decode(*world.offsets.committed["g.crm", P0]).parts.get(0) in (None, {2})
     await process.crash()
 
 
@@ -78,7 +78,7 @@ async def test_a_restart_in_the_middle_repeats_nothing_and_each_event_has_its_ow
     process = Process(world).start()
     await until(lambda: world.receiver.ids == ["a", "b", "b"])
     await process.stop()
-    done = completion.decode(*world.offsets.committed["g.crm", P0])
+    done = completion_map.decode(*world.offsets.committed["g.crm", P0])
     assert (done.offset, done.parts, [*done.failures]) == (0, {0: frozenset({1})}, [(0, 2)])
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == 1)
@@ -99,7 +99,7 @@ async def test_attempts_of_one_event_outlive_a_restart_while_others_of_its_recor
     process = Process(world).start()
     await until(lambda: world.receiver.ids.count("a") == 2 and "b" in world.receiver.ids)
     await process.stop()
-    note = completion.decode(*world.offsets.committed["g.crm", P0]).failures[0, 1]
+    note = completion_map.decode(*world.offsets.committed["g.crm", P0]).failures[0, 1]
     assert note == Failures(2, note.first_at_s)
     process = Process(world).start()
     await until(lambda: bool(world.parking.parked))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge import completion
-from bridge.completion import Failures
+from bridge.core import completion_map
+from bridge.core.completion_map import Failures
 from bridge.model import Committed, Partition
 from bridge.standing import OpenRetry, cursor_names, lag, standing
 
@@ -12,7 +12,7 @@ P0, P1 = Partition("orders", 0), Partition("orders", 1)
 
 def test_a_row_tells_what_is_open_and_what_is_done_beyond_it() -> None:
     failures = {(12, 0): Failures(3, 1_782_720_930), (14, 2): Failures(1, 1_782_720_931)}
-    text, _ = completion.encode(12, [12, 14, 15], 20, failures)
+    text, _ = completion_map.encode(12, [12, 14, 15], 20, failures)
     (row,) = standing("crm", True, {P0: Committed(12, text)}, {P0: 30}, [P0])
     assert (row.committed, row.log_end, row.lag, row.settled_beyond) == (12, 30, 18, 5)
     assert row.retries == (

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
+from bridge.core.url import parse_url
 from bridge.egress import Egress
 from bridge.errors import TransportFault
 from bridge.model import Request
 from bridge.transport.lean import LeanTransport
-from bridge.transport.url import parse_url
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.transports import LOOPBACK, fault_of, make_lean, ok, post
 

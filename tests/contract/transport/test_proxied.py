@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.core.url import parse_url
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request
 from bridge.transport.httpx_transport import proxied
-from bridge.transport.url import parse_url
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 
 

@@ -7,11 +7,11 @@ import ssl
 
 import pytest
 
+from bridge.core.url import parse_url
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request
 from bridge.transport import Transport
 from bridge.transport.httpx_transport import HttpxTransport
-from bridge.transport.url import parse_url
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.tls import TestAuthority
 from tests.support.transports import MakeTransport, fault_of, ok, post

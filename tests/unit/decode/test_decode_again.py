@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.core.dedupe import claim
 from bridge.decode.again import AgainDecoder, Resent, ResentDecodeError, packed, unpacked
 from bridge.decode.plain_json import PlainJsonDecoder
-from bridge.dedupe import claim
 from bridge.errors import DecodeError
 from bridge.model import Partition, Record
 from bridge.render import standard_body

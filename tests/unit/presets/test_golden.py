@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from bridge import gallery
+from bridge.core.signing import Signer
+from bridge.core.verdict import judge
 from bridge.model import Event, Response, Verdict
 from bridge.presets import PRESETS
 from bridge.presets.sealed import BodySecret
 from bridge.samples import sample
 from bridge.schemas import read_folder
 from bridge.settings.fineract_types import FINERACT_TYPES
-from bridge.sign import Signer
-from bridge.verdict import judge
 from tests.golden.golden import FOLDER, wanted
 from tests.support.receivers import SIMULATORS
 from tests.support.receivers.__main__ import QUERIES

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from bridge import assembly
-from bridge.cursor import Cursor
+from bridge.core.cursor import Cursor
+from bridge.core.signing import Signer
 from bridge.demo.receivers import Said
 from bridge.model import Request, Response
 from bridge.settings import load
-from bridge.sign import Signer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeHistory, FakeParking, event
 from tests.support.path import settle_if_live

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from bridge.core.verdict import Judgement, judge
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Response, Verdict
 from bridge.presets import PRESETS
-from bridge.verdict import Judgement, judge
 
 DELIVERED, AGAIN, PARK, OFF = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK, Verdict.OFF
 

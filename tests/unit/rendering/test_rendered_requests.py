@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
+from bridge.core.url import parse_url
 from bridge.errors import RenderError
 from bridge.model import Event, Url
 from bridge.render import StandardRenderer, standard_body
@@ -14,7 +15,6 @@ from bridge.render.named import named
 from bridge.render.request import RequestRenderer, TargetTemplate, renderer, with_places
 from bridge.samples import sample
 from bridge.sandbox import TemplateMistake
-from bridge.transport.url import parse_url
 
 URL = Url("https", "crm.test", 443, "/hooks")
 

@@ -5,8 +5,8 @@ import base64
 import pytest
 from pydantic_core import PydanticCustomError
 
+from bridge.core.url import parse_url
 from bridge.settings import values
-from bridge.transport.url import parse_url
 from tests.unit.settings.example import SECRET
 
 

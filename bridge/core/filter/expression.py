@@ -15,8 +15,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from bridge.filter.tree import BadExpression, Binary, Both, Literal, Look, Node, Unary
-from bridge.filter.values import CONVERT, TEXT_TESTS, is_number
+from bridge.core.filter.tree import BadExpression, Binary, Both, Literal, Look, Node, Unary
+from bridge.core.filter.values import CONVERT, TEXT_TESTS, is_number
 
 MAX_CHARS = 2000
 MAX_DEPTH = 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.limits import Breaker, BreakerState
+from bridge.core.limits import Breaker, BreakerState
 
 
 class Numbered:

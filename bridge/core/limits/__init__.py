@@ -5,9 +5,9 @@ that a receiver asks for (``slow_down``) and the breaker (``breaker``). Rule flo
 synchronous: instants are handed in, in seconds of a clock that never goes back.
 """
 
-from bridge.limits.breaker import Breaker, BreakerState
-from bridge.limits.pace import Pace
-from bridge.limits.slow_down import SlowDown
-from bridge.limits.windows import RateWindows
+from bridge.core.limits.breaker import Breaker, BreakerState
+from bridge.core.limits.pace import Pace
+from bridge.core.limits.slow_down import SlowDown
+from bridge.core.limits.windows import RateWindows
 
 __all__ = ["Breaker", "BreakerState", "Pace", "RateWindows", "SlowDown"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.dedupe import Stretch, claim, is_duplicate, missing
+from bridge.core.dedupe import Stretch, claim, is_duplicate, missing
 from tests.support.fakes import event
 
 

@@ -5,9 +5,9 @@ Between a lane that is ready and its request. Takes instants and answers, gives 
 
 from __future__ import annotations
 
-from bridge.limits.breaker import Breaker, BreakerState
-from bridge.limits.slow_down import SlowDown
-from bridge.limits.windows import RateWindows
+from bridge.core.limits.breaker import Breaker, BreakerState
+from bridge.core.limits.slow_down import SlowDown
+from bridge.core.limits.windows import RateWindows
 from bridge.model import AnswerKind
 
 

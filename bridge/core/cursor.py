@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 from bridge.model import Partition
 
 Note = TypeVar("Note")
-"""What is remembered of a delivery that failed (``bridge.completion.Failures``)."""
+"""What is remembered of a delivery that failed (``bridge.core.completion_map.Failures``)."""
 
 Spot = tuple[int, int]
 """Offset and part: which event of its record (``Event.index``), 0 for the only one."""

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.core.filter.build import ABSENT, Ask, build, find
+from bridge.core.filter.expression import parse
+from bridge.core.filter.foresee import UNKNOWN, Known, can_hold
+from bridge.core.filter.tree import BadExpression, Look, looks
+from bridge.core.filter.values import Mistake
 from bridge.errors import DecodeError, FilterError
-from bridge.filter.build import ABSENT, Ask, build, find
-from bridge.filter.expression import parse
-from bridge.filter.foresee import UNKNOWN, Known, can_hold
-from bridge.filter.tree import BadExpression, Look, looks
-from bridge.filter.values import Mistake
 from bridge.model import Event
 
 __all__ = ["ABSENT", "UNKNOWN", "BadExpression", "Filter", "Look"]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge import route
+from bridge.core import routing
+from bridge.core.filter import Filter
+from bridge.core.routing import Refusal, Router, Subscription
 from bridge.errors import FilterError
-from bridge.filter import Filter
 from bridge.model import Event, Partition, Record
-from bridge.route import Refusal, Router, Subscription
 
 
 def an_event(
@@ -171,7 +171,7 @@ def test_a_type_that_is_off_is_off_for_whom_it_says_and_until_it_is_on() -> None
 
 
 def test_types_from_outside_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(route, "_REMEMBERED", 10)
+    monkeypatch.setattr(routing, "_REMEMBERED", 10)
     router = Router({"loans": Subscription(("Loan*",)), "acme": Subscription(("X",), tenants=("acme",))})
     for number in range(1000):
         assert targets(router, an_event(f"Loan{number}")) == ["loans"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.core.url import parse_url
 from bridge.model import Url
-from bridge.transport.url import parse_url
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.switches import (
+from bridge.core.switches import (
     ALL,
     ON,
     DamagedSwitchError,

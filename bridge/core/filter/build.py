@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bridge.filter.tree import Binary, Both, Literal, Look, Node, Unary
-from bridge.filter.values import COMPARE, CONVERT, COUNT, TEXT_TESTS, equal, negative
+from bridge.core.filter.tree import Binary, Both, Literal, Look, Node, Unary
+from bridge.core.filter.values import COMPARE, CONVERT, COUNT, TEXT_TESTS, equal, negative
 from bridge.model import Event
 
 Ask = Callable[[Event], Any]

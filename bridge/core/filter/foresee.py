@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bridge.filter.build import ABSENT
-from bridge.filter.tree import Binary, Both, Literal, Look, Node, Unary
-from bridge.filter.values import COMPARE, CONVERT, COUNT, TEXT_TESTS, Mistake, negative
+from bridge.core.filter.build import ABSENT
+from bridge.core.filter.tree import Binary, Both, Literal, Look, Node, Unary
+from bridge.core.filter.values import COMPARE, CONVERT, COUNT, TEXT_TESTS, Mistake, negative
 
 UNKNOWN = object()
 """What may be anything."""

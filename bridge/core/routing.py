@@ -1,7 +1,7 @@
 """Step 4, routing: which endpoints want an event.
 
 Takes an event, gives endpoints. What depends on an event's source, topic, type and tenant alone is
-worked out once and remembered; record headers and the content filter (``bridge/filter/``) are left
+worked out once and remembered; record headers and the content filter (``bridge/core/filter/``) are left
 as a question, which the path asks once per event and endpoint, last of all. Rule floor, pure.
 """
 
@@ -25,7 +25,7 @@ _LONGEST_KEY = 512
 
 
 class Condition(Protocol):
-    """A content filter (``bridge.filter.Filter``)."""
+    """A content filter (``bridge.core.filter.Filter``)."""
 
     def wants(self, event: Event) -> bool:
         """Whether the event passes. Raises ``FilterError`` and ``DecodeError``."""

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from bridge.core.retry_after import parse_retry_after
 from bridge.errors import TransportError
 from bridge.model import AnswerKind, Response, Verdict
-from bridge.retry_after import parse_retry_after
 
 RETRIED_STATUSES = frozenset({408, 425, 429})
 OVERLOADED_STATUSES = frozenset({502, 503, 504})

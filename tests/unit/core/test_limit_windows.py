@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.limits import RateWindows
+from bridge.core.limits import RateWindows
 
 TEAMS = [(4, 1.0), (60, 30.0), (100, 3600.0)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.retry import Retry, RetrySchedule
+from bridge.core.backoff import Retry, RetrySchedule
 
 
 def delays(schedule: RetrySchedule, attempts: int, times: int = 400) -> list[float]:

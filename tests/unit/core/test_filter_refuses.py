@@ -6,7 +6,7 @@ import builtins
 
 import pytest
 
-from bridge.filter import BadExpression, Filter
+from bridge.core.filter import BadExpression, Filter
 
 MISTAKES = [
     ("", 0, "is empty", "data.amount > 100"),

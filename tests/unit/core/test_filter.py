@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from bridge.core.filter import ABSENT, UNKNOWN, Filter
 from bridge.errors import DecodeError, FilterError
-from bridge.filter import ABSENT, UNKNOWN, Filter
 from bridge.model import Event, ExactNumber, Partition, Record
 
 LOAN = {

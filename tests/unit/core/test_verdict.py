@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bridge.core.verdict import judge
 from bridge.errors import TransportError, TransportFault
 from bridge.model import AnswerKind, Response, Verdict
-from bridge.verdict import judge
 
 DELIVERED, AGAIN, PARK, OFF = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK, Verdict.OFF
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.limits import Breaker, Pace, RateWindows, SlowDown
+from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.model import AnswerKind
 
 

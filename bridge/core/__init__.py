@@ -1,0 +1,1 @@
+"""The rules of the bridge: pure, synchronous code without a client, a clock or settings."""
