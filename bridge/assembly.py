@@ -9,7 +9,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 
-from bridge import formats
 from bridge.clock import Clock
 from bridge.control import Control, control_topic
 from bridge.core.backoff import RetrySchedule
@@ -20,14 +19,14 @@ from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer, Silent
 from bridge.core.switches import EventTypes, Switches
-from bridge.decode import Decoder
-from bridge.decode.again import AgainDecoder
-from bridge.decode.fineract import FineractDecoder
-from bridge.decode.schema_set import SchemaSet
 from bridge.deliver import Deliverer, Target
 from bridge.egress import Egress
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import ConfigError
+from bridge.formats import Decoder
+from bridge.formats.avro.schema_set import SchemaSet
+from bridge.formats.fineract import FineractDecoder
+from bridge.formats.resent import AgainDecoder
 from bridge.held import HeldLanes, Register
 from bridge.history import History
 from bridge.holds import Holds
@@ -58,6 +57,7 @@ from bridge.transport.httpx_transport import proxied
 from bridge.transport.lean import LeanTransport
 from bridge.transport.tls import context_of, why_not
 from bridge.transport.token import ClientCredentials
+from bridge.wiring import decoders as formats
 
 
 def kafka_options(kafka: KafkaSettings) -> KafkaOptions:

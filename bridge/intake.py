@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from bridge.core.dedupe import claim, is_duplicate
 from bridge.core.routing import Route, Router
-from bridge.decode import Decoder
 from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError, FilterError
 from bridge.feed import FirstOffsets
+from bridge.formats import Decoder
 from bridge.model import Event, Partition, Record
 from bridge.outlet import Outlet
 from bridge.rejects import Rejects

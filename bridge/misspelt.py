@@ -14,8 +14,8 @@ from typing import Any
 
 from bridge import assembly
 from bridge.core.filter import ABSENT, UNKNOWN, Filter, Look
-from bridge.decode.fineract_bulk import BULK
-from bridge.decode.schema_set import Schema, SchemaSet
+from bridge.formats.avro.schema_set import Schema, SchemaSet
+from bridge.formats.fineract.bulk import BULK
 from bridge.samples.payloads import schema_of
 from bridge.settings import EndpointSettings, FineractSource, Settings
 from bridge.settings.fineract_types import FINERACT_TYPES

@@ -1,7 +1,7 @@
 """THE PATH: from a record on Kafka to a settled event. Read it from top to bottom.
 
     source 1      bridge/source/    records of the partitions that are ours, in batches
-    decode 2      bridge/decode/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
+    decode 2      bridge/formats/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
     duplicate? 3  bridge/core/dedupe.py  the same key earlier in the same partition: passed by
                                     (bridge/window.py knows the keys)
     route 4       bridge/core/routing.py   which endpoints want it; bridge/core/filter/ what they ask of its content
@@ -35,10 +35,10 @@ from bridge.catchup import CatchUp, SideReads
 from bridge.checkpoint import Checkpoints
 from bridge.core.cursor import CursorState
 from bridge.core.routing import Router
-from bridge.decode import Decoder
 from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.feed import Feed, FirstOffsets, Reads
+from bridge.formats import Decoder
 from bridge.index import IndexLostError
 from bridge.intake import Intake
 from bridge.learning import Learning

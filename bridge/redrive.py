@@ -20,8 +20,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from bridge import letters
-from bridge.decode.again import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
+from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.hold_register import HoldReader
 from bridge.holds import Hold, HoldKey
 from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted

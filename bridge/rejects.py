@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
-from bridge.decode.again import ResentDecodeError
 from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError
+from bridge.formats.resent import ResentDecodeError
 from bridge.model import Record
 from bridge.parked import EVENT_INDEX, Reason
 from bridge.parks import Parks, park_until_safe

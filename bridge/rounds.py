@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from bridge.clock import Clock
-from bridge.decode.again import Mark
+from bridge.formats.resent import Mark
 from bridge.holds import Hold, HoldKey
 from bridge.letters import Errand, Fate, Letter, Wanted, errands
 

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from bridge.decode.avro_schema import AvroSchema, avro_schema
-from bridge.decode.definitions import DefinitionError, Scope
-from bridge.decode.schema_set import Schema, SchemaSet
 from bridge.errors import ConfigError
+from bridge.formats.avro.definitions import DefinitionError, Scope
+from bridge.formats.avro.schema import AvroSchema, avro_schema
+from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -13,8 +13,8 @@ from contextlib import suppress
 import structlog
 
 from bridge.core.dedupe import Claim, Stretch, claim, missing
-from bridge.decode import Decoder
 from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
+from bridge.formats import Decoder
 from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition, Record
 from bridge.source.side import SideReader

@@ -13,7 +13,7 @@ import click
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
-    from bridge.decode.avro_schema import AvroSchema
+    from bridge.formats.avro.schema import AvroSchema
     from bridge.model import Record
     from bridge.settings import RegistrySettings, SourceSettings
     from bridge.source.client import KafkaOptions

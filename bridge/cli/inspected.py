@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from bridge.decode.avro_schema import AvroSchema
-from bridge.decode.known_schemas import SchemaKey
-from bridge.decode.placed import PlacedDecoder
-from bridge.decode.recognise import Guess, places_in, recognise, why_not
 from bridge.errors import DecodeError, HookferryError, SchemaNeeded
+from bridge.formats.avro.schema import AvroSchema
+from bridge.formats.detect import Guess, places_in, recognise, why_not
+from bridge.formats.payload_only import PlacedDecoder
+from bridge.formats.schema_cache import SchemaKey
 from bridge.settings.registry import RegistrySettings
 from bridge.settings.sources import SOURCE_MODELS
 
 if TYPE_CHECKING:
-    from bridge.decode import Decoder
+    from bridge.formats import Decoder
     from bridge.model import Event, Record
     from bridge.registry.learn import Registries
     from bridge.settings import SourceSettings
@@ -55,7 +55,7 @@ async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[E
 
     Raises ``DecodeError``, ``RegistryUnavailable``, ``SchemaNeeded`` where no registry may be asked.
     """
-    from bridge import formats
+    from bridge.wiring import decoders as formats
 
     decoder, registries = _parts(record, guess)
     places: dict[str, str] = {}
@@ -88,11 +88,11 @@ async def _events(
 
 
 def _parts(record: Record, guess: Guess) -> tuple[Any, Registries]:
-    from bridge import formats
-    from bridge.decode.fineract import FineractDecoder
-    from bridge.decode.schema_set import SchemaSet
+    from bridge.formats.avro.schema_set import SchemaSet
+    from bridge.formats.fineract import FineractDecoder
     from bridge.registry.learn import Registries
     from bridge.schemas import read_folder
+    from bridge.wiring import decoders as formats
 
     if guess.format == "fineract":  # its envelope is known without any schema file
         folder = Path(str(guess.settings.get("schemas", "")))

@@ -13,7 +13,7 @@ from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
     from bridge.core.routing import Refusal, Router
-    from bridge.decode.schema_set import SchemaSet
+    from bridge.formats.avro.schema_set import SchemaSet
     from bridge.model import Event
     from bridge.settings import Settings
 

@@ -1,6 +1,6 @@
 """Writes what Fineract writes: a payload and its envelope, each in Avro single-object encoding.
 
-For the demo, the benchmarks and the tests; the counterpart of ``bridge.decode.fineract``. Pure.
+For the demo, the benchmarks and the tests; the counterpart of ``bridge.formats.fineract``. Pure.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from fastavro import schemaless_writer
 
-from bridge.decode.fineract import ENVELOPE_HEADERS, Envelope
-from bridge.decode.fineract_bulk import BULK_HEADERS, Item
-from bridge.decode.single_object import MARKER
+from bridge.formats.avro.single_object import MARKER
+from bridge.formats.fineract import ENVELOPE_HEADERS, Envelope
+from bridge.formats.fineract.bulk import BULK_HEADERS, Item
 
 SCHEMAS = Path(__file__).parent / "schemas"
 """The demo's own schema files, small ones of the shapes that Fineract uses."""

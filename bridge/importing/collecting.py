@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from bridge.decode.definitions import DefinitionError, Scope
-from bridge.decode.schema_set import Schema
+from bridge.formats.avro.definitions import DefinitionError, Scope
+from bridge.formats.avro.schema_set import Schema
 from bridge.importing.budget import Budget
 from bridge.importing.class_file import ClassFileError, schema_text
 from bridge.importing.reading import ClassFile, Piece, SchemaFile, Skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bridge.decode.definitions import Scope
+from bridge.formats.avro.definitions import Scope
 
 Shapes = Mapping[str, dict[str, Any]]
 

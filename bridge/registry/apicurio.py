@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from bridge.decode.known_schemas import SchemaKey
+from bridge.formats.schema_cache import SchemaKey
 from bridge.registry.client import Answer, RegistryClient, unusable
 from bridge.registry.gather import Fetched, Gathered, Unfit, gather
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from bridge.decode.known_schemas import SchemaKey
+from bridge.formats.schema_cache import SchemaKey
 from bridge.registry.client import RegistryClient, unusable
 from bridge.registry.gather import Fetched, Gathered, Unfit, gather
 

@@ -13,12 +13,12 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from bridge.decode.avro_schema import avro_schema
-from bridge.decode.definitions import DefinitionError
-from bridge.decode.json_schema import JsonSchema
-from bridge.decode.known_schemas import KnownSchema, Refusal, SchemaKey, SchemaStore
-from bridge.decode.protobuf_schema import protobuf_schema
 from bridge.errors import SchemaNeeded
+from bridge.formats.avro.definitions import DefinitionError
+from bridge.formats.avro.schema import avro_schema
+from bridge.formats.registry.json_schema import JsonSchema
+from bridge.formats.registry.protobuf_schema import protobuf_schema
+from bridge.formats.schema_cache import KnownSchema, Refusal, SchemaKey, SchemaStore
 from bridge.registry.apicurio import ApicurioApi
 from bridge.registry.client import RegistryClient, RegistryOptions, TooLarge
 from bridge.registry.confluent import ConfluentApi

@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from bridge.decode import lane_of, webhook_id
-from bridge.decode.instant import from_text
-from bridge.decode.schema_set import SchemaSet
 from bridge.errors import ConfigError
+from bridge.formats import lane_of, webhook_id
+from bridge.formats.avro.schema_set import SchemaSet
+from bridge.formats.timestamp import from_text
 from bridge.model import Event, Partition, Record
 from bridge.samples.generated import generated
 from bridge.samples.payloads import CATEGORIES, ENTITIES, PAYLOADS, schema_of

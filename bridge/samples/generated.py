@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from bridge.decode.schema_set import Schema
+from bridge.formats.avro.schema_set import Schema
 
 _DEEPEST = 8
 _AMOUNT = Decimal("1250.50000000")

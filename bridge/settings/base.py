@@ -85,6 +85,6 @@ Group = Annotated[str, StringConstraints(pattern=GROUP)]
 HostPort = Annotated[str, StringConstraints(pattern=HOST_PORT), AfterValidator(_port)]
 FieldPath = Annotated[str, StringConstraints(pattern=FIELD_PATH, max_length=512)]
 FieldPlace = Annotated[FieldPath, AfterValidator(_place)]
-"""A path into the value, ``header:NAME``, or ``record:key`` and the like (``bridge.decode.places``)."""
+"""A path into the value, ``header:NAME``, or ``record:key`` and the like (``bridge.formats.field_paths``)."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]

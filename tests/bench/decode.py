@@ -17,11 +17,11 @@ from typing import NamedTuple
 import orjson
 from fastavro import schemaless_reader
 
-from bridge.decode.fineract import Envelope, FineractDecoder, read_envelope
-from bridge.decode.fineract_bulk import BULK_HEADERS
-from bridge.decode.schema_set import Schema, SchemaSet
-from bridge.decode.single_object import HEADER_BYTES, read
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
+from bridge.formats.avro.schema_set import Schema, SchemaSet
+from bridge.formats.avro.single_object import HEADER_BYTES, read
+from bridge.formats.fineract import Envelope, FineractDecoder, read_envelope
+from bridge.formats.fineract.bulk import BULK_HEADERS
 from bridge.model import Record
 from bridge.render import to_json
 from bridge.schemas import read_folder

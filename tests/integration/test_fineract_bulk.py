@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from bridge.decode.definitions import Scope
-from bridge.decode.fineract import Envelope
-from bridge.decode.fineract_bulk import BULK, Item
-from bridge.decode.schema_set import Schema
 from bridge.demo.fineract_wire import encode_bulk, encode_envelope, encode_key, encode_single_object
+from bridge.formats.avro.definitions import Scope
+from bridge.formats.avro.schema_set import Schema
+from bridge.formats.fineract import Envelope
+from bridge.formats.fineract.bulk import BULK, Item
 from tests.support.bridge_process import ROOT, BridgeProcess
 from tests.support.class_files import avro_class
 from tests.support.command import listed, parked

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from bridge.decode.fineract import Envelope
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
+from bridge.formats.fineract import Envelope
 from bridge.schemas import read_folder
 from tests.support.bridge_process import BridgeProcess
 from tests.support.kafka import RealKafka

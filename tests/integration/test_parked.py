@@ -14,8 +14,8 @@ import pytest
 from confluent_kafka.admin import NewPartitions
 
 from bridge import redrive as redriving
-from bridge.decode.fineract import Envelope
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
+from bridge.formats.fineract import Envelope
 from bridge.letters import Wanted, errands
 from bridge.redrive import DeadLetters
 from bridge.schemas import read_folder

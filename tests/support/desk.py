@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from bridge.decode.again import Mark, Resent, packed
+from bridge.formats.resent import Mark, Resent, packed
 from bridge.holds import Hold, HoldKey
 from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted, in_turns
 from bridge.rounds import Desk

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.dedupe import Claim, claim
-from bridge.decode import Decoder
-from bridge.decode.again import MARK_VALUE, Mark, Resent, packed, packed_mark
-from bridge.decode.plain_json import PlainJsonDecoder
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
+from bridge.formats import Decoder
+from bridge.formats.plain_json import PlainJsonDecoder
+from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.history import AttemptRow
 from bridge.holds import Hold, HoldKey, read_hold
 from bridge.model import Event, Header, Partition, Record, Request, Response

@@ -14,11 +14,11 @@ from bridge.core.filter import Filter
 from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer
-from bridge.decode import Decoder
-from bridge.decode.again import AgainDecoder
 from bridge.deliver import Deliverer, Target
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import SchemaNeeded
+from bridge.formats import Decoder
+from bridge.formats.resent import AgainDecoder
 from bridge.held import HeldLanes
 from bridge.holds import Holds
 from bridge.model import Partition, Url

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from bridge.cli import cli
 from bridge.cli.inspected import guessed, report
-from bridge.decode.recognise import recognise
+from bridge.formats.detect import recognise
 from bridge.settings.sources import SOURCE_MODELS
 from tests.support.records import record
 from tests.support.registry import StubRegistry
-from tests.unit.decode.test_decode_cloudevents import BINARY, ENVELOPE
-from tests.unit.decode.test_decode_fineract import GOOD
-from tests.unit.decode.test_decode_formats import AVRO, TRAM, UUID
-from tests.unit.decode.test_decode_formats_fuzz import GOOD as FRAMED
-from tests.unit.decode.test_decode_fuzz import damaged
+from tests.unit.formats.test_decode_cloudevents import BINARY, ENVELOPE
+from tests.unit.formats.test_decode_fineract import GOOD
+from tests.unit.formats.test_decode_formats import AVRO, TRAM, UUID
+from tests.unit.formats.test_decode_formats_fuzz import GOOD as FRAMED
+from tests.unit.formats.test_decode_fuzz import damaged
 
 PLAIN = {
     "meta": {"eventId": "e-1", "tenantId": "acme"},

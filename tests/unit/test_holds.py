@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core import ordering_key
 from bridge.core.ordering_key import LaneKey
-from bridge.decode import lane_of
+from bridge.formats import lane_of
 from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.model import Partition, Record
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from bridge.core import ordering_key
 from bridge.core.ordering_key import LaneKey
-from bridge.decode.again import Mark
+from bridge.formats.resent import Mark
 from bridge.holds import Hold, HoldKey
 from bridge.model import Partition, Record
 from bridge.telemetry import events
@@ -49,7 +49,7 @@ class Stage(World):
         return all(self.offsets.at("crm", one) == end for one, end in ends.items())
 
     def resend(self, origin: Record, id: str, round: str = "") -> None:
-        from bridge.decode.again import Resent, packed
+        from bridge.formats.resent import Resent, packed
 
         self.log.ask(origin, packed(Resent(origin, "crm", id, round=round)))
 

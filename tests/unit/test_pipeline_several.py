@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
-from bridge.decode.again import AgainDecoder, ResentDecodeError
+from bridge.formats.resent import AgainDecoder, ResentDecodeError
 from bridge.letters import errands, letter
 from bridge.model import Partition, Record
 from bridge.parked import Reason

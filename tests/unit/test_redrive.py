@@ -10,7 +10,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from bridge.core.ordering_key import LaneKey
-from bridge.decode.again import MARK_VALUE, Mark, unpacked, unpacked_mark
+from bridge.formats.resent import MARK_VALUE, Mark, unpacked, unpacked_mark
 from bridge.letters import Address, Fate, Letter, errands, in_turns, settlement
 from bridge.model import Partition, Record
 from bridge.redrive import DeadLetters, RedriveError

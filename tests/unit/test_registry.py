@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from google.protobuf import descriptor_pb2
 
-from bridge.decode.framing import apicurio, confluent
-from bridge.decode.known_schemas import SchemaKey, SchemaStore
 from bridge.errors import DecodeError, RegistryUnavailable, SchemaNeeded
+from bridge.formats.registry.framing import apicurio, confluent
+from bridge.formats.schema_cache import SchemaKey, SchemaStore
 from bridge.registry import learn
 from bridge.registry.client import MAX_ANSWER_BYTES, RegistryOptions
 from bridge.registry.learn import Registries, Registry

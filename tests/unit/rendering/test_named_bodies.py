@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bridge.decode.cloudevents import CloudEventsDecoder
 from bridge.errors import DecodeError, RenderError
+from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.model import Event, Partition, Record
 from bridge.render.named import NAMED, named
 from bridge.render.old_hooks import HOOKS

@@ -1,0 +1,1 @@
+"""Avro values, read by a plan with bounds."""

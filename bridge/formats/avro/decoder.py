@@ -1,0 +1,251 @@
+"""Avro values by a plan: the schema turned into steps once, the bytes then read in one pass, in bounds.
+
+Below ``single_object`` in step 2. Takes a parsed schema, gives a ``Plan``. Rule floor, pure. Binary
+encoding: Avro 1.11, "Binary Encoding". Why it is our own: ``docs/adr/0012``.
+
+Slices never fail and the position only grows, so nearly every read past the end is found by one
+comparison at the end; what could loop or allocate before is bounded where it stands.
+"""
+
+from __future__ import annotations
+
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from struct import Struct, error
+from typing import Any, NamedTuple
+
+from bridge.formats.avro.bounds import MAX_DECIMAL_BYTES, MAX_NESTING, HostileBytes, read_length, read_long
+
+Named = dict[str, Any]
+"""Full name to definition, for every named type that a schema reaches."""
+
+_DECIMAL, _RECORD, _BOOLEAN, _LONG, _STRING, _BYTES, _DOUBLE, _FLOAT, _NULL = range(9)
+_ENUM, _FIXED, _FIXED_DECIMAL, _ARRAY, _MAP, _UNION = range(9, 15)
+_PRIMITIVES = {
+    "string": _STRING, "long": _LONG, "int": _LONG, "boolean": _BOOLEAN, "bytes": _BYTES, "double": _DOUBLE,
+    "float": _FLOAT, "null": _NULL,
+}  # fmt: skip
+_NEVER = -1
+_EXACT = Context(prec=3 * MAX_DECIMAL_BYTES, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""More digits than the longest decimal has: nothing is ever rounded."""
+_integer = int.from_bytes
+_read_double, _read_float = Struct("<d").unpack_from, Struct("<f").unpack_from
+
+
+class Step(NamedTuple):
+    """How to read one value. ``null`` is the byte that stands for null in a union of null and this."""
+
+    name: str
+    null: int
+    kind: int
+    more: Any
+
+
+class Plan:
+    """Reads values of one schema."""
+
+    def __init__(self, schema: Any, named: Named) -> None:
+        """``schema`` as fastavro parsed it, with every type in ``named`` that it refers to.
+
+        Raises ``ValueError`` and ``KeyError`` for one that is no schema.
+        """
+        self._records: dict[str, list[Step]] = {}
+        self._wide: dict[str, bool] = {}
+        self._named = named
+        self._step = self._made("", schema)
+
+    def read(self, data: bytes, at: int) -> Any:
+        """The value from ``at`` to the end of the data. Raises ``HostileBytes``."""
+        try:
+            value, end = _value(self._step, data, at, 0)
+        except (IndexError, error):
+            raise HostileBytes("the bytes end inside a value") from None
+        except UnicodeDecodeError as exc:
+            raise HostileBytes(f"a text is not UTF-8 ({exc.reason})") from exc
+        if end != len(data):
+            raise HostileBytes(
+                "the bytes end inside a value"
+                if end > len(data)
+                else f"bytes left over behind the value: {len(data) - end}"
+            )
+        return value
+
+    def _made(self, name: str, schema: Any) -> Step:  # noqa: PLR0911 - one per kind of type
+        if isinstance(schema, list):
+            if len(schema) == 2 and "null" in schema:
+                other = self._made(name, schema[schema[0] == "null"])
+                if other.null == _NEVER and other.kind not in (_NULL, _UNION):
+                    return other._replace(null=2 * schema.index("null"))
+            return Step(name, _NEVER, _UNION, tuple(self._made("", branch) for branch in schema))
+        kind = schema["type"] if isinstance(schema, dict) else schema
+        if isinstance(schema, dict) and schema.get("logicalType") == "decimal" and kind in ("bytes", "fixed"):
+            if kind == "fixed":
+                return Step(name, _NEVER, _FIXED_DECIMAL, (-schema.get("scale", 0), _size(schema)))
+            return Step(name, _NEVER, _DECIMAL, -schema.get("scale", 0))
+        if kind in _PRIMITIVES:
+            return Step(name, _NEVER, _PRIMITIVES[kind], None)
+        if kind == "record":
+            return Step(name, _NEVER, _RECORD, self._fields(schema))
+        if kind == "array":
+            items = self._made("", schema["items"])
+            return Step(name, _NEVER, _ARRAY, (items, not self._takes_bytes(schema["items"], frozenset())))
+        if kind == "map":
+            return Step(name, _NEVER, _MAP, self._made("", schema["values"]))
+        if kind == "enum":
+            return Step(name, _NEVER, _ENUM, schema["symbols"])
+        if kind == "fixed":
+            return Step(name, _NEVER, _FIXED, _size(schema))
+        return self._made(name, self._named[kind])
+
+    def _fields(self, record: dict[str, Any]) -> list[Step]:
+        steps = self._records.get(record["name"])
+        if steps is None:
+            steps = self._records[record["name"]] = []  # before its fields, one of which may be this type
+            steps += [self._made(field["name"], field["type"]) for field in record["fields"]]
+        return steps
+
+    def _takes_bytes(self, schema: Any, inside: frozenset[str]) -> bool:
+        """Whether every value takes at least one byte; a type inside itself never ends anyway."""
+        kind = schema["type"] if isinstance(schema, dict) else schema
+        if isinstance(schema, list) or kind not in ("null", "record", "fixed", *self._named):
+            return True
+        if kind in ("null", "fixed"):
+            return kind == "fixed" and _size(schema) > 0
+        record = schema if kind == "record" else self._named[kind]
+        name = record["name"]
+        if record["type"] != "record":
+            return self._takes_bytes(record, inside)
+        if name not in self._wide:
+            self._wide[name] = name in inside or any(
+                self._takes_bytes(field["type"], inside | {name}) for field in record["fields"]
+            )
+        return self._wide[name]
+
+
+def _size(fixed: dict[str, Any]) -> int:
+    size = fixed["size"]
+    if not isinstance(size, int) or size < 0:
+        raise ValueError("a fixed has a size in bytes")
+    return size
+
+
+def _record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:  # noqa: PLR0912
+    """Read the fields of a record: the hot loop, written out for the types that money is made of."""
+    if depth > MAX_NESTING:
+        raise HostileBytes(f"values are nested more than {MAX_NESTING} deep")
+    found: dict[str, Any] = {}
+    for step in steps:
+        name, null, kind, more = step
+        if null >= 0:
+            branch = data[at]
+            at += 1
+            if branch == null:
+                found[name] = None
+                continue
+            if branch != 2 - null:
+                raise HostileBytes(f"a union of two has no branch {read_long(data, at - 1)[0]}")
+        if kind == _DECIMAL:
+            length = data[at]
+            if length & 0x81:  # two bytes or more, or negative
+                length, at = read_length(data, at)
+                if length > MAX_DECIMAL_BYTES:
+                    raise HostileBytes(f"a decimal of {length} bytes, the limit is {MAX_DECIMAL_BYTES}")
+            else:
+                length >>= 1
+                at += 1
+            end = at + length
+            found[name] = Decimal(_integer(data[at:end], "big", signed=True)).scaleb(more, _EXACT)
+            at = end
+        elif kind == _RECORD:
+            found[name], at = _record(more, data, at, depth + 1)
+        elif kind == _BOOLEAN:
+            found[name] = data[at] != 0
+            at += 1
+        elif kind == _LONG:
+            number = data[at]
+            if number > 0x7F:
+                found[name], at = read_long(data, at)
+            else:
+                found[name] = (number >> 1) ^ -(number & 1)
+                at += 1
+        elif kind == _STRING:
+            length = data[at]
+            if length & 0x81:
+                length, at = read_length(data, at)
+            else:
+                length >>= 1
+                at += 1
+            end = at + length
+            found[name] = data[at:end].decode()
+            at = end
+        else:
+            found[name], at = _other(kind, more, data, at, depth)
+    return found, at
+
+
+def _value(step: Step, data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    if step.kind == _RECORD and step.null < 0:
+        return _record(step.more, data, at, depth)
+    found, at = _record([step], data, at, depth)
+    return found[step.name], at
+
+
+def _other(kind: int, more: Any, data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR0911
+    if kind == _BYTES:
+        length, at = read_length(data, at)
+        return data[at : at + length], at + length
+    if kind == _ARRAY:
+        return _array(more, data, at, depth + 1)
+    if kind == _MAP:
+        return _map(more, data, at, depth + 1)
+    if kind == _NULL:
+        return None, at
+    if kind == _DOUBLE:
+        return _read_double(data, at)[0], at + 8
+    if kind == _FLOAT:
+        return _read_float(data, at)[0], at + 4
+    if kind == _FIXED:
+        return data[at : at + more], at + more
+    if kind == _FIXED_DECIMAL:
+        exponent, size = more
+        return Decimal(_integer(data[at : at + size], "big", signed=True)).scaleb(exponent, _EXACT), at + size
+    index, at = read_long(data, at)
+    if not 0 <= index < len(more):
+        raise HostileBytes(f"{'an enumeration' if kind == _ENUM else 'a union'} has no branch {index}")
+    return (more[index], at) if kind == _ENUM else _value(more[index], data, at, depth + 1)
+
+
+def _array(more: tuple[Step, bool], data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    items, are_empty = more
+    found = list[Any]()
+    while True:
+        count, at = _block(data, at)
+        if not count:
+            return found, at
+        if are_empty:
+            raise HostileBytes(f"{count} items that take no bytes")
+        for _ in range(count):
+            item, at = _value(items, data, at, depth)
+            found.append(item)
+
+
+def _map(values: Step, data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:
+    found: dict[str, Any] = {}
+    while True:
+        count, at = _block(data, at)
+        if not count:
+            return found, at
+        for _ in range(count):
+            length, at = read_length(data, at)
+            key = data[at : at + length].decode()
+            found[key], at = _value(values, data, at + length, depth)
+
+
+def _block(data: bytes, at: int) -> tuple[int, int]:
+    """How many items follow; 0 at the end."""
+    count, at = read_long(data, at)
+    if count < 0:  # a negative count is followed by the block's size in bytes
+        count = -count
+        _, at = read_long(data, at)
+    if count > len(data) - at:
+        raise HostileBytes(f"{count} items where {len(data) - at} bytes are left")
+    return count, at

@@ -1,0 +1,126 @@
+"""Avro values without a header of their own: the schema comes from a registry or from a file.
+
+Below the formats of registries and of plain Avro in step 2. Takes parsed definitions, gives an
+``AvroSchema``. Rule floor, pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastavro import parse_schema
+
+from bridge.formats.avro.decoder import Named, Plan
+from bridge.formats.avro.definitions import DefinitionError, Scope
+from bridge.formats.avro.schema_set import Schema
+from bridge.formats.avro.single_object import read
+from bridge.formats.schema_cache import Frame, Reading
+
+_WRAPPER = "hookferry.Value"
+_MOST_PARTS = 16
+"""Values for every byte of a type's shortest form; records in records have 2 or 3."""
+_CAP = 1 << 30
+_WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
+
+
+class AvroSchema:
+    """One writer's schema of any Avro type. Decimals come out exact, whatever precision they declare."""
+
+    def __init__(self, schema: Schema, *, wrapped: bool) -> None:
+        """``wrapped``: the value is the field of a record of ours, as fastavro prepares records alone."""
+        self._schema = schema
+        self._wrapped = wrapped
+
+    @property
+    def name(self) -> str:
+        """The full name of a record, else the type's."""
+        return self._schema.name
+
+    def read(self, frame: Frame, place: str) -> Reading:
+        """Decode a value; every byte must belong to it. Raises ``DecodeError``."""
+        return self.read_bytes(frame.payload, place)
+
+    def read_bytes(self, data: bytes, place: str) -> Reading:
+        """The same for bytes that have no frame."""
+        value = read(data, self._schema, place, start=0)
+        return Reading(self._schema.name, value["value"] if self._wrapped else value)
+
+
+def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> AvroSchema:
+    """Make a schema of a definition and those it refers to, innermost first.
+
+    Raises ``DefinitionError``.
+    """
+    scope = Scope(origin)
+    named: Named = {}
+    try:
+        for number, reference in enumerate(references, 1):
+            scope.add(reference, f"{origin}, reference {number}")
+        whole = scope.complete(definition, origin)
+        wrapped = not (isinstance(whole, dict) and whole.get("type") == "record")
+        root = {"type": "record", "name": _WRAPPER, "fields": [{"name": "value", "type": whole}]}
+        parsed: Any = parse_schema(root if wrapped else whole, named)
+        if _expands(named):
+            raise DefinitionError(origin, "a few bytes of a value would become thousands of parts")
+        plan = Plan(parsed, named)
+    except DefinitionError:
+        raise
+    except Exception as exc:  # fastavro's parser promises no type for what it refuses
+        raise DefinitionError(origin, f"not an Avro schema: {type(exc).__name__}: {str(exc)[:300]}") from exc
+    return AvroSchema(Schema(_name(whole), parsed, b"", named, plan), wrapped=wrapped)
+
+
+def _name(whole: Any) -> str:
+    if isinstance(whole, dict):
+        return str(whole.get("name") or whole["type"])
+    return whole if isinstance(whole, str) else "union"
+
+
+def _expands(named: Named) -> bool:
+    """Whether some type makes far more parts than it has bytes: a few names could ask for 2^30 records."""
+    fewest, parts = _fewest_bytes(named), dict.fromkeys(named, 1)
+    for _ in range(len(named) + 1):
+        before = dict(parts)
+        for name, definition in named.items():
+            inner = sum(_parts(field["type"], parts) for field in definition.get("fields", ()))
+            parts[name] = min(1 + inner, _CAP)
+        if parts == before:
+            break
+    return any(parts[name] > _MOST_PARTS * max(1, fewest[name]) for name in named if fewest[name] < _CAP)
+
+
+def _parts(schema: Any, parts: Mapping[str, int]) -> int:
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if isinstance(kind, list):
+        return 1
+    return parts.get(schema["name"] if kind in ("record", "fixed", "enum") else kind, 1)
+
+
+def _fewest_bytes(named: Named) -> dict[str, int]:
+    """Count the fewest bytes each named type takes, by widening a lower bound until it stands still.
+
+    A record that holds itself has no value and would grow for ever; the rounds and the cap end that.
+    """
+    fewest = dict.fromkeys(named, 0)
+    for _ in range(len(named) + 1):
+        before = dict(fewest)
+        for name, definition in named.items():
+            if definition["type"] == "record":
+                total = sum(_least_bytes(field["type"], fewest) for field in definition["fields"])
+                fewest[name] = min(total, _CAP)
+            else:
+                fewest[name] = int(definition["size"]) if definition["type"] == "fixed" else 1
+        if fewest == before:
+            break
+    return fewest
+
+
+def _least_bytes(schema: Any, fewest: Mapping[str, int]) -> int:
+    """Count the fewest bytes a value takes."""
+    if isinstance(schema, list):
+        return 1
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if kind in ("record", "fixed", "enum"):
+        kind = schema["name"]
+    return _WIDTHS[kind] if kind in _WIDTHS else fewest.get(kind, 1)

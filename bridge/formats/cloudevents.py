@@ -1,0 +1,185 @@
+"""CloudEvents 1.0 on Kafka, structured and binary.
+
+A format of step 2. Takes a record, gives one event. Rule floor, pure. The rules are those of the
+"Kafka Protocol Binding" and the "JSON Event Format" of CloudEvents 1.0.2.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from functools import partial
+from typing import Any
+
+import orjson
+
+from bridge.errors import DecodeError
+from bridge.formats import checked_value, lane_of, webhook_id
+from bridge.formats.exact_json import loads
+from bridge.formats.timestamp import from_millis, from_text
+from bridge.model import Event, ExactNumber, Record
+
+_NOT_CONTEXT = frozenset({"specversion", "id", "type", "time", "data", "data_base64"})
+_SENDER = "correct what writes to this topic"
+
+
+class CloudEventsDecoder:
+    """Reads both modes; the ``content-type`` header decides, as the binding says.
+
+    An event is the same event when its source *and* its id are the same, so both make the
+    idempotency key, joined such that no two pairs give one key.
+    """
+
+    def __init__(self, source: str, *, max_value_bytes: int) -> None:
+        self._source = source
+        self._max_value_bytes = max_value_bytes
+
+    def decode(self, record: Record) -> tuple[Event, ...]:
+        """One event. Raises ``DecodeError``; a batch is refused with its reason."""
+        value = checked_value(record, self._source, self._max_value_bytes)
+        content_type = _content_type(record)
+        media = content_type.partition(";")[0].strip().lower()
+        if media.startswith("application/cloudevents"):
+            attributes = _structured(record, value, media)
+            payload = partial(_structured_data, record, attributes)
+        else:
+            attributes = _binary(record, content_type)
+            payload = partial(_binary_data, record, value, media)
+        return (self._event(record, attributes, payload),)
+
+    def _event(self, record: Record, attributes: dict[str, Any], payload: partial[Any]) -> Event:
+        version = _required(record, attributes, "specversion")
+        if version.partition(".")[0] != "1":
+            raise DecodeError(
+                record.place, f"CloudEvents {version[:20]!r} is not known", "send CloudEvents 1.0"
+            )
+        origin = _required(record, attributes, "source")
+        id_ = joined_id(origin, _required(record, attributes, "id"))
+        subject = attributes.get("subject")
+        entity = None if subject is None else _text(record, "subject", subject)
+        return Event(
+            record=record,
+            source=self._source,
+            id=id_,
+            type=_required(record, attributes, "type"),
+            time=_instant(record, attributes.get("time")),
+            entity=entity,
+            tenant=None,
+            lane=lane_of(record, entity, None),
+            decode_payload=payload,
+            context={
+                name: _text(record, name, value)
+                for name, value in attributes.items()
+                if name not in _NOT_CONTEXT and value is not None
+            },
+            webhook_id=webhook_id(self._source, None, id_, 0),
+        )
+
+
+def joined_id(source: str, id: str) -> str:
+    r"""Join as ``source id``; a space inside the source (no URI has one) becomes ``\ ``, a ``\`` two."""
+    return source.replace("\\", "\\\\").replace(" ", "\\ ") + " " + id
+
+
+def _content_type(record: Record) -> str:
+    for name, raw in record.headers:
+        if name.lower() == "content-type":
+            return _header(record, name, raw)
+    return ""
+
+
+def _structured(record: Record, value: bytes, media: str) -> dict[str, Any]:
+    if media.startswith("application/cloudevents-batch"):
+        raise DecodeError(
+            record.place, "a batch of CloudEvents in one record is not supported", "send one event per record"
+        )
+    if media not in ("application/cloudevents", "application/cloudevents+json"):
+        raise DecodeError(record.place, f"{media[:80]!r} is not read", "send application/cloudevents+json")
+    attributes = _json(record, value)
+    if not isinstance(attributes, dict):
+        raise DecodeError(record.place, "the CloudEvent is not a JSON object", _SENDER)
+    if "data" in attributes and "data_base64" in attributes:
+        raise DecodeError(record.place, "the CloudEvent has both data and data_base64", _SENDER)
+    return attributes
+
+
+def _binary(record: Record, content_type: str) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        name[3:].lower(): _header(record, name, raw)
+        for name, raw in record.headers
+        if name[:3] in ("ce_", "CE_", "Ce_")
+    }
+    if content_type:
+        attributes["datacontenttype"] = content_type
+    return attributes
+
+
+def _structured_data(record: Record, attributes: dict[str, Any]) -> Any:
+    encoded = attributes.get("data_base64")
+    if encoded is None:
+        return attributes.get("data")
+    try:
+        return b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError, TypeError) as exc:
+        raise DecodeError(f"{record.place} data_base64", "it is not base64", _SENDER) from exc
+
+
+def _binary_data(record: Record, value: bytes, media: str) -> Any:
+    """JSON when the content type says so or is absent (its default in CloudEvents), text, else bytes."""
+    if not value:
+        return None
+    if not media or media in ("application/json", "text/json") or media.endswith("+json"):
+        return _json(record, value)
+    if media.startswith("text/"):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as exc:
+            raise DecodeError(record.place, f"the data is {media[:80]} but not UTF-8", _SENDER) from exc
+    return value
+
+
+def _json(record: Record, value: bytes) -> Any:
+    try:
+        return loads(value)
+    except orjson.JSONDecodeError as exc:
+        raise DecodeError(record.place, f"the value is not JSON: {exc}", _SENDER) from exc
+
+
+def _required(record: Record, attributes: dict[str, Any], name: str) -> str:
+    found = attributes.get(name)
+    if isinstance(found, str) and found:
+        return found
+    raise DecodeError(
+        record.place,
+        f"the CloudEvent has no text in {name!r} (header ce_{name} in binary mode)",
+        f"{_SENDER}; in structured mode the header content-type must be application/cloudevents+json",
+    )
+
+
+def _instant(record: Record, time: Any) -> str:
+    if time is None:
+        return from_millis(record.timestamp_ms)
+    instant = from_text(time) if isinstance(time, str) else None
+    if instant is None:
+        raise DecodeError(record.place, "the CloudEvent's time is not RFC 3339", _SENDER)
+    return instant
+
+
+def _header(record: Record, name: str, raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as exc:
+        raise DecodeError(f"{record.place} header {name[:80]!r}", "it is not UTF-8", _SENDER) from exc
+
+
+def _text(record: Record, name: str, value: Any) -> str:
+    """Return an attribute as text; booleans and integers, which extensions may be, as JSON writes them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, ExactNumber):
+        return value.text
+    if isinstance(value, bool | int | float):
+        return orjson.dumps(value).decode()
+    raise DecodeError(
+        f"{record.place} {name[:80]!r}", "an attribute is text, an integer or a boolean", _SENDER
+    )

@@ -1,0 +1,216 @@
+"""Apache Fineract's external events: an envelope, and in it a payload of any of a hundred types.
+
+A format of step 2. Takes a record, gives its event, or each event of a bulk record (``fineract_bulk``).
+Rule floor, pure. Both are in Avro single-object encoding; the envelope is read at once by hand, since it
+never changes and every record needs it; the payload waits until a filter or a template asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import partial
+from typing import Any, NamedTuple
+
+from bridge.errors import DecodeError
+from bridge.formats import checked_value, lane_of, webhook_id
+from bridge.formats.avro.bounds import HostileBytes, read_long
+from bridge.formats.avro.schema_set import SchemaSet
+from bridge.formats.avro.single_object import HEADER_BYTES, MARKER, read, writer_schema
+from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
+from bridge.formats.timestamp import from_millis, from_text
+from bridge.model import Event, Record
+
+ENVELOPE_HEADERS = (
+    bytes.fromhex("c3011fd07bcc226c7826"),  # id is an int: releases up to 1.10.1
+    bytes.fromhex("c301c11abf2966626748"),  # id is a long: since January 2025; encoded the same
+)
+
+_NO_AGGREGATE = b"\xff" * 8
+_DAMAGED = "the record is damaged or was not written by Fineract; look at what writes to this topic"
+
+
+class Envelope(NamedTuple):
+    """``org.apache.fineract.avro.MessageV1``, in the order of the wire."""
+
+    id: int
+    source: str
+    type: str
+    category: str
+    created_at: str
+    business_date: str
+    tenant_id: str
+    idempotency_key: str
+    dataschema: str
+    data: bytes
+
+
+class FineractDecoder:
+    """Reads Fineract's records; the writer's schema is chosen by fingerprint, never by name.
+
+    A V1 schema changes in place, and with a wrong layout bytes decode into shifted fields without
+    an error; so an unknown fingerprint is an error and a similar schema never stands in.
+
+    A bulk record becomes its items, each under its own type and payload, in their order and in the
+    lane of their aggregate, with ids derived from the record's; or, unless ``split_bulk``, one event.
+    """
+
+    def __init__(
+        self, source: str, schemas: SchemaSet, *, max_value_bytes: int, split_bulk: bool = True
+    ) -> None:
+        self._source = source
+        self._schemas = schemas
+        self._max_value_bytes = max_value_bytes
+        self._split_bulk = split_bulk
+
+    def decode(self, record: Record) -> tuple[Event, ...]:
+        """One event, or those of a bulk record. Raises ``DecodeError``."""
+        value = checked_value(record, self._source, self._max_value_bytes)
+        try:
+            envelope = read_envelope(value)
+        except HostileBytes as exc:
+            raise DecodeError(record.place, f"Fineract's envelope: {exc}", _DAMAGED) from exc
+        event = self._event(record, envelope)
+        if self._split_bulk and _is_bulk(envelope):
+            return tuple(self._items(event, envelope))
+        return (event,)
+
+    def _event(self, record: Record, envelope: Envelope) -> Event:
+        id_, tenant, key = envelope.idempotency_key, envelope.tenant_id, record.key
+        if not id_ or not envelope.type:
+            name = "type" if id_ else "idempotencyKey"
+            raise DecodeError(record.place, f"Fineract's envelope: {name} is empty", _DAMAGED)
+        time = from_text(envelope.created_at) if envelope.created_at else from_millis(record.timestamp_ms)
+        if time is None:
+            raise DecodeError(record.place, "Fineract's envelope: createdAt is not a date and time", _DAMAGED)
+        ordered = key is not None and key != _NO_AGGREGATE
+        aggregate = key if ordered and key and len(key) == 8 else None
+        return Event(
+            record=record,
+            source=self._source,
+            id=id_,
+            type=envelope.type,
+            time=time,
+            entity=None if aggregate is None else str(int.from_bytes(aggregate, "big", signed=True)),
+            tenant=tenant,
+            lane=lane_of(record, None, tenant) if ordered else None,
+            decode_payload=partial(self._payload, record.place, envelope),
+            context={
+                "category": envelope.category,
+                "businessDate": envelope.business_date,
+                "dataschema": envelope.dataschema,
+                "id": str(envelope.id),
+                "source": envelope.source,
+            },
+            webhook_id=webhook_id(self._source, tenant, id_, 0),
+        )
+
+    def _items(self, bulk: Event, envelope: Envelope) -> list[Event]:
+        """The events of a bulk record; without an aggregate they still keep their order among themselves."""
+        record, events = bulk.record, list[Event]()
+        lane: Hashable = (*record.partition, record.offset, "bulk") if bulk.lane is None else bulk.lane
+        for number, item in enumerate(self._read_bulk(record.place, envelope), start=1):
+            place = f"{record.place} item {number}"
+            if not item.type:
+                raise DecodeError(place, "its type is empty", _DAMAGED)
+            id_ = f"{bulk.id}:{item.id}"
+            events.append(
+                Event(
+                    record=record,
+                    source=self._source,
+                    id=id_,
+                    type=item.type,
+                    time=bulk.time,
+                    entity=bulk.entity,
+                    tenant=bulk.tenant,
+                    lane=lane,
+                    decode_payload=partial(self._read, place, item.data, item.dataschema),
+                    context=bulk.context | {"category": item.category, "dataschema": item.dataschema},
+                    index=number,
+                    webhook_id=webhook_id(self._source, bulk.tenant, id_, number),
+                )
+            )
+        return events
+
+    def _payload(self, place: str, envelope: Envelope) -> Any:
+        if not _is_bulk(envelope):
+            return self._read(place, envelope.data, envelope.dataschema)
+        return {
+            "datas": [
+                item._asdict() | {"data": self._read(f"{place} item {number}", item.data, item.dataschema)}
+                for number, item in enumerate(self._read_bulk(place, envelope), start=1)
+            ]
+        }
+
+    def _read(self, place: str, data: bytes, dataschema: str) -> Any:
+        return read(data, writer_schema(data, self._schemas, place, dataschema, self._source), place)
+
+    def _read_bulk(self, place: str, envelope: Envelope) -> list[Item]:
+        """The items, of a layout that this release knows or that was imported."""
+        data = envelope.data
+        try:
+            if data[:HEADER_BYTES] in BULK_HEADERS:
+                return read_items(data)
+            found = self._read(place, data, BULK)["datas"]
+            if len(found) > MAX_ITEMS:
+                raise HostileBytes(f"{len(found)} items, the limit is {MAX_ITEMS}")
+            return [_imported_item(item) for item in found]
+        except (HostileBytes, KeyError, TypeError) as exc:
+            raise DecodeError(place, f"{BULK}: {exc}", _DAMAGED) from exc
+
+
+def _imported_item(found: Any) -> Item:
+    item = Item(*(found[name] for name in Item._fields))
+    if not isinstance(item.data, bytes) or not all(isinstance(text, str) for text in item[1:4]):
+        raise TypeError("an item whose fields are not texts and bytes")
+    return item
+
+
+def _is_bulk(envelope: Envelope) -> bool:
+    return envelope.dataschema == BULK or envelope.data[:HEADER_BYTES] in BULK_HEADERS
+
+
+def read_envelope(value: bytes) -> Envelope:
+    """Read the fields of the envelope. Raises ``HostileBytes``.
+
+    Written out for speed: nearly every length is one byte. Slices never fail and the position only grows,
+    so one comparison at the end finds every length that went too far.
+    """
+    if value[:HEADER_BYTES] not in ENVELOPE_HEADERS:
+        raise HostileBytes(_not_an_envelope(value))
+    number, at = read_long(value, HEADER_BYTES)
+    parts: list[bytes] = []
+    try:
+        for _ in range(9):
+            length = value[at]
+            if length & 0x81:  # two bytes or more, or negative
+                length, at = read_long(value, at)
+                if length < 0:
+                    raise HostileBytes(f"a length of {length} bytes")
+            else:
+                length >>= 1
+                at += 1
+            end = at + length
+            parts.append(value[at:end])
+            at = end
+    except IndexError:
+        raise HostileBytes("the bytes end inside it") from None
+    if at != len(value):
+        raise HostileBytes(
+            "the bytes end inside it" if at > len(value) else f"bytes behind it: {len(value) - at}"
+        )
+    data = parts.pop()
+    try:
+        return Envelope(number, *map(bytes.decode, parts), data)  # type: ignore[call-arg, arg-type]
+    except UnicodeDecodeError as exc:
+        raise HostileBytes(f"a text is not UTF-8 ({exc.reason})") from exc
+
+
+def _not_an_envelope(value: bytes) -> str:
+    """Say what the first bytes look like instead, so that the operator need not find out."""
+    if value[:2] == MARKER:
+        return f"its fingerprint {value[2:HEADER_BYTES].hex()} is not one of MessageV1"
+    if value[:1] == b"\0":
+        return "the first byte is 0, as in the formats of schema registries, not c301"
+    if value[:1] in (b"{", b"["):
+        return "the value looks like JSON, not like Avro (c301)"
+    return f"the value begins with {value[:2].hex() or 'nothing'}, not with c301"

@@ -1,0 +1,1 @@
+"""Values framed by a schema registry: Avro, JSON Schema, Protobuf."""

@@ -1,0 +1,1 @@
+"""Settings become the parts of the bridge."""

@@ -1,0 +1,136 @@
+"""From a source's settings to its decoder, and to the registry that teaches it schemas.
+
+Pure but for reading a schema file and TLS files. A part of ``assembly``, one branch for each format but
+Fineract's.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+
+from bridge.errors import ConfigError
+from bridge.formats import Decoder
+from bridge.formats.cloudevents import CloudEventsDecoder
+from bridge.formats.debezium import HINTS, DebeziumDecoder
+from bridge.formats.eventuate import EventuateDecoder
+from bridge.formats.field_paths import EventReader, Places
+from bridge.formats.payload_only import AvroValues, JsonValues, PlacedDecoder, RegistryValues, Values
+from bridge.formats.plain_json import PlainJsonDecoder
+from bridge.formats.registry.framing import apicurio_with, confluent
+from bridge.formats.schema_cache import SchemaStore
+from bridge.registry.client import RegistryOptions
+from bridge.registry.learn import Registries, Registry
+from bridge.schemas import read_schema_file
+from bridge.settings import (
+    ApicurioSource,
+    AvroSource,
+    CloudEventsSource,
+    ConfluentSource,
+    DebeziumSource,
+    EventuateSource,
+    JsonSource,
+    ModulithSource,
+    RegistrySettings,
+    SourceSettings,
+)
+from bridge.transport.tls import context_of, why_not
+
+
+def decoder(name: str, source: SourceSettings) -> Decoder:
+    """The decoder of a source of any format but fineract. Raises ``ConfigError`` for a bad schema file."""
+    limit = source.max_value_bytes
+    match source:
+        case CloudEventsSource():
+            return CloudEventsDecoder(name, max_value_bytes=limit)
+        case EventuateSource():
+            return EventuateDecoder(name, tenant=source.tenant, max_value_bytes=limit)
+        case DebeziumSource():
+            return _debezium(name, source)
+        case JsonSource():
+            places = _places(source)
+            return PlainJsonDecoder(
+                name,
+                id=source.id,
+                type=source.type,
+                entity=places.entity,
+                time=places.time,
+                data=places.data,
+                tenant=places.tenant,
+                max_value_bytes=limit,
+            )
+        case ModulithSource() | ConfluentSource() | ApicurioSource() | AvroSource():
+            reader = EventReader(name, _places(source))
+            return PlacedDecoder(name, _values(name, source), reader, max_value_bytes=limit)
+    raise AssertionError(source.format)
+
+
+def _values(name: str, source: ModulithSource | ConfluentSource | ApicurioSource | AvroSource) -> Values:
+    match source:
+        case ConfluentSource():
+            return RegistryValues(SchemaStore(name), confluent)
+        case ApicurioSource():
+            return RegistryValues(SchemaStore(name), apicurio_with(source.prefix_ids))
+        case AvroSource():
+            return AvroValues(read_schema_file(source.schema_file))
+        case ModulithSource():
+            return JsonValues(name)
+
+
+def _debezium(name: str, source: DebeziumSource) -> Decoder:
+    type_ = source.type or ("eventType" if source.envelope else "header:eventType")
+    data = "payload" if source.envelope else None
+    places = Places(source.id, type_, source.entity, source.time, data, source.tenant)
+    values = RegistryValues(SchemaStore(name), confluent) if source.registry else JsonValues(name)
+    return DebeziumDecoder(
+        name,
+        values,
+        EventReader(name, places, HINTS),
+        envelope=source.envelope,
+        max_value_bytes=source.max_value_bytes,
+    )
+
+
+def _places(source: JsonSource | ModulithSource | ConfluentSource | ApicurioSource | AvroSource) -> Places:
+    return Places(source.id, source.type, source.entity, source.time, source.data, source.tenant)
+
+
+def registries(sources: Mapping[str, SourceSettings], decoders: Mapping[str, Decoder]) -> Registries:
+    """The registry of each source that has one, filling the store its decoder looks into.
+
+    Raises ``ConfigError`` for TLS files that do not load.
+    """
+    found = {}
+    for name, source in sources.items():
+        settings = getattr(source, "registry", None)
+        if not isinstance(settings, RegistrySettings):
+            continue
+        made = decoders[source.topics[0]]
+        assert isinstance(made, PlacedDecoder | DebeziumDecoder)
+        assert isinstance(made.values, RegistryValues)
+        found[name] = Registry(_options(name, settings), settings.speaks, made.values.schemas)
+    return Registries(found)
+
+
+def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
+    return RegistryOptions(
+        settings.url,
+        username=settings.username,
+        password=settings.password.get_secret_value() if settings.password else None,
+        token=settings.token.get_secret_value() if settings.token else None,
+        tls=_tls(name, settings),
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _tls(name: str, settings: RegistrySettings) -> ssl.SSLContext:
+    try:
+        password = settings.key_password.get_secret_value() if settings.key_password else None
+        return context_of(settings.ca_file, settings.cert_file, settings.key_file, password)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            [
+                f"sources.{name}.registry: the TLS files do not load ({why_not(exc)});"
+                " check ca_file, cert_file and key_file"
+            ]
+        ) from exc

@@ -1,0 +1,224 @@
+"""Bytes that are made to hurt. The limits stand where the process would otherwise die or hang."""
+
+import random
+from decimal import Context, Decimal
+from io import BytesIO
+
+import pytest
+from fastavro import schemaless_reader, schemaless_writer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.demo.fineract_wire import _long
+from bridge.errors import DecodeError
+from bridge.formats.avro.bounds import read_long
+from bridge.formats.avro.definitions import Scope
+from bridge.formats.avro.schema_set import Schema
+from bridge.formats.avro.single_object import MARKER, read
+from bridge.schemas import read_folder
+from tests.support.avro_values import filled
+from tests.support.records import shared_fineract
+
+
+def schema_of(*types, name="X") -> Schema:
+    scope = Scope("test")
+    fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(types)]
+    scope.add({"type": "record", "name": name, "fields": fields}, "test.avsc")
+    return next(schema for schema in scope.schemas() if schema.name == name)
+
+
+def refused(schema, data):
+    with pytest.raises(DecodeError) as caught:
+        read(MARKER + schema.fingerprint + data, schema, "here")
+    return str(caught.value)
+
+
+NODE = schema_of(["null", "X"])
+ARRAYS = schema_of({"type": "array", "items": "X"})
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_long_is_read_as_it_was_written(number):
+    raw = _long(number)
+    assert read_long(b"xx" + raw + b"x", 2) == (number, 2 + len(raw))
+
+
+@pytest.mark.parametrize(("schema", "level"), [(NODE, b"\2"), (ARRAYS, b"\2")])
+@pytest.mark.parametrize("levels", [1_000, 100_000, 1_000_000])
+def test_deep_nesting_is_refused_and_does_not_end_the_process(schema, level, levels):
+    """fastavro overflows the C stack here: exit code 139, and again at each restart."""
+    data = level * levels + b"\0" * levels
+    assert "nested" in refused(schema, data + b"\0" * 2000)
+
+
+def test_a_real_depth_is_decoded():
+    data = b"\2" * 150 + b"\0"
+    value = read(MARKER + NODE.fingerprint + data, NODE, "here")
+    for _ in range(150):
+        value = value["f0"]
+    assert value == {"f0": None}
+
+
+def test_a_record_that_holds_itself_has_no_value():
+    assert "nested" in refused(schema_of("X"), b"")
+
+
+def test_items_that_take_no_bytes_cannot_be_claimed_by_the_billion():
+    empty = {"type": "record", "name": "Empty", "fields": [{"name": "n", "type": "null"}]}
+    for items in ("null", empty):
+        schema = schema_of({"type": "array", "items": items})
+        assert "items where" in refused(schema, _long(2**40) + b"\0")
+        assert "items where" in refused(schema, _long(-(2**40)) + b"\0\0")
+        assert "take no bytes" in refused(schema, _long(500) + b"\0" * 1000), "nor again in every block"
+
+
+@pytest.mark.parametrize(
+    "kind", ["bytes", "string", {"type": "map", "values": "null"}, {"type": "array", "items": "long"}]
+)
+@pytest.mark.parametrize("length", [2**31, 2**60, -1, -(2**63)])
+def test_a_length_that_is_not_there_is_refused_without_taking_memory(kind, length):
+    assert refused(schema_of(kind), _long(length) + b"abc")
+
+
+def test_a_huge_decimal_is_refused_before_it_costs_seconds():
+    data = b"\x7f" * 400_000
+    assert "a decimal of 400000 bytes" in refused(schema_of("bigdecimal"), _long(len(data)) + data)
+
+
+EVERYTHING = schema_of(
+    "null",
+    "boolean",
+    "int",
+    "long",
+    "float",
+    "double",
+    "bytes",
+    "string",
+    "bigdecimal",
+    ["null", "string", "long"],
+    {"type": "array", "items": ["null", "X"]},
+    {"type": "map", "values": "bytes"},
+    {"type": "enum", "name": "E", "symbols": ["A", "B"]},
+    {"type": "fixed", "name": "F", "size": 3},
+)
+
+
+def everything(depth=1):
+    return {
+        "f0": None,
+        "f1": True,
+        "f2": -5,
+        "f3": 2**62,
+        "f4": 1.5,
+        "f5": -2.5,
+        "f6": b"\0\1",
+        "f7": "né",
+        "f8": Decimal("7.5"),
+        "f9": "x",
+        "f10": [None, everything(depth - 1)] if depth else [],
+        "f11": {"k": b"v"},
+        "f12": "B",
+        "f13": b"abc",
+    }
+
+
+def encoded():
+    stream = BytesIO()
+    schemaless_writer(stream, EVERYTHING.parsed, everything())
+    return stream.getvalue()
+
+
+def decoded(data):
+    return read(MARKER + EVERYTHING.fingerprint + data, EVERYTHING, "here")
+
+
+def test_every_type_is_read_as_it_was_written():
+    assert decoded(encoded()) == everything()
+
+
+def test_what_is_cut_short_is_refused():
+    data = encoded()
+    for length in range(len(data)):
+        assert refused(EVERYTHING, data[:length])
+
+
+def test_a_branch_that_does_not_exist_is_refused():
+    for index in (2, -1, 64, 2**40):
+        assert "no branch" in refused(NODE, _long(index))
+        assert "no branch" in refused(schema_of(["string", "long", "X"]), _long(index + (index == 2)))
+        symbols = {"type": "enum", "name": "E", "symbols": ["A", "B"]}
+        assert "an enumeration has no branch" in refused(schema_of(symbols), _long(index))
+
+
+@pytest.mark.parametrize("order", [["null", "long"], ["long", "null"]])
+def test_null_may_stand_on_either_side_of_a_union(order):
+    schema = schema_of(order)
+    for value in (None, 7):
+        stream = BytesIO()
+        schemaless_writer(stream, schema.parsed, {"f0": value})
+        assert read(MARKER + schema.fingerprint + stream.getvalue(), schema, "here") == {"f0": value}
+
+
+KINDS = st.recursive(
+    st.sampled_from(["null", "boolean", "int", "long", "float", "double", "bytes", "string", "bigdecimal"]),
+    lambda inner: st.one_of(
+        inner.map(lambda items: {"type": "array", "items": items}),
+        inner.map(lambda values: {"type": "map", "values": values}),
+        st.sampled_from(["boolean", "long", "double", "bytes", "string", "bigdecimal"]).flatmap(
+            lambda kind: st.permutations(["null", kind])
+        ),
+    ),
+    max_leaves=4,
+).filter(lambda kind: "null" not in str(kind).replace("['null'", "").replace("'null']", "") or kind == "null")
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(KINDS, min_size=1, max_size=6), st.integers(0, 99))
+def test_what_another_library_wrote_is_read_as_it_reads_it(kinds, index):
+    schema = schema_of(*kinds)
+    value = generate_one_of(schema.parsed, index)
+    stream = BytesIO()
+    schemaless_writer(stream, schema.parsed, value)
+    raw = stream.getvalue()
+    stream.seek(0)
+    expected = schemaless_reader(stream, schema.parsed, None)
+    assert read(MARKER + schema.fingerprint + raw, schema, "here") == expected
+    for length in range(0, len(raw), max(1, len(raw) // 20)):
+        refused(schema, raw[:length])
+
+
+def generate_one_of(parsed, index):
+    """A value of a schema; money in steps that its scale knows."""
+    random.seed(index)
+    return {field["name"]: generated(field["type"]) for field in parsed["fields"]}
+
+
+def generated(kind):
+    if isinstance(kind, list):
+        return generated(random.choice(kind))
+    name = kind["type"] if isinstance(kind, dict) else kind
+    if name == "array":
+        return [generated(kind["items"]) for _ in range(random.randrange(4))]
+    if name == "map":
+        return {f"k{one}": generated(kind["values"]) for one in range(random.randrange(4))}
+    if isinstance(kind, dict) and kind.get("logicalType") == "decimal":
+        return Decimal(random.randrange(-(10**30), 10**30)).scaleb(-8, Context(prec=60))
+    return {
+        "null": None, "boolean": random.random() < 0.5, "int": random.randrange(-(2**31), 2**31),
+        "long": random.choice((0, -1, 63, 64, -65, 2**62, -(2**63))), "float": 1.5, "double": random.random(),
+        "bytes": random.randbytes(random.choice((0, 1, 63, 64, 200))), "string": "né" * random.randrange(50),
+    }[name]  # fmt: skip
+
+
+def test_every_schema_of_fineract_reads_what_another_library_wrote():
+    """Every field set, and every field null, in each layout of two releases."""
+    for schema in read_folder(shared_fineract() / "schemas").by_fingerprint.values():
+        for full in (True, False):
+            value = filled(schema.parsed, schema.named, full)
+            stream = BytesIO()
+            schemaless_writer(stream, schema.parsed, value)
+            raw = stream.getvalue()
+            stream.seek(0)
+            assert read(MARKER + schema.fingerprint + raw, schema, "here") == schemaless_reader(
+                stream, schema.parsed, None
+            )

@@ -1,0 +1,50 @@
+"""A JSON number with more digits than a double holds, all the way: filter, template, presets, body."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from bridge.formats.plain_json import PlainJsonDecoder
+from bridge.model import Event, ExactNumber
+from bridge.presets import words
+from bridge.render import standard_body
+from bridge.render.template import TemplateBody
+from tests.support.records import LIMIT, record
+
+TEXT = "12345678901234567.89"
+DECODER = PlainJsonDecoder("orders", id="id", type="type", max_value_bytes=LIMIT)
+
+
+def event() -> Event:
+    (made,) = DECODER.decode(
+        record(b'{"id":"1","type":"T","n":%b,"l":[%b]}' % (TEXT.encode(), TEXT.encode()))
+    )
+    return made
+
+
+def written(template: str, content_type: str = "application/json") -> str:
+    return TemplateBody({}, template, content_type)(event())[1].decode()
+
+
+def test_the_standard_body_has_every_digit() -> None:
+    assert f'"n":{TEXT}'.encode() in standard_body(event())
+
+
+def test_templates_write_and_count_with_every_digit() -> None:
+    whole: dict[str, Any] = json.loads(
+        written(
+            '{"a": {{ data.n }}, "b": "{{ data.n }}", "c": {{ data.l | json }},'
+            ' "d": {{ data.n + 1 | int }}, "e": {{ (data.n > 12345678901234567) | json }}}'
+        ),
+        parse_float=Decimal,
+    )
+    exact = Decimal(TEXT)
+    assert (whole["a"], whole["b"], whole["c"], whole["e"]) == (exact, TEXT, [exact], True)
+    assert Decimal(whole["d"]) == exact + 1
+    assert written("{{ data.n }}", "text/plain") == TEXT
+
+
+def test_presets_read_it_as_the_number_it_is() -> None:
+    assert words.number(ExactNumber(TEXT)) == Decimal(TEXT)
