@@ -27,10 +27,11 @@ from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.control import control_topic
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
-from bridge.egress import Egress
 from bridge.history import History
 from bridge.hold_register import HoldReader, HoldRegister
 from bridge.holds import Holds
+from bridge.http.egress_policy import Egress
+from bridge.http.tls import client_context
 from bridge.index import KeyIndex
 from bridge.journal import Journal, forget_segments
 from bridge.outlet import Outlet
@@ -48,7 +49,6 @@ from bridge.status import Status
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks
-from bridge.transport.tls import client_context
 from bridge.window import DedupeWindow
 
 _log = structlog.get_logger()

@@ -20,7 +20,6 @@ from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer, Silent
 from bridge.core.switches import EventTypes, Switches
 from bridge.deliver import Deliverer, Target
-from bridge.egress import Egress
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import ConfigError
 from bridge.formats import Decoder
@@ -30,6 +29,12 @@ from bridge.formats.resent import AgainDecoder
 from bridge.held import HeldLanes, Register
 from bridge.history import History
 from bridge.holds import Holds
+from bridge.http import Transport
+from bridge.http.egress_policy import Egress
+from bridge.http.httpx_transport import proxied
+from bridge.http.lean import LeanTransport
+from bridge.http.tls import context_of, why_not
+from bridge.http.token import ClientCredentials
 from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.presets import STANDARD
@@ -52,11 +57,6 @@ from bridge.settings import (
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
 from bridge.telemetry.metrics import Metrics
-from bridge.transport import Transport
-from bridge.transport.httpx_transport import proxied
-from bridge.transport.lean import LeanTransport
-from bridge.transport.tls import context_of, why_not
-from bridge.transport.token import ClientCredentials
 from bridge.wiring import decoders as formats
 
 

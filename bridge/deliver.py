@@ -20,13 +20,13 @@ from bridge.clock import Clock
 from bridge.core.verdict import Judgement
 from bridge.errors import TransportError
 from bridge.history import AttemptRow, History
+from bridge.http import Transport
 from bridge.model import Event, Request, Response, Verdict
 from bridge.presets.sealed import BodySecret
 from bridge.render import Headers, Rendered
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
-from bridge.transport import Transport
 
 MASK = b"***"
 _TOLD_AFTER_S = 0.05

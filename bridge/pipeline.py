@@ -10,7 +10,7 @@
     ------------- to here in bridge/intake.py; from here per endpoint, bridge/outlet.py -----
     render 7      bridge/render/    method, URL, headers, body
     sign 8        bridge/core/signing.py    the webhook-* headers
-    deliver 9     bridge/deliver.py one attempt over bridge/transport/
+    deliver 9     bridge/deliver.py one attempt over bridge/http/
     verdict 10    bridge/core/verdict.py delivered, again (bridge/core/backoff.py), parked (bridge/parked.py), or
                                     the endpoint goes off (bridge/control.py)
     settle 11     bridge/core/cursor.py  settled; bridge/core/completion_map.py packs it, bridge/checkpoint.py commits

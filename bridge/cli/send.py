@@ -59,9 +59,9 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 
 async def _send(made: Trial) -> Response | TransportError:
     from bridge import assembly
-    from bridge.egress import Egress
     from bridge.errors import TransportError
-    from bridge.transport.tls import client_context
+    from bridge.http.egress_policy import Egress
+    from bridge.http.tls import client_context
 
     transport = assembly.transport(made.endpoint, Egress(made.settings.egress.allow), client_context())
     try:

@@ -19,6 +19,7 @@ from bridge.formats.payload_only import AvroValues, JsonValues, PlacedDecoder, R
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import apicurio_with, confluent
 from bridge.formats.schema_cache import SchemaStore
+from bridge.http.tls import context_of, why_not
 from bridge.registry.client import RegistryOptions
 from bridge.registry.learn import Registries, Registry
 from bridge.schemas import read_schema_file
@@ -34,7 +35,6 @@ from bridge.settings import (
     RegistrySettings,
     SourceSettings,
 )
-from bridge.transport.tls import context_of, why_not
 
 
 def decoder(name: str, source: SourceSettings) -> Decoder:

@@ -16,9 +16,9 @@ import orjson
 import uvloop
 
 from bridge.core.url import parse_url
-from bridge.egress import Egress
+from bridge.http.egress_policy import Egress
+from bridge.http.lean import LeanTransport
 from bridge.model import Request
-from bridge.transport.lean import LeanTransport
 
 
 async def run(job: dict[str, Any]) -> dict[str, float]:

@@ -20,11 +20,11 @@ import httpx
 import uvloop
 
 from bridge.core.url import parse_url
-from bridge.egress import Egress
+from bridge.http import Transport
+from bridge.http.egress_policy import Egress
+from bridge.http.httpx_transport import HttpxTransport
+from bridge.http.lean import LeanTransport
 from bridge.model import Request
-from bridge.transport import Transport
-from bridge.transport.httpx_transport import HttpxTransport
-from bridge.transport.lean import LeanTransport
 
 BODY = b'{"type":"LoanApproved","data":"' + b"x" * 816 + b'"}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: bench\r\nContent-Length: 2\r\n\r\nok"

@@ -14,8 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from bridge.errors import KafkaUnavailable
+from bridge.http.token import ClientCredentials
 from bridge.source.client import KafkaOptions
-from bridge.transport.token import ClientCredentials
 from tests.support.kafka import RealKafka
 
 MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from bridge.core.url import parse_url
 from bridge.errors import RenderError
+from bridge.http.head import check_headers
 from bridge.model import Event
 from bridge.render.named import nothing
 from bridge.render.request import TargetTemplate, renderer, with_places
 from bridge.render.template import TemplateBody
 from bridge.samples import sample
-from bridge.transport.head import check_headers
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(
     [

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from bridge.core.url import parse_url
-from bridge.egress import Egress
 from bridge.errors import TransportError, TransportFault
+from bridge.http import Transport
+from bridge.http.egress_policy import Egress
+from bridge.http.httpx_transport import HttpxTransport
+from bridge.http.lean import LeanTransport
 from bridge.model import Request
-from bridge.transport import Transport
-from bridge.transport.httpx_transport import HttpxTransport
-from bridge.transport.lean import LeanTransport
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]

@@ -8,9 +8,9 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.egress import Egress
 from bridge.errors import TransportFault
-from bridge.transport.lean import LeanTransport
+from bridge.http.egress_policy import Egress
+from bridge.http.lean import LeanTransport
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.tls import TestAuthority
 from tests.support.transports import LOOPBACK, fault_of, ok, post

@@ -6,8 +6,8 @@ import pytest
 
 from bridge import __version__
 from bridge.errors import TransportFault
+from bridge.http import Transport
 from bridge.model import Response
-from bridge.transport import Transport
 from tests.support.scripted_http import ScriptedServer
 from tests.support.transports import fault_of, ok, post
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge.egress import Address, Egress
 from bridge.errors import TransportError, TransportFault
+from bridge.http.egress_policy import Address, Egress
 
 
 def refused(egress: Egress, address: str) -> bool:

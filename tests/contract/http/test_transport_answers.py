@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import TransportFault
-from bridge.transport import Transport
+from bridge.http import Transport
 from tests.support.scripted_http import Peer, Received, Script, ScriptedServer
 from tests.support.transports import fault_of, ok, post
 

@@ -9,9 +9,9 @@ import pytest
 
 from bridge.core.url import parse_url
 from bridge.errors import TransportError, TransportFault
+from bridge.http import Transport
+from bridge.http.httpx_transport import HttpxTransport
 from bridge.model import Request
-from bridge.transport import Transport
-from bridge.transport.httpx_transport import HttpxTransport
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.tls import TestAuthority
 from tests.support.transports import MakeTransport, fault_of, ok, post

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.core.url import parse_url
 from bridge.errors import TransportError, TransportFault
+from bridge.http.httpx_transport import proxied
 from bridge.model import Request
-from bridge.transport.httpx_transport import proxied
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 
 

@@ -9,10 +9,10 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
-from bridge.egress import Address, Egress
 from bridge.errors import TransportError, TransportFault
+from bridge.http.connection import Connection
+from bridge.http.egress_policy import Address, Egress
 from bridge.model import Url
-from bridge.transport.connection import Connection
 
 
 class Dialer:

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from bridge.errors import TransportError, TransportFault
-from bridge.transport.connection import Connection
-from bridge.transport.lean import LeanTransport
+from bridge.http.connection import Connection
+from bridge.http.lean import LeanTransport
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.transports import fault_of, make_lean, ok, post
 

@@ -14,8 +14,8 @@ import httpx
 
 from bridge import __version__
 from bridge.errors import TransportError, TransportFault
+from bridge.http.head import check_headers, check_method
 from bridge.model import Request, Response, Url
-from bridge.transport.head import check_headers, check_method
 
 _USER_AGENT = (b"user-agent", f"hookferry/{__version__}".encode())
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 8.6: also when there is no body

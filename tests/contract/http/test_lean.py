@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from bridge.core.url import parse_url
-from bridge.egress import Egress
 from bridge.errors import TransportFault
+from bridge.http.egress_policy import Egress
+from bridge.http.lean import LeanTransport
 from bridge.model import Request
-from bridge.transport.lean import LeanTransport
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.transports import LOOPBACK, fault_of, make_lean, ok, post
 

@@ -12,12 +12,12 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 
-from bridge.egress import Egress
 from bridge.errors import TransportError, TransportFault
+from bridge.http.connection import Connection, Limits
+from bridge.http.dial import Dialer
+from bridge.http.egress_policy import Egress
+from bridge.http.head import Head
 from bridge.model import Request, Response, Url
-from bridge.transport.connection import Connection, Limits
-from bridge.transport.dial import Dialer
-from bridge.transport.head import Head
 
 _MAX_ROUTES = 4096  # an endpoint has one URL; this bounds URLs that are made per event
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import uvloop
 
-from bridge.transport import Transport
-from bridge.transport.lean import LeanTransport
+from bridge.http import Transport
+from bridge.http.lean import LeanTransport
 from tests.support.tls import TestAuthority, make_authority
 from tests.support.transports import MakeTransport, make_httpx, make_lean
 
