@@ -27,13 +27,10 @@ from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.control import control_topic
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
-from bridge.history import History
 from bridge.hold_register import HoldReader, HoldRegister
 from bridge.holds import Holds
 from bridge.http.egress_policy import Egress
 from bridge.http.tls import client_context
-from bridge.index import KeyIndex
-from bridge.journal import Journal, forget_segments
 from bridge.outlet import Outlet
 from bridge.own_topics import ensure_own_topics, new_producer
 from bridge.parked import Parking
@@ -44,8 +41,11 @@ from bridge.source.health import Lasting, close_in_time, started
 from bridge.source.offsets import OffsetStore
 from bridge.source.reader import Reader
 from bridge.source.side import SideReader
-from bridge.state import Owner, StateFolder
 from bridge.status import Status
+from bridge.storage.attempt_history import History
+from bridge.storage.dedupe_index import KeyIndex
+from bridge.storage.journal import Journal, forget_segments
+from bridge.storage.state_dir import Owner, StateFolder
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks

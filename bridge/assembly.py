@@ -27,7 +27,6 @@ from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.resent import AgainDecoder
 from bridge.held import HeldLanes, Register
-from bridge.history import History
 from bridge.holds import Holds
 from bridge.http import Transport
 from bridge.http.egress_policy import Egress
@@ -56,6 +55,7 @@ from bridge.settings import (
 )
 from bridge.source.client import KafkaOptions
 from bridge.source.reader import Membership
+from bridge.storage.attempt_history import History
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring import decoders as formats
 

@@ -19,11 +19,11 @@ import structlog
 from bridge.clock import Clock
 from bridge.core.verdict import Judgement
 from bridge.errors import TransportError
-from bridge.history import AttemptRow, History
 from bridge.http import Transport
 from bridge.model import Event, Request, Response, Verdict
 from bridge.presets.sealed import BodySecret
 from bridge.render import Headers, Rendered
+from bridge.storage.attempt_history import AttemptRow, History
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics

@@ -15,8 +15,8 @@ import structlog
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
-from bridge.journal import Spot
 from bridge.model import Committed, Partition
+from bridge.storage.journal import Spot
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

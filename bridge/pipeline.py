@@ -39,13 +39,13 @@ from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.formats import Decoder
-from bridge.index import IndexLostError
 from bridge.intake import Intake
 from bridge.learning import Learning
 from bridge.model import Partition, Record
 from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.rejects import Rejects
+from bridge.storage.dedupe_index import IndexLostError
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.trouble import Trouble

@@ -1,6 +1,6 @@
 """Edge of step 3: the dedupe window of each partition, kept whole across restarts and rebalances.
 
-The index (``bridge/index/``) is a function of the log, so what it does not cover is read from
+The index (``bridge/storage/dedupe_index/``) is a function of the log, so what it does not cover is read from
 the log again, keys only. Edge floor.
 """
 
@@ -15,9 +15,9 @@ import structlog
 from bridge.core.dedupe import Claim, Stretch, claim, missing
 from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
 from bridge.formats import Decoder
-from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition, Record
 from bridge.source.side import SideReader
+from bridge.storage.dedupe_index import IndexLostError, KeyIndex
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

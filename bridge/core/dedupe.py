@@ -1,7 +1,7 @@
 """Step 3, duplicates: the same key earlier in the same partition.
 
 Takes events and the index's answers, gives which of them are duplicates, and which stretch of the
-log the index still has to read. Rule floor, pure; the index itself is ``bridge/index/``.
+log the index still has to read. Rule floor, pure; the index itself is ``bridge/storage/dedupe_index/``.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from bridge.core.dedupe import Stretch
 from bridge.errors import SchemaNeeded
-from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Event, Partition, Record
+from bridge.storage.dedupe_index import IndexLostError, KeyIndex
 from bridge.window import DedupeWindow
 from tests.support.fakes import DECODER, P0, TOPIC, Log
 

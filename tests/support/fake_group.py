@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from bridge.errors import CommitError, PlaceLostError, RecordsDeleted
-from bridge.journal import Journaled, Recollection
 from bridge.model import Batch, Committed, Partition
+from bridge.storage.journal import Journaled, Recollection
 from tests.support.fakes import P0, Log
 
 
@@ -130,7 +130,7 @@ class FakeSideReader:
 
 
 class FakeJournal:
-    """A journal on a disk that outlives every process (``bridge.journal.Journal``)."""
+    """A journal on a disk that outlives every process (``bridge.storage.journal.Journal``)."""
 
     def __init__(self) -> None:
         self._segments: dict[int, list[tuple[Journaled, set[tuple[int, int]]]]] = {}

@@ -18,10 +18,10 @@ from bridge.errors import DecodeError, KafkaUnavailable, ParkError
 from bridge.formats import Decoder
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
-from bridge.history import AttemptRow
 from bridge.holds import Hold, HoldKey, read_hold
 from bridge.model import Event, Header, Partition, Record, Request, Response
 from bridge.parked import Reason
+from bridge.storage.attempt_history import AttemptRow
 from tests.support.simulated import BEGAN_S
 
 TOPIC = "orders"

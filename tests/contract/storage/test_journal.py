@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridge import journal as module
-from bridge.journal import Journal, Journaled, forget_segments
 from bridge.model import Committed, Partition
+from bridge.storage import journal as module
+from bridge.storage.journal import Journal, Journaled, forget_segments
 from bridge.telemetry import events
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from bridge.core.dedupe import Claim, Stretch
 from bridge.errors import ConfigError
-from bridge.index import IndexLostError, KeyIndex
 from bridge.model import Partition
+from bridge.storage.dedupe_index import IndexLostError, KeyIndex
 from bridge.telemetry import events
 from tests.support.fakes import P0, P1
 

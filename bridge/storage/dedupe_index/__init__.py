@@ -16,9 +16,9 @@ from pathlib import Path
 import structlog
 
 from bridge.core.dedupe import Claim, Stretch
-from bridge.index.file import MEMORY_REMEDY, connect, delete, open_index
-from bridge.index.shelf import Shelf
 from bridge.model import Partition
+from bridge.storage.dedupe_index.file import MEMORY_REMEDY, connect, delete, open_index
+from bridge.storage.dedupe_index.shelf import Shelf
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigError
-from bridge.state import Owner, StateFolder
+from bridge.storage.state_dir import Owner, StateFolder
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, pathlib
-from bridge.state import StateFolder
+from bridge.storage.state_dir import StateFolder
 held = StateFolder(pathlib.Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
