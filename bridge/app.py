@@ -25,22 +25,24 @@ from bridge import __version__, assembly
 from bridge.admin import Admin
 from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
-from bridge.control import control_topic
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
 from bridge.hold_register import HoldReader, HoldRegister
 from bridge.holds import Holds
 from bridge.http.egress_policy import Egress
 from bridge.http.tls import client_context
+from bridge.kafka.client import start_when_reachable
+from bridge.kafka.client_health import Lasting, close_in_time, started
+from bridge.kafka.control_topic import control_topic
+from bridge.kafka.group_reader import Reader
+from bridge.kafka.offsets import OffsetStore
+from bridge.kafka.producer import new_producer
+from bridge.kafka.side_reader import SideReader
+from bridge.kafka.topics import cluster_id, wait_for_topics
 from bridge.outlet import Outlet
-from bridge.own_topics import ensure_own_topics, new_producer
+from bridge.own_topics import ensure_own_topics
 from bridge.parked import Parking
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
-from bridge.source.client import cluster_id, start_when_reachable, wait_for_topics
-from bridge.source.health import Lasting, close_in_time, started
-from bridge.source.offsets import OffsetStore
-from bridge.source.reader import Reader
-from bridge.source.side import SideReader
 from bridge.status import Status
 from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex

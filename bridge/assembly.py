@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from bridge.clock import Clock
-from bridge.control import Control, control_topic
 from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
@@ -34,6 +33,9 @@ from bridge.http.httpx_transport import proxied
 from bridge.http.lean import LeanTransport
 from bridge.http.tls import context_of, why_not
 from bridge.http.token import ClientCredentials
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.control_topic import Control, control_topic
+from bridge.kafka.group_reader import Membership
 from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.presets import STANDARD
@@ -53,8 +55,6 @@ from bridge.settings import (
     Settings,
     SourceSettings,
 )
-from bridge.source.client import KafkaOptions
-from bridge.source.reader import Membership
 from bridge.storage.attempt_history import History
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring import decoders as formats

@@ -33,7 +33,7 @@ class _EndingError(Exception):
 
 
 class SideReads(Protocol):
-    """A reader beside the group (``bridge.source.side.SideReader``)."""
+    """A reader beside the group (``bridge.kafka.side_reader.SideReader``)."""
 
     async def __aenter__(self) -> SideReads:
         """Connect; raises ``KafkaUnavailable``."""

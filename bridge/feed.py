@@ -14,7 +14,7 @@ from bridge.model import Batch, Partition, Record
 
 
 class Reads(Protocol):
-    """The member of the consumer group (``bridge.source.reader.Reader``)."""
+    """The member of the consumer group (``bridge.kafka.group_reader.Reader``)."""
 
     epoch: int
 

@@ -18,10 +18,10 @@ from aiokafka.errors import KafkaError
 
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
+from bridge.kafka.client import PARK_TIMEOUT_MS
+from bridge.kafka.client_health import Lasting
+from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
-from bridge.source.client import PARK_TIMEOUT_MS
-from bridge.source.health import Lasting
-from bridge.source.side import SideReader
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -5,35 +5,20 @@ Next to ``app``; on the Kafka edge.
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge import assembly
-from bridge.control import control_topic
-from bridge.settings import Settings
-from bridge.source.client import (
+from bridge.kafka.control_topic import control_topic
+from bridge.kafka.topics import (
     AGAIN_CONFIGS,
     CONTROL_CONFIGS,
-    PARK_TIMEOUT_MS,
     PARKED_CONFIGS,
-    PARKED_MAX_BYTES,
-    KafkaOptions,
     ensure_partitions,
     ensure_topic,
     warn_if_it_forgets,
     warn_unless_compacted,
 )
-
-
-def new_producer(options: KafkaOptions) -> AIOKafkaProducer:
-    """A producer for dead letters and holds: acknowledged by all replicas, each written once."""
-    return AIOKafkaProducer(
-        **options.arguments(),
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=PARKED_MAX_BYTES,
-        request_timeout_ms=PARK_TIMEOUT_MS,
-    )
+from bridge.settings import Settings
 
 
 async def ensure_own_topics(admin: AIOKafkaAdminClient, settings: Settings) -> None:

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from bridge.errors import ParkError
+from bridge.kafka.client_health import Lasting
 from bridge.model import Record
-from bridge.source.health import Lasting
 
 _ANSWER_TIMEOUT_S = 30.0
 """The producer gives up after 10 s (``PARK_TIMEOUT_MS``); this is for one that does not even do that."""

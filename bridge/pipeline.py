@@ -1,6 +1,6 @@
 """THE PATH: from a record on Kafka to a settled event. Read it from top to bottom.
 
-    source 1      bridge/source/    records of the partitions that are ours, in batches
+    source 1      bridge/kafka/    records of the partitions that are ours, in batches
     decode 2      bridge/formats/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
     duplicate? 3  bridge/core/dedupe.py  the same key earlier in the same partition: passed by
                                     (bridge/window.py knows the keys)
@@ -12,7 +12,7 @@
     sign 8        bridge/core/signing.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/http/
     verdict 10    bridge/core/verdict.py delivered, again (bridge/core/backoff.py), parked (bridge/parked.py), or
-                                    the endpoint goes off (bridge/control.py)
+                                    the endpoint goes off (bridge/kafka/control_topic.py)
     settle 11     bridge/core/cursor.py  settled; bridge/core/completion_map.py packs it, bridge/checkpoint.py commits
 
 The readers are here: ``Pipeline.run`` reads as long as the bridge lives, ``take`` gives each batch to

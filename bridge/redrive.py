@@ -24,11 +24,12 @@ from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
 from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
 from bridge.hold_register import HoldReader
 from bridge.holds import Hold, HoldKey
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.client_health import close_in_time
+from bridge.kafka.side_reader import SideReader
+from bridge.kafka.topics import PARKED_MAX_BYTES, topic_sizes
 from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted
 from bridge.model import Header, Partition, Record
-from bridge.source.client import PARKED_MAX_BYTES, KafkaOptions, topic_sizes
-from bridge.source.health import close_in_time
-from bridge.source.side import SideReader
 
 _NEAR = 1000
 """Offsets between two letters that are cheaper to read over than to seek over."""

@@ -12,10 +12,10 @@ from bridge import assembly
 from bridge.checkpoint import Checkpoints
 from bridge.core.switches import ALL, EventTypes, Switches
 from bridge.holds import Holds
+from bridge.kafka.group_reader import Reader
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
-from bridge.source.reader import Reader
 from bridge.telemetry.metrics import Metrics
 
 _MOST_LISTED = 20

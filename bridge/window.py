@@ -15,8 +15,8 @@ import structlog
 from bridge.core.dedupe import Claim, Stretch, claim, missing
 from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
 from bridge.formats import Decoder
+from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
-from bridge.source.side import SideReader
 from bridge.storage.dedupe_index import IndexLostError, KeyIndex
 from bridge.telemetry import events
 

@@ -12,8 +12,8 @@ import click
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
+    from bridge.kafka.session import Visit
     from bridge.settings import Settings
-    from bridge.source.visit import Visit
     from bridge.standing import Standing
 
 _REMOVED = "not configured"
@@ -70,7 +70,7 @@ def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
 async def _all(settings: Settings) -> list[Standing]:
     from bridge import assembly
     from bridge.cli.terminal import standings
-    from bridge.source.visit import Visit
+    from bridge.kafka.session import Visit
     from bridge.standing import cursor_names
 
     async with Visit(assembly.kafka_options(settings.kafka)) as visit:
@@ -80,7 +80,7 @@ async def _all(settings: Settings) -> list[Standing]:
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
     from bridge import assembly
-    from bridge.source.visit import Visit
+    from bridge.kafka.session import Visit
     from bridge.standing import cursor_names
 
     async with Visit(assembly.kafka_options(settings.kafka)) as visit:
@@ -129,8 +129,8 @@ async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str
     """A removed endpoint that was off, or had event types off, does not come back so."""
     from bridge import assembly
     from bridge.cli.terminal import who
-    from bridge.control import control_topic
     from bridge.core.switches import EventTypes, Subject, Switches
+    from bridge.kafka.control_topic import control_topic
 
     if control_topic(settings.group) not in await visit.topics():
         return
@@ -146,7 +146,7 @@ async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str
 async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
     """Lanes that a removed endpoint held are free when it comes back; what is parked stays parked."""
     from bridge import assembly
-    from bridge.control import control_topic
+    from bridge.kafka.control_topic import control_topic
     from bridge.redrive import DeadLetters
 
     options, gone = assembly.kafka_options(settings.kafka), set(names)

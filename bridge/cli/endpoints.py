@@ -12,8 +12,8 @@ from bridge.cli.names import endpoint_names
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
-    from bridge.control import Control
     from bridge.core.switches import Switches
+    from bridge.kafka.control_topic import Control
     from bridge.settings import Settings
     from bridge.standing import Standing
 
@@ -63,8 +63,8 @@ def off(name: str, reason: str, path: Path) -> None:
 async def _look(settings: Settings, switches: Switches[str]) -> list[Standing]:
     from bridge import assembly
     from bridge.cli.terminal import standings
-    from bridge.control import control_topic
-    from bridge.source.visit import Visit
+    from bridge.kafka.control_topic import control_topic
+    from bridge.kafka.session import Visit
 
     async with Visit(assembly.kafka_options(settings.kafka)) as visit:
         if control_topic(settings.group) in await visit.topics():

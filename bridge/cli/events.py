@@ -12,8 +12,8 @@ from bridge.cli.names import endpoint_names
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
-    from bridge.control import Control
     from bridge.core.switches import EventTypes, Switches
+    from bridge.kafka.control_topic import Control
     from bridge.settings import Settings
 
 _endpoint = click.option(

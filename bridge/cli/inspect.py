@@ -14,9 +14,9 @@ from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
     from bridge.formats.avro.schema import AvroSchema
+    from bridge.kafka.client import KafkaOptions
     from bridge.model import Record
     from bridge.settings import RegistrySettings, SourceSettings
-    from bridge.source.client import KafkaOptions
 
 _MAX_BYTES = 104_857_600
 
@@ -135,7 +135,7 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
     """How to reach the brokers, and the source that reads the topic, if one does."""
     from bridge import assembly
     from bridge.cli.terminal import read_settings
-    from bridge.source.client import KafkaOptions
+    from bridge.kafka.client import KafkaOptions
 
     if brokers:
         return KafkaOptions(tuple(part.strip() for part in brokers.split(",") if part.strip())), None
@@ -147,8 +147,8 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
 async def _last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
     """The last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
     from bridge.errors import HookferryError
-    from bridge.source.side import SideReader
-    from bridge.source.visit import Visit
+    from bridge.kafka.session import Visit
+    from bridge.kafka.side_reader import SideReader
 
     async with Visit(options) as visit:
         ends = await visit.log_ends([topic])

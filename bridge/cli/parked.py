@@ -259,7 +259,7 @@ def _load(path: Path) -> Settings:
 def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     """Do something with the group's dead letters."""
     from bridge import assembly
-    from bridge.control import control_topic
+    from bridge.kafka.control_topic import control_topic
     from bridge.redrive import DeadLetters
 
     async def connected() -> T:

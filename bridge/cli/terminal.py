@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.core.switches import EventTypes, Switches
+    from bridge.kafka.session import Visit
     from bridge.settings import Settings
-    from bridge.source.visit import Visit
     from bridge.standing import Standing
 
 
@@ -32,9 +32,9 @@ def read_settings(path: Path) -> Settings:
 async def ensure_control_topic(settings: Settings) -> None:
     """Make the topic that holds what is switched off, or say how. Raises ``KafkaUnavailable``."""
     from bridge import assembly
-    from bridge.control import control_topic
-    from bridge.source.client import CONTROL_CONFIGS
-    from bridge.source.visit import Visit
+    from bridge.kafka.control_topic import control_topic
+    from bridge.kafka.session import Visit
+    from bridge.kafka.topics import CONTROL_CONFIGS
 
     async with Visit(assembly.kafka_options(settings.kafka)) as visit:
         await visit.ensure_topic(
@@ -53,8 +53,8 @@ async def load_switches(
     Raises ``KafkaUnavailable``.
     """
     from bridge import assembly
-    from bridge.control import control_topic
-    from bridge.source.visit import Visit
+    from bridge.kafka.control_topic import control_topic
+    from bridge.kafka.session import Visit
 
     async with Visit(assembly.kafka_options(settings.kafka)) as visit:
         there = control_topic(settings.group) in await visit.topics()

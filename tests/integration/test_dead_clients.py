@@ -21,12 +21,12 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 from structlog.testing import capture_logs
 
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.client_health import ended_task, started
+from bridge.kafka.connection_patch import MendedConnection
+from bridge.kafka.group_reader import Membership, Reader
+from bridge.kafka.offsets import OffsetStore
 from bridge.model import Committed, Partition
-from bridge.source.client import KafkaOptions
-from bridge.source.connection import MendedConnection
-from bridge.source.health import ended_task, started
-from bridge.source.offsets import OffsetStore
-from bridge.source.reader import Membership, Reader
 from bridge.telemetry import events
 from tests.support.bridge_process import BridgeProcess
 from tests.support.kafka import RealKafka

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from bridge.errors import KafkaUnavailable
 from bridge.http.token import ClientCredentials
-from bridge.source.client import KafkaOptions
+from bridge.kafka.client import KafkaOptions
 from tests.support.kafka import RealKafka
 
 MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"

@@ -16,10 +16,10 @@ from confluent_kafka.admin import NewPartitions
 from bridge import redrive as redriving
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
 from bridge.formats.fineract import Envelope
+from bridge.kafka.client import KafkaOptions
 from bridge.letters import Wanted, errands
 from bridge.redrive import DeadLetters
 from bridge.schemas import read_folder
-from bridge.source.client import KafkaOptions
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import hookferry, listed, parked
 from tests.support.kafka import RealKafka

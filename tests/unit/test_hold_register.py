@@ -12,8 +12,8 @@ from bridge.core.ordering_key import LaneKey
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.hold_register import HoldReader, HoldRegister
 from bridge.holds import Hold, HoldKey, Holds, read_hold, read_key
+from bridge.kafka.client_health import Lasting
 from bridge.model import Partition, Record
-from bridge.source.health import Lasting
 from bridge.telemetry import events
 
 CONTROL = Partition("g.control", 0)

@@ -8,9 +8,9 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from bridge.errors import ParkError
+from bridge.kafka.client_health import Lasting
 from bridge.model import Partition, Record
 from bridge.parked import Parking, Reason
-from bridge.source.health import Lasting
 
 RECORD = Record(
     Partition("orders", 3), 17, 1_700_000_000_123, b"key", b"\x00\xffvalue", (("trace", b"\x01"),)

@@ -11,10 +11,10 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from bridge.core.ordering_key import LaneKey
 from bridge.formats.resent import MARK_VALUE, Mark, unpacked, unpacked_mark
+from bridge.kafka.client import KafkaOptions
 from bridge.letters import Address, Fate, Letter, errands, in_turns, settlement
 from bridge.model import Partition, Record
 from bridge.redrive import DeadLetters, RedriveError
-from bridge.source.client import KafkaOptions
 
 
 class FakeProducer:

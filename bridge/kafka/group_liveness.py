@@ -9,8 +9,8 @@ from collections.abc import Callable
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from bridge.source.client import KafkaOptions
-from bridge.source.health import close_in_time
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.client_health import close_in_time
 
 _MARGIN_S = 15.0
 _PROBE_EVERY_S = 5.0

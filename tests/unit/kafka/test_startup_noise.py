@@ -7,7 +7,7 @@ import logging
 from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
 from structlog.testing import capture_logs
 
-from bridge.source.first_start import FirstStart
+from bridge.kafka.startup_noise import FirstStart
 
 
 class Start:

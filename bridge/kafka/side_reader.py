@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.client_health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
+from bridge.kafka.group_reader import to_record
 from bridge.model import Batch, Partition, Record
-from bridge.source.client import KafkaOptions
-from bridge.source.health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
-from bridge.source.reader import to_record
 
 _STALLED_S = 30.0
 

@@ -16,8 +16,8 @@ from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
 from bridge.errors import CommitError, KafkaUnavailable
+from bridge.kafka.client_health import Lasting
 from bridge.model import Committed, Partition
-from bridge.source.health import Lasting
 
 _NO_GENERATION = -1
 _NO_MEMBER = ""

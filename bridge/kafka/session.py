@@ -14,11 +14,12 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from bridge.errors import CommitError, KafkaUnavailable
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.client_health import close_in_time
+from bridge.kafka.offsets import OffsetStore
+from bridge.kafka.side_reader import SideReader
+from bridge.kafka.topics import ensure_topic
 from bridge.model import Committed, Partition
-from bridge.source.client import KafkaOptions, ensure_topic
-from bridge.source.health import close_in_time
-from bridge.source.offsets import OffsetStore
-from bridge.source.side import SideReader
 
 _COORDINATOR_WAITS_S = (0.3, 0.7, 1.0, 2.0, 3.0)
 

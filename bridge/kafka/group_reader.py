@@ -18,12 +18,12 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from bridge.errors import CommitError, KafkaUnavailable, PlaceLostError, RecordsDeleted
+from bridge.kafka.assignor import ByNumberAssignor
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.client_health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
+from bridge.kafka.group_liveness import Silence
+from bridge.kafka.startup_noise import FirstStart
 from bridge.model import Batch, Partition, Record
-from bridge.source.assignor import ByNumberAssignor
-from bridge.source.client import KafkaOptions
-from bridge.source.first_start import FirstStart
-from bridge.source.health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
-from bridge.source.silence import Silence
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -8,7 +8,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.source.assignor import ByNumberAssignor, by_number
+from bridge.kafka.assignor import ByNumberAssignor, by_number
 
 MEMBERS = st.lists(st.text("abc-0123456789", min_size=1, max_size=6), min_size=1, max_size=7, unique=True)
 SIZES = st.dictionaries(st.sampled_from(["orders", "bank", "g.again", "ce"]), st.integers(0, 12), min_size=1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.source.client import KafkaOptions
-from bridge.source.silence import Silence
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.group_liveness import Silence
 
 PATIENCE_S = 100.0
 

@@ -26,10 +26,10 @@ from bridge.core.switches import (
     subject_of,
 )
 from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.client_health import close_in_time
+from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
-from bridge.source.client import KafkaOptions
-from bridge.source.health import close_in_time
-from bridge.source.side import SideReader
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
