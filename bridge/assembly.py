@@ -39,14 +39,14 @@ from bridge.kafka.group_reader import Membership
 from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.presets import STANDARD
-from bridge.presets.sealed import SealedRenderer
 from bridge.registry.learn import Registries
-from bridge.render import MakeBody, Renderer
-from bridge.render.named import named
-from bridge.render.request import TargetTemplate
-from bridge.render.request import renderer as request_renderer
-from bridge.render.template import TemplateBody
-from bridge.sandbox import TemplateMistake
+from bridge.rendering import MakeBody, Renderer
+from bridge.rendering.body_secret import SealedRenderer
+from bridge.rendering.named import named
+from bridge.rendering.request import TargetTemplate
+from bridge.rendering.request import renderer as request_renderer
+from bridge.rendering.sandbox import TemplateMistake
+from bridge.rendering.template import TemplateBody
 from bridge.schemas import SchemaFolder, read_folder
 from bridge.settings import (
     EndpointSettings,

@@ -21,8 +21,8 @@ from bridge.core.verdict import Judgement
 from bridge.errors import TransportError
 from bridge.http import Transport
 from bridge.model import Event, Request, Response, Verdict
-from bridge.presets.sealed import BodySecret
-from bridge.render import Headers, Rendered
+from bridge.rendering import Headers, Rendered
+from bridge.rendering.body_secret import BodySecret
 from bridge.storage.attempt_history import AttemptRow, History
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines

@@ -16,9 +16,9 @@ from typing import Any
 
 from bridge.model import Event
 from bridge.presets import PRESETS, Preset
-from bridge.presets.sealed import MASK, BodySecret
-from bridge.render import Headers
-from bridge.render.old_hooks import HOOKS
+from bridge.rendering import Headers
+from bridge.rendering.body_secret import MASK, BodySecret
+from bridge.rendering.old_hooks import HOOKS
 from bridge.samples import sample
 
 ROOT = Path(__file__).resolve().parents[1]

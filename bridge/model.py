@@ -113,7 +113,7 @@ class Event:
     def payload(self) -> Any:
         """The event's data as JSON-like objects, decoded once for all endpoints.
 
-        Leaves may also be ``Decimal`` and ``bytes`` (see ``bridge.render.to_json``).
+        Leaves may also be ``Decimal`` and ``bytes`` (see ``bridge.rendering.to_json``).
         Raises ``DecodeError`` when the bytes do not follow their schema.
         """
         if not self._decoded:
@@ -123,7 +123,7 @@ class Event:
 
 
 class ExactNumber(float):
-    """A number no double can hold: counts as the nearest one, is written as ``text`` (``bridge.render``)."""
+    """A number no double can hold: counts as the nearest one, is written as ``text`` (``bridge.rendering``)."""
 
     __slots__ = ("text",)
 

@@ -31,7 +31,7 @@ from bridge.lane_queue import LaneQueue
 from bridge.model import Event, Verdict
 from bridge.parked import Reason
 from bridge.parks import Parks, facts_of, park_until_safe
-from bridge.render import Renderer
+from bridge.rendering import Renderer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 

@@ -8,7 +8,7 @@
     cursor 5      bridge/core/cursor.py  has this endpoint had it already? if not, it is open now
     lanes 6       bridge/core/lanes.py   in line behind the earlier events of its entity (bridge/lane_queue.py)
     ------------- to here in bridge/intake.py; from here per endpoint, bridge/outlet.py -----
-    render 7      bridge/render/    method, URL, headers, body
+    render 7      bridge/rendering/    method, URL, headers, body
     sign 8        bridge/core/signing.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/http/
     verdict 10    bridge/core/verdict.py delivered, again (bridge/core/backoff.py), parked (bridge/parked.py), or

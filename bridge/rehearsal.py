@@ -13,12 +13,12 @@ from xml.parsers import expat
 from bridge import assembly
 from bridge.errors import RenderError
 from bridge.model import Event
-from bridge.render import Renderer
-from bridge.render.escape import Kind, kind_of_content
-from bridge.render.request import RequestRenderer
+from bridge.rendering import Renderer
+from bridge.rendering.escape import Kind, kind_of_content
+from bridge.rendering.request import RequestRenderer
+from bridge.rendering.sandbox import TemplateFault
 from bridge.samples import sample
 from bridge.samples.payloads import schema_of
-from bridge.sandbox import TemplateFault
 from bridge.settings import EndpointSettings, FineractSource, Settings
 from bridge.settings.fineract_types import FINERACT_TYPES
 from bridge.settings.place import Path, Place, Problem

@@ -129,7 +129,7 @@ async def report(record: Record, guess: Guess | None, *, ask_registry: bool) -> 
 
 
 def _event(event: Event) -> Iterator[str]:
-    from bridge.render import to_json
+    from bridge.rendering import to_json
 
     for name in ("id", "type", "entity", "tenant", "time"):
         text = getattr(event, name)

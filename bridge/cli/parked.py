@@ -276,7 +276,7 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     from bridge import assembly
     from bridge.cli.decoding import decoded
     from bridge.errors import HookferryError
-    from bridge.render import standard_body
+    from bridge.rendering import standard_body
 
     try:
         events = decoded(settings, letter.origin)

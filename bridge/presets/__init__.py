@@ -13,8 +13,8 @@ from bridge.presets.preset import Preset
 from bridge.presets.slack import SLACK
 from bridge.presets.teams import TEAMS, TEAMS_CONNECTOR
 from bridge.presets.zapier import ZAPIER
-from bridge.render.named import standard
-from bridge.render.old_hooks import HOOKS, fineract_hook
+from bridge.rendering.named import standard
+from bridge.rendering.old_hooks import HOOKS, fineract_hook
 
 STANDARD = Preset(name="standard", receiver="Standard Webhooks receiver", render=standard)
 FINERACT_HOOK = Preset(

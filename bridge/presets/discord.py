@@ -16,7 +16,7 @@ from bridge.presets.markup import discord as escape
 from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
-from bridge.render import to_json
+from bridge.rendering import to_json
 
 _COLOURS = {Tone.GOOD: 0x2EB67D, Tone.NEUTRAL: 0x5B7083, Tone.BAD: 0xE01E5A}
 

@@ -15,7 +15,7 @@ from bridge.presets.fit import LABEL, fit, one_line
 from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
-from bridge.render import to_json
+from bridge.rendering import to_json
 
 KEY_FIELD = "routing_key"
 _SEVERITIES = {Tone.GOOD: "info", Tone.NEUTRAL: "info", Tone.BAD: "warning"}

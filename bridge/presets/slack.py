@@ -16,7 +16,7 @@ from bridge.presets.markup import slack as escape
 from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
-from bridge.render import to_json
+from bridge.rendering import to_json
 
 _MARKS = {Tone.GOOD: "✅ ", Tone.NEUTRAL: "", Tone.BAD: "⚠️ "}
 NOT_THIS_EVENT = frozenset(

@@ -17,7 +17,7 @@ from bridge.presets.markup import adaptive, teams
 from bridge.presets.notice import Notice, Tone
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
-from bridge.render import to_json
+from bridge.rendering import to_json
 
 CONNECTOR_HOSTS = (".webhook.office.com", "outlook.office.com")
 WORKFLOW_HOSTS = (".logic.azure.com", ".api.powerplatform.com")

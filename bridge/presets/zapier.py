@@ -18,7 +18,7 @@ from bridge.presets.answers import not_taken
 from bridge.presets.fit import MORE, SUMMARY, TITLE, fit
 from bridge.presets.preset import Preset, as_json
 from bridge.presets.wordings import notice
-from bridge.render import to_json
+from bridge.rendering import to_json
 
 MAX_BODY_BYTES = 10_000_000
 _LEAVES, _DEPTH, _NAME = 5_000, 6, 60

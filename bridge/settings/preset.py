@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 
 from bridge.model import Url
 from bridge.presets import PRESETS, Preset
-from bridge.presets.sealed import BodySecret
+from bridge.rendering.body_secret import BodySecret
 from bridge.settings.base import mistake
 from bridge.settings.place import choice
 from bridge.settings.request import RequestSettings

@@ -10,11 +10,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 
 from bridge.errors import ConfigError
-from bridge.render.escape import Kind, header_text, insert_for, kind_of_content, query_text
-from bridge.render.old_hooks import HOOKS
-from bridge.render.request import is_template, with_places
-from bridge.render.template import sandbox
-from bridge.sandbox import Insert, TemplateMistake
+from bridge.rendering.escape import Kind, header_text, insert_for, kind_of_content, query_text
+from bridge.rendering.old_hooks import HOOKS
+from bridge.rendering.request import is_template, with_places
+from bridge.rendering.sandbox import Insert, TemplateMistake
+from bridge.rendering.template import sandbox
 from bridge.settings.fineract_types import FINERACT_TYPES
 from bridge.settings.place import Path, Place, Problem
 from bridge.settings.request import JSON, TemplateSettings, read_template

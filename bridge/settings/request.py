@@ -14,8 +14,8 @@ from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, WithJ
 from bridge.core.url import parse_url
 from bridge.errors import ConfigError
 from bridge.model import Url
-from bridge.render.named import NAMED
-from bridge.render.request import is_template, with_places
+from bridge.rendering.named import NAMED
+from bridge.rendering.request import is_template, with_places
 from bridge.settings.base import Section, mistake
 from bridge.settings.place import choice
 from bridge.settings.values import endpoint_url, header_name, header_value

@@ -23,7 +23,7 @@ from bridge.formats.avro.single_object import HEADER_BYTES, read
 from bridge.formats.fineract import Envelope, FineractDecoder, read_envelope
 from bridge.formats.fineract.bulk import BULK_HEADERS
 from bridge.model import Record
-from bridge.render import to_json
+from bridge.rendering import to_json
 from bridge.schemas import read_folder
 from tests.support.avro_values import filled
 from tests.support.records import record

@@ -15,9 +15,9 @@ from collections.abc import Callable
 import orjson
 
 from bridge.model import Event, Url
-from bridge.render import StandardRenderer, to_json
-from bridge.render.request import TargetTemplate, renderer
-from bridge.render.template import TemplateBody
+from bridge.rendering import StandardRenderer, to_json
+from bridge.rendering.request import TargetTemplate, renderer
+from bridge.rendering.template import TemplateBody
 from bridge.samples import sample
 
 FIELDS = (

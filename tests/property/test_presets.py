@@ -16,9 +16,9 @@ from bridge.model import Response, Verdict
 from bridge.presets import PRESETS
 from bridge.presets.fit import fit, units
 from bridge.presets.markup import adaptive, discord, slack, teams
-from bridge.presets.sealed import BodySecret
 from bridge.presets.wordings import WORDINGS
-from bridge.render.old_hooks import HOOKS
+from bridge.rendering.body_secret import BodySecret
+from bridge.rendering.old_hooks import HOOKS
 from tests.support.preset_events import event_of
 from tests.support.receivers import SIMULATORS
 from tests.support.receivers.discord import Discord

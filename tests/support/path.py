@@ -24,7 +24,7 @@ from bridge.holds import Holds
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline
-from bridge.render import StandardRenderer
+from bridge.rendering import StandardRenderer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (

@@ -11,7 +11,7 @@ from bridge.core.verdict import judge
 from bridge.deliver import Deliverer, Outcome, Target
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request, Response, Url
-from bridge.render import Rendered
+from bridge.rendering import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import FakeHistory, event

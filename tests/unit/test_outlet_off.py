@@ -13,7 +13,7 @@ from bridge.core.signing import Signer
 from bridge.deliver import Deliverer, Target
 from bridge.model import Url
 from bridge.outlet import Outlet
-from bridge.render import StandardRenderer
+from bridge.rendering import StandardRenderer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, Gate, Sent, event
 from tests.support.path import unhurried

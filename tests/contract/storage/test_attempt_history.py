@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from bridge.core.verdict import judge
 from bridge.deliver import Deliverer, Outcome, Target
 from bridge.model import Response, Url
-from bridge.render import Rendered
+from bridge.rendering import Rendered
 from bridge.storage.attempt_history import AttemptRow, History
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ from bridge.errors import DecodeError
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import AgainDecoder, Resent, ResentDecodeError, packed, unpacked
 from bridge.model import Partition, Record
-from bridge.render import standard_body
+from bridge.rendering import standard_body
 
 ORDERS = PlainJsonDecoder("orders", id="id", type="type", entity="entity", max_value_bytes=1000, tenant="t")
 DECODER = AgainDecoder({"orders": ORDERS}, ["crm", "shop"])

@@ -17,7 +17,7 @@ from bridge.formats.avro.schema import avro_schema
 from bridge.formats.registry.framing import apicurio, confluent
 from bridge.formats.schema_cache import SchemaKey
 from bridge.model import Event, Header
-from bridge.render import standard_body
+from bridge.rendering import standard_body
 from bridge.settings import (
     ApicurioSource,
     AvroSource,

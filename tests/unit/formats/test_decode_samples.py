@@ -12,7 +12,7 @@ from bridge.errors import DecodeError
 from bridge.formats.fineract import FineractDecoder
 from bridge.importing import import_schemas
 from bridge.model import Event
-from bridge.render import to_json
+from bridge.rendering import to_json
 from bridge.schemas import SchemaFolder
 from tests.support.records import LIMIT, record, shared_fineract, shared_json
 

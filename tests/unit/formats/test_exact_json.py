@@ -9,8 +9,8 @@ from typing import Any
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.model import Event, ExactNumber
 from bridge.presets import words
-from bridge.render import standard_body
-from bridge.render.template import TemplateBody
+from bridge.rendering import standard_body
+from bridge.rendering.template import TemplateBody
 from tests.support.records import LIMIT, record
 
 TEXT = "12345678901234567.89"

@@ -12,7 +12,7 @@ from bridge.core.signing import Signer
 from bridge.core.verdict import judge
 from bridge.model import Event, Response, Verdict
 from bridge.presets import PRESETS
-from bridge.presets.sealed import BodySecret
+from bridge.rendering.body_secret import BodySecret
 from bridge.samples import sample
 from bridge.schemas import read_folder
 from bridge.settings.fineract_types import FINERACT_TYPES

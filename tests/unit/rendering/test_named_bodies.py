@@ -11,8 +11,8 @@ import pytest
 from bridge.errors import DecodeError, RenderError
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.model import Event, Partition, Record
-from bridge.render.named import NAMED, named
-from bridge.render.old_hooks import HOOKS
+from bridge.rendering.named import NAMED, named
+from bridge.rendering.old_hooks import HOOKS
 from bridge.samples import sample
 from bridge.settings.fineract_types import FINERACT_TYPES
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from bridge.errors import ConfigError
-from bridge.render import standard_body
+from bridge.rendering import standard_body
 from bridge.samples import sample
 from bridge.samples.payloads import PAYLOADS, schema_of
 from bridge.schemas import read_folder

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox import Sandbox, TemplateFault, TemplateMistake, as_text
-from bridge.sandbox.budget import MAX_CHARS, MAX_STEPS
+from bridge.rendering.sandbox import Sandbox, TemplateFault, TemplateMistake, as_text
+from bridge.rendering.sandbox.budget import MAX_CHARS, MAX_STEPS
 
 DATA: dict[str, Any] = {
     "name": "Jane",
@@ -256,7 +256,7 @@ def test_macros_that_call_one_another_for_ever_are_told_apart_from_a_bug() -> No
 def test_what_takes_few_steps_and_much_time_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock that counts is the thread's own: a machine that is busy with others parks no event."""
     clock = itertools.count(0, 0.6)
-    monkeypatch.setattr("bridge.sandbox.budget.time.thread_time", lambda: next(clock))
+    monkeypatch.setattr("bridge.rendering.sandbox.budget.time.thread_time", lambda: next(clock))
     with pytest.raises(TemplateFault, match="stopped: it takes more than 1 s of processor time"):
         run("{% for i in range(9999) %}{% endfor %}")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.render.escape import Kind
-from bridge.render.filters import date, filters_for, mask, money, pointer
-from bridge.sandbox import Missing, NotPossible
+from bridge.rendering.escape import Kind
+from bridge.rendering.filters import date, filters_for, mask, money, pointer
+from bridge.rendering.sandbox import Missing, NotPossible
 
 
 @pytest.mark.parametrize(

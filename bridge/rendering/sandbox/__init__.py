@@ -17,13 +17,13 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError, UndefinedError,
 from jinja2.runtime import new_context
 
 from bridge.errors import RenderError
-from bridge.sandbox.budget import Budget, Exceeded
-from bridge.sandbox.environment import Environment
-from bridge.sandbox.filters import filters as common_filters
-from bridge.sandbox.filters import number, paid_for
-from bridge.sandbox.language import tamed
-from bridge.sandbox.quotes import mark_bare
-from bridge.sandbox.values import Insert, Missing, NotPossible, Ready, as_text, plain
+from bridge.rendering.sandbox.budget import Budget, Exceeded
+from bridge.rendering.sandbox.environment import Environment
+from bridge.rendering.sandbox.filters import filters as common_filters
+from bridge.rendering.sandbox.filters import number, paid_for
+from bridge.rendering.sandbox.language import tamed
+from bridge.rendering.sandbox.quotes import mark_bare
+from bridge.rendering.sandbox.values import Insert, Missing, NotPossible, Ready, as_text, plain
 
 __all__ = [
     "Insert",

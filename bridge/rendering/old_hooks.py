@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from bridge.errors import RenderError
 from bridge.model import Event
-from bridge.render import CONTENT_TYPE, Headers, to_json
+from bridge.rendering import CONTENT_TYPE, Headers, to_json
 
 
 class Hook(NamedTuple):

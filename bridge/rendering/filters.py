@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-from bridge.render.escape import Escape, Kind, escaped, json_of
-from bridge.sandbox import Missing, NotPossible, Ready, as_text, number
+from bridge.rendering.escape import Escape, Kind, escaped, json_of
+from bridge.rendering.sandbox import Missing, NotPossible, Ready, as_text, number
 
 _EXACT = Context(prec=600)
 _MOST_DECIMALS = 12

@@ -15,8 +15,8 @@ from urllib.parse import quote
 from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context as RunContext
 
-from bridge.sandbox.budget import Budget
-from bridge.sandbox.values import NotPossible, as_text, items_of, plain
+from bridge.rendering.sandbox.budget import Budget
+from bridge.rendering.sandbox.values import NotPossible, as_text, items_of, plain
 
 _CHARS_A_STEP = 256
 _MOST_DIGITS = 30

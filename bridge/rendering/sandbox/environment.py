@@ -19,10 +19,19 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from bridge.model import ExactNumber
-from bridge.sandbox.budget import Budget, Exceeded
-from bridge.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER, UNREADY
-from bridge.sandbox.quotes import BARE
-from bridge.sandbox.values import READY, Insert, Missing, NotPossible, Ready, as_text, kind_of, unready
+from bridge.rendering.sandbox.budget import Budget, Exceeded
+from bridge.rendering.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER, UNREADY
+from bridge.rendering.sandbox.quotes import BARE
+from bridge.rendering.sandbox.values import (
+    READY,
+    Insert,
+    Missing,
+    NotPossible,
+    Ready,
+    as_text,
+    kind_of,
+    unready,
+)
 
 _LOOP = LOOP_CALLS | {
     "index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0", "previtem",

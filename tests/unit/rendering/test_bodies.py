@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import DecodeError, RenderError
-from bridge.render import standard_body, to_json
+from bridge.rendering import standard_body, to_json
 from tests.support.fakes import event
 
 

@@ -16,7 +16,7 @@ from jinja2.runtime import Macro
 from markupsafe import Markup
 
 from bridge.model import ExactNumber
-from bridge.sandbox.budget import Budget
+from bridge.rendering.sandbox.budget import Budget
 
 Insert = Callable[[Any], str]
 """A value as the text that is inserted for it, escaped."""

@@ -2,7 +2,7 @@
 
 Takes an event, gives ``Rendered``. Rule floor, pure. Here stands the interface, and the body that nearly
 every endpoint has; the other bodies that have a name are in ``named``, what an operator writes is in
-``template`` (on ``bridge/sandbox``), and ``request`` puts method, URL, headers and body together.
+``template`` (on ``bridge/rendering/sandbox``), and ``request`` puts method, URL, headers and body together.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from bridge.errors import RenderError
 from bridge.model import Event
-from bridge.render import CONTENT_TYPE, Headers, MakeBody, about, standard_body, to_json
-from bridge.render.old_hooks import fineract_hook
+from bridge.rendering import CONTENT_TYPE, Headers, MakeBody, about, standard_body, to_json
+from bridge.rendering.old_hooks import fineract_hook
 
 _JSON: Headers = ((b"content-type", CONTENT_TYPE),)
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}")

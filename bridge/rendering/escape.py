@@ -18,8 +18,8 @@ from urllib.parse import quote
 import orjson
 
 from bridge.errors import RenderError
-from bridge.render import to_json
-from bridge.sandbox import Insert, NotPossible, as_text, plain
+from bridge.rendering import to_json
+from bridge.rendering.sandbox import Insert, NotPossible, as_text, plain
 
 Escape = Callable[[str], str]
 """Something a receiver needs beyond its content type, such as Slack's ``&amp;``; it comes first."""

@@ -14,10 +14,10 @@ import orjson
 
 from bridge.errors import RenderError
 from bridge.model import Event
-from bridge.render import Headers
-from bridge.render.escape import Escape, Kind, insert_for, kind_of_content, to_bytes
-from bridge.render.filters import filters_for
-from bridge.sandbox import Insert, Program, Sandbox
+from bridge.rendering import Headers
+from bridge.rendering.escape import Escape, Kind, insert_for, kind_of_content, to_bytes
+from bridge.rendering.filters import filters_for
+from bridge.rendering.sandbox import Insert, Program, Sandbox
 
 _MAX_KNOWN_TYPES = 4096
 

@@ -12,7 +12,7 @@ import orjson
 
 from bridge.errors import RenderError
 from bridge.model import Event
-from bridge.render import Rendered, Renderer
+from bridge.rendering import Rendered, Renderer
 
 MASK = "***"
 

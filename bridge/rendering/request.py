@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from bridge.errors import RenderError
 from bridge.model import Event, Url
-from bridge.render import Headers, MakeBody, Rendered, Renderer, StandardRenderer
-from bridge.render.escape import Kind, header_text, path_text, query_text, to_bytes
-from bridge.render.named import standard
-from bridge.render.template import Text, sandbox
-from bridge.sandbox import Insert
+from bridge.rendering import Headers, MakeBody, Rendered, Renderer, StandardRenderer
+from bridge.rendering.escape import Kind, header_text, path_text, query_text, to_bytes
+from bridge.rendering.named import standard
+from bridge.rendering.sandbox import Insert
+from bridge.rendering.template import Text, sandbox
 
 MAX_TARGET_CHARS = 8192
 MAX_HEADER_BYTES = 4096
