@@ -38,7 +38,7 @@ from bridge.kafka.control_topic import Control, control_topic
 from bridge.kafka.group_reader import Membership
 from bridge.outlet import Outlet
 from bridge.parks import Parks
-from bridge.presets import STANDARD
+from bridge.receivers import STANDARD
 from bridge.registry.learn import Registries
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import SealedRenderer

@@ -123,7 +123,7 @@ class Event:
 
 
 class ExactNumber(float):
-    """A number no double can hold: counts as the nearest one, is written as ``text`` (``bridge.rendering``)."""
+    """A number no double can hold: it counts as the nearest one and is written as ``text``."""
 
     __slots__ = ("text",)
 

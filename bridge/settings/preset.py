@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 
 from bridge.model import Url
-from bridge.presets import PRESETS, Preset
+from bridge.receivers import PRESETS, Preset
 from bridge.rendering.body_secret import BodySecret
 from bridge.settings.base import mistake
 from bridge.settings.place import choice

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from bridge.presets import PRESETS
-from bridge.presets.teams import CONNECTOR_HOSTS, WORKFLOW_HOSTS
+from bridge.receivers import PRESETS
+from bridge.receivers.teams import CONNECTOR_HOSTS, WORKFLOW_HOSTS
 from bridge.settings.place import Path, Problem
 from bridge.settings.tree import Tree
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bridge.gallery import events_of, shown
-from bridge.presets import PRESETS
+from bridge.receivers import PRESETS
 from bridge.samples import sample
 
 FOLDER = Path(__file__).parent

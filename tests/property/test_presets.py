@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from bridge.core.verdict import judge
 from bridge.demo.receivers import Simulator
 from bridge.model import Response, Verdict
-from bridge.presets import PRESETS
-from bridge.presets.fit import fit, units
-from bridge.presets.markup import adaptive, discord, slack, teams
-from bridge.presets.wordings import WORDINGS
+from bridge.receivers import PRESETS
+from bridge.receivers.fit import fit, units
+from bridge.receivers.markup import adaptive, discord, slack, teams
+from bridge.receivers.wordings import WORDINGS
 from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.old_hooks import HOOKS
 from tests.support.preset_events import event_of

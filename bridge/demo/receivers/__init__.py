@@ -1,7 +1,7 @@
 """Simulated receivers: services of the outside world as far as a webhook sees them.
 
 Each answers as its service does, refuses what that would refuse, and keeps what it showed. They share
-no code with ``bridge.presets``, so that the two check each other. Slack and Zapier are here, for the
+no code with ``bridge.receivers``, so that the two check each other. Slack and Zapier are here, for the
 demo; the others, which only tests need, are in ``tests/support/receivers``.
 """
 

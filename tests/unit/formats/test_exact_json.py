@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.model import Event, ExactNumber
-from bridge.presets import words
+from bridge.receivers import words
 from bridge.rendering import standard_body
 from bridge.rendering.template import TemplateBody
 from tests.support.records import LIMIT, record

@@ -8,7 +8,7 @@ import pytest
 
 from bridge import assembly
 from bridge.errors import RenderError
-from bridge.presets import PRESETS
+from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecret
 from bridge.settings import EndpointSettings, check, load
 from tests.support.preset_events import event_of

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bridge.model import Event
-from bridge.presets.notice import MAX_FIELDS, Field, Look, Notice, Tone, footer, generic
-from bridge.presets.words import spoken
+from bridge.receivers.notice import MAX_FIELDS, Field, Look, Notice, Tone, footer, generic
+from bridge.receivers.words import spoken
 
 Fact = tuple[str, Callable[[Look], str], str]
 """Its label, how it is found, and how it stands in the summary ("" where it does not)."""

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli import cli
-from bridge.presets import PRESETS
+from bridge.receivers import PRESETS
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "receivers"
 PAGES = sorted(FOLDER.glob("*.md"))

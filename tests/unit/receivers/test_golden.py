@@ -11,7 +11,7 @@ from bridge import gallery
 from bridge.core.signing import Signer
 from bridge.core.verdict import judge
 from bridge.model import Event, Response, Verdict
-from bridge.presets import PRESETS
+from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecret
 from bridge.samples import sample
 from bridge.schemas import read_folder

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bridge.presets.fit import one_line
+from bridge.receivers.fit import one_line
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\da-zA-Z_]+")
 _SUFFIX = re.compile(r"(?<=.)(Post)?BusinessEvent$")

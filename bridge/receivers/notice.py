@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from bridge.model import Event
-from bridge.presets import words
-from bridge.presets.fit import one_line
+from bridge.receivers import words
+from bridge.receivers.fit import one_line
 
 MAX_FIELDS = 10
 """Slack takes ten fields in a section; more than that nobody reads in a message."""

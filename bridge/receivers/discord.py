@@ -10,12 +10,12 @@ from typing import Any
 
 from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Verdict
-from bridge.presets.answers import document, not_taken, off, seconds
-from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
-from bridge.presets.markup import discord as escape
-from bridge.presets.notice import Notice, Tone
-from bridge.presets.preset import Preset, as_json
-from bridge.presets.wordings import notice
+from bridge.receivers.answers import document, not_taken, off, seconds
+from bridge.receivers.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
+from bridge.receivers.markup import discord as escape
+from bridge.receivers.notice import Notice, Tone
+from bridge.receivers.preset import Preset, as_json
+from bridge.receivers.wordings import notice
 from bridge.rendering import to_json
 
 _COLOURS = {Tone.GOOD: 0x2EB67D, Tone.NEUTRAL: 0x5B7083, Tone.BAD: 0xE01E5A}

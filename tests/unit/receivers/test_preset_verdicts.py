@@ -9,7 +9,7 @@ import pytest
 from bridge.core.verdict import Judgement, judge
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Response, Verdict
-from bridge.presets import PRESETS
+from bridge.receivers import PRESETS
 
 DELIVERED, AGAIN, PARK, OFF = Verdict.DELIVERED, Verdict.AGAIN, Verdict.PARK, Verdict.OFF
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
-from bridge.presets import words
-from bridge.presets.answers import not_taken
-from bridge.presets.fit import MORE, SUMMARY, TITLE, fit
-from bridge.presets.preset import Preset, as_json
-from bridge.presets.wordings import notice
+from bridge.receivers import words
+from bridge.receivers.answers import not_taken
+from bridge.receivers.fit import MORE, SUMMARY, TITLE, fit
+from bridge.receivers.preset import Preset, as_json
+from bridge.receivers.wordings import notice
 from bridge.rendering import to_json
 
 MAX_BODY_BYTES = 10_000_000

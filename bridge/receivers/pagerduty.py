@@ -10,11 +10,11 @@ from typing import Any
 
 from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
-from bridge.presets.answers import not_taken
-from bridge.presets.fit import LABEL, fit, one_line
-from bridge.presets.notice import Notice, Tone
-from bridge.presets.preset import Preset, as_json
-from bridge.presets.wordings import notice
+from bridge.receivers.answers import not_taken
+from bridge.receivers.fit import LABEL, fit, one_line
+from bridge.receivers.notice import Notice, Tone
+from bridge.receivers.preset import Preset, as_json
+from bridge.receivers.wordings import notice
 from bridge.rendering import to_json
 
 KEY_FIELD = "routing_key"

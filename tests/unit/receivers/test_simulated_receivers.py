@@ -12,7 +12,7 @@ from bridge.core.verdict import judge
 from bridge.demo.receivers.slack import Slack
 from bridge.demo.receivers.zapier import Zapier
 from bridge.model import Response, Verdict
-from bridge.presets import PRESETS
+from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecret
 from tests.support.preset_events import event_of
 from tests.support.receivers import SIMULATORS

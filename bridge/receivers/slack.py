@@ -10,12 +10,12 @@ from typing import Any
 
 from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
-from bridge.presets.answers import not_taken, off, said
-from bridge.presets.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
-from bridge.presets.markup import slack as escape
-from bridge.presets.notice import Notice, Tone
-from bridge.presets.preset import Preset, as_json
-from bridge.presets.wordings import notice
+from bridge.receivers.answers import not_taken, off, said
+from bridge.receivers.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
+from bridge.receivers.markup import slack as escape
+from bridge.receivers.notice import Notice, Tone
+from bridge.receivers.preset import Preset, as_json
+from bridge.receivers.wordings import notice
 from bridge.rendering import to_json
 
 _MARKS = {Tone.GOOD: "✅ ", Tone.NEUTRAL: "", Tone.BAD: "⚠️ "}

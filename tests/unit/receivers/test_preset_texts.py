@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.presets import markup, words
-from bridge.presets.fit import fit, one_line, units
-from bridge.presets.notice import Tone
-from bridge.presets.wordings import WORDINGS, notice
+from bridge.receivers import markup, words
+from bridge.receivers.fit import fit, one_line, units
+from bridge.receivers.notice import Tone
+from bridge.receivers.wordings import WORDINGS, notice
 from tests.support.preset_events import event_of
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridge.core.verdict import OwnVerdict, by_status
 from bridge.model import Event, Url
-from bridge.presets.fit import Escape
+from bridge.receivers.fit import Escape
 from bridge.rendering import CONTENT_TYPE, Headers, MakeBody
 
 _JSON: Headers = ((b"content-type", CONTENT_TYPE),)

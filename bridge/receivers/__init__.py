@@ -7,12 +7,12 @@ Floor above the rules, pure. ``notice`` and ``wordings`` say what there is to te
 
 from __future__ import annotations
 
-from bridge.presets.discord import DISCORD
-from bridge.presets.pagerduty import PAGERDUTY
-from bridge.presets.preset import Preset
-from bridge.presets.slack import SLACK
-from bridge.presets.teams import TEAMS, TEAMS_CONNECTOR
-from bridge.presets.zapier import ZAPIER
+from bridge.receivers.discord import DISCORD
+from bridge.receivers.pagerduty import PAGERDUTY
+from bridge.receivers.preset import Preset
+from bridge.receivers.slack import SLACK
+from bridge.receivers.teams import TEAMS, TEAMS_CONNECTOR
+from bridge.receivers.zapier import ZAPIER
 from bridge.rendering.named import standard
 from bridge.rendering.old_hooks import HOOKS, fineract_hook
 
