@@ -39,7 +39,6 @@ from bridge.kafka.group_reader import Membership
 from bridge.outlet import Outlet
 from bridge.parks import Parks
 from bridge.receivers import STANDARD
-from bridge.registry.learn import Registries
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import SealedRenderer
 from bridge.rendering.named import named
@@ -47,7 +46,8 @@ from bridge.rendering.request import TargetTemplate
 from bridge.rendering.request import renderer as request_renderer
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import TemplateBody
-from bridge.schemas import SchemaFolder, read_folder
+from bridge.schemas.folder import SchemaFolder, read_folder
+from bridge.schemas.registry.learn import Registries
 from bridge.settings import (
     EndpointSettings,
     FineractSource,

@@ -69,7 +69,7 @@ def inspect(
     of the configuration are asked, or --brokers; nothing is committed. Exits 1 when no format is recognised.
     """
     from bridge.cli import inspected
-    from bridge.schemas import read_schema_file
+    from bridge.schemas.folder import read_schema_file
 
     if (file is None) == (topic is None):
         raise click.UsageError("give a FILE (- for standard input) or --topic, one of the two")

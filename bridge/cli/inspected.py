@@ -19,7 +19,7 @@ from bridge.settings.sources import SOURCE_MODELS
 if TYPE_CHECKING:
     from bridge.formats import Decoder
     from bridge.model import Event, Record
-    from bridge.registry.learn import Registries
+    from bridge.schemas.registry.learn import Registries
     from bridge.settings import SourceSettings
 
 _LONGEST = 4000
@@ -90,8 +90,8 @@ async def _events(
 def _parts(record: Record, guess: Guess) -> tuple[Any, Registries]:
     from bridge.formats.avro.schema_set import SchemaSet
     from bridge.formats.fineract import FineractDecoder
-    from bridge.registry.learn import Registries
-    from bridge.schemas import read_folder
+    from bridge.schemas.folder import read_folder
+    from bridge.schemas.registry.learn import Registries
     from bridge.wiring import decoders as formats
 
     if guess.format == "fineract":  # its envelope is known without any schema file

@@ -148,7 +148,7 @@ def _usual_source(settings: Settings, type_: str) -> str:
 
 def _schemas(settings: Settings, name: str) -> SchemaSet | None:
     """The schemas of a source, so that a sample has every field that its events have."""
-    from bridge.schemas import read_folder
+    from bridge.schemas.folder import read_folder
     from bridge.settings import FineractSource
 
     source = settings.sources.get(name)

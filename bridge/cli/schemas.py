@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from bridge.importing.reading import Skip
-    from bridge.schemas import Stored
+    from bridge.schemas.folder import Stored
+    from bridge.schemas.importing.reading import Skip
 
 _SHOWN = 20
 _folder = click.option(
@@ -55,7 +55,7 @@ def import_(source: Path, folder: Path) -> None:
     contradicts another.
     """
     from bridge.cli.letters import one_line
-    from bridge.importing import import_schemas
+    from bridge.schemas.importing import import_schemas
 
     summary = import_schemas(source, folder)
     for one in summary.new[:_SHOWN]:
@@ -114,7 +114,7 @@ def show(folder: Path, which: str, as_json: bool) -> None:
     """Show the fields of one schema, in the order of the wire, and of the types in it."""
     import orjson
 
-    from bridge.importing.comparing import fields
+    from bridge.schemas.importing.comparing import fields
 
     one = _chosen(_stored(folder), which)
     if as_json:
@@ -131,7 +131,7 @@ def show(folder: Path, which: str, as_json: bool) -> None:
 @click.argument("second", metavar="B")
 def diff(folder: Path, first: str, second: str) -> None:
     """Say what changed from schema A to schema B, each a TYPE or a FINGERPRINT."""
-    from bridge.importing.comparing import differences, first_shift
+    from bridge.schemas.importing.comparing import differences, first_shift
 
     known = _stored(folder)
     one, other = _chosen(known, first), _chosen(known, second)
@@ -164,7 +164,7 @@ def _tell_skipped(skipped: Sequence[Skip]) -> None:
 
 def _stored(folder: Path) -> list[Stored]:
     """Every schema of the folder, each layout once; what cannot be read is said and left out."""
-    from bridge.schemas import stored
+    from bridge.schemas.folder import stored
 
     problems: list[str] = []
     found = {one.schema.fingerprint: one for one in stored(folder, problems)}

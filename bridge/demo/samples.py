@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.fineract import Envelope
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 
 BANK_TOPIC, ORDERS_TOPIC, STOCK_TOPIC = "external-events", "outbox.orders", "stock"
 TOPICS = (BANK_TOPIC, ORDERS_TOPIC, STOCK_TOPIC)

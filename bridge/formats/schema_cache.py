@@ -1,7 +1,7 @@
 """Schemas that a registry gave, by the key that stands in front of a value or in a header.
 
 Below the registry formats in step 2. Rule floor, pure: a key that is not known is an exception, and whoever
-reads has it learnt (``bridge/registry``) and decodes again.
+reads has it learnt (``bridge/schemas/registry``) and decodes again.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import apicurio_with, confluent
 from bridge.formats.schema_cache import SchemaStore
 from bridge.http.tls import context_of, why_not
-from bridge.registry.client import RegistryOptions
-from bridge.registry.learn import Registries, Registry
-from bridge.schemas import read_schema_file
+from bridge.schemas.folder import read_schema_file
+from bridge.schemas.registry.client import RegistryOptions
+from bridge.schemas.registry.learn import Registries, Registry
 from bridge.settings import (
     ApicurioSource,
     AvroSource,

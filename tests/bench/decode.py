@@ -24,7 +24,7 @@ from bridge.formats.fineract import Envelope, FineractDecoder, read_envelope
 from bridge.formats.fineract.bulk import BULK_HEADERS
 from bridge.model import Record
 from bridge.rendering import to_json
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from tests.support.avro_values import filled
 from tests.support.records import record
 

@@ -10,7 +10,7 @@ import orjson
 
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
 from bridge.formats.fineract import Envelope
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from tests.support.bridge_process import BridgeProcess
 from tests.support.kafka import GroupRow, RealKafka
 from tests.support.raw_records import Parked, Raw, publish, read_parked

@@ -19,7 +19,7 @@ from bridge.formats.fineract import Envelope
 from bridge.kafka.client import KafkaOptions
 from bridge.letters import Wanted, errands
 from bridge.redrive import DeadLetters
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import hookferry, listed, parked
 from tests.support.kafka import RealKafka

@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from bridge.importing import import_schemas
-from bridge.importing.storing import Summary
+from bridge.schemas.importing import import_schemas
+from bridge.schemas.importing.storing import Summary
 from tests.support.class_files import avro_class, tar_of
 
 INNER = {

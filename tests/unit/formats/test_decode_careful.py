@@ -15,7 +15,7 @@ from bridge.formats.avro.bounds import read_long
 from bridge.formats.avro.definitions import Scope
 from bridge.formats.avro.schema_set import Schema
 from bridge.formats.avro.single_object import MARKER, read
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from tests.support.avro_values import filled
 from tests.support.records import shared_fineract
 

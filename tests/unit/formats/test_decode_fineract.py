@@ -6,7 +6,7 @@ from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, enco
 from bridge.errors import DecodeError
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.fineract import Envelope, FineractDecoder, read_envelope
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from tests.support.records import LIMIT, record
 
 LOAN = "org.hookferry.demo.v1.LoanEventDataV1"

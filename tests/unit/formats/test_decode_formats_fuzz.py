@@ -28,8 +28,8 @@ from bridge.formats.registry.framing import apicurio, confluent
 from bridge.formats.registry.json_schema import JsonSchema
 from bridge.formats.registry.protobuf_schema import MOST_MESSAGES, protobuf_schema
 from bridge.formats.schema_cache import Refusal, SchemaKey, SchemaStore
-from bridge.registry.gather import Gathered
-from bridge.registry.learn import made
+from bridge.schemas.registry.gather import Gathered
+from bridge.schemas.registry.learn import made
 from tests.support.records import LIMIT, record
 from tests.support.registry import descriptor_text
 from tests.unit.formats.test_decode_formats import AVRO, PAYLOAD, TRAM, UUID

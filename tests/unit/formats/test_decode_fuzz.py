@@ -13,7 +13,7 @@ from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, Item
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from tests.support.records import LIMIT, record, shared_fineract, shared_json
 from tests.unit.formats.test_decode_careful import EVERYTHING, encoded
 from tests.unit.formats.test_decode_cloudevents import BINARY, ENVELOPE, STRUCTURED

@@ -10,10 +10,10 @@ import pytest
 
 from bridge.errors import DecodeError
 from bridge.formats.fineract import FineractDecoder
-from bridge.importing import import_schemas
 from bridge.model import Event
 from bridge.rendering import to_json
-from bridge.schemas import SchemaFolder
+from bridge.schemas.folder import SchemaFolder
+from bridge.schemas.importing import import_schemas
 from tests.support.records import LIMIT, record, shared_fineract, shared_json
 
 VERSIONS = ("1.10.1", "develop-2026-06-29")

@@ -14,7 +14,7 @@ from bridge.model import Event, Response, Verdict
 from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecret
 from bridge.samples import sample
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from bridge.settings.fineract_types import FINERACT_TYPES
 from tests.golden.golden import FOLDER, wanted
 from tests.support.receivers import SIMULATORS

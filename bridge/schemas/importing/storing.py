@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.importing.budget import ImportRefused
-from bridge.importing.collecting import Collection, Found, conflict
-from bridge.importing.reading import Skip
-from bridge.schemas import FROM, imported_file_name, read_imported
+from bridge.schemas.folder import FROM, imported_file_name, read_imported
+from bridge.schemas.importing.budget import ImportRefused
+from bridge.schemas.importing.collecting import Collection, Found, conflict
+from bridge.schemas.importing.reading import Skip
 
 _PRECISION = 27
 """Digits of Fineract's decimals; the bridge itself reads as many as there are."""

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.importing import budget as bounds
-from bridge.importing import import_schemas, reading
-from bridge.importing.budget import ImportRefused
+from bridge.schemas.importing import budget as bounds
+from bridge.schemas.importing import import_schemas, reading
+from bridge.schemas.importing.budget import ImportRefused
 from tests.support.class_files import tar_of
 from tests.support.schema_sources import (
     AVSC_JAR,

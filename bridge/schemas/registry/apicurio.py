@@ -11,8 +11,8 @@ from urllib.parse import quote
 import orjson
 
 from bridge.formats.schema_cache import SchemaKey
-from bridge.registry.client import Answer, RegistryClient, unusable
-from bridge.registry.gather import Fetched, Gathered, Unfit, gather
+from bridge.schemas.registry.client import Answer, RegistryClient, unusable
+from bridge.schemas.registry.gather import Fetched, Gathered, Unfit, gather
 
 _AVRO = frozenset({"record", "enum", "fixed", "map", "bytes", "int", "long", "float", "double"})
 

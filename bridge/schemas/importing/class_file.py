@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct, error
 
-from bridge.importing.budget import MAX_TEXT_BYTES
+from bridge.schemas.importing.budget import MAX_TEXT_BYTES
 
 FIELD = b"SCHEMA$"
 """Bytes that every class with a schema holds, whoever wrote it: without them it need not be read."""

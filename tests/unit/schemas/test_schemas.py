@@ -6,7 +6,7 @@ import pytest
 from bridge.demo.fineract_wire import SCHEMAS, encode_single_object
 from bridge.errors import ConfigError
 from bridge.formats.avro.single_object import read
-from bridge.schemas import read_folder
+from bridge.schemas.folder import read_folder
 from tests.support.records import shared_fineract, shared_json
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import HookferryError
-from bridge.importing import import_schemas
-from bridge.importing.budget import ImportRefused
-from bridge.schemas import FROM, SchemaFolder, read_folder
+from bridge.schemas.folder import FROM, SchemaFolder, read_folder
+from bridge.schemas.importing import import_schemas
+from bridge.schemas.importing.budget import ImportRefused
 from tests.support.class_files import avro_class, tar_of
 from tests.support.records import shared_fineract, shared_json
 from tests.support.schema_sources import (

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from bridge.formats.schema_cache import SchemaKey
-from bridge.registry.client import RegistryClient, unusable
-from bridge.registry.gather import Fetched, Gathered, Unfit, gather
+from bridge.schemas.registry.client import RegistryClient, unusable
+from bridge.schemas.registry.gather import Fetched, Gathered, Unfit, gather
 
 _SERIALIZED = {"format": "serialized"}
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.importing.budget import Budget
-from bridge.importing.collecting import collect
-from bridge.importing.reading import pieces
-from bridge.importing.storing import Summary, store
+from bridge.schemas.importing.budget import Budget
+from bridge.schemas.importing.collecting import collect
+from bridge.schemas.importing.reading import pieces
+from bridge.schemas.importing.storing import Summary, store
 
 
 def import_schemas(source: Path, into: Path) -> Summary:

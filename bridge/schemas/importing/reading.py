@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import IO, NamedTuple, Protocol, cast
 
-from bridge.importing import budget as bounds
-from bridge.importing import tarball
-from bridge.importing.budget import Budget, EntryTooLarge, ImportRefused
+from bridge.schemas.importing import budget as bounds
+from bridge.schemas.importing import tarball
+from bridge.schemas.importing.budget import Budget, EntryTooLarge, ImportRefused
 
 _CHUNK = 1 << 18
 _IN_MEMORY_BYTES = 32 << 20

@@ -19,10 +19,10 @@ from bridge.formats.avro.schema import avro_schema
 from bridge.formats.registry.json_schema import JsonSchema
 from bridge.formats.registry.protobuf_schema import protobuf_schema
 from bridge.formats.schema_cache import KnownSchema, Refusal, SchemaKey, SchemaStore
-from bridge.registry.apicurio import ApicurioApi
-from bridge.registry.client import RegistryClient, RegistryOptions, TooLarge
-from bridge.registry.confluent import ConfluentApi
-from bridge.registry.gather import Gathered, Unfit
+from bridge.schemas.registry.apicurio import ApicurioApi
+from bridge.schemas.registry.client import RegistryClient, RegistryOptions, TooLarge
+from bridge.schemas.registry.confluent import ConfluentApi
+from bridge.schemas.registry.gather import Gathered, Unfit
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

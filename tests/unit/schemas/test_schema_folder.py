@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bridge import schemas as module
-from bridge.importing import import_schemas
-from bridge.schemas import SchemaFolder, read_folder
+from bridge.schemas import folder as module
+from bridge.schemas.folder import SchemaFolder, read_folder
+from bridge.schemas.importing import import_schemas
 from bridge.telemetry import events
 
 

@@ -12,9 +12,9 @@ from google.protobuf import descriptor_pb2
 from bridge.errors import DecodeError, RegistryUnavailable, SchemaNeeded
 from bridge.formats.registry.framing import apicurio, confluent
 from bridge.formats.schema_cache import SchemaKey, SchemaStore
-from bridge.registry import learn
-from bridge.registry.client import MAX_ANSWER_BYTES, RegistryOptions
-from bridge.registry.learn import Registries, Registry
+from bridge.schemas.registry import learn
+from bridge.schemas.registry.client import MAX_ANSWER_BYTES, RegistryOptions
+from bridge.schemas.registry.learn import Registries, Registry
 from tests.support.records import record
 from tests.support.registry import StubRegistry, descriptor_text
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from bridge.formats.avro.definitions import DefinitionError, Scope
 from bridge.formats.avro.schema_set import Schema
-from bridge.importing.budget import Budget
-from bridge.importing.class_file import ClassFileError, schema_text
-from bridge.importing.reading import ClassFile, Piece, SchemaFile, Skip
-from bridge.schemas import is_template
+from bridge.schemas.folder import is_template
+from bridge.schemas.importing.budget import Budget
+from bridge.schemas.importing.class_file import ClassFileError, schema_text
+from bridge.schemas.importing.reading import ClassFile, Piece, SchemaFile, Skip
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _LONGEST_NAME = 200

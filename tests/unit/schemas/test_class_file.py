@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.importing import import_schemas
-from bridge.importing.budget import MAX_TEXT_BYTES
-from bridge.importing.class_file import ClassFileError, schema_text
+from bridge.schemas.importing import import_schemas
+from bridge.schemas.importing.budget import MAX_TEXT_BYTES
+from bridge.schemas.importing.class_file import ClassFileError, schema_text
 from tests.support.class_files import ClassWriter, avro_class
 
 TEXT = json.dumps({"type": "record", "name": "org.example.It", "fields": [{"name": "a", "type": "long"}]})

@@ -1,0 +1,1 @@
+"""Schemas on disk and from registries."""
