@@ -26,8 +26,9 @@ from bridge.admin import Admin
 from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
-from bridge.hold_register import HoldReader, HoldRegister
-from bridge.holds import Holds
+from bridge.dead_letters.hold import Holds
+from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
+from bridge.dead_letters.topic import Parking
 from bridge.http.egress_policy import Egress
 from bridge.http.tls import client_context
 from bridge.kafka.client import start_when_reachable
@@ -40,7 +41,6 @@ from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import cluster_id, wait_for_topics
 from bridge.outlet import Outlet
 from bridge.own_topics import ensure_own_topics
-from bridge.parked import Parking
 from bridge.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.status import Status

@@ -18,6 +18,9 @@ from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer, Silent
 from bridge.core.switches import EventTypes, Switches
+from bridge.dead_letters.hold import Holds
+from bridge.dead_letters.lane_holds import HeldLanes, Register
+from bridge.dead_letters.park import Parks
 from bridge.deliver import Deliverer, Target
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import ConfigError
@@ -25,8 +28,6 @@ from bridge.formats import Decoder
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.resent import AgainDecoder
-from bridge.held import HeldLanes, Register
-from bridge.holds import Holds
 from bridge.http import Transport
 from bridge.http.egress_policy import Egress
 from bridge.http.httpx_transport import proxied
@@ -37,7 +38,6 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import Control, control_topic
 from bridge.kafka.group_reader import Membership
 from bridge.outlet import Outlet
-from bridge.parks import Parks
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import SealedRenderer

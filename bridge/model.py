@@ -81,7 +81,7 @@ class Event:
     first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
     stands for ``id`` where duplicates are told. ``round`` names the redrive of a held lane that it is
     part of; one that ``covers`` a number of parkings is no event but the mark that ends such a
-    redrive in its lane (``bridge/holds.py``).
+    redrive in its lane (``bridge/dead_letters/hold.py``).
     """
 
     record: Record

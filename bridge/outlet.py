@@ -23,14 +23,14 @@ from bridge.core.lanes import Lane
 from bridge.core.limits import Pace
 from bridge.core.signing import Signer
 from bridge.core.verdict import Judgement, OwnVerdict, by_status, judge
+from bridge.dead_letters.hold import Hold
+from bridge.dead_letters.lane_holds import HeldLanes
+from bridge.dead_letters.park import Parks, facts_of, park_until_safe
+from bridge.dead_letters.topic import Reason
 from bridge.deliver import Deliverer
 from bridge.errors import DecodeError, FilterError, RenderError
-from bridge.held import HeldLanes
-from bridge.holds import Hold
 from bridge.lane_queue import LaneQueue
 from bridge.model import Event, Verdict
-from bridge.parked import Reason
-from bridge.parks import Parks, facts_of, park_until_safe
 from bridge.rendering import Renderer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics

@@ -11,7 +11,7 @@
     render 7      bridge/rendering/    method, URL, headers, body
     sign 8        bridge/core/signing.py    the webhook-* headers
     deliver 9     bridge/deliver.py one attempt over bridge/http/
-    verdict 10    bridge/core/verdict.py delivered, again (bridge/core/backoff.py), parked (bridge/parked.py), or
+    verdict 10    bridge/core/verdict.py delivered, again (bridge/core/backoff.py), parked (bridge/dead_letters/topic.py), or
                                     the endpoint goes off (bridge/kafka/control_topic.py)
     settle 11     bridge/core/cursor.py  settled; bridge/core/completion_map.py packs it, bridge/checkpoint.py commits
 
@@ -35,6 +35,7 @@ from bridge.catchup import CatchUp, SideReads
 from bridge.checkpoint import Checkpoints
 from bridge.core.cursor import CursorState
 from bridge.core.routing import Router
+from bridge.dead_letters.park import Parks
 from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.feed import Feed, FirstOffsets, Reads
@@ -43,7 +44,6 @@ from bridge.intake import Intake
 from bridge.learning import Learning
 from bridge.model import Partition, Record
 from bridge.outlet import Outlet
-from bridge.parks import Parks
 from bridge.rejects import Rejects
 from bridge.storage.dedupe_index import IndexLostError
 from bridge.telemetry import events

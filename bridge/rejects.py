@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
+from bridge.dead_letters.park import Parks, park_until_safe
+from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
 from bridge.model import Record
-from bridge.parked import EVENT_INDEX, Reason
-from bridge.parks import Parks, park_until_safe
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from bridge import assembly
 from bridge.checkpoint import Checkpoints
 from bridge.core.switches import ALL, EventTypes, Switches
-from bridge.holds import Holds
+from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline

@@ -13,8 +13,8 @@ import click
 from bridge.cli.names import endpoint_names
 
 if TYPE_CHECKING:
-    from bridge.letters import Address, Letter, Wanted
-    from bridge.redrive import DeadLetters
+    from bridge.dead_letters.letter import Address, Letter, Wanted
+    from bridge.dead_letters.store import DeadLetters
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -43,7 +43,7 @@ class AddressType(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
         """The address of a letter."""
-        from bridge.letters import Address
+        from bridge.dead_letters.letter import Address
 
         try:
             return Address.parse(value)
@@ -81,7 +81,7 @@ def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[...,
 
 def wanted(given: dict[str, Any]) -> Wanted:
     """The filters that were given."""
-    from bridge.letters import Wanted
+    from bridge.dead_letters.letter import Wanted
 
     return Wanted(
         endpoint=given["endpoint"],
@@ -97,8 +97,8 @@ async def find(
     dead: DeadLetters, addresses: Sequence[Address], asked: Wanted, *, settled: bool
 ) -> list[Letter]:
     """The letters at these addresses, or all that are asked for; an address without one is a mistake."""
+    from bridge.dead_letters.letter import Fate
     from bridge.errors import HookferryError
-    from bridge.letters import Fate
 
     found = await dead.find(asked)
     if not addresses:
@@ -126,7 +126,7 @@ def same_events(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Le
 
     In a held lane, one that is left would send what the other says is never to be sent.
     """
-    from bridge.letters import Fate
+    from bridge.dead_letters.letter import Fate
 
     events = {(one.origin.place, one.index, one.endpoint) for one in chosen}
     known = {one.address for one in chosen}

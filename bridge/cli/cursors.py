@@ -146,8 +146,8 @@ async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str
 async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
     """Lanes that a removed endpoint held are free when it comes back; what is parked stays parked."""
     from bridge import assembly
+    from bridge.dead_letters.store import DeadLetters
     from bridge.kafka.control_topic import control_topic
-    from bridge.redrive import DeadLetters
 
     options, gone = assembly.kafka_options(settings.kafka), set(names)
     topics = assembly.parked_topic(settings), assembly.again_topic(settings)

@@ -9,10 +9,10 @@ import click
 
 if TYPE_CHECKING:
     from bridge.cli.letters import Mask
-    from bridge.holds import Hold, HoldKey
-    from bridge.letters import Letter, Wanted
-    from bridge.redrive import DeadLetters
-    from bridge.rounds import Outcome
+    from bridge.dead_letters.hold import Hold, HoldKey
+    from bridge.dead_letters.letter import Letter, Wanted
+    from bridge.dead_letters.redrive import Outcome
+    from bridge.dead_letters.store import DeadLetters
 
 _SHOWN = 10
 
@@ -29,7 +29,7 @@ wait_option = click.option(
 
 def asked_for(holds: Mapping[HoldKey, Hold], asked: Wanted) -> set[HoldKey]:
     """The held lanes that filters alone ask for, also where nothing of them waits any more."""
-    from bridge.letters import Wanted
+    from bridge.dead_letters.letter import Wanted
 
     if asked != Wanted(endpoint=asked.endpoint, entity=asked.entity):
         return set()
@@ -42,15 +42,15 @@ def asked_for(holds: Mapping[HoldKey, Hold], asked: Wanted) -> set[HoldKey]:
 
 def of_letters(holds: Collection[HoldKey], letters: Iterable[Letter]) -> set[HoldKey]:
     """Which of these held lanes the letters are of."""
-    from bridge.rounds import lane_of
+    from bridge.dead_letters.redrive import lane_of
 
     return {key for letter in letters if (key := lane_of(letter)) is not None and key in holds}
 
 
 async def waiting_in(dead: DeadLetters, lanes: Collection[HoldKey]) -> dict[HoldKey, list[Letter]]:
     """All that waits in these lanes."""
-    from bridge.letters import Wanted
-    from bridge.rounds import by_lane
+    from bridge.dead_letters.letter import Wanted
+    from bridge.dead_letters.redrive import by_lane
 
     return by_lane(await dead.find(Wanted(lanes=frozenset(lanes)))) if lanes else {}
 
@@ -60,7 +60,7 @@ async def send(
 ) -> Outcome:
     """Send what waits in held lanes, until they are free or it is known why they are not."""
     from bridge.clock import SystemClock
-    from bridge.rounds import Rounds
+    from bridge.dead_letters.redrive import Rounds
 
     def progress(text: str) -> None:
         click.echo(text, err=True)

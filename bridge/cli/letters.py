@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from bridge.letters import EVERYONE, Fate, Letter
+from bridge.dead_letters.letter import EVERYONE, Fate, Letter
 
 MASK = "***"
 _LEAST_SECRET = 6

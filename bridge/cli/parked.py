@@ -16,8 +16,8 @@ from bridge.cli.run import config_option
 from bridge.cli.terminal import who
 
 if TYPE_CHECKING:
-    from bridge.letters import Address, Letter
-    from bridge.redrive import DeadLetters
+    from bridge.dead_letters.letter import Address, Letter
+    from bridge.dead_letters.store import DeadLetters
     from bridge.settings import Settings
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
     import orjson
 
     from bridge.cli import letters as shown
-    from bridge.letters import Wanted
+    from bridge.dead_letters.letter import Wanted
 
     async def look(dead: DeadLetters) -> Letter:
         (letter,) = await find(dead, (address,), Wanted(), settled=True)
@@ -137,8 +137,8 @@ def redrive(
     Of a held lane (on_park: hold) everything that waits is sent, in order, and then it is free.
     """
     from bridge.cli.letters import mask_of
-    from bridge.letters import Fate, errands, obstacle
-    from bridge.rounds import BATCH
+    from bridge.dead_letters.letter import Fate, errands, obstacle
+    from bridge.dead_letters.redrive import BATCH
 
     settings = _load(path)
     topics = [topic for source in settings.sources.values() for topic in source.topics]
@@ -211,8 +211,8 @@ def discard(
     Where a held lane waited for one of them (on_park: hold), what waits behind it is sent then.
     """
     from bridge.cli.letters import mask_of
-    from bridge.letters import Wanted
-    from bridge.rounds import BATCH, cause_of
+    from bridge.dead_letters.letter import Wanted
+    from bridge.dead_letters.redrive import BATCH, cause_of
 
     settings = _load(path)
 
@@ -259,8 +259,8 @@ def _load(path: Path) -> Settings:
 def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     """Do something with the group's dead letters."""
     from bridge import assembly
+    from bridge.dead_letters.store import DeadLetters
     from bridge.kafka.control_topic import control_topic
-    from bridge.redrive import DeadLetters
 
     async def connected() -> T:
         options = assembly.kafka_options(settings.kafka)

@@ -13,12 +13,12 @@ import orjson
 import pytest
 from confluent_kafka.admin import NewPartitions
 
-from bridge import redrive as redriving
+from bridge.dead_letters import store as redriving
+from bridge.dead_letters.letter import Wanted, errands
+from bridge.dead_letters.store import DeadLetters
 from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
 from bridge.formats.fineract import Envelope
 from bridge.kafka.client import KafkaOptions
-from bridge.letters import Wanted, errands
-from bridge.redrive import DeadLetters
 from bridge.schemas.folder import read_folder
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import hookferry, listed, parked

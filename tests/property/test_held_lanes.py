@@ -15,10 +15,10 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.holds import HoldKey
-from bridge.letters import Fate, Letter, Wanted
+from bridge.dead_letters.hold import HoldKey
+from bridge.dead_letters.letter import Fate, Letter, Wanted
+from bridge.dead_letters.redrive import Outcome, Rounds, by_lane, cause_of, lane_of
 from bridge.model import Partition
-from bridge.rounds import Outcome, Rounds, by_lane, cause_of, lane_of
 from tests.support.desk import FakeDesk
 from tests.support.fake_group import FakeJournal
 from tests.support.fakes import AGAIN, P0, P1, Log, Sent

@@ -1,14 +1,14 @@
-"""The operator's desk over fakes (``bridge.rounds.Desk``): dead letters and holds of a simulated world."""
+"""The ``Desk`` of a redrive over fakes: dead letters and holds of a simulated world."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from bridge.dead_letters.hold import Hold, HoldKey
+from bridge.dead_letters.letter import Address, Errand, Fate, Letter, Settlement, Wanted, in_turns
+from bridge.dead_letters.redrive import Desk
 from bridge.formats.resent import Mark, Resent, packed
-from bridge.holds import Hold, HoldKey
-from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted, in_turns
-from bridge.rounds import Desk
 from tests.support.path import World
 
 
@@ -34,7 +34,7 @@ class FakeDesk(Desk):
         return found
 
     def letters(self) -> list[Letter]:
-        """Every letter as of now, as ``bridge.letters.letter`` would read it."""
+        """Every letter as of now, as ``bridge.dead_letters.letter.letter`` would read it."""
         found = []
         for number, (record, reason) in enumerate(self._world.parking.parked):
             address = Address(0, number)

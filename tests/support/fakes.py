@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.dedupe import Claim, claim
+from bridge.dead_letters.hold import Hold, HoldKey, read_hold
+from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
 from bridge.formats import Decoder
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
-from bridge.holds import Hold, HoldKey, read_hold
 from bridge.model import Event, Header, Partition, Record, Request, Response
-from bridge.parked import Reason
 from bridge.storage.attempt_history import AttemptRow
 from tests.support.simulated import BEGAN_S
 
@@ -151,7 +151,7 @@ class FakeParking:
 
 
 class FakeRegister:
-    """The holds in the control topic (``bridge.held.Register``), which outlive every process."""
+    """The holds in the control topic (``Register`` of lane_holds), which outlive every process."""
 
     def __init__(self) -> None:
         self.written: list[tuple[HoldKey, bytes | None]] = []

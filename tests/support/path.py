@@ -14,13 +14,13 @@ from bridge.core.filter import Filter
 from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer
+from bridge.dead_letters.hold import Holds
+from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.deliver import Deliverer, Target
 from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import SchemaNeeded
 from bridge.formats import Decoder
 from bridge.formats.resent import AgainDecoder
-from bridge.held import HeldLanes
-from bridge.holds import Holds
 from bridge.model import Partition, Url
 from bridge.outlet import Outlet
 from bridge.pipeline import Pipeline

@@ -7,10 +7,10 @@ import pytest
 from bridge.cli import held
 from bridge.cli.choosing import same_events
 from bridge.core.ordering_key import LaneKey
-from bridge.holds import Hold, HoldKey
-from bridge.letters import Address, Fate, Letter, Settlement, Wanted
+from bridge.dead_letters.hold import Hold, HoldKey
+from bridge.dead_letters.letter import Address, Fate, Letter, Settlement, Wanted
+from bridge.dead_letters.redrive import Outcome
 from bridge.model import Partition, Record
-from bridge.rounds import Outcome
 
 KEY, OTHER = HoldKey("crm", "a" * 32), HoldKey("shop", "b" * 32)
 HOLD = Hold(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from bridge.cli.choosing import AddressType, InstantType
 from bridge.cli.letters import MASK, mask_of, page, table, whole
-from bridge.letters import Address, Fate, Letter, Settlement
+from bridge.dead_letters.letter import Address, Fate, Letter, Settlement
 from bridge.model import Partition, Record
 
 

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from bridge.core import ordering_key
 from bridge.core.ordering_key import LaneKey
+from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.formats.resent import Mark
-from bridge.holds import Hold, HoldKey
 from bridge.model import Partition, Record
 from bridge.telemetry import events
 from tests.support.fakes import AGAIN, P0, Gate, Log, Sent

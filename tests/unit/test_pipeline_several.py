@@ -8,10 +8,10 @@ import pytest
 
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
+from bridge.dead_letters.letter import errands, to_letter
+from bridge.dead_letters.topic import Reason
 from bridge.formats.resent import AgainDecoder, ResentDecodeError
-from bridge.letters import errands, letter
 from bridge.model import Partition, Record
-from bridge.parked import Reason
 from tests.support.fakes import AGAIN, DECODER, P0, TOPIC, Gate, Log, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
@@ -119,7 +119,7 @@ async def test_one_refused_event_is_parked_by_its_number_and_redriven_alone() ->
     process = Process(world, P0, AGAIN).start()
     await until(lambda: world.offsets.at("crm") == world.offsets.at("shop") == 1)
     assert [reason.details["event-index"] for _, reason in world.parking.parked] == ["2", "3"]
-    letters = [letter(as_letter(*parked, at)) for at, parked in enumerate(world.parking.parked)]
+    letters = [to_letter(as_letter(*parked, at)) for at, parked in enumerate(world.parking.parked)]
     planned = errands([one for one in reversed(letters) if one])
     assert [errand.letter.index for errand in planned] == [2, 3], "two events, in their order"
 

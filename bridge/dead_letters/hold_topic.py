@@ -16,8 +16,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from bridge.dead_letters.hold import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.errors import KafkaUnavailable, RecordsDeleted
-from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.kafka.client import PARK_TIMEOUT_MS
 from bridge.kafka.client_health import Lasting
 from bridge.kafka.side_reader import SideReader
@@ -92,7 +92,7 @@ class HoldReader:
 
 
 class HoldRegister:
-    """Reads the holds of an assignment into ``holds``, and writes them; as ``bridge.held`` decides.
+    """Reads the holds of an assignment into ``holds``, and writes them.
 
     ``endpoints`` are those that hold lanes. What an earlier configuration held for another one that
     is configured is lifted when its partition is assigned: nothing of it waits for anything any more.

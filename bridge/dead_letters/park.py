@@ -1,6 +1,6 @@
 """Parking: what cannot be delivered is safe in the dead-letter topic before its offset moves.
 
-Between the path and ``bridge/parked.py``, which writes the dead letters.
+Between the path and ``bridge/dead_letters/topic.py``, which writes the dead letters.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Protocol
 import structlog
 
 from bridge.core.ordering_key import id_of
+from bridge.dead_letters.durable_write import tries_until_safe
+from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.errors import ParkError
 from bridge.model import Event, Record
-from bridge.parked import EVENT_INDEX, Reason
-from bridge.patience import tries_until_safe
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

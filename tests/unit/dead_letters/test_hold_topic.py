@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaTimeoutError
 from structlog.testing import capture_logs
 
 from bridge.core.ordering_key import LaneKey
+from bridge.dead_letters.hold import Hold, HoldKey, Holds, read_hold, read_key
+from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
 from bridge.errors import KafkaUnavailable, RecordsDeleted
-from bridge.hold_register import HoldReader, HoldRegister
-from bridge.holds import Hold, HoldKey, Holds, read_hold, read_key
 from bridge.kafka.client_health import Lasting
 from bridge.model import Partition, Record
 from bridge.telemetry import events

@@ -19,16 +19,26 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from bridge import letters
+from bridge.dead_letters.hold import Hold, HoldKey
+from bridge.dead_letters.hold_topic import HoldReader
+from bridge.dead_letters.letter import (
+    Address,
+    Errand,
+    Fate,
+    Letter,
+    Settlement,
+    Wanted,
+    in_turns,
+    runs,
+    to_letter,
+    to_settlement,
+)
 from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
 from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
-from bridge.hold_register import HoldReader
-from bridge.holds import Hold, HoldKey
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.client_health import close_in_time
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import PARKED_MAX_BYTES, topic_sizes
-from bridge.letters import Address, Errand, Fate, Letter, Settlement, Wanted
 from bridge.model import Header, Partition, Record
 
 _NEAR = 1000
@@ -113,10 +123,10 @@ class DeadLetters:
             begin = (await self._reader.begins([partition]))[partition]
             end = (await self._reader.ends([partition]))[partition]
             there = sorted(offset for offset in of_partition if begin <= offset < end)
-            for start, stop in letters.runs(there, _NEAR):
+            for start, stop in runs(there, _NEAR):
                 async for records in self._read(partition, start, stop):
                     for record in records:
-                        letter = letters.letter(record) if record.offset in of_partition else None
+                        letter = to_letter(record) if record.offset in of_partition else None
                         if letter is not None:
                             found[letter.address] = letter
         return found
@@ -133,7 +143,7 @@ class DeadLetters:
             raise RedriveError(f"no longer in topic {self._parked!r}: {', '.join(gone[:10])}; run it again")
         producer = await self._producing()
         now_ms, done, refused = int(time.time() * 1000), list[tuple[Letter, Settlement]](), None
-        for turn in letters.in_turns(errands):
+        for turn in in_turns(errands):
             outcomes = await asyncio.gather(
                 *(self._resend(producer, errand, fetched[errand.letter.address]) for errand in turn),
                 return_exceptions=True,
@@ -277,13 +287,13 @@ async def _start(starting: Awaitable[None], options: KafkaOptions) -> None:
 
 def _note(record: Record, wanted: Wanted, found: dict[Address, Letter]) -> None:
     """Take a record of the dead-letter topic in: a letter that is asked for, or a marker of one."""
-    mark = letters.settlement(record)
+    mark = to_settlement(record)
     if mark is not None:
         settled = found.get(mark.address)
         if settled is not None:
             settled.settlements.append(mark)
         return
-    letter = letters.letter(record)
+    letter = to_letter(record)
     if letter is not None and wanted.matches(letter):
         letter.origin = letter.origin._replace(value=None)
         found[letter.address] = letter

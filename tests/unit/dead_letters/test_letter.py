@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.letters import (
+from bridge.dead_letters.letter import (
     Address,
     Errand,
     Fate,
@@ -12,10 +12,10 @@ from bridge.letters import (
     Settlement,
     Wanted,
     errands,
-    letter,
     obstacle,
     runs,
-    settlement,
+    to_letter,
+    to_settlement,
 )
 from bridge.model import Partition, Record
 
@@ -35,7 +35,7 @@ def record(
 
 
 def made(at: int = 5, **facts: str | None) -> Letter:
-    found = letter(record(at, **facts))
+    found = to_letter(record(at, **facts))
     assert found is not None
     return found
 
@@ -53,7 +53,7 @@ def test_a_letter_tells_the_original_as_it_stood_in_its_topic() -> None:
     "facts", [{"cause": None}, {"topic": None}, {"offset": "x"}, {"parked_at_ms": "x"}, {"partition": ""}]
 )
 def test_a_record_that_the_bridge_did_not_park_is_no_letter(facts: dict[str, str | None]) -> None:
-    assert letter(record(**facts)) is None
+    assert to_letter(record(**facts)) is None
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_star_asks_for_what_was_rejected_for_all() -> None:
 def test_the_entity_is_the_decoded_one_or_the_key(
     key: bytes | None, facts: dict[str, str], entity: str
 ) -> None:
-    found = letter(record(key=key, **facts))
+    found = to_letter(record(key=key, **facts))
     assert found is not None
     assert found.entity == entity
     assert entity is None or Wanted(entity=entity).matches(found)
@@ -115,9 +115,9 @@ def test_an_entity_is_found_by_its_record_key_too() -> None:
 def test_a_marker_says_what_became_of_a_letter() -> None:
     mark = Settlement(Address(1, 5), Fate.DISCARDED, 12, "ann@desk", "twice, ✓", "")
     written = Record(Partition("g.parked", 1), 9, 12, b"e1", None, mark.headers())
-    assert settlement(written) == mark
-    assert letter(written) is None
-    assert settlement(record()) is None
+    assert to_settlement(written) == mark
+    assert to_letter(written) is None
+    assert to_settlement(record()) is None
     found = made()
     found.settlements.append(mark)
     assert found.fate is Fate.DISCARDED
@@ -127,7 +127,7 @@ def test_a_marker_says_what_became_of_a_letter() -> None:
 def test_a_damaged_marker_settles_nothing(name: str) -> None:
     headers = Settlement(Address(1, 5), Fate.REDRIVEN, 12, "ann").headers()
     damaged = tuple((one, b"\xff" if one == name else value) for one, value in headers)
-    assert settlement(Record(Partition("g.parked", 1), 9, 12, b"e1", None, damaged)) is None
+    assert to_settlement(Record(Partition("g.parked", 1), 9, 12, b"e1", None, damaged)) is None
 
 
 def test_the_id_of_a_redrive_is_the_same_until_it_is_marked_as_done() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.dead_letters.durable_write import tries_until_safe
 from bridge.errors import KafkaUnavailable, ParkError
-from bridge.patience import tries_until_safe
 from bridge.telemetry import events
 from tests.support.simulated import simulated
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from bridge.clock import Clock
+from bridge.dead_letters.hold import Hold, HoldKey
+from bridge.dead_letters.letter import Errand, Fate, Letter, Wanted, errands
 from bridge.formats.resent import Mark
-from bridge.holds import Hold, HoldKey
-from bridge.letters import Errand, Fate, Letter, Wanted, errands
 
 BATCH = 500
 """Records sent and marked at a time: what is held in memory, and what a crash leaves unmarked."""
@@ -27,7 +27,7 @@ _MOST_ROUNDS = 20
 
 
 class Desk(Protocol):
-    """The dead letters and the holds of a group (``bridge.redrive.DeadLetters``)."""
+    """The dead letters and the holds of a group (``bridge.dead_letters.store.DeadLetters``)."""
 
     async def holds(self) -> Mapping[HoldKey, Hold]:
         """Every hold as of now."""

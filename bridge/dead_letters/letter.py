@@ -178,7 +178,7 @@ class Errand(NamedTuple):
         return origin.partition, self.letter.endpoint, self.letter.facts.get("lane", origin.key)
 
 
-def letter(record: Record) -> Letter | None:
+def to_letter(record: Record) -> Letter | None:
     """The letter that a record of the dead-letter topic is; None when it is none of ours."""
     facts = _facts(record)
     try:
@@ -198,7 +198,7 @@ def letter(record: Record) -> Letter | None:
     return Letter(Address(record.partition.number, record.offset), origin, len(record.value or b""), facts)
 
 
-def settlement(record: Record) -> Settlement | None:
+def to_settlement(record: Record) -> Settlement | None:
     """The marker that a record of the dead-letter topic is; None when it is no marker."""
     if not any(name == _SETTLES for name, _ in record.headers):
         return None

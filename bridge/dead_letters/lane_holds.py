@@ -1,6 +1,6 @@
 """The held lanes of one endpoint: what may pass, what is parked behind, and when a lane is free again.
 
-Between ``bridge/outlet.py`` and the rule of it in ``bridge/holds.py``. What it decides is written to
+Between ``bridge/outlet.py`` and the rule of it in ``hold.py``. What it decides is written to
 ``<group>.control`` before the event settles, so that whoever has the partition next knows it.
 """
 
@@ -17,17 +17,17 @@ from bridge.core import ordering_key
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.ordering_key import LaneKey
+from bridge.dead_letters.durable_write import tries_until_safe
+from bridge.dead_letters.hold import Hold, HoldKey, Holds
 from bridge.errors import KafkaUnavailable
-from bridge.holds import Hold, HoldKey, Holds
 from bridge.model import Event
-from bridge.patience import tries_until_safe
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
 
 
 class Register(Protocol):
-    """Where holds are kept over restarts and between pods (``bridge.hold_register``)."""
+    """Where holds are kept over restarts and between pods (``bridge.dead_letters.hold_topic``)."""
 
     async def write(self, key: HoldKey, hold: Hold | None) -> None:
         """Return when it is safe there; raises ``KafkaUnavailable`` when it is not."""

@@ -10,11 +10,11 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from bridge.core.ordering_key import LaneKey
+from bridge.dead_letters.letter import Address, Fate, Letter, errands, in_turns, to_settlement
+from bridge.dead_letters.store import DeadLetters, RedriveError
 from bridge.formats.resent import MARK_VALUE, Mark, unpacked, unpacked_mark
 from bridge.kafka.client import KafkaOptions
-from bridge.letters import Address, Fate, Letter, errands, in_turns, settlement
 from bridge.model import Partition, Record
-from bridge.redrive import DeadLetters, RedriveError
 
 
 class FakeProducer:
@@ -47,7 +47,7 @@ class FakeProducer:
 
     @property
     def settled(self) -> dict[str, Fate]:
-        marks = [settlement(record) for topic, record in self.sent if topic == "g.parked"]
+        marks = [to_settlement(record) for topic, record in self.sent if topic == "g.parked"]
         return {str(mark.address): mark.fate for mark in marks if mark is not None}
 
 
@@ -143,7 +143,7 @@ async def test_a_discard_sends_nothing_and_keeps_who_and_why() -> None:
     producer = FakeProducer()
     assert await Desk(producer).discard([letter(1)], "ann", "a test") == 1
     ((topic, record),) = producer.sent
-    mark = settlement(record)
+    mark = to_settlement(record)
     assert mark is not None
     assert (topic, mark.fate, mark.by, mark.reason) == ("g.parked", Fate.DISCARDED, "ann", "a test")
     assert record.value is None

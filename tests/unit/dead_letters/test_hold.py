@@ -6,8 +6,8 @@ import pytest
 
 from bridge.core import ordering_key
 from bridge.core.ordering_key import LaneKey
+from bridge.dead_letters.hold import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.formats import lane_of
-from bridge.holds import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.model import Partition, Record
 
 LANE = LaneKey("orders", 3, b"\x00\xffe1", "acme")

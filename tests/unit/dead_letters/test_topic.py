@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from bridge.dead_letters.topic import Parking, Reason
 from bridge.errors import ParkError
 from bridge.kafka.client_health import Lasting
 from bridge.model import Partition, Record
-from bridge.parked import Parking, Reason
 
 RECORD = Record(
     Partition("orders", 3), 17, 1_700_000_000_123, b"key", b"\x00\xffvalue", (("trace", b"\x01"),)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.holds import HoldKey
-from bridge.letters import Fate
-from bridge.rounds import Outcome, Rounds
+from bridge.dead_letters.hold import HoldKey
+from bridge.dead_letters.letter import Fate
+from bridge.dead_letters.redrive import Outcome, Rounds
 from tests.support.desk import FakeDesk
 from tests.support.fakes import AGAIN, P0, Sent
 from tests.support.path import Process

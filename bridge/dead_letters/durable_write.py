@@ -1,6 +1,6 @@
 """Writing with patience: what must be at the broker before an offset moves, however long that takes.
 
-Between the path and the edges that write: ``bridge/parks.py`` parks by it, ``bridge/held.py`` holds lanes.
+Between the path and the edges that write: ``park.py`` uses it for dead letters, ``lane_holds.py`` for holds.
 """
 
 from __future__ import annotations

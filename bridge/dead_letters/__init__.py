@@ -1,0 +1,1 @@
+"""Events that could not be delivered: parked, held and sent again."""
