@@ -23,7 +23,6 @@ from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__, assembly
 from bridge.admin import Admin
-from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
 from bridge.dead_letters.hold import Holds
@@ -39,9 +38,11 @@ from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import new_producer
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import cluster_id, wait_for_topics
-from bridge.outlet import Outlet
 from bridge.own_topics import ensure_own_topics
-from bridge.pipeline import Pipeline
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.status import Status
 from bridge.storage.attempt_history import History
@@ -51,7 +52,6 @@ from bridge.storage.state_dir import Owner, StateFolder
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks
-from bridge.window import DedupeWindow
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000

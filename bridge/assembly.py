@@ -21,8 +21,6 @@ from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, Register
 from bridge.dead_letters.park import Parks
-from bridge.deliver import Deliverer, Target
-from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import ConfigError
 from bridge.formats import Decoder
 from bridge.formats.avro.schema_set import SchemaSet
@@ -37,7 +35,9 @@ from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import Control, control_topic
 from bridge.kafka.group_reader import Membership
-from bridge.outlet import Outlet
+from bridge.pipeline.attempt import Deliverer, Target
+from bridge.pipeline.cursor_start import CursorPolicy
+from bridge.pipeline.dispatcher import Outlet
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import SealedRenderer

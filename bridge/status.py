@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bridge import assembly
-from bridge.checkpoint import Checkpoints
 from bridge.core.switches import ALL, EventTypes, Switches
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
-from bridge.outlet import Outlet
-from bridge.pipeline import Pipeline
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
 

@@ -1,6 +1,6 @@
 """The held lanes of one endpoint: what may pass, what is parked behind, and when a lane is free again.
 
-Between ``bridge/outlet.py`` and the rule of it in ``hold.py``. What it decides is written to
+Between ``bridge/pipeline/dispatcher.py`` and the rule of it in ``hold.py``. What it decides is written to
 ``<group>.control`` before the event settles, so that whoever has the partition next knows it.
 """
 

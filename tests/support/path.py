@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from bridge.checkpoint import Checkpoints
 from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
@@ -16,14 +15,15 @@ from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes
-from bridge.deliver import Deliverer, Target
-from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import SchemaNeeded
 from bridge.formats import Decoder
 from bridge.formats.resent import AgainDecoder
 from bridge.model import Partition, Url
-from bridge.outlet import Outlet
-from bridge.pipeline import Pipeline
+from bridge.pipeline.attempt import Deliverer, Target
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.cursor_start import CursorPolicy
+from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.pipeline import Pipeline
 from bridge.rendering import StandardRenderer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader

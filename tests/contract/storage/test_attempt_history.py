@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.core.verdict import judge
-from bridge.deliver import Deliverer, Outcome, Target
 from bridge.model import Response, Url
+from bridge.pipeline.attempt import Deliverer, Outcome, Target
 from bridge.rendering import Rendered
 from bridge.storage.attempt_history import AttemptRow, History
 from bridge.telemetry import events

@@ -14,7 +14,7 @@ from tests.support.desk import FakeDesk
 from tests.support.fakes import AGAIN, P0, Sent
 from tests.support.path import Process
 from tests.support.simulated import LoopClock, simulated, until
-from tests.unit.test_outlet_holds import KEY, Stage
+from tests.unit.pipeline.test_dispatcher_holds import KEY, Stage
 
 
 async def run(desk: FakeDesk, wait_s: float = 30, *keys: HoldKey) -> Outcome:

@@ -10,9 +10,9 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor, CursorState
 from bridge.core.signing import Signer
-from bridge.deliver import Deliverer, Target
 from bridge.model import Url
-from bridge.outlet import Outlet
+from bridge.pipeline.attempt import Deliverer, Target
+from bridge.pipeline.dispatcher import Outlet
 from bridge.rendering import StandardRenderer
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, Gate, Sent, event

@@ -1,7 +1,7 @@
 """The cursor of an endpoint in a partition: how it begins, and what is said where something is gone.
 
 Takes what the broker and the journal have kept of it and the bounds of the log. Does no I/O but its
-log lines; ``bridge/checkpoint.py`` asks and commits.
+log lines; ``bridge/pipeline/checkpoints.py`` asks and commits.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.core.verdict import judge
-from bridge.deliver import Deliverer, Outcome, Target
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request, Response, Url
+from bridge.pipeline.attempt import Deliverer, Outcome, Target
 from bridge.rendering import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics

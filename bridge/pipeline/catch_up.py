@@ -13,11 +13,11 @@ from typing import Protocol
 import structlog
 
 from bridge.core.cursor import CursorState
-from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.model import Batch, Partition, Record
+from bridge.pipeline.cursor_start import EndpointCursor, report_deleted
+from bridge.pipeline.outage import Trouble
 from bridge.telemetry import events
-from bridge.trouble import Trouble
 
 _log = structlog.get_logger()
 _POLL_S = 0.2

@@ -46,7 +46,7 @@ class Reads(Protocol):
 
 
 class FirstOffsets(Protocol):
-    """The dedupe window (``bridge.window.DedupeWindow``)."""
+    """The dedupe window (``bridge.pipeline.dedupe_window.DedupeWindow``)."""
 
     async def cover(self, partition: Partition, first: Record) -> None:
         """Make the index know the window before this record, reading the log again where it must."""

@@ -3,7 +3,7 @@
     decode 2 -> duplicate? 3 -> route 4 -> cursor 5 -> lanes 6
 
 Nothing is awaited between the look-up of a batch's keys and its hand-over, so no event can slip
-between. ``bridge/pipeline.py`` reads the batches; ``bridge/outlet.py`` goes on from the lanes.
+between. ``pipeline.py`` reads the batches; ``dispatcher.py`` goes on from the lanes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 
 from bridge.core.dedupe import claim, is_duplicate
 from bridge.core.routing import Route, Router
-from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError, FilterError
-from bridge.feed import FirstOffsets
 from bridge.formats import Decoder
 from bridge.model import Event, Partition, Record
-from bridge.outlet import Outlet
-from bridge.rejects import Rejects
+from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.ports import FirstOffsets
+from bridge.pipeline.undecodable import Rejects
 from bridge.telemetry.metrics import Metrics
 
 

@@ -1,25 +1,25 @@
 """THE PATH: from a record on Kafka to a settled event. Read it from top to bottom.
 
-    source 1      bridge/kafka/    records of the partitions that are ours, in batches
-    decode 2      bridge/formats/    bytes -> events, or a rejection (bridge/rejects.py) that is parked
-    duplicate? 3  bridge/core/dedupe.py  the same key earlier in the same partition: passed by
-                                    (bridge/window.py knows the keys)
-    route 4       bridge/core/routing.py   which endpoints want it; bridge/core/filter/ what they ask of its content
-    cursor 5      bridge/core/cursor.py  has this endpoint had it already? if not, it is open now
-    lanes 6       bridge/core/lanes.py   in line behind the earlier events of its entity (bridge/lane_queue.py)
-    ------------- to here in bridge/intake.py; from here per endpoint, bridge/outlet.py -----
-    render 7      bridge/rendering/    method, URL, headers, body
-    sign 8        bridge/core/signing.py    the webhook-* headers
-    deliver 9     bridge/deliver.py one attempt over bridge/http/
-    verdict 10    bridge/core/verdict.py delivered, again (bridge/core/backoff.py), parked (bridge/dead_letters/topic.py), or
-                                    the endpoint goes off (bridge/kafka/control_topic.py)
-    settle 11     bridge/core/cursor.py  settled; bridge/core/completion_map.py packs it, bridge/checkpoint.py commits
+    source 1      kafka/group_reader        the records of our partitions, in batches
+    decode 2      formats/                  bytes -> events, or undecodable.py parks the record
+    duplicate? 3  core/dedupe               the same key earlier in the same partition: skipped
+                                            (dedupe_window.py has the keys)
+    route 4       core/routing              which endpoints want it; core/filter/ reads its content
+    cursor 5      core/cursor               has this endpoint had it already? if not, it is open now
+    lanes 6       core/lanes                in line behind the earlier events of its entity (lane_queue.py)
+    ------------- to here in intake.py; from here per endpoint, in dispatcher.py ---------------------
+    render 7      rendering/                method, URL, headers, body
+    sign 8        core/signing              the webhook-* headers
+    attempt 9     attempt.py                one request over http/
+    verdict 10    core/verdict              delivered, again (core/backoff), parked (dead_letters/), or
+                                            the endpoint goes off (kafka/control_topic)
+    settle 11     core/cursor               settled; core/completion_map packs it, checkpoints.py commits
 
 The readers are here: ``Pipeline.run`` reads as long as the bridge lives, ``take`` gives each batch to
 the intake once its dedupe window is known, and ``drain`` ends an assignment.
 
 A cursor whose window is full lets go of the reader, which goes on without it; when it has room
-again, ``bridge/catchup.py`` feeds it through the same ``take`` until it meets the reader.
+again, ``catch_up.py`` feeds it through the same ``take`` until it meets the reader.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from functools import partial
 
 import structlog
 
-from bridge.catchup import CatchUp, SideReads
-from bridge.checkpoint import Checkpoints
 from bridge.core.cursor import CursorState
 from bridge.core.routing import Router
 from bridge.dead_letters.park import Parks
-from bridge.endpoint_cursor import EndpointCursor, report_deleted
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
-from bridge.feed import Feed, FirstOffsets, Reads
 from bridge.formats import Decoder
-from bridge.intake import Intake
-from bridge.learning import Learning
 from bridge.model import Partition, Record
-from bridge.outlet import Outlet
-from bridge.rejects import Rejects
+from bridge.pipeline.catch_up import CatchUp, SideReads
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.cursor_start import EndpointCursor, report_deleted
+from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.intake import Intake
+from bridge.pipeline.outage import Trouble
+from bridge.pipeline.ports import Feed, FirstOffsets, Reads
+from bridge.pipeline.schema_wait import Learning
+from bridge.pipeline.undecodable import Rejects
 from bridge.storage.dedupe_index import IndexLostError
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.trouble import Trouble
 
 _log = structlog.get_logger()
 _POLL_S = 0.1

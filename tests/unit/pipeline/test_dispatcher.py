@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from bridge.core.cursor import Cursor
 from bridge.errors import TransportError, TransportFault
-from bridge.outlet import Outlet
+from bridge.pipeline.dispatcher import Outlet
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeParking, FakeReceiver, Gate, Sent, event

@@ -27,10 +27,10 @@ from bridge.dead_letters.hold import Hold
 from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.dead_letters.park import Parks, facts_of, park_until_safe
 from bridge.dead_letters.topic import Reason
-from bridge.deliver import Deliverer
 from bridge.errors import DecodeError, FilterError, RenderError
-from bridge.lane_queue import LaneQueue
 from bridge.model import Event, Verdict
+from bridge.pipeline.attempt import Deliverer
+from bridge.pipeline.lane_queue import LaneQueue
 from bridge.rendering import Renderer
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics

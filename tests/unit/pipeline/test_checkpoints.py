@@ -8,13 +8,13 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.checkpoint import Checkpoints
 from bridge.clock import SystemClock
 from bridge.core import completion_map
 from bridge.core.cursor import Cursor
-from bridge.endpoint_cursor import CursorPolicy
 from bridge.errors import CommitError
 from bridge.model import Committed, Partition
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader

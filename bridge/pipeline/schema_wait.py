@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Collection
 
 from bridge.errors import RegistryUnavailable, SchemaNeeded
 from bridge.model import Partition
+from bridge.pipeline.outage import Trouble
 from bridge.telemetry import events
-from bridge.trouble import Trouble
 
 
 class Learning:

@@ -12,10 +12,10 @@ import structlog
 
 from bridge.dead_letters.park import Parks, park_until_safe
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
-from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
 from bridge.model import Record
+from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

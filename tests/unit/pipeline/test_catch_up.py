@@ -6,13 +6,13 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from bridge.catchup import CatchUp
 from bridge.core.cursor import Cursor
-from bridge.endpoint_cursor import EndpointCursor
 from bridge.errors import KafkaUnavailable
 from bridge.model import Partition
+from bridge.pipeline.catch_up import CatchUp
+from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.pipeline.outage import Trouble
 from bridge.telemetry import events
-from bridge.trouble import Trouble
 from tests.support.fake_group import FakeSideReader
 from tests.support.fakes import Log
 from tests.support.simulated import simulated

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from bridge.core.dedupe import Stretch
 from bridge.errors import SchemaNeeded
 from bridge.model import Event, Partition, Record
+from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.storage.dedupe_index import IndexLostError, KeyIndex
-from bridge.window import DedupeWindow
 from tests.support.fakes import DECODER, P0, TOPIC, Log
 
 OpenIndex = Callable[[], KeyIndex]

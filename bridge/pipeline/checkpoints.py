@@ -15,9 +15,9 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.core import completion_map
-from bridge.endpoint_cursor import Bounds, CursorPolicy, EndpointCursor, begin
 from bridge.errors import CommitError, PlaceLostError
 from bridge.model import Committed, Partition
+from bridge.pipeline.cursor_start import Bounds, CursorPolicy, EndpointCursor, begin
 from bridge.storage.journal import Journal, Journaled
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics

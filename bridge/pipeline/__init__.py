@@ -1,0 +1,1 @@
+"""The path of an event, from a Kafka record to a settled delivery."""
