@@ -18,10 +18,10 @@ from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.formats.fineract.bulk import BULK
 from bridge.samples.payloads import schema_of
 from bridge.settings import EndpointSettings, FineractSource, Settings
-from bridge.settings.fineract_types import FINERACT_TYPES
-from bridge.settings.place import Path, Problem
-from bridge.settings.rendering_rules import selects
-from bridge.settings.tree import Tree
+from bridge.settings.models.fineract_types import FINERACT_TYPES
+from bridge.settings.problem import Path, Problem
+from bridge.settings.reading.tree import Tree
+from bridge.settings.rules.rendering import selects
 
 _DEEPEST = 4
 

@@ -13,9 +13,9 @@ from pathlib import Path as FilePath
 from bridge.errors import ConfigError
 from bridge.http.tls import context_of, why_not
 from bridge.schemas.folder import read_folder, read_schema_file
-from bridge.settings.place import Path, Problem
-from bridge.settings.tree import Tree
-from bridge.settings.values import unreadable
+from bridge.settings.models.values import unreadable
+from bridge.settings.problem import Path, Problem
+from bridge.settings.reading.tree import Tree
 
 _MEND = "mend the file, or write it anew"
 

@@ -20,10 +20,10 @@ from bridge.rendering.sandbox import TemplateFault
 from bridge.samples import sample
 from bridge.samples.payloads import schema_of
 from bridge.settings import EndpointSettings, FineractSource, Settings
-from bridge.settings.fineract_types import FINERACT_TYPES
-from bridge.settings.place import Path, Place, Problem
-from bridge.settings.rendering_rules import line_in, selects
-from bridge.settings.request import TemplateSettings
+from bridge.settings.models.fineract_types import FINERACT_TYPES
+from bridge.settings.models.request import TemplateSettings
+from bridge.settings.problem import Path, Place, Problem
+from bridge.settings.rules.rendering import line_in, selects
 
 _PLAIN = "order.placed"
 """A type for sources whose types nobody knows beforehand."""

@@ -104,7 +104,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
 
 def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, path: Path) -> list[str]:
     from bridge.errors import ConfigError
-    from bridge.settings.place import choice, printable
+    from bridge.settings.problem import choice, printable
 
     problems = []
     for name in dict.fromkeys(names):

@@ -76,7 +76,7 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
     from bridge.cli.terminal import ensure_control_topic, read_settings
     from bridge.core.switches import Switches
     from bridge.errors import ConfigError
-    from bridge.settings.place import choice, printable
+    from bridge.settings.problem import choice, printable
 
     settings = read_settings(path)
     if name not in settings.endpoints:

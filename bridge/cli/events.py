@@ -126,9 +126,9 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *
     from pydantic_core import PydanticCustomError
 
     from bridge.errors import ConfigError
-    from bridge.settings.endpoint_rules import unknown_type
-    from bridge.settings.place import choice, printable
-    from bridge.settings.values import event_pattern
+    from bridge.settings.models.values import event_pattern
+    from bridge.settings.problem import choice, printable
+    from bridge.settings.rules.endpoints import unknown_type
 
     if endpoint is not None and endpoint not in settings.endpoints:
         guess = choice(endpoint, settings.endpoints, "the endpoints are")

@@ -13,8 +13,8 @@ from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.detect import Guess, places_in, recognise, why_not
 from bridge.formats.payload_only import PlacedDecoder
 from bridge.formats.schema_cache import SchemaKey
-from bridge.settings.registry import RegistrySettings
-from bridge.settings.sources import SOURCE_MODELS
+from bridge.settings.models.registry import RegistrySettings
+from bridge.settings.models.sources import SOURCE_MODELS
 
 if TYPE_CHECKING:
     from bridge.formats import Decoder

@@ -70,8 +70,8 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
     from bridge import assembly
     from bridge.errors import ConfigError
     from bridge.settings import load
-    from bridge.settings.place import choice, printable
-    from bridge.settings.rendering_rules import selects
+    from bridge.settings.problem import choice, printable
+    from bridge.settings.rules.rendering import selects
 
     settings = load(path, os.environ)
     endpoint = settings.endpoints.get(name)
@@ -92,8 +92,8 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
 def _misspelt(settings: Settings, endpoint: EndpointSettings, type_: str) -> str | None:
     """The type that was probably meant, where all events are Fineract's own and none is of this type."""
     from bridge.settings import FineractSource
-    from bridge.settings.fineract_types import FINERACT_TYPES
-    from bridge.settings.place import nearest
+    from bridge.settings.models.fineract_types import FINERACT_TYPES
+    from bridge.settings.problem import nearest
 
     sources = [settings.sources[one] for one in endpoint.sources or settings.sources]
     if type_ in FINERACT_TYPES or any(

@@ -104,7 +104,7 @@ def _event(settings: Settings, file: Path | None, type_: str | None, source: str
     from bridge.errors import ConfigError
     from bridge.model import Partition
     from bridge.samples import NO_TOPIC, sample
-    from bridge.settings.place import choice
+    from bridge.settings.problem import choice
 
     name: str | None
     if file is not None:

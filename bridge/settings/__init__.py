@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.settings.check import read, tree_of
-from bridge.settings.endpoints import EndpointSettings, RetrySettings
-from bridge.settings.env_source import CONFIG_VARIABLE
-from bridge.settings.kafka import KafkaSettings, SaslSettings, TlsSettings
-from bridge.settings.model import (
+from bridge.settings.load import read, tree_of
+from bridge.settings.models.endpoints import EndpointSettings, RetrySettings
+from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSettings
+from bridge.settings.models.registry import RegistrySettings
+from bridge.settings.models.settings import (
     AdminSettings,
     DedupeSettings,
     EgressSettings,
@@ -22,9 +22,7 @@ from bridge.settings.model import (
     LogSettings,
     Settings,
 )
-from bridge.settings.registry import RegistrySettings
-from bridge.settings.rules import Rule
-from bridge.settings.sources import (
+from bridge.settings.models.sources import (
     ApicurioSource,
     AvroSource,
     CloudEventsSource,
@@ -36,6 +34,8 @@ from bridge.settings.sources import (
     ModulithSource,
     SourceSettings,
 )
+from bridge.settings.reading.env_source import CONFIG_VARIABLE
+from bridge.settings.rules.service import Rule
 
 __all__ = [
     "CONFIG_VARIABLE",

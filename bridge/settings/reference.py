@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bridge.settings import shape
-from bridge.settings.model import Settings
-from bridge.settings.registry import RegistrySettings
-from bridge.settings.sources import SOURCE_MODELS
+from bridge.settings.models.registry import RegistrySettings
+from bridge.settings.models.settings import Settings
+from bridge.settings.models.sources import SOURCE_MODELS
+from bridge.settings.reading import shape
 
 _HEAD = """\
 # Configuration

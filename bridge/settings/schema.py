@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.settings import reference
-from bridge.settings.model import Settings
+from bridge.settings.models.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas" / "hookferry.schema.json"

@@ -17,10 +17,10 @@ import yaml
 from pydantic import BaseModel, SecretStr
 
 from bridge import app
-from bridge.settings import shape
-from bridge.settings.endpoints import EndpointSettings
-from bridge.settings.env_source import CONFIG_VARIABLE
-from bridge.settings.model import ENV_DELIMITER, ENV_PREFIX, Settings
+from bridge.settings.models.endpoints import EndpointSettings
+from bridge.settings.models.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from bridge.settings.reading import shape
+from bridge.settings.reading.env_source import CONFIG_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "hookferry"

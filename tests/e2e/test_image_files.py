@@ -14,8 +14,8 @@ import yaml
 
 import bridge
 from bridge import app
-from bridge.settings.env_source import CONFIG_VARIABLE
-from bridge.settings.model import Settings
+from bridge.settings.models.settings import Settings
+from bridge.settings.reading.env_source import CONFIG_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "docker.md").read_text()

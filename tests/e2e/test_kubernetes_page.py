@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from bridge import app, settings
-from bridge.settings import shape
+from bridge.settings.reading import shape
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "hookferry"

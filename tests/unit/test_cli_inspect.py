@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bridge.cli import cli
 from bridge.cli.inspected import guessed, report
 from bridge.formats.detect import recognise
-from bridge.settings.sources import SOURCE_MODELS
+from bridge.settings.models.sources import SOURCE_MODELS
 from tests.support.records import record
 from tests.support.registry import StubRegistry
 from tests.unit.formats.test_decode_cloudevents import BINARY, ENVELOPE

@@ -15,7 +15,7 @@ from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecret
 from bridge.samples import sample
 from bridge.schemas.folder import read_folder
-from bridge.settings.fineract_types import FINERACT_TYPES
+from bridge.settings.models.fineract_types import FINERACT_TYPES
 from tests.golden.golden import FOLDER, wanted
 from tests.support.receivers import SIMULATORS
 from tests.support.receivers.__main__ import QUERIES

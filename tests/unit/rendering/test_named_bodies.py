@@ -14,7 +14,7 @@ from bridge.model import Event, Partition, Record
 from bridge.rendering.named import NAMED, named
 from bridge.rendering.old_hooks import HOOKS
 from bridge.samples import sample
-from bridge.settings.fineract_types import FINERACT_TYPES
+from bridge.settings.models.fineract_types import FINERACT_TYPES
 
 JSON = (b"content-type", b"application/json")
 

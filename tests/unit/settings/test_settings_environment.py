@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.settings import load
-from bridge.settings.model import Settings, layered
+from bridge.settings.models.settings import Settings, layered
 from tests.unit.settings.example import SECRET, VALID
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from bridge.cli import cli
 from bridge.settings import check, load, schema
-from bridge.settings.registry import RegistrySettings
+from bridge.settings.models.registry import RegistrySettings
 
 PAGES = sorted((schema.ROOT / "docs" / "how-to" / "formats").glob("*.md"))
 BLOCKS = [
@@ -48,7 +48,7 @@ def test_the_sources_of_the_pages_pass_check(text: str, tmp_path: Path) -> None:
 
 def test_every_format_has_a_page() -> None:
     listed = (PAGES[0].parent / "README.md").read_text("utf-8")
-    from bridge.settings.sources import SOURCE_MODELS
+    from bridge.settings.models.sources import SOURCE_MODELS
 
     for name in SOURCE_MODELS:
         assert f"| `{name}` |" in listed

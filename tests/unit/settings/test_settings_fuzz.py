@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from bridge.settings import load, shape
+from bridge.settings import load
+from bridge.settings.reading import shape
 from tests.unit.settings.example import VALID
 
 fuzz = settings(

@@ -4,7 +4,7 @@
 import pytest
 
 from bridge.settings import load
-from bridge.settings.request import TemplateSettings
+from bridge.settings.models.request import TemplateSettings
 from tests.unit.settings.example import VALID
 
 URL = "    url: https://crm.example.com/hooks"

@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from bridge.settings.fineract_types import FINERACT_TYPES
+from bridge.settings.models.fineract_types import FINERACT_TYPES
 
 SOURCES = "    sources: [fineract]\n"
 KAFKA = "kafka:\n"

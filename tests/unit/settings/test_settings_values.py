@@ -6,7 +6,7 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from bridge.core.url import parse_url
-from bridge.settings import values
+from bridge.settings.models import values
 from tests.unit.settings.example import SECRET
 
 

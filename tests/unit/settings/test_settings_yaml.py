@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.settings.yaml_source import MAX_VALUES, read_yaml
+from bridge.settings.reading.yaml_source import MAX_VALUES, read_yaml
 
 
 def lines(text: str) -> list[str]:

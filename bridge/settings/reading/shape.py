@@ -14,8 +14,8 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bridge.settings.model import Settings
-from bridge.settings.place import Path
+from bridge.settings.models.settings import Settings
+from bridge.settings.problem import Path
 
 
 class Slot(NamedTuple):

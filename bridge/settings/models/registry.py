@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from bridge.settings.base import Seconds, Section, Text
+from bridge.settings.models.base import Seconds, Section, Text
 
 
 class RegistrySettings(Section):

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
-from bridge.settings import endpoint_rules, preset_rules, rendering_rules, shape, source_rules
-from bridge.settings.place import Path, Problem, nearest
-from bridge.settings.service_rules import (
+from bridge.settings.models.values import unreadable
+from bridge.settings.problem import Path, Problem, nearest
+from bridge.settings.reading import shape
+from bridge.settings.reading.tree import Tree
+from bridge.settings.rules import endpoints, receivers, rendering, sources
+from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
     file_is_there,
     keys_are_together,
     url_is_safe,
 )
-from bridge.settings.tree import Tree
-from bridge.settings.values import unreadable
 
 Rule = Callable[[Tree], Iterator[Problem]]
 
@@ -177,8 +178,8 @@ RULES: tuple[Rule, ...] = (
     sasl_is_complete,
     tokens_travel_encrypted,
     times_fit,
-    *source_rules.RULES,
-    *endpoint_rules.RULES,
-    *rendering_rules.RULES,
-    *preset_rules.RULES,
+    *sources.RULES,
+    *endpoints.RULES,
+    *rendering.RULES,
+    *receivers.RULES,
 )

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 
-from bridge.settings.base import Name, Seconds, Section, Whole
-from bridge.settings.preset import PresetSettings
-from bridge.settings.values import (
+from bridge.settings.models.base import Name, Seconds, Section, Whole
+from bridge.settings.models.receiver import PresetSettings
+from bridge.settings.models.values import (
     START_WORDS,
     event_pattern,
     instant_ms,

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.settings.base import FieldPlace, Section, Topic, Whole
-from bridge.settings.registry import RegistrySettings
+from bridge.settings.models.base import FieldPlace, Section, Topic, Whole
+from bridge.settings.models.registry import RegistrySettings
 
 
 class SourceCommon(Section):

@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.settings import shape
-from bridge.settings.base import PATTERN_REMEDIES
-from bridge.settings.place import Path, Problem, choice, nearest, printable
-from bridge.settings.request import BODY_TAGS
-from bridge.settings.sources import SOURCE_MODELS
-from bridge.settings.tree import Tree
+from bridge.settings.models.base import PATTERN_REMEDIES
+from bridge.settings.models.request import BODY_TAGS
+from bridge.settings.models.sources import SOURCE_MODELS
+from bridge.settings.problem import Path, Problem, choice, nearest, printable
+from bridge.settings.reading import shape
+from bridge.settings.reading.tree import Tree
 
 Texts = tuple[str, str]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.settings.place import Path, Problem
-from bridge.settings.service_rules import (
+from bridge.settings.problem import Path, Problem
+from bridge.settings.reading.tree import Tree
+from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
     file_is_there,
     keys_are_together,
     url_is_safe,
 )
-from bridge.settings.tree import Tree
 
 _LOGIN_PAIRS = (("username", "password"), ("password", "username"))
 

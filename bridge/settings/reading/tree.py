@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bridge.settings import shape
-from bridge.settings.place import Marks, Path, Place, Problem, one_line, printable, within
+from bridge.settings.problem import Marks, Path, Place, Problem, one_line, printable, within
+from bridge.settings.reading import shape
 
 _LONGEST_PATH = 4096
 """``PATH_MAX`` of Linux: a path is shown whole, since it ends with the name that people look for."""

@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 from bridge.model import Url
 from bridge.receivers import PRESETS, Preset
 from bridge.rendering.body_secret import BodySecret
-from bridge.settings.base import mistake
-from bridge.settings.place import choice
-from bridge.settings.request import RequestSettings
+from bridge.settings.models.base import mistake
+from bridge.settings.models.request import RequestSettings
+from bridge.settings.problem import choice
 
 _ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 

@@ -16,9 +16,9 @@ from bridge.errors import ConfigError
 from bridge.model import Url
 from bridge.rendering.named import NAMED
 from bridge.rendering.request import is_template, with_places
-from bridge.settings.base import Section, mistake
-from bridge.settings.place import choice
-from bridge.settings.values import endpoint_url, header_name, header_value
+from bridge.settings.models.base import Section, mistake
+from bridge.settings.models.values import endpoint_url, header_name, header_value
+from bridge.settings.problem import choice
 
 MAX_TEMPLATE_BYTES = 65_536
 BODY_TAGS = ("named", "template")

@@ -17,10 +17,10 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bridge.settings.base import Group, Name, Network, Seconds, Section, Text, Whole
-from bridge.settings.endpoints import EndpointSettings
-from bridge.settings.kafka import KafkaSettings
-from bridge.settings.sources import SourceSettings
+from bridge.settings.models.base import Group, Name, Network, Seconds, Section, Text, Whole
+from bridge.settings.models.endpoints import EndpointSettings
+from bridge.settings.models.kafka import KafkaSettings
+from bridge.settings.models.sources import SourceSettings
 
 ENV_PREFIX = "HOOKFERRY_"
 ENV_DELIMITER = "__"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-from bridge.settings.place import Path, Problem, printable
-from bridge.settings.tree import Tree
+from bridge.settings.problem import Path, Problem, printable
+from bridge.settings.reading.tree import Tree
 
 MAX_FILE_BYTES = 65_536
 

@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.settings import shape
-from bridge.settings.model import ENV_DELIMITER, ENV_PREFIX
-from bridge.settings.place import Marks, Path, Place, Problem, choice, nearest, printable
-from bridge.settings.tree import Tree
+from bridge.settings.models.settings import ENV_DELIMITER, ENV_PREFIX
+from bridge.settings.problem import Marks, Path, Place, Problem, choice, nearest, printable
+from bridge.settings.reading import shape
+from bridge.settings.reading.tree import Tree
 
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 """Names the file for the command line; not a setting itself."""

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bridge.settings.env_source import CONFIG_VARIABLE, read_env
-from bridge.settings.explain import explain
-from bridge.settings.model import Settings, layered
-from bridge.settings.place import Path as SettingsPath
-from bridge.settings.place import Place, Problem, one_line
-from bridge.settings.rules import RULES, Rule
-from bridge.settings.secrets import resolve
-from bridge.settings.service_rules import CERTIFICATE_FILES
-from bridge.settings.tree import Tree, overlay
-from bridge.settings.yaml_source import read_yaml
+from bridge.settings.models.settings import Settings, layered
+from bridge.settings.problem import Path as SettingsPath
+from bridge.settings.problem import Place, Problem, one_line
+from bridge.settings.reading.env_source import CONFIG_VARIABLE, read_env
+from bridge.settings.reading.explain import explain
+from bridge.settings.reading.secrets import resolve
+from bridge.settings.reading.tree import Tree, overlay
+from bridge.settings.reading.yaml_source import read_yaml
+from bridge.settings.rules.logins import CERTIFICATE_FILES
+from bridge.settings.rules.service import RULES, Rule
 
 MAX_FILE_BYTES = 1_048_576
 

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 from yaml.composer import ComposerError
 
-from bridge.settings.place import Marks, Path, Place, Problem, choice
-from bridge.settings.shape import keys
-from bridge.settings.tree import Tree
+from bridge.settings.problem import Marks, Path, Place, Problem, choice
+from bridge.settings.reading.shape import keys
+from bridge.settings.reading.tree import Tree
 
 MAX_DEPTH = 32
 MAX_VALUES = 50_000  # a thousand endpoints with fifty settings each

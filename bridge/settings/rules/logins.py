@@ -10,9 +10,9 @@ from pathlib import Path as FilePath
 
 from pydantic_core import PydanticCustomError
 
-from bridge.settings.place import Path, Problem
-from bridge.settings.tree import Tree
-from bridge.settings.values import allowed_networks, is_plain_http, split_url, unreadable
+from bridge.settings.models.values import allowed_networks, is_plain_http, split_url, unreadable
+from bridge.settings.problem import Path, Problem
+from bridge.settings.reading.tree import Tree
 
 CERTIFICATE_FILES = ("ca_file", "cert_file", "key_file")
 CERTIFICATE_PAIRS = (("cert_file", "key_file"), ("key_file", "cert_file"), ("key_password", "key_file"))

@@ -15,10 +15,10 @@ from bridge.rendering.old_hooks import HOOKS
 from bridge.rendering.request import is_template, with_places
 from bridge.rendering.sandbox import Insert, TemplateMistake
 from bridge.rendering.template import sandbox
-from bridge.settings.fineract_types import FINERACT_TYPES
-from bridge.settings.place import Path, Place, Problem
-from bridge.settings.request import JSON, TemplateSettings, read_template
-from bridge.settings.tree import Tree
+from bridge.settings.models.fineract_types import FINERACT_TYPES
+from bridge.settings.models.request import JSON, TemplateSettings, read_template
+from bridge.settings.problem import Path, Place, Problem
+from bridge.settings.reading.tree import Tree
 
 
 def bodies_have_one_template(tree: Tree) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from bridge.settings.base import Group, HostPort, Seconds, Section, Text, Whole, mistake
+from bridge.settings.models.base import Group, HostPort, Seconds, Section, Text, Whole, mistake
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]

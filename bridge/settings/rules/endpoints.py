@@ -13,11 +13,9 @@ from functools import cache
 from pydantic_core import PydanticCustomError
 
 from bridge.core.filter import BadExpression, Filter
-from bridge.settings.fineract_types import FINERACT_TYPES, PRE_SUFFIX
-from bridge.settings.place import Path, Problem, choice, nearest
-from bridge.settings.request import plain_url
-from bridge.settings.tree import Tree
-from bridge.settings.values import (
+from bridge.settings.models.fineract_types import FINERACT_TYPES, PRE_SUFFIX
+from bridge.settings.models.request import plain_url
+from bridge.settings.models.values import (
     allowed_networks,
     endpoint_url,
     event_pattern,
@@ -25,6 +23,8 @@ from bridge.settings.values import (
     parse_rate,
     rate,
 )
+from bridge.settings.problem import Path, Problem, choice, nearest
+from bridge.settings.reading.tree import Tree
 
 
 def sources_exist(tree: Tree) -> Iterator[Problem]:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from bridge.receivers import PRESETS
 from bridge.receivers.teams import CONNECTOR_HOSTS, WORKFLOW_HOSTS
-from bridge.settings.place import Path, Problem
-from bridge.settings.tree import Tree
+from bridge.settings.problem import Path, Problem
+from bridge.settings.reading.tree import Tree
 
 
 def keys_are_given(tree: Tree) -> Iterator[Problem]:

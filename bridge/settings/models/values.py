@@ -18,8 +18,8 @@ from pathlib import Path as FilePath
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.core.url import parse_url
-from bridge.settings.base import mistake
-from bridge.settings.place import nearest
+from bridge.settings.models.base import mistake
+from bridge.settings.problem import nearest
 
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII

@@ -1,0 +1,1 @@
+"""Files and environment variables become plain values with positions."""
