@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
-from bridge import __version__, assembly
+from bridge import __version__
 from bridge.admin import Admin
 from bridge.clock import SystemClock
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
@@ -32,7 +32,6 @@ from bridge.http.egress_policy import Egress
 from bridge.http.tls import client_context
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.client_health import Lasting, close_in_time, started
-from bridge.kafka.control_topic import control_topic
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import new_producer
@@ -52,6 +51,24 @@ from bridge.storage.state_dir import Owner, StateFolder
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks
+from bridge.wiring.decoders import build_decoders, build_registries
+from bridge.wiring.endpoints import (
+    build_cursor_policy,
+    build_dispatcher,
+    build_lane_holds,
+    build_router,
+    build_transport,
+    holding_endpoints,
+)
+from bridge.wiring.kafka import (
+    again_topic,
+    build_control,
+    build_kafka_options,
+    build_membership,
+    control_topic,
+    parked_topic,
+    source_topics,
+)
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
@@ -72,18 +89,18 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._metrics = Metrics()
-        self._options = assembly.kafka_options(settings.kafka)
-        self._decoders = assembly.decoders(settings)
-        self._registries = assembly.registries(settings, self._decoders)
+        self._options = build_kafka_options(settings.kafka)
+        self._decoders = build_decoders(settings)
+        self._registries = build_registries(settings.sources, self._decoders)
         self._stopping = asyncio.Event()
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
         self._outlets: dict[str, Outlet] = {}
-        self._router = assembly.router(settings)
+        self._router = build_router(settings)
         self._switches = Switches[str](self._switched)
         self._event_types = Switches[EventTypes](self._types_switched)
         who = f"bridge at {socket.gethostname()}"
-        self._control = assembly.control(settings, self._switches, self._event_types, who)
+        self._control = build_control(settings, self._switches, self._event_types, who)
         self._holds = Holds()
         self._status = Status(settings, self._switches, self._event_types, self._holds)
 
@@ -126,7 +143,7 @@ class App:
                 writer, offsets = await self._reach_kafka(
                     stack, lambda cluster: self._own(state, index, cluster)
                 )
-                parking = Parking(writer, assembly.parked_topic(self._settings))
+                parking = Parking(writer, parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
                 register = self._make_register(writer)
                 outlets = self._make_outlets(stack, parking, history, checkpoints, register)
@@ -197,7 +214,7 @@ class App:
         stack.push_async_callback(close_in_time, admin.close, "close the admin client", 1.0)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(start_when_reachable(meet, options.bootstrap_servers))
-        await self._unless_stopped(wait_for_topics(admin, assembly.topics(settings)))
+        await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
         await self._unless_stopped(
             start_when_reachable(lambda: ensure_own_topics(admin, settings), options.bootstrap_servers)
         )
@@ -222,11 +239,11 @@ class App:
 
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
-        self._reader = Reader(self._options, assembly.membership(settings), self._revoked)
+        self._reader = Reader(self._options, build_membership(settings), self._revoked)
         offsets.may_commit = self._reader.holds_lease
         return Checkpoints(
             settings.group,
-            {name: assembly.cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
+            {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
             offsets=offsets,
             fence=self._reader,
             offsets_at=self._reader.offsets_at,
@@ -234,7 +251,7 @@ class App:
             journal=journal,
             metrics=self._metrics,
             clock=SystemClock(),
-            whole_topics=(assembly.again_topic(settings),),
+            whole_topics=(again_topic(settings),),
         )
 
     def _make_register(self, writer: Lasting[AIOKafkaProducer]) -> HoldRegister:
@@ -244,7 +261,7 @@ class App:
             self._holds,
             writer,
             lambda: HoldReader(SideReader(self._options), topic),
-            holding=assembly.holding(settings),
+            holding=holding_endpoints(settings),
             endpoints=settings.endpoints,
         )
 
@@ -260,9 +277,9 @@ class App:
         settings, tls = self._settings, client_context()
         egress, outlets = Egress(settings.egress.allow), self._outlets
         for name, endpoint in settings.endpoints.items():
-            transport = assembly.transport(endpoint, egress, tls, self._reader.holds_lease)
+            transport = build_transport(endpoint, egress, tls, self._reader.holds_lease)
             stack.push_async_callback(transport.close)
-            outlets[name] = assembly.outlet(
+            outlets[name] = build_dispatcher(
                 name,
                 endpoint,
                 settings,
@@ -274,7 +291,7 @@ class App:
                 settle=checkpoints.settle,
                 may_send=self._reader.holds_lease,
                 turn_off=self._control.turn_off,
-                held=assembly.held_lanes(name, endpoint, self._holds, register, SystemClock()),
+                held=build_lane_holds(name, endpoint, self._holds, register, SystemClock()),
             )
             switch = self._switches[name]
             outlets[name].turn(switch.on, switch.since_s)
@@ -382,7 +399,7 @@ class App:
             events.BRIDGE_STARTED,
             version=__version__,
             group=settings.group,
-            topics=assembly.topics(settings),
+            topics=source_topics(settings),
             endpoints=sorted(outlets),
         )
         async with asyncio.TaskGroup() as tasks:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from bridge import assembly
 from bridge.core.filter import ABSENT, UNKNOWN, Filter, Look
 from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.formats.fineract.bulk import BULK
@@ -22,6 +21,7 @@ from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.problem import Path, Problem
 from bridge.settings.reading.tree import Tree
 from bridge.settings.rules.rendering import selects
+from bridge.wiring.decoders import read_schema_sets
 
 _DEEPEST = 4
 
@@ -34,7 +34,7 @@ def misspelt(settings: Settings, tree: Tree) -> list[str]:
     filtered = {name: one for name, one in settings.endpoints.items() if one.when is not None}
     if not filtered:
         return []
-    schemas = assembly.schema_sets(settings)
+    schemas = read_schema_sets(settings)
     return [
         str(problem)
         for name, endpoint in filtered.items()

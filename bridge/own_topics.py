@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from bridge import assembly
-from bridge.kafka.control_topic import control_topic
 from bridge.kafka.topics import (
     AGAIN_CONFIGS,
     CONTROL_CONFIGS,
@@ -19,18 +17,20 @@ from bridge.kafka.topics import (
     warn_unless_compacted,
 )
 from bridge.settings import Settings
+from bridge.wiring.endpoints import holding_endpoints
+from bridge.wiring.kafka import again_topic, control_topic, parked_topic, source_topics
 
 
 async def ensure_own_topics(admin: AIOKafkaAdminClient, settings: Settings) -> None:
     """Dead letters, what is sent again, what is off or held. Raises ``KafkaUnavailable`` with a remedy."""
-    kafka, sources = settings.kafka, assembly.topics(settings)
+    kafka, sources = settings.kafka, source_topics(settings)
     create, copies = kafka.create_topics, kafka.replication_factor
-    parked, again = assembly.parked_topic(settings), assembly.again_topic(settings)
+    parked, again = parked_topic(settings), again_topic(settings)
     for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS)):
         await ensure_topic(
             admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
         )
-    if assembly.holding(settings):
+    if holding_endpoints(settings):
         await warn_if_it_forgets(admin, parked)
     await ensure_partitions(admin, again, like=sources)
     control = control_topic(settings.group)

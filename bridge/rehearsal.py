@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from xml.parsers import expat
 
-from bridge import assembly
 from bridge.errors import RenderError
 from bridge.model import Event
 from bridge.rendering import Renderer
@@ -24,6 +23,8 @@ from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.models.request import TemplateSettings
 from bridge.settings.problem import Path, Place, Problem
 from bridge.settings.rules.rendering import line_in, selects
+from bridge.wiring.decoders import read_schema_sets
+from bridge.wiring.endpoints import build_renderer
 
 _PLAIN = "order.placed"
 """A type for sources whose types nobody knows beforehand."""
@@ -37,7 +38,7 @@ def rehearse(settings: Settings, place_of: Callable[[Path], Place]) -> list[str]
     samples = _Samples(settings)
     problems: dict[tuple[str, str], Problem] = {}
     for name, endpoint in templated.items():
-        renderer = assembly.renderer(endpoint)
+        renderer = build_renderer(endpoint)
         for event, known in samples.of(endpoint):
             for fault in _faults(renderer, endpoint, event):
                 if isinstance(fault, TemplateFault) and fault.missing and not known:
@@ -53,7 +54,7 @@ class _Samples:
 
     def __init__(self, settings: Settings) -> None:
         self._sources = settings.sources
-        self._schemas = assembly.schema_sets(settings)
+        self._schemas = read_schema_sets(settings)
         self._made: dict[tuple[str, str], tuple[Event, bool]] = {}
 
     def of(self, endpoint: EndpointSettings) -> Iterator[tuple[Event, bool]]:

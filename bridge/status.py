@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bridge import assembly
 from bridge.core.switches import ALL, EventTypes, Switches
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
@@ -17,6 +16,7 @@ from bridge.pipeline.dispatcher import Outlet
 from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.kafka import again_topic
 
 _MOST_LISTED = 20
 
@@ -90,7 +90,7 @@ class Status:
         return self._holds.counts(self._reader.assigned if self._reader else ())
 
     def _source_partitions(self) -> int:
-        again = assembly.again_topic(self._settings)
+        again = again_topic(self._settings)
         return sum(partition.topic != again for partition in self._reader.assigned) if self._reader else 0
 
 

@@ -25,18 +25,18 @@ def check(path: Path) -> None:
     import os
 
     from bridge import named_files
-    from bridge.assembly import decoders, registries
     from bridge.errors import ConfigError
     from bridge.misspelt import misspelt
     from bridge.rehearsal import rehearse
     from bridge.settings import check as problems_of
     from bridge.settings import load, tree_of
+    from bridge.wiring.decoders import build_decoders, build_registries
 
     problems = problems_of(path, os.environ, named_files.RULES)
     if not problems:
         try:
             settings = load(path, os.environ)
-            registries(settings, decoders(settings))
+            build_registries(settings.sources, build_decoders(settings))
             tree = tree_of(path, os.environ)
             problems = [*rehearse(settings, tree.place), *misspelt(settings, tree)]
         except ConfigError as exc:

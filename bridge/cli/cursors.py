@@ -68,22 +68,22 @@ def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
 
 
 async def _all(settings: Settings) -> list[Standing]:
-    from bridge import assembly
     from bridge.cli.terminal import standings
     from bridge.kafka.session import Visit
     from bridge.standing import cursor_names
+    from bridge.wiring.kafka import build_kafka_options
 
-    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+    async with Visit(build_kafka_options(settings.kafka)) as visit:
         names = cursor_names(settings.group, await visit.offsets.groups())
         return await standings(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
 
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
-    from bridge import assembly
     from bridge.kafka.session import Visit
     from bridge.standing import cursor_names
+    from bridge.wiring.kafka import build_kafka_options
 
-    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+    async with Visit(build_kafka_options(settings.kafka)) as visit:
         there = cursor_names(settings.group, await visit.offsets.groups())
         doomed = [name for name in there if name not in settings.endpoints]
         if names:
@@ -127,15 +127,14 @@ async def _places(visit: Visit, settings: Settings, name: str) -> str:
 
 async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str]) -> None:
     """A removed endpoint that was off, or had event types off, does not come back so."""
-    from bridge import assembly
     from bridge.cli.terminal import who
     from bridge.core.switches import EventTypes, Subject, Switches
-    from bridge.kafka.control_topic import control_topic
+    from bridge.wiring.kafka import build_control, control_topic
 
     if control_topic(settings.group) not in await visit.topics():
         return
     switches, event_types = Switches[str](), Switches[EventTypes]()
-    control = assembly.control(settings, switches, event_types, who())
+    control = build_control(settings, switches, event_types, who())
     await control.load()
     doomed: list[Subject] = [name for name in names if not switches[name].on]
     doomed += [types for types in event_types.off() if types.endpoint in names]
@@ -145,11 +144,10 @@ async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str
 
 async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
     """Lanes that a removed endpoint held are free when it comes back; what is parked stays parked."""
-    from bridge import assembly
     from bridge.dead_letters.store import DeadLetters
-    from bridge.kafka.control_topic import control_topic
+    from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
 
-    options, gone = assembly.kafka_options(settings.kafka), set(names)
-    topics = assembly.parked_topic(settings), assembly.again_topic(settings)
+    options, gone = build_kafka_options(settings.kafka), set(names)
+    topics = parked_topic(settings), again_topic(settings)
     async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
         await dead.forget_holds([key for key in await dead.holds() if key.endpoint in gone])

@@ -21,14 +21,14 @@ def decoded(settings: Settings, record: Record) -> Sequence[Event] | None:
 
 
 async def _decoded(settings: Settings, record: Record) -> Sequence[Event] | None:
-    from bridge import assembly
     from bridge.errors import SchemaNeeded
+    from bridge.wiring.decoders import build_decoders, build_registries
 
-    decoders = assembly.decoders(settings)
+    decoders = build_decoders(settings)
     decoder = decoders.get(record.partition.topic)
     if decoder is None:
         return None
-    registries = assembly.registries(settings, decoders)
+    registries = build_registries(settings.sources, decoders)
     try:
         while True:  # a record names one schema, and learning it ends in a schema or in a DecodeError
             try:

@@ -61,12 +61,11 @@ def off(name: str, reason: str, path: Path) -> None:
 
 
 async def _look(settings: Settings, switches: Switches[str]) -> list[Standing]:
-    from bridge import assembly
     from bridge.cli.terminal import standings
-    from bridge.kafka.control_topic import control_topic
     from bridge.kafka.session import Visit
+    from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+    async with Visit(build_kafka_options(settings.kafka)) as visit:
         if control_topic(settings.group) in await visit.topics():
             await _control(settings, switches).load()
         return await standings(visit, settings, settings.endpoints)
@@ -94,8 +93,8 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
 
 
 def _control(settings: Settings, switches: Switches[str]) -> Control:
-    from bridge import assembly
     from bridge.cli.terminal import who
     from bridge.core.switches import EventTypes, Switches
+    from bridge.wiring.kafka import build_control
 
-    return assembly.control(settings, switches, Switches[EventTypes](), who())
+    return build_control(settings, switches, Switches[EventTypes](), who())

@@ -150,8 +150,8 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *
 
 
 def _control(settings: Settings, switches: Switches[EventTypes]) -> Control:
-    from bridge import assembly
     from bridge.cli.terminal import who
     from bridge.core.switches import Switches
+    from bridge.wiring.kafka import build_control
 
-    return assembly.control(settings, Switches[str](), switches, who())
+    return build_control(settings, Switches[str](), switches, who())

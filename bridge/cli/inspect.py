@@ -133,15 +133,15 @@ def _from_file(file: Path, headers: Sequence[str], key: str | None) -> Record:
 
 def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptions, SourceSettings | None]:
     """How to reach the brokers, and the source that reads the topic, if one does."""
-    from bridge import assembly
     from bridge.cli.terminal import read_settings
     from bridge.kafka.client import KafkaOptions
+    from bridge.wiring.kafka import build_kafka_options
 
     if brokers:
         return KafkaOptions(tuple(part.strip() for part in brokers.split(",") if part.strip())), None
     settings = read_settings(path)
     found = (one for one in settings.sources.values() if topic in one.topics)
-    return assembly.kafka_options(settings.kafka), next(found, None)
+    return build_kafka_options(settings.kafka), next(found, None)
 
 
 async def _last(options: KafkaOptions, topic: str, count: int) -> list[Record]:

@@ -55,7 +55,7 @@ async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[E
 
     Raises ``DecodeError``, ``RegistryUnavailable``, ``SchemaNeeded`` where no registry may be asked.
     """
-    from bridge.wiring import decoders as formats
+    from bridge.wiring.decoders import build_decoder
 
     decoder, registries = _parts(record, guess)
     places: dict[str, str] = {}
@@ -69,7 +69,7 @@ async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[E
         return events
     guess.settings |= places
     guess.open = [one for one in guess.open if "id" not in places or "producer's id" not in one]
-    again = formats.decoder(_SOURCE, _settings(record, guess))
+    again = build_decoder(_SOURCE, _settings(record, guess))
     assert isinstance(again, PlacedDecoder)
     again.values = decoder.values  # with the schema it has learnt
     return list(again.decode(record))
@@ -92,15 +92,15 @@ def _parts(record: Record, guess: Guess) -> tuple[Any, Registries]:
     from bridge.formats.fineract import FineractDecoder
     from bridge.schemas.folder import read_folder
     from bridge.schemas.registry.learn import Registries
-    from bridge.wiring import decoders as formats
+    from bridge.wiring.decoders import build_decoder, build_registries
 
     if guess.format == "fineract":  # its envelope is known without any schema file
         folder = Path(str(guess.settings.get("schemas", "")))
         schemas = read_folder(folder) if guess.settings.get("schemas") and folder.is_dir() else SchemaSet()
         return FineractDecoder(_SOURCE, schemas, max_value_bytes=1 << 30), Registries({})
     settings = _settings(record, guess)
-    decoder = formats.decoder(_SOURCE, settings)
-    return decoder, formats.registries({_SOURCE: settings}, {record.partition.topic: decoder})
+    decoder = build_decoder(_SOURCE, settings)
+    return decoder, build_registries({_SOURCE: settings}, {record.partition.topic: decoder})
 
 
 def _settings(record: Record, guess: Guess) -> SourceSettings:

@@ -258,13 +258,12 @@ def _load(path: Path) -> Settings:
 
 def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     """Do something with the group's dead letters."""
-    from bridge import assembly
     from bridge.dead_letters.store import DeadLetters
-    from bridge.kafka.control_topic import control_topic
+    from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
 
     async def connected() -> T:
-        options = assembly.kafka_options(settings.kafka)
-        topics = assembly.parked_topic(settings), assembly.again_topic(settings)
+        options = build_kafka_options(settings.kafka)
+        topics = parked_topic(settings), again_topic(settings)
         async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
             return await work(dead)
 
@@ -273,10 +272,10 @@ def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
-    from bridge import assembly
     from bridge.cli.decoding import decoded
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
+    from bridge.wiring.endpoints import build_renderer
 
     try:
         events = decoded(settings, letter.origin)
@@ -286,7 +285,7 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
         endpoint = settings.endpoints.get(letter.endpoint or "")
         if endpoint is None:
             return [standard_body(event) for event in wanted]
-        renderer = assembly.renderer(endpoint)
+        renderer = build_renderer(endpoint)
         return [renderer.render(event).body for event in wanted]
     except HookferryError as exc:
         return [f"none: {exc}".encode("utf-8", "replace")]

@@ -67,11 +67,11 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
     import os
     import time
 
-    from bridge import assembly
     from bridge.errors import ConfigError
     from bridge.settings import load
     from bridge.settings.problem import choice, printable
     from bridge.settings.rules.rendering import selects
+    from bridge.wiring.endpoints import build_sealed_renderer, build_signer, build_target
 
     settings = load(path, os.environ)
     endpoint = settings.endpoints.get(name)
@@ -83,9 +83,9 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
         click.echo(f"note: {name} is not sent events of type {event.type}: see its events", err=True)
     if meant := _misspelt(settings, endpoint, event.type):
         click.echo(f'note: Fineract has no event type {event.type}; did you mean "{meant}"?', err=True)
-    rendered = assembly.sealed(endpoint).render(event)
-    signature = assembly.signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
-    request = assembly.target(name, endpoint, settings).request(rendered, signature)
+    rendered = build_sealed_renderer(endpoint).render(event)
+    signature = build_signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
+    request = build_target(name, endpoint, settings).request(rendered, signature)
     return Trial(settings, name, endpoint, event, request)
 
 
@@ -120,13 +120,13 @@ def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str |
 
 def head(made: Trial, *, show_secrets: bool) -> str:
     """Request line and headers, as they may be shown."""
-    from bridge import assembly
+    from bridge.wiring.endpoints import build_target, build_target_template
 
     url, headers = made.request.url, made.request.headers
     shown = f"{url.origin}{url.target}"
     if not show_secrets:
-        headers = assembly.target(made.name, made.endpoint, made.settings).masked(headers)
-        template = assembly.target_template(made.endpoint)
+        headers = build_target(made.name, made.endpoint, made.settings).masked(headers)
+        template = build_target_template(made.endpoint)
         shown = template.masked(made.event, MASK) if template else f"{url.origin}/{MASK}"
     lines = [f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in headers]
     return "\n".join([f"{made.request.method} {shown}", *lines])
@@ -136,11 +136,11 @@ def shown_body(made: Trial, *, pretty: bool, show_secrets: bool) -> str:
     """The body as text; ``pretty`` indents it if it is JSON."""
     import orjson
 
-    from bridge import assembly
+    from bridge.wiring.endpoints import build_target
 
     body = made.request.body
     if not show_secrets:
-        body = assembly.target(made.name, made.endpoint, made.settings).shown_body(body)
+        body = build_target(made.name, made.endpoint, made.settings).shown_body(body)
     if pretty:
         with suppress(orjson.JSONDecodeError):
             body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)

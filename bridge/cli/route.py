@@ -32,14 +32,14 @@ def route(file: Path | None, type_: str | None, source: str | None, live: bool, 
     FILE holds a JSON object: type and data, and as far as they matter id, time, entity, tenant, source,
     topic, headers, context. Nothing is sent.
     """
-    from bridge import assembly
     from bridge.cli.terminal import read_settings
+    from bridge.wiring.endpoints import build_router
 
     if (file is None) == (type_ is None):
         raise click.UsageError("give either a FILE or --sample TYPE")
     settings = read_settings(path)
     event = _event(settings, file, type_, source)
-    router = assembly.router(settings)
+    router = build_router(settings)
     off = asyncio.run(_ask_kafka(settings, router)) if live else []
     click.echo(f"{event.type} of source {event.source}, topic {event.topic}")
     width = max(map(len, settings.endpoints))

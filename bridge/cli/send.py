@@ -58,12 +58,12 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 
 
 async def _send(made: Trial) -> Response | TransportError:
-    from bridge import assembly
     from bridge.errors import TransportError
     from bridge.http.egress_policy import Egress
     from bridge.http.tls import client_context
+    from bridge.wiring.endpoints import build_transport
 
-    transport = assembly.transport(made.endpoint, Egress(made.settings.egress.allow), client_context())
+    transport = build_transport(made.endpoint, Egress(made.settings.egress.allow), client_context())
     try:
         return await transport.send(made.request, made.endpoint.timeout_s)
     except TransportError as exc:

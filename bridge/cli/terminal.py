@@ -31,12 +31,11 @@ def read_settings(path: Path) -> Settings:
 
 async def ensure_control_topic(settings: Settings) -> None:
     """Make the topic that holds what is switched off, or say how. Raises ``KafkaUnavailable``."""
-    from bridge import assembly
-    from bridge.kafka.control_topic import control_topic
     from bridge.kafka.session import Visit
     from bridge.kafka.topics import CONTROL_CONFIGS
+    from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+    async with Visit(build_kafka_options(settings.kafka)) as visit:
         await visit.ensure_topic(
             control_topic(settings.group),
             create=settings.kafka.create_topics,
@@ -52,22 +51,21 @@ async def load_switches(
 
     Raises ``KafkaUnavailable``.
     """
-    from bridge import assembly
-    from bridge.kafka.control_topic import control_topic
     from bridge.kafka.session import Visit
+    from bridge.wiring.kafka import build_control, build_kafka_options, control_topic
 
-    async with Visit(assembly.kafka_options(settings.kafka)) as visit:
+    async with Visit(build_kafka_options(settings.kafka)) as visit:
         there = control_topic(settings.group) in await visit.topics()
     if there:
-        await assembly.control(settings, switches, event_types, who()).load()
+        await build_control(settings, switches, event_types, who()).load()
 
 
 async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> list[Standing]:
     """The rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
-    from bridge import assembly
     from bridge.standing import standing
+    from bridge.wiring.kafka import source_topics
 
-    topics = frozenset(assembly.topics(settings))
+    topics = frozenset(source_topics(settings))
     committed = {name: await visit.committed(f"{settings.group}.{name}") for name in names}
     elsewhere = {partition.topic for places in committed.values() for partition in places}
     ends = await visit.log_ends(topics | elsewhere)

@@ -38,11 +38,6 @@ _TROUBLE_S = 1.0
 _WRITE_MS = 10_000
 
 
-def control_topic(group: str) -> str:
-    """The name of a group's control topic."""
-    return f"{group}.control"
-
-
 class Control:
     """Keeps the switches of endpoints and of event types as the topic says, and writes what is to be changed.
 

@@ -1,7 +1,6 @@
-"""From a source's settings to its decoder, and to the registry that teaches it schemas.
+"""From the settings of a source to its decoder, and to the registry that it learns schemas from.
 
-Pure but for reading a schema file and TLS files. A part of ``assembly``, one branch for each format but
-Fineract's.
+Pure but for reading schema files and TLS files.
 """
 
 from __future__ import annotations
@@ -11,16 +10,19 @@ from collections.abc import Mapping
 
 from bridge.errors import ConfigError
 from bridge.formats import Decoder
+from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import HINTS, DebeziumDecoder
 from bridge.formats.eventuate import EventuateDecoder
 from bridge.formats.field_paths import EventReader, Places
+from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import AvroValues, JsonValues, PlacedDecoder, RegistryValues, Values
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import apicurio_with, confluent
+from bridge.formats.resent import AgainDecoder
 from bridge.formats.schema_cache import SchemaStore
 from bridge.http.tls import context_of, why_not
-from bridge.schemas.folder import read_schema_file
+from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
 from bridge.schemas.registry.client import RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
 from bridge.settings import (
@@ -30,17 +32,38 @@ from bridge.settings import (
     ConfluentSource,
     DebeziumSource,
     EventuateSource,
+    FineractSource,
     JsonSource,
     ModulithSource,
     RegistrySettings,
+    Settings,
     SourceSettings,
 )
+from bridge.wiring.kafka import again_topic
 
 
-def decoder(name: str, source: SourceSettings) -> Decoder:
-    """The decoder of a source of any format but fineract. Raises ``ConfigError`` for a bad schema file."""
+def build_decoders(settings: Settings) -> dict[str, Decoder]:
+    """The decoder of each topic that is read. Raises ``ConfigError`` for schema files that do not load."""
+    of_sources: dict[str, Decoder] = {
+        topic: made
+        for name, source in settings.sources.items()
+        for made in (build_decoder(name, source),)
+        for topic in source.topics
+    }
+    return of_sources | {again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
+
+
+def build_decoder(name: str, source: SourceSettings) -> Decoder:
+    """The decoder of a source of any format. Raises ``ConfigError`` for schema files that do not load."""
     limit = source.max_value_bytes
     match source:
+        case FineractSource():
+            return FineractDecoder(
+                name,
+                SchemaFolder(source.schemas),
+                max_value_bytes=limit,
+                split_bulk=source.bulk == "split",
+            )
         case CloudEventsSource():
             return CloudEventsDecoder(name, max_value_bytes=limit)
         case EventuateSource():
@@ -95,7 +118,7 @@ def _places(source: JsonSource | ModulithSource | ConfluentSource | ApicurioSour
     return Places(source.id, source.type, source.entity, source.time, source.data, source.tenant)
 
 
-def registries(sources: Mapping[str, SourceSettings], decoders: Mapping[str, Decoder]) -> Registries:
+def build_registries(sources: Mapping[str, SourceSettings], decoders: Mapping[str, Decoder]) -> Registries:
     """The registry of each source that has one, filling the store its decoder looks into.
 
     Raises ``ConfigError`` for TLS files that do not load.
@@ -134,3 +157,12 @@ def _tls(name: str, settings: RegistrySettings) -> ssl.SSLContext:
                 " check ca_file, cert_file and key_file"
             ]
         ) from exc
+
+
+def read_schema_sets(settings: Settings) -> dict[str, SchemaSet]:
+    """The schemas of the Fineract sources, by source. Raises ``ConfigError``."""
+    return {
+        name: read_folder(source.schemas)
+        for name, source in settings.sources.items()
+        if isinstance(source, FineractSource)
+    }

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from bridge import assembly
 from bridge.core.cursor import Cursor
 from bridge.core.signing import Signer
 from bridge.demo.receivers import Said
 from bridge.model import Request, Response
 from bridge.settings import load
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.endpoints import build_dispatcher
 from tests.support.fakes import P0, FakeHistory, FakeParking, event
 from tests.support.path import settle_if_live
 from tests.support.receivers import SIMULATORS
@@ -71,7 +71,7 @@ class Stage:
         target = self.simulator.path + QUERY.get(preset, "")
         file.write_text(FILE.format(preset=preset, target=target, more=EXTRA.get(preset, "") + more))
         settings = load(file, {"KEY": KEY})
-        self.outlet = assembly.outlet(
+        self.outlet = build_dispatcher(
             "one",
             settings.endpoints["one"],
             settings,

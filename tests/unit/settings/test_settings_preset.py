@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge import assembly
 from bridge.errors import RenderError
 from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecret
 from bridge.settings import EndpointSettings, check, load
+from bridge.wiring.endpoints import build_renderer, build_sealed_renderer, build_signer, build_subscription
 from tests.support.preset_events import event_of
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -48,23 +48,23 @@ SLACK = "url: https://hooks.slack.com/services/T/B/x, preset: slack"
 def test_a_preset_brings_its_body_and_rate(endpoint):
     one = endpoint(SLACK)
     assert one.rate_windows == ((1, 1.0),)
-    rendered = assembly.renderer(one).render(event_of("order.placed", {"total": "49.90"}))
+    rendered = build_renderer(one).render(event_of("order.placed", {"total": "49.90"}))
     assert b'"blocks"' in rendered.body
 
 
 def test_an_explicit_setting_wins_over_the_preset(endpoint):
     one = endpoint(SLACK + ", rate: [5/1m], body: thin, events: [a]")
     assert one.rate_windows == ((5, 60.0),)
-    assert assembly.subscription(one).patterns == ("a",)
-    body = assembly.renderer(one).render(event_of("a", {})).body
+    assert build_subscription(one).patterns == ("a",)
+    body = build_renderer(one).render(event_of("a", {})).body
     assert body.startswith(b'{"type":"a"')
     assert endpoint(SLACK + ", rate: []").rate_windows == ()
-    assert b"blocks" not in assembly.renderer(endpoint(SLACK + ", body: standard")).render(event_of("a")).body
+    assert b"blocks" not in build_renderer(endpoint(SLACK + ", body: standard")).render(event_of("a")).body
 
 
 def test_a_template_of_ones_own_is_given_the_presets_escaping(endpoint):
     one = endpoint(SLACK + """, body: {template: '{"text": "New client: {{ data.name }}"}'}""")
-    body = assembly.renderer(one).render(event_of("a", {"name": '<!channel> "A" & B'})).body
+    body = build_renderer(one).render(event_of("a", {"name": '<!channel> "A" & B'})).body
     assert body == rb'{"text": "New client: &lt;!channel&gt; \"A\" &amp; B"}'
 
 
@@ -87,9 +87,9 @@ def test_webhook_headers_go_where_they_are_of_use(endpoint):
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     plain, signed = endpoint(SLACK), endpoint(SLACK + f", secrets: [{secret}]")
     standard = endpoint("url: https://crm.example.com/")
-    assert assembly.signer(plain).headers("id", 1, b"") == ()
-    assert len(assembly.signer(signed).headers("id", 1, b"")) == 3
-    assert len(assembly.signer(standard).headers("id", 1, b"")) == 2
+    assert build_signer(plain).headers("id", 1, b"") == ()
+    assert len(build_signer(signed).headers("id", 1, b"")) == 3
+    assert len(build_signer(standard).headers("id", 1, b"")) == 2
 
 
 PAGERDUTY = "url: https://events.pagerduty.com/v2/enqueue, preset: pagerduty, routing_key: '${env:KEY}'"
@@ -98,7 +98,7 @@ PAGERDUTY = "url: https://events.pagerduty.com/v2/enqueue, preset: pagerduty, ro
 def test_a_routing_key_is_sent_and_never_shown(endpoint):
     one = endpoint(PAGERDUTY)
     event = event_of("order.placed", {"note": "}"})
-    shown, sent = assembly.renderer(one).render(event).body, assembly.sealed(one).render(event).body
+    shown, sent = build_renderer(one).render(event).body, build_sealed_renderer(one).render(event).body
     assert KEY.encode() not in shown
     assert sent.startswith(b'{"routing_key":"' + KEY.encode() + b'","event_action"')
     assert one.body_secret is not None
@@ -108,7 +108,7 @@ def test_a_routing_key_is_sent_and_never_shown(endpoint):
 
 def test_a_routing_key_goes_into_a_template_too(endpoint):
     one = endpoint(PAGERDUTY + """, body: {template: ' { "event_action": "resolve"}'}""")
-    assert assembly.sealed(one).render(event_of()).body == (
+    assert build_sealed_renderer(one).render(event_of()).body == (
         b'{"routing_key":"' + KEY.encode() + b'","event_action": "resolve"}'
     )
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge import assembly
 from bridge.settings import Settings, load
+from bridge.wiring.endpoints import build_subscription
 from tests.unit.settings.example import VALID
 
 SOURCES = "    sources: [fineract]\n"
@@ -30,7 +30,7 @@ def test_what_is_set_reaches_the_router(tmp_path: Path):
         '    record_headers: {region: ["eu-*"]}\n    when: data.x > 1\n'
     )
     settings: Settings = load(tmp_path / "bridge.yaml", {})
-    wanted = assembly.subscription(settings.endpoints["crm"])
+    wanted = build_subscription(settings.endpoints["crm"])
     assert wanted[:4] == (("Loan*",), frozenset({"fineract"}), ("external-*",), ("acme",))
     assert wanted.record_headers == {"region": ("eu-*",)}
     assert wanted.when is not None

@@ -7,7 +7,7 @@ so that no part ever sees the whole.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
@@ -17,24 +17,14 @@ from bridge.core.filter import Filter
 from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer, Silent
-from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, Register
 from bridge.dead_letters.park import Parks
 from bridge.errors import ConfigError
-from bridge.formats import Decoder
-from bridge.formats.avro.schema_set import SchemaSet
-from bridge.formats.fineract import FineractDecoder
-from bridge.formats.resent import AgainDecoder
 from bridge.http import Transport
 from bridge.http.egress_policy import Egress
 from bridge.http.httpx_transport import proxied
 from bridge.http.lean import LeanTransport
-from bridge.http.tls import context_of, why_not
-from bridge.http.token import ClientCredentials
-from bridge.kafka.client import KafkaOptions
-from bridge.kafka.control_topic import Control, control_topic
-from bridge.kafka.group_reader import Membership
 from bridge.pipeline.attempt import Deliverer, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import Outlet
@@ -46,127 +36,27 @@ from bridge.rendering.request import TargetTemplate
 from bridge.rendering.request import renderer as request_renderer
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import TemplateBody
-from bridge.schemas.folder import SchemaFolder, read_folder
-from bridge.schemas.registry.learn import Registries
 from bridge.settings import (
     EndpointSettings,
-    FineractSource,
-    KafkaSettings,
     Settings,
-    SourceSettings,
 )
 from bridge.storage.attempt_history import History
 from bridge.telemetry.metrics import Metrics
-from bridge.wiring import decoders as formats
 
 
-def kafka_options(kafka: KafkaSettings) -> KafkaOptions:
-    """How the brokers are reached. Raises ``ConfigError`` for TLS files that do not load."""
-    sasl = kafka.sasl
-    fetch_token = None
-    if sasl is not None and sasl.mechanism == "OAUTHBEARER" and sasl.token_url and sasl.client_id:
-        secret = sasl.client_secret.get_secret_value() if sasl.client_secret else ""
-        fetch_token = ClientCredentials(sasl.token_url, sasl.client_id, secret, sasl.scope).token
-    return KafkaOptions(
-        bootstrap_servers=tuple(kafka.bootstrap_servers),
-        security_protocol=kafka.security_protocol,
-        ssl_context=_kafka_tls(kafka) if kafka.security_protocol.endswith("SSL") else None,
-        sasl_mechanism=sasl.mechanism if sasl else "PLAIN",
-        sasl_username=sasl.username if sasl else None,
-        sasl_password=sasl.password.get_secret_value() if sasl and sasl.password else None,
-        fetch_token=fetch_token,
-    )
-
-
-def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
-    tls = kafka.tls
-    try:
-        password = tls.key_password.get_secret_value() if tls.key_password else None
-        context = context_of(tls.ca_file, tls.cert_file, tls.key_file, password)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            [f"kafka.tls: the files do not load ({why_not(exc)}); check ca_file, cert_file and key_file"]
-        ) from exc
-    context.check_hostname = tls.check_hostname
-    return context
-
-
-def membership(settings: Settings) -> Membership:
-    """How this process is a member of the group."""
-    kafka = settings.kafka
-    return Membership(
-        group=settings.group,
-        topics=(*topics(settings), again_topic(settings)),
-        session_timeout_s=kafka.session_timeout_s,
-        heartbeat_interval_s=kafka.heartbeat_interval_s,
-        rebalance_timeout_s=kafka.rebalance_timeout_s,
-        instance_id=kafka.group_instance_id,
-    )
-
-
-def registries(settings: Settings, decoders: Mapping[str, Decoder]) -> Registries:
-    """The schema registries of the sources. Raises ``ConfigError`` for TLS files that do not load."""
-    return formats.registries(settings.sources, decoders)
-
-
-def control(
-    settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
-) -> Control:
-    """What follows and writes the control topic."""
-    options, topic = kafka_options(settings.kafka), control_topic(settings.group)
-    return Control(options, topic, switches, event_types, who)
-
-
-def holding(settings: Settings) -> frozenset[str]:
+def holding_endpoints(settings: Settings) -> frozenset[str]:
     """The endpoints that hold the lane of a parked event."""
     return frozenset(name for name, endpoint in settings.endpoints.items() if endpoint.on_park == "hold")
 
 
-def held_lanes(
+def build_lane_holds(
     name: str, endpoint: EndpointSettings, holds: Holds, register: Register, clock: Clock
 ) -> HeldLanes | None:
     """What holds an endpoint's lanes after a parking; None where it goes on."""
     return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
 
 
-def topics(settings: Settings) -> tuple[str, ...]:
-    """All source topics."""
-    return tuple(topic for source in settings.sources.values() for topic in source.topics)
-
-
-def parked_topic(settings: Settings) -> str:
-    """The dead-letter topic of the group."""
-    return f"{settings.group}.parked"
-
-
-def again_topic(settings: Settings) -> str:
-    """The topic of what is to be sent again."""
-    return f"{settings.group}.again"
-
-
-def decoders(settings: Settings) -> dict[str, Decoder]:
-    """The decoder of each topic that is read. Raises ``ConfigError`` for schema files that do not load."""
-    of_sources: dict[str, Decoder] = {
-        topic: made
-        for name, source in settings.sources.items()
-        for made in (_decoder(name, source),)
-        for topic in source.topics
-    }
-    return of_sources | {again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
-
-
-def _decoder(name: str, source: SourceSettings) -> Decoder:
-    if isinstance(source, FineractSource):
-        return FineractDecoder(
-            name,
-            SchemaFolder(source.schemas),
-            max_value_bytes=source.max_value_bytes,
-            split_bulk=source.bulk == "split",
-        )
-    return formats.decoder(name, source)
-
-
-def subscription(endpoint: EndpointSettings) -> Subscription:
+def build_subscription(endpoint: EndpointSettings) -> Subscription:
     """What an endpoint wants."""
     return Subscription(
         endpoint.wanted,
@@ -178,17 +68,17 @@ def subscription(endpoint: EndpointSettings) -> Subscription:
     )
 
 
-def router(settings: Settings) -> Router[str]:
+def build_router(settings: Settings) -> Router[str]:
     """Which endpoint wants what."""
-    return Router({name: subscription(endpoint) for name, endpoint in settings.endpoints.items()})
+    return Router({name: build_subscription(endpoint) for name, endpoint in settings.endpoints.items()})
 
 
-def cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
+def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
     """How its cursors begin, and how much they may hold."""
     return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes)
 
 
-def transport(
+def build_transport(
     endpoint: EndpointSettings,
     egress: Egress,
     tls: ssl.SSLContext,
@@ -200,31 +90,22 @@ def transport(
     return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
 
 
-def renderer(endpoint: EndpointSettings) -> Renderer:
+def build_renderer(endpoint: EndpointSettings) -> Renderer:
     """What makes its requests, but for a secret that is put into the body when it is sent.
 
     Raises ``ConfigError`` for templates that cannot be used.
     """
     try:
-        url = target_template(endpoint) or endpoint.target
+        url = build_target_template(endpoint) or endpoint.target
         return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
     except TemplateMistake as exc:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
 
 
-def target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
+def build_target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
     """Its URL where that changes with the event. Raises ``TemplateMistake``."""
     expressions = endpoint.url_expressions
     return TargetTemplate(endpoint.target, expressions) if expressions else None
-
-
-def schema_sets(settings: Settings) -> dict[str, SchemaSet]:
-    """The schemas of the Fineract sources, by source. Raises ``ConfigError``."""
-    return {
-        name: read_folder(source.schemas)
-        for name, source in settings.sources.items()
-        if isinstance(source, FineractSource)
-    }
 
 
 def _body(endpoint: EndpointSettings) -> MakeBody | None:
@@ -236,19 +117,20 @@ def _body(endpoint: EndpointSettings) -> MakeBody | None:
     return TemplateBody({}, body.source(), body.content_type, escape=preset.escape)
 
 
-def sealed(endpoint: EndpointSettings) -> Renderer:
+def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
     """What makes its requests as they are sent. Raises ``ConfigError``."""
     secret = endpoint.body_secret
-    return renderer(endpoint) if secret is None else SealedRenderer(renderer(endpoint), secret)
+    return build_renderer(endpoint) if secret is None else SealedRenderer(build_renderer(endpoint), secret)
 
 
-def signer(endpoint: EndpointSettings) -> Signer:
+def build_signer(endpoint: EndpointSettings) -> Signer:
     """What signs its requests; a receiver that has no use for an id and an instant gets none."""
     keys = endpoint.signing_keys
     return Signer(keys) if keys or endpoint.chosen.verifies else Silent()
 
 
-def _pace(endpoint: EndpointSettings) -> Pace:
+def build_pace(endpoint: EndpointSettings) -> Pace:
+    """How fast it may send: rates, slowing down, and the breaker."""
     breaker = endpoint.breaker
     return Pace(
         RateWindows(endpoint.rate_windows, 1.0),
@@ -264,7 +146,7 @@ def _pace(endpoint: EndpointSettings) -> Pace:
     )
 
 
-def target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
+def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
     """What is the same in all its requests."""
     return Target(
         endpoint=name,
@@ -277,7 +159,7 @@ def target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
     )
 
 
-def outlet(
+def build_dispatcher(
     name: str,
     endpoint: EndpointSettings,
     settings: Settings,
@@ -298,9 +180,9 @@ def outlet(
     return Outlet(
         name,
         concurrency=endpoint.concurrency,
-        renderer=sealed(endpoint),
-        deliverer=Deliverer(target(name, endpoint, settings), transport, history, bound, clock),
-        signer=signer(endpoint),
+        renderer=build_sealed_renderer(endpoint),
+        deliverer=Deliverer(build_target(name, endpoint, settings), transport, history, bound, clock),
+        signer=build_signer(endpoint),
         schedule=RetrySchedule(
             base_s=retry.base_s,
             cap_s=retry.cap_s,
@@ -308,7 +190,7 @@ def outlet(
             max_age_s=retry.max_age_s,
             retry_after_cap_s=retry.retry_after_cap_s,
         ),
-        pace=_pace(endpoint),
+        pace=build_pace(endpoint),
         own_verdict=endpoint.chosen.judge,
         parks=parks,
         metrics=bound,

@@ -1,0 +1,89 @@
+"""From settings to the Kafka edge: how brokers are reached, the membership, the names of topics."""
+
+from __future__ import annotations
+
+import ssl
+
+from bridge.core.switches import EventTypes, Switches
+from bridge.errors import ConfigError
+from bridge.http.tls import context_of, why_not
+from bridge.http.token import ClientCredentials
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.control_topic import Control
+from bridge.kafka.group_reader import Membership
+from bridge.settings import (
+    KafkaSettings,
+    Settings,
+)
+
+
+def control_topic(group: str) -> str:
+    """The topic of what is off or held in a group."""
+    return f"{group}.control"
+
+
+def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
+    """How the brokers are reached. Raises ``ConfigError`` for TLS files that do not load."""
+    sasl = kafka.sasl
+    fetch_token = None
+    if sasl is not None and sasl.mechanism == "OAUTHBEARER" and sasl.token_url and sasl.client_id:
+        secret = sasl.client_secret.get_secret_value() if sasl.client_secret else ""
+        fetch_token = ClientCredentials(sasl.token_url, sasl.client_id, secret, sasl.scope).token
+    return KafkaOptions(
+        bootstrap_servers=tuple(kafka.bootstrap_servers),
+        security_protocol=kafka.security_protocol,
+        ssl_context=_kafka_tls(kafka) if kafka.security_protocol.endswith("SSL") else None,
+        sasl_mechanism=sasl.mechanism if sasl else "PLAIN",
+        sasl_username=sasl.username if sasl else None,
+        sasl_password=sasl.password.get_secret_value() if sasl and sasl.password else None,
+        fetch_token=fetch_token,
+    )
+
+
+def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
+    tls = kafka.tls
+    try:
+        password = tls.key_password.get_secret_value() if tls.key_password else None
+        context = context_of(tls.ca_file, tls.cert_file, tls.key_file, password)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            [f"kafka.tls: the files do not load ({why_not(exc)}); check ca_file, cert_file and key_file"]
+        ) from exc
+    context.check_hostname = tls.check_hostname
+    return context
+
+
+def build_membership(settings: Settings) -> Membership:
+    """How this process is a member of the group."""
+    kafka = settings.kafka
+    return Membership(
+        group=settings.group,
+        topics=(*source_topics(settings), again_topic(settings)),
+        session_timeout_s=kafka.session_timeout_s,
+        heartbeat_interval_s=kafka.heartbeat_interval_s,
+        rebalance_timeout_s=kafka.rebalance_timeout_s,
+        instance_id=kafka.group_instance_id,
+    )
+
+
+def build_control(
+    settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
+) -> Control:
+    """What follows and writes the control topic."""
+    options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
+    return Control(options, topic, switches, event_types, who)
+
+
+def source_topics(settings: Settings) -> tuple[str, ...]:
+    """All source topics."""
+    return tuple(topic for source in settings.sources.values() for topic in source.topics)
+
+
+def parked_topic(settings: Settings) -> str:
+    """The dead-letter topic of the group."""
+    return f"{settings.group}.parked"
+
+
+def again_topic(settings: Settings) -> str:
+    """The topic of what is to be sent again."""
+    return f"{settings.group}.again"
