@@ -49,7 +49,7 @@ def run(path: Path) -> None:
     import uvloop
 
     from bridge import named_files
-    from bridge.app import App
+    from bridge.app.app import App
     from bridge.errors import ConfigError
     from bridge.settings import check, load
     from bridge.telemetry import logs

@@ -1,7 +1,7 @@
 """The history: one row per attempt, with the request as it was sent, in a SQLite file.
 
 Rows gather in memory and are written by a thread, many to a transaction; offsets are committed
-after the rows of what they settle (see ``bridge/app.py``). Edge floor.
+after the rows of what they settle (see ``bridge/app/app.py``). Edge floor.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, SecretStr
 
-from bridge import app
+from bridge.app import app
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from bridge.settings.reading import shape
@@ -27,7 +27,7 @@ CHART = ROOT / "helm" / "hookferry"
 TEMPLATES = {path.name: path.read_text() for path in sorted((CHART / "templates").iterdir())}
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
-ADMIN_SOURCE = (ROOT / "bridge" / "admin.py").read_text()
+ADMIN_SOURCE = (ROOT / "bridge" / "app" / "admin_server.py").read_text()
 DEFAULTS = Settings.model_construct()
 
 IN_CLEAR = {

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import bridge
-from bridge import app
+from bridge.app import app
 from bridge.settings.models.settings import Settings
 from bridge.settings.reading.env_source import CONFIG_VARIABLE
 

@@ -16,7 +16,8 @@ import jsonschema
 import pytest
 import yaml
 
-from bridge import app, settings
+from bridge import settings
+from bridge.app import app
 from bridge.settings.reading import shape
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import pytest
 from bridge.errors import ConfigError
 from bridge.storage.state_dir import Owner, StateFolder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys, pathlib
 from bridge.storage.state_dir import StateFolder

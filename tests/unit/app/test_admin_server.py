@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from bridge.admin import Admin
+from bridge.app.admin_server import Admin
 from bridge.errors import ConfigError
 from bridge.telemetry.metrics import Metrics
 

@@ -22,7 +22,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
-from bridge.admin import Admin
+from bridge.app.admin_server import Admin
+from bridge.app.internal_topics import ensure_own_topics
+from bridge.app.status import Status
 from bridge.clock import SystemClock
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
 from bridge.dead_letters.hold import Holds
@@ -37,13 +39,11 @@ from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import new_producer
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import cluster_id, wait_for_topics
-from bridge.own_topics import ensure_own_topics
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import Outlet
 from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
-from bridge.status import Status
 from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal, forget_segments

@@ -1,0 +1,1 @@
+"""The running process: start, stop, status and the admin server."""
