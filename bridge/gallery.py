@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge.model import Event
+from bridge.preflight.samples import sample
 from bridge.receivers import PRESETS, Preset
 from bridge.rendering import Headers
 from bridge.rendering.body_secret import MASK, BodySecret
 from bridge.rendering.old_hooks import HOOKS
-from bridge.samples import sample
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "gallery.md"
@@ -42,7 +42,7 @@ _HEAD = """\
 
 What each preset sends, event by event: as the receiver shows it, near enough to judge it by, and below
 that, folded, the headers and the body, laid out for reading. The events are the samples of
-`bridge/samples`; the last two have no wording of their own. How to set up each receiver is in
+`bridge/preflight/samples`; the last two have no wording of their own. How to set up each receiver is in
 [how-to/receivers](how-to/receivers/).
 """
 _BOLD = re.compile(r"\*([^*\n]+)\*")

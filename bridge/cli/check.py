@@ -24,15 +24,15 @@ def check(path: Path) -> None:
     """
     import os
 
-    from bridge import named_files
     from bridge.errors import ConfigError
-    from bridge.misspelt import misspelt
-    from bridge.rehearsal import rehearse
+    from bridge.preflight import files
+    from bridge.preflight.filter_fields import misspelt
+    from bridge.preflight.templates import rehearse
     from bridge.settings import check as problems_of
     from bridge.settings import load, tree_of
     from bridge.wiring.decoders import build_decoders, build_registries
 
-    problems = problems_of(path, os.environ, named_files.RULES)
+    problems = problems_of(path, os.environ, files.RULES)
     if not problems:
         try:
             settings = load(path, os.environ)

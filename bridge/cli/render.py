@@ -105,7 +105,7 @@ def _misspelt(settings: Settings, endpoint: EndpointSettings, type_: str) -> str
 
 def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str | None) -> Event:
     """With the schemas of its Fineract where the endpoint has templates, which may ask for any field."""
-    from bridge.samples import sample
+    from bridge.preflight.samples import sample
     from bridge.schemas.folder import read_folder
     from bridge.settings import FineractSource
 

@@ -103,7 +103,7 @@ def _event(settings: Settings, file: Path | None, type_: str | None, source: str
     """The event that is asked about, at home in a source that is read. Raises ``ConfigError``."""
     from bridge.errors import ConfigError
     from bridge.model import Partition
-    from bridge.samples import NO_TOPIC, sample
+    from bridge.preflight.samples import NO_TOPIC, sample
     from bridge.settings.problem import choice
 
     name: str | None

@@ -48,9 +48,9 @@ def run(path: Path) -> None:
 
     import uvloop
 
-    from bridge import named_files
     from bridge.app.app import App
     from bridge.errors import ConfigError
+    from bridge.preflight import files
     from bridge.settings import check, load
     from bridge.telemetry import logs
 
@@ -61,7 +61,7 @@ def run(path: Path) -> None:
         try:
             app = App(settings)
         except ConfigError as exc:  # what is in files that the settings name; the rules know which
-            raise ConfigError(check(path, os.environ, named_files.RULES) or exc.problems) from exc
+            raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
         await app.run()
 
     uvloop.run(carry())

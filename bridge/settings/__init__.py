@@ -78,6 +78,6 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
 def check(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()) -> list[str]:
     """List every mistake, one line each: ``file:line:column: path "value": cause; remedy``.
 
-    ``also`` are rules that need more than this floor knows: ``bridge/named_files.py``.
+    ``also`` are rules that need more than this floor knows: ``bridge/preflight/files.py``.
     """
     return read(path, environ, also)[1]

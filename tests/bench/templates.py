@@ -15,10 +15,10 @@ from collections.abc import Callable
 import orjson
 
 from bridge.model import Event, Url
+from bridge.preflight.samples import sample
 from bridge.rendering import StandardRenderer, to_json
 from bridge.rendering.request import TargetTemplate, renderer
 from bridge.rendering.template import TemplateBody
-from bridge.samples import sample
 
 FIELDS = (
     "type", "webhook_id", "time", "entity", "tenant", "data.id", "data.accountNo", "data.externalId",

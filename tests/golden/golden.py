@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from bridge.gallery import events_of, shown
+from bridge.preflight.samples import sample
 from bridge.receivers import PRESETS
-from bridge.samples import sample
 
 FOLDER = Path(__file__).parent
 

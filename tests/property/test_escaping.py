@@ -15,10 +15,10 @@ from bridge.core.url import parse_url
 from bridge.errors import RenderError
 from bridge.http.head import check_headers
 from bridge.model import Event
+from bridge.preflight.samples import sample
 from bridge.rendering.named import nothing
 from bridge.rendering.request import TargetTemplate, renderer, with_places
 from bridge.rendering.template import TemplateBody
-from bridge.samples import sample
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(
     [

@@ -11,9 +11,9 @@ from bridge import gallery
 from bridge.core.signing import Signer
 from bridge.core.verdict import judge
 from bridge.model import Event, Response, Verdict
+from bridge.preflight.samples import sample
 from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecret
-from bridge.samples import sample
 from bridge.schemas.folder import read_folder
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 from tests.golden.golden import FOLDER, wanted

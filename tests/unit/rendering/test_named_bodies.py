@@ -11,9 +11,9 @@ import pytest
 from bridge.errors import DecodeError, RenderError
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.model import Event, Partition, Record
+from bridge.preflight.samples import sample
 from bridge.rendering.named import NAMED, named
 from bridge.rendering.old_hooks import HOOKS
-from bridge.samples import sample
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 
 JSON = (b"content-type", b"application/json")

@@ -10,11 +10,11 @@ import pytest
 from bridge.core.url import parse_url
 from bridge.errors import RenderError
 from bridge.model import Event, Url
+from bridge.preflight.samples import sample
 from bridge.rendering import StandardRenderer, standard_body
 from bridge.rendering.named import named
 from bridge.rendering.request import RequestRenderer, TargetTemplate, renderer, with_places
 from bridge.rendering.sandbox import TemplateMistake
-from bridge.samples import sample
 
 URL = Url("https", "crm.test", 443, "/hooks")
 

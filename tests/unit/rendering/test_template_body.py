@@ -13,9 +13,9 @@ import pytest
 
 from bridge.errors import DecodeError, RenderError
 from bridge.model import Event
+from bridge.preflight.samples import sample
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import VARIABLES, TemplateBody
-from bridge.samples import sample
 
 HOSTILE = "He said \"hi\" \\ & <b>'x'</b>\r\n\t\x00\x0b \u2028\u2029 \ud800 😀 {{ 1 }} %0A ]]> &amp; a=b&c=d"
 

@@ -19,8 +19,8 @@ from bridge.formats import lane_of, webhook_id
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.timestamp import from_text
 from bridge.model import Event, Partition, Record
-from bridge.samples.generated import generated
-from bridge.samples.payloads import CATEGORIES, ENTITIES, PAYLOADS, schema_of
+from bridge.preflight.samples.generated import generated
+from bridge.preflight.samples.payloads import CATEGORIES, ENTITIES, PAYLOADS, schema_of
 
 MAX_FILE_BYTES = 4_194_304
 TIME = "2026-06-29T08:15:30.123456Z"

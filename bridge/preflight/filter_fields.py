@@ -15,7 +15,7 @@ from typing import Any
 from bridge.core.filter import ABSENT, UNKNOWN, Filter, Look
 from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.formats.fineract.bulk import BULK
-from bridge.samples.payloads import schema_of
+from bridge.preflight.samples.payloads import schema_of
 from bridge.settings import EndpointSettings, FineractSource, Settings
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.problem import Path, Problem

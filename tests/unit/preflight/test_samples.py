@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from bridge.errors import ConfigError
+from bridge.preflight.samples import sample
+from bridge.preflight.samples.payloads import PAYLOADS, schema_of
 from bridge.rendering import standard_body
-from bridge.samples import sample
-from bridge.samples.payloads import PAYLOADS, schema_of
 from bridge.schemas.folder import read_folder
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 from tests.support.records import shared_fineract, shared_json

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import named_files
+from bridge.preflight import files
 from bridge.settings import check
 from tests.support.tls import make_authority
 from tests.unit.settings.example import VALID
@@ -33,7 +33,7 @@ def found(tmp_path: Path) -> Check:
             assert old in text
             text = text.replace(old, new, 1)
         (tmp_path / "bridge.yaml").write_text(text)
-        lines = check(tmp_path / "bridge.yaml", {}, named_files.RULES)
+        lines = check(tmp_path / "bridge.yaml", {}, files.RULES)
         return [line.replace(f"{tmp_path}/", "") for line in lines]
 
     return found
@@ -129,7 +129,7 @@ def test_nobody_is_asked_for_a_password_at_a_terminal(tmp_path: Path) -> None:
     with open(outer, "rb", buffering=0) as terminal:
         child = subprocess.Popen(
             [sys.executable, "-c", ASK], cwd=tmp_path, stdin=inner, stdout=inner, stderr=inner,
-            start_new_session=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            start_new_session=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         )  # fmt: skip
         os.close(inner)
         said = terminal.read(100)

@@ -12,12 +12,12 @@ from xml.parsers import expat
 
 from bridge.errors import RenderError
 from bridge.model import Event
+from bridge.preflight.samples import sample
+from bridge.preflight.samples.payloads import schema_of
 from bridge.rendering import Renderer
 from bridge.rendering.escape import Kind, kind_of_content
 from bridge.rendering.request import RequestRenderer
 from bridge.rendering.sandbox import TemplateFault
-from bridge.samples import sample
-from bridge.samples.payloads import schema_of
 from bridge.settings import EndpointSettings, FineractSource, Settings
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.models.request import TemplateSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.misspelt import misspelt
+from bridge.preflight.filter_fields import misspelt
 from bridge.settings import load, tree_of
 
 LOAN = {

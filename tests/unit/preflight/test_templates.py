@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.rehearsal import rehearse
+from bridge.preflight.templates import rehearse
 from bridge.settings import load, tree_of
 from tests.support.records import shared_fineract
 

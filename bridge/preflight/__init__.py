@@ -1,0 +1,1 @@
+"""What `check` tries before the bridge runs."""
