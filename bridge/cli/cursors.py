@@ -12,9 +12,9 @@ import click
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
+    from bridge.cli.lag import Standing
     from bridge.kafka.session import Visit
     from bridge.settings import Settings
-    from bridge.standing import Standing
 
 _REMOVED = "not configured"
 
@@ -68,9 +68,9 @@ def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
 
 
 async def _all(settings: Settings) -> list[Standing]:
+    from bridge.cli.lag import cursor_names
     from bridge.cli.terminal import standings
     from bridge.kafka.session import Visit
-    from bridge.standing import cursor_names
     from bridge.wiring.kafka import build_kafka_options
 
     async with Visit(build_kafka_options(settings.kafka)) as visit:
@@ -79,8 +79,8 @@ async def _all(settings: Settings) -> list[Standing]:
 
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
+    from bridge.cli.lag import cursor_names
     from bridge.kafka.session import Visit
-    from bridge.standing import cursor_names
     from bridge.wiring.kafka import build_kafka_options
 
     async with Visit(build_kafka_options(settings.kafka)) as visit:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.names import endpoint_names
 from bridge.cli.run import config_option
+from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
+    from bridge.cli.lag import Standing
     from bridge.core.switches import Switches
     from bridge.kafka.control_topic import Control
     from bridge.settings import Settings
-    from bridge.standing import Standing
 
 
 @click.group(short_help="Show the endpoints, turn them off and on.")
@@ -27,9 +27,9 @@ def endpoints() -> None:
 @config_option
 def list_(path: Path) -> None:
     """Show each endpoint: on or off, since when and why, and how many offsets it is behind."""
+    from bridge.cli.lag import lag
     from bridge.cli.terminal import read_settings, table
     from bridge.core.switches import Switches
-    from bridge.standing import lag
 
     settings = read_settings(path)
     switches = Switches[str]()

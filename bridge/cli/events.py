@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.names import endpoint_names
 from bridge.cli.run import config_option
+from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
     from bridge.core.switches import EventTypes, Switches

@@ -68,7 +68,7 @@ def inspect(
     FILE holds the value of one record as it is on Kafka; - is standard input. With --topic the brokers
     of the configuration are asked, or --brokers; nothing is committed. Exits 1 when no format is recognised.
     """
-    from bridge.cli import inspected
+    from bridge.cli import inspect_report
     from bridge.schemas.folder import read_schema_file
 
     if (file is None) == (topic is None):
@@ -88,7 +88,7 @@ def inspect(
     counts: dict[str, int] = {}
     guesses = {}
     for record in records:
-        guess = inspected.guessed(record, schema, str(schema_file), known)
+        guess = inspect_report.guessed(record, schema, str(schema_file), known)
         if guess is not None and guess.format == "fineract" and folder is not None:
             guess.settings["schemas"] = str(folder)
         name = guess.format if guess else "not recognised"
@@ -98,7 +98,7 @@ def inspect(
         told = ", ".join(f"{number} {name}" for name, number in counts.items())
         click.echo(f"{len(records)} records: {told}\n")
     for name, record in shown.items():
-        lines = asyncio.run(inspected.report(record, guesses[name], ask_registry=known is not None))
+        lines = asyncio.run(inspect_report.report(record, guesses[name], ask_registry=known is not None))
         click.echo("\n".join(lines) + "\n")
     if file is not None and not headers and counts.keys() & {"not recognised", "json"}:
         click.echo("A file has no headers: debezium, modulith, binary cloudevents are told by theirs (-H).")

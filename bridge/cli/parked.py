@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli import held
-from bridge.cli.choosing import AddressType, chosen, filters, find, same_events, wanted
+from bridge.cli import parked_lanes
+from bridge.cli.parked_selection import AddressType, chosen, filters, find, same_events, wanted
 from bridge.cli.run import config_option
 from bridge.cli.terminal import who
 
@@ -48,7 +48,7 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     """List parked events, the oldest first, and the lanes that are held because of them."""
     import orjson
 
-    from bridge.cli import letters as shown
+    from bridge.cli import parked_output as shown
 
     settings = _load(path)
     mask = shown.mask_of(settings)
@@ -56,9 +56,9 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     async def look(dead: DeadLetters) -> tuple[list[dict[str, Any]], list[Letter]]:
         holds = await dead.holds()
         letters = [] if holds_only else await find(dead, (), wanted(given), settled=all_)
-        lanes = held.asked_for(holds, wanted(given)) | held.of_letters(holds, letters)
-        waiting = await held.waiting_in(dead, lanes)
-        return list(held.documents({key: holds[key] for key in lanes}, waiting)), letters
+        lanes = parked_lanes.asked_for(holds, wanted(given)) | parked_lanes.of_letters(holds, letters)
+        waiting = await parked_lanes.waiting_in(dead, lanes)
+        return list(parked_lanes.documents({key: holds[key] for key in lanes}, waiting)), letters
 
     holds, found = _with(settings, look)
     first = found[: given["limit"]]
@@ -72,7 +72,7 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
         for line in shown.table(first, mask, shutil.get_terminal_size((160, 24)).columns):
             click.echo(line)
     if holds:
-        click.echo(("\n" if first else "") + held.table(holds))
+        click.echo(("\n" if first else "") + parked_lanes.table(holds))
     if not holds_only:
         left = len(found) - len(first)
         more = f", {left} more" if left else ""
@@ -96,7 +96,7 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
     """Show everything about one parked event: why, where it came from, and what was sent."""
     import orjson
 
-    from bridge.cli import letters as shown
+    from bridge.cli import parked_output as shown
     from bridge.dead_letters.letter import Wanted
 
     async def look(dead: DeadLetters) -> Letter:
@@ -120,7 +120,7 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
 @_yes
 @_dry_run
 @_by
-@held.wait_option
+@parked_lanes.wait_option
 @config_option
 def redrive(
     path: Path,
@@ -136,7 +136,7 @@ def redrive(
     Chosen by ADDRESS or by filters. One that was settled already is sent again only by its ADDRESS.
     Of a held lane (on_park: hold) everything that waits is sent, in order, and then it is free.
     """
-    from bridge.cli.letters import mask_of
+    from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.letter import Fate, errands, obstacle
     from bridge.dead_letters.redrive import BATCH
 
@@ -146,18 +146,22 @@ def redrive(
     async def send(dead: DeadLetters) -> bool:
         holds = await dead.holds()
         found = await chosen(dead, addresses, given)
-        lanes = held.of_letters(holds, found)
+        lanes = parked_lanes.of_letters(holds, found)
         if not addresses and not given["limit"]:
-            lanes |= held.asked_for(holds, wanted(given))
-        waiting = [letter for of_lane in (await held.waiting_in(dead, lanes)).values() for letter in of_lane]
-        more = [one for one in found if one.fate is not Fate.WAITING and held.of_letters(lanes, [one])]
-        plain = [letter for letter in found if not held.of_letters(lanes, [letter])]
+            lanes |= parked_lanes.asked_for(holds, wanted(given))
+        waiting = [
+            letter for of_lane in (await parked_lanes.waiting_in(dead, lanes)).values() for letter in of_lane
+        ]
+        more = [
+            one for one in found if one.fate is not Fate.WAITING and parked_lanes.of_letters(lanes, [one])
+        ]
+        plain = [letter for letter in found if not parked_lanes.of_letters(lanes, [letter])]
         blocked = {
             letter.address: why
             for letter in [*plain, *waiting, *more]
             if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
         }
-        lanes -= held.of_letters(lanes, [letter for letter in waiting if letter.address in blocked])
+        lanes -= parked_lanes.of_letters(lanes, [letter for letter in waiting if letter.address in blocked])
         plan = errands(letter for letter in plain if letter.address not in blocked)
         along = errands(letter for letter in [*waiting, *more] if letter.address not in blocked)
         _tell(settings, "send again", [errand.letter for errand in (*plan, *along)])
@@ -167,14 +171,14 @@ def redrive(
         _tell_blocked(blocked)
         if dry_run or not (plan or lanes):
             return True
-        free = f" and free {held.lanes(len(lanes))}" if lanes else ""
+        free = f" and free {parked_lanes.lanes(len(lanes))}" if lanes else ""
         _confirm(yes, f"Send {len(plan) + len(along)} again{free}?")
         await _in_batches(plan, lambda batch: dead.redrive(batch, by or who()), BATCH, quiet=bool(lanes))
         if not lanes:
             return True
-        outcome = await held.send(dead, lanes, by or who(), wait_s, more)
+        outcome = await parked_lanes.send(dead, lanes, by or who(), wait_s, more)
         click.echo(f"{len(plan) + outcome.settled} settled")
-        return held.report(outcome, holds, mask_of(settings)) or not wait_s
+        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
     if not _with(settings, send):
         raise SystemExit(1)
@@ -194,7 +198,7 @@ def _tell_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
 @_yes
 @_dry_run
 @_by
-@held.wait_option
+@parked_lanes.wait_option
 @config_option
 def discard(
     path: Path,
@@ -210,7 +214,7 @@ def discard(
 
     Where a held lane waited for one of them (on_park: hold), what waits behind it is sent then.
     """
-    from bridge.cli.letters import mask_of
+    from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.letter import Wanted
     from bridge.dead_letters.redrive import BATCH, cause_of
 
@@ -219,11 +223,11 @@ def discard(
     async def mark(dead: DeadLetters) -> bool:
         holds = await dead.holds()
         found = await chosen(dead, addresses, given)
-        lanes = held.of_letters(holds, found)
+        lanes = parked_lanes.of_letters(holds, found)
         if lanes:
             found = same_events(found, await dead.find(Wanted(lanes=frozenset(lanes))))
         gone = {letter.address for letter in found}
-        waiting = await held.waiting_in(dead, lanes)
+        waiting = await parked_lanes.waiting_in(dead, lanes)
         behind = {
             key: letters
             for key in lanes
@@ -240,9 +244,9 @@ def discard(
         await _in_batches(found, lambda batch: dead.discard(batch, by or who(), because), BATCH)
         if not behind:
             return True
-        outcome = await held.send(dead, behind, by or who(), wait_s)
+        outcome = await parked_lanes.send(dead, behind, by or who(), wait_s)
         click.echo(f"{outcome.settled} sent again")
-        return held.report(outcome, holds, mask_of(settings)) or not wait_s
+        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
     if not _with(settings, mark):
         raise SystemExit(1)
@@ -272,7 +276,7 @@ def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
-    from bridge.cli.decoding import decoded
+    from bridge.cli.decode_record import decoded
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
     from bridge.wiring.endpoints import build_renderer
@@ -294,7 +298,7 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
 def _tell(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
     import shutil
 
-    from bridge.cli import letters as shown
+    from bridge.cli import parked_output as shown
 
     if not letters:
         click.echo(f"nothing to {verb}")

@@ -54,7 +54,7 @@ def import_(source: Path, folder: Path) -> None:
     A running bridge knows the new schemas at once. Exits 1 when there is no schema in SOURCE, or one
     contradicts another.
     """
-    from bridge.cli.letters import one_line
+    from bridge.cli.parked_output import one_line
     from bridge.schemas.importing import import_schemas
 
     summary = import_schemas(source, folder)
@@ -85,7 +85,7 @@ def list_(folder: Path, pattern: str, as_json: bool) -> None:
 
     import orjson
 
-    from bridge.cli.letters import one_line
+    from bridge.cli.parked_output import one_line
     from bridge.cli.terminal import table
 
     found = [
@@ -149,7 +149,7 @@ def diff(folder: Path, first: str, second: str) -> None:
 
 def _tell_skipped(skipped: Sequence[Skip]) -> None:
     """One line per reason, with a few of its files."""
-    from bridge.cli.letters import one_line
+    from bridge.cli.parked_output import one_line
 
     by_reason: dict[str, list[str]] = {}
     for one in skipped:

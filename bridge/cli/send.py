@@ -35,7 +35,7 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     import time
     import uuid
 
-    from bridge.cli import letters
+    from bridge.cli import parked_output
     from bridge.core.verdict import judge
     from bridge.model import Verdict
     from bridge.telemetry import logs
@@ -48,10 +48,10 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     answer = asyncio.run(_send(made))
     took_ms = (time.monotonic() - began) * 1000
     judgement = judge(answer, time.time(), made.endpoint.chosen.judge)
-    mask = (lambda text: text) if show_secrets else letters.mask_of(made.settings)
+    mask = (lambda text: text) if show_secrets else parked_output.mask_of(made.settings)
     for line in _shown(answer):
-        click.echo(mask(letters.one_line(line)))
-    reason = f": {letters.one_line(mask(judgement.reason))}" if judgement.reason else ""
+        click.echo(mask(parked_output.one_line(line)))
+    reason = f": {parked_output.one_line(mask(judgement.reason))}" if judgement.reason else ""
     click.echo(f"{judgement.verdict.value} after {took_ms:.0f} ms{reason}")
     if judgement.verdict is not Verdict.DELIVERED:
         sys.exit(1)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bridge.cli.lag import Standing
     from bridge.core.switches import EventTypes, Switches
     from bridge.kafka.session import Visit
     from bridge.settings import Settings
-    from bridge.standing import Standing
 
 
 def read_settings(path: Path) -> Settings:
@@ -62,7 +62,7 @@ async def load_switches(
 
 async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> list[Standing]:
     """The rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
-    from bridge.standing import standing
+    from bridge.cli.lag import standing
     from bridge.wiring.kafka import source_topics
 
     topics = frozenset(source_topics(settings))

@@ -14,7 +14,7 @@ from bridge import __version__
 from bridge.cli import cli
 from tests.unit.settings.example import SECRET, VALID
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 COMMANDS = [
     "check", "completion", "cursors", "demo", "endpoints", "events", "inspect", "parked", "render", "route",

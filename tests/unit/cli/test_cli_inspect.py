@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.cli import cli
-from bridge.cli.inspected import guessed, report
+from bridge.cli.inspect_report import guessed, report
 from bridge.formats.detect import recognise
 from bridge.settings.models.sources import SOURCE_MODELS
 from tests.support.records import record

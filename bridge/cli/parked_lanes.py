@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from bridge.cli.letters import Mask
+    from bridge.cli.parked_output import Mask
     from bridge.dead_letters.hold import Hold, HoldKey
     from bridge.dead_letters.letter import Letter, Wanted
     from bridge.dead_letters.redrive import Outcome
@@ -70,7 +70,7 @@ async def send(
 
 def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
     """Say what became of the lanes; whether all are free."""
-    from bridge.cli.letters import one_line
+    from bridge.cli.parked_output import one_line
 
     if outcome.released:
         click.echo(f"released: {lanes(len(outcome.released))}")
@@ -99,7 +99,7 @@ def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
 
 def name(key: HoldKey, hold: Hold) -> str:
     """A held lane as people know it."""
-    from bridge.cli.letters import one_line
+    from bridge.cli.parked_output import one_line
 
     return f"{key.endpoint}, entity {one_line(hold.entity) or '-'} ({hold.partition})"
 
@@ -118,7 +118,7 @@ def documents(
     holds: Mapping[HoldKey, Hold], waiting: Mapping[HoldKey, Sequence[Letter]]
 ) -> Iterator[dict[str, Any]]:
     """Holds for machines, the oldest first."""
-    from bridge.cli.letters import instant
+    from bridge.cli.parked_output import instant
 
     for key, hold in sorted(holds.items(), key=lambda item: item[1].since_ms):
         letters = waiting.get(key, ())
@@ -137,7 +137,7 @@ def documents(
 
 def table(shown: Sequence[Mapping[str, Any]]) -> str:
     """Holds for people."""
-    from bridge.cli.letters import one_line
+    from bridge.cli.parked_output import one_line
     from bridge.cli.terminal import table as aligned
 
     rows = [("HELD FOR", "ENTITY", "SINCE", "WAITS FOR", "PARKED AT", "BEHIND")]

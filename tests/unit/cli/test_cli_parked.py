@@ -9,8 +9,8 @@ import click
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from bridge.cli.choosing import AddressType, InstantType
-from bridge.cli.letters import MASK, mask_of, page, table, whole
+from bridge.cli.parked_output import MASK, mask_of, page, table, whole
+from bridge.cli.parked_selection import AddressType, InstantType
 from bridge.dead_letters.letter import Address, Fate, Letter, Settlement
 from bridge.model import Partition, Record
 

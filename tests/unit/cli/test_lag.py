@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bridge.cli.lag import OpenRetry, cursor_names, lag, standing
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
 from bridge.model import Committed, Partition
-from bridge.standing import OpenRetry, cursor_names, lag, standing
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)
 

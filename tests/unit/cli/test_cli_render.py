@@ -11,8 +11,8 @@ from standardwebhooks.webhooks import Webhook
 
 from bridge.cli import cli
 from tests.support.receiver import Receiver
+from tests.unit.cli.test_cli import ROOT, hookferry
 from tests.unit.settings.example import SECRET
-from tests.unit.test_cli import ROOT, hookferry
 
 CONFIG = """\
 kafka: {{bootstrap_servers: [localhost:9]}}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.names import endpoint_names
+from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
     from bridge.dead_letters.letter import Address, Letter, Wanted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.cli import held
-from bridge.cli.choosing import same_events
+from bridge.cli import parked_lanes
+from bridge.cli.parked_selection import same_events
 from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Letter, Settlement, Wanted
@@ -42,39 +42,41 @@ def letter(
 def test_lanes_in_which_nothing_waits_are_asked_for_by_endpoint_and_entity(
     wanted: Wanted, found: set[HoldKey]
 ) -> None:
-    assert held.asked_for(HOLDS, wanted) == found
+    assert parked_lanes.asked_for(HOLDS, wanted) == found
 
 
 def test_a_letter_is_of_a_held_lane_by_endpoint_and_lane() -> None:
-    assert held.of_letters(HOLDS, [letter(17)]) == {KEY}
+    assert parked_lanes.of_letters(HOLDS, [letter(17)]) == {KEY}
     elsewhere = letter(17)
     elsewhere.facts = {**elsewhere.facts, "endpoint": "till"}
-    assert held.of_letters(HOLDS, [elsewhere]) == set()
+    assert parked_lanes.of_letters(HOLDS, [elsewhere]) == set()
 
 
 def test_a_held_lane_is_shown_with_what_it_waits_for_and_how_many_wait() -> None:
     letters = {KEY: [letter(17), letter(18, 6, behind="orders-3@17"), letter(19, 7, behind="orders-3@17")]}
-    (shown,) = held.documents({KEY: HOLD}, letters)
+    (shown,) = parked_lanes.documents({KEY: HOLD}, letters)
     assert shown == {
         "endpoint": "crm", "lane": KEY.lane_id, "partition": "orders-3", "entity": "e1", "tenant": "acme",
         "since": "2023-11-14T22:13:20Z", "waits_for": "orders-3@17", "parked": ["0:5"], "behind": 2,
     }  # fmt: skip
-    head, row = held.table([shown]).splitlines()
+    head, row = parked_lanes.table([shown]).splitlines()
     assert head.split("  ")[0] == "HELD FOR"
     assert row.split() == ["crm", "e1", "2023-11-14T22:13:20Z", "orders-3@17", "0:5", "2"]
 
 
 def test_what_became_of_lanes_is_said_and_whether_all_are_free(capsys: pytest.CaptureFixture[str]) -> None:
-    assert held.report(Outcome(released=[KEY]), HOLDS, str)
+    assert parked_lanes.report(Outcome(released=[KEY]), HOLDS, str)
     assert capsys.readouterr().out == "released: 1 held lane\n"
     refused = letter(18, 9, cause="status 422: token s3cret\x1b[2J")
-    assert not held.report(Outcome(refused={KEY: refused}), HOLDS, lambda text: text.replace("s3cret", "***"))
+    assert not parked_lanes.report(
+        Outcome(refused={KEY: refused}), HOLDS, lambda text: text.replace("s3cret", "***")
+    )
     assert capsys.readouterr().err == (
         "still held: crm, entity e1 (orders-3): parked again at 0:9: status 422: token *** [2J\n"
     )
-    assert not held.report(Outcome(waiting={KEY: HOLD}), HOLDS, str)
+    assert not parked_lanes.report(Outcome(waiting={KEY: HOLD}), HOLDS, str)
     assert "Is a bridge running" in capsys.readouterr().err
-    assert not held.report(Outcome(busy={KEY: HOLD}), HOLDS, str)
+    assert not parked_lanes.report(Outcome(busy={KEY: HOLD}), HOLDS, str)
     assert "run it again" in capsys.readouterr().err
 
 
