@@ -57,14 +57,14 @@ check-floors:
 	$(BIN)/lint-imports
 
 check-generated:
-	$(BIN)/python -m bridge.settings.schema --check
-	$(BIN)/python -m bridge.gallery --check
+	$(BIN)/python -m tools.config_schema --check
+	$(BIN)/python -m tools.gallery --check
 
 format: $(READY) ## mend the style, write the generated files
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/python -m bridge.settings.schema
-	$(BIN)/python -m bridge.gallery
+	$(BIN)/python -m tools.config_schema
+	$(BIN)/python -m tools.gallery
 
 bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/guarantees.md)
 	$(BIN)/python -m tests.bench.bench $(BENCH)
@@ -78,8 +78,8 @@ faults: $(READY) ## half an hour of kills, stops and outages, and the count afte
 	$(BIN)/python -m tests.faults.harness $(FAULTS)
 
 docs: $(READY) ## write the generated pages of docs/
-	$(BIN)/python -m bridge.settings.schema
-	$(BIN)/python -m bridge.gallery
+	$(BIN)/python -m tools.config_schema
+	$(BIN)/python -m tools.gallery
 
 chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 	tests/chart/check.sh

@@ -10,9 +10,9 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from bridge.gallery import events_of, shown
 from bridge.preflight.samples import sample
 from bridge.receivers import PRESETS
+from tools.gallery import events_of, shown
 
 FOLDER = Path(__file__).parent
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bridge import gallery
 from bridge.core.signing import Signer
 from bridge.core.verdict import judge
 from bridge.model import Event, Response, Verdict
@@ -22,6 +21,7 @@ from tests.support.receivers.__main__ import QUERIES
 from tests.support.receivers.hooks import now_signed
 from tests.support.receivers.pagerduty import PagerDuty
 from tests.support.records import shared_fineract
+from tools import gallery
 
 FILES = wanted()
 IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]

@@ -11,10 +11,11 @@ import yaml
 from click.testing import CliRunner
 
 from bridge.cli import cli
-from bridge.settings import check, load, schema
+from bridge.settings import check, load
 from bridge.settings.models.registry import RegistrySettings
+from tools import config_schema
 
-PAGES = sorted((schema.ROOT / "docs" / "how-to" / "formats").glob("*.md"))
+PAGES = sorted((config_schema.ROOT / "docs" / "how-to" / "formats").glob("*.md"))
 BLOCKS = [
     pytest.param(text, id=f"{page.stem}-{number}")
     for page in PAGES

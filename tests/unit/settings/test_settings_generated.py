@@ -6,35 +6,36 @@ import jsonschema
 import pytest
 import yaml
 
-from bridge.settings import check, schema
+from bridge.settings import check
 from tests.unit.settings.example import SECRET, VALID
+from tools import config_schema
 
-EXAMPLE = schema.ROOT / "config" / "bridge.yaml"
+EXAMPLE = config_schema.ROOT / "config" / "bridge.yaml"
 ENV = {"CRM_TOKEN": "t", "CRM_SECRET": SECRET}
 
 
 def errors(document: object) -> list[str]:
-    validator = jsonschema.Draft202012Validator(schema.json_schema())
+    validator = jsonschema.Draft202012Validator(config_schema.json_schema())
     return [error.message for error in validator.iter_errors(document)]
 
 
 def test_the_generated_files_are_current(capsys):
-    assert schema.main(["--check"]) == 0, capsys.readouterr().err
+    assert config_schema.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_a_stale_file_is_noticed(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(schema, "ROOT", tmp_path)
-    monkeypatch.setattr(schema, "SCHEMA", tmp_path / "s.json")
-    monkeypatch.setattr(schema, "REFERENCE", tmp_path / "docs" / "r.md")
-    assert schema.main([]) == 0
-    assert schema.main(["--check"]) == 0
+    monkeypatch.setattr(config_schema, "ROOT", tmp_path)
+    monkeypatch.setattr(config_schema, "SCHEMA", tmp_path / "s.json")
+    monkeypatch.setattr(config_schema, "REFERENCE", tmp_path / "docs" / "r.md")
+    assert config_schema.main([]) == 0
+    assert config_schema.main(["--check"]) == 0
     (tmp_path / "s.json").write_text("{}")
-    assert schema.main(["--check"]) == 1
+    assert config_schema.main(["--check"]) == 1
     assert "s.json" in capsys.readouterr().err
 
 
 def test_the_schema_is_one():
-    jsonschema.Draft202012Validator.check_schema(schema.json_schema())
+    jsonschema.Draft202012Validator.check_schema(config_schema.json_schema())
 
 
 def test_the_example_passes_check_and_schema_and_names_the_schema():
@@ -43,7 +44,7 @@ def test_the_example_passes_check_and_schema_and_names_the_schema():
     assert errors(yaml.safe_load(text)) == []
     first = text.splitlines()[0]
     assert first.startswith("# yaml-language-server: $schema=")
-    assert (EXAMPLE.parent / first.partition("=")[2]).resolve() == schema.SCHEMA
+    assert (EXAMPLE.parent / first.partition("=")[2]).resolve() == config_schema.SCHEMA
 
 
 def test_the_example_lacks_only_its_variables():
@@ -82,7 +83,7 @@ def test_the_schema_tells_right_from_wrong(change, right):
 
 
 def test_every_key_has_a_meaning():
-    document = schema.json_schema()
+    document = config_schema.json_schema()
 
     def missing(node: dict) -> list[str]:
         """A group of keys may have its meaning in its own definition."""

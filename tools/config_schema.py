@@ -1,6 +1,6 @@
 """Writes what is generated from the models: the JSON Schema and the configuration reference.
 
-``python -m bridge.settings.schema`` writes both into the checkout; ``--check`` writes nothing and
+``python -m tools.config_schema`` writes both into the checkout; ``--check`` writes nothing and
 fails when either is not what the models say.
 """
 
@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bridge.settings import reference
 from bridge.settings.models.settings import Settings
+from tools import config_reference
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "schemas" / "hookferry.schema.json"
 REFERENCE = ROOT / "docs" / "reference" / "configuration.md"
 
@@ -62,7 +62,7 @@ def _is_narrow(node: dict[str, Any]) -> bool:
 def _files() -> dict[Path, str]:
     return {
         SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
-        REFERENCE: reference.markdown(),
+        REFERENCE: config_reference.markdown(),
     }
 
 
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             name = path.relative_to(ROOT)
-            sys.stderr.write(f"{name}: not what the models say; run python -m bridge.settings.schema\n")
+            sys.stderr.write(f"{name}: not what the models say; run python -m tools.config_schema\n")
             status = 1
     return status
 

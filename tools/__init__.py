@@ -1,0 +1,1 @@
+"""Generators of docs/ and schemas/: run by `make docs` and `make format`, not part of the wheel."""
