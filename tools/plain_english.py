@@ -1,0 +1,134 @@
+"""Count the words that docs/english.md forbids, in docstrings, comments, messages and docs.
+
+``python -m tools.plain_english`` prints the rate of each part of the repository and fails above
+``LIMIT`` findings in 10,000 words. With paths, it lists every finding in them, so that the sentences
+can be rewritten: ``python -m tools.plain_english bridge/kafka docs``.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT = 5.0
+"""Findings in 10,000 words."""
+PARTS = ("bridge", "tools", "tests", "docs", "config", "helm")
+GENERATED = ("docs/reference/gallery.md", "docs/gallery.md", "tests/golden/")
+"""Written by other tools, from texts that are counted where they stand in the code."""
+_SELF = "tools/plain_english.py"
+_MESSAGE_WORDS = 4
+"""A string literal with at least this many words counts as a message to a person."""
+
+FORBIDDEN = re.compile(
+    r"\b(?:whoever|whomever|nobody|by whom|whose is|stands?|stood|behind|told|tells?|says?|said|asks|knows?|knew"
+    r"|hears?|heard|wants|anew|beside|mend(?:s|ed|ing)?|for ever|in one go|none such|be it|for it is another"
+    r"|of its(?=[.,;:)])|desks?|errands?|troubles?|patience|clothes|dress(?:es|ed)?|speaks? of|learnt)\b",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"``[^`]*``|`[^`]*`|^ {4,}\S.*$|https?://\S+", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
+
+
+class Passage(NamedTuple):
+    """A docstring, a comment, a message or a page: its first line, and the prose in it."""
+
+    path: Path
+    line: int
+    text: str
+
+
+def passages(path: Path) -> Iterator[Passage]:
+    """Yield the prose of one file; code in it is blanked, so that line numbers stay."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".md":
+        yield Passage(path, 1, _FENCE.sub(_blank, text))
+    elif path.suffix == ".py":
+        yield from _strings(path, text)
+        yield from _comments(path, text)
+    else:
+        for number, line in enumerate(text.splitlines(), 1):
+            _, mark, comment = line.partition("#")
+            if mark:
+                yield Passage(path, number, comment)
+
+
+def _strings(path: Path, text: str) -> Iterator[Passage]:
+    tree = ast.parse(text)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    } | {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    messages = path.relative_to(ROOT).parts[0] == "bridge"
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        if id(node) in docstrings or (messages and len(_WORD.findall(node.value)) >= _MESSAGE_WORDS):
+            yield Passage(path, node.lineno, inspect.cleandoc(node.value))
+
+
+def _comments(path: Path, text: str) -> Iterator[Passage]:
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield Passage(path, token.start[0], token.string.lstrip("#"))
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "\n" * match[0].count("\n")
+
+
+def findings(passage: Passage) -> Iterator[tuple[int, str, str]]:
+    """Yield line number, word and line of each forbidden word."""
+    prose = _CODE.sub(lambda match: " " * len(match[0]), passage.text)
+    for number, line in enumerate(prose.splitlines(), passage.line):
+        for match in FORBIDDEN.finditer(line):
+            yield number, match[0], line.strip()
+
+
+def files(paths: Iterable[str]) -> Iterator[Path]:
+    """Yield the files in git that hold prose, below these paths."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *paths], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    for name in listed:
+        if name.endswith((".py", ".md", ".yaml", ".yml")) and not name.startswith(GENERATED) and name != _SELF:
+            yield ROOT / name
+
+
+def main(arguments: list[str]) -> int:
+    """Print the rates, or every finding below the given paths; return the exit code."""
+    if arguments:
+        for path in files(arguments):
+            for passage in passages(path):
+                for number, word, line in findings(passage):
+                    print(f"{path.relative_to(ROOT)}:{number}: {word}: {line}")
+        return 0
+    total_words = total_found = 0
+    for part in (*PARTS, "."):
+        of_part = [
+            path for path in files([part]) if part != "." or path.parent == ROOT
+        ]  # "." is README, CHANGELOG, CONTRIBUTING
+        texts = [passage for path in of_part for passage in passages(path)]
+        words = sum(len(_WORD.findall(_CODE.sub(" ", passage.text))) for passage in texts)
+        found = sum(1 for passage in texts for _ in findings(passage))
+        total_words, total_found = total_words + words, total_found + found
+        print(f"{part:<8}{words:>8} words {found:>6} found {10_000 * found / max(words, 1):>7.1f} in 10,000")
+    rate = 10_000 * total_found / max(total_words, 1)
+    print(f"{'all':<8}{total_words:>8} words {total_found:>6} found {rate:>7.1f} in 10,000 (at most {LIMIT:g})")
+    return 1 if rate > LIMIT else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
