@@ -52,7 +52,10 @@ TABLE: Final = (
         "counter",
         "Requests sent to the endpoint, by verdict",
         "If `again` grows faster than `delivered`: the endpoint fails. If `park` grows: it refuses events.",
-        {**_ENDPOINT, "verdict": "delivered, again (will be retried), park (dead letter), off (the endpoint is switched off)"},
+        {
+            **_ENDPOINT,
+            "verdict": "delivered, again (will be retried), park (dead letter), off (it is switched off)",
+        },
     ),
     MetricSpec(
         "hookferry_attempt_seconds",
