@@ -222,7 +222,12 @@ class App:
         producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
         writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
         stack.push_async_callback(writer.close)
-        offsets = OffsetStore(client, lambda: started(AIOKafkaClient(**options.arguments())))
+        self._reader = Reader(options, build_membership(settings), self._revoked)
+        offsets = OffsetStore(
+            client,
+            lambda: started(AIOKafkaClient(**options.arguments())),
+            may_commit=self._reader.holds_lease,
+        )
         stack.push_async_callback(offsets.close)
         await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
         await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
@@ -239,8 +244,7 @@ class App:
 
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
-        self._reader = Reader(self._options, build_membership(settings), self._revoked)
-        offsets.may_commit = self._reader.holds_lease
+        assert self._reader is not None
         return Checkpoints(
             settings.group,
             {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
