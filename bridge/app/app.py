@@ -46,8 +46,8 @@ from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
-from bridge.storage.journal import Journal, forget_segments
-from bridge.storage.state_dir import Owner, StateFolder
+from bridge.storage.journal import Journal
+from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks
@@ -141,7 +141,7 @@ class App:
             await self._open_admin(stack)
             try:
                 writer, offsets = await self._reach_kafka(
-                    stack, lambda cluster: self._own(state, index, cluster)
+                    stack, lambda cluster: claim_state(state, Owner(self._settings.group, cluster), index)
                 )
                 parking = Parking(writer, parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
@@ -153,9 +153,9 @@ class App:
                 return
             await self._carry(pipeline, checkpoints, outlets)
 
-    def _open_files(self, stack: AsyncExitStack) -> tuple[StateFolder, History, KeyIndex]:
+    def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, History, KeyIndex]:
         settings, rows = self._settings, self._metrics.history_rows
-        state = StateFolder(settings.state_dir)
+        state = StateDir(settings.state_dir)
         stack.callback(state.release)
         index = KeyIndex(
             settings.state_dir / "dedupe.sqlite",
@@ -181,22 +181,6 @@ class App:
         )
         await admin.start()
         stack.push_async_callback(admin.stop)
-
-    def _own(self, state: StateFolder, index: KeyIndex, cluster: str | None) -> None:
-        """What is on disk speaks of one group's offsets in one cluster's log: of others' it is forgotten."""
-        owner, before = Owner(self._settings.group, cluster), state.owner()
-        if owner == before:
-            return
-        if before is not None:
-            _log.warning(
-                events.STATE_FORGOTTEN,
-                folder=str(self._settings.state_dir),
-                cause=f"it was kept for group {before.group} at cluster {before.cluster}",
-                remedy="none needed: what matters is read again from Kafka",
-            )
-        index.forget()
-        forget_segments(self._settings.state_dir)
-        state.give_to(owner)
 
     async def _reach_kafka(
         self, stack: AsyncExitStack, own: Callable[[str | None], None]

@@ -225,7 +225,7 @@ class Journal:
             )
 
 
-def forget_segments(folder: Path) -> None:
+def delete_segments(folder: Path) -> None:
     """Delete all segments in a folder: they are of another group or cluster."""
     with suppress(OSError):
         for path in folder.glob("journal.*"):

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bridge.model import Committed, Partition
 from bridge.storage import journal as module
-from bridge.storage.journal import Journal, Journaled, forget_segments
+from bridge.storage.journal import Journal, Journaled, delete_segments
 from bridge.telemetry import events
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)
@@ -177,6 +177,6 @@ def test_what_is_told_of_cursors_that_stay_away_is_not_believed_for_ever(tmp_pat
 
 def test_segments_of_another_cluster_are_forgotten(tmp_path: Path) -> None:
     begun(tmp_path).settled(0, 101)
-    forget_segments(tmp_path)
+    delete_segments(tmp_path)
     assert Journal(tmp_path).recall().settled("crm", P0, BASE) == set()
-    forget_segments(tmp_path / "nowhere")
+    delete_segments(tmp_path / "nowhere")
