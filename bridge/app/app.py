@@ -411,7 +411,7 @@ class App:
     async def _commit_on_the_beat(self, checkpoints: Checkpoints) -> None:
         while True:
             await asyncio.sleep(self._settings.commit_interval_s)
-            await checkpoints.commit_or_say()
+            await checkpoints.try_commit()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for ``work``; raises ``Stopped`` when a stop comes first."""

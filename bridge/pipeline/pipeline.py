@@ -172,7 +172,7 @@ class Pipeline:
         self._next[partition] = max(end, self._next.get(partition, 0))
         for cursor in cursors:
             if cursor.attached:
-                cursor.passed_by(end)
+                cursor.detach_if_passed(end)
                 if not cursor.attached:
                     _log.info(
                         events.CURSOR_DETACHED,
@@ -223,7 +223,8 @@ class Pipeline:
         """
         epoch, partitions = self._source.epoch, self._source.unprepared
         bounds = await self._source.bounds(partitions)
-        cursors = await self._checkpoints.load(bounds)
+        loaded = await self._checkpoints.load(bounds)
+        cursors = loaded.cursors
         # in this order: whoever had them before wrote a hold, and then committed what relies on it
         await self._load_holds({*partitions, *self._checkpoints.cursors})
         if epoch != self._source.epoch or partitions != self._source.unprepared:
@@ -233,8 +234,8 @@ class Pipeline:
             foremost = max(positions)
             self._next[partition] = min(position for position in positions if foremost - position <= NEAR)
             for cursor in by_endpoint.values():
-                cursor.passed_by(self._next[partition])
-        self._checkpoints.install(cursors)
+                cursor.detach_if_passed(self._next[partition])
+        self._checkpoints.install(loaded)
         # before the first delivery: a new endpoint has its place from now on
         await self._checkpoints.commit()
         if epoch != self._source.epoch or partitions != self._source.unprepared:

@@ -16,7 +16,8 @@ from bridge.core.dedupe import Claim, Stretch
 from bridge.errors import ConfigError
 from bridge.model import Committed, Partition
 from bridge.storage.dedupe_index import KeyIndex
-from bridge.storage.journal import Journal, Journaled
+from bridge.storage.journal import Journal
+from bridge.storage.journal_segment import JournaledCursor
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 
@@ -45,12 +46,12 @@ class Run:
 
     def write(self) -> None:
         """Settle offset 103 and remember the key of offset 50."""
-        self._journal.begin([Journaled("crm", ORDERS, BASE)])
-        self._journal.settled(0, 103)
+        self._journal.begin_segment([JournaledCursor("crm", ORDERS, BASE)])
+        self._journal.record_settled(0, 103)
         self._index.claim(ORDERS, [Claim(1, 2, 50)], 51, 1)
 
     def settled(self) -> set[tuple[int, int]]:
-        return set(self._journal.recall().settled("crm", ORDERS, BASE))
+        return set(self._journal.read().settled("crm", ORDERS, BASE))
 
     def covered(self) -> Stretch | None:
         return self._index.covered(ORDERS)
