@@ -29,7 +29,7 @@ from bridge.formats.registry.json_schema import JsonSchema
 from bridge.formats.registry.protobuf_schema import MOST_MESSAGES, protobuf_schema
 from bridge.formats.schema_cache import Refusal, SchemaKey, SchemaStore
 from bridge.schemas.registry.gather import Gathered
-from bridge.schemas.registry.learn import made
+from bridge.schemas.registry.learn import build_schema
 from tests.support.records import LIMIT, record
 from tests.support.registry import descriptor_text
 from tests.unit.formats.test_decode_formats import AVRO, PAYLOAD, TRAM, UUID
@@ -179,7 +179,7 @@ def test_envelopes_of_any_shape(document: dict[str, Any], tram: dict[str, Any]) 
        st.sampled_from(["AVRO", "JSON", "PROTOBUF", "X"]))  # fmt: skip
 def test_damaged_schemas(raw: bytes, kind: str) -> None:
     try:
-        made(Gathered(kind, raw.decode("latin-1"), {"n": raw.decode("latin-1")}), "o")
+        build_schema(Gathered(kind, raw.decode("latin-1"), {"n": raw.decode("latin-1")}), "o")
     except DefinitionError:
         return
 

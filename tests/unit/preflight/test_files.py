@@ -49,8 +49,8 @@ def lock_key(folder: Path) -> None:
 
 def test_an_empty_schema_folder_is_reported_with_its_place(problems: Check) -> None:
     assert problems() == [
-        "bridge.yaml:4:68: sources.fineract.schemas: avro: holds no .avsc file; "
-        "`hookferry schemas import JAR --into avro` writes them there"
+        "bridge.yaml:4:68: sources.fineract.schemas: avro: contains no .avsc file; "
+        "import them with `hookferry schemas import JAR --into avro`"
     ]
 
 
@@ -64,7 +64,7 @@ def test_problems_in_files_are_reported_with_all_others_in_file_order(
         "    url: https", "    url: ftp",
     )  # fmt: skip
     assert lines[0] == (
-        "bridge.yaml:4:68: sources.fineract.schemas: avro/a.avsc:1:14: not JSON: "
+        "bridge.yaml:4:68: sources.fineract.schemas: avro/a.avsc:1:14: is not JSON: "
         "Invalid control character; correct the file, or create it again"
     )
     assert [line.split(": ")[1] for line in lines[1:]] == ["sources.orders.schema_file", "endpoints.crm.url"]
