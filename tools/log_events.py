@@ -104,13 +104,14 @@ def read_events() -> dict[str, LogEvent]:
     events = dict(_constants(trees.pop(EVENTS)))
     functions = {function.name: function for tree in trees.values() for function in _functions(tree)}
     for tree in trees.values():
+        in_reach = functions | {function.name: function for function in _functions(tree)}
         for function in [tree, *_functions(tree)]:
             for call in _own_calls(function):
                 for constant in filter(None, map(_constant, _arguments(call))):
-                    _note(events[constant], call, function, functions)
+                    _note(events[constant], call, function, in_reach)
     for function in functions.values():
         for constant, parameter in _defaults(function):
-            _note_writer(events[constant], function, parameter)
+            _note_writer(events[constant], function, parameter, functions)
     for constant, event in events.items():
         event.fields |= dict.fromkeys(_UNSEEN_FIELDS.get(constant, ()))
         if constant in _UNSEEN_LEVELS:
@@ -135,7 +136,7 @@ def _note(
     event: LogEvent, call: ast.Call, function: ast.AST, functions: Mapping[str, ast.FunctionDef]
 ) -> None:
     """Add the level and the fields of one call that names the event."""
-    event.fields |= dict.fromkeys(_keywords(call, function))
+    event.fields |= dict.fromkeys(_keywords(call, function, functions))
     level = _level(call)
     if level is not None:
         event.levels.add(level)
@@ -147,35 +148,51 @@ def _note(
     parameters = [argument.arg for argument in [*writer.args.args, *writer.args.kwonlyargs]]
     keyword = next((word.arg for word in call.keywords if _constant(word.value)), None)
     offset = 1 if parameters[:1] == ["self"] else 0
-    _note_writer(event, writer, keyword or parameters[position + offset])
+    _note_writer(event, writer, keyword or parameters[position + offset], functions)
 
 
-def _note_writer(event: LogEvent, writer: ast.FunctionDef, parameter: str) -> None:
+def _note_writer(
+    event: LogEvent, writer: ast.FunctionDef, parameter: str, functions: Mapping[str, ast.FunctionDef]
+) -> None:
     """Add what a function that takes the event as an argument logs with it."""
     for call in _own_calls(writer):
         if call.args and isinstance(call.args[0], ast.Name) and call.args[0].id == parameter:
             level = _level(call)
             if level is not None:
                 event.levels.add(level)
-                event.fields |= dict.fromkeys(_keywords(call, writer))
+                event.fields |= dict.fromkeys(_keywords(call, writer, functions))
 
 
-def _keywords(call: ast.Call, function: ast.AST) -> Iterator[str]:
+def _keywords(call: ast.Call, function: ast.AST, functions: Mapping[str, ast.FunctionDef]) -> Iterator[str]:
     """Yield the fields of a call: its keywords, and the keys of a dictionary that it unpacks."""
     for keyword in call.keywords:
         if keyword.arg is not None:
             if _constant(keyword.value) is None:
                 yield keyword.arg
         elif isinstance(keyword.value, ast.Name):
-            yield from _keys_of(function, keyword.value.id)
+            yield from _keys_of(function, keyword.value.id, functions)
 
 
-def _keys_of(function: ast.AST, variable: str) -> Iterator[str]:
+def _keys_of(function: ast.AST, variable: str, functions: Mapping[str, ast.FunctionDef]) -> Iterator[str]:
+    """Yield the keys of the dictionary that a function assigns to a variable."""
     for node in ast.walk(function):
-        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Dict):
-            continue
-        if any(isinstance(target, ast.Name) and target.id == variable for target in node.targets):
-            yield from (str(key.value) for key in node.value.keys if isinstance(key, ast.Constant))
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == variable for target in node.targets
+        ):
+            yield from _keys(node.value, functions)
+
+
+def _keys(value: ast.expr | None, functions: Mapping[str, ast.FunctionDef]) -> Iterator[str]:
+    """Yield the keys of a dictionary, and of those that it unpacks from a function's return value."""
+    if not isinstance(value, ast.Dict):
+        return
+    for key, inner in zip(value.keys, value.values, strict=True):
+        if isinstance(key, ast.Constant):
+            yield str(key.value)
+        elif isinstance(inner, ast.Call) and (called := functions.get(_called(inner))) is not None:
+            for node in ast.walk(called):
+                if isinstance(node, ast.Return):
+                    yield from _keys(node.value, functions)
 
 
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:

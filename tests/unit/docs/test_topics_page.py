@@ -62,7 +62,10 @@ def test_a_mark_has_the_headers_of_the_page() -> None:
 
 
 def test_a_switch_has_the_fields_of_the_page() -> None:
-    assert json.loads(Switch(False, "2026-01-01", "anna", "why").to_bytes()).keys() == topics.SWITCH_FIELDS.keys()
+    assert (
+        json.loads(Switch(False, "2026-01-01", "anna", "why").to_bytes()).keys()
+        == topics.SWITCH_FIELDS.keys()
+    )
 
 
 def test_a_hold_has_the_fields_of_the_page() -> None:
