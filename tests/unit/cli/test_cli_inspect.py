@@ -106,8 +106,8 @@ def test_bare_avro_is_read_by_a_schema_file(tmp_path: Path) -> None:
         (b"\xc3\x01" + bytes(20), "single-object encoding (c301)"),
         (b'{"before":null,"after":{"id":1},"op":"c","source":{}}', "a change event of Debezium"),
         (b'{"schema":{"type":"struct"},"payload":{"before":null,"after":{},"op":"c"}}', "a change event of"),
-        (b"[1]", "no object with an id and a type"),
-        (b'{"a":1}', "no object with an id and a type"),
+        (b"[1]", "not an object that contains an id and a type"),
+        (b'{"a":1}', "not an object that contains an id and a type"),
     ],
 )
 def test_it_says_when_it_cannot_tell(value: bytes, why: str) -> None:

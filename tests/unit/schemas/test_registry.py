@@ -302,6 +302,6 @@ async def test_apicurios_own_api_is_asked_by_content_and_by_global_id(stub: Stub
     assert await own.read("content", "7", b'\0\0\0\0\7{"a": 1.10}') == ("Seen", {"a": 1.1})
     with pytest.raises(DecodeError, match="has no schema with content id 8"):
         await own.read("content", "8", b"\0\0\0\0\x08")
-    with pytest.raises(DecodeError, match=r"given as \.proto text"):
+    with pytest.raises(DecodeError, match=r"the registry returned \.proto text"):
         await own.read("content", "9", b"\0\0\0\0\x09\0")
     await own.registry.close()
