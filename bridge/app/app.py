@@ -23,6 +23,7 @@ from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
 from bridge.app.admin_server import Admin
+from bridge.app.exit_codes import ExitCode
 from bridge.app.internal_topics import ensure_own_topics
 from bridge.app.status import Status
 from bridge.app.switching import Switching
@@ -75,7 +76,6 @@ _GC_THRESHOLD = 20_000
 
 OVERTIME_S = 8.0
 """Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
-EXIT_ABANDONED = 3
 
 
 class Stopped(Exception):
@@ -113,12 +113,12 @@ class App:
         write_tasks()
         _log.error(
             events.BRIDGE_ABANDONED,
-            exit_code=EXIT_ABANDONED,
+            exit_code=int(ExitCode.ABANDONED),
             cause=f"the process had not ended {OVERTIME_S:g} s after the drain deadline",
             remedy="start it again, and report the task.seen lines above: they show what each task waits for",
         )
         sys.stdout.flush()
-        os._exit(EXIT_ABANDONED)
+        os._exit(ExitCode.ABANDONED)
 
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
