@@ -268,7 +268,7 @@ class Process:
     async def _commit_on_the_beat(self) -> None:
         while True:
             await asyncio.sleep(self._commit_interval_s)
-            await self.checkpoints.commit_or_say()
+            await self.checkpoints.try_commit()
 
     async def _flush(self) -> None:
         self.flushes += 1

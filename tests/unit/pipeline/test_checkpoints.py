@@ -57,9 +57,9 @@ class Stage:
 
     async def load(self, bounds: dict[Partition, tuple[int, int]] = BOUNDS) -> dict[str, Cursor]:
         """Begin an assignment; the cursors of its first partition."""
-        cursors = await self.checkpoints.load(bounds)
-        self.checkpoints.install(cursors)
-        return cursors[next(iter(bounds))]
+        loaded = await self.checkpoints.load(bounds)
+        self.checkpoints.install(loaded)
+        return loaded.cursors[next(iter(bounds))]
 
 
 async def test_the_order_of_a_commit_is_flush_fence_cursors() -> None:
@@ -144,7 +144,7 @@ async def test_what_settles_before_the_first_commit_of_an_assignment_is_journale
     cursors["crm"].advance(11)
     stage.checkpoints.settle(cursors["crm"], 10, 1)
     again = await stage.load()
-    assert (again["crm"].wants(10), again["erp"].wants(10)) == (False, True)
+    assert (again["crm"].needs(10), again["erp"].needs(10)) == (False, True)
 
 
 async def test_only_the_cursor_that_moved_is_committed() -> None:
@@ -183,7 +183,7 @@ async def test_what_settled_out_of_order_is_read_back() -> None:
     stage.checkpoints.clear()
     assert not cursor.live
     again = (await stage.load())["crm"]
-    assert [one for one in range(10, 16) if again.wants(one)] == [10, 12, 14, 15]
+    assert [one for one in range(10, 16) if again.needs(one)] == [10, 12, 14, 15]
 
 
 async def test_a_damaged_map_is_ignored_loudly() -> None:
@@ -194,7 +194,7 @@ async def test_a_damaged_map_is_ignored_loudly() -> None:
         cursor = (await stage.load())["crm"]
     assert [(one["event"], one["log_level"]) for one in logs] == [(events.CURSOR_MAP_IGNORED, "error")]
     assert cursor.position == 20
-    assert all(cursor.wants(offset) for offset in range(20, 31)), "rather again than not at all"
+    assert all(cursor.needs(offset) for offset in range(20, 31)), "rather again than not at all"
 
 
 async def test_a_cursor_beyond_the_end_of_its_log_begins_anew() -> None:
@@ -204,7 +204,7 @@ async def test_a_cursor_beyond_the_end_of_its_log_begins_anew() -> None:
         cursor = (await stage.load())["crm"]
     assert cursor.position == 10
     assert [one["event"] for one in logs] == [events.RECORDS_DELETED]
-    assert "made anew" in logs[0]["cause"]
+    assert "recreated" in logs[0]["cause"]
 
 
 async def test_a_cursor_at_the_very_end_of_its_log_stays_there() -> None:
@@ -224,7 +224,7 @@ async def test_a_cursor_below_the_start_of_its_log_reports_the_loss() -> None:
     (said,) = logs
     assert (said["event"], said["offsets_lost"], said["log_level"]) == (events.RECORDS_DELETED, 7, "error")
     assert cursor.position == 10
-    assert [one for one in range(10, 22) if cursor.wants(one)] == [12, 20, 21], "the map still counts"
+    assert [one for one in range(10, 22) if cursor.needs(one)] == [12, 20, 21], "the map still counts"
 
 
 async def test_a_failing_commit_is_counted_each_time_and_said_once() -> None:
@@ -233,7 +233,7 @@ async def test_a_failing_commit_is_counted_each_time_and_said_once() -> None:
     stage.offsets.trouble.extend(["refused", "refused"])
     with capture_logs() as logs:
         for _ in range(3):
-            await stage.checkpoints.commit_or_say()
+            await stage.checkpoints.try_commit()
     assert [one["event"] for one in logs] == [events.COMMIT_FAILED, events.CURSORS_COMMITTED]
     counts = {name: stage.metrics.commits.labels(name)._value.get() for name in ("failed", "done")}
     assert counts == {"failed": 2, "done": 1}
@@ -262,10 +262,10 @@ async def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> 
     await stage.checkpoints.commit()
     assert cursor.full
     assert len(stage.offsets.map_of("crm")) <= completion_map.LIMIT_BYTES
-    told: list[Cursor] = []
-    stage.checkpoints.on_room = told.append
+    assert not stage.checkpoints.room.is_set()
     for offset in set(range(100_000)) - set(wild):
         cursor.settle(offset, 1)
     await stage.checkpoints.commit()
-    assert told == [cursor], "it has room again"
+    assert stage.checkpoints.room.is_set(), "the reader is woken"
+    assert not stage.checkpoints.room_behind["crm"].is_set(), "it goes along with the main reader"
     assert not cursor.full
