@@ -22,9 +22,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
-from bridge.app.admin_server import Admin
+from bridge.app.admin_server import AdminServer
 from bridge.app.exit_codes import ExitCode
-from bridge.app.internal_topics import ensure_own_topics
+from bridge.app.internal_topics import ensure_internal_topics
 from bridge.app.status import Status
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
@@ -154,7 +154,7 @@ class App:
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin = self._settings.admin
-        server = Admin(admin.host, admin.port, self._metrics.registry, self._status.readiness)
+        server = AdminServer(admin.host, admin.port, self._metrics.registry, self._status.readiness)
         await server.start()
         stack.push_async_callback(server.stop)
 
@@ -176,20 +176,21 @@ class App:
         await self._reach(admin.start)
         await self._reach(identify_cluster)
         await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
-        await self._reach(lambda: ensure_own_topics(admin, settings))
+        await self._reach(lambda: ensure_internal_topics(admin, settings))
         await self._unless_stopped(self._control.load_when_there())
         producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
         writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
         stack.push_async_callback(writer.close)
-        reader = Reader(options, build_membership(settings), self._drain_revoked)
         offsets = OffsetStore(
             client,
             lambda: started(AIOKafkaClient(**options.arguments())),
-            may_commit=reader.holds_lease,
+            may_commit=lambda: reader.holds_lease(),
         )
         stack.push_async_callback(offsets.close)
         await self._reach(producer.start)
         await self._reach(client.bootstrap)
+        # last, because its consumer is closed only from the join on; nothing is committed before that
+        reader = Reader(options, build_membership(settings), self._drain_revoked)
         return reader, writer, offsets
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
