@@ -184,7 +184,7 @@ class App:
         offsets = OffsetStore(
             client,
             lambda: started(AIOKafkaClient(**options.arguments())),
-            may_commit=lambda: reader.holds_lease(),
+            may_commit=lambda: reader.holds_lease(),  # noqa: PLW0108 - the reader is built below
         )
         stack.push_async_callback(offsets.close)
         await self._reach(producer.start)
