@@ -206,11 +206,10 @@ class App:
         producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
         writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
         stack.push_async_callback(writer.close)
-        self._reader = Reader(options, build_membership(settings), self._revoked)
         offsets = OffsetStore(
             client,
             lambda: started(AIOKafkaClient(**options.arguments())),
-            may_commit=self._reader.holds_lease,
+            may_commit=self._holds_lease,
         )
         stack.push_async_callback(offsets.close)
         await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
@@ -228,7 +227,7 @@ class App:
 
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
-        assert self._reader is not None
+        self._reader = Reader(self._options, build_membership(settings), self._revoked)
         return Checkpoints(
             settings.group,
             {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
@@ -364,6 +363,9 @@ class App:
                 "none needed; they are not sent, nor later: hookferry events on sends what comes from then on"
             )
             _log.warning(events.EVENT_TYPES_TURNED_OFF, **facts, remedy=remedy)
+
+    def _holds_lease(self) -> bool:
+        return self._reader is not None and self._reader.holds_lease()
 
     async def _revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)

@@ -55,6 +55,7 @@ class Plan:
     max_attempts: int = 5
     max_age_s: float = 10_000.0
     on_park: str = "continue"
+    rate: tuple[tuple[int, float], ...] = ()
 
 
 async def learns_nothing(needed: SchemaNeeded) -> None:
@@ -96,10 +97,10 @@ def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part:
         cursor.settle(offset, size_bytes, part)
 
 
-def unhurried(concurrency: int) -> Pace:
-    """A pace that holds nothing back until a thousand failures."""
+def unhurried(concurrency: int, rate: tuple[tuple[int, float], ...] = ()) -> Pace:
+    """A pace that holds nothing back but by ``rate``, until a thousand failures."""
     return Pace(
-        RateWindows((), 1.0),
+        RateWindows(rate),
         SlowDown(),
         Breaker(failures=1000, window_s=60, open_s=1, max_open_s=10, concurrency=concurrency),
         retry_after_cap_s=60,
@@ -133,7 +134,7 @@ def make_outlet(
         schedule=RetrySchedule(
             base_s=plan.base_s, cap_s=60, max_attempts=plan.max_attempts, max_age_s=plan.max_age_s
         ),
-        pace=unhurried(plan.concurrency),
+        pace=unhurried(plan.concurrency, plan.rate),
         parks=parking,
         metrics=bound,
         clock=clock,
