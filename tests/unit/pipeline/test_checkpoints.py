@@ -109,19 +109,21 @@ async def test_what_settles_while_the_history_is_written_is_committed_with_the_n
     stage = Stage()
     cursors = await stage.load()
     await stage.checkpoints.commit()
-    cursors["crm"].open(10, 1)
-    cursors["crm"].advance(11)
-    stage.done.clear()
+    cursor = cursors["crm"]
+    cursor.open(10, 1)
+    cursor.open(11, 1)
+    cursor.advance(12)
+    cursor.settle(11, 1)
 
     async def settle_meanwhile() -> None:
-        if cursors["crm"].unsettled:
-            cursors["crm"].settle(10, 1)
+        if cursor.unsettled:
+            cursor.settle(10, 1)
 
     stage.checkpoints._flush = settle_meanwhile
     await stage.checkpoints.commit()
     assert stage.offsets.at("crm") == 10, "it settled after the history was flushed"
     await stage.checkpoints.commit()
-    assert stage.offsets.at("crm") == 11
+    assert stage.offsets.at("crm") == 12
 
 
 async def test_a_new_endpoint_starts_where_its_policy_says() -> None:
