@@ -66,7 +66,7 @@ format: $(READY) ## mend the style, write the generated files
 	$(BIN)/python -m tools.config_schema
 	$(BIN)/python -m tools.gallery
 
-bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/guarantees.md)
+bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/explanation/guarantees.md)
 	$(BIN)/python -m tests.bench.bench $(BENCH)
 ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.decode

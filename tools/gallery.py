@@ -1,4 +1,4 @@
-"""Writes docs/gallery.md: what each preset sends for each sample event, as its receiver shows it.
+"""Writes docs/reference/gallery.md: what each preset sends for each sample event, as its receiver shows it.
 
 ``python -m tools.gallery`` writes the page into the checkout; ``--check`` writes nothing and fails
 when the page is not what the presets make.
@@ -22,7 +22,7 @@ from bridge.rendering.body_secret import MASK, BodySecret
 from bridge.rendering.old_hooks import HOOKS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "gallery.md"
+PAGE = ROOT / "docs" / "reference" / "gallery.md"
 EVENTS = (
     "LoanApprovedBusinessEvent",
     "LoanDisbursalBusinessEvent",
@@ -43,7 +43,7 @@ _HEAD = """\
 What each preset sends, event by event: as the receiver shows it, near enough to judge it by, and below
 that, folded, the headers and the body, laid out for reading. The events are the samples of
 `bridge/preflight/samples`; the last two have no wording of their own. How to set up each receiver is in
-[how-to/receivers](how-to/receivers/).
+[how-to/receivers](../how-to/receivers/).
 """
 _BOLD = re.compile(r"\*([^*\n]+)\*")
 _ESCAPED = re.compile(r"\\([^\w\s])")

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 5.0
 """Findings in 10,000 words."""
 PARTS = ("bridge", "tools", "tests", "docs", "config", "helm")
-GENERATED = ("docs/reference/gallery.md", "docs/gallery.md", "tests/golden/")
+GENERATED = ("docs/reference/gallery.md", "tests/golden/")
 """Written by other tools, from texts that are counted where they stand in the code."""
 _SELF = "tools/plain_english.py"
 _MESSAGE_WORDS = 4
@@ -30,8 +30,9 @@ _MESSAGE_WORDS = 4
 
 FORBIDDEN = re.compile(
     r"\b(?:whoever|whomever|nobody|by whom|whose is|stands?|stood|behind|told|tells?|says?|said|asks|knows?"
-    r"|knew|hears?|heard|wants|anew|beside|mend(?:s|ed|ing)?|for ever|in one go|none such|be it|for it is another"
-    r"|of its(?=[.,;:)])|desks?|errands?|troubles?|patience|clothes|dress(?:es|ed)?|speaks? of|learnt)\b",
+    r"|knew|hears?|heard|wants|anew|beside|mend(?:s|ed|ing)?|for ever|in one go|none such|be it"
+    r"|for it is another|of its(?=[.,;:)])|desks?|errands?|troubles?|patience|clothes|dress(?:es|ed)?"
+    r"|speaks? of|learnt)\b",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"``[^`]*``|`[^`]*`|^ {4,}\S.*$|https?://\S+", re.MULTILINE)

@@ -27,7 +27,7 @@ _DEADLINE_S = 60.0
 _GAP_S = 0.1
 _LOOK_S = 0.1
 _RHYTHM = "up to 50 ms are the embedded broker's, which hands records out in that rhythm"
-_QUICK_START = "docs/quick-start.md"
+_QUICK_START = "docs/tutorial/quick-start.md"
 _SIGNED = (CRM, SHOP)
 _ENDPOINTS = (*_SIGNED, SLACK, ZAPIER)
 

@@ -47,7 +47,7 @@ class PresetSettings(RequestSettings):
         description="The kind of receiver: slack, teams (a workflow), teams-connector (the older kind),"
         " discord, pagerduty, zapier, fineract-hook (as Fineract's old web hooks), or standard (Standard"
         " Webhooks). It brings messages, the meaning of answers, and a rate; body, rate and events win over"
-        " it where they are set. See docs/gallery.md.",
+        " it where they are set. See docs/reference/gallery.md.",
     )
     routing_key: RoutingKey | None = Field(
         default=None,

@@ -16,6 +16,6 @@ def section(file: str, heading: str) -> list[str]:
 
 
 def test_the_readme_promises_what_the_page_about_guarantees_promises() -> None:
-    promise = section("docs/guarantees.md", "## The promise")
+    promise = section("docs/explanation/guarantees.md", "## The promise")
     assert len([line for line in promise if line.startswith("- **")]) == 6
     assert section("README.md", "## What it promises") == promise

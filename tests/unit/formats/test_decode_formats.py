@@ -44,7 +44,7 @@ def source(model: Any, **keys: Any) -> Any:
 
 def one(made: Any, value: Any, **kwargs: Any) -> Event:
     raw = value if isinstance(value, bytes) else orjson.dumps(value)
-    (event,) = decoders.decoder("outbox", made).decode(record(raw, **kwargs))
+    (event,) = decoders.build_decoder("outbox", made).decode(record(raw, **kwargs))
     return event
 
 
@@ -234,7 +234,7 @@ def test_bare_avro_is_read_by_the_schema_file(tmp_path: Any) -> None:
     assert "bytes left over" in refused(made, stream.getvalue() + b"\0")
     file.write_text('{"type": "record", "name": "R", "fields": [{"name": "a", "type": "shop.Away"}]}')
     with pytest.raises(ConfigError, match=r"shop\.Away.*put all types into this file"):
-        decoders.decoder("outbox", made)
+        decoders.build_decoder("outbox", made)
 
 
 def test_a_fixed_decimal_keeps_its_last_digit() -> None:

@@ -23,7 +23,7 @@ class Group:
             for partition in PARTITIONS:
                 name = f"{partition.number}-{number}"
                 log.add(name, entity=name, partition=partition)
-        self.world = World({"crm": Plan(rate=((COUNT, SECONDS),), window=1000)}, log=log)
+        self.world = World({"crm": Plan(rate=(f"{COUNT}/{SECONDS:.0f}s",), window=1000)}, log=log)
         self.world.receiver.answer = self._answer
         self.received: list[float] = []
 
