@@ -11,8 +11,8 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from bridge.errors import DecodeError, RegistryUnavailable, SchemaNeeded
-from bridge.formats.registry.framing import apicurio, confluent
-from bridge.formats.schema_cache import SchemaKey, SchemaStore
+from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
+from bridge.formats.schema_cache import SchemaCache, SchemaKey
 from bridge.schemas.registry import learn
 from bridge.schemas.registry.client import MAX_ANSWER_BYTES, RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
@@ -38,13 +38,14 @@ class FilledStore:
         path: str = "",
         **options: Any,
     ) -> None:
-        self.store = SchemaStore("orders")
+        self.store = SchemaCache("orders")
         self.registry = Registry(RegistryOptions(stub.url + path, **options), api, self.store)
 
     async def read(self, kind: str, value: str, data: bytes) -> Any:
         key = SchemaKey(kind, value)
         await self.registry.learn(key)
-        frame = apicurio if kind in ("content", "global") else confluent
+        is_apicurio = kind in ("content", "global")
+        frame = read_apicurio_frame if is_apicurio else read_confluent_frame
         return self.store.get(key, "here").read(frame(record(data), data), "here")
 
 
@@ -198,7 +199,7 @@ async def test_a_page_instead_of_a_schema_is_an_outage(
 async def test_a_refused_connection_is_an_outage() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    store = SchemaStore("orders")
+    store = SchemaCache("orders")
     registry = Registry(RegistryOptions(f"http://127.0.0.1:{port}"), "confluent", store)
     with pytest.raises(RegistryUnavailable, match="cannot be reached"):
         await registry.learn(SchemaKey("id", "1"))
@@ -208,7 +209,7 @@ async def test_a_refused_connection_is_an_outage() -> None:
 async def test_a_registry_that_does_not_answer_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        registry = Registry(RegistryOptions(url, timeout_s=0.1), "confluent", SchemaStore("orders"))
+        registry = Registry(RegistryOptions(url, timeout_s=0.1), "confluent", SchemaCache("orders"))
         with pytest.raises(RegistryUnavailable, match=r"did not answer in 0\.1 s"):
             await registry.learn(SchemaKey("id", "1"))
         await registry.close()
@@ -287,7 +288,7 @@ async def test_a_known_schema_is_not_fetched_again(stub: StubRegistry, filled: F
 
 
 def test_the_store_is_bounded_and_forgets_the_oldest_schema() -> None:
-    store = SchemaStore("orders", limit=2)
+    store = SchemaCache("orders", limit=2)
     keys = [SchemaKey("id", str(number)) for number in range(3)]
     for key in keys:
         store.put(key, learn.Refusal("c", "r"))
@@ -313,6 +314,6 @@ async def test_apicurios_own_api_is_read_by_content_id_and_by_global_id(stub: St
     assert await own.read("content", "7", b'\0\0\0\0\7{"a": 1.10}') == ("Seen", {"a": 1.1})
     with pytest.raises(DecodeError, match="has no schema with content id 8"):
         await own.read("content", "8", b"\0\0\0\0\x08")
-    with pytest.raises(DecodeError, match=r"given as \.proto text"):
+    with pytest.raises(DecodeError, match=r"the registry returned \.proto text"):
         await own.read("content", "9", b"\0\0\0\0\x09\0")
     await own.registry.close()

@@ -19,21 +19,6 @@ def errors(document: object) -> list[str]:
     return [error.message for error in validator.iter_errors(document)]
 
 
-def test_the_generated_files_are_current(capsys):
-    assert config_schema.main(["--check"]) == 0, capsys.readouterr().err
-
-
-def test_a_stale_generated_file_fails_the_check(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(config_schema, "ROOT", tmp_path)
-    monkeypatch.setattr(config_schema, "SCHEMA", tmp_path / "s.json")
-    monkeypatch.setattr(config_schema, "REFERENCE", tmp_path / "docs" / "r.md")
-    assert config_schema.main([]) == 0
-    assert config_schema.main(["--check"]) == 0
-    (tmp_path / "s.json").write_text("{}")
-    assert config_schema.main(["--check"]) == 1
-    assert "s.json" in capsys.readouterr().err
-
-
 def test_the_json_schema_is_valid():
     jsonschema.Draft202012Validator.check_schema(config_schema.json_schema())
 
