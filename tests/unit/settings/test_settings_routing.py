@@ -81,7 +81,7 @@ def test_a_filter_that_does_not_compile_is_shown_with_its_place(given, lines, pl
 def test_a_filter_that_ends_too_early_is_shown_at_its_end(given):
     (line,) = given(*endpoint("when: data.x >"))
     assert ":10:19: " in line
-    assert "is no expression at its end" in line
+    assert "cannot be parsed at its end" in line
 
 
 @pytest.mark.parametrize("text", ["true", "5", "[data.x]", "null"])
