@@ -7,7 +7,7 @@ import pytest
 from bridge.core import ordering_key
 from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
-from bridge.formats import lane_of
+from bridge.formats import derive_lane
 from bridge.model import Partition, Record
 
 LANE = LaneKey("orders", 3, b"\x00\xffe1", "acme")
@@ -58,13 +58,13 @@ def test_a_lane_is_bounded_however_long_a_key_is() -> None:
     """Two long keys stay two lanes; a short one is held as it is."""
     record = Record(Partition("orders", 3), 17, 0, b"k" * 100_000, b"{}")
     long, other = (
-        lane_of(record._replace(key=key), None, "t" * 100_000) for key in (b"k" * 100_000, b"k" * 99_999)
+        derive_lane(record._replace(key=key), None, "t" * 100_000) for key in (b"k" * 100_000, b"k" * 99_999)
     )
     assert long != other
     assert len(ordering_key.encode_lane(long)) < 500
-    assert lane_of(record._replace(key=b"k"), "e", "t") == ("orders", 3, b"k", "t")
-    assert lane_of(record._replace(key=None), "e", None) == ("orders", 3, "e", "")
-    assert lane_of(record._replace(key=None), None, None) is None
+    assert derive_lane(record._replace(key=b"k"), "e", "t") == ("orders", 3, b"k", "t")
+    assert derive_lane(record._replace(key=None), "e", None) == ("orders", 3, "e", "")
+    assert derive_lane(record._replace(key=None), None, None) is None
 
 
 def test_a_hold_is_read_as_it_was_written() -> None:
