@@ -17,9 +17,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
 from bridge.app.admin_server import Admin
@@ -29,16 +26,16 @@ from bridge.clock import SystemClock
 from bridge.core.switches import EventTypes, Switch, Switches, off_for
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
-from bridge.dead_letters.topic import Parking
+from bridge.dead_letters.topic import DeadLetterTopic
 from bridge.http.egress_policy import Egress
 from bridge.http.tls import client_context
 from bridge.kafka.client import start_when_reachable
-from bridge.kafka.client_health import Lasting, close_in_time, started
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.offsets import OffsetStore
-from bridge.kafka.producer import new_producer
+from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topics import cluster_id, wait_for_topics
+from bridge.kafka.topic_setup import wait_for_topics
+from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import Outlet
@@ -143,7 +140,7 @@ class App:
                 writer, offsets = await self._reach_kafka(
                     stack, lambda cluster: self._own(state, index, cluster)
                 )
-                parking = Parking(writer, parked_topic(self._settings))
+                parking = DeadLetterTopic(writer, parked_topic(self._settings))
                 checkpoints = self._make_checkpoints(stack, history, index, offsets)
                 register = self._make_register(writer)
                 outlets = self._make_outlets(stack, parking, history, checkpoints, register)
@@ -200,32 +197,32 @@ class App:
 
     async def _reach_kafka(
         self, stack: AsyncExitStack, own: Callable[[str | None], None]
-    ) -> tuple[Lasting[AIOKafkaProducer], OffsetStore]:
+    ) -> tuple[DurableProducer, OffsetStore]:
         """Wait for the broker and the source topics, make our own; what writes dead letters, and offsets.
 
         ``own`` is told the cluster's id before anything else is asked of it.
         """
 
         async def meet() -> None:
-            own(await cluster_id(admin))
+            own(await admin.cluster_id())
 
         options, settings = self._options, self._settings
-        admin = AIOKafkaAdminClient(**options.arguments())
-        stack.push_async_callback(close_in_time, admin.close, "close the admin client", 1.0)
+        admin = TopicAdmin(options)
+        stack.push_async_callback(admin.close)
         await self._unless_stopped(start_when_reachable(admin.start, options.bootstrap_servers))
         await self._unless_stopped(start_when_reachable(meet, options.bootstrap_servers))
         await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
         await self._unless_stopped(
             start_when_reachable(lambda: ensure_own_topics(admin, settings), options.bootstrap_servers)
         )
-        await self._unless_stopped(self._control.load_when_there())
-        producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
-        writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
+        await self._unless_stopped(self._control.load_with_retry())
+        writer = DurableProducer(options, "dead letters and holds")
         stack.push_async_callback(writer.close)
-        offsets = OffsetStore(client, lambda: started(AIOKafkaClient(**options.arguments())))
+        self._reader = Reader(options, build_membership(settings), self._revoked)
+        offsets = OffsetStore(options, may_commit=self._reader.holds_lease)
         stack.push_async_callback(offsets.close)
-        await self._unless_stopped(start_when_reachable(producer.start, options.bootstrap_servers))
-        await self._unless_stopped(start_when_reachable(client.bootstrap, options.bootstrap_servers))
+        await self._unless_stopped(start_when_reachable(writer.start, options.bootstrap_servers))
+        await self._unless_stopped(start_when_reachable(offsets.start, options.bootstrap_servers))
         return writer, offsets
 
     def _make_checkpoints(
@@ -239,8 +236,7 @@ class App:
 
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
-        self._reader = Reader(self._options, build_membership(settings), self._revoked)
-        offsets.may_commit = self._reader.holds_lease
+        assert self._reader is not None
         return Checkpoints(
             settings.group,
             {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
@@ -254,7 +250,7 @@ class App:
             whole_topics=(again_topic(settings),),
         )
 
-    def _make_register(self, writer: Lasting[AIOKafkaProducer]) -> HoldRegister:
+    def _make_register(self, writer: DurableProducer) -> HoldRegister:
         settings, topic = self._settings, control_topic(self._settings.group)
         return HoldRegister(
             topic,
@@ -268,7 +264,7 @@ class App:
     def _make_outlets(
         self,
         stack: AsyncExitStack,
-        parking: Parking,
+        parking: DeadLetterTopic,
         history: History,
         checkpoints: Checkpoints,
         register: HoldRegister,
@@ -304,7 +300,7 @@ class App:
         checkpoints: Checkpoints,
         outlets: Mapping[str, Outlet],
         index: KeyIndex,
-        parking: Parking,
+        parking: DeadLetterTopic,
         register: HoldRegister,
     ) -> Pipeline:
         assert self._reader is not None
@@ -406,7 +402,7 @@ class App:
             background = [
                 tasks.create_task(self._stop_reading(pipeline), name="stop"),
                 tasks.create_task(self._control.follow(), name="control"),
-                tasks.create_task(self._control.write_down(), name="control writes"),
+                tasks.create_task(self._control.write_pending(), name="control writes"),
                 tasks.create_task(self._commit_on_the_beat(checkpoints), name="commit"),
                 *(task for outlet in outlets.values() for task in outlet.start(tasks)),
             ]
