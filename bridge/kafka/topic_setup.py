@@ -36,7 +36,7 @@ async def wait_for_topics(admin: TopicAdmin, topics: Iterable[str]) -> None:
             _log.warning(
                 events.KAFKA_UNREACHABLE,
                 cause=exc.cause,
-                remedy="none needed: the bridge asks again each second",
+                remedy="none needed: the bridge retries each second",
             )
         else:
             if not missing:

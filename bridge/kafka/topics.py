@@ -21,7 +21,7 @@ _MOST_COPIES = 3
 
 
 class TopicAdmin:
-    """An admin client of the cluster. Every method that asks the broker raises ``BrokerError``."""
+    """An admin client of the cluster. Every method that sends a request raises ``BrokerError``."""
 
     def __init__(self, options: KafkaOptions) -> None:
         self._client = AIOKafkaAdminClient(**options.arguments())

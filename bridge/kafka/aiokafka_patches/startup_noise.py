@@ -1,6 +1,6 @@
 """Log aiokafka's errors of the first seconds on a new cluster as what they are: no failure.
 
-Upstream: no issue found. A cluster creates its topic ``__consumer_offsets`` when a group first asks for its
+Upstream: no issue found. A cluster creates its topic ``__consumer_offsets`` when a group first looks up its
 coordinator. Until then it answers with error 15, and aiokafka 0.14 logs each answer at ERROR.
 Remove this when aiokafka logs that answer below ERROR.
 """
