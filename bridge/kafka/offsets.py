@@ -35,8 +35,8 @@ class OffsetStore:
 
     def __init__(self, options: KafkaOptions, *, may_commit: Callable[[], bool] = lambda: True) -> None:
         """``may_commit`` is called right before a commit is sent: the process may have been suspended."""
-        self._client: ReplaceableClient[Any] = ReplaceableClient(
-            lambda: AIOKafkaClient(**options.arguments()), "offsets"
+        self._client: ReplaceableClient[AIOKafkaClient] = ReplaceableClient(
+            lambda: AIOKafkaClient(**options.arguments()), lambda client: client.bootstrap(), "offsets"
         )
         self._servers = ", ".join(options.bootstrap_servers)
         self._may_commit = may_commit

@@ -59,7 +59,9 @@ class DurableProducer:
             )
 
         self._purpose = purpose
-        self._client: ReplaceableClient[Any] = ReplaceableClient(new_producer, purpose, close_timeout_s)
+        self._client: ReplaceableClient[AIOKafkaProducer] = ReplaceableClient(
+            new_producer, lambda producer: producer.start(), purpose, close_timeout_s
+        )
 
     async def start(self) -> None:
         """Connect; raises ``BrokerError``, and may be called again after it."""

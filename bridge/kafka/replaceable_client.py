@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.client import AIOKafkaClient
 
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import CLIENT_CLOSE_S, close_client
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-_Client = TypeVar("_Client", AIOKafkaClient, AIOKafkaProducer)
+_Client = TypeVar("_Client")
 
 
 class ReplaceableClient(Generic[_Client]):
@@ -25,10 +23,15 @@ class ReplaceableClient(Generic[_Client]):
     """
 
     def __init__(
-        self, create: Callable[[], _Client], purpose: str, close_timeout_s: float = CLIENT_CLOSE_S
+        self,
+        create: Callable[[], _Client],
+        start: Callable[[_Client], Awaitable[None]],
+        purpose: str,
+        close_timeout_s: float = CLIENT_CLOSE_S,
     ) -> None:
-        """``create`` returns a client that is not started. ``purpose`` is what the log calls it."""
+        """``create`` returns a client, which ``start`` starts. ``purpose`` is what the log calls it."""
         self._create = create
+        self._start = start
         self._purpose = purpose
         self._close_timeout_s = close_timeout_s
         self._client: _Client | None = None
@@ -67,7 +70,7 @@ class ReplaceableClient(Generic[_Client]):
     async def _start_new(self) -> _Client:
         client = self._create()
         try:
-            await (client.start() if hasattr(client, "start") else client.bootstrap())
+            await self._start(client)
         except BaseException:
             await close_client(client, f"close the client for {self._purpose}")
             raise
