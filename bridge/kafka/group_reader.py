@@ -10,8 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
 from bridge.errors import BrokerError, CommitError, PlaceLostError
@@ -23,7 +22,7 @@ from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
-from bridge.kafka.membership import Membership, new_consumer
+from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.records import records_deleted, to_batches, to_partition
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
@@ -82,7 +81,8 @@ class Reader:
             self._consumer = new_consumer(self._options, self._membership)
             raise
         self._liveness.note_answer()
-        consumer.subscribe(topics=self._membership.topics, listener=_Listener(self, consumer))
+        listener = RebalanceListener(lambda: consumer is self._consumer, self._revoked, self._assign)
+        consumer.subscribe(topics=self._membership.topics, listener=listener)
         self._joined = True
 
     def holds_lease(self) -> bool:
@@ -239,21 +239,3 @@ class Reader:
                 raise PlaceLostError(f"group {group!r}: {exc.cause}") from exc
             raise CommitError(f"group {group!r}: {exc.cause}") from exc
         self._lease.renew(sent_at)
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no type information
-    """Passes a consumer's rebalances to its reader; ignores those of a consumer that was replaced."""
-
-    def __init__(self, reader: Reader, consumer: AIOKafkaConsumer) -> None:
-        self._reader = reader
-        self._consumer = consumer
-
-    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] - may be either
-        self, revoked: Collection[TopicPartition]
-    ) -> None:
-        if self._consumer is self._reader._consumer:
-            await self._reader._revoked(revoked)
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        if self._consumer is self._reader._consumer:
-            self._reader._assign(assigned)

@@ -1,10 +1,12 @@
-"""The parameters of a membership in the consumer group, and the consumer that is configured with them."""
+"""A membership in the consumer group: its parameters, its consumer, and the listener for rebalances."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
 
 from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.client import KafkaOptions
@@ -44,3 +46,30 @@ def new_consumer(options: KafkaOptions, membership: Membership) -> AIOKafkaConsu
         max_partition_fetch_bytes=max(1024 * 1024, membership.max_value_bytes),
         isolation_level="read_committed",
     )
+
+
+class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no type information
+    """Passes a consumer's rebalances on, unless that consumer was replaced by another."""
+
+    def __init__(
+        self,
+        is_current: Callable[[], bool],
+        revoked: Callable[[Collection[TopicPartition]], Awaitable[None]],
+        assigned: Callable[[Collection[TopicPartition]], None],
+    ) -> None:
+        """``is_current`` returns False once the consumer was replaced."""
+        self._is_current = is_current
+        self._revoked = revoked
+        self._assigned = assigned
+
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] - may be either
+        self, revoked: Collection[TopicPartition]
+    ) -> None:
+        """Await ``revoked``; called by aiokafka before it joins again, with all partitions."""
+        if self._is_current():
+            await self._revoked(revoked)
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Call ``assigned``; called by aiokafka before heartbeats begin."""
+        if self._is_current():
+            self._assigned(assigned)
