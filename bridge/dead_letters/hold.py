@@ -85,7 +85,7 @@ class Hold:
     def to_bytes(self) -> bytes:
         """Return the record value."""
         fields = {
-            "lane": ordering_key.text_of(self.lane),
+            "lane": ordering_key.encode_lane(self.lane),
             "since_ms": self.since_ms,
             "first": self.first,
             "first_at_ms": self.first_at_ms,
@@ -111,7 +111,7 @@ def read_hold(value: bytes | None) -> Hold | None:
         return None
     try:
         fields = json.loads(value)
-        lane = ordering_key.read(fields["lane"])
+        lane = ordering_key.decode_lane(fields["lane"])
         numbers = [int(fields[name]) for name in ("since_ms", "first_at_ms", "parked")]
         texts = [_printable(fields[name]) for name in ("first", "last", "round", "entity", "answered")]
     except (ValueError, KeyError, TypeError) as exc:

@@ -146,7 +146,7 @@ class HeldLanes:
     ) -> bool:
         if not cursor.live:
             return False
-        key = HoldKey(self._endpoint, ordering_key.id_of(lane))
+        key = HoldKey(self._endpoint, ordering_key.lane_id(lane))
         written = await write_durably(
             lambda: self._writer.write(key, hold),
             KafkaUnavailable,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.core.ordering_key import id_of
+from bridge.core.ordering_key import lane_id
 from bridge.dead_letters.durable_write import write_durably
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.errors import ParkError
@@ -35,7 +35,7 @@ def letter_facts(event: Event, attempts: int) -> dict[str, str]:
         **({EVENT_INDEX: str(event.index)} if event.index else {}),
         **({"entity": event.entity} if event.entity is not None else {}),
         **({"tenant": event.tenant} if event.tenant is not None else {}),
-        **({"lane": id_of(event.lane)} if event.lane is not None else {}),
+        **({"lane": lane_id(event.lane)} if event.lane is not None else {}),
     }
 
 

@@ -13,6 +13,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
+from bridge.core.share import share
 from bridge.errors import BrokerError, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
@@ -128,10 +129,10 @@ class Reader:
 
     @property
     def share(self) -> float:
-        """This member's share of all partitions, above 0: limits of an endpoint are divided by it."""
+        """This pod's share of the endpoints' rates, by the partitions assigned to it."""
         partitions_of = self._consumer.partitions_for_topic
         total = sum(len(partitions_of(topic) or ()) for topic in self._membership.topics)
-        return min(1.0, max(1, len(self._assigned)) / max(1, total))
+        return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         """Read these partitions from these offsets on."""

@@ -117,7 +117,7 @@ class Outlet:
         self._on.set()
         self._on_since = 0.0
         self._lanes: LaneQueue[Delivery] = LaneQueue(
-            clock, lambda delivery, change: delivery.cursor.blocked(change)
+            clock, lambda delivery, change: delivery.cursor.count_blocked(change)
         )
         self._gone_quiet = asyncio.Event()
 
@@ -275,9 +275,9 @@ class Outlet:
             delivery.first_failed_at = now
         event = delivery.event
         note = Failures(delivery.attempts, int(delivery.first_failed_at))
-        delivery.cursor.failed(event.record.offset, note, event.index)
+        delivery.cursor.record_failure(event.record.offset, note, event.index)
         age_s = now - max(delivery.first_failed_at, self._on_since)
-        retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
+        retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
             return

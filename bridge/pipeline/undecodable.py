@@ -43,7 +43,7 @@ class Rejects:
 
         What was sent again for one endpoint is parked for that one.
         """
-        waiting = [cursor for cursor in cursors if cursor.wants(record.offset)]
+        waiting = [cursor for cursor in cursors if cursor.needs(record.offset)]
         if isinstance(error, ResentDecodeError) and error.resent.endpoint in self._endpoints:
             waiting = [cursor for cursor in waiting if cursor.endpoint == error.resent.endpoint]
         if not waiting:
