@@ -21,13 +21,11 @@ async def write_durably(
     refusal: type[HookferryError],
     keep_trying: Callable[[], bool],
     failed_event: str,
-    recovered_event: str | None = None,
     **fields: str,
 ) -> bool:
     """Return True once ``write`` succeeded, False if ``keep_trying()`` returned False first.
 
-    Only a ``refusal`` is retried. The first one is logged as ``failed_event``, and a success after
-    it as ``recovered_event``, both with ``fields``.
+    Only a ``refusal`` is retried. The first one is logged as ``failed_event`` with ``fields``.
     """
     failures = 0
     while True:
@@ -46,6 +44,4 @@ async def write_durably(
             if not keep_trying():
                 return False
         else:
-            if failures and recovered_event is not None:
-                _log.info(recovered_event, **fields)
             return True

@@ -46,14 +46,16 @@ async def park_durably(
 
     Return False if ``keep_trying()`` returned False first: the next owner of the partition parks it.
     """
-    parked = await write_durably(
-        lambda: writer.park(record, reason),
-        ParkError,
-        keep_trying,
-        events.PARKING_FAILED,
-        events.PARKING_RECOVERED,
-        place=record.place,
-    )
+    attempts = 0
+
+    async def park() -> None:
+        nonlocal attempts
+        attempts += 1
+        await writer.park(record, reason)
+
+    parked = await write_durably(park, ParkError, keep_trying, events.PARKING_FAILED, place=record.place)
+    if parked and attempts > 1:
+        _log.info(events.PARKING_RECOVERED, place=record.place)
     if parked and reason.logged:
         _log.warning(
             events.EVENT_PARKED,

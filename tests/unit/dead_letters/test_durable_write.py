@@ -37,20 +37,6 @@ async def test_a_refused_write_is_retried_until_it_succeeds_and_logged_once() ->
 
 
 @simulated
-@pytest.mark.parametrize(("refusals", "expected"), [(0, []), (1, ["parking.failed", "parking.recovered"])])
-async def test_a_success_after_a_failure_is_logged(refusals: int, expected: list[str]) -> None:
-    with capture_logs() as logs:
-        assert await write_durably(
-            refused(refusals),
-            KafkaUnavailable,
-            lambda: True,
-            events.PARKING_FAILED,
-            events.PARKING_RECOVERED,
-        )
-    assert [line["event"] for line in logs] == expected
-
-
-@simulated
 async def test_a_refused_write_is_given_up_when_it_may_not_be_retried() -> None:
     answers = iter([True, True, False])
     assert not await write_durably(refused(5), KafkaUnavailable, lambda: next(answers), events.HOLD_FAILED)
