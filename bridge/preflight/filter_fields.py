@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from bridge.core.filter import ABSENT, UNKNOWN, Filter, Look
+from bridge.core.filter import ABSENT, UNKNOWN, FieldPath, Filter
 from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.formats.fineract.bulk import BULK
 from bridge.preflight.samples.payloads import schema_of
@@ -66,12 +66,12 @@ def _of_endpoint(
     if not layouts or endpoint.when is None:
         return
     found = Filter(endpoint.when)
-    looks = [look for look in found.looks if look.root == "data"]
+    looks = [look for look in found.paths if look.root == "data"]
     nowhere = [look for look in looks if not any(_leads(layout, look.steps) for _, layout in layouts)]
     for look in nowhere:
         cause = f"{look.text} is in none of the events that this endpoint wants, so it is always none"
         yield _problem(name, look, cause, [layout for _, layout in layouts], tree)
-    if nowhere or any(found.can_hold(_known(type_, layout)) for type_, layout in layouts):
+    if nowhere or any(found.can_match(_known(type_, layout)) for type_, layout in layouts):
         return
     type_, layout = min(layouts, key=lambda one: sum(not _leads(one[1], look.steps) for look in looks))
     lacking = [look for look in looks if not _leads(layout, look.steps)]
@@ -80,10 +80,10 @@ def _of_endpoint(
         yield _problem(name, lacking[0], cause, [layout], tree)
     else:
         cause = "is never true for the events that this endpoint wants"
-        yield _problem(name, found.looks[0], cause, [], tree)
+        yield _problem(name, found.paths[0], cause, [], tree)
 
 
-def _problem(name: str, look: Look, cause: str, layouts: list[Schema], tree: Tree) -> Problem:
+def _problem(name: str, look: FieldPath, cause: str, layouts: list[Schema], tree: Tree) -> Problem:
     path: Path = ("endpoints", name, "when")
     if path in tree.hidden:  # what a reference brought in is never shown, nor any part of it
         return tree.problem(
@@ -92,10 +92,10 @@ def _problem(name: str, look: Look, cause: str, layouts: list[Schema], tree: Tre
     return Problem(tree.place_within(path, look.at), path, cause, _remedy(look, layouts), tree.shown(path))
 
 
-def _known(type_: str, layout: Schema) -> Callable[[Look], Any]:
+def _known(type_: str, layout: Schema) -> Callable[[FieldPath], Any]:
     """What is known of every event of a type: its type, and what its payload never has."""
 
-    def known(look: Look) -> Any:
+    def known(look: FieldPath) -> Any:
         if look.root == "type" and not look.steps:
             return type_
         return ABSENT if look.root == "data" and not _leads(layout, look.steps) else UNKNOWN
@@ -141,7 +141,7 @@ def _kinds(kind: Any, layout: Schema) -> Iterator[dict[str, Any]]:
         yield from _kinds(layout.named[kind], layout)
 
 
-def _remedy(look: Look, layouts: list[Schema]) -> str:
+def _remedy(look: FieldPath, layouts: list[Schema]) -> str:
     """The path that was probably meant: the same ending elsewhere, or a name that is written like it."""
     paths = sorted(
         {path for layout in layouts for path in _paths([layout.parsed], layout, (), 0)},

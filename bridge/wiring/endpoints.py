@@ -16,7 +16,7 @@ from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
 from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
-from bridge.core.signing import Signer, Silent
+from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
@@ -126,7 +126,7 @@ def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
 def build_signer(endpoint: EndpointSettings) -> Signer:
     """What signs its requests; a receiver that has no use for an id and an instant gets none."""
     keys = endpoint.signing_keys
-    return Signer(keys) if keys or endpoint.chosen.verifies else Silent()
+    return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
 
 
 def build_pace(endpoint: EndpointSettings) -> Pace:
