@@ -181,16 +181,16 @@ class App:
         producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
         writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
         stack.push_async_callback(writer.close)
+        reader = Reader(options, build_membership(settings), self._drain_revoked)
+        stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(
             client,
             lambda: started(AIOKafkaClient(**options.arguments())),
-            may_commit=lambda: reader.holds_lease(),  # noqa: PLW0108 - the reader is built below
+            may_commit=reader.holds_lease,
         )
         stack.push_async_callback(offsets.close)
         await self._reach(producer.start)
         await self._reach(client.bootstrap)
-        # last, because its consumer is closed only from the join on; nothing is committed before that
-        reader = Reader(options, build_membership(settings), self._drain_revoked)
         return reader, writer, offsets
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:

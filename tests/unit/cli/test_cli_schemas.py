@@ -122,7 +122,8 @@ def test_diff_names_every_field_that_was_added_removed_moved_or_changed(folder: 
         "  - note: string, was field 3",
         "+ type org.example.StatusV1",
         "neither can decode the bytes of the other; the bridge selects the schema by its fingerprint",
-        "decoded with the other schema, field 2 (amount in the first, status in the second) would be the first wrong field",
+        "decoded with the other schema, field 2 (amount in the first, status in the second)"
+        " would be the first wrong field",
     ]
     assert "the same layout" in run("diff", known[4], known[4], "--in", folder).stdout
     assert "two types" in run("diff", known[4], "StatusV1", "--in", folder).stdout
