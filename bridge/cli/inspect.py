@@ -148,10 +148,10 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
 async def _last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
     """The last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
     from bridge.errors import HookferryError
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.kafka.side_reader import SideReader
 
-    async with Visit(options) as visit:
+    async with AdminSession(options) as visit:
         ends = await visit.log_ends([topic])
         if not ends:
             raise HookferryError(f"there is no topic {topic!r}; check its name, and that it may be read")
