@@ -22,8 +22,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
-from bridge.app.admin_server import Admin
-from bridge.app.internal_topics import ensure_own_topics
+from bridge.app.admin_server import AdminServer
+from bridge.app.exit_codes import ExitCode
+from bridge.app.internal_topics import ensure_internal_topics
 from bridge.app.status import Status
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
@@ -75,7 +76,6 @@ _GC_THRESHOLD = 20_000
 
 OVERTIME_S = 8.0
 """Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
-EXIT_ABANDONED = 3
 
 
 class Stopped(Exception):
@@ -113,12 +113,12 @@ class App:
         write_tasks()
         _log.error(
             events.BRIDGE_ABANDONED,
-            exit_code=EXIT_ABANDONED,
+            exit_code=int(ExitCode.ABANDONED),
             cause=f"the process had not ended {OVERTIME_S:g} s after the drain deadline",
             remedy="start it again, and report the task.seen lines above: they show what each task waits for",
         )
         sys.stdout.flush()
-        os._exit(EXIT_ABANDONED)
+        os._exit(ExitCode.ABANDONED)
 
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
@@ -154,7 +154,7 @@ class App:
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin = self._settings.admin
-        server = Admin(admin.host, admin.port, self._metrics.registry, self._status.readiness)
+        server = AdminServer(admin.host, admin.port, self._metrics.registry, self._status.readiness)
         await server.start()
         stack.push_async_callback(server.stop)
 
@@ -176,12 +176,13 @@ class App:
         await self._reach(admin.start)
         await self._reach(identify_cluster)
         await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
-        await self._reach(lambda: ensure_own_topics(admin, settings))
+        await self._reach(lambda: ensure_internal_topics(admin, settings))
         await self._unless_stopped(self._control.load_when_there())
         producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
         writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
         stack.push_async_callback(writer.close)
         reader = Reader(options, build_membership(settings), self._drain_revoked)
+        stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(
             client,
             lambda: started(AIOKafkaClient(**options.arguments())),

@@ -81,7 +81,7 @@ class Loaded(NamedTuple):
 
 @dataclass(slots=True)
 class _Checkpoint:
-    """What this process knows of a cursor at the broker and in the journal.
+    """What the broker and the journal have of a cursor.
 
     ``committed`` is what the broker has, and ``version`` the cursor's version in it. ``number`` is the
     cursor's place in the current journal segment.

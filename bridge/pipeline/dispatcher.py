@@ -277,7 +277,7 @@ class Outlet:
         note = Failures(delivery.attempts, int(delivery.first_failed_at))
         delivery.cursor.record_failure(event.record.offset, note, event.index)
         age_s = now - max(delivery.first_failed_at, self._on_since)
-        retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
+        retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
             return

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+from bridge.core.share import share
 from bridge.errors import CommitError, PlaceLostError, RecordsDeleted
 from bridge.model import Batch, Committed, Partition
 from bridge.storage.journal import JournaledOffsets
@@ -48,7 +49,7 @@ class FakeReader:
 
     @property
     def share(self) -> float:
-        return len(self.assigned) / len(self._log.records)
+        return share(len(self.assigned), len(self._log.records))
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)

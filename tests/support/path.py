@@ -54,6 +54,7 @@ class Plan:
     max_attempts: int = 5
     max_age_s: float = 10_000.0
     on_park: str = "continue"
+    rate: tuple[str, ...] = ()
 
 
 async def learns_nothing(needed: SchemaNeeded) -> None:
@@ -126,6 +127,7 @@ def _endpoint(plan: Plan) -> EndpointSettings:
             "concurrency": plan.concurrency,
             "timeout_s": 5.0,
             "on_park": plan.on_park,
+            "rate": plan.rate,
             "retry": {
                 "base_s": plan.base_s,
                 "cap_s": 60,
