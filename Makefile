@@ -1,13 +1,13 @@
-# Hookferry. `make demo` shows it, `make test` proves it; both install what they need into .venv.
+# Hookferry. `make demo` runs a demo, `make test` all tests; both install their dependencies into .venv.
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Half the time of a test with Kafka is waiting, so two processes keep two cores busy. Not one for each core: the tests
-# measure a broker's sessions and a bridge's deadlines, and each process runs a broker and up to four bridges.
+# A test with Kafka waits half of its time, so two processes keep two cores busy. Do not use one process per core: the
+# tests depend on session timeouts and deadlines, and each process runs a broker and up to four bridges.
 WORKERS ?= 2
-# Modules are compiled when they are first imported: not all that pip installs, and not by each of the hundreds of
-# Python processes that tests start, whatever the environment says.
+# Python compiles a module at its first import and stores the result. This must not be disabled by the environment:
+# the tests start hundreds of Python processes.
 unexport PYTHONDONTWRITEBYTECODE
 CHECKS := check-mypy check-pyright check-style check-floors check-generated
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
@@ -18,7 +18,7 @@ UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast lint $(CHECKS) format bench faults docs lock chart image clean
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## a virtual environment with everything, pinned by hash
@@ -29,7 +29,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY) ## see it work: broker, receiver and bridge in one terminal (KEEP=1 stays up)
+demo: $(READY) ## broker, receiver and bridge in one terminal (KEEP=1 keeps them running)
 	$(BIN)/hookferry demo $(if $(KEEP),--keep)
 
 test: $(READY) ## every test, real Apache Kafka included (Java 17 and Maven)
@@ -59,7 +59,7 @@ check-floors:
 check-generated:
 	$(BIN)/python -m tools.docs --check
 
-format: $(READY) ## mend the style, write the generated files
+format: $(READY) ## fix the style, write the generated files
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m tools.docs
@@ -72,7 +72,7 @@ ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.templates
 endif
 
-faults: $(READY) ## half an hour of kills, stops and outages, and the count after it (FAULTS="--seconds 60 …")
+faults: $(READY) ## half an hour of kills, stops and outages, then a count of every event (FAULTS="--seconds 60 …")
 	$(BIN)/python -m tests.faults.harness $(FAULTS)
 
 docs: $(READY) ## write the generated pages of docs/
@@ -81,7 +81,7 @@ docs: $(READY) ## write the generated pages of docs/
 chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 	tests/chart/check.sh
 
-lock: ## pin all dependencies anew, with hashes and without naming an index (needs uv)
+lock: ## pin all dependencies again, with hashes and without an index address (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
 	$(UV_COMPILE) --extra demo --group dev pyproject.toml -o requirements-dev.lock
@@ -89,5 +89,5 @@ lock: ## pin all dependencies anew, with hashes and without naming an index (nee
 image: ## the container image, tagged with the version (BUILDER=podman)
 	$(BUILDER) build --tag hookferry:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
 
-clean: ## remove what make made
+clean: ## remove all files that make created
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
