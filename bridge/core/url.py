@@ -1,8 +1,8 @@
-"""Turns a URL as a person writes it into a ``Url`` as it is dialled and asked for.
+"""Parse a URL from the configuration into a ``Url``, as it is dialed and requested.
 
-Strict on purpose: what two parsers could read differently (credentials, backslashes, control
-characters, dot segments) is refused instead of guessed, since the address policy and the receiver
-must agree on who is meant. HTTP edge, pure.
+Strict on purpose: anything that two parsers could read differently (credentials, backslashes, control
+characters, dot segments, characters outside ASCII) is refused, because the address policy and the
+receiver must agree on the host.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import quote
-
-import idna
 
 from bridge.model import Url
 
@@ -26,9 +24,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def parse_url(text: str) -> Url:
-    """An absolute http or https URL: host in its ASCII form, target percent-encoded.
+    """Parse an absolute http or https URL; the target is percent-encoded.
 
-    Raises ``ValueError``; its text says what is wrong and never shows the path, which may be a secret.
+    Raises ``ValueError``. Its text contains cause and remedy and never the path, which may be a secret.
     """
     if _FORBIDDEN.search(text):
         raise ValueError("the URL has a space, a control character or a backslash in it; percent-encode it")
@@ -59,12 +57,9 @@ def _host(text: str) -> str:
         if address.scope_id:
             raise ValueError(f"the URL's host {text} has a zone, which means nothing to others")
         return address.compressed
+    if not text.isascii():
+        raise ValueError(f"the URL's host {text} has characters outside ASCII; write its xn-- form")
     host = text.lower()
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError as exc:
-            raise ValueError(f"the URL's host {text} is not a domain name: {exc}") from exc
     labels = host.removesuffix(".").split(".")  # a closing dot keeps the resolver from its search list
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"the URL's host {text} is not a domain name")
