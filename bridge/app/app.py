@@ -30,8 +30,8 @@ from bridge.core.switches import EventTypes, Switch, Switches, off_for
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
 from bridge.dead_letters.topic import Parking
-from bridge.http.egress_policy import Egress
-from bridge.http.tls import client_context
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.tls import build_client_context
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.client_health import Lasting, close_in_time, started
 from bridge.kafka.group_reader import Reader
@@ -274,8 +274,8 @@ class App:
         register: HoldRegister,
     ) -> dict[str, Outlet]:
         assert self._reader is not None
-        settings, tls = self._settings, client_context()
-        egress, outlets = Egress(settings.egress.allow), self._outlets
+        settings, tls = self._settings, build_client_context()
+        egress, outlets = EgressPolicy(settings.egress.allow), self._outlets
         for name, endpoint in settings.endpoints.items():
             transport = build_transport(endpoint, egress, tls, self._reader.holds_lease)
             stack.push_async_callback(transport.close)

@@ -22,8 +22,8 @@ from bridge.dead_letters.lane_holds import HeldLanes, Register
 from bridge.dead_letters.park import Parks
 from bridge.errors import ConfigError
 from bridge.http import Transport
-from bridge.http.egress_policy import Egress
-from bridge.http.httpx_transport import proxied
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.httpx_transport import build_proxied_transport
 from bridge.http.lean import LeanTransport
 from bridge.pipeline.attempt import Deliverer, Target
 from bridge.pipeline.cursor_start import CursorPolicy
@@ -80,13 +80,13 @@ def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
 
 def build_transport(
     endpoint: EndpointSettings,
-    egress: Egress,
+    egress: EgressPolicy,
     tls: ssl.SSLContext,
     may_write: Callable[[], bool] = lambda: True,
 ) -> Transport:
     """Lean connections; or httpx, where a proxy stands between."""
     if endpoint.proxy is not None:
-        return proxied(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
+        return build_proxied_transport(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
     return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
 
 

@@ -113,10 +113,10 @@ def test_a_certificate_that_is_not_there_is_said_once(found: Check) -> None:
 
 ASK = """
 import fcntl, sys, termios
-from bridge.http.tls import context_of
+from bridge.http.tls import load_context
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 try:
-    context_of(None, "leaf.pem", "locked.key", None)
+    load_context(None, "leaf.pem", "locked.key", None)
 except OSError:
     sys.exit("refused")
 """
