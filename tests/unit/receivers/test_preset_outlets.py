@@ -180,7 +180,7 @@ async def test_a_connector_failure_in_a_200_is_retried(tmp_path):
 @simulated
 async def test_a_deleted_receiver_switches_the_endpoint_off_and_keeps_the_event(tmp_path, preset, error):
     async with at_work(tmp_path, preset) as stage:
-        stage.simulator.error = error
+        stage.simulator.trouble = error
         stage.put(2)
         await until(lambda: stage.turned_off)
         await asyncio.sleep(600)
@@ -188,7 +188,7 @@ async def test_a_deleted_receiver_switches_the_endpoint_off_and_keeps_the_event(
         assert len(stage.turned_off) == 1
         assert (stage.settled, stage.parking.parked) == (0, [])
         assert "set its URL as url" in stage.turned_off[0]
-        stage.simulator.error = None
+        stage.simulator.trouble = None
         stage.outlet.turn(True)
         await until(lambda: stage.settled == 2)
 
@@ -209,10 +209,10 @@ async def test_a_deleted_connector_in_a_200_also_switches_the_endpoint_off(tmp_p
 @simulated
 async def test_a_refused_message_parks_only_its_event(tmp_path, preset, error):
     async with at_work(tmp_path, preset) as stage:
-        stage.simulator.error = error
+        stage.simulator.trouble = error
         stage.put(1)
         await until(lambda: stage.parking.parked)
-        stage.simulator.error = None
+        stage.simulator.trouble = None
         stage.put(1)
         await until(lambda: stage.settled == 2)
         ((_, reason),) = stage.parking.parked
@@ -222,10 +222,10 @@ async def test_a_refused_message_parks_only_its_event(tmp_path, preset, error):
 @simulated
 async def test_slacks_rollup_error_is_retried(tmp_path):
     async with at_work(tmp_path, "slack") as stage:
-        stage.simulator.error = Said(500, "rollup_error")
+        stage.simulator.trouble = Said(500, "rollup_error")
         stage.put(1)
         await until(lambda: stage.wire.count(500) == 1)
-        stage.simulator.error = None
+        stage.simulator.trouble = None
         await until(lambda: stage.settled == 1)
 
 
