@@ -66,7 +66,7 @@ def markdown() -> str:
 def shown(preset: Preset, event: Event) -> tuple[Headers, bytes]:
     """What is sent, but for the secret that belongs into some bodies."""
     headers, body = preset.render(event)
-    return headers, BodySecret(preset.key_field, MASK).put_in(body) if preset.key_field else body
+    return headers, BodySecret(preset.key_field, MASK).insert(body) if preset.key_field else body
 
 
 def _section(preset: Preset, event: Event) -> str:

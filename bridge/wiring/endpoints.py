@@ -30,10 +30,9 @@ from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import Outlet
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
-from bridge.rendering.body_secret import SealedRenderer
-from bridge.rendering.named import named
-from bridge.rendering.request import TargetTemplate
-from bridge.rendering.request import renderer as request_renderer
+from bridge.rendering.body_secret import BodySecretRenderer
+from bridge.rendering.named import named_body
+from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import TemplateBody
 from bridge.settings import (
@@ -97,7 +96,7 @@ def build_renderer(endpoint: EndpointSettings) -> Renderer:
     """
     try:
         url = build_target_template(endpoint) or endpoint.target
-        return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
+        return build_request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
     except TemplateMistake as exc:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
 
@@ -113,14 +112,16 @@ def _body(endpoint: EndpointSettings) -> MakeBody | None:
     if not endpoint.has_own_body:
         return None if preset is STANDARD else preset.render
     if isinstance(body, str):
-        return None if body == "standard" else named(body)
+        return None if body == "standard" else named_body(body)
     return TemplateBody({}, body.source(), body.content_type, escape=preset.escape)
 
 
 def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
     """What makes its requests as they are sent. Raises ``ConfigError``."""
     secret = endpoint.body_secret
-    return build_renderer(endpoint) if secret is None else SealedRenderer(build_renderer(endpoint), secret)
+    return (
+        build_renderer(endpoint) if secret is None else BodySecretRenderer(build_renderer(endpoint), secret)
+    )
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:

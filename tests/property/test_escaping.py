@@ -17,7 +17,7 @@ from bridge.http.head import check_headers
 from bridge.model import Event
 from bridge.preflight.samples import sample
 from bridge.rendering.named import nothing
-from bridge.rendering.request import TargetTemplate, renderer, with_places
+from bridge.rendering.request import TargetTemplate, build_request_renderer, with_places
 from bridge.rendering.template import TemplateBody
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(
@@ -63,7 +63,7 @@ AS_XML = TemplateBody({}, "<a b=\"{{ data.x }}\" c='{{ data.x }}'>{{ data.x }}<d
 AS_FORM = TemplateBody({}, "a={{ data.x }}&b=1", "application/x-www-form-urlencoded")
 AS_TEXT = TemplateBody({}, "{{ data.x }}", "text/plain")
 URL = "https://crm.test/v/{{ data.x }}/end?q={{ data.x }}&r=1"
-REQUEST = renderer(
+REQUEST = build_request_renderer(
     "PUT",
     TargetTemplate(parse_url(with_places(URL)[0]), with_places(URL)[1]),
     {"X-Id": "{{ data.x }}"},

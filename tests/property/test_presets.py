@@ -58,7 +58,7 @@ def sent(preset_name: str, event: Any) -> tuple[Simulator, bytes, Verdict]:
     preset, simulator = PRESETS[preset_name], SIMULATORS[preset_name]()
     headers, body = preset.render(event)
     if isinstance(simulator, PagerDuty):
-        body = BodySecret(preset.key_field, simulator.routing_key).put_in(body)
+        body = BodySecret(preset.key_field, simulator.routing_key).insert(body)
     target = simulator.path + {"teams": "?sig=demo", "discord": "?wait=true"}.get(preset_name, "")
     said = simulator.answer(target, {name.decode(): text.decode() for name, text in headers}, body, 0.0)
     answer = Response(said.status, (), said.body.encode())

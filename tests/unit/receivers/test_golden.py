@@ -47,7 +47,7 @@ def delivered(preset: str, event: Event) -> Any:
     simulator, chosen = SIMULATORS[preset](), PRESETS[preset]
     headers, body = chosen.render(event)
     if isinstance(simulator, PagerDuty):
-        body = BodySecret(chosen.key_field, simulator.routing_key).put_in(body)
+        body = BodySecret(chosen.key_field, simulator.routing_key).insert(body)
     at_s, key = now_signed()
     headers = (*headers, *Signer([key]).headers("msg", at_s, body))
     target = simulator.path + QUERIES.get(preset, "")

@@ -210,7 +210,7 @@ def test_every_preset_recognizes_its_simulators_throttling():
         simulator, preset = SIMULATORS[name](), PRESETS[name]
         body = preset.render(event_of("LoanApprovedBusinessEvent", LOAN))[1]
         if preset.key_field:
-            body = BodySecret(preset.key_field, KEY).put_in(body)
+            body = BodySecret(preset.key_field, KEY).insert(body)
         verdicts = []
         for _ in range(121):
             said = simulator.answer(simulator.path, JSON, body, 0.0)

@@ -203,7 +203,7 @@ def test_templates_by_event_pattern_and_the_default() -> None:
     make = TemplateBody(templates, "other {{ type }}", "text/plain", shorten=lambda made: made[:9])
     types = ("LoanApprovedBusinessEvent", "LoanDisbursalBusinessEvent", "ClientActivateBusinessEvent")
     assert [make(sample(one))[1] for one in types] == [b"approved", b"loan 42", b"other Cli"]
-    with pytest.raises(RenderError, match="no template is for events of type X"):
+    with pytest.raises(RenderError, match="there is no template for events of type X"):
         TemplateBody(templates, None, "text/plain")(sample("X"))
 
 
