@@ -1,4 +1,4 @@
-"""The bodies that have a name, byte for byte."""
+"""The named bodies, exact to the byte."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ GOLDEN: dict[str, tuple[tuple[tuple[bytes, bytes], ...], bytes]] = {
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_named_body_byte_for_byte(name: str) -> None:
+def test_a_named_body_is_exact_to_the_byte(name: str) -> None:
     assert named_body(name)(loan()) == GOLDEN[name]
 
 
@@ -100,7 +100,7 @@ ATTRIBUTES = {
 }  # fmt: skip
 
 
-def test_a_cloudevent_that_came_in_goes_out_with_its_own_attributes() -> None:
+def test_a_received_cloudevent_keeps_its_attributes() -> None:
     one = cloud_event({**ATTRIBUTES, "content-type": "application/json"}, b'{"pieces":3}')
     headers, body = named_body("cloudevents-binary")(one)
     assert dict(headers) == {
@@ -120,12 +120,12 @@ def test_a_cloudevent_that_came_in_goes_out_with_its_own_attributes() -> None:
         ("text/csv\r\nX-Evil: 1", b"a,b", b"text/plain; charset=utf-8"),
     ],
 )  # fmt: skip
-def test_raw_text_and_bytes_stay_what_they_are(content_type: str, value: bytes, kept: bytes) -> None:
+def test_raw_text_and_bytes_are_sent_unchanged(content_type: str, value: bytes, kept: bytes) -> None:
     one = cloud_event({**ATTRIBUTES, "content-type": content_type}, value)
     assert named_body("raw")(one) == (((b"content-type", kept),), value)
 
 
-def test_bytes_travel_as_base64_in_a_structured_cloudevent() -> None:
+def test_bytes_are_base64_in_a_structured_cloudevent() -> None:
     one = cloud_event({**ATTRIBUTES, "content-type": "image/png"}, b"\x89\xff")
     whole = json.loads(named_body("cloudevents")(one)[1])
     assert (whole["data_base64"], "data" in whole, whole["datacontenttype"]) == ("if8=", False, "image/png")
@@ -140,16 +140,18 @@ def test_bytes_travel_as_base64_in_a_structured_cloudevent() -> None:
         ("LoanApprovedBusinessEvent", {"loanId": 42, "resourceId": 42, "clientId": 7, "changes": {}}),
     ],
 )
-def test_the_old_hooks_ids_stand_where_receivers_read_them(type_: str, response: dict[str, Any]) -> None:
+def test_the_ids_of_the_old_hooks_are_in_the_fields_that_receivers_read(
+    type_: str, response: dict[str, Any]
+) -> None:
     headers, body = named_body("fineract-hook")(sample(type_))
     assert json.loads(body)["response"] == response
     assert dict(headers)[b"x-fineract-entity"].decode() == HOOKS[type_].entity
 
 
-def test_a_type_the_old_hooks_never_knew_is_said() -> None:
-    with pytest.raises(RenderError, match="no name for LoanReAgeBusinessEvent; leave it out"):
+def test_a_type_without_an_old_hook_is_a_render_error() -> None:
+    with pytest.raises(RenderError, match="no name for LoanReAgeBusinessEvent; remove it from"):
         named_body("fineract-hook")(sample("LoanReAgeBusinessEvent"))
 
 
-def test_every_type_of_the_old_hooks_is_one_of_fineract() -> None:
+def test_every_type_with_an_old_hook_is_a_fineract_type() -> None:
     assert set(FINERACT_TYPES) >= HOOKS.keys()
