@@ -41,7 +41,7 @@ from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
@@ -294,7 +294,7 @@ def _subscription(b: Built) -> Subscription:
 
 def _egress_refuses(b: Built, address: str) -> bool:
     try:
-        part(b.edges.transports["crm"], Egress).check(address)
+        part(b.edges.transports["crm"], EgressPolicy).check(address)
     except TransportError:
         return True
     return False
