@@ -11,7 +11,9 @@
     ├── ParkError          the dead-letter topic did not take a record
     ├── CommitError        the broker did not take a commit
     │   └── PlaceLostError   and never will: the group has moved on without this process
-    ├── KafkaUnavailable   the broker, or a topic that must exist, cannot be reached
+    ├── KafkaUnavailable   the broker, or a topic that must exist, cannot be used
+    │   └── BrokerError        a request to the broker failed; a later try may succeed
+    │       └── RecordTooLarge   the topic or the producer does not accept a record of this size
     └── RecordsDeleted     retention deleted the records at a position before they were read
 
 What a *receiver* does is never an exception but a ``Verdict``. Bottom floor, pure.
@@ -113,6 +115,22 @@ class PlaceLostError(CommitError):
 
 class KafkaUnavailable(HookferryError):
     """The broker cannot be reached, or something that must exist there does not."""
+
+
+class BrokerError(KafkaUnavailable):
+    """A request to the broker failed or was not answered in time; a later try may succeed.
+
+    Raised only by ``bridge.kafka``, which maps the client library's exceptions to it.
+    """
+
+    def __init__(self, action: str, cause: str, remedy: str) -> None:
+        """``action`` completes the sentence "cannot …"."""
+        super().__init__(f"cannot {action}: {cause}; {remedy}")
+        self.cause = cause
+
+
+class RecordTooLarge(BrokerError):
+    """The topic or the producer does not accept a record of this size; no later try succeeds."""
 
 
 class RecordsDeleted(HookferryError):

@@ -1,6 +1,6 @@
 """Render docs/reference/topics.md: the topics and groups of a bridge, with keys, headers and configuration.
 
-The configuration of a topic comes from ``bridge.kafka.topics``. The headers and fields are described here;
+The configuration of a topic comes from ``bridge.kafka.topic_setup``. Headers and fields are described here;
 tests/unit/docs/test_topics_page.py compares them with what the bridge writes.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.core.completion_map import LIMIT_BYTES
-from bridge.kafka.topics import AGAIN_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
+from bridge.kafka.topic_setup import AGAIN_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
 from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
 
 PAGE = REFERENCE / "topics.md"

@@ -14,7 +14,7 @@ from bridge.cli.shell_names import endpoint_names
 if TYPE_CHECKING:
     from bridge.cli.lag import CursorLag
     from bridge.core.switches import Switches
-    from bridge.kafka.control_topic import Control
+    from bridge.kafka.control_topic import ControlTopic
     from bridge.settings import Settings
 
 
@@ -67,10 +67,10 @@ def off(name: str, reason: str, path: Path) -> None:
 
 async def _look(settings: Settings, switches: Switches[str]) -> list[CursorLag]:
     from bridge.cli.terminal import read_cursor_lags
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         if control_topic(settings.group) in await visit.topics():
             await _control(settings, switches).load()
         return await read_cursor_lags(visit, settings, settings.endpoints)
@@ -97,7 +97,7 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
     click.echo(f"{name} is {switch.state}{was}; every running bridge applies this within a second")
 
 
-def _control(settings: Settings, switches: Switches[str]) -> Control:
+def _control(settings: Settings, switches: Switches[str]) -> ControlTopic:
     from bridge.cli.terminal import operator_name
     from bridge.core.switches import EventTypes, Switches
     from bridge.wiring.kafka import build_control

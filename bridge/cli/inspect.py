@@ -159,10 +159,10 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
 async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
     """Read the last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
     from bridge.errors import HookferryError
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.kafka.side_reader import SideReader
 
-    async with Visit(options) as visit:
+    async with AdminSession(options) as visit:
         ends = await visit.log_ends([topic])
         if not ends:
             raise HookferryError(

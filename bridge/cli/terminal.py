@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bridge.cli.lag import CursorLag
     from bridge.core.switches import EventTypes, Switches
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
 
 
@@ -34,11 +34,11 @@ def read_settings(path: Path) -> Settings:
 
 async def ensure_control_topic(settings: Settings) -> None:
     """Create the control topic if it is missing. Raises ``KafkaUnavailable`` with the remedy."""
-    from bridge.kafka.session import Visit
-    from bridge.kafka.topics import CONTROL_CONFIGS
+    from bridge.kafka.session import AdminSession
+    from bridge.kafka.topic_setup import CONTROL_CONFIGS
     from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         await visit.ensure_topic(
             control_topic(settings.group),
             create=settings.kafka.create_topics,
@@ -54,16 +54,16 @@ async def load_switches(
 
     Raises ``KafkaUnavailable``.
     """
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_control, build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         there = control_topic(settings.group) in await visit.topics()
     if there:
         await build_control(settings, switches, event_types, operator_name()).load()
 
 
-async def read_cursor_lags(visit: Visit, settings: Settings, names: Iterable[str]) -> list[CursorLag]:
+async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Iterable[str]) -> list[CursorLag]:
     """Return the rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
     from bridge.cli.lag import cursor_lags
     from bridge.wiring.kafka import source_topics

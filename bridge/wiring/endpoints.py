@@ -18,8 +18,8 @@ from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import Signer, Silent
 from bridge.dead_letters.hold import Holds
-from bridge.dead_letters.lane_holds import HeldLanes, Register
-from bridge.dead_letters.park import Parks
+from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
+from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.http import Transport
 from bridge.http.egress_policy import Egress
@@ -50,7 +50,7 @@ def holding_endpoints(settings: Settings) -> frozenset[str]:
 
 
 def build_lane_holds(
-    name: str, endpoint: EndpointSettings, holds: Holds, register: Register, clock: Clock
+    name: str, endpoint: EndpointSettings, holds: Holds, register: HoldWriter, clock: Clock
 ) -> HeldLanes | None:
     """What holds an endpoint's lanes after a parking; None where it goes on."""
     return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
@@ -165,7 +165,7 @@ def build_dispatcher(
     settings: Settings,
     *,
     transport: Transport,
-    parks: Parks,
+    parks: DeadLetterWriter,
     history: History,
     metrics: Metrics,
     clock: Clock,

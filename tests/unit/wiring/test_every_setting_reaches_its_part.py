@@ -45,7 +45,7 @@ from bridge.http.egress_policy import Egress
 from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.group_reader import Membership
+from bridge.kafka.membership import Membership
 from bridge.pipeline.attempt import Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
@@ -223,7 +223,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         here.setattr(ssl, "create_default_context", _recording_context)
         here.setattr(app_module, "AdminServer", AdminServer)
         here.setattr(app_module.asyncio, "sleep", sleep)
-        for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_it_forgets"):
+        for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_retention_deletes"):
             here.setattr(internal_topics, name, accept)
         here.setattr(internal_topics, "ensure_topic", ensure_topic)
         here.setattr(
