@@ -1,7 +1,7 @@
-"""How dead letters are shown: as a table, whole, or as JSON. Nothing of the configuration's secrets.
+"""Print dead letters as a table, in full, or as JSON, without the secrets of the configuration.
 
-What receivers answer and what producers put into headers comes from outside, so every text is
-searched for the secrets of the configuration before it is printed.
+Answers of receivers and record headers come from outside, so every text is searched for these secrets before
+it is printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bridge.dead_letters.letter import EVERYONE, Fate, Letter
 
 MASK = "***"
 _LEAST_SECRET = 6
-"""Shorter ones would tear harmless text apart, and are no secrets."""
+"""Shorter texts are not masked: they are too common in harmless text to be secrets."""
 _TELLING = re.compile(
     r"authorization|cookie|token|secret|password|passwd|api[-_]?key|credential", re.IGNORECASE
 )
@@ -29,7 +29,7 @@ Mask = Callable[[str], str]
 
 
 def mask_of(settings: BaseModel) -> Mask:
-    """A function that replaces every secret of the settings in a text."""
+    """Return a function that masks every secret of the settings in a text."""
     secrets = sorted({part for one in _secrets(settings) for part in _parts(one)}, key=len, reverse=True)
     if not secrets:
         return lambda text: text
@@ -63,7 +63,7 @@ def _parts(secret: str) -> Iterator[str]:
 
 
 def instant(at_ms: int) -> str:
-    """An instant as people read it, in UTC, to the second."""
+    """Return an instant as text in UTC, to the second."""
     try:
         return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
@@ -71,7 +71,7 @@ def instant(at_ms: int) -> str:
 
 
 def table(letters: Sequence[Letter], mask: Mask, width: int) -> Iterator[str]:
-    """Aligned columns, one line per letter; with their fate where any is settled."""
+    """Yield aligned columns, one line per letter; with a STATE column if any letter is settled."""
     with_fate = any(letter.fate is not Fate.WAITING for letter in letters)
     columns = (*_COLUMNS[:1], "STATE", *_COLUMNS[1:]) if with_fate else _COLUMNS
     rows = [dict(_row(letter, mask)) for letter in letters]
@@ -95,7 +95,7 @@ def _row(letter: Letter, mask: Mask) -> Iterator[tuple[str, str]]:
 
 
 def one_line(text: str) -> str:
-    """A text from outside on one line, without what would steer a terminal."""
+    """Return a text from outside on one line, without terminal control characters."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
@@ -104,7 +104,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def document(letter: Letter, mask: Mask) -> dict[str, Any]:
-    """A letter for machines, without its value."""
+    """Return a letter as JSON values, without its value."""
     facts, origin = letter.facts, letter.origin
     return {
         "address": str(letter.address),
@@ -136,7 +136,7 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
 
 
 def whole(letter: Letter, bodies: Sequence[bytes], mask: Mask, most_bytes: int) -> dict[str, Any]:
-    """A letter with everything that came with it, and the bodies of its requests."""
+    """Return a letter as JSON values, with key, headers, value, and the bodies of its requests."""
     origin = letter.origin
     return document(letter, mask) | {
         "key": None if origin.key is None else _bytes(origin.key, mask, most_bytes),
@@ -150,7 +150,7 @@ def whole(letter: Letter, bodies: Sequence[bytes], mask: Mask, most_bytes: int) 
 
 
 def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
-    """Text where it is text, else ``hex:``; no longer than the bound, and saying so."""
+    """Return the bytes as text if printable, else as ``hex:``; note how many bytes were cut off."""
     shown, left = raw[:most_bytes], max(0, len(raw) - most_bytes)
     more = f" … and {left} bytes more (--max-bytes)" if left else ""
     try:
@@ -165,14 +165,14 @@ def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
 
 
 def page(shown: dict[str, Any]) -> Iterator[str]:
-    """A whole letter for people: one line per fact, then the value, then the requests."""
+    """Yield a letter for people: one line per fact, then the value, then the requests."""
     came = shown["from"]
     facts = {
         "address": shown["address"],
         "state": shown["state"],
         "why": shown["cause"],
         "what to do": shown["remedy"],
-        "endpoint": shown["endpoint"] or "all: it was rejected before it was known who wants it",
+        "endpoint": shown["endpoint"] or "all: it was rejected before routing",
         "attempts": shown["attempts"],
         "event": " ".join(filter(None, (shown["event_type"], shown["event_id"]))) or "not decoded",
         "number": shown["event_index"] and f"{shown['event_index']} of the events of its record",
@@ -193,7 +193,7 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
     yield f"{'value':<12}{shown['size_bytes']} bytes"
     yield from _block(shown["value"] or "")
     for body in shown["requests"]:
-        yield "request body, as the bridge makes it of this value"
+        yield "request body, as the bridge renders it from this value"
         yield from _block(body)
 
 

@@ -42,14 +42,14 @@ def letter(
 def test_lanes_in_which_nothing_waits_are_asked_for_by_endpoint_and_entity(
     wanted: LetterFilter, found: set[HoldKey]
 ) -> None:
-    assert parked_lanes.asked_for(HOLDS, wanted) == found
+    assert parked_lanes.select_lanes(HOLDS, wanted) == found
 
 
 def test_a_letter_is_of_a_held_lane_by_endpoint_and_lane() -> None:
-    assert parked_lanes.of_letters(HOLDS, [letter(17)]) == {KEY}
+    assert parked_lanes.lanes_of(HOLDS, [letter(17)]) == {KEY}
     elsewhere = letter(17)
     elsewhere.facts = {**elsewhere.facts, "endpoint": "till"}
-    assert parked_lanes.of_letters(HOLDS, [elsewhere]) == set()
+    assert parked_lanes.lanes_of(HOLDS, [elsewhere]) == set()
 
 
 def test_a_held_lane_is_shown_with_what_it_waits_for_and_how_many_wait() -> None:
