@@ -70,7 +70,7 @@ def _filter_values(when: str | None, event: Event) -> list[str]:
     if when is None:
         return []
     try:
-        found = Filter(when).looked_at(event)
+        found = Filter(when).path_values(event)
     except DecodeError:
         return []  # the refusal has this as its cause
     return [

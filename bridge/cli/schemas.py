@@ -116,14 +116,14 @@ def show(folder: Path, which: str, as_json: bool) -> None:
     """Show the fields of one schema, in the order of the bytes, and the fields of the types it uses."""
     import orjson
 
-    from bridge.schemas.importing.comparing import fields
+    from bridge.schemas.importing.comparing import list_fields
 
     one = _chosen(_stored(folder), which)
     if as_json:
         click.echo(orjson.dumps(one.definition, option=orjson.OPT_INDENT_2))
         return
     click.echo(f"{_label(one)}, from {one.origin or 'an unknown origin'}")
-    for line in fields(one.definition):
+    for line in list_fields(one.definition):
         click.echo(line)
 
 
@@ -133,7 +133,7 @@ def show(folder: Path, which: str, as_json: bool) -> None:
 @click.argument("second", metavar="B")
 def diff(folder: Path, first: str, second: str) -> None:
     """Show what changed from schema A to schema B. Each is a TYPE or a FINGERPRINT."""
-    from bridge.schemas.importing.comparing import differences, first_shift
+    from bridge.schemas.importing.comparing import find_first_shift, list_differences
 
     known = _stored(folder)
     one, other = _chosen(known, first), _chosen(known, second)
@@ -141,10 +141,10 @@ def diff(folder: Path, first: str, second: str) -> None:
     if one.schema.fingerprint == other.schema.fingerprint:
         click.echo("the same layout")
         return
-    for line in differences(one.definition, other.definition):
+    for line in list_differences(one.definition, other.definition):
         click.echo(line)
     click.echo("neither can decode the bytes of the other; the bridge selects the schema by its fingerprint")
-    shift = first_shift(one.definition, other.definition)
+    shift = find_first_shift(one.definition, other.definition)
     if shift and one.schema.name == other.schema.name:
         click.echo(f"decoded with the other schema, {shift} would be the first wrong field")
 
@@ -166,10 +166,10 @@ def _report_skipped(skipped: Sequence[Skip]) -> None:
 
 def _stored(folder: Path) -> list[Stored]:
     """Return every schema of the folder, each layout once; print and skip what cannot be read."""
-    from bridge.schemas.folder import stored
+    from bridge.schemas.folder import read_stored
 
     problems: list[str] = []
-    found = {one.schema.fingerprint: one for one in stored(folder, problems)}
+    found = {one.schema.fingerprint: one for one in read_stored(folder, problems)}
     for problem in problems:
         click.echo(problem, err=True)
     return sorted(found.values(), key=lambda one: (one.schema.name, one.schema.fingerprint))

@@ -60,11 +60,13 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 
 async def _send(made: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
-    from bridge.http.egress_policy import Egress
-    from bridge.http.tls import client_context
+    from bridge.http.egress_policy import EgressPolicy
+    from bridge.http.tls import build_client_context
     from bridge.wiring.endpoints import build_transport
 
-    transport = build_transport(made.endpoint, Egress(made.settings.egress.allow), client_context())
+    transport = build_transport(
+        made.endpoint, EgressPolicy(made.settings.egress.allow), build_client_context()
+    )
     try:
         return await transport.send(made.request, made.endpoint.timeout_s)
     except TransportError as exc:

@@ -1,4 +1,4 @@
-"""`hookferry demo`, run as a newcomer runs it, and the sample receiver's check that it recommends."""
+"""`hookferry demo` as a newcomer runs it, and the signature check of its sample receiver."""
 
 from __future__ import annotations
 
