@@ -63,8 +63,8 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
         waiting = await parked_lanes.find_waiting(dead, lanes)
         return list(parked_lanes.documents({key: holds[key] for key in lanes}, waiting)), letters
 
-    holds, found = _with(settings, look)
-    first = found[: given["limit"]]
+    holds, selected = _with(settings, look)
+    first = selected[: given["limit"]]
     if as_json:
         for document in holds if holds_only else [shown.document(letter, mask) for letter in first]:
             click.echo(orjson.dumps(document))
@@ -77,9 +77,9 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     if holds:
         click.echo(("\n" if first else "") + parked_lanes.table(holds))
     if not holds_only:
-        left = len(found) - len(first)
+        left = len(selected) - len(first)
         more = f", {left} more" if left else ""
-        click.echo(f"{len(first)} parked{more}" if found else "nothing is parked", err=True)
+        click.echo(f"{len(first)} parked{more}" if selected else "nothing is parked", err=True)
     click.echo(f"{len(holds)} lanes held" if holds else "no lane is held", err=True)
 
 
@@ -150,8 +150,8 @@ def redrive(
 
     async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
-        found = await chosen(dead, addresses, given)
-        lanes = parked_lanes.lanes_of(holds, found)
+        selected = await chosen(dead, addresses, given)
+        lanes = parked_lanes.lanes_of(holds, selected)
         if not addresses and not given["limit"]:
             lanes |= parked_lanes.select_lanes(holds, wanted(given))
         waiting = [
@@ -159,8 +159,12 @@ def redrive(
             for of_lane in (await parked_lanes.find_waiting(dead, lanes)).values()
             for letter in of_lane
         ]
-        more = [one for one in found if one.fate is not Fate.WAITING and parked_lanes.lanes_of(lanes, [one])]
-        plain = [letter for letter in found if not parked_lanes.lanes_of(lanes, [letter])]
+        more = [
+            letter
+            for letter in selected
+            if letter.fate is not Fate.WAITING and parked_lanes.lanes_of(lanes, [letter])
+        ]
+        plain = [letter for letter in selected if not parked_lanes.lanes_of(lanes, [letter])]
         blocked = {
             letter.address: why
             for letter in [*plain, *waiting, *more]
@@ -231,27 +235,28 @@ def discard(
 
     async def mark(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
-        found = await chosen(dead, addresses, given)
-        lanes = parked_lanes.lanes_of(holds, found)
+        selected = await chosen(dead, addresses, given)
+        lanes = parked_lanes.lanes_of(holds, selected)
         if lanes:
-            found = same_events(found, await dead.find(LetterFilter(lanes=frozenset(lanes))))
-        gone = {letter.address for letter in found}
+            selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
+        gone = {letter.address for letter in selected}
         waiting = await parked_lanes.find_waiting(dead, lanes)
         behind = {
             key: letters
             for key in lanes
             if key.endpoint in settings.endpoints
-            and cause_of(letters := [one for one in waiting.get(key, ()) if one.address not in gone]) is None
+            and cause_of(letters := [letter for letter in waiting.get(key, ()) if letter.address not in gone])
+            is None
         }
-        _print_plan(settings, "discard", found)
+        _print_plan(settings, "discard", selected)
         if behind:
             number = sum(map(len, behind.values()))
             click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
-        if dry_run or not found:
+        if dry_run or not selected:
             return True
-        _confirm(yes, f"Discard {len(found)}?")
+        _confirm(yes, f"Discard {len(selected)}?")
         await _in_batches(
-            found, lambda batch: dead.discard(batch, by or operator_name(), because), BATCH_SIZE
+            selected, lambda batch: dead.discard(batch, by or operator_name(), because), BATCH_SIZE
         )
         if not behind:
             return True

@@ -143,11 +143,11 @@ def table(shown: Sequence[Mapping[str, Any]]) -> str:
     from bridge.cli.terminal import table as aligned
 
     rows = [("HELD FOR", "ENTITY", "SINCE", "WAITS FOR", "PARKED AT", "BEHIND")]
-    for one in shown:
-        parked = ", ".join(one["parked"][:3]) + (" …" if len(one["parked"]) > 3 else "")
-        entity = one_line(one["entity"] or "-")
+    for row in shown:
+        parked = ", ".join(row["parked"][:3]) + (" …" if len(row["parked"]) > 3 else "")
+        entity = one_line(row["entity"] or "-")
         entity = entity if len(entity) <= 28 else entity[:27] + "…"
         rows.append(
-            (one["endpoint"], entity, one["since"], one["waits_for"], parked or "-", str(one["behind"]))
+            (row["endpoint"], entity, row["since"], row["waits_for"], parked or "-", str(row["behind"]))
         )
     return aligned(rows)

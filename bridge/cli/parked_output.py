@@ -30,7 +30,9 @@ Mask = Callable[[str], str]
 
 def mask_of(settings: BaseModel) -> Mask:
     """Return a function that masks every secret of the settings in a text."""
-    secrets = sorted({part for one in _secrets(settings) for part in _parts(one)}, key=len, reverse=True)
+    secrets = sorted(
+        {part for secret in _secrets(settings) for part in _parts(secret)}, key=len, reverse=True
+    )
     if not secrets:
         return lambda text: text
     pattern = re.compile("|".join(map(re.escape, secrets)))
@@ -44,21 +46,21 @@ def _secrets(value: Any) -> Iterator[str]:
         for name in type(value).model_fields:
             yield from _secrets(getattr(value, name))
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _secrets(one)
+        for inner in value.values():
+            yield from _secrets(inner)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _secrets(one)
+        for inner in value:
+            yield from _secrets(inner)
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """The secret, and what is secret in it: the token behind ``Bearer``, the path of a URL.
+    """Yield the secret and its secret parts: the token after ``Bearer``, the path of a URL.
 
-    Of one with ``{{ … }}`` in it, which never appears as it stands, the parts around those.
+    Of a text with ``{{ … }}``, which never appears unrendered, yield the parts around the expressions.
     """
     for fixed in _FILLED_IN.split(secret):
-        _, found, rest = fixed.partition("://")
-        parts = [fixed, fixed.strip().rpartition(" ")[2], *([rest.partition("/")[2]] if found else [])]
+        _, separator, rest = fixed.partition("://")
+        parts = [fixed, fixed.strip().rpartition(" ")[2], *([rest.partition("/")[2]] if separator else [])]
         yield from (part for part in parts if len(part) >= _LEAST_SECRET)
 
 
@@ -129,8 +131,13 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
         },
         "size_bytes": letter.size_bytes,
         "settlements": [
-            {"state": one.fate.value, "at": instant(one.at_ms), "by": one.by, "reason": one.reason}
-            for one in letter.settlements
+            {
+                "state": settlement.fate.value,
+                "at": instant(settlement.at_ms),
+                "by": settlement.by,
+                "reason": settlement.reason,
+            }
+            for settlement in letter.settlements
         ],
     }
 

@@ -110,10 +110,10 @@ async def find(
     from bridge.dead_letters.letter import Fate
     from bridge.errors import HookferryError
 
-    found = await dead.find(asked)
+    letters = await dead.find(asked)
     if not addresses:
-        return [letter for letter in found if settled or letter.fate is Fate.WAITING]
-    there = {letter.address: letter for letter in found}
+        return [letter for letter in letters if settled or letter.fate is Fate.WAITING]
+    there = {letter.address: letter for letter in letters}
     missing = [str(address) for address in addresses if address not in there]
     if missing:
         raise HookferryError(
@@ -129,8 +129,8 @@ async def chosen(dead: DeadLetterStore, addresses: Sequence[Address], given: dic
         raise click.UsageError("give addresses or filters, not both")
     if not addresses and not named:
         raise click.UsageError("select events: give addresses, or filters such as --endpoint or --since 7d")
-    found = await find(dead, addresses, wanted(given), settled=False)
-    return found[: given["limit"]]
+    letters = await find(dead, addresses, wanted(given), settled=False)
+    return letters[: given["limit"]]
 
 
 def same_events(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Letter]:
@@ -140,13 +140,13 @@ def same_events(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Le
     """
     from bridge.dead_letters.letter import Fate
 
-    events = {(one.origin.place, one.index, one.endpoint) for one in chosen}
-    known = {one.address for one in chosen}
+    events = {(letter.origin.place, letter.index, letter.endpoint) for letter in chosen}
+    known = {letter.address for letter in chosen}
     more = [
-        one
-        for one in of_lanes
-        if one.address not in known
-        and one.fate is Fate.WAITING
-        and (one.origin.place, one.index, one.endpoint) in events
+        letter
+        for letter in of_lanes
+        if letter.address not in known
+        and letter.fate is Fate.WAITING
+        and (letter.origin.place, letter.index, letter.endpoint) in events
     ]
     return [*chosen, *more]

@@ -50,9 +50,9 @@ from bridge.wiring.kafka import again_topic
 def build_decoders(settings: Settings) -> dict[str, Decoder]:
     """Build the decoder of each topic. Raises ``ConfigError`` for schema files that do not load."""
     of_sources: dict[str, Decoder] = {
-        topic: made
+        topic: decoder
         for name, source in settings.sources.items()
-        for made in (build_decoder(name, source),)
+        for decoder in (build_decoder(name, source),)
         for topic in source.topics
     }
     return of_sources | {again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
@@ -133,16 +133,16 @@ def build_registries(sources: Mapping[str, SourceSettings], decoders: Mapping[st
 
     Raises ``ConfigError`` for TLS files that do not load.
     """
-    found = {}
+    registries = {}
     for name, source in sources.items():
         settings = getattr(source, "registry", None)
         if not isinstance(settings, RegistrySettings):
             continue
-        made = decoders[source.topics[0]]
-        assert isinstance(made, PayloadDecoder | DebeziumDecoder)
-        assert isinstance(made.values, RegistryValueReader)
-        found[name] = Registry(_options(name, settings), settings.speaks, made.values.schemas)
-    return Registries(found)
+        decoder = decoders[source.topics[0]]
+        assert isinstance(decoder, PayloadDecoder | DebeziumDecoder)
+        assert isinstance(decoder.values, RegistryValueReader)
+        registries[name] = Registry(_options(name, settings), settings.speaks, decoder.values.schemas)
+    return Registries(registries)
 
 
 def _options(name: str, settings: RegistrySettings) -> RegistryOptions:

@@ -82,7 +82,7 @@ def test_an_example_mounts_what_its_configuration_reads(example: dict[str, Any])
     assert {mount["name"] for mount in values["extraVolumeMounts"]} <= volumes
 
 
-def test_the_page_names_the_programs_own_times() -> None:
+def test_the_page_contains_the_times_of_the_program() -> None:
     session = re.search(r"session_timeout_s` \((\d+) s by default\)", PAGE)
     assert session is not None
     assert float(session[1]) == shape.default(("kafka", "session_timeout_s"))
