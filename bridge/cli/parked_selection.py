@@ -61,20 +61,29 @@ def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[...,
             "-e",
             metavar="NAME",
             shell_complete=endpoint_names,
-            help="Parked for this endpoint; '*': rejected before routing, for all.",
+            help="Only events of this endpoint; '*': those rejected before routing.",
         ),
-        click.option("--entity", metavar="ID", help="With this entity id, or this record key."),
+        click.option("--entity", metavar="ID", help="Only events of this entity id, or this record key."),
         click.option(
             "--type",
             "type_",
             metavar="PATTERN",
-            help="Of this event type: a name or a pattern such as Loan*.",
+            help="Only events of this type: a name or a pattern such as Loan*.",
         ),
-        click.option("--since", type=InstantType(), help="Parked at or after: 2h, 7d, or an instant."),
-        click.option("--until", type=InstantType(), help="Parked before: 2h, 7d, or an instant."),
-        click.option(*reason_names, "reason", metavar="TEXT", help="With this text in the cause."),
         click.option(
-            "--limit", metavar="N", type=click.IntRange(min=1), help="At most this number, the oldest first."
+            "--since", type=InstantType(), help="Only events parked since: 2h or 7d (ago), or an instant."
+        ),
+        click.option(
+            "--until", type=InstantType(), help="Only events parked before: 2h or 7d (ago), or an instant."
+        ),
+        click.option(
+            *reason_names, "reason", metavar="TEXT", help="Only events with this text in the cause."
+        ),
+        click.option(
+            "--limit",
+            metavar="N",
+            type=click.IntRange(min=1),
+            help="At most this number of events, the oldest first.",
         ),
     ]
 
