@@ -42,7 +42,9 @@ def list_(as_json: bool, path: Path) -> None:
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
         return
-    lines = [("ENDPOINT", "PARTITION", "COMMITTED", "LOG END", "LAG", "SETTLED BEYOND", "RETRIES", "")]
+    lines: list[Sequence[str]] = [
+        ("ENDPOINT", "PARTITION", "COMMITTED", "LOG END", "LAG", "SETTLED BEYOND", "RETRIES", "")
+    ]
     for row in rows:
         shown = ["-" if value is None else str(value) for value in (row.committed, row.log_end, row.lag)]
         retries = ", ".join(f"{retry.offset} ({retry.attempts})" for retry in row.retries[:3])
@@ -50,7 +52,7 @@ def list_(as_json: bool, path: Path) -> None:
             retries += f" and {len(row.retries) - 3} more"
         note = "; ".join(text for text in ("" if row.configured else _REMOVED, row.problem) if text)
         beyond = str(row.settled_beyond)
-        lines.append((row.endpoint, str(row.partition), *shown, beyond, retries or "-", note))  # type: ignore[arg-type]
+        lines.append((row.endpoint, str(row.partition), *shown, beyond, retries or "-", note))
     click.echo(table(lines))
 
 

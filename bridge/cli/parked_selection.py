@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class InstantType(click.ParamType):  # type: ignore[type-arg]
+class InstantType(click.ParamType):  # type: ignore[type-arg]  # no type argument before click 8.5
     """An instant on the command line: a time ago, or a date and time."""
 
     name = "time"
@@ -38,7 +38,7 @@ class InstantType(click.ParamType):  # type: ignore[type-arg]
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-class AddressType(click.ParamType):  # type: ignore[type-arg]
+class AddressType(click.ParamType):  # type: ignore[type-arg]  # no type argument before click 8.5
     """The address of a parked event."""
 
     name = "address"
