@@ -85,10 +85,6 @@ class App:
         self._holds = Holds()
         self._status = Status(settings, switching, self._holds)
 
-    def stop(self) -> None:
-        """Ask ``run`` to drain and return; may be called at any time."""
-        self._stop.request()
-
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
 

@@ -42,14 +42,10 @@ class StopRequest:
             loop.add_signal_handler(number, self.request_by_signal)
         loop.add_signal_handler(signal.SIGUSR1, write_tasks)
 
-    def request(self) -> None:
-        """Ask the process to stop; may be called at any time."""
-        self._requested.set()
-
     def request_by_signal(self) -> None:
         """Ask the process to stop, and end it if it takes too long."""
         if not self._requested.is_set():
-            self.request()
+            self._requested.set()
             asyncio.get_running_loop().call_later(self._drain_timeout_s + OVERTIME_S, self._abandon)
 
     async def wait(self) -> None:
