@@ -1,7 +1,8 @@
-"""Decide what a configured URL means: the host to connect to, and the target to request.
+"""Parse a URL from the configuration into a ``Url``, as it is dialed and requested.
 
-Invariant: what two parsers could read differently (credentials, backslashes, control characters, dot
-segments) is refused, never guessed. The egress policy and the receiver must agree on the host.
+Strict on purpose: anything that two parsers could read differently (credentials, backslashes, control
+characters, dot segments, characters outside ASCII) is refused, because the address policy and the
+receiver must agree on the host.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import quote
-
-import idna
 
 from bridge.model import Url
 
@@ -25,9 +24,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def parse_url(text: str) -> Url:
-    """Return an absolute http or https URL: the host in its ASCII form, the target percent-encoded.
+    """Parse an absolute http or https URL; the target is percent-encoded.
 
-    Raises ``ValueError``. Its text never shows the path, which may be a secret.
+    Raises ``ValueError``. Its text contains cause and remedy and never the path, which may be a secret.
     """
     if _FORBIDDEN.search(text):
         raise ValueError("the URL contains a space, a control character or a backslash; percent-encode it")
@@ -58,13 +57,10 @@ def _host(text: str) -> str:
         if address.scope_id:
             raise ValueError(f"the URL's host {text} has a zone, valid on one machine only; remove it")
         return address.compressed
+    if not text.isascii():
+        raise ValueError(f"the URL's host {text} has characters outside ASCII; write its xn-- form")
     host = text.lower()
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError as exc:
-            raise ValueError(f"the URL's host {text} is not a domain name: {exc}") from exc
-    labels = host.removesuffix(".").split(".")  # a final dot makes the resolver skip its search list
+    labels = host.removesuffix(".").split(".")  # a closing dot keeps the resolver from its search list
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"the URL's host {text} is not a domain name")
     return host

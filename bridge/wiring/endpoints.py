@@ -22,18 +22,17 @@ from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.http import Transport
-from bridge.http.egress_policy import Egress
-from bridge.http.httpx_transport import proxied
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.httpx_transport import build_proxied_transport
 from bridge.http.lean import LeanTransport
 from bridge.pipeline.attempt import Deliverer, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import Outlet
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
-from bridge.rendering.body_secret import SealedRenderer
-from bridge.rendering.named import named
-from bridge.rendering.request import TargetTemplate
-from bridge.rendering.request import renderer as request_renderer
+from bridge.rendering.body_secret import BodySecretRenderer
+from bridge.rendering.named import named_body
+from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import TemplateBody
 from bridge.settings import (
@@ -80,13 +79,13 @@ def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
 
 def build_transport(
     endpoint: EndpointSettings,
-    egress: Egress,
+    egress: EgressPolicy,
     tls: ssl.SSLContext,
     may_write: Callable[[], bool] = lambda: True,
 ) -> Transport:
     """Lean connections; or httpx, where a proxy stands between."""
     if endpoint.proxy is not None:
-        return proxied(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
+        return build_proxied_transport(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
     return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
 
 
@@ -97,7 +96,7 @@ def build_renderer(endpoint: EndpointSettings) -> Renderer:
     """
     try:
         url = build_target_template(endpoint) or endpoint.target
-        return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
+        return build_request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
     except TemplateMistake as exc:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
 
@@ -113,14 +112,16 @@ def _body(endpoint: EndpointSettings) -> MakeBody | None:
     if not endpoint.has_own_body:
         return None if preset is STANDARD else preset.render
     if isinstance(body, str):
-        return None if body == "standard" else named(body)
+        return None if body == "standard" else named_body(body)
     return TemplateBody({}, body.source(), body.content_type, escape=preset.escape)
 
 
 def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
     """What makes its requests as they are sent. Raises ``ConfigError``."""
     secret = endpoint.body_secret
-    return build_renderer(endpoint) if secret is None else SealedRenderer(build_renderer(endpoint), secret)
+    return (
+        build_renderer(endpoint) if secret is None else BodySecretRenderer(build_renderer(endpoint), secret)
+    )
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:

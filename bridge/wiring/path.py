@@ -19,8 +19,8 @@ from bridge.dead_letters.topic import RecordWriter
 from bridge.errors import SchemaNeeded
 from bridge.formats import Decoder
 from bridge.http import Transport
-from bridge.http.egress_policy import Egress
-from bridge.http.tls import client_context
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.tls import build_client_context
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
 from bridge.pipeline.catch_up import SideReads
@@ -173,7 +173,7 @@ def build_hold_register(
 
 def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[str, Transport]:
     """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written."""
-    egress, tls = Egress(settings.egress.allow), client_context()
+    egress, tls = EgressPolicy(settings.egress.allow), build_client_context()
     return {
         name: build_transport(endpoint, egress, tls, may_write)
         for name, endpoint in settings.endpoints.items()
