@@ -7,6 +7,7 @@ bridge/ that names the constant, directly or through a function that takes the e
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ _HEAD = """
     and alert by them. Lines about a failure have `cause` and `remedy`. No line contains a body, a secret or a
     complete URL.
 """
+_LOGS = re.compile(r"\bevents\.[A-Z]|log\.(?:debug|info|warning|error|exception)\(")
+"""What a module has that logs; the others need not be parsed."""
 _UNSEEN_FIELDS = {
     "CONTROL_IGNORED": ("endpoint", "event_types"),
     "DELIVERY_ATTEMPTED": ("endpoint", "verdict"),
@@ -100,7 +103,8 @@ def read_events() -> dict[str, LogEvent]:
 
     Raises ``LookupError`` if nothing logs one of them.
     """
-    trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "bridge").rglob("*.py"))}
+    texts = {path: path.read_text("utf-8") for path in sorted((ROOT / "bridge").rglob("*.py"))}
+    trees = {path: ast.parse(text) for path, text in texts.items() if path == EVENTS or _LOGS.search(text)}
     events = dict(_constants(trees.pop(EVENTS)))
     functions = {function.name: function for tree in trees.values() for function in _functions(tree)}
     for tree in trees.values():

@@ -49,8 +49,14 @@ def test_the_metrics_page_has_every_metric_of_the_registry() -> None:
     assert all(f"{verdict.value}" in page for verdict in Verdict)
 
 
-def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event() -> None:
-    events = log_events.read_events()
+@pytest.fixture(scope="module")
+def events() -> dict[str, log_events.LogEvent]:
+    return log_events.read_events()
+
+
+def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event(
+    events: dict[str, log_events.LogEvent],
+) -> None:
     page = text_of(log_events.render)
     for event in events.values():
         assert all(log_events.split_advice(event.text)), event.name
@@ -68,8 +74,10 @@ def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event() 
         ("DELIVERY_ATTEMPTED", {"info", "warning"}, {"endpoint", "status", "reason"}),  # two ways of writing
     ],
 )
-def test_levels_and_fields_are_read_from_the_calls(constant: str, levels: set[str], fields: set[str]) -> None:
-    event = log_events.read_events()[constant]
+def test_levels_and_fields_are_read_from_the_calls(
+    events: dict[str, log_events.LogEvent], constant: str, levels: set[str], fields: set[str]
+) -> None:
+    event = events[constant]
     assert event.levels == levels
     assert fields <= event.fields.keys()
 
