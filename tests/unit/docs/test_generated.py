@@ -10,7 +10,7 @@ import pytest
 from bridge.cli import cli
 from bridge.model import Verdict
 from bridge.telemetry.metrics import Metrics
-from tools import architecture, cli_reference, docs, log_events, metrics
+from tools import architecture, cli_reference, docs, log_events, metrics, svg
 
 
 def text_of(render: object) -> str:
@@ -114,3 +114,8 @@ def test_the_picture_has_every_package_and_every_step() -> None:
         assert f">{step.place}</text>" in picture
     packages = {package for floor in architecture.floors() for package in floor}
     assert {step.package for step in architecture.steps()} <= packages
+
+
+def test_text_that_does_not_fit_its_box_is_an_error_and_not_a_clipped_picture() -> None:
+    with pytest.raises(ValueError, match="shorten it"):
+        svg.Drawing("title", 100, 100).text((0, 0), "a text that is too wide", fits=50)
