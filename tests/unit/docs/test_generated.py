@@ -10,7 +10,7 @@ import pytest
 from bridge.cli import cli
 from bridge.model import Verdict
 from bridge.telemetry.metrics import Metrics
-from tools import architecture, cli_reference, docs, log_events, metrics, svg
+from tools import architecture, cli_reference, docs, log_calls, log_events, metrics, svg
 
 
 def text_of(render: object) -> str:
@@ -50,12 +50,12 @@ def test_the_metrics_page_has_every_metric_of_the_registry() -> None:
 
 
 @pytest.fixture(scope="module")
-def events() -> dict[str, log_events.LogEvent]:
-    return log_events.read_events()
+def events() -> dict[str, log_calls.LogEvent]:
+    return log_calls.read_events()
 
 
 def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event(
-    events: dict[str, log_events.LogEvent],
+    events: dict[str, log_calls.LogEvent],
 ) -> None:
     page = text_of(log_events.render)
     for event in events.values():
@@ -75,7 +75,7 @@ def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event(
     ],
 )
 def test_levels_and_fields_are_read_from_the_calls(
-    events: dict[str, log_events.LogEvent], constant: str, levels: set[str], fields: set[str]
+    events: dict[str, log_calls.LogEvent], constant: str, levels: set[str], fields: set[str]
 ) -> None:
     event = events[constant]
     assert event.levels == levels
