@@ -1,4 +1,4 @@
-"""Render docs/reference/log-events.md from bridge/telemetry/events.py and from the calls that log its events."""
+"""Render docs/reference/log-events.md from the constants of log events and from the calls that log them."""
 
 from __future__ import annotations
 
