@@ -8,36 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import signal
 import socket
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
-from bridge.app.exit_codes import ExitCode
 from bridge.app.internal_topics import ensure_internal_topics
 from bridge.app.status import Status
+from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
-from bridge.dead_letters.topic import Parking
+from bridge.dead_letters.topic import DeadLetterTopic
 from bridge.kafka.client import start_when_reachable
-from bridge.kafka.client_health import Lasting, close_in_time, started
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.offsets import OffsetStore
-from bridge.kafka.producer import new_producer
+from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topics import cluster_id, wait_for_topics
+from bridge.kafka.topic_setup import wait_for_topics
+from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.pipeline import Pipeline
@@ -48,7 +42,6 @@ from bridge.storage.journal import Journal
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.telemetry.tasks import write_tasks
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.kafka import (
     build_control,
@@ -74,13 +67,6 @@ _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
 """Objects between two garbage collections. A full window keeps many objects alive, and a scan costs time."""
 
-OVERTIME_S = 8.0
-"""Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
-
-
-class Stopped(Exception):
-    """A stop was requested during the start: nothing was read, so there is nothing to drain."""
-
 
 class App:
     """One bridge process, from its settings to its end."""
@@ -91,7 +77,7 @@ class App:
         self._options = build_kafka_options(settings.kafka)
         self._decoders = build_decoders(settings)
         self._registries = build_registries(settings.sources, self._decoders)
-        self._stopping = asyncio.Event()
+        self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
@@ -99,36 +85,12 @@ class App:
         self._holds = Holds()
         self._status = Status(settings, switching, self._holds)
 
-    def stop(self) -> None:
-        """Ask ``run`` to drain and return; may be called at any time."""
-        self._stopping.set()
-
-    def _stop_by_signal(self) -> None:
-        if not self._stopping.is_set():
-            self.stop()
-            asyncio.get_running_loop().call_later(self._settings.drain_timeout_s + OVERTIME_S, self._abandon)
-
-    def _abandon(self) -> None:
-        """End the process with its tasks unfinished; the next owner of the partitions repeats that work."""
-        write_tasks()
-        _log.error(
-            events.BRIDGE_ABANDONED,
-            exit_code=int(ExitCode.ABANDONED),
-            cause=f"the process had not ended {OVERTIME_S:g} s after the drain deadline",
-            remedy="start it again, and report the task.seen lines above: they show what each task waits for",
-        )
-        sys.stdout.flush()
-        os._exit(ExitCode.ABANDONED)
-
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
 
-        A stop signal ends the process within the drain deadline plus ``OVERTIME_S``, whatever it waits for.
+        A stop signal ends the process within the drain deadline plus ``stop.OVERTIME_S``.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_by_signal)
-        loop.add_signal_handler(signal.SIGUSR1, write_tasks)
+        self._stop.handle_signals()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             state, history, index = self._open_files(stack)
@@ -160,7 +122,7 @@ class App:
 
     async def _reach_kafka(
         self, stack: AsyncExitStack, own_files: Callable[[str | None], None]
-    ) -> tuple[Reader, Lasting[AIOKafkaProducer], OffsetStore]:
+    ) -> tuple[Reader, DurableProducer, OffsetStore]:
         """Wait for the broker and the source topics, and create the internal topics.
 
         ``own_files`` is called with the cluster id before anything else is read. Returns the member of the
@@ -168,40 +130,35 @@ class App:
         """
 
         async def identify_cluster() -> None:
-            own_files(await cluster_id(admin))
+            own_files(await admin.cluster_id())
 
         options, settings = self._options, self._settings
-        admin = AIOKafkaAdminClient(**options.arguments())
-        stack.push_async_callback(close_in_time, admin.close, "close the admin client", 1.0)
+        admin = TopicAdmin(options)
+        stack.push_async_callback(admin.close)
         await self._reach(admin.start)
         await self._reach(identify_cluster)
-        await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
+        await self._stop.unless_requested(wait_for_topics(admin, source_topics(settings)))
         await self._reach(lambda: ensure_internal_topics(admin, settings))
-        await self._unless_stopped(self._control.load_when_there())
-        producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
-        writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
+        await self._stop.unless_requested(self._control.load_with_retry())
+        writer = DurableProducer(options, "dead letters and holds")
         stack.push_async_callback(writer.close)
         reader = Reader(options, build_membership(settings), self._drain_revoked)
         stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
-        offsets = OffsetStore(
-            client,
-            lambda: started(AIOKafkaClient(**options.arguments())),
-            may_commit=reader.holds_lease,
-        )
+        offsets = OffsetStore(options, may_commit=reader.holds_lease)
         stack.push_async_callback(offsets.close)
-        await self._reach(producer.start)
-        await self._reach(client.bootstrap)
+        await self._reach(writer.start)
+        await self._reach(offsets.start)
         return reader, writer, offsets
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Repeat ``start`` until the broker is reachable. Raises ``Stopped`` when a stop comes first."""
-        await self._unless_stopped(start_when_reachable(start, self._options.bootstrap_servers))
+        await self._stop.unless_requested(start_when_reachable(start, self._options.bootstrap_servers))
 
     def _build_path(
         self,
         stack: AsyncExitStack,
         reader: Reader,
-        writer: Lasting[AIOKafkaProducer],
+        writer: DurableProducer,
         offsets: OffsetStore,
         history: History,
         index: KeyIndex,
@@ -233,7 +190,7 @@ class App:
             reader=reader,
             open_side_reader=open_side_reader,
             offsets=offsets,
-            dead_letters=Parking(writer, parked_topic(settings)),
+            dead_letters=DeadLetterTopic(writer, parked_topic(settings)),
             hold_register=register,
             load_holds=register.load,
             transports=transports,
@@ -278,7 +235,7 @@ class App:
             background = [
                 tasks.create_task(self._stop_reading(path.pipeline), name="stop"),
                 tasks.create_task(self._control.follow(), name="control"),
-                tasks.create_task(self._control.write_down(), name="control writes"),
+                tasks.create_task(self._control.write_pending(), name="control writes"),
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
@@ -288,7 +245,7 @@ class App:
         _log.info(events.BRIDGE_DRAINED)
 
     async def _stop_reading(self, pipeline: Pipeline) -> None:
-        await self._stopping.wait()
+        await self._stop.wait()
         _log.info(events.BRIDGE_STOPPING, drain_timeout_s=self._settings.drain_timeout_s)
         pipeline.stop()
 
@@ -296,16 +253,3 @@ class App:
         while True:
             await asyncio.sleep(self._settings.commit_interval_s)
             await checkpoints.try_commit()
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for ``work``. Raises ``Stopped`` when a stop comes first."""
-        working, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stop.cancel()
-            working.cancel()
-            await asyncio.wait({working, stop})
-        if self._stopping.is_set():
-            raise Stopped
-        working.result()

@@ -1,28 +1,24 @@
-"""The topics of the bridge's own, and the producer that writes them: what must be there before work begins.
-
-Next to ``app``; on the Kafka edge.
-"""
+"""Create the internal topics of the bridge before it starts to work, and warn about unsuitable settings."""
 
 from __future__ import annotations
 
-from aiokafka.admin import AIOKafkaAdminClient
-
-from bridge.kafka.topics import (
+from bridge.kafka.topic_setup import (
     AGAIN_CONFIGS,
     CONTROL_CONFIGS,
     PARKED_CONFIGS,
     ensure_partitions,
     ensure_topic,
-    warn_if_it_forgets,
+    warn_if_retention_deletes,
     warn_unless_compacted,
 )
+from bridge.kafka.topics import TopicAdmin
 from bridge.settings import Settings
 from bridge.wiring.endpoints import holding_endpoints
 from bridge.wiring.kafka import again_topic, control_topic, parked_topic, source_topics
 
 
-async def ensure_internal_topics(admin: AIOKafkaAdminClient, settings: Settings) -> None:
-    """Dead letters, what is sent again, what is off or held. Raises ``KafkaUnavailable`` with a remedy."""
+async def ensure_internal_topics(admin: TopicAdmin, settings: Settings) -> None:
+    """Create the missing ones among .parked, .again and .control. Raises ``KafkaUnavailable``."""
     kafka, sources = settings.kafka, source_topics(settings)
     create, copies = kafka.create_topics, kafka.replication_factor
     parked, again = parked_topic(settings), again_topic(settings)
@@ -31,7 +27,7 @@ async def ensure_internal_topics(admin: AIOKafkaAdminClient, settings: Settings)
             admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
         )
     if holding_endpoints(settings):
-        await warn_if_it_forgets(admin, parked)
+        await warn_if_retention_deletes(admin, parked)
     await ensure_partitions(admin, again, like=sources)
     control = control_topic(settings.group)
     await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)

@@ -1,4 +1,4 @@
-"""``hookferry render``: the request that an event would become, without sending it."""
+"""``hookferry render``: show the request that an event becomes, without sending it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ endpoint_option = click.option(
     metavar="NAME",
     required=True,
     shell_complete=endpoint_names,
-    help="The endpoint, by its name.",
+    help="Name of the endpoint.",
 )
 sample_option = click.option(
     "--sample",
     "-s",
     required=True,
     metavar="TYPE|FILE.json",
-    help="An event type, such as LoanApprovedBusinessEvent, or a JSON file {type, data, …}.",
+    help="An event type, such as LoanApprovedBusinessEvent, or a JSON file with type, data, and so on.",
 )
 
 
 class Trial(NamedTuple):
-    """A request made of a sample, and what it was made from."""
+    """A request rendered from a sample, and what it was rendered from."""
 
     settings: Settings
     name: str
@@ -47,23 +47,27 @@ class Trial(NamedTuple):
 @click.command(short_help="Show the request that a sample event becomes.")
 @endpoint_option
 @sample_option
-@click.option("--pretty", is_flag=True, help="Indent a JSON body; it is sent as it stands without this.")
-@click.option("--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key.")
+@click.option(
+    "--pretty", is_flag=True, help="Indent a JSON body. The bridge sends it without the added spaces."
+)
+@click.option(
+    "--show-secrets", is_flag=True, help="Show the whole URL, all header values and the routing key."
+)
 @config_option
 def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.
 
-    Exits 0 when there is one, 1 when the event cannot be rendered (it would be parked), 2 for a
-    mistake in the configuration or the sample. Nothing is sent.
+    Sends nothing. Exits with 0 if there is a request, with 1 if the event cannot be rendered (it would
+    be parked), and with 2 for a mistake in the configuration or the sample.
     """
-    made = trial(path, endpoint, sample)
-    click.echo(head(made, show_secrets=show_secrets))
+    trial = build_trial(path, endpoint, sample)
+    click.echo(head(trial, show_secrets=show_secrets))
     click.echo()
-    click.echo(shown_body(made, pretty=pretty, show_secrets=show_secrets))
+    click.echo(shown_body(trial, pretty=pretty, show_secrets=show_secrets))
 
 
-def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
-    """The request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
+def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
+    """Render the request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
     import os
     import time
 
@@ -80,8 +84,8 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
         raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
     event = _sample(settings, endpoint, sample_name, id)
     if not selects(endpoint.wanted, event.type):
-        click.echo(f"note: {name} is not sent events of type {event.type}: see its events", err=True)
-    if meant := _misspelt(settings, endpoint, event.type):
+        click.echo(f"note: {name} gets no events of type {event.type}; see events in its settings", err=True)
+    if meant := _similar_type(settings, endpoint, event.type):
         click.echo(f'note: Fineract has no event type {event.type}; did you mean "{meant}"?', err=True)
     rendered = build_sealed_renderer(endpoint).render(event)
     signature = build_signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
@@ -89,58 +93,58 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
     return Trial(settings, name, endpoint, event, request)
 
 
-def _misspelt(settings: Settings, endpoint: EndpointSettings, type_: str) -> str | None:
-    """The type that was probably meant, where all events are Fineract's own and none is of this type."""
+def _similar_type(settings: Settings, endpoint: EndpointSettings, type_: str) -> str | None:
+    """Return the most similar event type if all sources are Fineract's and none has this type."""
     from bridge.settings import FineractSource
     from bridge.settings.models.fineract_types import FINERACT_TYPES
     from bridge.settings.problem import nearest
 
-    sources = [settings.sources[one] for one in endpoint.sources or settings.sources]
+    sources = [settings.sources[source] for source in endpoint.sources or settings.sources]
     if type_ in FINERACT_TYPES or any(
-        not isinstance(one, FineractSource) or one.custom_types for one in sources
+        not isinstance(source, FineractSource) or source.custom_types for source in sources
     ):
         return None
     return nearest(type_, FINERACT_TYPES)
 
 
 def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str | None) -> Event:
-    """With the schemas of its Fineract where the endpoint has templates, which may ask for any field."""
+    """Build the sample; for an endpoint with templates, with every field of its Fineract schema."""
     from bridge.preflight.samples import sample
     from bridge.schemas.folder import read_folder
     from bridge.settings import FineractSource
 
     sources = endpoint.sources or tuple(settings.sources)
     for source in sources:
-        of_bank = settings.sources[source]
-        if name.endswith("BusinessEvent") and isinstance(of_bank, FineractSource):
-            schemas = read_folder(of_bank.schemas) if endpoint.has_templates else None
-            return sample(name, source=source, topic=of_bank.topics[0], schemas=schemas, id=id)
+        source_settings = settings.sources[source]
+        if name.endswith("BusinessEvent") and isinstance(source_settings, FineractSource):
+            schemas = read_folder(source_settings.schemas) if endpoint.has_templates else None
+            return sample(name, source=source, topic=source_settings.topics[0], schemas=schemas, id=id)
     return sample(name, source=sources[0], id=id)
 
 
-def head(made: Trial, *, show_secrets: bool) -> str:
-    """Request line and headers, as they may be shown."""
+def head(trial: Trial, *, show_secrets: bool) -> str:
+    """Return the request line and the headers, with secrets masked unless ``show_secrets``."""
     from bridge.wiring.endpoints import build_target, build_target_template
 
-    url, headers = made.request.url, made.request.headers
+    url, headers = trial.request.url, trial.request.headers
     shown = f"{url.origin}{url.target}"
     if not show_secrets:
-        headers = build_target(made.name, made.endpoint, made.settings).masked(headers)
-        template = build_target_template(made.endpoint)
-        shown = template.masked(made.event, MASK) if template else f"{url.origin}/{MASK}"
+        headers = build_target(trial.name, trial.endpoint, trial.settings).masked(headers)
+        template = build_target_template(trial.endpoint)
+        shown = template.masked(trial.event, MASK) if template else f"{url.origin}/{MASK}"
     lines = [f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in headers]
-    return "\n".join([f"{made.request.method} {shown}", *lines])
+    return "\n".join([f"{trial.request.method} {shown}", *lines])
 
 
-def shown_body(made: Trial, *, pretty: bool, show_secrets: bool) -> str:
-    """The body as text; ``pretty`` indents it if it is JSON."""
+def shown_body(trial: Trial, *, pretty: bool, show_secrets: bool) -> str:
+    """Return the body as text; ``pretty`` indents it if it is JSON."""
     import orjson
 
     from bridge.wiring.endpoints import build_target
 
-    body = made.request.body
+    body = trial.request.body
     if not show_secrets:
-        body = build_target(made.name, made.endpoint, made.settings).shown_body(body)
+        body = build_target(trial.name, trial.endpoint, trial.settings).shown_body(body)
     if pretty:
         with suppress(orjson.JSONDecodeError):
             body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)

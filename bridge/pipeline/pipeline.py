@@ -33,7 +33,7 @@ import structlog
 
 from bridge.core.cursor import CursorState
 from bridge.core.routing import Router
-from bridge.dead_letters.park import Parks
+from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.formats import Decoder
 from bridge.model import Partition, Record
@@ -76,7 +76,7 @@ class Pipeline:
         outlets: Mapping[str, Outlet],
         checkpoints: Checkpoints,
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
-        parks: Parks,
+        parks: DeadLetterWriter,
         metrics: Metrics,
         drain_timeout_s: float,
         learn: Callable[[SchemaNeeded], Awaitable[None]],

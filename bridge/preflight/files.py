@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
 from bridge.errors import ConfigError
-from bridge.http.tls import context_of, why_not
+from bridge.http.tls import describe_failure, load_context
 from bridge.schemas.folder import read_folder, read_schema_file
 from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem
@@ -63,9 +63,9 @@ def _load(
 ) -> Iterator[Problem]:
     password = tree.text((*path[:-1], "key_password"))
     try:
-        context_of(ca_file, cert_file, key_file, password)
+        load_context(ca_file, cert_file, key_file, password)
     except (OSError, ValueError) as exc:
-        cause = f"cannot be used ({why_not(exc)})"
+        cause = f"cannot be used ({describe_failure(exc)})"
         if cert_file:
             remedy = "set a certificate, its key_file, and key_password if the key is encrypted"
         else:

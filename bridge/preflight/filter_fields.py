@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from bridge.core.filter import ABSENT, UNKNOWN, Filter, Look
+from bridge.core.filter import ABSENT, UNKNOWN, FieldPath, Filter
 from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.formats.fineract.bulk import BULK
 from bridge.preflight.samples.payloads import schema_of
@@ -70,12 +70,12 @@ def _check_endpoint(
     if not layouts or endpoint.when is None:
         return
     condition = Filter(endpoint.when)
-    looks = [look for look in condition.looks if look.root == "data"]
+    looks = [look for look in condition.paths if look.root == "data"]
     unknown = [look for look in looks if not any(_has_path(layout, look.steps) for _, layout in layouts)]
     for look in unknown:
         cause = f"{look.text} is in none of the events that this endpoint selects, so it is always none"
         yield _problem(name, look, cause, [layout for _, layout in layouts], tree)
-    if unknown or any(condition.can_hold(_facts(type_, layout)) for type_, layout in layouts):
+    if unknown or any(condition.can_match(_facts(type_, layout)) for type_, layout in layouts):
         return
     type_, layout = min(layouts, key=lambda typed: sum(not _has_path(typed[1], look.steps) for look in looks))
     missing = [look for look in looks if not _has_path(layout, look.steps)]
@@ -84,10 +84,10 @@ def _check_endpoint(
         yield _problem(name, missing[0], cause, [layout], tree)
     else:
         cause = "is never true for the events that this endpoint selects"
-        yield _problem(name, condition.looks[0], cause, [], tree)
+        yield _problem(name, condition.paths[0], cause, [], tree)
 
 
-def _problem(name: str, look: Look, cause: str, layouts: list[Schema], tree: Tree) -> Problem:
+def _problem(name: str, look: FieldPath, cause: str, layouts: list[Schema], tree: Tree) -> Problem:
     path: Path = ("endpoints", name, "when")
     if path in tree.hidden:  # a value with a reference is never shown, nor any part of it
         return tree.problem(
@@ -96,10 +96,10 @@ def _problem(name: str, look: Look, cause: str, layouts: list[Schema], tree: Tre
     return Problem(tree.place_within(path, look.at), path, cause, _remedy(look, layouts), tree.shown(path))
 
 
-def _facts(type_: str, layout: Schema) -> Callable[[Look], Any]:
+def _facts(type_: str, layout: Schema) -> Callable[[FieldPath], Any]:
     """Return what is certain about every event of a type: the type, and fields that its payload never has."""
 
-    def fact(look: Look) -> Any:
+    def fact(look: FieldPath) -> Any:
         if look.root == "type" and not look.steps:
             return type_
         return ABSENT if look.root == "data" and not _has_path(layout, look.steps) else UNKNOWN
@@ -145,7 +145,7 @@ def _kinds(kind: Any, layout: Schema) -> Iterator[dict[str, Any]]:
         yield from _kinds(layout.named[kind], layout)
 
 
-def _remedy(look: Look, layouts: list[Schema]) -> str:
+def _remedy(look: FieldPath, layouts: list[Schema]) -> str:
     """Suggest the path that was probably meant: one with the same ending, or one that is spelled like it."""
     paths = sorted(
         {path for layout in layouts for path in _paths([layout.parsed], layout, (), 0)},

@@ -1,15 +1,13 @@
-"""From the settings of a source to its decoder, and to the registry that it learns schemas from.
+"""Build the decoder of each source, and the registry that it gets schemas from.
 
-Pure but for reading schema files and TLS files.
+Reads schema files and TLS files, nothing else.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from functools import partial
 
-from bridge.errors import ConfigError
 from bridge.formats import Decoder
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.cloudevents import CloudEventsDecoder
@@ -28,7 +26,7 @@ from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
 from bridge.formats.resent import AgainDecoder
 from bridge.formats.schema_cache import SchemaCache
-from bridge.http.tls import context_of, why_not
+from bridge.http.tls import load_configured_context
 from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
 from bridge.schemas.registry.client import RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
@@ -50,18 +48,18 @@ from bridge.wiring.kafka import again_topic
 
 
 def build_decoders(settings: Settings) -> dict[str, Decoder]:
-    """The decoder of each topic that is read. Raises ``ConfigError`` for schema files that do not load."""
+    """Build the decoder of each topic. Raises ``ConfigError`` for schema files that do not load."""
     of_sources: dict[str, Decoder] = {
-        topic: made
+        topic: decoder
         for name, source in settings.sources.items()
-        for made in (build_decoder(name, source),)
+        for decoder in (build_decoder(name, source),)
         for topic in source.topics
     }
     return of_sources | {again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
 
 
 def build_decoder(name: str, source: SourceSettings) -> Decoder:
-    """The decoder of a source of any format. Raises ``ConfigError`` for schema files that do not load."""
+    """Build the decoder of a source. Raises ``ConfigError`` for schema files that do not load."""
     limit = source.max_value_bytes
     match source:
         case FineractSource():
@@ -131,20 +129,20 @@ def _field_paths(
 
 
 def build_registries(sources: Mapping[str, SourceSettings], decoders: Mapping[str, Decoder]) -> Registries:
-    """The registry of each source that has one, filling the store its decoder looks into.
+    """Build the registry of each source that has one; it fills the schema store of the decoder.
 
     Raises ``ConfigError`` for TLS files that do not load.
     """
-    found = {}
+    registries = {}
     for name, source in sources.items():
         settings = getattr(source, "registry", None)
         if not isinstance(settings, RegistrySettings):
             continue
-        made = decoders[source.topics[0]]
-        assert isinstance(made, PayloadDecoder | DebeziumDecoder)
-        assert isinstance(made.values, RegistryValueReader)
-        found[name] = Registry(_options(name, settings), settings.speaks, made.values.schemas)
-    return Registries(found)
+        decoder = decoders[source.topics[0]]
+        assert isinstance(decoder, PayloadDecoder | DebeziumDecoder)
+        assert isinstance(decoder.values, RegistryValueReader)
+        registries[name] = Registry(_options(name, settings), settings.speaks, decoder.values.schemas)
+    return Registries(registries)
 
 
 def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
@@ -153,26 +151,13 @@ def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
         username=settings.username,
         password=settings.password.get_secret_value() if settings.password else None,
         token=settings.token.get_secret_value() if settings.token else None,
-        tls=_tls(name, settings),
+        tls=load_configured_context(f"sources.{name}.registry", settings),
         timeout_s=settings.timeout_s,
     )
 
 
-def _tls(name: str, settings: RegistrySettings) -> ssl.SSLContext:
-    try:
-        password = settings.key_password.get_secret_value() if settings.key_password else None
-        return context_of(settings.ca_file, settings.cert_file, settings.key_file, password)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            [
-                f"sources.{name}.registry: the TLS files do not load ({why_not(exc)});"
-                " check ca_file, cert_file and key_file"
-            ]
-        ) from exc
-
-
 def read_schema_sets(settings: Settings) -> dict[str, SchemaSet]:
-    """The schemas of the Fineract sources, by source. Raises ``ConfigError``."""
+    """Read the schemas of the Fineract sources, by source. Raises ``ConfigError``."""
     return {
         name: read_folder(source.schemas)
         for name, source in settings.sources.items()

@@ -1,16 +1,15 @@
-"""From settings to the Kafka edge: how brokers are reached, the membership, the names of topics."""
+"""Build the parts of the Kafka edge from the settings, and the names of the topics."""
 
 from __future__ import annotations
 
 import ssl
 
 from bridge.core.switches import EventTypes, Switches
-from bridge.errors import ConfigError
-from bridge.http.tls import context_of, why_not
+from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.control_topic import Control
-from bridge.kafka.group_reader import Membership
+from bridge.kafka.control_topic import ControlTopic
+from bridge.kafka.membership import Membership
 from bridge.settings import (
     KafkaSettings,
     Settings,
@@ -18,12 +17,12 @@ from bridge.settings import (
 
 
 def control_topic(group: str) -> str:
-    """The topic of what is off or held in a group."""
+    """Return the topic of the switches and holds of a group."""
     return f"{group}.control"
 
 
 def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
-    """How the brokers are reached. Raises ``ConfigError`` for TLS files that do not load."""
+    """Build the connection options. Raises ``ConfigError`` for TLS files that do not load."""
     sasl = kafka.sasl
     fetch_token = None
     if sasl is not None and sasl.mechanism == "OAUTHBEARER" and sasl.token_url and sasl.client_id:
@@ -41,20 +40,13 @@ def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
 
 
 def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
-    tls = kafka.tls
-    try:
-        password = tls.key_password.get_secret_value() if tls.key_password else None
-        context = context_of(tls.ca_file, tls.cert_file, tls.key_file, password)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            [f"kafka.tls: the files do not load ({why_not(exc)}); check ca_file, cert_file and key_file"]
-        ) from exc
-    context.check_hostname = tls.check_hostname
+    context = load_configured_context("kafka.tls", kafka.tls)
+    context.check_hostname = kafka.tls.check_hostname
     return context
 
 
 def build_membership(settings: Settings) -> Membership:
-    """How this process is a member of the group."""
+    """Build the membership of this process in the consumer group."""
     kafka = settings.kafka
     return Membership(
         group=settings.group,
@@ -68,22 +60,22 @@ def build_membership(settings: Settings) -> Membership:
 
 def build_control(
     settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
-) -> Control:
-    """What follows and writes the control topic."""
+) -> ControlTopic:
+    """Build the part that follows and writes the control topic; ``who`` is recorded with each switch."""
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
-    return Control(options, topic, switches, event_types, who)
+    return ControlTopic(options, topic, switches, event_types, who)
 
 
 def source_topics(settings: Settings) -> tuple[str, ...]:
-    """All source topics."""
+    """Return the topics of all sources."""
     return tuple(topic for source in settings.sources.values() for topic in source.topics)
 
 
 def parked_topic(settings: Settings) -> str:
-    """The dead-letter topic of the group."""
+    """Return the dead-letter topic of the group."""
     return f"{settings.group}.parked"
 
 
 def again_topic(settings: Settings) -> str:
-    """The topic of what is to be sent again."""
+    """Return the topic of the events to send again."""
     return f"{settings.group}.again"

@@ -23,8 +23,8 @@ MISTAKES = [
     ("data.x = 1", 7, '"="', "write == to compare"),
     ("data.x <> 1", 7, '"<>"', "write !="),
     ("data.x == '&& = #' = 1", 19, '"="', ""),
-    ("data.x == 1 # why", 12, '"#"', "line of the file of its own"),
-    ("data.class == 1", 5, '"class" cannot stand behind a dot', 'write ["class"]'),
+    ("data.x == 1 # why", 12, '"#"', "on its own line of the file"),
+    ("data.class == 1", 5, '"class" cannot follow a dot', 'write ["class"]'),
     ("(data.x", 0, "'(' was never closed", "close it"),
     ("data.x)", 6, "unmatched ')'", ""),
     ('data.x == "a', 10, "unterminated string", ""),
@@ -32,18 +32,18 @@ MISTAKES = [
     ('data["é"] == "ü" and\n  amount', 23, 'no "amount"', ""),
     ("entity == 42", 10, "entity is text, never a number", 'write "42"'),
     ("42 != entity", 6, "entity is text", 'write "42"'),
-    ("data.x | lowr == 'a'", 9, "lowr cannot stand behind |", "did you mean lower?"),
-    ("data.x | data.y", 9, "data.y cannot stand behind |", "the words are"),
-    ("data.a + data.b | number > 1", 0, "a calculation stands before |", ""),
+    ("data.x | lowr == 'a'", 9, "lowr cannot follow |", "did you mean lower?"),
+    ("data.x | data.y", 9, "data.y cannot follow |", "the words are"),
+    ("data.a + data.b | number > 1", 0, "a calculation cannot precede |", ""),
     ("data.x is string", 10, "defined or none", "compare with =="),
     ("data.x == 1 is none", 10, "defined or none", ""),
     ("1 is defined", 0, "only a path can be defined", ""),
-    ("data.x.startswith(data.y)", 0, "startswith takes one text", ""),
-    ("data.x.startswith()", 0, "startswith takes one text", ""),
-    ("data.x.startswith('a', 'b')", 0, "startswith takes one text", ""),
+    ("data.x.startswith(data.y)", 0, "startswith takes one literal text", ""),
+    ("data.x.startswith()", 0, "startswith takes one literal text", ""),
+    ("data.x.startswith('a', 'b')", 0, "startswith takes one literal text", ""),
     ("data[type]", 5, "between [ ]", ""),
     ("data[1:2]", 5, "between [ ]", ""),
-    ("data.x in [1, data.y]", 14, "only values may stand in a list", ""),
+    ("data.x in [1, data.y]", 14, "a list may contain only literal values", ""),
     ("1" * 31 + " > data.x", 0, "more than 30 digits", ""),
     ("data.x > 0." + "1" * 40, 9, "more than 30 digits", ""),
     ("data.x" + " " * 2000, 2000, "longer than 2000", ""),
@@ -51,7 +51,9 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "at", "cause", "remedy"), MISTAKES)
-def test_a_mistake_is_said_with_its_place_and_a_remedy(text: str, at: int, cause: str, remedy: str) -> None:
+def test_a_mistake_is_reported_with_its_place_and_a_remedy(
+    text: str, at: int, cause: str, remedy: str
+) -> None:
     with pytest.raises(BadExpression) as raised:
         Filter(text)
     found = raised.value
@@ -82,12 +84,12 @@ GROWING = [
 
 
 @pytest.mark.parametrize("text", REACHING + GROWING)
-def test_what_reaches_inside_or_grows_is_refused_before_it_runs(text: str) -> None:
+def test_expressions_that_reach_inside_objects_or_allocate_are_refused_before_they_run(text: str) -> None:
     with pytest.raises(BadExpression):
         Filter(text)
 
 
-def test_no_builtin_of_python_is_a_name() -> None:
+def test_no_builtin_of_python_is_a_field() -> None:
     """Nor anything else but the event's own names and the words for true, false and none."""
     accepted = []
     for name in dir(builtins):

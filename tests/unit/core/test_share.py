@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.limits import RateWindows
 from bridge.core.share import share
-from bridge.kafka.assignor import by_number
+from bridge.kafka.assignor import assign_by_number
 
 COUNT, SECONDS = 12, 10.0
 """The endpoint's rate: 12 requests in any 10 s."""
@@ -52,7 +52,7 @@ def test_the_shares_of_all_pods_with_partitions_add_up_to_the_whole(partitions: 
     """By the assignment that the group really makes, pods without partitions among them."""
     topics = {"orders": range(partitions), "g.again": range(partitions)}
     members = {f"pod-{number}": ("orders", "g.again") for number in range(pods)}
-    counts = [sum(map(len, assigned.values())) for assigned in by_number(members, topics).values()]
+    counts = [sum(map(len, assigned.values())) for assigned in assign_by_number(members, topics).values()]
     shares = [share(count, 2 * partitions) for count in counts if count]
     assert sum(shares) == pytest.approx(1.0)
 
@@ -73,7 +73,7 @@ def test_two_pods_together_stay_within_the_rate(partitions: tuple[int, int]) -> 
 def test_after_a_rebalance_two_pods_together_stay_within_the_rate(
     before: tuple[int, int], after: tuple[int, int]
 ) -> None:
-    """A window that contains the rebalance may see both shares: a pod does not know what others sent."""
+    """A window that contains the rebalance may contain both shares: pods do not share what they sent."""
     pods = [Pod(assigned, 12) for assigned in before]
     for pod, assigned in zip(pods, after, strict=True):
         pod.run(0, 103)

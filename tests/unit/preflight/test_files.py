@@ -117,10 +117,10 @@ def test_a_missing_certificate_is_reported_once(problems: Check) -> None:
 
 PROMPT = """
 import fcntl, sys, termios
-from bridge.http.tls import context_of
+from bridge.http.tls import load_context
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 try:
-    context_of(None, "leaf.pem", "locked.key", None)
+    load_context(None, "leaf.pem", "locked.key", None)
 except OSError:
     sys.exit("refused")
 """

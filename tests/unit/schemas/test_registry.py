@@ -132,7 +132,9 @@ async def test_the_cause_names_a_registry_without_support_for_serialized(
 ) -> None:
     stub.supports_serialized = False
     number = stub.register("order", descriptor_text(proto("o.proto", "First")), "PROTOBUF")
-    with pytest.raises(DecodeError, match=r"does not support format=serialized.*use a registry that supports"):
+    with pytest.raises(
+        DecodeError, match=r"does not support format=serialized.*use a registry that supports"
+    ):
         await filled.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
 
 
