@@ -59,7 +59,7 @@ def test_a_field_that_some_types_lack_is_reported_once(tmp_path: Path) -> None:
         ("      template: '{\"a\": 1,}'\n", "rendered invalid JSON: line 1, column 8 of the body"),
         ("      template: '{% for i in range(10000) %}{% for j in range(10000) %}{% endfor %}{% endfor %}'\n", "stopped"),
         ("      template: <a>{{ data.id }}\n      content_type: text/xml\n", "did not produce well-formed XML"),
-        ("      template: '{{ data.status | upper }}'\n      content_type: text/plain\n", "a mapping is no text"),
+        ("      template: '{{ data.status | upper }}'\n      content_type: text/plain\n", "a mapping is not text"),
         ("      template: '{{ data.accountNo | date }}'\n      content_type: text/plain\n", "date needs a date"),
     ],
 )  # fmt: skip
@@ -101,7 +101,7 @@ def test_a_missing_field_is_ignored_if_the_fields_are_not_known(tmp_path: Path) 
 def test_other_mistakes_are_found_even_if_the_fields_are_not_known(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, SHOP % '{"a": "{{ type }}",}')
     assert "with a sample of order.paid" in line
-    assert "no valid JSON" in line
+    assert "rendered invalid JSON" in line
 
 
 def test_a_template_filter_on_a_wrong_value_is_found_even_if_the_fields_are_not_known(tmp_path: Path) -> None:
