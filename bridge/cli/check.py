@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bridge.app.exit_codes import ExitCode
 from bridge.cli.run import file_or_option
 
 
@@ -26,8 +27,8 @@ def check(path: Path) -> None:
 
     from bridge.errors import ConfigError
     from bridge.preflight import files
-    from bridge.preflight.filter_fields import misspelt
-    from bridge.preflight.templates import rehearse
+    from bridge.preflight.filter_fields import check_filter_fields
+    from bridge.preflight.templates import check_templates
     from bridge.settings import check as problems_of
     from bridge.settings import load, tree_of
     from bridge.wiring.decoders import build_decoders, build_registries
@@ -38,7 +39,7 @@ def check(path: Path) -> None:
             settings = load(path, os.environ)
             build_registries(settings.sources, build_decoders(settings))
             tree = tree_of(path, os.environ)
-            problems = [*rehearse(settings, tree.place), *misspelt(settings, tree)]
+            problems = [*check_templates(settings, tree.place), *check_filter_fields(settings, tree)]
         except ConfigError as exc:
             problems = list(exc.problems)
     for problem in problems:
@@ -46,5 +47,5 @@ def check(path: Path) -> None:
     if problems:
         plural = "s" if len(problems) > 1 else ""
         click.echo(f"{len(problems)} problem{plural} in {path}", err=True)
-        sys.exit(2)
+        sys.exit(ExitCode.USAGE)
     click.echo(f"{path}: no problems")

@@ -13,7 +13,7 @@ from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
     from bridge.cli.lag import Standing
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
 
 _REMOVED = "not configured"
@@ -70,20 +70,20 @@ def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
 async def _all(settings: Settings) -> list[Standing]:
     from bridge.cli.lag import cursor_names
     from bridge.cli.terminal import standings
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         names = cursor_names(settings.group, await visit.offsets.groups())
         return await standings(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
 
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
     from bridge.cli.lag import cursor_names
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         there = cursor_names(settings.group, await visit.offsets.groups())
         doomed = [name for name in there if name not in settings.endpoints]
         if names:
@@ -120,12 +120,12 @@ def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, 
     return list(dict.fromkeys(names))
 
 
-async def _places(visit: Visit, settings: Settings, name: str) -> str:
+async def _places(visit: AdminSession, settings: Settings, name: str) -> str:
     committed = await visit.committed(f"{settings.group}.{name}")
     return ", ".join(f"{partition} at {at.offset}" for partition, at in sorted(committed.items()))
 
 
-async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str]) -> None:
+async def _forget_switches(settings: Settings, visit: AdminSession, names: Sequence[str]) -> None:
     """A removed endpoint that was off, or had event types off, does not come back so."""
     from bridge.cli.terminal import who
     from bridge.core.switches import EventTypes, Subject, Switches
@@ -144,10 +144,10 @@ async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str
 
 async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
     """Lanes that a removed endpoint held are free when it comes back; what is parked stays parked."""
-    from bridge.dead_letters.store import DeadLetters
+    from bridge.dead_letters.store import DeadLetterStore
     from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
 
     options, gone = build_kafka_options(settings.kafka), set(names)
     topics = parked_topic(settings), again_topic(settings)
-    async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
+    async with DeadLetterStore(options, *topics, control_topic(settings.group)) as dead:
         await dead.forget_holds([key for key in await dead.holds() if key.endpoint in gone])

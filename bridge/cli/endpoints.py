@@ -14,7 +14,7 @@ from bridge.cli.shell_names import endpoint_names
 if TYPE_CHECKING:
     from bridge.cli.lag import Standing
     from bridge.core.switches import Switches
-    from bridge.kafka.control_topic import Control
+    from bridge.kafka.control_topic import ControlTopic
     from bridge.settings import Settings
 
 
@@ -62,10 +62,10 @@ def off(name: str, reason: str, path: Path) -> None:
 
 async def _look(settings: Settings, switches: Switches[str]) -> list[Standing]:
     from bridge.cli.terminal import standings
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         if control_topic(settings.group) in await visit.topics():
             await _control(settings, switches).load()
         return await standings(visit, settings, settings.endpoints)
@@ -92,7 +92,7 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
     click.echo(f"{name} is {switch.state}{was}; every running bridge follows within a second")
 
 
-def _control(settings: Settings, switches: Switches[str]) -> Control:
+def _control(settings: Settings, switches: Switches[str]) -> ControlTopic:
     from bridge.cli.terminal import who
     from bridge.core.switches import EventTypes, Switches
     from bridge.wiring.kafka import build_control

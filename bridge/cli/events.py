@@ -13,7 +13,7 @@ from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
     from bridge.core.switches import EventTypes, Switches
-    from bridge.kafka.control_topic import Control
+    from bridge.kafka.control_topic import ControlTopic
     from bridge.settings import Settings
 
 _endpoint = click.option(
@@ -149,7 +149,7 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *
         raise ConfigError([f"{shown}: {'; '.join(wrong)}"])
 
 
-def _control(settings: Settings, switches: Switches[EventTypes]) -> Control:
+def _control(settings: Settings, switches: Switches[EventTypes]) -> ControlTopic:
     from bridge.cli.terminal import who
     from bridge.core.switches import Switches
     from bridge.wiring.kafka import build_control

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.app.exit_codes import ExitCode
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def inspect(
     if file is not None and not headers and counts.keys() & {"not recognised", "json"}:
         click.echo("A file has no headers: debezium, modulith, binary cloudevents are told by theirs (-H).")
     if "not recognised" in counts:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
 
 
 def _from_file(file: Path, headers: Sequence[str], key: str | None) -> Record:
@@ -147,10 +148,10 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
 async def _last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
     """The last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
     from bridge.errors import HookferryError
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.kafka.side_reader import SideReader
 
-    async with Visit(options) as visit:
+    async with AdminSession(options) as visit:
         ends = await visit.log_ends([topic])
         if not ends:
             raise HookferryError(f"there is no topic {topic!r}; check its name, and that it may be read")

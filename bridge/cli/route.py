@@ -66,7 +66,7 @@ def _looked_at(when: str | None, event: Event) -> list[str]:
     if when is None:
         return []
     try:
-        found = Filter(when).looked_at(event)
+        found = Filter(when).path_values(event)
     except DecodeError:
         return []  # said as the reason
     return [

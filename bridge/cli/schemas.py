@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.app.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from bridge.schemas.folder import Stored
     from bridge.schemas.importing.reading import Skip
@@ -72,7 +74,7 @@ def import_(source: Path, folder: Path) -> None:
     if not summary.found:
         click.echo("no schema was found there; give the jar of the running Fineract", err=True)
     if summary.conflicts or not summary.found:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
 
 
 @schemas.command("list", short_help="List schemas by type and fingerprint.")
@@ -114,14 +116,14 @@ def show(folder: Path, which: str, as_json: bool) -> None:
     """Show the fields of one schema, in the order of the wire, and of the types in it."""
     import orjson
 
-    from bridge.schemas.importing.comparing import fields
+    from bridge.schemas.importing.comparing import list_fields
 
     one = _chosen(_stored(folder), which)
     if as_json:
         click.echo(orjson.dumps(one.definition, option=orjson.OPT_INDENT_2))
         return
     click.echo(f"{_label(one)}, from {one.origin or 'an unknown place'}")
-    for line in fields(one.definition):
+    for line in list_fields(one.definition):
         click.echo(line)
 
 
@@ -131,7 +133,7 @@ def show(folder: Path, which: str, as_json: bool) -> None:
 @click.argument("second", metavar="B")
 def diff(folder: Path, first: str, second: str) -> None:
     """Say what changed from schema A to schema B, each a TYPE or a FINGERPRINT."""
-    from bridge.schemas.importing.comparing import differences, first_shift
+    from bridge.schemas.importing.comparing import find_first_shift, list_differences
 
     known = _stored(folder)
     one, other = _chosen(known, first), _chosen(known, second)
@@ -139,10 +141,10 @@ def diff(folder: Path, first: str, second: str) -> None:
     if one.schema.fingerprint == other.schema.fingerprint:
         click.echo("the same layout")
         return
-    for line in differences(one.definition, other.definition):
+    for line in list_differences(one.definition, other.definition):
         click.echo(line)
     click.echo("neither reads the bytes of the other: the bridge goes by the fingerprint alone")
-    shift = first_shift(one.definition, other.definition)
+    shift = find_first_shift(one.definition, other.definition)
     if shift and one.schema.name == other.schema.name:
         click.echo(f"from {shift} on, bytes of one would be misread as the other")
 
@@ -164,10 +166,10 @@ def _tell_skipped(skipped: Sequence[Skip]) -> None:
 
 def _stored(folder: Path) -> list[Stored]:
     """Every schema of the folder, each layout once; what cannot be read is said and left out."""
-    from bridge.schemas.folder import stored
+    from bridge.schemas.folder import read_stored
 
     problems: list[str] = []
-    found = {one.schema.fingerprint: one for one in stored(folder, problems)}
+    found = {one.schema.fingerprint: one for one in read_stored(folder, problems)}
     for problem in problems:
         click.echo(problem, err=True)
     return sorted(found.values(), key=lambda one: (one.schema.name, one.schema.fingerprint))

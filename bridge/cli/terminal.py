@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bridge.cli.lag import Standing
     from bridge.core.switches import EventTypes, Switches
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
 
 
@@ -31,11 +31,11 @@ def read_settings(path: Path) -> Settings:
 
 async def ensure_control_topic(settings: Settings) -> None:
     """Make the topic that holds what is switched off, or say how. Raises ``KafkaUnavailable``."""
-    from bridge.kafka.session import Visit
-    from bridge.kafka.topics import CONTROL_CONFIGS
+    from bridge.kafka.session import AdminSession
+    from bridge.kafka.topic_setup import CONTROL_CONFIGS
     from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         await visit.ensure_topic(
             control_topic(settings.group),
             create=settings.kafka.create_topics,
@@ -51,16 +51,16 @@ async def load_switches(
 
     Raises ``KafkaUnavailable``.
     """
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_control, build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         there = control_topic(settings.group) in await visit.topics()
     if there:
         await build_control(settings, switches, event_types, who()).load()
 
 
-async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> list[Standing]:
+async def standings(visit: AdminSession, settings: Settings, names: Iterable[str]) -> list[Standing]:
     """The rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
     from bridge.cli.lag import standing
     from bridge.wiring.kafka import source_topics

@@ -1,7 +1,8 @@
-"""Step 3, duplicates: the same key earlier in the same partition.
+"""Decide whether a record is a duplicate: the same key, earlier in the same partition.
 
-Takes events and the index's answers, gives which of them are duplicates, and which stretch of the
-log the index still has to read. Rule floor, pure; the index itself is ``bridge/storage/dedupe_index/``.
+Invariant: the rule compares offsets, not deliveries. A record that is read again (a replay, or a
+redelivery after a crash) is again the first of its key, and is delivered. The index that finds the
+first offset of a key is ``bridge/storage/dedupe_index/``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _TWO_LONGS = Struct(">qq").unpack
 
 
 class Claim(NamedTuple):
-    """An event's claim to be the first of its key: 128 bits of the key, and its offset."""
+    """An event's claim to be the first of its key: 128 bits of the key's hash, and its offset."""
 
     key_high: int
     key_low: int
@@ -24,16 +25,17 @@ class Claim(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A piece of a partition's log, [start, end)."""
+    """A part of a partition's log: the offsets [start, end)."""
 
     start: int
     end: int
 
 
 def claim(event: Event) -> Claim:
-    """The claim of an event, by tenant and idempotency key (Fineract: each tenant has its own).
+    """Return the claim of an event, by tenant and idempotency key: each tenant has its own keys.
 
-    Of an event that is sent again, the request to send it counts: two requests are no duplicates.
+    An event that is sent again is identified by the request to send it, so two requests for the same
+    event are not duplicates.
     """
     id = event.claim_id or event.id
     text = f"{event.tenant}\0{id}" if event.tenant else id
@@ -42,19 +44,16 @@ def claim(event: Event) -> Claim:
 
 
 def is_duplicate(first_offset: int, offset: int) -> bool:
-    """Whether a record stands behind the first of its key.
-
-    The rule speaks of positions, not of "ever delivered": a record that is read again (a replay,
-    a redelivery after a crash) is the first of its key as it was before, and is delivered.
-    """
+    """Return True if the record at ``offset`` is not the first of its key."""
     return first_offset < offset
 
 
-def missing(covered: Stretch | None, window_start: int, reader: int, max_keys: int) -> Stretch | None:
-    """What the index must read before the reader goes on at ``reader``; None when nothing.
+def stretch_to_read(covered: Stretch | None, window_start: int, reader: int, max_keys: int) -> Stretch | None:
+    """Return what the index must read before the reader continues at offset ``reader``; None for nothing.
 
-    ``window_start`` is the offset where the dedupe window begins. An index whose cover ends below
-    the reader reads on from there; one that begins too late reads it all.
+    ``covered`` is what the index has read, and ``window_start`` the offset where the dedupe window
+    begins. An index that ends below the reader continues from there. One that begins too late reads
+    the whole window, but at most ``max_keys`` records.
     """
     start = max(window_start, reader - max_keys, 0)
     if start >= reader:

@@ -25,7 +25,7 @@ from bridge.core.signing import Signer
 from bridge.core.verdict import Judgement, OwnVerdict, by_status, judge
 from bridge.dead_letters.hold import Hold
 from bridge.dead_letters.lane_holds import HeldLanes
-from bridge.dead_letters.park import Parks, facts_of, park_until_safe
+from bridge.dead_letters.park import DeadLetterWriter, letter_facts, park_durably
 from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.model import Event, Verdict
@@ -84,7 +84,7 @@ class Outlet:
         signer: Signer,
         schedule: RetrySchedule,
         pace: Pace,
-        parks: Parks,
+        parks: DeadLetterWriter,
         metrics: EndpointMetrics,
         clock: Clock,
         settle: Callable[[Cursor[Failures], int, int, int], None],
@@ -117,7 +117,7 @@ class Outlet:
         self._on.set()
         self._on_since = 0.0
         self._lanes: LaneQueue[Delivery] = LaneQueue(
-            clock, lambda delivery, change: delivery.cursor.blocked(change)
+            clock, lambda delivery, change: delivery.cursor.count_blocked(change)
         )
         self._gone_quiet = asyncio.Event()
 
@@ -213,7 +213,7 @@ class Outlet:
         if delivery.event.covers is not None:
             await self._end_round(lane, delivery)
             return
-        hold = self._held.in_the_way(delivery.event) if self._held else None
+        hold = self._held.blocking_hold(delivery.event) if self._held else None
         if hold is not None:
             await self._park_behind(lane, delivery, hold)
             return
@@ -275,9 +275,9 @@ class Outlet:
             delivery.first_failed_at = now
         event = delivery.event
         note = Failures(delivery.attempts, int(delivery.first_failed_at))
-        delivery.cursor.failed(event.record.offset, note, event.index)
+        delivery.cursor.record_failure(event.record.offset, note, event.index)
         age_s = now - max(delivery.first_failed_at, self._on_since)
-        retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
+        retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
             return
@@ -316,7 +316,7 @@ class Outlet:
     async def _park_behind(self, lane: Lane[Delivery], delivery: Delivery, hold: Hold) -> None:
         """Park what may not overtake an event that was parked before."""
         assert self._held is not None, "there is a hold"
-        if self._held.is_parked(delivery.event, hold):
+        if self._held.is_awaited(delivery.event, hold):
             self._settle(lane, delivery)
             return
         delivery.remedy = _MEND_FIRST
@@ -341,11 +341,11 @@ class Outlet:
             cause=cause,
             remedy=delivery.remedy,
             endpoint=self.name,
-            details={**facts_of(event, delivery.attempts), **details},
+            details={**letter_facts(event, delivery.attempts), **details},
             logged=self._is_news(delivery),
         )
         origin = event.origin or event.record
-        if await park_until_safe(
+        if await park_durably(
             self._parks, origin, reason, lambda: self._may_wait(delivery)
         ) and await self._keep_held(delivery, cause):
             self._metrics.parked.inc()
@@ -355,7 +355,7 @@ class Outlet:
 
     async def _keep_held(self, delivery: Delivery, cause: str) -> bool:
         """Whether an event that is safely parked may settle: its lane is held, or need not be."""
-        return self._held is None or await self._held.keep(
+        return self._held is None or await self._held.hold_lane(
             delivery.event, cause, delivery.cursor, lambda: self._may_wait(delivery)
         )
 

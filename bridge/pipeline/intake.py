@@ -104,11 +104,11 @@ class Intake:
         outcome, offset, part = "unwanted", event.record.offset, event.index
         for endpoint in off:
             outcome = "switched_off"
-            if (cursor := cursors.get(endpoint)) is not None and cursor.wants(offset, part):
+            if (cursor := cursors.get(endpoint)) is not None and cursor.needs(offset, part):
                 self._left_out[endpoint].inc()
         for endpoint, passes in candidates:
             cursor = cursors.get(endpoint)
-            if cursor is None or not cursor.wants(offset, part):  # it has had it, or is fed by its own reader
+            if cursor is None or not cursor.needs(offset, part):  # it has had it, or is fed by its own reader
                 outcome = "handed_over"
                 continue
             fault: DecodeError | FilterError | None = None

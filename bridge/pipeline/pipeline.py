@@ -33,7 +33,7 @@ import structlog
 
 from bridge.core.cursor import CursorState
 from bridge.core.routing import Router
-from bridge.dead_letters.park import Parks
+from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.formats import Decoder
 from bridge.model import Partition, Record
@@ -76,7 +76,7 @@ class Pipeline:
         outlets: Mapping[str, Outlet],
         checkpoints: Checkpoints,
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
-        parks: Parks,
+        parks: DeadLetterWriter,
         metrics: Metrics,
         drain_timeout_s: float,
         learn: Callable[[SchemaNeeded], Awaitable[None]],
@@ -95,7 +95,7 @@ class Pipeline:
         self._intake = Intake(
             decoders=decoders, router=router, outlets=outlets, rejects=self._rejects, metrics=metrics
         )
-        self._room = asyncio.Event()
+        self._room = checkpoints.room
         self._trouble = Trouble()
         self._learning = Learning(learn, self._room.set, self._trouble)
         self._ending = asyncio.Lock()
@@ -103,7 +103,6 @@ class Pipeline:
         self._catch_ups = {
             endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
         }
-        checkpoints.on_room = self._has_room
 
     async def run(self) -> None:
         """Read and hand over until ``stop``; then drain. A broker in trouble is waited for.
@@ -173,7 +172,7 @@ class Pipeline:
         self._next[partition] = max(end, self._next.get(partition, 0))
         for cursor in cursors:
             if cursor.attached:
-                cursor.passed_by(end)
+                cursor.detach_if_passed(end)
                 if not cursor.attached:
                     _log.info(
                         events.CURSOR_DETACHED,
@@ -224,7 +223,8 @@ class Pipeline:
         """
         epoch, partitions = self._source.epoch, self._source.unprepared
         bounds = await self._source.bounds(partitions)
-        cursors = await self._checkpoints.load(bounds)
+        loaded = await self._checkpoints.load(bounds)
+        cursors = loaded.cursors
         # in this order: whoever had them before wrote a hold, and then committed what relies on it
         await self._load_holds({*partitions, *self._checkpoints.cursors})
         if epoch != self._source.epoch or partitions != self._source.unprepared:
@@ -234,8 +234,8 @@ class Pipeline:
             foremost = max(positions)
             self._next[partition] = min(position for position in positions if foremost - position <= NEAR)
             for cursor in by_endpoint.values():
-                cursor.passed_by(self._next[partition])
-        self._checkpoints.install(cursors)
+                cursor.detach_if_passed(self._next[partition])
+        self._checkpoints.install(loaded)
         # before the first delivery: a new endpoint has its place from now on
         await self._checkpoints.commit()
         if epoch != self._source.epoch or partitions != self._source.unprepared:
@@ -308,6 +308,7 @@ class Pipeline:
             main_at=self._next.__getitem__,
             met=partial(self._met, feed),
             trouble=self._trouble,
+            wake=self._checkpoints.room_behind[endpoint],
         )
 
     async def _take_behind(
@@ -323,12 +324,6 @@ class Pipeline:
     def _met(self, feed: Feed, partition: Partition) -> None:
         feed.covered.discard(partition)
         self._room.set()
-
-    def _has_room(self, cursor: EndpointCursor) -> None:
-        """A full cursor takes more again: with the main reader if it missed nothing, else by itself."""
-        self._room.set()
-        if not cursor.attached:
-            self._catch_ups[cursor.endpoint].wake()
 
     async def _room_made(self, timeout_s: float) -> None:
         """Return when a cursor has room or a schema is there, or in any case after a while."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
-from bridge.dead_letters.park import Parks, park_until_safe
+from bridge.dead_letters.park import DeadLetterWriter, park_durably
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
@@ -26,7 +26,7 @@ class Rejects:
 
     def __init__(
         self,
-        parks: Parks,
+        parks: DeadLetterWriter,
         endpoints: Collection[str],
         settle: Callable[[EndpointCursor, int, int], None],
     ) -> None:
@@ -43,7 +43,7 @@ class Rejects:
 
         What was sent again for one endpoint is parked for that one.
         """
-        waiting = [cursor for cursor in cursors if cursor.wants(record.offset)]
+        waiting = [cursor for cursor in cursors if cursor.needs(record.offset)]
         if isinstance(error, ResentDecodeError) and error.resent.endpoint in self._endpoints:
             waiting = [cursor for cursor in waiting if cursor.endpoint == error.resent.endpoint]
         if not waiting:
@@ -84,6 +84,6 @@ class Rejects:
         if isinstance(error, ResentDecodeError) and error.resent.number:
             details = {EVENT_INDEX: str(error.resent.number)}
         reason = Reason(f"{error.place}: {error.cause}", error.remedy, endpoint, details)
-        if await park_until_safe(self._parks, origin, reason, lambda: not self._draining):
+        if await park_durably(self._parks, origin, reason, lambda: not self._draining):
             for cursor in waiting:
                 self._settle(cursor, record.offset, size_bytes)

@@ -16,10 +16,10 @@ from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
 from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.routing import Router, Subscription
-from bridge.core.signing import Signer, Silent
+from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
-from bridge.dead_letters.lane_holds import HeldLanes, Register
-from bridge.dead_letters.park import Parks
+from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
+from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.http import Transport
 from bridge.http.egress_policy import EgressPolicy
@@ -49,7 +49,7 @@ def holding_endpoints(settings: Settings) -> frozenset[str]:
 
 
 def build_lane_holds(
-    name: str, endpoint: EndpointSettings, holds: Holds, register: Register, clock: Clock
+    name: str, endpoint: EndpointSettings, holds: Holds, register: HoldWriter, clock: Clock
 ) -> HeldLanes | None:
     """What holds an endpoint's lanes after a parking; None where it goes on."""
     return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
@@ -127,7 +127,7 @@ def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
 def build_signer(endpoint: EndpointSettings) -> Signer:
     """What signs its requests; a receiver that has no use for an id and an instant gets none."""
     keys = endpoint.signing_keys
-    return Signer(keys) if keys or endpoint.chosen.verifies else Silent()
+    return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
 
 
 def build_pace(endpoint: EndpointSettings) -> Pace:
@@ -166,7 +166,7 @@ def build_dispatcher(
     settings: Settings,
     *,
     transport: Transport,
-    parks: Parks,
+    parks: DeadLetterWriter,
     history: History,
     metrics: Metrics,
     clock: Clock,

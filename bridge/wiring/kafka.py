@@ -8,8 +8,8 @@ from bridge.core.switches import EventTypes, Switches
 from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.control_topic import Control
-from bridge.kafka.group_reader import Membership
+from bridge.kafka.control_topic import ControlTopic
+from bridge.kafka.membership import Membership
 from bridge.settings import (
     KafkaSettings,
     Settings,
@@ -60,10 +60,10 @@ def build_membership(settings: Settings) -> Membership:
 
 def build_control(
     settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
-) -> Control:
+) -> ControlTopic:
     """What follows and writes the control topic."""
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
-    return Control(options, topic, switches, event_types, who)
+    return ControlTopic(options, topic, switches, event_types, who)
 
 
 def source_topics(settings: Settings) -> tuple[str, ...]:

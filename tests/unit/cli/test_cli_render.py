@@ -117,7 +117,7 @@ def test_what_cannot_be_rendered_ends_with_1_and_a_mistake_with_2(config: Path, 
         assert done.stderr == 'hookferry: the body\'s template, line 1: there is no "amount"\n'
         for arguments, said in (
             (("-e", "crn", "-s", "order.paid"), f'{config} has no endpoint "crn"; did you mean "crm"?'),
-            (("-e", "crm", "-s", "a b"), "'a b' is no event type"),
+            (("-e", "crm", "-s", "a b"), "'a b' is not an event type"),
             (("-e", "crm", "-s", "none.json"), "none.json: cannot be read"),
         ):
             done = process(command, "-c", str(config), *arguments)

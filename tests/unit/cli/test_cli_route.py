@@ -61,7 +61,7 @@ def test_each_endpoint_gets_it_or_it_is_said_which_setting_says_no(config: Path)
         "OrderPaid of source orders, topic outbox.more",
         "all    gets it",
         'loans  no, sources: "orders" is none of fineract',
-        "big    no, when: the filter says no",
+        "big    no, when: the filter is false",
         '         when: data.amount > 100 and data.currency == "USD"',
         "         data.amount = 100.5",
         '         data.currency = "EUR"',

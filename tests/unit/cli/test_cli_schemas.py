@@ -58,7 +58,7 @@ def test_an_import_says_what_is_new_known_and_skipped(folder: Path, tmp_path: Pa
     result = run("import", tmp_path / "new", "--into", folder)
     assert result.exit_code == 0
     assert "2 schemas: 0 new, 2 known, 0 conflicting; skipped 1 files" in result.stdout
-    assert "skipped: new/Broken.avsc: not JSON" in result.stderr
+    assert "skipped: new/Broken.avsc: is not JSON" in result.stderr
 
 
 def test_a_source_without_a_schema_and_a_conflict_end_with_1(folder: Path, tmp_path: Path) -> None:
@@ -141,5 +141,5 @@ def test_a_field_that_only_moved_is_said_to_have_moved(folder: Path, tmp_path: P
 def test_a_damaged_file_is_named_and_the_others_are_listed(folder: Path) -> None:
     (folder / "org.example.StatusV1.0123456789abcdef.avsc").write_text("{")
     result = run("list", "--in", folder)
-    assert "0123456789abcdef.avsc:1:2: not JSON" in result.stderr
+    assert "0123456789abcdef.avsc:1:2: is not JSON" in result.stderr
     assert len(result.stdout.splitlines()) == 4

@@ -160,7 +160,7 @@ async def test_attempts_used_up_park_the_event_and_the_lane_goes_on() -> None:
 
 @simulated
 async def test_age_used_up_parks_the_event() -> None:
-    async with at_work(Plan(base_s=10, max_attempts=10_000, max_age_s=100)) as stage:
+    async with at_work(Plan(base_s=10, max_attempts=1000, max_age_s=100)) as stage:
         stage.say(*[500] * 10_000)
         stage.put("a1")
         await until(lambda: stage.committable == 1)
@@ -255,7 +255,7 @@ async def test_the_result_for_a_dead_cursor_settles_nothing_and_is_not_tried_aga
         stage.receiver.answer = gate = Gate("a1", "b1")
         stage.put("a1", "b1")
         await until(lambda: len(stage.receiver.in_flight) == 2)
-        stage.cursor.live = False
+        stage.cursor.end()
         gate.open("a1")
         gate.open("b1", 503)
         await asyncio.sleep(1000)
@@ -271,7 +271,7 @@ async def test_events_that_come_back_queue_behind_the_request_still_in_flight() 
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
         stage.outlet.forget()
-        stage.cursor.live = False
+        stage.cursor.end()
         stage.cursor = Cursor(P0, 0, window=100, window_bytes=1 << 20)
         stage.put("a1", "a2")
         await asyncio.sleep(10)

@@ -111,9 +111,9 @@ async def test_a_filter_is_asked_once_per_event_and_endpoint() -> None:
             super().__init__("data.id is defined")
             self.name = name
 
-        def wants(self, event: Event) -> bool:
+        def matches(self, event: Event) -> bool:
             asked.append((self.name, event.id))
-            return super().wants(event)
+            return super().matches(event)
 
     world.receivers["slow"].answer = gate = Gate("a", "b")
     ids = "abcdefgh"
