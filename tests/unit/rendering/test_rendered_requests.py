@@ -13,7 +13,12 @@ from bridge.model import Event, Url
 from bridge.preflight.samples import sample
 from bridge.rendering import StandardRenderer, standard_body
 from bridge.rendering.named import named_body
-from bridge.rendering.request import RequestRenderer, TargetTemplate, build_request_renderer, split_expressions
+from bridge.rendering.request import (
+    RequestRenderer,
+    TargetTemplate,
+    build_request_renderer,
+    split_expressions,
+)
 from bridge.rendering.sandbox import TemplateMistake
 
 URL = Url("https", "crm.test", 443, "/hooks")
