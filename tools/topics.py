@@ -34,7 +34,7 @@ PARKED_HEADERS = {
     "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
     "hookferry-entity": "the entity of the event, if it has one",
     "hookferry-tenant": "the tenant of the event, if it has one",
-    "hookferry-lane": "id of its lane: 32 hexadecimal digits; absent if the record has no key",
+    "hookferry-lane": "id of its lane: 32 hexadecimal digits; absent if the event needs no order",
     "hookferry-held-behind": "place of the earlier event that a held lane waits for; absent otherwise",
 }
 MARKER_HEADERS = {

@@ -14,7 +14,7 @@ from bridge.app.exit_codes import ExitCode
 from bridge.cli import parked_lanes
 from bridge.cli.parked_selection import AddressType, chosen, filters, find, same_events, wanted
 from bridge.cli.run import config_option
-from bridge.cli.terminal import who
+from bridge.cli.terminal import operator_name
 
 if TYPE_CHECKING:
     from bridge.dead_letters.letter import Address, Letter
@@ -175,10 +175,12 @@ def redrive(
             return True
         free = f" and free {parked_lanes.lanes(len(lanes))}" if lanes else ""
         _confirm(yes, f"Send {len(plan) + len(along)} again{free}?")
-        await _in_batches(plan, lambda batch: dead.redrive(batch, by or who()), BATCH_SIZE, quiet=bool(lanes))
+        await _in_batches(
+            plan, lambda batch: dead.redrive(batch, by or operator_name()), BATCH_SIZE, quiet=bool(lanes)
+        )
         if not lanes:
             return True
-        outcome = await parked_lanes.send(dead, lanes, by or who(), wait_s, more)
+        outcome = await parked_lanes.send(dead, lanes, by or operator_name(), wait_s, more)
         click.echo(f"{len(plan) + outcome.settled} settled")
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -243,10 +245,12 @@ def discard(
         if dry_run or not found:
             return True
         _confirm(yes, f"Discard {len(found)}?")
-        await _in_batches(found, lambda batch: dead.discard(batch, by or who(), because), BATCH_SIZE)
+        await _in_batches(
+            found, lambda batch: dead.discard(batch, by or operator_name(), because), BATCH_SIZE
+        )
         if not behind:
             return True
-        outcome = await parked_lanes.send(dead, behind, by or who(), wait_s)
+        outcome = await parked_lanes.send(dead, behind, by or operator_name(), wait_s)
         click.echo(f"{outcome.settled} sent again")
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -278,13 +282,13 @@ def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
-    from bridge.cli.decode_record import decoded
+    from bridge.cli.decode_record import decode_record
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
     from bridge.wiring.endpoints import build_renderer
 
     try:
-        events = decoded(settings, letter.origin)
+        events = decode_record(settings, letter.origin)
         if events is None:
             return [b"none: no source reads its topic"]
         wanted = [event for event in events if letter.index in (0, event.index)]
