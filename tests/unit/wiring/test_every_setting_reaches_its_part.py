@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from bridge.app import app as app_module
 from bridge.app import internal_topics
 from bridge.app.app import App
+from bridge.app.stop import OVERTIME_S
 from bridge.cli import cli
 from bridge.core.backoff import RetrySchedule
 from bridge.core.filter import Filter
@@ -235,7 +236,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
             state, _, _ = app._open_files(stack)
             heard["state_file"] = state._owner_file
         await internal_topics.ensure_internal_topics(None, settings)  # type: ignore[arg-type]
-        app._stop_by_signal()
+        app._stop.request_by_signal()
         with suppress(asyncio.CancelledError):
             await app._commit_periodically(None)  # type: ignore[arg-type]
     return heard
@@ -379,7 +380,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "history.bodies": (False, lambda b: _target(b).keep_bodies),
     "commit_interval_s": (0.35, lambda b: b.heard["commit_interval_s"]),
     "drain_timeout_s": (
-        (21.5, 21.5 + app_module.OVERTIME_S),
+        (21.5, 21.5 + OVERTIME_S),
         lambda b: (b.path.pipeline._drain_timeout_s, b.heard["deadline_s"]),
     ),
     "state_dir": (
