@@ -49,6 +49,18 @@ class DecodeError(HookferryError):
         self.remedy = remedy
 
 
+class Tombstone(DecodeError):
+    """A record that contains no event because its value is null, by the rules of its ``source``'s format."""
+
+    def __init__(self, place: str, source: str) -> None:
+        super().__init__(
+            place,
+            "the record has no value (a tombstone)",
+            "a tombstone holds no event; do not write tombstones to this topic",
+        )
+        self.source = source
+
+
 class SchemaNeeded(HookferryError):
     """A record names a schema by a key that the decoder has not loaded yet.
 

@@ -159,6 +159,7 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
 async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
     """Read the last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
     from bridge.errors import HookferryError
+    from bridge.formats.detect import detect_format
     from bridge.kafka.session import AdminSession
     from bridge.kafka.side_reader import SideReader
 
@@ -174,7 +175,7 @@ async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Reco
         for partition, end in ends.items():
             start = max(begins[partition], end - count)
             async for records in reader.stretch(partition, start, end):
-                last.extend(record for record in records if record.value is not None)
+                last.extend(record for record in records if record.value is not None or detect_format(record))
     if not last:
         raise HookferryError(f"topic {topic!r} has no records yet; publish an event and try again")
     return sorted(last, key=lambda record: record.timestamp_ms)

@@ -197,7 +197,7 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
         yield f"{done['state']:<12}{done['at']} by {one_line(done['by'])} {one_line(done['reason'])}".rstrip()
     for name, value in shown["headers"]:
         yield f"{'header':<12}{one_line(name)}: {one_line(value)}"
-    yield f"{'value':<12}{shown['size_bytes']} bytes"
+    yield f"{'value':<12}" + ("null" if shown["value"] is None else f"{shown['size_bytes']} bytes")
     yield from _block(shown["value"] or "")
     for body in shown["requests"]:
         yield "request body, as the bridge renders it from this value"

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from bridge.core.ordering_key import shorten
-from bridge.errors import DecodeError
+from bridge.errors import DecodeError, Tombstone
 from bridge.model import Event, Record
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -24,26 +24,29 @@ CHECK_PRODUCER = (
 
 
 class Decoder(Protocol):
-    """A format, as the pipeline uses it. A record is never half decoded: all its events or an error."""
+    """A format, as the pipeline uses it. A record is never half decoded: all its events or an error.
+
+    The format also decides whether a record with a null value is an event without data or a tombstone.
+    """
 
     def decode(self, record: Record) -> tuple[Event, ...]:
-        """Return the events of one record, in order. Raises ``DecodeError`` and nothing else."""
+        """Return the events of one record, in order.
+
+        Raises ``DecodeError`` and nothing else; as a ``Tombstone`` if a null value contains no event.
+        """
         ...
 
 
 def require_value(record: Record, source: str, max_value_bytes: int) -> bytes:
     """Return the record's value if it is present and no larger than ``max_value_bytes``.
 
-    Every decoder calls this first, because all work after it grows with the size.
-    Raises ``DecodeError``.
+    Every decoder calls this first, because all work after it grows with the size. A decoder whose
+    format has events without a value handles those before.
+    Raises ``DecodeError``, and ``Tombstone`` for a null value.
     """
     value = record.value
     if value is None:
-        raise DecodeError(
-            record.place,
-            "the record has no value (a tombstone)",
-            "a tombstone holds no event; do not write tombstones to this topic",
-        )
+        raise Tombstone(record.place, source)
     if len(value) > max_value_bytes:
         raise DecodeError(
             record.place,

@@ -19,6 +19,7 @@ from bridge.formats.timestamp import from_millis, from_text
 from bridge.model import Event, ExactNumber, Record
 
 _NOT_CONTEXT = frozenset({"specversion", "id", "type", "time", "data", "data_base64"})
+_PREFIXES = ("ce_", "CE_", "Ce_")
 _FIX_PRODUCER = "correct the producer of this topic"
 
 
@@ -34,11 +35,18 @@ class CloudEventsDecoder:
         self._max_value_bytes = max_value_bytes
 
     def decode(self, record: Record) -> tuple[Event, ...]:
-        """Return one event. Raises ``DecodeError``, also for a batch."""
-        value = require_value(record, self._source, self._max_value_bytes)
+        """Return one event; in binary mode the value may be null.
+
+        Raises ``DecodeError``, also for a batch.
+        """
         content_type = _content_type(record)
         media = content_type.partition(";")[0].strip().lower()
-        if media.startswith("application/cloudevents"):
+        is_structured = media.startswith("application/cloudevents")
+        if record.value is None and not is_structured and _has_attributes(record):
+            value = b""  # an event without data
+        else:
+            value = require_value(record, self._source, self._max_value_bytes)
+        if is_structured:
             attributes = _structured(record, value, media)
             payload = partial(_structured_data, record, attributes)
         else:
@@ -87,6 +95,10 @@ def _content_type(record: Record) -> str:
     return ""
 
 
+def _has_attributes(record: Record) -> bool:
+    return any(name[:3] in _PREFIXES for name, _ in record.headers)
+
+
 def _structured(record: Record, value: bytes, media: str) -> dict[str, Any]:
     if media.startswith("application/cloudevents-batch"):
         raise DecodeError(
@@ -108,9 +120,7 @@ def _structured(record: Record, value: bytes, media: str) -> dict[str, Any]:
 
 def _binary(record: Record, content_type: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {
-        name[3:].lower(): _header(record, name, raw)
-        for name, raw in record.headers
-        if name[:3] in ("ce_", "CE_", "Ce_")
+        name[3:].lower(): _header(record, name, raw) for name, raw in record.headers if name[:3] in _PREFIXES
     }
     if content_type:
         attributes["datacontenttype"] = content_type

@@ -43,6 +43,8 @@ class DebeziumDecoder:
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event. Raises ``DecodeError``, ``SchemaNeeded``."""
+        if record.value is None:
+            return (self._reader.event_without_value(record),)
         value = require_value(record, self._source, self._max_value_bytes)
         document = strip_schema_wrapper(self.values.read(record, value).document)
         if not self._envelope:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from bridge.errors import DecodeError
+from bridge.errors import DecodeError, Tombstone
 from bridge.formats import derive_lane, webhook_id
 from bridge.formats.timestamp import from_millis, from_text
 from bridge.model import Event, Record
@@ -54,6 +54,18 @@ class EventReader:
         self._time = compile_path(paths.time)
         self._data = compile_path(paths.data)
         self._tenant = compile_path(paths.tenant)
+        self._identifying = _identifying_headers(paths)
+
+    def event_without_value(self, record: Record) -> Event:
+        """Return the event of a record whose value is null. Its data is null.
+
+        It is an event only if its id and its type are outside of the value, at least one of them in a
+        header, and the record has such a header: deletions in a compacted topic have a key as well.
+        Raises ``Tombstone`` for any other, and ``DecodeError``.
+        """
+        if not any(name in self._identifying for name, _ in record.headers):
+            raise Tombstone(record.place, self._source)
+        return self.event(record, ABSENT)
 
     def event(self, record: Record, document: Any, *, type_name: str | None = None) -> Event:
         """Return the event. ``type_name`` is its type if no path is configured. Raises ``DecodeError``."""
@@ -65,7 +77,9 @@ class EventReader:
         entity = self._text(record, document, "entity", self._entity)
         data = document if self._data is None else self._data(record, document)
         if data is ABSENT:
-            raise self._missing(record, "data")
+            if document is not ABSENT:
+                raise self._missing(record, "data")
+            data = None
         return Event(
             record=record,
             source=self._source,
@@ -137,6 +151,14 @@ class EventReader:
                 setting, f"correct sources.{self._source}.{setting}, or the producer of this topic"
             ),
         )
+
+
+def _identifying_headers(paths: FieldPaths) -> frozenset[str]:
+    """Return the headers that contain the id and the type; none if one of the two is in the value."""
+    places = [(path or "").partition(":") for path in (paths.id, paths.type)]
+    if not all(colon and kind in ("header", "record") for kind, colon, _ in places):
+        return frozenset()
+    return frozenset(name for kind, _, name in places if kind == "header")
 
 
 def compile_path(path: str | None) -> Find | None:

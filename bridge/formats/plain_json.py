@@ -37,6 +37,8 @@ class PlainJsonDecoder:
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event. Raises ``DecodeError``."""
+        if record.value is None:
+            return (self._reader.event_without_value(record),)
         value = require_value(record, self._source, self._max_value_bytes)
         document = parse_json(record, value, self._source)
         if isinstance(document, str):  # the default of Debezium's outbox router

@@ -125,10 +125,8 @@ class DedupeWindow:
         decode = self._decoders[partition.topic].decode
         claims: list[Claim] = []
         for record in records:
-            if record.value is None:
-                continue
             try:
                 claims.extend(claim(event) for event in decode(record))
             except DecodeError:
-                continue  # it was parked when it was first read; it has no key to remember
+                continue  # a tombstone, or parked when it was first read: there is no key to remember
         return claims

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from bridge.core.dedupe import claim, is_duplicate
 from bridge.core.routing import Route, Router
-from bridge.errors import DecodeError, FilterError
+from bridge.errors import DecodeError, FilterError, Tombstone
 from bridge.formats import Decoder
 from bridge.model import Event, Partition, Record
 from bridge.pipeline.cursor_start import EndpointCursor
@@ -49,6 +49,7 @@ class Intake:
                 "handed_over", "unwanted", "switched_off", "duplicate", "tombstone", "rejected"
             )
         }  # fmt: skip
+        self._tombstones = metrics.tombstones
         self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in outlets}
 
     def take(
@@ -71,8 +72,11 @@ class Intake:
             claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
         ]
         firsts = iter(window.claim(partition, claims, end, records[0].timestamp_ms))
-        self._counts["tombstone"].inc(len(records) - len(decoded))
         for record, found in decoded:
+            if isinstance(found, Tombstone):
+                self._counts["tombstone"].inc()
+                self._tombstones.labels(found.source).inc()
+                continue
             if isinstance(found, DecodeError):
                 if self._rejects.take(tasks, record, found, cursors):
                     self._counts["rejected"].inc()
@@ -91,8 +95,6 @@ class Intake:
         decode = self._decoders[partition.topic].decode
         decoded: list[tuple[Record, Sequence[Event] | DecodeError]] = []
         for record in records:
-            if record.value is None:
-                continue
             try:
                 decoded.append((record, decode(record)))
             except DecodeError as exc:

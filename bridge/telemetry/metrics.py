@@ -1,4 +1,4 @@
-"""All metrics in one table. Labels are bounded: endpoint, verdict, outcome; never an entity or event id.
+"""All metrics in one table. Labels are bounded: endpoint, source, verdict, outcome; never an entity or event.
 
 Each ``Metrics`` has a registry of its own, so that a test can have several. The reference page
 docs/reference/metrics.md is generated from ``TABLE``.
@@ -37,8 +37,17 @@ TABLE: Final = (
         " no endpoint's filter matches.",
         {
             "outcome": "handed_over (to at least one endpoint), unwanted (by all endpoints), switched_off"
-            " (for all endpoints that want it), duplicate, tombstone (no value), rejected (not decodable)"
+            " (for all endpoints that want it), duplicate, tombstone (a null value that is no event),"
+            " rejected (not decodable)"
         },
+    ),
+    MetricSpec(
+        "hookferry_tombstones_total",
+        "counter",
+        "Records with a null value that contain no event, by the format of the source; they are skipped",
+        "If it grows and the topic is not compacted: the producer writes null values, or the source's"
+        " format or places do not fit the events.",
+        {"source": "the source's name"},
     ),
     MetricSpec(
         "hookferry_events_off_total",
@@ -183,6 +192,7 @@ class Metrics:
             return Histogram(spec.name, _help(spec), labels, registry=self.registry, buckets=_LATENCY_S)
 
         self.records = counter("records")
+        self.tombstones = counter("tombstones")
         self.events_off = counter("events_off")
         self.attempts = counter("attempts")
         self.attempt_seconds = histogram("attempt_seconds")

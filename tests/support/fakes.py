@@ -215,7 +215,8 @@ class FakeReceiver:
     on_send: Callable[[Sent], None] = lambda sent: None
 
     async def send(self, request: Request, timeout_s: float) -> Response:
-        data: dict[str, Any] = json.loads(request.body)["data"]
+        body = json.loads(request.body)
+        data: dict[str, Any] = body["data"] or {"id": body["type"], "entity": body.get("entity", "")}
         sent = Sent(data["id"], data["entity"], request)
         self.on_send(sent)
         self.sent.append(sent)
@@ -273,7 +274,7 @@ class FakeWindow:
             raise self.trouble.popleft()
         known = self._firsts.setdefault(partition, {})
         for one in self._log.records[partition]:
-            if one.offset < first.offset and one.value is not None:
+            if one.offset < first.offset:
                 try:
                     claims = [claim(event) for event in self._decoders[partition.topic].decode(one)]
                 except DecodeError:

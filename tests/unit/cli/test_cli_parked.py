@@ -16,12 +16,12 @@ from bridge.model import Partition, Record
 
 
 def letter(
-    cause: str = "status 400", value: bytes = b"{}", key: bytes | None = b"e1", **headers: bytes
+    cause: str = "status 400", value: bytes | None = b"{}", key: bytes | None = b"e1", **headers: bytes
 ) -> Letter:
     facts = {"cause": cause, "remedy": "mend it", "parked-at-ms": "1700000500000", "endpoint": "crm"}
     pairs = tuple((name.replace("_", "-"), raw) for name, raw in headers.items())
     origin = Record(Partition("orders", 3), 17, 1_700_000_000_123, key, value, pairs)
-    return Letter(Address(0, 5), origin, len(value), facts)
+    return Letter(Address(0, 5), origin, len(value or b""), facts)
 
 
 class Nested(BaseModel):
@@ -62,6 +62,13 @@ SOME = Some(
 )
 def test_secrets_of_the_configuration_are_masked_everywhere(text: str, shown: str) -> None:
     assert mask_of(SOME)(text) == shown
+
+
+def test_a_null_value_is_shown_differently_from_an_empty_one() -> None:
+    null, empty = (whole(letter(value=value), [], str, 100) for value in (None, b""))
+    assert (null["value"], empty["value"]) == (None, "")
+    assert "value       null" in list(page(null))
+    assert "value       0 bytes" in list(page(empty))
 
 
 @pytest.mark.parametrize("name", ["authorization", "X_Api_Key", "auth_token", "Set_Cookie", "db_password"])

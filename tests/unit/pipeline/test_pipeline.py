@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from bridge.formats.plain_json import PlainJsonDecoder
 from tests.support.fakes import P0, P1, Gate, Log, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
@@ -76,6 +77,29 @@ async def test_a_tombstone_is_counted_and_settled() -> None:
     await until(lambda: world.offsets.at("crm") == 2)
     assert world.receiver.ids == ["a"]
     assert process.count("tombstone") == 1
+    assert process.metrics.registry.get_sample_value("hookferry_tombstones_total", {"source": "orders"}) == 1
+    await process.stop()
+
+
+async def refuses_b(sent: Sent) -> int:
+    return 400 if sent.event_id == "b" else 200
+
+
+@simulated
+async def test_an_event_without_a_value_is_sent_and_is_parked_with_a_null_value() -> None:
+    decoder = PlainJsonDecoder("orders", id="header:id", type="header:type", max_value_bytes=1000)
+    world = World({"crm": Plan(max_attempts=1)}, decoder=decoder)
+    for offset, number in enumerate(("a", "b")):
+        record = world.log.add(number, raw=None)
+        headers = (("id", number.encode()), ("type", number.encode()))
+        world.log.records[P0][offset] = record._replace(headers=headers)
+    world.receiver.answer = refuses_b
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 2)
+    assert world.receiver.ids == ["a", "b"]
+    ((parked, _),) = world.parking.parked
+    assert (parked.value, parked.offset) == (None, 1)
+    assert process.count("tombstone") == 0
     await process.stop()
 
 
