@@ -97,7 +97,7 @@ class Event:
     tenant: str | None
     lane: Hashable | None
     decode_payload: Callable[[], Any]
-    context: dict[str, str] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
     index: int = 0
     webhook_id: str = ""
     rendered: bytes | None = None

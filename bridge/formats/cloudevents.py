@@ -19,6 +19,8 @@ from bridge.formats.timestamp import from_millis, from_text
 from bridge.model import Event, ExactNumber, Record
 
 _NOT_CONTEXT = frozenset({"specversion", "id", "type", "time", "data", "data_base64"})
+_TEXTS = frozenset({"source", "subject", "dataschema", "datacontenttype"})
+"""Attributes that are text by the standard; extensions keep the type that they have in JSON."""
 _PREFIXES = ("ce_", "CE_", "Ce_")
 _FIX_PRODUCER = "correct the producer of this topic"
 
@@ -75,7 +77,7 @@ class CloudEventsDecoder:
             lane=derive_lane(record, entity, None),
             decode_payload=payload,
             context={
-                name: _text(record, name, value)
+                name: (_text if name in _TEXTS else _scalar)(record, name, value)
                 for name, value in attributes.items()
                 if name not in _NOT_CONTEXT and value is not None
             },
@@ -188,13 +190,16 @@ def _header(record: Record, name: str, raw: bytes) -> str:
 
 
 def _text(record: Record, name: str, value: Any) -> str:
-    """Return an attribute as text. Extensions may be booleans and integers: these are written as in JSON."""
-    if isinstance(value, str):
+    """Return an attribute as text; a boolean or a number is written as in JSON."""
+    scalar = _scalar(record, name, value)
+    if isinstance(scalar, str):
+        return scalar
+    return str(scalar) if isinstance(scalar, ExactNumber) else orjson.dumps(scalar).decode()
+
+
+def _scalar(record: Record, name: str, value: Any) -> str | bool | int | float:
+    if isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, ExactNumber):
-        return value.text
-    if isinstance(value, bool | int | float):
-        return orjson.dumps(value).decode()
     raise DecodeError(
         f"{record.place} {name[:80]!r}",
         "the attribute is neither text nor an integer nor a boolean",

@@ -1,13 +1,13 @@
 """Parse JSON without losing a digit of any number.
 
-orjson reads fractions, and integers beyond 64 bits, as doubles, which keep only 15 digits for certain.
-A number that a double cannot hold exactly is kept as its text.
+orjson reads fractions, and integers beyond 64 bits, as doubles, which keep only 15 digits for certain. It
+reads 1e-400 as 0 and refuses 1e999. A number that a double cannot hold exactly is kept as its text.
 """
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -16,7 +16,14 @@ from bridge.model import ExactNumber
 
 _ALWAYS_EXACT = 16  # characters of a fraction: a point and 15 digits
 _LONG = b"0" * _ALWAYS_EXACT
-_DIGITS = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in range(256))
+_SMALL = b"0e-000"
+"""An exponent of three digits: below 1e-307 a double has fewer digits, and then none."""
+_SHAPES = bytes(
+    ord({"e": "e", "E": "e", "-": "-"}.get(char, "0" if char in "0123456789." else " "))
+    for char in map(chr, range(256))
+)
+_OUT_OF_RANGE = "infinity"
+"""In orjson's message for a number beyond a double; it refuses the whole document."""
 
 
 def loads(value: bytes | str) -> Any:
@@ -25,14 +32,31 @@ def loads(value: bytes | str) -> Any:
     A double returns every number of up to 15 digits, so a value without 16 digits in a row is parsed once.
     Others that contain a fraction are parsed again by the slower standard library, which passes the digits.
     """
-    document = orjson.loads(value)
-    raw = value.encode() if isinstance(value, str) else value
-    if _LONG not in raw.translate(_DIGITS) or not _holds_float(document):
-        return document
     try:
-        return json.loads(raw, parse_float=_fraction, parse_int=_integer)
-    except RecursionError:
-        raise orjson.JSONDecodeError("nested too deep", "", 0) from None
+        document = orjson.loads(value)
+    except orjson.JSONDecodeError as exc:
+        if _OUT_OF_RANGE not in exc.msg:
+            raise
+        return _loads_exact(value, exc)
+    raw = value.encode() if isinstance(value, str) else value
+    shape = raw.translate(_SHAPES)
+    if (_LONG not in shape and _SMALL not in shape) or not _holds_float(document):
+        return document
+    return _loads_exact(value, orjson.JSONDecodeError("nested too deep", "", 0))
+
+
+def _loads_exact(value: bytes | str, refusal: orjson.JSONDecodeError) -> Any:
+    """Parse with the standard library. Raises ``refusal`` for what it cannot parse either."""
+    try:
+        text = value if isinstance(value, str) else value.decode()
+        return json.loads(text, parse_float=_fraction, parse_int=_integer, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise refusal from None
+
+
+def _refuse(constant: str) -> Any:
+    """Refuse NaN and Infinity, which are not JSON."""
+    raise ValueError(constant)
 
 
 def _holds_float(document: Any) -> bool:
@@ -51,9 +75,13 @@ def _holds_float(document: Any) -> bool:
 
 def _fraction(text: str) -> float:
     number = float(text)
-    if len(text) <= _ALWAYS_EXACT or Decimal(text) == Decimal(repr(number)):
+    if len(text) <= _ALWAYS_EXACT and "e" not in text and "E" not in text:
         return number
-    return ExactNumber(text)
+    try:
+        is_same = Decimal(text) == Decimal(repr(number))
+    except InvalidOperation:  # an exponent beyond that of a decimal
+        is_same = False
+    return number if is_same else ExactNumber(text)
 
 
 def _integer(text: str) -> int | ExactNumber:

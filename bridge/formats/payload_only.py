@@ -11,6 +11,7 @@ from typing import Protocol
 from bridge.formats import require_value
 from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.field_paths import EventReader
+from bridge.formats.non_finite import Mode, replace_non_finite
 from bridge.formats.plain_json import parse_json
 from bridge.formats.schema_cache import DecodedValue, Frame, SchemaCache
 from bridge.model import Event, Record
@@ -38,25 +39,36 @@ class JsonValueReader:
 class RegistryValueReader:
     """Reads values that name a schema in a registry."""
 
-    def __init__(self, schemas: SchemaCache, frame: Callable[[Record, bytes], Frame]) -> None:
+    def __init__(
+        self, schemas: SchemaCache, frame: Callable[[Record, bytes], Frame], non_finite: Mode = "park"
+    ) -> None:
         self.schemas = schemas
         self._frame = frame
+        self._non_finite = non_finite
 
     def read(self, record: Record, value: bytes) -> DecodedValue:
         """Decode with the named schema. Raises ``DecodeError``, ``SchemaNeeded``."""
         frame = self._frame(record, value)
-        return self.schemas.get(frame.key, record.place).read(frame, record.place)
+        schema = self.schemas.get(frame.key, record.place)
+        name, document = schema.read(frame, record.place)
+        if schema.has_fractions:
+            document = replace_non_finite(document, self._non_finite, record.place)
+        return DecodedValue(name, document)
 
 
 class AvroValueReader:
     """Reads bare Avro, all of one schema. The bytes do not name it, so only a wrong length is detected."""
 
-    def __init__(self, schema: AvroSchema) -> None:
+    def __init__(self, schema: AvroSchema, non_finite: Mode = "park") -> None:
         self._schema = schema
+        self._non_finite = non_finite
 
     def read(self, record: Record, value: bytes) -> DecodedValue:
         """Decode the value. Raises ``DecodeError``."""
-        return self._schema.read_bytes(value, record.place)
+        name, document = self._schema.read_bytes(value, record.place)
+        if self._schema.has_fractions:
+            document = replace_non_finite(document, self._non_finite, record.place)
+        return DecodedValue(name, document)
 
 
 class PayloadDecoder:

@@ -47,6 +47,11 @@ class DecodedValue(NamedTuple):
 class KnownSchema(Protocol):
     """A schema ready to decode with: Avro, JSON Schema or Protobuf."""
 
+    @property
+    def has_fractions(self) -> bool:
+        """Return True if a decoded value may contain a float that is not finite."""
+        ...
+
     def read(self, frame: Frame, place: str) -> DecodedValue:
         """Decode a value. Raises ``DecodeError``."""
         ...

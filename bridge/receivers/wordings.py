@@ -56,7 +56,7 @@ _PAID_OUT = _key(
 
 def _day(label: str, *paths: str) -> Fact:
     def find(view: PayloadView) -> str:
-        return view.date(*paths) or view.event.context.get("businessDate", "")
+        return view.date(*paths) or str(view.event.context.get("businessDate", ""))
 
     return _also(label, find)
 

@@ -61,16 +61,21 @@ def cloudevents_binary(event: Event) -> tuple[Headers, bytes]:
     attributes = _attributes(event)
     attributes.pop("datacontenttype", None)
     own = (
-        (b"ce-" + name.encode("ascii"), quote(value, safe=_CE_SAFE, errors="replace").encode("ascii"))
+        (b"ce-" + name.encode("ascii"), quote(_text(value), safe=_CE_SAFE, errors="replace").encode("ascii"))
         for name, value in attributes.items()
     )
     return (*headers, *own), body
 
 
-def _attributes(event: Event) -> dict[str, str]:
-    """Return the attributes; an event that was received as a CloudEvent keeps its own."""
+def _text(value: Any) -> str:
+    """Return an attribute as text for a header: true and 5 as in JSON (CloudEvents 1.0, type system)."""
+    return value if isinstance(value, str) else to_json(value).decode()
+
+
+def _attributes(event: Event) -> dict[str, Any]:
+    """Return the attributes; an event that was received as a CloudEvent keeps its own, with their types."""
     id_, source = event.webhook_id, f"/hookferry/{event.source}"
-    extensions: dict[str, str] = {}
+    extensions: dict[str, Any] = {}
     origin = event.context.get("source", "")
     head = origin.replace("\\", "\\\\").replace(" ", "\\ ") + " "  # as in the decoder's joined id
     if origin and event.id.startswith(head):

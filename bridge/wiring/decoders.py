@@ -68,6 +68,7 @@ def build_decoder(name: str, source: SourceSettings) -> Decoder:
                 SchemaFolder(source.schemas),
                 max_value_bytes=limit,
                 split_bulk=source.bulk == "split",
+                non_finite=source.non_finite,
             )
         case CloudEventsSource():
             return CloudEventsDecoder(name, max_value_bytes=limit)
@@ -96,12 +97,12 @@ def build_decoder(name: str, source: SourceSettings) -> Decoder:
 def _values(name: str, source: ModulithSource | ConfluentSource | ApicurioSource | AvroSource) -> ValueReader:
     match source:
         case ConfluentSource():
-            return RegistryValueReader(SchemaCache(name), read_confluent_frame)
+            return RegistryValueReader(SchemaCache(name), read_confluent_frame, source.non_finite)
         case ApicurioSource():
             read_frame = partial(read_apicurio_frame, prefix_ids=source.prefix_ids)
-            return RegistryValueReader(SchemaCache(name), read_frame)
+            return RegistryValueReader(SchemaCache(name), read_frame, source.non_finite)
         case AvroSource():
-            return AvroValueReader(read_schema_file(source.schema_file))
+            return AvroValueReader(read_schema_file(source.schema_file), source.non_finite)
         case ModulithSource():
             return JsonValueReader(name)
 
@@ -112,7 +113,7 @@ def _debezium(name: str, source: DebeziumSource) -> Decoder:
     paths = FieldPaths(source.id, type_, source.entity, source.time, data, source.tenant)
     values: ValueReader = JsonValueReader(name)
     if source.registry:
-        values = RegistryValueReader(SchemaCache(name), read_confluent_frame)
+        values = RegistryValueReader(SchemaCache(name), read_confluent_frame, source.non_finite)
     return DebeziumDecoder(
         name,
         values,

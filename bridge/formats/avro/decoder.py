@@ -50,6 +50,8 @@ class Plan:
         self._records: dict[str, list[Step]] = {}
         self._wide: dict[str, bool] = {}
         self._named = named
+        self.has_fractions = False
+        """True if a value may contain a binary fraction, which may not be finite."""
         self._step = self._compile("", schema)
 
     def read(self, data: bytes, at: int) -> Any:
@@ -81,6 +83,7 @@ class Plan:
                 return Step(name, _NEVER, _FIXED_DECIMAL, (-schema.get("scale", 0), _size(schema)))
             return Step(name, _NEVER, _DECIMAL, -schema.get("scale", 0))
         if kind in _PRIMITIVES:
+            self.has_fractions |= kind in ("double", "float")
             return Step(name, _NEVER, _PRIMITIVES[kind], None)
         if kind == "record":
             return Step(name, _NEVER, _RECORD, self._fields(schema))

@@ -33,6 +33,11 @@ class AvroSchema:
         """The full name of a record, else the name of the type."""
         return self._schema.name
 
+    @property
+    def has_fractions(self) -> bool:
+        """See ``KnownSchema``."""
+        return self._schema.plan.has_fractions
+
     def read(self, frame: Frame, place: str) -> DecodedValue:
         """Decode a value; every byte must belong to it. Raises ``DecodeError``."""
         return self.read_bytes(frame.payload, place)

@@ -17,6 +17,7 @@ from bridge.formats.avro.bounds import MalformedBytes, read_long
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.avro.single_object import HEADER_BYTES, MARKER, read, writer_schema
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
+from bridge.formats.non_finite import Mode, replace_non_finite
 from bridge.formats.timestamp import from_millis, from_text
 from bridge.model import Event, Record
 
@@ -54,12 +55,19 @@ class FineractDecoder:
     """
 
     def __init__(
-        self, source: str, schemas: SchemaSet, *, max_value_bytes: int, split_bulk: bool = True
+        self,
+        source: str,
+        schemas: SchemaSet,
+        *,
+        max_value_bytes: int,
+        split_bulk: bool = True,
+        non_finite: Mode = "park",
     ) -> None:
         self._source = source
         self._schemas = schemas
         self._max_value_bytes = max_value_bytes
         self._split_bulk = split_bulk
+        self._non_finite = non_finite
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event, or the events of a bulk record. Raises ``DecodeError``."""
@@ -143,7 +151,11 @@ class FineractDecoder:
         }
 
     def _read(self, place: str, data: bytes, dataschema: str) -> Any:
-        return read(data, writer_schema(data, self._schemas, place, dataschema, self._source), place)
+        schema = writer_schema(data, self._schemas, place, dataschema, self._source)
+        document = read(data, schema, place)
+        if schema.plan.has_fractions:
+            return replace_non_finite(document, self._non_finite, place)
+        return document
 
     def _read_bulk(self, place: str, envelope: Envelope) -> list[Item]:
         """Read the items, in a layout that this release contains or that was imported."""

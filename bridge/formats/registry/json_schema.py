@@ -18,6 +18,9 @@ from bridge.formats.schema_cache import DecodedValue, Frame
 class JsonSchema:
     """One JSON Schema. Only its ``title`` is used, as the name of the type."""
 
+    has_fractions = False
+    """JSON has no number that is not finite."""
+
     def __init__(self, definition: Any) -> None:
         title = definition.get("title") if isinstance(definition, dict) else None
         self.name = title if isinstance(title, str) and title else None

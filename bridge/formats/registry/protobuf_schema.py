@@ -30,6 +30,7 @@ from bridge.errors import DecodeError
 from bridge.formats import CHECK_PRODUCER
 from bridge.formats.avro.bounds import MalformedBytes, read_long
 from bridge.formats.avro.definitions import DefinitionError
+from bridge.formats.registry.protobuf_numbers import restore_non_finite
 from bridge.formats.schema_cache import DecodedValue, Frame
 
 MAX_INDEXES = 32  # levels of nested messages; the compiler itself allows 100
@@ -57,6 +58,8 @@ _WELL_KNOWN = {  # imports that registries provide, so schemas do not include th
 class ProtobufSchema:
     """One file of messages and its imports, in its own descriptor pool."""
 
+    has_fractions = True
+
     def __init__(self, file: FileDescriptor, pool: DescriptorPool) -> None:
         self._file = file
         self._pool = pool
@@ -76,6 +79,7 @@ class ProtobufSchema:
             if len(data) > 2 * MAX_MESSAGES and _has_more(message, MAX_MESSAGES):  # 2 bytes each
                 raise MalformedBytes(f"more than {MAX_MESSAGES} messages in one value")
             document = MessageToDict(message, preserving_proto_field_name=True, descriptor_pool=self._pool)
+            document = restore_non_finite(document, message, self._pool)
         except MalformedBytes as exc:
             raise DecodeError(place, f"{descriptor.full_name}: {exc}", CHECK_PRODUCER) from exc
         except Exception as exc:  # DecodeError of protobuf; TypeError or ValueError from its JSON mapping

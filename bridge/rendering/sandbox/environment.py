@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from jinja2 import Undefined, nodes, pass_context
@@ -171,7 +172,10 @@ class Environment(ImmutableSandboxedEnvironment):
                 _check_growth(operator, left, right)
             elif operator == "**":
                 raise NotPossible("** works only with whole numbers")
-            return self.binop_table[operator](left, right)
+            result = self.binop_table[operator](left, right)
+            if type(result) is float and not isfinite(result):
+                raise NotPossible(f"the result of {operator} is not finite")
+            return result
         for value in (left, right):
             if isinstance(value, Undefined):
                 str(value)  # raises UndefinedError

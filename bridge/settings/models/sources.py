@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bridge.settings.models.base import FieldPlace, Section, Topic, Whole
 from bridge.settings.models.registry import RegistrySettings
@@ -28,6 +28,17 @@ class SourceCommon(Section):
     )
 
 
+NonFinite = Annotated[
+    Literal["park", "string", "null"],
+    BeforeValidator(lambda mode: "null" if mode is None else mode),  # YAML reads a bare null as none
+    Field(
+        description="What to do with NaN and the infinities in Avro and Protobuf values, which JSON cannot"
+        ' hold. park: park the event, with the path of the number. string: send "NaN", "Infinity" or'
+        ' "-Infinity" as text. null: send null.'
+    ),
+]
+
+
 class FineractSource(SourceCommon):
     """Apache Fineract's external events: Avro, nested single-object encoding."""
 
@@ -42,6 +53,7 @@ class FineractSource(SourceCommon):
         " delivered. split: each as an event of its own type, in order. whole: one BulkBusinessEvent with"
         " all of them.",
     )
+    non_finite: NonFinite = "park"
     custom_types: bool = Field(
         default=False,
         description="Set it to true if your Fineract publishes event types of its own: event patterns"
@@ -123,6 +135,7 @@ class DebeziumSource(SourceCommon):
         default=None,
         description="The schema registry; only if the value converter is Confluent's (Avro, Protobuf).",
     )
+    non_finite: NonFinite = "park"
 
 
 class ConfluentSource(PlacedSource):
@@ -135,6 +148,7 @@ class ConfluentSource(PlacedSource):
         " Schema).",
     )
     registry: RegistrySettings = Field(description="The registry that has the schemas.")
+    non_finite: NonFinite = "park"
 
 
 class ApicurioSource(PlacedSource):
@@ -152,6 +166,7 @@ class ApicurioSource(PlacedSource):
         description="What the ids in front of values are. Default: content ids if they have 4 bytes"
         " (Apicurio 3), global ids if they have 8 bytes (Apicurio 2). Ids in headers need no setting.",
     )
+    non_finite: NonFinite = "park"
 
 
 class AvroSource(PlacedSource):
@@ -165,6 +180,7 @@ class AvroSource(PlacedSource):
     type: FieldPlace | None = Field(
         default=None, description="Place of the event type. Default: the full name of the schema."
     )
+    non_finite: NonFinite = "park"
 
 
 class EventuateSource(SourceCommon):

@@ -3,8 +3,11 @@ from itertools import product
 import orjson
 import pytest
 
+from bridge.core.filter import Filter
 from bridge.errors import DecodeError
 from bridge.formats.cloudevents import CloudEventsDecoder, join_id
+from bridge.rendering.named import NAMED
+from bridge.rendering.template import TemplateBody
 from tests.support.records import LIMIT, record
 
 STRUCTURED = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
@@ -50,8 +53,8 @@ def test_a_structured_event_is_decoded():
         "subject": "loan-42",
         "dataschema": "https://bank.example/loan.json",
         "datacontenttype": "application/json",
-        "priority": "3",
-        "urgent": "true",
+        "priority": 3,
+        "urgent": True,
     }
 
 
@@ -169,3 +172,39 @@ def test_a_missing_time_is_replaced_by_the_records_timestamp():
 def test_the_size_is_checked_before_the_content():
     with pytest.raises(DecodeError, match=r"sources\.things\.max_value_bytes"):
         decode_one(b"x" * 11, (), limit=10)
+
+
+def test_extensions_are_sent_with_the_type_they_came_with():
+    extensions = {"flag": True, "off": False, "five": 5, "text": "5", "exact": 1, "level": "true"}
+    raw = orjson.dumps({**ENVELOPE, **extensions}).replace(b'"exact":1', b'"exact":12345678901234567.89')
+    event = decode_one(raw)
+    _, body = NAMED["cloudevents"](event)
+    assert orjson.loads(body) == {
+        **{name: value for name, value in ENVELOPE.items() if name != "unset"},
+        **extensions,
+        "exact": 12345678901234567.89,
+    }
+    assert b'"exact":12345678901234567.89' in body
+    headers, _ = NAMED["cloudevents-binary"](event)
+    sent = {name: value for name, value in headers if name.startswith(b"ce-")}
+    assert (sent[b"ce-flag"], sent[b"ce-five"], sent[b"ce-text"]) == (b"true", b"5", b"5")
+    assert sent[b"ce-exact"] == b"12345678901234567.89"
+
+
+def test_filters_and_templates_read_extensions_with_their_type():
+    event = decode_one(ENVELOPE)
+    assert Filter("context.priority > 2 and context.urgent").matches(event)
+    _, body = TemplateBody({}, "{{ context.priority }} {{ context.urgent }}", "text/plain")(event)
+    assert body == b"3 true"
+
+
+def test_extensions_of_binary_mode_are_text():
+    event = decode_one(b"{}", (*BINARY, ("ce_flag", b"true"), ("ce_five", b"5")))
+    assert (event.context["flag"], event.context["five"]) == ("true", "5")
+
+
+@pytest.mark.parametrize("name", ["datacontenttype", "dataschema", "subject"])
+def test_attributes_that_are_text_by_the_standard_stay_text(name):
+    event = decode_one({**ENVELOPE, name: 5})
+    assert event.context[name] == "5"
+    assert all(NAMED[body](event) for body in ("cloudevents", "cloudevents-binary", "raw"))

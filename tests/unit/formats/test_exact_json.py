@@ -6,6 +6,12 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import orjson
+import pytest
+
+from bridge.core.filter import Filter
+from bridge.errors import RenderError
+from bridge.formats.exact_json import loads
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.model import Event, ExactNumber
 from bridge.receivers import humanize
@@ -48,3 +54,42 @@ def test_templates_keep_every_digit_in_text_and_arithmetic() -> None:
 
 def test_presets_format_exact_numbers_as_numbers() -> None:
     assert humanize.parse_number(ExactNumber(TEXT)) == Decimal(TEXT)
+
+
+OUT_OF_RANGE = [
+    "1e-400", "-1E-0400", "1e999", "-1e+400", "1.2345e-320", "1" + "0" * 400, "1" + "0" * 400 + ".5",
+    "1e99999999999999999999999", "1e-99999999999999999999999",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", OUT_OF_RANGE)
+def test_a_number_out_of_range_of_a_double_keeps_its_digits(text: str) -> None:
+    (event,) = DECODER.decode(record(b'{"id":"1","type":"T","n":%b,"l":[{"n":%b}]}' % ((text.encode(),) * 2)))
+    assert b'"n":%b,"l":[{"n":%b}]' % ((text.encode(),) * 2) in standard_body(event)
+    assert TemplateBody({}, "{{ data.n }}", "text/plain")(event)[1].decode() == text
+
+
+def test_a_filter_compares_the_number_that_is_sent() -> None:
+    (event,) = DECODER.decode(record(b'{"id":"1","type":"T","small":1e-400,"large":1e999}'))
+    assert Filter("data.small > 0 and data.small < 1 and data.large > 1e300").matches(event)
+    assert not Filter("data.small == 0").matches(event)
+
+
+@pytest.mark.parametrize("text", ["0e999", "0e-999", "-0.0", "1e308", "1e-307", "1.5E+300", "5e-324"])
+def test_a_number_that_a_double_holds_is_that_double(text: str) -> None:
+    number = loads(f"[{text}]")[0]
+    assert (type(number), number) == (float, float(text))
+
+
+REFUSED = ["[1e999, NaN]", "[1e999, Infinity]", "[1e999", '["\x01", 1e999]', "[1e999,]"]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_not_json_is_refused_next_to_a_number_out_of_range(text: str) -> None:
+    with pytest.raises(orjson.JSONDecodeError):
+        loads(text)
+
+
+def test_a_calculation_in_a_template_that_overflows_is_no_null() -> None:
+    with pytest.raises(RenderError, match="not finite"):
+        written('{"a": {{ 1e308 * 10 }} }')

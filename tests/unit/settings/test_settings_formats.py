@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from bridge.cli import cli
-from bridge.settings import ConfluentSource, check, load
+from bridge.settings import AvroSource, ConfluentSource, check, load
 from bridge.settings.models.registry import RegistrySettings
 from tools import config_schema
 
@@ -136,3 +136,17 @@ def test_check_reports_a_schema_file_that_is_not_json(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["check", str(file)])
     assert result.exit_code == 2
     assert "x.avsc:1:18: is not JSON" in result.output
+
+
+@pytest.mark.parametrize(("written", "mode"), [("null", "null"), ('"null"', "null"), ("string", "string")])
+def test_a_bare_null_is_the_word_null_for_numbers_that_are_not_finite(
+    written: str, mode: str, tmp_path: Path
+) -> None:
+    """YAML reads it as none."""
+    text = (
+        "sources: {a: {topics: [t], format: avro, id: id, schema_file: order-paid.avsc,"
+        f" non_finite: {written}}}}}\n"
+    )
+    (source,) = load(write(tmp_path, text), {}).sources.values()
+    assert isinstance(source, AvroSource)
+    assert source.non_finite == mode

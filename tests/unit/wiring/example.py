@@ -108,20 +108,22 @@ def _source(format: str, folder: Path) -> dict[str, Any]:
     places = {name: f"{format}.{name}" for name in ("id", "type", "entity", "time", "data", "tenant")}
     match format:
         case "fineract":
-            return common | {"schemas": str(folder / "schemas"), "bulk": "whole"}
+            return common | {"schemas": str(folder / "schemas"), "bulk": "whole", "non_finite": "string"}
         case "cloudevents":
             return common
         case "eventuate":
             return common | {"tenant": places["tenant"]}
         case "debezium":
             del places["data"]
-            return common | places | {"envelope": True, "registry": registry(format)}
+            return common | places | {"envelope": True, "registry": registry(format), "non_finite": "null"}
         case "confluent":
-            return common | places | {"registry": registry(format)}
+            return common | places | {"registry": registry(format), "non_finite": "string"}
         case "apicurio":
-            return common | places | {"registry": registry(format), "prefix_ids": "global"}
+            return (
+                common | places | {"registry": registry(format), "prefix_ids": "global", "non_finite": "null"}
+            )
         case "avro":
-            return common | places | {"schema_file": str(folder / "paid.avsc")}
+            return common | places | {"schema_file": str(folder / "paid.avsc"), "non_finite": "string"}
     return common | places
 
 

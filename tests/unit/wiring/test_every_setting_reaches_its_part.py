@@ -40,7 +40,7 @@ from bridge.formats.debezium import DebeziumDecoder
 from bridge.formats.eventuate import EventuateDecoder
 from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
-from bridge.formats.payload_only import PayloadDecoder, RegistryValueReader
+from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
@@ -464,6 +464,20 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.breaker.max_open_s": (66.0, lambda b: _breaker(b)._max_open_s),
     "sources.fineract.schemas": ("schemas", lambda b: part(b.decoder("fineract"), SchemaFolder)._path.name),
     "sources.fineract.bulk": (False, lambda b: b.decoder("fineract")._split_bulk),
+    "sources.fineract.non_finite": ("string", lambda b: b.decoder("fineract")._non_finite),
+    "sources.debezium.non_finite": (
+        "null",
+        lambda b: part(b.decoder("debezium"), RegistryValueReader)._non_finite,
+    ),
+    "sources.confluent.non_finite": (
+        "string",
+        lambda b: part(b.decoder("confluent"), RegistryValueReader)._non_finite,
+    ),
+    "sources.apicurio.non_finite": (
+        "null",
+        lambda b: part(b.decoder("apicurio"), RegistryValueReader)._non_finite,
+    ),
+    "sources.avro.non_finite": ("string", lambda b: part(b.decoder("avro"), AvroValueReader)._non_finite),
     "sources.debezium.envelope": (True, lambda b: b.decoder("debezium")._envelope),
     "sources.apicurio.prefix_ids": (
         "global",
