@@ -1,4 +1,4 @@
-"""What was parked can be looked at, sent again in its old place in the order, or discarded; on real Kafka."""
+"""Parked events can be inspected, redriven in order, or discarded; on real Kafka."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def order(entity: str, seq: int, partition: int = 0, **more: Any) -> Raw:
 def setup(
     kafka: RealKafka, receiver: Receiver, group: str, partitions: int = 2, **endpoint: Any
 ) -> tuple[str, dict[str, Any]]:
-    """A topic, and the configuration of a bridge with one endpoint that signs in with a token."""
+    """Return a topic, and the configuration of a bridge whose endpoint requires a token."""
     topic = kafka.fresh_topic(group, partitions=partitions)
     crm = {
         "url": receiver.url("/shop"), "retry": SOON,
@@ -53,7 +53,7 @@ def setup(
 
 
 def arrivals(receiver: Receiver, entity: str, path: str = "/shop") -> list[tuple[int, int, str]]:
-    """Number, status and webhook-id of an entity's requests, in the order of arrival."""
+    """Return number, status and webhook-id of an entity's requests, in the order of arrival."""
     return [
         (one["seq"], one["status"], one["webhook_id"])
         for one in receiver.records(path)
@@ -65,17 +65,17 @@ def wait_parked(bridge: BridgeProcess, count: int) -> None:
     wait_until(lambda: bridge.metric("hookferry_parked_total") >= count, f"{count} parked", 40)
 
 
-def test_four_hundred_refused_events_are_redriven_in_order_with_live_ones(
+def test_four_hundred_refused_events_are_redriven_in_order_among_live_events(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """A receiver refuses a day's events, is mended, and gets them again while the same entities go on."""
-    topic, made = setup(kafka, receiver, "mended", partitions=4, concurrency=40, start="latest")
+    """The receiver refuses events, is fixed, and gets them again while the same entities have new events."""
+    topic, made = setup(kafka, receiver, "fixed", partitions=4, concurrency=40, start="latest")
     bridge = bridges(made).start()
     receiver.control("/shop", status=400, body=f"bad token {TOKEN}")
     refused = [order(f"e{n % 40}", n // 40, n % 40 % 4) for n in range(400)]
     publish(kafka, topic, refused)
     wait_parked(bridge, 400)
-    wait_settled(kafka, "mended.shop", topic)
+    wait_settled(kafka, "fixed.shop", topic)
     assert len(listed(bridge)) == 400
 
     ids = {(one["entity"], one["seq"]): one["webhook_id"] for one in receiver.records("/shop")}
@@ -88,12 +88,12 @@ def test_four_hundred_refused_events_are_redriven_in_order_with_live_ones(
     assert "400 settled" in parked(bridge, "redrive", "--endpoint", "shop", answer="y\n")
     publish(kafka, topic, [order(f"e{n % 40}", 20 + n // 40, n % 40 % 4) for n in range(400)])
     receiver.wait_for("/shop", accepted=1200)
-    wait_settled(kafka, "mended.shop", topic)
-    wait_settled(kafka, "mended.shop", "mended.again")
+    wait_settled(kafka, "fixed.shop", topic)
+    wait_settled(kafka, "fixed.shop", "fixed.again")
 
     report = receiver.report("/shop")
     assert (report["accepted"], report["repeats"], report["retries"], report["overlaps"]) == (1200, 0, 0, 0)
-    assert report["most_in_flight"] > 1, "one by one, nothing can overlap"
+    assert report["most_in_flight"] > 1, "without concurrency, nothing can overlap"
     for entity in {f"e{n}" for n in range(40)}:
         sequence = [seq for seq, _, _ in arrivals(receiver, entity)]
         again = [seq for seq in sequence if seq < 10]
@@ -105,15 +105,15 @@ def test_four_hundred_refused_events_are_redriven_in_order_with_live_ones(
         }
     assert listed(bridge) == []
     assert {one["state"] for one in listed(bridge, "--all")} == {"redriven"}
-    assert kafka.describe_group("mended.shop")["mended.again", 0].lag == 0
-    wait_settled(kafka, "mended", "mended.again")  # the member group's own commit may come a beat later
-    assert kafka.describe_group("mended")["mended.again", 0].lag == 0
+    assert kafka.describe_group("fixed.shop")["fixed.again", 0].lag == 0
+    wait_settled(kafka, "fixed", "fixed.again")  # the group of the members commits later than the cursor
+    assert kafka.describe_group("fixed")["fixed.again", 0].lag == 0
 
 
-def test_an_event_redriven_twice_on_purpose_comes_twice_and_one_produced_twice_comes_once(
+def test_two_redrives_send_an_event_twice_but_a_redrive_repeated_after_a_crash_sends_it_once(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A redrive that dies before its markers is simply run again: the bridge knows it by its id."""
+    """A redrive that died before its markers is run again: the bridge drops the duplicate by its id."""
     topic, made = setup(kafka, receiver, "twice")
     receiver.control("/shop", status=404, fail_first=2)
     publish(kafka, topic, [order("a", 0), order("b", 0, 1)])
@@ -134,7 +134,7 @@ def test_an_event_redriven_twice_on_purpose_comes_twice_and_one_produced_twice_c
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(redrive())
     receiver.wait_for("/shop", accepted=1)
-    assert len(listed(bridge)) == 2, "marked as redriven before it was known to be"
+    assert len(listed(bridge)) == 2, "marked as redriven although the redrive died"
     assert "2 settled" in parked(bridge, "redrive", "--since", "1h", "--yes")
     receiver.wait_for("/shop", accepted=2)
     wait_settled(kafka, "twice.shop", "twice.again")
@@ -148,7 +148,7 @@ def test_an_event_redriven_twice_on_purpose_comes_twice_and_one_produced_twice_c
     assert len({webhook_id for _, _, webhook_id in arrivals(receiver, "a")}) == 1
 
 
-def test_a_payload_without_its_schema_is_delivered_once_the_schema_is_there(
+def test_a_payload_without_its_schema_is_delivered_after_the_schema_is_added(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, tmp_path: Path
 ) -> None:
     topic = kafka.fresh_topic("bank", partitions=1)
@@ -254,7 +254,9 @@ def test_what_is_parked_is_listed_shown_and_discarded(
     refused = hookferry(bridge, "parked", "discard", bad["address"], "--yes")
     assert refused.returncode == 2
     assert "--reason" in refused.stderr
-    assert hookferry(bridge, "parked", "redrive", "--yes").returncode == 2, "took everything unasked"
+    assert hookferry(bridge, "parked", "redrive", "--yes").returncode == 2, (
+        "redrove everything without a filter"
+    )
     assert hookferry(bridge, "parked", "redrive", bad["address"], answer="n\n").returncode == 1
     assert hookferry(bridge, "parked", "show", "1:999").stderr.startswith(
         "hookferry: no parked event at 1:999"
@@ -272,10 +274,10 @@ def test_what_is_parked_is_listed_shown_and_discarded(
         read_messages(kafka, "shown.again", 1, timeout_s=1)
 
 
-def test_what_nothing_reads_any_more_is_not_redriven_but_named(
+def test_a_letter_of_a_removed_endpoint_is_not_redriven_and_the_endpoint_is_named(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """An endpoint that is gone, and one that is gone only for the bridge: nothing is lost either way."""
+    """Covers an endpoint removed everywhere, and one removed only from the bridge: no event is lost."""
     topic, made = setup(kafka, receiver, "gone")
     receiver.control("/shop", status=400)
     publish(kafka, topic, [order("a", 0)])
@@ -288,16 +290,16 @@ def test_what_nothing_reads_any_more_is_not_redriven_but_named(
     assert "cannot be sent again: there is no endpoint 'shop'" in done.stderr
     assert "nothing to send again" in done.stdout
     assert "1 settled" in parked(bridge, "redrive", "--entity", "a", "--yes")
-    (rejected,) = wait_until(lambda: logged(other, "record.rejected"), "the bridge parks it anew")
+    (rejected,) = wait_until(lambda: logged(other, "record.rejected"), "the bridge parks it again")
     assert "there is no endpoint 'shop' any more" in rejected["cause"]
-    (anew,) = wait_until(lambda: listed(other), "it is listed again")
-    assert (anew["endpoint"], anew["from"]["topic"], anew["from"]["offset"]) == ("shop", topic, 0)
+    (again,) = wait_until(lambda: listed(other), "it is listed again")
+    assert (again["endpoint"], again["from"]["topic"], again["from"]["offset"]) == ("shop", topic, 0)
 
 
-def test_two_bridges_have_equal_numbers_of_both_topics_together(
+def test_a_bridge_owns_the_same_partition_numbers_of_the_source_and_the_redrive_topic(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Two pods, then one of them leaves: redriven and live events of an entity never overlap."""
+    """With two pods, then one: redriven and live events of an entity never overlap."""
     topic, made = setup(kafka, receiver, "pods", partitions=5, concurrency=32)
     receiver.control("/shop", status=400)
     publish(kafka, topic, [order(f"e{n % 25}", n // 25, n % 25 % 5) for n in range(150)])
@@ -317,14 +319,16 @@ def test_two_bridges_have_equal_numbers_of_both_topics_together(
         assert numbers[topic] == numbers["pods.again"]
 
     receiver.reset()
-    receiver.control("/shop", delay_ms=150)
+    # 24 s of live events at least: the redrive and the rebalance come in the middle, on a slow machine too
+    receiver.control("/shop", delay_ms=600)
     publish(kafka, topic, [order(f"e{n % 25}", 6 + n // 25, n % 25 % 5) for n in range(1000)])
     assert "150 settled" in parked(pair[0], "redrive", "--endpoint", "shop", "--yes")
-    assert receiver.count("/shop")["accepted"] < 900, "the live ones were over: nothing could overlap"
+    assert receiver.count("/shop")["accepted"] < 900, "no live events were left: nothing could overlap"
     receiver.wait_for("/shop", accepted=400)
     assert receiver.count("/shop")["accepted"] < 1150, "the rebalance came too late to prove anything"
     assert pair[1].terminate() == 0
-    receiver.wait_for("/shop", accepted=1150, timeout_s=40)
+    receiver.control("/shop", delay_ms=50)
+    receiver.wait_for("/shop", accepted=1150, timeout_s=60)
     report = receiver.report("/shop")
     assert (report["overlaps"], report["repeats"], report["accepted"]) == (0, 0, 1150)
     for entity in {f"e{n}" for n in range(25)}:
@@ -333,7 +337,7 @@ def test_two_bridges_have_equal_numbers_of_both_topics_together(
         assert [seq for seq in sequence if seq >= 6] == list(range(6, 46))
 
 
-def test_the_topic_for_redrives_grows_with_the_source_topics(
+def test_the_redrive_topic_grows_with_the_source_topics(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic, made = setup(kafka, receiver, "grows", partitions=1)
