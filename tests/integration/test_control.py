@@ -18,7 +18,7 @@ from tests.support.raw_records import Raw, publish, read_messages
 from tests.support.receiver import Receiver
 from tests.support.watch import (
     SOON,
-    all_say,
+    all_report,
     ask,
     cursors,
     logged,
@@ -55,14 +55,14 @@ def test_a_410_turns_the_endpoint_off_in_every_pod_until_it_is_turned_on(
     }
     config = quick_config(kafka, topic, endpoints, group)
     pods = [bridges(config).start(), bridges(config).start()]
-    wait_until(lambda: all_say(pods, "assigned: 2 partitions"), "both pods have partitions")
+    wait_until(lambda: all_report(pods, "assigned: 2 partitions"), "both pods have partitions")
     produce(kafka.bootstrap, topic, outbox_events(200, entities=40, seed=41))
     receiver.wait_for("/gone", accepted=200)
     wait_settled(kafka, "gone.gone", topic)
 
     receiver.control("/gone", status=410, body="no such hook")
     produce(kafka.bootstrap, topic, outbox_events(600, entities=40, seed=42, first_seq=1000))
-    wait_until(lambda: all_say(pods, "; off: gone"), "both pods report that it is off")
+    wait_until(lambda: all_report(pods, "; off: gone"), "both pods report that it is off")
     receiver.wait_for("/well", accepted=800)
     refused = receiver.count("/gone")["requests"] - 200
     assert 0 < refused <= 128, "more requests than the two pods had in flight"
@@ -84,14 +84,14 @@ def test_a_410_turns_the_endpoint_off_in_every_pod_until_it_is_turned_on(
     receiver.control("/gone")
     for pod in pods:
         pod.start()
-    wait_until(lambda: all_say(pods, "; off: gone"), "it is off after a restart")
+    wait_until(lambda: all_report(pods, "; off: gone"), "it is off after a restart")
     produce(kafka.bootstrap, topic, outbox_events(100, entities=40, seed=43, first_seq=2000))
     receiver.wait_for("/well", accepted=900)
     assert receiver.count("/gone")["requests"] == 200 + refused
 
     answer_of(pods[1], "endpoints", "on", "gone")
     # within a second on an idle machine; a loaded one only has to be faster than a restart or a timeout
-    wait_until(lambda: all_say(pods, "partitions\n"), "both pods report that it is on", 15)
+    wait_until(lambda: all_report(pods, "partitions\n"), "both pods report that it is on", 15)
     receiver.wait_for("/gone", accepted=900)
     wait_settled(kafka, "gone.gone", topic)
     report = receiver.report("/gone")
@@ -151,7 +151,7 @@ def test_nothing_is_sent_before_all_switches_are_read(
     endpoints = {"crm": {"url": receiver.url("/crm")}, "well": {"url": receiver.url("/well")}}
     bridge = bridges(quick_config(kafka, topic, endpoints, group)).start()
     wait_settled(kafka, "known.well", topic)
-    wait_until(lambda: all_say([bridge], "; off: crm"), "it is off")
+    wait_until(lambda: all_report([bridge], "; off: crm"), "it is off")
     assert receiver.count("/crm")["requests"] == 0
     assert [line["reason"] for line in logged(bridge, "endpoint.turned_off")] == ["the last word"]
     assert not logged(bridge, "endpoint.turned_on")
@@ -175,7 +175,7 @@ def test_invalid_control_records_and_a_topic_without_compaction_are_logged(
     (not_compacted,) = wait_until(lambda: logged(bridge, "topic.not_compacted"), "the policy is logged")
     assert "cleanup.policy=compact" in not_compacted["remedy"]
     publish(kafka, "odd.control", [Raw(None, b"endpoint/crm")])
-    wait_until(lambda: all_say([bridge], "assigned: 1 partitions\n"), "a tombstone resets the switch")
+    wait_until(lambda: all_report([bridge], "assigned: 1 partitions\n"), "a tombstone resets the switch")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from tests.support.kafka import RealKafka
 from tests.support.produce import OutboxEvent, outbox_events, produce
 from tests.support.raw_records import Raw, publish, read_parked
 from tests.support.receiver import Receiver
-from tests.support.watch import all_say, logged, quick_config, wait_settled, wait_until
+from tests.support.watch import all_report, logged, quick_config, wait_settled, wait_until
 
 Bridges = Callable[..., BridgeProcess]
 
@@ -36,12 +36,12 @@ def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(
     endpoints = {"crm": {"url": receiver.url("/crm")}, "erp": {"url": receiver.url("/erp")}}
     config = quick_config(kafka, topic, endpoints, group)
     pods = [bridges(config).start(), bridges(config).start()]
-    wait_until(lambda: all_say(pods, "assigned: 1 partitions"), "both pods have partitions")
+    wait_until(lambda: all_report(pods, "assigned: 1 partitions"), "both pods have partitions")
     assert answer_of(pods[0], "events", "list") == "no event type is off\n"
 
     said = answer_of(pods[0], "events", "off", "OrderP*", "--endpoint", "crm", "--reason", "too chatty")
     # within a second on an idle machine; a loaded one only has to be faster than a restart or a timeout
-    wait_until(lambda: all_say(pods, "; event types off: OrderP* for crm\n"), "both pods report it", 15)
+    wait_until(lambda: all_report(pods, "; event types off: OrderP* for crm\n"), "both pods report it", 15)
     assert said.startswith("OrderP* for crm: off; every running bridge applies this within a second\n")
     assert "not sent later" in said
     first = list(outbox_events(200, entities=20, seed=61))
@@ -63,12 +63,12 @@ def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(
     pods[1].kill()
     for pod in pods:
         pod.start()
-    wait_until(lambda: all_say(pods, "; event types off: OrderP* for crm\n"), "still off after a restart")
+    wait_until(lambda: all_report(pods, "; event types off: OrderP* for crm\n"), "still off after a restart")
     answer_of(pods[1], "events", "off", "OrderClosed")
-    wait_until(lambda: all_say(pods, "event types off: OrderClosed, OrderP* for crm\n"), "both switches")
+    wait_until(lambda: all_report(pods, "event types off: OrderClosed, OrderP* for crm\n"), "both switches")
     said = answer_of(pods[1], "events", "on", "OrderP*", "--endpoint", "crm")
     assert said == "OrderP* for crm: on; every running bridge applies this within a second\n"
-    wait_until(lambda: all_say(pods, "; event types off: OrderClosed\n"), "on again in both pods")
+    wait_until(lambda: all_report(pods, "; event types off: OrderClosed\n"), "on again in both pods")
     second = list(outbox_events(200, entities=20, seed=62, first_seq=1000))
     produce(kafka.bootstrap, topic, second)
     receiver.wait_for("/crm", accepted=250)

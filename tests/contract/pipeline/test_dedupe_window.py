@@ -1,4 +1,4 @@
-"""The dedupe window over a real index: whatever it lacks is read from the log again."""
+"""The dedupe window with a real index: records that the index lacks are read again from the log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OpenIndex = Callable[[], KeyIndex]
 
 @pytest.fixture
 def open_index(tmp_path: Path) -> Iterator[OpenIndex]:
-    """Opens the same file again and again, as processes do."""
+    """Open the same file several times, as successive processes do."""
     opened: list[KeyIndex] = []
 
     def open_it() -> KeyIndex:
@@ -38,7 +38,7 @@ STAGE: dict[str, Rereads] = {}
 
 
 class Rereads:
-    """The log as a ``SideReader`` reads it again; notes which stretches were asked for."""
+    """The log as a ``SideReader`` reads it again; records the requested stretches."""
 
     def __init__(self, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[Stretch] = []
@@ -63,7 +63,7 @@ class Rereads:
 
 
 def hourly(log: Log, *names: str, every_s: float) -> None:
-    """Append events at equal distances in time."""
+    """Append events at equal intervals."""
     for name in names:
         log.add(name)
         last = log.records[P0][-1]
@@ -84,7 +84,7 @@ def new_window(
 
 
 async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int]:
-    """Cover and claim [start, end) as the pipeline does; the offsets of duplicates."""
+    """Cover and claim [start, end) as the pipeline does; return the offsets of duplicates."""
     batch = [one for one in log.records[P0] if start <= one.offset < end]
     await window.cover(P0, batch[0])
     claims = window._claims(P0, batch)
@@ -104,7 +104,7 @@ async def test_a_lost_file_is_read_again_from_the_log(
     assert rereads.asked == [Stretch(0, 3)]
 
 
-async def test_a_topic_that_was_made_anew_has_no_duplicates_of_what_is_gone(
+async def test_a_recreated_topic_has_no_duplicates_of_deleted_records(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -114,7 +114,7 @@ async def test_a_topic_that_was_made_anew_has_no_duplicates_of_what_is_gone(
     await take(window, log, 0, 5)
     window.cut(P0, 5)
     assert await take(window, log, 2, 5) == []
-    assert rereads.asked == [], "what it knows is of this log"
+    assert rereads.asked == [], "the index belongs to this log"
     log.make_anew(P0)
     hourly(log, "x", "a", "b", "x", every_s=60)
     window.cut(P0, 4)
@@ -137,13 +137,13 @@ async def test_a_restart_reads_only_what_the_index_lacks(
     assert rereads.asked == []
     index.flush()
     assert await take(new_window(open_index()), log, 9, 12) == [9, 10, 11]
-    assert rereads.asked == [Stretch(8, 9)], "another pod had it meanwhile"
+    assert rereads.asked == [Stretch(8, 9)], "another pod owned the partition in between"
 
 
-async def test_a_schema_that_is_not_known_yet_interrupts_and_is_no_gap(
+async def test_a_missing_schema_interrupts_covering_without_a_gap(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was read before it stays read; a second try goes on there, and every key is known in the end."""
+    """A second attempt continues at the record without a schema, and finally every key is in the index."""
     log, known = Log(), set[str]()
     hourly(log, *"abcdefab", every_s=60)
     rereads = Rereads(log, monkeypatch)
@@ -169,7 +169,7 @@ async def test_a_schema_that_is_not_known_yet_interrupts_and_is_no_gap(
     assert rereads.asked == [Stretch(0, 6), Stretch(3, 6)]
 
 
-async def test_beyond_the_window_nothing_is_read_again(
+async def test_records_older_than_the_window_are_not_read_again(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -179,7 +179,7 @@ async def test_beyond_the_window_nothing_is_read_again(
     assert rereads.asked == [Stretch(3, 6)]
 
 
-async def test_after_a_jump_the_index_does_not_claim_to_know_what_lies_between(
+async def test_after_a_jump_the_index_does_not_cover_the_skipped_records(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -190,11 +190,11 @@ async def test_after_a_jump_the_index_does_not_claim_to_know_what_lies_between(
     index = open_index()
     for start, end in ((0, 3), (20, 23)):
         await take(new_window(index, window_s=300), log, start, end)
-    assert await take(new_window(index, window_s=300), log, 12, 14) == [12], "a rewind to between"
+    assert await take(new_window(index, window_s=300), log, 12, 14) == [12], "a rewind to the skipped records"
     assert rereads.asked == [Stretch(15, 20), Stretch(7, 12)]
 
 
-async def test_a_cover_that_broke_off_goes_on_where_it_was(
+async def test_an_interrupted_cover_continues_where_it_stopped(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -221,10 +221,10 @@ async def test_a_cover_that_broke_off_goes_on_where_it_was(
     names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=30),
     jumps=st.lists(st.tuples(st.integers(0, 29), st.integers(1, 6), st.booleans()), min_size=1, max_size=6),
 )
-async def test_wherever_reading_begins_duplicates_are_those_of_the_log(
+async def test_duplicates_are_those_of_the_log_wherever_reading_starts(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], jumps: list[tuple[int, int, bool]]
 ) -> None:
-    """In any order of restarts, rewinds and jumps: within the window the answers are the log's own."""
+    """After any restarts, rewinds and jumps, the duplicates within the window are those of the log."""
     log = Log()
     hourly(log, *names, every_s=60)
     path = tmp_path_factory.mktemp("index") / "dedupe.sqlite"
@@ -252,10 +252,10 @@ def side_index() -> Iterator[KeyIndex]:
     index.close()
 
 
-async def test_a_reader_that_is_behind_borrows_what_the_main_one_knows(
+async def test_a_lagging_reader_uses_the_index_of_the_main_reader(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Falling behind again and again reads nothing of the log again, also past the main reader."""
+    """A reader that lags repeatedly reads no record twice, not even past the main reader."""
     log = Log()
     hourly(log, *"abcaefagabcd", every_s=60)
     rereads = Rereads(log, monkeypatch)
@@ -264,14 +264,14 @@ async def test_a_reader_that_is_behind_borrows_what_the_main_one_knows(
     side = new_window(side_index, lender=main)
     assert await take(side, log, 2, 5) == [3]
     claims = side._claims(P0, log.records[P0][5:10])
-    assert side.claim(P0, claims, 10, 10 * 60_000) == [5, 0, 7, 0, 1], "two of them beyond the main reader"
+    assert side.claim(P0, claims, 10, 10 * 60_000) == [5, 0, 7, 0, 1], "two keys are past the main reader"
     assert await take(side, log, 3, 4) == [3]
     assert rereads.asked == []
-    assert await take(new_window(main), log, 8, 12) == [8, 9, 10], "the main reader goes on as if alone"
+    assert await take(new_window(main), log, 8, 12) == [8, 9, 10], "the main reader is not affected"
     assert rereads.asked == []
 
 
-async def test_what_the_main_index_has_forgotten_is_read_from_the_log(
+async def test_records_that_the_main_index_has_dropped_are_read_from_the_log(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -282,14 +282,14 @@ async def test_what_the_main_index_has_forgotten_is_read_from_the_log(
         await take(new_window(main), log, start, start + 3)
     covered = main.covered(P0)
     assert covered is not None
-    assert covered.start > 3, "it remembers one to two windows"
+    assert covered.start > 3, "the index keeps one to two windows"
     side = new_window(side_index, lender=main)
     rereads.asked.clear()
     assert await take(side, log, 5, 7) == []
     assert rereads.asked == [Stretch(2, 5)], "the window is three records long"
 
 
-async def test_a_lender_that_forgets_meanwhile_is_left(
+async def test_a_lender_that_drops_needed_records_is_no_longer_used(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -305,7 +305,7 @@ async def test_a_lender_that_forgets_meanwhile_is_left(
     assert await take(side, log, 3, 5) == [3, 4]
 
 
-async def test_a_lender_whose_disk_fails_tells_its_own_reader_too(
+async def test_a_disk_failure_of_the_lender_is_reported_to_its_own_reader_too(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -328,13 +328,13 @@ async def test_a_lender_whose_disk_fails_tells_its_own_reader_too(
     names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=40),
     steps=st.lists(st.tuples(st.booleans(), st.integers(1, 6), st.integers(0, 39)), min_size=1, max_size=20),
 )
-async def test_borrowed_answers_are_those_of_the_log(
+async def test_borrowed_results_are_those_of_the_log(
     names: list[str], steps: list[tuple[bool, int, int]]
 ) -> None:
-    """The main reader and one behind it take turns; both answer rightly, with a window of five records.
+    """The main reader and a lagging one alternate; both find the right duplicates in a window of five.
 
-    A key that stood within the window before is a duplicate; one that never stood before is none. In
-    between, where the key is older than a window and younger than two, either answer is right.
+    A key that occurred earlier within the window is a duplicate; a new key is not. For a key that is older
+    than one window and younger than two, both results are right.
     """
     log = Log()
     hourly(log, *names, every_s=60)
