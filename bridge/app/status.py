@@ -1,14 +1,11 @@
-"""What is to be seen of a running bridge: its readiness in words, and what its metrics look at.
-
-Takes the parts of the path as they are made, asks them when somebody wants to know. Next to ``app``.
-"""
+"""What can be observed of a running bridge: its readiness in words, and the gauges among its metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from bridge.core.switches import ALL, EventTypes, Switches
+from bridge.app.switching import Switching
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
 from bridge.pipeline.checkpoints import Checkpoints
@@ -17,63 +14,52 @@ from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.kafka import again_topic
+from bridge.wiring.path import Path
 
 _MOST_LISTED = 20
 
 
 class Status:
-    """Tells of the place in the group and of what is off, held, or waiting.
+    """Reports the place in the group, and what is off, held, or waiting.
 
-    Before ``watch`` the process is starting.
+    The process counts as starting until ``watch`` is called.
     """
 
-    def __init__(
-        self, settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], holds: Holds
-    ) -> None:
+    def __init__(self, settings: Settings, switching: Switching, holds: Holds) -> None:
         self._settings = settings
-        self._switches = switches
-        self._event_types = event_types
+        self._switching = switching
         self._holds = holds
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
 
-    def watch(
-        self,
-        metrics: Metrics,
-        reader: Reader,
-        pipeline: Pipeline,
-        checkpoints: Checkpoints,
-        outlets: Mapping[str, Outlet],
-    ) -> None:
-        """Tell of these from now on, to metrics too."""
-        self._reader, self._pipeline = reader, pipeline
+    def watch(self, metrics: Metrics, reader: Reader, path: Path) -> None:
+        """Report these parts from now on, and let the gauges read them."""
+        self._reader, self._pipeline = reader, path.pipeline
         metrics.watch(metrics.partitions, self._source_partitions)
-        metrics.watch(metrics.without_schema, lambda: len(pipeline.without_schema))
-        for name, outlet in outlets.items():
-            metrics.watch(metrics.endpoint_on, lambda outlet=outlet: float(outlet.on), name)  # type: ignore[misc]
-            metrics.watch(metrics.held_lanes, lambda name=name: self._held_lanes()[name], name)  # type: ignore[misc]
-            metrics.watch(metrics.in_flight, lambda outlet=outlet: outlet.in_flight, name)  # type: ignore[misc]
-            metrics.watch(metrics.breaker_open, lambda outlet=outlet: outlet.pace.state != "closed", name)  # type: ignore[misc]
-            metrics.watch(metrics.unsettled, lambda name=name: checkpoints.unsettled(name), name)  # type: ignore[misc]
+        metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
+        for name, dispatcher in path.dispatchers.items():
+            self._watch_endpoint(metrics, name, dispatcher, path.checkpoints)
+
+    def _watch_endpoint(
+        self, metrics: Metrics, name: str, dispatcher: Outlet, checkpoints: Checkpoints
+    ) -> None:
+        metrics.watch(metrics.endpoint_on, lambda: float(dispatcher.on), name)
+        metrics.watch(metrics.held_lanes, lambda: self._held_lanes()[name], name)
+        metrics.watch(metrics.in_flight, lambda: dispatcher.in_flight, name)
+        metrics.watch(metrics.breaker_open, lambda: dispatcher.pace.state != "closed", name)
+        metrics.watch(metrics.unsettled, lambda: checkpoints.unsettled(name), name)
 
     def readiness(self) -> tuple[bool, str]:
-        """Whether it does its part of the work, and one line for a person."""
-        ready, what = self._place_in_group()
-        off = [name for name in self._switches.off() if name in self._settings.endpoints]
+        """Return whether the process does its part of the work, and one line for a person."""
+        ready, place = self._place_in_group()
         held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
-        types = [str(one) for one in self._event_types.off() if self.concerned_by(one)]
-        waits = self._pipeline.without_schema if self._pipeline else []
         notes = (
-            *_listed("waiting for a schema", waits),
-            *_listed("off", off),
-            *_listed("event types off", types),
+            *_listed("waiting for a schema", self._pipeline.without_schema if self._pipeline else []),
+            *_listed("off", self._switching.off_endpoints()),
+            *_listed("event types off", [str(types) for types in self._switching.off_event_types()]),
             *_listed("held lanes", held),
         )
-        return ready, "; ".join([what, *notes])
-
-    def concerned_by(self, types: EventTypes) -> bool:
-        """Whether these event types are for an endpoint of this configuration."""
-        return types.endpoint == ALL or types.endpoint in self._settings.endpoints
+        return ready, "; ".join([place, *notes])
 
     def _place_in_group(self) -> tuple[bool, str]:
         reader = self._reader
@@ -86,7 +72,7 @@ class Status:
         return True, f"assigned: {self._source_partitions()} partitions"
 
     def _held_lanes(self) -> Counter[str]:
-        """The held lanes of our own partitions: all pods' together are those of the group."""
+        """Count the held lanes of our partitions; the sum over all pods is the group's number."""
         return self._holds.counts(self._reader.assigned if self._reader else ())
 
     def _source_partitions(self) -> int:

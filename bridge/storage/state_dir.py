@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from errno import EACCES, EAGAIN, EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+import structlog
 
 from bridge.errors import ConfigError
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
 
 
 class Owner(NamedTuple):
@@ -70,6 +75,21 @@ class StateFolder:
         with suppress(OSError):
             new.write_bytes(orjson.dumps(owner._asdict()))
             new.rename(self._owner_file)
+
+    def change_owner(self, owner: Owner, forget: Callable[[], None]) -> None:
+        """Give the folder to ``owner``. If that changes, ``forget`` deletes the files of the one before."""
+        before = self.owner()
+        if owner == before:
+            return
+        if before is not None:
+            _log.warning(
+                events.STATE_FORGOTTEN,
+                folder=str(self._owner_file.parent),
+                cause=f"it was kept for group {before.group} at cluster {before.cluster}",
+                remedy="none needed: what matters is read again from Kafka",
+            )
+        forget()
+        self.give_to(owner)
 
     def release(self) -> None:
         """Give the folder up."""

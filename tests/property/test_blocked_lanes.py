@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import Log, Sent
-from tests.support.path import Plan, Process, World
+from tests.support.path import MONTH_S, Plan, Process, World
 from tests.support.simulated import simulated, until
 
 WINDOW = 6
@@ -33,7 +33,7 @@ class Ward:
                 self._add_well()
         for _ in range(random.randint(1, 30)):
             self._add_well()
-        plan = Plan(window=WINDOW, concurrency=3, base_s=30, max_attempts=1000, max_age_s=1e9)
+        plan = Plan(window=WINDOW, concurrency=3, base_s=30, max_attempts=1000, max_age_s=MONTH_S)
         self.world = World({"crm": plan}, log=self.log)
         self.world.receiver.answer = self.answer
         self.process = Process(self.world, max_batch=random.choice((1, 2, 5)))

@@ -22,12 +22,12 @@ from bridge.model import Partition
 from tests.support.desk import FakeDesk
 from tests.support.fake_group import FakeJournal
 from tests.support.fakes import AGAIN, P0, P1, Log, Sent
-from tests.support.path import Plan, Process, World
+from tests.support.path import MONTH_S, Plan, Process, World
 from tests.support.simulated import LoopClock, simulated, until
 
 AGAIN_1 = Partition(AGAIN.topic, 1)
 PAIRS = ((P0, AGAIN), (P1, AGAIN_1))
-PLAN = Plan(window=6, concurrency=3, base_s=0.3, max_attempts=3, max_age_s=1e9, on_park="hold")
+PLAN = Plan(window=6, concurrency=3, base_s=0.3, max_attempts=3, max_age_s=MONTH_S, on_park="hold")
 ENTITIES = 2
 
 
@@ -49,7 +49,7 @@ class Scene:
         self.pods: list[Process | None] = [None, None]
         self.disks = [FakeJournal(), FakeJournal()]
         self.calm = False
-        self.drain_timeout_s = random.choice((0.05, 20, 20))
+        self.drain_timeout_s = random.choice((0.1, 20, 20))
 
     def pause_s(self) -> float:
         return 0.0 if self.calm else self.random.choice((0, 0, 0.01, 0.2))
@@ -140,7 +140,7 @@ class Scene:
     async def redrive_partly(self) -> None:
         """An operator whose command dies on the way."""
         try:
-            async with asyncio.timeout(self.random.choice((0.05, 0.3, 2))):
+            async with asyncio.timeout(self.random.choice((0.1, 0.3, 2))):
                 await self.redrive(1)
         except TimeoutError:
             return

@@ -20,12 +20,12 @@ from bridge.errors import KafkaUnavailable
 from bridge.model import Committed, Partition
 from tests.support.fake_group import FakeJournal
 from tests.support.fakes import P0, P1, FakeReceiver, Log, Sent
-from tests.support.path import Plan, Process, World
+from tests.support.path import MONTH_S, Plan, Process, World
 from tests.support.simulated import simulated, until
 
 PLANS = {
-    "all": Plan(window=6, concurrency=3, base_s=0.5, max_attempts=10_000, max_age_s=1e9),
-    "paid": Plan(("Paid",), window=3, concurrency=2, base_s=0.5, max_attempts=10_000, max_age_s=1e9),
+    "all": Plan(window=6, concurrency=3, base_s=0.5, max_attempts=1000, max_age_s=MONTH_S),
+    "paid": Plan(("Paid",), window=3, concurrency=2, base_s=0.5, max_attempts=1000, max_age_s=MONTH_S),
 }
 Firsts = dict[str, tuple[Partition, int, int]]
 """Of each event the partition, the offset and the part of its first record."""
@@ -153,7 +153,7 @@ async def live(random: Random) -> None:
 
     def new_process() -> Process:
         process = Process(
-            world, P0, P1, max_batch=random.choice((1, 3, 10)), drain_timeout_s=random.choice((0.05, 1, 20))
+            world, P0, P1, max_batch=random.choice((1, 3, 10)), drain_timeout_s=random.choice((0.1, 1, 20))
         )
         if random.random() < 0.3:
             process.window.trouble.append(KafkaUnavailable("away"))

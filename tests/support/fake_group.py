@@ -80,6 +80,10 @@ class FakeReader:
         await asyncio.sleep(0)
         return {one: self._log.bounds(one) for one in partitions}
 
+    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
+        """No endpoint here starts at an instant."""
+        raise AssertionError
+
     def holds_lease(self) -> bool:
         return True
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
-from bridge.core.backoff import RetrySchedule
+from bridge.app.switching import Switching
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
-from bridge.core.filter import Filter
 from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
-from bridge.core.routing import Router, Subscription
-from bridge.core.signing import Signer
+from bridge.core.switches import EventTypes, Switch
 from bridge.dead_letters.hold import Holds
-from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.errors import SchemaNeeded
 from bridge.formats import Decoder
 from bridge.formats.resent import AgainDecoder
-from bridge.model import Partition, Url
-from bridge.pipeline.attempt import Deliverer, Target
-from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.cursor_start import CursorPolicy
+from bridge.model import Partition
 from bridge.pipeline.dispatcher import Outlet
-from bridge.pipeline.pipeline import Pipeline
-from bridge.rendering import StandardRenderer
+from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.endpoints import build_dispatcher
+from bridge.wiring.path import PathEdges, build_path
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (
     AGAIN,
@@ -41,8 +37,11 @@ from tests.support.fakes import (
 )
 from tests.support.simulated import LoopClock
 
+MONTH_S = 2_592_000
+"""The largest ``retry.max_age_s``: attempts count, not time."""
 
-@dataclass
+
+@dataclass(frozen=True)
 class Plan:
     """One endpoint's settings."""
 
@@ -85,62 +84,77 @@ class World:
         return one
 
 
-async def no_instants(partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
-    """No endpoint here begins at an instant."""
-    raise AssertionError
-
-
 def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
-    """What ``Checkpoints.settle`` does, without a journal."""
+    """Settle as ``Checkpoints.settle`` does, without a journal."""
     if cursor.live:
         cursor.settle(offset, size_bytes, part)
 
 
+_UNHURRIED = {"failures": 1000, "window_s": 60, "open_s": 1, "max_open_s": 10}
+"""A breaker that opens only after a thousand failures."""
+
+
 def unhurried(concurrency: int) -> Pace:
-    """A pace that holds nothing back until a thousand failures."""
+    """Build a pace without a rate, whose breaker opens only after a thousand failures."""
     return Pace(
-        RateWindows((), 1.0),
-        SlowDown(),
-        Breaker(failures=1000, window_s=60, open_s=1, max_open_s=10, concurrency=concurrency),
-        retry_after_cap_s=60,
+        RateWindows((), 1.0), SlowDown(), Breaker(**_UNHURRIED, concurrency=concurrency), retry_after_cap_s=60
+    )
+
+
+def settings_of(plans: Mapping[str, Plan], drain_timeout_s: float = 20.0) -> Settings:
+    """Return the settings of a bridge with these endpoints; the topic is ``TOPIC``, the group ``g``."""
+    return Settings(
+        group="g",
+        kafka=KafkaSettings(bootstrap_servers=("kafka.test:9092",)),
+        sources={"orders": JsonSource(format="json", topics=(TOPIC,), id="id", type="type", entity="entity")},
+        endpoints={name: _endpoint(plan) for name, plan in plans.items()},
+        drain_timeout_s=drain_timeout_s,
+        log=LogSettings(attempts="failures"),
+    )
+
+
+@cache
+def _endpoint(plan: Plan) -> EndpointSettings:
+    return EndpointSettings.model_validate(
+        {
+            "url": "http://crm.test/hooks",
+            "events": plan.patterns,
+            "when": plan.when,
+            "start": plan.start,
+            "window": plan.window,
+            "window_bytes": 1 << 20,
+            "concurrency": plan.concurrency,
+            "timeout_s": 5.0,
+            "on_park": plan.on_park,
+            "retry": {
+                "base_s": plan.base_s,
+                "cap_s": 60,
+                "max_attempts": plan.max_attempts,
+                "max_age_s": plan.max_age_s,
+                "retry_after_cap_s": 60,
+            },
+            "breaker": _UNHURRIED,
+        }
     )
 
 
 def make_outlet(
-    name: str,
-    plan: Plan,
-    receiver: FakeReceiver,
-    parking: FakeParking,
-    metrics: Metrics,
-    settle: Callable[[Cursor[Failures], int, int, int], None] = settle_if_live,
-    held: HeldLanes | None = None,
+    name: str, plan: Plan, receiver: FakeReceiver, parking: FakeParking, metrics: Metrics
 ) -> Outlet:
-    target = Target(
+    """Build one endpoint's dispatcher through the wiring, with cursors that no ``Checkpoints`` keeps."""
+    settings = settings_of({name: plan})
+    return build_dispatcher(
         name,
-        (),
-        frozenset(),
-        5.0,
-        keep_bodies=True,
-        log_successes=False,
-    )
-    bound, clock = metrics.endpoint(name), LoopClock()
-    return Outlet(
-        name,
-        concurrency=plan.concurrency,
-        renderer=StandardRenderer("POST", Url("http", "crm.test", 80, "/hooks")),
-        deliverer=Deliverer(target, receiver, FakeHistory(), bound, clock),  # type: ignore[arg-type]
-        signer=Signer([]),
-        schedule=RetrySchedule(
-            base_s=plan.base_s, cap_s=60, max_attempts=plan.max_attempts, max_age_s=plan.max_age_s
-        ),
-        pace=unhurried(plan.concurrency),
+        settings.endpoints[name],
+        settings,
+        transport=receiver,
         parks=parking,
-        metrics=bound,
-        clock=clock,
-        settle=settle,
+        history=FakeHistory(),  # type: ignore[arg-type]
+        metrics=metrics,
+        clock=LoopClock(),
+        settle=settle_if_live,
         may_send=lambda: True,
         turn_off=lambda endpoint, reason: None,
-        held=held,
     )
 
 
@@ -164,58 +178,38 @@ class Process:
         decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)}
         self.window = FakeWindow(world.log, decoders)
         self.holds = Holds()
-        self.checkpoints = Checkpoints(
-            "g",
-            {name: CursorPolicy(plan.start, plan.window, 1 << 20) for name, plan in world.plans.items()},
+        edges = PathEdges(
+            reader=self.reader,
+            open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             offsets=world.offsets,
-            offsets_at=no_instants,
-            fence=self.reader,
-            flush=self._flush,
+            dead_letters=world.parking,
+            hold_register=world.register,
+            load_holds=self.load_holds,
+            transports=world.receivers,
+            history=FakeHistory(),  # type: ignore[arg-type]
             journal=journal or world.journal,  # type: ignore[arg-type]
-            metrics=self.metrics,
-            clock=LoopClock(),
-            whole_topics=(AGAIN.topic,),
-        )
-        self.outlets = {
-            name: make_outlet(
-                name,
-                plan,
-                world.receivers[name],
-                world.parking,
-                self.metrics,
-                self.checkpoints.settle,
-                HeldLanes(name, self.holds, world.register, LoopClock()) if plan.on_park == "hold" else None,
-            )
-            for name, plan in world.plans.items()
-        }
-        self.router = Router(
-            {
-                name: Subscription(plan.patterns, when=Filter(plan.when) if plan.when else None)
-                for name, plan in world.plans.items()
-            }
-        )
-        self.pipeline = Pipeline(
-            source=self.reader,
-            decoders=decoders,
+            flush=self._flush,
             window=self.window,
             side_window=lambda: FakeWindow(world.log, decoders),
-            open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
-            router=self.router,
-            outlets=self.outlets,
-            checkpoints=self.checkpoints,
-            load_holds=self.load_holds,
-            parks=world.parking,
-            metrics=self.metrics,
-            drain_timeout_s=drain_timeout_s,
             learn=world.learn,
+            turn_off=lambda endpoint, reason: None,
+            metrics=self.metrics,
+            clock=LoopClock(),
         )
+        path = build_path(settings_of(world.plans, drain_timeout_s), decoders, self.holds, edges)
+        self.router = path.router
+        self.checkpoints = path.checkpoints
+        self.outlets = path.dispatchers
+        self.pipeline = path.pipeline
+        self._switching = Switching(world.plans.keys())
+        self._switching.attach(path.router, path.dispatchers)
         self._commit_interval_s = commit_interval_s
 
     def turn_off(self, patterns: Mapping[str, tuple[str, ...]]) -> None:
-        """Switch event types off, as ``App`` does when the control topic says so."""
-        self.router.turn_off(patterns)
-        for name, outlet in self.outlets.items():
-            outlet.types_off = self.router.off_pattern(name)
+        """Make exactly these event types (patterns by endpoint) off, as records of the control topic do."""
+        off = {EventTypes(pattern, name) for name, of_endpoint in patterns.items() for pattern in of_endpoint}
+        for types in off.union(self._switching.off_event_types()):
+            self._switching.event_types.put(types, Switch(on=types not in off))
 
     def start(self) -> Process:
         """Join with all partitions and begin to carry."""

@@ -19,7 +19,6 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader
 from tests.support.fakes import P0, P1, Log
-from tests.support.path import no_instants
 
 BOUNDS = {P0: (10, 50)}
 
@@ -38,7 +37,7 @@ class Stage:
             "g",
             {name: CursorPolicy(start, 100, 1000) for name, start in (starts or {"crm": "earliest"}).items()},
             offsets=self.offsets,
-            offsets_at=no_instants,
+            offsets_at=self.member.offsets_at,
             fence=self,
             flush=self._flush,
             journal=FakeJournal(),  # type: ignore[arg-type]

@@ -160,7 +160,7 @@ async def test_attempts_used_up_park_the_event_and_the_lane_goes_on() -> None:
 
 @simulated
 async def test_age_used_up_parks_the_event() -> None:
-    async with at_work(Plan(base_s=10, max_attempts=10_000, max_age_s=100)) as stage:
+    async with at_work(Plan(base_s=10, max_attempts=1000, max_age_s=100)) as stage:
         stage.say(*[500] * 10_000)
         stage.put("a1")
         await until(lambda: stage.committable == 1)

@@ -13,7 +13,7 @@ from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from tests.support.fake_group import FakeJournal, FakeOffsets
 from tests.support.fakes import P0, Gate, Sent
-from tests.support.path import Plan, Process, World
+from tests.support.path import MONTH_S, Plan, Process, World
 from tests.support.simulated import simulated, until
 
 
@@ -86,7 +86,7 @@ async def test_a_delivery_that_was_not_committed_is_not_repeated_on_the_same_dis
 async def test_the_attempts_of_a_waiting_event_are_counted_on_after_a_crash() -> None:
     """Five attempts are five in all, not five per process."""
     random.seed(1)  # of the jitter: no retry within the 0.3 s in which the failure is committed
-    world = World({"crm": Plan(max_attempts=5, base_s=1000, max_age_s=1e9)})
+    world = World({"crm": Plan(max_attempts=5, base_s=1000, max_age_s=MONTH_S)})
     world.receiver.answer = always_503
     world.log.add("a")
     for _ in range(3):

@@ -1,0 +1,233 @@
+"""Build the whole path from the settings and from the parts that reach outside the process.
+
+Every setting of the path passes through here, so the tests that run the path over fakes run this wiring too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bridge.clock import Clock
+from bridge.core.routing import Router
+from bridge.dead_letters.hold import Holds
+from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
+from bridge.dead_letters.lane_holds import Register
+from bridge.dead_letters.park import Parks
+from bridge.errors import SchemaNeeded
+from bridge.formats import Decoder
+from bridge.http import Transport
+from bridge.http.egress_policy import Egress
+from bridge.http.tls import client_context
+from bridge.kafka.client_health import Lasting
+from bridge.kafka.side_reader import SideReader
+from bridge.model import Partition
+from bridge.pipeline.catch_up import SideReads
+from bridge.pipeline.checkpoints import Checkpoints, Fence, Offsets
+from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.pipeline import Pipeline
+from bridge.pipeline.ports import FirstOffsets, Reads
+from bridge.settings import Settings
+from bridge.storage.attempt_history import History
+from bridge.storage.dedupe_index import KeyIndex
+from bridge.storage.journal import Journal
+from bridge.telemetry.metrics import Metrics
+from bridge.wiring.endpoints import (
+    build_cursor_policy,
+    build_dispatcher,
+    build_lane_holds,
+    build_router,
+    build_transport,
+    holding_endpoints,
+)
+from bridge.wiring.kafka import again_topic, control_topic
+
+
+class GroupMember(Reads, Fence, Protocol):
+    """The member of the consumer group (``bridge.kafka.group_reader``), as the path uses it."""
+
+    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
+        """Return the first offset at or after an instant (Unix milliseconds), where there is one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathEdges:
+    """What the path reaches outside the process with: Kafka, HTTP, disk, clock, and metrics."""
+
+    reader: GroupMember
+    open_side_reader: Callable[[], SideReads]
+    offsets: Offsets
+    dead_letters: Parks
+    hold_register: Register
+    load_holds: Callable[[Collection[Partition]], Awaitable[None]]
+    """Read the holds of these partitions from the control topic into the ``holds`` of ``build_path``."""
+    transports: Mapping[str, Transport]
+    """By endpoint."""
+    history: History
+    journal: Journal
+    flush: Callable[[], Awaitable[None]]
+    """Write to disk what the index and the history still buffer; called before every commit."""
+    window: FirstOffsets
+    side_window: Callable[[], FirstOffsets]
+    """Create the dedupe window of one catch-up reader."""
+    learn: Callable[[SchemaNeeded], Awaitable[None]]
+    turn_off: Callable[[str, str], None]
+    """Switch an endpoint (by name) off, with the reason; called when its receiver asks for that."""
+    metrics: Metrics
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The parts of the path that the process starts, watches and stops."""
+
+    router: Router[str]
+    checkpoints: Checkpoints
+    dispatchers: Mapping[str, Outlet]
+    pipeline: Pipeline
+
+
+def build_path(settings: Settings, decoders: Mapping[str, Decoder], holds: Holds, edges: PathEdges) -> Path:
+    """Build the path. ``decoders`` are by topic; ``holds`` are the held lanes of the assignment.
+
+    Raises ``ConfigError`` for templates that cannot be used.
+    """
+    router = build_router(settings)
+    checkpoints = build_checkpoints(settings, edges)
+    dispatchers = {
+        name: _dispatcher(name, settings, checkpoints, holds, edges) for name in settings.endpoints
+    }
+    pipeline = Pipeline(
+        source=edges.reader,
+        decoders=decoders,
+        window=edges.window,
+        side_window=edges.side_window,
+        open_side_reader=edges.open_side_reader,
+        router=router,
+        outlets=dispatchers,
+        checkpoints=checkpoints,
+        load_holds=edges.load_holds,
+        parks=edges.dead_letters,
+        metrics=edges.metrics,
+        drain_timeout_s=settings.drain_timeout_s,
+        learn=edges.learn,
+    )
+    return Path(router, checkpoints, dispatchers, pipeline)
+
+
+def build_checkpoints(settings: Settings, edges: PathEdges) -> Checkpoints:
+    """Build the part that loads and commits the cursors."""
+    return Checkpoints(
+        settings.group,
+        {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
+        offsets=edges.offsets,
+        fence=edges.reader,
+        offsets_at=edges.reader.offsets_at,
+        flush=edges.flush,
+        journal=edges.journal,
+        metrics=edges.metrics,
+        clock=edges.clock,
+        whole_topics=(again_topic(settings),),
+    )
+
+
+def _dispatcher(
+    name: str, settings: Settings, checkpoints: Checkpoints, holds: Holds, edges: PathEdges
+) -> Outlet:
+    endpoint = settings.endpoints[name]
+    return build_dispatcher(
+        name,
+        endpoint,
+        settings,
+        transport=edges.transports[name],
+        parks=edges.dead_letters,
+        history=edges.history,
+        metrics=edges.metrics,
+        clock=edges.clock,
+        settle=checkpoints.settle,
+        may_send=edges.reader.holds_lease,
+        turn_off=edges.turn_off,
+        held=build_lane_holds(name, endpoint, holds, edges.hold_register, edges.clock),
+    )
+
+
+def build_hold_register(
+    settings: Settings,
+    holds: Holds,
+    writer: Lasting[Any],
+    open_reader: Callable[[], HoldReader],
+) -> HoldRegister:
+    """Build the part that reads the holds of an assignment into ``holds``, and writes them."""
+    return HoldRegister(
+        control_topic(settings.group),
+        holds,
+        writer,
+        open_reader,
+        holding=holding_endpoints(settings),
+        endpoints=settings.endpoints,
+    )
+
+
+def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[str, Transport]:
+    """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written."""
+    egress, tls = Egress(settings.egress.allow), client_context()
+    return {
+        name: build_transport(endpoint, egress, tls, may_write)
+        for name, endpoint in settings.endpoints.items()
+    }
+
+
+def build_index(settings: Settings) -> KeyIndex:
+    """Open the dedupe index on disk."""
+    return KeyIndex(
+        settings.state_dir / "dedupe.sqlite",
+        window_s=settings.dedupe.window_s,
+        max_keys=settings.dedupe.max_keys,
+    )
+
+
+def build_history(settings: Settings, metrics: Metrics) -> History:
+    """Open the attempt history on disk."""
+    rows = metrics.history_rows
+    return History(
+        settings.state_dir / "history.sqlite",
+        retention_s=settings.history.retention_s,
+        max_bytes=settings.history.max_bytes,
+        count=lambda outcome, number: rows.labels(outcome).inc(number),
+    )
+
+
+def build_window(
+    settings: Settings,
+    index: KeyIndex,
+    decoders: Mapping[str, Decoder],
+    open_side_reader: Callable[[], SideReader],
+) -> DedupeWindow:
+    """Build the dedupe window of the main reader, over the index on disk."""
+    dedupe = settings.dedupe
+    return DedupeWindow(index, decoders, open_side_reader, window_s=dedupe.window_s, max_keys=dedupe.max_keys)
+
+
+def build_side_window(
+    settings: Settings,
+    lender: KeyIndex,
+    decoders: Mapping[str, Decoder],
+    open_side_reader: Callable[[], SideReader],
+) -> DedupeWindow:
+    """Build the dedupe window of a catch-up reader: an index in memory that borrows from ``lender``.
+
+    The caller closes it.
+    """
+    dedupe = settings.dedupe
+    index = KeyIndex(None, window_s=dedupe.window_s, max_keys=dedupe.max_keys)
+    return DedupeWindow(
+        index,
+        decoders,
+        open_side_reader,
+        window_s=dedupe.window_s,
+        max_keys=dedupe.max_keys,
+        lender=lender,
+    )
