@@ -72,6 +72,7 @@ class CatchUp:
         main_at: Callable[[Partition], int],
         met: Callable[[Partition], None],
         trouble: Trouble,
+        wake: asyncio.Event,
     ) -> None:
         self._endpoint = endpoint
         self._cursors = cursors
@@ -80,7 +81,7 @@ class CatchUp:
         self._main_at = main_at
         self._met = met
         self._trouble = trouble
-        self._wake = asyncio.Event()
+        self._wake = wake
 
     def wake(self) -> None:
         """Some cursor of the endpoint fell behind, or has room again."""

@@ -105,7 +105,10 @@ class Checkpoints:
         self._refreshed_at = clock.monotonic()
         self._failing = False
         self._committing = asyncio.Lock()
-        self.on_room: Callable[[EndpointCursor], None] = lambda cursor: None
+        self.room = asyncio.Event()
+        """Set when a full cursor has room again; the reader clears it before it waits."""
+        self.room_behind = {endpoint: asyncio.Event() for endpoint in policies}
+        """By endpoint: set when a full cursor that is detached has room again. ``CatchUp`` clears it."""
         self.cursors: dict[Partition, dict[str, EndpointCursor]] = {}
 
     async def load(self, bounds: Bounds) -> dict[Partition, dict[str, EndpointCursor]]:
@@ -173,8 +176,14 @@ class Checkpoints:
             self._journal.settled(cursor.number, offset)
         elif part:
             self._journal.settled(cursor.number, offset, part)
+        self._look_for_room(cursor)
+
+    def _look_for_room(self, cursor: EndpointCursor) -> None:
+        """Wake the reader of a cursor that was full and has room again."""
         if cursor.found_room():
-            self.on_room(cursor)
+            self.room.set()
+            if not cursor.attached:
+                self.room_behind[cursor.endpoint].set()
 
     async def commit(self) -> None:
         """Commit what moved since the last time.
@@ -274,8 +283,7 @@ class Checkpoints:
                 progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
             )
             cursor.map_fits(fits)
-            if cursor.found_room():
-                self.on_room(cursor)
+            self._look_for_room(cursor)
             changed.append(_Packed(cursor, cursor.version, Committed(progress.offset, text)))
         return changed
 

@@ -95,7 +95,7 @@ class Pipeline:
         self._intake = Intake(
             decoders=decoders, router=router, outlets=outlets, rejects=self._rejects, metrics=metrics
         )
-        self._room = asyncio.Event()
+        self._room = checkpoints.room
         self._trouble = Trouble()
         self._learning = Learning(learn, self._room.set, self._trouble)
         self._ending = asyncio.Lock()
@@ -103,7 +103,6 @@ class Pipeline:
         self._catch_ups = {
             endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
         }
-        checkpoints.on_room = self._has_room
 
     async def run(self) -> None:
         """Read and hand over until ``stop``; then drain. A broker in trouble is waited for.
@@ -308,6 +307,7 @@ class Pipeline:
             main_at=self._next.__getitem__,
             met=partial(self._met, feed),
             trouble=self._trouble,
+            wake=self._checkpoints.room_behind[endpoint],
         )
 
     async def _take_behind(
@@ -323,12 +323,6 @@ class Pipeline:
     def _met(self, feed: Feed, partition: Partition) -> None:
         feed.covered.discard(partition)
         self._room.set()
-
-    def _has_room(self, cursor: EndpointCursor) -> None:
-        """A full cursor takes more again: with the main reader if it missed nothing, else by itself."""
-        self._room.set()
-        if not cursor.attached:
-            self._catch_ups[cursor.endpoint].wake()
 
     async def _room_made(self, timeout_s: float) -> None:
         """Return when a cursor has room or a schema is there, or in any case after a while."""

@@ -48,6 +48,7 @@ async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_u
             main_at=lambda _: 5,
             met=lambda _: None,
             trouble=trouble,
+            wake=asyncio.Event(),
         )
 
     with capture_logs() as logs:
