@@ -6,11 +6,12 @@ log the index still has to read. Rule floor, pure; the index itself is ``bridge/
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
 
-from bridge.model import Event
+from bridge.model import Event, Record, RedriveMark
 
 _TWO_LONGS = Struct(">qq").unpack
 
@@ -30,24 +31,33 @@ class Stretch(NamedTuple):
     end: int
 
 
-def claim(event: Event) -> Claim:
-    """The claim of an event, by tenant and idempotency key (Fineract: each tenant has its own).
+def claims_of(decoded: Iterable[tuple[Record, Iterable[Event | RedriveMark]]]) -> list[Claim]:
+    """Return the claim of each event, by tenant and idempotency key (in Fineract each tenant has its own).
 
-    Of an event that is sent again, the request to send it counts: two requests are no duplicates.
+    An event that is sent again is claimed by its request: two requests are no duplicates. Nor are two
+    redrives (``round``) of one request: the first may have parked the event again.
     """
-    id = event.claim_id or event.id
-    text = f"{event.tenant}\0{id}" if event.tenant else id
-    high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
-    return Claim(high, low, event.record.offset)
+    claims = []
+    for record, events in decoded:
+        for event in events:
+            if isinstance(event, RedriveMark):
+                text = event.again_id
+            else:
+                again = "" if event.resend is None else event.resend.again_id + event.resend.round
+                id = again or event.id
+                text = f"{event.tenant}\0{id}" if event.tenant else id
+            high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+            claims.append(Claim(high, low, record.offset))
+    return claims
 
 
-def is_duplicate(first_offset: int, offset: int) -> bool:
-    """Whether a record stands behind the first of its key.
+def duplicates(claims: Sequence[Claim], first_offsets: Sequence[int]) -> list[bool]:
+    """Return for each claim whether an earlier record has its key; ``first_offsets`` are the keys' first.
 
-    The rule speaks of positions, not of "ever delivered": a record that is read again (a replay,
-    a redelivery after a crash) is the first of its key as it was before, and is delivered.
+    The rule compares positions, not "ever delivered": a record that is read again (a replay, a
+    redelivery after a crash) is still the first of its key, and is delivered.
     """
-    return first_offset < offset
+    return [first < claim.offset for claim, first in zip(claims, first_offsets, strict=True)]
 
 
 def missing(covered: Stretch | None, window_start: int, reader: int, max_keys: int) -> Stretch | None:

@@ -74,7 +74,7 @@ class Lanes(Generic[Item]):
         self._ready.append(lane)
         return True
 
-    def take(self) -> Lane[Item] | None:
+    def pop(self) -> Lane[Item] | None:
         """The lane that has been ready longest, now running; None when none is ready."""
         if not self._ready:
             return None
@@ -82,7 +82,7 @@ class Lanes(Generic[Item]):
         lane.running = True
         return lane
 
-    def settle(self, lane: Lane[Item]) -> bool:
+    def finish(self, lane: Lane[Item]) -> bool:
         """The head of a running lane is done; True when its next item became ready by it."""
         lane.running = False
         if lane.blocked:

@@ -10,23 +10,11 @@ import base64
 import json
 from collections.abc import Hashable
 from hashlib import blake2b
-from typing import NamedTuple
+
+from bridge.model import LaneKey
 
 MAX_PART = 1024
 """Bytes or characters of a key, an entity or a tenant that a lane holds; of longer ones it holds a hash."""
-
-
-class LaneKey(NamedTuple):
-    """An ordering key: the record key (or, without one, the entity) of a partition, per tenant.
-
-    A number stands for the events of one record without a key. A tuple like any other, so that it
-    equals the lane of an event.
-    """
-
-    topic: str
-    number: int
-    key: bytes | str | int
-    tenant: str
 
 
 def bounded(part: bytes | str) -> bytes | str:

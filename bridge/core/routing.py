@@ -136,9 +136,8 @@ class _Rule(Generic[Target]):
         return None
 
     def refusal_by_header(self, event: Event) -> Refusal | None:
-        origin = event.origin or event.record
         for name, patterns in self.headers:
-            text = origin.header(name) or ""
+            text = event.origin.header(name) or ""
             if not patterns.match(text):
                 return Refusal("record_headers", f"{name}: {patterns.why_not(text)}")
         return None
@@ -167,8 +166,8 @@ class Router(Generic[Target]):
 
     def route(self, event: Event) -> Route[Target]:
         """Where the event goes, but for what its headers and its content say."""
-        topic = (event.origin or event.record).partition.topic
-        key = (event.source, topic, event.type, event.tenant if self._by_tenant else None)
+        record = event.record if event.resend is None else event.resend.origin
+        key = (event.source, record.partition.topic, event.type, event.tenant if self._by_tenant else None)
         found = self._known.get(key)
         return self._work_out(key, event) if found is None else found
 

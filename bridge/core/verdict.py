@@ -56,13 +56,16 @@ def judge(
     """
     if isinstance(outcome, TransportError):
         return Judgement(Verdict.AGAIN, str(outcome), "failed")
-    return own(outcome, _by_status(outcome, now_epoch_s))
+    judgement = _by_status(outcome, now_epoch_s)
+    return judgement if own is by_status else own(outcome, judgement)
 
 
 def _by_status(outcome: Response, now_epoch_s: float) -> Judgement:
-    status = outcome.status
+    status, wish = outcome.status, outcome.header(b"webhook-delivery")
+    if wish is None and 200 <= status < 300:
+        return DELIVERED
     kind = _kind(status)
-    wish = _wish(outcome)
+    wish = wish.strip().lower() if wish is not None else b""
     if wish == b"disable":
         return Judgement(Verdict.OFF, f"status {status}: the receiver asked to disable the endpoint", kind)
     if 200 <= status < 300:
@@ -94,11 +97,6 @@ def _kind(status: int) -> AnswerKind:
     if status in OVERLOADED_STATUSES:
         return "unavailable"
     return "failed" if status >= 500 else "other"
-
-
-def _wish(response: Response) -> bytes:
-    value = response.header(b"webhook-delivery")
-    return value.strip().lower() if value is not None else b""
 
 
 def _retry_after_s(response: Response, now_epoch_s: float) -> float | None:

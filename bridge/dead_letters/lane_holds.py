@@ -16,11 +16,10 @@ from bridge.clock import Clock
 from bridge.core import ordering_key
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.durable_write import tries_until_safe
 from bridge.dead_letters.hold import Hold, HoldKey, Holds
 from bridge.errors import KafkaUnavailable
-from bridge.model import Event
+from bridge.model import Event, LaneKey, RedriveMark
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -59,7 +58,7 @@ class HeldLanes:
     def in_the_way(self, event: Event) -> Hold | None:
         """What keeps this event from being sent; events of the hold's own redrive pass."""
         hold = self._holds.of(self._endpoint, event.lane)
-        return None if hold is None or event.round == hold.round else hold
+        return None if hold is None or _round(event) == hold.round else hold
 
     def is_parked(self, event: Event, hold: Hold) -> bool:
         """Whether this is the event that a hold waits for, read again after a crash: it is safe.
@@ -67,7 +66,7 @@ class HeldLanes:
         Only as it first came: when it is sent again, its letter may have been settled by that.
         """
         place, at_ms = _place(event), event.record.timestamp_ms
-        return event.origin is None and (place, at_ms) == (hold.first, hold.first_at_ms)
+        return event.resend is None and (place, at_ms) == (hold.first, hold.first_at_ms)
 
     async def keep(
         self, event: Event, cause: str, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
@@ -77,7 +76,7 @@ class HeldLanes:
         Return when that is safe. False when the assignment is over, or when it did not work and
         ``keep_trying`` says no: the event must not settle then, and its next owner tries it.
         """
-        lane, origin = event.lane, event.origin or event.record
+        lane, origin = event.lane, event.origin
         if lane is None:
             return True
         hold = self._holds.of(self._endpoint, lane)
@@ -92,10 +91,10 @@ class HeldLanes:
                 round=self._new_round(),
                 entity=event.entity or "",
             )
-        elif event.origin is None:
+        elif event.resend is None:
             kept = hold.with_live(_place(event))
         else:
-            refused = event.round == hold.round
+            refused = _round(event) == hold.round
             kept = hold.with_resent(_place(event), origin.timestamp_ms, self._new_round(), refused=refused)
         if not await self._write(lane, kept, cursor, keep_trying):
             return False
@@ -112,15 +111,17 @@ class HeldLanes:
             )
         return True
 
-    async def release(self, mark: Event, cursor: Cursor[Failures], keep_trying: Callable[[], bool]) -> bool:
+    async def release(
+        self, mark: RedriveMark, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
+    ) -> bool:
         """The mark of a redrive is at the head of its lane: lift the hold if everything has passed.
 
         Return when that, or that it stays, is safe; False as in ``keep``. A lane that is not held
         is said to be free: a process that lost its place may have written otherwise.
         """
         hold = self._holds.of(self._endpoint, mark.lane)
-        if hold is not None and not hold.released_by(mark.round, mark.covers or 0):
-            return await self._write(mark.lane, hold.with_answer(mark.id), cursor, keep_trying)
+        if hold is not None and not hold.released_by(mark.round, mark.covers):
+            return await self._write(mark.lane, hold.with_answer(mark.again_id), cursor, keep_trying)
         if not await self._write(mark.lane, None, cursor, keep_trying):
             return False
         if hold is None:
@@ -157,7 +158,12 @@ class HeldLanes:
         return True
 
 
+def _round(event: Event) -> str:
+    """Return the redrive that an event is part of; empty if it is part of none."""
+    return "" if event.resend is None else event.resend.round
+
+
 def _place(event: Event) -> str:
     """Where an event first stood; of a record of several, which of them it is."""
-    place = (event.origin or event.record).place
+    place = event.origin.place
     return f"{place}#{event.index}" if event.index else place

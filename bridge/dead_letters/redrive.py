@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from bridge.clock import Clock
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Errand, Fate, Letter, Wanted, errands
-from bridge.formats.resent import Mark
+from bridge.model import RedriveMark
 
 BATCH = 500
 """Records sent and marked at a time: what is held in memory, and what a crash leaves unmarked."""
@@ -45,7 +45,7 @@ class Desk(Protocol):
         """Send these again and mark their letters; how many letters that settled."""
         ...
 
-    async def end_round(self, marks: Sequence[Mark]) -> None:
+    async def end_round(self, marks: Sequence[RedriveMark]) -> None:
         """Send marks, behind everything that was sent before."""
         ...
 
@@ -155,7 +155,7 @@ class Rounds:
         asked = {key: _Asked(hold.since_ms, secrets.token_hex(16)) for key, hold in holds.items()}
         await self._desk.end_round(
             [
-                Mark(key.endpoint, hold.lane, asked[key].mark_id, hold.round, hold.parked)
+                RedriveMark(key.endpoint, hold.lane, asked[key].mark_id, hold.round, hold.parked)
                 for key, hold in holds.items()
             ]
         )

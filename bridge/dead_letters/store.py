@@ -34,12 +34,12 @@ from bridge.dead_letters.letter import (
     to_settlement,
 )
 from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
-from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
+from bridge.formats.resent import MARK_VALUE, packed, packed_mark
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.client_health import close_in_time
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import PARKED_MAX_BYTES, topic_sizes
-from bridge.model import Header, Partition, Record
+from bridge.model import Header, Partition, Record, RedriveMark, Resend
 
 _NEAR = 1000
 """Offsets between two letters that are cheaper to read over than to seek over."""
@@ -169,10 +169,10 @@ class DeadLetters:
     async def _resend(self, producer: AIOKafkaProducer, errand: Errand, letter: Letter) -> None:
         """Return when the request to send a record again is acknowledged."""
         origin = letter.origin
-        headers = packed(Resent(origin, letter.endpoint, errand.letter.again_id, letter.index, errand.round))
+        headers = packed(Resend(origin, letter.endpoint, errand.letter.again_id, letter.index, errand.round))
         await (await self._send(producer, self._again, origin.partition.number, origin, headers))
 
-    async def end_round(self, marks: Sequence[Mark]) -> None:
+    async def end_round(self, marks: Sequence[RedriveMark]) -> None:
         """Send the marks that end a redrive of held lanes; return when they are acknowledged.
 
         Raises ``KafkaUnavailable``, ``RedriveError``.

@@ -22,6 +22,7 @@ from bridge.formats.registry.framing import apicurio_with, confluent
 from bridge.formats.resent import AgainDecoder
 from bridge.formats.schema_cache import SchemaStore
 from bridge.http.tls import context_of, why_not
+from bridge.pipeline.ports import RecordDecoder
 from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
 from bridge.schemas.registry.client import RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
@@ -42,7 +43,7 @@ from bridge.settings import (
 from bridge.wiring.kafka import again_topic
 
 
-def build_decoders(settings: Settings) -> dict[str, Decoder]:
+def build_decoders(settings: Settings) -> dict[str, RecordDecoder]:
     """The decoder of each topic that is read. Raises ``ConfigError`` for schema files that do not load."""
     of_sources: dict[str, Decoder] = {
         topic: made
@@ -50,7 +51,7 @@ def build_decoders(settings: Settings) -> dict[str, Decoder]:
         for made in (build_decoder(name, source),)
         for topic in source.topics
     }
-    return of_sources | {again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
+    return {**of_sources, again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
 
 
 def build_decoder(name: str, source: SourceSettings) -> Decoder:
@@ -118,7 +119,9 @@ def _places(source: JsonSource | ModulithSource | ConfluentSource | ApicurioSour
     return Places(source.id, source.type, source.entity, source.time, source.data, source.tenant)
 
 
-def build_registries(sources: Mapping[str, SourceSettings], decoders: Mapping[str, Decoder]) -> Registries:
+def build_registries(
+    sources: Mapping[str, SourceSettings], decoders: Mapping[str, RecordDecoder]
+) -> Registries:
     """The registry of each source that has one, filling the store its decoder looks into.
 
     Raises ``ConfigError`` for TLS files that do not load.

@@ -42,7 +42,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @rule(target=running)
     def take(self) -> object:
-        lane = self.lanes.take()
+        lane = self.lanes.pop()
         if lane is None:
             return None
         self.in_flight.append(lane)
@@ -55,7 +55,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.failed_heads.discard(lane.head)
         self.queued[lane.head[0]].remove(lane.head)
         self.in_flight.remove(lane)
-        self.lanes.settle(lane)
+        self.lanes.finish(lane)
 
     @rule(lane=consumes(running), delay=st.floats(0.1, 5))
     def defer(self, lane: Lane[Item] | None, delay: float) -> None:
@@ -107,9 +107,9 @@ class LaneMachine(RuleBasedStateMachine):
         seen: dict[int | None, list[Item]] = defaultdict(list)
         self.now += 1000
         self.lanes.release(self.now)
-        while (lane := self.lanes.take()) is not None:
+        while (lane := self.lanes.pop()) is not None:
             seen[lane.head[0]].append(lane.head)
-            self.lanes.settle(lane)
+            self.lanes.finish(lane)
         for key in {*seen, *self.queued}:
             if key is None:
                 assert sorted(seen[key]) == sorted(self.queued[key])
@@ -131,10 +131,10 @@ def test_a_busy_lane_does_not_starve_the_others() -> None:
         lanes.push(key, f"one of {key}")
     served = []
     for _ in range(12):
-        lane = lanes.take()
+        lane = lanes.pop()
         assert lane is not None
         served.append(lane.key)
-        lanes.settle(lane)
+        lanes.finish(lane)
     assert set(range(10)) <= set(served)
     assert served.count("busy") == 2
 
@@ -143,16 +143,16 @@ def test_a_lane_that_waits_for_its_retry_takes_no_turn() -> None:
     lanes: Lanes[str] = Lanes()
     lanes.push("a", "a1")
     lanes.push("b", "b1")
-    first = lanes.take()
+    first = lanes.pop()
     assert first is not None
     lanes.defer(first, 10.0)
-    second = lanes.take()
+    second = lanes.pop()
     assert second is not None
     assert second.key == "b"
-    assert lanes.take() is None
+    assert lanes.pop() is None
     assert lanes.release(9.9) == 0
     assert lanes.release(10.0) == 1
-    assert lanes.take() is first
+    assert lanes.pop() is first
 
 
 def test_what_comes_back_after_a_drop_queues_behind_the_head_in_flight() -> None:
@@ -160,11 +160,11 @@ def test_what_comes_back_after_a_drop_queues_behind_the_head_in_flight() -> None
     lanes: Lanes[str] = Lanes()
     lanes.push("a", "old 1")
     lanes.push("a", "old 2")
-    lane = lanes.take()
+    lane = lanes.pop()
     assert lane is not None
     assert lanes.drop(lambda _: True) == 1
     lanes.push("a", "new 1")
-    assert lanes.take() is None
-    lanes.settle(lane)
-    assert lanes.take() is lane
+    assert lanes.pop() is None
+    lanes.finish(lane)
+    assert lanes.pop() is lane
     assert lane.head == "new 1"

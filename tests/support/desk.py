@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Errand, Fate, Letter, Settlement, Wanted, in_turns
 from bridge.dead_letters.redrive import Desk
-from bridge.formats.resent import Mark, Resent, packed
+from bridge.formats.resent import packed
+from bridge.model import RedriveMark, Resend
 from tests.support.path import World
 
 
@@ -54,7 +55,7 @@ class FakeDesk(Desk):
             for errand in turn:
                 await asyncio.sleep(self._pause_s())
                 letter = errand.letter
-                resent = Resent(letter.origin, letter.endpoint, letter.again_id, letter.index, errand.round)
+                resent = Resend(letter.origin, letter.endpoint, letter.again_id, letter.index, errand.round)
                 self._world.log.ask(letter.origin, packed(resent))
                 done += errand.settles
         await asyncio.sleep(self._pause_s())
@@ -63,11 +64,11 @@ class FakeDesk(Desk):
         return len(done)
 
     def settle(self, letter: Letter, fate: Fate, by: str) -> None:
-        """Mark a letter."""
+        """RedriveMark a letter."""
         mark = Settlement(letter.address, fate, 0, by)
         self.settlements.setdefault(letter.address, []).append(mark)
 
-    async def end_round(self, marks: Sequence[Mark]) -> None:
+    async def end_round(self, marks: Sequence[RedriveMark]) -> None:
         for mark in marks:
             await asyncio.sleep(self._pause_s())
             self._world.log.mark(mark)

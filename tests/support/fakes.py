@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.core.dedupe import Claim, claim
+from bridge.core.dedupe import Claim, claims_of
 from bridge.dead_letters.hold import Hold, HoldKey, read_hold
 from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
-from bridge.formats import Decoder
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
-from bridge.model import Event, Header, Partition, Record, Request, Response
+from bridge.formats.resent import MARK_VALUE, packed, packed_mark
+from bridge.model import Event, Header, Partition, Record, RedriveMark, Request, Resend, Response
+from bridge.pipeline.ports import RecordDecoder
 from bridge.storage.attempt_history import AttemptRow
 from tests.support.simulated import BEGAN_S
 
@@ -100,9 +100,9 @@ class Log:
 
     def resend(self, origin: Record, endpoint: str | None, again_id: str, index: int = 0) -> Record:
         """Append a record that asks for another one to be sent again."""
-        return self.ask(origin, packed(Resent(origin, endpoint, again_id, index)))
+        return self.ask(origin, packed(Resend(origin, endpoint, again_id, index)))
 
-    def mark(self, mark: Mark) -> Record:
+    def mark(self, mark: RedriveMark) -> Record:
         """Append the mark that ends a redrive."""
         key = mark.lane.key if isinstance(mark.lane.key, bytes) else None
         place = Partition(mark.lane.topic, mark.lane.number)
@@ -260,7 +260,7 @@ class Gate:
 class FakeWindow:
     """A dedupe index that answers from the log, and only after it was made to cover the partition."""
 
-    def __init__(self, log: Log, decoders: Mapping[str, Decoder]) -> None:
+    def __init__(self, log: Log, decoders: Mapping[str, RecordDecoder]) -> None:
         self._log = log
         self._decoders = decoders
         self._firsts: dict[Partition, dict[tuple[int, int], int]] = {}
@@ -275,7 +275,7 @@ class FakeWindow:
         for one in self._log.records[partition]:
             if one.offset < first.offset and one.value is not None:
                 try:
-                    claims = [claim(event) for event in self._decoders[partition.topic].decode(one)]
+                    claims = claims_of([(one, self._decoders[partition.topic].decode(one))])
                 except DecodeError:
                     continue
                 for found in claims:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.dedupe import Stretch, claim, is_duplicate, missing
+from bridge.core.dedupe import Claim, Stretch, claims_of, duplicates, missing
+from bridge.model import Event
 from tests.support.fakes import event
 
 
@@ -54,7 +55,14 @@ def test_after_any_rebuilds_the_window_is_covered(steps: list[tuple[int, int, in
 
 
 def test_the_first_of_a_key_is_no_duplicate_however_often_it_is_read() -> None:
-    assert [is_duplicate(7, offset) for offset in (7, 8)] == [False, True]
+    claims = [Claim(1, 2, offset) for offset in (7, 8)]
+    assert duplicates(claims, [7, 7]) == [False, True]
+
+
+def claim(event: Event) -> Claim:
+    """Return the claim of one event."""
+    (claim,) = claims_of([(event.record, [event])])
+    return claim
 
 
 def test_keys_of_two_tenants_are_not_the_same() -> None:

@@ -8,12 +8,11 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from structlog.testing import capture_logs
 
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import Hold, HoldKey, Holds, read_hold, read_key
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.kafka.client_health import Lasting
-from bridge.model import Partition, Record
+from bridge.model import LaneKey, Partition, Record
 from bridge.telemetry import events
 
 CONTROL = Partition("g.control", 0)

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.letter import Address, Fate, Letter, errands, in_turns, to_settlement
 from bridge.dead_letters.store import DeadLetters, RedriveError
-from bridge.formats.resent import MARK_VALUE, Mark, unpacked, unpacked_mark
+from bridge.formats.resent import MARK_VALUE, unpacked, unpacked_mark
 from bridge.kafka.client import KafkaOptions
-from bridge.model import Partition, Record
+from bridge.model import LaneKey, Partition, Record, RedriveMark
 
 
 class FakeProducer:
@@ -118,7 +117,7 @@ async def test_a_round_travels_with_what_is_sent_and_its_mark_comes_as_it_was() 
     (errand,) = errands([letter(1)])
     await Desk(producer).redrive([errand._replace(round="r1")], "ann")
     assert unpacked(producer.sent[0][1]).round == "r1"
-    mark = Mark("crm", lane, "m1", "r1", 7)
+    mark = RedriveMark("crm", lane, "m1", "r1", 7)
     await Desk(producer).end_round([mark])
     topic, record = producer.sent[-1]
     assert (topic, record.partition.number, record.key) == ("g.again", 3, b"\x00k")
@@ -129,7 +128,7 @@ async def test_a_round_travels_with_what_is_sent_and_its_mark_comes_as_it_was() 
 async def test_a_mark_that_the_broker_refused_says_what_to_do() -> None:
     producer = FakeProducer(later_mark=KafkaTimeoutError())
     with pytest.raises(RedriveError, match="run it again"):
-        await Desk(producer).end_round([Mark("crm", LaneKey("orders", 3, b"k", ""), "m1", "r1", 7)])
+        await Desk(producer).end_round([RedriveMark("crm", LaneKey("orders", 3, b"k", ""), "m1", "r1", 7)])
 
 
 async def test_a_letter_that_retention_took_stops_the_batch_before_anything_is_sent() -> None:

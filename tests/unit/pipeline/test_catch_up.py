@@ -11,7 +11,7 @@ from bridge.errors import KafkaUnavailable
 from bridge.model import Partition
 from bridge.pipeline.catch_up import CatchUp
 from bridge.pipeline.cursor_start import EndpointCursor
-from bridge.pipeline.outage import Trouble
+from bridge.pipeline.outage import OutageBackoff
 from bridge.telemetry import events
 from tests.support.fake_group import FakeSideReader
 from tests.support.fakes import Log
@@ -32,7 +32,7 @@ class Away(FakeSideReader):
 
 @simulated
 async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_up() -> None:
-    trouble = Trouble()
+    outage = OutageBackoff()
 
     async def nothing(partition: Partition, records: object, cursor: EndpointCursor) -> bool:
         raise AssertionError("nothing is read")
@@ -44,10 +44,10 @@ async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_u
             endpoint,
             cursors=lambda: [cursor],
             open_reader=lambda: Away(Log()),
-            take=nothing,
+            accept=nothing,
             main_at=lambda _: 5,
-            met=lambda _: None,
-            trouble=trouble,
+            attached=lambda _: None,
+            outage=outage,
             wake=asyncio.Event(),
         )
 

@@ -10,11 +10,10 @@ from structlog.testing import capture_logs
 
 from bridge.core.cursor import Cursor
 from bridge.errors import TransportError, TransportFault
-from bridge.pipeline.dispatcher import Outlet
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeParking, FakeReceiver, Gate, Sent, event
-from tests.support.path import Plan, make_outlet
+from tests.support.path import Plan, make_dispatcher
 from tests.support.simulated import simulated, until
 
 
@@ -26,13 +25,13 @@ class Stage:
         self.parking = FakeParking()
         self.metrics = Metrics()
         self.cursor = Cursor(P0, 0, window=100, window_bytes=1 << 20)
-        self.outlet: Outlet = make_outlet("crm", plan, self.receiver, self.parking, self.metrics)
+        self.dispatcher = make_dispatcher("crm", plan, self.receiver, self.parking, self.metrics)
 
     def put(self, *names: str) -> None:
         """Events at the next offsets; a name is ``entity`` + number: ``a1`` is of entity ``a``."""
         for name in names:
             offset = self.cursor.position
-            self.outlet.put(event(name, offset, entity=name[0]), self.cursor)
+            self.dispatcher.enqueue(event(name, offset, entity=name[0]), self.cursor)
             self.cursor.advance(offset + 1)
 
     def say(self, *answers: int | Exception) -> None:
@@ -56,7 +55,7 @@ class Stage:
 async def at_work(plan: Plan | None = None) -> AsyncIterator[Stage]:
     stage = Stage(plan or Plan())
     async with asyncio.TaskGroup() as tasks:
-        workers = stage.outlet.start(tasks)
+        workers = stage.dispatcher.start(tasks)
         yield stage
         for worker in workers:
             worker.cancel()
@@ -79,7 +78,7 @@ async def test_what_was_delivered_is_told_before_an_assignment_is_over() -> None
     async with at_work() as stage:
         stage.put("a1")
         await until(lambda: stage.committable == 1)
-        stage.outlet.forget()
+        stage.dispatcher.forget()
         assert stage.metrics.endpoint("crm").attempts["delivered"]._value.get() == 1
 
 
@@ -135,7 +134,7 @@ async def test_no_more_are_in_flight_than_the_endpoint_allows() -> None:
         stage.receiver.answer = gate = Gate("a1", "b1", "c1")
         stage.put("a1", "b1", "c1")
         await asyncio.sleep(10)
-        assert len(stage.receiver.in_flight) == stage.outlet.in_flight == 2
+        assert len(stage.receiver.in_flight) == stage.dispatcher.in_flight == 2
         gate.open("a1")
         await until(lambda: "c1" in stage.receiver.ids)
         gate.open("b1")
@@ -212,7 +211,7 @@ async def test_an_event_without_a_json_form_is_parked_unsent() -> None:
     async with at_work() as stage:
         broken = event("a1", 0)
         broken.decode_payload = lambda: {1, 2}
-        stage.outlet.put(broken, stage.cursor)
+        stage.dispatcher.enqueue(broken, stage.cursor)
         stage.cursor.advance(1)
         await until(lambda: stage.committable == 1)
         assert stage.receiver.sent == []
@@ -225,7 +224,7 @@ async def test_a_drain_waits_for_what_is_in_flight_and_forgets_the_rest() -> Non
         stage.receiver.answer = gate = Gate("a1", "b1")
         stage.put("a1", "a2", "b1", "c1")
         await until(lambda: len(stage.receiver.in_flight) == 2)
-        draining = asyncio.create_task(stage.outlet.drain())
+        draining = asyncio.create_task(stage.dispatcher.drain())
         await asyncio.sleep(1)
         gate.open("a1")
         await asyncio.sleep(1)
@@ -242,8 +241,8 @@ async def test_a_drain_forgets_what_waits_for_a_retry() -> None:
     async with at_work(Plan(base_s=10)) as stage:
         stage.say(503)
         stage.put("a1")
-        await until(lambda: stage.receiver.sent and not stage.outlet.in_flight)
-        await stage.outlet.drain()
+        await until(lambda: stage.receiver.sent and not stage.dispatcher.in_flight)
+        await stage.dispatcher.drain()
         await asyncio.sleep(1000)
         assert stage.receiver.ids == ["a1"]
         assert stage.committable == 0
@@ -270,7 +269,7 @@ async def test_events_that_come_back_queue_behind_the_request_still_in_flight() 
         stage.receiver.answer = gate = Gate("a1")
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
-        stage.outlet.forget()
+        stage.dispatcher.forget()
         stage.cursor.live = False
         stage.cursor = Cursor(P0, 0, window=100, window_bytes=1 << 20)
         stage.put("a1", "a2")

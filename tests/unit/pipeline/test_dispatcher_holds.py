@@ -8,10 +8,9 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from bridge.core import ordering_key
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import Hold, HoldKey
-from bridge.formats.resent import Mark
-from bridge.model import Partition, Record
+from bridge.formats.resent import packed
+from bridge.model import LaneKey, Partition, Record, RedriveMark, Resend
 from bridge.telemetry import events
 from tests.support.fakes import AGAIN, P0, Gate, Log, Sent
 from tests.support.path import Plan, Process, World
@@ -49,13 +48,12 @@ class Stage(World):
         return all(self.offsets.at("crm", one) == end for one, end in ends.items())
 
     def resend(self, origin: Record, id: str, round: str = "") -> None:
-        from bridge.formats.resent import Resent, packed
 
-        self.log.ask(origin, packed(Resent(origin, "crm", id, round=round)))
+        self.log.ask(origin, packed(Resend(origin, "crm", id, round=round)))
 
     def mark(self, id: str = "m1", **other: Any) -> None:
         facts = {"round": self.hold.round, "covers": self.hold.parked, **other}
-        self.log.mark(Mark("crm", E1, id, facts["round"], facts["covers"]))
+        self.log.mark(RedriveMark("crm", E1, id, facts["round"], facts["covers"]))
 
 
 @simulated
@@ -253,8 +251,8 @@ async def test_a_mark_waits_for_the_event_before_it() -> None:
 @simulated
 async def test_a_mark_of_a_lane_that_is_free_or_of_an_endpoint_that_is_gone_does_no_harm() -> None:
     world = Stage()
-    world.log.mark(Mark("crm", E1, "m1", "r1", 3))
-    world.log.mark(Mark("gone", E1, "m2", "r1", 3))
+    world.log.mark(RedriveMark("crm", E1, "m1", "r1", 3))
+    world.log.mark(RedriveMark("gone", E1, "m2", "r1", 3))
     world.log.add("b")
     process = world.start()
     await until(world.settled)

@@ -182,4 +182,4 @@ def test_an_event_whose_record_is_no_longer_split_is_not_replaced_by_the_whole_o
     resent = log.resend(log.add("a"), "crm", "x1", 2)
     with pytest.raises(ResentDecodeError, match=r"not split into events any more.*bulk: split") as caught:
         AgainDecoder({TOPIC: DECODER}, ["crm"]).decode(resent)
-    assert caught.value.resent.number == 2
+    assert caught.value.resend.number == 2

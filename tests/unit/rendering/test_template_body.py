@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bridge.errors import DecodeError, RenderError
-from bridge.model import Event
+from bridge.model import Event, Resend
 from bridge.preflight.samples import sample
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import VARIABLES, TemplateBody
@@ -169,7 +169,7 @@ def test_an_event_that_is_sent_again_shows_where_it_first_stood() -> None:
     again = one.record._replace(
         partition=one.record.partition._replace(topic="g.again"), headers=(("x", b"y"),)
     )
-    one.record, one.origin = again, one.record
+    one.record, one.resend = again, Resend(one.record, None, "x1")
     assert TemplateBody({}, "{{ topic }} {{ headers }}", "text/plain")(one)[1] == b"orders {}"
 
 
