@@ -30,20 +30,16 @@ import structlog
 
 import bridge
 from bridge.clock import SystemClock
+from bridge.dead_letters.hold import Holds
 from bridge.model import Batch, Partition, Record, Request, Response
-from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.dedupe_window import DedupeWindow
-from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings, load
-from bridge.storage.attempt_history import History
-from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders
-from bridge.wiring.endpoints import build_cursor_policy, build_dispatcher, build_router
-from tests.support.fake_group import FakeOffsets, FakeReader, FakeSideReader
-from tests.support.fakes import FakeParking, Log
-from tests.support.path import learns_nothing, no_instants
+from bridge.wiring.path import PathEdges, build_history, build_index, build_path, build_window
+from tests.support.fake_group import FakeOffsets, FakeReader
+from tests.support.fakes import FakeParking, FakeRegister, Log
+from tests.support.path import learns_nothing
 
 ROOT = str(Path(bridge.__file__).parent) + "/"
 PARTITIONS = [Partition("orders", number) for number in range(4)]
@@ -119,58 +115,34 @@ class BacklogReader(FakeReader):
 
 
 class WholePath:
-    """The path with one endpoint, as the program builds it; ``deliver`` carries more events through."""
+    """The path with one endpoint, as the program builds it; ``deliver`` sends more events through it."""
 
     def __init__(self, settings: Settings) -> None:
-        self.metrics = Metrics()
         self.reader = BacklogReader()
         self._delivered = 0
-        folder, clock = settings.state_dir, SystemClock()
-        self._history = History(folder / "history.sqlite", retention_s=60, max_bytes=1 << 30)
-        self._index = KeyIndex(folder / "dedupe.sqlite", window_s=3600, max_keys=1_000_000)
-        decoders = build_decoders(settings)
-        window = DedupeWindow(self._index, decoders, self._no_reader, window_s=3600, max_keys=1_000_000)
-        self.checkpoints = Checkpoints(
-            settings.group,
-            {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
+        metrics, decoders = Metrics(), build_decoders(settings)
+        self._history, self._index = build_history(settings, metrics), build_index(settings)
+        window = build_window(settings, self._index, decoders, self._no_reader)
+        edges = PathEdges(
+            reader=self.reader,
+            open_side_reader=self._no_reader,
             offsets=FakeOffsets(),
-            fence=self.reader,
-            offsets_at=no_instants,
+            dead_letters=FakeParking(),
+            hold_register=FakeRegister(),
+            load_holds=self._no_holds,
+            transports=dict.fromkeys(settings.endpoints, Answers()),
+            history=self._history,
+            journal=Journal(settings.state_dir),
             flush=self._flush,
-            journal=Journal(folder),
-            metrics=self.metrics,
-            clock=clock,
-        )
-        self.dispatchers = {}
-        for name, endpoint in settings.endpoints.items():
-            self.dispatchers[name] = build_dispatcher(
-                name,
-                endpoint,
-                settings,
-                transport=Answers(),
-                parks=FakeParking(),
-                history=self._history,
-                metrics=self.metrics,
-                clock=clock,
-                settle=self.checkpoints.settle,
-                may_send=lambda: True,
-                turn_off=lambda endpoint, reason: None,
-            )
-        self.pipeline = Pipeline(
-            source=self.reader,
-            decoders=decoders,
             window=window,
             side_window=lambda: window,
-            open_side_reader=lambda: FakeSideReader(Log()),
-            router=build_router(settings),
-            outlets=self.dispatchers,
-            checkpoints=self.checkpoints,
-            load_holds=self._no_holds,
-            parks=FakeParking(),
-            metrics=self.metrics,
-            drain_timeout_s=5.0,
             learn=learns_nothing,
+            turn_off=lambda endpoint, reason: None,
+            metrics=metrics,
+            clock=SystemClock(),
         )
+        path = build_path(settings, decoders, Holds(), edges)
+        self.checkpoints, self.pipeline, self.dispatchers = path.checkpoints, path.pipeline, path.dispatchers
 
     async def deliver(self, events: int) -> None:
         """Return when so many more events are settled and committed."""
@@ -187,7 +159,7 @@ class WholePath:
         """Carry events until the end of the block."""
         self.reader.assign(*PARTITIONS)
         async with asyncio.TaskGroup() as tasks:
-            workers = [task for one in self.dispatchers.values() for task in one.start(tasks)]
+            workers = [task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)]
             carrying = tasks.create_task(self.pipeline.run())
             yield
             self.pipeline.stop()
@@ -204,7 +176,7 @@ class WholePath:
         return
 
     def _no_reader(self) -> NoReturn:
-        raise AssertionError("the window begins with the log")
+        raise AssertionError("the window starts at the beginning of the log")
 
 
 @contextmanager
