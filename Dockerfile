@@ -1,8 +1,8 @@
-# The image: a virtual environment of wheels, installed by hash, and nothing that could install more.
+# The image: a virtual environment of wheels, installed by hash, without a package installer.
 #
 #   docker build --tag hookferry:0.1.0 --build-arg VERSION=0.1.0 .
 #
-# Both lock files come from `make lock`. Pin the base by digest with --build-arg PYTHON_IMAGE=python@sha256:...
+# `make lock` writes both lock files. Pin the base by digest with --build-arg PYTHON_IMAGE=python@sha256:...
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -14,13 +14,13 @@ RUN python -m venv --without-pip /opt/hookferry
 COPY requirements.lock ./
 RUN pip --python /opt/hookferry/bin/python install --no-compile --only-binary=:all: --require-hashes -r requirements.lock
 
-# The build backend goes beside the environment, not into it.
+# The build backend is installed outside the environment.
 COPY requirements-build.lock ./
 RUN pip install --only-binary=:all: --require-hashes -r requirements-build.lock
 
 COPY pyproject.toml README.md LICENSE ./
 COPY bridge ./bridge
-# Bytecode is compiled here, checked by nobody at run time: the root file system may be read-only.
+# Bytecode is compiled here and not checked at run time, because the root file system may be read-only.
 RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . \
  && pip --python /opt/hookferry/bin/python install --no-compile --no-deps --no-index /dist/*.whl \
  && /opt/hookferry/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/hookferry/lib
@@ -34,8 +34,8 @@ LABEL org.opencontainers.image.title="hookferry" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# The base image's pip goes: nothing in here installs anything. The user is a number, so that
-# Kubernetes can see that it is not root.
+# Remove the base image's pip: the image installs nothing at run time. The user is a number, so that
+# Kubernetes can verify that it is not root.
 RUN rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* \
  && groupadd --gid 10001 hookferry \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/hookferry --shell /usr/sbin/nologin hookferry \
@@ -48,13 +48,13 @@ ENV PATH=/opt/hookferry/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOOKFERRY_CONFIG=/etc/hookferry/bridge.yaml
 
-# The default state_dir, "state", is relative: it lands in here, the one folder the process may write to.
+# The default state_dir, "state", is relative to this folder, the only one besides /tmp that the process writes to.
 WORKDIR /var/lib/hookferry
 VOLUME ["/var/lib/hookferry"]
 USER 10001:10001
 EXPOSE 8080
 
-# SIGTERM drains and commits. No HEALTHCHECK: the admin port is the configuration's to choose, and
+# SIGTERM drains and commits. No HEALTHCHECK, because the admin port depends on the configuration and
 # Kubernetes has probes; docs/how-to/docker.md has one for Compose.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["hookferry"]

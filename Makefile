@@ -57,16 +57,14 @@ check-floors:
 	$(BIN)/lint-imports
 
 check-generated:
-	$(BIN)/python -m tools.config_schema --check
-	$(BIN)/python -m tools.gallery --check
+	$(BIN)/python -m tools.docs --check
 
 format: $(READY) ## mend the style, write the generated files
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/python -m tools.config_schema
-	$(BIN)/python -m tools.gallery
+	$(BIN)/python -m tools.docs
 
-bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/guarantees.md)
+bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/explanation/guarantees.md)
 	$(BIN)/python -m tests.bench.bench $(BENCH)
 ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.decode
@@ -78,8 +76,7 @@ faults: $(READY) ## half an hour of kills, stops and outages, and the count afte
 	$(BIN)/python -m tests.faults.harness $(FAULTS)
 
 docs: $(READY) ## write the generated pages of docs/
-	$(BIN)/python -m tools.config_schema
-	$(BIN)/python -m tools.gallery
+	$(BIN)/python -m tools.docs
 
 chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 	tests/chart/check.sh

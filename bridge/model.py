@@ -61,6 +61,10 @@ Batch = tuple[Partition, list[Record]]
 """Records of one partition, in the order of the log."""
 
 
+Spot = tuple[int, int]
+"""An offset and a part: which event of its record (``Event.index``), 0 for the only one or for all."""
+
+
 class Committed(NamedTuple):
     """An offset and the metadata string beside it. ``offset`` is the next one to read."""
 

@@ -1,1 +1,1 @@
-"""Generators of docs/ and schemas/: run by `make docs` and `make format`, not part of the wheel."""
+"""Tools of the repository, outside of the wheel: generators of docs/ and schemas/, check of the prose."""

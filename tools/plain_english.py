@@ -1,4 +1,4 @@
-"""Count the words that docs/english.md forbids, in docstrings, comments, messages and docs.
+"""Count the words that CONTRIBUTING.md ("How we write") rules out: in docstrings, comments, messages, pages.
 
 ``python -m tools.plain_english`` prints the rate of each part of the repository and fails above
 ``LIMIT`` findings in 10,000 words. With paths, it lists every finding in them, so that the sentences
@@ -8,7 +8,6 @@ can be rewritten: ``python -m tools.plain_english bridge/kafka docs``.
 from __future__ import annotations
 
 import ast
-import inspect
 import io
 import re
 import subprocess
@@ -22,9 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 5.0
 """Findings in 10,000 words."""
 PARTS = ("bridge", "tools", "tests", "docs", "config", "helm")
-GENERATED = ("docs/reference/gallery.md", "docs/gallery.md", "tests/golden/")
-"""Written by other tools, from texts that are counted where they stand in the code."""
-_SELF = "tools/plain_english.py"
+GENERATED = ("docs/reference/", "tests/golden/")
+"""Written by other tools, from texts that are counted in the code."""
+_SELF = ("tools/plain_english.py", "tests/unit/docs/test_plain_english.py")
+"""These contain the words on purpose."""
+_WITH_MESSAGES = ("bridge", "tools")
+"""Where strings are texts for people; those of the tests are mostly data."""
 _MESSAGE_WORDS = 4
 """A string literal with at least this many words counts as a message to a person."""
 
@@ -37,6 +39,8 @@ FORBIDDEN = re.compile(
 )
 _CODE = re.compile(r"``[^`]*``|`[^`]*`|^ {4,}\S.*$|https?://\S+", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_STRING = re.compile(r"(?s)(\w*)(\"{3}|'{3}|[\"'])(.*)\2")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
 
 
@@ -64,20 +68,43 @@ def passages(path: Path) -> Iterator[Passage]:
 
 
 def _strings(path: Path, text: str) -> Iterator[Passage]:
-    tree = ast.parse(text)
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    } | {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    messages = path.relative_to(ROOT).parts[0] == "bridge"
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            continue
-        if id(node) in docstrings or (messages and len(_WORD.findall(node.value)) >= _MESSAGE_WORDS):
-            yield Passage(path, node.lineno, inspect.cleandoc(node.value))
+    """Yield docstrings and, outside of the tests, messages: each string of a literal by its own line."""
+    statements = {
+        (node.lineno, node.col_offset)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    messages = any(path.is_relative_to(ROOT / part) for part in _WITH_MESSAGES)
+    for literal in _literals(text):
+        contents = [_content(token.string) for token in literal]
+        words = sum(len(_WORD.findall(content)) for content in contents)
+        if literal[0].start in statements or (messages and words >= _MESSAGE_WORDS):
+            for token, content in zip(literal, contents, strict=True):
+                yield Passage(path, token.start[0], content)
+
+
+def _literals(text: str) -> Iterator[list[tokenize.TokenInfo]]:
+    """Yield the string literals: one token, or several that Python concatenates."""
+    literal: list[tokenize.TokenInfo] = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.STRING:
+            literal.append(token)
+        elif literal and token.type not in (tokenize.NL, tokenize.COMMENT):
+            yield literal
+            literal = []
+
+
+def _content(source: str) -> str:
+    """Return the text of a string's source, dedented, with all its lines, without an f-string's values."""
+    prefix, inner = _STRING.fullmatch(source).group(1, 3)  # type: ignore[union-attr] # it is a string token
+    if "f" in prefix.lower():
+        inner = _PLACEHOLDER.sub(" ", inner)
+    first, *rest = inner.replace("\\n", "  ").split("\n")
+    if rest and first and not rest[-1].strip():  # the closing quotes show the indentation
+        indent = len(rest[-1])
+    else:
+        indent = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
+    return "\n".join([first, *(line[indent:] for line in rest)])
 
 
 def _comments(path: Path, text: str) -> Iterator[Passage]:
@@ -104,8 +131,8 @@ def files(paths: Iterable[str]) -> Iterator[Path]:
         ["git", "ls-files", "--", *paths], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     for name in listed:
-        written_here = not name.startswith(GENERATED) and name != _SELF
-        if written_here and name.endswith((".py", ".md", ".yaml", ".yml")):
+        counted = not name.startswith(GENERATED) and name not in _SELF
+        if counted and name.endswith((".py", ".md", ".yaml", ".yml")):
             yield ROOT / name
 
 

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from bridge.errors import ConfigError
 
 
-class Admin:
+class AdminServer:
     """Serves the admin port; ``ready`` tells whether the process can take part, and how it stands."""
 
     def __init__(

@@ -22,8 +22,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
-from bridge.app.admin_server import Admin
-from bridge.app.internal_topics import ensure_own_topics
+from bridge.app.admin_server import AdminServer
+from bridge.app.exit_codes import ExitCode
+from bridge.app.internal_topics import ensure_internal_topics
 from bridge.app.status import Status
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
@@ -43,8 +44,8 @@ from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
-from bridge.storage.journal import Journal, forget_segments
-from bridge.storage.state_dir import Owner, StateFolder
+from bridge.storage.journal import Journal
+from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.tasks import write_tasks
@@ -75,7 +76,6 @@ _GC_THRESHOLD = 20_000
 
 OVERTIME_S = 8.0
 """Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
-EXIT_ABANDONED = 3
 
 
 class Stopped(Exception):
@@ -113,12 +113,12 @@ class App:
         write_tasks()
         _log.error(
             events.BRIDGE_ABANDONED,
-            exit_code=EXIT_ABANDONED,
+            exit_code=int(ExitCode.ABANDONED),
             cause=f"the process had not ended {OVERTIME_S:g} s after the drain deadline",
             remedy="start it again, and report the task.seen lines above: they show what each task waits for",
         )
         sys.stdout.flush()
-        os._exit(EXIT_ABANDONED)
+        os._exit(ExitCode.ABANDONED)
 
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
@@ -135,7 +135,7 @@ class App:
             await self._open_admin_server(stack)
             try:
                 reader, writer, offsets = await self._reach_kafka(
-                    stack, lambda cluster: self._own_files(state, index, cluster)
+                    stack, lambda cluster: claim_state(state, Owner(self._settings.group, cluster), index)
                 )
                 path = self._build_path(stack, reader, writer, offsets, history, index)
                 await self._join_group(stack, reader)
@@ -143,8 +143,8 @@ class App:
                 return
             await self._carry(path)
 
-    def _open_files(self, stack: AsyncExitStack) -> tuple[StateFolder, History, KeyIndex]:
-        state = StateFolder(self._settings.state_dir)
+    def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, History, KeyIndex]:
+        state = StateDir(self._settings.state_dir)
         stack.callback(state.release)
         index = build_index(self._settings)
         stack.callback(index.close)
@@ -154,18 +154,9 @@ class App:
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin = self._settings.admin
-        server = Admin(admin.host, admin.port, self._metrics.registry, self._status.readiness)
+        server = AdminServer(admin.host, admin.port, self._metrics.registry, self._status.readiness)
         await server.start()
         stack.push_async_callback(server.stop)
-
-    def _own_files(self, state: StateFolder, index: KeyIndex, cluster: str | None) -> None:
-        """Delete what the state folder keeps of another group or cluster: its offsets mean nothing here."""
-
-        def forget() -> None:
-            index.forget()
-            forget_segments(self._settings.state_dir)
-
-        state.change_owner(Owner(self._settings.group, cluster), forget)
 
     async def _reach_kafka(
         self, stack: AsyncExitStack, own_files: Callable[[str | None], None]
@@ -185,17 +176,21 @@ class App:
         await self._reach(admin.start)
         await self._reach(identify_cluster)
         await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
-        await self._reach(lambda: ensure_own_topics(admin, settings))
+        await self._reach(lambda: ensure_internal_topics(admin, settings))
         await self._unless_stopped(self._control.load_when_there())
         producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
         writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
         stack.push_async_callback(writer.close)
-        offsets = OffsetStore(client, lambda: started(AIOKafkaClient(**options.arguments())))
+        reader = Reader(options, build_membership(settings), self._drain_revoked)
+        stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
+        offsets = OffsetStore(
+            client,
+            lambda: started(AIOKafkaClient(**options.arguments())),
+            may_commit=reader.holds_lease,
+        )
         stack.push_async_callback(offsets.close)
         await self._reach(producer.start)
         await self._reach(client.bootstrap)
-        reader = Reader(options, build_membership(settings), self._drain_revoked)
-        offsets.may_commit = reader.holds_lease
         return reader, writer, offsets
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -300,7 +295,7 @@ class App:
     async def _commit_periodically(self, checkpoints: Checkpoints) -> None:
         while True:
             await asyncio.sleep(self._settings.commit_interval_s)
-            await checkpoints.commit_or_say()
+            await checkpoints.try_commit()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for ``work``. Raises ``Stopped`` when a stop comes first."""

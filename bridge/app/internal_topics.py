@@ -21,7 +21,7 @@ from bridge.wiring.endpoints import holding_endpoints
 from bridge.wiring.kafka import again_topic, control_topic, parked_topic, source_topics
 
 
-async def ensure_own_topics(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+async def ensure_internal_topics(admin: AIOKafkaAdminClient, settings: Settings) -> None:
     """Dead letters, what is sent again, what is off or held. Raises ``KafkaUnavailable`` with a remedy."""
     kafka, sources = settings.kafka, source_topics(settings)
     create, copies = kafka.create_topics, kafka.replication_factor

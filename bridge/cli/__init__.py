@@ -9,6 +9,7 @@ import sys
 import click
 
 from bridge import __version__
+from bridge.app.exit_codes import ExitCode
 from bridge.cli.check import check
 from bridge.cli.completion import completion
 from bridge.cli.cursors import cursors
@@ -64,12 +65,12 @@ def main() -> None:
     except ConfigError as exc:
         for problem in exc.problems:
             click.echo(problem, err=True)
-        sys.exit(2)
+        sys.exit(ExitCode.USAGE)
     except HookferryError as exc:
         click.echo(f"hookferry: {exc}", err=True)
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
     except OSError as exc:
         if exc.errno not in _DISK_TROUBLE:
             raise
         click.echo(f"hookferry: cannot write: {exc.strerror}; make room on that disk", err=True)
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bridge.app.exit_codes import ExitCode
 from bridge.cli.run import file_or_option
 
 
@@ -46,5 +47,5 @@ def check(path: Path) -> None:
     if problems:
         plural = "s" if len(problems) > 1 else ""
         click.echo(f"{len(problems)} problem{plural} in {path}", err=True)
-        sys.exit(2)
+        sys.exit(ExitCode.USAGE)
     click.echo(f"{path}: no problems")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from bridge.app.exit_codes import ExitCode
 from bridge.errors import HookferryError
 
 
@@ -15,9 +18,10 @@ def demo(keep: bool) -> None:
     Ends by itself with a summary. Needs the demo extra: pip install 'hookferry[demo]'.
     """
     try:
-        from bridge.demo.show import show
+        from bridge.demo.show import Ending, show
     except ModuleNotFoundError as exc:
         raise HookferryError(
             f"the demo needs {exc.name}, which is not installed; pip install 'hookferry[demo]'"
         ) from exc
-    show(keep=keep)
+    codes = {Ending.BROKEN: ExitCode.FAILURE, Ending.STOPPED: ExitCode.INTERRUPTED}
+    sys.exit(codes.get(show(keep=keep), ExitCode.SUCCESS))

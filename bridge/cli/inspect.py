@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.app.exit_codes import ExitCode
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def inspect(
     if file is not None and not headers and counts.keys() & {"not recognised", "json"}:
         click.echo("A file has no headers: debezium, modulith, binary cloudevents are told by theirs (-H).")
     if "not recognised" in counts:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
 
 
 def _from_file(file: Path, headers: Sequence[str], key: str | None) -> Record:

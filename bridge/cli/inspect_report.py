@@ -10,8 +10,8 @@ import yaml
 
 from bridge.errors import DecodeError, HookferryError, SchemaNeeded
 from bridge.formats.avro.schema import AvroSchema
-from bridge.formats.detect import Guess, places_in, recognise, why_not
-from bridge.formats.payload_only import PlacedDecoder
+from bridge.formats.detect import NO_ID, Guess, detect_format, explain_undetected, find_field_paths
+from bridge.formats.payload_only import PayloadDecoder
 from bridge.formats.schema_cache import SchemaKey
 from bridge.settings.models.registry import RegistrySettings
 from bridge.settings.models.sources import SOURCE_MODELS
@@ -36,11 +36,11 @@ def guessed(
             document = schema.read_bytes(record.value or b"", record.place).document
         except DecodeError as exc:
             raise HookferryError(f"{record.place}: not bare Avro of {schema_file}: {exc.cause}") from exc
-        places = places_in(document, dict(record.headers))
+        places = find_field_paths(document, dict(record.headers))
         return Guess(
             "avro", why, {"schema_file": schema_file, "id": "record:offset", **_without_type(places)}
         )
-    guess = recognise(record)
+    guess = detect_format(record)
     if guess is not None and registry is not None and "registry" in guess.settings:
         guess.settings["registry"] = {"url": registry} if isinstance(registry, str) else registry
     return guess
@@ -63,14 +63,14 @@ async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[E
         events = await _events(record, decoder, registries, ask_registry=ask_registry)
     finally:
         await registries.close()
-    if isinstance(decoder, PlacedDecoder) and "registry" in guess.settings:
-        places = _without_type(places_in(events[0].payload(), dict(record.headers)))
+    if isinstance(decoder, PayloadDecoder) and "registry" in guess.settings:
+        places = _without_type(find_field_paths(events[0].payload(), dict(record.headers)))
     if not places:
         return events
     guess.settings |= places
-    guess.open = [one for one in guess.open if "id" not in places or "producer's id" not in one]
+    guess.open = [one for one in guess.open if "id" not in places or one != NO_ID]
     again = build_decoder(_SOURCE, _settings(record, guess))
-    assert isinstance(again, PlacedDecoder)
+    assert isinstance(again, PayloadDecoder)
     again.values = decoder.values  # with the schema it has learnt
     return list(again.decode(record))
 
@@ -114,7 +114,7 @@ async def report(record: Record, guess: Guess | None, *, ask_registry: bool) -> 
     headers = ", ".join(name for name, _ in record.headers) or "none"
     head = f"{record.place}: {len(record.value or b'')} bytes, key {_key(record.key)}, headers: {headers}"
     if guess is None:
-        return iter([head, f"format:  not recognised: {why_not(record.value or b'')}"])
+        return iter([head, f"format:  not recognised: {explain_undetected(record.value or b'')}"])
     lines = [head, f"format:  {guess.format}, because {guess.why}"]
     try:
         events = await decoded(record, guess, ask_registry=ask_registry)

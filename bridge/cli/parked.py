@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bridge.app.exit_codes import ExitCode
 from bridge.cli import parked_lanes
 from bridge.cli.parked_selection import AddressType, chosen, filters, find, same_events, wanted
 from bridge.cli.run import config_option
@@ -181,7 +182,7 @@ def redrive(
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
     if not _with(settings, send):
-        raise SystemExit(1)
+        raise SystemExit(ExitCode.FAILURE)
 
 
 def _tell_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
@@ -249,7 +250,7 @@ def discard(
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
     if not _with(settings, mark):
-        raise SystemExit(1)
+        raise SystemExit(ExitCode.FAILURE)
 
 
 def _load(path: Path) -> Settings:

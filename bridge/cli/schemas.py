@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.app.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from bridge.schemas.folder import Stored
     from bridge.schemas.importing.reading import Skip
@@ -72,7 +74,7 @@ def import_(source: Path, folder: Path) -> None:
     if not summary.found:
         click.echo("no schema was found there; give the jar of the running Fineract", err=True)
     if summary.conflicts or not summary.found:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
 
 
 @schemas.command("list", short_help="List schemas by type and fingerprint.")

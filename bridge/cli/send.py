@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.app.exit_codes import ExitCode
 from bridge.cli.render import endpoint_option, head, sample_option, trial
 from bridge.cli.run import config_option
 
@@ -54,7 +55,7 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     reason = f": {parked_output.one_line(mask(judgement.reason))}" if judgement.reason else ""
     click.echo(f"{judgement.verdict.value} after {took_ms:.0f} ms{reason}")
     if judgement.verdict is not Verdict.DELIVERED:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
 
 
 async def _send(made: Trial) -> Response | TransportError:

@@ -1,1 +1,4 @@
-"""The rules of the bridge: pure, synchronous code without a client, a clock or settings."""
+"""The rules of the bridge, as pure synchronous code: no client, no clock, no settings.
+
+Instants, counts and settings are parameters, so every rule can be read and tested on its own.
+"""

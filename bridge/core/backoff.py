@@ -1,6 +1,7 @@
-"""Step 10, retries: when a failed delivery runs again, and when it has run often enough.
+"""Decide when a failed delivery is retried, and when it has been retried often enough.
 
-Takes counts and instants, gives delays. Rule floor, pure but for the jitter's random numbers.
+Invariant: no retry after ``max_attempts`` attempts, and none that would begin later than ``max_age_s``
+after the first failure. Pure except for the random numbers of the jitter.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from tenacity.wait import wait_random_exponential
 
 
 class Retry(NamedTuple):
-    """Run again after ``delay_s``; or, where that is None, no more, and why."""
+    """Retry after ``delay_s`` seconds. None means no more retries, for ``reason``."""
 
     delay_s: float | None
     reason: str = ""
@@ -21,8 +22,8 @@ class Retry(NamedTuple):
 class RetrySchedule:
     """Exponential backoff with full jitter: a random delay up to base * 2^(n-1), at most the cap.
 
-    Full jitter spreads the retries of many lanes that failed at one instant, so that they do not
-    return to a recovering receiver in step.
+    Full jitter spreads the retries of many lanes that failed at the same instant, so that they do
+    not return to a recovering receiver at the same instant either.
     """
 
     def __init__(
@@ -39,13 +40,15 @@ class RetrySchedule:
         self._max_attempts = max_attempts
         self._max_age_s = max_age_s
 
-    def after(self, attempts: int, age_s: float, at_least_s: float | None = None) -> Retry:
-        """What follows the ``attempts``-th failure (from 1), ``age_s`` after the first one.
+    def next_retry(self, attempts: int, age_s: float, at_least_s: float | None = None) -> Retry:
+        """Return the retry after the ``attempts``-th failure (from 1), ``age_s`` after the first one.
 
-        ``at_least_s`` is the receiver's ``Retry-After``: the longer of it, capped, and the own delay counts.
+        ``at_least_s`` is the receiver's ``Retry-After`` in seconds. The longer one of it, capped, and
+        of the computed delay applies.
         """
         if attempts >= self._max_attempts:
             return Retry(None, f"gave up after {attempts} attempts")
+        # tenacity's wait reads attempt_number alone, but offers no way to call it without a state
         state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
         state.attempt_number = attempts
         delay_s = self._wait(state)

@@ -1,7 +1,7 @@
-"""Step 5, the cursor: how far one endpoint is in one partition, and what may be committed for it.
+"""Decide what may be committed: the lowest unsettled offset of one endpoint in one partition.
 
-Takes offsets as they are read and settled, gives the position to commit. Rule floor, pure; the
-call to the broker belongs to the source.
+Invariant: the committed offset never passes an event that was read and not settled, so a crash
+repeats deliveries and never loses one. The broker call belongs to ``pipeline/checkpoints.py``.
 """
 
 from __future__ import annotations
@@ -11,35 +11,33 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
-from bridge.model import Partition
+from bridge.model import Partition, Spot
 
 Note = TypeVar("Note")
-"""What is remembered of a delivery that failed (``bridge.core.completion_map.Failures``)."""
+"""What is stored about a delivery that failed (``bridge.core.completion_map.Failures``)."""
 
-Spot = tuple[int, int]
-"""Offset and part: which event of its record (``Event.index``), 0 for the only one."""
-
-_ROOM = 0.75
-"""A full cursor has room again when it is down to this share of its bounds: no flapping."""
-_WITH_BLOCKED = 4
-"""Windows that all unsettled events of a cursor may fill, those in blocked lanes included."""
+_REOPEN_AT = 0.75
+"""A full cursor reopens when it is filled to this share of its bounds, so that it does not flap."""
+_WINDOWS_WITH_BLOCKED = 4
+"""All unsettled events of a cursor, those in blocked lanes included, fill at most this many windows."""
 
 
 class CursorState(StrEnum):
-    """How the cursor stands to the main reader of its partition."""
+    """Which reader feeds the cursor."""
 
     ATTACHED = "attached"
-    """It takes what the main reader reads."""
+    """It takes the batches of the main reader."""
     FULL = "full"
-    """It takes nothing for now; the main reader may go on without it."""
+    """It takes nothing for now; the main reader may pass it."""
     CATCHING_UP = "catching_up"
-    """It has room and is behind: a reader of its own feeds it until it meets the main reader."""
+    """It has room, and the main reader has passed it: a side reader feeds it until the two meet."""
 
 
 class Progress(NamedTuple, Generic[Note]):
-    """What may be committed: the lowest unsettled offset, what is open below ``end``, what failed.
+    """What to commit: the lowest unsettled ``offset``, and all unsettled offsets below ``end``.
 
-    ``parts`` are the settled events of records that have others open.
+    ``failures`` belong to deliveries that wait for a retry. ``parts`` are the settled events of
+    records that have other events unsettled.
     """
 
     offset: int
@@ -52,27 +50,28 @@ class Progress(NamedTuple, Generic[Note]):
 class Cursor(Generic[Note]):
     """The progress of one endpoint in one partition, for one assignment.
 
-    Lanes run side by side, so events settle out of order, while Kafka keeps a single number per
-    partition. Committing past an unsettled event loses it if the process dies, so ``progress``
-    stops at the lowest one, and tells what is settled above it for the completion map.
+    Lanes run in parallel, so events settle out of order, while Kafka stores a single offset per
+    partition. Committing past an unsettled event loses it if the process dies. ``progress``
+    therefore stops at the lowest unsettled offset, and lists what is settled above it for the
+    completion map.
 
-    Only offsets that were opened are tracked: offsets have gaps (compaction, transaction markers)
-    and events that nobody wants; both count as settled once the position has passed them. An offset
-    of several events settles with the last of those that were opened; which of them settled before
-    is remembered, so that a restart repeats none.
+    Only opened offsets are tracked. Gaps (compaction, transaction markers) and events that the
+    endpoint does not receive count as settled once ``position`` has passed them. The offset of a
+    record with several events settles with the last of them; those settled before are kept as
+    ``parts``, so a restart repeats none.
 
-    Its window counts the events that can run or do. What waits behind a failed head of its own lane
-    can not, and must not keep the others out: it is counted apart, and bounded by four windows of
-    everything, ``window_bytes``, and what the completion map can tell.
+    The window bounds the events that can run. Events in a blocked lane (its head failed) cannot
+    run and must not use up the window, so they are counted apart. All events together are bounded
+    by four windows, by ``window_bytes``, and by the size of the completion map.
 
-    Invariant: ``progress().offset`` never passes an offset that was opened and not settled, nor one
-    that an earlier process left open and this one has not read yet.
+    Invariant: ``progress().offset`` passes neither an offset that was opened and not settled, nor
+    one that an earlier process left open and this process has not reached yet.
     """
 
     __slots__ = (
-        "_attached", "_before_end", "_before_open", "_blocked", "_bytes", "_events", "_failures", "_full",
-        "_map_full", "_open", "_parts", "_pending", "_window", "_window_bytes", "committed", "endpoint",
-        "live", "number", "partition", "position", "version",
+        "_attached", "_blocked", "_bytes", "_earlier_end", "_earlier_open", "_events", "_failures", "_full",
+        "_map_too_large", "_open", "_parts", "_pending", "_window", "_window_bytes", "endpoint", "live",
+        "partition", "position", "version",
     )  # fmt: skip
 
     def __init__(
@@ -90,69 +89,73 @@ class Cursor(Generic[Note]):
     ) -> None:
         """Start at ``position``, the next offset to take.
 
-        An earlier process settled [position, settled_to) but for ``left_open``, of these offsets
-        some ``parts``, and left ``failures`` of deliveries that it had tried.
+        An earlier process settled [position, settled_to) except ``left_open``, and of those offsets
+        the ``parts``. ``failures`` are the deliveries that it tried without success.
         """
         self.endpoint = endpoint
         self.partition = partition
         self.position = position
         self.live = True
-        self.committed: object = None
-        self.number = -1
+        """False once the assignment has ended: nothing is committed for this cursor any more."""
         self.version = 0
-        """Grows with whatever a commit should tell; what is opened meanwhile will be read again anyway."""
+        """Increases with each change to commit. Opening is none: a restart reads the record again."""
         self._attached = True
         self._full = False
-        self._map_full = False
+        self._map_too_large = False
         self._window = window
         self._window_bytes = window_bytes
-        self._before_end = position if settled_to is None else max(settled_to, position)
-        self._before_open = left_open
+        self._earlier_end = position if settled_to is None else max(settled_to, position)
+        self._earlier_open = left_open
         self._failures: dict[Spot, Note] = dict(failures or {})
         self._parts = {offset: set(settled) for offset, settled in (parts or {}).items()}
         self._open: deque[int] = deque()
         self._pending: dict[int, int] = {}
+        """Unsettled events by opened offset, ascending."""
         self._events = 0
         self._blocked = 0
         self._bytes = 0
 
     @property
     def state(self) -> CursorState:
-        """Attached, full, or catching up."""
+        """Return attached, full, or catching up."""
         if self._full:
             return CursorState.FULL
         return CursorState.ATTACHED if self._attached else CursorState.CATCHING_UP
 
     @property
     def full(self) -> bool:
-        """Whether it takes no more for now."""
+        """Return True while it takes no more events."""
         return self._full
 
     @property
     def attached(self) -> bool:
-        """Whether nothing that the main reader passed is missing here."""
+        """Return True if it has taken everything that the main reader has passed."""
         return self._attached
 
     @property
     def unsettled(self) -> int:
-        """How many events are open."""
+        """Return the number of opened events that are not settled."""
         return self._events
 
-    def wants(self, offset: int, part: int = 0) -> bool:
-        """Whether an event at this offset is still to be delivered; False when it is settled already.
+    def end(self) -> None:
+        """End the cursor with its assignment."""
+        self.live = False
 
-        Part 0 asks for the record as a whole.
+    def needs(self, offset: int, part: int = 0) -> bool:
+        """Return True if the event at this offset is still to be delivered.
+
+        Part 0 is the record as a whole.
         """
         if offset < self.position:
             return False
         if self._parts and part and part in self._parts.get(offset, ()):
             return False
-        return offset >= self._before_end or offset in self._before_open
+        return offset >= self._earlier_end or offset in self._earlier_open
 
     def open(self, offset: int, size_bytes: int) -> None:
-        """One more event at this offset is unsettled. Offsets come in ascending order.
+        """Track one more unsettled event. Offsets come in ascending order.
 
-        ``size_bytes`` is the size of the record, which its events share.
+        ``size_bytes`` is the size of the record, counted once for all its events.
         """
         open_here = self._pending.get(offset)
         if open_here is None:
@@ -162,24 +165,24 @@ class Cursor(Generic[Note]):
         else:
             self._pending[offset] = open_here + 1
         self._events += 1
-        if self._holds(1.0):
+        if self._filled_to(1.0):
             self._full = True
 
-    def blocked(self, change: int) -> None:
-        """So many more events (or fewer) wait behind a failed head of their lane, it included."""
+    def count_blocked(self, change: int) -> None:
+        """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""
         self._blocked += change
 
-    def _holds(self, share: float) -> bool:
-        """Whether it holds this share of one of its bounds, or more."""
+    def _filled_to(self, share: float) -> bool:
+        """Return True if one of the bounds is filled to at least this share."""
         can_run = self._events - max(0, self._blocked)
         return (
             can_run >= self._window * share
-            or self._events >= self._window * _WITH_BLOCKED * share
+            or self._events >= self._window * _WINDOWS_WITH_BLOCKED * share
             or self._bytes >= self._window_bytes * share
         )
 
     def settle(self, offset: int, size_bytes: int, part: int = 0) -> bool:
-        """One event at this offset needs nothing more; True when that was the last of its offset."""
+        """Settle one event at this offset. Return True if it was the last one there."""
         self.version += 1
         open_here = self._pending[offset] - 1
         self._events -= 1
@@ -192,72 +195,81 @@ class Cursor(Generic[Note]):
         del self._pending[offset]
         self._parts.pop(offset, None)
         self._bytes -= size_bytes
-        line = self._open
-        while line and line[0] not in self._pending:
-            line.popleft()
+        opened = self._open
+        while opened and opened[0] not in self._pending:
+            opened.popleft()
         return True
 
-    def found_room(self) -> bool:
-        """Whether a full cursor takes more again since the last call."""
-        if not self._full or self._map_full or (self._events and self._holds(_ROOM)):
+    def reopen(self) -> bool:
+        """Return True if the cursor was full and takes events again from now on."""
+        if not self._full or self._map_too_large or (self._events and self._filled_to(_REOPEN_AT)):
             return False
         self._full = False
         return True
 
-    def failed(self, offset: int, note: Note, part: int = 0) -> None:
-        """Remember a failed delivery, for the next process."""
+    def record_failure(self, offset: int, note: Note, part: int = 0) -> None:
+        """Store what the next process must know about a failed delivery."""
         self.version += 1
         self._failures[offset, part] = note
 
     def failure(self, offset: int, part: int = 0) -> Note | None:
-        """What is remembered of a delivery that failed before, in an earlier process too."""
+        """Return what this or an earlier process stored about a failed delivery."""
         return self._failures.get((offset, part))
 
     def advance(self, position: int) -> None:
-        """Everything below ``position`` was handed over, or passed by."""
+        """Move to ``position``: everything below it was opened, or needs no delivery."""
         if position > self.position:
             self.position = position
             if not self._pending:
                 self.version += 1
 
-    def passed_by(self, position: int) -> None:
-        """The main reader went on to ``position`` without it: what lies between is missing here."""
+    def detach_if_passed(self, position: int) -> None:
+        """Detach if the main reader, now at ``position``, has read records that this cursor did not take."""
         if self.position < position:
             self._attached = False
 
-    def meet(self, position: int) -> bool:
-        """Attach again if nothing is missing before ``position``, where the main reader reads next."""
+    def attach_if_at(self, position: int) -> bool:
+        """Attach again if nothing is missing below ``position``, where the main reader reads next.
+
+        Return True if this attached it.
+        """
         if not self._attached and self.position >= position:
             self._attached = True
             return True
         return False
 
     @property
-    def lowest(self) -> int:
-        """``progress().offset``, without the rest."""
+    def lowest_unsettled(self) -> int:
+        """Return ``progress().offset`` without computing the rest."""
         if self._open:
             return self._open[0]
-        if self.position >= self._before_end:
+        if self.position >= self._earlier_end:
             return self.position
-        return min((one for one in self._before_open if one >= self.position), default=self._before_end)
+        return min(
+            (offset for offset in self._earlier_open if offset >= self.position), default=self._earlier_end
+        )
 
     def progress(self) -> Progress[Note]:
-        """What may be committed now."""
+        """Return what may be committed now."""
         open_offsets = list(self._pending)
         end = self.position
-        if end < self._before_end:
-            open_offsets += sorted(offset for offset in self._before_open if offset >= end)
-            end = self._before_end
+        if end < self._earlier_end:
+            open_offsets += sorted(offset for offset in self._earlier_open if offset >= end)
+            end = self._earlier_end
         lowest = open_offsets[0] if open_offsets else end
         self._failures = {spot: note for spot, note in self._failures.items() if spot[0] >= lowest}
         if self._parts:
-            still = set(open_offsets)
-            self._parts = {one: done for one, done in self._parts.items() if one >= end or one in still}
-        parts = {one: frozenset(done) for one, done in self._parts.items()}
+            unsettled = set(open_offsets)
+            self._parts = {
+                offset: settled
+                for offset, settled in self._parts.items()
+                if offset >= end or offset in unsettled
+            }
+        parts = {offset: frozenset(settled) for offset, settled in self._parts.items()}
         return Progress(lowest, open_offsets, end, dict(self._failures), parts)
 
-    def map_fits(self, fits: bool) -> None:
-        """Told after each packing of the map: while one does not fit, the cursor is full."""
-        self._map_full = not fits
-        if self._map_full:
+    def set_map_fits(self, fits: bool) -> None:
+        """Stop taking events while the completion map does not fit. Call it after each encoding."""
+        self._map_too_large = not fits
+        if self._map_too_large:
             self._full = True

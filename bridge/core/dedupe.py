@@ -1,7 +1,8 @@
-"""Step 3, duplicates: the same key earlier in the same partition.
+"""Decide whether a record is a duplicate: the same key, earlier in the same partition.
 
-Takes events and the index's answers, gives which of them are duplicates, and which stretch of the
-log the index still has to read. Rule floor, pure; the index itself is ``bridge/storage/dedupe_index/``.
+Invariant: the rule compares offsets, not deliveries. A record that is read again (a replay, or a
+redelivery after a crash) is again the first of its key, and is delivered. The index that finds the
+first offset of a key is ``bridge/storage/dedupe_index/``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _TWO_LONGS = Struct(">qq").unpack
 
 
 class Claim(NamedTuple):
-    """An event's claim to be the first of its key: 128 bits of the key, and its offset."""
+    """An event's claim to be the first of its key: 128 bits of the key's hash, and its offset."""
 
     key_high: int
     key_low: int
@@ -25,7 +26,7 @@ class Claim(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A piece of a partition's log, [start, end)."""
+    """A part of a partition's log: the offsets [start, end)."""
 
     start: int
     end: int
@@ -60,11 +61,12 @@ def duplicates(claims: Sequence[Claim], first_offsets: Sequence[int]) -> list[bo
     return [first < claim.offset for claim, first in zip(claims, first_offsets, strict=True)]
 
 
-def missing(covered: Stretch | None, window_start: int, reader: int, max_keys: int) -> Stretch | None:
-    """What the index must read before the reader goes on at ``reader``; None when nothing.
+def stretch_to_read(covered: Stretch | None, window_start: int, reader: int, max_keys: int) -> Stretch | None:
+    """Return what the index must read before the reader continues at offset ``reader``; None for nothing.
 
-    ``window_start`` is the offset where the dedupe window begins. An index whose cover ends below
-    the reader reads on from there; one that begins too late reads it all.
+    ``covered`` is what the index has read, and ``window_start`` the offset where the dedupe window
+    begins. An index that ends below the reader continues from there. One that begins too late reads
+    the whole window, but at most ``max_keys`` records.
     """
     start = max(window_start, reader - max_keys, 0)
     if start >= reader:

@@ -1,7 +1,7 @@
-"""Step 6, lanes: which delivery may run next, one at a time per ordering key.
+"""Decide which delivery runs next: in order per ordering key, and in parallel across keys.
 
-Takes items with a lane key, gives lanes whose head may run. Rule floor, pure: knows neither time
-(instants are handed in) nor what an item is.
+Invariant: two deliveries of one lane are never in flight at the same time, and each lane runs in the
+order of the log. Instants are parameters, and items are opaque.
 """
 
 from __future__ import annotations
@@ -15,59 +15,60 @@ Item = TypeVar("Item")
 
 
 class Lane(Generic[Item]):
-    """The deliveries of one ordering key, oldest first; only the head may be in flight."""
+    """The deliveries of one ordering key, oldest first. Only the head may be in flight."""
 
-    __slots__ = ("_due_at", "blocked", "items", "key", "running", "told")
+    __slots__ = ("_due_at", "blocked", "counted", "items", "key", "running")
 
     def __init__(self, key: Hashable | None) -> None:
         self.key = key
         self.items: deque[Item] = deque()
         self.running = False
         self.blocked = False
-        """From the first failure of a head until it is settled."""
-        self.told: list[tuple[Item, int]] = []
-        """What was told of blocked items here, so that exactly that is taken back."""
+        """True from the first failure of a head until that head is settled."""
+        self.counted: list[tuple[Item, int]] = []
+        """The calls of ``on_blocked`` for this lane, so that unblocking takes back exactly these."""
         self._due_at: float | None = None
 
     @property
     def head(self) -> Item:
-        """The oldest item, the one that runs or waits to run again."""
+        """Return the oldest item, which runs or waits for its retry."""
         return self.items[0]
 
 
 class Lanes(Generic[Item]):
     """All lanes of one endpoint.
 
-    Throughput must not depend on the number of partitions, and a failing entity must hold back
-    only itself; so deliveries run side by side, but never two of one lane. A lane is in exactly
-    one of three places: ready (in line for a worker), running, or waiting for its retry. Ready
-    lanes take turns: a lane that has more goes to the end of the line, so that nobody starves.
+    Throughput must not depend on the number of partitions, and a failing entity must delay only
+    itself. Deliveries therefore run in parallel, but never two of one lane. Each lane is in exactly
+    one of three states: ready (queued for a worker), running, or waiting for its retry. Ready lanes
+    take turns: a lane with more items goes to the end of the queue, so that no lane starves.
 
-    A lane whose head failed is blocked until that head is settled: what stands in it cannot run,
-    however many workers are free, and whoever counts what may be taken on has to know. ``blocked``
-    is told an item and by how many more (or fewer) items like it are blocked now.
+    A lane whose head failed is blocked until that head is settled: its items cannot run, however many
+    workers are free. ``on_blocked(item, change)`` is called when the number of blocked items changes,
+    so that the cursors do not count them against their window.
     """
 
-    def __init__(self, blocked: Callable[[Item, int], None] = lambda item, change: None) -> None:
-        self._tell_blocked = blocked
+    def __init__(self, on_blocked: Callable[[Item, int], None] = lambda item, change: None) -> None:
+        """``on_blocked``: called with an item of the lane, and by how many more (or fewer) are blocked."""
+        self._on_blocked = on_blocked
         self._lanes: dict[Hashable, Lane[Item]] = {}
         self._ready: deque[Lane[Item]] = deque()
         self._waiting: list[tuple[float, int, Lane[Item]]] = []
         self._ticket = 0
 
     def push(self, key: Hashable | None, item: Item) -> bool:
-        """Add an item behind the others of its key; True when its lane became ready by it.
+        """Append an item to the lane of its key. Return True if the lane became ready.
 
-        A key of ``None`` asks for no order: the item is a lane of its own.
+        An item without a key needs no order, and gets a lane of its own.
         """
         if key is None:
             lane: Lane[Item] = Lane(None)
         else:
-            found = self._lanes.get(key)
-            if found is not None:
-                found.items.append(item)
-                if found.blocked:
-                    self._tell(found, item, 1)
+            existing = self._lanes.get(key)
+            if existing is not None:
+                existing.items.append(item)
+                if existing.blocked:
+                    self._count_blocked(existing, item, 1)
                 return False
             lane = self._lanes[key] = Lane(key)
         lane.items.append(item)
@@ -75,7 +76,7 @@ class Lanes(Generic[Item]):
         return True
 
     def pop(self) -> Lane[Item] | None:
-        """The lane that has been ready longest, now running; None when none is ready."""
+        """Return the lane that has been ready longest, now running; None if no lane is ready."""
         if not self._ready:
             return None
         lane = self._ready.popleft()
@@ -83,7 +84,7 @@ class Lanes(Generic[Item]):
         return lane
 
     def finish(self, lane: Lane[Item]) -> bool:
-        """The head of a running lane is done; True when its next item became ready by it."""
+        """Remove the head of a running lane. Return True if its next item became ready."""
         lane.running = False
         if lane.blocked:
             self._unblock(lane)
@@ -97,21 +98,21 @@ class Lanes(Generic[Item]):
 
     def _block(self, lane: Lane[Item]) -> None:
         lane.blocked = True
-        self._tell(lane, lane.items[-1], len(lane.items))
+        self._count_blocked(lane, lane.items[-1], len(lane.items))
 
-    def _tell(self, lane: Lane[Item], item: Item, number: int) -> None:
-        lane.told.append((item, number))
-        self._tell_blocked(item, number)
+    def _count_blocked(self, lane: Lane[Item], item: Item, number: int) -> None:
+        lane.counted.append((item, number))
+        self._on_blocked(item, number)
 
     def _unblock(self, lane: Lane[Item]) -> None:
-        """Take back what was told: the items of a lane need not be counted in one place."""
+        """Take back each count with its own item: the items of a lane may belong to different cursors."""
         lane.blocked = False
-        for item, number in lane.told:
-            self._tell_blocked(item, -number)
-        lane.told.clear()
+        for item, number in lane.counted:
+            self._on_blocked(item, -number)
+        lane.counted.clear()
 
     def defer(self, lane: Lane[Item], due_at: float) -> None:
-        """The head of a running lane runs again at ``due_at``; until then the lane waits."""
+        """Block a running lane until ``due_at``, when its head is retried."""
         lane.running = False
         if not lane.blocked:
             self._block(lane)
@@ -120,7 +121,7 @@ class Lanes(Generic[Item]):
         heapq.heappush(self._waiting, (due_at, self._ticket, lane))
 
     def release(self, now: float) -> int:
-        """Make the waiting lanes whose time has come ready; how many did."""
+        """Make the waiting lanes that are due ready. Return how many."""
         released = 0
         while self._waiting and self._waiting[0][0] <= now:
             due_at, _, lane = heapq.heappop(self._waiting)
@@ -132,16 +133,16 @@ class Lanes(Generic[Item]):
 
     @property
     def next_due_at(self) -> float | None:
-        """When the next waiting lane is due, or None."""
+        """Return when the next waiting lane is due, or None."""
         while self._waiting and self._waiting[0][2]._due_at != self._waiting[0][0]:
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None
 
     def drop(self, doomed: Callable[[Item], bool]) -> int:
-        """Forget queued items (their partition was revoked); heads in flight stay; how many went.
+        """Drop queued items, whose partition was revoked. Return how many. Heads in flight stay.
 
-        A running lane keeps its head, so that the same events, should they come back at once,
-        queue behind it instead of running beside it.
+        A running lane keeps its head: if the same events return at once, they queue after it instead
+        of running at the same time.
         """
         dropped = 0
         lanes = {id(lane): lane for lane in self._lanes.values()}
@@ -166,10 +167,10 @@ class Lanes(Generic[Item]):
 
     @property
     def ready(self) -> int:
-        """How many lanes could run now."""
+        """Return how many lanes could run now."""
         return len(self._ready)
 
     @property
     def waiting(self) -> int:
-        """How many lanes wait for a retry."""
+        """Return how many lanes wait for a retry."""
         return sum(1 for due_at, _, lane in self._waiting if lane._due_at == due_at)

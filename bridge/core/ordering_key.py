@@ -1,7 +1,7 @@
-"""A lane as text: the ordering key of an event, written down and read back, and a short name for it.
+"""Decide what a lane is called outside the process: as text in a topic, and as an id for people.
 
-Lanes live in one process; what is held back must be known to the next one, so it is written to a
-topic. Bottom of the rules, pure: read by several of them.
+Lanes exist in one process. A held lane must be recognized by the next one, so its key is written to a
+topic. Invariant: ``decode_lane(encode_lane(lane)) == lane``.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from hashlib import blake2b
 from bridge.model import LaneKey
 
 MAX_PART = 1024
-"""Bytes or characters of a key, an entity or a tenant that a lane holds; of longer ones it holds a hash."""
+"""Bytes or characters of a key, an entity or a tenant in a lane. Longer ones are replaced by a hash."""
 
 
-def bounded(part: bytes | str) -> bytes | str:
-    """A part of a lane, short enough to be kept; two long ones are one only if their hashes are."""
+def shorten(part: bytes | str) -> bytes | str:
+    """Return a part of a lane, hashed if it is longer than ``MAX_PART`` (BLAKE2b, 256 bits)."""
     if len(part) <= MAX_PART:
         return part
     raw = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
     return "blake2b:" + blake2b(raw, digest_size=32).hexdigest()
 
 
-def text_of(lane: Hashable) -> str:
-    """The lane of an event as a line of text; ``read`` is its inverse."""
-    topic, number, key, tenant = LaneKey(*lane)  # type: ignore[misc]
+def encode_lane(lane: Hashable) -> str:
+    """Return the lane of an event as one line of JSON."""
+    topic, number, key, tenant = LaneKey(*lane)  # type: ignore[misc]  # Event.lane is Hashable: opaque to lanes
     part = {"b64": base64.b64encode(key).decode()} if isinstance(key, bytes) else key
     return json.dumps([topic, number, part, tenant], separators=(",", ":"))
 
 
-def read(text: str) -> LaneKey:
-    """The lane in a text. Raises ``ValueError``."""
+def decode_lane(text: str) -> LaneKey:
+    """Return the lane in a text. Raises ``ValueError``."""
     try:
         topic, number, part, tenant = json.loads(text)
         key = base64.b64decode(part["b64"], validate=True) if isinstance(part, dict) else part
     except (ValueError, TypeError, KeyError) as exc:
-        raise ValueError(f"it is no lane: {exc!r}") from exc
-    kinds = [type(one) for one in (topic, number, tenant)]
+        raise ValueError(f"it is not a lane: {exc!r}") from exc
+    kinds = [type(field) for field in (topic, number, tenant)]
     if kinds != [str, int, str] or type(key) not in (bytes, str, int):
-        raise ValueError("it is no lane: its parts are of other kinds")
+        raise ValueError("it is not a lane: a part has the wrong type")
     return LaneKey(topic, number, key, tenant)
 
 
-def id_of(lane: Hashable) -> str:
-    """A name of 32 hexadecimal digits: two lanes share it with a chance of 2 to the -128."""
-    return blake2b(text_of(lane).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+def lane_id(lane: Hashable) -> str:
+    """Return the id of a lane, 32 hexadecimal digits. Two lanes share one with a probability of 2^-128."""
+    return blake2b(encode_lane(lane).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -82,7 +82,7 @@ class Hold:
     def to_bytes(self) -> bytes:
         """The value of its record."""
         said = {
-            "lane": ordering_key.text_of(self.lane),
+            "lane": ordering_key.encode_lane(self.lane),
             "since_ms": self.since_ms,
             "first": self.first,
             "first_at_ms": self.first_at_ms,
@@ -108,7 +108,7 @@ def read_hold(value: bytes | None) -> Hold | None:
         return None
     try:
         said = json.loads(value)
-        lane = ordering_key.read(said["lane"])
+        lane = ordering_key.decode_lane(said["lane"])
         numbers = [int(said[name]) for name in ("since_ms", "first_at_ms", "parked")]
         texts = [_plain(said[name]) for name in ("first", "last", "round", "entity", "answered")]
     except (ValueError, KeyError, TypeError) as exc:

@@ -144,7 +144,7 @@ class HeldLanes:
     ) -> bool:
         if not cursor.live:
             return False
-        key = HoldKey(self._endpoint, ordering_key.id_of(lane))
+        key = HoldKey(self._endpoint, ordering_key.lane_id(lane))
         written = await tries_until_safe(
             lambda: self._register.write(key, hold),
             KafkaUnavailable,

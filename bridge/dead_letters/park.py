@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.core.ordering_key import id_of
+from bridge.core.ordering_key import lane_id
 from bridge.dead_letters.durable_write import tries_until_safe
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.errors import ParkError
@@ -38,7 +38,7 @@ def facts_of(event: Event, attempts: int) -> dict[str, str]:
         **({EVENT_INDEX: str(event.index)} if event.index else {}),
         **({"entity": event.entity} if event.entity is not None else {}),
         **({"tenant": event.tenant} if event.tenant is not None else {}),
-        **({"lane": id_of(event.lane)} if event.lane is not None else {}),
+        **({"lane": lane_id(event.lane)} if event.lane is not None else {}),
     }
 
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from pathlib import Path
 
 from bridge.demo.broker import Broker
@@ -27,22 +28,27 @@ _DEADLINE_S = 60.0
 _GAP_S = 0.1
 _LOOK_S = 0.1
 _RHYTHM = "up to 50 ms are the embedded broker's, which hands records out in that rhythm"
-_QUICK_START = "docs/quick-start.md"
+_QUICK_START = "docs/tutorial/quick-start.md"
 _SIGNED = (CRM, SHOP)
 _ENDPOINTS = (*_SIGNED, SLACK, ZAPIER)
 
 
-def show(*, keep: bool) -> None:
+class Ending(Enum):
+    """How a demo ended."""
+
+    KEPT = auto()
+    """Every promise of the summary was kept."""
+    BROKEN = auto()
+    STOPPED = auto()
+    """It was stopped before everything was checked."""
+
+
+def show(*, keep: bool) -> Ending:
     """Run the demo; ``keep`` stays up after the summary until Ctrl-C.
 
-    Returns when all was as promised. Raises ``SystemExit`` with 1 when something was not, with 130 when
-    it was stopped before; ``HookferryError`` when a part did not come up.
+    Raises ``HookferryError`` if a part does not start.
     """
-    kept, stopped = asyncio.run(_until_stopped(keep))
-    if stopped:
-        sys.exit(130)
-    if not kept:
-        sys.exit(1)
+    return asyncio.run(_until_stopped(keep))
 
 
 def how_to_go_on(*, keeps: bool, made: bool, documented: bool) -> list[str]:
@@ -60,16 +66,15 @@ def how_to_go_on(*, keeps: bool, made: bool, documented: bool) -> list[str]:
     return [f"{'' if row else 'Next:':<5} {typed:<31} {why}" for row, (typed, why) in enumerate(steps)]
 
 
-async def _until_stopped(keep: bool) -> tuple[bool, bool]:
-    """Whether all was as promised, and whether somebody stopped it before that was known."""
+async def _until_stopped(keep: bool) -> Ending:
     demo = asyncio.create_task(_Demo(Screen()).run(keep=keep), name="demo")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, _cancel_once(demo))
     try:
-        return await demo, False
+        return Ending.KEPT if await demo else Ending.BROKEN
     except asyncio.CancelledError:
-        return False, True
+        return Ending.STOPPED
 
 
 def _cancel_once(task: asyncio.Task[bool]) -> Callable[[], None]:

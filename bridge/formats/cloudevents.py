@@ -1,7 +1,6 @@
-"""CloudEvents 1.0 on Kafka, structured and binary.
+"""Decode CloudEvents 1.0 on Kafka, in structured and binary mode.
 
-A format of step 2. Takes a record, gives one event. Rule floor, pure. The rules are those of the
-"Kafka Protocol Binding" and the "JSON Event Format" of CloudEvents 1.0.2.
+The rules are those of the "Kafka Protocol Binding" and the "JSON Event Format" of CloudEvents 1.0.2.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ from typing import Any
 import orjson
 
 from bridge.errors import DecodeError
-from bridge.formats import checked_value, lane_of, webhook_id
+from bridge.formats import derive_lane, require_value, webhook_id
 from bridge.formats.exact_json import loads
 from bridge.formats.timestamp import from_millis, from_text
 from bridge.model import Event, ExactNumber, Record
 
 _NOT_CONTEXT = frozenset({"specversion", "id", "type", "time", "data", "data_base64"})
-_SENDER = "correct what writes to this topic"
+_FIX_PRODUCER = "correct the producer of this topic"
 
 
 class CloudEventsDecoder:
-    """Reads both modes; the ``content-type`` header decides, as the binding says.
+    """Decodes both modes; the ``content-type`` header decides which, as the binding requires.
 
-    An event is the same event when its source *and* its id are the same, so both make the
-    idempotency key, joined such that no two pairs give one key.
+    CloudEvents identifies an event by its source *and* its id, so the idempotency key joins both.
+    No two pairs join to the same key.
     """
 
     def __init__(self, source: str, *, max_value_bytes: int) -> None:
@@ -35,8 +34,8 @@ class CloudEventsDecoder:
         self._max_value_bytes = max_value_bytes
 
     def decode(self, record: Record) -> tuple[Event, ...]:
-        """One event. Raises ``DecodeError``; a batch is refused with its reason."""
-        value = checked_value(record, self._source, self._max_value_bytes)
+        """Return one event. Raises ``DecodeError``, also for a batch."""
+        value = require_value(record, self._source, self._max_value_bytes)
         content_type = _content_type(record)
         media = content_type.partition(";")[0].strip().lower()
         if media.startswith("application/cloudevents"):
@@ -51,10 +50,10 @@ class CloudEventsDecoder:
         version = _required(record, attributes, "specversion")
         if version.partition(".")[0] != "1":
             raise DecodeError(
-                record.place, f"CloudEvents {version[:20]!r} is not known", "send CloudEvents 1.0"
+                record.place, f"CloudEvents {version[:20]!r} is not supported", "send CloudEvents 1.0"
             )
         origin = _required(record, attributes, "source")
-        id_ = joined_id(origin, _required(record, attributes, "id"))
+        id_ = join_id(origin, _required(record, attributes, "id"))
         subject = attributes.get("subject")
         entity = None if subject is None else _text(record, "subject", subject)
         return Event(
@@ -65,7 +64,7 @@ class CloudEventsDecoder:
             time=_instant(record, attributes.get("time")),
             entity=entity,
             tenant=None,
-            lane=lane_of(record, entity, None),
+            lane=derive_lane(record, entity, None),
             decode_payload=payload,
             context={
                 name: _text(record, name, value)
@@ -76,8 +75,8 @@ class CloudEventsDecoder:
         )
 
 
-def joined_id(source: str, id: str) -> str:
-    r"""Join as ``source id``; a space inside the source (no URI has one) becomes ``\ ``, a ``\`` two."""
+def join_id(source: str, id: str) -> str:
+    r"""Join as ``source id``. A space in the source (no URI has one) becomes ``\ ``, a ``\`` becomes two."""
     return source.replace("\\", "\\\\").replace(" ", "\\ ") + " " + id
 
 
@@ -94,12 +93,16 @@ def _structured(record: Record, value: bytes, media: str) -> dict[str, Any]:
             record.place, "a batch of CloudEvents in one record is not supported", "send one event per record"
         )
     if media not in ("application/cloudevents", "application/cloudevents+json"):
-        raise DecodeError(record.place, f"{media[:80]!r} is not read", "send application/cloudevents+json")
+        raise DecodeError(
+            record.place,
+            f"the media type {media[:80]!r} is not supported",
+            "send application/cloudevents+json",
+        )
     attributes = _json(record, value)
     if not isinstance(attributes, dict):
-        raise DecodeError(record.place, "the CloudEvent is not a JSON object", _SENDER)
+        raise DecodeError(record.place, "the CloudEvent is not a JSON object", _FIX_PRODUCER)
     if "data" in attributes and "data_base64" in attributes:
-        raise DecodeError(record.place, "the CloudEvent has both data and data_base64", _SENDER)
+        raise DecodeError(record.place, "the CloudEvent has both data and data_base64", _FIX_PRODUCER)
     return attributes
 
 
@@ -121,11 +124,11 @@ def _structured_data(record: Record, attributes: dict[str, Any]) -> Any:
     try:
         return b64decode(encoded, validate=True)
     except (binascii.Error, ValueError, TypeError) as exc:
-        raise DecodeError(f"{record.place} data_base64", "it is not base64", _SENDER) from exc
+        raise DecodeError(f"{record.place} data_base64", "the data is not base64", _FIX_PRODUCER) from exc
 
 
 def _binary_data(record: Record, value: bytes, media: str) -> Any:
-    """JSON when the content type says so or is absent (its default in CloudEvents), text, else bytes."""
+    """Decode as JSON (the default of CloudEvents) or text by the content type, else return the bytes."""
     if not value:
         return None
     if not media or media in ("application/json", "text/json") or media.endswith("+json"):
@@ -134,7 +137,7 @@ def _binary_data(record: Record, value: bytes, media: str) -> Any:
         try:
             return value.decode()
         except UnicodeDecodeError as exc:
-            raise DecodeError(record.place, f"the data is {media[:80]} but not UTF-8", _SENDER) from exc
+            raise DecodeError(record.place, f"the data is {media[:80]} but not UTF-8", _FIX_PRODUCER) from exc
     return value
 
 
@@ -142,17 +145,17 @@ def _json(record: Record, value: bytes) -> Any:
     try:
         return loads(value)
     except orjson.JSONDecodeError as exc:
-        raise DecodeError(record.place, f"the value is not JSON: {exc}", _SENDER) from exc
+        raise DecodeError(record.place, f"the value is not JSON: {exc}", _FIX_PRODUCER) from exc
 
 
 def _required(record: Record, attributes: dict[str, Any], name: str) -> str:
-    found = attributes.get(name)
-    if isinstance(found, str) and found:
-        return found
+    value = attributes.get(name)
+    if isinstance(value, str) and value:
+        return value
     raise DecodeError(
         record.place,
         f"the CloudEvent has no text in {name!r} (header ce_{name} in binary mode)",
-        f"{_SENDER}; in structured mode the header content-type must be application/cloudevents+json",
+        f"{_FIX_PRODUCER}; in structured mode the header content-type must be application/cloudevents+json",
     )
 
 
@@ -161,7 +164,7 @@ def _instant(record: Record, time: Any) -> str:
         return from_millis(record.timestamp_ms)
     instant = from_text(time) if isinstance(time, str) else None
     if instant is None:
-        raise DecodeError(record.place, "the CloudEvent's time is not RFC 3339", _SENDER)
+        raise DecodeError(record.place, "the CloudEvent's time is not RFC 3339", _FIX_PRODUCER)
     return instant
 
 
@@ -169,11 +172,13 @@ def _header(record: Record, name: str, raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as exc:
-        raise DecodeError(f"{record.place} header {name[:80]!r}", "it is not UTF-8", _SENDER) from exc
+        raise DecodeError(
+            f"{record.place} header {name[:80]!r}", "the header is not UTF-8", _FIX_PRODUCER
+        ) from exc
 
 
 def _text(record: Record, name: str, value: Any) -> str:
-    """Return an attribute as text; booleans and integers, which extensions may be, as JSON writes them."""
+    """Return an attribute as text. Extensions may be booleans and integers: these are written as in JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, ExactNumber):
@@ -181,5 +186,7 @@ def _text(record: Record, name: str, value: Any) -> str:
     if isinstance(value, bool | int | float):
         return orjson.dumps(value).decode()
     raise DecodeError(
-        f"{record.place} {name[:80]!r}", "an attribute is text, an integer or a boolean", _SENDER
+        f"{record.place} {name[:80]!r}",
+        "the attribute is neither text nor an integer nor a boolean",
+        _FIX_PRODUCER,
     )

@@ -1,6 +1,6 @@
-"""Which format a record is in, and why: for a person who has a topic and no configuration yet.
+"""Detect the format of a record, for a person who has a topic and no configuration yet.
 
-Takes a record, gives a ``Guess``, or nothing: a wrong guess would cost more than none. Rule floor, pure.
+Where the signs are weak it returns None: a wrong guess costs more than no guess.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from bridge.formats.avro.single_object import MARKER
-from bridge.formats.debezium import expanded, without_schema
-from bridge.formats.field_paths import at
+from bridge.formats.debezium import expand_json, strip_schema_wrapper
+from bridge.formats.field_paths import value_at
 from bridge.formats.fineract import ENVELOPE_HEADERS
 from bridge.formats.registry.framing import APICURIO_HEADERS, CONFLUENT_HEADER
 from bridge.model import Record
@@ -28,14 +28,17 @@ _NAMES = {
 }
 _INSIDE = ("meta", "metadata", "header", "headers", "event", "envelope")
 _EXAMPLE_REGISTRY = {"url": "http://registry:8081"}
-_NO_ID = "no producer's id was found: name its place, or repetitions are not told"
+NO_ID = (
+    "no id of the producer's was found: set id to the field that contains it,"
+    " or repeated events are not recognized"
+)
 
 
 @dataclass(slots=True)
 class Guess:
-    """A format, why it is that one, and the settings of a source to start with.
+    """A format, the reason for it, and the first settings of a source.
 
-    ``open`` says what a person must still look at.
+    ``open`` lists what a person must still check.
     """
 
     format: str
@@ -44,38 +47,36 @@ class Guess:
     open: list[str] = field(default_factory=list)
 
 
-def recognise(record: Record) -> Guess | None:
-    """The format of a record; None when it cannot be told."""
+def detect_format(record: Record) -> Guess | None:
+    """Return the format of a record, or None if the record does not show it."""
     headers = dict(reversed(record.headers))
     value = record.value or b""
     return _by_header(headers) or _by_first_bytes(value) or _by_json(headers, value, record.partition.topic)
 
 
-def why_not(value: bytes) -> str:
-    """What a value that was not recognised looks like, and what might be done."""
+def explain_undetected(value: bytes) -> str:
+    """Describe a value whose format was not detected, and what to do about it."""
     if not value:
         return "it has no value (a tombstone)"
     if value[:2] == MARKER:
-        return (
-            "it is Avro in single-object encoding (c301), but not Fineract's envelope: no format reads that"
-        )
+        return "it is Avro in single-object encoding (c301), but not Fineract's envelope, so no format fits"
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError:
         return (
-            f"it begins with {value[:8].hex()}, which no format is known by. Bare Avro looks like anything:"
-            " if it is that, give its schema with --schema-file. Protobuf without a prefix is not read"
+            f"it begins with {value[:8].hex()}, which no format begins with. Bare Avro has no marker:"
+            " if this is Avro, give its schema with --schema-file. Protobuf without a prefix is not supported"
         )
-    if is_change_event(without_schema(document)):
+    if _is_change_event(strip_schema_wrapper(document)):
         return (
-            "it is a change event of Debezium (before, after, op), a row of a table and no event of an"
-            " outbox: have the connector send it through the outbox event router"
+            "it is a change event of Debezium (before, after, op): a table row, not an outbox event."
+            " Configure the connector to use the outbox event router"
         )
-    return "it is JSON, but no object with an id and a type in it"
+    return "it is JSON, but not an object that contains an id and a type"
 
 
-def is_change_event(document: Any) -> bool:
-    """Whether it is what Debezium's connectors write without the outbox event router."""
+def _is_change_event(document: Any) -> bool:
+    """Return True if Debezium wrote the value without the outbox event router."""
     return isinstance(document, dict) and {"before", "after", "op"} <= document.keys()
 
 
@@ -86,11 +87,11 @@ def _by_header(headers: Mapping[str, bytes]) -> Guess | None:
     if "ce_specversion" in headers:
         return Guess("cloudevents", "it has a header ce_specversion (binary mode)")
     if CONFLUENT_HEADER in headers:
-        why = f"it has a header {CONFLUENT_HEADER}, which Confluent's newer serialisers write"
+        why = f"it has a header {CONFLUENT_HEADER}, which Confluent's newer serializers write"
         return _of_registry("confluent", why)
     for name in APICURIO_HEADERS:
         if name in headers:
-            return _of_registry("apicurio", f"it has a header {name}, which Apicurio's serialisers write")
+            return _of_registry("apicurio", f"it has a header {name}, which Apicurio's serializers write")
     return None
 
 
@@ -101,10 +102,10 @@ def _by_first_bytes(value: bytes) -> Guess | None:
             "fineract",
             why,
             {"schemas": "schemas/fineract"},
-            ["fill the folder from your Fineract's jar or checkout: hookferry schemas import"],
+            ["import the schemas of your Fineract from its jar or checkout: hookferry schemas import"],
         )
     if value[:1] == b"\1" and len(value) > 17:
-        return _of_registry("confluent", "it begins with 01, which goes before the GUID of a schema")
+        return _of_registry("confluent", "it begins with 01, the prefix of a schema GUID")
     if value[:1] != b"\0" or len(value) < 6:
         return None
     if value[1:5] == b"\0\0\0\0" and len(value) >= 9:
@@ -112,14 +113,14 @@ def _by_first_bytes(value: bytes) -> Guess | None:
         return _of_registry("apicurio", f"it begins with 00 and a number of 8 bytes, the global id {number}")
     number = int.from_bytes(value[1:5], "big")
     guess = _of_registry("confluent", f"it begins with 00 and a number of 4 bytes, the schema id {number}")
-    guess.open.append("Apicurio 3 writes the same bytes: if that is your registry, format: apicurio")
+    guess.open.append("Apicurio 3 writes the same bytes: if that is your registry, set format: apicurio")
     return guess
 
 
 def _of_registry(format: str, why: str) -> Guess:
     path = "" if format == "confluent" else "/apis/registry/v3"
     registry = {"url": _EXAMPLE_REGISTRY["url"] + path}
-    return Guess(format, why, {"registry": registry, "id": "record:offset"}, [_NO_ID])
+    return Guess(format, why, {"registry": registry, "id": "record:offset"}, [NO_ID])
 
 
 def _by_json(headers: Mapping[str, bytes], value: bytes, topic: str) -> Guess | None:
@@ -127,11 +128,11 @@ def _by_json(headers: Mapping[str, bytes], value: bytes, topic: str) -> Guess | 
         document = orjson.loads(value)
     except orjson.JSONDecodeError:
         return None
-    if is_change_event(without_schema(document)):
+    if _is_change_event(strip_schema_wrapper(document)):
         return None
-    tram = at(document, ("headers", "ID"))
+    tram = value_at(document, ("headers", "ID"))
     if isinstance(tram, str) and "payload" in document:
-        return Guess("eventuate", "it is an object of payload and headers, with ID among these")
+        return Guess("eventuate", "it is an object with payload and headers, and a header ID")
     return _debezium(headers, document, topic) or _plain(headers, document)
 
 
@@ -141,17 +142,17 @@ def _debezium(headers: Mapping[str, bytes], document: Any, topic: str) -> Guess 
         signs.append("it has a header id")
     if topic.startswith("outbox.event."):
         signs.append("its topic begins with outbox.event.")
-    inner = without_schema(document)
+    inner = strip_schema_wrapper(document)
     if inner is not document:
         signs.append("JsonConverter wrapped it as schema and payload")
-    if isinstance(inner, str) and not isinstance(expanded(inner), str):
+    if isinstance(inner, str) and not isinstance(expand_json(inner), str):
         signs.append("its payload was encoded twice")
     if not signs or ("id" not in headers and len(signs) < 2):
         return None
     guess = Guess("debezium", ", and ".join(signs))
-    inner = expanded(inner)
+    inner = expand_json(inner)
     if "id" not in headers:
-        guess.open.append("a header id is missing: without headers the event has no id")
+        guess.open.append("the header id is missing: without it the event has no id")
     if isinstance(inner, dict) and "payload" in inner and "eventType" not in headers:
         kind = _first(inner, "type")
         guess.settings |= {"envelope": True} | ({"type": kind} if kind and kind != "eventType" else {})
@@ -160,7 +161,7 @@ def _debezium(headers: Mapping[str, bytes], document: Any, topic: str) -> Guess 
         guess.settings["type"] = f"header:{kind}" if kind else "record:topic"
         if kind is None:
             guess.open.append(
-                "no event type was found; have Debezium send it:"
+                "no event type was found; configure Debezium to send it:"
                 " transforms.outbox.table.fields.additional.placement=type:header:eventType"
             )
     return guess
@@ -169,33 +170,33 @@ def _debezium(headers: Mapping[str, bytes], document: Any, topic: str) -> Guess 
 def _plain(headers: Mapping[str, bytes], document: Any) -> Guess | None:
     if not isinstance(document, dict):
         return None
-    places = places_in(document, headers)
+    paths = find_field_paths(document, headers)
     if "__TypeId__" in headers:
-        settings = {"id": places.get("id", "record:offset")}
+        settings = {"id": paths.get("id", "record:offset")}
         return Guess(
             "modulith",
             "it is JSON with a header __TypeId__, which Spring writes",
             settings,
-            [] if "id" in places else [_NO_ID],
+            [] if "id" in paths else [NO_ID],
         )
-    if "type" not in places:
+    if "type" not in paths:
         return None
-    open_ = [] if "id" in places else [_NO_ID]
+    open_ = [] if "id" in paths else [NO_ID]
     if "specversion" in document:
         open_.append(
             "it looks like a CloudEvent, but lacks the header content-type: application/cloudevents+json"
         )
-    return Guess("json", "it is a JSON object", {"id": "record:offset", **places}, open_)
+    return Guess("json", "it is a JSON object", {"id": "record:offset", **paths}, open_)
 
 
-def places_in(document: Any, headers: Mapping[str, bytes]) -> dict[str, str]:
-    """Where a document, or a header, has parts of an event by their usual names."""
-    found = {setting: place for setting in _NAMES if (place := _first(document, setting))}
+def find_field_paths(document: Any, headers: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the field paths of the event's parts, found by usual names in a document and its headers."""
+    paths = {setting: path for setting in _NAMES if (path := _first(document, setting))}
     for setting in ("id", "type"):
-        if setting not in found:
-            name = next((one for one in _NAMES[setting] if one in headers), None)
-            found |= {setting: f"header:{name}"} if name else {}
-    return found
+        if setting not in paths:
+            name = next((name for name in _NAMES[setting] if name in headers), None)
+            paths |= {setting: f"header:{name}"} if name else {}
+    return paths
 
 
 def _first(document: Any, setting: str) -> str | None:
@@ -205,7 +206,7 @@ def _first(document: Any, setting: str) -> str | None:
     for outer in ("", *_INSIDE):
         for name in _NAMES[setting]:
             path = (outer, name) if outer else (name,)
-            value = at(document, path)
+            value = value_at(document, path)
             if isinstance(value, wanted) and not isinstance(value, bool) and value != "":
                 return ".".join(path)
     return None

@@ -1,7 +1,7 @@
-"""JSON whose numbers stay what was written: no digit of an amount is lost on the way through.
+"""Parse JSON without losing a digit of any number.
 
-Below the JSON formats in step 2. Rule floor, pure. orjson reads fractions, and integers beyond 64 bits, as
-doubles, which hold 15 digits for certain. A number that a double does not hold exactly is kept as its text.
+orjson reads fractions, and integers beyond 64 bits, as doubles, which keep only 15 digits for certain.
+A number that a double cannot hold exactly is kept as its text.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _DIGITS = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in
 def loads(value: bytes | str) -> Any:
     """Parse JSON. Raises ``orjson.JSONDecodeError``.
 
-    A double gives back every number of up to 15 digits, so a value without 16 digits in a row is read once;
-    others that hold a fraction again, by the slower standard library, which tells the digits.
+    A double returns every number of up to 15 digits, so a value without 16 digits in a row is parsed once.
+    Others that contain a fraction are parsed again by the slower standard library, which passes the digits.
     """
     document = orjson.loads(value)
     raw = value.encode() if isinstance(value, str) else value
@@ -36,14 +36,14 @@ def loads(value: bytes | str) -> Any:
 
 
 def _holds_float(document: Any) -> bool:
-    todo = [document]
-    while todo:
-        node = todo.pop()
+    stack = [document]
+    while stack:
+        node = stack.pop()
         kind = type(node)
         if kind is dict:
-            todo.extend(node.values())
+            stack.extend(node.values())
         elif kind is list:
-            todo.extend(node)
+            stack.extend(node)
         elif kind is float:
             return True
     return False

@@ -1,7 +1,6 @@
-"""Formats whose value is only the payload: something reads the value, configured places say the rest.
+"""Decode formats whose value is only the payload: ``confluent``, ``apicurio``, ``avro`` and ``modulith``.
 
-``confluent``, ``apicurio``, ``avro`` and ``modulith`` of step 2. Takes a record, gives one event. Rule floor,
-pure.
+A value reader decodes the value; configured field paths locate the parts of the event.
 """
 
 from __future__ import annotations
@@ -9,68 +8,70 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from bridge.formats import checked_value
+from bridge.formats import require_value
 from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.field_paths import EventReader
 from bridge.formats.plain_json import parse_json
-from bridge.formats.schema_cache import Frame, Reading, SchemaStore
+from bridge.formats.schema_cache import DecodedValue, Frame, SchemaCache
 from bridge.model import Event, Record
 
 
-class Values(Protocol):
-    """How the bytes of a value are read."""
+class ValueReader(Protocol):
+    """Decodes the bytes of a value."""
 
-    def read(self, record: Record, value: bytes) -> Reading:
-        """The value as plain objects. Raises ``DecodeError``, ``SchemaNeeded``."""
+    def read(self, record: Record, value: bytes) -> DecodedValue:
+        """Return the value as plain objects. Raises ``DecodeError``, ``SchemaNeeded``."""
         ...
 
 
-class JsonValues:
-    """Values in JSON."""
+class JsonValueReader:
+    """Reads values in JSON."""
 
     def __init__(self, source: str) -> None:
         self._source = source
 
-    def read(self, record: Record, value: bytes) -> Reading:
-        """Parse. Raises ``DecodeError``."""
-        return Reading(None, parse_json(record, value, self._source))
+    def read(self, record: Record, value: bytes) -> DecodedValue:
+        """Parse the value. Raises ``DecodeError``."""
+        return DecodedValue(None, parse_json(record, value, self._source))
 
 
-class RegistryValues:
-    """Values that name a schema in a registry."""
+class RegistryValueReader:
+    """Reads values that name a schema in a registry."""
 
-    def __init__(self, schemas: SchemaStore, frame: Callable[[Record, bytes], Frame]) -> None:
+    def __init__(self, schemas: SchemaCache, frame: Callable[[Record, bytes], Frame]) -> None:
         self.schemas = schemas
         self._frame = frame
 
-    def read(self, record: Record, value: bytes) -> Reading:
-        """Decode with the schema that is named. Raises ``DecodeError``, ``SchemaNeeded``."""
+    def read(self, record: Record, value: bytes) -> DecodedValue:
+        """Decode with the named schema. Raises ``DecodeError``, ``SchemaNeeded``."""
         frame = self._frame(record, value)
         return self.schemas.get(frame.key, record.place).read(frame, record.place)
 
 
-class AvroValues:
-    """Values in bare Avro, all by one schema. Nothing in them tells it, so only the length can disagree."""
+class AvroValueReader:
+    """Reads bare Avro, all of one schema. The bytes do not name it, so only a wrong length is detected."""
 
     def __init__(self, schema: AvroSchema) -> None:
         self._schema = schema
 
-    def read(self, record: Record, value: bytes) -> Reading:
-        """Decode. Raises ``DecodeError``."""
+    def read(self, record: Record, value: bytes) -> DecodedValue:
+        """Decode the value. Raises ``DecodeError``."""
         return self._schema.read_bytes(value, record.place)
 
 
-class PlacedDecoder:
-    """Reads the value, then finds the event's parts; the type is the schema's name where no place says it."""
+class PayloadDecoder:
+    """Reads the value, then finds the event's parts. Without a path for the type, it is the schema's name."""
 
-    def __init__(self, source: str, values: Values, reader: EventReader, *, max_value_bytes: int) -> None:
+    def __init__(
+        self, source: str, values: ValueReader, reader: EventReader, *, max_value_bytes: int
+    ) -> None:
         self._source = source
         self.values = values
         self._reader = reader
         self._max_value_bytes = max_value_bytes
 
     def decode(self, record: Record) -> tuple[Event, ...]:
-        """One event. Raises ``DecodeError``, ``SchemaNeeded``."""
-        value = checked_value(record, self._source, self._max_value_bytes)
+        """Return one event. Raises ``DecodeError``, ``SchemaNeeded``."""
+        value = require_value(record, self._source, self._max_value_bytes)
         name, document = self.values.read(record, value)
         return (self._reader.event(record, document, type_name=name),)

@@ -126,7 +126,7 @@ def packed_mark(mark: RedriveMark) -> tuple[Header, ...]:
     facts = {
         AGAIN_ID: mark.again_id,
         ENDPOINT: mark.endpoint,
-        LANE: ordering_key.text_of(mark.lane),
+        LANE: ordering_key.encode_lane(mark.lane),
         ROUND: mark.round,
         COVERS: str(mark.covers),
     }
@@ -137,7 +137,7 @@ def unpacked_mark(record: Record) -> RedriveMark:
     """Return the mark that a record is. Raises ``DecodeError`` for one that ``packed_mark`` did not make."""
     try:
         facts = {name: value.decode() for name, value in record.headers}
-        lane = ordering_key.read(facts[LANE])
+        lane = ordering_key.decode_lane(facts[LANE])
         return RedriveMark(facts[ENDPOINT], lane, facts[AGAIN_ID], facts[ROUND], int(facts[COVERS]))
     except KeyError as exc:
         raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc

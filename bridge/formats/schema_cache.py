@@ -1,7 +1,7 @@
-"""Schemas that a registry gave, by the key that stands in front of a value or in a header.
+"""Cache of registry schemas, by the key that a record contains in a prefix of its value or in a header.
 
-Below the registry formats in step 2. Rule floor, pure: a key that is not known is an exception, and whoever
-reads has it learnt (``bridge/schemas/registry``) and decodes again.
+Pure: a key that is not cached raises ``SchemaNeeded``. The pipeline then fetches the schema
+(``bridge/schemas/registry``) and decodes the record again.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from typing import Any, NamedTuple, Protocol
 
 from bridge.errors import DecodeError, SchemaNeeded
 
-LIMIT = 1000  # more than a batch of records can name, so that learning one never forgets its neighbour
+LIMIT = 1000  # more than one batch of records can name, so that one fetch never evicts another of its batch
 
 
 class SchemaKey(NamedTuple):
-    """What a record names its schema by: ``id``, ``guid`` (Confluent), ``content``, ``global`` (Apicurio)."""
+    """A schema's key in a record: ``id`` or ``guid`` (Confluent), ``content`` or ``global`` (Apicurio)."""
 
     kind: str
     value: str
 
     def __str__(self) -> str:
-        """As a person would say it."""
+        """Return the key for messages, such as ``content id 17``."""
         return f"{self.kind} {self.value}" if self.kind in ("id", "guid") else f"{self.kind} id {self.value}"
 
 
 class Frame(NamedTuple):
-    """A value taken apart: its schema's key, the bytes behind, and how those choose a Protobuf message.
+    """A value split into its schema's key and the bytes after it.
 
-    ``choose`` gives the message (indexes into the file, or a name) and the bytes of the message alone.
+    ``choose`` reads from these bytes which Protobuf message they are. It returns the message (indexes
+    into the file, or a name) and the bytes of the message alone.
     """
 
     key: SchemaKey
@@ -36,8 +37,8 @@ class Frame(NamedTuple):
     choose: Callable[[bytes], tuple[tuple[int, ...] | str, bytes]]
 
 
-class Reading(NamedTuple):
-    """A decoded value, and the full name of its schema where it has one."""
+class DecodedValue(NamedTuple):
+    """A decoded value, and the full name of its schema if it has one."""
 
     name: str | None
     document: Any
@@ -46,42 +47,42 @@ class Reading(NamedTuple):
 class KnownSchema(Protocol):
     """A schema ready to decode with: Avro, JSON Schema or Protobuf."""
 
-    def read(self, frame: Frame, place: str) -> Reading:
+    def read(self, frame: Frame, place: str) -> DecodedValue:
         """Decode a value. Raises ``DecodeError``."""
         ...
 
 
 class Refusal(NamedTuple):
-    """Why a key has no schema to decode with, and what a person does about it."""
+    """Why a key has no usable schema, and the remedy."""
 
     cause: str
     remedy: str
 
 
-class SchemaStore:
-    """The schemas of one source's registry, bounded; the oldest is forgotten first and learnt again."""
+class SchemaCache:
+    """The schemas of one source's registry, bounded; the oldest is evicted first and fetched again."""
 
     def __init__(self, source: str, limit: int = LIMIT) -> None:
         self._source = source
         self._limit = limit
-        self._known: dict[SchemaKey, KnownSchema | Refusal] = {}
+        self._schemas: dict[SchemaKey, KnownSchema | Refusal] = {}
 
     def get(self, key: SchemaKey, place: str) -> KnownSchema:
-        """The schema. Raises ``SchemaNeeded``, and ``DecodeError`` where the registry has none."""
-        found = self._known.get(key)
-        if found is None:
+        """Return the schema. Raises ``SchemaNeeded``, or ``DecodeError`` if the registry has none to use."""
+        schema = self._schemas.get(key)
+        if schema is None:
             raise SchemaNeeded(self._source, key)
-        if isinstance(found, Refusal):
-            raise DecodeError(place, found.cause, found.remedy)
-        return found
+        if isinstance(schema, Refusal):
+            raise DecodeError(place, schema.cause, schema.remedy)
+        return schema
 
     def put(self, key: SchemaKey, schema: KnownSchema | Refusal) -> None:
-        """Keep what was learnt."""
-        self._known.pop(key, None)
-        if len(self._known) >= self._limit:
-            del self._known[next(iter(self._known))]
-        self._known[key] = schema
+        """Store the registry's result for a key."""
+        self._schemas.pop(key, None)
+        if len(self._schemas) >= self._limit:
+            del self._schemas[next(iter(self._schemas))]
+        self._schemas[key] = schema
 
     def forget(self, key: SchemaKey) -> None:
-        """Have the key asked for again, when a record next names it."""
-        self._known.pop(key, None)
+        """Remove a key, so that it is fetched again when a record next names it."""
+        self._schemas.pop(key, None)

@@ -1,7 +1,6 @@
-"""Instants as receivers read them: RFC 3339 in UTC, ending in ``Z``, with every digit the producer gave.
+"""Write instants for receivers: RFC 3339 in UTC, ending in ``Z``, with every digit the producer wrote.
 
-Used by all formats of step 2. Rule floor, pure. The text is kept wherever it can be: a ``datetime`` holds six
-fraction digits and Fineract writes up to nine.
+Fraction digits are kept as text: a ``datetime`` holds six of them, and Fineract writes up to nine.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-_EPOCH = datetime(1970, 1, 1)  # without a zone: its text then needs no cutting
-_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write
+_EPOCH = datetime(1970, 1, 1)  # without a zone, so that isoformat adds no offset
+_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can represent
 _UTC = frozenset({"Z", "z", "+00:00", "-00:00"})
 _PARTS = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?:(:\d\d)(?:(\.\d{1,9})\d*)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
@@ -18,13 +17,13 @@ _PARTS = re.compile(
 
 
 def from_millis(ms: int) -> str:
-    """Write milliseconds since 1970; outside of years 1970 to 9999 the nearest end (Kafka's "none" is -1)."""
-    at = _EPOCH + timedelta(milliseconds=min(max(ms, 0), _LAST_MS))
-    return at.isoformat(timespec="milliseconds") + "Z"
+    """Format milliseconds since 1970, clamped to the years 1970 to 9999 (Kafka writes -1 for "none")."""
+    instant = _EPOCH + timedelta(milliseconds=min(max(ms, 0), _LAST_MS))
+    return instant.isoformat(timespec="milliseconds") + "Z"
 
 
 def from_text(text: str) -> str | None:
-    """Write an ISO 8601 date-time as RFC 3339 in UTC, or None when it is none; without a zone it is UTC."""
+    """Convert an ISO 8601 date-time to RFC 3339 in UTC; None for other text. Without a zone it is UTC."""
     parts = _PARTS.fullmatch(text)
     if parts is None:
         return None

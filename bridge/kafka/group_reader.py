@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
+from bridge.core.share import share
 from bridge.errors import CommitError, KafkaUnavailable, PlaceLostError, RecordsDeleted
 from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.client import KafkaOptions
@@ -173,9 +174,9 @@ class Reader:
 
     @property
     def share(self) -> float:
-        """The part of all partitions that is ours, above 0: limits of an endpoint are divided by it."""
+        """Return this pod's share of the endpoints' rates, by the partitions assigned to it."""
         total = sum(len(self._consumer.partitions_for_topic(one) or ()) for one in self._membership.topics)
-        return min(1.0, max(1, len(self._assigned)) / max(1, total))
+        return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         """Read these partitions from these offsets on."""

@@ -32,12 +32,19 @@ class OffsetStore:
     """
 
     def __init__(
-        self, client: AIOKafkaClient, renew: Callable[[], Awaitable[AIOKafkaClient]] | None = None
+        self,
+        client: AIOKafkaClient,
+        renew: Callable[[], Awaitable[AIOKafkaClient]] | None = None,
+        *,
+        may_commit: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``renew``: another client, started, for one of which a part has died."""
+        """``renew``: another client, started, for one of which a part has died.
+
+        ``may_commit``: called in the moment before a commit is written; the process may have been
+        stopped since the fence.
+        """
         self._client = Lasting(client, renew, "offsets")
-        self.may_commit: Callable[[], bool] = lambda: True
-        """Asked in the moment before a commit is written: a process may have stood still since the fence."""
+        self._may_commit = may_commit
         self._coordinators: dict[str, int] = {}
 
     async def close(self) -> None:
@@ -70,7 +77,7 @@ class OffsetStore:
         request = OffsetCommitRequest(
             group, _NO_GENERATION, _NO_MEMBER, OffsetCommitRequest.DEFAULT_RETENTION_TIME, _by_topic(rows)
         )
-        response = await self._send(group, request, self.may_commit)
+        response = await self._send(group, request, self._may_commit)
         for _topic, answers in response.topics:
             for _number, code in answers:
                 if code:

@@ -67,19 +67,19 @@ class Assignment:
         """
         epoch, partitions = self._source.epoch, self._source.unprepared
         bounds = await self._source.bounds(partitions)
-        cursors = await self._checkpoints.load(bounds)
+        loaded = await self._checkpoints.load(bounds)
         # After the cursors: the previous owner wrote a hold first, and then committed what depends on it.
         await self._load_holds({*partitions, *self._checkpoints.cursors})
         if self._has_changed(epoch, partitions):
             return
-        for partition, by_endpoint in cursors.items():
+        for partition, by_endpoint in loaded.cursors.items():
             positions = [cursor.position for cursor in by_endpoint.values()]
             foremost = max(positions)
             start = min(position for position in positions if foremost - position <= NEAR)
             self.next_offsets[partition] = start
             for cursor in by_endpoint.values():
-                cursor.passed_by(start)
-        self._checkpoints.install(cursors)
+                cursor.detach_if_passed(start)
+        self._checkpoints.install(loaded)
         # Before the first delivery: a new endpoint has a committed position from now on.
         await self._checkpoints.commit()
         if self._has_changed(epoch, partitions):
@@ -90,7 +90,7 @@ class Assignment:
                 feed.window.cut(partition, following)
         for dispatcher in self._dispatchers.values():
             dispatcher.set_share(self._source.share)
-        starts = {partition: self.next_offsets[partition] for partition in cursors}
+        starts = {partition: self.next_offsets[partition] for partition in loaded.cursors}
         self._source.start_at(starts)
         for catch_up_wake in self._checkpoints.room_behind.values():
             catch_up_wake.set()

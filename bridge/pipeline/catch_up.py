@@ -110,7 +110,7 @@ class CatchUp:
 
     def _attach(self) -> None:
         for cursor in self._cursors():
-            if cursor.live and cursor.meet(self._main_at(cursor.partition)):
+            if cursor.live and cursor.attach_if_at(self._main_at(cursor.partition)):
                 _log.info(
                     events.CURSOR_ATTACHED,
                     endpoint=self._endpoint,

@@ -1,7 +1,8 @@
-"""The cursors of an assignment: read from the broker when it begins, committed on the beat.
+"""Load the cursors of an assignment from the broker, and commit them once per commit interval.
 
-Takes an assignment and the bounds of its logs, gives one ``Cursor`` per endpoint and partition;
-later packs their progress and commits it. Between the path and the edges.
+Invariant: the order of a commit is journal segment, history, fence of the member group, cursors. A
+cursor is therefore never committed by a process that has lost its partitions, nor before the history
+of what it settled is written.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -17,50 +19,81 @@ from bridge.clock import Clock
 from bridge.core import completion_map
 from bridge.errors import CommitError, PlaceLostError
 from bridge.model import Committed, Partition
-from bridge.pipeline.cursor_start import Bounds, CursorPolicy, EndpointCursor, begin
-from bridge.storage.journal import Journal, Journaled
+from bridge.pipeline.cursor_start import (
+    Bounds,
+    CursorPolicy,
+    EndpointCursor,
+    OffsetsAt,
+    build_cursor,
+    start_offsets,
+)
+from bridge.storage.journal import Journal
+from bridge.storage.journal_segment import JournaledCursor
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 
 REFRESH_S = 3600.0
-"""Every cursor is committed at least this often: offsets of a group without members expire."""
+"""Every cursor is committed at least this often: Kafka deletes the offsets of a group without members
+after ``offsets.retention.minutes`` (7 days by default; operators set less)."""
 _LAST_COMMIT_S = 3.0
-"""What the last commit of an assignment has at least, be the drain's deadline over."""
-_AGAIN_S = 0.1
+"""Time that the last commit of an assignment gets even if the deadline of the drain has passed."""
+_RETRY_S = 0.1
+_UNCOMMITTED = -1
+"""Version of a checkpoint that the next commit must include, even if the cursor has not changed."""
 
 
 class Offsets(Protocol):
-    """Where the cursors are kept: groups without members."""
+    """The broker's store of cursors: offsets of groups without members."""
 
     async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
-        """What is committed; raises ``CommitError``."""
+        """Return what is committed. Raises ``CommitError``."""
         ...
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
-        """Commit; raises ``CommitError``."""
+        """Commit. Raises ``CommitError``."""
         ...
-
-
-OffsetsAt = Callable[[Collection[Partition], int], Awaitable[dict[Partition, int]]]
-"""The first offset at or after an instant (Unix milliseconds), of the partitions that have one."""
 
 
 class Fence(Protocol):
-    """The member group's own commit, which only a present member can make."""
+    """The member group's own commit, which the broker accepts only from a current member."""
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
-        """Commit; raises ``CommitError``, and ``PlaceLostError`` where this process is no member any more."""
+        """Commit. Raises ``CommitError``, and ``PlaceLostError`` if this process is no longer a member."""
         ...
 
     def holds_lease(self) -> bool:
-        """Whether the group cannot have given our partitions away yet."""
+        """Return True while the group cannot have assigned our partitions to another member."""
         ...
 
 
+CursorsByPartition = dict[Partition, dict[str, EndpointCursor]]
+"""Cursors by partition, then by endpoint."""
+
+
+class Loaded(NamedTuple):
+    """The cursors of newly assigned partitions, and what the broker has committed for each."""
+
+    cursors: CursorsByPartition
+    committed: dict[EndpointCursor, Committed | None]
+
+
+@dataclass(slots=True)
+class _Checkpoint:
+    """What the broker and the journal have of a cursor.
+
+    ``committed`` is what the broker has, and ``version`` the cursor's version in it. ``number`` is the
+    cursor's place in the current journal segment.
+    """
+
+    committed: Committed | None
+    version: int = _UNCOMMITTED
+    number: int = -1
+
+
 class _Packed(NamedTuple):
-    """A cursor, its version, and the offset and text that the broker shall keep for that."""
+    """A cursor to commit: its version, and the offset and completion map for it."""
 
     cursor: EndpointCursor
     version: int
@@ -68,12 +101,11 @@ class _Packed(NamedTuple):
 
 
 class Checkpoints:
-    """All cursors of the current assignment, by endpoint and partition.
+    """All cursors of the current assignment, by partition and endpoint.
 
-    A cursor is committed as offset and completion map, and read back with both, so a restart or a
-    rebalance repeats nothing that had settled by the last commit; what settled after it, the
-    journal tells to a process on the same disk. The order of a commit: what settled is noted, the
-    history of it is written, the member group's fence is passed, the cursors move.
+    A cursor is committed as an offset and a completion map, and loaded from both. A restart or a
+    rebalance therefore repeats nothing that settled before the last commit. The journal adds what
+    settled after it, for the next process on the same disk.
     """
 
     def __init__(
@@ -90,7 +122,10 @@ class Checkpoints:
         clock: Clock,
         whole_topics: Collection[str] = (),
     ) -> None:
-        """``whole_topics`` are read from their first record on, wherever an endpoint starts otherwise."""
+        """``policies``: by endpoint. ``flush`` writes the history and the dedupe index to disk.
+
+        ``whole_topics``: topics that every endpoint reads from the first record, whatever its policy.
+        """
         self._group = group
         self._whole_topics = frozenset(whole_topics)
         self._policies = policies
@@ -101,134 +136,179 @@ class Checkpoints:
         self._journal = journal
         self._metrics = metrics
         self._clock = clock
+        self._checkpoints: dict[EndpointCursor, _Checkpoint] = {}
         self._fenced: dict[Partition, int] = {}
         self._refreshed_at = clock.monotonic()
         self._failing = False
         self._committing = asyncio.Lock()
         self.room = asyncio.Event()
-        """Set when a full cursor has room again; the reader clears it before it waits."""
+        """Set when a full cursor reopens. The main reader clears it before it waits."""
         self.room_behind = {endpoint: asyncio.Event() for endpoint in policies}
-        """By endpoint: set when a full cursor that is detached has room again. ``CatchUp`` clears it."""
-        self.cursors: dict[Partition, dict[str, EndpointCursor]] = {}
+        """By endpoint: set when a full, detached cursor reopens. ``CatchUp`` clears it."""
+        self.cursors: CursorsByPartition = {}
 
-    async def load(self, bounds: Bounds) -> dict[Partition, dict[str, EndpointCursor]]:
-        """Fresh cursors for these partitions, as far as their endpoints had come.
+    async def load(self, bounds: Bounds) -> Loaded:
+        """Return new cursors for these partitions, each where its endpoint stopped.
 
-        Raises ``CommitError``; ``KafkaUnavailable`` where an instant's offset is not to be had.
+        Raises ``CommitError``, and ``KafkaUnavailable`` if an instant's offset cannot be read.
         """
-        loaded: dict[Partition, dict[str, EndpointCursor]] = {partition: {} for partition in bounds}
-        recollection = self._journal.recall()
+        loaded = Loaded({partition: {} for partition in bounds}, {})
+        journaled = self._journal.read()
         for endpoint, policy in self._policies.items():
-            committed = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
-            starts = await self._starts(
-                policy, {one: bounds[one] for one in bounds.keys() - committed.keys()}
-            )
-            for partition, (first, following) in bounds.items():
-                base = committed.get(partition)
-                journaled = recollection.settled(endpoint, partition, base)
-                begins = first if partition.topic in self._whole_topics else starts.get(partition, first)
-                cursor = begin(endpoint, policy, partition, (first, following), base or begins, journaled)
-                cursor.committed = (-1, base)
-                loaded[partition][endpoint] = cursor
+            commits = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
+            new = {partition: log for partition, log in bounds.items() if partition not in commits}
+            starts = await start_offsets(policy, new, self._offsets_at)
+            for partition, log in bounds.items():
+                committed = commits.get(partition)
+                start = log[0] if partition.topic in self._whole_topics else starts.get(partition, log[0])
+                cursor = build_cursor(
+                    endpoint,
+                    policy,
+                    partition,
+                    log,
+                    committed or start,
+                    journaled.settled(endpoint, partition, committed),
+                )
+                loaded.cursors[partition][endpoint] = cursor
+                loaded.committed[cursor] = committed
         return loaded
 
-    async def _starts(self, policy: CursorPolicy, bounds: Bounds) -> dict[Partition, int]:
-        """Where new cursors begin in these partitions."""
-        match policy.start:
-            case "earliest":
-                return {partition: first for partition, (first, _) in bounds.items()}
-            case "latest":
-                return {partition: following for partition, (_, following) in bounds.items()}
-            case instant_ms:
-                found = await self._offsets_at(bounds.keys(), instant_ms) if bounds else {}
-                return {
-                    partition: found.get(partition, following) for partition, (_, following) in bounds.items()
-                }
-
-    def install(self, cursors: dict[Partition, dict[str, EndpointCursor]]) -> None:
-        """These cursors are live now and will be committed; those they replace are not."""
-        for partition in cursors:
+    def install(self, loaded: Loaded) -> None:
+        """Commit these cursors from now on, in place of the earlier ones of their partitions."""
+        for partition in loaded.cursors:
             for replaced in self.cursors.get(partition, {}).values():
-                replaced.live = False
-        self.cursors.update(cursors)
+                replaced.end()
+                del self._checkpoints[replaced]
+        self.cursors.update(loaded.cursors)
+        for cursor, committed in loaded.committed.items():
+            self._checkpoints[cursor] = _Checkpoint(committed)
         self._begin_segment({})
 
     def clear(self) -> None:
-        """The assignment is over: what settles from here on is not committed by this process."""
+        """End the assignment: this process does not commit what settles from now on."""
         for cursor in self.all():
-            cursor.live = False
+            cursor.end()
         self.cursors = {}
+        self._checkpoints = {}
         self._fenced = {}
 
     def all(self) -> Iterator[EndpointCursor]:
-        """Every cursor of the assignment."""
+        """Return every cursor of the assignment."""
         return (cursor for cursors in self.cursors.values() for cursor in cursors.values())
 
     def of(self, endpoint: str) -> list[EndpointCursor]:
-        """The cursors of an endpoint, one per partition."""
+        """Return the cursors of an endpoint, one per partition."""
         return [cursors[endpoint] for cursors in self.cursors.values() if endpoint in cursors]
 
+    def unsettled(self, endpoint: str) -> int:
+        """Return how many events are read and not settled for an endpoint."""
+        return sum(cursor.unsettled for cursor in self.of(endpoint))
+
     def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int, part: int = 0) -> None:
-        """One event at this offset needs nothing more; without effect where the assignment is over."""
+        """Settle one event at this offset. Does nothing once the assignment has ended."""
         if not cursor.live:
             return
         if cursor.settle(offset, size_bytes, part):
-            self._journal.settled(cursor.number, offset)
+            self._journal.record_settled(self._checkpoints[cursor].number, offset)
         elif part:
-            self._journal.settled(cursor.number, offset, part)
-        self._look_for_room(cursor)
+            self._journal.record_settled(self._checkpoints[cursor].number, offset, part)
+        self._reopen(cursor)
 
-    def _look_for_room(self, cursor: EndpointCursor) -> None:
+    def _reopen(self, cursor: EndpointCursor) -> None:
         """Wake the reader of a cursor that was full and has room again."""
-        if cursor.found_room():
+        if cursor.reopen():
             self.room.set()
             if not cursor.attached:
                 self.room_behind[cursor.endpoint].set()
 
     async def commit(self) -> None:
-        """Commit what moved since the last time.
+        """Commit the cursors that changed since the last commit, or all of them once per ``REFRESH_S``.
 
-        Raises ``CommitError``; nothing is lost by it, and the next call commits what this did not.
+        Raises ``CommitError``. Nothing is lost by that: the next call commits what this one did not.
         """
         async with self._committing:
             changed = self._pack()
             if not changed:
-                await self._flush()  # failed attempts move no cursor; their history is written all the same
+                await self._flush()  # failed attempts change no cursor, but their history must be written
                 return
             segment = self._begin_segment({packed.cursor: packed.committed for packed in changed})
-            lowest = {
-                partition: min(cursor.lowest for cursor in by_endpoint.values())
-                for partition, by_endpoint in self.cursors.items()
-            }
-            await self._flush()
-            moved = {one: offset for one, offset in lowest.items() if self._fenced.get(one) != offset}
-            await self._fence.fence(moved or lowest)
-            if not self._fence.holds_lease():
-                raise CommitError("this process stood still for longer than the session timeout")
-            self._fenced.update(moved)
-            by_group: defaultdict[str, list[_Packed]] = defaultdict(list)
-            for packed in changed:
-                by_group[f"{self._group}.{packed.cursor.endpoint}"].append(packed)
-            outcomes = await asyncio.gather(
-                *(self._commit_group(group, all_packed) for group, all_packed in by_group.items()),
-                return_exceptions=True,
+            await self._pass_fence()
+            await self._commit_cursors(changed)
+            self._journal.delete_before(segment)
+
+    def _pack(self) -> list[_Packed]:
+        self._refresh_when_due()
+        changed = []
+        for cursor in self.all():
+            if cursor.version == self._checkpoints[cursor].version:
+                continue
+            progress = cursor.progress()
+            text, fits = completion_map.encode(
+                progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
             )
-            for outcome in outcomes:
-                if outcome is not None:
-                    raise outcome
-            self._journal.forget_before(segment)
+            cursor.set_map_fits(fits)
+            self._reopen(cursor)
+            changed.append(_Packed(cursor, cursor.version, Committed(progress.offset, text)))
+        return changed
+
+    def _refresh_when_due(self) -> None:
+        """Once per ``REFRESH_S``, mark every cursor as not committed; it stays so until a commit succeeds."""
+        now = self._clock.monotonic()
+        if now - self._refreshed_at >= REFRESH_S:
+            self._refreshed_at = now
+            for checkpoint in self._checkpoints.values():
+                checkpoint.version = _UNCOMMITTED
+
+    def _begin_segment(self, coming: Mapping[EndpointCursor, Committed]) -> int:
+        """Begin a journal segment. Nothing is awaited since the packing, so it has all that settles after."""
+        listed = []
+        for number, cursor in enumerate(self.all()):
+            checkpoint = self._checkpoints[cursor]
+            checkpoint.number = number
+            base = coming.get(cursor) or checkpoint.committed
+            listed.append(JournaledCursor(cursor.endpoint, cursor.partition, base))
+        return self._journal.begin_segment(listed)
+
+    async def _pass_fence(self) -> None:
+        """Write the history, then commit the member group's offsets. Raises ``CommitError``."""
+        lowest = {
+            partition: min(cursor.lowest_unsettled for cursor in by_endpoint.values())
+            for partition, by_endpoint in self.cursors.items()
+        }
+        await self._flush()
+        moved = {
+            partition: offset for partition, offset in lowest.items() if self._fenced.get(partition) != offset
+        }
+        await self._fence.fence(moved or lowest)
+        if not self._fence.holds_lease():
+            raise CommitError("this process was stopped for longer than the session timeout")
+        self._fenced.update(moved)
+
+    async def _commit_cursors(self, changed: Sequence[_Packed]) -> None:
+        """Commit each endpoint's cursors to its group. Raises ``CommitError`` after all have been tried."""
+        by_group: defaultdict[str, list[_Packed]] = defaultdict(list)
+        for packed in changed:
+            by_group[f"{self._group}.{packed.cursor.endpoint}"].append(packed)
+        outcomes = await asyncio.gather(
+            *(self._commit_group(group, all_packed) for group, all_packed in by_group.items()),
+            return_exceptions=True,
+        )
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
 
     async def _commit_group(self, group: str, all_packed: Sequence[_Packed]) -> None:
         await self._offsets.commit(
             group, {packed.cursor.partition: packed.committed for packed in all_packed}
         )
         for packed in all_packed:
-            packed.cursor.committed = (packed.version, packed.committed)
+            if checkpoint := self._checkpoints.get(packed.cursor):  # none: its assignment ended meanwhile
+                checkpoint.committed, checkpoint.version = packed.committed, packed.version
 
-    async def commit_or_say(self) -> bool:
-        """``commit``, with a failure counted, and logged when it is the first of a row.
+    async def try_commit(self) -> bool:
+        """Commit; count a failure, and log the first of several in a row.
 
-        False when another try may succeed: nothing was refused for good.
+        Return False if another try may succeed: the commit failed, and was not refused for good.
         """
         try:
             await self.commit()
@@ -239,7 +319,7 @@ class Checkpoints:
                 _log.warning(
                     events.COMMIT_FAILED,
                     cause=str(exc),
-                    remedy="none needed: it is tried again with the next commit",
+                    remedy="none needed: the next commit tries again",
                 )
             return isinstance(exc, PlaceLostError)
         if self._failing:
@@ -249,54 +329,19 @@ class Checkpoints:
         return True
 
     async def commit_last(self, deadline: float) -> None:
-        """The last commit of an assignment: tried until it is taken, or refused for good, or it is time.
+        """Commit at the end of an assignment: retry until it is accepted, refused for good, or too late.
 
-        What it does not tell, the next owner sends again. The fence goes first each time, so no try
-        comes after the group has moved on.
+        ``deadline``: of the drain, in the loop's seconds. The next owner sends again what is not
+        committed. Each try passes the fence first, so none succeeds after the group has moved on.
         """
         at_least = asyncio.get_running_loop().time() + _LAST_COMMIT_S
         try:
             async with asyncio.timeout_at(max(deadline, at_least)):
-                while not await self.commit_or_say():  # noqa: ASYNC110 - it asks the broker
-                    await asyncio.sleep(_AGAIN_S)
+                while not await self.try_commit():  # noqa: ASYNC110 - each try is a request to the broker
+                    await asyncio.sleep(_RETRY_S)
         except TimeoutError:
             _log.warning(
                 events.COMMIT_FAILED,
-                cause="the broker did not take the last commit in time",
-                remedy="what was delivered since the commit before may be sent again",
+                cause="the broker did not accept the last commit in time",
+                remedy="what was delivered since the previous commit may be sent again",
             )
-
-    def unsettled(self, endpoint: str) -> int:
-        """How many events are read and not settled for an endpoint."""
-        return sum(cursor.unsettled for cursor in self.of(endpoint))
-
-    def _pack(self) -> list[_Packed]:
-        refresh = self._clock.monotonic() - self._refreshed_at >= REFRESH_S
-        if refresh:
-            self._refreshed_at = self._clock.monotonic()
-        changed = []
-        for cursor in self.all():
-            if cursor.version == _last(cursor)[0] and not refresh:
-                continue
-            progress = cursor.progress()
-            text, fits = completion_map.encode(
-                progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
-            )
-            cursor.map_fits(fits)
-            self._look_for_room(cursor)
-            changed.append(_Packed(cursor, cursor.version, Committed(progress.offset, text)))
-        return changed
-
-    def _begin_segment(self, coming: Mapping[EndpointCursor, Committed]) -> int:
-        """A new segment of the journal, in one step with the packing: what settles from here on is in it."""
-        named = []
-        for number, cursor in enumerate(self.all()):
-            cursor.number = number
-            base = coming.get(cursor) or _last(cursor)[1]
-            named.append(Journaled(cursor.endpoint, cursor.partition, base))
-        return self._journal.begin(named)
-
-
-def _last(cursor: EndpointCursor) -> tuple[int, Committed | None]:
-    """The version of a cursor that this process last committed, and what the broker has for it."""
-    return cursor.committed  # type: ignore[return-value]

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import structlog
 
-from bridge.core.dedupe import Claim, Stretch, claims_of, missing
+from bridge.core.dedupe import Claim, Stretch, claims_of, stretch_to_read
 from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Event, Partition, Record, RedriveMark
@@ -89,7 +89,7 @@ class DedupeWindow:
             since = max(reader_at if at is None else at, reader_at - self._max_keys, 0)
             if self._borrow(partition, min(since, reader_at), reader_at):
                 return
-            lacking = missing(covered, reader_at if at is None else at, reader_at, self._max_keys)
+            lacking = stretch_to_read(covered, reader_at if at is None else at, reader_at, self._max_keys)
             if lacking is None:
                 if covered is None or covered.end < reader_at:
                     self._index.reset(partition, reader_at)

@@ -210,9 +210,9 @@ class EndpointDispatcher:
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
         note = Failures(delivery.attempts, int(delivery.first_failed_at))
-        delivery.cursor.failed(delivery.offset, note, delivery.part)
+        delivery.cursor.record_failure(delivery.offset, note, delivery.part)
         age_s = now - max(delivery.first_failed_at, self._on_since)
-        retry = self._schedule.after(delivery.attempts, age_s, judgement.retry_after_s)
+        retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
         else:

@@ -122,11 +122,11 @@ class Intake:
         outcome = "unwanted"
         for endpoint in off:
             outcome = "switched_off"
-            if (cursor := cursors.get(endpoint)) is not None and cursor.wants(offset, part):
+            if (cursor := cursors.get(endpoint)) is not None and cursor.needs(offset, part):
                 self._left_out[endpoint].inc()
         for endpoint, passes in candidates:
             cursor = cursors.get(endpoint)
-            if cursor is None or not cursor.wants(offset, part):  # another reader feeds it, or it is settled
+            if cursor is None or not cursor.needs(offset, part):  # another reader feeds it, or it is settled
                 outcome = "handed_over"
                 continue
             fault: DecodeError | FilterError | None = None
@@ -143,6 +143,6 @@ class Intake:
         self, mark: RedriveMark, record: Record, cursors: Mapping[str, EndpointCursor]
     ) -> None:
         cursor = cursors.get(mark.endpoint)
-        if cursor is not None and cursor.wants(record.offset):
+        if cursor is not None and cursor.needs(record.offset):
             self._dispatchers[mark.endpoint].enqueue_mark(mark, record, cursor)
         self._counts["handed_over"].inc()

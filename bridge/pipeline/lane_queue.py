@@ -67,7 +67,7 @@ class LaneQueue(Lanes[LaneItem]):
     """
 
     def __init__(self, clock: Clock, gate: Gate) -> None:
-        super().__init__(blocked=lambda item, change: item.cursor.blocked(change))
+        super().__init__(on_blocked=lambda item, change: item.cursor.count_blocked(change))
         self._clock = clock
         self._gate = gate
         self._on = True

@@ -186,7 +186,7 @@ class Pipeline:
         next_offsets[partition] = max(end, next_offsets.get(partition, 0))
         for cursor in cursors:
             if cursor.attached:
-                cursor.passed_by(end)
+                cursor.detach_if_passed(end)
                 if not cursor.attached:
                     _log.info(
                         events.CURSOR_DETACHED,

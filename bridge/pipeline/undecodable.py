@@ -46,7 +46,7 @@ class UndecodableRecords:
 
         A record that is sent again for one endpoint is parked for that endpoint only.
         """
-        waiting = [cursor for cursor in cursors if cursor.wants(record.offset)]
+        waiting = [cursor for cursor in cursors if cursor.needs(record.offset)]
         if isinstance(error, ResentDecodeError) and error.resend.endpoint in self._endpoints:
             waiting = [cursor for cursor in waiting if cursor.endpoint == error.resend.endpoint]
         if not waiting:

@@ -1,7 +1,7 @@
 """Configuration: one YAML file, overridden by ``HOOKFERRY_…`` variables, read once and frozen.
 
-``load`` gives ``Settings`` or raises ``ConfigError`` with every mistake; ``check`` gives the mistakes
-as text. Imports only the bottom floor, pydantic and yaml.
+``load`` returns ``Settings`` or raises ``ConfigError`` with every mistake. ``check`` returns the mistakes as
+text.
 """
 
 from __future__ import annotations
@@ -78,6 +78,6 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
 def check(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()) -> list[str]:
     """List every mistake, one line each: ``file:line:column: path "value": cause; remedy``.
 
-    ``also`` are rules that need more than this floor knows: ``bridge/preflight/files.py``.
+    ``also``: further rules, from packages that this one must not import (``bridge/preflight/files.py``).
     """
     return read(path, environ, also)[1]

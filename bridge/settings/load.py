@@ -1,8 +1,7 @@
-"""The one reader of configuration: file and environment in, ``Settings`` or every mistake out.
+"""Reads the settings from the file and the environment, or lists every mistake in them.
 
-Way: read the file, parse it, lay the environment over it, resolve references, make paths absolute,
-validate, then the rules that span several keys. All mistakes are found in one go, a YAML syntax
-error excepted. Floor ``settings``; reads files, and nothing leaves it but ``ConfigError``.
+Steps: read the file, parse it, apply the environment, resolve references, make paths absolute, validate, then
+apply the rules that span several keys. One run finds all mistakes, unless the YAML syntax is wrong.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ MAX_FILE_BYTES = 1_048_576
 def read(
     path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()
 ) -> tuple[Settings | None, list[str]]:
-    """Read the settings; either they come back, or the mistakes do, one line each, in file order.
+    """Return the settings, or None and the mistakes, one line each, in file order.
 
-    ``also`` are rules that need more than this floor knows.
+    ``also``: further rules, from packages that this one must not import.
     """
     file, env, problems = _layers(path, environ)
     if file is None:
@@ -44,20 +43,20 @@ def read(
 
 
 def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
-    """The values with their places, of settings that ``read`` had nothing against."""
+    """Return the values with their places, of settings in which ``read`` found no mistake."""
     file, env, _ = _layers(path, environ)
     assert file is not None, "it was read before"
     return overlay(file, env)
 
 
 def endpoints_in(path: str | Path) -> list[str]:
-    """The names of the endpoints in a file, be the rest right or wrong; none where it cannot be read."""
+    """Return the endpoint names in a file, even if it has mistakes; none if it cannot be read."""
     text, _ = _read_file(Path(path), "")
     return [] if text is None else read_yaml(text, "")[0].names(("endpoints",))
 
 
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
-    """The file and the environment, with references resolved; no file when it cannot be read at all."""
+    """Return the file and the environment with references resolved; no file if it cannot be read at all."""
     name = one_line(str(path))
     text, problems = _read_file(Path(path), name)
     if text is None:
@@ -105,9 +104,9 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
 
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
-    """Make the paths absolute that are relative to the settings file."""
+    """Make paths absolute; relative ones begin at the folder of the settings file."""
     tls = (("kafka", "tls", key) for key in CERTIFICATE_FILES)
-    sources = (path for name in tree.names(("sources",)) for path in _of_source(name))
+    sources = (path for name in tree.names(("sources",)) for path in _source_paths(name))
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
     for path in (*tls, *sources, *templates):
         value = tree.get(path)
@@ -115,7 +114,7 @@ def _anchor_paths(tree: Tree, folder: Path) -> None:
             tree.replace(path, str(folder / value))
 
 
-def _of_source(name: str) -> list[SettingsPath]:
+def _source_paths(name: str) -> list[SettingsPath]:
     return [
         ("sources", name, "schemas"),
         ("sources", name, "schema_file"),
@@ -124,9 +123,9 @@ def _of_source(name: str) -> list[SettingsPath]:
 
 
 def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:
-    nothing: dict[str, object] = {}
+    no_arguments: dict[str, object] = {}
     try:
         with layered(env.data, file.data):
-            return Settings(**nothing), []  # type: ignore[arg-type]
+            return Settings(**no_arguments), []  # type: ignore[arg-type]  # the values come from ``layered``
     except ValidationError as exc:
         return None, explain(exc, tree)

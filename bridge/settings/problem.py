@@ -1,7 +1,7 @@
-"""Where a value stands and what is wrong with it: ``Place``, ``Problem``, and how both are shown.
+"""A mistake in the settings and its place: ``Problem``, ``Place``, and how both are shown.
 
-Pure. A problem's line is ``file:line:column: path.to.key "value": cause; remedy``. The value is
-left out where it is secret; whoever makes a ``Problem`` decides (see ``tree.Tree.shown``).
+A problem is one line: ``file:line:column: path.to.key "value": cause; remedy``. A secret value is left out;
+the code that creates the ``Problem`` decides that (see ``Tree.shown``). Pure.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ class Place(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """Where a key stands and where its value begins."""
+    """The place of a key, and the place where its value begins."""
 
     key: Place
     value: Place
 
 
 def within(written: str, begin: Place, value: str, at: int) -> Place:
-    """Find a character of ``value``, which begins at a place of the file; that place when it is not found.
+    """Return the place of a character of ``value`` in the file, or ``begin`` if it cannot be found.
 
-    YAML folds lines and takes indentation away, but drops and adds nothing that can be seen: so the same
-    number of visible characters lies before it in the file. An escape in quotes breaks that, hence
-    the comparison at the end.
+    ``written`` is the text of the file, ``begin`` the place where ``value`` begins, ``at`` the character's
+    index. YAML folds lines and removes indentation, but neither drops nor adds visible characters. The same
+    number of them therefore comes before the character in the file. An escape in quotes breaks that rule;
+    the comparison at the end detects it.
     """
     lines = written.split("\n")
     line, column = begin.line - 1, begin.column - 1
@@ -70,7 +71,7 @@ def within(written: str, begin: Place, value: str, at: int) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake of the user's: place, path, cause and what to do."""
+    """One mistake in the settings: place, path, cause and remedy."""
 
     place: Place
     path: Path
@@ -88,14 +89,14 @@ class Problem:
 
 
 def printable(text: str) -> str:
-    """Shorten ``text`` to one line that any terminal and log takes."""
+    """Shorten ``text`` to one line of printable characters."""
     if len(text) > _LONGEST_SHOWN:
         text = text[:_LONGEST_SHOWN] + "…"
     return one_line(text)
 
 
 def one_line(text: str) -> str:
-    """Write what cannot be printed as escapes; the whole, since a path ends with the name of its file."""
+    """Escape what cannot be printed. The text is not shortened: the end of a path is the file's name."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -111,15 +112,15 @@ def dotted(path: Path) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Find the one of ``words`` that was probably meant, or None."""
+    """Return the one of ``words`` that was probably meant, or None."""
     candidates = list(words)
     by_lower = {candidate.lower(): candidate for candidate in candidates}
-    found = get_close_matches(word[:100].lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    matches = get_close_matches(word[:100].lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
 
 
 def choice(word: str, words: Iterable[str], what: str = "use one of") -> str:
-    """Say which word was probably meant, or which there are."""
+    """Return a remedy that names the word that was probably meant, or else all words."""
     candidates = list(words)
     if guess := nearest(word, candidates):
         return f'did you mean "{printable(guess)}"?'

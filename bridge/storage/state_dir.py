@@ -1,14 +1,12 @@
-"""The folder of a process's own files: whose it is, and that nobody else works in it.
+"""Lock the state directory for one process, and bind its files to one group at one cluster.
 
-What is kept there (the dedupe index, the journal) speaks of offsets, and so of one group at one cluster.
-Read by another, it would take events for settled or for duplicates that are neither. Edge floor.
+Invariant: what an earlier run stored about the offsets of another group or cluster is never read.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from errno import EACCES, EAGAIN, EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
@@ -18,26 +16,32 @@ import orjson
 import structlog
 
 from bridge.errors import ConfigError
+from bridge.storage.dedupe_index import KeyIndex
+from bridge.storage.journal import delete_segments
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
 
 
 class Owner(NamedTuple):
-    """Whose offsets the files speak of. A broker may not tell its cluster's id."""
+    """The group and the cluster whose offsets the files contain. A broker may not report a cluster id."""
 
     group: str
     cluster: str | None
 
 
-class StateFolder:
-    """Held by one process from its start to its end, however it ends: the lock is the kernel's."""
+class StateDir:
+    """The directory of a process's own files, locked from its start to its end.
+
+    The kernel holds the lock (``flock``), so it is released however the process ends.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder where there is none, and lock it. Raises ``ConfigError``.
+        """Create the directory if it is missing, and lock it. Raises ``ConfigError``.
 
-        A full disk is no reason to stand still: what would be kept is done without, and no lock with it.
+        A full disk does not prevent the start: the process then runs without files and without a lock.
         """
+        self.path = folder
         self._owner_file = folder / "owner.json"
         self._lock: int | None = None
         try:
@@ -47,7 +51,7 @@ class StateFolder:
             if exc.errno in (ENOSPC, EDQUOT, EFBIG):
                 return
             raise ConfigError(
-                [f"state_dir {folder}: cannot keep files ({exc}); name a folder that can be written to"]
+                [f"state_dir {folder}: cannot keep files ({exc}); name a directory that is writable"]
             ) from exc
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,20 +59,20 @@ class StateFolder:
             if exc.errno in (EAGAIN, EACCES):
                 os.close(self._lock)
                 cause = f"state_dir {folder}: another process works in it"
-                remedy = "stop that one, or name another folder for this one (HOOKFERRY_STATE_DIR=…)"
+                remedy = "stop that process, or name another directory for this one (HOOKFERRY_STATE_DIR=…)"
                 raise ConfigError([f"{cause}; {remedy}"]) from exc
-            # a file system that knows no locks: as good as it gets
+            # a file system without locks: there is no better protection
 
     def owner(self) -> Owner | None:
-        """Whose files they are; None where nobody said so."""
+        """Return the recorded owner; None if there is no record or it cannot be read."""
         try:
-            told = orjson.loads(self._owner_file.read_bytes())
-            return Owner(told["group"], told["cluster"])
+            record = orjson.loads(self._owner_file.read_bytes())
+            return Owner(record["group"], record["cluster"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def give_to(self, owner: Owner) -> None:
-        """Write down whose they are. Where that fails they are nobody's, and forgotten next time."""
+    def record_owner(self, owner: Owner) -> None:
+        """Record the owner. If writing fails there is no record, and the next start discards the files."""
         new = self._owner_file.with_suffix(".new")
         with suppress(OSError):
             self._owner_file.unlink(missing_ok=True)
@@ -76,22 +80,28 @@ class StateFolder:
             new.write_bytes(orjson.dumps(owner._asdict()))
             new.rename(self._owner_file)
 
-    def change_owner(self, owner: Owner, forget: Callable[[], None]) -> None:
-        """Give the folder to ``owner``. If that changes, ``forget`` deletes the files of the one before."""
-        before = self.owner()
-        if owner == before:
-            return
-        if before is not None:
-            _log.warning(
-                events.STATE_FORGOTTEN,
-                folder=str(self._owner_file.parent),
-                cause=f"it was kept for group {before.group} at cluster {before.cluster}",
-                remedy="none needed: what matters is read again from Kafka",
-            )
-        forget()
-        self.give_to(owner)
-
     def release(self) -> None:
-        """Give the folder up."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
+
+
+def claim_state(state: StateDir, owner: Owner, index: KeyIndex) -> None:
+    """Discard the dedupe index and the journal unless ``owner`` wrote them, and record the owner.
+
+    Both contain offsets. Read for another group or another cluster's log, they would mark events as
+    settled or as duplicates that are neither, and these events would be lost.
+    """
+    previous = state.owner()
+    if owner == previous:
+        return
+    if previous is not None:
+        _log.warning(
+            events.STATE_FORGOTTEN,
+            folder=str(state.path),
+            cause=f"it was written for group {previous.group} at cluster {previous.cluster}",
+            remedy="none needed: everything in it is read from Kafka again",
+        )
+    index.forget()
+    delete_segments(state.path)
+    state.record_owner(owner)

@@ -1,1 +1,1 @@
-"""What the bridge tells about itself: log events, metrics, and how logs are written."""
+"""Log events, metrics, and how logs are written."""

@@ -1,6 +1,6 @@
-"""How logs are written: one line per event, JSON for machines, coloured on a terminal.
+"""How logs are written: one line per event, as JSON, or colored on a terminal.
 
-Everything goes through structlog, the standard library's loggers (aiokafka's) included.
+Everything goes through structlog, including the standard library's loggers, which aiokafka uses.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ import orjson
 import structlog
 
 from bridge.telemetry import events
+from bridge.telemetry.throttle import INTERVAL_S, Throttle
 
-_SELDOM_S = 60.0
-_REMEMBERED = 1000
-_EPOCH = datetime(1970, 1, 1)  # without a zone: its text then needs no cutting
+_EPOCH = datetime(1970, 1, 1)  # without a zone: isoformat() then appends none
 
 
-class _Patient:
-    """A stream that fails (disk full, reader gone) without failing those who write to it.
+class _LossyStream:
+    """A stream whose errors (disk full, reader gone) do not reach the code that logs.
 
-    A bridge that cannot say what it delivers delivers all the same. What cannot be written is lost; how many
-    lines that were is written before the first that can be again.
+    Deliveries must go on while logs cannot be written. Lines that cannot be written are lost. Their number is
+    written before the next line that can be.
     """
 
     def __init__(self, out: BinaryIO) -> None:
@@ -34,12 +33,12 @@ class _Patient:
         self._lost = 0
 
     def write(self, data: bytes) -> None:
-        """Whole lines."""
+        """Write whole lines, or count them as lost."""
         lines = data.count(b"\n")
         if self._lost:
             instant = _instant(time.time())
-            said = {"lines": self._lost, "event": events.LOG_LOST, "level": "error", "timestamp": instant}
-            data = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE) + data
+            report = {"lines": self._lost, "event": events.LOG_LOST, "level": "error", "timestamp": instant}
+            data = orjson.dumps(report, option=orjson.OPT_APPEND_NEWLINE) + data
         try:
             self._out.write(data)
             self._out.flush()
@@ -49,46 +48,42 @@ class _Patient:
             self._lost = 0
 
     def flush(self) -> None:
-        """Nothing: a line is out when it is written."""
+        """Do nothing: ``write`` flushes."""
 
 
 class _JsonFactory(structlog.BytesLoggerFactory):
-    """What structlog writes JSON through, known to ``Lines`` as well."""
+    """Makes structlog's JSON loggers. ``Lines`` writes to the same stream, past structlog."""
 
     def __init__(self, out: BinaryIO, level: int) -> None:
-        self.out = _Patient(out)
+        self.out = _LossyStream(out)
         self.level = level
-        super().__init__(self.out)  # type: ignore[arg-type]
+        super().__init__(self.out)  # type: ignore[arg-type]  # structlog uses only write and flush
 
 
-class Seldom(logging.Filter):
-    """Lets a library say the same thing once a minute, with how often it was said since.
+class RepeatFilter(logging.Filter):
+    """Passes the same message of a library once per minute, with how often it was suppressed since.
 
-    aiokafka writes some sixty lines a second while a broker is away.
+    aiokafka writes about sixty lines per second while a broker is away.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._clock = clock
-        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._throttle = Throttle(INTERVAL_S, clock)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this line is written."""
-        key, now = (record.name, record.getMessage()), self._clock()
-        at, left_out = self._said.get(key, (None, 0))
-        if at is not None and now - at < _SELDOM_S:
-            self._said[key] = (at, left_out + 1)
+        """Return True if this line is written."""
+        message = record.getMessage()
+        key = (record.name, message)
+        suppressed = self._throttle.suppressed(key)
+        if not self._throttle.allows(key):
             return False
-        if len(self._said) >= _REMEMBERED:
-            self._said.clear()
-        self._said[key] = (now, 0)
-        if left_out:
-            record.msg, record.args = f"{key[1]} (and {left_out} times before)", ()
+        if suppressed:
+            record.msg, record.args = f"{message} (and {suppressed} times before)", ()
         return True
 
 
 def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
-    """Set up logging: ``style`` is ``json``, ``console``, or ``auto`` (a terminal gets colours)."""
+    """Set up logging: ``style`` is ``json``, ``console``, or ``auto`` (text on a terminal, else JSON)."""
     out = stream or sys.stdout
     console = style == "console" or (style == "auto" and out.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -116,7 +111,7 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(out)
-    handler.addFilter(Seldom())
+    handler.addFilter(RepeatFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -131,26 +126,26 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
 
 
 class Lines:
-    """Lines about one kind of event, many at a time, at level info.
+    """Writes many lines of one log event at once, at level info.
 
-    They look as if structlog had written each; JSON in one go costs a sixth, and there is a line for every
-    event that is delivered.
+    The result looks as if structlog had written each. There is a line for every delivered event, and writing
+    the JSON of many at once costs a sixth.
     """
 
     def __init__(self, event: str, **facts: Any) -> None:
-        """``facts`` are the same in all lines."""
+        """``facts``: the fields that are the same in all lines."""
         self._event = event
         self._facts = facts
 
-    def write(self, told: Iterable[tuple[float, dict[str, Any]]]) -> None:
-        """One line for each instant (Unix seconds) and what is to be said of it."""
+    def write(self, lines: Iterable[tuple[float, dict[str, Any]]]) -> None:
+        """Write one line for each instant (Unix seconds) and its fields."""
         factory = structlog.get_config()["logger_factory"]
         if not isinstance(factory, _JsonFactory):
             log = structlog.get_logger().bind(**self._facts)
-            for _, facts in told:
+            for _, facts in lines:
                 log.info(self._event, **facts)
         elif factory.level <= logging.INFO:
-            factory.out.write(b"".join([self._line(at_s, facts) for at_s, facts in told]))
+            factory.out.write(b"".join([self._line(at_s, facts) for at_s, facts in lines]))
 
     def _line(self, at_s: float, facts: dict[str, Any]) -> bytes:
         line = {**self._facts, **facts, "event": self._event, "level": "info", "timestamp": _instant(at_s)}

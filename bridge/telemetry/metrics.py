@@ -1,18 +1,154 @@
-"""All metrics in one table. Labels are bounded: endpoint, topic, outcome; never an entity or event id.
+"""All metrics in one table. Labels are bounded: endpoint, verdict, outcome; never an entity or event id.
 
-One ``Metrics`` per process, with a registry of its own, so that tests can have many.
+Each ``Metrics`` has a registry of its own, so that a test can have several. The reference page
+docs/reference/metrics.md is generated from ``TABLE``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bridge.model import Verdict
 
 _LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 43200)
+
+
+class MetricSpec(NamedTuple):
+    """One metric: what it is, when an operator should worry, and the values each of its labels can have."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    worry: str
+    labels: Mapping[str, str] = {}
+
+
+_ENDPOINT: Final = {"endpoint": "the endpoint's name"}
+
+TABLE: Final = (
+    MetricSpec(
+        "hookferry_records_total",
+        "counter",
+        "Events read from the source topics, by what happened to them",
+        "If `rejected` grows: records cannot be decoded and are parked. If `unwanted` grows and should not:"
+        " no endpoint's filter matches.",
+        {
+            "outcome": "handed_over (to at least one endpoint), unwanted (by all endpoints), switched_off"
+            " (for all endpoints that want it), duplicate, tombstone (no value), rejected (not decodable)"
+        },
+    ),
+    MetricSpec(
+        "hookferry_events_off_total",
+        "counter",
+        "Events not sent because their type is switched off for the endpoint",
+        "If it grows and was not intended: `hookferry events list` shows who switched the type off.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_attempts_total",
+        "counter",
+        "Requests sent to the endpoint, by verdict",
+        "If `again` grows faster than `delivered`: the endpoint fails. If `park` grows: it refuses events.",
+        {
+            **_ENDPOINT,
+            "verdict": "delivered, again (will be retried), park (dead letter), off (it is switched off)",
+        },
+    ),
+    MetricSpec(
+        "hookferry_attempt_seconds",
+        "histogram",
+        "Seconds from sending a request to its answer",
+        "If it approaches the endpoint's `timeout_s`: requests will fail and be retried.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_delivery_latency_seconds",
+        "histogram",
+        "Seconds from the timestamp of a record to the 2xx for it, retries included",
+        "If it grows: the endpoint is slower than its events arrive, or was down.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_retries_succeeded_total",
+        "counter",
+        "Deliveries that needed more than one attempt",
+        "Never by itself; compare it with `hookferry_attempts_total`.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_parked_total",
+        "counter",
+        "Events written to the dead-letter topic",
+        "If it grows: `hookferry parked list` shows the events and why.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_unsettled_events",
+        "gauge",
+        "Events read and not yet delivered, filtered or parked",
+        "If it stays high: the endpoint is slow or down.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_in_flight_requests",
+        "gauge",
+        "Requests without an answer yet",
+        "If it stays at the endpoint's `concurrency`: the endpoint limits the throughput.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_breaker_open",
+        "gauge",
+        "1 while the circuit breaker holds requests back, otherwise 0",
+        "If it stays 1: the endpoint does not answer, or answers with errors.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_endpoint_on",
+        "gauge",
+        "1 while the endpoint is switched on, 0 while it is switched off",
+        "If it is 0: the endpoint's events wait until `hookferry endpoints on`.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_held_lanes",
+        "gauge",
+        "Lanes of this process that wait for a parked event; add it up over all processes",
+        "If it is above 0: these entities receive nothing until somebody redrives or discards.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_commits_total",
+        "counter",
+        "Commits of the cursors to Kafka",
+        "If `failed` grows: after a restart, events since the last commit are sent again.",
+        {"outcome": "done, failed"},
+    ),
+    MetricSpec(
+        "hookferry_history_rows_total",
+        "counter",
+        "Attempts for the history file",
+        "If `dropped` grows: the history file cannot be written and has gaps.",
+        {"outcome": "written, dropped"},
+    ),
+    MetricSpec(
+        "hookferry_partitions_without_schema",
+        "gauge",
+        "Partitions that wait because the schema registry does not give a schema they need",
+        "If it stays above 0: check the registry and its login.",
+    ),
+    MetricSpec(
+        "hookferry_assigned_partitions",
+        "gauge",
+        "Partitions of source topics assigned to this process",
+        "If it is 0 for longer than a rebalance: there are more processes than partitions, or this one is not"
+        " in the group.",
+    ),
+)
+"""In the order of an event's way."""
 
 
 class EndpointMetrics(NamedTuple):
@@ -27,47 +163,44 @@ class EndpointMetrics(NamedTuple):
 
 
 class Metrics:
-    """The table: name with unit, type, labels, help."""
+    """The metrics of ``TABLE``, registered."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        counter, gauge, histogram = self._counter, self._gauge, self._histogram
-        self.records = counter(
-            "records",
-            "Events read, by what became of them: handed_over to at least one endpoint, unwanted by all,"
-            " switched_off for all who want it, duplicate, tombstone (no value), rejected (not decodable)",
-            "outcome",
-        )
-        self.events_off = counter(
-            "events_off", "Events not sent because their type is switched off for the endpoint", "endpoint"
-        )
-        self.attempts = counter("attempts", "Requests sent, by verdict", "endpoint", "verdict")
-        self.attempt_seconds = histogram(
-            "attempt_seconds", "Seconds from sending a request to its answer", "endpoint"
-        )
-        self.latency_seconds = histogram(
-            "delivery_latency_seconds", "Seconds from the record's timestamp to its 2xx", "endpoint"
-        )
-        self.retries_succeeded = counter(
-            "retries_succeeded", "Deliveries that needed more than one attempt", "endpoint"
-        )
-        self.parked = counter("parked", "Events written to the dead-letter topic", "endpoint")
-        self.unsettled = gauge("unsettled_events", "Events read and not yet settled", "endpoint")
-        self.in_flight = gauge("in_flight_requests", "Requests without an answer yet", "endpoint")
-        self.breaker_open = gauge("breaker_open", "1 while the breaker holds requests back", "endpoint")
-        self.endpoint_on = gauge("endpoint_on", "1 while the endpoint is on, 0 while it is off", "endpoint")
-        self.held_lanes = gauge(
-            "held_lanes", "Lanes of this process that wait for a parked event", "endpoint"
-        )
-        self.commits = counter("commits", "Commits of cursors", "outcome")
-        self.history_rows = counter("history_rows", "Attempts for the history", "outcome")
-        self.without_schema = gauge(
-            "partitions_without_schema", "Partitions that wait until their registry gives a schema"
-        )
-        self.partitions = gauge("assigned_partitions", "Partitions of source topics assigned to this process")
+        specs = {spec.name: spec for spec in TABLE}
+
+        def counter(name: str) -> Counter:
+            spec = specs[f"hookferry_{name}_total"]
+            return Counter(spec.name, _help(spec), [*spec.labels], registry=self.registry)
+
+        def gauge(name: str) -> Gauge:
+            spec = specs[f"hookferry_{name}"]
+            return Gauge(spec.name, _help(spec), [*spec.labels], registry=self.registry)
+
+        def histogram(name: str) -> Histogram:
+            spec = specs[f"hookferry_{name}"]
+            labels = [*spec.labels]
+            return Histogram(spec.name, _help(spec), labels, registry=self.registry, buckets=_LATENCY_S)
+
+        self.records = counter("records")
+        self.events_off = counter("events_off")
+        self.attempts = counter("attempts")
+        self.attempt_seconds = histogram("attempt_seconds")
+        self.latency_seconds = histogram("delivery_latency_seconds")
+        self.retries_succeeded = counter("retries_succeeded")
+        self.parked = counter("parked")
+        self.unsettled = gauge("unsettled_events")
+        self.in_flight = gauge("in_flight_requests")
+        self.breaker_open = gauge("breaker_open")
+        self.endpoint_on = gauge("endpoint_on")
+        self.held_lanes = gauge("held_lanes")
+        self.commits = counter("commits")
+        self.history_rows = counter("history_rows")
+        self.without_schema = gauge("partitions_without_schema")
+        self.partitions = gauge("assigned_partitions")
 
     def endpoint(self, name: str) -> EndpointMetrics:
-        """The bound metrics of one endpoint; all its series exist from the start, at zero."""
+        """Bind the metrics of one endpoint; all its series exist from the start, at zero."""
         return EndpointMetrics(
             attempts={verdict: self.attempts.labels(name, verdict.value) for verdict in Verdict},
             attempt_seconds=self.attempt_seconds.labels(name),
@@ -78,14 +211,10 @@ class Metrics:
         )
 
     def watch(self, gauge: Gauge, read: Callable[[], float], *labels: str) -> None:
-        """Read a gauge's value when it is scraped."""
+        """Make a gauge call ``read`` for its value whenever it is scraped."""
         (gauge.labels(*labels) if labels else gauge).set_function(read)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"hookferry_{name}_total", text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"hookferry_{name}", text, labels, registry=self.registry)
-
-    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
-        return Histogram(f"hookferry_{name}", text, labels, registry=self.registry, buckets=_LATENCY_S)
+def _help(spec: MetricSpec) -> str:
+    values = [f"{label}: {values}" for label, values in spec.labels.items() if label != "endpoint"]
+    return "; ".join([spec.meaning, *values])

@@ -1,6 +1,6 @@
-"""What every task of the process waits for: where it hangs, when it does.
+"""Writes to the log what every task of the process waits for, one line per task, on ``SIGUSR1``.
 
-``SIGUSR1`` has it written to the log, one line per task. Telemetry floor.
+It shows where a process hangs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DEEPEST = 40
 
 
 def write_tasks() -> None:
-    """Write all tasks of the running loop to the log, the oldest first, each with where it waits."""
+    """Log all tasks of the running loop, in the order of their names, each with where it waits."""
     for task in sorted(asyncio.all_tasks(), key=lambda task: task.get_name()):
         _log.warning(
             events.TASK_SEEN, task=task.get_name(), cancelling=task.cancelling(), waits_in=waits_in(task)
@@ -27,10 +27,10 @@ def write_tasks() -> None:
 
 
 def waits_in(task: asyncio.Task[Any]) -> list[str]:
-    """The calls a task is in, outermost first, as ``function (file:line)``.
+    """Return the calls a task is in, outermost first, as ``function (file:line)``.
 
-    ``Task.get_stack`` shows the outermost one alone while a task waits, so the chain of what awaits
-    what is followed here.
+    ``Task.get_stack`` returns only the outermost call while a task waits, so this follows the chain of
+    awaited coroutines.
     """
     return [
         f"{frame.f_code.co_qualname} ({'/'.join(frame.f_code.co_filename.split('/')[-2:])}:{frame.f_lineno})"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from functools import partial
 
 from bridge.errors import ConfigError
 from bridge.formats import Decoder
@@ -14,13 +15,19 @@ from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import HINTS, DebeziumDecoder
 from bridge.formats.eventuate import EventuateDecoder
-from bridge.formats.field_paths import EventReader, Places
+from bridge.formats.field_paths import EventReader, FieldPaths
 from bridge.formats.fineract import FineractDecoder
-from bridge.formats.payload_only import AvroValues, JsonValues, PlacedDecoder, RegistryValues, Values
+from bridge.formats.payload_only import (
+    AvroValueReader,
+    JsonValueReader,
+    PayloadDecoder,
+    RegistryValueReader,
+    ValueReader,
+)
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.formats.registry.framing import apicurio_with, confluent
+from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
 from bridge.formats.resent import AgainDecoder
-from bridge.formats.schema_cache import SchemaStore
+from bridge.formats.schema_cache import SchemaCache
 from bridge.http.tls import context_of, why_not
 from bridge.pipeline.ports import RecordDecoder
 from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
@@ -72,51 +79,56 @@ def build_decoder(name: str, source: SourceSettings) -> Decoder:
         case DebeziumSource():
             return _debezium(name, source)
         case JsonSource():
-            places = _places(source)
+            paths = _field_paths(source)
             return PlainJsonDecoder(
                 name,
                 id=source.id,
                 type=source.type,
-                entity=places.entity,
-                time=places.time,
-                data=places.data,
-                tenant=places.tenant,
+                entity=paths.entity,
+                time=paths.time,
+                data=paths.data,
+                tenant=paths.tenant,
                 max_value_bytes=limit,
             )
         case ModulithSource() | ConfluentSource() | ApicurioSource() | AvroSource():
-            reader = EventReader(name, _places(source))
-            return PlacedDecoder(name, _values(name, source), reader, max_value_bytes=limit)
+            reader = EventReader(name, _field_paths(source))
+            return PayloadDecoder(name, _values(name, source), reader, max_value_bytes=limit)
     raise AssertionError(source.format)
 
 
-def _values(name: str, source: ModulithSource | ConfluentSource | ApicurioSource | AvroSource) -> Values:
+def _values(name: str, source: ModulithSource | ConfluentSource | ApicurioSource | AvroSource) -> ValueReader:
     match source:
         case ConfluentSource():
-            return RegistryValues(SchemaStore(name), confluent)
+            return RegistryValueReader(SchemaCache(name), read_confluent_frame)
         case ApicurioSource():
-            return RegistryValues(SchemaStore(name), apicurio_with(source.prefix_ids))
+            read_frame = partial(read_apicurio_frame, prefix_ids=source.prefix_ids)
+            return RegistryValueReader(SchemaCache(name), read_frame)
         case AvroSource():
-            return AvroValues(read_schema_file(source.schema_file))
+            return AvroValueReader(read_schema_file(source.schema_file))
         case ModulithSource():
-            return JsonValues(name)
+            return JsonValueReader(name)
 
 
 def _debezium(name: str, source: DebeziumSource) -> Decoder:
     type_ = source.type or ("eventType" if source.envelope else "header:eventType")
     data = "payload" if source.envelope else None
-    places = Places(source.id, type_, source.entity, source.time, data, source.tenant)
-    values = RegistryValues(SchemaStore(name), confluent) if source.registry else JsonValues(name)
+    paths = FieldPaths(source.id, type_, source.entity, source.time, data, source.tenant)
+    values: ValueReader = JsonValueReader(name)
+    if source.registry:
+        values = RegistryValueReader(SchemaCache(name), read_confluent_frame)
     return DebeziumDecoder(
         name,
         values,
-        EventReader(name, places, HINTS),
+        EventReader(name, paths, HINTS),
         envelope=source.envelope,
         max_value_bytes=source.max_value_bytes,
     )
 
 
-def _places(source: JsonSource | ModulithSource | ConfluentSource | ApicurioSource | AvroSource) -> Places:
-    return Places(source.id, source.type, source.entity, source.time, source.data, source.tenant)
+def _field_paths(
+    source: JsonSource | ModulithSource | ConfluentSource | ApicurioSource | AvroSource,
+) -> FieldPaths:
+    return FieldPaths(source.id, source.type, source.entity, source.time, source.data, source.tenant)
 
 
 def build_registries(
@@ -132,8 +144,8 @@ def build_registries(
         if not isinstance(settings, RegistrySettings):
             continue
         made = decoders[source.topics[0]]
-        assert isinstance(made, PlacedDecoder | DebeziumDecoder)
-        assert isinstance(made.values, RegistryValues)
+        assert isinstance(made, PayloadDecoder | DebeziumDecoder)
+        assert isinstance(made.values, RegistryValueReader)
         found[name] = Registry(_options(name, settings), settings.speaks, made.values.schemas)
     return Registries(found)
 

@@ -152,7 +152,7 @@ class WholePath:
         while committed < self._delivered:
             await asyncio.sleep(0.05)
             await self.checkpoints.commit()
-            committed = sum(cursor.lowest for cursor in self.checkpoints.all())
+            committed = sum(cursor.lowest_unsettled for cursor in self.checkpoints.all())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Check the chart with the tools there are: helm lint and template, helm-unittest, kubeconform. What is missing is
-# skipped aloud. HELM, HELM_UNITTEST, KUBECONFORM and PYTHON name other programs than those on the PATH.
+# Check the chart with the installed tools: helm lint and template, helm-unittest, kubeconform. A missing tool is
+# skipped with a message. HELM, HELM_UNITTEST, KUBECONFORM and PYTHON replace the programs on the PATH.
 set -eu
 cd "$(dirname "$0")/../.."
 chart=helm/hookferry
@@ -20,10 +20,10 @@ for values in "$chart"/ci/*-values.yaml; do
   "$HELM" template ferry "$chart" --namespace hooks --values "$values" >"$out/$name.yaml"
 done
 
-echo "== a changed configuration changes the pods"
+echo "== a changed configuration replaces the pods"
 checksum() { "$HELM" template ferry "$chart" --values "$chart/ci/minimal-values.yaml" "$@" | sed -n 's/.*checksum\/config: //p'; }
-[ "$(checksum)" = "$(checksum)" ] || { echo "checksum/config differs between two equal renderings" >&2; exit 1; }
-[ "$(checksum)" != "$(checksum --set config.dedupe.window_s=60)" ] || { echo "checksum/config misses a change" >&2; exit 1; }
+[ "$(checksum)" = "$(checksum)" ] || { echo "checksum/config differs between two identical renderings" >&2; exit 1; }
+[ "$(checksum)" != "$(checksum --set config.dedupe.window_s=60)" ] || { echo "checksum/config does not change with the configuration" >&2; exit 1; }
 
 echo "== helm-unittest"
 if command -v "$HELM_UNITTEST" >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
-"""Give kubeconform the schemas of Kubernetes that the package ``kubernetes-validate`` carries: no network.
+"""Extract the schemas of Kubernetes from ``kubernetes-validate`` for kubeconform, without network.
 
-Usage: ``k8s_schemas.py FOLDER VERSION...``, versions such as 1.34.0. Exits with 3 without the package.
+Usage: ``k8s_schemas.py FOLDER VERSION...``, versions such as 1.34.0. Exits with 3 if the package is missing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main(folder: str, *versions: str) -> int:
-    """Write ``FOLDER/v<version>-strict/*.json`` for each version; the exit code."""
+    """Write ``FOLDER/v<version>-strict/*.json`` for each version; return the exit code."""
     spec = importlib.util.find_spec("kubernetes_validate")
     if spec is None or spec.origin is None:
         return 3
@@ -25,7 +25,7 @@ def main(folder: str, *versions: str) -> int:
         target = Path(folder) / f"v{version}-strict"
         target.mkdir(parents=True, exist_ok=True)
         for file in source.glob("*.json"):
-            # References start at the site the schemas come from; beside each other they resolve as files.
+            # References are absolute paths of a site; without that prefix they resolve in one folder.
             schema = json.loads(file.read_text().replace('"/api/_definitions.json#', '"_definitions.json#'))
             schema.pop("$id", None)
             (target / file.name).write_text(json.dumps(schema))

@@ -1,4 +1,4 @@
-"""The chart, as far as each machine can check it: values and schema everywhere, renderings where helm is."""
+"""The chart: values and schema are checked everywhere, renderings only where helm is installed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Values as helm merges them: maps by key, everything else replaced."""
+    """Merge values as helm does: maps by key; everything else is replaced."""
     result = copy.deepcopy(base)
     for key, value in over.items():
         both_maps = isinstance(value, dict) and isinstance(result.get(key), dict)
@@ -86,15 +86,15 @@ def test_the_schema_refuses_a_mistake(
     assert list(schema.iter_errors(merged(defaults, mistake)))
 
 
-def test_the_schema_knows_every_value_and_no_other(
+def test_the_schema_and_the_values_have_the_same_options(
     defaults: dict[str, Any], schema: jsonschema.Draft7Validator
 ) -> None:
-    """An option in one file only is dead, or refused. ``global`` is Helm's own."""
+    """An option in only one of the files is unused, or refused. ``global`` belongs to Helm."""
     assert set(schema.schema["properties"]) - {"global"} == set(defaults)
 
 
 def test_the_full_example_uses_every_option(defaults: dict[str, Any]) -> None:
-    """What it leaves out would be rendered by no test; some options have suites of their own."""
+    """No test would render an omitted option, except those with their own suites."""
     own_suites = {
         "nameOverride",
         "fullnameOverride",
@@ -107,7 +107,7 @@ def test_the_full_example_uses_every_option(defaults: dict[str, Any]) -> None:
 
 
 def test_every_option_has_a_comment() -> None:
-    """A ``# --`` line stands above each key below which there is nothing more to explain."""
+    """Each key that needs an explanation has a ``# --`` line above it."""
     lines = (CHART / "values.yaml").read_text().splitlines()
     keys = [(at, match) for at, line in enumerate(lines) if (match := re.match(r"( *)[a-z]\w*:(.*)", line))]
     bare = []
@@ -120,7 +120,7 @@ def test_every_option_has_a_comment() -> None:
         while above >= 0 and lines[above].lstrip().startswith("#") and "# -- " not in lines[above]:
             above -= 1
         commented = above >= 0 and "# -- " in lines[above]
-        # A map such as `config` is explained as a whole and by its keys.
+        # A map such as `config` has a comment for the whole and for each key.
         explained = indent if commented and match[0].strip() != "config:" else None
         if rest and not commented:
             bare.append(match[0])
@@ -144,7 +144,7 @@ def test_a_template_holds_one_object() -> None:
 def test_the_program_accepts_the_example_configuration(
     values: Path, defaults: dict[str, Any], tmp_path: Path
 ) -> None:
-    """With the chart's defaults below it; files that a pod would have mounted are made under ``tmp_path``."""
+    """Merge it over the chart's defaults; create the files that a pod mounts under ``tmp_path``."""
     for file in ("run/crm/token", "run/kafka-ca/ca.crt", "schemas/fineract/MessageV1.avsc"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text("something")
@@ -161,7 +161,7 @@ def test_the_program_accepts_the_example_configuration(
 
 @pytest.mark.skipif(shutil.which(HELM) is None, reason="chart: no helm on PATH")
 def test_the_chart_passes_its_checks() -> None:
-    """tests/chart/check.sh: lint, renderings, suites, the schemas of Kubernetes."""
+    """Run tests/chart/check.sh: lint, renderings, suites, the schemas of Kubernetes."""
     run = subprocess.run(
         [ROOT / "tests" / "chart" / "check.sh"], capture_output=True, text=True, timeout=240, check=False
     )

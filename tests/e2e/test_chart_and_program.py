@@ -1,4 +1,4 @@
-"""The chart and the image against the program itself, without Helm and without Docker.
+"""The chart and the image match the program; checked without Helm and without Docker.
 
 What the templates and the Dockerfile write down a second time (paths, ports, times, names of settings)
 must be what the program does; a change on one side alone fails here, on any machine.
@@ -35,11 +35,11 @@ IN_CLEAR = {
     "endpoints.*.headers.*": "most hold no secret; the chart knows those that do by their names",
     "endpoints.*.proxy": "refused only with a user and a password in it",
 }
-"""Settings that may be secret, which the chart cannot refuse outright, and why."""
+"""Settings that may be secret but that the chart cannot refuse, with the reason."""
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The options below a value; a list or an empty map is one."""
+    """Return the options below a value; a list or an empty map counts as one option."""
     if isinstance(value, Mapping) and value:
         for key, below in value.items():
             yield from leaves(below, (*path, key))
@@ -48,12 +48,12 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def read_by_templates() -> set[str]:
-    """Every ``.Values.a.b`` that a template names."""
+    """Return every ``.Values.a.b`` that a template names."""
     return {name for text in TEMPLATES.values() for name in re.findall(r"\.Values\.([\w.]+)", text)}
 
 
 def secrets(annotation: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """The dotted paths of all settings that hold a secret; ``*`` for a name of the operator's choice."""
+    """Return the dotted paths of all secret settings, with ``*`` for a name that the operator chooses."""
     for member in shape.alternatives(annotation):
         if member is SecretStr:
             yield ".".join(path)
@@ -67,7 +67,7 @@ def secrets(annotation: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def test_every_option_is_used_by_a_template() -> None:
-    """``config`` is rendered whole; of the others a template names the option or the map it stands in."""
+    """``config`` is rendered as a whole; for any other option, a template names it or its map."""
     read = read_by_templates()
     dead = [
         ".".join(path)
@@ -84,7 +84,7 @@ def test_a_template_reads_no_option_that_values_yaml_lacks() -> None:
 
 
 def test_the_schema_allows_no_option_that_values_yaml_lacks() -> None:
-    """At every depth, but for ``config`` and for the maps that are of Kubernetes' own shape."""
+    """At every depth, except ``config`` and the maps whose form Kubernetes defines."""
     shaped_by_kubernetes = {"config", "resources", "updateStrategy", "startup", "liveness", "readiness"}
 
     def unknown(schema: Mapping[str, Any], value: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -97,14 +97,14 @@ def test_the_schema_allows_no_option_that_values_yaml_lacks() -> None:
     assert list(unknown(SCHEMA, VALUES, "")) == ["global"]  # Helm's own
 
 
-def test_the_configuration_in_values_yaml_is_made_of_settings() -> None:
+def test_the_configuration_in_values_yaml_contains_only_settings() -> None:
     unknown = [".".join(path) for path in leaves(VALUES["config"]) if not shape.slots(path)]
     assert unknown == []
 
 
 @pytest.mark.parametrize("key", [("group",), ("drain_timeout_s",), ("admin", "host"), ("admin", "port")])
-def test_a_default_of_the_chart_is_the_programs_own(key: tuple[str, ...]) -> None:
-    """A key set to null falls back to the program, and the pod must still fit it."""
+def test_a_default_of_the_chart_equals_that_of_the_program(key: tuple[str, ...]) -> None:
+    """For a key set to null the program's default applies, and the pod must still match it."""
     in_values: Any = VALUES["config"]
     for step in key:
         in_values = in_values[step]
@@ -125,22 +125,22 @@ def test_the_schema_bounds_the_drain_as_the_program_does() -> None:
     assert drain["maximum"] == bounds["maximum"]
 
 
-def test_the_pod_is_killed_only_after_the_process_gave_itself_up() -> None:
-    """The kubelet's patience is the drain and some seconds; the program's overtime must fit into them."""
+def test_the_pod_is_killed_only_after_the_process_would_have_abandoned_its_tasks() -> None:
+    """The grace period is the drain plus some seconds; the program's overtime must fit into these."""
     extra = re.search(r"add \(\.Values\.config\.drain_timeout_s .*\) (\d+)", TEMPLATES["_helpers.tpl"])
     assert extra is not None
     assert int(extra[1]) > app.OVERTIME_S
 
 
 def test_the_variables_of_the_chart_are_settings() -> None:
-    """A misspelt one would stop every pod, or be refused by the chart for nothing."""
+    """A misspelled one would stop every pod, or the chart would refuse it without need."""
     named = {name for text in TEMPLATES.values() for name in re.findall(r"HOOKFERRY_[A-Z_]+[A-Z]", text)}
     assert named > {CONFIG_VARIABLE}
     for name in named - {CONFIG_VARIABLE}:
         assert shape.slots(tuple(name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER))), name
 
 
-def test_probes_ask_what_the_admin_port_serves() -> None:
+def test_the_admin_port_serves_the_paths_of_the_probes() -> None:
     served = set(re.findall(r'add_get\("(/\w+)"', ADMIN_SOURCE))
     asked = {path for text in TEMPLATES.values() for path in re.findall(r"path: (/\w+z|/metrics)\b", text)}
     assert asked == {"/healthz", "/readyz", "/metrics"}
@@ -148,7 +148,7 @@ def test_probes_ask_what_the_admin_port_serves() -> None:
 
 
 def test_the_chart_refuses_every_secret_in_clear() -> None:
-    """A secret that came into the settings must come into the chart's check, or among its exceptions."""
+    """A new secret setting must be added to the chart's check, or to its exceptions."""
     checks = TEMPLATES["_checks.tpl"]
     for place in set(secrets(Settings)) - set(IN_CLEAR):
         key = place.removesuffix(".*").rsplit(".", 1)[-1]

@@ -169,7 +169,7 @@ def test_it_says_what_to_type_next_in_the_words_that_were_used(run):
     typed = how_to_go_on(keeps=False, made=False, documented=False)
     kept = how_to_go_on(keeps=True, made=True, documented=False)
     assert [line[6:37].strip() for line in (*made, *typed, *kept)] == [
-        *("make demo KEEP=1", ".venv/bin/hookferry check FILE", "docs/quick-start.md"),
+        *("make demo KEEP=1", ".venv/bin/hookferry check FILE", "docs/tutorial/quick-start.md"),
         *("hookferry demo --keep", "hookferry check FILE"),
         ".venv/bin/hookferry check FILE",
     ]

@@ -1,4 +1,4 @@
-"""The Dockerfile, read without Docker: what it copies exists, what it names is what program and chart use."""
+"""The Dockerfile, read without Docker: it copies existing files and matches the program and the chart."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Word and rest of each instruction, continued lines joined, comments left out."""
+    """Return keyword and arguments of each instruction, with continued lines joined and without comments."""
     text = (ROOT / "Dockerfile").read_text()
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
@@ -33,28 +33,28 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def of(word: str) -> list[str]:
-    """What stands behind each instruction of a kind."""
+    """Return the arguments of each instruction with this keyword."""
     return [rest for name, rest in instructions() if name == word]
 
 
 def last_stage() -> list[tuple[str, str]]:
-    """The instructions that make the image itself."""
+    """Return the instructions of the final stage."""
     every = instructions()
     return every[max(at for at, (word, _) in enumerate(every) if word == "FROM") :]
 
 
 def environment() -> dict[str, str]:
-    """The variables of the image itself."""
+    """Return the environment variables of the final stage."""
     return dict(pair.split("=", 1) for word, rest in last_stage() if word == "ENV" for pair in rest.split())
 
 
 def sources() -> list[str]:
-    """Every file or folder that is copied out of the project."""
+    """Return every file or folder of the project that is copied."""
     return [name for rest in of("COPY") if "--from=" not in rest for name in rest.split()[:-1]]
 
 
 def ignored(name: str) -> bool:
-    """Whether .dockerignore keeps a file of the project's root out of the build; the last rule decides."""
+    """Return True if .dockerignore excludes a file of the project's root; the last rule decides."""
     verdict = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         rule = line.strip()
@@ -63,14 +63,14 @@ def ignored(name: str) -> bool:
     return verdict
 
 
-def test_what_is_copied_exists_and_reaches_the_build() -> None:
+def test_every_copied_file_exists_and_reaches_the_build() -> None:
     assert "bridge" in sources()
     for name in sources():
         assert (ROOT / name).exists(), name
         assert not ignored(name), f".dockerignore keeps {name} out"
 
 
-def test_what_the_build_reads_of_the_project_is_copied() -> None:
+def test_every_file_that_the_build_reads_is_copied() -> None:
     """The build backend fails without the files that pyproject.toml names."""
     project = PROJECT["project"]
     named = {project["readme"], *project.get("license-files", ()), "pyproject.toml"}
@@ -79,12 +79,12 @@ def test_what_the_build_reads_of_the_project_is_copied() -> None:
 
 @pytest.mark.parametrize("name", [".git", "tests", "docs", "helm", "state", "bridge.yaml", ".venv", ".env"])
 def test_nothing_else_reaches_the_build(name: str) -> None:
-    """A secret that lies beside the Dockerfile would stay in a layer."""
+    """A secret next to the Dockerfile would remain in a layer."""
     assert ignored(name)
 
 
-def test_all_stages_are_of_one_base() -> None:
-    """The virtual environment of one Python does not run on another."""
+def test_all_stages_have_the_same_base() -> None:
+    """A virtual environment does not run on another Python."""
     assert {base.split(" AS ")[0] for base in of("FROM")} == {"${PYTHON_IMAGE}"}
     default = next(rest for word, rest in instructions() if rest.startswith("PYTHON_IMAGE="))
     minor = re.fullmatch(r"PYTHON_IMAGE=python:3\.(\d+)-slim", default)
@@ -109,8 +109,8 @@ def test_the_last_stage_has_no_installer_and_compiles_nothing() -> None:
     assert not any(re.search(r"apt|pip install|gcc|curl", step) for step in steps)
 
 
-def test_the_user_is_a_number_and_the_charts() -> None:
-    """Kubernetes cannot tell that a named user is not root, and refuses it."""
+def test_the_user_is_a_number_and_the_same_as_in_the_chart() -> None:
+    """Kubernetes refuses a user name, because it cannot verify that it is not root."""
     context = VALUES["podSecurityContext"]
     assert of("USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
     assert context["fsGroup"] == context["runAsGroup"] != 0
@@ -127,7 +127,7 @@ def test_image_and_chart_agree_on_folders_and_port() -> None:
 
 
 def test_the_image_runs_the_command_of_the_project_as_process_1() -> None:
-    """In the form of a list: a shell before it would keep SIGTERM to itself."""
+    """The command must be a list: a shell would not forward SIGTERM."""
     entry, command = of("ENTRYPOINT"), of("CMD")
     assert entry == ['["hookferry"]']
     assert command == ['["run"]']
@@ -135,7 +135,7 @@ def test_the_image_runs_the_command_of_the_project_as_process_1() -> None:
     assert of("STOPSIGNAL") == ["SIGTERM"]
 
 
-def test_make_tags_the_image_as_the_chart_asks_for_it() -> None:
+def test_make_tags_the_image_with_the_tag_of_the_chart() -> None:
     run = subprocess.run(
         ["make", "--dry-run", "image"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
     )
@@ -148,14 +148,14 @@ def test_the_page_builds_the_version_of_this_tree() -> None:
     assert set(re.findall(r"VERSION=(\d+\.\d+\.\d+)", PAGE)) == {bridge.__version__}
 
 
-def test_the_page_gives_the_process_time_to_stop() -> None:
+def test_the_commands_on_the_page_give_the_process_time_to_stop() -> None:
     needs = Settings.model_fields["drain_timeout_s"].default + app.OVERTIME_S
     given = re.findall(r"(?:--stop-timeout |stop_grace_period: )(\d+)", PAGE)
     assert len(given) == 2
     assert all(int(seconds) >= needs for seconds in given)
 
 
-def test_the_page_for_compose_is_as_locked_down_as_the_one_for_docker() -> None:
+def test_the_compose_example_is_as_restricted_as_the_docker_command() -> None:
     compose = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert compose is not None
     service = yaml.safe_load(compose[1])["services"]["hookferry"]

@@ -1,4 +1,4 @@
-"""docs/how-to/kubernetes.md: the values on it install, alone or over those of its first example."""
+"""docs/how-to/kubernetes.md: its values can be installed, alone or merged over its first example."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENVIRON = {"CRM_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
 
 def over(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Values as Helm lays one file over another: maps by key, everything else replaced."""
+    """Merge values as Helm merges two files: maps by key; everything else is replaced."""
     result = copy.deepcopy(base)
     for key, value in more.items():
         maps = isinstance(value, dict) and isinstance(result.get(key), dict)
@@ -73,7 +73,7 @@ def test_the_program_accepts_the_configuration_of_an_example(example: dict[str, 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=names)
 def test_an_example_mounts_what_its_configuration_reads(example: dict[str, Any]) -> None:
-    """A folder of schemas that no volume brings would stop the pod."""
+    """A folder of schemas without a volume would stop the pod."""
     values = values_of(example)
     mounted = {mount["mountPath"] for mount in values["extraVolumeMounts"]}
     read = {source["schemas"] for source in values["config"]["sources"].values() if "schemas" in source}

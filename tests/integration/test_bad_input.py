@@ -68,10 +68,10 @@ def loan(number: int, **changes: object) -> bytes:
 _DAMAGED = "the record is damaged"
 BAD_FINERACT = {
     "JSON": Bad(b'{"id": 1}', "looks like JSON", _DAMAGED),
-    "a registry's format": Bad(b"\x00\x00\x00\x00\x07abc", "formats of schema registries", _DAMAGED),
+    "a registry's format": Bad(b"\x00\x00\x00\x00\x07abc", "as with a schema registry", _DAMAGED),
     "another envelope": Bad(b"\xc3\x01" + b"\x55" * 8 + loan(9)[10:], "5555555555555555", _DAMAGED),
     "cut off": Bad(loan(9)[:-5], "the bytes end inside it", _DAMAGED),
-    "left over": Bad(loan(9) + b"\x00\x00", "bytes behind it: 2", _DAMAGED),
+    "left over": Bad(loan(9) + b"\x00\x00", "2 bytes are left over after it", _DAMAGED),
     "no id": Bad(loan(9, idempotency_key=""), "idempotencyKey is empty", _DAMAGED),
     "no type": Bad(loan(9, type=""), "type is empty", _DAMAGED),
     "payload: no header": Bad(loan(9, data=b"xx"), "no Avro single-object header", _DAMAGED, "shop"),
@@ -89,7 +89,7 @@ BAD_FINERACT = {
     ),
     "payload: left over": Bad(
         loan(9, idempotency_key="f3", data=lambda data: data + b"\0"),
-        "bytes left over behind the value: 1",
+        "1 bytes are left over after the value",
         _DAMAGED,
         "shop",
     ),

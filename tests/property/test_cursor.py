@@ -59,7 +59,7 @@ class CursorMachine(RuleBasedStateMachine):
     def read(self, count: int) -> None:
         end = min(self.cursor.position + count, self.next_in_log)
         for offset in range(self.cursor.position, end):
-            if offset in self.wanted and self.cursor.wants(offset):
+            if offset in self.wanted and self.cursor.needs(offset):
                 self.cursor.open(offset, 10)
                 self.open.append(offset)
         self.cursor.advance(end)
@@ -74,11 +74,11 @@ class CursorMachine(RuleBasedStateMachine):
         self.delivered.add(offset)
         self.known.add(offset)
         self.cursor.settle(offset, 10)
-        self.cursor.found_room()
+        self.cursor.reopen()
 
     def unblock(self, offset: int) -> None:
         self.blocked.discard(offset)
-        self.cursor.blocked(-1)
+        self.cursor.count_blocked(-1)
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 4 * WINDOW))
@@ -87,8 +87,8 @@ class CursorMachine(RuleBasedStateMachine):
         offset = self.open[which % len(self.open)]
         if offset not in self.blocked:
             self.blocked.add(offset)
-            self.cursor.blocked(1)
-            self.cursor.found_room()
+            self.cursor.count_blocked(1)
+            self.cursor.reopen()
 
     @rule()
     def commit(self) -> None:
@@ -97,8 +97,8 @@ class CursorMachine(RuleBasedStateMachine):
             self.committed_version = self.cursor.version
             progress = self.cursor.progress()
             text, fits = completion_map.encode(*progress)
-            self.cursor.map_fits(fits)
-            self.cursor.found_room()
+            self.cursor.set_map_fits(fits)
+            self.cursor.reopen()
             self.durable = (progress.offset, text)
         self.settled_at_commit = set(self.known)
 
@@ -106,7 +106,7 @@ class CursorMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         self.begin()
-        again = [offset for offset in self.settled_at_commit if self.cursor.wants(offset)]
+        again = [offset for offset in self.settled_at_commit if self.cursor.needs(offset)]
         assert not again, "settled before the commit, and wanted again after it"
 
     @invariant()
@@ -141,7 +141,7 @@ class CursorMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_lowest_is_that_of_the_progress(self) -> None:
-        assert self.cursor.lowest == self.cursor.progress().offset
+        assert self.cursor.lowest_unsettled == self.cursor.progress().offset
 
     def teardown(self) -> None:
         """Run to the end of the log: every wanted event is delivered, nothing is left."""
@@ -151,7 +151,7 @@ class CursorMachine(RuleBasedStateMachine):
                 offset = self.open.pop()
                 self.delivered.add(offset)
                 self.cursor.settle(offset, 10)
-                self.cursor.found_room()
+                self.cursor.reopen()
             if self.cursor.position < self.next_in_log:
                 self.read(WINDOW)
         assert self.wanted <= self.delivered
@@ -180,8 +180,8 @@ def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_resta
     for offset in (5, 5, 5, 6):
         cursor.open(offset, 1)
     cursor.advance(8)
-    cursor.failed(5, completion_map.Failures(9, 9), 1)
-    cursor.failed(5, completion_map.Failures(3, 7), 3)
+    cursor.record_failure(5, completion_map.Failures(9, 9), 1)
+    cursor.record_failure(5, completion_map.Failures(3, 7), 3)
     for part in (2, 1):
         cursor.settle(5, 1, part)
     text, _ = completion_map.encode(*cursor.progress())
@@ -190,9 +190,9 @@ def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_resta
         PARTITION, 5, window=10, window_bytes=1000, settled_to=done.end, left_open=done.open_offsets,
         failures=done.failures, parts=done.parts,
     )  # fmt: skip
-    assert [part for part in (1, 2, 3) if again.wants(5, part)] == [3]
-    assert again.wants(5), "the record as a whole is not settled"
-    assert again.wants(6, 1), "numbers belong to their own record"
+    assert [part for part in (1, 2, 3) if again.needs(5, part)] == [3]
+    assert again.needs(5), "the record as a whole is not settled"
+    assert again.needs(6, 1), "numbers belong to their own record"
     assert again.failure(5, 3) == completion_map.Failures(3, 7)
     assert again.failure(5, 1) is None, "attempts of one event are not those of another"
     again.open(5, 1)
@@ -210,10 +210,10 @@ def test_a_record_of_many_events_is_counted_once_in_bytes_and_each_in_the_window
     cursor.open(0, 90)
     assert cursor.full
     cursor.settle(0, 90, 1)
-    assert not cursor.found_room(), "the bytes are held until the last is settled"
+    assert not cursor.reopen(), "the bytes are held until the last is settled"
     cursor.settle(0, 90, 2)
     cursor.settle(0, 90, 3)
-    assert cursor.found_room()
+    assert cursor.reopen()
     assert cursor.unsettled == 0
 
 
@@ -224,17 +224,17 @@ def test_the_window_is_bounded_in_bytes_too() -> None:
     cursor.open(1, 60)
     assert cursor.full
     cursor.settle(0, 60)
-    assert cursor.found_room()
+    assert cursor.reopen()
     assert not cursor.full
-    assert not cursor.found_room(), "said once"
+    assert not cursor.reopen(), "said once"
 
 
 def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> None:
     cursor = Cursor(PARTITION, 0, window=1000, window_bytes=10_000)
     cursor.open(0, 1)
-    cursor.map_fits(False)
+    cursor.set_map_fits(False)
     assert cursor.full
     cursor.settle(0, 1)
-    assert not cursor.found_room()
-    cursor.map_fits(True)
-    assert cursor.found_room()
+    assert not cursor.reopen()
+    cursor.set_map_fits(True)
+    assert cursor.reopen()

@@ -9,9 +9,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+from bridge.core.share import share
 from bridge.errors import CommitError, PlaceLostError, RecordsDeleted
 from bridge.model import Batch, Committed, Partition
-from bridge.storage.journal import Journaled, Recollection
+from bridge.storage.journal import JournaledOffsets
+from bridge.storage.journal_segment import JournaledCursor
 from tests.support.fakes import P0, Log
 
 
@@ -47,7 +49,7 @@ class FakeReader:
 
     @property
     def share(self) -> float:
-        return len(self.assigned) / len(self._log.records)
+        return share(len(self.assigned), len(self._log.records))
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
@@ -137,18 +139,18 @@ class FakeJournal:
     """A journal on a disk that outlives every process (``bridge.storage.journal.Journal``)."""
 
     def __init__(self) -> None:
-        self._segments: dict[int, list[tuple[Journaled, set[tuple[int, int]]]]] = {}
+        self._segments: dict[int, list[tuple[JournaledCursor, set[tuple[int, int]]]]] = {}
         self._number = 0
 
-    def begin(self, cursors: Iterable[Journaled]) -> int:
+    def begin_segment(self, cursors: Iterable[JournaledCursor]) -> int:
         self._number += 1
         self._segments[self._number] = [(one, set()) for one in cursors]
         return self._number
 
-    def settled(self, cursor: int, offset: int, part: int = 0) -> None:
+    def record_settled(self, cursor: int, offset: int, part: int = 0) -> None:
         self._segments[self._number][cursor][1].add((offset, part))
 
-    def forget_before(self, segment: int) -> None:
+    def delete_before(self, segment: int) -> None:
         ours = {(one.endpoint, one.partition) for one, _ in self._segments.get(segment, [])}
         for number in [number for number in self._segments if number < segment]:
             told = self._segments[number]
@@ -156,12 +158,12 @@ class FakeJournal:
                 (one, offsets) for one, offsets in told if (one.endpoint, one.partition) not in ours
             ]
 
-    def recall(self) -> Recollection:
-        recollection = Recollection()
+    def read(self) -> JournaledOffsets:
+        journaled = JournaledOffsets()
         for segment in self._segments.values():
             for one, spots in segment:
-                recollection.add(one, spots)
-        return recollection
+                journaled.add(one, spots)
+        return journaled
 
 
 class FakeOffsets:

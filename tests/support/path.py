@@ -53,6 +53,7 @@ class Plan:
     max_attempts: int = 5
     max_age_s: float = 10_000.0
     on_park: str = "continue"
+    rate: tuple[str, ...] = ()
 
 
 async def learns_nothing(needed: SchemaNeeded) -> None:
@@ -118,6 +119,7 @@ def _endpoint(plan: Plan) -> EndpointSettings:
             "concurrency": plan.concurrency,
             "timeout_s": 5.0,
             "on_park": plan.on_park,
+            "rate": plan.rate,
             "retry": {
                 "base_s": plan.base_s,
                 "cap_s": 60,
@@ -267,7 +269,7 @@ class Process:
     async def _commit_on_the_beat(self) -> None:
         while True:
             await asyncio.sleep(self._commit_interval_s)
-            await self.checkpoints.commit_or_say()
+            await self.checkpoints.try_commit()
 
     async def _flush(self) -> None:
         self.flushes += 1

@@ -1,1 +1,1 @@
-"""Avro values, read by a plan with bounds."""
+"""Decode Avro values in bounded time and memory."""

@@ -1,10 +1,9 @@
-"""Avro values by a plan: the schema turned into steps once, the bytes then read in one pass, in bounds.
+"""Decode Avro values: compile a schema into steps once, then read the bytes in one pass.
 
-Below ``single_object`` in step 2. Takes a parsed schema, gives a ``Plan``. Rule floor, pure. Binary
-encoding: Avro 1.11, "Binary Encoding". Why it is our own: ``docs/adr/0012``.
+Binary encoding: Avro 1.11, "Binary Encoding". Why this decoder is our own: ``docs/adr/0012``.
 
-Slices never fail and the position only grows, so nearly every read past the end is found by one
-comparison at the end; what could loop or allocate before is bounded where it stands.
+Slices never fail and the position only grows, so one comparison at the end detects nearly every read
+past the end. Code that could loop or allocate before that checks its own bound.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from struct import Struct, error
 from typing import Any, NamedTuple
 
-from bridge.formats.avro.bounds import MAX_DECIMAL_BYTES, MAX_NESTING, HostileBytes, read_length, read_long
+from bridge.formats.avro.bounds import MAX_DECIMAL_BYTES, MAX_NESTING, MalformedBytes, read_length, read_long
 
 Named = dict[str, Any]
-"""Full name to definition, for every named type that a schema reaches."""
+"""Full name to definition, for every named type that a schema uses."""
 
 _DECIMAL, _RECORD, _BOOLEAN, _LONG, _STRING, _BYTES, _DOUBLE, _FLOAT, _NULL = range(9)
 _ENUM, _FIXED, _FIXED_DECIMAL, _ARRAY, _MAP, _UNION = range(9, 15)
@@ -26,13 +25,13 @@ _PRIMITIVES = {
 }  # fmt: skip
 _NEVER = -1
 _EXACT = Context(prec=3 * MAX_DECIMAL_BYTES, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""More digits than the longest decimal has: nothing is ever rounded."""
+"""More digits than the longest decimal has, so that no value is rounded."""
 _integer = int.from_bytes
 _read_double, _read_float = Struct("<d").unpack_from, Struct("<f").unpack_from
 
 
 class Step(NamedTuple):
-    """How to read one value. ``null`` is the byte that stands for null in a union of null and this."""
+    """How to read one value. ``null`` is the byte of null in a union of null and this type."""
 
     name: str
     null: int
@@ -41,12 +40,12 @@ class Step(NamedTuple):
 
 
 class Plan:
-    """Reads values of one schema."""
+    """Decodes values of one schema."""
 
     def __init__(self, schema: Any, named: Named) -> None:
-        """``schema`` as fastavro parsed it, with every type in ``named`` that it refers to.
+        """Compile ``schema``, as parsed by fastavro; ``named`` holds every type that it refers to.
 
-        Raises ``ValueError`` and ``KeyError`` for one that is no schema.
+        Raises ``ValueError`` and ``KeyError`` if it is not a valid schema.
         """
         self._records: dict[str, list[Step]] = {}
         self._wide: dict[str, bool] = {}
@@ -54,18 +53,18 @@ class Plan:
         self._step = self._made("", schema)
 
     def read(self, data: bytes, at: int) -> Any:
-        """The value from ``at`` to the end of the data. Raises ``HostileBytes``."""
+        """Decode the value from ``at`` to the end of the data. Raises ``MalformedBytes``."""
         try:
             value, end = _value(self._step, data, at, 0)
         except (IndexError, error):
-            raise HostileBytes("the bytes end inside a value") from None
+            raise MalformedBytes("the bytes end inside a value") from None
         except UnicodeDecodeError as exc:
-            raise HostileBytes(f"a text is not UTF-8 ({exc.reason})") from exc
+            raise MalformedBytes(f"a text is not UTF-8 ({exc.reason})") from exc
         if end != len(data):
-            raise HostileBytes(
+            raise MalformedBytes(
                 "the bytes end inside a value"
                 if end > len(data)
-                else f"bytes left over behind the value: {len(data) - end}"
+                else f"{len(data) - end} bytes are left over after the value"
             )
         return value
 
@@ -104,7 +103,7 @@ class Plan:
         return steps
 
     def _takes_bytes(self, schema: Any, inside: frozenset[str]) -> bool:
-        """Whether every value takes at least one byte; a type inside itself never ends anyway."""
+        """Return True if every value takes at least one byte. A type that contains itself never ends."""
         kind = schema["type"] if isinstance(schema, dict) else schema
         if isinstance(schema, list) or kind not in ("null", "record", "fixed", *self._named):
             return True
@@ -124,14 +123,14 @@ class Plan:
 def _size(fixed: dict[str, Any]) -> int:
     size = fixed["size"]
     if not isinstance(size, int) or size < 0:
-        raise ValueError("a fixed has a size in bytes")
+        raise ValueError("a fixed type needs a size in bytes, 0 or more")
     return size
 
 
 def _record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:  # noqa: PLR0912
-    """Read the fields of a record: the hot loop, written out for the types that money is made of."""
+    """Read the fields of a record. This is the hot loop: the types of financial data are inlined."""
     if depth > MAX_NESTING:
-        raise HostileBytes(f"values are nested more than {MAX_NESTING} deep")
+        raise MalformedBytes(f"values are nested more than {MAX_NESTING} deep")
     found: dict[str, Any] = {}
     for step in steps:
         name, null, kind, more = step
@@ -142,13 +141,13 @@ def _record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[s
                 found[name] = None
                 continue
             if branch != 2 - null:
-                raise HostileBytes(f"a union of two has no branch {read_long(data, at - 1)[0]}")
+                raise MalformedBytes(f"a union of two has no branch {read_long(data, at - 1)[0]}")
         if kind == _DECIMAL:
             length = data[at]
             if length & 0x81:  # two bytes or more, or negative
                 length, at = read_length(data, at)
                 if length > MAX_DECIMAL_BYTES:
-                    raise HostileBytes(f"a decimal of {length} bytes, the limit is {MAX_DECIMAL_BYTES}")
+                    raise MalformedBytes(f"a decimal of {length} bytes, the limit is {MAX_DECIMAL_BYTES}")
             else:
                 length >>= 1
                 at += 1
@@ -210,7 +209,7 @@ def _other(kind: int, more: Any, data: bytes, at: int, depth: int) -> tuple[Any,
         return Decimal(_integer(data[at : at + size], "big", signed=True)).scaleb(exponent, _EXACT), at + size
     index, at = read_long(data, at)
     if not 0 <= index < len(more):
-        raise HostileBytes(f"{'an enumeration' if kind == _ENUM else 'a union'} has no branch {index}")
+        raise MalformedBytes(f"{'an enumeration' if kind == _ENUM else 'a union'} has no branch {index}")
     return (more[index], at) if kind == _ENUM else _value(more[index], data, at, depth + 1)
 
 
@@ -222,7 +221,7 @@ def _array(more: tuple[Step, bool], data: bytes, at: int, depth: int) -> tuple[l
         if not count:
             return found, at
         if are_empty:
-            raise HostileBytes(f"{count} items that take no bytes")
+            raise MalformedBytes(f"a block of {count} items that take no bytes")
         for _ in range(count):
             item, at = _value(items, data, at, depth)
             found.append(item)
@@ -241,11 +240,11 @@ def _map(values: Step, data: bytes, at: int, depth: int) -> tuple[dict[str, Any]
 
 
 def _block(data: bytes, at: int) -> tuple[int, int]:
-    """How many items follow; 0 at the end."""
+    """Read how many items follow, 0 at the end; return it and its end."""
     count, at = read_long(data, at)
     if count < 0:  # a negative count is followed by the block's size in bytes
         count = -count
         _, at = read_long(data, at)
     if count > len(data) - at:
-        raise HostileBytes(f"{count} items where {len(data) - at} bytes are left")
+        raise MalformedBytes(f"a block of {count} items, but only {len(data) - at} bytes are left")
     return count, at

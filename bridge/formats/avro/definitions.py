@@ -1,7 +1,7 @@
-"""Schema files to schemas: names that are spread over many files become one self-contained schema each.
+"""Resolve the definitions of many schema files into one self-contained schema per record type.
 
-Below ``schemas`` (which reads the files) in step 2. Takes parsed JSON, gives ``Schema`` objects. Rule
-floor, pure. No Fineract file is self-contained: ``LoanAccountDataV1`` refers to 20 other types.
+No Fineract file is self-contained: ``LoanAccountDataV1`` refers to 20 other types. ``bridge/schemas``
+reads the files.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from math import log10
 from typing import Any
 
 from bridge.formats.avro.bounds import MAX_DECIMAL_BYTES
-from bridge.formats.avro.schema_set import Schema, compiled
+from bridge.formats.avro.schema_set import Schema, compile_schema
 
-DECIMAL_DIGITS = 1_000_000  # fastavro rounds to the precision; a number with more digits is an error instead
+DECIMAL_DIGITS = 1_000_000  # fastavro rounds to the precision; a longer number is refused before that
 
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _NAMED = frozenset({"record", "error", "enum", "fixed"})
@@ -21,7 +21,7 @@ _DEEPEST = 100  # JSON levels of a schema file
 
 
 class DefinitionError(Exception):
-    """A schema file that is not Avro, or does not fit the others: ``origin`` is the file."""
+    """A schema file that is not Avro or contradicts another file. ``origin`` is the file."""
 
     def __init__(self, origin: str, cause: str) -> None:
         super().__init__(f"{origin}: {cause}")
@@ -30,9 +30,9 @@ class DefinitionError(Exception):
 class Scope:
     """The named types of files that belong together: one version of one set of schemas.
 
-    A full name has one layout in a scope. Only what shapes the bytes is kept (no docs, defaults, aliases),
-    so that two files may repeat a type. Decimals lose their declared precision, which
-    reading must not be limited by: Fineract raised it from 20 to 27 under the same fingerprint.
+    A full name has one layout in a scope. Only what determines the bytes is kept (no docs, defaults,
+    aliases), so that two files may repeat a type. The declared precision of decimals is dropped, because
+    it must not limit reading: Fineract raised it from 20 to 27 under the same fingerprint.
     """
 
     def __init__(self, label: str) -> None:
@@ -40,47 +40,47 @@ class Scope:
         self._types: dict[str, tuple[dict[str, Any], str]] = {}
 
     def add(self, definition: Any, origin: str) -> str | None:
-        """Take in a file's content; the full name of the type it defines. Raises ``DefinitionError``."""
+        """Add a file's definition; return the full name of its type. Raises ``DefinitionError``."""
         name = self._flat(definition, "", origin, 0)
         return name if isinstance(name, str) and name in self._types else None
 
     def complete(self, definition: Any, origin: str) -> Any:
-        """A definition of any type, with all it refers to put in. Raises ``DefinitionError``."""
+        """Return a definition with every type it refers to included. Raises ``DefinitionError``."""
         return self._whole(self._flat(definition, "", origin, 0), set(), origin)
 
     def schemas(self) -> Iterator[Schema]:
-        """Give every record type, complete. Raises ``DefinitionError`` for names that no file defines."""
+        """Yield every record type, self-contained. Raises ``DefinitionError`` for a name no file defines."""
         return (self.schema(name) for name in self.records())
 
     def records(self) -> Iterator[str]:
-        """The full names of all record types."""
+        """Yield the full names of all record types."""
         return (name for name, (shape, _) in self._types.items() if shape["type"] == "record")
 
     def schema(self, name: str) -> Schema:
-        """A record type, complete. Raises ``DefinitionError``."""
+        """Return a record type, self-contained and compiled. Raises ``DefinitionError``."""
         origin = self._types[name][1]
         try:
-            return compiled(self.definition(name))
+            return compile_schema(self.definition(name))
         except DefinitionError:
             raise
         except Exception as exc:  # fastavro's parser promises no type for what it refuses
             raise DefinitionError(origin, f"{name} is not an Avro schema: {str(exc)[:300]}") from exc
 
     def definition(self, name: str) -> dict[str, Any]:
-        """A type with all it refers to, as one JSON object. Raises ``DefinitionError``."""
+        """Return a type with every type it refers to, as one JSON object. Raises ``DefinitionError``."""
         whole: dict[str, Any] = self._whole(name, set(), self._types[name][1])
         return whole
 
     def shapes(self) -> Mapping[str, dict[str, Any]]:
-        """Every type by its full name; in it, the others are only named."""
+        """Return every type by its full name; inside it, other types appear only by name."""
         return {name: shape for name, (shape, _) in self._types.items()}
 
     def origin(self, name: str) -> str:
-        """The file that defines a type."""
+        """Return the file that defines a type."""
         return self._types[name][1]
 
     def _flat(self, node: Any, namespace: str, origin: str, depth: int) -> Any:
-        """Replace definitions by their names, so that every type stands alone in ``_types``."""
+        """Replace nested definitions by their names and add each to ``_types``."""
         if depth > _DEEPEST:
             raise DefinitionError(origin, f"types are nested more than {_DEEPEST} deep")
         if isinstance(node, list):
@@ -100,7 +100,7 @@ class Scope:
         if kind in ("array", "map"):
             part = "items" if kind == "array" else "values"
             if part not in node:
-                raise DefinitionError(origin, f"a type {kind!r} without {part!r}")
+                raise DefinitionError(origin, f"a type {kind!r} has no {part!r}")
             return {"type": kind, part: self._flat(node[part], namespace, origin, depth + 1)}
         if kind == "bytes" and node.get("logicalType") == "decimal":
             return _decimal(node.get("scale", 0))
@@ -125,19 +125,19 @@ class Scope:
             ]
         known = self._types.setdefault(name, (shape, origin))
         if known[0] != shape:
-            remedy = "put the two versions into subfolders of their own"
+            remedy = "put the two versions into separate subfolders"
             raise DefinitionError(origin, f"defines {name} differently from {known[1]}; {remedy}")
         return name
 
     def _reference(self, name: str, namespace: str) -> Any:
-        if name == "bigdecimal":  # Fineract's build puts its template in here
+        if name == "bigdecimal":  # a placeholder that Fineract's build replaces with its decimal
             return _decimal(8)
         if name in _PRIMITIVES or "." in name or not namespace:
             return name
         return f"{namespace}.{name}"
 
     def _whole(self, node: Any, seen: set[str], origin: str, depth: int = 0) -> Any:
-        """Put definitions back in: where a name comes first the definition, the name from then on."""
+        """Insert definitions again: at the first use of a name the definition, afterwards the name."""
         if depth > _DEEPEST:
             raise DefinitionError(origin, f"types are nested more than {_DEEPEST} deep")
         if isinstance(node, list):
@@ -165,7 +165,7 @@ def _decimal(scale: Any) -> dict[str, Any]:
 
 
 def _fixed_decimal(node: dict[str, Any]) -> dict[str, Any]:
-    """The decimal in a fixed, with as much precision as the parser takes; nothing for bytes that are none."""
+    """Return a fixed type's decimal with the largest precision that the parser accepts; else nothing."""
     size = node.get("size")
     if node.get("logicalType") != "decimal" or not isinstance(size, int) or not 0 < size <= MAX_DECIMAL_BYTES:
         return {}

@@ -1,8 +1,4 @@
-"""Avro values without a header of their own: the schema comes from a registry or from a file.
-
-Below the formats of registries and of plain Avro in step 2. Takes parsed definitions, gives an
-``AvroSchema``. Rule floor, pure.
-"""
+"""Avro schemas from a registry or a file, for values that do not contain a fingerprint."""
 
 from __future__ import annotations
 
@@ -15,43 +11,40 @@ from bridge.formats.avro.decoder import Named, Plan
 from bridge.formats.avro.definitions import DefinitionError, Scope
 from bridge.formats.avro.schema_set import Schema
 from bridge.formats.avro.single_object import read
-from bridge.formats.schema_cache import Frame, Reading
+from bridge.formats.schema_cache import DecodedValue, Frame
 
 _WRAPPER = "hookferry.Value"
 _MOST_PARTS = 16
-"""Values for every byte of a type's shortest form; records in records have 2 or 3."""
+"""Values per byte of a type's shortest encoding; nested records have 2 or 3."""
 _CAP = 1 << 30
 _WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
 
 class AvroSchema:
-    """One writer's schema of any Avro type. Decimals come out exact, whatever precision they declare."""
+    """One writer's schema of any Avro type. Decimals are decoded exactly, whatever precision they declare."""
 
     def __init__(self, schema: Schema, *, wrapped: bool) -> None:
-        """``wrapped``: the value is the field of a record of ours, as fastavro prepares records alone."""
+        """``wrapped``: the value is the field of an added record, because fastavro prepares only records."""
         self._schema = schema
         self._wrapped = wrapped
 
     @property
     def name(self) -> str:
-        """The full name of a record, else the type's."""
+        """The full name of a record, else the name of the type."""
         return self._schema.name
 
-    def read(self, frame: Frame, place: str) -> Reading:
+    def read(self, frame: Frame, place: str) -> DecodedValue:
         """Decode a value; every byte must belong to it. Raises ``DecodeError``."""
         return self.read_bytes(frame.payload, place)
 
-    def read_bytes(self, data: bytes, place: str) -> Reading:
-        """The same for bytes that have no frame."""
+    def read_bytes(self, data: bytes, place: str) -> DecodedValue:
+        """Decode bytes that have no frame. Raises ``DecodeError``."""
         value = read(data, self._schema, place, start=0)
-        return Reading(self._schema.name, value["value"] if self._wrapped else value)
+        return DecodedValue(self._schema.name, value["value"] if self._wrapped else value)
 
 
 def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> AvroSchema:
-    """Make a schema of a definition and those it refers to, innermost first.
-
-    Raises ``DefinitionError``.
-    """
+    """Compile a definition and the definitions it refers to, innermost first. Raises ``DefinitionError``."""
     scope = Scope(origin)
     named: Named = {}
     try:
@@ -62,7 +55,7 @@ def avro_schema(definition: Any, references: Iterable[Any], origin: str) -> Avro
         root = {"type": "record", "name": _WRAPPER, "fields": [{"name": "value", "type": whole}]}
         parsed: Any = parse_schema(root if wrapped else whole, named)
         if _expands(named):
-            raise DefinitionError(origin, "a few bytes of a value would become thousands of parts")
+            raise DefinitionError(origin, "a few bytes would decode into thousands of nested values")
         plan = Plan(parsed, named)
     except DefinitionError:
         raise
@@ -78,7 +71,10 @@ def _name(whole: Any) -> str:
 
 
 def _expands(named: Named) -> bool:
-    """Whether some type makes far more parts than it has bytes: a few names could ask for 2^30 records."""
+    """Return True if a type decodes into far more values than it has bytes.
+
+    A few nested types could otherwise require 2^30 records.
+    """
     fewest, parts = _fewest_bytes(named), dict.fromkeys(named, 1)
     for _ in range(len(named) + 1):
         before = dict(parts)
@@ -98,9 +94,10 @@ def _parts(schema: Any, parts: Mapping[str, int]) -> int:
 
 
 def _fewest_bytes(named: Named) -> dict[str, int]:
-    """Count the fewest bytes each named type takes, by widening a lower bound until it stands still.
+    """Return the fewest bytes each named type takes, by raising a lower bound until it no longer changes.
 
-    A record that holds itself has no value and would grow for ever; the rounds and the cap end that.
+    A record that contains itself has no finite value and would grow without end. The number of rounds
+    and the cap stop that.
     """
     fewest = dict.fromkeys(named, 0)
     for _ in range(len(named) + 1):
@@ -117,7 +114,7 @@ def _fewest_bytes(named: Named) -> dict[str, int]:
 
 
 def _least_bytes(schema: Any, fewest: Mapping[str, int]) -> int:
-    """Count the fewest bytes a value takes."""
+    """Return the fewest bytes a value takes."""
     if isinstance(schema, list):
         return 1
     kind = schema["type"] if isinstance(schema, dict) else schema

@@ -1,7 +1,4 @@
-"""Writers' schemas, found by the fingerprint that stands in front of the bytes.
-
-Below ``single_object`` in step 2. Rule floor, pure.
-"""
+"""Writers' schemas, by the fingerprint that precedes the bytes."""
 
 from __future__ import annotations
 
@@ -16,10 +13,7 @@ from bridge.formats.avro.decoder import Named, Plan
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schema:
-    """One layout of one record type, ready to decode with.
-
-    ``fingerprint`` is the CRC-64-AVRO in the order of the wire.
-    """
+    """One layout of one record type, compiled. ``fingerprint`` is the CRC-64-AVRO in wire order."""
 
     name: str
     parsed: dict[str, Any]
@@ -30,29 +24,29 @@ class Schema:
 
 @dataclass
 class SchemaSet:
-    """The schemas of one source. Never asked by name: one name has had 49 layouts in Fineract."""
+    """The schemas of one source. Never looked up by name: one name has had 49 layouts in Fineract."""
 
     by_fingerprint: dict[bytes, Schema] = field(default_factory=dict)
     folder: str = "FOLDER"
-    """Where its files lie, for the message that says what to do when one is missing."""
+    """The folder of the schema files, for the remedy when a schema is missing."""
 
     def find(self, fingerprint: bytes) -> Schema | None:
-        """The schema with a fingerprint, in the order of the wire."""
+        """Return the schema with this fingerprint (in wire order), or None."""
         return self.by_fingerprint.get(fingerprint)
 
     def add(self, schema: Schema) -> None:
-        """Keep a schema; the same layout a second time changes nothing."""
+        """Add a schema. Adding the same layout again has no effect."""
         self.by_fingerprint.setdefault(schema.fingerprint, schema)
 
     def named(self, name: str) -> tuple[Schema, ...]:
-        """All layouts of a full name, for listings and demos; not for decoding."""
+        """Return all layouts of a full name, for listings and demos; not for decoding."""
         return tuple(schema for schema in self.by_fingerprint.values() if schema.name == name)
 
 
-def compiled(definition: dict[str, Any]) -> Schema:
-    """Make a ``Schema`` of a self-contained record definition.
+def compile_schema(definition: dict[str, Any]) -> Schema:
+    """Compile a self-contained record definition.
 
-    Raises what fastavro raises on a definition that is not Avro (``SchemaParseException``, ``ValueError`` …).
+    Raises what fastavro raises for an invalid definition (``SchemaParseException``, ``ValueError`` …).
     """
     named: Named = {}
     parsed = parse_schema(definition, named)

@@ -1,7 +1,6 @@
-"""Avro single-object encoding: ``C3 01``, a fingerprint of 8 bytes, the value, and not one byte more.
+"""Decode Avro single-object encoding: ``C3 01``, a fingerprint of 8 bytes, the value, nothing after it.
 
-Below ``fineract`` in step 2. Takes framed bytes, gives plain objects. Rule floor, pure. Avro 1.11,
-"Single-object encoding".
+Source: Avro 1.11, "Single-object encoding".
 """
 
 from __future__ import annotations
@@ -9,19 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.errors import DecodeError
-from bridge.formats.avro.bounds import HostileBytes
+from bridge.formats import CHECK_PRODUCER
+from bridge.formats.avro.bounds import MalformedBytes
 from bridge.formats.avro.schema_set import Schema, SchemaSet
 
 MARKER = b"\xc3\x01"
 HEADER_BYTES = 10
 
-_PRODUCER = "the record is damaged or was not written by the schema it names; look at its producer"
-
 
 def writer_schema(data: bytes, schemas: SchemaSet, place: str, dataschema: str, source: str) -> Schema:
-    """Find the schema the bytes were written with, strictly by fingerprint. Raises ``DecodeError``."""
+    """Return the schema the bytes were written with, strictly by fingerprint. Raises ``DecodeError``."""
     if len(data) < HEADER_BYTES or data[:2] != MARKER:
-        raise DecodeError(place, f"{dataschema}: no Avro single-object header (c301 and 8 bytes)", _PRODUCER)
+        raise DecodeError(
+            place, f"{dataschema}: there is no Avro single-object header (c301 and 8 bytes)", CHECK_PRODUCER
+        )
     schema = schemas.find(data[2:HEADER_BYTES])
     if schema is None:
         raise DecodeError(
@@ -37,9 +37,9 @@ def writer_schema(data: bytes, schemas: SchemaSet, place: str, dataschema: str, 
 def read(data: bytes, schema: Schema, place: str, *, start: int = HEADER_BYTES) -> Any:
     """Decode the value from ``start`` on; every byte must belong to it. Raises ``DecodeError``.
 
-    With a wrong layout Avro often decodes *something*; bytes left over are what gives it away.
+    With a wrong layout Avro often decodes *something*; only left-over bytes show the mistake.
     """
     try:
         return schema.plan.read(data, start)
-    except HostileBytes as exc:
-        raise DecodeError(place, f"{schema.name}: {exc}", _PRODUCER) from exc
+    except MalformedBytes as exc:
+        raise DecodeError(place, f"{schema.name}: {exc}", CHECK_PRODUCER) from exc

@@ -1,8 +1,8 @@
-"""Apache Fineract's external events: an envelope, and in it a payload of any of a hundred types.
+"""Decode Apache Fineract's external events: an envelope with a payload of any of a hundred types.
 
-A format of step 2. Takes a record, gives its event, or each event of a bulk record (``fineract_bulk``).
-Rule floor, pure. Both are in Avro single-object encoding; the envelope is read at once by hand, since it
-never changes and every record needs it; the payload waits until a filter or a template asks for it.
+Both are in Avro single-object encoding. The envelope is read immediately by hand-written code, because
+it never changes and every record needs it. The payload is decoded only when a filter or a body needs it.
+A bulk record (``bulk``) contains several events.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from bridge.errors import DecodeError
-from bridge.formats import checked_value, lane_of, webhook_id
-from bridge.formats.avro.bounds import HostileBytes, read_long
+from bridge.formats import derive_lane, require_value, webhook_id
+from bridge.formats.avro.bounds import MalformedBytes, read_long
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.avro.single_object import HEADER_BYTES, MARKER, read, writer_schema
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
@@ -22,15 +22,15 @@ from bridge.model import Event, Record
 
 ENVELOPE_HEADERS = (
     bytes.fromhex("c3011fd07bcc226c7826"),  # id is an int: releases up to 1.10.1
-    bytes.fromhex("c301c11abf2966626748"),  # id is a long: since January 2025; encoded the same
+    bytes.fromhex("c301c11abf2966626748"),  # id is a long: since January 2025; the encoding is the same
 )
 
 _NO_AGGREGATE = b"\xff" * 8
-_DAMAGED = "the record is damaged or was not written by Fineract; look at what writes to this topic"
+_CHECK_PRODUCER = "the record is damaged or was not written by Fineract; check the producer of this topic"
 
 
 class Envelope(NamedTuple):
-    """``org.apache.fineract.avro.MessageV1``, in the order of the wire."""
+    """``org.apache.fineract.avro.MessageV1``, in wire order."""
 
     id: int
     source: str
@@ -45,13 +45,12 @@ class Envelope(NamedTuple):
 
 
 class FineractDecoder:
-    """Reads Fineract's records; the writer's schema is chosen by fingerprint, never by name.
+    """Decodes Fineract's records; the writer's schema is chosen by fingerprint, never by name.
 
-    A V1 schema changes in place, and with a wrong layout bytes decode into shifted fields without
-    an error; so an unknown fingerprint is an error and a similar schema never stands in.
-
-    A bulk record becomes its items, each under its own type and payload, in their order and in the
-    lane of their aggregate, with ids derived from the record's; or, unless ``split_bulk``, one event.
+    Fineract changes V1 schemas in place, and with a wrong layout bytes decode into shifted fields without
+    an error. So an unknown fingerprint is an error, and a similar schema is never used instead.
+    With ``split_bulk`` a bulk record becomes one event per item, in order, in the lane of the aggregate,
+    with its own type and payload and an id derived from the record's. Without it the record is one event.
     """
 
     def __init__(
@@ -63,12 +62,12 @@ class FineractDecoder:
         self._split_bulk = split_bulk
 
     def decode(self, record: Record) -> tuple[Event, ...]:
-        """One event, or those of a bulk record. Raises ``DecodeError``."""
-        value = checked_value(record, self._source, self._max_value_bytes)
+        """Return one event, or the events of a bulk record. Raises ``DecodeError``."""
+        value = require_value(record, self._source, self._max_value_bytes)
         try:
             envelope = read_envelope(value)
-        except HostileBytes as exc:
-            raise DecodeError(record.place, f"Fineract's envelope: {exc}", _DAMAGED) from exc
+        except MalformedBytes as exc:
+            raise DecodeError(record.place, f"Fineract's envelope: {exc}", _CHECK_PRODUCER) from exc
         event = self._event(record, envelope)
         if self._split_bulk and _is_bulk(envelope):
             return tuple(self._items(event, envelope))
@@ -78,10 +77,12 @@ class FineractDecoder:
         id_, tenant, key = envelope.idempotency_key, envelope.tenant_id, record.key
         if not id_ or not envelope.type:
             name = "type" if id_ else "idempotencyKey"
-            raise DecodeError(record.place, f"Fineract's envelope: {name} is empty", _DAMAGED)
+            raise DecodeError(record.place, f"Fineract's envelope: {name} is empty", _CHECK_PRODUCER)
         time = from_text(envelope.created_at) if envelope.created_at else from_millis(record.timestamp_ms)
         if time is None:
-            raise DecodeError(record.place, "Fineract's envelope: createdAt is not a date and time", _DAMAGED)
+            raise DecodeError(
+                record.place, "Fineract's envelope: createdAt is not a date and time", _CHECK_PRODUCER
+            )
         ordered = key is not None and key != _NO_AGGREGATE
         aggregate = key if ordered and key and len(key) == 8 else None
         return Event(
@@ -92,7 +93,7 @@ class FineractDecoder:
             time=time,
             entity=None if aggregate is None else str(int.from_bytes(aggregate, "big", signed=True)),
             tenant=tenant,
-            lane=lane_of(record, None, tenant) if ordered else None,
+            lane=derive_lane(record, None, tenant) if ordered else None,
             decode_payload=partial(self._payload, record.place, envelope),
             context={
                 "category": envelope.category,
@@ -105,13 +106,13 @@ class FineractDecoder:
         )
 
     def _items(self, bulk: Event, envelope: Envelope) -> list[Event]:
-        """The events of a bulk record; without an aggregate they still keep their order among themselves."""
+        """Return the events of a bulk record; without an aggregate they share a lane of their own."""
         record, events = bulk.record, list[Event]()
         lane: Hashable = (*record.partition, record.offset, "bulk") if bulk.lane is None else bulk.lane
         for number, item in enumerate(self._read_bulk(record.place, envelope), start=1):
             place = f"{record.place} item {number}"
             if not item.type:
-                raise DecodeError(place, "its type is empty", _DAMAGED)
+                raise DecodeError(place, "the item's type is empty", _CHECK_PRODUCER)
             id_ = f"{bulk.id}:{item.id}"
             events.append(
                 Event(
@@ -145,23 +146,23 @@ class FineractDecoder:
         return read(data, writer_schema(data, self._schemas, place, dataschema, self._source), place)
 
     def _read_bulk(self, place: str, envelope: Envelope) -> list[Item]:
-        """The items, of a layout that this release knows or that was imported."""
+        """Read the items, in a layout that this release contains or that was imported."""
         data = envelope.data
         try:
             if data[:HEADER_BYTES] in BULK_HEADERS:
                 return read_items(data)
-            found = self._read(place, data, BULK)["datas"]
-            if len(found) > MAX_ITEMS:
-                raise HostileBytes(f"{len(found)} items, the limit is {MAX_ITEMS}")
-            return [_imported_item(item) for item in found]
-        except (HostileBytes, KeyError, TypeError) as exc:
-            raise DecodeError(place, f"{BULK}: {exc}", _DAMAGED) from exc
+            items = self._read(place, data, BULK)["datas"]
+            if len(items) > MAX_ITEMS:
+                raise MalformedBytes(f"{len(items)} items; the limit is {MAX_ITEMS}")
+            return [_imported_item(fields) for fields in items]
+        except (MalformedBytes, KeyError, TypeError) as exc:
+            raise DecodeError(place, f"{BULK}: {exc}", _CHECK_PRODUCER) from exc
 
 
-def _imported_item(found: Any) -> Item:
-    item = Item(*(found[name] for name in Item._fields))
+def _imported_item(fields: Any) -> Item:
+    item = Item(*(fields[name] for name in Item._fields))
     if not isinstance(item.data, bytes) or not all(isinstance(text, str) for text in item[1:4]):
-        raise TypeError("an item whose fields are not texts and bytes")
+        raise TypeError("an item has a field of the wrong type")
     return item
 
 
@@ -170,13 +171,13 @@ def _is_bulk(envelope: Envelope) -> bool:
 
 
 def read_envelope(value: bytes) -> Envelope:
-    """Read the fields of the envelope. Raises ``HostileBytes``.
+    """Read the fields of the envelope. Raises ``MalformedBytes``.
 
-    Written out for speed: nearly every length is one byte. Slices never fail and the position only grows,
-    so one comparison at the end finds every length that went too far.
+    Inlined for speed: nearly every length is one byte. Slices never fail and the position only grows, so
+    one comparison at the end detects every length that is too large.
     """
     if value[:HEADER_BYTES] not in ENVELOPE_HEADERS:
-        raise HostileBytes(_not_an_envelope(value))
+        raise MalformedBytes(_not_an_envelope(value))
     number, at = read_long(value, HEADER_BYTES)
     parts: list[bytes] = []
     try:
@@ -185,7 +186,7 @@ def read_envelope(value: bytes) -> Envelope:
             if length & 0x81:  # two bytes or more, or negative
                 length, at = read_long(value, at)
                 if length < 0:
-                    raise HostileBytes(f"a length of {length} bytes")
+                    raise MalformedBytes(f"a length of {length} bytes")
             else:
                 length >>= 1
                 at += 1
@@ -193,24 +194,26 @@ def read_envelope(value: bytes) -> Envelope:
             parts.append(value[at:end])
             at = end
     except IndexError:
-        raise HostileBytes("the bytes end inside it") from None
+        raise MalformedBytes("the bytes end inside it") from None
     if at != len(value):
-        raise HostileBytes(
-            "the bytes end inside it" if at > len(value) else f"bytes behind it: {len(value) - at}"
+        raise MalformedBytes(
+            "the bytes end inside it"
+            if at > len(value)
+            else f"{len(value) - at} bytes are left over after it"
         )
     data = parts.pop()
     try:
         return Envelope(number, *map(bytes.decode, parts), data)  # type: ignore[call-arg, arg-type]
     except UnicodeDecodeError as exc:
-        raise HostileBytes(f"a text is not UTF-8 ({exc.reason})") from exc
+        raise MalformedBytes(f"a text is not UTF-8 ({exc.reason})") from exc
 
 
 def _not_an_envelope(value: bytes) -> str:
-    """Say what the first bytes look like instead, so that the operator need not find out."""
+    """Describe what the first bytes are instead, to save the operator the analysis."""
     if value[:2] == MARKER:
-        return f"its fingerprint {value[2:HEADER_BYTES].hex()} is not one of MessageV1"
+        return f"its fingerprint {value[2:HEADER_BYTES].hex()} is not a fingerprint of MessageV1"
     if value[:1] == b"\0":
-        return "the first byte is 0, as in the formats of schema registries, not c301"
+        return "the value begins with 00, as with a schema registry, not with c301"
     if value[:1] in (b"{", b"["):
-        return "the value looks like JSON, not like Avro (c301)"
+        return "the value looks like JSON, not Avro (c301)"
     return f"the value begins with {value[:2].hex() or 'nothing'}, not with c301"

@@ -1,1 +1,1 @@
-"""Values framed by a schema registry: Avro, JSON Schema, Protobuf."""
+"""Decode values that name a schema in a registry: Avro, JSON Schema, Protobuf."""

@@ -1,7 +1,4 @@
-"""How a value names its schema: Confluent's wire format and Apicurio's, in front of the value or in headers.
-
-Below the registry formats in step 2. Takes a record and its value, gives a ``Frame``. Rule floor, pure.
-"""
+"""Read the schema key of a value: Confluent's wire format and Apicurio's, as a prefix or in headers."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from bridge.errors import DecodeError
-from bridge.formats.avro.bounds import HostileBytes
+from bridge.formats.avro.bounds import MalformedBytes
 from bridge.formats.registry.protobuf_schema import message_indexes
 from bridge.formats.schema_cache import Frame, SchemaKey
 from bridge.model import Record
@@ -21,36 +18,36 @@ _ENCODING = "apicurio.value.encoding"
 _MESSAGE_TYPE = "apicurio.value.protobuf.type"
 
 
-def confluent(record: Record, value: bytes) -> Frame:
-    """``00`` and an id of 4 bytes, or ``01`` and a GUID of 16: in a header, else in front of the value.
+def read_confluent_frame(record: Record, value: bytes) -> Frame:
+    """Split off ``00`` and an id of 4 bytes, or ``01`` and a GUID of 16, from a header or else the value.
 
-    Protobuf's message indexes follow it where it stands. Raises ``DecodeError``.
+    Protobuf's message indexes follow the id, in the header as in the value. Raises ``DecodeError``.
     """
-    head = _header(record, CONFLUENT_HEADER)
-    found = value if head is None else head
-    if found[:1] == b"\0" and len(found) >= 5:
-        key, rest = SchemaKey("id", str(int.from_bytes(found[1:5], "big"))), found[5:]
-    elif found[:1] == b"\1" and len(found) >= 17:
-        key, rest = SchemaKey("guid", str(UUID(bytes=found[1:17]))), found[17:]
+    header = _header(record, CONFLUENT_HEADER)
+    prefix = value if header is None else header
+    if prefix[:1] == b"\0" and len(prefix) >= 5:
+        key, rest = SchemaKey("id", str(int.from_bytes(prefix[1:5], "big"))), prefix[5:]
+    elif prefix[:1] == b"\1" and len(prefix) >= 17:
+        key, rest = SchemaKey("guid", str(UUID(bytes=prefix[1:17]))), prefix[17:]
     else:
-        raise _unframed(record, found, "00 and 4 bytes, or 01 and 16 bytes")
-    if head is None:
+        raise _unframed(record, prefix, "00 and 4 bytes, or 01 and 16 bytes")
+    if header is None:
         return Frame(key, rest, message_indexes)
     return Frame(key, value, lambda payload: (message_indexes(rest)[0] if rest else (0,), payload))
 
 
-def apicurio(record: Record, value: bytes, prefix_ids: str | None = None) -> Frame:
-    """``00`` and an id of 4 bytes (Apicurio 3) or 8 (Apicurio 2), or an id of 8 bytes in a header.
+def read_apicurio_frame(record: Record, value: bytes, prefix_ids: str | None = None) -> Frame:
+    """Split off ``00`` and an id of 4 bytes (Apicurio 3) or 8 (Apicurio 2), or read 8 bytes from a header.
 
-    The 8 bytes are told from the 4 by the first four being 0, which no id is. Four are a content id,
-    eight a global id, as the serialisers write them by default, unless ``prefix_ids`` says which.
+    An id of 8 bytes begins with four zero bytes, and no id of 4 bytes is 0. By the serializers' defaults
+    4 bytes are a content id and 8 bytes a global id; ``prefix_ids`` overrides the kind.
     Raises ``DecodeError``.
     """
     encoding = _header(record, _ENCODING)
     if encoding is not None and encoding.strip().upper() == b"JSON":
         raise DecodeError(
             record.place,
-            "the value is Avro in its JSON encoding, which is not read",
+            "the value is Avro in its JSON encoding, which is not supported",
             "set apicurio.registry.avro.encoding=BINARY at the producer",
         )
     for name, kind in APICURIO_HEADERS.items():
@@ -59,8 +56,8 @@ def apicurio(record: Record, value: bytes, prefix_ids: str | None = None) -> Fra
             if len(raw) != 8:
                 raise DecodeError(
                     f"{record.place} header {name}",
-                    f"it has {len(raw)} bytes, not 8",
-                    "correct what writes to this topic",
+                    f"the header has {len(raw)} bytes, not 8",
+                    "correct the producer of this topic",
                 )
             message = (_header(record, _MESSAGE_TYPE) or b"").decode(errors="replace")
             key = SchemaKey(kind, str(int.from_bytes(raw, "big")))
@@ -73,19 +70,14 @@ def apicurio(record: Record, value: bytes, prefix_ids: str | None = None) -> Fra
     return Frame(SchemaKey(prefix_ids or kind, str(id_)), value[1 + width :], _by_reference)
 
 
-def apicurio_with(prefix_ids: str | None) -> partial[Frame]:
-    """``apicurio`` for a source that says which ids stand in front."""
-    return partial(apicurio, prefix_ids=prefix_ids)
-
-
 def _named(message: str, payload: bytes) -> tuple[str, bytes]:
     return message, payload
 
 
 def _by_reference(payload: bytes) -> tuple[tuple[int, ...] | str, bytes]:
-    """Apicurio's Protobuf: a message with one text field, the name, in front; else Confluent's indexes.
+    """Read Apicurio's Protobuf prefix: a message whose only field is the name; else Confluent's indexes.
 
-    Raises ``HostileBytes``.
+    Raises ``MalformedBytes``.
     """
     length = payload[0] if payload else 0
     reference = payload[1 : 1 + length]
@@ -93,7 +85,7 @@ def _by_reference(payload: bytes) -> tuple[tuple[int, ...] | str, bytes]:
         try:
             return reference[2:].decode(), payload[1 + length :]
         except UnicodeDecodeError as exc:
-            raise HostileBytes("the name of the message is not UTF-8") from exc
+            raise MalformedBytes("the name of the message is not UTF-8") from exc
     return message_indexes(payload)
 
 
@@ -101,14 +93,14 @@ def _header(record: Record, name: str) -> bytes | None:
     return next((raw for key, raw in record.headers if key == name), None)
 
 
-def _unframed(record: Record, found: bytes, expected: str) -> DecodeError:
-    looks = "nothing" if not found else found[:5].hex()
-    if found[:1] in (b"{", b"[", b'"'):
-        looks = "JSON"
-    elif found[:2] == b"\xc3\x01":
-        looks = "c301, Avro's single-object encoding"
+def _unframed(record: Record, prefix: bytes, expected: str) -> DecodeError:
+    start = f"it begins with {prefix[:5].hex()}" if prefix else "it is empty"
+    if prefix[:1] in (b"{", b"[", b'"'):
+        start = "it looks like JSON"
+    elif prefix[:2] == b"\xc3\x01":
+        start = "it begins with c301, Avro's single-object encoding"
     return DecodeError(
         record.place,
-        f"no schema id: expected {expected}; it begins with {looks}",
-        "look at a record with: hookferry inspect",
+        f"the value has no schema id: expected {expected}; {start}",
+        "detect the format of this topic with `hookferry inspect`",
     )

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from bridge.errors import ConfigError
-from bridge.formats import lane_of, webhook_id
+from bridge.formats import derive_lane, webhook_id
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.timestamp import from_text
 from bridge.model import Event, Partition, Record
@@ -124,7 +124,7 @@ def _made(facts: Mapping[str, Any], source: str, topic: str | None) -> Event:
         time=from_text(facts.get("time") or TIME) or TIME,
         entity=entity,
         tenant=tenant,
-        lane=lane_of(record, entity, tenant),
+        lane=derive_lane(record, entity, tenant),
         decode_payload=lambda: facts["data"],
         context=dict(facts.get("context") or {}),
         webhook_id=webhook_id(source, tenant, id_, 0),

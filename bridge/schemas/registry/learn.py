@@ -18,7 +18,7 @@ from bridge.formats.avro.definitions import DefinitionError
 from bridge.formats.avro.schema import avro_schema
 from bridge.formats.registry.json_schema import JsonSchema
 from bridge.formats.registry.protobuf_schema import protobuf_schema
-from bridge.formats.schema_cache import KnownSchema, Refusal, SchemaKey, SchemaStore
+from bridge.formats.schema_cache import KnownSchema, Refusal, SchemaCache, SchemaKey
 from bridge.schemas.registry.apicurio import ApicurioApi
 from bridge.schemas.registry.client import RegistryClient, RegistryOptions, TooLarge
 from bridge.schemas.registry.confluent import ConfluentApi
@@ -49,7 +49,7 @@ class Registry:
     """The registry of one source."""
 
     def __init__(
-        self, options: RegistryOptions, api: Literal["confluent", "apicurio"], store: SchemaStore
+        self, options: RegistryOptions, api: Literal["confluent", "apicurio"], store: SchemaCache
     ) -> None:
         self._client = RegistryClient(options)
         self._api: Api = (ConfluentApi if api == "confluent" else ApicurioApi)(self._client)

@@ -1,8 +1,7 @@
-"""What every settings model is made of: the frozen base, bounded numbers, names, ``Mistake``.
+"""The parts of every settings model: the frozen base, number and name types, ``mistake``. Pure.
 
-Pure. Numbers refuse true and false, which YAML makes out of ``yes`` and ``on`` and pydantic would
-take for 1 and 0; they accept digits in a string, since that is what an environment variable and
-``${env:NAME}`` give.
+Numbers refuse true and false: YAML reads ``yes`` and ``on`` as true, which pydantic would accept as 1. They
+accept digits in a string, because environment variables and ``${env:NAME}`` are strings.
 """
 
 from __future__ import annotations
@@ -23,28 +22,28 @@ FIELD_PATH = r"^[^.\s]+(\.[^.\s]+)*$"
 RECORD_PARTS = ("key", "offset", "topic")
 
 PATTERN_REMEDIES = {
-    NAME: "use lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63 characters",
+    NAME: "use at most 63 lower-case letters, digits, _ and -, and begin with a letter or digit",
     TOPIC: "use letters, digits, dot, _ and -, at most 249 characters",
-    GROUP: "use letters, digits, dot, _ and -, at most 150 characters and no dot in front",
+    GROUP: "use letters, digits, dot, _ and -, at most 150 characters, and no dot in front",
     HOST_PORT: "write host:port, without a scheme, such as kafka-1:9092",
-    FIELD_PATH: "write the names of the fields on the way, with dots between them, such as order.id",
+    FIELD_PATH: "write the field names from the outside in, with dots between them, such as order.id",
 }
 
 
 class Section(BaseModel):
-    """Base of every group of settings: cannot be changed, knows its keys and refuses others."""
+    """Base of every group of settings: immutable, and unknown keys are mistakes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def mistake(cause: str, remedy: str) -> PydanticCustomError:
-    """Make the error for a validator to raise; neither text may hold any part of a secret value."""
+    """Create the error that a validator raises. Neither text may contain any part of a secret value."""
     return PydanticCustomError("mistake", "{cause}; {remedy}", {"cause": cause, "remedy": remedy})
 
 
 def _not_a_flag(value: object) -> object:
     if isinstance(value, bool):
-        raise mistake("is true or false, not a number", "give a number")
+        raise mistake("is true or false, not a number", "set a number")
     return value
 
 
@@ -52,10 +51,11 @@ def _place(value: str) -> str:
     kind, colon, name = value.partition(":")
     if kind == "record" and colon and name not in RECORD_PARTS:
         raise mistake(
-            "names no part of a record", f"write one of {', '.join(f'record:{p}' for p in RECORD_PARTS)}"
+            "does not name a part of a record",
+            f"write one of {', '.join(f'record:{p}' for p in RECORD_PARTS)}",
         )
     if kind == "header" and colon and not name:
-        raise mistake("names no header", "write header:NAME")
+        raise mistake("does not name a header", "write header:NAME")
     return value
 
 
@@ -67,7 +67,7 @@ def _network(value: object) -> object:
     try:
         return ip_network(value)
     except ValueError:
-        remedy = "write address and prefix with no bits beyond it, such as 10.1.0.0/16"
+        remedy = "write an address and a prefix, with zeros after the prefix, such as 10.1.0.0/16"
         raise mistake("is not a network", remedy) from None
 
 

@@ -1,7 +1,7 @@
-"""Settings of the receivers: where, which events, how fast, how often again. Pure models.
+"""Settings of the receivers: URL, events, rate, retries. Pure models.
 
-Everything a URL, header or proxy address may carry is secret, hence ``SecretStr`` and masked
-messages; ``EndpointSettings.target.origin`` is what may be shown.
+URLs, headers and proxy addresses may contain secrets. They are ``SecretStr`` and never appear in messages;
+only ``EndpointSettings.target.origin`` may be shown.
 """
 
 from __future__ import annotations
@@ -50,52 +50,70 @@ Rate = Annotated[str, AfterValidator(rate)]
 
 
 class RetrySettings(Section):
-    """When a failed attempt is made again, and when to give up and park the event."""
+    """When a failed attempt is repeated, and when the event is parked."""
 
     base_s: Seconds = Field(
         default=1.0,
         ge=0.01,
         le=3600,
-        description="Bound of the first delay; it doubles with every attempt. The delay is drawn below it.",
+        description="Upper bound of the first delay, in seconds. It doubles with every attempt, up to"
+        " cap_s; the delay itself is random below the bound, so that many retries do not arrive at once.",
     )
-    cap_s: Seconds = Field(default=600.0, ge=0.01, le=86_400, description="The longest delay of that kind.")
+    cap_s: Seconds = Field(
+        default=600.0,
+        ge=0.01,
+        le=86_400,
+        description="The bound of the delay never grows above this, in seconds. A long cap spares an"
+        " endpoint that is down; a short one finds out sooner that it is back.",
+    )
     retry_after_cap_s: Seconds = Field(
         default=86_400.0,
         ge=1,
         le=2_592_000,
-        description="The longest wait a receiver can ask for with Retry-After, which is kept to the second"
-        " when it is longer than the own delay; on 429, 502, 503 and 504 the whole endpoint waits.",
+        description="The longest wait, in seconds, that a receiver can demand with a Retry-After header;"
+        " a longer one is shortened to this. A wait that is longer than the own delay is honored. On 429,"
+        " 502, 503 and 504 the whole endpoint waits.",
     )
     max_attempts: Whole = Field(
-        default=20, ge=1, le=1000, description="Attempts in all before the event is parked."
+        default=20,
+        ge=1,
+        le=1000,
+        description="Attempts in all; after the last one fails, the event is parked. Attempts are counted"
+        " across restarts. With the default delays, 20 attempts take about an hour.",
     )
     max_age_s: Seconds = Field(
         default=259_200.0,
         ge=1,
         le=2_592_000,
-        description="Age since the first attempt at which the event is parked, however few attempts it had.",
+        description="Seconds after the first failed attempt at which the event is parked, however few"
+        " attempts it had. Time during which the endpoint was switched off does not count. The default is"
+        " three days.",
     )
 
 
 class BreakerSettings(Section):
-    """When to stop sending to an endpoint that is down, and how to find out that it is back."""
+    """When to stop sending to an endpoint that is down, and when to probe it."""
 
     failures: Whole = Field(
         default=10,
         ge=1,
         le=10_000,
-        description="Failures (5xx, no connection, no answer in time) within window_s that stop it, if they"
-        " are also half of all answers there.",
+        description="Failures within window_s that stop sending: a 5xx, no connection, or no answer in"
+        " time. They must also be at least half of all answers in window_s, so that one bad entity does not"
+        " stop the endpoint.",
     )
-    window_s: Seconds = Field(default=30.0, ge=1, le=3600, description="Time over which they are counted.")
+    window_s: Seconds = Field(
+        default=30.0, ge=1, le=3600, description="Time over which failures are counted, in seconds."
+    )
     open_s: Seconds = Field(
         default=5.0,
         ge=0.1,
         le=3600,
-        description="Time until one request probes it; doubles with every probe that fails.",
+        description="Seconds without requests before a single request probes the endpoint. The time"
+        " doubles with every probe that fails, up to max_open_s.",
     )
     max_open_s: Seconds = Field(
-        default=300.0, ge=0.1, le=86_400, description="The longest time between two probes."
+        default=300.0, ge=0.1, le=86_400, description="The longest time between two probes, in seconds."
     )
 
 
@@ -105,117 +123,133 @@ class EndpointSettings(PresetSettings):
     events: tuple[EventPattern, ...] = Field(
         default=("*",),
         min_length=1,
-        description="Event types to send, by name or by pattern (* ? [abc]), case-sensitive; ! excludes."
-        " Left out: everything; with preset fineract-hook, what the old hooks had a name for.",
+        description="Event types to send, as names or patterns (* ? [abc]); case-sensitive. A ! in front"
+        " excludes, and a list must not only exclude. Default: all types; with preset fineract-hook, the"
+        " types that the old hooks had.",
     )
     sources: tuple[Name, ...] | None = Field(
-        default=None, min_length=1, description="Names of the sources to send from; without it all of them."
+        default=None,
+        min_length=1,
+        description="Names of the sources whose events are sent. Default: all sources.",
     )
     topics: tuple[EventPattern, ...] = Field(
-        default=("*",), min_length=1, description="Topics to send from, by name or pattern; ! excludes."
+        default=("*",),
+        min_length=1,
+        description="Topics whose events are sent, as names or patterns; a ! in front excludes.",
     )
     tenants: tuple[EventPattern, ...] = Field(
         default=("*",),
         min_length=1,
-        description="Tenants to send for, by name or pattern; ! excludes. An event without one counts as"
-        " empty text, which * matches and ?* does not.",
+        description="Tenants whose events are sent, as names or patterns; a ! in front excludes. An event"
+        " without a tenant counts as empty text, which * matches and ?* does not.",
     )
     record_headers: dict[RecordHeaderName, Patterns] = Field(
         default={},
         max_length=64,
-        description="Kafka record headers that must match: name and patterns, such as {region: [eu-*]}; !"
-        " excludes. All of them have to; a header that is not there counts as empty text.",
+        description="Kafka record headers that must match, as names with patterns: {region: [eu-*]}; a !"
+        " in front excludes. All of them must match. A header that a record does not have counts as empty"
+        " text.",
     )
     when: str | None = Field(
         default=None,
-        description="Filter on what is in the event, asked last: data.amount > 1000 and data.currency.code"
-        ' == "USD". See docs/how-to/routing.md.',
+        description="Filter on the content of an event, evaluated after all other filters: data.amount >"
+        ' 1000 and data.currency.code == "USD". See docs/how-to/routing.md.',
     )
     secrets: tuple[SigningSecret, ...] = Field(
         default=(),
         max_length=10,
-        description="Standard Webhooks signing secrets (whsec_ and base64 of 24 to 64 bytes). Several during"
-        " a rotation: a request is signed with each. Empty: requests are not signed.",
+        description="Standard Webhooks signing secrets: whsec_ and base64 of 24 to 64 bytes. List the old"
+        " and the new one during a rotation: each request is signed with all of them. Empty: requests are"
+        " not signed.",
     )
     concurrency: Whole = Field(
         default=64,
         ge=1,
         le=10_000,
-        description="Requests in flight at once to this endpoint, per pod. One entity never has two.",
+        description="Requests in flight at once to this endpoint, per pod. One entity never has two at once.",
     )
     rate: tuple[Rate, ...] = Field(
         default=(),
         max_length=8,
-        description="Requests the receiver allows, by all pods together: 4/1s is four in any second. Several"
-        " hold at once: [4/1s, 60/30s, 100/1h]. Units s, m, h, d. Left out: what the preset knows. Empty: as"
-        " fast as it answers.",
+        description="Requests that the receiver allows, by all pods together: 4/1s is four in any one"
+        " second. Several limits apply together: [4/1s, 60/30s, 100/1h]. Units are s, m, h, d. Default: the"
+        " limits of the preset. Empty: no limit.",
     )
     timeout_s: Seconds = Field(
         default=15.0,
         ge=0.1,
         le=600,
-        description="Time for one attempt from connect to the last byte; at most drain_timeout_s.",
+        description="Time for one attempt in seconds, from connecting to the last byte of the answer."
+        " Then the attempt has failed and is retried. At most drain_timeout_s.",
     )
     start: Start = Field(
         default="latest",
-        description="Where an endpoint without a committed place begins: latest (new events), earliest (the"
-        " oldest ones), or the first record at or after an instant (RFC 3339, such as 2026-06-29T08:15:30Z).",
+        description="Where an endpoint without a committed position starts: latest (only new events),"
+        " earliest (the oldest events), or the first record at or after an instant (RFC 3339, such as"
+        " 2026-06-29T08:15:30Z). Ignored once a position is committed.",
     )
     window: Whole = Field(
         default=4096,
         ge=1,
         le=1_000_000,
-        description="Events held per partition that can be sent or are; beyond it reading goes on without"
-        " this endpoint. What waits behind a failed event of its entity counts apart: at most four windows of"
-        " all together.",
+        description="Events per partition that may wait or be in flight for this endpoint. When it is"
+        " full, the other endpoints read on without this one, which catches up through a consumer of its"
+        " own. Events that wait for a failed event of their entity do not count here; all events together"
+        " are limited to four times this number.",
     )
     window_bytes: Whole = Field(
         default=33_554_432,
         ge=65_536,
         le=17_179_869_184,
-        description="Bound of all events held per partition, in bytes of record values.",
+        description="Memory per partition for events of this endpoint, in bytes of record values. When it"
+        " is full, the endpoint is treated as with window.",
     )
     proxy: ProxyUrl | None = Field(
-        default=None, description="http or https URL of a proxy for this endpoint's requests."
+        default=None, description="http or https URL of a proxy for the requests to this endpoint."
     )
     allow_http: bool = Field(
         default=False,
         description="Accept a plain http URL to a host that is neither loopback nor in egress.allow. For"
-        " demos and tests: bodies and headers then travel unencrypted.",
+        " demos and tests only: bodies and headers are then sent unencrypted.",
     )
     retry: RetrySettings = Field(
-        default_factory=RetrySettings, description="When to try again, and when to give up."
+        default_factory=RetrySettings,
+        description="When a failed attempt is repeated, and when the event is parked.",
     )
     on_park: Literal["continue", "hold"] = Field(
         default="continue",
-        description="After an event was parked: continue with the later ones of its entity, or hold them:"
-        " they are parked behind it, in order, until it is redriven or discarded.",
+        description="What happens to later events of an entity after one of its events was parked."
+        " continue: they are delivered. hold: they are parked after it, in order, until it is redriven or"
+        " discarded.",
     )
     breaker: BreakerSettings = Field(
-        default_factory=BreakerSettings, description="When to stop sending, and how to begin again."
+        default_factory=BreakerSettings,
+        description="When to stop sending to an endpoint that is down, and how to start again.",
     )
 
     @property
     def rate_windows(self) -> tuple[tuple[int, float], ...]:
-        """The rate as requests and the seconds they may go in; the preset's where none is set."""
+        """The rate as numbers of requests and seconds; the preset's if none is set."""
         texts = self.rate if "rate" in self.model_fields_set else self.chosen.rates(self.target)
         return tuple(parse_rate(text) for text in texts)
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The event types to send, by pattern; the preset's where none are set."""
+        """The patterns of the event types to send; the preset's if none are set."""
         return self.events if "events" in self.model_fields_set else self.chosen.events
 
     @property
     def start_at(self) -> Literal["latest", "earliest"] | int:
-        """Where it begins; an instant in Unix milliseconds."""
-        if self.start == "latest" or self.start == "earliest":  # noqa: PLR1714 - mypy narrows by ==
-            return self.start  # type: ignore[return-value]
+        """Where the endpoint starts; an instant is in Unix milliseconds."""
+        if self.start == "latest":
+            return "latest"
+        if self.start == "earliest":
+            return "earliest"
         at_ms = instant_ms(self.start)
         assert at_ms is not None, "it was validated"
         return at_ms
 
     @property
     def signing_keys(self) -> tuple[bytes, ...]:
-        """The decoded signing secrets, in the order given."""
+        """The decoded signing secrets, in their order."""
         return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)

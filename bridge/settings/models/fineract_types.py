@@ -1,8 +1,7 @@
-"""The event types Apache Fineract can publish, so that a mistyped one is noticed before it is missed.
+"""The event types that Apache Fineract can publish, so that ``check`` can report a mistyped one. Pure data.
 
-As of the development branch of 2026-06-29. Fineract also defines types that end in
-``PreBusinessEvent``; they are raised inside the server and never reach the topic, so they are not
-here. Pure data.
+As of the development branch of 2026-06-29. Types that end in ``PreBusinessEvent`` are left out: Fineract
+raises them inside the server and never publishes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings of the connection to Kafka. Pure models; what spans several keys is in ``rules``."""
+"""Settings of the connection to Kafka. Pure models; checks that span several keys are in ``rules``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 def _copies(value: int) -> int:
     if value == 0:
-        raise mistake("asks for no copy at all", "give -1 for three, or 1 and more")
+        raise mistake("is 0, and a topic needs at least one copy", "set -1 for three copies, or 1 and more")
     return value
 
 
@@ -24,11 +24,12 @@ class TlsSettings(Section):
 
     ca_file: Path | None = Field(
         default=None,
-        description="PEM file with the authorities that vouch for the brokers; without it the system's.",
+        description="PEM file with the certificate authorities that signed the certificates of the"
+        " brokers. Default: the system's.",
     )
     cert_file: Path | None = Field(
         default=None,
-        description="PEM file with Hookferry's own certificate, where brokers ask for one. Needs key_file.",
+        description="PEM file with Hookferry's own certificate, if the brokers require one. Needs key_file.",
     )
     key_file: Path | None = Field(default=None, description="PEM file with the private key of cert_file.")
     key_password: SecretStr | None = Field(
@@ -36,32 +37,35 @@ class TlsSettings(Section):
     )
     check_hostname: bool = Field(
         default=True,
-        description="Whether a broker's certificate must name the host that was dialled. Leave it on.",
+        description="Require that the certificate of a broker contains the host name that was connected"
+        " to. Leave it on: without it, anybody with a certificate from the same authority can pose as the"
+        " broker.",
     )
 
 
 class SaslSettings(Section):
-    """How Hookferry logs in, for security_protocol SASL_PLAINTEXT and SASL_SSL."""
+    """The login of Hookferry, for security_protocol SASL_PLAINTEXT and SASL_SSL."""
 
-    mechanism: Mechanism = Field(description="The login method the brokers offer.")
+    mechanism: Mechanism = Field(description="The login method of the brokers.")
     username: Text | None = Field(default=None, description="User name; for PLAIN and SCRAM.")
     password: SecretStr | None = Field(default=None, description="Password; for PLAIN and SCRAM.")
     token_url: Text | None = Field(
         default=None,
-        description="Where an access token is fetched (client credentials grant); for OAUTHBEARER. https.",
+        description="URL of the server that issues access tokens (client credentials grant); for"
+        " OAUTHBEARER. It must be https, unless the host is loopback or in egress.allow.",
     )
     client_id: Text | None = Field(default=None, description="OAuth client id; for OAUTHBEARER.")
     client_secret: SecretStr | None = Field(default=None, description="OAuth client secret; for OAUTHBEARER.")
-    scope: Text | None = Field(
-        default=None, description="OAuth scope to ask for; for OAUTHBEARER, and optional there."
-    )
+    scope: Text | None = Field(default=None, description="OAuth scope to request; optional, for OAUTHBEARER.")
 
 
 class KafkaSettings(Section):
-    """The brokers, and the consumer group's timing."""
+    """The brokers, and the timing of the consumer group."""
 
     bootstrap_servers: tuple[HostPort, ...] = Field(
-        min_length=1, description="Brokers to ask first, as host:port; the others are learnt from them."
+        min_length=1,
+        description="Brokers to connect to first, as host:port. The other brokers are discovered through"
+        " them, so two or three are enough.",
     )
     security_protocol: SecurityProtocol = Field(
         default="PLAINTEXT",
@@ -72,38 +76,47 @@ class KafkaSettings(Section):
     )
     sasl: SaslSettings | None = Field(
         default=None,
-        description="Login; required with, and only with, security_protocol SASL_PLAINTEXT or SASL_SSL.",
+        description="Login; required with security_protocol SASL_PLAINTEXT and SASL_SSL, and not allowed"
+        " with the others.",
     )
     session_timeout_s: Seconds = Field(
         default=45.0,
         ge=1,
         le=1800,
-        description="A pod silent for this long loses its partitions. The broker bounds it too.",
+        description="A pod that sends no heartbeat for this many seconds loses its partitions to the"
+        " other pods. A short time moves them sooner after a crash, a long one survives pauses. The broker"
+        " limits it too (group.min.session.timeout.ms, group.max.session.timeout.ms).",
     )
     heartbeat_interval_s: Seconds = Field(
         default=3.0,
         ge=0.1,
         le=600,
-        description="How often a pod says it is alive; less than a third of session_timeout_s.",
+        description="Seconds between two heartbeats of a pod; less than a third of session_timeout_s, so"
+        " that two may be lost.",
     )
     rebalance_timeout_s: Seconds = Field(
         default=60.0,
         ge=1,
         le=3600,
-        description="How long the group waits for a pod to hand over partitions; more than drain_timeout_s.",
+        description="Seconds that the group waits for a pod to finish its requests and hand over"
+        " partitions. More than drain_timeout_s, otherwise partitions move too early and events are sent"
+        " twice.",
     )
     group_instance_id: Group | None = Field(
         default=None,
-        description="A name of this pod that survives restarts, so that a quick restart moves no partitions.",
+        description="A name of this pod that stays the same across restarts, so that a restart within"
+        " session_timeout_s moves no partitions. It must differ between pods. Default: none, a restart"
+        " rebalances the group.",
     )
     replication_factor: Annotated[Whole, AfterValidator(_copies)] = Field(
         default=-1,
         ge=-1,
         le=100,
-        description="Copies of the topics Hookferry creates; -1 for three, or as many as there are brokers.",
+        description="Copies of each topic that Hookferry creates. -1: three, or one per broker if there"
+        " are fewer brokers.",
     )
     create_topics: bool = Field(
         default=True,
-        description="Whether Hookferry creates its own topics (<group>.parked, .again and .control)"
-        " if they are missing.",
+        description="Create Hookferry's own topics (<group>.parked, .again and .control) if they are"
+        " missing. If false, a start without them fails with the commands that create them.",
     )

@@ -1,4 +1,4 @@
-"""Settings of a schema registry, for the sources whose records name their schemas there. Pure models."""
+"""Settings of a schema registry, for sources whose records refer to schemas in it. Pure models."""
 
 from __future__ import annotations
 
@@ -11,35 +11,43 @@ from bridge.settings.models.base import Seconds, Section, Text
 
 
 class RegistrySettings(Section):
-    """A schema registry and how to log in to it. Private addresses need no egress.allow."""
+    """A schema registry and the login for it. Private addresses need no egress.allow."""
 
     url: Text = Field(
-        description="Where its API begins: http://registry:8081, https://apicurio/apis/ccompat/v7,"
-        " https://apicurio/apis/registry/v3."
+        description="Where the API of the registry begins: http://registry:8081,"
+        " https://apicurio/apis/ccompat/v7, https://apicurio/apis/registry/v3. Private addresses are"
+        " allowed here."
     )
     api: Literal["confluent", "apicurio"] | None = Field(
         default=None,
-        description="Which API that is. confluent is also spoken by Karapace, Redpanda and Apicurio's"
-        " /apis/ccompat. Without it apicurio where the URL has /apis/registry/, else confluent.",
+        description="The API of the registry. confluent is also offered by Karapace, Redpanda and"
+        " Apicurio's /apis/ccompat. Default: apicurio if the URL contains /apis/registry/, else confluent.",
     )
     username: Text | None = Field(default=None, description="User name, or API key. Needs password.")
-    password: SecretStr | None = Field(default=None, description="Password, or API secret.")
+    password: SecretStr | None = Field(default=None, description="Password, or API secret. Needs username.")
     token: SecretStr | None = Field(
         default=None, description="Bearer token, instead of username and password."
     )
     ca_file: Path | None = Field(
         default=None,
-        description="PEM file with the authorities that vouch for the registry; without it the system's.",
+        description="PEM file with the certificate authorities that signed the certificate of the"
+        " registry. Default: the system's.",
     )
     cert_file: Path | None = Field(
-        default=None, description="PEM file with Hookferry's own certificate, where one is asked for."
+        default=None,
+        description="PEM file with Hookferry's own certificate, if the registry requires one. Needs"
+        " key_file.",
     )
     key_file: Path | None = Field(default=None, description="PEM file with the private key of cert_file.")
     key_password: SecretStr | None = Field(
         default=None, description="Password of key_file, if it is encrypted."
     )
     timeout_s: Seconds = Field(
-        default=10.0, ge=0.1, le=120, description="Time for one request; then it is tried again."
+        default=10.0,
+        ge=0.1,
+        le=120,
+        description="Time for one request in seconds. Then the partition waits and the request is"
+        " repeated every second.",
     )
 
     @property

@@ -1,6 +1,6 @@
-"""Settings of the request that an event becomes: where to, how, with which headers and body. Pure models.
+"""Settings of the request for an event: URL, method, headers and body. Pure models.
 
-Base of ``EndpointSettings``. URL and header values may hold ``{{ … }}``; both stay secret as a whole.
+Base of ``EndpointSettings``. URL and header values may contain ``{{ … }}``; both are secret as a whole.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MEDIA_TYPE = re.compile(
 
 
 def plain_url(text: str) -> str:
-    """The URL with a word in each place that is filled in later; raises what ``mistake`` makes."""
+    """Return the URL with a word in place of each ``{{ … }}``. Raises a ``mistake``."""
     try:
         return with_places(text)[0]
     except ValueError as exc:
@@ -52,14 +52,14 @@ def _header_value(value: SecretStr) -> SecretStr:
 
 def _header_name(name: str) -> str:
     if name.lower() == "content-type":
-        raise mistake("is set by body", "remove it; body.content_type is for templates")
+        raise mistake("is set by body", "remove it, or set body.content_type for a template")
     return header_name(name)
 
 
 def _body_name(name: str) -> str:
     if name not in NAMED:
         remedy = choice(name, NAMED, "the bodies are")
-        raise mistake("is no body", f"{remedy} A template is written as body: {{template: …}}")
+        raise mistake("is not a body", f"{remedy} A template is written as body: {{template: …}}")
     return name
 
 
@@ -67,38 +67,41 @@ def _content_type(text: str) -> str:
     if not _MEDIA_TYPE.fullmatch(text) or len(text) > 200:
         raise mistake("is not a content type", "write type/subtype, such as application/json")
     if text.lower().startswith("multipart/"):
-        raise mistake("needs a boundary, which templates cannot make", f"use {JSON} or a form")
+        raise mistake("needs a boundary, which templates cannot create", f"use {JSON} or a form")
     return text
 
 
 class TemplateSettings(Section):
-    """A body that a template makes: give template, or template_file."""
+    """A body from a template: set template or template_file."""
 
     template: str | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_TEMPLATE_BYTES,
-        description="The template itself, best as a block (template: |). See docs/how-to/templates.md.",
+        description="The template, best written as a block (template: |). At most 64 KiB. See"
+        " docs/how-to/templates.md.",
     )
     template_file: Path | None = Field(
-        default=None, description="The file it stands in; relative to the folder of this file."
+        default=None,
+        description="The file with the template; relative to the folder of the settings file. At most 64"
+        " KiB.",
     )
     content_type: Annotated[str, AfterValidator(_content_type)] = Field(
         default=JSON,
-        description="What the template makes, which also decides how values are escaped: JSON, XML, a form"
-        " (application/x-www-form-urlencoded), or plain text of any other type.",
+        description="The content type that the template produces. It also decides how values are escaped:"
+        " for JSON, for XML, for a form (application/x-www-form-urlencoded), or not at all in other text.",
     )
 
     def source(self) -> str:
-        """The template's text. Raises ``ConfigError`` for a file that cannot be read."""
+        """Return the text of the template. Raises ``ConfigError`` for a file that cannot be read."""
         if self.template is not None:
             return self.template
-        assert self.template_file is not None, "one of them is given: see rendering_rules"
+        assert self.template_file is not None, "checked by rules/rendering.py"
         return read_template(self.template_file)
 
 
 def read_template(path: Path) -> str:
-    """The text of a template's file. Raises ``ConfigError``."""
+    """Return the text of a template file. Raises ``ConfigError``."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_TEMPLATE_BYTES + 1)
@@ -126,50 +129,50 @@ Body = Annotated[
 
 
 class RequestSettings(Section):
-    """The request that an event becomes."""
+    """The request for an event."""
 
     url: EndpointUrl = Field(
-        description="Where requests go: https, without user name and password (use headers for those). Path"
-        " and query may hold {{ … }}: https://crm.example.com/loans/{{ entity }}."
+        description="Where requests are sent: an https URL without user name and password (use headers"
+        " for those). Path and query may contain {{ … }}: https://crm.example.com/loans/{{ entity }}."
     )
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field(
-        default="POST", description="The request's method."
+        default="POST", description="The HTTP method of the requests."
     )
     headers: dict[HeaderName, HeaderValue] = Field(
         default={},
         max_length=64,
-        description="Further request headers, such as Authorization. Values may hold {{ … }}.",
+        description="Additional request headers, such as Authorization. Values may contain {{ … }}.",
     )
     body: Body = Field(
         default="standard",
-        description="What is sent: standard ({type, timestamp, data}), thin (the same without the data), raw"
-        " (the data alone), cloudevents, cloudevents-binary, fineract-hook (as Fineract's old web hooks),"
-        " none; or a mapping with a template of your own.",
+        description="What is sent: standard ({type, timestamp, data}), thin (standard without the data),"
+        " raw (only the data), cloudevents, cloudevents-binary, fineract-hook (as Fineract's old web"
+        " hooks), none; or a mapping with a template of your own.",
     )
 
     @property
     def target(self) -> Url:
-        """The URL in parts; its ``origin`` may be shown, its ``target`` holds secrets and places to fill."""
+        """The URL in parts; only its ``origin`` may be shown: ``target`` may contain secrets."""
         return parse_url(with_places(self.url.get_secret_value())[0])
 
     @property
     def url_expressions(self) -> tuple[str, ...]:
-        """What is filled into the URL, in order."""
+        """The expressions in the URL, in order."""
         return with_places(self.url.get_secret_value())[1]
 
     @property
     def header_pairs(self) -> tuple[tuple[str, str], ...]:
-        """The further headers that are always the same, in clear, for the request alone."""
+        """The additional headers that do not change with the event, unmasked: for the request only."""
         return tuple(pair for pair in self._all_headers() if not is_template(pair[1]))
 
     @property
     def header_templates(self) -> dict[str, str]:
-        """The further headers that change with the event."""
+        """The additional headers that change with the event."""
         return {name: text for name, text in self._all_headers() if is_template(text)}
 
     @property
     def has_templates(self) -> bool:
-        """Whether anything of a request is made by a template."""
+        """True if a template produces any part of the request."""
         return bool(isinstance(self.body, TemplateSettings) or self.url_expressions or self.header_templates)
 
     def _all_headers(self) -> list[tuple[str, str]]:

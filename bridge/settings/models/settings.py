@@ -1,8 +1,7 @@
-"""The settings as a whole: ``Settings`` and its small groups. Pure models.
+"""``Settings`` and its small groups. Pure models.
 
-``Settings`` is a pydantic-settings class whose sources ``check`` lays over one another: what is
-given at construction lowest, then the YAML file, then the environment. Made directly, as tests do,
-it reads neither file nor environment.
+``Settings`` is a pydantic-settings class. Its sources, from weakest to strongest: constructor arguments, the
+YAML file, the environment. Created directly, as tests do, it reads neither file nor environment.
 """
 
 from __future__ import annotations
@@ -29,79 +28,89 @@ _layers: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("settings_layers
 
 
 class EgressSettings(Section):
-    """Which addresses may be dialled."""
+    """Addresses to which requests may be sent."""
 
     allow: tuple[Network, ...] = Field(
         default=(),
-        description="Networks that may be dialled although they are private, loopback or otherwise reserved,"
-        " which is refused by default.",
+        description="Networks, such as 10.1.0.0/16, to which requests may be sent although they are"
+        " private, loopback or otherwise reserved. By default such addresses are refused, so that a URL"
+        " cannot reach internal systems.",
     )
 
 
 class DedupeSettings(Section):
-    """How far back a producer's repetition is recognised."""
+    """How long repetitions by a producer are recognized."""
 
     window_s: Seconds = Field(
         default=3600.0,
         ge=1,
         le=604_800,
-        description="A repeated id within this time is dropped. On start this much is read again.",
+        description="Seconds during which an event with the same id is dropped as a repetition. A start"
+        " without a dedupe index reads this much of each partition again, so a long window makes it slower.",
     )
     max_keys: Whole = Field(
         default=1_000_000,
         ge=1000,
         le=100_000_000,
-        description="Ids remembered at most per partition; beyond it the oldest are forgotten.",
+        description="Ids remembered per partition. Above it, the oldest are forgotten and their"
+        " repetitions are delivered.",
     )
 
 
 class HistorySettings(Section):
-    """The record of attempts each pod keeps."""
+    """The history of attempts that each pod keeps."""
 
     retention_s: Seconds = Field(
-        default=604_800.0, ge=60, le=31_536_000, description="How long attempts are kept."
+        default=604_800.0,
+        ge=60,
+        le=31_536_000,
+        description="Seconds that attempts are kept in the history file of a pod. The default is seven days.",
     )
     max_bytes: Whole = Field(
         default=1_073_741_824,
         ge=1_048_576,
         le=1_099_511_627_776,
-        description="Size of the history on disk at which the oldest attempts are dropped.",
+        description="Size of the history file, in bytes, above which the oldest attempts are deleted.",
     )
     bodies: bool = Field(
         default=True,
-        description="Whether request bodies are kept, so that a request can be looked at and sent again.",
+        description="Keep request bodies in the history, so that a request can be inspected and sent"
+        " again. Set it to false if events hold data that must not be on the pod's disk.",
     )
 
 
 class AdminSettings(Section):
-    """The port for health and metrics."""
+    """The port for health checks and metrics."""
 
     host: Text = Field(
         default="0.0.0.0",  # noqa: S104 - probes come from outside the pod
-        description="Address to listen on; 127.0.0.1 for this machine only.",
+        description="Address to listen on; 127.0.0.1 accepts only this machine.",
     )
-    port: Whole = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    port: Whole = Field(
+        default=8080, ge=0, le=65_535, description="Port to listen on; 0 selects any free port."
+    )
 
 
 class LogSettings(Section):
     """What is written to standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least important level shown."
+        default="info", description="The least important level that is written."
     )
     format: Literal["auto", "json", "console"] = Field(
         default="auto",
-        description="json for machines, console for people; auto looks whether a terminal is there.",
+        description="json for machines, console for people; auto selects console on a terminal and json"
+        " elsewhere.",
     )
     attempts: Literal["all", "failures"] = Field(
         default="all",
-        description="Whether every attempt is logged or only those that did not deliver. Lines about "
-        "deliveries are written in groups, at most 50 ms later.",
+        description="Log every attempt (all), or only those that did not deliver (failures). Lines about"
+        " deliveries are written in groups, at most 50 ms later.",
     )
 
 
 class Layer(PydanticBaseSettingsSource):
-    """One settings source whose values have been read already."""
+    """A settings source whose values were read before."""
 
     def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
         super().__init__(settings_cls)
@@ -112,12 +121,12 @@ class Layer(PydanticBaseSettingsSource):
         return self._values.get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """All values of this source, known keys or not: unknown ones are mistakes to report."""
+        """Return all values of this source, including unknown keys, which validation reports."""
         return self._values
 
 
 class Settings(BaseSettings):
-    """Everything Hookferry can be told."""
+    """All settings of Hookferry."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -129,45 +138,49 @@ class Settings(BaseSettings):
 
     group: Group = Field(
         default="hookferry",
-        description="Consumer group of all pods. An endpoint's place is committed as <group>.<endpoint>, "
-        "parked events go to <group>.parked, redriven ones to "
-        "<group>.again. Change it and every endpoint begins anew.",
+        description="Consumer group of all pods. The position of an endpoint is committed as"
+        " <group>.<endpoint>; parked events are written to <group>.parked, redriven events to"
+        " <group>.again. After a change every endpoint begins again, as a new one does.",
     )
-    kafka: KafkaSettings = Field(description="The brokers and how to reach them.")
+    kafka: KafkaSettings = Field(description="The brokers and how to connect to them.")
     sources: dict[Name, SourceSettings] = Field(
-        min_length=1, description="The topics to read, by a name of your choice."
+        min_length=1, description="The topics to read, by names of your choice."
     )
     endpoints: dict[Name, EndpointSettings] = Field(
         min_length=1,
-        description="The receivers, by a name of your choice; it shows in metrics and group ids.",
+        description="The receivers, by names of your choice. A name appears in metrics and in the names"
+        " of consumer groups; a renamed endpoint begins again, as a new one does.",
     )
     egress: EgressSettings = Field(
-        default_factory=EgressSettings, description="Which addresses may be dialled."
+        default_factory=EgressSettings, description="Addresses to which requests may be sent."
     )
     dedupe: DedupeSettings = Field(
-        default_factory=DedupeSettings, description="How far back a producer's repetition is recognised."
+        default_factory=DedupeSettings, description="How long repetitions by a producer are recognized."
     )
     history: HistorySettings = Field(
-        default_factory=HistorySettings, description="The record of attempts each pod keeps."
+        default_factory=HistorySettings, description="The history of attempts that each pod keeps."
     )
     commit_interval_s: Seconds = Field(
         default=0.2,
         ge=0.01,
         le=60,
-        description="Time between two commits; a kill may repeat what was delivered since the last.",
+        description="Seconds between two commits. A killed process that also loses its journal"
+        " (state_dir) repeats what it delivered since the last commit.",
     )
     drain_timeout_s: Seconds = Field(
         default=20.0,
         ge=0.1,
         le=600,
-        description="Time for requests in flight to finish at shutdown and when partitions move.",
+        description="Seconds that requests in flight have to finish at shutdown and when partitions move."
+        " Those that do not finish are sent again by the next owner.",
     )
     state_dir: Path = Field(
         default=Path("state"),
-        description="Folder for what a process keeps on disk, its own alone; from the working directory.",
+        description="Folder for the files of one process: dedupe index, journal and history. Two"
+        " processes must not share it. A relative path begins at the working directory.",
     )
     admin: AdminSettings = Field(
-        default_factory=AdminSettings, description="The port for health and metrics."
+        default_factory=AdminSettings, description="The port for health checks and metrics."
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard output.")
 
@@ -179,13 +192,13 @@ class Settings(BaseSettings):
         *_args: Any,
         **_others: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Name the layers laid by ``layered``, strongest first, then what the constructor was given."""
+        """Return the layers of ``layered``, strongest first, then the constructor arguments."""
         return (*(Layer(settings_cls, values) for values in _layers.get()), init_settings)
 
 
 @contextmanager
 def layered(*layers: Mapping[str, Any]) -> Iterator[None]:
-    """Within it, a ``Settings`` made takes its values from these layers too, strongest first."""
+    """Let every ``Settings`` created inside take its values from these layers too, strongest first."""
     token = _layers.set(layers)
     try:
         yield

@@ -1,7 +1,6 @@
 """Settings of the topics that are read: one model for each record format. Pure models.
 
-``SourceSettings`` is told apart by ``format``, so that a key of another format is a mistake and
-not silently unused.
+``format`` selects the model, so that a key of another format is a mistake instead of being ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from bridge.settings.models.registry import RegistrySettings
 
 
 class SourceCommon(Section):
-    """What every source has, whatever its format."""
+    """Settings that sources of every format have."""
 
     topics: tuple[Topic, ...] = Field(
         min_length=1, description="Topics to read. A topic belongs to one source only."
@@ -25,7 +24,7 @@ class SourceCommon(Section):
         default=1_048_576,
         ge=1024,
         le=104_857_600,
-        description="A record with a larger value is parked without being decoded.",
+        description="A record with a value larger than this many bytes is parked without being decoded.",
     )
 
 
@@ -34,59 +33,61 @@ class FineractSource(SourceCommon):
 
     format: Literal["fineract"] = Field(description="Apache Fineract's external events.")
     schemas: Path = Field(
-        description="Folder with the .avsc files of your Fineract; relative to the folder of this file."
+        description="Folder with the .avsc files of your Fineract; relative to the folder of the settings"
+        " file."
     )
     bulk: Literal["split", "whole"] = Field(
         default="split",
-        description="What becomes of Fineract's bulk events, which hold several of one account: 'split' sends"
-        " each as an event of its own type, in order; 'whole' sends one BulkBusinessEvent with all of them.",
+        description="How Fineract's bulk events, which contain several events of one account, are"
+        " delivered. split: each as an event of its own type, in order. whole: one BulkBusinessEvent with"
+        " all of them.",
     )
     custom_types: bool = Field(
         default=False,
-        description="Whether this Fineract publishes event types of its own. If true, endpoint event patterns"
-        " that match no type of Fineract's are accepted.",
+        description="Set it to true if your Fineract publishes event types of its own: event patterns"
+        " that match none of Fineract's types are then accepted. By default they are reported as mistakes.",
     )
 
 
-_OFFSET = (
-    " record:offset makes one of topic, partition and offset: then a producer's repetitions are not told."
-)
+_OFFSET = " record:offset builds one from topic, partition and offset, which does not detect repetitions."
 
 
 class PlacedSource(SourceCommon):
-    """What the formats share whose value is only a payload: where the parts of the event stand.
+    """Settings shared by the formats whose value is only a payload: the places of the parts of an event.
 
     A place is a dotted path into the value, ``header:NAME``, ``record:key`` or ``record:topic``.
     """
 
     id: FieldPlace = Field(
-        description="Place of the producer's idempotency key; its repetitions are dropped: a path into the"
-        " value, or header:NAME." + _OFFSET
+        description="Place of the idempotency key that the producer sets: a path into the value, or"
+        " header:NAME. An event with the same key is dropped as a repetition." + _OFFSET
     )
     entity: FieldPlace | None = Field(
         default=None,
-        description="Place of the id of the thing the event is about, as shown to receivers and operators;"
-        " record:key is the record's key as text.",
+        description="Place of the id of the object that the event is about, as shown to receivers and"
+        " operators; record:key is the key of the record as text.",
     )
     time: FieldPlace | None = Field(
         default=None,
-        description="Place of the instant of the event; without it the record's own timestamp is used.",
+        description="Place of the time of the event. Default: the timestamp of the record.",
     )
     data: FieldPlace | None = Field(
-        default=None, description="Path of the part that is sent as data; without it the whole value is."
+        default=None,
+        description="Path of the part of the value that is sent as data. Default: the whole value.",
     )
     tenant: FieldPlace | None = Field(
         default=None,
-        description="Place of the tenant's id; events of two tenants never share an ordering key.",
+        description="Place of the tenant's id. Events of two tenants never share an ordering key.",
     )
 
 
 class JsonSource(PlacedSource):
-    """JSON records; places say where to find what an event needs."""
+    """JSON records; places name where the parts of an event are."""
 
     format: Literal["json"] = Field(description="One JSON object per record.")
     type: FieldPlace = Field(
-        description="Place of the event type, which endpoints select by; record:topic is the topic's name."
+        description="Place of the event type, which endpoints select by; record:topic is the name of the"
+        " topic."
     )
 
 
@@ -102,64 +103,67 @@ class DebeziumSource(SourceCommon):
     format: Literal["debezium"] = Field(description="Events of Debezium's outbox event router.")
     envelope: bool = Field(
         default=False,
-        description="Whether the value is an envelope: additional fields beside a field payload.",
+        description="Set it to true if the value is an envelope: a field payload and additional fields.",
     )
     id: FieldPlace = Field(default="header:id", description="Place of the event's id.")
     type: FieldPlace | None = Field(
         default=None,
-        description="Place of the event type. Without it header:eventType, and in an envelope eventType.",
+        description="Place of the event type. Default: header:eventType, and in an envelope the field"
+        " eventType.",
     )
     entity: FieldPlace | None = Field(
-        default="record:key", description="Place of the aggregate's id, which the router makes the key."
+        default="record:key", description="Place of the aggregate's id, which the router uses as the key."
     )
     time: FieldPlace | None = Field(
         default=None,
-        description="Place of the instant of the event; without it the record's own timestamp is used.",
+        description="Place of the time of the event. Default: the timestamp of the record.",
     )
     tenant: FieldPlace | None = Field(default=None, description="Place of the tenant's id.")
     registry: RegistrySettings | None = Field(
         default=None,
-        description="Only where the value converter is Confluent's (Avro, Protobuf): its registry.",
+        description="The schema registry; only if the value converter is Confluent's (Avro, Protobuf).",
     )
 
 
 class ConfluentSource(PlacedSource):
-    """Values in the wire format of Confluent's serialisers: Avro, JSON Schema or Protobuf."""
+    """Values in the wire format of Confluent's serializers: Avro, JSON Schema or Protobuf."""
 
     format: Literal["confluent"] = Field(description="Confluent's wire format, with a schema registry.")
     type: FieldPlace | None = Field(
         default=None,
-        description="Place of the event type; without it the schema's full name (a JSON Schema's title).",
+        description="Place of the event type. Default: the full name of the schema (the title of a JSON"
+        " Schema).",
     )
-    registry: RegistrySettings = Field(description="The registry that knows the schemas.")
+    registry: RegistrySettings = Field(description="The registry that has the schemas.")
 
 
 class ApicurioSource(PlacedSource):
-    """Values as Apicurio's serialisers write them: Avro, JSON Schema or Protobuf."""
+    """Values in the wire format of Apicurio's serializers: Avro, JSON Schema or Protobuf."""
 
     format: Literal["apicurio"] = Field(description="Apicurio's wire format, with a schema registry.")
     type: FieldPlace | None = Field(
         default=None,
-        description="Place of the event type; without it the schema's full name (a JSON Schema's title).",
+        description="Place of the event type. Default: the full name of the schema (the title of a JSON"
+        " Schema).",
     )
-    registry: RegistrySettings = Field(description="The registry that knows the schemas.")
+    registry: RegistrySettings = Field(description="The registry that has the schemas.")
     prefix_ids: Literal["content", "global"] | None = Field(
         default=None,
-        description="What the ids in front of values are. Without it content ids where they have 4 bytes"
-        " (Apicurio 3), global ids where they have 8 (Apicurio 2). Ids in headers say it themselves.",
+        description="What the ids in front of values are. Default: content ids if they have 4 bytes"
+        " (Apicurio 3), global ids if they have 8 bytes (Apicurio 2). Ids in headers need no setting.",
     )
 
 
 class AvroSource(PlacedSource):
-    """Bare Avro: every value is one record of one schema, and nothing in it says which."""
+    """Avro without a header: every value is one record of one schema, which the value does not name."""
 
-    format: Literal["avro"] = Field(description="Bare Avro binary, one schema for all.")
+    format: Literal["avro"] = Field(description="Avro binary without a header, one schema for all records.")
     schema_file: Path = Field(
-        description="The .avsc file of the schema that values are written with, complete in itself;"
-        " relative to the folder of this file."
+        description="The .avsc file of the schema that the values are written with, complete in one file;"
+        " relative to the folder of the settings file."
     )
     type: FieldPlace | None = Field(
-        default=None, description="Place of the event type; without it the full name of the schema."
+        default=None, description="Place of the event type. Default: the full name of the schema."
     )
 
 
@@ -173,16 +177,17 @@ class EventuateSource(SourceCommon):
 
 
 class ModulithSource(PlacedSource):
-    """Events that Spring Modulith externalises to Kafka."""
+    """Events that Spring Modulith externalizes to Kafka."""
 
-    format: Literal["modulith"] = Field(description="Externalised events of Spring Modulith, as JSON.")
+    format: Literal["modulith"] = Field(description="Externalized events of Spring Modulith, as JSON.")
     type: FieldPlace = Field(
         default="header:__TypeId__",
-        description="Place of the event type. The header has the event's full class name; without it on the"
-        " records, record:topic may do.",
+        description="Place of the event type. The default header contains the full class name of the"
+        " event; if records do not have it, record:topic may serve.",
     )
     entity: FieldPlace | None = Field(
-        default="record:key", description="Place of the id of the thing the event is about; the routing key."
+        default="record:key",
+        description="Place of the id of the object that the event is about; by default the routing key.",
     )
 
 

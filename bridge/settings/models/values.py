@@ -1,7 +1,7 @@
-"""What a single value must be beyond its type: URLs, signing secrets, headers, event patterns.
+"""Checks of single values beyond their type: URLs, signing secrets, headers, event patterns. Pure.
 
-Pure functions, called by the models' validators and by ``rules``. Every one raises pydantic's
-custom error made by ``mistake``; none puts the value into the message, for most of them are secret.
+The validators of the models and the rules call them. They raise a ``mistake``, whose text never contains the
+value, because most values are secret.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _URL_TEXT = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _RATE = re.compile(r"(?P<count>[0-9]{1,9})/(?P<number>[0-9]{1,9})(?P<unit>[smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_MAKE_ONE = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
+_MAKE_ONE = 'create one with: echo "whsec_$(openssl rand -base64 32)"'
 
 CONNECTION_HEADERS = frozenset(
     [
@@ -50,11 +50,11 @@ OWN_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature"}
 
 
 def split_url(text: str) -> SplitResult:
-    """Take apart an absolute http(s) URL with a host; raises what ``mistake`` makes."""
+    """Split an absolute http or https URL with a host. Raises a ``mistake``."""
     if not _URL_TEXT.fullmatch(text):
         raise mistake(
-            "is empty, or holds spaces or characters outside ASCII",
-            "write an absolute URL such as https://crm.example.com/hooks, other characters percent-encoded",
+            "is empty, or contains spaces or characters outside ASCII",
+            "write an absolute URL such as https://crm.example.com/hooks, percent-encode other characters",
         )
     try:
         parts = urlsplit(text)
@@ -66,30 +66,32 @@ def split_url(text: str) -> SplitResult:
     if not host or not _HOST.fullmatch(host):
         raise mistake("has no valid host", "write an absolute URL such as https://crm.example.com/hooks")
     if port == 0:
-        raise mistake("has port 0", "give a port from 1 to 65535, or leave it out")
+        raise mistake("has port 0", "set a port from 1 to 65535, or leave it out")
     return parts
 
 
 def endpoint_url(text: str) -> str:
-    """``text`` when it can be dialled as it stands; raises what ``mistake`` makes."""
+    """Return ``text`` if requests can be sent to it unchanged. Raises a ``mistake``."""
     parts = split_url(text)
     if "@" in parts.netloc:
         raise mistake(
-            "holds a user name or password",
-            "take it out and send it in headers, as Authorization: Basic … or Bearer …",
+            "contains a user name or password",
+            "remove it and send it in headers, as Authorization: Basic … or Bearer …",
         )
     if "#" in text:
         raise mistake("has a fragment (#…), which is never sent", "remove it, or write # as %23")
     try:
-        parse_url(text)  # as it will be dialled: stricter than the checks above, and never shows the path
+        parse_url(
+            text
+        )  # the parser of the transport: stricter than the checks above; it never shows the path
     except ValueError as exc:
         cause, _, remedy = str(exc).partition("; ")
-        raise mistake(f"cannot be dialled: {cause}", remedy or "correct it") from None
+        raise mistake(f"cannot be used: {cause}", remedy or "correct it") from None
     return text
 
 
 def is_plain_http(text: str, allowed: list[IPv4Network | IPv6Network]) -> bool:
-    """Whether the URL would carry its body in clear over a network nobody vouched for."""
+    """Return True if the URL is plain http to a host that is neither loopback nor in ``allowed``."""
     parts = urlsplit(text)
     host = parts.hostname or ""
     if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
@@ -102,86 +104,86 @@ def is_plain_http(text: str, allowed: list[IPv4Network | IPv6Network]) -> bool:
 
 
 def allowed_networks(texts: Iterable[str]) -> list[IPv4Network | IPv6Network]:
-    """Parse the networks among ``texts``; what is none has been reported elsewhere."""
-    found = []
+    """Parse the networks among ``texts``; invalid ones are reported by their own validation."""
+    networks = []
     for text in texts:
         with suppress(ValueError):
-            found.append(ip_network(text))
-    return found
+            networks.append(ip_network(text))
+    return networks
 
 
 def signing_key(secret: str) -> bytes:
-    """Decode the key bytes of a Standard Webhooks secret, with or without prefix and padding."""
+    """Decode the key of a Standard Webhooks secret, with or without prefix and padding."""
     if secret.startswith(("whsk_", "whpk_")):
-        raise mistake("is an Ed25519 key, which is not supported here", f"use a shared secret; {_MAKE_ONE}")
+        raise mistake("is an Ed25519 key, which is not supported", f"use a shared secret; {_MAKE_ONE}")
     text = secret.removeprefix("whsec_").rstrip("=")
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise mistake("is not a signing secret: whsec_ and base64", _MAKE_ONE) from None
+        raise mistake("is not a signing secret, which is whsec_ and base64", _MAKE_ONE) from None
     if not 24 <= len(key) <= 64:  # Standard Webhooks 1.0.0
-        raise mistake(f"holds {len(key)} bytes where 24 to 64 are asked for", _MAKE_ONE)
+        raise mistake(f"has {len(key)} bytes, and must have 24 to 64", _MAKE_ONE)
     return key
 
 
 def header_name(name: str) -> str:
-    """``name`` when a user may set that request header; raises what ``mistake`` makes."""
+    """Return ``name`` if a user may set that request header. Raises a ``mistake``."""
     if not _TOKEN.fullmatch(name):
         raise mistake("is not a header name", "use letters, digits and -, such as X-Api-Key")
     if name.lower() in CONNECTION_HEADERS:
         raise mistake("belongs to the connection and is set by Hookferry", "remove it")
     if name.lower() in OWN_HEADERS:
-        raise mistake("is set by Hookferry for every request", "remove it; signing is set by secrets")
+        raise mistake("is set by Hookferry for every request", "remove it, and set secrets to sign requests")
     return name
 
 
 def header_value(value: str) -> str:
-    """``value`` when it can stand in a header line; raises what ``mistake`` makes."""
+    """Return ``value`` if it is a valid header value. Raises a ``mistake``."""
     if "\r" in value or "\n" in value:
-        raise mistake("holds a line break", "write the header's value on one line")
+        raise mistake("contains a line break", "write the header's value on one line")
     if not _FIELD_VALUE.fullmatch(value):
-        raise mistake("holds control characters or characters outside ASCII", "use printable ASCII")
+        raise mistake("contains control characters or characters outside ASCII", "use printable ASCII")
     if value != value.strip():
         raise mistake("begins or ends with a space", "remove the space")
     return value
 
 
 def rate(text: str) -> str:
-    """``text`` when it is a usable rate such as 4/1s; raises what ``mistake`` makes."""
-    if not (found := _RATE.fullmatch(text)):
+    """Return ``text`` if it is a rate such as 4/1s. Raises a ``mistake``."""
+    if not (match := _RATE.fullmatch(text)):
         raise mistake(
             "is not a rate",
-            "write requests/time, such as 4/1s, 60/30s, 100/1h: whole numbers, the unit s, m, h or d",
+            "write requests/time with whole numbers and the unit s, m, h or d, such as 4/1s, 60/30s, 100/1h",
         )
-    count, number = int(found["count"]), int(found["number"])
+    count, number = int(match["count"]), int(match["number"])
     if not 1 <= count <= 100_000:  # one number is kept for each request of a window
-        raise mistake("has a count outside 1 to 100000", "give a count within that")
-    if not 1 <= number * _UNIT_S[found["unit"]] <= 604_800:
-        raise mistake("has a time outside 1s to 7d", "give a time within that")
+        raise mistake("has a count outside 1 to 100000", "set a count in that range")
+    if not 1 <= number * _UNIT_S[match["unit"]] <= 604_800:
+        raise mistake("has a time outside 1s to 7d", "set a time in that range")
     return text
 
 
 def parse_rate(text: str) -> tuple[int, float]:
-    """Take apart a rate that ``rate`` accepted: requests, and the seconds they may go in."""
-    found = _RATE.fullmatch(text)
-    assert found is not None, "checked by rate()"
-    return int(found["count"]), float(int(found["number"]) * _UNIT_S[found["unit"]])
+    """Split a rate that ``rate`` accepted into a number of requests and seconds."""
+    match = _RATE.fullmatch(text)
+    assert match is not None, "checked by rate()"
+    return int(match["count"]), float(int(match["number"]) * _UNIT_S[match["unit"]])
 
 
 START_WORDS = ("latest", "earliest")
 
 
 def start_place(text: str) -> str:
-    """``text`` when an endpoint can begin there: a word of ``START_WORDS``, or an instant."""
+    """Return ``text`` if an endpoint can start there: a word of ``START_WORDS``, or an instant."""
     if text not in START_WORDS and instant_ms(text) is None:
         guess = nearest(text, START_WORDS)
         remedy = f'did you mean "{guess}"?' if guess else "write latest, earliest, or 2026-06-29T08:15:30Z"
-        raise mistake("is no place to start: neither latest nor earliest nor an instant with a zone", remedy)
+        raise mistake("is neither latest nor earliest nor an instant with a time zone", remedy)
     return text
 
 
 def instant_ms(text: str) -> int | None:
-    """An RFC 3339 instant in Unix milliseconds, from 1970 on; None when it is none."""
+    """Return an RFC 3339 instant from 1970 on in Unix milliseconds; None for other text."""
     if not _INSTANT.fullmatch(text):
         return None
     try:
@@ -193,25 +195,25 @@ def instant_ms(text: str) -> int | None:
 
 
 def event_pattern(pattern: str) -> str:
-    """``pattern`` when it is a usable fnmatch pattern, ``!`` in front allowed."""
+    """Return ``pattern`` if it is a valid fnmatch pattern, with or without ``!`` in front."""
     body = pattern.removeprefix("!")
     if not body:
         raise mistake("is an empty pattern", "write a name, or a pattern such as Loan*")
     if body != body.strip() or not body.isprintable():
-        raise mistake("has spaces around it or control characters in it", "write the name alone")
+        raise mistake("has spaces around it or control characters in it", "write only the name")
     if body.startswith("!"):
-        raise mistake("has more than one ! in front", "one ! excludes; write it once")
+        raise mistake("has more than one ! in front", "write one !, which excludes")
     after = body
     while "[" in after:
         inside = after.partition("[")[2].removeprefix("!")
-        if "]" not in inside[1:]:  # "]" right after the bracket stands for itself
+        if "]" not in inside[1:]:  # "]" right after the bracket is a literal
             raise mistake("has a [ that is never closed", "close it with ], or write [[] for the character [")
         after = inside[1:].partition("]")[2]
     return pattern
 
 
 def unreadable(name: str, is_kind: Callable[[FilePath], bool], kind: str) -> str | None:
-    """Why a file or folder cannot be used, or None; ``is_kind`` tells files from folders."""
+    """Return why a file or folder cannot be used, or None. ``is_kind`` tests for a file or a folder."""
     try:
         path = FilePath(name)
         if not path.exists():
@@ -219,7 +221,7 @@ def unreadable(name: str, is_kind: Callable[[FilePath], bool], kind: str) -> str
         if not is_kind(path):
             return f"is not a {kind}"
         if not os.access(path, os.R_OK | (os.X_OK if kind == "folder" else 0)):
-            return f"this {kind} may not be read"
+            return f"this {kind} cannot be read: permission denied"
     except (OSError, ValueError):
         return "is not a usable path"
     return None

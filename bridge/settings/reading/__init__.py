@@ -1,1 +1,1 @@
-"""Files and environment variables become plain values with positions."""
+"""Reading: files and environment variables become plain values with places."""

@@ -1,8 +1,8 @@
-"""Reads ``HOOKFERRY_…`` environment variables into a ``Tree`` that is laid over the file's.
+"""Reads ``HOOKFERRY_…`` environment variables into a ``Tree`` that overrides the file's.
 
-``HOOKFERRY_KAFKA__SESSION_TIMEOUT_S`` is ``kafka.session_timeout_s``: ``__`` goes one level down.
-Lists and mappings are given as JSON. A variable that fits no key is a mistake, for it would
-otherwise be silence. Pure.
+``HOOKFERRY_KAFKA__SESSION_TIMEOUT_S`` is ``kafka.session_timeout_s``: ``__`` goes one level down. Lists and
+mappings are written as JSON. A variable that fits no key is a mistake, because ignoring a mistyped one would
+hide it. Pure.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from bridge.settings.reading import shape
 from bridge.settings.reading.tree import Tree
 
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
-"""Names the file for the command line; not a setting itself."""
+"""The settings file, for the command line; not a setting itself."""
 
 # Kubernetes sets these in every pod for a Service called hookferry or hookferry-…
-# (kubernetes.io/docs/concepts/containers/container-environment): not the user's, so no mistakes.
+# (kubernetes.io/docs/concepts/containers/container-environment). The user did not set them: ignore them.
 _SERVICE_LINK = re.compile(
     r"HOOKFERRY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -29,11 +29,11 @@ _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
 
 
 def read_env(environ: Mapping[str, str], below: Tree) -> tuple[Tree, list[Problem]]:
-    """Read the overrides; ``below`` tells which sources and endpoints there are to override."""
+    """Read the overrides. ``below``: the file, whose sources and endpoints can be overridden."""
     tree = Tree(Place("environment"))
     problems: list[Problem] = []
-    mine = [name for name in environ if name.startswith(ENV_PREFIX) and not _is_exempt(name, environ[name])]
-    for name in sorted(mine, key=lambda name: (name.count(ENV_DELIMITER), name)):
+    names = [name for name in environ if name.startswith(ENV_PREFIX) and not _is_exempt(name, environ[name])]
+    for name in sorted(names, key=lambda name: (name.count(ENV_DELIMITER), name)):
         place = Place(f"environment variable {printable(name)}")
         path = _path(name, place, tree, below, problems)
         if path is not None:
@@ -48,18 +48,18 @@ def _is_exempt(name: str, value: str) -> bool:
 
 
 def _path(name: str, place: Place, tree: Tree, below: Tree, problems: list[Problem]) -> Path | None:
-    """Find the path a variable means, or report why there is none."""
+    """Return the path that a variable names, or report why there is none."""
     path: Path = ()
     segments = name.removeprefix(ENV_PREFIX).split(ENV_DELIMITER)
     for depth, segment in enumerate(segments):
         rest = segments[depth:]
         free = shape.is_free(path)
         known = [*below.names(path), *tree.names(path)] if free else shape.keys(path)
-        found = [key for key in known if _as_segment(key) == segment.upper()]
-        if not found:
+        matches = [key for key in known if _as_segment(key) == segment.upper()]
+        if not matches:
             problems.append(Problem(place, (), *_unknown(path, rest, known, free=free)))
             return None
-        path = (*path, found[0])
+        path = (*path, matches[0])
     return path
 
 
@@ -78,10 +78,10 @@ def _unknown(path: Path, rest: list[str], known: list[str], *, free: bool) -> tu
     if guess:
         return "is not a setting", f"did you mean {printable(_variable((*path, guess, *rest[1:])))}?"
     if free:
-        cause = f"names nothing that is in {'.'.join(map(str, path))}"
-        return cause, f"add it to the file, or give them all as JSON in {whole}"
+        cause = f"does not name an entry of {'.'.join(map(str, path))}"
+        return cause, f"add the entry to the file, or set all entries as JSON in {whole}"
     if not known:
-        return f"goes below {whole}, which is a single value", f"set {whole} instead"
+        return f"has a part after {whole}, which is a single value", f"set {whole} instead"
     return "is not a setting", choice(rest[0], (_variable((*path, name)) for name in names)) + "; or unset it"
 
 
@@ -103,7 +103,7 @@ def _set(tree: Tree, path: Path, place: Place, text: str, problems: list[Problem
     for step in path[:-1]:
         inner = data.setdefault(str(step), {})
         if not isinstance(inner, dict):
-            return  # a shorter variable put something else here, which is reported as it stands
+            return  # a shorter variable put another type of value here, which validation reports
         data = inner
     data[str(path[-1])] = value
     tree.marks[path] = Marks(place, place)

@@ -1,6 +1,7 @@
-"""Turns what pydantic found into lines for a person: place, cause, remedy. Pure.
+"""Translates pydantic's errors to problems with place, cause and remedy. Pure.
 
-Pydantic's own texts are not used: they may repeat the value, and they speak of inputs and models.
+Pydantic's own texts are not used: they may repeat a secret value, and they describe inputs and models, not
+settings.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ Texts = tuple[str, str]
 
 
 def _number(context: dict[str, Any], words: str, key: str) -> Texts:
-    return f"must be {words} {context[key]:g}", f"give a number that is {words} {context[key]:g}"
+    return f"must be {words} {context[key]:g}", f"set a number that is {words} {context[key]:g}"
 
 
 _BY_TYPE: dict[str, Callable[[dict[str, Any]], Texts]] = {
     "greater_than_equal": lambda c: _number(c, "at least", "ge"),
     "less_than_equal": lambda c: _number(c, "at most", "le"),
-    "string_too_short": lambda c: ("is empty", "give a value, or remove the key"),
-    "string_too_long": lambda c: ("is too long", f"keep it to {c['max_length']} characters"),
-    "string_unicode": lambda c: ("holds a character that is not Unicode text", "retype the value"),
+    "string_too_short": lambda c: ("is empty", "set a value, or remove the key"),
+    "string_too_long": lambda c: ("is too long", f"shorten it to {c['max_length']} characters"),
+    "string_unicode": lambda c: ("contains a character that is not valid Unicode", "type the value again"),
     "string_pattern_mismatch": lambda c: (
-        "has characters or a length that are not allowed",
+        "has characters or a length that is not allowed",
         PATTERN_REMEDIES.get(c["pattern"], "see docs/reference/configuration.md"),
     ),
-    "too_short": lambda c: ("is empty", "give at least one"),
+    "too_short": lambda c: ("is empty", "list at least one"),
     "too_long": lambda c: (f"has more than {c['max_length']} entries", "remove some"),
-    "finite_number": lambda c: ("is not a finite number", "give a number"),
+    "finite_number": lambda c: ("is not a finite number", "set a number"),
     "mistake": lambda c: (c["cause"], c["remedy"]),
 }
 _NO_MAPPING = ("is not a mapping", "write key: value lines below it, indented")
 _BY_PREFIX: tuple[tuple[str, Texts], ...] = (
-    ("int_", ("is not a whole number", "give digits only")),
-    ("float_", ("is not a number", "give a number such as 1.5")),
+    ("int_", ("is not a whole number", "use digits only")),
+    ("float_", ("is not a number", "set a number such as 1.5")),
     ("bool_", ("is neither true nor false", "write true or false")),
     ("string_", ("is not text", "put the value in quotes")),
     ("path_", ("is not a path", "write the path as text")),
@@ -55,7 +56,7 @@ _FALLBACK = ("is not valid here", "see docs/reference/configuration.md")
 
 
 def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
-    """Translate every error, but those about values that are reported already."""
+    """Translate every error, except for values that were reported already."""
     errors = exc.errors(include_url=False, include_input=False)
     located = [(_path(error["loc"]), error) for error in errors]
     meant = {(*path[:-1], guess) for path, error in located if (guess := _misspelt(path, error, tree))}
@@ -64,7 +65,7 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
         if tree.is_broken(path) or (error["type"] == "missing" and path in meant):
             continue
         if error["type"] == "too_short" and tree.get(path):
-            continue  # entries are there but wrong, which is said about each
+            continue  # there are entries, but each is wrong and reported itself
         problems.append(_problem(path, error, tree))
         if error["type"].startswith("union_tag"):
             problems.extend(_rest_of_source(path, tree))
@@ -72,7 +73,7 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
 
 
 def _path(loc: tuple[int | str, ...]) -> Path:
-    """Drop the tag that pydantic puts after a source's name or a body; ``[key]`` stays, as the last step."""
+    """Drop the tag that pydantic inserts after a source's name or a body; keep ``[key]``, the last step."""
     if len(loc) > 3 and loc[0] == "sources" and loc[2] in SOURCE_MODELS:
         return (*loc[:2], *loc[3:])
     if len(loc) > 3 and loc[0] == "endpoints" and loc[2] == "body" and loc[3] in BODY_TAGS:
@@ -87,7 +88,7 @@ def _misspelt(path: Path, error: ErrorDetails, tree: Tree) -> str | None:
 
 
 def _keys(path: Path, tree: Tree) -> list[str]:
-    """List the keys at a path; those of its own format in a source."""
+    """List the keys at a path; in a source, those of its format."""
     if len(path) == 2 and path[0] == "sources":
         model = SOURCE_MODELS.get(str(tree.get((*path, "format"))))
         if model is not None:
@@ -120,11 +121,11 @@ def _tag(path: Path, tree: Tree) -> Problem:
 
 def _value(path: Path, error: ErrorDetails, tree: Tree) -> Texts:
     if error["type"] == "literal_error":
-        return "is not one of the values known", _words(path, tree)
+        return "is not one of the allowed values", _words(path, tree)
     if path and not tree.has(path):
-        return "has no value (null)", "give a value, or remove the key"
+        return "has no value (null)", "set a value, or remove the key"
     if error["type"].startswith("string_") and isinstance(tree.get(path), list | dict):
-        return "is not text", "give one value, without brackets and without keys or - below it"
+        return "is not text", "set one value, without brackets and without keys or - below it"
     return _texts(error)
 
 
@@ -171,7 +172,7 @@ def _texts(error: ErrorDetails) -> Texts:
 
 
 def _rest_of_source(path: Path, tree: Tree) -> Iterator[Problem]:
-    """Check the keys of a source whose format is not known, as far as that can be done."""
+    """Report unknown keys and missing topics of a source whose format is not known."""
     known = shape.keys(path)
     for name in tree.names(path):
         if name not in known:

@@ -1,7 +1,7 @@
 """References inside strings: ``${env:NAME}``, ``${env:NAME:-default}`` and ``${file:PATH}``.
 
-What a reference brings in is marked hidden in the tree and shown nowhere. A bad reference breaks
-its value, so that nothing else is said about it. Reads files, nothing else.
+A value that contains a reference is marked hidden in the tree and is never shown. A value with a bad
+reference is marked broken, so that no second problem is reported for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _REFERENCE = re.compile(
 
 
 class _Unresolved(Exception):
-    """A reference that leads nowhere: cause and remedy."""
+    """A reference that cannot be resolved: cause and remedy."""
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(cause)
@@ -49,7 +49,7 @@ def resolve(tree: Tree, folder: FilePath, environ: Mapping[str, str], skip: set[
 
 
 def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> tuple[str, list[_Unresolved]]:
-    """The text with its references replaced, and those that lead nowhere, all of them."""
+    """Return the text with its references replaced, and all references that cannot be resolved."""
     parts: list[str] = []
     unresolved: list[_Unresolved] = []
     at = 0
@@ -64,10 +64,10 @@ def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> tuple[st
             unresolved.append(
                 _Unresolved(
                     "has a ${ that is neither ${env:NAME}, ${env:NAME:-default} nor ${file:PATH}",
-                    "correct the reference (they do not nest), or write $${ for the characters ${",
+                    "correct the reference (references do not nest), or write $${ for the characters ${",
                 )
             )
-            break  # where it ends, and the next begins, is anybody's guess
+            break  # its end is unknown, so the next reference cannot be found
         try:
             parts.append(_lookup(reference, folder, environ))
         except _Unresolved as exc:
@@ -86,7 +86,7 @@ def _lookup(reference: re.Match[str], folder: FilePath, environ: Mapping[str, st
     if value is None:
         raise _Unresolved(
             f"environment variable {name} is not set",
-            f"set it, or write ${{env:{name}:-default}} to give a default",
+            f"set it, or write ${{env:{name}:-default}} for a default",
         )
     return value
 
@@ -96,13 +96,15 @@ def _read(folder: FilePath, file: str) -> str:
     path = folder / file
     try:
         if not path.is_file():
-            raise _Unresolved(f"there is no file {shown}", f"create it; a relative path begins at {folder}")
+            raise _Unresolved(
+                f"file {shown} does not exist", f"create it; a relative path begins at {folder}"
+            )
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise _Unresolved(
                 f"file {shown} is larger than {MAX_FILE_BYTES} bytes",
-                "name a file that holds the secret alone",
+                "name a file that contains only the secret",
             )
         return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

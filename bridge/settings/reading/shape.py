@@ -1,7 +1,7 @@
-"""What the models allow at a path: which keys, which type, whether it is secret, which default.
+"""What the models allow at a path: keys, type, default, and whether the value is secret. Pure.
 
-Pure. A path through the tagged union of sources may mean several models; all of them are answers,
-since the one that applies is known only once ``format`` is right.
+A path into a source can mean several models, one for each format. All of them count, because the right one is
+known only if ``format`` is valid.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from bridge.settings.problem import Path
 
 
 class Slot(NamedTuple):
-    """One meaning of a path: its annotation, and the field if it is one."""
+    """One meaning of a path: its annotation, and its field unless it is an entry of a list or mapping."""
 
     annotation: Any
     field: FieldInfo | None
 
 
 def alternatives(annotation: Any) -> Iterator[Any]:
-    """Yield the plain types an annotation stands for, ``NoneType`` among them."""
+    """Yield the plain types of an annotation, including ``NoneType``."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from alternatives(get_args(annotation)[0])
@@ -38,16 +38,16 @@ def alternatives(annotation: Any) -> Iterator[Any]:
 
 
 def models(annotation: Any) -> list[type[BaseModel]]:
-    """List the models an annotation may hold itself."""
+    """List the models among the types of an annotation."""
     return [a for a in alternatives(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
 
 
 def slots(path: Path) -> list[Slot]:
-    """List the meanings of a path; empty when there is no such key."""
-    found = [Slot(Settings, None)]
+    """List the meanings of a path; empty if there is no such key."""
+    meanings = [Slot(Settings, None)]
     for step in path:
-        found = [child for slot in found for child in _children(slot.annotation, step)]
-    return found
+        meanings = [child for slot in meanings for child in _children(slot.annotation, step)]
+    return meanings
 
 
 def _children(annotation: Any, step: str | int) -> Iterator[Slot]:
@@ -63,7 +63,7 @@ def _children(annotation: Any, step: str | int) -> Iterator[Slot]:
 
 
 def keys(path: Path) -> list[str]:
-    """List the fixed keys at a path; empty where names are free or there is no mapping."""
+    """List the fixed keys at a path; empty if the user chooses the names or it is not a mapping."""
     names: dict[str, None] = {}
     for slot in slots(path):
         for model in models(slot.annotation):
@@ -72,12 +72,12 @@ def keys(path: Path) -> list[str]:
 
 
 def is_free(path: Path) -> bool:
-    """Whether the keys at a path are names of the user's choice."""
+    """Return True if the user chooses the keys at a path."""
     return any(get_origin(a) is dict for slot in slots(path) for a in alternatives(slot.annotation))
 
 
 def is_nested(path: Path) -> bool:
-    """Whether the value at a path is a list or a mapping."""
+    """Return True if the value at a path can be a list or a mapping."""
     return any(
         get_origin(a) in {dict, tuple} or models(a)
         for slot in slots(path)
@@ -86,32 +86,34 @@ def is_nested(path: Path) -> bool:
 
 
 def takes_text(path: Path) -> bool:
-    """Whether plain text is a value at a path, maybe beside a list or a mapping."""
+    """Return True if the value at a path can be plain text."""
     return any(a is str for slot in slots(path) for a in alternatives(slot.annotation))
 
 
 def is_nullable(path: Path) -> bool:
-    """Whether null is a value at a path."""
+    """Return True if the value at a path can be null."""
     return any(a is types.NoneType for slot in slots(path) for a in alternatives(slot.annotation))
 
 
 def names_a_file(path: Path) -> bool:
-    """Whether the value at a path is the path of a file or a folder."""
+    """Return True if the value at a path is the path of a file or a folder."""
     return any(member is FilePath for slot in slots(path) for member in alternatives(slot.annotation))
 
 
 def is_secret(path: Path) -> bool:
-    """Whether the value at a path is, holds, or may have been meant for a secret."""
-    found = slots(path)
-    return not found or any(_holds_secret(slot.annotation) for slot in found)
+    """Return True if the value at a path is or contains a secret, or the path is unknown."""
+    meanings = slots(path)
+    return not meanings or any(_contains_secret(slot.annotation) for slot in meanings)
 
 
-def _holds_secret(annotation: Any) -> bool:
+def _contains_secret(annotation: Any) -> bool:
     for member in alternatives(annotation):
-        if member is SecretStr or any(_holds_secret(arg) for arg in get_args(member) if arg is not Ellipsis):
+        if member is SecretStr or any(
+            _contains_secret(arg) for arg in get_args(member) if arg is not Ellipsis
+        ):
             return True
         if any(
-            _holds_secret(field.annotation)
+            _contains_secret(field.annotation)
             for model in models(member)
             for field in model.model_fields.values()
         ):
@@ -120,7 +122,7 @@ def _holds_secret(annotation: Any) -> bool:
 
 
 def default(path: Path) -> Any:
-    """Give the default of the field at a path, or None."""
+    """Return the default of the field at a path, or None."""
     for slot in slots(path):
         if slot.field is not None and not slot.field.is_required():
             return slot.field.get_default(call_default_factory=True)
@@ -128,7 +130,7 @@ def default(path: Path) -> Any:
 
 
 def description(path: Path) -> str:
-    """Give the first sentence of what the field at a path means, without its full stop."""
+    """Return the first sentence of the description of the field at a path, without its period."""
     for slot in slots(path):
         if slot.field is not None and slot.field.description:
             return slot.field.description.split(". ")[0].rstrip(".")

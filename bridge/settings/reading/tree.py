@@ -1,7 +1,7 @@
-"""Values with their places: what the YAML file and the environment say, before it is validated.
+"""The values of the YAML file and the environment with their places, before they are validated. Pure.
 
-Pure. ``Tree`` is what ``rules`` looks into. It must be of use while half of the file is wrong, so
-every question about a value answers None where the value is missing, broken or of another type.
+The rules read a ``Tree``, and they run even if half of the file is wrong. Every getter therefore returns
+None for a value that is missing, broken or of another type.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from bridge.settings.problem import Marks, Path, Place, Problem, one_line, print
 from bridge.settings.reading import shape
 
 _LONGEST_PATH = 4096
-"""``PATH_MAX`` of Linux: a path is shown whole, since it ends with the name that people look for."""
+"""``PATH_MAX`` of Linux. A path is shown whole, because its end is the file's name."""
 
 
 @dataclass(slots=True)
 class Tree:
     """Nested dicts, lists and scalars, with places by path.
 
-    ``broken`` paths have been reported already and say nothing more; ``hidden`` ones hold what came
-    out of the environment or a file through a reference, and are never shown. ``written`` is the
-    file as it stands, to find places inside of values.
+    ``broken``: paths whose problem was reported already. ``hidden``: paths whose values contain a reference;
+    they are never shown. ``written``: the text of the file, to find places inside values.
     """
 
     root: Place
@@ -36,7 +35,7 @@ class Tree:
     written: str = ""
 
     def get(self, path: Path) -> Any:
-        """Return the value at a path, or None; what is under a broken path is not there."""
+        """Return the value at a path, or None."""
         value: Any = self.data
         for depth, step in enumerate(path):
             if path[: depth + 1] in self.broken:
@@ -50,7 +49,7 @@ class Tree:
         return value
 
     def has(self, path: Path) -> bool:
-        """Whether something other than null is given at a path, right or wrong."""
+        """Return True if the value at a path is not null, valid or not."""
         return self.get(path) is not None
 
     def text(self, path: Path) -> str | None:
@@ -69,7 +68,7 @@ class Tree:
             return None
 
     def flag(self, path: Path) -> bool:
-        """Whether the value at a path says yes, the way pydantic reads it."""
+        """Return True if pydantic would read the value at a path as true."""
         value = self._or_default(path)
         return value is True or str(value).lower() in {"1", "true", "t", "yes", "y", "on"}
 
@@ -96,18 +95,18 @@ class Tree:
         return value
 
     def is_broken(self, path: Path) -> bool:
-        """Whether a problem with this value or one around it has been reported already."""
+        """Return True if a problem with this value or one that contains it was reported already."""
         return any(path[:depth] in self.broken for depth in range(1, len(path) + 1))
 
     def place(self, path: Path, *, key: bool = False) -> Place:
-        """Return the place of a value, or of its key; of what stands around it if it has none."""
+        """Return the place of a value or its key; of the nearest parent that has one if it has none."""
         for depth in range(len(path), 0, -1):
             if marks := self.marks.get(path[:depth]):
                 return marks.key if key or depth < len(path) else marks.value
         return self.root
 
     def shown(self, path: Path) -> str | None:
-        """Return a value as it may be shown, or None: never a secret, never out of a reference."""
+        """Return a value as it may be shown; None for a secret or a value with a reference."""
         value = self.get(path)
         if path in self.hidden or shape.is_secret(path) or isinstance(value, dict | list) or value is None:
             return None
@@ -122,11 +121,11 @@ class Tree:
         return printable(text)
 
     def problem(self, path: Path, cause: str, remedy: str, *, key: bool = False) -> Problem:
-        """Make the problem of the value (or ``key``) at a path."""
+        """Create a problem with the value (or ``key``) at a path."""
         return Problem(self.place(path, key=key), path, cause, remedy, None if key else self.shown(path))
 
     def place_within(self, path: Path, at: int) -> Place:
-        """Return the place of a character of the text at a path, or of the whole text if it has none."""
+        """Return the place of a character of the text at a path, or of the whole text if unknown."""
         begin, value = self.place(path), self.get(path)
         if not begin.line or path in self.hidden or not isinstance(value, str):
             return begin
@@ -145,7 +144,7 @@ class Tree:
                 yield path, value
 
     def replace(self, path: Path, value: Any) -> None:
-        """Put another value at a path that exists."""
+        """Replace the value at a path that exists."""
         parent: Any = self.data
         for step in path[:-1]:
             parent = parent[step]
@@ -153,7 +152,7 @@ class Tree:
 
 
 def overlay(lower: Tree, upper: Tree) -> Tree:
-    """Lay ``upper`` over ``lower``: mappings merge key by key, everything else is replaced."""
+    """Merge ``upper`` into a copy of ``lower``: mappings key by key, other values as a whole."""
     merged = Tree(
         lower.root,
         marks=dict(lower.marks),

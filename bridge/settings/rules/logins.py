@@ -1,7 +1,4 @@
-"""What is asked alike of every service with a login: its URL, the keys that belong together, its files.
-
-Parts of ``rules`` and ``source_rules``; takes the ``Tree``. Looks whether files exist.
-"""
+"""Checks shared by all services with a login (Kafka's token server, schema registries): URL, keys, files."""
 
 from __future__ import annotations
 
@@ -16,16 +13,16 @@ from bridge.settings.reading.tree import Tree
 
 CERTIFICATE_FILES = ("ca_file", "cert_file", "key_file")
 CERTIFICATE_PAIRS = (("cert_file", "key_file"), ("key_file", "cert_file"), ("key_password", "key_file"))
-"""A key, and the key without which it means nothing."""
+"""A key, and the key that it needs."""
 
 
-def url_is_safe(
-    tree: Tree, path: Path, *, login: str, carries: str | None, without_query: str | None = None
+def check_service_url(
+    tree: Tree, path: Path, *, login: str, sends: str | None, without_query: str | None = None
 ) -> Iterator[Problem]:
-    """Check that a URL is one, holds no login, and does not carry a secret in clear over a foreign network.
+    """Check that a URL is valid, contains no login, and does not send a secret unencrypted.
 
-    ``login`` says where a login belongs, ``carries`` what secret it would send (None: nothing), and
-    ``without_query`` what to do about a query where there may be none.
+    ``login``: the remedy for a login in the URL. ``sends``: what secret requests to the URL send, None for
+    none. ``without_query``: the remedy for a query in the URL, None if a query is allowed.
     """
     url = tree.text(path)
     if not url:
@@ -36,23 +33,27 @@ def url_is_safe(
         yield tree.problem(path, *exc.message().split("; ", 1))
         return
     if "@" in parts.netloc:
-        yield tree.problem(path, "holds a user name or password", login)
+        yield tree.problem(path, "contains a user name or password", login)
     if without_query and (parts.query or parts.fragment):
         yield tree.problem(path, "has a query or a fragment", without_query)
-    allowed = allowed_networks(text for _, text in tree.texts(("egress", "allow")))
-    if carries and is_plain_http(url, allowed):
-        yield tree.problem(path, f"would send the {carries} unencrypted", "use an https URL")
+    if sends and sends_unencrypted(tree, url):
+        yield tree.problem(path, f"would send the {sends} unencrypted", "use an https URL")
 
 
-def keys_are_together(tree: Tree, section: Path, pairs: tuple[tuple[str, str], ...]) -> Iterator[Problem]:
-    """Check that no key of a section is set without the one that it needs."""
+def sends_unencrypted(tree: Tree, url: str) -> bool:
+    """Return True if ``url`` is plain http to a host that is neither loopback nor in ``egress.allow``."""
+    return is_plain_http(url, allowed_networks(text for _, text in tree.texts(("egress", "allow"))))
+
+
+def check_pairs(tree: Tree, section: Path, pairs: tuple[tuple[str, str], ...]) -> Iterator[Problem]:
+    """Check that no key of a section is set without the key that it needs."""
     for key, other in pairs:
         if tree.has((*section, key)) and not tree.has((*section, other)):
             yield tree.problem((*section, key), f"is set without {other}", f"add {other}", key=True)
 
 
-def file_is_there(tree: Tree, path: Path) -> Iterator[Problem]:
-    """Check that the file named at a path, if one is, can be read."""
+def check_file(tree: Tree, path: Path) -> Iterator[Problem]:
+    """Check that the file named at a path can be read, if one is named."""
     file = tree.text(path)
     if file and (problem := unreadable(file, FilePath.is_file, "file")):
         yield tree.problem(path, problem, "correct the path; it is relative to the settings file")

@@ -1,7 +1,4 @@
-"""Rules that span several keys of a preset: the secret it needs, and the URL it belongs to.
-
-Like ``rules``: each takes the unvalidated ``Tree`` and yields problems. Pure.
-"""
+"""Rules that span several keys of a preset: its routing key, and its URL. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from bridge.settings.reading.tree import Tree
 
 
 def keys_are_given(tree: Tree) -> Iterator[Problem]:
-    """Check that a routing key is given just where the preset has a place for it."""
+    """Check that a routing key is set exactly if the preset uses one."""
     for name in tree.names(("endpoints",)):
         preset = PRESETS.get(tree.text(("endpoints", name, "preset")) or "")
         path: Path = ("endpoints", name, "routing_key")
@@ -32,18 +29,18 @@ def keys_are_given(tree: Tree) -> Iterator[Problem]:
 
 
 def teams_urls_fit(tree: Tree) -> Iterator[Problem]:
-    """Check that a URL of the one kind of Teams is not given to the preset of the other."""
+    """Check that the URL of a Teams workflow or connector has the preset for its kind."""
     for name in tree.names(("endpoints",)):
         preset_path: Path = ("endpoints", name, "preset")
         preset, host = tree.text(preset_path), _host(tree.text(("endpoints", name, "url")))
         if preset == "teams" and host.endswith(CONNECTOR_HOSTS):
-            yield tree.problem(preset_path, "is for workflows, and the url is a connector's", _TO_CONNECTOR)
+            yield tree.problem(preset_path, "is for workflows, but url is a connector's", _TO_CONNECTOR)
         if preset == "teams-connector" and host.endswith(WORKFLOW_HOSTS):
-            yield tree.problem(preset_path, "is for connectors, and the url is a workflow's", _TO_WORKFLOW)
+            yield tree.problem(preset_path, "is for connectors, but url is a workflow's", _TO_WORKFLOW)
 
 
 _TO_WORKFLOW = "set preset: teams"
-_TO_CONNECTOR = "make a workflow in Teams, or set preset: teams-connector"
+_TO_CONNECTOR = "create a workflow in Teams and use its URL, or set preset: teams-connector"
 
 
 def _host(url: str | None) -> str:

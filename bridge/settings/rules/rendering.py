@@ -1,7 +1,4 @@
-"""Rules for the templates of endpoints: each compiles, and what belongs together is given together.
-
-Like ``endpoint_rules``: each takes the unvalidated ``Tree`` and yields problems. Reads template files.
-"""
+"""Rules for the templates of endpoints: each compiles, and each body has exactly one."""
 
 from __future__ import annotations
 
@@ -22,20 +19,20 @@ from bridge.settings.reading.tree import Tree
 
 
 def bodies_have_one_template(tree: Tree) -> Iterator[Problem]:
-    """Check that a body that is a mapping has a template, and one only."""
+    """Check that a body that is a mapping has exactly one template."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "body")
         if not isinstance(tree.get(path), dict):
             continue
-        both = [key for key in ("template", "template_file") if tree.has((*path, key))]
-        known = set(TemplateSettings.model_fields) >= set(tree.names(path))  # else one is misspelt, and said
-        if not both and known and not tree.is_broken((*path, "template")):
+        templates = [key for key in ("template", "template_file") if tree.has((*path, key))]
+        known = set(TemplateSettings.model_fields) >= set(tree.names(path))  # else an unknown key is reported
+        if not templates and known and not tree.is_broken((*path, "template")):
             yield tree.problem(
-                path, "has no template", "add template: | and the text, or template_file", key=True
+                path, "has no template", "add template: | and its text, or template_file", key=True
             )
-        if len(both) > 1:
+        if len(templates) > 1:
             yield tree.problem(
-                (*path, "template_file"), "is given beside template", "keep one of them", key=True
+                (*path, "template_file"), "is set together with template", "keep one of the two", key=True
             )
 
 
@@ -71,7 +68,7 @@ def _url(tree: Tree, path: Path) -> Iterator[Problem]:
     try:
         expressions = with_places(tree.text(path) or "")[1]
     except ValueError:
-        return  # said where the value itself is checked
+        return  # reported by the validation of the value itself
     yield from _compile(tree, path, "".join(expressions), query_text, Kind.TEXT)
 
 
@@ -86,14 +83,14 @@ def _compile(
 
 
 def line_in(value: Place, source: str, line: int) -> Place:
-    """Where a template's line stands; one of several lines is a block, which begins below its key."""
+    """Return the place of a template's line; a template of several lines begins below its key."""
     if not value.line or "\n" not in source:
         return value
     return Place(value.source, value.line + line, 1)
 
 
 def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
-    """Check that an endpoint with the body fineract-hook is sent what the old hooks had a name for."""
+    """Check that an endpoint with the body fineract-hook selects only types that the old hooks had."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "events")
         body = tree.get(("endpoints", name, "body"))
@@ -105,15 +102,15 @@ def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
         if unknown:
             count = f"{len(unknown)} types" if len(unknown) > 1 else "a type"
             cause = f"selects {count} that Fineract's old hooks did not have, such as {unknown[0]}"
-            yield tree.problem(path, cause, f"list what you want of: {', '.join(HOOKS)}", key=True)
+            yield tree.problem(path, cause, f"list event types from these: {', '.join(HOOKS)}", key=True)
 
 
 def selects(patterns: Sequence[str], kind: str) -> bool:
-    """Whether an endpoint with these patterns is sent events of this type."""
+    """Return True if an endpoint with these patterns receives events of this type."""
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
     unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    return any(fnmatchcase(kind, one) for one in wanted) and not any(
-        fnmatchcase(kind, one) for one in unwanted
+    return any(fnmatchcase(kind, pattern) for pattern in wanted) and not any(
+        fnmatchcase(kind, pattern) for pattern in unwanted
     )
 
 

@@ -1,7 +1,6 @@
-"""Rules that span several keys, for the connection, the sources and the timing.
+"""Rules that span several keys: the connection to Kafka, the sources, the timing. ``RULES`` lists all rules.
 
-Each takes the ``Tree`` and yields problems; it looks into unvalidated values, so that it has its
-say while other things are still wrong. Reads the file system where a file or folder must exist.
+A rule reads unvalidated values, so that it reports its problems even while other settings are wrong.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from bridge.settings.rules import endpoints, receivers, rendering, sources
 from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
-    file_is_there,
-    keys_are_together,
-    url_is_safe,
+    check_file,
+    check_pairs,
+    check_service_url,
 )
 
 Rule = Callable[[Tree], Iterator[Problem]]
@@ -38,17 +37,17 @@ _FIELDS = {  # mechanism: required, optional
 
 
 def topics_have_one_source(tree: Tree) -> Iterator[Problem]:
-    """Check that no topic is read by two sources, nor one that Hookferry writes."""
+    """Check that no topic belongs to two sources, and that none is one that Hookferry writes."""
     group = tree.text(("group",))
     own = {f"{group}.{suffix}" for suffix in ("parked", "attempts", "control", "again")}
     owners: dict[str, str] = {}
     for name in tree.names(("sources",)):
         for path, topic in tree.texts(("sources", name, "topics")):
             if topic in own:
-                yield tree.problem(path, "is a topic that Hookferry itself writes", "read another topic")
+                yield tree.problem(path, "is a topic that Hookferry itself writes", "remove it")
             elif topic in owners:
                 where = "twice in this source" if owners[topic] == name else f"in source {owners[topic]} too"
-                yield tree.problem(path, f"is read {where}", "name every topic once")
+                yield tree.problem(path, f"is read {where}", "list each topic once")
             owners.setdefault(topic, name)
 
 
@@ -59,52 +58,54 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
         folder = tree.text(path)
         if not folder or tree.text(("sources", name, "format")) != "fineract":
             continue
-        remedy = "fill it from your Fineract: hookferry schemas import JAR --into FOLDER; or correct the path"
+        remedy = (
+            "fill it from your Fineract (hookferry schemas import JAR --into FOLDER), or correct the path"
+        )
         if problem := unreadable(folder, FilePath.is_dir, "folder"):
             yield tree.problem(path, problem, remedy)
 
 
 def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
-    """Check that nobody waits for bulk events of sources that split them."""
-    known = tree.names(("sources",))
+    """Check that no endpoint selects the bulk events of sources that split them."""
+    named_sources = tree.names(("sources",))
     split = {
         name
-        for name in known
+        for name in named_sources
         if tree.text(("sources", name, "format")) == "fineract"
         and tree.text(("sources", name, "bulk")) != "whole"
     }
     for name in tree.names(("endpoints",)):
         named = {source for _, source in tree.texts(("endpoints", name, "sources"))}
-        if not (named or set(known)) <= split:
+        if not (named or set(named_sources)) <= split:
             continue
         for place, pattern in tree.texts(("endpoints", name, "events")):
             if pattern == "BulkBusinessEvent":
-                cause = "is never delivered, for its items are delivered as events of their own types"
+                cause = "is never delivered: the source splits it into events of their own types"
                 yield tree.problem(place, cause, "select those types, or set bulk: whole in the source")
 
 
 def tls_is_complete(tree: Tree) -> Iterator[Problem]:
-    """Check that certificate files exist, come in pairs, and are used by the protocol."""
+    """Check that certificate files can be read, are complete, and are used by the protocol."""
     protocol = tree.text(("kafka", "security_protocol"))
     for key in CERTIFICATE_FILES:
         path = (*_TLS, key)
-        yield from file_is_there(tree, path)
+        yield from check_file(tree, path)
         if tree.text(path) and protocol in {"PLAINTEXT", "SASL_PLAINTEXT"}:
             cause = f"is set, but security_protocol {protocol} does not encrypt"
             yield tree.problem(
                 path, cause, "set security_protocol to SSL or SASL_SSL, or remove it", key=True
             )
-    yield from keys_are_together(tree, _TLS, CERTIFICATE_PAIRS)
+    yield from check_pairs(tree, _TLS, CERTIFICATE_PAIRS)
 
 
 def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
-    """Check that there is a login just when the protocol has one, complete for its mechanism."""
+    """Check that a login is set exactly if the protocol has one, complete for its mechanism."""
     protocol = tree.text(("kafka", "security_protocol"))
     if protocol in _PROTOCOLS:
         if protocol.startswith("SASL_") and not tree.has(_SASL) and not tree.is_broken(_SASL):
             path = ("kafka", "security_protocol")
             yield tree.problem(
-                path, "asks for a login, but kafka.sasl is missing", "add sasl with mechanism and fields"
+                path, "requires a login, but kafka.sasl is missing", "add sasl with mechanism and its keys"
             )
         if not protocol.startswith("SASL_") and tree.has(_SASL):
             cause = f"is set, but security_protocol {protocol} does not log in"
@@ -114,8 +115,8 @@ def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
         return
     required, optional = _FIELDS[mechanism]
     for key in required:
-        meant = nearest(key, set(tree.names(_SASL)) - set(shape.keys(_SASL)))  # reported as misspelt
-        if not meant and not tree.has((*_SASL, key)) and not tree.is_broken((*_SASL, key)):
+        misspelled = nearest(key, set(tree.names(_SASL)) - set(shape.keys(_SASL)))  # reported as unknown
+        if not misspelled and not tree.has((*_SASL, key)) and not tree.is_broken((*_SASL, key)):
             place = tree.place(_SASL, key=True)
             yield Problem(
                 place, (*_SASL, key), f"is missing, and mechanism {mechanism} needs it", f"add {key}"
@@ -129,17 +130,17 @@ def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
 
 
 def tokens_travel_encrypted(tree: Tree) -> Iterator[Problem]:
-    """Check that the token URL is one and does not send the client secret in clear over a foreign network."""
-    yield from url_is_safe(
+    """Check that the token URL is valid and does not send the client secret unencrypted."""
+    yield from check_service_url(
         tree,
         (*_SASL, "token_url"),
-        login="give client_id and client_secret instead",
-        carries="client secret",
+        login="set client_id and client_secret instead",
+        sends="client secret",
     )
 
 
 def times_fit(tree: Tree) -> Iterator[Problem]:
-    """Check that heartbeat, session, rebalance, drain and attempt times leave room for one another."""
+    """Check that the heartbeat, session, rebalance, drain and attempt times fit together."""
     heartbeat_path = ("kafka", "heartbeat_interval_s")
     heartbeat, session = tree.number(heartbeat_path), tree.number(("kafka", "session_timeout_s"))
     if heartbeat is not None and session is not None and heartbeat * 3 >= session:
@@ -148,13 +149,15 @@ def times_fit(tree: Tree) -> Iterator[Problem]:
     rebalance_path = ("kafka", "rebalance_timeout_s")
     rebalance, drain = tree.number(rebalance_path), tree.number(("drain_timeout_s",))
     if rebalance is not None and drain is not None and rebalance <= drain:
-        cause = f"is not more than {_named(tree, ('drain_timeout_s',))}, so partitions would move undrained"
+        cause = f"is not more than {_named(tree, ('drain_timeout_s',))}, so partitions would move too early"
         yield tree.problem(rebalance_path, cause, "raise it, or lower drain_timeout_s")
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "timeout_s")
         timeout = tree.number(path)
         if timeout is not None and drain is not None and timeout > drain:
-            cause = f"is more than {_named(tree, ('drain_timeout_s',))}, which would cut requests in flight"
+            cause = (
+                f"is more than {_named(tree, ('drain_timeout_s',))}, which would cut off requests in flight"
+            )
             yield tree.problem(path, cause, "lower it, or raise drain_timeout_s")
         base_path: Path = ("endpoints", name, "retry", "base_s")
         cap_path: Path = ("endpoints", name, "retry", "cap_s")
@@ -166,7 +169,7 @@ def times_fit(tree: Tree) -> Iterator[Problem]:
 
 
 def _named(tree: Tree, path: Path) -> str:
-    """Name a number by its key, with its value unless a reference brought it in."""
+    """Return the key of a number, with its value unless that contains a reference."""
     return f"{path[-1]}" if path in tree.hidden else f"{path[-1]} ({tree.number(path):g})"
 
 

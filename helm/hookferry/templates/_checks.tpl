@@ -1,21 +1,21 @@
-{{/* Mistakes that would otherwise show only in a running pod, or never: each stops the installation with its remedy. */}}
+{{/* Mistakes that would otherwise appear only in a running pod, or never. Each stops the installation with its remedy. */}}
 {{- define "hookferry.checks" -}}
 {{- include "hookferry.checkSecrets" . -}}
 {{- include "hookferry.checkEnv" . -}}
-{{- range $key, $missing := dict "sources" "there is nothing to read; name at least one topic" "endpoints" "there is nobody to deliver to; name at least one receiver" -}}
+{{- range $key, $missing := dict "sources" "no topic is read; add at least one source" "endpoints" "no receiver gets events; add at least one endpoint" -}}
 {{- if not (get $.Values.config $key) -}}
-{{- fail (printf "config.%s is empty: %s, as ci/minimal-values.yaml of the chart does" $key $missing) -}}
+{{- fail (printf "config.%s is empty: %s, as in ci/minimal-values.yaml of the chart" $key $missing) -}}
 {{- end -}}
 {{- end -}}
 {{- if (default dict .Values.config.kafka).group_instance_id -}}
-{{- fail "config.kafka.group_instance_id: one name for all pods, of which Kafka would shut out all but the last; remove it, and set persistence.enabled for a name per pod" -}}
+{{- fail "config.kafka.group_instance_id: one name for all pods is not possible, because Kafka would fence all pods but the last; remove it, and set persistence.enabled for a name per pod" -}}
 {{- end -}}
 {{- $admin := default dict .Values.config.admin -}}
 {{- if has (default "0.0.0.0" $admin.host) (list "127.0.0.1" "::1" "localhost") -}}
 {{- fail (printf "config.admin.host: %s is loopback, where the kubelet's probes cannot reach it; use 0.0.0.0" $admin.host) -}}
 {{- end -}}
 {{- if not (hasPrefix "/" (include "hookferry.stateDir" .)) -}}
-{{- fail (printf "config.state_dir: %q is relative, so the volume for it has no place; use an absolute path such as /var/lib/hookferry" .Values.config.state_dir) -}}
+{{- fail (printf "config.state_dir: %q is relative, so the chart cannot mount a volume there; use an absolute path such as /var/lib/hookferry" .Values.config.state_dir) -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- if or (eq .mountPath "/etc/hookferry") (hasPrefix "/etc/hookferry/" .mountPath) -}}
@@ -24,7 +24,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A ConfigMap is readable by whoever may list it: secrets come as ${env:...} or ${file:...}. */}}
+{{/* Every user who may list ConfigMaps can read them, so secrets must be references: ${env:...} or ${file:...}. */}}
 {{- define "hookferry.checkSecrets" -}}
 {{- $kafka := default dict .Values.config.kafka -}}
 {{- include "hookferry.checkClear" (list "kafka.sasl" $kafka.sasl "password" "client_secret") -}}
@@ -46,7 +46,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Of (list place map key...): no key of the map holds a value, or a list with a value, that is not a reference. */}}
+{{/* Argument: list of place, map, keys. Fails if one of these keys has a value, or a list with a value, that is not a reference. */}}
 {{- define "hookferry.checkClear" -}}
 {{- $place := index . 0 -}}
 {{- $map := default dict (index . 1) -}}
@@ -54,13 +54,13 @@
 {{- $value := get $map $key -}}
 {{- range kindIs "slice" $value | ternary $value (list $value) -}}
 {{- if and . (not (contains "${" (toString .))) -}}
-{{- fail (printf "config.%s.%s: a secret in clear would be readable in the ConfigMap; write ${env:NAME} or ${file:/path} there and supply it from a Secret with env or extraVolumes" $place $key) -}}
+{{- fail (printf "config.%s.%s: a secret in clear would be readable in the ConfigMap; write ${env:NAME} or ${file:/path} instead, and supply the value from a Secret with env or extraVolumes" $place $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* The pod is shaped after config; a variable that overrides it behind the chart's back would make the two disagree. */}}
+{{/* Parts of the pod follow config; a variable that overrides it would make the pod and the program disagree. */}}
 {{- define "hookferry.checkEnv" -}}
 {{- $instead := dict
   "HOOKFERRY_CONFIG" "the chart's own path"
@@ -68,7 +68,7 @@
   "HOOKFERRY_STATE_DIR" "config.state_dir, where the chart mounts the volume"
   "HOOKFERRY_ADMIN__HOST" "config.admin.host"
   "HOOKFERRY_ADMIN__PORT" "config.admin.port, which probes and Service follow"
-  "HOOKFERRY_KAFKA__GROUP_INSTANCE_ID" "persistence.enabled, which gives every pod a name of its own" -}}
+  "HOOKFERRY_KAFKA__GROUP_INSTANCE_ID" "persistence.enabled, which gives every pod its own name" -}}
 {{- range .Values.env -}}
 {{- if hasKey $instead .name -}}
 {{- fail (printf "env: %s cannot be set here; use %s" .name (get $instead .name)) -}}

@@ -3,7 +3,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Name of every object; 52 characters, so that a StatefulSet's pods and their revision label fit into 63. */}}
+{{/* Name of every object: at most 52 characters, so that a StatefulSet's pods and their revision label fit into 63. */}}
 {{- define "hookferry.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -46,7 +46,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* The three facts of the configuration that the pod follows; a key set to null has the program's own default. */}}
+{{/* The three settings that the pod follows; for a key set to null, the program's default applies. */}}
 {{- define "hookferry.adminPort" -}}
 {{- (default dict .Values.config.admin).port | default 8080 | int -}}
 {{- end -}}
@@ -55,7 +55,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default "/var/lib/hookferry" .Values.config.state_dir -}}
 {{- end -}}
 
-{{/* Ten seconds above the drain: the last commit and the exit come after it, and then the node kills. */}}
+{{/* Ten seconds more than the drain, for the last commit and the exit; after that the kubelet kills the pod. */}}
 {{- define "hookferry.gracePeriod" -}}
 {{- add (.Values.config.drain_timeout_s | default 20 | ceil | int) 10 -}}
 {{- end -}}

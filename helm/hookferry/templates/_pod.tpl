@@ -3,7 +3,7 @@
 {{- include "hookferry.checks" . -}}
 metadata:
   annotations:
-    # A changed configuration is a changed pod: the program reads it once, at start.
+    # A changed configuration must replace the pods: the program reads it only at start.
     checksum/config: {{ include (print $.Template.BasePath "/configmap.yaml") . | sha256sum }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
@@ -20,7 +20,7 @@ spec:
   {{- end }}
   serviceAccountName: {{ include "hookferry.serviceAccountName" . }}
   automountServiceAccountToken: false
-  # Service links would put variables with the program's own prefix, HOOKFERRY_, into the pod.
+  # Service links would add variables with the program's prefix, HOOKFERRY_, to the pod.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "hookferry.gracePeriod" . }}
   {{- with .Values.priorityClassName }}
@@ -37,7 +37,7 @@ spec:
         - name: HOOKFERRY_CONFIG
           value: /etc/hookferry/bridge.yaml
         {{- if .Values.persistence.enabled }}
-        # Static membership: the name outlives a restart, and so do the partitions.
+        # Static membership: the pod keeps its name and its partitions over a restart.
         - name: HOOKFERRY_KAFKA__GROUP_INSTANCE_ID
           valueFrom:
             fieldRef:

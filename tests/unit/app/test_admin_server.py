@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from bridge.app.admin_server import Admin
+from bridge.app.admin_server import AdminServer
 from bridge.errors import ConfigError
 from bridge.telemetry.metrics import Metrics
 
@@ -32,7 +32,7 @@ class Standing:
 @asynccontextmanager
 async def serving(standing: Standing, metrics: Metrics) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
-    admin = Admin("127.0.0.1", port, metrics.registry, standing)
+    admin = AdminServer("127.0.0.1", port, metrics.registry, standing)
     await admin.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
@@ -71,7 +71,7 @@ async def test_a_port_that_is_taken_is_a_mistake_in_the_settings() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        admin = Admin("127.0.0.1", port, Metrics().registry, Standing())
+        admin = AdminServer("127.0.0.1", port, Metrics().registry, Standing())
         with pytest.raises(ConfigError, match=f"admin.port {port}: cannot listen"):
             await admin.start()
 
@@ -79,6 +79,6 @@ async def test_a_port_that_is_taken_is_a_mistake_in_the_settings() -> None:
 async def test_a_stopped_port_can_be_taken_again() -> None:
     port = free_port()
     for _ in range(2):
-        admin = Admin("127.0.0.1", port, Metrics().registry, Standing())
+        admin = AdminServer("127.0.0.1", port, Metrics().registry, Standing())
         await admin.start()
         await admin.stop()

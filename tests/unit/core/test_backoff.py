@@ -8,7 +8,7 @@ from bridge.core.backoff import Retry, RetrySchedule
 
 
 def delays(schedule: RetrySchedule, attempts: int, times: int = 400) -> list[float]:
-    found = [schedule.after(attempts, 0).delay_s for _ in range(times)]
+    found = [schedule.next_retry(attempts, 0).delay_s for _ in range(times)]
     return [one for one in found if one is not None]
 
 
@@ -25,39 +25,39 @@ def test_a_delay_is_random_between_zero_and_the_doubled_base_or_the_cap(attempts
 
 def test_the_last_attempt_is_the_last() -> None:
     schedule = RetrySchedule(base_s=1, cap_s=1, max_attempts=3, max_age_s=1e9)
-    assert schedule.after(2, 0).delay_s is not None
-    assert schedule.after(3, 0) == Retry(None, "gave up after 3 attempts")
-    assert schedule.after(4, 0).delay_s is None
+    assert schedule.next_retry(2, 0).delay_s is not None
+    assert schedule.next_retry(3, 0) == Retry(None, "gave up after 3 attempts")
+    assert schedule.next_retry(4, 0).delay_s is None
 
 
 def test_one_attempt_means_no_retry() -> None:
-    assert RetrySchedule(base_s=1, cap_s=1, max_attempts=1, max_age_s=10).after(1, 0).delay_s is None
+    assert RetrySchedule(base_s=1, cap_s=1, max_attempts=1, max_age_s=10).next_retry(1, 0).delay_s is None
 
 
 def test_no_retry_begins_after_the_age_is_used_up() -> None:
     schedule = RetrySchedule(base_s=10, cap_s=10, max_attempts=100, max_age_s=60)
-    assert schedule.after(5, 61) == Retry(None, "gave up after 61 s and 5 attempts")
+    assert schedule.next_retry(5, 61) == Retry(None, "gave up after 61 s and 5 attempts")
     for _ in range(400):
-        retry = schedule.after(5, 55)
+        retry = schedule.next_retry(5, 55)
         assert retry.delay_s is None or 55 + retry.delay_s <= 60
-    assert all(schedule.after(5, 49.9).delay_s is not None for _ in range(100))
+    assert all(schedule.next_retry(5, 49.9).delay_s is not None for _ in range(100))
 
 
 def test_the_longer_of_the_own_delay_and_what_was_asked_for_counts() -> None:
     schedule = RetrySchedule(base_s=8, cap_s=8, max_attempts=9, max_age_s=1e9)
-    assert {schedule.after(1, 0, 37).delay_s for _ in range(100)} == {37}
-    found = [schedule.after(1, 0, 4).delay_s for _ in range(400)]
+    assert {schedule.next_retry(1, 0, 37).delay_s for _ in range(100)} == {37}
+    found = [schedule.next_retry(1, 0, 4).delay_s for _ in range(400)]
     assert min(one for one in found if one is not None) == 4
     assert max(one for one in found if one is not None) > 7
 
 
 def test_what_was_asked_for_is_capped_by_its_own_cap() -> None:
     schedule = RetrySchedule(base_s=1, cap_s=8, max_attempts=9, max_age_s=1e9, retry_after_cap_s=100)
-    assert schedule.after(1, 0, 99).delay_s == 99
-    assert schedule.after(1, 0, 5000).delay_s == 100
+    assert schedule.next_retry(1, 0, 99).delay_s == 99
+    assert schedule.next_retry(1, 0, 5000).delay_s == 100
 
 
 def test_a_wait_beyond_the_age_gives_up() -> None:
     schedule = RetrySchedule(base_s=1, cap_s=1, max_attempts=9, max_age_s=60)
-    assert schedule.after(1, 0, 59).delay_s == 59
-    assert schedule.after(1, 10, 59).delay_s is None
+    assert schedule.next_retry(1, 0, 59).delay_s == 59
+    assert schedule.next_retry(1, 10, 59).delay_s is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.dedupe import Claim, Stretch, claims_of, duplicates, missing
+from bridge.core.dedupe import Claim, Stretch, claims_of, duplicates, stretch_to_read
 from bridge.model import Event
 from tests.support.fakes import event
 
@@ -31,7 +31,7 @@ from tests.support.fakes import event
 def test_what_the_index_must_read(
     covered: Stretch | None, window_start: int, reader: int, max_keys: int, expected: Stretch | None
 ) -> None:
-    assert missing(covered, window_start, reader, max_keys) == expected
+    assert stretch_to_read(covered, window_start, reader, max_keys) == expected
 
 
 @given(
@@ -42,7 +42,7 @@ def test_after_any_rebuilds_the_window_is_covered(steps: list[tuple[int, int, in
     """As the dedupe window does it: read what is missing, then go on reading for a while."""
     covered: Stretch | None = None
     for reader, window, read_on in steps:
-        lacking = missing(covered, reader - window, reader, max_keys)
+        lacking = stretch_to_read(covered, reader - window, reader, max_keys)
         if lacking is not None:
             grows = covered is not None and lacking.start == covered.end
             covered = Stretch(covered.start if grows and covered else lacking.start, lacking.end)

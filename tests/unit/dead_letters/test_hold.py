@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core import ordering_key
 from bridge.dead_letters.hold import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
-from bridge.formats import lane_of
+from bridge.formats import derive_lane
 from bridge.model import LaneKey, Partition, Record
 
 LANE = LaneKey("orders", 3, b"\x00\xffe1", "acme")
@@ -20,8 +20,8 @@ HOLD = Hold(LANE, 1_700_000_000_123, "orders-3@17", 1_700_000_000_000, "orders-3
      LANE._replace(key="x" * ordering_key.MAX_PART, topic="a-b.c_d")],
 )  # fmt: skip
 def test_a_lane_is_read_as_it_was_written(lane: LaneKey) -> None:
-    assert ordering_key.read(ordering_key.text_of(lane)) == lane
-    assert len(ordering_key.id_of(lane)) == 32
+    assert ordering_key.decode_lane(ordering_key.encode_lane(lane)) == lane
+    assert len(ordering_key.lane_id(lane)) == 32
 
 
 def test_lanes_that_differ_in_anything_have_other_names() -> None:
@@ -29,7 +29,7 @@ def test_lanes_that_differ_in_anything_have_other_names() -> None:
         LANE, LANE._replace(topic="order"), LANE._replace(number=4), LANE._replace(tenant=""),
         LANE._replace(key=b"e1"), LANE._replace(key="e1"), LANE._replace(key="e", tenant="1acme"),
     ]  # fmt: skip
-    assert len({ordering_key.id_of(lane) for lane in lanes}) == len(lanes)
+    assert len({ordering_key.lane_id(lane) for lane in lanes}) == len(lanes)
 
 
 @pytest.mark.parametrize(
@@ -49,27 +49,27 @@ def test_lanes_that_differ_in_anything_have_other_names() -> None:
     ],
 )
 def test_a_text_that_is_no_lane_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="no lane"):
-        ordering_key.read(text)
+    with pytest.raises(ValueError, match="not a lane"):
+        ordering_key.decode_lane(text)
 
 
 def test_a_lane_is_bounded_however_long_a_key_is() -> None:
     """Two long keys stay two lanes; a short one is held as it is."""
     record = Record(Partition("orders", 3), 17, 0, b"k" * 100_000, b"{}")
     long, other = (
-        lane_of(record._replace(key=key), None, "t" * 100_000) for key in (b"k" * 100_000, b"k" * 99_999)
+        derive_lane(record._replace(key=key), None, "t" * 100_000) for key in (b"k" * 100_000, b"k" * 99_999)
     )
     assert long != other
-    assert len(ordering_key.text_of(long)) < 500
-    assert lane_of(record._replace(key=b"k"), "e", "t") == ("orders", 3, b"k", "t")
-    assert lane_of(record._replace(key=None), "e", None) == ("orders", 3, "e", "")
-    assert lane_of(record._replace(key=None), None, None) is None
+    assert len(ordering_key.encode_lane(long)) < 500
+    assert derive_lane(record._replace(key=b"k"), "e", "t") == ("orders", 3, b"k", "t")
+    assert derive_lane(record._replace(key=None), "e", None) == ("orders", 3, "e", "")
+    assert derive_lane(record._replace(key=None), None, None) is None
 
 
 def test_a_hold_is_read_as_it_was_written() -> None:
     assert read_hold(HOLD.to_bytes()) == HOLD
     assert read_hold(None) is None
-    key = HoldKey("crm", ordering_key.id_of(LANE))
+    key = HoldKey("crm", ordering_key.lane_id(LANE))
     assert read_key(key.to_bytes()) == key
 
 

@@ -1,4 +1,4 @@
-"""The pages for people: links lead somewhere, configurations pass, decisions and floors are complete."""
+"""Pages of the documentation: links resolve, configurations pass, decisions and floors are complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENV = {
     "CRM_TOKEN": "t",
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
 }
-MAP_WIDTH = 34  # of the floor map's names; behind them stands what they are
+MAP_WIDTH = 34  # columns of the floor map with names; the descriptions follow
 HEAD = {
     "kafka": {"bootstrap_servers": ["k:9092"]},
     "sources": {"fineract": {"topics": ["external-events"], "format": "json", "id": "id", "type": "type"}},
@@ -35,7 +35,7 @@ def name_of(page: Path) -> str:
 
 
 def prose(page: Path) -> list[str]:
-    """The lines of a page outside of its blocks of code."""
+    """Return the lines of a page outside its code blocks."""
     lines, fenced = [], False
     for line in page.read_text("utf-8").splitlines():
         if line.lstrip().startswith("```"):
@@ -46,14 +46,14 @@ def prose(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them; a heading that comes again gets a number."""
-    found: dict[str, int] = {}
+    """Return the anchors of a page's headings as GitHub builds them; a repeated heading gets a number."""
+    repeats: dict[str, int] = {}
     for line in prose(page):
         if match := re.match(r"#{1,6} +(.*)", line):
             text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match[1].strip().lower())
             anchor = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
-            found[anchor] = found.get(anchor, 0) + 1
-    return {name if n == 0 else f"{name}-{n}" for name, times in found.items() for n in range(times)}
+            repeats[anchor] = repeats.get(anchor, 0) + 1
+    return {name if n == 0 else f"{name}-{n}" for name, times in repeats.items() for n in range(times)}
 
 
 def blocks(page: Path) -> list[str]:
@@ -61,31 +61,31 @@ def blocks(page: Path) -> list[str]:
 
 
 def configurations() -> list[Any]:
-    """Every block that holds nothing but settings; what a page leaves out is laid around it."""
-    found: list[Any] = []
+    """Return every block that contains only settings; the test adds the sections that a page omits."""
+    examples: list[Any] = []
     for page in PAGES:
         if name_of(page).startswith(CHECKED_ELSEWHERE):
             continue
         for number, text in enumerate(blocks(page)):
-            if text.startswith(" "):  # some lines of a longer one
+            if text.startswith(" "):  # an excerpt of a longer block
                 continue
             if (
                 isinstance(given := yaml.safe_load(text), dict)
                 and given.keys() <= Settings.model_fields.keys()
             ):
-                found.append(pytest.param(text, id=f"{name_of(page)}-{number}"))
-    return found
+                examples.append(pytest.param(text, id=f"{name_of(page)}-{number}"))
+    return examples
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_of_a_page_resolves(page: Path) -> None:
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", "\n".join(prose(page)))):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
-        leads_to = (page.parent / path).resolve() if path else page
-        if not leads_to.exists() or (anchor and anchor not in anchors(leads_to)):
+        linked = (page.parent / path).resolve() if path else page
+        if not linked.exists() or (anchor and anchor not in anchors(linked)):
             broken.append(target)
     assert broken == []
 
@@ -105,9 +105,12 @@ def test_a_configuration_on_a_page_passes_check(text: str, tmp_path: Path) -> No
     assert check(file, ENV) == []
 
 
-def test_what_a_newcomer_copies_first_is_among_them() -> None:
-    pages = {one.id.rpartition("-")[0] for one in configurations()}
-    assert pages >= {"README.md", "docs/quick-start.md", "docs/how-to/fineract.md", "docs/how-to/routing.md"}
+def test_the_configurations_of_the_first_pages_are_checked() -> None:
+    pages = {example.id.rpartition("-")[0] for example in configurations()}
+    assert pages >= {
+        *("README.md", "docs/tutorial/quick-start.md"),
+        *("docs/how-to/fineract.md", "docs/how-to/routing.md"),
+    }
 
 
 def test_decisions_have_one_number_each_and_are_all_in_the_index() -> None:

@@ -1,4 +1,4 @@
-"""What is sent again is the event of the first time: same lane, same webhook-id, for whom it was parked."""
+"""A resent event has the lane and the webhook-id of the original, and goes to the endpoint that parked it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from bridge.errors import DecodeError
-from bridge.formats.cloudevents import CloudEventsDecoder, joined_id
+from bridge.formats.cloudevents import CloudEventsDecoder, join_id
 from tests.support.records import LIMIT, record
 
 STRUCTURED = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
@@ -30,7 +30,7 @@ BINARY = (
 )
 
 
-def one(value, headers=STRUCTURED, *, key=b"k", limit=LIMIT):
+def decode_one(value, headers=STRUCTURED, *, key=b"k", limit=LIMIT):
     raw = value if isinstance(value, bytes) else orjson.dumps(value)
     (event,) = CloudEventsDecoder("things", max_value_bytes=limit).decode(
         record(raw, key=key, headers=headers)
@@ -38,8 +38,8 @@ def one(value, headers=STRUCTURED, *, key=b"k", limit=LIMIT):
     return event
 
 
-def test_a_structured_event_is_read():
-    event = one(ENVELOPE)
+def test_a_structured_event_is_decoded():
+    event = decode_one(ENVELOPE)
     assert event.id == "/bank/loans A1"
     assert (event.type, event.entity, event.time) == ("loan.approved", "loan-42", "2026-06-29T08:15:30.5Z")
     assert event.payload() == {"n": 1}
@@ -55,7 +55,7 @@ def test_a_structured_event_is_read():
     }
 
 
-def test_a_binary_event_is_read():
+def test_a_binary_event_is_decoded():
     headers = (
         *BINARY,
         ("ce_time", b"2026-06-29T08:15:30Z"),
@@ -64,7 +64,7 @@ def test_a_binary_event_is_read():
         ("content-type", b"application/vnd.bank+json; charset=utf-8"),
         ("other", b"\xff"),
     )
-    event = one(b'{"n": 1}', headers, key=None)
+    event = decode_one(b'{"n": 1}', headers, key=None)
     assert event.id == "/bank/loans A1"
     assert event.payload() == {"n": 1}
     assert event.lane == ("topic", 3, "loan-42", "")
@@ -76,12 +76,12 @@ def test_a_binary_event_is_read():
     }
 
 
-def test_the_mode_is_told_by_the_content_type_in_any_case():
-    assert one(ENVELOPE, (("Content-Type", b"Application/CloudEvents"),)).id == "/bank/loans A1"
+def test_the_content_type_in_any_case_selects_the_mode():
+    assert decode_one(ENVELOPE, (("Content-Type", b"Application/CloudEvents"),)).id == "/bank/loans A1"
 
 
-def test_both_modes_give_the_same_event_the_same_identity():
-    structured, binary = one(ENVELOPE), one(b"{}", BINARY)
+def test_an_event_has_the_same_id_in_both_modes():
+    structured, binary = decode_one(ENVELOPE), decode_one(b"{}", BINARY)
     assert structured.id == binary.id
     assert structured.webhook_id == binary.webhook_id
 
@@ -89,7 +89,7 @@ def test_both_modes_give_the_same_event_the_same_identity():
 def test_no_two_pairs_of_source_and_id_join_to_one_key():
     parts = ["", "a", " ", "\\", "a b", "a\\ b", "a\\", " b", "\\ ", "b"]
     pairs = list(product(parts, parts))
-    assert len({joined_id(source, id_) for source, id_ in pairs}) == len(pairs)
+    assert len({join_id(source, id_) for source, id_ in pairs}) == len(pairs)
 
 
 @pytest.mark.parametrize(
@@ -102,25 +102,25 @@ def test_no_two_pairs_of_source_and_id_join_to_one_key():
     ],
 )
 def test_binary_data_follows_its_content_type(content_type, raw, payload):
-    assert one(raw, (*BINARY, ("content-type", content_type))).payload() == payload
+    assert decode_one(raw, (*BINARY, ("content-type", content_type))).payload() == payload
 
 
 def test_base64_data_becomes_bytes():
     envelope = {name: value for name, value in ENVELOPE.items() if name != "data"}
-    assert one({**envelope, "data_base64": "wwE="}).payload() == b"\xc3\x01"
-    assert one(envelope).payload() is None
+    assert decode_one({**envelope, "data_base64": "wwE="}).payload() == b"\xc3\x01"
+    assert decode_one(envelope).payload() is None
     for wrong in ("w", "w\u00e9==", 5, ["a"]):
-        event = one({**envelope, "data_base64": wrong})
+        event = decode_one({**envelope, "data_base64": wrong})
         with pytest.raises(DecodeError, match="base64"):
             event.payload()
 
 
 @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type"])
-def test_a_required_attribute_that_is_missing_is_named(missing):
+def test_the_error_names_a_missing_required_attribute(missing):
     with pytest.raises(DecodeError, match=f"'{missing}'"):
-        one({name: value for name, value in ENVELOPE.items() if name != missing})
+        decode_one({name: value for name, value in ENVELOPE.items() if name != missing})
     with pytest.raises(DecodeError, match=f"'{missing}'"):
-        one(b"{}", tuple(header for header in BINARY if header[0] != f"ce_{missing}"))
+        decode_one(b"{}", tuple(header for header in BINARY if header[0] != f"ce_{missing}"))
 
 
 @pytest.mark.parametrize(
@@ -137,35 +137,35 @@ def test_a_required_attribute_that_is_missing_is_named(missing):
 )
 def test_a_malformed_attribute_is_an_error(change, match):
     with pytest.raises(DecodeError, match=match):
-        one({**ENVELOPE, **change})
+        decode_one({**ENVELOPE, **change})
 
 
 def test_a_batch_and_other_event_formats_are_refused_with_the_reason():
     with pytest.raises(DecodeError, match="batch"):
-        one([ENVELOPE], (("content-type", b"application/cloudevents-batch+json"),))
+        decode_one([ENVELOPE], (("content-type", b"application/cloudevents-batch+json"),))
     with pytest.raises(DecodeError, match="cloudevents\\+avro"):
-        one(b"", (("content-type", b"application/cloudevents+avro"),))
+        decode_one(b"", (("content-type", b"application/cloudevents+avro"),))
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"nonsense", b"5"])
-def test_a_structured_value_that_is_no_object_is_an_error(raw):
+def test_a_structured_value_that_is_not_an_object_is_an_error(raw):
     with pytest.raises(DecodeError):
-        one(raw)
+        decode_one(raw)
 
 
-def test_damaged_bytes_are_decode_errors():
+def test_damaged_bytes_raise_decode_errors():
     with pytest.raises(DecodeError, match="ce_id"):
-        one(b"{}", (*BINARY, ("ce_id", b"\xff")))
+        decode_one(b"{}", (*BINARY, ("ce_id", b"\xff")))
     with pytest.raises(DecodeError, match="UTF-8"):
-        one(b"\xff", (*BINARY, ("content-type", b"text/plain"))).payload()
+        decode_one(b"\xff", (*BINARY, ("content-type", b"text/plain"))).payload()
     with pytest.raises(DecodeError, match="not JSON"):
-        one(b"\xff", BINARY).payload()
+        decode_one(b"\xff", BINARY).payload()
 
 
-def test_a_missing_time_is_the_records():
-    assert one(b"{}", BINARY).time == "2023-11-14T22:13:20.123Z"
+def test_a_missing_time_is_replaced_by_the_records_timestamp():
+    assert decode_one(b"{}", BINARY).time == "2023-11-14T22:13:20.123Z"
 
 
-def test_size_is_looked_at_before_the_content():
+def test_the_size_is_checked_before_the_content():
     with pytest.raises(DecodeError, match=r"sources\.things\.max_value_bytes"):
-        one(b"x" * 11, (), limit=10)
+        decode_one(b"x" * 11, (), limit=10)

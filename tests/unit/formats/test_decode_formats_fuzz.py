@@ -1,4 +1,4 @@
-"""Whatever the bytes, the headers and the schemas: an event, DecodeError or SchemaNeeded, soon and small."""
+"""Any bytes, headers and schemas give an event, DecodeError or SchemaNeeded, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from bridge.formats.avro.definitions import DefinitionError
 from bridge.formats.avro.schema import avro_schema
 from bridge.formats.debezium import HINTS, DebeziumDecoder
 from bridge.formats.eventuate import EventuateDecoder
-from bridge.formats.field_paths import EventReader, Places
-from bridge.formats.payload_only import AvroValues, JsonValues, PlacedDecoder, RegistryValues
-from bridge.formats.registry.framing import apicurio, confluent
+from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.payload_only import AvroValueReader, JsonValueReader, PayloadDecoder, RegistryValueReader
+from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
 from bridge.formats.registry.json_schema import JsonSchema
-from bridge.formats.registry.protobuf_schema import MOST_MESSAGES, protobuf_schema
-from bridge.formats.schema_cache import Refusal, SchemaKey, SchemaStore
+from bridge.formats.registry.protobuf_schema import MAX_MESSAGES, protobuf_schema
+from bridge.formats.schema_cache import Refusal, SchemaCache, SchemaKey
 from bridge.schemas.registry.gather import Gathered
 from bridge.schemas.registry.learn import made
 from tests.support.records import LIMIT, record
@@ -43,7 +43,7 @@ NOTHING = {"type": "record", "name": "Nothing", "fields": [
 
 
 def node() -> descriptor_pb2.FileDescriptorProto:
-    """A message that holds itself, a map, and the types whose JSON is special."""
+    """Return a message that contains itself, a map, and the types with a special JSON form."""
     imports = [
         f"google/protobuf/{name}.proto" for name in ("any", "struct", "timestamp", "duration", "wrappers")
     ]
@@ -63,21 +63,23 @@ def node() -> descriptor_pb2.FileDescriptorProto:
     return file
 
 
-STORE = SchemaStore("s")
+STORE = SchemaCache("s")
 for _number, _schema in enumerate(
     [avro_schema(AVRO, (), "a"), avro_schema(TREE, (), "t"), avro_schema(NOTHING, (), "n"),
      protobuf_schema(descriptor_text(node()), {}, "p"), JsonSchema({"title": "T"}), Refusal("no", "none")], 1,
 ):  # fmt: skip
     for _kind in ("id", "content", "global"):
         STORE.put(SchemaKey(_kind, str(_number)), _schema)
-READER = EventReader("s", Places("id", None, "kids.0.id", None, None, "header:tenant"))
-CONFLUENT = PlacedDecoder("s", RegistryValues(STORE, confluent), READER, max_value_bytes=LIMIT)
-APICURIO = PlacedDecoder("s", RegistryValues(STORE, apicurio), READER, max_value_bytes=LIMIT)
-BARE = PlacedDecoder("s", AvroValues(avro_schema(AVRO, (), "a")), READER, max_value_bytes=LIMIT)
-ROUTER = EventReader("s", Places("header:id", "header:eventType", "record:key"), HINTS)
-ENVELOPE = EventReader("s", Places("id", "eventType", "record:key", None, "payload"), HINTS)
-DEBEZIUM = DebeziumDecoder("s", JsonValues("s"), ROUTER, envelope=False, max_value_bytes=LIMIT)
-ENVELOPED = DebeziumDecoder("s", JsonValues("s"), ENVELOPE, envelope=True, max_value_bytes=LIMIT)
+READER = EventReader("s", FieldPaths("id", None, "kids.0.id", None, None, "header:tenant"))
+CONFLUENT = PayloadDecoder(
+    "s", RegistryValueReader(STORE, read_confluent_frame), READER, max_value_bytes=LIMIT
+)
+APICURIO = PayloadDecoder("s", RegistryValueReader(STORE, read_apicurio_frame), READER, max_value_bytes=LIMIT)
+BARE = PayloadDecoder("s", AvroValueReader(avro_schema(AVRO, (), "a")), READER, max_value_bytes=LIMIT)
+ROUTER = EventReader("s", FieldPaths("header:id", "header:eventType", "record:key"), HINTS)
+ENVELOPE = EventReader("s", FieldPaths("id", "eventType", "record:key", None, "payload"), HINTS)
+DEBEZIUM = DebeziumDecoder("s", JsonValueReader("s"), ROUTER, envelope=False, max_value_bytes=LIMIT)
+ENVELOPED = DebeziumDecoder("s", JsonValueReader("s"), ENVELOPE, envelope=True, max_value_bytes=LIMIT)
 EVENTUATE = EventuateDecoder("s", tenant="headers.tenant", max_value_bytes=LIMIT)
 
 
@@ -116,7 +118,7 @@ GOOD = [
 
 @settings(deadline=None, max_examples=1500)
 @given(damaged(*GOOD))
-def test_damaged_values_of_registries(raw: bytes) -> None:
+def test_damaged_registry_values_raise_only_decode_errors(raw: bytes) -> None:
     survive(CONFLUENT, raw)
     survive(APICURIO, raw)
     survive(BARE, raw[5:])
@@ -124,7 +126,7 @@ def test_damaged_values_of_registries(raw: bytes) -> None:
 
 @settings(deadline=None, max_examples=500)
 @given(st.integers(0, 6), st.binary(max_size=120))
-def test_any_bytes_behind_a_schema_id(number: int, raw: bytes) -> None:
+def test_any_bytes_after_a_schema_id_raise_only_decode_errors(number: int, raw: bytes) -> None:
     for decoder in (CONFLUENT, APICURIO):
         survive(decoder, b"\0\0\0\0" + bytes([number]) + raw)
         survive(decoder, b"\0\0\0\0\4\0" + raw)
@@ -144,7 +146,7 @@ NAMES = ["__value_schema_id", "apicurio.value.contentId", "apicurio.value.global
         )
     ),
 )
-def test_any_headers(raw: bytes, headers: list[tuple[str, bytes]]) -> None:
+def test_any_headers_raise_only_decode_errors(raw: bytes, headers: list[tuple[str, bytes]]) -> None:
     for decoder in (CONFLUENT, APICURIO, DEBEZIUM):
         survive(decoder, raw, tuple(headers))
 
@@ -157,7 +159,7 @@ HEADERS = (("id", b"1"), ("eventType", b"T"))
 
 @settings(deadline=None, max_examples=800)
 @given(damaged(*TEXTS), st.none() | st.binary(max_size=9))
-def test_damaged_json_envelopes(raw: bytes, key: bytes | None) -> None:
+def test_damaged_json_envelopes_raise_only_decode_errors(raw: bytes, key: bytes | None) -> None:
     for decoder in (DEBEZIUM, ENVELOPED, EVENTUATE):
         survive(decoder, raw, HEADERS, key)
 
@@ -167,7 +169,9 @@ def test_damaged_json_envelopes(raw: bytes, key: bytes | None) -> None:
     st.dictionaries(st.sampled_from(["payload", "schema", "headers", "id", "eventType"]), ANY_JSON),
     st.dictionaries(st.sampled_from(["ID", "DATE", "event-type", "event-aggregate-id", "tenant"]), ANY_JSON),
 )
-def test_envelopes_of_any_shape(document: dict[str, Any], tram: dict[str, Any]) -> None:
+def test_envelopes_of_any_shape_raise_only_decode_errors(
+    document: dict[str, Any], tram: dict[str, Any]
+) -> None:
     raw = orjson.dumps(document)
     for decoder in (DEBEZIUM, ENVELOPED, EVENTUATE):
         survive(decoder, raw, HEADERS)
@@ -177,7 +181,7 @@ def test_envelopes_of_any_shape(document: dict[str, Any], tram: dict[str, Any]) 
 @settings(deadline=None, max_examples=500)
 @given(damaged(json.dumps(TREE).encode(), json.dumps(AVRO).encode(), descriptor_text(node()).encode()),
        st.sampled_from(["AVRO", "JSON", "PROTOBUF", "X"]))  # fmt: skip
-def test_damaged_schemas(raw: bytes, kind: str) -> None:
+def test_damaged_schemas_raise_only_definition_errors(raw: bytes, kind: str) -> None:
     try:
         made(Gathered(kind, raw.decode("latin-1"), {"n": raw.decode("latin-1")}), "o")
     except DefinitionError:
@@ -200,9 +204,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_values_cost_little(name: str) -> None:
+def test_hostile_values_are_refused_quickly(name: str) -> None:
     raw = HOSTILE[name]
-    began = time.thread_time()  # not the time that others have this core
+    began = time.thread_time()  # excludes the time of other processes on this core
     survive(CONFLUENT, raw)
     assert time.thread_time() - began < 10, "generous: this machine may be slow"
     tracemalloc.start()
@@ -214,7 +218,7 @@ def test_hostile_values_cost_little(name: str) -> None:
 
 
 def in_a_node(number: int, part: bytes, times: int = 1) -> bytes:
-    """A record of a Node with a field of this number, so many times over."""
+    """Return a record with a Node that has a field of this number, repeated ``times`` times."""
     header = bytes([number << 3 | 2])
     length = bytes([len(part)]) if len(part) < 128 else _varint(len(part))
     return b"\0\0\0\0\4\0\x0a\x01a" + (header + length + part) * times
@@ -237,10 +241,10 @@ def a_map(entries: int) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "read"),
     [
-        (in_a_node(2, b"", MOST_MESSAGES - 1), True),
-        (in_a_node(2, b"", MOST_MESSAGES), False),
-        (in_a_node(4, a_map(MOST_MESSAGES // 2 - 1)), True),
-        (in_a_node(4, a_map(MOST_MESSAGES // 2)), False),
+        (in_a_node(2, b"", MAX_MESSAGES - 1), True),
+        (in_a_node(2, b"", MAX_MESSAGES), False),
+        (in_a_node(4, a_map(MAX_MESSAGES // 2 - 1)), True),
+        (in_a_node(4, a_map(MAX_MESSAGES // 2)), False),
     ],
     ids=["as many as may be", "one too many", "entries of a map", "too many entries"],
 )
@@ -253,8 +257,8 @@ def test_a_value_of_too_many_messages_is_refused(raw: bytes, read: bool) -> None
     assert refused.value.cause == "t.Node: more than 100000 messages in one value"
 
 
-def test_a_schema_that_multiplies_is_refused_and_one_that_winds_costs_little() -> None:
-    """Thirty types that each hold the next one twice: 2^30 records, for no byte at all or for as many."""
+def test_a_schema_that_multiplies_values_is_refused_and_a_deep_one_is_cheap() -> None:
+    """Thirty types each contain the next one twice: 2^30 records, from no bytes at all or from 2^30 longs."""
     for leaf, refused in (("null", True), ("long", False)):
         inner: Any = leaf
         for number in range(30):
@@ -265,21 +269,21 @@ def test_a_schema_that_multiplies_is_refused_and_one_that_winds_costs_little() -
             inner = {"type": "record", "name": f"R{number}", "fields": fields}
         began = time.thread_time()
         if refused:
-            with pytest.raises(DefinitionError, match="thousands of parts"):
+            with pytest.raises(DefinitionError, match="thousands of nested values"):
                 avro_schema(inner, (), "s")
         else:
             with pytest.raises(DecodeError):
                 avro_schema(inner, (), "s").read_bytes(bytes(1000), "here")
         assert time.thread_time() - began < 5
-    everybody = [{"name": f"f{number}", "type": ["null", f"R{number}"]} for number in range(12)]
-    types = [{"type": "record", "name": f"R{number}", "fields": everybody} for number in range(12)]
+    fields = [{"name": f"f{number}", "type": ["null", f"R{number}"]} for number in range(12)]
+    types = [{"type": "record", "name": f"R{number}", "fields": fields} for number in range(12)]
     began = time.thread_time()
     schema = avro_schema("R0", types, "s")
     assert schema.read_bytes(bytes(12), "here").document["f11"] is None
-    assert time.thread_time() - began < 5, "not one step for every path through them"
+    assert time.thread_time() - began < 5, "must not visit every path through the types"
 
 
-def test_messages_inside_messages_end_at_a_depth() -> None:
+def test_nested_messages_are_refused_beyond_a_depth() -> None:
     raw = b"\x0a\x01a"
     for _ in range(MAX_NESTING):
         raw = b"\x12" + _varint(len(raw)) + raw
@@ -296,7 +300,7 @@ def _varint(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("raw", GOOD[:2])
-def test_every_cut_of_an_avro_value_is_refused(raw: bytes) -> None:
+def test_every_truncation_of_an_avro_value_is_refused(raw: bytes) -> None:
     for length in range(len(raw)):
         with pytest.raises((DecodeError, SchemaNeeded)):
             CONFLUENT.decode(record(raw[:length]))

@@ -1,4 +1,4 @@
-"""Whatever the bytes: a decoder gives events or raises DecodeError, and nothing else."""
+"""For any bytes a decoder returns events or raises DecodeError, nothing else."""
 
 import orjson
 import pytest
@@ -60,13 +60,13 @@ def damaged(draw, *originals):
 
 @settings(deadline=None, max_examples=1500)
 @given(damaged(GOOD, RICH), st.none() | st.binary(max_size=9))
-def test_damaged_fineract_records(raw, key):
+def test_damaged_fineract_records_raise_only_decode_errors(raw, key):
     survive(FINERACT, raw, key=key)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=200))
-def test_any_bytes_behind_valid_headers(raw):
+def test_any_bytes_after_valid_headers_raise_only_decode_errors(raw):
     survive(FINERACT, raw)
     survive(FINERACT, GOOD[:10] + raw)
     for schema in ALL.by_fingerprint.values():
@@ -75,7 +75,7 @@ def test_any_bytes_behind_valid_headers(raw):
 
 @settings(deadline=None, max_examples=400)
 @given(st.data())
-def test_damaged_records_of_fineract_itself(data):
+def test_damaged_real_fineract_records_raise_only_decode_errors(data):
     samples = [bytes.fromhex(sample["value_hex"]) for sample in shared_json("sample-records.json")]
     survive(real(), data.draw(damaged(*samples)))
 
@@ -94,7 +94,7 @@ VALID_JSON = orjson.dumps(
 
 @settings(deadline=None, max_examples=500)
 @given(damaged(VALID_JSON, b'"\\ud800"', b'{"id":"\\ud800","type":"t","data":1}'))
-def test_damaged_json(raw):
+def test_damaged_json_raises_only_decode_errors(raw):
     survive(JSON, raw)
 
 
@@ -111,13 +111,13 @@ ANY_JSON = st.recursive(
 
 @settings(deadline=None, max_examples=500)
 @given(st.dictionaries(st.sampled_from(["id", "type", "a", "time", "data", "t"]), ANY_JSON))
-def test_json_of_any_shape(document):
+def test_json_of_any_shape_raises_only_decode_errors(document):
     survive(JSON, orjson.dumps(document))
 
 
 @settings(deadline=None, max_examples=500)
 @given(st.dictionaries(st.sampled_from([*ENVELOPE, "data_base64", "ext"]), ANY_JSON))
-def test_cloudevents_of_any_shape(changes):
+def test_cloudevents_of_any_shape_raise_only_decode_errors(changes):
     survive(CLOUDEVENTS, orjson.dumps({**ENVELOPE, **changes}), STRUCTURED)
 
 
@@ -133,7 +133,7 @@ def test_cloudevents_of_any_shape(changes):
         max_size=4,
     ),
 )
-def test_binary_cloudevents_with_any_headers(raw, headers):
+def test_binary_cloudevents_with_any_headers_raise_only_decode_errors(raw, headers):
     survive(CLOUDEVENTS, raw, (*BINARY, *headers))
 
 
@@ -146,20 +146,20 @@ BULKS = [
 
 @settings(deadline=None, max_examples=1000)
 @given(damaged(*BULKS), st.booleans(), st.none() | st.binary(max_size=9))
-def test_damaged_bulk_events(data, whole, key):
+def test_damaged_bulk_events_raise_only_decode_errors(data, whole, key):
     decoder = FineractDecoder("bank", ALL, max_value_bytes=LIMIT, split_bulk=not whole)
     survive(decoder, encode_envelope(envelope(data=data, dataschema=BULK)), key=key)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=200))
-def test_any_bytes_behind_the_header_of_a_bulk_event(raw):
+def test_any_bytes_after_a_bulk_header_raise_only_decode_errors(raw):
     for header in BULK_HEADERS:
         survive(FINERACT, encode_envelope(envelope(data=header + raw)))
 
 
 @pytest.mark.parametrize("raw", [RICH, GOOD])
-def test_every_cut_of_a_record(raw):
+def test_every_truncation_of_a_record_is_refused(raw):
     for length in range(len(raw)):
         with pytest.raises(DecodeError):
             FINERACT.decode(record(raw[:length]))

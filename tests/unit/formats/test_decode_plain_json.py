@@ -18,14 +18,14 @@ def decoder(**paths):
     return PlainJsonDecoder("orders", **{"id": "id", "type": "type", "max_value_bytes": LIMIT, **paths})
 
 
-def one(value, *, key=b"k", **paths):
+def decode_one(value, *, key=b"k", **paths):
     raw = value if isinstance(value, bytes) else orjson.dumps(value)
     (event,) = decoder(**paths).decode(record(raw, key=key))
     return event
 
 
-def test_every_configured_path_is_read():
-    event = one(VALUE, entity="payload.lines.1.sku", time="at", data="payload", tenant="who.tenant")
+def test_every_configured_field_path_is_used():
+    event = decode_one(VALUE, entity="payload.lines.1.sku", time="at", data="payload", tenant="who.tenant")
     assert (event.id, event.type, event.entity, event.tenant) == ("e-1", "order.placed", "b", "acme")
     assert event.time == "2026-06-29T08:15:30Z"
     assert event.payload() == VALUE["payload"]
@@ -34,8 +34,8 @@ def test_every_configured_path_is_read():
     assert event.webhook_id.startswith("evt_")
 
 
-def test_without_paths_the_payload_is_the_whole_value_and_the_time_the_records():
-    event = one(VALUE)
+def test_without_paths_the_payload_is_the_whole_value_and_the_time_is_the_records():
+    event = decode_one(VALUE)
     assert event.payload() == VALUE
     assert event.time == "2023-11-14T22:13:20.123Z"
     assert event.entity is None
@@ -43,15 +43,15 @@ def test_without_paths_the_payload_is_the_whole_value_and_the_time_the_records()
 
 
 def test_numbers_become_text():
-    event = one({"id": 18446744073709551615, "type": 7, "e": -3}, entity="e")
+    event = decode_one({"id": 18446744073709551615, "type": 7, "e": -3}, entity="e")
     assert (event.id, event.type, event.entity) == ("18446744073709551615", "7", "-3")
 
 
 @pytest.mark.parametrize("id_", [b"1.5", b"18446744073709551616", b"true", b"[1]", b"{}"])
-def test_an_id_that_could_look_like_another_is_refused(id_):
-    """Integers beyond 64 bits become equal floats: the second event would be dropped as a duplicate."""
+def test_an_id_that_could_collide_with_another_is_refused(id_):
+    """Integers beyond 64 bits become equal floats, so the second event would be dropped as a duplicate."""
     with pytest.raises(DecodeError, match=r"sources\.orders\.id"):
-        one(b'{"id": %s, "type": "t"}' % id_)
+        decode_one(b'{"id": %s, "type": "t"}' % id_)
 
 
 @pytest.mark.parametrize("missing", ["id", "type"])
@@ -63,47 +63,49 @@ def test_a_missing_id_or_type_is_an_error_that_names_the_setting(missing, how):
     else:
         value[missing] = None if how == "null" else ""
     with pytest.raises(DecodeError, match=rf"sources\.orders\.{missing}"):
-        one(value)
+        decode_one(value)
 
 
-def test_without_a_key_the_entity_orders():
-    assert one(VALUE, key=None, entity="payload.lines.0.sku").lane == ("topic", 3, "a", "")
-    assert one(VALUE, key=None).lane is None
+def test_without_a_key_the_entity_selects_the_lane():
+    assert decode_one(VALUE, key=None, entity="payload.lines.0.sku").lane == ("topic", 3, "a", "")
+    assert decode_one(VALUE, key=None).lane is None
 
 
 def test_null_data_is_null_and_absent_data_is_an_error():
-    assert one({"id": 1, "type": "t", "d": None}, data="d").payload() is None
+    assert decode_one({"id": 1, "type": "t", "d": None}, data="d").payload() is None
     with pytest.raises(DecodeError, match=r"sources\.orders\.data"):
-        one({"id": 1, "type": "t"}, data="d")
+        decode_one({"id": 1, "type": "t"}, data="d")
 
 
-def test_milliseconds_are_a_time_and_nonsense_is_an_error():
-    assert one({"id": 1, "type": "t", "at": 1782720930123}, time="at").time == "2026-06-29T08:15:30.123Z"
+def test_milliseconds_are_a_time_and_other_text_is_an_error():
+    assert (
+        decode_one({"id": 1, "type": "t", "at": 1782720930123}, time="at").time == "2026-06-29T08:15:30.123Z"
+    )
     for wrong in ("soon", True, 1.5, [1]):
         with pytest.raises(DecodeError, match=r"sources\.orders\.time"):
-            one({"id": 1, "type": "t", "at": wrong}, time="at")
+            decode_one({"id": 1, "type": "t", "at": wrong}, time="at")
 
 
 @pytest.mark.parametrize("path", ["payload.lines.2.sku", "payload.lines.x", "payload.lines.-1.sku", "id.x"])
-def test_a_path_that_leads_nowhere_finds_nothing(path):
-    assert one(VALUE, entity=path).entity is None
+def test_a_path_that_does_not_exist_is_absent(path):
+    assert decode_one(VALUE, entity=path).entity is None
 
 
-def test_digits_are_also_names_of_an_object():
-    assert one({"id": 1, "type": "t", "a": {"0": "zero"}}, entity="a.0").entity == "zero"
+def test_digits_may_be_keys_of_an_object():
+    assert decode_one({"id": 1, "type": "t", "a": {"0": "zero"}}, entity="a.0").entity == "zero"
 
 
-def test_a_value_encoded_twice_is_named_as_such():
+def test_the_error_for_a_value_encoded_twice_says_so():
     with pytest.raises(DecodeError, match=r"expand\.json\.payload"):
-        one(orjson.dumps(orjson.dumps(VALUE).decode()))
+        decode_one(orjson.dumps(orjson.dumps(VALUE).decode()))
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xc3\x01", b'{"id": NaN}', b"[" * 5000])
 def test_what_is_not_json_is_an_error(raw):
     with pytest.raises(DecodeError, match="not JSON"):
-        one(raw)
+        decode_one(raw)
 
 
-def test_size_is_looked_at_before_the_content():
+def test_the_size_is_checked_before_the_content():
     with pytest.raises(DecodeError, match=r"sources\.orders\.max_value_bytes"):
         decoder(max_value_bytes=10).decode(record(b"x" * 11))

@@ -1,4 +1,4 @@
-"""What Fineract itself wrote: read with the layouts of its own release, and never with those of another."""
+"""Records of a real Fineract decode with the layouts of their own release, and with no others."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def as_json(event: Event) -> Any:
     return orjson.loads(to_json(event.payload()))
 
 
-def test_the_samples_are_those_that_are_tested() -> None:
+def test_every_sample_is_tested() -> None:
     assert {one["label"] for one in shared_json("sample-records.json")} == set(LABELS)
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_a_record_is_read_with_the_layouts_of_its_release(label: str, tmp_path: Path) -> None:
+def test_a_record_is_decoded_with_the_layouts_of_its_release(label: str, tmp_path: Path) -> None:
     sample = sample_of(label)
     (event,) = events_of(sample, sample["fineract"], tmp_path, split=False)
     assert (event.type, event.id) == (sample["type"], sample["idempotencyKey"])
@@ -62,10 +62,10 @@ def test_a_record_is_read_with_the_layouts_of_its_release(label: str, tmp_path: 
 @pytest.mark.parametrize(
     ("label", "version"), [("loan-approved", "develop-2026-06-29"), ("bulk-2-adjustments", "1.10.1")]
 )
-def test_with_another_release_alone_it_is_refused_and_says_what_to_import(
+def test_with_only_another_release_it_is_refused_with_what_to_import(
     label: str, version: str, tmp_path: Path
 ) -> None:
-    """Decoding into shifted fields would be worse than not decoding at all."""
+    """Decoding into shifted fields would be worse than an error."""
     sample = sample_of(label)
     for event in events_of(sample, version, tmp_path):
         with pytest.raises(DecodeError) as caught:
@@ -76,8 +76,8 @@ def test_with_another_release_alone_it_is_refused_and_says_what_to_import(
         assert "hookferry parked redrive --reason " in told
 
 
-def test_a_layout_that_two_releases_share_is_read_with_either(tmp_path: Path) -> None:
-    """The fingerprint decides, not the release: savings transactions did not change between the two."""
+def test_a_layout_shared_by_two_releases_is_decoded_with_either(tmp_path: Path) -> None:
+    """The fingerprint decides, not the release: savings transactions are the same in both."""
     sample = sample_of("savings-deposit")
     payloads = [as_json(events_of(sample, version, tmp_path / version)[0]) for version in VERSIONS]
     assert payloads[0] == payloads[1]
@@ -94,7 +94,7 @@ def test_a_bulk_record_is_split_into_its_items(tmp_path: Path) -> None:
     assert len({one.webhook_id for one in events}) == 2
 
 
-def test_two_releases_side_by_side_read_the_records_of_both(tmp_path: Path) -> None:
+def test_two_imported_releases_decode_the_records_of_both(tmp_path: Path) -> None:
     for version in VERSIONS:
         import_schemas(shared_fineract() / "schemas" / version, tmp_path)
     for label in LABELS:

@@ -1,4 +1,4 @@
-"""A JSON number with more digits than a double holds, all the way: filter, template, presets, body."""
+"""A JSON number with more digits than a double holds stays exact everywhere: filters, templates, bodies."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def written(template: str, content_type: str = "application/json") -> str:
     return TemplateBody({}, template, content_type)(event())[1].decode()
 
 
-def test_the_standard_body_has_every_digit() -> None:
+def test_the_standard_body_keeps_every_digit() -> None:
     assert f'"n":{TEXT}'.encode() in standard_body(event())
 
 
-def test_templates_write_and_count_with_every_digit() -> None:
+def test_templates_keep_every_digit_in_text_and_arithmetic() -> None:
     whole: dict[str, Any] = json.loads(
         written(
             '{"a": {{ data.n }}, "b": "{{ data.n }}", "c": {{ data.l | json }},'
@@ -46,5 +46,5 @@ def test_templates_write_and_count_with_every_digit() -> None:
     assert written("{{ data.n }}", "text/plain") == TEXT
 
 
-def test_presets_read_it_as_the_number_it_is() -> None:
+def test_presets_format_exact_numbers_as_numbers() -> None:
     assert words.number(ExactNumber(TEXT)) == Decimal(TEXT)

@@ -39,7 +39,7 @@ async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_u
 
     def behind(endpoint: str) -> CatchUp:
         cursor: EndpointCursor = Cursor(ORDERS, 0, window=10, window_bytes=1000, endpoint=endpoint)
-        cursor.passed_by(5)
+        cursor.detach_if_passed(5)
         return CatchUp(
             endpoint,
             cursors=lambda: [cursor],

@@ -1,4 +1,4 @@
-"""Cursors of an assignment: where they begin, in which order they are committed."""
+"""Cursors of an assignment: where they start, what a commit contains, and in which order it happens."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.clock import SystemClock
 from bridge.core import completion_map
 from bridge.core.cursor import Cursor
 from bridge.errors import CommitError
 from bridge.model import Committed, Partition
-from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.checkpoints import REFRESH_S, Checkpoints
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -23,8 +22,21 @@ from tests.support.fakes import P0, P1, Log
 BOUNDS = {P0: (10, 50)}
 
 
+class MovedClock:
+    """A clock that moves only when the test moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def time(self) -> float:
+        return self.now_s
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
 class Stage:
-    """Checkpoints over fakes; ``done`` is the order of what they were asked."""
+    """Checkpoints over fakes and a clock that the test moves. ``done`` lists the steps of each commit."""
 
     def __init__(self, **starts: str) -> None:
         self.done: list[str] = []
@@ -32,6 +44,7 @@ class Stage:
         self.offsets = FakeOffsets()
         self.member = FakeReader(Log())
         self.metrics = Metrics()
+        self.clock = MovedClock()
         self.offsets.on_commit = lambda group, offsets: self.done.append(group)
         self.checkpoints = Checkpoints(
             "g",
@@ -42,7 +55,7 @@ class Stage:
             flush=self._flush,
             journal=FakeJournal(),  # type: ignore[arg-type]
             metrics=self.metrics,
-            clock=SystemClock(),
+            clock=self.clock,
         )
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
@@ -57,19 +70,19 @@ class Stage:
 
     async def load(self, bounds: dict[Partition, tuple[int, int]] = BOUNDS) -> dict[str, Cursor]:
         """Begin an assignment; the cursors of its first partition."""
-        cursors = await self.checkpoints.load(bounds)
-        self.checkpoints.install(cursors)
-        return cursors[next(iter(bounds))]
+        loaded = await self.checkpoints.load(bounds)
+        self.checkpoints.install(loaded)
+        return loaded.cursors[next(iter(bounds))]
 
 
-async def test_the_order_of_a_commit_is_flush_fence_cursors() -> None:
+async def test_a_commit_writes_the_history_then_passes_the_fence_then_commits_the_cursors() -> None:
     stage = Stage(crm="earliest", erp="latest")
     await stage.load()
     await stage.checkpoints.commit()
     assert stage.done == ["flush", "fence", "g.crm", "g.erp"]
 
 
-async def test_a_process_that_lost_its_place_commits_no_cursor() -> None:
+async def test_a_process_that_is_no_longer_a_member_commits_no_cursor() -> None:
     stage = Stage()
     await stage.load()
     stage.member.lost_place = True
@@ -81,8 +94,8 @@ async def test_a_process_that_lost_its_place_commits_no_cursor() -> None:
     assert stage.offsets.at("crm") == 10
 
 
-async def test_a_process_that_stood_still_after_its_fence_commits_no_cursor() -> None:
-    """SIGSTOP between the two: the broker took the fence, and gave the partitions away since."""
+async def test_a_process_that_was_stopped_after_its_fence_commits_no_cursor() -> None:
+    """SIGSTOP between the two: the broker accepted the fence, and has reassigned the partitions since."""
     stage = Stage()
     await stage.load()
     stage.lease = False
@@ -91,41 +104,43 @@ async def test_a_process_that_stood_still_after_its_fence_commits_no_cursor() ->
     assert stage.done == ["flush", "fence"]
 
 
-async def test_the_history_is_written_before_what_it_tells_of_is_committed() -> None:
+async def test_what_settles_while_the_history_is_written_is_committed_with_the_next_commit() -> None:
     stage = Stage()
     cursors = await stage.load()
     await stage.checkpoints.commit()
-    cursors["crm"].open(10, 1)
-    cursors["crm"].advance(11)
-    stage.done.clear()
+    cursor = cursors["crm"]
+    cursor.open(10, 1)
+    cursor.open(11, 1)
+    cursor.advance(12)
+    cursor.settle(11, 1)
 
     async def settle_meanwhile() -> None:
-        if cursors["crm"].unsettled:
-            cursors["crm"].settle(10, 1)
+        if cursor.unsettled:
+            cursor.settle(10, 1)
 
     stage.checkpoints._flush = settle_meanwhile
     await stage.checkpoints.commit()
-    assert stage.offsets.at("crm") == 10, "it settled after the history was taken"
+    assert stage.offsets.at("crm") == 10, "it settled after the history was flushed"
     await stage.checkpoints.commit()
-    assert stage.offsets.at("crm") == 11
+    assert stage.offsets.at("crm") == 12
 
 
-async def test_a_new_endpoint_begins_where_it_is_told_to() -> None:
+async def test_a_new_endpoint_starts_where_its_policy_says() -> None:
     stage = Stage(old="earliest", new="latest")
     cursors = await stage.load()
     assert (cursors["old"].position, cursors["new"].position) == (10, 50)
 
 
 async def test_the_first_cursor_is_committed_although_nothing_moved() -> None:
-    """So that an endpoint that begins at the latest keeps its place through a restart."""
+    """An endpoint that starts at the latest record must keep its position through a restart."""
     stage = Stage(new="latest")
     await stage.load()
     await stage.checkpoints.commit()
     assert stage.offsets.committed == {("g.new", P0): Committed(50, "")}
 
 
-async def test_nothing_is_committed_twice_but_the_history_is_written() -> None:
-    """Failed attempts move no cursor; their rows must not wait in memory until one does."""
+async def test_an_unchanged_cursor_is_not_committed_again_but_the_history_is_written() -> None:
+    """Failed attempts change no cursor. Their rows must not wait in memory until one changes."""
     stage = Stage()
     await stage.load()
     await stage.checkpoints.commit()
@@ -134,8 +149,10 @@ async def test_nothing_is_committed_twice_but_the_history_is_written() -> None:
     assert stage.done == ["flush"]
 
 
-async def test_what_settles_before_the_first_commit_of_an_assignment_is_journaled_as_its_own() -> None:
-    """A reader that catches up may feed a new cursor while that commit still waits for the broker."""
+async def test_what_settles_before_the_first_commit_of_an_assignment_is_journaled_for_the_new_cursor() -> (
+    None
+):
+    """A side reader may feed a new cursor while that commit still waits for the broker."""
     stage = Stage(crm="earliest", erp="earliest")
     await stage.load()
     await stage.checkpoints.commit()
@@ -144,7 +161,39 @@ async def test_what_settles_before_the_first_commit_of_an_assignment_is_journale
     cursors["crm"].advance(11)
     stage.checkpoints.settle(cursors["crm"], 10, 1)
     again = await stage.load()
-    assert (again["crm"].wants(10), again["erp"].wants(10)) == (False, True)
+    assert (again["crm"].needs(10), again["erp"].needs(10)) == (False, True)
+
+
+async def committed_after(stage: Stage, hours: float) -> list[str]:
+    """Commit as on the beat, after so many more hours in which nothing moved; the groups committed."""
+    stage.clock.now_s += hours * 3600
+    stage.done.clear()
+    await stage.checkpoints.try_commit()
+    return [step for step in stage.done if step.startswith("g.")]
+
+
+async def test_every_cursor_is_committed_again_each_hour_even_if_nothing_moved() -> None:
+    """Kafka deletes the offsets of a group without members some time after their last commit."""
+    stage = Stage(crm="earliest", erp="latest")
+    await stage.load({P0: (0, 9), P1: (0, 9)})
+    await stage.checkpoints.commit()
+    assert REFRESH_S == 3600
+    assert await committed_after(stage, 0.99) == []
+    stage.offsets.committed.clear()
+    assert await committed_after(stage, 0.01) == ["g.crm", "g.erp"]
+    assert stage.offsets.committed.keys() == {(f"g.{name}", p) for name in ("crm", "erp") for p in (P0, P1)}
+    assert await committed_after(stage, 0.99) == [], "once per hour"
+    assert await committed_after(stage, 0.01) == ["g.crm", "g.erp"]
+
+
+async def test_an_hourly_commit_that_was_refused_is_tried_again_with_the_next_one() -> None:
+    stage = Stage(crm="earliest", erp="latest")
+    await stage.load()
+    await stage.checkpoints.commit()
+    stage.offsets.trouble.extend([None, "refused"])
+    assert await committed_after(stage, 1) == ["g.crm"]
+    assert await committed_after(stage, 0) == ["g.erp"], "not an hour later"
+    assert await committed_after(stage, 0) == []
 
 
 async def test_only_the_cursor_that_moved_is_committed() -> None:
@@ -158,7 +207,7 @@ async def test_only_the_cursor_that_moved_is_committed() -> None:
     assert stage.member.fenced[-1] == {P0: 10}
 
 
-async def test_a_refused_cursor_is_committed_with_the_next_one() -> None:
+async def test_a_cursor_that_was_refused_is_committed_with_the_next_commit() -> None:
     stage = Stage(crm="earliest", erp="earliest")
     await stage.load()
     stage.offsets.trouble.extend([None, "refused"])
@@ -171,7 +220,7 @@ async def test_a_refused_cursor_is_committed_with_the_next_one() -> None:
     assert "g.crm" not in stage.done
 
 
-async def test_what_settled_out_of_order_is_read_back() -> None:
+async def test_what_settled_out_of_order_is_not_needed_again_after_a_restart() -> None:
     stage = Stage()
     cursor = (await stage.load())["crm"]
     for offset in (10, 11, 12, 13):
@@ -183,31 +232,31 @@ async def test_what_settled_out_of_order_is_read_back() -> None:
     stage.checkpoints.clear()
     assert not cursor.live
     again = (await stage.load())["crm"]
-    assert [one for one in range(10, 16) if again.wants(one)] == [10, 12, 14, 15]
+    assert [offset for offset in range(10, 16) if again.needs(offset)] == [10, 12, 14, 15]
 
 
-async def test_a_damaged_map_is_ignored_loudly() -> None:
+async def test_a_damaged_map_is_ignored_and_logged_as_an_error() -> None:
     stage = Stage()
     text, _ = completion_map.encode(20, [20, 23], 30)
     stage.offsets.committed["g.crm", P0] = Committed(20, text[:-3] + "AAA")
     with capture_logs() as logs:
         cursor = (await stage.load())["crm"]
-    assert [(one["event"], one["log_level"]) for one in logs] == [(events.CURSOR_MAP_IGNORED, "error")]
+    assert [(line["event"], line["log_level"]) for line in logs] == [(events.CURSOR_MAP_IGNORED, "error")]
     assert cursor.position == 20
-    assert all(cursor.wants(offset) for offset in range(20, 31)), "rather again than not at all"
+    assert all(cursor.needs(offset) for offset in range(20, 31)), "rather twice than not at all"
 
 
-async def test_a_cursor_beyond_the_end_of_its_log_begins_anew() -> None:
+async def test_a_cursor_beyond_the_end_of_its_log_starts_again_at_the_first_record() -> None:
     stage = Stage(crm="latest")
     stage.offsets.committed["g.crm", P0] = Committed(51, "")
     with capture_logs() as logs:
         cursor = (await stage.load())["crm"]
     assert cursor.position == 10
-    assert [one["event"] for one in logs] == [events.RECORDS_DELETED]
-    assert "made anew" in logs[0]["cause"]
+    assert [line["event"] for line in logs] == [events.RECORDS_DELETED]
+    assert "recreated" in logs[0]["cause"]
 
 
-async def test_a_cursor_at_the_very_end_of_its_log_stays_there() -> None:
+async def test_a_cursor_at_the_end_of_its_log_stays_there() -> None:
     stage = Stage()
     stage.offsets.committed["g.crm", P0] = Committed(50, "")
     with capture_logs() as logs:
@@ -221,25 +270,27 @@ async def test_a_cursor_below_the_start_of_its_log_reports_the_loss() -> None:
     stage.offsets.committed["g.crm", P0] = Committed(3, text)
     with capture_logs() as logs:
         cursor = (await stage.load())["crm"]
-    (said,) = logs
-    assert (said["event"], said["offsets_lost"], said["log_level"]) == (events.RECORDS_DELETED, 7, "error")
+    (line,) = logs
+    assert (line["event"], line["offsets_lost"], line["log_level"]) == (events.RECORDS_DELETED, 7, "error")
     assert cursor.position == 10
-    assert [one for one in range(10, 22) if cursor.wants(one)] == [12, 20, 21], "the map still counts"
+    assert [offset for offset in range(10, 22) if cursor.needs(offset)] == [12, 20, 21], (
+        "the map still applies"
+    )
 
 
-async def test_a_failing_commit_is_counted_each_time_and_said_once() -> None:
+async def test_a_failing_commit_is_counted_each_time_and_logged_once() -> None:
     stage = Stage()
     await stage.load()
     stage.offsets.trouble.extend(["refused", "refused"])
     with capture_logs() as logs:
         for _ in range(3):
-            await stage.checkpoints.commit_or_say()
-    assert [one["event"] for one in logs] == [events.COMMIT_FAILED, events.CURSORS_COMMITTED]
+            await stage.checkpoints.try_commit()
+    assert [line["event"] for line in logs] == [events.COMMIT_FAILED, events.CURSORS_COMMITTED]
     counts = {name: stage.metrics.commits.labels(name)._value.get() for name in ("failed", "done")}
     assert counts == {"failed": 2, "done": 1}
 
 
-async def test_unsettled_is_summed_over_the_partitions_of_an_endpoint() -> None:
+async def test_unsettled_events_are_summed_over_the_partitions_of_an_endpoint() -> None:
     stage = Stage(crm="earliest", erp="earliest")
     await stage.load({P0: (0, 9), P1: (0, 9)})
     for partition in (P0, P1):
@@ -253,19 +304,41 @@ async def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> 
     stage.checkpoints._policies = {"crm": policy}
     cursor = (await stage.load({P0: (0, 200_000)}))["crm"]
     random = Random(1)
-    wild = [offset for offset in range(100_000) if random.random() < 0.5]
+    some = [offset for offset in range(100_000) if random.random() < 0.5]
     for offset in range(100_000):
         cursor.open(offset, 1)
     cursor.advance(100_000)
-    for offset in wild:
+    for offset in some:
         cursor.settle(offset, 1)
     await stage.checkpoints.commit()
     assert cursor.full
     assert len(stage.offsets.map_of("crm")) <= completion_map.LIMIT_BYTES
     assert not stage.checkpoints.room.is_set()
-    for offset in set(range(100_000)) - set(wild):
+    for offset in set(range(100_000)) - set(some):
         cursor.settle(offset, 1)
     await stage.checkpoints.commit()
     assert stage.checkpoints.room.is_set(), "the reader is woken"
-    assert not stage.checkpoints.room_behind["crm"].is_set(), "it goes along with the main reader"
+    assert not stage.checkpoints.room_behind["crm"].is_set(), "the cursor is attached to the main reader"
     assert not cursor.full
+
+
+async def test_a_detached_cursor_with_room_again_wakes_the_side_reader_of_its_endpoint_alone() -> None:
+    stage = Stage(crm="earliest", erp="earliest")
+    stage.checkpoints._policies = {name: CursorPolicy("earliest", 1, 1 << 20) for name in ("crm", "erp")}
+    cursor = (await stage.load())["crm"]
+    cursor.open(10, 1)
+    cursor.advance(11)
+    cursor.detach_if_passed(20)
+    assert cursor.full
+    stage.checkpoints.settle(cursor, 10, 1)
+    woken = {name: event.is_set() for name, event in stage.checkpoints.room_behind.items()}
+    assert woken == {"crm": True, "erp": False}
+
+
+async def test_a_cursor_of_an_assignment_that_ended_settles_nothing_more() -> None:
+    stage = Stage()
+    cursor = (await stage.load())["crm"]
+    cursor.open(10, 1)
+    stage.checkpoints.clear()
+    stage.checkpoints.settle(cursor, 10, 1)
+    assert cursor.unsettled == 1

@@ -254,7 +254,7 @@ async def test_the_result_for_a_dead_cursor_settles_nothing_and_is_not_tried_aga
         stage.receiver.answer = gate = Gate("a1", "b1")
         stage.put("a1", "b1")
         await until(lambda: len(stage.receiver.in_flight) == 2)
-        stage.cursor.live = False
+        stage.cursor.end()
         gate.open("a1")
         gate.open("b1", 503)
         await asyncio.sleep(1000)
@@ -270,7 +270,7 @@ async def test_events_that_come_back_queue_behind_the_request_still_in_flight() 
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
         stage.dispatcher.forget()
-        stage.cursor.live = False
+        stage.cursor.end()
         stage.cursor = Cursor(P0, 0, window=100, window_bytes=1 << 20)
         stage.put("a1", "a2")
         await asyncio.sleep(10)

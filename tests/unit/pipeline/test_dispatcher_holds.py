@@ -17,7 +17,7 @@ from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
 E1 = LaneKey("orders", 0, b"e1", "")
-KEY = HoldKey("crm", ordering_key.id_of(E1))
+KEY = HoldKey("crm", ordering_key.lane_id(E1))
 
 
 class Stage(World):

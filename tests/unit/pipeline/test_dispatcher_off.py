@@ -160,7 +160,7 @@ async def test_the_window_fills_and_lets_go_of_the_reader() -> None:
         assert stage.cursor.state is CursorState.FULL
         stage.dispatcher.turn(True)
         await until(lambda: stage.committable == 4)
-        assert stage.cursor.found_room()
+        assert stage.cursor.reopen()
 
 
 @simulated
@@ -226,7 +226,7 @@ async def test_a_410_for_a_cursor_that_is_gone_leaves_nothing_behind() -> None:
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
         stage.dispatcher.forget()
-        stage.cursor.live = False
+        stage.cursor.end()
         gate.open("a1", 410)
         await asyncio.sleep(100)
         assert stage.turned_off == []

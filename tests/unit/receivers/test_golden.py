@@ -21,7 +21,6 @@ from tests.support.receivers.__main__ import QUERIES
 from tests.support.receivers.hooks import now_signed
 from tests.support.receivers.pagerduty import PagerDuty
 from tests.support.records import shared_fineract
-from tools import gallery
 
 FILES = wanted()
 IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]
@@ -68,7 +67,3 @@ def test_every_type_of_fineract_with_every_field_is_accepted(preset):
     schemas = read_folder(shared_fineract() / "schemas" / "develop-2026-06-29" / "avro")
     for type_ in FINERACT_TYPES:
         delivered(preset, sample(type_, schemas=schemas))
-
-
-def test_the_gallery_is_what_the_presets_make(capsys):
-    assert gallery.main(["--check"]) == 0, capsys.readouterr().err

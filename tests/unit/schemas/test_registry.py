@@ -10,8 +10,8 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from bridge.errors import DecodeError, RegistryUnavailable, SchemaNeeded
-from bridge.formats.registry.framing import apicurio, confluent
-from bridge.formats.schema_cache import SchemaKey, SchemaStore
+from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
+from bridge.formats.schema_cache import SchemaCache, SchemaKey
 from bridge.schemas.registry import learn
 from bridge.schemas.registry.client import MAX_ANSWER_BYTES, RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
@@ -31,14 +31,15 @@ class Asked:
     """A store, and the registry that fills it."""
 
     def __init__(self, stub: StubRegistry, api: str = "confluent", path: str = "", **options: object) -> None:
-        self.store = SchemaStore("orders")
+        self.store = SchemaCache("orders")
         made = RegistryOptions(stub.url + path, **options)  # type: ignore[arg-type]
         self.registry = Registry(made, api, self.store)  # type: ignore[arg-type]
 
     async def read(self, kind: str, value: str, data: bytes) -> object:
         key = SchemaKey(kind, value)
         await self.registry.learn(key)
-        frame = apicurio if kind in ("content", "global") else confluent
+        is_apicurio = kind in ("content", "global")
+        frame = read_apicurio_frame if is_apicurio else read_confluent_frame
         return self.store.get(key, "here").read(frame(record(data), data), "here")
 
 
@@ -123,14 +124,14 @@ async def test_a_registry_that_does_not_know_serialized_is_named_as_the_reason(
 ) -> None:
     stub.knows_serialized = False
     number = stub.register("order", descriptor_text(proto("o.proto", "First")), "PROTOBUF")
-    with pytest.raises(DecodeError, match=r"does not know format=serialized.*use a registry that knows"):
+    with pytest.raises(DecodeError, match=r"does not support format=serialized.*use a registry that knows"):
         await asked.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
 
 
 async def test_a_missing_import_is_named(stub: StubRegistry, asked: Asked) -> None:
     file = proto("o.proto", "First", imports=("acme/away.proto",))
     number = stub.register("order", descriptor_text(file), "PROTOBUF")
-    with pytest.raises(DecodeError, match=r"imports acme/away\.proto, which the registry does not give"):
+    with pytest.raises(DecodeError, match=r"imports acme/away\.proto, which the registry did not return"):
         await asked.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
 
 
@@ -188,7 +189,7 @@ async def test_a_page_instead_of_a_schema_is_an_outage(stub: StubRegistry, asked
 async def test_nobody_at_the_address_is_an_outage() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    store = SchemaStore("orders")
+    store = SchemaCache("orders")
     registry = Registry(RegistryOptions(f"http://127.0.0.1:{port}"), "confluent", store)
     with pytest.raises(RegistryUnavailable, match="cannot be reached"):
         await registry.learn(SchemaKey("id", "1"))
@@ -198,7 +199,7 @@ async def test_nobody_at_the_address_is_an_outage() -> None:
 async def test_a_registry_that_never_answers_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        registry = Registry(RegistryOptions(url, timeout_s=0.1), "confluent", SchemaStore("orders"))
+        registry = Registry(RegistryOptions(url, timeout_s=0.1), "confluent", SchemaCache("orders"))
         with pytest.raises(RegistryUnavailable, match=r"did not answer in 0\.1 s"):
             await registry.learn(SchemaKey("id", "1"))
         await registry.close()
@@ -275,7 +276,7 @@ async def test_what_is_known_is_not_asked_for_again(stub: StubRegistry, asked: A
 
 
 def test_the_store_is_bounded_and_forgets_the_oldest() -> None:
-    store = SchemaStore("orders", limit=2)
+    store = SchemaCache("orders", limit=2)
     keys = [SchemaKey("id", str(number)) for number in range(3)]
     for key in keys:
         store.put(key, learn.Refusal("c", "r"))
@@ -301,6 +302,6 @@ async def test_apicurios_own_api_is_asked_by_content_and_by_global_id(stub: Stub
     assert await own.read("content", "7", b'\0\0\0\0\7{"a": 1.10}') == ("Seen", {"a": 1.1})
     with pytest.raises(DecodeError, match="has no schema with content id 8"):
         await own.read("content", "8", b"\0\0\0\0\x08")
-    with pytest.raises(DecodeError, match=r"given as \.proto text"):
+    with pytest.raises(DecodeError, match=r"the registry returned \.proto text"):
         await own.read("content", "9", b"\0\0\0\0\x09\0")
     await own.registry.close()

@@ -1,4 +1,4 @@
-"""A valid settings file to bend: ``given`` writes a variant of it and checks that."""
+"""Fixtures: ``given`` writes a variant of a valid settings file and checks it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(folder: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def given(write: Callable[[str], Path], folder: Path) -> Given:
-    """``given(old, new, …, env={})``: the mistakes of VALID with replacements, without the folder's name."""
+    """Return the mistakes of ``VALID`` after replacing each ``old`` by ``new``, without the folder's name."""
 
     def given(*swaps: str, env: Mapping[str, str] | None = None, text: str = VALID) -> list[str]:
         for old, new in zip(swaps[::2], swaps[1::2], strict=True):

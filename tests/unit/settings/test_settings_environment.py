@@ -1,4 +1,4 @@
-"""``HOOKFERRY_…`` variables: they win over the file, and a mistyped one is never silence."""
+"""``HOOKFERRY_…`` variables: they win over the file, and a mistyped one is a mistake."""
 
 import pytest
 
@@ -38,17 +38,16 @@ def test_the_environment_wins_over_the_file(write):
     assert (crm.retry.cap_s, crm.retry.base_s, crm.allow_http) == (60, 2, True)
 
 
-def test_what_the_constructor_is_given_yields_to_the_file(write):
+def test_the_file_wins_over_constructor_arguments(write):
     with layered({"group": "from-file"}):
-        made = direct(group="from-init")
-    assert made.group == "from-file"
-    assert made.kafka.bootstrap_servers == ("a:1",)
+        settings = direct(group="from-init")
+    assert settings.group == "from-file"
+    assert settings.kafka.bootstrap_servers == ("a:1",)
 
 
-def test_settings_made_directly_do_not_read_the_environment(monkeypatch):
+def test_settings_created_directly_do_not_read_the_environment(monkeypatch):
     monkeypatch.setenv("HOOKFERRY_GROUP", "other")
-    made = direct()
-    assert made.group == "hookferry"
+    assert direct().group == "hookferry"
 
 
 def test_a_name_with_a_dash_is_written_with_an_underscore(write):
@@ -56,13 +55,13 @@ def test_a_name_with_a_dash_is_written_with_an_underscore(write):
     assert settings.endpoints["my-crm"].window == 7
 
 
-def test_a_header_of_the_file_can_be_overridden(write):
+def test_a_header_in_the_file_can_be_overridden(write):
     text = VALID + "    headers: {X-Api-Key: a}\n"
     settings = load(write(text), {"HOOKFERRY_ENDPOINTS__CRM__HEADERS__X_API_KEY": "b"})
     assert settings.endpoints["crm"].header_pairs == (("X-Api-Key", "b"),)
 
 
-def test_endpoints_can_come_from_json_alone(write):
+def test_endpoints_can_come_from_json_only(write):
     settings = load(
         write(VALID.partition("endpoints:")[0]),
         {
@@ -81,7 +80,7 @@ def test_endpoints_can_come_from_json_alone(write):
         ("ENDPOINTS__CMR__WINDOW", "did you mean HOOKFERRY_ENDPOINTS__CRM__WINDOW?"),
         (
             "ENDPOINTS__WAREHOUSE__WINDOW",
-            "add it to the file, or give them all as JSON in HOOKFERRY_ENDPOINTS",
+            "add the entry to the file, or set all entries as JSON in HOOKFERRY_ENDPOINTS",
         ),
         ("GROUP__X", "set HOOKFERRY_GROUP instead"),
         ("PORT", "is not a setting"),
@@ -94,28 +93,28 @@ def test_a_variable_that_fits_no_key_is_a_mistake(given, name, expected):
     assert expected in line
 
 
-def test_a_wrong_value_is_told_with_the_variable(given):
+def test_a_wrong_value_is_reported_with_its_variable(given):
     assert given(env={"HOOKFERRY_ADMIN__PORT": "http"}) == [
         'environment variable HOOKFERRY_ADMIN__PORT: admin.port "http": '
-        "is not a whole number; give digits only"
+        "is not a whole number; use digits only"
     ]
 
 
-def test_a_list_that_is_not_json_is_told(given):
+def test_a_list_that_is_not_json_is_reported(given):
     (line,) = given(env={"HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS": "kafka:9092"})
     assert 'is not JSON; write lists and mappings as JSON, such as ["a", "b"]' in line
 
 
-def test_null_takes_an_optional_value_away(write):
+def test_null_removes_an_optional_value(write):
     assert loaded(write, KAFKA__SASL="null", ENDPOINTS__CRM__PROXY="null").endpoints["crm"].proxy is None
 
 
-def test_a_reference_that_the_environment_replaces_is_not_looked_up(given):
+def test_a_reference_that_the_environment_overrides_is_not_resolved(given):
     quoted = f'["{SECRET}"]'
     assert given(SECRET, '"${env:GONE}"', env={"HOOKFERRY_ENDPOINTS__CRM__SECRETS": quoted}) == []
 
 
-def test_the_variables_of_kubernetes_and_of_the_command_line_are_left_alone(given):
+def test_variables_of_kubernetes_and_of_the_command_line_are_ignored(given):
     env = {
         "HOOKFERRY_CONFIG": "x.yaml",
         "HOOKFERRY_PORT": "tcp://10.0.0.1:8080",

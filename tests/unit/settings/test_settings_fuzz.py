@@ -1,4 +1,4 @@
-"""Whatever stands in the file or the environment: settings or ``ConfigError``, nothing else."""
+"""Any content of the file and the environment yields settings or ``ConfigError``, nothing else."""
 
 import json
 from copy import deepcopy
@@ -60,7 +60,7 @@ VALUES = st.recursive(
 )
 
 
-def survive(path, environ: dict[str, str]) -> None:
+def load_or_list_problems(path, environ: dict[str, str]) -> None:
     problems: tuple[str, ...] = ()
     try:
         load(path, environ)
@@ -84,27 +84,27 @@ def survive(path, environ: dict[str, str]) -> None:
 @example("<<: 1")
 @example("a: <<\n=: =")
 @example("---\na: 1\n---\nb: 2\n")
-def test_any_text_is_settings_or_mistakes(write, text):
-    survive(write(text), {})
+def test_any_text_yields_settings_or_mistakes(write, text):
+    load_or_list_problems(write(text), {})
 
 
 @fuzz
 @given(raw=st.binary(max_size=100))
-def test_any_bytes_are_settings_or_mistakes(folder, raw):
+def test_any_bytes_yield_settings_or_mistakes(folder, raw):
     path = folder / "bridge.yaml"
     path.write_bytes(raw)
-    survive(path, {})
+    load_or_list_problems(path, {})
 
 
 @fuzz
 @given(value=VALUES)
-def test_any_structure_is_settings_or_mistakes(write, value):
-    survive(write(yaml.safe_dump(value)), {"X": "\udcff"})
+def test_any_structure_yields_settings_or_mistakes(write, value):
+    load_or_list_problems(write(yaml.safe_dump(value)), {"X": "\udcff"})
 
 
 @fuzz
 @given(data=st.data(), value=VALUES)
-def test_any_value_in_any_place_is_settings_or_mistakes(write, data, value):
+def test_any_value_in_any_place_yields_settings_or_mistakes(write, data, value):
     document = deepcopy(yaml.safe_load(VALID))
     node = document
     while True:
@@ -116,7 +116,7 @@ def test_any_value_in_any_place_is_settings_or_mistakes(write, data, value):
             key = data.draw(st.sampled_from(KEYS))
         node[key] = value
         break
-    survive(write(yaml.safe_dump(document)), {"X": "x"})
+    load_or_list_problems(write(yaml.safe_dump(document)), {"X": "x"})
 
 
 @fuzz
@@ -126,5 +126,7 @@ def test_any_value_in_any_place_is_settings_or_mistakes(write, data, value):
     | st.text(max_size=10)
     | st.sampled_from(["[" * 5000, '{"a":' * 900 + "1" + "}" * 900]),
 )
-def test_any_variable_is_settings_or_mistakes(write, names, value):
-    survive(write(VALID), {"HOOKFERRY_" + "__".join(names).upper(): value, "HOOKFERRY_KAFKA": value})
+def test_any_variable_yields_settings_or_mistakes(write, names, value):
+    load_or_list_problems(
+        write(VALID), {"HOOKFERRY_" + "__".join(names).upper(): value, "HOOKFERRY_KAFKA": value}
+    )

@@ -1,4 +1,4 @@
-"""Presets in the settings: what they bring, what wins over them, and what is refused."""
+"""Presets in the settings: what they set, which settings win over them, and what is refused."""
 
 from __future__ import annotations
 
@@ -45,45 +45,45 @@ def endpoint(tmp_path: Path):
 SLACK = "url: https://hooks.slack.com/services/T/B/x, preset: slack"
 
 
-def test_a_preset_brings_its_body_and_rate(endpoint):
-    one = endpoint(SLACK)
-    assert one.rate_windows == ((1, 1.0),)
-    rendered = build_renderer(one).render(event_of("order.placed", {"total": "49.90"}))
+def test_a_preset_sets_body_and_rate(endpoint):
+    crm = endpoint(SLACK)
+    assert crm.rate_windows == ((1, 1.0),)
+    rendered = build_renderer(crm).render(event_of("order.placed", {"total": "49.90"}))
     assert b'"blocks"' in rendered.body
 
 
 def test_an_explicit_setting_wins_over_the_preset(endpoint):
-    one = endpoint(SLACK + ", rate: [5/1m], body: thin, events: [a]")
-    assert one.rate_windows == ((5, 60.0),)
-    assert build_subscription(one).patterns == ("a",)
-    body = build_renderer(one).render(event_of("a", {})).body
+    crm = endpoint(SLACK + ", rate: [5/1m], body: thin, events: [a]")
+    assert crm.rate_windows == ((5, 60.0),)
+    assert build_subscription(crm).patterns == ("a",)
+    body = build_renderer(crm).render(event_of("a", {})).body
     assert body.startswith(b'{"type":"a"')
     assert endpoint(SLACK + ", rate: []").rate_windows == ()
     assert b"blocks" not in build_renderer(endpoint(SLACK + ", body: standard")).render(event_of("a")).body
 
 
-def test_a_template_of_ones_own_is_given_the_presets_escaping(endpoint):
-    one = endpoint(SLACK + """, body: {template: '{"text": "New client: {{ data.name }}"}'}""")
-    body = build_renderer(one).render(event_of("a", {"name": '<!channel> "A" & B'})).body
+def test_a_custom_template_gets_the_escaping_of_the_preset(endpoint):
+    crm = endpoint(SLACK + """, body: {template: '{"text": "New client: {{ data.name }}"}'}""")
+    body = build_renderer(crm).render(event_of("a", {"name": '<!channel> "A" & B'})).body
     assert body == rb'{"text": "New client: &lt;!channel&gt; \"A\" &amp; B"}'
 
 
-def test_discord_is_asked_to_wait_for_the_message(endpoint):
-    one = endpoint("url: https://discord.com/api/webhooks/1/x, preset: discord")
-    assert one.target.target == "/api/webhooks/1/x?wait=true"
+def test_discord_urls_get_wait_true_unless_they_set_it(endpoint):
+    crm = endpoint("url: https://discord.com/api/webhooks/1/x, preset: discord")
+    assert crm.target.target == "/api/webhooks/1/x?wait=true"
     thread = endpoint("url: 'https://discord.com/api/webhooks/1/x?thread_id=7', preset: discord")
     assert thread.target.target == "/api/webhooks/1/x?thread_id=7&wait=true"
     own = endpoint("url: 'https://discord.com/api/webhooks/1/x?wait=false', preset: discord")
     assert own.target.target == "/api/webhooks/1/x?wait=false"
 
 
-def test_an_old_zapier_hook_has_the_old_rate(endpoint):
+def test_a_zapier_hook_has_the_rate_of_its_generation(endpoint):
     new = endpoint("url: https://hooks.zapier.com/hooks/catch/123456/abcdef/, preset: zapier")
     old = endpoint("url: https://hooks.zapier.com/hooks/catch/abcdef/, preset: zapier")
     assert (new.rate_windows, old.rate_windows) == (((30, 1.0),), ((1000, 300.0),))
 
 
-def test_webhook_headers_go_where_they_are_of_use(endpoint):
+def test_presets_send_webhook_headers_only_if_secrets_are_set(endpoint):
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     plain, signed = endpoint(SLACK), endpoint(SLACK + f", secrets: [{secret}]")
     standard = endpoint("url: https://crm.example.com/")
@@ -96,24 +96,24 @@ PAGERDUTY = "url: https://events.pagerduty.com/v2/enqueue, preset: pagerduty, ro
 
 
 def test_a_routing_key_is_sent_and_never_shown(endpoint):
-    one = endpoint(PAGERDUTY)
+    crm = endpoint(PAGERDUTY)
     event = event_of("order.placed", {"note": "}"})
-    shown, sent = build_renderer(one).render(event).body, build_sealed_renderer(one).render(event).body
+    shown, sent = build_renderer(crm).render(event).body, build_sealed_renderer(crm).render(event).body
     assert KEY.encode() not in shown
     assert sent.startswith(b'{"routing_key":"' + KEY.encode() + b'","event_action"')
-    assert one.body_secret is not None
-    assert one.body_secret.shown(sent) == b'{"routing_key":"***",' + shown[1:]
-    assert KEY not in repr(one.body_secret) + repr(one)
+    assert crm.body_secret is not None
+    assert crm.body_secret.shown(sent) == b'{"routing_key":"***",' + shown[1:]
+    assert KEY not in repr(crm.body_secret) + repr(crm)
 
 
-def test_a_routing_key_goes_into_a_template_too(endpoint):
-    one = endpoint(PAGERDUTY + """, body: {template: ' { "event_action": "resolve"}'}""")
-    assert build_sealed_renderer(one).render(event_of()).body == (
+def test_a_routing_key_is_inserted_into_a_template_too(endpoint):
+    crm = endpoint(PAGERDUTY + """, body: {template: ' { "event_action": "resolve"}'}""")
+    assert build_sealed_renderer(crm).render(event_of()).body == (
         b'{"routing_key":"' + KEY.encode() + b'","event_action": "resolve"}'
     )
 
 
-def test_a_secret_has_its_place_in_an_object_only():
+def test_a_secret_can_be_inserted_only_into_a_json_object():
     secret = BodySecret("routing_key", KEY)
     assert secret.put_in(b"{ }") == b'{"routing_key":"' + KEY.encode() + b'"}'
     assert secret.shown(b"something else") == b"something else"
@@ -122,9 +122,9 @@ def test_a_secret_has_its_place_in_an_object_only():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("url: https://a.example, preset: slak", 'preset "slak": is no preset; did you mean "slack"?'),
+        ("url: https://a.example, preset: slak", 'preset "slak": is not a preset; did you mean "slack"?'),
         ("url: https://a.example, preset: msteams", 'did you mean "teams"?'),
         ("url: https://a.example, preset: xyzzy", "the presets are standard, slack, teams"),
         (
@@ -137,15 +137,15 @@ def test_a_secret_has_its_place_in_an_object_only():
         ),
         (
             "url: https://a.example, preset: pagerduty, routing_key: abc",
-            "routing_key: is not a routing key: 32 letters and digits; copy the integration key",
+            "routing_key: is not a routing key, which has 32 letters and digits; copy the integration key",
         ),
         (
             "url: https://acme.webhook.office.com/webhookb2/x, preset: teams",
-            'preset "teams": is for workflows, and the url is a connector\'s; make a workflow in Teams',
+            'preset "teams": is for workflows, but url is a connector\'s; create a workflow in Teams',
         ),
         (
             "url: https://prod-1.logic.azure.com/workflows/x, preset: teams-connector",
-            "is for connectors, and the url is a workflow's; set preset: teams",
+            "is for connectors, but url is a workflow's; set preset: teams",
         ),
         (
             "url: https://a.example, preset: fineract-hook, events: [order.placed, Loan*]",
@@ -153,19 +153,19 @@ def test_a_secret_has_its_place_in_an_object_only():
         ),
     ],
 )
-def test_a_mistake_is_named_with_its_remedy(problems, text, said):
-    found = problems(f"  one: {{{text}}}\n")
-    assert len(found) == 1, found
-    assert said in found[0]
-    assert "bridge.yaml:5:" in found[0]
-    assert KEY not in found[0]
+def test_a_mistake_is_reported_with_its_remedy(problems, text, message):
+    lines = problems(f"  one: {{{text}}}\n")
+    assert len(lines) == 1, lines
+    assert message in lines[0]
+    assert "bridge.yaml:5:" in lines[0]
+    assert KEY not in lines[0]
 
 
-def test_old_hooks_are_sent_what_they_had_a_name_for(problems, endpoint):
+def test_the_old_hooks_preset_selects_only_types_that_they_had(problems, endpoint):
     assert problems("  one: {url: https://a.example, preset: fineract-hook}\n") == []
-    one = endpoint("url: https://a.example, preset: fineract-hook")
-    assert "LoanApprovedBusinessEvent" in one.wanted
-    assert "*" not in one.wanted
+    crm = endpoint("url: https://a.example, preset: fineract-hook")
+    assert "LoanApprovedBusinessEvent" in crm.wanted
+    assert "*" not in crm.wanted
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -1,4 +1,4 @@
-"""Method, body and templates of an endpoint: what is accepted, and where each mistake is said to stand."""
+"""Method, body and templates of an endpoint: what is accepted, and the place of each mistake."""
 # ruff: noqa: E501 - a table of templates is easier to compare with each on its own line
 
 import pytest
@@ -10,12 +10,12 @@ from tests.unit.settings.example import VALID
 URL = "    url: https://crm.example.com/hooks"
 
 
-def test_without_a_word_an_endpoint_gets_the_standard_post(write):
+def test_the_default_is_a_post_with_the_standard_body(write):
     crm = load(write(VALID), {}).endpoints["crm"]
     assert (crm.method, crm.body, crm.has_templates, crm.url_expressions) == ("POST", "standard", False, ())
 
 
-def test_a_template_in_each_place(write, folder):
+def test_templates_in_url_header_and_body_are_accepted(write, folder):
     (folder / "t").mkdir()
     (folder / "t" / "one.j2").write_text("\ufeff{{ data.id }}", encoding="utf-8")
     text = VALID.replace(
@@ -36,21 +36,21 @@ def test_a_template_in_each_place(write, folder):
 
 
 @pytest.mark.parametrize("name", ["standard", "thin", "raw", "cloudevents", "cloudevents-binary", "none"])
-def test_a_body_by_name(write, name):
+def test_a_named_body_is_accepted(write, name):
     assert load(write(VALID + f"    body: {name}\n"), {}).endpoints["crm"].body == name
 
 
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
-        ("    method: GET", '11:13: endpoints.crm.method "GET": is not one of the values known; use one of POST, PUT'),
-        ("    body: thinn", '11:11: endpoints.crm.body "thinn": is no body; did you mean "thin"?'),
+        ("    method: GET", '11:13: endpoints.crm.method "GET": is not one of the allowed values; use one of POST, PUT'),
+        ("    body: thinn", '11:11: endpoints.crm.body "thinn": is not a body; did you mean "thin"?'),
         ("    body: 3", '11:11: endpoints.crm.body "3": is not text'),
         ("    body: [a]", "11:11: endpoints.crm.body: is not text"),
         ("    body: {}", "11:5: endpoints.crm.body: has no template; add template"),
         ("    body: {templte: x}", '11:12: endpoints.crm.body.templte: is not a known key; did you mean "template"?'),
         ("    body: {template: ''}", "11:22: endpoints.crm.body.template \"\": is empty"),
-        ("    body: {template: a, template_file: b}", "11:25: endpoints.crm.body.template_file: is given beside template"),
+        ("    body: {template: a, template_file: b}", "11:25: endpoints.crm.body.template_file: is set together with template"),
         ("    body: {template_file: no.j2}", '11:27: endpoints.crm.body.template_file "no.j2": cannot be read (No such'),
         ("    body: {template: a, content_type: json}", '11:39: endpoints.crm.body.content_type "json": is not a content type'),
         ("    body: {template: a, content_type: multipart/form-data}", "needs a boundary"),
@@ -72,7 +72,7 @@ def test_a_wrong_template_is_one_mistake_at_its_place(given, extra, expected):
         assert line.startswith(f"bridge.yaml:{expected}")
 
 
-def test_the_old_hooks_body_is_for_types_they_had(given):
+def test_the_old_hooks_body_is_accepted_for_types_they_had(given):
     assert (
         given(text=VALID + "    body: fineract-hook\n    events: [LoanApprovedBusinessEvent, Client*]\n")
         == []
@@ -80,7 +80,7 @@ def test_the_old_hooks_body_is_for_types_they_had(given):
     assert given("sources: [fineract]", "sources: [orders]", text=VALID + "    body: none\n") == []
 
 
-def test_a_mistake_in_a_file_of_its_own_is_said_with_its_line(given, folder):
+def test_a_mistake_in_a_template_file_is_reported_with_its_line(given, folder):
     (folder / "one.j2").write_text("a\n\n{{ dta }}\n", encoding="utf-8")
     (line,) = given(text=VALID + "    body: {template_file: one.j2}\n")
     assert line.startswith('one.j2:3:1: endpoints.crm.body.template_file: there is no "dta"')
@@ -99,14 +99,14 @@ def test_a_mistake_in_a_file_of_its_own_is_said_with_its_line(given, folder):
         ("http://crm.example.com/{{ tenant }}", "is plain http"),
     ],
 )
-def test_a_url_that_could_lead_elsewhere_is_a_mistake_and_never_shown(given, url, expected):
+def test_a_template_that_could_change_the_host_is_a_mistake_and_never_shown(given, url, expected):
     (line,) = given(URL, f"    url: {url}")
     assert line.startswith("bridge.yaml:8:10: endpoints.crm.url: ")
     assert expected in line
     assert "T0K3N" not in line
 
 
-def test_a_template_from_the_environment(write):
+def test_a_template_can_come_from_the_environment(write):
     env = {
         "HOOKFERRY_ENDPOINTS__CRM__BODY": '{"template": "{{ type }}", "content_type": "text/plain"}',
         "HOOKFERRY_ENDPOINTS__CRM__METHOD": "DELETE",
@@ -116,6 +116,6 @@ def test_a_template_from_the_environment(write):
     assert (crm.body.template, crm.method) == ("{{ type }}", "DELETE")
 
 
-def test_a_named_body_from_the_environment(write):
+def test_a_named_body_can_come_from_the_environment(write):
     env = {"HOOKFERRY_ENDPOINTS__CRM__BODY": "thin"}
     assert load(write(VALID), env).endpoints["crm"].body == "thin"

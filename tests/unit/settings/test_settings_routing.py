@@ -1,4 +1,4 @@
-"""Routing keys: what they take, and where in the file a filter's mistake is."""
+"""The keys that select events, and the place in the file of a mistake in a filter."""
 
 from pathlib import Path
 
@@ -12,28 +12,28 @@ SOURCES = "    sources: [fineract]\n"
 
 
 def endpoint(*lines: str) -> tuple[str, str]:
-    """The example with these lines in its endpoint, the first of them in line 10."""
+    """Return the swap that adds these lines to the endpoint of the example; the first is line 10."""
     return SOURCES, SOURCES + "".join(f"    {line}\n" for line in lines)
 
 
-def test_all_the_keys_together_are_right(given):
+def test_all_the_keys_together_are_accepted(given):
     lines = ('topics: ["external-*"]', 'tenants: ["*", "!demo"]', "when: data.x > 1")
     assert given(*endpoint(*lines, 'record_headers: {region: ["eu-*"]}')) == []
     (line,) = given(*endpoint(*lines, 'record_headers: {"": ["eu-*"]}'))
     assert "the name is empty" in line
 
 
-def test_what_is_set_reaches_the_router(tmp_path: Path):
+def test_the_settings_reach_the_router(tmp_path: Path):
     (tmp_path / "avro").mkdir()
     (tmp_path / "bridge.yaml").write_text(
         VALID + '    events: ["Loan*"]\n    topics: ["external-*"]\n    tenants: [acme]\n'
         '    record_headers: {region: ["eu-*"]}\n    when: data.x > 1\n'
     )
     settings: Settings = load(tmp_path / "bridge.yaml", {})
-    wanted = build_subscription(settings.endpoints["crm"])
-    assert wanted[:4] == (("Loan*",), frozenset({"fineract"}), ("external-*",), ("acme",))
-    assert wanted.record_headers == {"region": ("eu-*",)}
-    assert wanted.when is not None
+    subscription = build_subscription(settings.endpoints["crm"])
+    assert subscription[:4] == (("Loan*",), frozenset({"fineract"}), ("external-*",), ("acme",))
+    assert subscription.record_headers == {"region": ("eu-*",)}
+    assert subscription.when is not None
 
 
 @pytest.mark.parametrize("key", ["topics", "tenants"])
@@ -45,14 +45,15 @@ def test_only_exclusions_select_nothing(given, key):
 
 
 @pytest.mark.parametrize("pattern", ["!!x", "[x", " x", ""])
-def test_a_pattern_is_checked_wherever_it_stands(given, pattern):
+def test_patterns_are_checked_in_every_key(given, pattern):
     for key in ("topics: {}", "tenants: {}", "record_headers: {{h: {}}}"):
         assert len(given(*endpoint(key.format(f'["*", "{pattern}"]')))) == 1
 
 
 def test_a_topic_that_is_not_read_is_a_mistake(given):
     (line,) = given(*endpoint("topics: [external-event]"))
-    assert 'matches no topic that is read; did you mean "external-events"?' in line
+    assert "matches no topic of the endpoint's sources" in line
+    assert 'did you mean "external-events"?' in line
     (line,) = given(*endpoint("topics: [outbox.orders]"))
     assert "matches no topic" in line, "another source's"
     assert given(SOURCES, '    topics: ["outbox.*"]\n') == []
@@ -71,28 +72,28 @@ def test_a_topic_that_is_not_read_is_a_mistake(given):
         ([r'when: "data.x == \"\x61\" and amount > 5"'], "10:11"),
     ],
 )
-def test_a_filter_that_does_not_compile_is_shown_with_its_place(given, lines, place):
-    """To the character, in every way to write YAML; where escapes hide it, at the start of the text."""
+def test_a_filter_that_does_not_compile_is_reported_with_the_place_of_its_mistake(given, lines, place):
+    """The place is the character, in every YAML style; if escapes hide it, the start of the text."""
     (line,) = given(*endpoint(*lines))
     assert f":{place}: endpoints.crm.when " in line, line
     assert 'there is no "amount" here; did you mean data.amount?' in line
 
 
-def test_a_filter_that_ends_too_early_is_shown_at_its_end(given):
+def test_a_filter_that_ends_too_early_is_reported_at_its_end(given):
     (line,) = given(*endpoint("when: data.x >"))
     assert ":10:19: " in line
     assert "is no expression at its end" in line
 
 
 @pytest.mark.parametrize("text", ["true", "5", "[data.x]", "null"])
-def test_a_filter_is_text(given, text):
-    found = given(*endpoint(f"when: {text}"))
-    assert len(found) == (0 if text == "null" else 1)
+def test_a_filter_must_be_text(given, text):
+    lines = given(*endpoint(f"when: {text}"))
+    assert len(lines) == (0 if text == "null" else 1)
 
 
-def test_a_filter_from_elsewhere_is_never_shown(given):
+def test_a_filter_from_a_reference_is_never_shown(given):
     (line,) = given(*endpoint("when: ${env:WHEN}"), env={"WHEN": "data.x == 1 and hidden > 5"})
     assert "hidden" not in line
-    assert "does not compile at character 17; correct what the reference brings in" in line
+    assert "does not compile at character 17; correct the text that the reference inserts" in line
     (line,) = given(env={"HOOKFERRY_ENDPOINTS__CRM__WHEN": "amount > 5"})
     assert line.startswith("environment variable HOOKFERRY_ENDPOINTS__CRM__WHEN: endpoints.crm.when")

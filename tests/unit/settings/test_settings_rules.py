@@ -15,13 +15,13 @@ def events(pattern: str) -> tuple[str, str]:
     return SOURCES, f'{SOURCES}    events: ["{pattern}"]\n'
 
 
-def test_the_list_of_types_holds_none_that_never_reaches_the_topic():
+def test_the_list_of_types_contains_no_unpublished_type():
     assert len(FINERACT_TYPES) == len(set(FINERACT_TYPES)) == 115
     assert not [kind for kind in FINERACT_TYPES if fnmatchcase(kind, "*PreBusinessEvent")]
 
 
 @pytest.mark.parametrize("pattern", ["*", "Loan*", "LoanApprovedBusinessEvent", "*Repayment*", "Savings?*"])
-def test_a_pattern_that_matches_a_known_type_is_right(given, pattern):
+def test_a_pattern_that_matches_a_known_type_is_accepted(given, pattern):
     assert given(*events(pattern)) == []
 
 
@@ -42,16 +42,16 @@ def test_a_pattern_that_matches_no_known_type_is_a_mistake(given, pattern, hint)
     assert hint in line
 
 
-def test_an_exclusion_of_no_known_type_is_a_mistake(given):
+def test_an_exclusion_that_matches_no_known_type_is_a_mistake(given):
     (line,) = given(SOURCES, SOURCES + '    events: ["*", "!Laon*"]\n')
     assert 'did you mean "!Loan*"?' in line
 
 
-def test_patterns_are_free_where_a_source_has_types_of_its_own(given):
+def test_any_pattern_is_accepted_if_a_source_has_custom_types(given):
     assert given("schemas: avro", "schemas: avro, custom_types: true", *events("Zzz*")) == []
 
 
-def test_patterns_are_free_where_a_source_is_not_fineract(given):
+def test_any_pattern_is_accepted_if_a_source_is_not_fineract(given):
     assert given(SOURCES, '    events: ["Zzz*"]\n') == []
 
 
@@ -68,7 +68,7 @@ def test_only_exclusions_select_nothing(given):
         ("https://crm.example.com", "http://crm.example.com", SOURCES, SOURCES + "    allow_http: true\n"),
     ],
 )
-def test_plain_http_is_accepted_where_someone_vouches_for_it(given, swaps):
+def test_plain_http_is_accepted_on_loopback_or_if_the_operator_allows_it(given, swaps):
     assert given(*swaps) == []
 
 
@@ -77,7 +77,7 @@ def test_plain_http_is_a_mistake_otherwise(given):
     assert line.startswith("bridge.yaml:8:10: endpoints.crm.url: is plain http")
 
 
-def test_one_header_in_two_spellings_is_a_mistake(given):
+def test_two_header_names_that_differ_only_in_case_are_a_mistake(given):
     (line,) = given(SOURCES, SOURCES + "    headers: {X-A: b, x-a: c}\n")
     assert "endpoints.crm.headers.x-a: is the same header as X-A" in line
 
@@ -89,7 +89,7 @@ def kafka(text: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"{SASL}", ["asks for a login"]),
+        (f"{SASL}", ["requires a login"]),
         ("  sasl: {mechanism: PLAIN, username: a, password: b}\n", ["PLAINTEXT does not log in"]),
         (f"{SASL}  sasl: {{mechanism: PLAIN}}\n", ["username: is miss", "password: is miss"]),
         (
@@ -104,7 +104,7 @@ def kafka(text: str) -> tuple[str, str]:
         ("  rebalance_timeout_s: 20\n", ["is not more than drain_timeout_s (20)"]),
     ],
 )  # fmt: skip
-def test_the_connection_is_complete_and_its_times_fit(given, text, expected):
+def test_an_incomplete_connection_or_times_that_do_not_fit_are_mistakes(given, text, expected):
     lines = given(*kafka(text))
     assert len(lines) == len(expected), lines
     for part in expected:
@@ -121,10 +121,10 @@ OAUTH = "{{mechanism: OAUTHBEARER, client_id: a, client_secret: b, token_url: {u
         ("http://127.0.0.1:1/token", None),
         ("http://id.example/token", "unencrypted"),
         ("id.example", "is not an http or https URL"),
-        ("https://user:hunter2@id.example/", "holds a user name or password"),
+        ("https://user:hunter2@id.example/", "contains a user name or password"),
     ],
 )
-def test_the_token_url_keeps_the_client_secret_private(given, url, cause):
+def test_a_token_url_must_not_expose_the_client_secret(given, url, cause):
     lines = given(*kafka(f"  security_protocol: SASL_SSL\n  sasl: {OAUTH.format(url=url)}\n"))
     assert len(lines) == (cause is not None)
     assert cause is None or cause in lines[0]
@@ -134,11 +134,11 @@ def test_the_token_url_keeps_the_client_secret_private(given, url, cause):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("    timeout_s: 21\n", "is more than drain_timeout_s (20), which would cut requests in flight"),
+        ("    timeout_s: 21\n", "is more than drain_timeout_s (20), which would cut off requests in flight"),
         ("    retry: {base_s: 700}\n", "is more than cap_s (600)"),
     ],
 )
-def test_the_times_of_an_endpoint_fit(given, text, cause):
+def test_times_of_an_endpoint_that_do_not_fit_are_a_mistake(given, text, cause):
     (line,) = given(SOURCES, SOURCES + text)
     assert cause in line
 
@@ -146,18 +146,18 @@ def test_the_times_of_an_endpoint_fit(given, text, cause):
 @pytest.mark.parametrize(
     ("folder_name", "cause"), [("nowhere", "no such folder"), ("bridge.yaml", "is not a folder")]
 )
-def test_the_schema_folder_must_be_one(given, folder_name, cause):
+def test_the_schema_folder_must_exist(given, folder_name, cause):
     (line,) = given("schemas: avro", f"schemas: {folder_name}")
     assert cause in line
 
 
-def test_rules_speak_although_the_models_found_mistakes(given):
+def test_rules_report_their_mistakes_together_with_those_of_the_models(given):
     lines = given(SOURCES, "    sources: [finract]\n    bogus: 1\n", *kafka("  rebalance_timeout_s: 5\n"))
     assert len(lines) == 3
 
 
 @pytest.mark.parametrize("written", ['["4/1s", "60/30s", "100/1h"]', "[4/1s]", "[]"])
-def test_rates_of_different_lengths_are_right(given, written):
+def test_rates_over_different_times_are_accepted(given, written):
     assert given(SOURCES, f"{SOURCES}    rate: {written}\n") == []
 
 
@@ -168,14 +168,14 @@ def test_two_rates_over_the_same_time_are_a_mistake(given):
     assert "keep the smaller" in line
 
 
-def test_a_rate_that_is_none_is_said_once_with_its_place(given):
+def test_an_invalid_rate_is_reported_once_with_its_place(given):
     (line,) = given(SOURCES, SOURCES + '    rate: ["4/1s", "fast"]\n')
     assert line.startswith("bridge.yaml:")
     assert 'endpoints.crm.rate[1] "fast"' in line
     assert "such as 4/1s" in line
 
 
-def test_a_breaker_whose_first_wait_is_its_longest_at_most(given):
+def test_the_first_wait_of_a_breaker_must_not_exceed_its_longest(given):
     assert given(SOURCES, SOURCES + "    breaker: {open_s: 20, max_open_s: 20}\n") == []
     (line,) = given(SOURCES, SOURCES + "    breaker: {open_s: 20, max_open_s: 10}\n")
     assert "endpoints.crm.breaker.open_s" in line
@@ -184,7 +184,7 @@ def test_a_breaker_whose_first_wait_is_its_longest_at_most(given):
     assert "raise max_open_s" in line
 
 
-def test_bulk_events_that_are_split_are_not_selected_by_anybody(given):
+def test_selecting_bulk_events_that_the_source_splits_is_a_mistake(given):
     (line,) = given(*events("BulkBusinessEvent"))
     assert 'endpoints.crm.events[0] "BulkBusinessEvent": is never delivered' in line
     assert "bulk: whole" in line

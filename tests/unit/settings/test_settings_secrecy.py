@@ -1,4 +1,4 @@
-"""References, and that neither they nor secret fields show up in any line or repr."""
+"""References; neither their values nor secret fields appear in any line or repr."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,12 +34,12 @@ def crm_url(write, reference: str, env: dict[str, str]) -> str:
         ("${file:token}", {}, "fromfile"),
     ],
 )
-def test_a_reference_becomes_what_it_names(write, folder, reference, env, expected):
+def test_a_reference_is_replaced_by_its_value(write, folder, reference, env, expected):
     (folder / "token").write_text("fromfile\n")
     assert crm_url(write, reference, env) == f"https://a.example/{expected}"
 
 
-def test_a_number_can_come_out_of_a_reference(write):
+def test_a_reference_can_supply_a_number(write):
     text = VALID + "    window: ${env:W:-7}\n"
     assert load(write(text), {}).endpoints["crm"].window == 7
 
@@ -48,16 +48,16 @@ def test_a_number_can_come_out_of_a_reference(write):
     ("reference", "cause", "remedy"),
     [
         ("${env:GONE}", "environment variable GONE is not set", "${env:GONE:-default}"),
-        ("${file:gone}", "there is no file gone", "create it"),
-        ("${file:avro}", "there is no file avro", "create it"),
+        ("${file:gone}", "file gone does not exist", "create it"),
+        ("${file:avro}", "file avro does not exist", "create it"),
         ("${file:binary}", "is not UTF-8", "as text"),
-        ("${file:large}", "is larger than 65536 bytes", "the secret alone"),
+        ("${file:large}", "is larger than 65536 bytes", "only the secret"),
         ("${hunter2}", "neither ${env:NAME}", "$${"),
         ("${env:A", "neither ${env:NAME}", "$${"),
         ("${env:A:-${env:B}}", "neither ${env:NAME}", "do not nest"),
     ],
 )
-def test_a_reference_that_leads_nowhere_is_one_mistake(write, folder, reference, cause, remedy):
+def test_a_reference_that_cannot_be_resolved_is_one_mistake(write, folder, reference, cause, remedy):
     (folder / "binary").write_bytes(b"\xff")
     (folder / "large").write_text("x" * 65_537)
     (line,) = check(write(VALID.replace(URL, f"https://a.example/{reference}")), {})
@@ -77,8 +77,8 @@ def test_the_repr_of_settings_shows_no_secret(write):
         f"  tls: {{key_file: bridge.yaml, cert_file: bridge.yaml, key_password: {MARKER}}}\n"
         f"  sasl: {{mechanism: PLAIN, username: a, password: {MARKER}}}\n",
     )
-    made = load(write(text), {})
-    for shown in (repr(made), str(made), made.model_dump_json()):
+    loaded = load(write(text), {})
+    for shown in (repr(loaded), str(loaded), loaded.model_dump_json()):
         assert MARKER not in shown
         assert SECRET.removeprefix("whsec_") not in shown
 
@@ -149,7 +149,7 @@ SCALARS = [
         "-987654.5",
     ],
 )
-def test_what_a_reference_brought_in_is_never_shown(write, old, new, value):
+def test_a_value_from_a_reference_is_never_shown(write, old, new, value):
     lines = check(write(VALID.replace(old, new.replace("M", '"${env:V}"'), 1)), {"V": value})
     text = "".join(lines)
     assert MARKER not in text
@@ -160,15 +160,15 @@ def test_what_a_reference_brought_in_is_never_shown(write, old, new, value):
 @given(
     place=st.sampled_from(SCALARS), value=st.text(min_size=4, max_size=12).filter(lambda t: not t.isascii())
 )
-def test_no_text_out_of_a_reference_is_ever_shown(write, place, value):
+def test_any_text_from_a_reference_is_never_shown(write, place, value):
     text = VALID.replace(place[0], place[1].replace("M", '"${env:V}"'), 1)
     assert value not in "".join(check(write(text), {"V": value}))
 
 
-def test_every_reference_of_a_value_that_leads_nowhere_is_said(write):
+def test_every_unresolved_reference_of_a_value_is_reported(write):
     lines = check(write(VALID.replace(URL, "https://a.example/${env:ONE}/${file:two}/${env:THREE}")), {})
     assert [line.split(": ")[2].split(";")[0] for line in lines] == [
         "environment variable ONE is not set",
-        "there is no file two",
+        "file two does not exist",
         "environment variable THREE is not set",
     ]

@@ -1,0 +1,91 @@
+"""Write and read one segment file of the journal.
+
+A segment is a line of JSON that lists its cursors and what was (about to be) committed for each, then
+entries of 20 bytes, then zeros. Invariant: an entry whose CRC does not match ends the segment, so a
+torn write settles nothing that was not settled.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from mmap import mmap
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+import orjson
+
+from bridge.model import Committed, Partition, Spot
+
+_ENTRY = Struct("<IIIq")
+"""CRC-32 of the rest, number of the cursor, part, settled offset."""
+_CHECKED = Struct("<IIq")
+"""The part of an entry that its CRC covers."""
+ENTRY_BYTES = _ENTRY.size
+
+CursorKey = tuple[str, Partition]
+"""Endpoint and partition."""
+
+
+class JournaledCursor(NamedTuple):
+    """A cursor as a segment lists it. ``base`` is what was committed for it when the segment began."""
+
+    endpoint: str
+    partition: Partition
+    base: Committed | None
+
+    @property
+    def key(self) -> CursorKey:
+        """Return the endpoint and the partition."""
+        return self.endpoint, self.partition
+
+
+class SegmentRow(NamedTuple):
+    """A cursor of a segment, with what settled for it."""
+
+    cursor: JournaledCursor
+    spots: set[Spot]
+
+
+def encode_head(cursors: Iterable[JournaledCursor]) -> bytes:
+    """Return the first line: the cursors, numbered by their order."""
+    rows = [(cursor.endpoint, *cursor.partition, cursor.base and [*cursor.base]) for cursor in cursors]
+    return orjson.dumps(rows) + b"\n"
+
+
+def write_entry(buffer: mmap | bytearray, at: int, cursor: int, spot: Spot) -> None:
+    """Write an entry of ``ENTRY_BYTES`` at index ``at`` for the cursor with this number."""
+    offset, part = spot
+    _ENTRY.pack_into(buffer, at, crc32(_CHECKED.pack(cursor, part, offset)), cursor, part, offset)
+
+
+def encode_segment(rows: Iterable[SegmentRow]) -> bytes:
+    """Return a whole segment."""
+    rows = list(rows)
+    spots = [(number, spot) for number, row in enumerate(rows) for spot in sorted(row.spots)]
+    entries = bytearray(ENTRY_BYTES * len(spots))
+    for index, (number, spot) in enumerate(spots):
+        write_entry(entries, index * ENTRY_BYTES, number, spot)
+    return encode_head(row.cursor for row in rows) + bytes(entries)
+
+
+def read_segment(path: Path) -> list[SegmentRow]:
+    """Return the cursors of a segment and what settled for each; nothing if the file is no segment."""
+    try:
+        data = path.read_bytes()
+        head, _, _ = data.partition(b"\n")
+        cursors = [
+            JournaledCursor(endpoint, Partition(topic, number), Committed(*base) if base else None)
+            for endpoint, topic, number, base in orjson.loads(head)
+        ]
+    except (OSError, ValueError, TypeError):
+        return []
+    spots: defaultdict[int, set[Spot]] = defaultdict(set)
+    for at in range(len(head) + 1, len(data) - ENTRY_BYTES + 1, ENTRY_BYTES):
+        check, cursor, part, offset = _ENTRY.unpack_from(data, at)
+        if not check or check != crc32(_CHECKED.pack(cursor, part, offset)):
+            break
+        spots[cursor].add((offset, part))
+    return [SegmentRow(cursor, spots[number]) for number, cursor in enumerate(cursors)]

@@ -1,0 +1,96 @@
+"""The page about topics lists exactly the headers, keys and fields that the code writes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bridge.core.ordering_key import LaneKey
+from bridge.core.switches import EventTypes, Switch, key_of
+from bridge.dead_letters.hold import Hold, HoldKey
+from bridge.dead_letters.letter import Address, Fate, Settlement
+from bridge.dead_letters.park import facts_of
+from bridge.dead_letters.topic import Parking, Reason
+from bridge.formats.resent import Mark, Resent, packed, packed_mark
+from bridge.kafka import topics as kafka_topics
+from bridge.model import Event, Header, Partition, Record
+from tools import topics
+
+RECORD = Record(Partition("orders", 2), 7, 1_000, b"key", b"{}", (("traceparent", b"00"),))
+LANE = LaneKey("orders", 2, b"key", "default")
+PAGE = next(iter(topics.render().values()))
+
+
+def own(headers: tuple[Header, ...] | list[Header]) -> set[str]:
+    return {name for name, _ in headers if name.startswith("hookferry-")}
+
+
+class Producer:
+    """Keeps the headers of what it is given."""
+
+    async def working(self) -> Producer:
+        return self
+
+    async def send_and_wait(self, topic: str, *, value: Any, key: Any, headers: list[Header]) -> None:
+        self.headers = headers
+
+
+async def test_a_parked_record_has_the_headers_of_the_page() -> None:
+    event = Event(
+        record=RECORD, source="s", id="1", type="t", time="", entity="e", tenant="default", lane=LANE,
+        decode_payload=dict, index=3,
+    )  # fmt: skip
+    producer: Any = Producer()
+    details = {**facts_of(event, 5), "held-behind": "orders-2@6"}
+    await Parking(producer, "g.parked").park(RECORD, Reason("cause", "remedy", "crm", details))
+    assert own(producer.headers) == topics.PARKED_HEADERS.keys()
+
+
+def test_a_marker_has_the_headers_of_the_page() -> None:
+    marker = Settlement(Address(2, 7), Fate.REDRIVEN, 1, "anna", "reason", "id")
+    assert own(marker.headers()) == topics.MARKER_HEADERS.keys()
+
+
+def test_a_redriven_record_has_the_headers_of_the_page() -> None:
+    resent = Resent(RECORD, "crm", "id", 3, "round")
+    assert own(packed(resent)) == topics.AGAIN_HEADERS.keys()
+
+
+def test_a_mark_has_the_headers_of_the_page() -> None:
+    mark = Mark("crm", LANE, "id", "round", 4)
+    assert own(packed_mark(mark)) == topics.MARK_HEADERS.keys()
+
+
+def test_a_switch_has_the_fields_of_the_page() -> None:
+    assert (
+        json.loads(Switch(False, "2026-01-01", "anna", "why").to_bytes()).keys()
+        == topics.SWITCH_FIELDS.keys()
+    )
+
+
+def test_a_hold_has_the_fields_of_the_page() -> None:
+    hold = Hold(LANE, 1, "orders-2@6", 1, "orders-2@7", 2, "round", "e", "id")
+    assert json.loads(hold.to_bytes()).keys() == topics.HOLD_FIELDS.keys()
+
+
+def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
+    keys = {
+        key_of("<endpoint>"),
+        key_of(EventTypes("<pattern>", "<endpoint>")),
+        HoldKey("<endpoint>", "<lane id>").to_bytes(),
+    }
+    assert {key.decode() for key in keys} == topics.CONTROL_KEYS.keys()
+
+
+def test_the_page_has_the_configuration_of_every_topic_that_is_created() -> None:
+    for name in ("AGAIN_CONFIGS", "PARKED_CONFIGS", "CONTROL_CONFIGS"):
+        for setting, value in getattr(kafka_topics, name).items():
+            assert f"`{setting}={value}`" in PAGE
+
+
+def test_every_header_and_field_is_on_the_page() -> None:
+    tables = (
+        topics.PARKED_HEADERS, topics.MARKER_HEADERS, topics.AGAIN_HEADERS, topics.MARK_HEADERS,
+        topics.SWITCH_FIELDS, topics.HOLD_FIELDS,
+    )  # fmt: skip
+    assert all(f"| `{name}` |" in PAGE for table in tables for name in table)

@@ -1,0 +1,142 @@
+"""A configuration in which every setting has a value of its own, so that no wire can be swapped unseen."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+KEY, OTHER_KEY = b"k" * 24, b"o" * 25
+SECRETS = tuple(f"whsec_{base64.b64encode(key).decode()}" for key in (KEY, OTHER_KEY))
+ROUTING_KEY = "R0ut1ngK3y" + "x" * 22
+SCHEMA = {"type": "record", "name": "Paid", "namespace": "shop", "fields": [{"name": "id", "type": "string"}]}
+
+MAX_VALUE_BYTES = {
+    "fineract": 2001, "json": 2002, "cloudevents": 2003, "debezium": 2004, "confluent": 2005,
+    "apicurio": 2006, "avro": 2007, "eventuate": 2008, "modulith": 2009,
+}  # fmt: skip
+
+
+def example(folder: Path) -> dict[str, Any]:
+    """Return the settings as plain data; ``folder`` gets the files that they name."""
+    (folder / "schemas").mkdir()
+    for file in (folder / "paid.avsc", folder / "schemas" / "paid.avsc"):
+        file.write_text(json.dumps(SCHEMA))
+    (folder / "body.txt").write_text("from the file {{ type }}")
+    return {
+        "group": "glue",
+        "kafka": {
+            "bootstrap_servers": ["k1.test:9092", "k2.test:9093"],
+            "security_protocol": "SASL_SSL",
+            "tls": {
+                "ca_file": "kafka-ca.pem", "cert_file": "kafka-cert.pem", "key_file": "kafka-key.pem",
+                "key_password": "kafka-key-password", "check_hostname": False,
+            },
+            "sasl": {"mechanism": "SCRAM-SHA-512", "username": "kafka-user", "password": "kafka-password"},
+            "session_timeout_s": 41.0,
+            "heartbeat_interval_s": 2.5,
+            "rebalance_timeout_s": 71.0,
+            "group_instance_id": "pod-7",
+            "replication_factor": 5,
+            "create_topics": False,
+        },
+        "sources": {name: _source(name, folder) for name in MAX_VALUE_BYTES},
+        "endpoints": {
+            "crm": _crm(),
+            "file": {
+                "url": "https://file.test/hooks",
+                "body": {"template_file": str(folder / "body.txt"), "content_type": "text/plain"},
+            },
+            "thin": {"url": "https://thin.test/hooks", "body": "thin", "proxy": "http://proxy.test:3129"},
+            "pager": {
+                "url": "https://events.pagerduty.com/v2/enqueue",
+                "preset": "pagerduty",
+                "routing_key": ROUTING_KEY,
+            },
+        },
+        "egress": {"allow": ["10.9.0.0/16"]},
+        "dedupe": {"window_s": 1234.0, "max_keys": 4321},
+        "history": {"retention_s": 777.0, "max_bytes": 3_000_001, "bodies": False},
+        "commit_interval_s": 0.35,
+        "drain_timeout_s": 21.5,
+        "state_dir": str(folder / "state"),
+        "admin": {"host": "127.0.0.9", "port": 8099},
+        "log": {"level": "warning", "format": "json", "attempts": "failures"},
+    }  # fmt: skip
+
+
+OAUTH = {
+    "mechanism": "OAUTHBEARER",
+    "token_url": "https://login.test/token",
+    "client_id": "oauth-client",
+    "client_secret": "oauth-secret",
+    "scope": "oauth-scope",
+}
+"""The login of ``kafka.sasl`` that cannot be set together with user name and password."""
+
+
+def _crm() -> dict[str, Any]:
+    return {
+        "url": "https://crm.test/hooks/{{ entity }}",
+        "method": "PUT",
+        "headers": {"X-Fixed": "fixed-value", "X-Made": "made of {{ type }}"},
+        "body": {"template": "inline {{ type }}", "content_type": "text/x-inline"},
+        "events": ["Loan*", "!LoanX"],
+        "sources": ["json", "avro"],
+        "topics": ["t-json*"],
+        "tenants": ["acme*"],
+        "record_headers": {"region": ["eu-*"]},
+        "when": "data.a == 1",
+        "secrets": list(SECRETS),
+        "concurrency": 17,
+        "rate": ["7/3s", "90/1m"],
+        "timeout_s": 9.5,
+        "start": "2026-01-02T03:04:05Z",
+        "window": 333,
+        "window_bytes": 70_001,
+        "retry": {
+            "base_s": 1.5, "cap_s": 99.0, "retry_after_cap_s": 123.0, "max_attempts": 11, "max_age_s": 5555.0,
+        },
+        "on_park": "hold",
+        "breaker": {"failures": 13, "window_s": 44.0, "open_s": 6.5, "max_open_s": 66.0},
+    }  # fmt: skip
+
+
+def _source(format: str, folder: Path) -> dict[str, Any]:
+    common = {"format": format, "topics": [f"t-{format}"], "max_value_bytes": MAX_VALUE_BYTES[format]}
+    places = {name: f"{format}.{name}" for name in ("id", "type", "entity", "time", "data", "tenant")}
+    match format:
+        case "fineract":
+            return common | {"schemas": str(folder / "schemas"), "bulk": "whole"}
+        case "cloudevents":
+            return common
+        case "eventuate":
+            return common | {"tenant": places["tenant"]}
+        case "debezium":
+            del places["data"]
+            return common | places | {"envelope": True, "registry": registry(format)}
+        case "confluent":
+            return common | places | {"registry": registry(format)}
+        case "apicurio":
+            return common | places | {"registry": registry(format), "prefix_ids": "global"}
+        case "avro":
+            return common | places | {"schema_file": str(folder / "paid.avsc")}
+    return common | places
+
+
+def registry(format: str) -> dict[str, Any]:
+    """Return the registry of one source; each source has its own words."""
+    login = {"token": "apicurio-token"}
+    if format != "apicurio":
+        login = {"username": f"{format}-user", "password": f"{format}-password"}
+    return {
+        "url": f"https://{format}.test/api",
+        "api": "apicurio" if format == "debezium" else "confluent",
+        "ca_file": f"{format}-ca.pem",
+        "cert_file": f"{format}-cert.pem",
+        "key_file": f"{format}-key.pem",
+        "key_password": f"{format}-key-password",
+        "timeout_s": {"debezium": 3.1, "confluent": 3.2, "apicurio": 3.3}[format],
+        **login,
+    }

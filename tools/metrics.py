@@ -1,0 +1,52 @@
+"""Render docs/reference/metrics.md from the table of bridge/telemetry/metrics.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.telemetry.metrics import TABLE, MetricSpec
+from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
+
+PAGE = REFERENCE / "metrics.md"
+_HEAD = """
+    Prometheus reads these metrics from `/metrics` on the admin port. Each process counts its own work: sum
+    counters and gauges over all processes of a group. The configuration bounds the values of labels; none is
+    an entity or an event id. A histogram `NAME` has the series `NAME_bucket`, `NAME_sum` and `NAME_count`.
+
+    For the backlog of an endpoint, read the lag of the Kafka group `<group>.<endpoint>` with any Kafka tool.
+    It is also right while no bridge runs. The [topics](topics.md) page describes these groups.
+"""
+
+
+def render() -> dict[Path, str]:
+    """Return the page."""
+    return {
+        PAGE: page(
+            "# Metrics",
+            generated_note("bridge/telemetry/metrics.py"),
+            prose(_HEAD),
+            table(
+                ("Metric", "Type", "Labels", "Meaning", "When to worry"),
+                (
+                    (code(spec.name), spec.kind, _labels(spec), escape(spec.meaning), escape(spec.worry))
+                    for spec in TABLE
+                ),
+            ),
+            "## Values of the labels",
+            table(("Metric", "Label", "Values"), _label_rows()),
+        )
+    }
+
+
+def _labels(spec: MetricSpec) -> str:
+    return ", ".join(map(code, spec.labels)) or "none"
+
+
+def _label_rows() -> list[tuple[str, str, str]]:
+    """Return a row for each label whose values are not simply the names of the endpoints."""
+    return [
+        (code(spec.name), code(label), escape(values))
+        for spec in TABLE
+        for label, values in spec.labels.items()
+        if label != "endpoint"
+    ]

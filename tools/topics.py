@@ -1,0 +1,198 @@
+"""Render docs/reference/topics.md: the topics and groups of a bridge, with keys, headers and configuration.
+
+The configuration of a topic comes from ``bridge.kafka.topics``. The headers and fields are described here;
+tests/unit/docs/test_topics_page.py compares them with what the bridge writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bridge.core.completion_map import LIMIT_BYTES
+from bridge.kafka.topics import AGAIN_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
+from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
+
+PAGE = REFERENCE / "topics.md"
+
+ORIGIN_HEADERS = {
+    "hookferry-topic": "topic of the original record",
+    "hookferry-partition": "its partition",
+    "hookferry-offset": "its offset",
+    "hookferry-timestamp-ms": "its timestamp, in Unix milliseconds",
+}
+PARKED_HEADERS = {
+    **ORIGIN_HEADERS,
+    "hookferry-cause": "why it was parked, at most 2,000 characters",
+    "hookferry-remedy": "what to do about it",
+    "hookferry-parked-at-ms": "when it was parked, in Unix milliseconds",
+    "hookferry-endpoint": "the endpoint that it was meant for; absent if it was parked for all endpoints",
+    "hookferry-event-id": "id of the event",
+    "hookferry-event-type": "type of the event",
+    "hookferry-webhook-id": "the `webhook-id` of its requests",
+    "hookferry-attempts": "how many attempts were made",
+    "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
+    "hookferry-entity": "the entity of the event, if it has one",
+    "hookferry-tenant": "the tenant of the event, if it has one",
+    "hookferry-lane": "id of its lane: 32 hexadecimal digits; absent if the record has no key",
+    "hookferry-held-behind": "place of the earlier event that a held lane waits for; absent otherwise",
+}
+MARKER_HEADERS = {
+    "hookferry-settles": "the parked record that the marker settles, as `partition:offset` of this topic",
+    "hookferry-settled-as": "`redriven` or `discarded`",
+    "hookferry-settled-at-ms": "when, in Unix milliseconds",
+    "hookferry-settled-by": "who ran the command",
+    "hookferry-settled-reason": "the reason given with `discard`; absent otherwise",
+    "hookferry-again-id": "id of the redrive, as in the record that it sent; absent for `discarded`",
+}
+AGAIN_HEADERS = {
+    **ORIGIN_HEADERS,
+    "hookferry-again-id": "id of the redrive; with the round it is the deduplication key of the event",
+    "hookferry-endpoint": "the only endpoint that receives it; absent if it was parked for all endpoints",
+    "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
+    "hookferry-round": "round of the hold on its lane; absent if the lane is not held",
+}
+MARK_HEADERS = {
+    "hookferry-again-id": "id of the mark; a hold repeats it as `answered` if it was not released",
+    "hookferry-endpoint": "the endpoint that holds the lane",
+    "hookferry-lane-key": "the lane: JSON list of topic, partition, key and tenant",
+    "hookferry-round": "round of the hold when the command read it",
+    "hookferry-covers": "how many events the hold had parked when the command read it",
+}
+SWITCH_FIELDS = {
+    "state": "`on` or `off`",
+    "since": "when it was switched (RFC 3339)",
+    "by": "who switched it: user and host, or the bridge",
+    "reason": "why",
+}
+HOLD_FIELDS = {
+    "lane": "the lane: topic, partition, key and tenant, as JSON text",
+    "since_ms": "when the hold began, in Unix milliseconds",
+    "first": "place of the event that the lane waits for",
+    "first_at_ms": "timestamp of that record, in Unix milliseconds",
+    "last": "place of the latest event that was parked under the hold",
+    "parked": "how many events were parked since the hold began",
+    "round": "round of the redrive whose events may pass",
+    "entity": "the entity, for display",
+    "answered": "id of the last mark that did not release the lane",
+}
+CONTROL_KEYS = {
+    "endpoint/<endpoint>": "whether an endpoint is on or off",
+    "events/<endpoint>/<pattern>": "whether event types are on or off; `*` for all endpoints",
+    "hold/<endpoint>/<lane id>": "a held lane; the id is that of `hookferry-lane`",
+}
+
+_HEAD = """
+    Kafka is the only service that Hookferry needs. All state that processes share is in three topics
+    and in committed offsets. `<group>` is the setting `group`. Every header that Hookferry writes
+    begins with `hookferry-`; headers of the original record stay as they are.
+
+    Hookferry creates the topics at start, unless `kafka.create_topics` is false; then it stops with the
+    command that creates the missing one. `kafka.replication_factor` sets the number of copies.
+"""
+_PARKED = """
+    The dead-letter topic. It contains one record for each event that could not be delivered, and one
+    for each record that could not be decoded. Key, value and headers are those of the original record,
+    byte for byte. The partition is chosen by the key, so parked events of one key stay in order.
+
+    The bridge writes a parked record before the cursor passes its offset. `hookferry parked` reads the
+    topic. `hookferry parked redrive` and `discard` write a *marker* for each record that they settle:
+    no value, the same key and the same partition.
+"""
+_AGAIN = """
+    The topic of redrives. `hookferry parked redrive` writes each chosen record to the partition number
+    that the original has, with the original's key, value and headers. The bridge reads the topic as one
+    more source, so a redriven event has the order and the guarantee of a first delivery, and its first
+    `webhook-id`.
+
+    A *mark* ends the redrive of a held lane: a record with the value `release` after all records of
+    that lane. `hookferry parked discard` writes records and marks too, for the events that waited for a
+    discarded one.
+"""
+_CONTROL = """
+    The compacted topic of switches and holds. All its records are in partition 0, so that they have one
+    order. Every process reads the topic at start and follows it. A record without a value deletes its
+    key: the endpoint or the event types are on, the lane is not held.
+
+    `hookferry endpoints` and `hookferry events` write switches. The bridge switches an endpoint off
+    when the receiver answers 410 or sends `webhook-delivery: disable`. The bridge that owns a partition
+    writes the holds of its lanes. `hookferry cursors prune` deletes the holds of endpoints that were
+    removed.
+"""
+_MEMBERS = """
+    The consumer group whose members are the running bridges. It reads the source topics and
+    `<group>.again`. Its committed offset of a partition is the lowest of all cursors there. A process
+    commits here first: the broker refuses this commit if the process is no longer a member, and then no
+    cursor is committed either.
+"""
+_CURSORS = f"""
+    One group without members for each endpoint. Its committed offset of a partition is the *cursor*:
+    the lowest offset that is not settled for the endpoint. The lag of the group is the backlog of the
+    endpoint, and every Kafka tool can show it. The metadata of the commit contains the completion map:
+    what is settled above the offset, and the attempts of deliveries that wait for a retry. It begins
+    with `h1` and has at most {LIMIT_BYTES:,} bytes, the broker's default for
+    `offset.metadata.max.bytes`.
+
+    Every cursor is committed at least once per hour, because a broker deletes the offsets of a group
+    without members after `offsets.retention.minutes` (7 days by default). `hookferry cursors list`
+    shows the cursors; `hookferry cursors prune` deletes those of endpoints that were removed.
+"""
+
+
+def render() -> dict[Path, str]:
+    """Return the page."""
+    return {
+        PAGE: page(
+            "# Topics and groups",
+            generated_note("tools/topics.py"),
+            prose(_HEAD),
+            _overview(),
+            *_topic("parked", _PARKED, PARKED_CONFIGS),
+            "### Headers of a parked record",
+            _fields("Header", PARKED_HEADERS),
+            "### Headers of a marker",
+            _fields("Header", MARKER_HEADERS),
+            *_topic("again", _AGAIN, AGAIN_CONFIGS),
+            "### Headers of a redriven record",
+            _fields("Header", AGAIN_HEADERS),
+            "### Headers of a mark",
+            _fields("Header", MARK_HEADERS),
+            *_topic("control", _CONTROL, CONTROL_CONFIGS),
+            "### Keys",
+            _fields("Key", CONTROL_KEYS),
+            "### Value of a switch (JSON)",
+            _fields("Field", SWITCH_FIELDS),
+            "### Value of a hold (JSON)",
+            _fields("Field", HOLD_FIELDS),
+            "## The group `<group>`",
+            prose(_MEMBERS),
+            "## The groups `<group>.<endpoint>`",
+            prose(_CURSORS),
+        )
+    }
+
+
+def _overview() -> str:
+    rows = [
+        (
+            "`<group>.parked`",
+            "topic",
+            "the largest source topic's",
+            "bridge, `hookferry parked`",
+            "`hookferry parked`",
+        ),
+        ("`<group>.again`", "topic", "the largest source topic's", "`hookferry parked`", "bridge"),
+        ("`<group>.control`", "topic", "1", "bridge, commands", "bridge, commands"),
+        ("`<group>`", "consumer group", "", "bridge", "broker"),
+        ("`<group>.<endpoint>`", "group without members", "", "bridge", "bridge, every Kafka tool"),
+    ]
+    return table(("Name", "Kind", "Partitions", "Written by", "Read by"), rows)
+
+
+def _topic(suffix: str, text: str, configs: Mapping[str, str]) -> tuple[str, str, str]:
+    settings = ", ".join(code(f"{name}={value}") for name, value in configs.items())
+    return f"## The topic `<group>.{suffix}`", prose(text), f"Created with {settings}."
+
+
+def _fields(kind: str, fields: Mapping[str, str]) -> str:
+    return table((kind, "Content"), ((code(name), escape(meaning)) for name, meaning in fields.items()))
