@@ -134,14 +134,17 @@ class Event:
     entity: str | None
     tenant: str | None
     lane: Hashable | None
-    decode_payload: Callable[[], Any]
+    payload: Callable[[], Any]
+    """Returns the event's data as JSON-like objects; leaves may be ``Decimal`` and ``bytes`` as well.
+
+    The result is the same at each call and decoded only once, for all endpoints. Raises ``DecodeError``
+    when the bytes do not follow their schema.
+    """
     context: dict[str, str] = field(default_factory=dict)
     index: int = 0
     webhook_id: str = ""
     rendered: bytes | None = None
     resend: Resend | None = None
-    _payload: Any = None
-    _decoded: bool = False
 
     @property
     def origin(self) -> Record:
@@ -152,17 +155,6 @@ class Event:
     def topic(self) -> str:
         """The topic that the event first came in."""
         return self.origin.partition.topic
-
-    def payload(self) -> Any:
-        """Return the event's data as JSON-like objects, decoded once for all endpoints.
-
-        Leaves may also be ``Decimal`` and ``bytes`` (see ``bridge.rendering.to_json``).
-        Raises ``DecodeError`` when the bytes do not follow their schema.
-        """
-        if not self._decoded:
-            self._payload = self.decode_payload()
-            self._decoded = True
-        return self._payload
 
 
 class ExactNumber(float):

@@ -61,11 +61,14 @@ def judge(
 
 
 def _by_status(outcome: Response, now_epoch_s: float) -> Judgement:
-    status, wish = outcome.status, outcome.header(b"webhook-delivery")
-    if wish is None and 200 <= status < 300:
+    status, wish = outcome.status, b""
+    for name, value in outcome.headers:
+        if name == b"webhook-delivery":
+            wish = value.strip().lower()
+            break
+    if not wish and 200 <= status < 300:
         return DELIVERED
     kind = _kind(status)
-    wish = wish.strip().lower() if wish is not None else b""
     if wish == b"disable":
         return Judgement(Verdict.OFF, f"status {status}: the receiver asked to disable the endpoint", kind)
     if 200 <= status < 300:

@@ -96,13 +96,15 @@ class EndpointDispatcher:
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
-        self._queue.enqueue(delivery)
+        if self._queue.push(event.lane, delivery) and self._queue.sleepers:
+            self._queue.wake()
 
     def enqueue_mark(self, mark: RedriveMark, record: Record, cursor: EndpointCursor) -> None:
         """Open the end of a redrive at its cursor and add it to the lane that it may release."""
         offset, size_bytes = record.offset, len(record.value or b"")
         cursor.open(offset, size_bytes)
-        self._queue.enqueue(QueuedMark(mark, cursor, offset, size_bytes))
+        if self._queue.push(mark.lane, QueuedMark(mark, cursor, offset, size_bytes)):
+            self._queue.wake()
 
     @property
     def on(self) -> bool:

@@ -71,7 +71,8 @@ class LaneQueue(Lanes[LaneItem]):
         self._clock = clock
         self._gate = gate
         self._on = True
-        self._sleepers: deque[asyncio.Future[None]] = deque()
+        self.sleepers: deque[asyncio.Future[None]] = deque()
+        """The workers that wait. After a ``push`` that makes a lane ready, call ``wake`` if there are any."""
         self._timer: asyncio.TimerHandle | None = None
         self._due_changed = asyncio.Event()
 
@@ -95,27 +96,21 @@ class LaneQueue(Lanes[LaneItem]):
                 wait_s = self._gate.admit(self._clock.monotonic())
                 lane = self.pop() if wait_s <= 0 else None
                 if lane is not None:
-                    if self._ready and self._sleepers:
+                    if self._ready and self.sleepers:
                         self.wake()
                     return lane
                 self._wake_in(wait_s)
             sleeper = asyncio.get_running_loop().create_future()
-            self._sleepers.append(sleeper)
+            self.sleepers.append(sleeper)
             await sleeper
 
     def wake(self) -> None:
         """Wake one worker, if one sleeps, to look for a lane."""
-        while self._sleepers:
-            sleeper = self._sleepers.popleft()
+        while self.sleepers:
+            sleeper = self.sleepers.popleft()
             if not sleeper.done():
                 sleeper.set_result(None)
                 return
-
-    def enqueue(self, item: LaneItem) -> None:
-        """Add an item at the end of its lane."""
-        lane = item.event.lane if isinstance(item, Delivery) else item.mark.lane
-        if self.push(lane, item) and self._sleepers:
-            self.wake()
 
     def retry_later(self, lane: Lane[LaneItem], delay_s: float) -> None:
         """Run the head of a running lane again after ``delay_s``; until then the lane waits."""

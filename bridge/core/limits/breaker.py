@@ -57,10 +57,19 @@ class Breaker:
         self._opening_run = max(failures, concurrency)
         self._run = 0
         self._slots: deque[tuple[int, int, int]] = deque()
+        self.slot_ends_at = -math.inf
+        self.slot_successes = 0
+        """A caller may add a success here instead of calling ``answered``, before ``slot_ends_at`` and
+        while the breaker is ``untroubled``: it changes nothing else."""
         self._since = 0
         self._delay_s = 0.0
         self._probe_at = math.inf
         self._allowed = self._in_flight = self._answers = self._failed = 0
+
+    @property
+    def untroubled(self) -> bool:
+        """Return True if the breaker is closed and the last answer was no failure."""
+        return self.state is BreakerState.CLOSED and not self._run
 
     def may_probe(self, now: float) -> bool:
         """Return True if the next request is the probe and may be sent."""
@@ -118,6 +127,7 @@ class Breaker:
             self.state = BreakerState.CLOSED
             self._delay_s = 0.0
             self._slots.clear()
+            self.slot_ends_at, self.slot_successes = -math.inf, 0
 
     def _open(self, now: float) -> None:
         self.state = BreakerState.OPEN
@@ -127,6 +137,10 @@ class Breaker:
     def _count(self, now: float, *, failed: bool) -> bool:
         """Count an answer in the sliding window of ten slots; return True if the breaker must open."""
         slot = math.floor(now / self._slot_s)
+        if self.slot_successes:
+            latest, before, failed_before = self._slots.pop()
+            self._slots.append((latest, before + self.slot_successes, failed_before))
+        self.slot_ends_at, self.slot_successes = (slot + 1) * self._slot_s, 0
         while self._slots and self._slots[0][0] <= slot - _SLOTS:
             self._slots.popleft()
         answers, failures = 1, int(failed)

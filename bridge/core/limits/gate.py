@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.core.limits.adaptive_rate import AdaptiveRate
-from bridge.core.limits.breaker import Breaker, BreakerState
+from bridge.core.limits.breaker import Breaker
 from bridge.core.limits.windows import RateWindows
 from bridge.model import AnswerKind
 
@@ -25,7 +25,7 @@ class Gate:
         self._retry_after_cap_s = retry_after_cap_s
         self._number = 0
         self._calm = False
-        """True while neither the breaker nor the adaptive rate limits anything: both are then skipped."""
+        """True while neither the breaker nor the adaptive rate limits anything: both are skipped then."""
 
     def admit(self, now: float) -> float:
         """Return 0 if the next request may be sent now, else the seconds to wait before the next call.
@@ -36,9 +36,7 @@ class Gate:
         if self._calm:
             return wait_s
         wait_s = max(self._breaker.wait_s(now), self._rate.wait_s(now), wait_s)
-        self._calm = (
-            wait_s == 0 and self._rate.rate_per_s is None and self._breaker.state is BreakerState.CLOSED
-        )
+        self._calm = wait_s == 0 and self._rate.rate_per_s is None and self._breaker.untroubled
         return wait_s
 
     def sent(self, now: float) -> int:
@@ -63,7 +61,10 @@ class Gate:
         """
         if self._calm:
             if kind == "ok" and retry_after_s is None:
-                self._breaker.answered(now, number, failed=False)
+                if now < self._breaker.slot_ends_at:
+                    self._breaker.slot_successes += 1
+                else:
+                    self._breaker.answered(now, number, failed=False)
                 return
             self._calm = False
         if kind in {"throttled", "unavailable"}:

@@ -38,7 +38,7 @@ class Producer:
 async def test_a_parked_record_has_the_headers_of_the_page() -> None:
     event = Event(
         record=RECORD, source="s", id="1", type="t", time="", entity="e", tenant="default", lane=LANE,
-        decode_payload=dict, index=3,
+        payload=dict, index=3,
     )  # fmt: skip
     producer: Any = Producer()
     details = {**facts_of(event, 5), "held-behind": "orders-2@6"}

@@ -210,7 +210,7 @@ async def test_a_fault_of_our_own_that_stays_parks_and_says_so() -> None:
 async def test_an_event_without_a_json_form_is_parked_unsent() -> None:
     async with at_work() as stage:
         broken = event("a1", 0)
-        broken.decode_payload = lambda: {1, 2}
+        broken.payload = lambda: {1, 2}
         stage.dispatcher.enqueue(broken, stage.cursor)
         stage.cursor.advance(1)
         await until(lambda: stage.committable == 1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from structlog.testing import capture_logs
 
 from bridge.core.filter import Filter
-from bridge.model import Event
-from tests.support.fakes import Gate
+from bridge.errors import DecodeError
+from bridge.model import Event, Record
+from tests.support.fakes import DECODER, Gate
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
@@ -76,17 +76,22 @@ async def test_a_filter_that_parks_everything_is_logged_once_a_minute() -> None:
         await process.stop()
 
 
+class PayloadCutShort:
+    """Decodes events whose payload cannot be decoded."""
+
+    def decode(self, record: Record) -> tuple[Event, ...]:
+        def payload() -> object:
+            raise DecodeError(record.place, "the bytes end", "mend what writes them")
+
+        (event,) = DECODER.decode(record)
+        event.payload = payload
+        return (event,)
+
+
 @simulated
-async def test_what_cannot_be_decoded_for_a_filter_is_parked_with_the_decoders_reason(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from bridge.errors import DecodeError
-
-    def payload(event: Event) -> object:
-        raise DecodeError(event.record.place, "the bytes end", "mend what writes them")
-
-    monkeypatch.setattr(Event, "payload", payload)
-    world = World({"crm": Plan(when="data.x == 1"), "unasked": Plan(when='type == "Other" and data.x == 1')})
+async def test_an_event_that_cannot_be_decoded_for_a_filter_is_parked_with_the_decoders_reason() -> None:
+    plans = {"crm": Plan(when="data.x == 1"), "unasked": Plan(when='type == "Other" and data.x == 1')}
+    world = World(plans, decoder=PayloadCutShort())
     world.log.add("a")
     world.log.add("b")
     with capture_logs() as lines:

@@ -22,7 +22,7 @@ HOSTILE = "He said \"hi\" \\ & <b>'x'</b>\r\n\t\x00\x0b \u2028\u2029 \ud800 😀
 
 def event(data: Any, type_: str = "T") -> Event:
     made = sample(type_)
-    made.decode_payload = lambda: data
+    made.payload = lambda: data
     return made
 
 
@@ -155,7 +155,7 @@ def test_every_variable() -> None:
     source = "{" + ", ".join(f'"{name}": {{{{ {name} | json }}}}' for name in names) + "}"
     one = sample("LoanApprovedBusinessEvent", source="bank")
     one.record = one.record._replace(headers=(("trace", b"a\xff"), ("other", b"")))
-    one.decode_payload = lambda: {"id": 1}
+    one.payload = lambda: {"id": 1}
     made = json.loads(TemplateBody({}, source, "application/json")(one)[1])
     assert made == {
         "type": "LoanApprovedBusinessEvent", "id": one.id, "webhook_id": one.webhook_id, "time": one.time,
@@ -178,7 +178,7 @@ def test_the_payload_is_decoded_only_for_a_template_that_reads_it() -> None:
         raise DecodeError("here", "it is cut short", "send it whole")
 
     one = sample("T")
-    one.decode_payload = broken
+    one.payload = broken
     assert TemplateBody({}, "{{ type }}", "text/plain")(one)[1] == b"T"
     with pytest.raises(DecodeError):
         TemplateBody({}, "{{ data.x }}", "text/plain")(one)
