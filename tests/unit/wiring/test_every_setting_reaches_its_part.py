@@ -37,9 +37,9 @@ from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import DebeziumDecoder
 from bridge.formats.eventuate import EventuateDecoder
-from bridge.formats.field_paths import Places
+from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
-from bridge.formats.payload_only import PlacedDecoder, RegistryValues
+from bridge.formats.payload_only import PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.http.egress_policy import Egress
 from bridge.http.httpx_transport import HttpxTransport
@@ -466,7 +466,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "sources.debezium.envelope": (True, lambda b: b.decoder("debezium")._envelope),
     "sources.apicurio.prefix_ids": (
         "global",
-        lambda b: part(b.decoder("apicurio"), RegistryValues)._frame.keywords["prefix_ids"],  # type: ignore[attr-defined]
+        lambda b: part(b.decoder("apicurio"), RegistryValueReader)._frame.keywords["prefix_ids"],  # type: ignore[attr-defined]
     ),
     "sources.avro.schema_file": ("shop.Paid", lambda b: part(b.decoder("avro"), AvroSchema).name),
 }
@@ -490,7 +490,7 @@ def _source_reads() -> Iterator[tuple[str, tuple[Any, Read]]]:
                     f"sources.{format}.{name}",
                     (
                         f"{format}.{name}",
-                        lambda b, f=format, n=name: getattr(part(b.decoder(f), Places), n),
+                        lambda b, f=format, n=name: getattr(part(b.decoder(f), FieldPaths), n),
                     ),
                 )
         if "registry" in model.model_fields:
@@ -525,8 +525,8 @@ def _registry_reads(format: str) -> Iterator[tuple[str, tuple[Any, Read]]]:
 
 DECODERS = {
     "fineract": FineractDecoder, "json": PlainJsonDecoder, "cloudevents": CloudEventsDecoder,
-    "debezium": DebeziumDecoder, "confluent": PlacedDecoder, "apicurio": PlacedDecoder,
-    "avro": PlacedDecoder, "eventuate": EventuateDecoder, "modulith": PlacedDecoder,
+    "debezium": DebeziumDecoder, "confluent": PayloadDecoder, "apicurio": PayloadDecoder,
+    "avro": PayloadDecoder, "eventuate": EventuateDecoder, "modulith": PayloadDecoder,
 }  # fmt: skip
 READS |= dict(_source_reads())
 
