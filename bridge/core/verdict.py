@@ -66,13 +66,11 @@ def _by_status(outcome: Response, now_epoch_s: float) -> Judgement:
         if name == b"webhook-delivery":
             wish = value.strip().lower()
             break
-    if not wish and 200 <= status < 300:
+    if 200 <= status < 300 and wish != b"disable":
         return DELIVERED
     kind = _kind(status)
     if wish == b"disable":
         return Judgement(Verdict.OFF, f"status {status}: the receiver asked to disable the endpoint", kind)
-    if 200 <= status < 300:
-        return DELIVERED
     judgement = _failure(status, _beginning(outcome.body))
     if judgement.verdict is Verdict.AGAIN:
         judgement = judgement._replace(kind=kind, retry_after_s=_retry_after_s(outcome, now_epoch_s))

@@ -94,8 +94,9 @@ class LaneQueue(Lanes[LaneItem]):
         while True:
             if self._on and self._ready:
                 wait_s = self._gate.admit(self._clock.monotonic())
-                lane = self.pop() if wait_s <= 0 else None
-                if lane is not None:
+                if wait_s <= 0:
+                    lane = self.pop()
+                    assert lane is not None, "a lane is ready"
                     if self._ready and self.sleepers:
                         self.wake()
                     return lane

@@ -1,6 +1,6 @@
 """The gate of an endpoint on a virtual clock: thousands of schedules, drawn at random, in seconds.
 
-Never more than a window's count, alone or shared between pods; exactly one probe; nobody starves;
+Never more than a window's count, alone or shared between pods; exactly one probe; no lane starves;
 the full rate comes back; no request within a ``Retry-After``.
 """
 
@@ -103,7 +103,7 @@ def test_a_changing_share_never_gives_more_than_the_count(
 
 @settings(max_examples=150, deadline=None)
 @given(limits=WINDOWS)
-def test_a_steady_sender_gets_all_that_its_tightest_window_gives(limits: list[tuple[int, float]]) -> None:
+def test_a_steady_sender_can_use_all_of_its_tightest_window(limits: list[tuple[int, float]]) -> None:
     sent = spend_all(RateWindows(limits), [0.0], 1e9, 0.0)
     slowest = max(len(sent) // allowed * seconds for allowed, seconds in limits)
     assert sent[-1] <= sum(len(sent) / allowed * seconds for allowed, seconds in limits)

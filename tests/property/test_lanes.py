@@ -1,4 +1,4 @@
-"""Lanes, driven at random: one in flight per key, in order, nothing lost, nobody starved."""
+"""Lanes, driven at random: one in flight per key, in order, nothing lost, no lane starved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Item = tuple[int | None, int]
 
 
 class LaneMachine(RuleBasedStateMachine):
-    """A model of the lanes: what was put in, what is in flight, what is done."""
+    """A model of the lanes: which items were pushed, are in flight, and are finished."""
 
     running = Bundle("running")
 
@@ -90,7 +90,7 @@ class LaneMachine(RuleBasedStateMachine):
                 assert lane.head == self.queued[key][0]
 
     @invariant()
-    def what_is_blocked_is_what_stands_behind_a_failed_head(self) -> None:
+    def blocked_items_are_those_in_lanes_with_a_failed_head(self) -> None:
         alone = sum(item[0] is None for item in self.failed_heads)
         behind = {item[0]: len(self.queued[item[0]]) for item in self.failed_heads if item[0] is not None}
         assert +self.blocked == +Counter({None: alone, **behind})
@@ -101,7 +101,7 @@ class LaneMachine(RuleBasedStateMachine):
         assert due_at is None or due_at > self.now - 1e-9 or self.lanes.release(self.now) > 0
 
     def teardown(self) -> None:
-        """Everything that is left comes out, each once, each key in order: nothing lost or invented."""
+        """The remaining items come out once each, in the order of their key: nothing is lost or invented."""
         for lane in list(self.in_flight):
             self.settle(lane)
         seen: dict[int | None, list[Item]] = defaultdict(list)
@@ -139,7 +139,7 @@ def test_a_busy_lane_does_not_starve_the_others() -> None:
     assert served.count("busy") == 2
 
 
-def test_a_lane_that_waits_for_its_retry_takes_no_turn() -> None:
+def test_a_lane_that_waits_for_its_retry_gets_no_worker() -> None:
     lanes: Lanes[str] = Lanes()
     lanes.push("a", "a1")
     lanes.push("b", "b1")
@@ -155,8 +155,8 @@ def test_a_lane_that_waits_for_its_retry_takes_no_turn() -> None:
     assert lanes.pop() is first
 
 
-def test_what_comes_back_after_a_drop_queues_behind_the_head_in_flight() -> None:
-    """A revoked and at once reassigned partition must not run beside its own unfinished request."""
+def test_items_pushed_after_a_drop_wait_for_the_head_in_flight() -> None:
+    """A partition that is revoked and assigned again must not run next to its own unfinished request."""
     lanes: Lanes[str] = Lanes()
     lanes.push("a", "old 1")
     lanes.push("a", "old 2")

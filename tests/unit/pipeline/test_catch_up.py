@@ -1,4 +1,4 @@
-"""A reader beside the group while the broker is away."""
+"""Catch-up readers while the broker is unavailable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORDERS = Partition("orders", 0)
 
 
 class Away(FakeSideReader):
-    """A reader that finds no broker."""
+    """A reader that cannot connect."""
 
     tries = 0
 
@@ -31,7 +31,7 @@ class Away(FakeSideReader):
 
 
 @simulated
-async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_up() -> None:
+async def test_catch_ups_log_an_unavailable_broker_once_per_minute_in_all() -> None:
     outage = OutageBackoff()
 
     async def nothing(partition: Partition, records: object, cursor: EndpointCursor) -> bool:

@@ -12,7 +12,7 @@ from bridge.core.cursor import Cursor
 from bridge.errors import TransportError, TransportFault
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import P0, FakeParking, FakeReceiver, Gate, Sent, event
+from tests.support.fakes import P0, FakeParking, FakeReceiver, HeldAnswers, Sent, event
 from tests.support.path import Plan, make_dispatcher
 from tests.support.simulated import simulated, until
 
@@ -74,7 +74,7 @@ async def test_a_2xx_settles_the_event() -> None:
 
 
 @simulated
-async def test_what_was_delivered_is_told_before_an_assignment_is_over() -> None:
+async def test_buffered_successes_are_written_when_an_assignment_ends() -> None:
     async with at_work() as stage:
         stage.put("a1")
         await until(lambda: stage.committable == 1)
@@ -93,7 +93,7 @@ async def test_a_retry_keeps_the_order_of_its_lane() -> None:
 
 
 @simulated
-async def test_a_retry_has_the_same_id_and_body_and_a_new_instant() -> None:
+async def test_a_retry_has_the_same_id_and_body_and_a_new_timestamp() -> None:
     async with at_work(Plan(base_s=100)) as stage:
         stage.say(503, 503, 503)
         stage.put("a1")
@@ -107,7 +107,7 @@ async def test_a_retry_has_the_same_id_and_body_and_a_new_instant() -> None:
 
 
 @simulated
-async def test_other_lanes_overtake_one_that_waits() -> None:
+async def test_other_lanes_overtake_a_lane_that_waits_for_a_retry() -> None:
     async with at_work(Plan(concurrency=1, base_s=50)) as stage:
         stage.say(503)
         stage.put("a1", "a2", "b1", "c1")
@@ -118,7 +118,7 @@ async def test_other_lanes_overtake_one_that_waits() -> None:
 @simulated
 async def test_a_lane_never_has_two_in_flight() -> None:
     async with at_work(Plan(concurrency=8)) as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1")
         stage.put("a1", "a2", "b1", "b2")
         await until(lambda: len(stage.receiver.in_flight) == 2)
         await asyncio.sleep(10)
@@ -131,7 +131,7 @@ async def test_a_lane_never_has_two_in_flight() -> None:
 @simulated
 async def test_no_more_are_in_flight_than_the_endpoint_allows() -> None:
     async with at_work(Plan(concurrency=2)) as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1", "c1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1", "c1")
         stage.put("a1", "b1", "c1")
         await asyncio.sleep(10)
         assert len(stage.receiver.in_flight) == stage.dispatcher.in_flight == 2
@@ -143,7 +143,7 @@ async def test_no_more_are_in_flight_than_the_endpoint_allows() -> None:
 
 
 @simulated
-async def test_attempts_used_up_park_the_event_and_the_lane_goes_on() -> None:
+async def test_an_event_is_parked_after_its_last_attempt_and_its_lane_continues() -> None:
     async with at_work(Plan(max_attempts=3)) as stage:
         stage.say(500, 500, 503)
         stage.put("a1", "a2")
@@ -158,7 +158,7 @@ async def test_attempts_used_up_park_the_event_and_the_lane_goes_on() -> None:
 
 
 @simulated
-async def test_age_used_up_parks_the_event() -> None:
+async def test_an_event_is_parked_when_it_exceeds_its_maximum_age() -> None:
     async with at_work(Plan(base_s=10, max_attempts=1000, max_age_s=100)) as stage:
         stage.say(*[500] * 10_000)
         stage.put("a1")
@@ -168,7 +168,7 @@ async def test_age_used_up_parks_the_event() -> None:
 
 
 @simulated
-async def test_a_400_parks_at_once_and_settles_only_when_the_record_is_safe() -> None:
+async def test_a_400_parks_at_once_and_settles_only_after_the_dead_letter_is_written() -> None:
     async with at_work() as stage:
         stage.say(400)
         stage.parking.refusals = 4
@@ -186,7 +186,7 @@ async def test_a_400_parks_at_once_and_settles_only_when_the_record_is_safe() ->
 
 
 @simulated
-async def test_a_fault_of_our_own_is_tried_again_not_lost() -> None:
+async def test_an_internal_error_is_retried_and_the_event_is_not_lost() -> None:
     async with at_work() as stage:
         stage.say(RuntimeError("a bug"), RuntimeError("a bug"))
         stage.put("a1")
@@ -197,7 +197,7 @@ async def test_a_fault_of_our_own_is_tried_again_not_lost() -> None:
 
 
 @simulated
-async def test_a_fault_of_our_own_that_stays_parks_and_says_so() -> None:
+async def test_a_persistent_internal_error_parks_the_event_with_its_cause() -> None:
     async with at_work(Plan(max_attempts=2)) as stage:
         stage.say(*[RuntimeError("a bug")] * 9)
         stage.put("a1")
@@ -219,9 +219,9 @@ async def test_an_event_without_a_json_form_is_parked_unsent() -> None:
 
 
 @simulated
-async def test_a_drain_waits_for_what_is_in_flight_and_forgets_the_rest() -> None:
+async def test_a_drain_waits_for_requests_in_flight_and_drops_the_rest() -> None:
     async with at_work(Plan(concurrency=2)) as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1")
         stage.put("a1", "a2", "b1", "c1")
         await until(lambda: len(stage.receiver.in_flight) == 2)
         draining = asyncio.create_task(stage.dispatcher.drain())
@@ -237,7 +237,7 @@ async def test_a_drain_waits_for_what_is_in_flight_and_forgets_the_rest() -> Non
 
 
 @simulated
-async def test_a_drain_forgets_what_waits_for_a_retry() -> None:
+async def test_a_drain_drops_events_that_wait_for_a_retry() -> None:
     async with at_work(Plan(base_s=10)) as stage:
         stage.say(503)
         stage.put("a1")
@@ -249,9 +249,9 @@ async def test_a_drain_forgets_what_waits_for_a_retry() -> None:
 
 
 @simulated
-async def test_the_result_for_a_dead_cursor_settles_nothing_and_is_not_tried_again() -> None:
+async def test_an_answer_after_the_assignment_ended_settles_nothing_and_is_not_retried() -> None:
     async with at_work() as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1")
         stage.put("a1", "b1")
         await until(lambda: len(stage.receiver.in_flight) == 2)
         stage.cursor.end()
@@ -263,10 +263,10 @@ async def test_the_result_for_a_dead_cursor_settles_nothing_and_is_not_tried_aga
 
 
 @simulated
-async def test_events_that_come_back_queue_behind_the_request_still_in_flight() -> None:
-    """A drain that ran out of time leaves a request behind; the same lane may not have another."""
+async def test_events_that_are_read_again_wait_for_the_request_still_in_flight() -> None:
+    """A request outlived the deadline of the drain; its lane must not have another one in flight."""
     async with at_work() as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
         stage.dispatcher.forget()

@@ -1,4 +1,4 @@
-"""An endpoint that is off: nothing is sent, nothing is lost, nothing is counted, nobody waits for it."""
+"""An endpoint that is off: nothing is sent, lost or counted, and nothing waits for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor, CursorState
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, Gate, Sent, event
+from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, HeldAnswers, Sent, event
 from tests.support.path import Plan, make_dispatcher
 from tests.support.simulated import BEGAN_S, LoopClock, simulated, until
 
@@ -65,7 +65,7 @@ async def at_work(stage: Stage) -> AsyncIterator[Stage]:
 
 
 @simulated
-async def test_nothing_is_sent_while_it_is_off_and_all_of_it_in_order_afterwards() -> None:
+async def test_nothing_is_sent_while_the_endpoint_is_off_and_everything_in_order_afterwards() -> None:
     async with at_work(Stage()) as stage:
         stage.dispatcher.turn(False)
         stage.put("a1", "b1", "a2")
@@ -80,9 +80,9 @@ async def test_nothing_is_sent_while_it_is_off_and_all_of_it_in_order_afterwards
 
 
 @simulated
-async def test_what_is_in_flight_finishes() -> None:
+async def test_requests_in_flight_finish_when_the_endpoint_is_switched_off() -> None:
     async with at_work(Stage(concurrency=1)) as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "a2", "b1")
         await until(lambda: stage.receiver.in_flight)
         stage.dispatcher.turn(False)
@@ -93,7 +93,7 @@ async def test_what_is_in_flight_finishes() -> None:
 
 
 @simulated
-async def test_a_retry_that_falls_due_waits_too() -> None:
+async def test_a_retry_that_is_due_waits_while_the_endpoint_is_off() -> None:
     async with at_work(Stage()) as stage:
         stage.say(503)
         stage.put("a1")
@@ -106,9 +106,9 @@ async def test_a_retry_that_falls_due_waits_too() -> None:
 
 
 @simulated
-async def test_a_drain_waits_for_nothing_that_is_held_back() -> None:
+async def test_a_drain_does_not_wait_for_events_of_an_endpoint_that_is_off() -> None:
     async with at_work(Stage(concurrency=2)) as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "b1", "c1", "d1")
         await until(
             lambda: stage.receiver.ids == ["a1", "b1", "c1", "d1"] and stage.dispatcher.in_flight == 1
@@ -127,8 +127,8 @@ async def test_a_drain_waits_for_nothing_that_is_held_back() -> None:
 
 
 @simulated
-async def test_turned_off_again_at_once_it_sends_nothing() -> None:
-    """The workers wake from one turn and must look once more."""
+async def test_an_endpoint_switched_on_and_off_at_once_sends_nothing() -> None:
+    """A worker that was woken must check again whether the endpoint is on."""
     async with at_work(Stage()) as stage:
         stage.dispatcher.turn(False)
         stage.put("a1", "b1")
@@ -140,7 +140,7 @@ async def test_turned_off_again_at_once_it_sends_nothing() -> None:
 
 
 @simulated
-async def test_no_wake_up_is_lost_over_many_switchings() -> None:
+async def test_no_wake_up_is_lost_over_many_switches() -> None:
     async with at_work(Stage(concurrency=2)) as stage:
         stage.say()
         for number in range(1, 40):
@@ -153,7 +153,7 @@ async def test_no_wake_up_is_lost_over_many_switchings() -> None:
 
 
 @simulated
-async def test_the_window_fills_and_lets_go_of_the_reader() -> None:
+async def test_the_window_fills_while_the_endpoint_is_off_and_reopens_afterwards() -> None:
     async with at_work(Stage(window=4)) as stage:
         stage.dispatcher.turn(False)
         stage.put("a1", "b1", "c1", "d1")
@@ -164,8 +164,8 @@ async def test_the_window_fills_and_lets_go_of_the_reader() -> None:
 
 
 @simulated
-async def test_a_410_turns_it_off_once_settles_nothing_and_costs_no_attempt() -> None:
-    """All that were in flight get their 410; the endpoint is turned off by the first of them."""
+async def test_a_410_switches_the_endpoint_off_once_and_costs_no_attempt() -> None:
+    """Every request in flight gets a 410; the first one switches the endpoint off."""
     async with at_work(Stage(concurrency=3)) as stage:
         stage.say(503, 410, 410, 410, 410)
         stage.put("a1", "a2", "b1", "c1", "d1")
@@ -188,7 +188,7 @@ async def test_a_410_turns_it_off_once_settles_nothing_and_costs_no_attempt() ->
 
 
 @simulated
-async def test_an_event_that_only_ever_got_410_starts_at_its_first_attempt() -> None:
+async def test_an_event_that_got_only_410s_starts_at_its_first_attempt() -> None:
     async with at_work(Stage()) as stage:
         for _ in range(9):
             stage.say(410)
@@ -204,8 +204,8 @@ async def test_an_event_that_only_ever_got_410_starts_at_its_first_attempt() -> 
 
 
 @simulated
-async def test_the_time_it_was_off_ages_no_event() -> None:
-    """First failed long ago, but most of it the operator's doing: one more failure parks nothing."""
+async def test_the_time_off_does_not_count_against_the_age_of_an_event() -> None:
+    """The first failure is long ago, but the endpoint was off most of the time."""
     async with at_work(Stage(max_age_s=100)) as stage:
         stage.say(503)
         stage.put("a1")
@@ -219,10 +219,10 @@ async def test_the_time_it_was_off_ages_no_event() -> None:
 
 
 @simulated
-async def test_a_410_for_a_cursor_that_is_gone_leaves_nothing_behind() -> None:
-    """The partition went to another pod meanwhile; the endpoint is off for that one too, when it asks."""
+async def test_a_410_after_the_assignment_ended_switches_nothing_off() -> None:
+    """Another pod has the partition now; it gets a 410 of its own."""
     async with at_work(Stage()) as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
         stage.dispatcher.forget()
