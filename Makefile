@@ -1,27 +1,30 @@
-# Hookferry. `make demo` shows it, `make test` proves it; both install what they need into .venv.
+# `make demo` shows Hookferry, `make test` tests it. Both install what they need into .venv.
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Half the time of a test with Kafka is waiting, so two processes keep two cores busy. Not one for each core: the tests
-# measure a broker's sessions and a bridge's deadlines, and each process runs a broker and up to four bridges.
+# A test with Kafka waits for half of its time, so two processes keep two cores busy. More processes would delay each
+# other: the tests measure sessions and deadlines, and each process runs a broker and up to four bridges.
 WORKERS ?= 2
-# Modules are compiled when they are first imported: not all that pip installs, and not by each of the hundreds of
-# Python processes that tests start, whatever the environment says.
+# Python compiles a module when it is first imported and keeps the result. The tests start hundreds of processes, which
+# would all compile again if the environment set this variable.
 unexport PYTHONDONTWRITEBYTECODE
 CHECKS := check-mypy check-pyright check-style check-floors check-generated
+# The rules, the path, its parts and their wiring: what most changes break first. In one process, because a second one
+# imports and collects all of it again and so gains nothing (2 cores: 14 s of CPU, with two processes 21 s).
+QUICK := $(addprefix tests/unit/,core pipeline wiring dead_letters kafka http app telemetry preflight)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
 BUILDER ?= docker
 UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint $(CHECKS) format bench faults docs lock chart image clean
+.PHONY: help setup demo test test-fast test-quick lint $(CHECKS) check-prose format bench faults docs lock chart image clean
 
-help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(READY) ## a virtual environment with everything, pinned by hash
+setup: $(READY) ## create .venv with all dependencies, pinned by hash
 
 $(READY): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,16 +32,19 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY) ## see it work: broker, receiver and bridge in one terminal (KEEP=1 stays up)
+demo: $(READY) ## run broker, receivers and bridge in one terminal (KEEP=1: until Ctrl-C)
 	$(BIN)/hookferry demo $(if $(KEEP),--keep)
 
-test: $(READY) ## every test, real Apache Kafka included (Java 17 and Maven)
+test: $(READY) ## run all tests, also those on real Apache Kafka (Java 17 and Maven)
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-test-fast: $(READY) ## the tests that need no broker
+test-fast: $(READY) ## run the tests that need no Kafka, some minutes
 	$(BIN)/python -m pytest -m "not kafka and not slow"
 
-lint: $(READY) ## style, types, floors, generated files
+test-quick: $(READY) ## run the tests of rules, path and wiring, under 20 s
+	$(BIN)/python -m pytest -q -m "not kafka and not slow" $(QUICK)
+
+lint: $(READY) ## check types, style, floors and generated files
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
 
 $(CHECKS): $(READY)
@@ -59,12 +65,15 @@ check-floors:
 check-generated:
 	$(BIN)/python -m tools.docs --check
 
-format: $(READY) ## mend the style, write the generated files
+check-prose: $(READY) ## count the words that CONTRIBUTING.md rules out
+	$(BIN)/python -m tools.plain_english
+
+format: $(READY) ## fix the style and write the generated files
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m tools.docs
 
-bench: $(READY) ## the figures of the README, on real Kafka (BENCH="--isolation": see docs/explanation/guarantees.md)
+bench: $(READY) ## measure the figures of the README on real Kafka (BENCH="--isolation": see docs/explanation/guarantees.md)
 	$(BIN)/python -m tests.bench.bench $(BENCH)
 ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.decode
@@ -72,22 +81,22 @@ ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.templates
 endif
 
-faults: $(READY) ## half an hour of kills, stops and outages, and the count after it (FAULTS="--seconds 60 …")
+faults: $(READY) ## run bridges under half an hour of faults, then count every event (FAULTS="--seconds 60 …")
 	$(BIN)/python -m tests.faults.harness $(FAULTS)
 
-docs: $(READY) ## write the generated pages of docs/
+docs: $(READY) ## write the generated files of docs/ and schemas/
 	$(BIN)/python -m tools.docs
 
 chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 	tests/chart/check.sh
 
-lock: ## pin all dependencies anew, with hashes and without naming an index (needs uv)
+lock: ## pin all dependencies again, by hash and without the name of an index (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
 	$(UV_COMPILE) --extra demo --group dev pyproject.toml -o requirements-dev.lock
 
-image: ## the container image, tagged with the version (BUILDER=podman)
+image: ## build the container image, tagged with the version (BUILDER=podman)
 	$(BUILDER) build --tag hookferry:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
 
-clean: ## remove what make made
+clean: ## remove .venv, builds and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
-"""Time as a part that can be swapped, so that tests move it instead of sleeping.
+"""The clock as a part that tests can replace, so that they move time instead of sleeping.
 
-Bottom floor. ``monotonic`` is for delays and deadlines, ``time`` for instants that leave the
-process (signatures, history); both in seconds.
+``monotonic`` is for delays and deadlines, ``time`` for instants that leave the process (signatures,
+history). Both are in seconds.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where every step that needs the time gets it."""
+    """What every step that needs the time receives."""
 
     def time(self) -> float:
-        """Seconds since the Unix epoch."""
+        """Return the seconds since the Unix epoch."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary point; never goes back."""
+        """Return the seconds since an arbitrary point. They never decrease."""
         ...
 
 

@@ -1,20 +1,22 @@
-"""Every exception this product raises on purpose.
+"""Every exception that this product raises on purpose.
 
     HookferryError
-    ├── ConfigError        a user's mistake in settings: where, what, how to mend it
-    ├── DecodeError        a record that is not what its source says it should be
-    ├── SchemaNeeded       a record whose schema is not known yet: learn it and decode again
-    ├── RegistryUnavailable  a schema registry that does not answer, or not now
-    ├── FilterError        an event whose values do not fit an endpoint's filter
-    ├── RenderError        an event that cannot become a request for one endpoint
-    ├── TransportError     an attempt that got no answer (kind: connect, tls, timeout, read, refused)
-    ├── ParkError          the dead-letter topic did not take a record
-    ├── CommitError        the broker did not take a commit
-    │   └── PlaceLostError   and never will: the group has moved on without this process
-    ├── KafkaUnavailable   the broker, or a topic that must exist, cannot be reached
-    └── RecordsDeleted     retention deleted the records at a position before they were read
+    ├── ConfigError          a user's mistake in the settings: where, what, and how to fix it
+    ├── DecodeError          a record that does not have the format of its source
+    ├── SchemaNeeded         a record whose schema is not loaded yet: load it and decode again
+    ├── RegistryUnavailable  a schema registry that does not answer
+    ├── FilterError          an event whose values do not fit an endpoint's filter
+    ├── RenderError          an event that cannot be rendered as a request for one endpoint
+    ├── TransportError       an attempt without an answer (``TransportFault`` lists the kinds)
+    ├── ParkError            the dead-letter topic did not accept a record
+    ├── CommitError          the broker did not accept a commit
+    │   └── PlaceLostError   and never will: this process is no longer a member of the group
+    ├── KafkaUnavailable     the broker, or a topic that must exist, cannot be used
+    │   └── BrokerError        a request to the broker failed; a later try may succeed
+    │       └── RecordTooLarge   the topic or the producer does not accept a record of this size
+    └── RecordsDeleted       retention deleted the records at a position before they were read
 
-What a *receiver* does is never an exception but a ``Verdict``. Bottom floor, pure.
+What a receiver answers is a ``Verdict``, never an exception.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ from bridge.model import Partition
 
 
 class HookferryError(Exception):
-    """Base of all: its text is written for a person and needs no traceback."""
+    """The base class. Its text is written for a person and needs no traceback."""
 
 
 class ConfigError(HookferryError):
-    """One or more mistakes in the settings, each a full line ``file:line:column: …``."""
+    """One or more mistakes in the settings, each one line ``file:line:column: …``."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -38,7 +40,7 @@ class ConfigError(HookferryError):
 
 
 class DecodeError(HookferryError):
-    """A record that cannot be decoded: ``place`` in it, ``cause``, and ``remedy`` for a person."""
+    """A record that cannot be decoded: the ``place`` in it, the ``cause``, and the ``remedy``."""
 
     def __init__(self, place: str, cause: str, remedy: str) -> None:
         super().__init__(f"{place}: {cause}; {remedy}")
@@ -48,9 +50,10 @@ class DecodeError(HookferryError):
 
 
 class SchemaNeeded(HookferryError):
-    """A record names a schema by a key that the decoder does not know yet.
+    """A record names a schema by a key that the decoder has not loaded yet.
 
-    No fault of the record: whoever reads has the registry of ``source`` learn ``key``, and decodes again.
+    This is no fault of the record: the reader loads ``key`` from the registry of ``source``, and
+    decodes the record again.
     """
 
     def __init__(self, source: str, key: Hashable) -> None:
@@ -60,11 +63,11 @@ class SchemaNeeded(HookferryError):
 
 
 class RegistryUnavailable(HookferryError):
-    """A schema registry gave no answer about a schema. Asked again until it does; nothing is parked."""
+    """A schema registry did not answer. The request is repeated until it does; no record is parked."""
 
 
 class FilterError(HookferryError):
-    """An event that a filter cannot judge: ``place`` of its record, ``cause``, ``remedy`` for a person."""
+    """An event that a filter cannot evaluate: its record's ``place``, the ``cause``, and the ``remedy``."""
 
     def __init__(self, place: str, cause: str, remedy: str) -> None:
         super().__init__(f"{place}: {cause}; {remedy}")
@@ -74,11 +77,11 @@ class FilterError(HookferryError):
 
 
 class RenderError(HookferryError):
-    """An event that cannot be turned into a request for an endpoint."""
+    """An event that cannot be rendered as a request for an endpoint."""
 
 
 class TransportFault(StrEnum):
-    """Why there was no answer; a bounded set, for it labels metrics and history."""
+    """Why there was no answer. The set is bounded: it labels metrics and history rows."""
 
     CONNECT = "connect"
     REFUSED_ADDRESS = "refused_address"
@@ -87,11 +90,11 @@ class TransportFault(StrEnum):
     READ = "read"
     PROTOCOL = "protocol"
     WITHHELD = "withheld"
-    """It was not sent: this process may have lost its place in the group meanwhile."""
+    """The request was not sent: the group may have assigned the partition to another process."""
 
 
 class TransportError(HookferryError):
-    """An attempt without an answer. ``detail`` names hosts at most, never paths or bodies."""
+    """An attempt without an answer. ``detail`` may name the host, never a path or a body."""
 
     def __init__(self, fault: TransportFault, detail: str) -> None:
         super().__init__(f"{fault}: {detail}")
@@ -100,23 +103,39 @@ class TransportError(HookferryError):
 
 
 class ParkError(HookferryError):
-    """The dead-letter topic did not take a record; its offset must not move."""
+    """The dead-letter topic did not accept a record. The record's offset must not be committed."""
 
 
 class CommitError(HookferryError):
-    """The broker refused or missed a commit; it is tried again with the next one."""
+    """The broker refused a commit or did not answer. The next commit includes it."""
 
 
 class PlaceLostError(CommitError):
-    """The group has moved on without this process, which must not commit for it any more."""
+    """This process is no longer a member of the group, and must not commit for it any more."""
 
 
 class KafkaUnavailable(HookferryError):
-    """The broker cannot be reached, or something that must exist there does not."""
+    """The broker cannot be reached, or a topic that must exist does not."""
+
+
+class BrokerError(KafkaUnavailable):
+    """A request to the broker failed or was not answered in time; a later try may succeed.
+
+    Raised only by ``bridge.kafka``, which maps the client library's exceptions to it.
+    """
+
+    def __init__(self, action: str, cause: str, remedy: str) -> None:
+        """``action`` completes the sentence "cannot …"."""
+        super().__init__(f"cannot {action}: {cause}; {remedy}")
+        self.cause = cause
+
+
+class RecordTooLarge(BrokerError):
+    """The topic or the producer does not accept a record of this size; no later try succeeds."""
 
 
 class RecordsDeleted(HookferryError):
-    """Retention deleted the records at these positions (partition: next offset) before they were read."""
+    """Retention deleted records before they were read. ``positions``: the next offset by partition."""
 
     def __init__(self, positions: dict[Partition, int]) -> None:
         super().__init__(str(positions))

@@ -1,7 +1,7 @@
 """The words of the product as types: partition, record, event, request, response.
 
-Bottom floor, pure. ``Partition``, ``Record`` and the wire types are named tuples because one of
-each is made per event on the hot path, and a tuple costs a third of a frozen dataclass.
+``Partition``, ``Record`` and the wire types are named tuples: one of each is created per event, and a
+tuple costs a third of a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Header = tuple[str, bytes]
 """A Kafka record header: name and raw value (Kafka allows a null value; it becomes ``b""``)."""
 
 AnswerKind = Literal["ok", "throttled", "unavailable", "failed", "other"]
-"""What an answer says about its endpoint as a whole, whatever it means for its event.
+"""What an answer means for its endpoint as a whole, whatever it means for its event.
 
-``ok``: a 2xx. ``throttled``: 429, alive but asked for too much. ``unavailable``: 502, 503, 504, too
-much or down. ``failed``: another 5xx or no answer, which may be this event's own fault. ``other``:
-alive, and what is wrong is not the endpoint's load.
+``ok``: a 2xx. ``throttled``: 429, the endpoint works but receives too many requests. ``unavailable``:
+502, 503 or 504, overloaded or down. ``failed``: another 5xx or no answer, which this event alone may
+have caused. ``other``: the endpoint works, and the cause is not its load.
 """
 
 
@@ -35,7 +35,7 @@ class Partition(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What Kafka gives: bytes at a place in the log, not yet understood."""
+    """A record as read from Kafka, not decoded."""
 
     partition: Partition
     offset: int
@@ -46,11 +46,11 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> str:
-        """``topic-partition@offset``, the way a record is named in logs and reasons."""
+        """Return ``topic-partition@offset``, the name of a record in logs and reasons."""
         return f"{self.partition}@{self.offset}"
 
     def header(self, name: str) -> str | None:
-        """The last header of this name as text, as Kafka's clients take it; None when there is none."""
+        """Return the last header of this name as text, as Kafka's clients do; None if there is none."""
         for key, value in reversed(self.headers):
             if key == name:
                 return value.decode("utf-8", "replace")
@@ -58,7 +58,7 @@ class Record(NamedTuple):
 
 
 Batch = tuple[Partition, list[Record]]
-"""Records of one partition, in the order of the log."""
+"""Records of one partition, in log order."""
 
 
 Spot = tuple[int, int]
@@ -66,7 +66,7 @@ Spot = tuple[int, int]
 
 
 class Committed(NamedTuple):
-    """An offset and the metadata string beside it. ``offset`` is the next one to read."""
+    """A committed offset (the next one to read) and its metadata string."""
 
     offset: int
     metadata: str
@@ -75,7 +75,7 @@ class Committed(NamedTuple):
 class LaneKey(NamedTuple):
     """An ordering key: the record key (or, without one, the entity) of a partition, per tenant.
 
-    A number stands for the events of one record without a key. The lane of an event is a plain tuple
+    A number identifies the events of one record without a key. The lane of an event is a plain tuple
     that equals it.
     """
 
@@ -158,12 +158,12 @@ class Event:
 
 
 class ExactNumber(float):
-    """A number no double can hold: it counts as the nearest one and is written as ``text``."""
+    """A number with more digits than a double has: counts as the nearest one, and prints ``text``."""
 
     __slots__ = ("text",)
 
     def __new__(cls, text: str) -> ExactNumber:
-        """The number that JSON writes as ``text``."""
+        """Return the number that JSON writes as ``text``."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -171,17 +171,17 @@ class ExactNumber(float):
     text: str
 
     def __str__(self) -> str:
-        """The digits as they came."""
+        """Return the digits as they were received."""
         return self.text
 
     @property
     def exact(self) -> Decimal:
-        """The number itself, to compare and count with."""
+        """Return the exact number, for comparison and arithmetic."""
         return Decimal(self.text)
 
 
 class Url(NamedTuple):
-    """A parsed http(s) URL: what is dialled and what is asked for."""
+    """A parsed http(s) URL: the host to connect to, and the target to request."""
 
     scheme: str
     host: str
@@ -190,20 +190,20 @@ class Url(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """``scheme://host:port``: all of a URL that may be shown, since paths carry secrets."""
+        """Return ``scheme://host:port``. Nothing else of a URL may be shown: paths contain secrets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def authority(self) -> str:
-        """The ``Host`` header: the port is left out where the scheme implies it (RFC 9110 7.2)."""
+        """Return the ``Host`` header, without the scheme's default port (RFC 9110 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = 443 if self.scheme == "https" else 80
         return host if self.port == default else f"{host}:{self.port}"
 
 
 class Request(NamedTuple):
-    """One HTTP request, ready to be written: ``headers`` exclude Host and Content-Length."""
+    """One HTTP request, ready to be written. ``headers`` exclude Host and Content-Length."""
 
     method: str
     url: Url
@@ -212,14 +212,14 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What came back: header names lower-cased, body cut at the transport's limit."""
+    """One HTTP response: header names in lower case, the body truncated at the transport's limit."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of a header (``name`` in lower case), or None."""
+        """Return the first value of a header (``name`` in lower case), or None."""
         for key, value in self.headers:
             if key == name:
                 return value
@@ -233,4 +233,4 @@ class Verdict(StrEnum):
     AGAIN = "again"
     PARK = "park"
     OFF = "off"
-    """The endpoint as a whole wants nothing more: it is turned off, the event waits and costs no attempt."""
+    """The endpoint accepts nothing more: it is turned off, and the event waits and uses no attempt."""

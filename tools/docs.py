@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import architecture, cli_reference, config_schema, gallery, log_events, metrics, topics
+from tools import architecture, cli_reference, config_schema, exit_codes, gallery, log_events, metrics, topics
 from tools.markdown import ROOT
 
 GENERATORS: tuple[Callable[[], dict[Path, str]], ...] = (
@@ -18,6 +18,7 @@ GENERATORS: tuple[Callable[[], dict[Path, str]], ...] = (
     metrics.render,
     log_events.render,
     cli_reference.render,
+    exit_codes.render,
     topics.render,
     gallery.render,
     architecture.render,

@@ -63,7 +63,7 @@ def render() -> dict[Path, str]:
 def shown(preset: Preset, event: Event) -> tuple[Headers, bytes]:
     """Render the request of a preset for an event, with a mask in place of a secret in the body."""
     headers, body = preset.render(event)
-    return headers, BodySecret(preset.key_field, MASK).put_in(body) if preset.key_field else body
+    return headers, BodySecret(preset.key_field, MASK).insert(body) if preset.key_field else body
 
 
 def _section(preset: Preset, event: Event) -> str:

@@ -1,6 +1,6 @@
 """Render docs/reference/topics.md: the topics and groups of a bridge, with keys, headers and configuration.
 
-The configuration of a topic comes from ``bridge.kafka.topics``. The headers and fields are described here;
+The configuration of a topic comes from ``bridge.kafka.topic_setup``. Headers and fields are described here;
 tests/unit/docs/test_topics_page.py compares them with what the bridge writes.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.core.completion_map import LIMIT_BYTES
-from bridge.kafka.topics import AGAIN_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
+from bridge.kafka.topic_setup import AGAIN_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
 from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
 
 PAGE = REFERENCE / "topics.md"
@@ -34,7 +34,7 @@ PARKED_HEADERS = {
     "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
     "hookferry-entity": "the entity of the event, if it has one",
     "hookferry-tenant": "the tenant of the event, if it has one",
-    "hookferry-lane": "id of its lane: 32 hexadecimal digits; absent if the record has no key",
+    "hookferry-lane": "id of its lane: 32 hexadecimal digits; absent if the event needs no order",
     "hookferry-held-behind": "place of the earlier event that a held lane waits for; absent otherwise",
 }
 MARKER_HEADERS = {

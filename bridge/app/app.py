@@ -17,9 +17,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
 
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
@@ -30,14 +27,14 @@ from bridge.app.switching import Switching
 from bridge.clock import SystemClock
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
-from bridge.dead_letters.topic import Parking
+from bridge.dead_letters.topic import DeadLetterTopic
 from bridge.kafka.client import start_when_reachable
-from bridge.kafka.client_health import Lasting, close_in_time, started
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.offsets import OffsetStore
-from bridge.kafka.producer import new_producer
+from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topics import cluster_id, wait_for_topics
+from bridge.kafka.topic_setup import wait_for_topics
+from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.pipeline import Pipeline
@@ -160,7 +157,7 @@ class App:
 
     async def _reach_kafka(
         self, stack: AsyncExitStack, own_files: Callable[[str | None], None]
-    ) -> tuple[Reader, Lasting[AIOKafkaProducer], OffsetStore]:
+    ) -> tuple[Reader, DurableProducer, OffsetStore]:
         """Wait for the broker and the source topics, and create the internal topics.
 
         ``own_files`` is called with the cluster id before anything else is read. Returns the member of the
@@ -168,29 +165,24 @@ class App:
         """
 
         async def identify_cluster() -> None:
-            own_files(await cluster_id(admin))
+            own_files(await admin.cluster_id())
 
         options, settings = self._options, self._settings
-        admin = AIOKafkaAdminClient(**options.arguments())
-        stack.push_async_callback(close_in_time, admin.close, "close the admin client", 1.0)
+        admin = TopicAdmin(options)
+        stack.push_async_callback(admin.close)
         await self._reach(admin.start)
         await self._reach(identify_cluster)
         await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
         await self._reach(lambda: ensure_internal_topics(admin, settings))
-        await self._unless_stopped(self._control.load_when_there())
-        producer, client = new_producer(options), AIOKafkaClient(**options.arguments())
-        writer = Lasting(producer, lambda: started(new_producer(options)), "dead letters and holds")
+        await self._unless_stopped(self._control.load_with_retry())
+        writer = DurableProducer(options, "dead letters and holds")
         stack.push_async_callback(writer.close)
         reader = Reader(options, build_membership(settings), self._drain_revoked)
         stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
-        offsets = OffsetStore(
-            client,
-            lambda: started(AIOKafkaClient(**options.arguments())),
-            may_commit=reader.holds_lease,
-        )
+        offsets = OffsetStore(options, may_commit=reader.holds_lease)
         stack.push_async_callback(offsets.close)
-        await self._reach(producer.start)
-        await self._reach(client.bootstrap)
+        await self._reach(writer.start)
+        await self._reach(offsets.start)
         return reader, writer, offsets
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -201,7 +193,7 @@ class App:
         self,
         stack: AsyncExitStack,
         reader: Reader,
-        writer: Lasting[AIOKafkaProducer],
+        writer: DurableProducer,
         offsets: OffsetStore,
         history: History,
         index: KeyIndex,
@@ -233,7 +225,7 @@ class App:
             reader=reader,
             open_side_reader=open_side_reader,
             offsets=offsets,
-            dead_letters=Parking(writer, parked_topic(settings)),
+            dead_letters=DeadLetterTopic(writer, parked_topic(settings)),
             hold_register=register,
             load_holds=register.load,
             transports=transports,
@@ -278,7 +270,7 @@ class App:
             background = [
                 tasks.create_task(self._stop_reading(path.pipeline), name="stop"),
                 tasks.create_task(self._control.follow(), name="control"),
-                tasks.create_task(self._control.write_down(), name="control writes"),
+                tasks.create_task(self._control.write_pending(), name="control writes"),
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]

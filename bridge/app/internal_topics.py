@@ -5,23 +5,22 @@ Next to ``app``; on the Kafka edge.
 
 from __future__ import annotations
 
-from aiokafka.admin import AIOKafkaAdminClient
-
-from bridge.kafka.topics import (
+from bridge.kafka.topic_setup import (
     AGAIN_CONFIGS,
     CONTROL_CONFIGS,
     PARKED_CONFIGS,
     ensure_partitions,
     ensure_topic,
-    warn_if_it_forgets,
+    warn_if_retention_deletes,
     warn_unless_compacted,
 )
+from bridge.kafka.topics import TopicAdmin
 from bridge.settings import Settings
 from bridge.wiring.endpoints import holding_endpoints
 from bridge.wiring.kafka import again_topic, control_topic, parked_topic, source_topics
 
 
-async def ensure_internal_topics(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+async def ensure_internal_topics(admin: TopicAdmin, settings: Settings) -> None:
     """Dead letters, what is sent again, what is off or held. Raises ``KafkaUnavailable`` with a remedy."""
     kafka, sources = settings.kafka, source_topics(settings)
     create, copies = kafka.create_topics, kafka.replication_factor
@@ -31,7 +30,7 @@ async def ensure_internal_topics(admin: AIOKafkaAdminClient, settings: Settings)
             admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
         )
     if holding_endpoints(settings):
-        await warn_if_it_forgets(admin, parked)
+        await warn_if_retention_deletes(admin, parked)
     await ensure_partitions(admin, again, like=sources)
     control = control_topic(settings.group)
     await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)

@@ -1,4 +1,4 @@
-"""The command ``hookferry`` and its subcommands."""
+"""The command ``hookferry`` and its subcommands. Errors end in a message, not in a traceback."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from bridge.cli.schemas import schemas
 from bridge.cli.send import send
 from bridge.errors import ConfigError, HookferryError
 
-_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
-    """Carry outbox events from Kafka to HTTP receivers as signed webhooks: in order per entity, none lost.
+    """Deliver outbox events from Kafka to HTTP receivers as signed webhooks: in order per entity, none lost.
 
     \b
-    hookferry demo                           see it work, with nothing but this command
-    hookferry inspect --topic orders         which format records are in, and a source to start with
-    hookferry schemas import JAR             the schemas of your Fineract
-    hookferry check bridge.yaml              every mistake in a configuration, with line and remedy
-    hookferry route event.json               which endpoints get an event, and why the others do not
-    hookferry render -e crm -s order.json    the request that an event becomes; `send` sends it
-    hookferry run -c bridge.yaml             carry events until SIGTERM, then drain and commit
-    hookferry parked list                    what could not be delivered, and why
-    """  # noqa: D301 - a real backspace is how click is told to keep the lines
+    hookferry demo                           see it work; needs no Kafka and no receiver
+    hookferry inspect --topic orders         find the format of the records, and get a source to start with
+    hookferry schemas import JAR             import the schemas of your Fineract
+    hookferry check bridge.yaml              list every mistake in a configuration, with line and remedy
+    hookferry route event.json               show which endpoints get an event, and why the others do not
+    hookferry render -e crm -s order.json    show the request that an event becomes; `send` sends it
+    hookferry run -c bridge.yaml             deliver events until SIGTERM, then drain and commit
+    hookferry parked list                    list what could not be delivered, and why
+    """  # noqa: D301 - a real backspace makes click keep the line breaks
 
 
 @cli.command()
@@ -57,8 +57,8 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; a user's mistake ends in its message and exit code 2, never in a traceback."""
-    # a command says itself what is wrong; `run` sets up a log, which hears aiokafka too
+    """Run the command. A mistake of the user ends in its message and exit code 2, not in a traceback."""
+    # commands print their own errors; only `run` sets up a log, which includes that of aiokafka
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         cli(prog_name="hookferry")
@@ -70,7 +70,7 @@ def main() -> None:
         click.echo(f"hookferry: {exc}", err=True)
         sys.exit(ExitCode.FAILURE)
     except OSError as exc:
-        if exc.errno not in _DISK_TROUBLE:
+        if exc.errno not in _DISK_FULL:
             raise
-        click.echo(f"hookferry: cannot write: {exc.strerror}; make room on that disk", err=True)
+        click.echo(f"hookferry: cannot write: {exc.strerror}; free some space on that disk", err=True)
         sys.exit(ExitCode.FAILURE)

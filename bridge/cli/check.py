@@ -1,4 +1,4 @@
-"""``hookferry check``: every mistake in a configuration, before it runs."""
+"""``hookferry check``: find every mistake in a configuration before it runs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from bridge.app.exit_codes import ExitCode
 from bridge.cli.run import file_or_option
 
 
-@click.command(short_help="Say every mistake in a configuration, with its remedy.")
+@click.command(short_help="List every mistake in a configuration, with its remedy.")
 @file_or_option
 def check(path: Path) -> None:
-    """Say every mistake in a configuration FILE at once, with file:line:column, cause and remedy.
+    """List every mistake in a configuration at once, with file:line:column, cause and remedy.
 
-    FILE is the configuration, as with --config.
+    FILE is the configuration, the same as --config.
 
-    Exits 0 when there is none, 2 otherwise. Reads the environment for ${env:NAME} and for
-    HOOKFERRY_ overrides, as `hookferry run` would; asks neither Kafka nor any endpoint. Templates are
-    tried with a sample of every event type that their endpoint wants and whose fields are known; so
-    are the fields that filters name.
+    Exits with 0 if there is no mistake, else with 2. Reads the environment for ${env:NAME} and for
+    HOOKFERRY_ overrides, as `hookferry run` does. Connects neither to Kafka nor to any endpoint. Tries
+    every template with a sample of each event type that its endpoint selects and whose fields are
+    known, and checks the fields that filters name in the same way.
     """
     import os
 
     from bridge.errors import ConfigError
     from bridge.preflight import files
-    from bridge.preflight.filter_fields import misspelt
-    from bridge.preflight.templates import rehearse
+    from bridge.preflight.filter_fields import check_filter_fields
+    from bridge.preflight.templates import check_templates
     from bridge.settings import check as problems_of
     from bridge.settings import load, tree_of
     from bridge.wiring.decoders import build_decoders, build_registries
@@ -39,7 +39,7 @@ def check(path: Path) -> None:
             settings = load(path, os.environ)
             build_registries(settings.sources, build_decoders(settings))
             tree = tree_of(path, os.environ)
-            problems = [*rehearse(settings, tree.place), *misspelt(settings, tree)]
+            problems = [*check_templates(settings, tree.place), *check_filter_fields(settings, tree)]
         except ConfigError as exc:
             problems = list(exc.problems)
     for problem in problems:

@@ -1,4 +1,4 @@
-"""``hookferry cursors``: how far each endpoint is in each partition, and what is left of removed ones."""
+"""``hookferry cursors``: show the position of each endpoint in each partition; delete unused cursors."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ import click
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
-    from bridge.cli.lag import Standing
-    from bridge.kafka.session import Visit
+    from bridge.cli.lag import CursorLag
+    from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
 
 _REMOVED = "not configured"
 
 
-@click.group(short_help="Look at each endpoint's place in each partition.")
+@click.group(short_help="Show the position of each endpoint in each partition.")
 def cursors() -> None:
-    """Look at the cursors: each endpoint's place in each partition, as committed to Kafka."""
+    """Show the cursors: the position of each endpoint in each partition, as committed to Kafka."""
 
 
 @cursors.command("list", short_help="Show every cursor, its lag and its open retries.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array, with every open retry.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array, with every open retry.")
 @config_option
 def list_(as_json: bool, path: Path) -> None:
-    """Show every cursor, also those of endpoints that are no longer configured.
+    """Show every cursor, including those of endpoints that are no longer configured.
 
-    LAG is the log end less the committed offset; SETTLED BEYOND counts what is done above that
-    offset already; RETRIES are deliveries that failed and wait, with their attempts.
+    LAG is the log end minus the committed offset. SETTLED BEYOND counts the offsets above the committed
+    one that are already settled. RETRIES are failed deliveries that wait for their next attempt: the
+    offset, and the number of attempts so far.
     """
     import json
 
@@ -53,56 +54,56 @@ def list_(as_json: bool, path: Path) -> None:
     click.echo(table(lines))
 
 
-@cursors.command(short_help="Delete the cursors of endpoints that were removed.")
+@cursors.command(short_help="Delete the cursors of removed endpoints.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @config_option
 def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
-    """Delete the cursors of endpoints that are no longer configured: all, or those of each NAME.
+    """Delete the cursors of endpoints that are no longer configured: all of them, or those of each NAME.
 
-    An endpoint of that name, should it come back, begins anew where its `start` says.
+    If an endpoint with that name is configured again, it begins at the position of its `start` setting.
     """
     from bridge.cli.terminal import read_settings
 
     asyncio.run(_prune(read_settings(path), path, names, yes=yes))
 
 
-async def _all(settings: Settings) -> list[Standing]:
+async def _all(settings: Settings) -> list[CursorLag]:
     from bridge.cli.lag import cursor_names
-    from bridge.cli.terminal import standings
-    from bridge.kafka.session import Visit
+    from bridge.cli.terminal import read_cursor_lags
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         names = cursor_names(settings.group, await visit.offsets.groups())
-        return await standings(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
+        return await read_cursor_lags(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
 
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
     from bridge.cli.lag import cursor_names
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         there = cursor_names(settings.group, await visit.offsets.groups())
-        doomed = [name for name in there if name not in settings.endpoints]
+        removed = [name for name in there if name not in settings.endpoints]
         if names:
-            doomed = _chosen(names, doomed, settings, path)
-        if not doomed:
-            click.echo("no cursors are left over: every one belongs to a configured endpoint")
+            removed = _chosen(names, removed, settings, path)
+        if not removed:
+            click.echo("nothing to delete: every cursor belongs to a configured endpoint")
             return
-        for name in doomed:
+        for name in removed:
             click.echo(f"{settings.group}.{name}: {await _places(visit, settings, name)}")
         if not yes:
             click.confirm("Delete these offsets?", abort=True)
-        for name in doomed:
+        for name in removed:
             await visit.offsets.delete(f"{settings.group}.{name}")
             click.echo(f"deleted {settings.group}.{name}")
-        await _forget_switches(settings, visit, doomed)
-    await _forget_holds(settings, doomed)
+        await _forget_switches(settings, visit, removed)
+    await _forget_holds(settings, removed)
 
 
-def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, path: Path) -> list[str]:
+def _chosen(names: Sequence[str], unused: Sequence[str], settings: Settings, path: Path) -> list[str]:
     from bridge.errors import ConfigError
     from bridge.settings.problem import choice, printable
 
@@ -110,44 +111,44 @@ def _chosen(names: Sequence[str], left_over: Sequence[str], settings: Settings, 
     for name in dict.fromkeys(names):
         if name in settings.endpoints:
             problems.append(
-                f'"{printable(name)}" is an endpoint of {path}: its cursors are in use; remove it there first'
+                f'"{printable(name)}" is an endpoint in {path}: its cursors are in use; remove it there first'
             )
-        elif name not in left_over:
-            guess = choice(name, left_over, "left over are") if left_over else "nothing is left over"
-            problems.append(f'there is no cursor "{printable(name)}" of group {settings.group}; {guess}')
+        elif name not in unused:
+            guess = choice(name, unused, "unused cursors are") if unused else "no cursor is unused"
+            problems.append(f'group {settings.group} has no cursor "{printable(name)}"; {guess}')
     if problems:
         raise ConfigError(problems)
     return list(dict.fromkeys(names))
 
 
-async def _places(visit: Visit, settings: Settings, name: str) -> str:
+async def _places(visit: AdminSession, settings: Settings, name: str) -> str:
     committed = await visit.committed(f"{settings.group}.{name}")
     return ", ".join(f"{partition} at {at.offset}" for partition, at in sorted(committed.items()))
 
 
-async def _forget_switches(settings: Settings, visit: Visit, names: Sequence[str]) -> None:
-    """A removed endpoint that was off, or had event types off, does not come back so."""
-    from bridge.cli.terminal import who
+async def _forget_switches(settings: Settings, visit: AdminSession, names: Sequence[str]) -> None:
+    """Delete the switches of removed endpoints, so that they are on if they are configured again."""
+    from bridge.cli.terminal import operator_name
     from bridge.core.switches import EventTypes, Subject, Switches
     from bridge.wiring.kafka import build_control, control_topic
 
     if control_topic(settings.group) not in await visit.topics():
         return
     switches, event_types = Switches[str](), Switches[EventTypes]()
-    control = build_control(settings, switches, event_types, who())
+    control = build_control(settings, switches, event_types, operator_name())
     await control.load()
-    doomed: list[Subject] = [name for name in names if not switches[name].on]
-    doomed += [types for types in event_types.off() if types.endpoint in names]
-    for subject in doomed:
+    removed: list[Subject] = [name for name in names if not switches[name].on]
+    removed += [types for types in event_types.off() if types.endpoint in names]
+    for subject in removed:
         await control.write(subject, None)
 
 
 async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
-    """Lanes that a removed endpoint held are free when it comes back; what is parked stays parked."""
-    from bridge.dead_letters.store import DeadLetters
+    """Release the lanes that removed endpoints held. Their parked events stay parked."""
+    from bridge.dead_letters.store import DeadLetterStore
     from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
 
     options, gone = build_kafka_options(settings.kafka), set(names)
     topics = parked_topic(settings), again_topic(settings)
-    async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
+    async with DeadLetterStore(options, *topics, control_topic(settings.group)) as dead:
         await dead.forget_holds([key for key in await dead.holds() if key.endpoint in gone])

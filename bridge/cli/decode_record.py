@@ -1,4 +1,4 @@
-"""Records decoded outside of a running bridge: schemas are fetched as they are needed, once each."""
+"""Decode a record outside a running bridge. Each schema is fetched once, when it is needed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
-def decoded(settings: Settings, record: Record) -> Sequence[Event] | None:
-    """The events of a record of a source topic; None where no source reads its topic.
+def decode_record(settings: Settings, record: Record) -> Sequence[Event] | None:
+    """Return the events of the record, or None if no source reads its topic.
 
     Raises ``DecodeError``, ``RegistryUnavailable``, ``ConfigError``.
     """
-    return asyncio.run(_decoded(settings, record))
+    return asyncio.run(_decode(settings, record))
 
 
-async def _decoded(settings: Settings, record: Record) -> Sequence[Event] | None:
+async def _decode(settings: Settings, record: Record) -> Sequence[Event] | None:
     from bridge.errors import SchemaNeeded
     from bridge.model import Event
     from bridge.wiring.decoders import build_decoders, build_registries
@@ -31,7 +31,7 @@ async def _decoded(settings: Settings, record: Record) -> Sequence[Event] | None
         return None
     registries = build_registries(settings.sources, decoders)
     try:
-        while True:  # a record names one schema, and learning it ends in a schema or in a DecodeError
+        while True:  # ends: a record names one schema, and fetching it gives a schema or a DecodeError
             try:
                 return [item for item in decoder.decode(record) if isinstance(item, Event)]
             except SchemaNeeded as needed:

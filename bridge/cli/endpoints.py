@@ -1,4 +1,4 @@
-"""``hookferry endpoints``: which are on, how far behind each is, and switching them."""
+"""``hookferry endpoints``: show each endpoint with its state and lag; turn endpoints on and off."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bridge.cli.run import config_option
 from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
-    from bridge.cli.lag import Standing
+    from bridge.cli.lag import CursorLag
     from bridge.core.switches import Switches
-    from bridge.kafka.control_topic import Control
+    from bridge.kafka.control_topic import ControlTopic
     from bridge.settings import Settings
 
 
-@click.group(short_help="Show the endpoints, turn them off and on.")
+@click.group(short_help="Show the endpoints; turn them off and on.")
 def endpoints() -> None:
     """Show the endpoints, and turn them on and off while the bridge runs."""
 
@@ -26,8 +26,8 @@ def endpoints() -> None:
 @endpoints.command("list", short_help="Show each endpoint: on or off, why, and its lag.")
 @config_option
 def list_(path: Path) -> None:
-    """Show each endpoint: on or off, since when and why, and how many offsets it is behind."""
-    from bridge.cli.lag import lag
+    """Show each endpoint: whether it is on, since when and why, and its lag in offsets."""
+    from bridge.cli.lag import total_lag
     from bridge.cli.terminal import read_settings, table
     from bridge.core.switches import Switches
 
@@ -37,38 +37,43 @@ def list_(path: Path) -> None:
     lines = [("ENDPOINT", "STATE", "LAG", "SINCE", "BY", "REASON")]
     for name in settings.endpoints:
         switch = switches[name]
-        behind = lag([row for row in rows if row.endpoint == name])
-        shown = "-" if behind is None else str(behind)
+        offsets = total_lag([row for row in rows if row.endpoint == name])
+        shown = "-" if offsets is None else str(offsets)
         lines.append((name, switch.state, shown, switch.since or "-", switch.by or "-", switch.reason or "-"))
     click.echo(table(lines))
 
 
-@endpoints.command(short_help="Turn an endpoint on: it goes on where it was.")
+@endpoints.command(short_help="Turn an endpoint on: it continues where it stopped.")
 @click.argument("name", shell_complete=endpoint_names)
 @config_option
 def on(name: str, path: Path) -> None:
-    """Turn the endpoint NAME on again: it goes on where it was, in order."""
+    """Turn the endpoint NAME on again: it continues where it stopped, in order."""
     asyncio.run(_turn(path, name, "turned on by an operator", on=True))
 
 
 @endpoints.command(short_help="Turn an endpoint off: its events wait in Kafka.")
 @click.argument("name", shell_complete=endpoint_names)
-@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; kept and shown.")
+@click.option(
+    "--reason",
+    default="turned off by an operator",
+    show_default=True,
+    help="Why; `list` shows it.",
+)
 @config_option
 def off(name: str, reason: str, path: Path) -> None:
-    """Turn the endpoint NAME off: nothing is sent to it, and its events wait in Kafka."""
+    """Turn the endpoint NAME off: the bridge sends nothing to it, and its events wait in Kafka."""
     asyncio.run(_turn(path, name, reason, on=False))
 
 
-async def _look(settings: Settings, switches: Switches[str]) -> list[Standing]:
-    from bridge.cli.terminal import standings
-    from bridge.kafka.session import Visit
+async def _look(settings: Settings, switches: Switches[str]) -> list[CursorLag]:
+    from bridge.cli.terminal import read_cursor_lags
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         if control_topic(settings.group) in await visit.topics():
             await _control(settings, switches).load()
-        return await standings(visit, settings, settings.endpoints)
+        return await read_cursor_lags(visit, settings, settings.endpoints)
 
 
 async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
@@ -89,12 +94,12 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
     switch = control.switch(on, reason)
     await control.write(name, switch)
     was = " (it was already)" if before.on == on else ""
-    click.echo(f"{name} is {switch.state}{was}; every running bridge follows within a second")
+    click.echo(f"{name} is {switch.state}{was}; every running bridge applies this within a second")
 
 
-def _control(settings: Settings, switches: Switches[str]) -> Control:
-    from bridge.cli.terminal import who
+def _control(settings: Settings, switches: Switches[str]) -> ControlTopic:
+    from bridge.cli.terminal import operator_name
     from bridge.core.switches import EventTypes, Switches
     from bridge.wiring.kafka import build_control
 
-    return build_control(settings, switches, Switches[EventTypes](), who())
+    return build_control(settings, switches, Switches[EventTypes](), operator_name())

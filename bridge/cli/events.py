@@ -1,4 +1,4 @@
-"""``hookferry events``: which event types are off, and switching them while the bridge runs."""
+"""``hookferry events``: show the event types that are off; turn event types off and on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
     from bridge.core.switches import EventTypes, Switches
-    from bridge.kafka.control_topic import Control
+    from bridge.kafka.control_topic import ControlTopic
     from bridge.settings import Settings
 
 _endpoint = click.option(
@@ -21,22 +21,22 @@ _endpoint = click.option(
     "-e",
     metavar="NAME",
     shell_complete=endpoint_names,
-    help="For this one only; left out: for all.",
+    help="Only for this endpoint; default: for all.",
 )
 
 
-@click.group(short_help="Switch event types off and on.")
+@click.group(short_help="Turn event types off and on.")
 def events() -> None:
-    """Switch event types off and on again while the bridge runs.
+    """Turn event types off, and on again, while the bridge runs.
 
-    An event whose type is off counts as done when it is read: it is not sent, now or later.
+    The bridge skips an event whose type is off: it is settled without being sent, and is not sent later.
     """
 
 
 @events.command("list")
 @config_option
 def list_(path: Path) -> None:
-    """Show the event types that are off: for whom, since when and why."""
+    """Show the event types that are off: for which endpoint, since when and why."""
     from bridge.cli.terminal import load_switches, read_settings, table
     from bridge.core.switches import ALL, EventTypes, Switches
 
@@ -50,19 +50,24 @@ def list_(path: Path) -> None:
     click.echo(table(lines) if len(lines) > 1 else "no event type is off")
 
 
-@events.command(short_help="Send no more events of a type.")
+@events.command(short_help="Stop sending events of a type.")
 @click.argument("types", metavar="TYPE|PATTERN")
 @_endpoint
-@click.option("--reason", default="turned off by an operator", show_default=True, help="Why; kept and shown.")
+@click.option(
+    "--reason",
+    default="turned off by an operator",
+    show_default=True,
+    help="Why; `list` shows it.",
+)
 @config_option
 def off(types: str, endpoint: str | None, reason: str, path: Path) -> None:
-    """Send no more events of TYPE, or of the types a PATTERN such as 'Loan*' matches."""
+    """Stop sending events of TYPE, or of the types that match a PATTERN such as 'Loan*'."""
     subject, was, _ = asyncio.run(_turn(path, types, endpoint, reason, on=False))
-    click.echo(f"{_named(subject)} off{_already(was)}; every running bridge follows within a second")
+    click.echo(f"{_named(subject)} off{_already(was)}; every running bridge applies this within a second")
     click.echo(
-        "Such events are settled unsent: what comes or waits while they are off is not sent later either.\n"
-        "hookferry_events_off_total counts them; to have them after all, read them from Kafka again\n"
-        "(docs/how-to/routing.md). On again: hookferry events on"
+        "The bridge skips these events, waiting ones included, and does not send them later.\n"
+        "The metric hookferry_events_off_total counts them. To get them later, read them from Kafka again\n"
+        "(docs/how-to/routing.md). To turn them on: hookferry events on"
     )
 
 
@@ -73,7 +78,7 @@ def off(types: str, endpoint: str | None, reason: str, path: Path) -> None:
 def on(types: str, endpoint: str | None, path: Path) -> None:
     """Send events of TYPE again, from now on; PATTERN as it was switched off."""
     subject, was, others = asyncio.run(_turn(path, types, endpoint, "turned on by an operator", on=True))
-    click.echo(f"{_named(subject)} on{_already(was)}; every running bridge follows within a second")
+    click.echo(f"{_named(subject)} on{_already(was)}; every running bridge applies this within a second")
     for other in others:
         whom = "" if other.endpoint == "*" else f" --endpoint {other.endpoint}"
         click.echo(f"still off by another switch: hookferry events on '{other.pattern}'{whom}")
@@ -92,7 +97,7 @@ def _already(was: bool) -> str:
 async def _turn(
     path: Path, pattern: str, endpoint: str | None, reason: str, *, on: bool
 ) -> tuple[EventTypes, bool, list[EventTypes]]:
-    """Write the switch: what it is about, whether that was so before, and what else covers it."""
+    """Write the switch. Return its subject, whether it was so before, and other switches that cover it."""
     from bridge.cli.terminal import ensure_control_topic, read_settings
     from bridge.core.switches import ALL, EventTypes, Switches
 
@@ -104,13 +109,13 @@ async def _turn(
     await control.load()
     before = switches[subject]
     others = [one for one in switches.off() if one != subject and _covers(one, subject)]
-    if (on and not before.on) or not on:  # a switch that was never off leaves no record behind
+    if (on and not before.on) or not on:  # turning on what was never off needs no record
         await control.write(subject, control.switch(on, reason))
     return subject, before.on == on, others
 
 
 def _covers(other: EventTypes, subject: EventTypes) -> bool:
-    """Whether what one switches holds some of what the other does, as far as names can tell."""
+    """Return True if the two switches can match the same event type, judging by their patterns."""
     from fnmatch import fnmatchcase
 
     from bridge.core.switches import ALL
@@ -122,7 +127,7 @@ def _covers(other: EventTypes, subject: EventTypes) -> bool:
 
 
 def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *, on: bool) -> None:
-    """Raises ``ConfigError``: a mistyped name would switch nothing, and nobody would notice."""
+    """Raise ``ConfigError`` for an unknown name: its switch would have no effect."""
     from pydantic_core import PydanticCustomError
 
     from bridge.errors import ConfigError
@@ -135,7 +140,7 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *
         raise ConfigError([f'{path} has no endpoint "{printable(endpoint)}"; {guess}'])
     shown = f'"{printable(pattern)}"'
     if pattern.startswith("!"):
-        raise ConfigError([f"{shown} excludes; name what is to be switched, without !"])
+        raise ConfigError([f"{shown} is an exclusion; give the type or pattern to switch, without !"])
     try:
         event_pattern(pattern)
     except PydanticCustomError as exc:
@@ -149,9 +154,9 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None, *
         raise ConfigError([f"{shown}: {'; '.join(wrong)}"])
 
 
-def _control(settings: Settings, switches: Switches[EventTypes]) -> Control:
-    from bridge.cli.terminal import who
+def _control(settings: Settings, switches: Switches[EventTypes]) -> ControlTopic:
+    from bridge.cli.terminal import operator_name
     from bridge.core.switches import Switches
     from bridge.wiring.kafka import build_control
 
-    return build_control(settings, Switches[str](), switches, who())
+    return build_control(settings, Switches[str](), switches, operator_name())

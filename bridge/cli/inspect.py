@@ -1,4 +1,4 @@
-"""``hookferry inspect``: which format records are in, what they look like decoded, a source to start with."""
+"""``hookferry inspect``: detect the format of records, show one decoded, print a source to start with."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _MAX_BYTES = 104_857_600
 
 
-@click.command(short_help="Recognise the format of records, and show one decoded.")
+@click.command(short_help="Detect the format of records, and show one decoded.")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--topic", "-t", metavar="NAME", help="Read this topic's last records instead of a FILE.")
+@click.option("--topic", "-t", metavar="NAME", help="Read the last records of this topic instead of FILE.")
 @click.option(
     "--count",
     "-n",
@@ -32,25 +32,32 @@ _MAX_BYTES = 104_857_600
     type=click.IntRange(1, 1000),
     default=5,
     show_default=True,
-    help="How many records of each partition to read.",
+    help="Number of records to read from each partition.",
 )
 @click.option(
     "--brokers",
     metavar="HOST:PORT,…",
-    help="Ask these brokers, without encryption or login, and no configuration.",
+    help="Read from these brokers, without encryption or login, and without a configuration.",
 )
 @click.option(
-    "--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header of FILE's record."
+    "--header",
+    "-H",
+    "headers",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A header of the record in FILE; repeatable.",
 )
-@click.option("--key", metavar="TEXT", help="The key of FILE's record.")
+@click.option("--key", metavar="TEXT", help="The key of the record in FILE.")
 @click.option(
-    "--registry", metavar="URL", help="A registry to decode with; the one configured for the topic is known."
+    "--registry",
+    metavar="URL",
+    help="Schema registry to decode with; default: the one configured for the topic.",
 )
 @click.option(
     "--schema-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The records are bare Avro, written with this .avsc.",
+    help="Decode the records as bare Avro with this .avsc file.",
 )
 @config_option
 def inspect(
@@ -64,16 +71,17 @@ def inspect(
     schema_file: Path | None,
     path: Path,
 ) -> None:
-    """Recognise the format of records, show one decoded, and print a source to start with.
+    """Detect the format of records, show one decoded, and print a source to start with.
 
-    FILE holds the value of one record as it is on Kafka; - is standard input. With --topic the brokers
-    of the configuration are asked, or --brokers; nothing is committed. Exits 1 when no format is recognised.
+    FILE contains the value of one record as it is in Kafka; - is standard input. With --topic, reads from
+    the brokers of the configuration, or from --brokers, and commits nothing. Exits with 1 if it recognizes
+    no format.
     """
     from bridge.cli import inspect_report
     from bridge.schemas.folder import read_schema_file
 
     if (file is None) == (topic is None):
-        raise click.UsageError("give a FILE (- for standard input) or --topic, one of the two")
+        raise click.UsageError("give either FILE (- for standard input) or --topic")
     known: RegistrySettings | str | None = registry
     source: SourceSettings | None = None
     if file is not None:
@@ -82,28 +90,31 @@ def inspect(
         assert topic is not None
         options, source = _configured(brokers, path, topic)
         known = registry or getattr(source, "registry", None)
-        records = asyncio.run(_last(options, topic, count))
+        records = asyncio.run(_read_last(options, topic, count))
     folder = getattr(source, "schemas", None)
     schema: AvroSchema | None = read_schema_file(schema_file) if schema_file else None
     shown: dict[str, Record] = {}
     counts: dict[str, int] = {}
     guesses = {}
     for record in records:
-        guess = inspect_report.guessed(record, schema, str(schema_file), known)
+        guess = inspect_report.guess_format(record, schema, str(schema_file), known)
         if guess is not None and guess.format == "fineract" and folder is not None:
             guess.settings["schemas"] = str(folder)
-        name = guess.format if guess else "not recognised"
+        name = guess.format if guess else "not recognized"
         counts[name] = counts.get(name, 0) + 1
         shown[name], guesses[name] = record, guess  # the newest of each format
     if len(records) > 1:
-        told = ", ".join(f"{number} {name}" for name, number in counts.items())
-        click.echo(f"{len(records)} records: {told}\n")
+        summary = ", ".join(f"{number} {name}" for name, number in counts.items())
+        click.echo(f"{len(records)} records: {summary}\n")
     for name, record in shown.items():
         lines = asyncio.run(inspect_report.report(record, guesses[name], ask_registry=known is not None))
         click.echo("\n".join(lines) + "\n")
-    if file is not None and not headers and counts.keys() & {"not recognised", "json"}:
-        click.echo("A file has no headers: debezium, modulith, binary cloudevents are told by theirs (-H).")
-    if "not recognised" in counts:
+    if file is not None and not headers and counts.keys() & {"not recognized", "json"}:
+        click.echo(
+            "FILE has no record headers. Debezium, modulith and binary cloudevents are detected by their"
+            " headers: add them with -H."
+        )
+    if "not recognized" in counts:
         sys.exit(ExitCode.FAILURE)
 
 
@@ -122,18 +133,18 @@ def _from_file(file: Path, headers: Sequence[str], key: str | None) -> Record:
             raw: bytes = stream.read(_MAX_BYTES + 1)
     except OSError as exc:
         raise HookferryError(
-            f"{file}: cannot be read: {exc.strerror}; give a file with a record's value"
+            f"{file}: cannot be read: {exc.strerror}; give a file that contains the value of one record"
         ) from exc
     if len(raw) > _MAX_BYTES:
         raise HookferryError(
-            f"{file}: is larger than {_MAX_BYTES} bytes; give a file with one record's value"
+            f"{file}: is larger than {_MAX_BYTES} bytes; give a file that contains the value of one record"
         )
     name = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.stem.lower()).strip("-.") or "events"
     return Record(Partition(name, 0), 0, 0, key.encode() if key else None, raw, tuple(pairs))
 
 
 def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptions, SourceSettings | None]:
-    """How to reach the brokers, and the source that reads the topic, if one does."""
+    """Return how to reach the brokers, and the source that reads the topic, if any."""
     from bridge.cli.terminal import read_settings
     from bridge.kafka.client import KafkaOptions
     from bridge.wiring.kafka import build_kafka_options
@@ -145,16 +156,18 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
     return build_kafka_options(settings.kafka), next(found, None)
 
 
-async def _last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
-    """The last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
+async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
+    """Read the last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
     from bridge.errors import HookferryError
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.kafka.side_reader import SideReader
 
-    async with Visit(options) as visit:
+    async with AdminSession(options) as visit:
         ends = await visit.log_ends([topic])
         if not ends:
-            raise HookferryError(f"there is no topic {topic!r}; check its name, and that it may be read")
+            raise HookferryError(
+                f"topic {topic!r} does not exist, or this login may not read it; check the name and the ACLs"
+            )
     found: list[Record] = []
     async with SideReader(options) as reader:
         begins = await reader.begins(list(ends))
@@ -163,5 +176,5 @@ async def _last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
             async for records in reader.stretch(partition, start, end):
                 found.extend(record for record in records if record.value is not None)
     if not found:
-        raise HookferryError(f"topic {topic!r} holds no records yet; publish an event and try again")
+        raise HookferryError(f"topic {topic!r} has no records yet; publish an event and try again")
     return sorted(found, key=lambda record: record.timestamp_ms)

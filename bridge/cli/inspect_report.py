@@ -1,4 +1,4 @@
-"""What ``hookferry inspect`` finds out about one record, and how it is shown."""
+"""Detect the format of one record, decode it, and show both."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ _LONGEST = 4000
 _SOURCE = "inspected"
 
 
-def guessed(
+def guess_format(
     record: Record, schema: AvroSchema | None, schema_file: str, registry: RegistrySettings | str | None
 ) -> Guess | None:
-    """The format, with what the command line knows better: a schema for bare Avro, the registry's address."""
+    """Return the detected format; a schema or a registry from the command line takes precedence."""
     if schema is not None:
-        why = "its bytes follow the schema given, to the last one"
+        why = "all its bytes match the given schema"
         try:
             document = schema.read_bytes(record.value or b"", record.place).document
         except DecodeError as exc:
-            raise HookferryError(f"{record.place}: not bare Avro of {schema_file}: {exc.cause}") from exc
+            raise HookferryError(
+                f"{record.place}: not bare Avro with the schema of {schema_file}: {exc.cause}"
+            ) from exc
         places = find_field_paths(document, dict(record.headers))
         return Guess(
             "avro", why, {"schema_file": schema_file, "id": "record:offset", **_without_type(places)}
@@ -51,9 +53,9 @@ def _without_type(places: Mapping[str, str]) -> dict[str, str]:
 
 
 async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[Event]:
-    """The events, by the settings guessed; for a registry's format these then name the places found.
+    """Decode the record with the guessed settings; add the field paths found in its decoded value to them.
 
-    Raises ``DecodeError``, ``RegistryUnavailable``, ``SchemaNeeded`` where no registry may be asked.
+    Raises ``DecodeError``, ``RegistryUnavailable``, and ``SchemaNeeded`` without ``ask_registry``.
     """
     from bridge.wiring.decoders import build_decoder
 
@@ -71,7 +73,7 @@ async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[E
     guess.open = [one for one in guess.open if "id" not in places or one != NO_ID]
     again = build_decoder(_SOURCE, _settings(record, guess))
     assert isinstance(again, PayloadDecoder)
-    again.values = decoder.values  # with the schema it has learnt
+    again.values = decoder.values  # these contain the schema that was fetched
     return list(again.decode(record))
 
 
@@ -94,7 +96,7 @@ def _parts(record: Record, guess: Guess) -> tuple[Any, Registries]:
     from bridge.schemas.registry.learn import Registries
     from bridge.wiring.decoders import build_decoder, build_registries
 
-    if guess.format == "fineract":  # its envelope is known without any schema file
+    if guess.format == "fineract":  # its envelope needs no schema file
         folder = Path(str(guess.settings.get("schemas", "")))
         schemas = read_folder(folder) if guess.settings.get("schemas") and folder.is_dir() else SchemaSet()
         return FineractDecoder(_SOURCE, schemas, max_value_bytes=1 << 30), Registries({})
@@ -110,11 +112,11 @@ def _settings(record: Record, guess: Guess) -> SourceSettings:
 
 
 async def report(record: Record, guess: Guess | None, *, ask_registry: bool) -> Iterator[str]:
-    """The lines about one record."""
+    """Return the lines about one record."""
     headers = ", ".join(name for name, _ in record.headers) or "none"
     head = f"{record.place}: {len(record.value or b'')} bytes, key {_key(record.key)}, headers: {headers}"
     if guess is None:
-        return iter([head, f"format:  not recognised: {explain_undetected(record.value or b'')}"])
+        return iter([head, f"format:  not recognized: {explain_undetected(record.value or b'')}"])
     lines = [head, f"format:  {guess.format}, because {guess.why}"]
     try:
         events = await decoded(record, guess, ask_registry=ask_registry)
@@ -151,7 +153,7 @@ def _snippet(record: Record, guess: Guess) -> Iterator[str]:
     )
     body = {"topics": [record.partition.topic], "format": guess.format, **guess.settings}
     if isinstance(body.get("registry"), RegistrySettings):
-        body["registry"] = {"url": body["registry"].url}  # its login stays where it is
+        body["registry"] = {"url": body["registry"].url}  # without its login
     text = yaml.safe_dump({name: body}, sort_keys=False, default_flow_style=None, width=1000)
     for line in text.splitlines():
         yield f"  {line}"

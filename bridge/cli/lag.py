@@ -1,7 +1,4 @@
-"""How the endpoints stand, for a person to look at: each cursor beside the end of its log.
-
-Takes what the broker has, gives rows. Pure; between the path and the commands.
-"""
+"""The lag of the endpoints: each cursor compared with the end of its log. Pure."""
 
 from __future__ import annotations
 
@@ -14,19 +11,19 @@ from bridge.core import completion_map
 from bridge.model import Committed, Partition
 
 _CURSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-"""What follows ``<group>.`` in the name of a cursor's group: an endpoint's name, which has no dot."""
+"""The part of a cursor group's name after ``<group>.``: the name of an endpoint, which has no dot."""
 
 
 class OpenRetry(NamedTuple):
-    """A delivery that failed and waits for its next attempt, as far as the commit had room to say."""
+    """A failed delivery that waits for its next attempt; the commit has room for a limited number."""
 
     offset: int
     attempts: int
     first_failed: str
 
 
-class Standing(NamedTuple):
-    """One cursor: an endpoint's place in one partition. None is what is not there or not known."""
+class CursorLag(NamedTuple):
+    """One cursor: the position of an endpoint in one partition. None: does not exist or is unknown."""
 
     endpoint: str
     partition: Partition
@@ -39,7 +36,7 @@ class Standing(NamedTuple):
     problem: str = ""
 
     def as_json(self) -> dict[str, object]:
-        """The same for a machine."""
+        """Return the row as JSON values."""
         row: dict[str, object] = self._asdict()
         row["topic"], row["partition"] = self.partition
         row["retries"] = [retry._asdict() for retry in self.retries]
@@ -47,10 +44,10 @@ class Standing(NamedTuple):
 
 
 def cursor_names(prefix: str, groups: Mapping[str, str]) -> list[str]:
-    """The cursors' names among all groups of the cluster, given with their kinds.
+    """Return the names of the cursors among all groups of the cluster, given as group to kind.
 
-    Nothing is a cursor of ours that ever had members, nor what hangs below such a group: another
-    bridge may be called ``hookferry.test``, and its cursors ``hookferry.test.crm``.
+    A group that ever had members is no cursor. A name with a dot belongs to another bridge: the group
+    ``hookferry.test`` has the cursors ``hookferry.test.crm``.
     """
     found = []
     for group, kind in sorted(groups.items()):
@@ -60,14 +57,14 @@ def cursor_names(prefix: str, groups: Mapping[str, str]) -> list[str]:
     return found
 
 
-def standing(
+def cursor_lags(
     name: str,
     configured: bool,
     committed: Mapping[Partition, Committed],
     log_ends: Mapping[Partition, int],
     partitions: Iterable[Partition],
-) -> list[Standing]:
-    """The rows of one cursor: of ``partitions`` and of whatever else it has a place in."""
+) -> list[CursorLag]:
+    """Return one row per partition: of ``partitions``, and of all others with a committed offset."""
     return [
         _row(name, partition, configured, committed.get(partition), log_ends.get(partition))
         for partition in sorted({*partitions, *committed})
@@ -76,15 +73,15 @@ def standing(
 
 def _row(
     name: str, partition: Partition, configured: bool, committed: Committed | None, log_end: int | None
-) -> Standing:
+) -> CursorLag:
     if committed is None:
-        return Standing(name, partition, configured, None, log_end, None, 0, ())
+        return CursorLag(name, partition, configured, None, log_end, None, 0, ())
     problem = ""
     try:
         done = completion_map.decode(*committed)
     except completion_map.DamagedMapError as exc:
         done, problem = completion_map.Completion(committed.offset, committed.offset), f"map ignored: {exc}"
-    return Standing(
+    return CursorLag(
         name,
         partition,
         configured,
@@ -101,8 +98,8 @@ def _row(
     )
 
 
-def lag(rows: Collection[Standing]) -> int | None:
-    """All that an endpoint has still to settle, in offsets; None when it has no place at all yet."""
+def total_lag(rows: Collection[CursorLag]) -> int | None:
+    """Return the sum of the lags in offsets, or None if no offset was committed yet."""
     known = [row.lag for row in rows if row.lag is not None]
     return sum(known) if known else None
 

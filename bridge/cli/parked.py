@@ -14,11 +14,11 @@ from bridge.app.exit_codes import ExitCode
 from bridge.cli import parked_lanes
 from bridge.cli.parked_selection import AddressType, chosen, filters, find, same_events, wanted
 from bridge.cli.run import config_option
-from bridge.cli.terminal import who
+from bridge.cli.terminal import operator_name
 
 if TYPE_CHECKING:
     from bridge.dead_letters.letter import Address, Letter
-    from bridge.dead_letters.store import DeadLetters
+    from bridge.dead_letters.store import DeadLetterStore
     from bridge.settings import Settings
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     settings = _load(path)
     mask = shown.mask_of(settings)
 
-    async def look(dead: DeadLetters) -> tuple[list[dict[str, Any]], list[Letter]]:
+    async def look(dead: DeadLetterStore) -> tuple[list[dict[str, Any]], list[Letter]]:
         holds = await dead.holds()
         letters = [] if holds_only else await find(dead, (), wanted(given), settled=all_)
         lanes = parked_lanes.asked_for(holds, wanted(given)) | parked_lanes.of_letters(holds, letters)
@@ -98,10 +98,10 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
     import orjson
 
     from bridge.cli import parked_output as shown
-    from bridge.dead_letters.letter import Wanted
+    from bridge.dead_letters.letter import LetterFilter
 
-    async def look(dead: DeadLetters) -> Letter:
-        (letter,) = await find(dead, (address,), Wanted(), settled=True)
+    async def look(dead: DeadLetterStore) -> Letter:
+        (letter,) = await find(dead, (address,), LetterFilter(), settled=True)
         letter.origin = (await dead.fetch([address])).get(address, letter).origin
         return letter
 
@@ -138,13 +138,14 @@ def redrive(
     Of a held lane (on_park: hold) everything that waits is sent, in order, and then it is free.
     """
     from bridge.cli.parked_output import mask_of
-    from bridge.dead_letters.letter import Fate, errands, obstacle
-    from bridge.dead_letters.redrive import BATCH
+    from bridge.dead_letters.letter import Fate
+    from bridge.dead_letters.redrive import BATCH_SIZE
+    from bridge.dead_letters.resend_request import obstacle, resend_requests
 
     settings = _load(path)
     topics = [topic for source in settings.sources.values() for topic in source.topics]
 
-    async def send(dead: DeadLetters) -> bool:
+    async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
         found = await chosen(dead, addresses, given)
         lanes = parked_lanes.of_letters(holds, found)
@@ -163,21 +164,23 @@ def redrive(
             if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
         }
         lanes -= parked_lanes.of_letters(lanes, [letter for letter in waiting if letter.address in blocked])
-        plan = errands(letter for letter in plain if letter.address not in blocked)
-        along = errands(letter for letter in [*waiting, *more] if letter.address not in blocked)
-        _tell(settings, "send again", [errand.letter for errand in (*plan, *along)])
+        plan = resend_requests(letter for letter in plain if letter.address not in blocked)
+        along = resend_requests(letter for letter in [*waiting, *more] if letter.address not in blocked)
+        _tell(settings, "send again", [request.letter for request in (*plan, *along)])
         if lanes:
-            behind = sum(errand.letter.held_behind is not None for errand in along)
+            behind = sum(request.letter.held_behind is not None for request in along)
             click.echo(f"held lanes: {len(lanes)}, in which {behind} wait behind another event and follow it")
         _tell_blocked(blocked)
         if dry_run or not (plan or lanes):
             return True
         free = f" and free {parked_lanes.lanes(len(lanes))}" if lanes else ""
         _confirm(yes, f"Send {len(plan) + len(along)} again{free}?")
-        await _in_batches(plan, lambda batch: dead.redrive(batch, by or who()), BATCH, quiet=bool(lanes))
+        await _in_batches(
+            plan, lambda batch: dead.redrive(batch, by or operator_name()), BATCH_SIZE, quiet=bool(lanes)
+        )
         if not lanes:
             return True
-        outcome = await parked_lanes.send(dead, lanes, by or who(), wait_s, more)
+        outcome = await parked_lanes.send(dead, lanes, by or operator_name(), wait_s, more)
         click.echo(f"{len(plan) + outcome.settled} settled")
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -216,17 +219,17 @@ def discard(
     Where a held lane waited for one of them (on_park: hold), what waits behind it is sent then.
     """
     from bridge.cli.parked_output import mask_of
-    from bridge.dead_letters.letter import Wanted
-    from bridge.dead_letters.redrive import BATCH, cause_of
+    from bridge.dead_letters.letter import LetterFilter
+    from bridge.dead_letters.redrive import BATCH_SIZE, cause_of
 
     settings = _load(path)
 
-    async def mark(dead: DeadLetters) -> bool:
+    async def mark(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
         found = await chosen(dead, addresses, given)
         lanes = parked_lanes.of_letters(holds, found)
         if lanes:
-            found = same_events(found, await dead.find(Wanted(lanes=frozenset(lanes))))
+            found = same_events(found, await dead.find(LetterFilter(lanes=frozenset(lanes))))
         gone = {letter.address for letter in found}
         waiting = await parked_lanes.waiting_in(dead, lanes)
         behind = {
@@ -242,10 +245,12 @@ def discard(
         if dry_run or not found:
             return True
         _confirm(yes, f"Discard {len(found)}?")
-        await _in_batches(found, lambda batch: dead.discard(batch, by or who(), because), BATCH)
+        await _in_batches(
+            found, lambda batch: dead.discard(batch, by or operator_name(), because), BATCH_SIZE
+        )
         if not behind:
             return True
-        outcome = await parked_lanes.send(dead, behind, by or who(), wait_s)
+        outcome = await parked_lanes.send(dead, behind, by or operator_name(), wait_s)
         click.echo(f"{outcome.settled} sent again")
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -261,15 +266,15 @@ def _load(path: Path) -> Settings:
     return load(path, os.environ)
 
 
-def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
+def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
     """Do something with the group's dead letters."""
-    from bridge.dead_letters.store import DeadLetters
+    from bridge.dead_letters.store import DeadLetterStore
     from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
 
     async def connected() -> T:
         options = build_kafka_options(settings.kafka)
         topics = parked_topic(settings), again_topic(settings)
-        async with DeadLetters(options, *topics, control_topic(settings.group)) as dead:
+        async with DeadLetterStore(options, *topics, control_topic(settings.group)) as dead:
             return await work(dead)
 
     return asyncio.run(connected())
@@ -277,13 +282,13 @@ def _with(settings: Settings, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
-    from bridge.cli.decode_record import decoded
+    from bridge.cli.decode_record import decode_record
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
     from bridge.wiring.endpoints import build_renderer
 
     try:
-        events = decoded(settings, letter.origin)
+        events = decode_record(settings, letter.origin)
         if events is None:
             return [b"none: no source reads its topic"]
         wanted = [event for event in events if letter.index in (0, event.index)]

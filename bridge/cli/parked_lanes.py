@@ -10,9 +10,9 @@ import click
 if TYPE_CHECKING:
     from bridge.cli.parked_output import Mask
     from bridge.dead_letters.hold import Hold, HoldKey
-    from bridge.dead_letters.letter import Letter, Wanted
+    from bridge.dead_letters.letter import Letter, LetterFilter
     from bridge.dead_letters.redrive import Outcome
-    from bridge.dead_letters.store import DeadLetters
+    from bridge.dead_letters.store import DeadLetterStore
 
 _SHOWN = 10
 
@@ -27,11 +27,11 @@ wait_option = click.option(
 )
 
 
-def asked_for(holds: Mapping[HoldKey, Hold], asked: Wanted) -> set[HoldKey]:
+def asked_for(holds: Mapping[HoldKey, Hold], asked: LetterFilter) -> set[HoldKey]:
     """The held lanes that filters alone ask for, also where nothing of them waits any more."""
-    from bridge.dead_letters.letter import Wanted
+    from bridge.dead_letters.letter import LetterFilter
 
-    if asked != Wanted(endpoint=asked.endpoint, entity=asked.entity):
+    if asked != LetterFilter(endpoint=asked.endpoint, entity=asked.entity):
         return set()
     return {
         key
@@ -47,25 +47,27 @@ def of_letters(holds: Collection[HoldKey], letters: Iterable[Letter]) -> set[Hol
     return {key for letter in letters if (key := lane_of(letter)) is not None and key in holds}
 
 
-async def waiting_in(dead: DeadLetters, lanes: Collection[HoldKey]) -> dict[HoldKey, list[Letter]]:
+async def waiting_in(dead: DeadLetterStore, lanes: Collection[HoldKey]) -> dict[HoldKey, list[Letter]]:
     """All that waits in these lanes."""
-    from bridge.dead_letters.letter import Wanted
+    from bridge.dead_letters.letter import LetterFilter
     from bridge.dead_letters.redrive import by_lane
 
-    return by_lane(await dead.find(Wanted(lanes=frozenset(lanes)))) if lanes else {}
+    return by_lane(await dead.find(LetterFilter(lanes=frozenset(lanes)))) if lanes else {}
 
 
 async def send(
-    dead: DeadLetters, lanes: Collection[HoldKey], by: str, wait_s: float, more: Sequence[Letter] = ()
+    dead: DeadLetterStore, lanes: Collection[HoldKey], by: str, wait_s: float, more: Sequence[Letter] = ()
 ) -> Outcome:
     """Send what waits in held lanes, until they are free or it is known why they are not."""
     from bridge.clock import SystemClock
-    from bridge.dead_letters.redrive import Rounds
+    from bridge.dead_letters.redrive import RedriveRounds
 
     def progress(text: str) -> None:
         click.echo(text, err=True)
 
-    return await Rounds(dead, by, SystemClock(), wait_s=wait_s, tell=progress).run(lanes, more)
+    return await RedriveRounds(dead, by, SystemClock(), wait_s=wait_s, report_progress=progress).run(
+        lanes, more
+    )
 
 
 def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:

@@ -13,8 +13,8 @@ import click
 from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
-    from bridge.dead_letters.letter import Address, Letter, Wanted
-    from bridge.dead_letters.store import DeadLetters
+    from bridge.dead_letters.letter import Address, Letter, LetterFilter
+    from bridge.dead_letters.store import DeadLetterStore
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -79,11 +79,11 @@ def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[...,
     return add
 
 
-def wanted(given: dict[str, Any]) -> Wanted:
+def wanted(given: dict[str, Any]) -> LetterFilter:
     """The filters that were given."""
-    from bridge.dead_letters.letter import Wanted
+    from bridge.dead_letters.letter import LetterFilter
 
-    return Wanted(
+    return LetterFilter(
         endpoint=given["endpoint"],
         entity=given["entity"],
         type=given["type_"],
@@ -94,7 +94,7 @@ def wanted(given: dict[str, Any]) -> Wanted:
 
 
 async def find(
-    dead: DeadLetters, addresses: Sequence[Address], asked: Wanted, *, settled: bool
+    dead: DeadLetterStore, addresses: Sequence[Address], asked: LetterFilter, *, settled: bool
 ) -> list[Letter]:
     """The letters at these addresses, or all that are asked for; an address without one is a mistake."""
     from bridge.dead_letters.letter import Fate
@@ -110,7 +110,7 @@ async def find(
     return [there[address] for address in dict.fromkeys(addresses)]
 
 
-async def chosen(dead: DeadLetters, addresses: Sequence[Address], given: dict[str, Any]) -> list[Letter]:
+async def chosen(dead: DeadLetterStore, addresses: Sequence[Address], given: dict[str, Any]) -> list[Letter]:
     """What redrive and discard work on. Neither takes everything without having been told so."""
     named = [name for name, value in given.items() if value is not None]
     if addresses and named:

@@ -1,4 +1,4 @@
-"""``hookferry render``: the request that an event would become, without sending it."""
+"""``hookferry render``: show the request that an event becomes, without sending it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ endpoint_option = click.option(
     metavar="NAME",
     required=True,
     shell_complete=endpoint_names,
-    help="The endpoint, by its name.",
+    help="Name of the endpoint.",
 )
 sample_option = click.option(
     "--sample",
     "-s",
     required=True,
     metavar="TYPE|FILE.json",
-    help="An event type, such as LoanApprovedBusinessEvent, or a JSON file {type, data, …}.",
+    help="An event type, such as LoanApprovedBusinessEvent, or a JSON file with type, data, and so on.",
 )
 
 
 class Trial(NamedTuple):
-    """A request made of a sample, and what it was made from."""
+    """A request rendered from a sample, and what it was rendered from."""
 
     settings: Settings
     name: str
@@ -47,14 +47,18 @@ class Trial(NamedTuple):
 @click.command(short_help="Show the request that a sample event becomes.")
 @endpoint_option
 @sample_option
-@click.option("--pretty", is_flag=True, help="Indent a JSON body; it is sent as it stands without this.")
-@click.option("--show-secrets", is_flag=True, help="Show the whole URL, header values and the routing key.")
+@click.option(
+    "--pretty", is_flag=True, help="Indent a JSON body. The bridge sends it without the added spaces."
+)
+@click.option(
+    "--show-secrets", is_flag=True, help="Show the whole URL, all header values and the routing key."
+)
 @config_option
 def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.
 
-    Exits 0 when there is one, 1 when the event cannot be rendered (it would be parked), 2 for a
-    mistake in the configuration or the sample. Nothing is sent.
+    Sends nothing. Exits with 0 if there is a request, with 1 if the event cannot be rendered (it would
+    be parked), and with 2 for a mistake in the configuration or the sample.
     """
     made = trial(path, endpoint, sample)
     click.echo(head(made, show_secrets=show_secrets))
@@ -63,7 +67,7 @@ def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: b
 
 
 def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
-    """The request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
+    """Render the request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
     import os
     import time
 
@@ -80,8 +84,8 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
         raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
     event = _sample(settings, endpoint, sample_name, id)
     if not selects(endpoint.wanted, event.type):
-        click.echo(f"note: {name} is not sent events of type {event.type}: see its events", err=True)
-    if meant := _misspelt(settings, endpoint, event.type):
+        click.echo(f"note: {name} gets no events of type {event.type}; see events in its settings", err=True)
+    if meant := _similar_type(settings, endpoint, event.type):
         click.echo(f'note: Fineract has no event type {event.type}; did you mean "{meant}"?', err=True)
     rendered = build_sealed_renderer(endpoint).render(event)
     signature = build_signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
@@ -89,8 +93,8 @@ def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Tri
     return Trial(settings, name, endpoint, event, request)
 
 
-def _misspelt(settings: Settings, endpoint: EndpointSettings, type_: str) -> str | None:
-    """The type that was probably meant, where all events are Fineract's own and none is of this type."""
+def _similar_type(settings: Settings, endpoint: EndpointSettings, type_: str) -> str | None:
+    """Return the most similar event type if all sources are Fineract's and none has this type."""
     from bridge.settings import FineractSource
     from bridge.settings.models.fineract_types import FINERACT_TYPES
     from bridge.settings.problem import nearest
@@ -104,22 +108,22 @@ def _misspelt(settings: Settings, endpoint: EndpointSettings, type_: str) -> str
 
 
 def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str | None) -> Event:
-    """With the schemas of its Fineract where the endpoint has templates, which may ask for any field."""
+    """Build the sample; for an endpoint with templates, with every field of its Fineract schema."""
     from bridge.preflight.samples import sample
     from bridge.schemas.folder import read_folder
     from bridge.settings import FineractSource
 
     sources = endpoint.sources or tuple(settings.sources)
     for source in sources:
-        of_bank = settings.sources[source]
-        if name.endswith("BusinessEvent") and isinstance(of_bank, FineractSource):
-            schemas = read_folder(of_bank.schemas) if endpoint.has_templates else None
-            return sample(name, source=source, topic=of_bank.topics[0], schemas=schemas, id=id)
+        source_settings = settings.sources[source]
+        if name.endswith("BusinessEvent") and isinstance(source_settings, FineractSource):
+            schemas = read_folder(source_settings.schemas) if endpoint.has_templates else None
+            return sample(name, source=source, topic=source_settings.topics[0], schemas=schemas, id=id)
     return sample(name, source=sources[0], id=id)
 
 
 def head(made: Trial, *, show_secrets: bool) -> str:
-    """Request line and headers, as they may be shown."""
+    """Return the request line and the headers, with secrets masked unless ``show_secrets``."""
     from bridge.wiring.endpoints import build_target, build_target_template
 
     url, headers = made.request.url, made.request.headers
@@ -133,7 +137,7 @@ def head(made: Trial, *, show_secrets: bool) -> str:
 
 
 def shown_body(made: Trial, *, pretty: bool, show_secrets: bool) -> str:
-    """The body as text; ``pretty`` indents it if it is JSON."""
+    """Return the body as text; ``pretty`` indents it if it is JSON."""
     import orjson
 
     from bridge.wiring.endpoints import build_target

@@ -1,4 +1,4 @@
-"""``hookferry route``: which endpoints get an event, and why the others do not."""
+"""``hookferry route``: show which endpoints get an event, and why the others do not."""
 
 from __future__ import annotations
 
@@ -20,37 +20,41 @@ if TYPE_CHECKING:
 _LONGEST_SHOWN = 100
 
 
-@click.command(short_help="Say which endpoints get an event, and why not the others.")
+@click.command(short_help="Show which endpoints get an event, and why the others do not.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--sample", "-s", "type_", metavar="TYPE", help="Take a sample of this type instead of a file.")
-@click.option("--source", metavar="NAME", help="The source it comes from, where there are several.")
-@click.option("--live", is_flag=True, help="Also ask Kafka which event types and endpoints are off just now.")
+@click.option(
+    "--sample", "-s", "type_", metavar="TYPE", help="Use a sample of this event type instead of FILE."
+)
+@click.option("--source", metavar="NAME", help="The source of the event; required if there are several.")
+@click.option(
+    "--live", is_flag=True, help="Also read from Kafka which event types and endpoints are off now."
+)
 @config_option
 def route(file: Path | None, type_: str | None, source: str | None, live: bool, path: Path) -> None:
-    """Say for each endpoint whether it gets the event in FILE, or which of its settings says no.
+    """Show for each endpoint whether it gets the event in FILE, or which of its settings excludes it.
 
-    FILE holds a JSON object: type and data, and as far as they matter id, time, entity, tenant, source,
-    topic, headers, context. Nothing is sent.
+    FILE contains a JSON object with type and data, and, where a setting depends on them, id, time, entity,
+    tenant, source, topic, headers, context. Sends nothing.
     """
     from bridge.cli.terminal import read_settings
     from bridge.wiring.endpoints import build_router
 
     if (file is None) == (type_ is None):
-        raise click.UsageError("give either a FILE or --sample TYPE")
+        raise click.UsageError("give either FILE or --sample TYPE")
     settings = read_settings(path)
     event = _event(settings, file, type_, source)
     router = build_router(settings)
-    off = asyncio.run(_ask_kafka(settings, router)) if live else []
+    off = asyncio.run(_load_switches(settings, router)) if live else []
     click.echo(f"{event.type} of source {event.source}, topic {event.topic}")
     width = max(map(len, settings.endpoints))
     for name, refusal in router.explain(event).items():
-        click.echo(f"{name:<{width}}  {_said(refusal, is_off=name in off)}")
+        click.echo(f"{name:<{width}}  {_describe(refusal, is_off=name in off)}")
         if refusal is None or refusal.rule in ("when", "parked"):
-            for line in _looked_at(settings.endpoints[name].when, event):
+            for line in _filter_values(settings.endpoints[name].when, event):
                 click.echo(f"{'':<{width}}    {line}")
 
 
-def _said(refusal: Refusal | None, *, is_off: bool) -> str:
+def _describe(refusal: Refusal | None, *, is_off: bool) -> str:
     if refusal is None:
         return "gets it, once the endpoint is on again" if is_off else "gets it"
     if refusal.rule == "parked":
@@ -58,17 +62,17 @@ def _said(refusal: Refusal | None, *, is_off: bool) -> str:
     return f"no, {refusal.rule}: {refusal.cause}"
 
 
-def _looked_at(when: str | None, event: Event) -> list[str]:
-    """What the filter found at each of its paths."""
+def _filter_values(when: str | None, event: Event) -> list[str]:
+    """Return the filter, and the value at each path that it reads."""
     from bridge.core.filter import Filter
     from bridge.errors import DecodeError
 
     if when is None:
         return []
     try:
-        found = Filter(when).looked_at(event)
+        found = Filter(when).path_values(event)
     except DecodeError:
-        return []  # said as the reason
+        return []  # the refusal has this as its cause
     return [
         f"when: {' '.join(when.split())}",
         *(f"{text} = {_shown(value)}" for text, value in found.items()),
@@ -81,15 +85,18 @@ def _shown(value: Any) -> str:
     from bridge.core.filter import ABSENT
 
     if value is ABSENT:
-        return "not there"
+        return "absent"
     if isinstance(value, Decimal):
         return f"{value:f}"
     text = "none" if value is None else orjson.dumps(value, default=str).decode()
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-async def _ask_kafka(settings: Settings, router: Router[str]) -> list[str]:
-    """Tell the router what is off; the endpoints that are off as a whole. Raises ``KafkaUnavailable``."""
+async def _load_switches(settings: Settings, router: Router[str]) -> list[str]:
+    """Pass the event types that are off to the router; return the endpoints that are off.
+
+    Raises ``KafkaUnavailable``.
+    """
     from bridge.cli.terminal import load_switches
     from bridge.core.switches import EventTypes, Switches, off_for
 
@@ -100,7 +107,7 @@ async def _ask_kafka(settings: Settings, router: Router[str]) -> list[str]:
 
 
 def _event(settings: Settings, file: Path | None, type_: str | None, source: str | None) -> Event:
-    """The event that is asked about, at home in a source that is read. Raises ``ConfigError``."""
+    """Build the event, with a source and a topic of the configuration. Raises ``ConfigError``."""
     from bridge.errors import ConfigError
     from bridge.model import Partition
     from bridge.preflight.samples import NO_TOPIC, sample
@@ -112,32 +119,32 @@ def _event(settings: Settings, file: Path | None, type_: str | None, source: str
         name = source or event.source or _source_of(settings, event.topic)
         if name is None:
             sources = ", ".join(settings.sources)
-            raise ConfigError([f"{file}: does not say of which source it is; add --source, one of {sources}"])
+            raise ConfigError([f"{file}: has no source; add --source with one of {sources}"])
     else:
-        assert type_ is not None, "one of the two was given"
+        assert type_ is not None, "either a file or a type is given"
         name = source or _usual_source(settings, type_)
         event = sample(type_, topic=NO_TOPIC, schemas=_schemas(settings, name))
     if name not in settings.sources:
         guess = choice(name, settings.sources, "the sources are")
-        raise ConfigError([f'{file or type_}: there is no source "{name}"; {guess}'])
+        raise ConfigError([f'{file or type_}: the configuration has no source "{name}"; {guess}'])
     topics, topic = settings.sources[name].topics, event.topic
     if topic == NO_TOPIC:
         topic = topics[0]
     elif topic not in topics:
-        guess = choice(topic, topics, "it reads")
+        guess = choice(topic, topics, "its topics are")
         raise ConfigError([f'{file}: source {name} does not read the topic "{topic}"; {guess}'])
     event.source, event.record = name, event.record._replace(partition=Partition(topic, 0))
     return event
 
 
 def _source_of(settings: Settings, topic: str) -> str | None:
-    """The source that reads a topic, or the only one there is."""
+    """Return the source that reads the topic, else the only source."""
     reads = [name for name, source in settings.sources.items() if topic in source.topics]
     return next(iter(reads or (settings.sources if len(settings.sources) == 1 else ())), None)
 
 
 def _usual_source(settings: Settings, type_: str) -> str:
-    """Where events of a type come from as a rule: Fineract's from a source of that format."""
+    """Return the likely source of an event type: for Fineract's types, a source of that format."""
     from bridge.settings import FineractSource
 
     fineract = [name for name, one in settings.sources.items() if isinstance(one, FineractSource)]
@@ -147,7 +154,7 @@ def _usual_source(settings: Settings, type_: str) -> str:
 
 
 def _schemas(settings: Settings, name: str) -> SchemaSet | None:
-    """The schemas of a source, so that a sample has every field that its events have."""
+    """Return the schemas of a Fineract source, so that a sample has every field of its events."""
     from bridge.schemas.folder import read_folder
     from bridge.settings import FineractSource
 

@@ -1,4 +1,4 @@
-"""``hookferry run``: the bridge itself."""
+"""``hookferry run``: run the bridge."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ config_option = click.option(
 
 
 def file_or_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command that is about a configuration take it as FILE too; not twice."""
+    """Let a command take the configuration as FILE as well as with --config, but not both."""
 
     @functools.wraps(command)
     def with_path(*, file: Path | None, path: Path) -> None:
         if file and click.get_current_context().get_parameter_source("path") is ParameterSource.COMMANDLINE:
-            raise click.UsageError("the configuration is given twice: as FILE and with --config")
+            raise click.UsageError(
+                "the configuration is given twice: as FILE and with --config; give it once"
+            )
         command(path=file or path)
 
     file = click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
     return file(config_option(with_path))
 
 
-@click.command(short_help="Carry events until SIGTERM or Ctrl-C.")
+@click.command(short_help="Deliver events until SIGTERM or Ctrl-C.")
 @file_or_option
 def run(path: Path) -> None:
-    """Carry events until SIGTERM or Ctrl-C; then finish what is in flight, commit, and leave.
+    """Deliver events until SIGTERM or Ctrl-C; then finish the requests in flight, commit, and stop.
 
-    FILE is the configuration, as with --config.
+    FILE is the configuration, the same as --config.
 
-    Every setting can be overridden by a variable: HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS='["k:9092"]'.
+    An environment variable overrides any setting: HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS='["k:9092"]'.
     """
     import os
 
@@ -60,7 +62,7 @@ def run(path: Path) -> None:
     async def carry() -> None:
         try:
             app = App(settings)
-        except ConfigError as exc:  # what is in files that the settings name; the rules know which
+        except ConfigError as exc:  # a mistake in a file that the settings name: the rules give its line
             raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
         await app.run()
 

@@ -1,4 +1,4 @@
-"""``hookferry schemas``: the schemas that Fineract's payloads are read with, brought in and looked at."""
+"""``hookferry schemas``: import, list, show and compare the schemas of Fineract's payloads."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _folder = click.option(
     type=click.Path(path_type=Path),
     default=Path("schemas"),
     show_default=True,
-    help="The folder that a source's `schemas` names.",
+    help="The folder that `schemas` of a source names.",
 )
 
 
 @click.group(short_help="Import, list, show and compare the schemas of Fineract.")
 def schemas() -> None:
-    """Bring in, list, show and compare the schemas of Fineract's payloads.
+    """Import, list, show and compare the schemas of Fineract's payloads.
 
-    A payload names its schema by a FINGERPRINT; one TYPE has had many layouts under one name.
+    A payload names its schema by a FINGERPRINT. One TYPE can have many layouts, all under the same name.
     """
 
 
-@schemas.command("import", short_help="Take the schemas out of a jar, a tarball or a folder.")
+@schemas.command("import", short_help="Import the schemas of a jar, a tarball or a folder.")
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--into",
@@ -45,16 +45,16 @@ def schemas() -> None:
     type=click.Path(path_type=Path),
     default=Path("schemas"),
     show_default=True,
-    help="The folder that a source's `schemas` names; made if it is not there.",
+    help="The folder that `schemas` of a source names; created if it does not exist.",
 )
 def import_(source: Path, folder: Path) -> None:
-    """Take every schema out of SOURCE: what is on the wire is what the running Fineract has.
+    """Import every schema of SOURCE. Use the jar of the Fineract that runs: its events have these schemas.
 
-    SOURCE is the server's own jar (fineract-provider), fineract-avro-schemas.jar, the release tarball,
-    a source checkout, or a folder with .avsc files or jars. The same again changes nothing.
+    SOURCE is the server's jar (fineract-provider), fineract-avro-schemas.jar, the release tarball,
+    a source checkout, or a folder with .avsc files or jars. Importing it again changes nothing.
 
-    A running bridge knows the new schemas at once. Exits 1 when there is no schema in SOURCE, or one
-    contradicts another.
+    A running bridge uses the new schemas from the next event on. Exits with 1 if SOURCE contains no
+    schema, or if two schemas contradict each other.
     """
     from bridge.cli.parked_output import one_line
     from bridge.schemas.importing import import_schemas
@@ -66,13 +66,13 @@ def import_(source: Path, folder: Path) -> None:
         click.echo(f"       … and {len(summary.new) - _SHOWN} more (hookferry schemas list --in {folder})")
     for conflict in summary.conflicts:
         click.echo(one_line(f"conflict: {conflict.origin}: {conflict.reason}"), err=True)
-    _tell_skipped(summary.skipped)
+    _report_skipped(summary.skipped)
     click.echo(
         f"{summary.found} schemas: {len(summary.new)} new, {len(summary.known)} known, "
         f"{len(summary.conflicts)} conflicting; skipped {len(summary.skipped)} files; in {folder}"
     )
     if not summary.found:
-        click.echo("no schema was found there; give the jar of the running Fineract", err=True)
+        click.echo(f"{source}: no schema found; give the jar of the running Fineract", err=True)
     if summary.conflicts or not summary.found:
         sys.exit(ExitCode.FAILURE)
 
@@ -82,7 +82,7 @@ def import_(source: Path, folder: Path) -> None:
 @click.argument("pattern", default="*")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def list_(folder: Path, pattern: str, as_json: bool) -> None:
-    """List the schemas whose type matches PATTERN, such as Loan*; by type and fingerprint."""
+    """List the schemas whose type matches PATTERN, such as Loan*, ordered by type and fingerprint."""
     from fnmatch import fnmatchcase
 
     import orjson
@@ -111,29 +111,29 @@ def list_(folder: Path, pattern: str, as_json: bool) -> None:
 @schemas.command(short_help="Show the fields of one schema.")
 @_folder
 @click.argument("which", metavar="TYPE|FINGERPRINT")
-@click.option("--json", "as_json", is_flag=True, help="The schema itself, as Avro writes it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the schema itself, as Avro JSON.")
 def show(folder: Path, which: str, as_json: bool) -> None:
-    """Show the fields of one schema, in the order of the wire, and of the types in it."""
+    """Show the fields of one schema, in the order of the bytes, and the fields of the types it uses."""
     import orjson
 
-    from bridge.schemas.importing.comparing import fields
+    from bridge.schemas.importing.comparing import list_fields
 
     one = _chosen(_stored(folder), which)
     if as_json:
         click.echo(orjson.dumps(one.definition, option=orjson.OPT_INDENT_2))
         return
-    click.echo(f"{_label(one)}, from {one.origin or 'an unknown place'}")
-    for line in fields(one.definition):
+    click.echo(f"{_label(one)}, from {one.origin or 'an unknown origin'}")
+    for line in list_fields(one.definition):
         click.echo(line)
 
 
-@schemas.command(short_help="Say what changed from one schema to another.")
+@schemas.command(short_help="Show what changed from one schema to another.")
 @_folder
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 def diff(folder: Path, first: str, second: str) -> None:
-    """Say what changed from schema A to schema B, each a TYPE or a FINGERPRINT."""
-    from bridge.schemas.importing.comparing import differences, first_shift
+    """Show what changed from schema A to schema B. Each is a TYPE or a FINGERPRINT."""
+    from bridge.schemas.importing.comparing import find_first_shift, list_differences
 
     known = _stored(folder)
     one, other = _chosen(known, first), _chosen(known, second)
@@ -141,16 +141,16 @@ def diff(folder: Path, first: str, second: str) -> None:
     if one.schema.fingerprint == other.schema.fingerprint:
         click.echo("the same layout")
         return
-    for line in differences(one.definition, other.definition):
+    for line in list_differences(one.definition, other.definition):
         click.echo(line)
-    click.echo("neither reads the bytes of the other: the bridge goes by the fingerprint alone")
-    shift = first_shift(one.definition, other.definition)
+    click.echo("neither can decode the bytes of the other; the bridge selects the schema by its fingerprint")
+    shift = find_first_shift(one.definition, other.definition)
     if shift and one.schema.name == other.schema.name:
-        click.echo(f"from {shift} on, bytes of one would be misread as the other")
+        click.echo(f"decoded with the other schema, {shift} would be the first wrong field")
 
 
-def _tell_skipped(skipped: Sequence[Skip]) -> None:
-    """One line per reason, with a few of its files."""
+def _report_skipped(skipped: Sequence[Skip]) -> None:
+    """Print one line per reason, with a few of its files."""
     from bridge.cli.parked_output import one_line
 
     by_reason: dict[str, list[str]] = {}
@@ -165,35 +165,35 @@ def _tell_skipped(skipped: Sequence[Skip]) -> None:
 
 
 def _stored(folder: Path) -> list[Stored]:
-    """Every schema of the folder, each layout once; what cannot be read is said and left out."""
-    from bridge.schemas.folder import stored
+    """Return every schema of the folder, each layout once; print and skip what cannot be read."""
+    from bridge.schemas.folder import read_stored
 
     problems: list[str] = []
-    found = {one.schema.fingerprint: one for one in stored(folder, problems)}
+    found = {one.schema.fingerprint: one for one in read_stored(folder, problems)}
     for problem in problems:
         click.echo(problem, err=True)
     return sorted(found.values(), key=lambda one: (one.schema.name, one.schema.fingerprint))
 
 
 def _chosen(known: Sequence[Stored], which: str) -> Stored:
-    """The one schema that a person means. Raises ``HookferryError`` that tells the choices."""
+    """Return the one matching schema. Raises ``HookferryError`` that lists the matches."""
     from bridge.errors import HookferryError
 
     wire = which.lower().removeprefix("c301")
     found = [one for one in known if wire in _written(one.schema.fingerprint)]
     found = found or [one for one in known if which in (one.schema.name, _short(one.schema.name))]
     if not found:
-        raise HookferryError(f"no schema {which!r}; `hookferry schemas list` shows them")
+        raise HookferryError(f"no schema {which!r}; `hookferry schemas list` lists all")
     if len(found) > 1:
         choices = "".join(
             f"\n  {_label(one)}, {len(one.definition['fields'])} fields, from {one.origin}" for one in found
         )
-        raise HookferryError(f"{which!r} has {len(found)} layouts; say which by its fingerprint:{choices}")
+        raise HookferryError(f"{which!r} has {len(found)} layouts; choose one by its fingerprint:{choices}")
     return found[0]
 
 
 def _written(fingerprint: bytes) -> tuple[str, str]:
-    """A fingerprint as on the wire, and as the number that Java prints."""
+    """Return the fingerprint in hex: as in the records, and as the number that Java prints."""
     return fingerprint.hex(), fingerprint[::-1].hex()
 
 

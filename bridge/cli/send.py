@@ -1,4 +1,4 @@
-"""``hookferry send``: one sample event to a receiver, the way the bridge would send it."""
+"""``hookferry send``: send one sample event to a receiver, the way the bridge sends events."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 _SHOWN_BYTES = 2000
 
 
-@click.command(short_help="Send a sample event to its endpoint; show the answer.")
+@click.command(short_help="Send a sample event to an endpoint and show the answer.")
 @endpoint_option
 @sample_option
 @click.option("--show-secrets", is_flag=True, help="Show the whole URL and all header values.")
 @config_option
 def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
-    """Send one sample event, signed, over the endpoint's own connection settings; show the answer.
+    """Send one sample event, signed, with the endpoint's connection settings, and show the answer.
 
-    It has a webhook-id of its own each time, unless the sample's file gives an id. Exits 0 when it
-    was delivered, 1 when it was not (also when it cannot be rendered), 2 for a mistake in the
-    configuration or the sample. Kafka is not asked, and nothing is tried again.
+    Each call uses a new webhook-id, unless the sample file contains an id. Does not connect to Kafka and
+    does not retry. Exits with 0 if the event was delivered, with 1 if it was not or cannot be rendered,
+    and with 2 for a mistake in the configuration or the sample.
     """
     import time
     import uuid
@@ -60,11 +60,13 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 
 async def _send(made: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
-    from bridge.http.egress_policy import Egress
-    from bridge.http.tls import client_context
+    from bridge.http.egress_policy import EgressPolicy
+    from bridge.http.tls import build_client_context
     from bridge.wiring.endpoints import build_transport
 
-    transport = build_transport(made.endpoint, Egress(made.settings.egress.allow), client_context())
+    transport = build_transport(
+        made.endpoint, EgressPolicy(made.settings.egress.allow), build_client_context()
+    )
     try:
         return await transport.send(made.request, made.endpoint.timeout_s)
     except TransportError as exc:
@@ -74,7 +76,7 @@ async def _send(made: Trial) -> Response | TransportError:
 
 
 def _shown(answer: Response | TransportError) -> list[str]:
-    """The answer in lines; of its body the beginning."""
+    """Return the answer in lines, with the beginning of its body."""
     from bridge.errors import TransportError
 
     if isinstance(answer, TransportError):

@@ -1,4 +1,4 @@
-"""What a shell completes beside commands and options: the endpoints of the configuration."""
+"""Complete the names of endpoints in a shell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 def endpoint_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The endpoints that begin so: of the configuration on the line, in the environment, or the usual one."""
+    """Return the matching endpoints of the configuration: of --config, the environment, or the default."""
     from bridge.settings.load import endpoints_in
 
     path = ctx.params.get("path") or os.environ.get("HOOKFERRY_CONFIG") or "config/bridge.yaml"

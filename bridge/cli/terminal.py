@@ -1,4 +1,4 @@
-"""What the commands that look at a running bridge share: settings, rows, tables, who asks."""
+"""What the commands share: reading settings, switches and cursors from Kafka, and printing tables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridge.cli.lag import Standing
+    from bridge.cli.lag import CursorLag
     from bridge.core.switches import EventTypes, Switches
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings; logs go to standard error, so that output can be piped. Raises ``ConfigError``."""
+    """Read the settings, and send logs to standard error, so that output can be piped.
+
+    Raises ``ConfigError``.
+    """
     import logging
     import os
 
@@ -25,17 +28,17 @@ def read_settings(path: Path) -> Settings:
     from bridge.telemetry import logs
 
     logs.set_up("error", "console", sys.stderr)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says of a failure, our error says
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our error message contains the cause
     return load(path, os.environ)
 
 
 async def ensure_control_topic(settings: Settings) -> None:
-    """Make the topic that holds what is switched off, or say how. Raises ``KafkaUnavailable``."""
-    from bridge.kafka.session import Visit
-    from bridge.kafka.topics import CONTROL_CONFIGS
+    """Create the control topic if it is missing. Raises ``KafkaUnavailable`` with the remedy."""
+    from bridge.kafka.session import AdminSession
+    from bridge.kafka.topic_setup import CONTROL_CONFIGS
     from bridge.wiring.kafka import build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         await visit.ensure_topic(
             control_topic(settings.group),
             create=settings.kafka.create_topics,
@@ -47,22 +50,22 @@ async def ensure_control_topic(settings: Settings) -> None:
 async def load_switches(
     settings: Settings, switches: Switches[str], event_types: Switches[EventTypes]
 ) -> None:
-    """Take in what is switched off now; nothing is, where the topic is not there yet.
+    """Load the switches from the control topic. Without the topic, nothing is off.
 
     Raises ``KafkaUnavailable``.
     """
-    from bridge.kafka.session import Visit
+    from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_control, build_kafka_options, control_topic
 
-    async with Visit(build_kafka_options(settings.kafka)) as visit:
+    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         there = control_topic(settings.group) in await visit.topics()
     if there:
-        await build_control(settings, switches, event_types, who()).load()
+        await build_control(settings, switches, event_types, operator_name()).load()
 
 
-async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> list[Standing]:
-    """The rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
-    from bridge.cli.lag import standing
+async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Iterable[str]) -> list[CursorLag]:
+    """Return the rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
+    from bridge.cli.lag import cursor_lags
     from bridge.wiring.kafka import source_topics
 
     topics = frozenset(source_topics(settings))
@@ -73,22 +76,22 @@ async def standings(visit: Visit, settings: Settings, names: Iterable[str]) -> l
         row
         for name, places in committed.items()
         for configured in [name in settings.endpoints]
-        for row in standing(
+        for row in cursor_lags(
             name, configured, places, ends, [one for one in ends if configured and one.topic in topics]
         )
     ]
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns; the first row is the heading."""
+    """Return the rows as aligned columns; the first row is the heading."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def who() -> str:
-    """Who asks, for the record of a change."""
+def operator_name() -> str:
+    """Return who runs the command, for the record of a change."""
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user may have no name

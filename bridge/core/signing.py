@@ -1,7 +1,7 @@
-"""Step 8, signing: Standard Webhooks 1.0.0, version v1.
+"""Decide what is signed, and with which secrets: Standard Webhooks 1.0.0, signature version v1.
 
-Takes the id, the instant of the attempt and the exact bytes of the body; gives three headers. Rule
-floor, pure.
+Invariant: the signature covers the exact bytes of the body as they are sent, the id of the event and
+the instant of the attempt.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from collections.abc import Sequence
 
 
 class Signer:
-    """Signs with every secret it has, so that a receiver can change over at its own pace.
+    """Signs with every configured secret, so that a receiver can change secrets at its own pace.
 
-    Signed are the bytes ``{id}.{unix seconds}.{body}`` with HMAC-SHA256; the signature header
+    The signed bytes are ``{id}.{unix seconds}.{body}``, with HMAC-SHA256. The signature header
     lists one ``v1,<base64>`` per secret, separated by spaces (Standard Webhooks 1.0.0).
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        # keyed beforehand: a copy of it costs half of beginning with the secret each time
+        # keyed once: copying a keyed HMAC takes half the time of keying a new one
         self._keyed = tuple(hmac.new(secret, digestmod="sha256") for secret in secrets)
 
     def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """The ``webhook-*`` headers of one attempt; without secrets, id and timestamp alone."""
+        """Return the ``webhook-*`` headers of one attempt at Unix second ``at_s``.
+
+        Without secrets, these are the id and the timestamp.
+        """
         name = webhook_id.encode("ascii")
         instant = b"%d" % at_s
         always = ((b"webhook-id", name), (b"webhook-timestamp", instant))
@@ -38,12 +41,12 @@ class Signer:
         return (*always, (b"webhook-signature", b" ".join(signatures)))
 
 
-class Silent(Signer):
-    """For receivers that neither verify a signature nor know the id: no headers at all."""
+class NoSignature(Signer):
+    """Adds no headers: for receivers that neither verify signatures nor use the id."""
 
     def __init__(self) -> None:
         super().__init__(())
 
     def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """None."""
+        """Return no headers."""
         return ()

@@ -1,8 +1,8 @@
-"""Turns a URL as a person writes it into a ``Url`` as it is dialled and asked for.
+"""Parse a URL from the configuration into a ``Url``, as it is dialed and requested.
 
-Strict on purpose: what two parsers could read differently (credentials, backslashes, control
-characters, dot segments) is refused instead of guessed, since the address policy and the receiver
-must agree on who is meant. HTTP edge, pure.
+Strict on purpose: anything that two parsers could read differently (credentials, backslashes, control
+characters, dot segments, characters outside ASCII) is refused, because the address policy and the
+receiver must agree on the host.
 """
 
 from __future__ import annotations
@@ -11,27 +11,25 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import quote
 
-import idna
-
 from bridge.model import Url
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
 _SHAPE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<target>.*)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?")
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # "_": names inside a cluster have it
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # "_": some names inside a cluster contain it
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-_SAFE = "/?:@!$&'()*+,;=-._~%[]"  # RFC 3986 pchar and "?"; "[]" is in wide use in queries
+_SAFE = "/?:@!$&'()*+,;=-._~%[]"  # RFC 3986 pchar and "?"; "[]" is widely used in queries
 _PORTS = {"http": 80, "https": 443}
 
 
 def parse_url(text: str) -> Url:
-    """An absolute http or https URL: host in its ASCII form, target percent-encoded.
+    """Parse an absolute http or https URL; the target is percent-encoded.
 
-    Raises ``ValueError``; its text says what is wrong and never shows the path, which may be a secret.
+    Raises ``ValueError``. Its text contains cause and remedy and never the path, which may be a secret.
     """
     if _FORBIDDEN.search(text):
-        raise ValueError("the URL has a space, a control character or a backslash in it; percent-encode it")
+        raise ValueError("the URL contains a space, a control character or a backslash; percent-encode it")
     if "#" in text:
         raise ValueError('the URL has a fragment ("#"), which is never sent; remove it or write %23')
     match = _SHAPE.fullmatch(text)
@@ -44,7 +42,7 @@ def parse_url(text: str) -> Url:
         raise ValueError('the URL has credentials before "@"; put them into an Authorization header')
     parts = _AUTHORITY.fullmatch(match["authority"])
     if parts is None:
-        raise ValueError("the URL's host and port cannot be told apart; write host:port or [ipv6]:port")
+        raise ValueError("the URL's host and port are ambiguous; write host:port or [ipv6]:port")
     return Url(scheme, _host(parts["host"]), _port(parts["port"], scheme), _target(match["target"]))
 
 
@@ -57,14 +55,11 @@ def _host(text: str) -> str:
         except AddressValueError as exc:
             raise ValueError(f"the URL's host {text} is not an IPv6 address") from exc
         if address.scope_id:
-            raise ValueError(f"the URL's host {text} has a zone, which means nothing to others")
+            raise ValueError(f"the URL's host {text} has a zone, valid on one machine only; remove it")
         return address.compressed
+    if not text.isascii():
+        raise ValueError(f"the URL's host {text} has characters outside ASCII; write its xn-- form")
     host = text.lower()
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError as exc:
-            raise ValueError(f"the URL's host {text} is not a domain name: {exc}") from exc
     labels = host.removesuffix(".").split(".")  # a closing dot keeps the resolver from its search list
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"the URL's host {text} is not a domain name")
@@ -81,11 +76,11 @@ def _port(text: str | None, scheme: str) -> int:
 
 
 def _target(text: str) -> str:
-    """What stands in the request line: escapes are kept, and what may not stand there is escaped."""
+    """Return the target of the request line. Existing escapes are kept, forbidden characters escaped."""
     if not text.startswith("/"):
         text = f"/{text}"
     if _DOTS.search(text.partition("?")[0]):
         raise ValueError(
-            'the URL\'s path has a "." or ".." in it, which some resolve and some send; resolve it'
+            'the URL\'s path contains a "." or ".." segment, which some clients resolve; resolve it'
         )
     return quote(_BARE_PERCENT.sub("%25", text), safe=_SAFE)

@@ -1,6 +1,6 @@
-"""Step 10, the verdict: what an answer, or the lack of one, means for a delivery and its endpoint.
+"""Decide what an answer, or the lack of one, means: delivered, retry, park, or endpoint off.
 
-Takes a response or a transport error, gives a ``Judgement``. Rule floor, pure.
+Invariant: only a 2xx counts as delivered.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from bridge.model import AnswerKind, Response, Verdict
 RETRIED_STATUSES = frozenset({408, 425, 429})
 OVERLOADED_STATUSES = frozenset({502, 503, 504})
 _SHOWN_BYTES = 200
+"""Bytes of a body that a reason shows."""
 
 
 class Judgement(NamedTuple):
-    """A verdict and, where it is not ``delivered``, its reason for a person.
+    """A verdict and, unless it is ``delivered``, its reason for a person.
 
-    ``kind`` is what the answer says about the endpoint as a whole, ``retry_after_s`` how long it
-    asks to be left alone; with kind ``ok``, until its next request is welcome. ``off`` with kind
-    ``ok`` is a 2xx that asks for no more: its own event was taken and is settled.
+    ``kind`` describes the endpoint as a whole. ``retry_after_s`` is how long the receiver asks for no
+    requests; with kind ``ok``, the event was delivered and the pause applies to the next request.
+    Verdict ``off`` with kind ``ok`` is a 2xx that asks for no more events: its own event is settled.
     """
 
     verdict: Verdict
@@ -34,25 +35,29 @@ class Judgement(NamedTuple):
 
 DELIVERED = Judgement(Verdict.DELIVERED, kind="ok")
 OwnVerdict = Callable[[Response, Judgement], Judgement]
-"""What a kind of receiver means by an answer, given what it means by status and headers alone."""
+"""A receiver's own rule: return the judgement of an answer, given the one by status and headers."""
 
 
 def by_status(response: Response, judgement: Judgement) -> Judgement:
-    """The judgement by status and headers alone."""
+    """Return the judgement by status and headers unchanged: the receiver has no rule of its own."""
     return judgement
 
 
 def judge(
     outcome: Response | TransportError, now_epoch_s: float = math.inf, own: OwnVerdict = by_status
 ) -> Judgement:
-    """Only 2xx is success; 408, 425, 429, 5xx and no answer at all are tried again; the rest parks.
+    """Return the judgement of one attempt.
 
-    A redirect is a failure that is never followed (Standard Webhooks 1.0.0), and is tried again:
-    it is the address that is wrong, not the event. 410 turns the endpoint off. The response
-    header ``webhook-delivery`` lets a receiver say ``abort-message`` (park this one, which failed)
-    or ``disable`` (endpoint off). ``now_epoch_s`` is needed to read a
-    ``Retry-After`` that is a date; without it a date asks for nothing. ``own`` has the last word
-    about an answer.
+    - 2xx: delivered.
+    - 408, 425, 429, 5xx and no answer: retry.
+    - A redirect: retry, and never follow it (Standard Webhooks 1.0.0). The address is wrong, not the
+      event.
+    - 410: the endpoint goes off.
+    - Any other status: park.
+
+    The response header ``webhook-delivery`` overrides this: ``abort-message`` parks an event that
+    failed, and ``disable`` turns the endpoint off. ``now_epoch_s`` is needed for a ``Retry-After``
+    that is a date; without it, a date gives no pause. ``own`` is applied last, to answers only.
     """
     if isinstance(outcome, TransportError):
         return Judgement(Verdict.AGAIN, str(outcome), "failed")
@@ -60,34 +65,34 @@ def judge(
     return judgement if own is by_status else own(outcome, judgement)
 
 
-def _by_status(outcome: Response, now_epoch_s: float) -> Judgement:
-    status, wish = outcome.status, b""
-    for name, value in outcome.headers:
+def _by_status(response: Response, now_epoch_s: float) -> Judgement:
+    status, request = response.status, b""
+    for name, value in response.headers:
         if name == b"webhook-delivery":
-            wish = value.strip().lower()
+            request = value.strip().lower()
             break
-    if 200 <= status < 300 and wish != b"disable":
+    if 200 <= status < 300 and request != b"disable":
         return DELIVERED
     kind = _kind(status)
-    if wish == b"disable":
+    if request == b"disable":
         return Judgement(Verdict.OFF, f"status {status}: the receiver asked to disable the endpoint", kind)
-    judgement = _failure(status, _beginning(outcome.body))
+    judgement = _failure(status, _shown(response.body))
     if judgement.verdict is Verdict.AGAIN:
-        judgement = judgement._replace(kind=kind, retry_after_s=_retry_after_s(outcome, now_epoch_s))
-    if wish == b"abort-message" and judgement.verdict is not Verdict.OFF:
+        judgement = judgement._replace(kind=kind, retry_after_s=_retry_after_s(response, now_epoch_s))
+    if request == b"abort-message" and judgement.verdict is not Verdict.OFF:
         reason = f"{judgement.reason} (the receiver asked to abort this message)"
         judgement = judgement._replace(verdict=Verdict.PARK, reason=reason)
     return judgement
 
 
-def _failure(status: int, said: str) -> Judgement:
+def _failure(status: int, shown: str) -> Judgement:
     if status == 410:
-        return Judgement(Verdict.OFF, f"status 410: the endpoint is gone{said}")
+        return Judgement(Verdict.OFF, f"status 410: the endpoint is gone{shown}")
     if 300 <= status < 400:
         reason = f"status {status}: redirects are not followed; set the endpoint's final url"
         return Judgement(Verdict.AGAIN, reason)
     again = status >= 500 or status in RETRIED_STATUSES
-    return Judgement(Verdict.AGAIN if again else Verdict.PARK, f"status {status}{said}")
+    return Judgement(Verdict.AGAIN if again else Verdict.PARK, f"status {status}{shown}")
 
 
 def _kind(status: int) -> AnswerKind:
@@ -105,7 +110,8 @@ def _retry_after_s(response: Response, now_epoch_s: float) -> float | None:
     return parse_retry_after(value, now_epoch_s) if value is not None else None
 
 
-def _beginning(body: bytes) -> str:
+def _shown(body: bytes) -> str:
+    """Return the beginning of a body as one printable line, to append to a reason."""
     text = body[:_SHOWN_BYTES].decode("utf-8", "replace")
-    shown = "".join(char if char.isprintable() else " " for char in text).strip()
-    return f": {shown}" if shown else ""
+    printable = "".join(char if char.isprintable() else " " for char in text).strip()
+    return f": {printable}" if printable else ""

@@ -1,6 +1,6 @@
-"""Writing with patience: what must be at the broker before an offset moves, however long that takes.
+"""Retry a write until the broker acknowledges it. The offset must not be committed before that.
 
-Between the path and the edges that write: ``park.py`` uses it for dead letters, ``lane_holds.py`` for holds.
+``park.py`` uses it for dead letters, ``lane_holds.py`` for holds.
 """
 
 from __future__ import annotations
@@ -13,30 +13,35 @@ import structlog
 from bridge.errors import HookferryError
 
 _log = structlog.get_logger()
-_WAITS_S = (0.2, 1.0, 5.0)
+_DELAYS_S = (0.2, 1.0, 5.0)
 
 
-async def tries_until_safe(
+async def write_durably(
     write: Callable[[], Awaitable[None]],
     refusal: type[HookferryError],
     keep_trying: Callable[[], bool],
-    failed: str,
-    **about: str,
-) -> int:
-    """Write, and again after every ``refusal``, until it worked: on which try, counted from 1.
+    failed_event: str,
+    **fields: str,
+) -> bool:
+    """Return True once ``write`` succeeded, False if ``keep_trying()`` returned False first.
 
-    0 when it did not work and ``keep_trying`` says no. The first failure is logged as ``failed``.
+    Only a ``refusal`` is retried. The first one is logged as ``failed_event`` with ``fields``.
     """
-    tries = 1
+    failures = 0
     while True:
         try:
             await write()
         except refusal as exc:
-            if tries == 1:
-                _log.error(failed, **about, cause=str(exc), remedy="the offset is held until it works")
-            await asyncio.sleep(_WAITS_S[min(tries, len(_WAITS_S)) - 1])
+            if not failures:
+                _log.error(
+                    failed_event,
+                    **fields,
+                    cause=str(exc),
+                    remedy="fix the cause; the write is retried, and the offset waits for it",
+                )
+            await asyncio.sleep(_DELAYS_S[min(failures, len(_DELAYS_S) - 1)])
+            failures += 1
             if not keep_trying():
-                return 0
-            tries += 1
+                return False
         else:
-            return tries
+            return True

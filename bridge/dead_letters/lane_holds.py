@@ -1,7 +1,7 @@
-"""The held lanes of one endpoint: what may pass, what is parked behind, and when a lane is free again.
+"""The held lanes of one endpoint: which events may pass, which are parked, and when a lane is free again.
 
-Between ``bridge/pipeline/dispatcher.py`` and the rule of it in ``hold.py``. What it decides is written to
-``<group>.control`` before the event settles, so that whoever has the partition next knows it.
+Each decision is written to ``<group>.control`` before the event settles, so that the next owner of
+the partition continues from it. ``hold.py`` has the rule.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.core import ordering_key
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
-from bridge.dead_letters.durable_write import tries_until_safe
+from bridge.dead_letters.durable_write import write_durably
 from bridge.dead_letters.hold import Hold, HoldKey, Holds
 from bridge.errors import KafkaUnavailable
 from bridge.model import Event, LaneKey, RedriveMark
@@ -25,64 +25,65 @@ from bridge.telemetry import events
 _log = structlog.get_logger()
 
 
-class Register(Protocol):
-    """Where holds are kept over restarts and between pods (``bridge.dead_letters.hold_topic``)."""
+class HoldWriter(Protocol):
+    """Stores holds over restarts and between pods (``bridge.dead_letters.hold_topic.HoldRegister``)."""
 
     async def write(self, key: HoldKey, hold: Hold | None) -> None:
-        """Return when it is safe there; raises ``KafkaUnavailable`` when it is not."""
+        """Return once the hold is acknowledged. Raises ``KafkaUnavailable``."""
         ...
 
 
 class HeldLanes:
-    """Of an endpoint with ``on_park: hold``, the lanes that wait for a parked event.
+    """The lanes of an endpoint with ``on_park: hold`` that wait for a parked event.
 
     Invariants: an event of a held lane settles only after the event, and then the hold with it, are
-    safe at the broker; a hold is lifted only by a mark behind everything that was parked under it,
-    and never after an event of that redrive was parked once more.
+    acknowledged by the broker. A hold is lifted only by a mark that follows everything parked under
+    it, and never after an event of that redrive was parked once more.
     """
 
     def __init__(
         self,
         endpoint: str,
         holds: Holds,
-        register: Register,
+        writer: HoldWriter,
         clock: Clock,
         new_round: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self._endpoint = endpoint
         self._holds = holds
-        self._register = register
+        self._writer = writer
         self._clock = clock
         self._new_round = new_round
 
-    def in_the_way(self, event: Event) -> Hold | None:
-        """What keeps this event from being sent; events of the hold's own redrive pass."""
+    def blocking_hold(self, event: Event) -> Hold | None:
+        """Return the hold that keeps this event from being sent; events of the hold's redrive pass."""
         hold = self._holds.of(self._endpoint, event.lane)
         return None if hold is None or _round(event) == hold.round else hold
 
-    def is_parked(self, event: Event, hold: Hold) -> bool:
-        """Whether this is the event that a hold waits for, read again after a crash: it is safe.
+    def is_awaited(self, event: Event, hold: Hold) -> bool:
+        """Return True if this is the parked event that the hold waits for, read again after a crash.
 
-        Only as it first came: when it is sent again, its letter may have been settled by that.
+        It is in the dead-letter topic already. False for the same event sent again: its letter may
+        have been settled by that.
         """
         place, at_ms = _place(event), event.record.timestamp_ms
         return event.resend is None and (place, at_ms) == (hold.first, hold.first_at_ms)
 
-    async def keep(
+    async def hold_lane(
         self, event: Event, cause: str, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
     ) -> bool:
-        """An event was parked: hold its lane from now on, or note that one more waits.
+        """Hold the lane of a parked event, or count the event in its hold; return True once written.
 
-        Return when that is safe. False when the assignment is over, or when it did not work and
-        ``keep_trying`` says no: the event must not settle then, and its next owner tries it.
+        Return False if the assignment ended, or if ``keep_trying()`` returned False first. The event
+        must not settle then: the next owner of its partition parks it again.
         """
         lane, origin = event.lane, event.origin
         if lane is None:
             return True
-        hold = self._holds.of(self._endpoint, lane)
-        if hold is None:
-            kept = Hold(
-                lane=LaneKey(*lane),  # type: ignore[misc]
+        current = self._holds.of(self._endpoint, lane)
+        if current is None:
+            hold = Hold(
+                lane=LaneKey(*lane),  # type: ignore[misc] # the lane of an event is a plain tuple of these parts
                 since_ms=int(self._clock.time() * 1000),
                 first=_place(event),
                 first_at_ms=origin.timestamp_ms,
@@ -92,47 +93,49 @@ class HeldLanes:
                 entity=event.entity or "",
             )
         elif event.resend is None:
-            kept = hold.with_live(_place(event))
+            hold = current.with_live(_place(event))
         else:
-            refused = _round(event) == hold.round
-            kept = hold.with_resent(_place(event), origin.timestamp_ms, self._new_round(), refused=refused)
-        if not await self._write(lane, kept, cursor, keep_trying):
+            refused = _round(event) == current.round
+            hold = current.with_resent(_place(event), origin.timestamp_ms, self._new_round(), refused=refused)
+        if not await self._write(lane, hold, cursor, keep_trying):
             return False
-        if hold is None:
-            _log.warning(
-                events.LANE_HELD,
-                endpoint=self._endpoint,
-                partition=str(kept.partition),
-                entity=kept.entity,
-                place=kept.first,
-                cause=cause,
-                remedy="later events of this entity are parked behind it, until `hookferry parked redrive`"
-                " has sent it again or `hookferry parked discard` says that it is never to be sent",
-            )
+        if current is None:
+            self._log_held(hold, cause)
         return True
+
+    def _log_held(self, hold: Hold, cause: str) -> None:
+        _log.warning(
+            events.LANE_HELD,
+            endpoint=self._endpoint,
+            partition=str(hold.partition),
+            entity=hold.entity,
+            place=hold.first,
+            cause=cause,
+            remedy="fix the cause, then run `hookferry parked redrive`, or `hookferry parked discard` to skip"
+            " the event; until then later events of this entity are parked, too",
+        )
 
     async def release(
         self, mark: RedriveMark, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
     ) -> bool:
-        """The mark of a redrive is at the head of its lane: lift the hold if everything has passed.
+        """End a redrive: release the lane of its mark, or record why it stays held; return True once written.
 
-        Return when that, or that it stays, is safe; False as in ``keep``. A lane that is not held
-        is said to be free: a process that lost its place may have written otherwise.
+        Return False as ``hold_lane`` does. A lane that is not held is written as free, too: a process
+        that lost its place may have written otherwise.
         """
         hold = self._holds.of(self._endpoint, mark.lane)
         if hold is not None and not hold.released_by(mark.round, mark.covers):
             return await self._write(mark.lane, hold.with_answer(mark.again_id), cursor, keep_trying)
         if not await self._write(mark.lane, None, cursor, keep_trying):
             return False
-        if hold is None:
-            return True
-        _log.info(
-            events.LANE_RELEASED,
-            endpoint=self._endpoint,
-            partition=str(hold.partition),
-            entity=hold.entity,
-            held_s=round(self._clock.time() - hold.since_ms / 1000, 3),
-        )
+        if hold is not None:
+            _log.info(
+                events.LANE_RELEASED,
+                endpoint=self._endpoint,
+                partition=str(hold.partition),
+                entity=hold.entity,
+                held_s=round(self._clock.time() - hold.since_ms / 1000, 3),
+            )
         return True
 
     async def _write(
@@ -145,14 +148,14 @@ class HeldLanes:
         if not cursor.live:
             return False
         key = HoldKey(self._endpoint, ordering_key.lane_id(lane))
-        written = await tries_until_safe(
-            lambda: self._register.write(key, hold),
+        written = await write_durably(
+            lambda: self._writer.write(key, hold),
             KafkaUnavailable,
             keep_trying,
             events.HOLD_FAILED,
             endpoint=self._endpoint,
         )
-        if not written or not cursor.live:  # else the holds are those of another assignment
+        if not written or not cursor.live:  # without a live cursor, the holds are those of another assignment
             return False
         self._holds.put(self._endpoint, lane, hold)
         return True
@@ -164,6 +167,6 @@ def _round(event: Event) -> str:
 
 
 def _place(event: Event) -> str:
-    """Where an event first stood; of a record of several, which of them it is."""
+    """Return the place of the original record; with ``#n`` for the n-th event of a record of several."""
     place = event.origin.place
     return f"{place}#{event.index}" if event.index else place

@@ -1,14 +1,13 @@
-"""Dead letters: what a parked record says, what became of it since, and which of them are asked for.
+"""Dead letters: parked records, the markers that settled them, and filters over them.
 
-The dead-letter topic is its own book: a parked record is a letter, and a marker behind it says
-that it was redriven or discarded. Takes records, gives letters. Rule floor, pure.
+The dead-letter topic records both: a parked record is a letter, and a later marker records that
+the letter was redriven or discarded.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -20,13 +19,13 @@ from bridge.model import Header, Partition, Record
 PREFIX = "hookferry-"
 _SETTLES = "hookferry-settles"
 _ADDRESS = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
-_NEEDED = ("topic", "partition", "offset", "timestamp-ms", "parked-at-ms", "cause")
+_REQUIRED_FACTS = ("topic", "partition", "offset", "timestamp-ms", "parked-at-ms", "cause")
 EVERYONE = "*"
-"""The endpoint of a letter that was rejected before it was known who wants it."""
+"""Filter value for letters that were rejected before their endpoints were known."""
 
 
 class Address(NamedTuple):
-    """Where a letter stands in the dead-letter topic; as people type it: ``partition:offset``."""
+    """The place of a letter in the dead-letter topic; typed by operators as ``partition:offset``."""
 
     number: int
     offset: int
@@ -36,15 +35,15 @@ class Address(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """The address in a text. Raises ``ValueError``."""
-        found = _ADDRESS.fullmatch(text)
-        if found is None:
+        """Read an address. Raises ``ValueError``."""
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
             raise ValueError(f"{text!r} is not an address like 0:17")
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(match[1]), int(match[2]))
 
 
 class Fate(StrEnum):
-    """What became of a letter."""
+    """The state of a letter."""
 
     WAITING = "waiting"
     REDRIVEN = "redriven"
@@ -52,7 +51,7 @@ class Fate(StrEnum):
 
 
 class Settlement(NamedTuple):
-    """A marker: what was done with a letter, when, and by whom."""
+    """A marker: what was done with a letter, when, and by which user."""
 
     address: Address
     fate: Fate
@@ -62,7 +61,7 @@ class Settlement(NamedTuple):
     again_id: str = ""
 
     def headers(self) -> tuple[Header, ...]:
-        """The headers of the marker record; ``settlement`` reads them."""
+        """Return the headers of the marker record; ``to_settlement`` reads them."""
         facts = {
             _SETTLES: str(self.address),
             "hookferry-settled-as": self.fate.value,
@@ -76,10 +75,10 @@ class Settlement(NamedTuple):
 
 @dataclass(slots=True)
 class Letter:
-    """A parked record: why, and the original as it stood in its topic.
+    """A parked record: the reason, and the original as it was in its topic.
 
     ``facts`` are its ``hookferry-*`` headers without the prefix. A letter that is only listed has
-    no ``value``; its ``size_bytes`` is known.
+    no ``value``, but its ``size_bytes``.
     """
 
     address: Address
@@ -90,27 +89,27 @@ class Letter:
 
     @property
     def fate(self) -> Fate:
-        """What became of it last."""
+        """The state according to the latest marker."""
         return self.settlements[-1].fate if self.settlements else Fate.WAITING
 
     @property
     def endpoint(self) -> str | None:
-        """Whom it could not be delivered to; None when it was rejected for all."""
+        """The endpoint it could not be delivered to; None if it was rejected for all."""
         return self.facts.get("endpoint")
 
     @property
     def index(self) -> int:
-        """Which event of a record of several it is, from 1; 0 for the whole record."""
+        """The number of the event in a record of several, from 1; 0 for the whole record."""
         return int(self.facts.get("event-index", "0"))
 
     @property
     def entity(self) -> str | None:
-        """Whom the event is about: as it was decoded, else the record key as far as it can be read."""
+        """The entity of the event, as it was decoded; else the record key as text."""
         return self.facts.get("entity") or _key_text(self.origin.key)
 
     @property
     def held_behind(self) -> str | None:
-        """The place of the event that it was parked behind, unsent; None when it was parked for itself."""
+        """The place of the parked event that blocked this one; None if it was parked for itself."""
         return self.facts.get("held-behind")
 
     @property
@@ -122,19 +121,19 @@ class Letter:
     def again_id(self) -> str:
         """The id of its next redrive.
 
-        The same until a marker says that one took place, so that a redrive which is repeated
-        because it ended half-way is known as the one it repeats.
+        It changes only when a marker records a redrive. A redrive that is repeated because it ended
+        half-way has the same id, so the bridge recognizes it as a duplicate.
         """
-        redriven = sum(one.fate is Fate.REDRIVEN for one in self.settlements)
+        redriven = sum(settlement.fate is Fate.REDRIVEN for settlement in self.settlements)
         text = f"{self.address} {self.origin.place} {self.endpoint} {self.parked_at_ms} {redriven}"
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which letters are asked for; what is None asks nothing.
+class LetterFilter:
+    """Which letters are selected; a field that is None selects all.
 
-    ``lanes`` are pairs of an endpoint and a lane's name, as letters of endpoints carry them.
+    ``lanes`` are pairs of an endpoint and a lane id, as the letters contain them.
     """
 
     endpoint: str | None = None
@@ -146,9 +145,9 @@ class Wanted:
     lanes: frozenset[tuple[str, str]] | None = None
 
     def matches(self, letter: Letter) -> bool:
-        """Whether a letter is one of them.
+        """Return True if the letter is selected.
 
-        The type is a pattern, as in an endpoint's ``events``; the reason a part of the cause in any case.
+        The type is a pattern, as in an endpoint's ``events``; the reason is a part of the cause in any case.
         """
         return (
             (self.endpoint is None or self.endpoint == (letter.endpoint or EVERYONE))
@@ -161,34 +160,16 @@ class Wanted:
         )
 
 
-class Errand(NamedTuple):
-    """One original record (or one of its events) to be sent again, and every letter that this settles.
-
-    ``round`` is that of the hold on its lane, where there is one.
-    """
-
-    letter: Letter
-    settles: tuple[Letter, ...]
-    round: str = ""
-
-    @property
-    def line(self) -> object:
-        """What it must not overtake, nor be overtaken by, on its way to the broker."""
-        origin = self.letter.origin
-        return origin.partition, self.letter.endpoint, self.letter.facts.get("lane", origin.key)
-
-
 def to_letter(record: Record) -> Letter | None:
-    """The letter that a record of the dead-letter topic is; None when it is none of ours."""
+    """Read a record of the dead-letter topic; None if the bridge did not park it."""
     facts = _facts(record)
     try:
-        if any(name not in facts for name in _NEEDED):
+        if any(name not in facts for name in _REQUIRED_FACTS):
             return None
         int(facts["parked-at-ms"])
         int(facts.get("event-index", "0"))
-        place = Partition(facts["topic"], int(facts["partition"]))
         origin = record._replace(
-            partition=place,
+            partition=Partition(facts["topic"], int(facts["partition"])),
             offset=int(facts["offset"]),
             timestamp_ms=int(facts["timestamp-ms"]),
             headers=tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
@@ -199,7 +180,7 @@ def to_letter(record: Record) -> Letter | None:
 
 
 def to_settlement(record: Record) -> Settlement | None:
-    """The marker that a record of the dead-letter topic is; None when it is no marker."""
+    """Read a record of the dead-letter topic; None if it is no marker."""
     if not any(name == _SETTLES for name, _ in record.headers):
         return None
     facts = _facts(record)
@@ -216,68 +197,6 @@ def to_settlement(record: Record) -> Settlement | None:
         return None
 
 
-def errands(letters: Iterable[Letter]) -> list[Errand]:
-    """What is to be sent again for these letters, in the order of the source topics.
-
-    A crash between parking and commit parks an event twice; it is sent again once, as its latest
-    letter: what was sent for an earlier one may be what was parked again, and is known by its id.
-    """
-    by_event: dict[tuple[Partition, int, int, str | None], list[Letter]] = {}
-    for one in letters:
-        by_event.setdefault((*_place(one), one.endpoint), []).append(one)
-    found = [Errand(max(same, key=_parked), tuple(same)) for same in by_event.values()]
-    return sorted(found, key=lambda errand: _place(errand.letter))
-
-
-def obstacle(
-    letter: Letter, topics: Iterable[str], endpoints: Iterable[str], partitions: int
-) -> tuple[str, str] | None:
-    """Why a letter cannot be sent again (cause and remedy); None when it can."""
-    topic, number = letter.origin.partition
-    if topic not in topics:
-        return f"no source reads topic {topic!r}", "name it in a source, or discard the event"
-    if letter.endpoint is not None and letter.endpoint not in endpoints:
-        return f"there is no endpoint {letter.endpoint!r}", "configure it, or discard the event"
-    if number >= partitions:
-        return (
-            f"partition {number} of {topic!r} is newer than the topic for what is sent again",
-            "restart the bridge, which lets that topic grow",
-        )
-    return None
-
-
-def in_turns(errands: Sequence[Errand]) -> list[list[Errand]]:
-    """The errands in turns: no two of a line in one, and each line in its order."""
-    turns: list[list[Errand]] = []
-    taken: Counter[object] = Counter()
-    for errand in errands:
-        turn = taken[errand.line]
-        taken[errand.line] += 1
-        if turn == len(turns):
-            turns.append([])
-        turns[turn].append(errand)
-    return turns
-
-
-def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:
-    """Stretches [start, end) that hold all of these ascending offsets, split where a gap is longer."""
-    found: list[tuple[int, int]] = []
-    for offset in offsets:
-        if found and offset - found[-1][1] <= gap:
-            found[-1] = (found[-1][0], offset + 1)
-        else:
-            found.append((offset, offset + 1))
-    return found
-
-
-def _parked(letter: Letter) -> tuple[int, Address]:
-    return letter.parked_at_ms, letter.address
-
-
-def _place(letter: Letter) -> tuple[Partition, int, int]:
-    return letter.origin.partition, letter.origin.offset, letter.index
-
-
 def _facts(record: Record) -> dict[str, str]:
     return {
         name.removeprefix(PREFIX): value.decode("utf-8", "replace")
@@ -287,7 +206,7 @@ def _facts(record: Record) -> dict[str, str]:
 
 
 def _key_text(key: bytes | None) -> str | None:
-    """A key as people write it: as text, or as the number that eight bytes are (Fineract)."""
+    """Return a key as text, or as the number that eight bytes encode (Fineract)."""
     if key is None:
         return None
     text = key.decode("utf-8", "replace")

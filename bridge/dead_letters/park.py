@@ -1,7 +1,4 @@
-"""Parking: what cannot be delivered is safe in the dead-letter topic before its offset moves.
-
-Between the path and ``bridge/dead_letters/topic.py``, which writes the dead letters.
-"""
+"""Park an event: write it to the dead-letter topic before its offset is committed."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from bridge.core.ordering_key import lane_id
-from bridge.dead_letters.durable_write import tries_until_safe
+from bridge.dead_letters.durable_write import write_durably
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.errors import ParkError
 from bridge.model import Event, Record
@@ -20,16 +17,16 @@ from bridge.telemetry import events
 _log = structlog.get_logger()
 
 
-class Parks(Protocol):
-    """Where undeliverable events go."""
+class DeadLetterWriter(Protocol):
+    """Writes events that cannot be delivered (``bridge.dead_letters.topic.DeadLetterTopic``)."""
 
     async def park(self, record: Record, reason: Reason) -> None:
-        """Return when the record is safe; raise ``ParkError`` when it is not."""
+        """Return once the record is acknowledged. Raises ``ParkError``."""
         ...
 
 
-def facts_of(event: Event, attempts: int) -> dict[str, str]:
-    """What a dead letter tells of its event, beside why it is one."""
+def letter_facts(event: Event, attempts: int) -> dict[str, str]:
+    """Return what a dead letter records about its event, in addition to the reason."""
     return {
         "event-id": event.id,
         "event-type": event.type,
@@ -42,23 +39,24 @@ def facts_of(event: Event, attempts: int) -> dict[str, str]:
     }
 
 
-async def park_until_safe(
-    parks: Parks, record: Record, reason: Reason, keep_trying: Callable[[], bool]
+async def park_durably(
+    writer: DeadLetterWriter, record: Record, reason: Reason, keep_trying: Callable[[], bool]
 ) -> bool:
-    """Park, and try again until it worked: its offset may not move before. Says so once.
+    """Park a record, and retry until it is acknowledged; return True then.
 
-    False when it did not work and ``keep_trying`` says no: whoever has the partition next parks it.
+    Return False if ``keep_trying()`` returned False first: the next owner of the partition parks it.
     """
-    tries = await tries_until_safe(
-        lambda: parks.park(record, reason),
-        ParkError,
-        keep_trying,
-        events.PARKING_FAILED,
-        place=record.place,
-    )
-    if tries > 1:
+    attempts = 0
+
+    async def park() -> None:
+        nonlocal attempts
+        attempts += 1
+        await writer.park(record, reason)
+
+    parked = await write_durably(park, ParkError, keep_trying, events.PARKING_FAILED, place=record.place)
+    if parked and attempts > 1:
         _log.info(events.PARKING_RECOVERED, place=record.place)
-    if tries and reason.logged:
+    if parked and reason.logged:
         _log.warning(
             events.EVENT_PARKED,
             endpoint=reason.endpoint,
@@ -66,4 +64,4 @@ async def park_until_safe(
             cause=reason.cause,
             remedy=reason.remedy,
         )
-    return tries > 0
+    return parked

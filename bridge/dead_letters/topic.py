@@ -1,33 +1,27 @@
-"""The dead-letter topic: what cannot be delivered is kept there, byte for byte, with its reason.
+"""The dead-letter topic: it keeps each undeliverable record byte for byte, with the reason in headers.
 
-Edge floor: an aiokafka producer. The offset of an event may move only after its ``park`` returned.
+The offset of an event may be committed only after ``park`` returned.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-
-from bridge.errors import ParkError
-from bridge.kafka.client_health import Lasting
+from bridge.errors import BrokerError, ParkError, RecordTooLarge
+from bridge.kafka.producer import NewRecord
 from bridge.model import Record
 
-_ANSWER_TIMEOUT_S = 30.0
-"""The producer gives up after 10 s (``PARK_TIMEOUT_MS``); this is for one that does not even do that."""
 _REASON_BYTES = 2_000
 EVENT_INDEX = "event-index"
-"""The detail that tells which event of a record of several was parked (``Event.index``)."""
+"""The detail that names which event of a record of several was parked (``Event.index``)."""
 
 
 class Reason(NamedTuple):
-    """Why something was parked. ``details`` are further facts (event id and type, attempts, …).
+    """Why an event was parked. ``details`` are further facts (event id and type, attempts, …).
 
-    ``logged``: false when the log has just said the same of another event.
+    ``logged`` is False if the log has just reported the same reason for another event.
     """
 
     cause: str
@@ -37,33 +31,40 @@ class Reason(NamedTuple):
     logged: bool = True
 
 
-class Parking:
-    """Writes to ``<group>.parked``, with acknowledgement of all replicas and idempotence.
+class RecordWriter(Protocol):
+    """Writes records (``bridge.kafka.producer.DurableProducer``)."""
 
-    The record keeps its key, value and headers as they were (so that parked events of one entity
-    keep their order); what the bridge knows is added as ``hookferry-*`` headers.
+    async def write(self, record: NewRecord) -> None:
+        """Return once all replicas have the record. Raises ``BrokerError``."""
+        ...
+
+
+class DeadLetterTopic:
+    """Writes to ``<group>.parked``, idempotently and acknowledged by all replicas.
+
+    The record keeps its key, value and headers, so parked events of one entity keep their order.
+    The reason is added as ``hookferry-*`` headers.
     """
 
-    def __init__(self, producer: Lasting[AIOKafkaProducer], topic: str) -> None:
+    def __init__(self, producer: RecordWriter, topic: str) -> None:
         self._producer = producer
         self._topic = topic
 
     async def park(self, record: Record, reason: Reason) -> None:
-        """Return when the record is safe in the dead-letter topic; raises ``ParkError`` when it is not."""
+        """Return once the dead-letter topic has the record. Raises ``ParkError``."""
         headers = [
             *((name, value) for name, value in record.headers if not name.startswith("hookferry-")),
             *((f"hookferry-{name}", value) for name, value in _facts(record, reason)),
         ]
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                producer = await self._producer.working()
-                await producer.send_and_wait(self._topic, value=record.value, key=record.key, headers=headers)
-        except MessageSizeTooLargeError as exc:
+            await self._producer.write(NewRecord(self._topic, record.value, record.key, headers=headers))
+        except RecordTooLarge as exc:
             raise ParkError(
-                f"{record.place} does not fit topic {self._topic!r}: raise its max.message.bytes"
+                f"cannot park {record.place}: it does not fit topic {self._topic!r};"
+                " raise its max.message.bytes"
             ) from exc
-        except (KafkaError, OSError) as exc:
-            raise ParkError(f"topic {self._topic!r} did not take {record.place}: {exc!r}") from exc
+        except BrokerError as exc:
+            raise ParkError(f"cannot park {record.place}: {exc}") from exc
 
 
 def _facts(record: Record, reason: Reason) -> list[tuple[str, bytes]]:

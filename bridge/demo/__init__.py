@@ -1,4 +1,4 @@
-"""The demo: a bank's events, a broker in memory and a receiver, so that the bridge can be seen at work.
+"""The demo: the bridge at work between an embedded broker and simulated receivers.
 
-Top floor beside the commands; nothing of the bridge imports it.
+The bridge itself imports nothing from here.
 """

@@ -1,8 +1,8 @@
-"""The demo's Kafka: librdkafka's mock cluster, a real listener in this very process.
+"""The demo's Kafka: librdkafka's mock cluster, which listens on a real port of this process.
 
-It keeps everything in memory and knows no admin requests; topics come into being, with four
-partitions, when they are first asked for. Made for showing, never for proving. Every call blocks,
-for a few milliseconds as a rule, so callers run it in a thread.
+It keeps everything in memory and supports no admin requests; it creates a topic, with four partitions, on
+first use. It is for demonstration only, not for tests of guarantees. Every call blocks, usually for a few
+milliseconds, so callers run it in a thread.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from bridge.demo.samples import Sample
 from bridge.errors import HookferryError
 
 _WAIT_S = 5.0
-_SILENT: dict[str, Any] = {"log_level": 2}  # the mock cluster warns that it is one, on standard error
+_SILENT: dict[str, Any] = {"log_level": 2}  # else the mock cluster prints a warning about itself
 
 
 class Parked(NamedTuple):
-    """One record of the dead-letter topic, as an operator reads it."""
+    """One record of the dead-letter topic, in words for an operator."""
 
     place: str
     endpoint: str | None
@@ -30,25 +30,25 @@ class Parked(NamedTuple):
 
 
 class Broker:
-    """A broker that lives as long as this object; ``address`` is for every other client."""
+    """A broker that runs as long as this object exists; clients connect to ``address``."""
 
     def __init__(self, topics: Iterable[str]) -> None:
-        """Open the listener and make the topics; raises ``HookferryError`` when it does not come up."""
+        """Start the broker and create the topics. Raises ``HookferryError`` if it does not start."""
         self._producer = Producer({"test.mock.num.brokers": 1, "linger.ms": 0, **_SILENT})
         self.partitions: list[TopicPartition] = []
         for topic in topics:
             found = self._producer.list_topics(topic, timeout=_WAIT_S)
             if not found.topics[topic].partitions:
-                raise HookferryError(f"the embedded broker made no topic {topic!r}; run the demo again")
+                raise HookferryError(f"the embedded broker has no topic {topic!r}; run the demo again")
             self.partitions += [TopicPartition(topic, number) for number in found.topics[topic].partitions]
             (self.address,) = (f"{broker.host}:{broker.port}" for broker in found.brokers.values())
 
     def publish(self, sample: Sample) -> None:
-        """Publish and return when the broker has it; raises ``HookferryError``."""
+        """Publish, and return after the acknowledgement. Raises ``HookferryError``."""
         publish(self._producer, sample.topic, sample.key, sample.value, sample.headers)
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """The next offset of each partition that holds anything."""
+        """Return the next offset of each partition that is not empty."""
         with self._consumer("demo-look") as consumer:
             found = {
                 (one.topic, one.partition): consumer.get_watermark_offsets(one, timeout=_WAIT_S)[1]
@@ -57,13 +57,13 @@ class Broker:
         return {place: end for place, end in found.items() if end}
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
-        """The offsets committed for a group."""
+        """Return the committed offsets of a group."""
         with self._consumer(group) as consumer:
             rows = consumer.committed(list(self.partitions), timeout=_WAIT_S)
         return {(row.topic, row.partition): row.offset for row in rows if row.offset >= 0}
 
     def parked(self, topic: str) -> list[Parked]:
-        """Everything in a dead-letter topic."""
+        """Read all records of a dead-letter topic."""
         places = [one for one in self.partitions if one.topic == topic]
         with self._consumer("demo-look") as consumer:
             left = sum(consumer.get_watermark_offsets(one, timeout=_WAIT_S)[1] for one in places)
@@ -88,7 +88,7 @@ class Broker:
         try:
             yield consumer
         except KafkaException as exc:
-            raise HookferryError(f"the embedded broker did not answer: {exc}") from exc
+            raise HookferryError(f"the embedded broker did not answer: {exc}; run the demo again") from exc
         finally:
             consumer.close()
 
@@ -107,11 +107,11 @@ def publish(
     if producer.flush(_WAIT_S):
         failures.append(f"no acknowledgement within {_WAIT_S:g} s")
     if failures:
-        raise HookferryError(f"publishing to topic {topic!r} failed: {failures[0]}; is the demo still up?")
+        raise HookferryError(f"publishing to topic {topic!r} failed: {failures[0]}; does the demo still run?")
 
 
 def _parked(message: Message) -> Parked:
     headers = dict(message.headers() or ())
-    said = {name: raw.decode() for name, raw in headers.items() if isinstance(raw, bytes)}
-    place = f"{said['hookferry-topic']}-{said['hookferry-partition']}@{said['hookferry-offset']}"
-    return Parked(place, said.get("hookferry-endpoint"), said["hookferry-cause"], said["hookferry-remedy"])
+    facts = {name: raw.decode() for name, raw in headers.items() if isinstance(raw, bytes)}
+    place = f"{facts['hookferry-topic']}-{facts['hookferry-partition']}@{facts['hookferry-offset']}"
+    return Parked(place, facts.get("hookferry-endpoint"), facts["hookferry-cause"], facts["hookferry-remedy"])

@@ -1,7 +1,6 @@
-"""The bridge of the demo: ``hookferry run`` as a process of its own, in a folder of its own.
+"""The bridge of the demo: ``hookferry run`` in a separate process, with its files in a temporary folder.
 
-Nothing in here is special to the demo but the addresses: the file it writes is a configuration as
-anybody's.
+Its configuration is an ordinary one; only the addresses are those of the demo.
 """
 
 from __future__ import annotations
@@ -68,12 +67,12 @@ state_dir: {state}
 
 
 def new_secret() -> str:
-    """A signing secret as an operator makes one."""
+    """Create a signing secret, as an operator would."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class BridgeProcess:
-    """One ``hookferry run``, with its configuration, schema files, state and log in one folder."""
+    """One ``hookferry run``, with configuration, schema files, state and log in one folder."""
 
     def __init__(self, broker: str, receiver: str, signing_secrets: dict[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hookferry-demo-"))
@@ -88,36 +87,36 @@ class BridgeProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Write the files, start, and return when it has its partitions; raises ``HookferryError``."""
+        """Write the files, start, and return when the bridge is ready. Raises ``HookferryError``."""
         self.config_file.write_text(self.config)
         shutil.copytree(SCHEMAS, self.folder / "schemas")
         inherited = {name: text for name, text in os.environ.items() if not name.startswith("HOOKFERRY_")}
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bridge", "run", "--config", str(self.config_file)),
-                cwd=Path(bridge.__file__).parent.parent,  # the same code, wherever the demo was started
+                cwd=Path(bridge.__file__).parent.parent,  # run the same code, whatever the current folder
                 env=inherited | self._secrets,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the demo, which then stops this process itself
+                start_new_session=True,  # Ctrl-C reaches only the demo, which then stops this process
             )
         while await self._get("/readyz") is None:
             self.must_run()
             await asyncio.sleep(0.05)
 
     def must_run(self) -> None:
-        """Raise ``HookferryError`` when the process has ended by itself."""
+        """Raise ``HookferryError`` if the process has ended."""
         if self._process is not None and self._process.returncode is not None:
-            raise HookferryError(f"the bridge ended by itself with code {self._process.returncode}")
+            raise HookferryError(f"the bridge ended unexpectedly with exit code {self._process.returncode}")
 
     async def wait(self) -> None:
-        """Return when the process has ended by itself."""
+        """Return when the process has ended."""
         if self._process is not None:
             await self._process.wait()
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL when it does not end in time. May be called when it never started."""
+        """Send SIGTERM, then SIGKILL if it does not end in time. Do nothing if it never started."""
         if self._process is None or self._process.returncode is not None:
             return
         self._process.terminate()
@@ -129,15 +128,15 @@ class BridgeProcess:
             await self._process.wait()
 
     def remove_files(self) -> None:
-        """Remove the folder."""
+        """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def log_tail(self, lines: int = 12) -> Iterable[str]:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         return self.log.read_text(errors="replace").splitlines()[-lines:] if self.log.exists() else []
 
     async def records(self, outcome: str) -> int:
-        """How many records it counts with this outcome on ``/metrics``."""
+        """Return the number of records with this outcome, from ``/metrics``."""
         text = await self._get("/metrics") or ""
         return int(
             sum(
@@ -149,7 +148,7 @@ class BridgeProcess:
         )
 
     async def _get(self, path: str) -> str | None:
-        """The text of an admin page; None when there is no answer or none of 200."""
+        """Return the text of an admin page, or None without an answer of 200."""
         try:
             async with (
                 ClientSession(timeout=ClientTimeout(total=2)) as session,

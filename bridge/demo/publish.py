@@ -1,4 +1,4 @@
-"""Publishes one order event by hand, while ``hookferry demo --keep`` is up.
+"""Publish one order event by hand while ``hookferry demo --keep`` runs.
 
 Run as ``python -m bridge.demo.publish HOST:PORT ENTITY TYPE``; the demo prints the whole command.
 """

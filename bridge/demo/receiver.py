@@ -1,7 +1,7 @@
-"""A sample receiver: an HTTP server that checks every webhook as a customer's would.
+"""A sample receiver: an HTTP server that verifies every webhook, as a customer's receiver does.
 
-``verify`` is all that a receiver written in Python needs of this file; it shares no code with the
-bridge, so that the demo proves the signature and does not compare the bridge with itself.
+A receiver in Python needs only ``verify`` from this file. It shares no code with the bridge, so that the demo
+proves the signatures and does not compare the bridge with itself.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from aiohttp import web
 from bridge.demo.samples import Answer
 
 TOLERANCE_S = 300
-"""Older or younger requests are refused, so that a recorded one cannot be sent again for ever."""
+"""Refuse requests whose timestamp differs by more: a recorded request cannot be replayed later."""
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -> bool:
-    """Whether a webhook is genuine and fresh (Standard Webhooks 1.0.0).
+    """Return True if a webhook is genuine and recent (Standard Webhooks 1.0.0).
 
-    ``headers`` by their lower-case names or in a mapping that ignores case; ``body`` as it came, before
-    any parsing. The comparison takes the same time wherever the first difference is.
+    ``headers`` have lower-case names, or are a mapping that ignores case; ``body`` is the raw body, before
+    any parsing. The comparison runs in constant time.
     """
     webhook_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not (webhook_id and timestamp.isascii() and timestamp.isdigit()):
@@ -53,9 +53,9 @@ class Webhook(NamedTuple):
 
 
 class Receiver:
-    """Listens on a free port of the loopback, one path per endpoint; ``add_to`` adds further services.
+    """Listens on a free loopback port, with one path per endpoint; ``add_to`` adds further services.
 
-    ``answer`` decides what is said to a webhook; it is called in the order of arrival.
+    ``answer`` returns the answer to a webhook; it is called in the order of arrival.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Receiver:
         self.origin = ""
 
     async def start(self) -> None:
-        """Listen; ``origin`` tells where."""
+        """Start to listen, and set ``origin``."""
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"

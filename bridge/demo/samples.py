@@ -1,7 +1,6 @@
-"""The events of the demo: a bank, a shop and a warehouse, written the way their outboxes write.
+"""The events of the demo: of a bank, a shop and a warehouse, in the formats of their outboxes.
 
-Takes nothing, gives ``Sample`` objects in the order they are published. Pure but for the clock and
-random ids. Among them is one of each trouble that a bridge has to cope with.
+They include one example of each failure that a bridge must handle.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ CRM, SHOP = "crm", "shop"
 
 
 class Fate(StrEnum):
-    """What must become of a record."""
+    """What must happen to a record."""
 
     DELIVERED = "delivered"
     REFUSED = "refused"
@@ -35,7 +34,7 @@ class Fate(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What the demo's receiver says to one request."""
+    """The answer of the demo's receiver to one request."""
 
     status: int
     text: str = ""
@@ -48,9 +47,9 @@ NO_CANCELS = Answer(400, "this shop cannot cancel orders")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One record to publish. ``answers`` come first when its webhook arrives, then 200.
+    """One record to publish. Its webhook is answered with ``answers`` in order, then with 200.
 
-    Entity and type together name it: no two samples but a duplicate share both.
+    Entity and type identify it: only a duplicate shares both with another sample.
     """
 
     endpoint: str
@@ -65,17 +64,17 @@ class Sample:
 
     @property
     def name(self) -> tuple[str, str]:
-        """Entity and type, as the webhook's body has them."""
+        """Entity and type, as in the body of the webhook."""
         return self.entity, self.type
 
     @property
     def makes_a_webhook(self) -> bool:
-        """Whether a receiver ever hears of it."""
+        """Return True if the bridge sends a webhook for it."""
         return self.fate in (Fate.DELIVERED, Fate.REFUSED)
 
 
 def samples() -> list[Sample]:
-    """All records of the demo, the stories of six entities interleaved."""
+    """Return all records of the demo, in the order of publishing: six entities, interleaved."""
     bank = _Bank(read_folder(SCHEMAS))
     approved = bank.loan(1001, "Approved")
     return [
@@ -88,7 +87,7 @@ def samples() -> list[Sample]:
         bank.loan(1002, "Approved"),
         _stock_binary("sku-7", "com.example.stock.reserved", 3),
         _order("A-17", "order.paid", total="49.90"),
-        _again(approved),
+        _repeat(approved),
         bank.savings(2001, "Deposit", amount=Decimal("250.00000000")),
         _order("A-18", "order.cancelled", answers=(NO_CANCELS,), fate=Fate.REFUSED, total="12.00"),
         _order_without_id("A-19"),
@@ -102,14 +101,14 @@ def samples() -> list[Sample]:
 
 
 class _Bank:
-    """Writes Fineract's wire format: an envelope around a payload, both in Avro."""
+    """Encodes Fineract's wire format: an envelope around a payload, both in Avro."""
 
     def __init__(self, schemas: SchemaSet) -> None:
         self._schemas = schemas
         self._ids = 0
 
     def loan(self, id: int, what: str, answers: tuple[Answer, ...] = ()) -> Sample:
-        """A loan event."""
+        """Build a loan event."""
         payload = {
             "id": id,
             "accountNo": f"{id:09}",
@@ -121,7 +120,7 @@ class _Bank:
         return self._event("Loan", f"Loan{what}BusinessEvent", id, "LoanEventDataV1", payload, answers)
 
     def savings(self, id: int, what: str, amount: Decimal | None) -> Sample:
-        """A savings event."""
+        """Build a savings event."""
         payload = {
             "id": id,
             "accountNo": f"{id:09}",
@@ -160,8 +159,8 @@ class _Bank:
         return Sample(CRM, BANK_TOPIC, str(id), type, encode_key(id), value, answers=answers)
 
 
-def _again(first: Sample) -> Sample:
-    """The same record a second time, as a drain job that missed an acknowledgement publishes it."""
+def _repeat(first: Sample) -> Sample:
+    """Return the same record again, as an outbox job publishes it after a lost acknowledgement."""
     return Sample(
         first.endpoint,
         first.topic,
@@ -174,7 +173,7 @@ def _again(first: Sample) -> Sample:
 
 
 def order_record(order: str, type: str, **payload: str) -> bytes:
-    """A plain JSON outbox row of the shop."""
+    """Encode an outbox row of the shop as plain JSON."""
     row = {"id": str(uuid.uuid4()), "type": type, "order": order, "payload": payload}
     return json.dumps(row).encode()
 
@@ -198,7 +197,7 @@ def _order_without_id(order: str) -> Sample:
 
 
 def _stock_binary(sku: str, type: str, pieces: int) -> Sample:
-    """A CloudEvent in binary mode: its attributes are record headers."""
+    """Build a CloudEvent in binary mode: its attributes are record headers."""
     headers = (*((f"ce_{name}", text.encode()) for name, text in _attributes(sku, type).items()),)
     value = json.dumps({"pieces": pieces}).encode()
     content_type = ("content-type", b"application/json")
@@ -206,7 +205,7 @@ def _stock_binary(sku: str, type: str, pieces: int) -> Sample:
 
 
 def _stock_structured(sku: str, type: str, pieces: int) -> Sample:
-    """A CloudEvent in structured mode: everything stands in one JSON object."""
+    """Build a CloudEvent in structured mode: attributes and data are one JSON object."""
     value = json.dumps(_attributes(sku, type) | {"data": {"pieces": pieces}}).encode()
     content_type = ("content-type", b"application/cloudevents+json")
     return Sample(SHOP, STOCK_TOPIC, sku, type, sku.encode(), value, (content_type,))

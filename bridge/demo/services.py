@@ -1,7 +1,6 @@
-"""A Slack channel and a Zap as the demo's further receivers, and whether they showed what they should.
+"""A simulated Slack channel and Zap as further receivers, and a check of the messages that they show.
 
-The services are simulated (``bridge/demo/receivers``); what each is to show is told here by fragments,
-written out by hand, so that the demo does not compare the bridge with itself.
+The expected messages are written out by hand, so that the demo does not compare the bridge with itself.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ WANTED: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Savings withdrawal: KES 40.50, account 000002001", "data__amount: 40.50000000"),
     ),
 }
-"""What must be shown where, each message by fragments of it."""
+"""The messages that each service must show, as fragments of their text."""
 
 
 class Message(NamedTuple):
@@ -44,10 +43,10 @@ class Message(NamedTuple):
 
 
 class Services:
-    """Serves both, and keeps what they showed. ``told`` hears of each message as it is shown."""
+    """Serves both, and keeps their messages. ``on_message`` is called with each message."""
 
-    def __init__(self, told: Callable[[Message], None]) -> None:
-        self._told = told
+    def __init__(self, on_message: Callable[[Message], None]) -> None:
+        self._on_message = on_message
         self._simulators: dict[str, Simulator] = {
             _SLACK_PATH: Slack(_SLACK_PATH),
             _ZAPIER_PATH: Zapier(_ZAPIER_PATH),
@@ -55,37 +54,37 @@ class Services:
         self.messages: list[Message] = []
 
     def add_to(self, app: web.Application) -> None:
-        """Take the requests to their paths."""
+        """Add the paths of both services."""
         app.router.add_post(_SLACK_PATH, self._post)
         app.router.add_post(_ZAPIER_PATH, self._post)
 
     async def _post(self, request: web.Request) -> web.Response:
         simulator = self._simulators[request.path]
         headers = {name.lower(): value for name, value in request.headers.items()}
-        said = simulator.answer(request.path_qs, headers, await request.read(), time.monotonic())
+        answer = simulator.answer(request.path_qs, headers, await request.read(), time.monotonic())
         service = SLACK if request.path == _SLACK_PATH else ZAPIER
-        taken = said.status == web.HTTPOk.status_code
+        taken = answer.status == web.HTTPOk.status_code
         lines = _lines(service, simulator.shown[-1]) if taken else ()
-        message = Message(service, lines, "" if taken else f"{said.status} {said.body}")
+        message = Message(service, lines, "" if taken else f"{answer.status} {answer.body}")
         self.messages.append(message)
-        self._told(message)
-        return web.Response(status=said.status, text=said.body, headers=said.headers)
+        self._on_message(message)
+        return web.Response(status=answer.status, text=answer.body, headers=answer.headers)
 
     @property
     def complete(self) -> bool:
-        """Whether as many messages were shown as should be."""
+        """Return True if all expected messages were shown."""
         return all(len(self._shown(service)) >= len(wanted) for service, wanted in WANTED.items())
 
     def check(self) -> Check:
-        """Whether each message was shown, once, in words and nothing else."""
+        """Check that each expected message was shown once, and no other."""
         counts, missing = [], []
         for service, wanted in WANTED.items():
             shown = self._shown(service)
             counts.append(f"{service} showed {len(shown)} of {len(wanted)}")
             missing += [fragments[0] for fragments in wanted if _count(shown, fragments) != 1]
             if len(shown) > len(wanted):
-                missing.append(f"{len(shown) - len(wanted)} more than wanted in {service}")
-        text = f"{', '.join(counts)}, each once, worded by its preset"
+                missing.append(f"{len(shown) - len(wanted)} more than expected in {service}")
+        text = f"{', '.join(counts)}, each once, in the text of its preset"
         return Check("messages", f"{text}; wrong: {', '.join(missing)}" if missing else text, not missing)
 
     def _shown(self, service: str) -> list[str]:
@@ -97,7 +96,7 @@ def _count(shown: list[str], fragments: tuple[str, ...]) -> int:
 
 
 def _lines(service: str, shown: str) -> tuple[str, ...]:
-    """A message as lines: in Slack a label and its value stand in one; a Zap shows the summary first."""
+    """Return a message as lines: for Slack, label and value joined; for a Zap, the summary first."""
     if service == SLACK:
         title, *rest = shown.replace("*", "").split("\n")
         pairs = [f"{label}: {value}" for label, value in zip(rest[:-1:2], rest[1:-1:2], strict=True)]

@@ -1,7 +1,7 @@
-"""The demo from beginning to end: broker, receiver and bridge up, events published, everything checked.
+"""Run the demo: start broker, receivers and bridge, publish the events, and check every promise.
 
-Top floor. The bridge is the real one, a process of its own; the broker and the receiver live in this
-process. Nothing stays behind but the folder of a demo that failed.
+The bridge is the real one, in a separate process; broker and receivers run in this process. The demo removes
+its files, except the folder of a demo that failed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bridge.errors import HookferryError
 _DEADLINE_S = 60.0
 _GAP_S = 0.1
 _LOOK_S = 0.1
-_RHYTHM = "up to 50 ms are the embedded broker's, which hands records out in that rhythm"
+_RHYTHM = "the embedded broker hands out records every 50 ms"
 _QUICK_START = "docs/tutorial/quick-start.md"
 _SIGNED = (CRM, SHOP)
 _ENDPOINTS = (*_SIGNED, SLACK, ZAPIER)
@@ -52,17 +52,17 @@ def show(*, keep: bool) -> Ending:
 
 
 def how_to_go_on(*, keeps: bool, made: bool, documented: bool) -> list[str]:
-    """What to type next, in the words of whoever typed `make demo` (``made``) or `hookferry demo`.
+    """Return what to type next, for a user who typed `make demo` (``made``) or `hookferry demo`.
 
-    ``documented``: the documentation lies there, in a checkout.
+    ``documented``: the current folder is a checkout with the documentation.
     """
     hookferry = ".venv/bin/hookferry" if made else "hookferry"
-    steps = [(f"{hookferry} check FILE", "every mistake in a configuration of your own")]
+    steps = [(f"{hookferry} check FILE", "lists every mistake in your configuration")]
     if documented:
-        steps.append((_QUICK_START, "the same with your Kafka and your receiver"))
+        steps.append((_QUICK_START, "explains how to use your Kafka and your receiver"))
     if not keeps:
         again = "make demo KEEP=1" if made else "hookferry demo --keep"
-        steps.insert(0, (again, "stays up, so that you can publish more"))
+        steps.insert(0, (again, "keeps running, so that you can publish more events"))
     return [f"{'' if row else 'Next:':<5} {typed:<31} {why}" for row, (typed, why) in enumerate(steps)]
 
 
@@ -78,7 +78,7 @@ async def _until_stopped(keep: bool) -> Ending:
 
 
 def _cancel_once(task: asyncio.Task[bool]) -> Callable[[], None]:
-    """A second Ctrl-C must not cut the clearing up short: that has a deadline of its own."""
+    """Return a callback that cancels only once: a second Ctrl-C must not interrupt the clean-up."""
 
     def cancel() -> None:
         if not task.cancelling():
@@ -88,7 +88,7 @@ def _cancel_once(task: asyncio.Task[bool]) -> Callable[[], None]:
 
 
 class _Demo:
-    """One run of it."""
+    """One run of the demo."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -98,7 +98,7 @@ class _Demo:
         self._began = time.monotonic()
 
     async def run(self, *, keep: bool) -> bool:
-        """Everything, in order; True when all was as promised. Clears up whatever happens."""
+        """Run all steps; return True if every promise was kept. Cleans up in any case."""
         screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _SIGNED}
         broker = await asyncio.to_thread(Broker, (*TOPICS, PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC))
         receiver = Receiver(secrets, self._answer, self._services.add_to)
@@ -110,7 +110,7 @@ class _Demo:
             if good and keep:
                 self._how_to_go_on(broker, receiver, bridge)
                 await bridge.wait()
-                screen.say(f"The bridge ended by itself; its log: {bridge.log}", "red")
+                screen.say(f"The bridge ended unexpectedly; its log: {bridge.log}", "red")
                 good = False
             failed = not good
             return good
@@ -131,13 +131,15 @@ class _Demo:
     async def _play(self, broker: Broker, receiver: Receiver, bridge: BridgeProcess, *, keep: bool) -> bool:
         screen = self._screen
         screen.step("Broker", f"{broker.address}, embedded, in memory (librdkafka's mock cluster)")
-        screen.step("Receiver", f"{receiver.origin}/crm and /shop, checks every signature itself")
-        screen.step("Services", "a Slack channel and a Zap, simulated: they refuse what the real ones refuse")
-        screen.config("bridge.yaml, the bridge's whole configuration", bridge.config)
+        screen.step("Receiver", f"{receiver.origin}/crm and /shop; it verifies every signature")
+        screen.step("Services", "a simulated Slack channel and Zap; they refuse what the real ones refuse")
+        screen.config("bridge.yaml, the complete configuration of the bridge", bridge.config)
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 await bridge.start()
-                screen.step("Bridge", f"up after {self._age_s:.1f} s: hookferry run -c {bridge.config_file}")
+                screen.step(
+                    "Bridge", f"ready after {self._age_s:.1f} s: hookferry run -c {bridge.config_file}"
+                )
                 screen.say()
                 screen.headings()
                 await self._publish(broker)
@@ -167,7 +169,7 @@ class _Demo:
             await asyncio.sleep(_GAP_S)
 
     async def _settled(self, broker: Broker, bridge: BridgeProcess) -> Outcome:
-        """Return when every webhook has had its last answer and every cursor is at the end."""
+        """Return when every webhook got its last answer and every cursor is at the end."""
         while True:
             bridge.must_run()
             if self._tally.complete and self._services.complete:
@@ -193,10 +195,10 @@ class _Demo:
         checks.insert(-1, self._services.check())
         good = all(check.kept for check in checks)
         usual_ms, longest_ms, row = self._tally.latency_ms()
-        whose = f" ({row.webhook.entity}, behind a retry)" if row else ""
+        reason = f" ({row.webhook.entity}, which waited for a retry)" if row else ""
         facts = [
-            ("latency", f"{usual_ms:.0f} ms (median), {longest_ms:.0f} ms at most{whose}; {_RHYTHM}"),
-            ("took", f"{self._age_s:.1f} s in all, {len(self._samples)} records published"),
+            ("latency", f"{usual_ms:.0f} ms (median), {longest_ms:.0f} ms at most{reason}; {_RHYTHM}"),
+            ("took", f"{self._age_s:.1f} s in total, {len(self._samples)} records published"),
         ]
         self._screen.say()
         self._screen.summary(checks, outcome.parked, facts)
@@ -210,21 +212,21 @@ class _Demo:
         return good
 
     def _show_log(self, bridge: BridgeProcess) -> None:
-        self._screen.say(f"The bridge's log, {bridge.log}, ends so:", "bold")
+        self._screen.say(f"The last lines of the bridge log, {bridge.log}:", "bold")
         for line in bridge.log_tail():
             self._screen.say(f"  {line}")
-        self._screen.say(f"Its files are kept in {bridge.folder}; remove them when you have seen enough.")
+        self._screen.say(f"Its files are kept in {bridge.folder}; delete them when you are done.")
 
     def _how_to_go_on(self, broker: Broker, receiver: Receiver, bridge: BridgeProcess) -> None:
         screen = self._screen
         screen.say()
-        screen.say("Still up; what arrives is shown here. In another terminal:", "bold")
+        screen.say("The demo keeps running and shows what arrives. In another terminal:", "bold")
         command = f"{sys.executable} -m bridge.demo.publish {broker.address}"
         screen.say(f"  publish   {command} A-20 order.placed")
-        screen.say(f"            (entity and event type of your choice, JSON into topic {ORDERS_TOPIC})")
+        screen.say(f"            (any entity and event type; publishes JSON to topic {ORDERS_TOPIC})")
         screen.say(f"  metrics   curl {bridge.admin}/metrics")
         screen.say(f"  receiver  {receiver.origin}/shop (answers 200 to every webhook)")
-        screen.say(f"  files     {bridge.folder} (configuration, log, state; removed at the end)")
+        screen.say(f"  files     {bridge.folder} (configuration, log, state; deleted at the end)")
         screen.say("Ctrl-C ends it.", "bold")
         screen.say()
         screen.headings()

@@ -1,6 +1,6 @@
-"""What the demo shows: a line per webhook as it arrives, and the summary. Writes to standard output.
+"""Print the demo: one line per webhook as it arrives, and the summary.
 
-On a terminal with colours; in a pipe or a CI log as plain text of a fixed width.
+In color on a terminal; as plain text of a fixed width in a pipe or a CI log.
 """
 
 from __future__ import annotations
@@ -34,45 +34,47 @@ _COLUMNS = (  # heading, width, justification; the type takes what is left
 
 
 class Screen:
-    """Everything the demo prints goes through here."""
+    """Prints everything that the demo shows, on standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
-        made = console or Console(highlight=False)
-        if not made.is_terminal:
-            made.width = max(made.width, _PLAIN_WIDTH)
-        self._console = made
-        self._unicode = made.encoding.lower().replace("-", "") in ("utf8", "utf16")
+        console = console or Console(highlight=False)
+        if not console.is_terminal:
+            console.width = max(console.width, _PLAIN_WIDTH)
+        self._console = console
+        self._unicode = console.encoding.lower().replace("-", "") in ("utf8", "utf16")
         self._good, self._bad = ("✓", "✗") if self._unicode else ("ok", "NO")
         fixed = sum(width + 1 for _, width, _ in _COLUMNS)
-        self._type_width = min(max(made.width - fixed, _TYPE_WIDTH[0]), _TYPE_WIDTH[1])
+        self._type_width = min(max(console.width - fixed, _TYPE_WIDTH[0]), _TYPE_WIDTH[1])
 
     def say(self, text: str = "", style: str = "") -> None:
-        """One line, as it stands."""
+        """Print one line."""
         self._console.print(Text(text, style=style), soft_wrap=True)
 
     def step(self, subject: str, text: str) -> None:
-        """One line about something that is up now."""
+        """Print one line about a part that has started."""
         self._console.print(Text.assemble((f"{subject:<9}", "bold"), text), soft_wrap=True)
 
     def config(self, title: str, text: str) -> None:
-        """A file, framed."""
+        """Print a file in a frame."""
         self._console.print(Panel(escape(text.rstrip()), title=escape(title), title_align="left"))
 
     def headings(self) -> None:
-        """The heading of the lines that follow, and how to read them."""
+        """Print the column headings, and how to read the columns."""
         self.say(
-            "Each line is one request as it arrives. order: the event's place among those of its entity;"
+            "Each line is one request, as it arrives. order: position of the event among those of its entity;"
         )
-        self.say("try: how often it was sent by now; latency: from publishing the record to this request.")
+        self.say(
+            "try: number of this attempt; latency: from publishing the record to the arrival of this request."
+        )
         self._line([Text(heading, style="bold underline") for heading, _, _ in _COLUMNS])
 
     def row(self, row: Row) -> None:
-        """One webhook that arrived."""
+        """Print one webhook that arrived."""
         webhook, status = row.webhook, row.answer.status
-        colour = "green" if status < 300 else "yellow" if status >= 500 else "red"
+        color = "green" if status < 300 else "yellow" if status >= 500 else "red"
         order = f"{row.position} of {row.of} " if row.position else "by hand "
         latency = "" if row.latency_ms is None else f"{row.latency_ms:.0f} ms"
-        then = "again" if status >= 500 else "parked" if status >= 400 else ""
+        then = "retry" if status >= 500 else "parked" if status >= 400 else ""
         self._line(
             [
                 Text(str(row.number), style="dim"),
@@ -83,13 +85,13 @@ class Screen:
                 Text.assemble(order, self._mark(row.in_order) if row.position else ""),
                 Text.assemble("valid " if webhook.signed else "WRONG ", self._mark(webhook.signed)),
                 Text(str(webhook.attempt), style="yellow" if webhook.attempt > 1 else ""),
-                Text(f"{status} {then}".rstrip(), style=colour),
+                Text(f"{status} {then}".rstrip(), style=color),
                 Text(latency),
             ]
         )
 
     def message(self, message: Message) -> None:
-        """What a service showed, one line of it in bold and the rest beside it; or that it refused."""
+        """Print a message that a service shows, with its first line in bold, or that it refused one."""
         if message.refused:
             self.say(f"{'':>10} {message.service} refused a message: {message.refused}", "bold red")
             return
@@ -102,7 +104,7 @@ class Screen:
     def summary(
         self, checks: Sequence[Check], parked: Sequence[Parked], facts: Sequence[tuple[str, str]]
     ) -> None:
-        """Every promise with its mark, the parked records with their reasons, and further facts."""
+        """Print every promise with its mark, the parked records with their causes, and further facts."""
         grid = Table.grid(padding=(0, 1))
         grid.add_column(no_wrap=True)
         grid.add_column(style="bold", no_wrap=True)
@@ -110,9 +112,9 @@ class Screen:
         for check in checks:
             grid.add_row(self._mark(check.kept), check.subject, escape(check.text))
             for one in parked if check.subject == "parked" else ():
-                whose = f" for {one.endpoint}" if one.endpoint else ""
+                receiver = f" for {one.endpoint}" if one.endpoint else ""
                 cause = one.cause.removeprefix(f"{one.place}: ")
-                grid.add_row("", "", Text(f"{one.place}{whose}: {cause}", style="yellow"))
+                grid.add_row("", "", Text(f"{one.place}{receiver}: {cause}", style="yellow"))
                 grid.add_row("", "", Text(f"  remedy: {one.remedy}", style="dim"))
         for subject, text in facts:
             grid.add_row("", subject, escape(text))
@@ -123,7 +125,7 @@ class Screen:
         )
 
     def _printable(self, text: str) -> str:
-        """The text, without what a terminal without Unicode cannot show."""
+        """Return the text, without the characters that a terminal without Unicode cannot show."""
         return text if self._unicode else text.encode("ascii", "ignore").decode().strip()
 
     def _mark(self, good: bool) -> Text:

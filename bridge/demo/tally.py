@@ -1,8 +1,4 @@
-"""What the demo promised, what arrived, and whether the two agree.
-
-Takes the samples and each webhook as it arrives; gives a ``Row`` to show for each, and at the end one
-``Check`` per promise. Pure.
-"""
+"""Compare the webhooks that arrive with the promises of the demo: one check per promise. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ Place = tuple[str, int]
 
 
 class Row(NamedTuple):
-    """One request that arrived. ``position`` counts from 1 within its entity; None: not of the demo."""
+    """One request that arrived. ``position`` counts from 1 within its entity; None: published by hand."""
 
     number: int
     at_s: float
@@ -31,7 +27,7 @@ class Row(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One promise: what it is about, how it stands, whether it was kept."""
+    """One promise: its subject, the result in words, and whether it was kept."""
 
     subject: str
     text: str
@@ -39,7 +35,7 @@ class Check(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the demo read back from the broker and from the bridge when all was over."""
+    """What the demo reads from the broker and the bridge at the end."""
 
     duplicates: int
     parked: Sequence[Parked]
@@ -48,7 +44,7 @@ class Outcome(NamedTuple):
 
     @property
     def cursors_at_end(self) -> bool:
-        """Whether every endpoint has settled everything there is."""
+        """Return True if every endpoint has settled every record."""
         return all(
             at.get(place) == end for at in self.cursors.values() for place, end in self.log_ends.items()
         )
@@ -57,8 +53,8 @@ class Outcome(NamedTuple):
 class Tally:
     """Follows every entity of the samples.
 
-    A webhook is in order when all earlier ones of its entity have had their last answer (2xx or a
-    refusal) and it has not: a repetition of something delivered is out of order too.
+    A webhook is in order if all earlier ones of its entity got their last answer (2xx or a refusal) and it
+    did not yet. So a repeated delivery is out of order, too.
     """
 
     def __init__(self, samples: Sequence[Sample]) -> None:
@@ -81,11 +77,11 @@ class Tally:
 
     @property
     def complete(self) -> bool:
-        """Whether every webhook has had its last answer."""
+        """Return True if every webhook got its last answer."""
         return all(self._done[entity] >= len(types) for entity, types in self._plan.items())
 
     def arrived(self, webhook: Webhook) -> Row:
-        """Take in a request, and decide what it is answered."""
+        """Record a request and choose its answer."""
         entity, name = webhook.entity, (webhook.entity, webhook.type)
         types = self._plan.get(entity, [])
         known = name in self._answers
@@ -118,7 +114,7 @@ class Tally:
         self._done[entity] = max(self._done[entity], index + 1)
 
     def checks(self, outcome: Outcome) -> list[Check]:
-        """Every promise, in the order a reader wants them."""
+        """Return every promise with its result, the most important first."""
         return [
             self._delivered(),
             self._ordered(),
@@ -144,7 +140,7 @@ class Tally:
         if missing:
             text += f"; missing: {', '.join(missing)}"
         if len(accepted) > len(set(accepted)):
-            text += f"; {len(accepted) - len(set(accepted))} arrived again after they were accepted"
+            text += f"; {len(accepted) - len(set(accepted))} delivered again after they were accepted"
         return Check("delivered", text, sorted(accepted) == sorted(wanted))
 
     def _ordered(self) -> Check:
@@ -157,13 +153,13 @@ class Tally:
 
     def _signed(self) -> Check:
         valid = sum(row.webhook.signed for row in self.rows)
-        text = f"{valid} of {len(self.rows)} requests valid, by the receiver's own check"
+        text = f"{valid} of {len(self.rows)} requests valid, verified by the receiver"
         return Check("signatures", text, valid == len(self.rows) > 0)
 
     def _skipped(self, duplicates: int) -> Check:
         wanted = [sample for sample in self._samples if sample.fate is Fate.DUPLICATE]
         names = ", ".join(f"{sample.type} of {sample.entity}" for sample in wanted)
-        text = f"{duplicates} skipped: {names} was published twice, with one idempotency key"
+        text = f"{duplicates} skipped: {names} was published twice with the same idempotency key"
         return Check("duplicates", text, duplicates == len(wanted))
 
     def _retried(self) -> Check:
@@ -172,9 +168,9 @@ class Tally:
         names = sorted({f"{row.webhook.type} of {row.webhook.entity}" for row in failed})
         entities = ", ".join(sorted({row.webhook.entity for row in failed}))
         text = (
-            f"{', '.join(names) or 'nothing'}, answered 500 {len(failed)} times:"
-            f" the later events of {entities or 'nobody'} waited,"
-            f" {self._overtaken} requests of other entities went past"
+            f"{', '.join(names) or 'nothing'}, answered with 500 {len(failed)} times:"
+            f" the later events of {entities or 'no entity'} waited,"
+            f" and {self._overtaken} requests of other entities did not"
         )
         return Check("retried", text, len(failed) == planned and not self._waiting)
 
@@ -184,7 +180,7 @@ class Tally:
         kept = len(parked) == wanted and refused == self._count(Fate.REFUSED)
         return Check(
             "parked",
-            f"{len(parked)} of the {wanted} that cannot be delivered, kept in a topic of their own:",
+            f"{len(parked)} of {wanted} events that cannot be delivered, stored in the dead-letter topic:",
             kept,
         )
 
@@ -198,7 +194,7 @@ class Tally:
         return Check("cursors", text, total > 0 and outcome.cursors_at_end)
 
     def latency_ms(self) -> tuple[float, float, Row | None]:
-        """The median of what did not wait for a retry, and the longest of all with its row."""
+        """Return the median of the events that did not wait for a retry, and the longest with its row."""
         waited = {row.webhook.entity for row in self.rows if row.answer.status >= 500}
         timed = [(row.latency_ms, row) for row in self.rows if row.latency_ms is not None]
         direct = [ms for ms, row in timed if row.webhook.entity not in waited]

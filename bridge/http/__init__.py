@@ -1,10 +1,10 @@
-"""Carries one HTTP request out and one answer, or a named fault, back.
+"""Send one HTTP request and return its answer, or raise a named fault.
 
-Step 9b of the path, below ``deliver``. A transport knows nothing of events, retries or verdicts: an
-answer of any status is an answer. Two parts keep the one contract (``tests/contract/transport``):
+A transport is independent of events, retries and verdicts: an answer of any status is an answer. Two
+classes fulfill the same contract (``tests/contract/http``):
 
-- ``lean.LeanTransport``: HTTP/1.1 keep-alive connections of our own, for the ordinary case;
-- ``httpx_transport.HttpxTransport``: any ``httpx.AsyncBaseTransport``, for proxies and the rest.
+- ``lean.LeanTransport``: our own HTTP/1.1 keep-alive connections, for the usual case;
+- ``httpx_transport.HttpxTransport``: any ``httpx.AsyncBaseTransport``, for proxies and other needs.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from bridge.model import Request, Response
 
 
 class Transport(Protocol):
-    """What ``deliver`` needs: requests out, answers back, a bounded time each.
+    """Sends requests and returns answers, each in a bounded time.
 
-    - No redirect is followed, no proxy is taken from the environment, nothing is sent twice.
-    - The body of an answer is cut at the transport's limit, header names come in lower case, and
-      content codings are left as they are.
-    - Interim answers (1xx) are passed over; the first other one is the answer.
-    - A request that failed, ran out of time or was cancelled leaves no connection in use behind it.
+    - It follows no redirects, reads no proxy from the environment, and sends nothing twice.
+    - It truncates the body of an answer at its limit, converts header names to lower case, and does not
+      decode content codings.
+    - It skips interim answers (1xx); the first other one is the answer.
+    - After a failure, a timeout or a cancellation the request occupies no connection.
     """
 
     async def send(self, request: Request, timeout_s: float) -> Response:
-        """The answer to ``request``; ``timeout_s`` bounds all of it, from the wait for a connection on.
+        """Return the answer to ``request``. ``timeout_s`` includes the wait for a connection.
 
         Raises ``TransportError`` and, when the caller's task is cancelled, ``CancelledError``; nothing else.
         """
         ...
 
     async def close(self) -> None:
-        """Close every connection; requests that are still in flight fail. May be called twice."""
+        """Close every connection; requests in flight fail. May be called twice."""
         ...

@@ -1,8 +1,7 @@
-"""One HTTP/1.1 connection: one request in flight, one answer parsed, then free again or closed.
+"""One HTTP/1.1 connection: send a request, parse its answer, then be free again or closed.
 
-HTTP edge. Takes ready bytes and a deadline, gives a future of the ``Response``. Written for the hot
-path: one write and one future per request, and a timer that is armed again only when it must.
-llhttp (through httptools) reads the answer; what it cannot know, such as limits, stands here.
+Written for the hot path: one write and one future per request, and a timer that is restarted only when
+necessary. llhttp (through httptools) parses the answer; this module enforces the limits.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from bridge.model import Response
 
 
 class Limits(NamedTuple):
-    """What a connection gives an answer and its own idleness at most."""
+    """The largest answer a connection accepts, and how long it stays idle."""
 
     max_body_bytes: int
     max_header_bytes: int
@@ -25,25 +24,25 @@ class Limits(NamedTuple):
 
 
 class Owner(Protocol):
-    """The pool, as a connection sees it."""
+    """The pool, as a connection calls it."""
 
     def freed(self, connection: Connection) -> None:
-        """The answer is complete, and the connection can carry another request."""
+        """Called when the answer is complete and the connection can send another request."""
 
     def retired(self, connection: Connection) -> None:
-        """The connection carries no more requests; called once."""
+        """Called once, when the connection accepts no more requests."""
 
     def gone(self, connection: Connection) -> None:
-        """The socket is closed; the last call."""
+        """Called last, when the socket is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """A socket that is either free, busy with one request, or retired; never anything between.
+    """A socket that is free, busy with one request, or retired.
 
-    ``retired`` is for good: the socket is aborted at once, since a request that was not written or
-    an answer that was not read to its end would be taken for the next one's. The one timer stands
-    for the deadline of the request while busy and for the end of idleness while free. It is not
-    moved for every request: when it goes off early it looks at the deadline and is set anew.
+    ``retired`` is final: the socket is aborted immediately, because the rest of a request or an answer
+    would otherwise become part of the next one. One timer serves as the request's deadline while busy
+    and as the idle timeout while free. It is not restarted for every request: when it fires early, it
+    checks the deadline and is set again.
     """
 
     __slots__ = (
@@ -96,17 +95,17 @@ class Connection(asyncio.Protocol):
         self._expects_body = True
         self._fault = ""
 
-    # What the pool calls.
+    # Called by the pool.
 
     def join(self, owner: Owner) -> None:
-        """Belong to ``owner`` from now on. Raises ``TransportError`` when already closed by the peer."""
+        """Register the owner. Raises ``TransportError`` if the peer has closed the connection already."""
         if self.retired:
-            raise TransportError(TransportFault.READ, f"{self.origin} closed the connection at once")
+            raise TransportError(TransportFault.READ, f"{self.origin} closed the connection immediately")
         self._owner = owner
         self._arm(self._loop.time() + self._limits.idle_s)
 
     def start(self, data: bytes, deadline_at: float, expects_body: bool) -> asyncio.Future[Response]:
-        """Write a request; the future ends with its answer or a ``TransportError``, by the deadline."""
+        """Write a request. The future gets its answer or a ``TransportError`` by the deadline."""
         assert self._future is None  # the pool hands out free connections only
         assert self._transport is not None
         future = self._future = self._loop.create_future()
@@ -117,24 +116,24 @@ class Connection(asyncio.Protocol):
             self._arm(deadline_at)
         try:
             self._transport.write(data)
-        except RuntimeError as exc:  # uvloop 0.23: the socket was reset, and we are not told yet
+        except RuntimeError as exc:  # uvloop 0.23: the socket was reset, connection_lost comes later
             self.fail(TransportFault.READ, f"{self.origin} closed the connection ({exc})")
         return future
 
     def abandon(self, future: asyncio.Future[Response]) -> None:
-        """The caller of ``start`` was cancelled: nobody waits for this answer, so it cannot be read."""
+        """Retire because the caller of ``start`` was cancelled: its answer would have no reader."""
         if future is self._future:
             self._future = None
             self.retire()
         elif future.done() and not future.cancelled():
-            future.exception()  # it ended in the same moment; mark a fault as seen
+            future.exception()  # it ended at the same moment; mark its exception as retrieved
 
     def is_fresh(self, now: float) -> bool:
-        """Whether a free connection may still be used: many receivers close one after 5 s."""
+        """Return True if a free connection may still be used: many receivers close one after 5 s."""
         return now < self._deadline_at
 
     def retire(self) -> None:
-        """Carry no more requests: close the socket without sending what is still buffered."""
+        """Accept no more requests; close the socket without sending buffered data."""
         if self.retired:
             return
         self.retired = True
@@ -152,14 +151,14 @@ class Connection(asyncio.Protocol):
         if future is not None and not future.done():
             future.set_exception(TransportError(fault, detail))
 
-    # What the loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket, with TLS where asked for, is there."""
+        """Store the transport; TLS, if configured, is established."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Some of the answer; bytes that nobody asked for end the connection."""
+        """Parse a part of the answer; bytes without a request retire the connection."""
         future = self._future
         if future is None or future.done() or self._parser is None:
             self.retire()
@@ -169,9 +168,9 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._keep = False
-            if not self._complete:  # else: surplus bytes after a whole answer, which counts
-                why = self._fault or f"did not answer in HTTP ({exc})"
-                self.fail(TransportFault.PROTOCOL, f"{self.origin} {why}")
+            if not self._complete:  # else: surplus bytes after a complete answer, which is valid
+                detail = self._fault or f"did not answer in HTTP ({exc})"
+                self.fail(TransportFault.PROTOCOL, f"{self.origin} {detail}")
                 return
         if self._complete:
             self._finish()
@@ -183,71 +182,71 @@ class Connection(asyncio.Protocol):
                 self.fail(TransportFault.PROTOCOL, f"{self.origin} sent too many header bytes")
 
     def eof_received(self) -> None:
-        """The peer will send no more: an answer without a length is complete, others are cut short."""
+        """Handle the end of the peer's data: it completes an answer without a length and truncates others."""
         self._ended(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed, by whomever."""
+        """Handle the closed socket, whichever side closed it."""
         self._ended(exc)
-        self._parser = None  # it holds this object's methods: a cycle
+        self._parser = None  # it references this object's methods: a cycle
         if self._owner is not None:
             self._owner.gone(self)
 
-    # What the parser calls, within data_received.
+    # Called by the parser, within data_received.
 
     def on_message_begin(self) -> None:
-        """The first byte of an answer; after a whole one it belongs to nobody."""
+        """Handle the first byte of an answer. After a complete one it answers no request."""
         if self._complete:
             self._keep = False
             raise ValueError("a second answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which lands in a list that is not read any more."""
+        """Store a header, or a trailer, which goes to a list that is no longer read."""
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Status and headers are known."""
+        """Check and store status and headers."""
         assert self._parser is not None
         status = self._parser.get_status_code()
-        if self._received_bytes > self._limits.max_header_bytes:  # perhaps by the body: count exactly
+        if self._received_bytes > self._limits.max_header_bytes:  # may include body bytes: count exactly
             header_bytes = sum(len(name) + len(value) + 4 for name, value in self._headers)
             if header_bytes > self._limits.max_header_bytes:
                 self._fault = "sent too many header bytes"
                 raise ValueError(self._fault)
         if status < 100 or status == 101:
-            self._fault = f"answered with status {status:03}, which was not asked for"
+            self._fault = f"answered with status {status:03}, which was not requested"
             raise ValueError(self._fault)
         if status >= 200:
             self._status = status
             self._answered = tuple(self._headers)
-            if not self._expects_body:  # HEAD: llhttp would wait for the body that its headers announce
+            if not self._expects_body:  # HEAD: llhttp would wait for the body that the headers announce
                 self._complete = True
 
     def on_body(self, chunk: bytes) -> None:
-        """A part of the body; kept up to the limit."""
+        """Store a part of the body, up to the limit."""
         room = self._limits.max_body_bytes - self._body_bytes
         self._body_bytes += len(chunk)
         if room > 0:
             self._body.append(chunk if len(chunk) <= room else chunk[:room])
 
     def on_message_complete(self) -> None:
-        """The end of an answer, or of an interim one (RFC 9110 15.2), after which the real one comes."""
+        """Handle the end of an answer, or of an interim one (RFC 9110 15.2), which the real one follows."""
         assert self._parser is not None
         if not self._status:
             self._headers.clear()
         elif self._expects_body:
             self._complete = True
-            self._keep = self._parser.should_keep_alive()  # asked later, it has forgotten
+            self._keep = self._parser.should_keep_alive()  # the parser resets this after the callback
 
-    # Within.
+    # Internal.
 
     def _finish(self) -> None:
-        """Hand the answer over, and free the connection if both sides are through with each other."""
+        """Pass the answer to the caller; free the connection if both sides can use it again."""
         future = self._future
         assert future is not None
         assert self._transport is not None
         response = Response(self._status, self._answered, b"".join(self._body))
-        # An answer that came before the request was written leaves a rest nobody waits for.
+        # After an early answer the rest of the request is still buffered: the connection is not reusable.
         keep = self._keep and self._body_bytes <= self._limits.max_body_bytes and not self.retired
         self._future = None
         if keep and self._transport.get_write_buffer_size() == 0 and self._owner is not None:
@@ -259,7 +258,7 @@ class Connection(asyncio.Protocol):
         future.set_result(response)
 
     def _is_flooded(self) -> bool:
-        """Whether more has come than any answer within the limits needs (chunks of one byte: 6 for 1)."""
+        """Return True if more came than an answer within the limits needs (6 for 1 in 1-byte chunks)."""
         limit = self._limits.max_header_bytes
         if self._status:
             limit += 8 * self._limits.max_body_bytes
@@ -269,8 +268,8 @@ class Connection(asyncio.Protocol):
         if self._future is None or self._future.done():
             self.retire()
         elif not self._status:
-            why = f" ({exc})" if exc else ""
-            self.fail(TransportFault.READ, f"{self.origin} closed the connection without an answer{why}")
+            reason = f" ({exc})" if exc else ""
+            self.fail(TransportFault.READ, f"{self.origin} closed the connection without an answer{reason}")
         elif exc is None and _ends_with_connection(self._answered):
             self._keep = False
             self._finish()
@@ -286,7 +285,7 @@ class Connection(asyncio.Protocol):
     def _timer_fired(self) -> None:
         now = self._loop.time()
         if now < self._deadline_at:
-            # Never further than idle_s away, or a freed connection would outstay its idleness.
+            # At most idle_s ahead, or a connection freed earlier would stay idle for too long.
             self._arm(min(self._deadline_at, now + self._limits.idle_s))
         elif self._future is None:
             self.retire()
@@ -295,7 +294,7 @@ class Connection(asyncio.Protocol):
 
 
 def _ends_with_connection(headers: tuple[tuple[bytes, bytes], ...]) -> bool:
-    """Whether only the end of the connection ends this answer (RFC 9112 6.3, the last rule)."""
+    """Return True if only the end of the connection ends this answer (RFC 9112 6.3, the last rule)."""
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings:
         return not codings[-1].rstrip().endswith(b"chunked")

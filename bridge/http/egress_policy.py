@@ -1,12 +1,10 @@
-"""The address policy: which machines the product may dial, and name resolution under that policy.
+"""The address policy: which addresses the product may connect to, and name resolution under that policy.
 
-A webhook URL is typed by a person who may not be the operator, so a URL must not open a way into the
-network the bridge runs in. The check is made on the addresses a name *resolves to*, on every dial,
-and the dial then goes to a checked address: a URL check alone would be open to DNS rebinding and to
-odd spellings of an address (``127.1``, ``0x7f000001``), which the resolver turns into plain ones.
-
-Takes a host and a port, gives addresses that may be dialled. HTTP edge; the only I/O is the
-resolver of the running loop.
+The person who writes a webhook URL may not be the operator, so a URL must not open a way into the
+network of the bridge. The policy checks the addresses that a name *resolves to*, on every dial, and
+the dial uses a checked address. Checking only the URL would allow DNS rebinding and unusual spellings
+of an address (``127.1``, ``0x7f000001``), which the resolver converts to normal ones.
+The only I/O is the resolver of the running loop.
 """
 
 from __future__ import annotations
@@ -22,9 +20,9 @@ from bridge.errors import TransportError, TransportFault
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[tuple[Any, ...]]]]
-"""What answers ``(host, port)`` with rows as ``getaddrinfo`` gives them."""
+"""Resolves ``(host, port)`` to rows like those of ``getaddrinfo``."""
 
-# IANA special-purpose registries (RFC 6890 and later entries): nothing a public receiver lives on.
+# IANA special-purpose registries (RFC 6890 and later entries): no public receiver has such an address.
 _DENIED: tuple[tuple[IpNetwork, str], ...] = tuple(
     (ip_network(network), what)
     for network, what in (
@@ -32,8 +30,8 @@ _DENIED: tuple[tuple[IpNetwork, str], ...] = tuple(
         ("10.0.0.0/8", "a private network"),
         ("100.64.0.0/10", "carrier-grade NAT"),
         ("127.0.0.0/8", "loopback"),
-        ("168.63.129.16/32", "a cloud platform's host agent"),  # Azure; public by number only
-        ("169.254.0.0/16", "link-local, where cloud metadata lives"),
+        ("168.63.129.16/32", "a cloud platform's host agent"),  # Azure; formally a public address
+        ("169.254.0.0/16", "link-local, which includes cloud metadata services"),
         ("172.16.0.0/12", "a private network"),
         ("192.0.0.0/24", "IETF protocol assignments"),
         ("192.0.2.0/24", "documentation"),
@@ -48,7 +46,7 @@ _DENIED: tuple[tuple[IpNetwork, str], ...] = tuple(
         ("::1/128", "loopback"),
         ("64:ff9b:1::/48", "a local NAT64 prefix"),
         ("100::/64", "discard only"),
-        ("2001::/23", "IETF protocol assignments"),  # Teredo is in it, which hides an IPv4 address
+        ("2001::/23", "IETF protocol assignments"),  # includes Teredo, which embeds an IPv4 address
         ("2001:db8::/32", "documentation"),
         ("3fff::/20", "documentation"),
         ("5f00::/16", "segment routing"),
@@ -57,10 +55,9 @@ _DENIED: tuple[tuple[IpNetwork, str], ...] = tuple(
         ("ff00::/8", "multicast"),
     )
 )
-_GLOBAL_UNICAST = IPv6Network("2000::/3")  # all that IANA hands out; the rest of IPv6 is not public
-
-_LOW_32_BITS = (  # networks whose last 32 bits are the IPv4 address that is reached in the end
-    IPv6Network("::ffff:0:0/96"),  # IPv4-mapped: the kernel dials IPv4
+_GLOBAL_UNICAST = IPv6Network("2000::/3")  # all that IANA assigns; the rest of IPv6 is not public
+_LOW_32_BITS = (  # networks whose last 32 bits are the IPv4 address that is reached
+    IPv6Network("::ffff:0:0/96"),  # IPv4-mapped: the kernel uses IPv4
     IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated, RFC 7915
     IPv6Network("64:ff9b::/96"),  # NAT64, RFC 6052
 )
@@ -68,14 +65,14 @@ _SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056: bits 16 to 47
 
 
 class Address(NamedTuple):
-    """One address that was checked: dialled literally, never resolved again."""
+    """One checked address: dialed literally, never resolved again."""
 
     host: str
     port: int
 
 
 def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that a mapped, translated, NAT64 or 6to4 address leads to, or None."""
+    """Return the IPv4 address that a mapped, translated, NAT64 or 6to4 address leads to, or None."""
     if any(address in network for network in _LOW_32_BITS):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     if address in _SIX_TO_FOUR:
@@ -83,12 +80,12 @@ def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
     return None
 
 
-class Egress:
-    """Says which addresses may be dialled: the public ones, and what the operator lists.
+class EgressPolicy:
+    """Allows connections to public addresses and to the networks that the operator lists.
 
-    The operator's list wins over the built-in one, so ``127.0.0.0/8`` can be allowed in a test
-    set-up. An address that embeds an IPv4 address is judged by that one, unless the operator
-    lists the outer address itself.
+    The operator's list overrides the built-in one, so ``127.0.0.0/8`` can be allowed in a test setup.
+    An address that embeds an IPv4 address is judged by that one, unless the operator lists the outer
+    address itself.
     """
 
     def __init__(self, allow: Sequence[IpNetwork], getaddrinfo: Resolver | None = None) -> None:
@@ -96,9 +93,9 @@ class Egress:
         self._getaddrinfo = getaddrinfo or _system_resolver
 
     def check(self, address: IpAddress | str, host: str = "") -> None:
-        """Return when ``address`` may be dialled; ``host`` is the name to show beside it.
+        """Raise ``TransportError`` (``refused_address``) with the remedy if ``address`` is not allowed.
 
-        Raises ``TransportError`` (``refused_address``) with the remedy when it may not.
+        ``host`` is the name to show in the message.
         """
         ip = ip_address(address) if isinstance(address, str) else address
         reason = self._refusal(ip)
@@ -108,21 +105,21 @@ class Egress:
         network = f"{ip}/{ip.max_prefixlen}".replace(f"%{getattr(ip, 'scope_id', None)}", "")
         raise TransportError(
             TransportFault.REFUSED_ADDRESS,
-            f"{named}, which is not dialled ({reason}); if this receiver is meant, "
+            f"{named}, which is not allowed ({reason}); if this receiver is intended, "
             f"add {network} or its network to egress.allow",
         )
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """The addresses of ``host`` in the resolver's order, all of them allowed, none twice.
+        """Return the addresses of ``host`` in the resolver's order, all allowed, without duplicates.
 
-        One forbidden address refuses the name as a whole: which one is dialled must not be luck.
-        Raises ``TransportError``: ``connect`` when there is none, ``refused_address`` as above.
+        One forbidden address refuses the whole name: the result must not depend on which one is dialed.
+        Raises ``TransportError``: ``connect`` if there is no address, ``refused_address`` as above.
         """
         try:
             rows = await self._getaddrinfo(host, port)
         except (OSError, UnicodeError) as exc:  # UnicodeError: a label that is empty or too long
             raise TransportError(
-                TransportFault.CONNECT, f"the name {host} cannot be resolved: {_reason(exc)}"
+                TransportFault.CONNECT, f"cannot resolve the name {host}: {_reason(exc)}"
             ) from exc
         addresses = list(dict.fromkeys(str(row[4][0]) for row in rows))
         if not addresses:
@@ -132,8 +129,8 @@ class Egress:
         return [Address(address, port) for address in addresses]
 
     def _refusal(self, ip: IpAddress) -> str | None:
-        """Why ``ip`` is refused, or None."""
-        bare = IPv6Address(int(ip)) if ip.version == 6 else ip  # a scope id is no part of a network
+        """Return why ``ip`` is refused, or None."""
+        bare = IPv6Address(int(ip)) if ip.version == 6 else ip  # networks have no scope id
         if any(bare in network for network in self._allow):
             return None
         if isinstance(bare, IPv6Address) and (inner := embedded_ipv4(bare)) is not None:

@@ -1,7 +1,7 @@
-"""Writes a request as bytes: request line, headers, body, in one piece.
+"""Write a request as bytes: request line, headers and body in one piece.
 
-HTTP edge, pure. Runs once per attempt, so what does not change between two requests to one URL is
-made once, and header values are checked as one block instead of one by one.
+This runs once per attempt. So the constant parts of the requests to one URL are built once, and header
+values are checked as one block instead of one by one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bridge.model import Url
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _USER_AGENT = b"user-agent: hookferry/" + __version__.encode() + b"\r\n"
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 8.6: also when there is no body
-_MAX_TEMPLATES = 16  # names come from the configuration, so there are one or two; this bounds a mistake
+_MAX_TEMPLATES = 16  # header names come from the configuration: one or two sets; this bounds a mistake
 
 OWN_HEADERS = frozenset(
     {
@@ -31,30 +31,30 @@ OWN_HEADERS = frozenset(
         b"expect",
     }
 )
-"""Names (lower case) that decide where a message ends and whose the connection is: never the caller's."""
+"""Names (lower case) that control message framing and the connection: the caller must not set them."""
 
 
 def check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
-    """Raises ``ValueError`` for a header that would break, or break out of, the request's head."""
+    """Raise ``ValueError`` for a header that would break, or break out of, the request's head."""
     check_names([name for name, _ in headers])
     for name, value in headers:
         if b"\n" in value or b"\r" in value or b"\0" in value:
-            raise ValueError(f"the value of the header {name.decode()} has a line break or a NUL in it")
+            raise ValueError(f"the value of the header {name.decode()} contains a line break or a NUL")
 
 
 def check_names(names: Iterable[bytes]) -> None:
-    """Raises ``ValueError`` for a name that is no token, or that only the transport may set."""
+    """Raise ``ValueError`` for a name that is not a token, or that only the transport may set."""
     for name in names:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is not a header name")
         if name.lower() in OWN_HEADERS:
             raise ValueError(
-                f"the header {name.lower().decode()} is set by the transport and cannot be given"
+                f"the header {name.lower().decode()} is set by the transport; remove it from the request"
             )
 
 
 def check_method(method: str) -> None:
-    """Raises ``ValueError`` for a method that is no token, or that turns a connection into a tunnel."""
+    """Raise ``ValueError`` for a method that is not a token, or that turns a connection into a tunnel."""
     if not method.isascii() or not _TOKEN.fullmatch(method.encode()) or method == "CONNECT":
         raise ValueError(f"the method {method!r} cannot be sent")
 
@@ -62,8 +62,8 @@ def check_method(method: str) -> None:
 class Head:
     """Writes requests with one method and URL.
 
-    The names of an endpoint's headers do not change, so a template is kept for each combination of
-    names: checked once, and filled with the values in one step.
+    The header names of an endpoint do not change. So a template is kept for each combination of names:
+    it is checked once, and the values are inserted in one step.
     """
 
     __slots__ = ("_start", "_templates", "_with_length")
@@ -72,26 +72,26 @@ class Head:
         check_method(method)
         self._start = f"{method} {url.target} HTTP/1.1\r\nhost: {url.authority}\r\n".encode("ascii")
         if self._start.count(b"\n") != 2 or self._start.count(b" ") != 3:
-            raise ValueError("the URL has a space or a line break in it")
+            raise ValueError("the URL contains a space or a line break")
         self._with_length = method in _WITH_LENGTH
         self._templates: dict[tuple[bytes, ...], _Template] = {}
 
     def write(self, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> bytes:
-        """Head and body. Raises ``ValueError`` as ``check_headers`` does."""
-        names, values = zip(*headers) if headers else ((), ())  # noqa: B905 (pairs; strict costs as much again)
-        template = self._templates.get(names) or self._learn(names)
+        """Return head and body as bytes. Raises ``ValueError`` like ``check_headers``."""
+        names, values = zip(*headers) if headers else ((), ())  # noqa: B905 (pairs; strict doubles the cost)
+        template = self._templates.get(names) or self._add_template(names)
         if body or self._with_length:
             head: bytes = template.with_length % (*values, len(body))
             lines = template.lines
         else:
             head = template.without_length % values
             lines = template.lines - 1
-        # The template has no surplus line break, no lone CR or LF and no NUL: only a value can.
+        # The template contains no surplus line break, lone CR or LF, or NUL: only a value can.
         if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
             check_headers(headers)
         return head + body
 
-    def _learn(self, names: tuple[bytes, ...]) -> _Template:
+    def _add_template(self, names: tuple[bytes, ...]) -> _Template:
         check_names(names)
         if len(self._templates) >= _MAX_TEMPLATES:
             self._templates.clear()
@@ -104,7 +104,7 @@ class Head:
 
 
 class _Template:
-    """A head with places for the values of its headers, and how many lines it must come to."""
+    """A head with placeholders for its header values, and the number of lines it must have."""
 
     __slots__ = ("lines", "with_length", "without_length")
 

@@ -1,7 +1,6 @@
-"""Any ``httpx.AsyncBaseTransport`` as a ``Transport``: for proxies, HTTP/2 and what httpx has besides.
+"""Adapt any ``httpx.AsyncBaseTransport`` to ``Transport``: for proxies, HTTP/2 and other features of httpx.
 
-HTTP edge, the only file of it that knows httpx. Takes a ``Request``, gives a ``Response``. The
-address policy does not hold here: through a proxy it is the proxy that resolves and dials.
+The address policy does not apply here: the proxy resolves the name and opens the connection.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from bridge.model import Request, Response, Url
 
 _USER_AGENT = (b"user-agent", f"hookferry/{__version__}".encode())
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 8.6: also when there is no body
-# How httpcore and h11 word an end of the connection before the end of the answer; to httpx it is a
-# RemoteProtocolError like garbage is, but it is the network's doing more often than the receiver's.
+# Messages of httpcore and h11 for a connection that ends before the answer does. httpx raises a
+# RemoteProtocolError as for garbage, but the cause is more often the network than the receiver.
 _CUT_SHORT = ("Server disconnected", "peer closed connection")
 
 
 class HttpxTransport:
     """Sends requests through an httpx transport, without ``httpx.Client`` and its 300 µs.
 
-    Redirects, cookies, content codings and the proxy variables of the environment are the client's
-    business in httpx, so they do not happen here.
+    In httpx the client handles redirects, cookies, content codings and the proxy variables of the
+    environment, so none of these happen here.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class HttpxTransport:
         self._closed = False
 
     async def send(self, request: Request, timeout_s: float) -> Response:
-        """One attempt, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
+        """Send one request, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
         origin = request.url.origin
         if self._closed:
             raise TransportError(TransportFault.CONNECT, "the transport is closed")
@@ -55,7 +54,7 @@ class HttpxTransport:
         except TimeoutError as exc:
             raise TransportError(TransportFault.TIMEOUT, f"{origin} did not answer in time") from exc
         except (httpx.HTTPError, httpx.StreamError, OSError, RuntimeError) as exc:
-            # RuntimeError: what anyio raises when the transport is closed under a request.
+            # RuntimeError: raised by anyio when the transport is closed during a request.
             raise _failure(exc, origin) from exc
 
     async def close(self) -> None:
@@ -87,25 +86,27 @@ class HttpxTransport:
         )
 
     async def _read(self, answer: httpx.Response, origin: str) -> Response:
-        """The answer with its body up to the limit; a body that goes on is left, with its connection."""
-        kept = bytearray()
+        """Return the answer with its body up to the limit; close the connection of a longer body."""
+        body = bytearray()
         try:
             if answer.status_code == 101:
-                why = f"{origin} answered with status 101, which was not asked for"
-                raise TransportError(TransportFault.PROTOCOL, why)
+                detail = f"{origin} answered with status 101, which was not requested"
+                raise TransportError(TransportFault.PROTOCOL, detail)
             assert isinstance(answer.stream, httpx.AsyncByteStream)
             async for chunk in answer.stream:
-                kept += chunk
-                if len(kept) > self._max_body_bytes:
+                body += chunk
+                if len(body) > self._max_body_bytes:
                     break
         finally:
             await answer.aclose()
         headers = tuple((name.lower(), value) for name, value in answer.headers.raw)
-        return Response(answer.status_code, headers, bytes(kept[: self._max_body_bytes]))
+        return Response(answer.status_code, headers, bytes(body[: self._max_body_bytes]))
 
 
-def proxied(proxy_url: str, max_connections: int, tls: ssl.SSLContext | None = None) -> HttpxTransport:
-    """A transport that sends everything through one proxy (``http://[user:password@]host:port``)."""
+def build_proxied_transport(
+    proxy_url: str, max_connections: int, tls: ssl.SSLContext | None = None
+) -> HttpxTransport:
+    """Return a transport that sends every request through a proxy (``http://[user:password@]host:port``)."""
     inner = httpx.AsyncHTTPTransport(
         proxy=proxy_url,
         verify=tls or ssl.create_default_context(),
@@ -113,7 +114,7 @@ def proxied(proxy_url: str, max_connections: int, tls: ssl.SSLContext | None = N
         limits=httpx.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
-            keepalive_expiry=4.0,  # before a receiver's usual 5 s
+            keepalive_expiry=4.0,  # less than a receiver's usual 5 s
         ),
     )
     return HttpxTransport(inner)
@@ -125,27 +126,27 @@ def _httpx_url(url: Url) -> httpx.URL:
 
 
 def _failure(exc: Exception, origin: str) -> TransportError:
-    """The fault behind an exception of httpx; its text may show paths, so only ours is kept."""
+    """Convert an exception of httpx. Its text may show paths, so most faults get our own text."""
     fault, what = TransportFault.READ, "broke the connection"
     if isinstance(exc, httpx.ConnectTimeout):
-        fault, what = TransportFault.CONNECT, "was not connected in time"
+        fault, what = TransportFault.CONNECT, "did not accept the connection in time"
     elif isinstance(exc, httpx.TimeoutException):
         fault, what = TransportFault.TIMEOUT, "did not answer in time"
     elif isinstance(exc, httpx.ConnectError) and _is_tls(exc):
-        fault, what = TransportFault.TLS, f"has no TLS that is trusted: {exc}"
+        fault, what = TransportFault.TLS, f"failed the TLS handshake: {exc}"
     elif isinstance(exc, httpx.ConnectError):
-        fault, what = TransportFault.CONNECT, f"cannot be connected: {exc}"
+        fault, what = TransportFault.CONNECT, f"cannot be reached: {exc}"
     elif isinstance(exc, httpx.ProxyError):
-        fault, what = TransportFault.CONNECT, f"cannot be connected through the proxy: {exc}"
+        fault, what = TransportFault.CONNECT, f"cannot be reached through the proxy: {exc}"
     elif isinstance(exc, httpx.RemoteProtocolError) and str(exc).startswith(_CUT_SHORT):
         what = "closed the connection before the end of its answer"
     elif isinstance(exc, httpx.ProtocolError | httpx.UnsupportedProtocol | httpx.DecodingError):
-        fault, what = TransportFault.PROTOCOL, f"and this side do not agree on HTTP: {exc}"
+        fault, what = TransportFault.PROTOCOL, f"violated the HTTP protocol: {exc}"
     return TransportError(fault, f"{origin} {what}")
 
 
 def _is_tls(exc: BaseException | None) -> bool:
-    """Whether an ``ssl.SSLError`` is among the causes: httpx has no error of its own for TLS."""
+    """Return True if an ``ssl.SSLError`` is among the causes: httpx has no error of its own for TLS."""
     while exc is not None:
         if isinstance(exc, ssl.SSLError):
             return True

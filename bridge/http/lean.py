@@ -1,8 +1,7 @@
-"""The ordinary transport: a bounded pool of HTTP/1.1 keep-alive connections of our own.
+"""The usual transport: a bounded pool of our own HTTP/1.1 keep-alive connections.
 
-HTTP edge. Takes a ``Request``, gives a ``Response``. Delivering requests is what the product exists
-for, and a client library costs five to ten times this (measured: ``tests/bench/transport.py``).
-The way of a request that finds a free connection has no task, no lock and no timer of its own.
+A client library costs five to ten times as much per request (measured: ``tests/bench/transport.py``).
+A request that finds a free connection needs no task, no lock and no timer of its own.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from collections.abc import Callable
 from bridge.errors import TransportError, TransportFault
 from bridge.http.connection import Connection, Limits
 from bridge.http.dial import Dialer
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.head import Head
 from bridge.model import Request, Response, Url
 
-_MAX_ROUTES = 4096  # an endpoint has one URL; this bounds URLs that are made per event
+_MAX_ROUTES = 4096  # an endpoint usually has one URL; this bounds URLs that change with the event
 
 
 class _Origin:
-    """The free connections to one scheme, host and port; the last one freed is used first."""
+    """The free connections to one scheme, host and port; the one freed last is used first."""
 
     __slots__ = ("free", "url")
 
@@ -33,7 +32,7 @@ class _Origin:
 
 
 class _Route:
-    """What is known beforehand about requests with one method and URL."""
+    """The constant parts of requests with one method and URL."""
 
     __slots__ = ("expects_body", "head", "origin")
 
@@ -44,7 +43,7 @@ class _Route:
 
 
 class _Waiter:
-    """A request that waits for a connection, or for the room to open one (``None``)."""
+    """A request that waits for a connection, or for permission to open one (``None``)."""
 
     __slots__ = ("future", "origin")
 
@@ -56,14 +55,14 @@ class _Waiter:
 class LeanTransport:
     """Sends requests over at most ``max_connections`` connections, to any number of origins.
 
-    A connection is counted from the start of its dial until it is retired, and is in exactly one
-    place: dialling, busy, or free with its origin. Whoever finds none waits in line, first come,
-    first served. Use it in one event loop.
+    A connection counts from the start of its dial until it is retired. It is in exactly one state:
+    dialing, busy, or free in the list of its origin. A request that finds none waits, first come, first
+    served. Use one instance in one event loop.
     """
 
     def __init__(
         self,
-        egress: Egress,
+        egress: EgressPolicy,
         max_connections: int,
         tls: ssl.SSLContext | None = None,
         connect_timeout_s: float = 5.0,
@@ -72,7 +71,7 @@ class LeanTransport:
         max_header_bytes: int = 65536,
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``may_write`` is asked once more when a connection was waited for, which takes time."""
+        """``may_write`` is called again after a wait for a connection, during which it may become False."""
         self._may_write = may_write
         self._dialer = Dialer(egress, tls, connect_timeout_s)
         self._max = max_connections
@@ -86,11 +85,11 @@ class LeanTransport:
         self._emptied: asyncio.Event = asyncio.Event()
 
     async def send(self, request: Request, timeout_s: float) -> Response:
-        """One attempt, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
+        """Send one request, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
         now = asyncio.get_running_loop().time()
         method, url, headers, body = request
         try:
-            route = self._routes.get((method, url)) or self._learn(method, url)
+            route = self._routes.get((method, url)) or self._add_route(method, url)
             data = route.head.write(headers, body)
         except ValueError as exc:
             raise TransportError(TransportFault.PROTOCOL, f"the request was not sent: {exc}") from exc
@@ -101,7 +100,9 @@ class LeanTransport:
             connection = await self._acquire(route.origin, now + timeout_s)
             if not self._may_write():
                 self._hand_back(connection)
-                raise TransportError(TransportFault.WITHHELD, "this process stood still while it connected")
+                raise TransportError(
+                    TransportFault.WITHHELD, "this process was suspended while it waited for a connection"
+                )
         future = connection.start(data, now + timeout_s, route.expects_body)
         try:
             return await future
@@ -122,10 +123,10 @@ class LeanTransport:
             self._emptied.clear()
             await self._emptied.wait()
 
-    # What a connection calls (``connection.Owner``).
+    # Called by a connection (``connection.Owner``).
 
     def freed(self, connection: Connection) -> None:
-        """A connection is free: for the first in line, or kept for later."""
+        """Give the connection to the first waiter, or keep it for later."""
         origin = self._joined[connection]
         waiter = self._first_waiter()
         if waiter is None:
@@ -134,24 +135,24 @@ class LeanTransport:
             self._waiting.popleft()
             waiter.future.set_result(connection)
         else:
-            connection.retire()  # its room goes to the first in line
+            connection.retire()  # the first waiter may then open a new one
 
     def retired(self, connection: Connection) -> None:
-        """A connection is out of use: its room goes to the first in line."""
+        """Let the first waiter open a connection in place of this one."""
         free = self._joined[connection].free
         if connection in free:
             free.remove(connection)
         self._give_room_back()
 
     def gone(self, connection: Connection) -> None:
-        """A connection's socket is closed."""
+        """Forget the connection; its socket is closed."""
         del self._joined[connection]
         if not self._joined:
             self._emptied.set()
 
-    # Within.
+    # Internal.
 
-    def _learn(self, method: str, url: Url) -> _Route:
+    def _add_route(self, method: str, url: Url) -> _Route:
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
             self._origins = {key: origin for key, origin in self._origins.items() if origin.free}
@@ -160,18 +161,20 @@ class LeanTransport:
         return self._routes.setdefault((method, url), _Route(method, head, origin))
 
     async def _acquire(self, origin: _Origin, deadline_at: float) -> Connection:
-        """A connection to ``origin``: freed by another request, or new."""
+        """Return a connection to ``origin``: freed by another request, or new."""
         try:
             async with asyncio.timeout_at(deadline_at):
                 while True:
                     if self._closed:
                         raise TransportError(TransportFault.CONNECT, "the transport is closed")
                     connection = await self._next(origin)
-                    if not connection.retired:  # else: it was closed while it was handed over
+                    if not connection.retired:  # else: the peer closed it while this task was waking up
                         return connection
         except TimeoutError as exc:
-            why = f"no connection to {origin.url.origin} in time ({self._open} of {self._max} in use)"
-            raise TransportError(TransportFault.TIMEOUT, why) from exc
+            usage = f"{self._open} of {self._max} connections in use"
+            raise TransportError(
+                TransportFault.TIMEOUT, f"no connection to {origin.url.origin} in time ({usage})"
+            ) from exc
 
     async def _next(self, origin: _Origin) -> Connection:
         while origin.free:
@@ -195,7 +198,7 @@ class LeanTransport:
         return handed or await self._dial(origin)
 
     async def _dial(self, origin: _Origin) -> Connection:
-        """Open a connection in room that is counted already."""
+        """Open a connection that is already counted in ``_open``."""
         loop = asyncio.get_running_loop()
         try:
             connection = await self._dialer.dial(
@@ -206,7 +209,7 @@ class LeanTransport:
             self._give_room_back()
             raise
         self._joined[connection] = origin
-        if self._closed:  # in the meantime; whoever closed did not see this one
+        if self._closed:  # meanwhile; close() did not see this connection
             connection.retire()
         return connection
 
@@ -214,7 +217,7 @@ class LeanTransport:
         while self._waiting:
             if not self._waiting[0].future.done():
                 return self._waiting[0]
-            self._waiting.popleft()  # cancelled in the meantime
+            self._waiting.popleft()  # cancelled meanwhile
         return None
 
     def _give_room_back(self) -> None:
@@ -232,7 +235,7 @@ class LeanTransport:
             self.freed(connection)
 
     def _evict(self) -> None:
-        """Make room: retire a free connection of another origin, its least recently used one."""
+        """Retire the least recently used free connection of another origin."""
         for connection, origin in self._joined.items():
             if origin.free and origin.free[0] is connection:
                 connection.retire()

@@ -1,6 +1,11 @@
-"""Step 1 and the last one: the Kafka edge. Records come in here, and offsets go out.
+"""The Kafka edge: it reads records, commits offsets and writes the internal topics.
 
-aiokafka stays inside this package and ``bridge/dead_letters/topic.py``; what leaves it are the types of
-``bridge/model.py``. ``reader`` is the member of the consumer group, ``offsets`` keeps the cursors
-of the endpoints, ``client`` says how a broker is reached.
+Only this package imports aiokafka. It returns the types of ``bridge/model.py`` and raises the
+exceptions of ``bridge/errors.py``; ``broker_call.py`` maps the foreign ones.
+
+- ``client``: how to reach the brokers. ``aiokafka_patches``: repairs of aiokafka.
+- ``group_reader``: the member of the consumer group. ``side_reader``: a consumer without a group.
+- ``offsets``: the cursors of the endpoints. ``producer``: writes that all replicas acknowledge.
+- ``topics``, ``topic_setup``: topics and their settings. ``session``: a connection for one command.
+- ``control_reader``, ``control_topic``: ``<group>.control``.
 """

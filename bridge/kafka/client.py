@@ -1,7 +1,4 @@
-"""How a broker is reached: addresses, TLS, SASL; and what must exist there before work begins.
-
-Edge floor.
-"""
+"""How to reach the brokers: addresses, TLS, SASL, and the retry until one answers."""
 
 from __future__ import annotations
 
@@ -13,19 +10,15 @@ from typing import Any
 
 import structlog
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-)
+from aiokafka.errors import KafkaConnectionError
 
-from bridge.errors import KafkaUnavailable
-from bridge.kafka import connection_patch as _mended  # noqa: F401 - every client has its options from here
+from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.kafka.aiokafka_patches import connection as _connection_patch  # noqa: F401 - every client needs it
+from bridge.kafka.broker_call import CHECK_BROKER
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-_WAIT_S = (1.0, 2.0, 5.0, 10.0)
-PARK_TIMEOUT_MS = 10_000
-"""How long a dead letter is waited for: then its topic is said to be in trouble, and it is tried again."""
+_RETRY_DELAYS_S = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +35,7 @@ class KafkaOptions:
     fetch_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
 
     def arguments(self) -> dict[str, Any]:
-        """The keyword arguments that every aiokafka client takes."""
+        """Return the keyword arguments that every aiokafka client accepts."""
         arguments: dict[str, Any] = {
             "bootstrap_servers": list(self.bootstrap_servers),
             "client_id": self.client_id,
@@ -60,36 +53,36 @@ class KafkaOptions:
         return arguments
 
 
-class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
-    """Hands an OAuth 2 access token to aiokafka each time it opens a connection."""
+class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no type information
+    """Supplies an OAuth 2 access token each time aiokafka opens a connection."""
 
     def __init__(self, fetch: Callable[[], Awaitable[str]]) -> None:
         self._fetch = fetch
 
-    async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - the base says None
+    async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - annotated None upstream
         try:
             return await self._fetch()
-        except KafkaUnavailable as exc:  # aiokafka tries again after its own exceptions only
+        except KafkaUnavailable as exc:  # aiokafka retries only after its own exceptions
             raise KafkaConnectionError(str(exc)) from exc
 
 
 async def start_when_reachable(start: Callable[[], Awaitable[None]], servers: Iterable[str]) -> None:
-    """Call ``start`` until the broker answers, saying so once and then at most every ten seconds."""
+    """Call ``start`` until it raises no ``BrokerError``; log each failure, at most every ten seconds."""
     attempt = 0
     while True:
         try:
             await start()
-        except (KafkaError, OSError) as exc:
-            wait_s = _WAIT_S[min(attempt, len(_WAIT_S) - 1)]
+        except BrokerError as exc:
+            delay_s = _RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)]
             attempt += 1
             _log.warning(
                 events.KAFKA_UNREACHABLE,
                 servers=",".join(servers),
-                cause=str(exc),
-                remedy="check kafka.bootstrap_servers, kafka.tls, kafka.sasl and that the broker is up",
-                next_try_s=wait_s,
+                cause=exc.cause,
+                remedy=CHECK_BROKER,
+                next_try_s=delay_s,
             )
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(delay_s)
         else:
             if attempt:
                 _log.info(events.KAFKA_CONNECTED, servers=",".join(servers))

@@ -1,8 +1,7 @@
-"""The control topic: which endpoints and event types are on or off, for every pod and over every restart.
+"""The switches in ``<group>.control``: which endpoints and event types are off, for every pod and restart.
 
-``<group>.control`` is compacted and holds one record per one that was ever switched. Every pod
-follows it, so a change made anywhere reaches all of them within a second. Edge floor: a consumer
-without a group, and a producer that is opened for a write alone, since writes are rare.
+The topic is compacted and has one record per endpoint or event type that was ever switched. Every pod
+follows it, so a change reaches all of them within a second.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from bridge.core.switches import (
     DamagedSwitchError,
@@ -25,24 +22,25 @@ from bridge.core.switches import (
     read_switch,
     subject_of,
 )
-from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.errors import BrokerError, KafkaUnavailable, RecordsDeleted
+from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.client_health import close_in_time
+from bridge.kafka.control_reader import POLL_S, ControlReader
+from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
-from bridge.model import Partition, Record
+from bridge.model import Record
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-_POLL_S = 0.5
-_TROUBLE_S = 1.0
-_WRITE_MS = 10_000
+_RETRY_S = 1.0
+_WRITE_S = 20.0
+"""Limit for one write, with the connection of its producer."""
 
 
-class Control:
-    """Keeps the switches of endpoints and of event types as the topic says, and writes what is to be changed.
+class ControlTopic:
+    """Keeps the switches of endpoints and event types as they are in the topic, and writes changes.
 
-    All records are in partition 0, whatever else the topic has, so that they have one order: the
-    last one written holds, for all pods alike.
+    A producer is opened for each write, because writes are rare.
     """
 
     def __init__(
@@ -53,41 +51,66 @@ class Control:
         event_types: Switches[EventTypes],
         who: str,
     ) -> None:
+        """``who`` is recorded as the author of each switch that is written."""
         self._options = options
-        self._partition = Partition(topic, 0)
+        self._topic = topic
         self._switches = switches
         self._event_types = event_types
         self._who = who
-        self._next = 0
+        self._position: int | None = None
         self._unwritten: dict[str, Switch] = {}
-        self._to_write = asyncio.Event()
+        self._write_requested = asyncio.Event()
         self._failing = False
 
-    async def load_when_there(self) -> None:
-        """``load``, tried until it worked: a topic just made may have no leader yet."""
+    async def load_with_retry(self) -> None:
+        """Call ``load`` until it succeeds: a topic that was just created may have no leader yet."""
         while True:
             try:
                 await self.load()
             except KafkaUnavailable as exc:
-                self._fails(exc, "waiting for it: deliveries begin when it is known which endpoints are off")
-                await asyncio.sleep(_TROUBLE_S)
+                self._log_failure(exc, "none needed: deliveries begin once the switches have been read")
+                await asyncio.sleep(_RETRY_S)
             else:
-                self._works()
+                self._log_recovery()
                 return
 
     async def load(self) -> None:
-        """Read what the topic holds up to now; only the last state of each counts.
-
-        Raises ``KafkaUnavailable``.
-        """
-        found: dict[Subject, Switch] = {}
-        async with SideReader(self._options) as reader:
-            self._next = (await reader.begins([self._partition]))[self._partition]
-            end = (await reader.ends([self._partition]))[self._partition]
-            while self._next < end:
-                await self._read(reader, found.__setitem__)
-        for subject, switch in found.items():
+        """Read the topic up to now; apply the last state of each subject. Raises ``KafkaUnavailable``."""
+        loaded: dict[Subject, Switch] = {}
+        async with self._reader(loaded.__setitem__, None) as reader:
+            while True:
+                try:
+                    await reader.read_to_end()
+                    break
+                except RecordsDeleted:  # the start of the log moved meanwhile
+                    await reader.rewind()
+            self._position = reader.position
+        for subject, switch in loaded.items():
             self._put(subject, switch)
+
+    async def follow(self) -> None:
+        """Apply every later change; runs until it is cancelled."""
+        while True:
+            try:
+                async with self._reader(self._put, self._position) as reader:
+                    while True:
+                        await self._read_on(reader)
+                        self._log_recovery()
+            except KafkaUnavailable as exc:
+                self._log_failure(exc, "none needed: changes are applied once the broker answers")
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read_on(self, reader: ControlReader) -> None:
+        try:
+            await reader.read_on(POLL_S)
+        except RecordsDeleted:
+            await reader.rewind()
+        self._position = reader.position
+
+    def _reader(self, put: Callable[[Subject, Switch], None], start: int | None) -> ControlReader:
+        return ControlReader(
+            SideReader(self._options), self._topic, lambda record: self._apply(record, put), start
+        )
 
     def _put(self, subject: Subject, switch: Switch) -> None:
         if isinstance(subject, EventTypes):
@@ -95,99 +118,70 @@ class Control:
         else:
             self._switches.put(subject, switch)
 
-    async def follow(self) -> None:
-        """Take in every change from there on, for as long as the bridge lives."""
-        while True:
-            try:
-                async with SideReader(self._options) as reader:
-                    while True:
-                        await self._read(reader, self._put)
-                        self._works()
-            except KafkaUnavailable as exc:
-                self._fails(exc, "none needed: a change is seen once the broker answers")
-                await asyncio.sleep(_TROUBLE_S)
-
-    async def _read(self, reader: SideReader, put: Callable[[Subject, Switch], None]) -> None:
-        try:
-            batches, reached = await reader.read_from({self._partition: self._next}, _POLL_S)
-        except RecordsDeleted:
-            self._next = (await reader.begins([self._partition]))[self._partition]
-            return
-        for _, records in batches:
-            for record in records:
-                self._take(record, put)
-        self._next = reached[self._partition]
-
-    def _take(self, record: Record, put: Callable[[Subject, Switch], None]) -> None:
+    def _apply(self, record: Record, put: Callable[[Subject, Switch], None]) -> None:
         subject = subject_of(record.key)
         if subject is None:
-            return  # a newer release's
+            return  # a hold, or the key of a newer release
         try:
             put(subject, read_switch(record.value))
         except DamagedSwitchError as exc:
             is_types = isinstance(subject, EventTypes)
-            what, command = ("event_types", "events") if is_types else ("endpoint", "endpoints")
+            field, command = ("event_types", "events") if is_types else ("endpoint", "endpoints")
             _log.error(
                 events.CONTROL_IGNORED,
                 place=record.place,
-                **{what: str(subject)},
+                **{field: str(subject)},
                 cause=str(exc),
-                remedy=f"it stays as it was; say it again with `hookferry {command} on` or `off`",
+                remedy=f"its state is unchanged; set it again with `hookferry {command} on` or `off`",
             )
 
     def turn_off(self, endpoint: str, reason: str) -> None:
-        """Turn an endpoint off: here at once, everywhere as soon as ``write_down`` has written it."""
+        """Turn an endpoint off: in this pod now, in all pods once ``write_pending`` has written it."""
         switch = self.switch(False, reason)
         self._switches.put(endpoint, switch)
         self._unwritten[endpoint] = switch
-        self._to_write.set()
+        self._write_requested.set()
 
-    async def write_down(self) -> None:
-        """Write what ``turn_off`` was told, for as long as the bridge lives; tried until it worked."""
+    async def write_pending(self) -> None:
+        """Write what ``turn_off`` changed, and retry until it is written; runs until it is cancelled."""
         while True:
-            await self._to_write.wait()
-            self._to_write.clear()
+            await self._write_requested.wait()
+            self._write_requested.clear()
             for endpoint, switch in list(self._unwritten.items()):
                 try:
                     await self.write(endpoint, switch)
                 except KafkaUnavailable as exc:
-                    self._fails(exc, "this pod keeps the endpoint off; tried again until the topic has it")
-                    self._to_write.set()
+                    self._log_failure(
+                        exc, "none needed: the endpoint is off in this pod; the write is retried"
+                    )
+                    self._write_requested.set()
                 else:
-                    self._works()
+                    self._log_recovery()
                     self._unwritten.pop(endpoint)
             if self._unwritten:
-                await asyncio.sleep(_TROUBLE_S)
+                await asyncio.sleep(_RETRY_S)
 
     def switch(self, on: bool, reason: str) -> Switch:
-        """A switch set now, by us."""
+        """Return a switch that this process sets now."""
         since = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
         return Switch(on, since, self._who, reason)
 
     async def write(self, subject: Subject, switch: Switch | None) -> None:
-        """Write a subject's state, or forget it (None). Raises ``KafkaUnavailable``."""
-        producer = AIOKafkaProducer(
-            **self._options.arguments(), acks="all", enable_idempotence=True, request_timeout_ms=_WRITE_MS
-        )
-        topic, number = self._partition
+        """Write the state of a subject, or delete it (None). Raises ``KafkaUnavailable``."""
         value = switch.to_bytes() if switch else None
+        producer = DurableProducer(self._options, "switches")
         try:
-            async with asyncio.timeout(_WRITE_MS / 1000 * 2):
-                await producer.start()
-                await producer.send_and_wait(topic, value, key=key_of(subject), partition=number)
-        except (KafkaError, OSError) as exc:
-            raise KafkaUnavailable(
-                f"topic {topic!r} did not take the state of {str(subject)!r}: {exc!r}"
-            ) from exc
-        finally:
-            await close_in_time(producer.stop, "close a producer")
+            async with broker_call(f"write to topic {self._topic!r}", timeout_s=_WRITE_S), producer:
+                await producer.write(NewRecord(self._topic, value, key_of(subject), 0))
+        except BrokerError as exc:
+            raise KafkaUnavailable(f"cannot write the state of {str(subject)!r}: {exc}") from exc
 
-    def _fails(self, exc: KafkaUnavailable, remedy: str) -> None:
+    def _log_failure(self, exc: KafkaUnavailable, remedy: str) -> None:
         if not self._failing:
             self._failing = True
-            _log.error(events.CONTROL_FAILED, topic=self._partition.topic, cause=str(exc), remedy=remedy)
+            _log.error(events.CONTROL_FAILED, topic=self._topic, cause=str(exc), remedy=remedy)
 
-    def _works(self) -> None:
+    def _log_recovery(self) -> None:
         if self._failing:
             self._failing = False
-            _log.info(events.CONTROL_RECOVERED, topic=self._partition.topic)
+            _log.info(events.CONTROL_RECOVERED, topic=self._topic)

@@ -1,69 +1,95 @@
-"""How long nothing was heard of the group, and whether that is the broker's absence. Edge floor."""
+"""Decide whether the member of the group is alive: its lease on partitions, and whether it is stuck."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
 
+from bridge.errors import BrokerError
+from bridge.kafka.aiokafka_patches.closing import close_in_time
+from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.client_health import close_in_time
 
 _MARGIN_S = 15.0
 _PROBE_EVERY_S = 5.0
 _PROBE_TIMEOUT_S = 3.0
-_STOOD_STILL_S = 10.0
+_SUSPENDED_S = 10.0
+"""Between two calls of ``stuck_cause``: if more time passes, the process itself was suspended."""
 
 
-class Silence:
-    """Notices a consumer that hears nothing although the broker answers others.
+class Lease:
+    """How long the group cannot have given this member's partitions to another one.
 
-    A rebalance may rightly be silent for the time its slowest member has (``patience_s``). An
-    outage of the broker is no silence: it is waited for, and the time after it begins anew. Nor is
-    the time in which this process itself stood still.
+    The broker waits a session timeout after the last request that it accepted from the member. A
+    process that was suspended for longer must not send events that its successor may have delivered.
+    """
+
+    def __init__(self, session_timeout_s: float) -> None:
+        self._session_timeout_s = session_timeout_s
+        self._renewed_at = 0.0
+
+    def renew(self, sent_at: float) -> None:
+        """Note that the broker accepted a request sent at this monotonic time."""
+        self._renewed_at = max(self._renewed_at, sent_at)
+
+    @property
+    def valid(self) -> bool:
+        """Return True while the partitions cannot belong to another member."""
+        return time.monotonic() - self._renewed_at < self._session_timeout_s
+
+
+class GroupLiveness:
+    """Detects a consumer that receives nothing from its group although the broker answers others.
+
+    In a rebalance a group may be silent for as long as its slowest member may take
+    (``max_silence_s``). The time of an outage does not count, nor the time in which this process
+    was suspended: both restart the measurement.
     """
 
     def __init__(
-        self, options: KafkaOptions, patience_s: float, clock: Callable[[], float] = time.monotonic
+        self, options: KafkaOptions, max_silence_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """``clock``: monotonic seconds."""
         self._options = options
-        self._patience_s = patience_s + _MARGIN_S
+        self._max_silence_s = max_silence_s + _MARGIN_S
         self._clock = clock
-        self._since = self._asked_at = clock()
+        self._silent_since = self._called_at = clock()
         self._probed_at = 0.0
 
-    def broken(self) -> None:
-        """Something was heard."""
-        self._since = self._clock()
+    def note_answer(self) -> None:
+        """Note that the group answered; the silence starts again from now."""
+        self._silent_since = self._clock()
 
-    async def too_long(self) -> str | None:
-        """What is wrong, when it is; to be asked every second or so, it asks the broker every few."""
-        now, asked_at = self._clock(), self._asked_at
-        self._asked_at = now
-        if now - asked_at > _STOOD_STILL_S:
-            self.broken()
-        silent_s = now - self._since
+    async def stuck_cause(self) -> str | None:
+        """Return the reason if the consumer is stuck, else None.
+
+        Call it about once per second. It probes the broker every 5 s once the group is silent.
+        """
+        now, called_at = self._clock(), self._called_at
+        self._called_at = now
+        if now - called_at > _SUSPENDED_S:
+            self.note_answer()
+        silent_s = now - self._silent_since
         if silent_s < _MARGIN_S or now - self._probed_at < _PROBE_EVERY_S:
             return None
         self._probed_at = now
         answers = await self._broker_answers()
-        self._asked_at = self._clock()
+        self._called_at = self._clock()
         if not answers:
-            self.broken()
+            self.note_answer()
             return None
-        if silent_s < self._patience_s:
+        if silent_s < self._max_silence_s:
             return None
-        return f"nothing was heard of the group for {silent_s:.0f} s, while the broker answers others"
+        return f"the group has not answered for {silent_s:.0f} s, while the broker answers other clients"
 
     async def _broker_answers(self) -> bool:
         client = AIOKafkaClient(**self._options.arguments())
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            async with broker_call("probe the broker", timeout_s=_PROBE_TIMEOUT_S):
                 await client.bootstrap()
-        except (KafkaError, OSError):
+        except BrokerError:
             return False
         finally:
             await close_in_time(client.close, "close a probe")

@@ -1,22 +1,24 @@
 """The cursors at the broker: ordinary offsets of groups that have no members.
 
-Each endpoint's progress is committed under ``<group>.<endpoint>``, so its backlog is Kafka lag
-that every tool can see. Edge floor.
+Each endpoint's progress is committed under ``<group>.<endpoint>``, so every Kafka tool shows its
+backlog as the lag of that group.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import GroupIdNotFound, KafkaError, for_code
+from aiokafka.errors import GroupIdNotFound, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
-from bridge.errors import CommitError, KafkaUnavailable
-from bridge.kafka.client_health import Lasting
+from bridge.errors import BrokerError, CommitError
+from bridge.kafka.broker_call import broker_call
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Committed, Partition
 
 _NO_GENERATION = -1
@@ -27,49 +29,46 @@ _TIMEOUT_S = 5.0
 class OffsetStore:
     """Commits and reads offsets of groups without members.
 
-    Kafka takes an ``OffsetCommit`` with generation -1 and no member id for a group that nobody
-    has joined (seen on 3.9). Such commits are not fenced: see ``Reader.fence``.
+    Kafka accepts an ``OffsetCommit`` with generation -1 and no member id for a group that has no
+    members (seen on 3.9). It does not fence such commits: see ``Reader.fence``.
     """
 
-    def __init__(
-        self,
-        client: AIOKafkaClient,
-        renew: Callable[[], Awaitable[AIOKafkaClient]] | None = None,
-        *,
-        may_commit: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """``renew``: another client, started, for one of which a part has died.
-
-        ``may_commit``: called in the moment before a commit is written; the process may have been
-        stopped since the fence.
-        """
-        self._client = Lasting(client, renew, "offsets")
+    def __init__(self, options: KafkaOptions, *, may_commit: Callable[[], bool] = lambda: True) -> None:
+        """``may_commit`` is called right before a commit is sent: the process may have been suspended."""
+        self._client: ReplaceableClient[AIOKafkaClient] = ReplaceableClient(
+            lambda: AIOKafkaClient(**options.arguments()), lambda client: client.bootstrap(), "offsets"
+        )
+        self._servers = ", ".join(options.bootstrap_servers)
         self._may_commit = may_commit
         self._coordinators: dict[str, int] = {}
 
+    async def start(self) -> None:
+        """Connect; raises ``BrokerError``, and may be called again after it."""
+        async with broker_call(f"reach a broker at {self._servers}"):
+            await self._client.start()
+
     async def close(self) -> None:
-        """Close the client that is in use."""
+        """Close the connection."""
         await self._client.close()
 
     async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
-        """What is committed; partitions without a commit are left out. Raises ``CommitError``.
+        """Return the committed offsets; partitions without one are left out. Raises ``CommitError``.
 
-        Asked for None, it tells all that the group has.
+        With None, return those of all partitions.
         """
-        asked = None if partitions is None else {one: (one.number,) for one in partitions}
-        request = OffsetFetchRequest(group, None if asked is None else _by_topic(asked))
+        rows = None if partitions is None else {partition: (partition.number,) for partition in partitions}
+        request = OffsetFetchRequest(group, None if rows is None else _by_topic(rows))
         response = await self._send(group, request)
-        found = {}
-        for topic, rows in response.topics:
-            for number, offset, metadata, code in rows:
-                if code:
-                    self._refuse(group, code)
+        committed = {}
+        for topic, answers in response.topics:
+            for number, offset, metadata, code in answers:
+                self._raise_for_code(group, code)
                 if offset >= 0:
-                    found[Partition(topic, number)] = Committed(offset, metadata or "")
-        return found
+                    committed[Partition(topic, number)] = Committed(offset, metadata or "")
+        return committed
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
-        """Commit; raises ``CommitError`` when the broker did not take all of it."""
+        """Commit offsets. Raises ``CommitError`` if the broker did not accept all of them."""
         rows = {
             partition: ((partition.number, committed.offset, committed.metadata),)
             for partition, committed in offsets.items()
@@ -80,69 +79,66 @@ class OffsetStore:
         response = await self._send(group, request, self._may_commit)
         for _topic, answers in response.topics:
             for _number, code in answers:
-                if code:
-                    self._refuse(group, code)
+                self._raise_for_code(group, code)
 
     async def groups(self) -> dict[str, str]:
-        """All groups of the cluster with their kind: empty for offsets that never had a member.
+        """Return the type of each group of the cluster: empty if the group never had a member.
 
         Raises ``KafkaUnavailable``.
         """
-        found: dict[str, str] = {}
-        try:
+        groups: dict[str, str] = {}
+        async with broker_call("list the consumer groups"):
             client = await self._client.working()
-            for broker in client.cluster.brokers():
-                async with asyncio.timeout(_TIMEOUT_S):
-                    response = await client.send(broker.nodeId, ListGroupsRequest())
+            brokers = [broker.nodeId for broker in client.cluster.brokers()]
+        for broker in brokers:
+            async with broker_call("list the consumer groups", timeout_s=_TIMEOUT_S):
+                response = await client.send(broker, ListGroupsRequest())
                 if response.error_code:
                     raise for_code(response.error_code)
-                found.update(response.groups)
-        except (KafkaError, OSError) as exc:
-            raise KafkaUnavailable(f"the groups are not to be had: {exc!r}") from exc
-        return found
+            groups.update(response.groups)
+        return groups
 
     async def delete(self, group: str) -> None:
-        """Delete a group and its offsets; one that is not there is no error. Raises ``CommitError``."""
+        """Delete a group with its offsets, if it exists. Raises ``CommitError``."""
         response = await self._send(group, DeleteGroupsRequest([group]))
         for _name, code in response.results:
-            if code not in (0, GroupIdNotFound.errno):
-                self._refuse(group, code)
+            if code != GroupIdNotFound.errno:
+                self._raise_for_code(group, code)
 
-    async def _send(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def _send(
         self,
         group: str,
         request: OffsetCommitRequest | OffsetFetchRequest | DeleteGroupsRequest,
         may_send: Callable[[], bool] = lambda: True,
-    ):
+    ) -> Any:
+        """Send a request to the coordinator of a group. Raises ``CommitError``."""
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with broker_call(f"use the offsets of group {group!r}", timeout_s=_TIMEOUT_S):
                 client = await self._client.working()
-                node = await self._coordinator(group)
+                node = await self._coordinator(client, group)
                 await client.ready(node, group=ConnectionGroup.COORDINATION)
                 if not may_send():
-                    raise CommitError(f"group {group!r}: this process stood still for too long to commit")
+                    raise CommitError(f"group {group!r}: this process was suspended for too long to commit")
                 return await client.send(node, request, group=ConnectionGroup.COORDINATION)
-        except TimeoutError as exc:
+        except BrokerError as exc:
             self._coordinators.pop(group, None)
-            raise CommitError(f"group {group!r}: no answer from the broker in {_TIMEOUT_S:g} s") from exc
-        except (KafkaError, OSError) as exc:
+            raise CommitError(f"group {group!r}: {exc.cause}") from exc
+
+    async def _coordinator(self, client: AIOKafkaClient, group: str) -> int:
+        if group not in self._coordinators:
+            node: int = await client.coordinator_lookup(CoordinationType.GROUP, group)
+            self._coordinators[group] = node
+        return self._coordinators[group]
+
+    def _raise_for_code(self, group: str, code: int) -> None:
+        """Raise ``CommitError`` for a code other than 0; the coordinator may have moved."""
+        if code:
             self._coordinators.pop(group, None)
-            raise CommitError(f"group {group!r}: {exc!r}") from exc
-
-    async def _coordinator(self, group: str) -> int:
-        known = self._coordinators.get(group)
-        if known is None:
-            known = await self._client.current.coordinator_lookup(CoordinationType.GROUP, group)
-            self._coordinators[group] = known
-        return known
-
-    def _refuse(self, group: str, code: int) -> None:
-        self._coordinators.pop(group, None)
-        raise CommitError(f"group {group!r}: {for_code(code).__name__} (error {code})")
+            raise CommitError(f"group {group!r}: {for_code(code).__name__} (error {code})")
 
 
-def _by_topic(rows: Mapping[Partition, tuple]) -> list[tuple[str, list]]:  # type: ignore[type-arg]
-    topics: defaultdict[str, list] = defaultdict(list)  # type: ignore[type-arg]
+def _by_topic(rows: Mapping[Partition, Sequence[Any]]) -> list[tuple[str, list[Any]]]:
+    topics: defaultdict[str, list[Any]] = defaultdict(list)
     for partition, row in rows.items():
         topics[partition.topic].extend(row)
     return list(topics.items())

@@ -1,21 +1,23 @@
-"""Reading beside the group: partitions from given offsets on, by a consumer that is no member.
+"""Read partitions from given offsets, with a consumer that is not a member of the group.
 
-For cursors that catch up, and for the dedupe index. Opened when needed, closed after. Edge floor.
+For cursors that catch up, the dedupe index, the control topic and dead letters. Opened when needed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError
 
-from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.kafka import log_offsets
+from bridge.kafka.aiokafka_patches.background_tasks import ended_task
+from bridge.kafka.aiokafka_patches.closing import stop_consumer
+from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, CHECK_BROKER, broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.client_health import ANSWER_TIMEOUT_S, answered, ended_task, stop_consumer
-from bridge.kafka.group_reader import to_record
+from bridge.kafka.records import records_deleted, to_batches, to_partition
 from bridge.model import Batch, Partition, Record
 
 _STALLED_S = 30.0
@@ -24,12 +26,12 @@ _STALLED_S = 30.0
 class SideReader:
     """A consumer without a group, as an asynchronous context manager.
 
-    ``read_from`` is told every position, and seeks where the consumer stands elsewhere: aiokafka
-    forgets positions with a new assignment, and a cursor may come back at another place.
+    Every call of ``read_from`` names all positions; the reader seeks where the consumer's position
+    differs. aiokafka forgets positions on a new assignment, and a cursor may return at another offset.
     """
 
     def __init__(self, options: KafkaOptions, max_batch: int = 500, long_poll_ms: int = 500) -> None:
-        """``long_poll_ms``: a move to other partitions waits for the fetch that is under way."""
+        """``long_poll_ms``: a change of partitions waits that long for the fetch in progress."""
         self._consumer = AIOKafkaConsumer(
             **options.arguments(),
             enable_auto_commit=False,
@@ -43,13 +45,11 @@ class SideReader:
     async def __aenter__(self) -> SideReader:
         """Connect; raises ``KafkaUnavailable``."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with broker_call("start a reader outside the group", timeout_s=ANSWER_TIMEOUT_S):
                 await self._consumer.start()
-        except BaseException as exc:
+        except BaseException:
             await stop_consumer(self._consumer)
-            if not isinstance(exc, KafkaError | OSError):
-                raise
-            raise KafkaUnavailable(f"a reader beside the group could not start: {exc!r}") from exc
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -58,60 +58,53 @@ class SideReader:
     async def read_from(
         self, positions: Mapping[Partition, int], timeout_s: float
     ) -> tuple[list[Batch], dict[Partition, int]]:
-        """The next records of these partitions, and up to where each has been read by them.
+        """Return the next records of these partitions, and the next offset to read of each.
 
         Raises ``KafkaUnavailable``, and ``RecordsDeleted`` for positions that are no longer in the log.
         """
-        wanted = frozenset(TopicPartition(*partition) for partition in positions)
         if ended := ended_task(self._consumer):
-            raise KafkaUnavailable(f"a reader beside the group is broken and is opened anew: {ended}")
+            raise BrokerError("read outside the group", ended, "none needed: the reader is opened again")
+        wanted = {TopicPartition(*partition): offset for partition, offset in positions.items()}
+        reached, self._reached = self._reached, {}  # an error leaves the consumer's positions unknown
         try:
-            if wanted != self._reached.keys():
-                self._consumer.assign(list(wanted))
-                self._reached = {}
-            for one in wanted:
-                if self._reached.get(one) != positions[Partition(*one)]:
-                    self._consumer.seek(one, positions[Partition(*one)])
-            async with asyncio.timeout(timeout_s + ANSWER_TIMEOUT_S):
-                raws = await self._consumer.getmany(
+            async with broker_call("read outside the group", timeout_s=timeout_s + ANSWER_TIMEOUT_S):
+                self._seek(wanted, reached)
+                fetched = await self._consumer.getmany(
                     timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
                 )
-                self._reached = {one: await self._consumer.position(one) for one in wanted}
-        except OffsetOutOfRangeError as exc:
-            self._reached = {}
-            raise RecordsDeleted({Partition(*one): offset for one, offset in exc.args[0].items()}) from exc
-        except (KafkaError, TimeoutError) as exc:
-            self._reached = {}
-            raise KafkaUnavailable(f"reading beside the group failed: {exc!r}") from exc
-        batches = [
-            (Partition(*one), [to_record(Partition(*one), raw) for raw in found])
-            for one, found in raws.items()
-        ]
-        return batches, {Partition(*one): position for one, position in self._reached.items()}
+                reached = {partition: await self._consumer.position(partition) for partition in wanted}
+        except BrokerError as exc:
+            if isinstance(exc.__cause__, OffsetOutOfRangeError):
+                raise records_deleted(exc.__cause__) from exc
+            raise
+        self._reached = reached
+        batches = to_batches(fetched, wanted)
+        return batches, {to_partition(partition): offset for partition, offset in reached.items()}
+
+    def _seek(self, wanted: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int]) -> None:
+        """Assign the wanted partitions and move to their offsets, where the consumer is not there yet."""
+        if wanted.keys() != reached.keys():
+            self._consumer.assign(list(wanted))
+            reached = {}
+        for partition, offset in wanted.items():
+            if reached.get(partition) != offset:
+                self._consumer.seek(partition, offset)
 
     async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """The first offset of each log. Raises ``KafkaUnavailable``."""
-        asked = [TopicPartition(*partition) for partition in partitions]
-        found = await answered(
-            self._consumer.beginning_offsets(asked), f"the beginning of {asked} is not to be had"
-        )
-        return {Partition(*one): offset for one, offset in found.items()}
+        """Return the first offset of each log. Raises ``KafkaUnavailable``."""
+        return await log_offsets.first_offsets(self._consumer, partitions)
 
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """The next offset of each log. Raises ``KafkaUnavailable``."""
-        asked = [TopicPartition(*partition) for partition in partitions]
-        found = await answered(self._consumer.end_offsets(asked), f"the end of {asked} is not to be had")
-        return {Partition(*one): offset for one, offset in found.items()}
+        """Return the next offset of each log. Raises ``KafkaUnavailable``."""
+        return await log_offsets.next_offsets(self._consumer, partitions)
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
-        """The first offset at or after an instant; None when there is none. Raises ``KafkaUnavailable``."""
-        asked = TopicPartition(*partition)
-        question = self._consumer.offsets_for_times({asked: max(0, timestamp_ms)})
-        found = (await answered(question, f"{partition}: no offset for an instant")).get(asked)
-        return found.offset if found is not None else None
+        """Return the first offset at or after an instant, or None. Raises ``KafkaUnavailable``."""
+        offsets = await log_offsets.offsets_at(self._consumer, [partition], max(0, timestamp_ms))
+        return offsets.get(partition)
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
-        """The records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
+        """Yield the records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
         position, moved_at = start, time.monotonic()
         while position < end:
             batches, reached = await self.read_from({partition: position}, timeout_s=0.5)
@@ -123,5 +116,6 @@ class SideReader:
                 position, moved_at = reached[partition], time.monotonic()
             elif time.monotonic() - moved_at > _STALLED_S:
                 raise KafkaUnavailable(
-                    f"{partition}: nothing came from offset {position} on, {_STALLED_S:g} s"
+                    f"cannot read {partition}: no record at or after offset {position} arrived within"
+                    f" {_STALLED_S:g} s; {CHECK_BROKER}"
                 )

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from bridge.clock import Clock
 from bridge.dead_letters.hold import Hold
 from bridge.dead_letters.lane_holds import HeldLanes
-from bridge.dead_letters.park import Parks, facts_of, park_until_safe
+from bridge.dead_letters.park import DeadLetterWriter, letter_facts, park_durably
 from bridge.dead_letters.topic import Reason
 from bridge.errors import FilterError
 from bridge.model import Event
@@ -32,7 +32,12 @@ class EventParking:
     """
 
     def __init__(
-        self, endpoint: str, parks: Parks, parked: Counter, clock: Clock, holds: HeldLanes | None = None
+        self,
+        endpoint: str,
+        parks: DeadLetterWriter,
+        parked: Counter,
+        clock: Clock,
+        holds: HeldLanes | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._parks = parks
@@ -42,7 +47,7 @@ class EventParking:
 
     def hold_on(self, event: Event) -> Hold | None:
         """Return the hold that keeps an event from being sent; None if it may be sent."""
-        return self.holds.in_the_way(event) if self.holds else None
+        return self.holds.blocking_hold(event) if self.holds else None
 
     async def park(
         self,
@@ -59,12 +64,14 @@ class EventParking:
             cause=cause,
             remedy=delivery.remedy,
             endpoint=self._endpoint,
-            details={**facts_of(event, delivery.attempts), **details},
+            details={**letter_facts(event, delivery.attempts), **details},
             logged=self._is_logged(delivery),
         )
-        if not await park_until_safe(self._parks, event.origin, reason, keep_trying):
+        if not await park_durably(self._parks, event.origin, reason, keep_trying):
             return False
-        if self.holds is not None and not await self.holds.keep(event, cause, delivery.cursor, keep_trying):
+        if self.holds is not None and not await self.holds.hold_lane(
+            event, cause, delivery.cursor, keep_trying
+        ):
             return False
         self._parked.inc()
         return True
@@ -72,7 +79,7 @@ class EventParking:
     async def park_held(self, delivery: Delivery, hold: Hold, keep_trying: Callable[[], bool]) -> bool:
         """Park an event that must not overtake the event its lane is held for."""
         assert self.holds is not None, "there is a hold"
-        if self.holds.is_parked(delivery.event, hold):
+        if self.holds.is_awaited(delivery.event, hold):
             return True
         delivery.remedy, details = _REDRIVE_FIRST, {"held-behind": hold.first}
         return await self.park(delivery, f"held behind {hold.first}", keep_trying, details)

@@ -1,7 +1,7 @@
 """THE PATH: from a record in Kafka to a settled event. Read the files in this order.
 
     step           file                          what happens
-    read 1         kafka/group_reader            the records of our partitions, in batches
+    source 1       kafka/group_reader            the records of our partitions, in batches
     decode 2       formats/                      bytes -> events (undecodable.py parks what is not)
     duplicate? 3   core/dedupe                   skip a key that is earlier in the same partition
                                                  (dedupe_window.py keeps the keys)
@@ -11,7 +11,7 @@
     ---------- steps 2 to 6: intake.py, per batch; below: dispatcher.py, per endpoint ----------
     render 7       rendering/                    method, URL, headers, body
     sign 8         core/signing                  the webhook-* headers
-    send 9         http/                         one request; core/limits/ says when it may be sent
+    attempt 9      http/                         one request; core/limits/ says when it may be sent
     verdict 10     core/verdict                  delivered, retry, park, or switch the endpoint off
                                                  (steps 7 to 10: attempt.py; attempt_log.py keeps it)
     settle 11      core/cursor                   settled; checkpoints.py commits it, packed by
@@ -35,7 +35,7 @@ import structlog
 
 from bridge.core.cursor import CursorState
 from bridge.core.routing import Router
-from bridge.dead_letters.park import Parks
+from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.model import Partition, Record
 from bridge.pipeline.assignment import Assignment
@@ -76,7 +76,7 @@ class Pipeline:
         dispatchers: Mapping[str, EndpointDispatcher],
         checkpoints: Checkpoints,
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
-        parks: Parks,
+        parks: DeadLetterWriter,
         metrics: Metrics,
         drain_timeout_s: float,
         learn: Callable[[SchemaNeeded], Awaitable[None]],

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
-from bridge.dead_letters.park import Parks, park_until_safe
+from bridge.dead_letters.park import DeadLetterWriter, park_durably
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
@@ -29,7 +29,7 @@ class UndecodableRecords:
 
     def __init__(
         self,
-        parks: Parks,
+        parks: DeadLetterWriter,
         endpoints: Collection[str],
         settle: Callable[[EndpointCursor, int, int], None],
     ) -> None:
@@ -81,7 +81,7 @@ class UndecodableRecords:
             remedy=error.remedy,
         )
         origin, reason = _dead_letter(record, error)
-        if await park_until_safe(self._parks, origin, reason, lambda: not self._draining):
+        if await park_durably(self._parks, origin, reason, lambda: not self._draining):
             for cursor in waiting:
                 self._settle(cursor, record.offset, size_bytes)
 

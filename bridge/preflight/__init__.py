@@ -1,1 +1,1 @@
-"""What `check` tries before the bridge runs."""
+"""What ``hookferry check`` tries before the bridge runs: files, templates, filters."""

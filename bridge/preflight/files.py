@@ -1,8 +1,7 @@
-"""Tries the files that settings name, as the bridge will read them: schemas and certificates.
+"""Reads the files that settings name, as the bridge will: schemas and certificates. For ``hookferry check``.
 
-For ``hookferry check``. Takes the ``Tree``, so that it has its say while other things are still wrong, and
-gives the problem at the key that names the file. That a file is there at all is said by the rules of
-``settings``; here, that what it holds can be used. Reads the disk.
+The rules of ``settings`` check that a file exists. These rules check that its content can be used, and
+report a problem at the key that names the file. They run even while other settings are wrong.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
 from bridge.errors import ConfigError
-from bridge.http.tls import context_of, why_not
+from bridge.http.tls import describe_failure, load_context
 from bridge.schemas.folder import read_folder, read_schema_file
 from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem
 from bridge.settings.reading.tree import Tree
 
-_MEND = "mend the file, or write it anew"
+_REMEDY = "correct the file, or create it again"
 
 
 def schemas_can_be_used(tree: Tree) -> Iterator[Problem]:
-    """Check that a Fineract source's folder holds schemas, and an Avro source's file is one."""
+    """Check that the folder of a Fineract source contains schemas, and the file of an Avro source is one."""
     for name in tree.names(("sources",)):
         source: Path = ("sources", name)
         if tree.text((*source, "format")) == "fineract":
@@ -41,21 +40,21 @@ def _read(
     except ConfigError as exc:
         for line in exc.problems:
             cause, _, remedy = line.partition("; ")
-            yield Problem(tree.place(path), path, cause, remedy or _MEND)
+            yield Problem(tree.place(path), path, cause, remedy or _REMEDY)
 
 
 def certificates_can_be_used(tree: Tree) -> Iterator[Problem]:
-    """Check that the TLS files of the brokers and of each registry are what they should be."""
-    places: list[Path] = [("kafka", "tls")]
-    places += [("sources", name, "registry") for name in tree.names(("sources",))]
-    for place in places:
-        files = {key: tree.text((*place, key)) for key in ("ca_file", "cert_file", "key_file")}
+    """Check that the TLS files of the brokers and of each registry can be loaded."""
+    sections: list[Path] = [("kafka", "tls")]
+    sections += [("sources", name, "registry") for name in tree.names(("sources",))]
+    for section in sections:
+        files = {key: tree.text((*section, key)) for key in ("ca_file", "cert_file", "key_file")}
         if any(file and unreadable(file, FilePath.is_file, "file") for file in files.values()):
             continue
         if files["ca_file"]:
-            yield from _load(tree, (*place, "ca_file"), files["ca_file"], None, None)
+            yield from _load(tree, (*section, "ca_file"), files["ca_file"], None, None)
         if files["cert_file"] and files["key_file"]:
-            path = (*place, "cert_file")
+            path = (*section, "cert_file")
             yield from _load(tree, path, None, files["cert_file"], files["key_file"])
 
 
@@ -64,15 +63,14 @@ def _load(
 ) -> Iterator[Problem]:
     password = tree.text((*path[:-1], "key_password"))
     try:
-        context_of(ca_file, cert_file, key_file, password)
+        load_context(ca_file, cert_file, key_file, password)
     except (OSError, ValueError) as exc:
-        cause = f"cannot be used ({why_not(exc)})"
+        cause = f"cannot be used ({describe_failure(exc)})"
         if cert_file:
-            yield tree.problem(
-                path, cause, "give a certificate, its key_file, and key_password if it has one"
-            )
+            remedy = "set a certificate, its key_file, and key_password if the key is encrypted"
         else:
-            yield tree.problem(path, cause, "give the authority's certificates as a PEM file")
+            remedy = "set a PEM file with the certificates of the authority"
+        yield tree.problem(path, cause, remedy)
 
 
 RULES = (schemas_can_be_used, certificates_can_be_used)

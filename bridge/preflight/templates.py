@@ -1,8 +1,8 @@
-"""Tries the templates of a configuration with sample events, before real ones come.
+"""Renders the templates of a configuration with sample events. For ``hookferry check``.
 
-For ``hookferry check``. Where the fields of an event type are known, from the schemas of a Fineract source, a
-misspelt one is found; where they are not (plain JSON, CloudEvents), a value that is missing says nothing,
-and what can be found is the rest: a value in the wrong place, a loop that is too long, JSON that is none.
+The schemas of a Fineract source define the fields of its events, so a misspelled field is found. For other
+formats a missing field proves nothing; only other faults are found: a value of the wrong type, a loop that is
+too long, invalid JSON.
 """
 
 from __future__ import annotations
@@ -27,47 +27,47 @@ from bridge.wiring.decoders import read_schema_sets
 from bridge.wiring.endpoints import build_renderer
 
 _PLAIN = "order.placed"
-"""A type for sources whose types nobody knows beforehand."""
+"""An event type for sources whose types are not known."""
 
 
-def rehearse(settings: Settings, place_of: Callable[[Path], Place]) -> list[str]:
-    """What is wrong, one line each as ``hookferry check`` prints it. Raises ``ConfigError``."""
-    templated = {name: one for name, one in settings.endpoints.items() if one.has_templates}
+def check_templates(settings: Settings, place_of: Callable[[Path], Place]) -> list[str]:
+    """Return the mistakes, one line each as ``hookferry check`` prints it. Raises ``ConfigError``."""
+    templated = {name: endpoint for name, endpoint in settings.endpoints.items() if endpoint.has_templates}
     if not templated:
         return []
     samples = _Samples(settings)
     problems: dict[tuple[str, str], Problem] = {}
     for name, endpoint in templated.items():
         renderer = build_renderer(endpoint)
-        for event, known in samples.of(endpoint):
+        for event, known in samples.events(endpoint):
             for fault in _faults(renderer, endpoint, event):
                 if isinstance(fault, TemplateFault) and fault.missing and not known:
                     continue
-                where = (name, str(fault).partition(":")[0])  # one for each line of a template
+                where = (name, str(fault).partition(":")[0])  # report each line of a template once
                 if where not in problems:
                     problems[where] = _problem(name, endpoint, event, fault, place_of)
-    return [str(problem) for problem in sorted(problems.values(), key=lambda one: one.place)]
+    return [str(problem) for problem in sorted(problems.values(), key=lambda problem: problem.place)]
 
 
 class _Samples:
-    """The events to try with; each is made once for all endpoints."""
+    """The sample events; each is created once for all endpoints."""
 
     def __init__(self, settings: Settings) -> None:
         self._sources = settings.sources
         self._schemas = read_schema_sets(settings)
-        self._made: dict[tuple[str, str], tuple[Event, bool]] = {}
+        self._events: dict[tuple[str, str], tuple[Event, bool]] = {}
 
-    def of(self, endpoint: EndpointSettings) -> Iterator[tuple[Event, bool]]:
-        """What it may be sent, and whether all fields of that are known."""
+    def events(self, endpoint: EndpointSettings) -> Iterator[tuple[Event, bool]]:
+        """Yield an event of each type that an endpoint selects, and True if all its fields are known."""
         for source in endpoint.sources or self._sources:
             if isinstance(self._sources[source], FineractSource):
-                types = [one for one in FINERACT_TYPES if selects(endpoint.wanted, one)]
+                types = [kind for kind in FINERACT_TYPES if selects(endpoint.wanted, kind)]
             else:
-                types = [one for one in endpoint.wanted if not set(one) & set("!*?[")] or [_PLAIN]
+                types = [kind for kind in endpoint.wanted if not set(kind) & set("!*?[")] or [_PLAIN]
             for type_ in types:
-                if (source, type_) not in self._made:
-                    self._made[source, type_] = self._sample(source, type_)
-                yield self._made[source, type_]
+                if (source, type_) not in self._events:
+                    self._events[source, type_] = self._sample(source, type_)
+                yield self._events[source, type_]
 
     def _sample(self, source: str, type_: str) -> tuple[Event, bool]:
         schemas = self._schemas.get(source)
@@ -79,14 +79,14 @@ class _Samples:
 
 
 def _faults(renderer: Renderer, endpoint: EndpointSettings, event: Event) -> list[RenderError]:
-    assert isinstance(renderer, RequestRenderer), "it has templates"
+    assert isinstance(renderer, RequestRenderer), "the endpoint has templates"
     faults = renderer.faults(event)
     content_type = endpoint.body.content_type if isinstance(endpoint.body, TemplateSettings) else ""
     if not faults and kind_of_content(content_type) is Kind.XML and "html" not in content_type:
         try:
             expat.ParserCreate().Parse(renderer.render(event).body, True)
         except expat.ExpatError as exc:
-            return [RenderError(f"the body's template made no well-formed XML: {exc}")]
+            return [RenderError(f"the body's template did not produce well-formed XML: {exc}")]
     return faults
 
 

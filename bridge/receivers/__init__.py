@@ -1,8 +1,8 @@
-"""What is known of receivers: how they want a message, what their answers mean, how fast they go.
+"""Presets for known receivers: the format of a message, the meaning of answers, and rate limits.
 
-A preset is chosen by name, ``preset: slack``. Takes events and answers, gives bodies and judgements.
-Floor above the rules, pure. ``notice`` and ``wordings`` say what there is to tell of an event,
-``fit``, ``markup`` and ``words`` how text is made to fit, and each receiver has a file of its own.
+The setting ``preset: slack`` selects a preset by name. Each receiver has its own module. ``notice`` and
+``wordings`` collect the facts of an event; ``humanize`` formats values for people; ``fit`` and ``markup``
+truncate and escape text.
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ PRESETS: dict[str, Preset] = {
         FINERACT_HOOK,
     )
 }
-"""Every preset by its name."""
+"""All presets by name."""
 
 __all__ = ["PRESETS", "STANDARD", "Preset"]

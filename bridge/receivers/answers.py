@@ -1,7 +1,7 @@
-"""What receivers' answers have in common: reading them with more care than a status alone. Pure.
+"""Helpers to judge a receiver's answer by more than its status.
 
-Part of the presets. A receiver's own ``judge`` takes the answer and what ``bridge.core.verdict`` makes of
-it, and changes that only where this receiver is known to mean something else.
+A preset's ``judge`` gets the answer and the default judgement of ``bridge.core.verdict``. It changes the
+default only where this receiver is known to mean something else.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from bridge.core.verdict import Judgement, judge
 from bridge.model import Response, Verdict
 
 
-def said(response: Response) -> str:
-    """The beginning of the answer's body as one line."""
+def body_text(response: Response) -> str:
+    """Return the first 200 bytes of the answer's body as one line."""
     text = response.body[:200].decode("utf-8", "replace")
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def document(response: Response) -> dict[str, Any]:
-    """The body as a JSON object; empty where it is none."""
+def body_json(response: Response) -> dict[str, Any]:
+    """Return the body as a JSON object; an empty one if the body is something else."""
     try:
-        found = orjson.loads(response.body)
+        document = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
-def not_taken(response: Response, wanted: str) -> Judgement:
-    """A 2xx by which this receiver does not say that it took the event: it is tried again."""
-    body = said(response)
+def not_accepted(response: Response, expected: str) -> Judgement:
+    """Judge a 2xx that does not confirm the event for this receiver: retry it."""
+    body = body_text(response)
     shown = f" and {body}" if body else ""
-    return Judgement(Verdict.AGAIN, f"status {response.status}{shown}: {wanted}", "failed")
+    return Judgement(Verdict.AGAIN, f"status {response.status}{shown}: {expected}", "failed")
 
 
-def meaning(status: int) -> Judgement:
-    """What a status alone means, for receivers that tell it in the body."""
+def judge_status(status: int) -> Judgement:
+    """Judge a status alone, for receivers that write the real status into the body."""
     return judge(Response(status, (), b""))
 
 
-def off(default: Judgement, why: str) -> Judgement:
-    """The endpoint as a whole wants no more: nothing that is sent there will ever be taken."""
-    return Judgement(Verdict.OFF, f"{default.reason} ({why})", default.kind)
+def endpoint_off(default: Judgement, remedy: str) -> Judgement:
+    """Judge that the endpoint accepts nothing any more, now and later."""
+    return Judgement(Verdict.OFF, f"{default.reason} ({remedy})", default.kind)
 
 
-def seconds(value: Any) -> float | None:
-    """A number of seconds out of a header or a body; None where it is none, or below zero."""
+def parse_seconds(value: Any) -> float | None:
+    """Return a number of seconds from a header or a body; None if it is not a number or below zero."""
     if isinstance(value, bytes):
         try:
             value = float(value)

@@ -1,7 +1,7 @@
-"""Text that fits: cleaned of what no receiver shows, escaped, and cut visibly where it is too long. Pure.
+"""Fit text into a limit: remove characters that no receiver shows, escape, and truncate with an ellipsis.
 
-Part of the presets. Lengths count UTF-16 units: no receiver counts more generously than that, and
-those that count code points are then safe as well.
+Lengths are in UTF-16 units. No receiver's own count of a text is higher, so a limit in other units, such
+as code points, is also met.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import unicodedata
 from collections.abc import Callable
 
 Escape = Callable[[str], str]
-"""What a receiver's markup asks for; it never makes a text shorter."""
+"""Escapes text for a receiver's markup. It never returns a shorter text."""
 
 TITLE, LABEL, VALUE, SUMMARY, FOOTER = 150, 80, 400, 400, 300
-"""Units for the parts of a chat message: ten fields of them stay below Discord's 6,000 in all and,
-three bytes a unit at worst, below the 28 KB of Teams. 150 is Slack's limit for a header."""
+"""Units for the parts of a chat message. Ten fields stay below Discord's 6,000 in total and, with at most
+three bytes per unit, below the 28 KB of Teams. 150 is Slack's limit for a header."""
 
 MORE = "…"
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -25,35 +25,35 @@ _JOINERS = frozenset("\u200d\ufe0e\ufe0f")
 
 
 def verbatim(text: str) -> str:
-    """The text as it is: for receivers without markup."""
+    """Return the text unchanged, for receivers without markup."""
     return text
 
 
 def clean(text: str) -> str:
-    """The text without control characters and halves of surrogate pairs, which have no UTF-8 form."""
+    """Remove control characters and halves of surrogate pairs, which have no UTF-8 form."""
     text = _CONTROLS.sub(" ", text)
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
-    """The cleaned text with every run of white space as one space, and none around it."""
+    """Clean the text, reduce every run of white space to one space, and strip it."""
     return _SPACE.sub(" ", clean(text)).strip()
 
 
 def units(text: str) -> int:
-    """The length of a text in UTF-16 units."""
+    """Return the length of a text in UTF-16 units."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def fit(text: str, limit: int, escape: Escape = verbatim) -> str:
-    """The cleaned and escaped text; where it has more than ``limit`` units, its beginning and an ellipsis.
+    """Clean and escape the text; truncate it with an ellipsis if it has more than ``limit`` units.
 
-    It is cut before it is escaped, so never inside an escape, and never between a character and
-    the mark or joiner that belongs to it.
+    It is truncated before it is escaped, so never inside an escape, and never between a character and
+    its combining mark or joiner.
     """
     if escape is verbatim and len(text) <= limit and text.isascii() and text.isprintable():
-        return text  # nearly all are
-    text = clean(text[: limit + 1])  # no character is shorter than a unit, cleaned or escaped
+        return text  # the usual case
+    text = clean(text[: limit + 1])  # every character has at least one unit, cleaned or escaped
     whole = escape(text)
     if units(whole) <= limit:
         return whole
@@ -68,12 +68,12 @@ def fit(text: str, limit: int, escape: Escape = verbatim) -> str:
 
 
 def _boundary(text: str, at: int) -> int:
-    """The nearest place at or before ``at`` where no character is torn from its marks."""
-    for place in range(at, max(at - 16, 0), -1):
-        if not _clings(text[place]) and text[place - 1] != "\u200d":
-            return place
+    """Return the last index up to ``at`` that does not separate a character from its marks."""
+    for index in range(at, max(at - 16, 0), -1):
+        if not _is_combining(text[index]) and text[index - 1] != "\u200d":
+            return index
     return at
 
 
-def _clings(character: str) -> bool:
+def _is_combining(character: str) -> bool:
     return character in _JOINERS or unicodedata.combining(character) != 0

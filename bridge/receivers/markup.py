@@ -1,6 +1,6 @@
-"""What the receivers' markups ask of inserted text: Slack's three characters, and Markdown's. Pure.
+"""Escape inserted text for the receivers' markup: Slack's three characters, and Markdown.
 
-Part of the presets; also what a template of the user's own is given for the values it inserts.
+The presets use it, and a template of the operator's for the values that it inserts.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ _TEAMS_INLINE = re.compile(r"([\\`*_~\[\]{}])")
 
 
 def slack(text: str) -> str:
-    """``&``, ``<`` and ``>`` as entities: so no text can name a channel, a person or a link."""
+    """Write ``&``, ``<`` and ``>`` as entities, so that no text can mention a channel, a user or a link."""
     return text.translate(_SLACK)
 
 
 def discord(text: str) -> str:
-    """A backslash before what Discord's Markdown, mentions and emoji are written with."""
+    """Put a backslash before the characters of Discord's Markdown, mentions and emoji."""
     return _AT_LINE_START.sub(_escape_start, _INLINE.sub(r"\\\1", text))
 
 
 def teams(text: str) -> str:
-    """A backslash before Markdown's characters, and HTML's as entities: connector cards read both."""
+    """Put a backslash before Markdown characters and write HTML's as entities: connector cards read both."""
     return _AT_LINE_START.sub(_escape_start, _TEAMS_INLINE.sub(r"\\\1", text)).translate(_TEAMS_HTML)
 
 
 def adaptive(text: str) -> str:
-    """A backslash before Markdown's characters; a card of a workflow shows HTML as it is."""
+    """Put a backslash before Markdown characters; a workflow's card shows HTML as plain text."""
     return _AT_LINE_START.sub(_escape_start, _TEAMS_INLINE.sub(r"\\\1", text))
 
 
-def _escape_start(found: re.Match[str]) -> str:
-    space, mark = found.groups()
+def _escape_start(match: re.Match[str]) -> str:
+    space, mark = match.groups()
     return f"{space}{mark}\\" if mark[0].isdigit() else f"{space}\\{mark}"

@@ -1,7 +1,7 @@
-"""What there is to tell about an event: a title, fields, one line. Pure.
+"""The notice of an event for people: a title, fields, and a one-line summary.
 
-Part of the presets. Each receiver's preset dresses the same ``Notice`` in its own format, so that an
-event type is worded once (``wordings``), and a receiver is dressed once.
+Each preset renders the same ``Notice`` in its receiver's format. So an event type is worded once, in
+``wordings``, and a receiver's format is implemented once.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from bridge.model import Event
-from bridge.receivers import words
+from bridge.receivers import humanize
 from bridge.receivers.fit import one_line
 
 MAX_FIELDS = 10
-"""Slack takes ten fields in a section; more than that nobody reads in a message."""
+"""Slack's limit for a section; more are too many for one message."""
 _CURRENCIES = ("currency", "summary.currency", "product.currency", "transactionToAdjust.currency")
 _SKIPPED = frozenset({"customData", "imageId", "imagePresent"})
 
 
 class Tone(StrEnum):
-    """How the news is: receivers with colours show it."""
+    """Whether the news is good or bad; receivers with colors show it."""
 
     GOOD = "good"
     NEUTRAL = "neutral"
@@ -29,15 +29,15 @@ class Tone(StrEnum):
 
 
 class Field(NamedTuple):
-    """One fact. ``told`` is how it stands in the one-line summary; "" where it does not."""
+    """One fact. ``in_summary`` is its text in the one-line summary, "" if it is left out."""
 
     label: str
     value: str
-    told: str = ""
+    in_summary: str = ""
 
 
 class Notice(NamedTuple):
-    """What a person wants to know of an event. All texts are in one line, of any length, not escaped."""
+    """The facts of an event for people. Each text is one line, of any length, not escaped."""
 
     title: str
     tone: Tone
@@ -47,12 +47,12 @@ class Notice(NamedTuple):
     @property
     def summary(self) -> str:
         """The title and the key facts, for notifications and receivers that show one line."""
-        facts = [field.told for field in self.fields if field.told]
+        facts = [field.in_summary for field in self.fields if field.in_summary]
         return f"{self.title}: {', '.join(facts)}" if facts else self.title
 
 
-class Look:
-    """A look into the payload of an event: values by path, as text. Gives "" for what is not there."""
+class PayloadView:
+    """Reads values of an event's payload by path, as text; a missing value is an empty text."""
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -60,67 +60,70 @@ class Look:
         self.currency, self.places = _currency(self.data)
 
     def text(self, *paths: str) -> str:
-        """The first of these that is there."""
-        return next((found for path in paths if (found := words.text(words.at(self.data, path)))), "")
+        """Return the first value that exists."""
+        texts = (humanize.format_value(humanize.value_at(self.data, path)) for path in paths)
+        return next(filter(None, texts), "")
 
     def date(self, *paths: str) -> str:
-        """The first of these dates that is there."""
-        return next((found for path in paths if (found := words.date(words.at(self.data, path)))), "")
+        """Return the first date that exists."""
+        dates = (humanize.format_date(humanize.value_at(self.data, path)) for path in paths)
+        return next(filter(None, dates), "")
 
     def money(self, *paths: str) -> str:
-        """The first of these amounts that is not zero, or else the first that is there."""
-        given = [value for path in paths if (value := words.at(self.data, path)) is not None]
-        telling = [value for value in given if words.number(value) != 0]
-        for value in telling or given:
-            return words.money(value, self.currency, self.places)
-        return ""
+        """Return the first amount that is not zero, else the first that exists."""
+        amounts = self._amounts(paths)
+        nonzero = [amount for amount in amounts if humanize.parse_number(amount) != 0]
+        return self._first_amount(nonzero or amounts)
 
     def spent(self, *paths: str) -> str:
-        """Like ``money``, but "" for zero: for the parts of an amount."""
-        return next(
-            (
-                words.money(value, self.currency, self.places)
-                for path in paths
-                if (value := words.at(self.data, path)) is not None and words.number(value) != 0
-            ),
-            "",
+        """Return the first amount that is not zero, else "": for the parts of an amount."""
+        return self._first_amount(
+            [amount for amount in self._amounts(paths) if humanize.parse_number(amount) != 0]
         )
+
+    def _amounts(self, paths: tuple[str, ...]) -> list[Any]:
+        values = (humanize.value_at(self.data, path) for path in paths)
+        return [value for value in values if value is not None]
+
+    def _first_amount(self, amounts: list[Any]) -> str:
+        return humanize.format_money(amounts[0], self.currency, self.places) if amounts else ""
 
 
 def _currency(data: Any) -> tuple[str, int]:
     for path in _CURRENCIES:
-        found = words.at(data, path)
-        if isinstance(found, Mapping) and isinstance(found.get("code"), str):
-            places = found.get("decimalPlaces")
-            fine = isinstance(places, int) and not isinstance(places, bool) and 0 <= places <= 8
-            return words.text(found["code"])[:12], places if fine and places is not None else 2
-        if isinstance(found, str):
-            return words.text(found)[:12], 2
-    return words.text(words.at(data, "currencyCode"))[:12], 2
+        currency = humanize.value_at(data, path)
+        if isinstance(currency, Mapping) and isinstance(currency.get("code"), str):
+            places = currency.get("decimalPlaces")
+            valid = isinstance(places, int) and not isinstance(places, bool) and 0 <= places <= 8
+            code = humanize.format_value(currency["code"])[:12]
+            return code, places if valid and places is not None else 2
+        if isinstance(currency, str):
+            return humanize.format_value(currency)[:12], 2
+    return humanize.format_value(humanize.value_at(data, "currencyCode"))[:12], 2
 
 
-def footer(event: Event) -> str:
-    """Where the event comes from: its type, tenant, entity and instant."""
-    parts = (event.type, event.tenant or "", event.entity or "", words.instant(event.time))
+def build_footer(event: Event) -> str:
+    """Return the origin of the event: its type, tenant, entity and time."""
+    parts = (event.type, event.tenant or "", event.entity or "", humanize.format_instant(event.time))
     return " · ".join(part for part in map(one_line, parts) if part)
 
 
-def generic(look: Look) -> Notice:
-    """The notice of an event that has no wording of its own: the plain facts of its payload."""
-    event, data = look.event, look.data
+def generic_notice(view: PayloadView) -> Notice:
+    """Build the notice of an event without its own wording: the top-level values of its payload."""
+    event, data = view.event, view.data
     entity = one_line(event.entity or "")
     fields = [Field("Entity", entity, entity)] if entity else []
     if isinstance(data, Mapping):
         facts = [
             (str(name), shown)
             for name, value in list(data.items())[:500]
-            if name not in _SKIPPED and value is not None and (shown := words.text(value))
+            if name not in _SKIPPED and value is not None and (shown := humanize.format_value(value))
         ]
     else:
-        facts = [("Data", shown)] if (shown := words.text(data)) else []
+        facts = [("Data", shown)] if (shown := humanize.format_value(data)) else []
     room = MAX_FIELDS - len(fields)
     if len(facts) > room:
         facts, left = facts[: room - 1], len(facts) - room + 1
         facts.append(("Not shown", f"{left} more fields"))
-    fields += [Field(words.spoken(label), shown) for label, shown in facts]
-    return Notice(words.spoken(event.type), Tone.NEUTRAL, tuple(fields), footer(event))
+    fields += [Field(humanize.event_title(label), shown) for label, shown in facts]
+    return Notice(humanize.event_title(event.type), Tone.NEUTRAL, tuple(fields), build_footer(event))

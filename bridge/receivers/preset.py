@@ -1,7 +1,7 @@
-"""What a preset is: everything Hookferry knows of one kind of receiver. Pure.
+"""A preset: everything that is specific to one kind of receiver.
 
-Part of the presets. The parts are functions of an event or an answer, so that a preset needs neither
-settings nor a client; what the operator sets explicitly wins over what a preset brings.
+Its parts are functions of an event or an answer, so a preset needs neither settings nor a client. An
+explicit setting of the operator overrides the preset.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _JSON: Headers = ((b"content-type", CONTENT_TYPE),)
 
 
 def no_rate(url: Url) -> tuple[str, ...]:
-    """No rate that is known beforehand."""
+    """Return no limit: the receiver publishes none."""
     return ()
 
 
 def as_json(body: Callable[[Event], bytes]) -> MakeBody:
-    """A kind of body out of what makes JSON of an event."""
+    """Return a kind of body from a function that renders an event as JSON."""
 
     def render(event: Event) -> tuple[Headers, bytes]:
         return _JSON, body(event)
@@ -35,11 +35,11 @@ def as_json(body: Callable[[Event], bytes]) -> MakeBody:
 class Preset:
     """One kind of receiver.
 
-    ``render`` makes the message of an event. ``judge`` reads the answer. ``rates`` are its limits, as
-    in an endpoint's ``rate``, and ``events`` what it is sent, where the operator does not say.
-    ``escape`` is for values that a template of the operator's own inserts. ``query`` is added to the
-    URL. ``verifies`` is False where a receiver has no use for ``webhook-`` headers: they are then sent
-    only with secrets. ``key_field`` names a secret that belongs into the body.
+    ``render`` renders the message of an event. ``judge`` judges the answer. ``rates`` returns the
+    receiver's limits, in the form of an endpoint's ``rate``. ``events`` is the default selection of events.
+    ``escape`` escapes values that a template of the operator's inserts. ``query`` is added to the URL.
+    ``verifies`` is False if the receiver ignores ``webhook-`` headers; they are then sent only if secrets
+    are configured. ``key_field`` names a secret that the body must contain.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Preset:
     key_field: str = ""
 
     def target(self, url: Url) -> Url:
-        """The URL as this receiver wants it: with ``query``, unless it names that already."""
-        path, _, given = url.target.partition("?")
+        """Return the URL with ``query`` added, unless the URL has that parameter already."""
+        path, _, query = url.target.partition("?")
         name = self.query.partition("=")[0]
-        if not name or any(one.partition("=")[0] == name for one in given.split("&")):
+        if not name or any(parameter.partition("=")[0] == name for parameter in query.split("&")):
             return url
-        return url._replace(target=f"{path}?{given}&{self.query}" if given else f"{path}?{self.query}")
+        return url._replace(target=f"{path}?{query}&{self.query}" if query else f"{path}?{self.query}")

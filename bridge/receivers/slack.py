@@ -1,4 +1,4 @@
-"""The preset for Slack's incoming webhooks: blocks, and a text for notifications. Pure.
+"""The preset for Slack's incoming webhooks: blocks, and a text for notifications.
 
 Escaping and mentions: Slack, "Formatting text for app surfaces". Limits: Slack, Block Kit reference
 (header 150 characters, ten fields in a section, 2,000 in a field).
@@ -10,12 +10,12 @@ from typing import Any
 
 from bridge.core.verdict import Judgement
 from bridge.model import Event, Response, Url, Verdict
-from bridge.receivers.answers import not_taken, off, said
+from bridge.receivers.answers import body_text, endpoint_off, not_accepted
 from bridge.receivers.fit import FOOTER, LABEL, SUMMARY, TITLE, VALUE, fit
 from bridge.receivers.markup import slack as escape
 from bridge.receivers.notice import Notice, Tone
 from bridge.receivers.preset import Preset, as_json
-from bridge.receivers.wordings import notice
+from bridge.receivers.wordings import build_notice
 from bridge.rendering import to_json
 
 _MARKS = {Tone.GOOD: "✅ ", Tone.NEUTRAL: "", Tone.BAD: "⚠️ "}
@@ -36,23 +36,23 @@ NEVER_AGAIN = frozenset(
 
 
 def body(event: Event) -> bytes:
-    """The message of an event."""
-    return to_json(message(notice(event)))
+    """Render the message of an event."""
+    return to_json(message(build_notice(event)))
 
 
-def message(told: Notice) -> dict[str, Any]:
-    """A header, the fields in two columns, and where it comes from in small print."""
-    mark = _MARKS[told.tone]
-    header = {"type": "plain_text", "text": fit(mark + told.title, TITLE, escape), "emoji": False}
+def message(notice: Notice) -> dict[str, Any]:
+    """Build a header, the fields in two columns, and the origin in small print."""
+    mark = _MARKS[notice.tone]
+    header = {"type": "plain_text", "text": fit(mark + notice.title, TITLE, escape), "emoji": False}
     fields = [
         _mrkdwn(f"*{fit(field.label, LABEL, escape)}*\n{fit(field.value, VALUE, escape)}")
-        for field in told.fields
+        for field in notice.fields
     ]
     blocks: list[dict[str, Any]] = [{"type": "header", "text": header}]
     if fields:
         blocks.append({"type": "section", "fields": fields})
-    blocks.append({"type": "context", "elements": [_mrkdwn(fit(told.footer, FOOTER, escape))]})
-    return {"text": fit(told.summary, SUMMARY, escape), "blocks": blocks}
+    blocks.append({"type": "context", "elements": [_mrkdwn(fit(notice.footer, FOOTER, escape))]})
+    return {"text": fit(notice.summary, SUMMARY, escape), "blocks": blocks}
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:
@@ -60,20 +60,21 @@ def _mrkdwn(text: str) -> dict[str, Any]:
 
 
 def judge(response: Response, default: Judgement) -> Judgement:
-    """Only 200 with ``ok`` is success; some words say that no message will ever be taken again."""
-    word = said(response)
+    """Judge only 200 with ``ok`` as success; some error words mean that the webhook is gone."""
+    word = body_text(response)
     if default.verdict is Verdict.DELIVERED:
-        return default if response.status == 200 and word == "ok" else not_taken(response, "Slack says ok")
+        confirmed = response.status == 200 and word == "ok"
+        return default if confirmed else not_accepted(response, "Slack confirms a message with ok")
     if not 400 <= response.status < 500 or response.status == 429:
         return default
     if word in NEVER_AGAIN:
-        return off(default, "make a new webhook in Slack, and give its url")
+        return endpoint_off(default, "create a new webhook in Slack and set its URL as url")
     refused = word in NOT_THIS_EVENT and default.verdict is Verdict.AGAIN
     return default._replace(verdict=Verdict.PARK) if refused else default
 
 
 def rates(url: Url) -> tuple[str, ...]:
-    """One message a second."""
+    """Return Slack's limit, one message per second."""
     return ("1/1s",)
 
 

@@ -1,7 +1,7 @@
-"""How Fineract's commonest events are told: a title, a tone and the facts people ask for. Pure.
+"""Wordings of Fineract's most common events: a title, a tone and the facts that people need.
 
-Part of the presets. A table, so that a further event type is a line; Fineract's other types are told like
-their family, and everything else by ``notice.generic``. Field names are those of Fineract's V1 payloads.
+It is a table, so that another event type needs only one entry. Fineract's other types get the facts of
+their family, and all other events a generic notice. Field names are those of Fineract's V1 payloads.
 """
 
 from __future__ import annotations
@@ -10,84 +10,84 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bridge.model import Event
-from bridge.receivers.notice import MAX_FIELDS, Field, Look, Notice, Tone, footer, generic
-from bridge.receivers.words import spoken
+from bridge.receivers.humanize import event_title
+from bridge.receivers.notice import MAX_FIELDS, Field, Notice, PayloadView, Tone, build_footer, generic_notice
 
-Fact = tuple[str, Callable[[Look], str], str]
-"""Its label, how it is found, and how it stands in the summary ("" where it does not)."""
+Fact = tuple[str, Callable[[PayloadView], str], str]
+"""Its label, a function that finds it, and its format in the summary ("" if it is left out)."""
 _SUFFIX = "BusinessEvent"
 
 
 class Wording(NamedTuple):
-    """How one event type is told."""
+    """The wording of one event type."""
 
     title: str
     tone: Tone
     facts: tuple[Fact, ...]
 
 
-def _key(label: str, find: Callable[[Look], str], told: str = "{}") -> Fact:
-    return label, find, told
+def _key(label: str, find: Callable[[PayloadView], str], in_summary: str = "{}") -> Fact:
+    return label, find, in_summary
 
 
-def _also(label: str, find: Callable[[Look], str]) -> Fact:
+def _also(label: str, find: Callable[[PayloadView], str]) -> Fact:
     return label, find, ""
 
 
-_CLIENT = _key("Client", lambda look: look.text("clientName", "displayName", "fullname", "clientId"))
-_LOAN = _key("Loan", lambda look: look.text("accountNo", "loanAccountNo", "loanId", "id"), "loan {}")
-_ACCOUNT = _key("Account", lambda look: look.text("accountNo", "accountId", "id"), "account {}")
+_CLIENT = _key("Client", lambda view: view.text("clientName", "displayName", "fullname", "clientId"))
+_LOAN = _key("Loan", lambda view: view.text("accountNo", "loanAccountNo", "loanId", "id"), "loan {}")
+_ACCOUNT = _key("Account", lambda view: view.text("accountNo", "accountId", "id"), "account {}")
 _PRODUCT = _also(
-    "Product", lambda look: look.text("loanProductName", "savingsProductName", "depositProductName")
+    "Product", lambda view: view.text("loanProductName", "savingsProductName", "depositProductName")
 )
-_OFFICER = _also("Officer", lambda look: look.text("loanOfficerName", "fieldOfficerName", "staffName"))
-_OFFICE = _also("Office", lambda look: look.text("officeName"))
-_REFERENCE = _also("Reference", lambda look: look.text("externalId", "loanExternalId", "externalLoanId"))
-_RECEIPT = _also("Receipt", lambda look: look.text("paymentDetailData.receiptNumber"))
-_NOTE = _also("Note", lambda look: look.text("note"))
-_STATUS = _also("Status", lambda look: look.text("status"))
-_AMOUNT = _key("Amount", lambda look: look.money("amount"))
-_PRINCIPAL = _key("Principal", lambda look: look.money("principal", "proposedPrincipal"))
-_APPROVED = _key("Approved", lambda look: look.money("approvedPrincipal", "principal"))
+_OFFICER = _also("Officer", lambda view: view.text("loanOfficerName", "fieldOfficerName", "staffName"))
+_OFFICE = _also("Office", lambda view: view.text("officeName"))
+_REFERENCE = _also("Reference", lambda view: view.text("externalId", "loanExternalId", "externalLoanId"))
+_RECEIPT = _also("Receipt", lambda view: view.text("paymentDetailData.receiptNumber"))
+_NOTE = _also("Note", lambda view: view.text("note"))
+_STATUS = _also("Status", lambda view: view.text("status"))
+_AMOUNT = _key("Amount", lambda view: view.money("amount"))
+_PRINCIPAL = _key("Principal", lambda view: view.money("principal", "proposedPrincipal"))
+_APPROVED = _key("Approved", lambda view: view.money("approvedPrincipal", "principal"))
 _PAID_OUT = _key(
-    "Paid out", lambda look: look.money("netDisbursalAmount", "amount", "approvedPrincipal", "principal")
+    "Paid out", lambda view: view.money("netDisbursalAmount", "amount", "approvedPrincipal", "principal")
 )
 
 
 def _day(label: str, *paths: str) -> Fact:
-    def find(look: Look) -> str:
-        return look.date(*paths) or look.event.context.get("businessDate", "")
+    def find(view: PayloadView) -> str:
+        return view.date(*paths) or view.event.context.get("businessDate", "")
 
     return _also(label, find)
 
 
 def _by(who: str) -> Fact:
-    return _also("By", lambda look: look.text(f"timeline.{who}ByUsername"))
+    return _also("By", lambda view: view.text(f"timeline.{who}ByUsername"))
 
 
 _PARTS = (
-    _also("Principal", lambda look: look.spent("principalPortion")),
-    _also("Interest", lambda look: look.spent("interestPortion")),
-    _also("Fees", lambda look: look.spent("feeChargesPortion")),
-    _also("Penalties", lambda look: look.spent("penaltyChargesPortion")),
-    _also("Still owed", lambda look: look.money("outstandingLoanBalance")),
+    _also("Principal", lambda view: view.spent("principalPortion")),
+    _also("Interest", lambda view: view.spent("interestPortion")),
+    _also("Fees", lambda view: view.spent("feeChargesPortion")),
+    _also("Penalties", lambda view: view.spent("penaltyChargesPortion")),
+    _also("Still owed", lambda view: view.money("outstandingLoanBalance")),
 )
 _DATE = _day("Date", "date", "submittedOnDate")
 _MOVEMENT = (_AMOUNT, _LOAN, _DATE, *_PARTS, _RECEIPT, _REFERENCE)
 _DUE = (
-    _key("Due", lambda look: look.money("installment.totalAmountDue")),
+    _key("Due", lambda view: view.money("installment.totalAmountDue")),
     _LOAN,
-    _also("Due date", lambda look: look.date("installment.installmentDueDate")),
-    _also("Instalment", lambda look: look.text("installment.installmentNumber")),
-    _also("Past due", lambda look: look.spent("pastDueAmount.totalAmount")),
+    _also("Due date", lambda view: view.date("installment.installmentDueDate")),
+    _also("Instalment", lambda view: view.text("installment.installmentNumber")),
+    _also("Past due", lambda view: view.spent("pastDueAmount.totalAmount")),
     _REFERENCE,
 )
 _CHARGE = (
-    _key("Charge", lambda look: look.text("name")),
+    _key("Charge", lambda view: view.text("name")),
     _AMOUNT,
     _LOAN,
-    _also("Due date", lambda look: look.date("dueDate")),
-    _also("Outstanding", lambda look: look.money("amountOutstanding")),
+    _also("Due date", lambda view: view.date("dueDate")),
+    _also("Outstanding", lambda view: view.money("amountOutstanding")),
 )
 
 
@@ -100,7 +100,7 @@ def _about_account(day: Fact, *more: Fact) -> tuple[Fact, ...]:
 
 
 def _about_client(day: Fact) -> tuple[Fact, ...]:
-    number = _key("Client number", lambda look: look.text("accountNo", "id"), "client {}")
+    number = _key("Client number", lambda view: view.text("accountNo", "id"), "client {}")
     return _CLIENT, number, day, _OFFICE, _OFFICER, _REFERENCE
 
 
@@ -108,25 +108,25 @@ _SAVED = (
     _AMOUNT,
     _ACCOUNT,
     _DATE,
-    _also("Balance", lambda look: look.money("runningBalance")),
+    _also("Balance", lambda view: view.money("runningBalance")),
     _RECEIPT,
-    _also("By", lambda look: look.text("submittedByUsername")),
+    _also("By", lambda view: view.text("submittedByUsername")),
     _NOTE,
 )
 _GOOD, _PLAIN, _BAD = Tone.GOOD, Tone.NEUTRAL, Tone.BAD
-_EXPECTED = _also("Pay-out expected", lambda look: look.date("timeline.expectedDisbursementDate"))
+_EXPECTED = _also("Pay-out expected", lambda view: view.date("timeline.expectedDisbursementDate"))
 _ADJUSTED = (
-    _key("Was", lambda look: look.money("transactionToAdjust.amount"), "was {}"),
-    _key("Is now", lambda look: look.money("newTransactionDetail.amount"), "is now {}"),
-    _key("Loan", lambda look: look.text("transactionToAdjust.loanId"), "loan {}"),
-    _also("Date", lambda look: look.date("transactionToAdjust.date")),
-    _also("Kind", lambda look: look.text("transactionToAdjust.type")),
+    _key("Was", lambda view: view.money("transactionToAdjust.amount"), "was {}"),
+    _key("Is now", lambda view: view.money("newTransactionDetail.amount"), "is now {}"),
+    _key("Loan", lambda view: view.text("transactionToAdjust.loanId"), "loan {}"),
+    _also("Date", lambda view: view.date("transactionToAdjust.date")),
+    _also("Kind", lambda view: view.text("transactionToAdjust.type")),
 )
 _RANGE = (
-    _key("Range", lambda look: look.text("delinquencyRange.classification")),
+    _key("Range", lambda view: view.text("delinquencyRange.classification")),
     _LOAN,
-    _also("Overdue", lambda look: look.spent("amount.totalAmount")),
-    _also("Since", lambda look: look.date("delinquentDate")),
+    _also("Overdue", lambda view: view.spent("amount.totalAmount")),
+    _also("Since", lambda view: view.date("delinquentDate")),
     _REFERENCE,
 )
 
@@ -189,8 +189,8 @@ WORDINGS: dict[str, Wording] = {
 }  # fmt: skip
 
 
-_FAMILIES: dict[str, tuple[Fact, ...]] = {  # the first that fits: the longer beginnings first
-    "LoanProduct": (_key("Product", lambda look: look.text("name")), _DATE, _STATUS, _REFERENCE),
+_FAMILIES: dict[str, tuple[Fact, ...]] = {  # the first match is used, so longer prefixes come first
+    "LoanProduct": (_key("Product", lambda view: view.text("name")), _DATE, _STATUS, _REFERENCE),
     "Loan": (_AMOUNT, _PRINCIPAL, _CLIENT, _LOAN, _DATE, _PRODUCT, _STATUS, _OFFICER, _REFERENCE),
     "WorkingCapitalLoan": (_AMOUNT, _CLIENT, _LOAN, _DATE, _PRODUCT, _STATUS, _REFERENCE),
     **dict.fromkeys(
@@ -202,25 +202,25 @@ _FAMILIES: dict[str, tuple[Fact, ...]] = {  # the first that fits: the longer be
 }
 
 
-def _like_its_family(type: str) -> Wording | None:
-    """What is worth telling of any event about a loan, an account or a client of Fineract's."""
+def _family_wording(type: str) -> Wording | None:
+    """Return the wording for any other Fineract event about a loan, an account or a client."""
     if not type.endswith(_SUFFIX):
         return None
     facts = next((facts for family, facts in _FAMILIES.items() if type.startswith(family)), None)
-    return None if facts is None else Wording(spoken(type), _PLAIN, facts)
+    return None if facts is None else Wording(event_title(type), _PLAIN, facts)
 
 
-def notice(event: Event) -> Notice:
-    """What there is to tell about an event. Raises ``DecodeError`` where its payload cannot be read."""
-    look = Look(event)
-    wording = WORDINGS.get(event.type) or _like_its_family(event.type)
+def build_notice(event: Event) -> Notice:
+    """Build the notice of an event. Raises ``DecodeError`` if its payload cannot be decoded."""
+    view = PayloadView(event)
+    wording = WORDINGS.get(event.type) or _family_wording(event.type)
     if wording is None:
-        return generic(look)
-    found = [
-        Field(label, value, told.format(value))
-        for label, find, told in wording.facts
-        if (value := find(look))
+        return generic_notice(view)
+    fields = [
+        Field(label, value, in_summary.format(value))
+        for label, find, in_summary in wording.facts
+        if (value := find(view))
     ]
-    if not any(field.told for field in found):  # another system's event of the same name
-        return generic(look)._replace(title=wording.title, tone=wording.tone)
-    return Notice(wording.title, wording.tone, tuple(found[:MAX_FIELDS]), footer(event))
+    if not any(field.in_summary for field in fields):  # another system's event with the same name
+        return generic_notice(view)._replace(title=wording.title, tone=wording.tone)
+    return Notice(wording.title, wording.tone, tuple(fields[:MAX_FIELDS]), build_footer(event))

@@ -1,8 +1,8 @@
-"""Step 7, rendering: an event becomes a request: method, URL, headers and body.
+"""Step 7 of the path: render an event into a request with method, URL, headers and body.
 
-Takes an event, gives ``Rendered``. Rule floor, pure. Here stands the interface, and the body that nearly
-every endpoint has; the other bodies that have a name are in ``named``, what an operator writes is in
-``template`` (on ``bridge/rendering/sandbox``), and ``request`` puts method, URL, headers and body together.
+This module holds the interface and the standard body, which most endpoints use. ``named`` holds the other
+named bodies, ``template`` the operator's templates (run by ``sandbox``), and ``request`` combines method,
+URL, headers and body.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Rendered(NamedTuple):
-    """One event as one endpoint wants it, before it is signed."""
+    """The request of one event for one endpoint, before it is signed."""
 
     method: str
     url: Url
@@ -32,22 +32,22 @@ class Rendered(NamedTuple):
 
 
 class Renderer(Protocol):
-    """Makes the requests of one endpoint."""
+    """Renders the requests of one endpoint."""
 
     def render(self, event: Event) -> Rendered:
-        """The request. Raises ``DecodeError`` for a payload that cannot be read, else ``RenderError``."""
+        """Return the request. Raises ``DecodeError`` for an undecodable payload, else ``RenderError``."""
         ...
 
 
 MakeBody = Callable[[Event], tuple[Headers, bytes]]
-"""A kind of body: the headers that belong to it, ``content-type`` first, and its bytes.
+"""Renders a kind of body: returns its headers, ``content-type`` first, and its bytes.
 
 Raises ``DecodeError`` and ``RenderError``.
 """
 
 
 class StandardRenderer:
-    """The ordinary case: one method, one URL, the standard body, which all endpoints share."""
+    """The usual case: a constant method and URL, and the standard body, which endpoints share."""
 
     def __init__(self, method: str, url: Url) -> None:
         self._method = method
@@ -60,20 +60,20 @@ class StandardRenderer:
 
 
 def standard_body(event: Event) -> bytes:
-    """The Standard Webhooks 1.0.0 payload: type, timestamp, data, and whom it is about if known.
+    """Return the Standard Webhooks 1.0.0 payload: type, timestamp, data, and entity and tenant if present.
 
-    It is made once and shared by all endpoints that want it. Raises ``DecodeError`` where the
-    payload does not follow its schema, ``RenderError`` where it has no JSON form.
+    It is rendered once per event, and all endpoints share it. Raises ``DecodeError`` if the payload does
+    not follow its schema, ``RenderError`` if it has no JSON form.
     """
     if event.rendered is None:
-        body = about(event)
+        body = envelope(event)
         body["data"] = event.payload()
         event.rendered = to_json(body)
     return event.rendered
 
 
-def about(event: Event) -> dict[str, Any]:
-    """What the standard payload says beside its data."""
+def envelope(event: Event) -> dict[str, Any]:
+    """Return the standard payload without its data."""
     body: dict[str, Any] = {"type": event.type, "timestamp": event.time}
     if event.entity is not None:
         body["entity"] = event.entity
@@ -83,10 +83,10 @@ def about(event: Event) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> bytes:
-    """JSON in UTF-8. Money stays exact: a ``Decimal`` becomes a string in plain notation.
+    """Encode as JSON in UTF-8. Amounts stay exact: a ``Decimal`` becomes a string in plain notation.
 
-    A number with more digits than a double holds is written as it came. ``bytes`` become base64. Raises
-    ``RenderError`` for anything else that JSON does not know.
+    A number with more digits than a double holds is written unchanged. ``bytes`` become base64. Raises
+    ``RenderError`` for any other type without a JSON form.
     """
     try:
         return orjson.dumps(value, default=_leaf, option=orjson.OPT_NON_STR_KEYS)

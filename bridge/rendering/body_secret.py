@@ -1,7 +1,7 @@
-"""A secret that a receiver wants in the body: put in for sending, masked in all that is kept. Pure.
+"""A secret that a receiver requires in the body: inserted for sending, masked in everything stored.
 
-Part of the presets. It stands first in the object, where nothing that an event holds can stand, so
-that what is kept differs from what was sent in exactly the secret.
+It is the first member of the object, and no value of an event can be there. So the stored body differs
+from the sent one in exactly the secret.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class BodySecret:
     name: str
     secret: str = field(repr=False)
 
-    def put_in(self, body: bytes) -> bytes:
-        """The body as it is sent. Raises ``RenderError`` for a body that is no JSON object."""
+    def insert(self, body: bytes) -> bytes:
+        """Return the body to send. Raises ``RenderError`` for a body that is not a JSON object."""
         return self._head(self.secret) + self._rest(body)
 
     def shown(self, sent: bytes) -> bytes:
-        """The body as it may be kept and shown: ``***`` in the place of the secret."""
+        """Return the body that may be stored and shown, with ``***`` in place of the secret."""
         head = self._head(self.secret)
         return self._head(MASK) + sent[len(head) :] if sent.startswith(head) else sent
 
@@ -39,13 +39,13 @@ class BodySecret:
     def _rest(self, body: bytes) -> bytes:
         inside = body.lstrip()
         if not inside.startswith(b"{"):
-            raise RenderError(f"the body is no JSON object, and {self.name} must stand in one")
+            raise RenderError(f"the body is not a JSON object, so {self.name} cannot be inserted; render one")
         inside = inside[1:].lstrip()
         return inside if inside.startswith(b"}") else b"," + inside
 
 
-class SealedRenderer:
-    """Puts the secret into what another renderer makes."""
+class BodySecretRenderer:
+    """Inserts the secret into the body of another renderer."""
 
     def __init__(self, inner: Renderer, secret: BodySecret) -> None:
         self._inner = inner
@@ -54,4 +54,4 @@ class SealedRenderer:
     def render(self, event: Event) -> Rendered:
         """See ``Renderer``."""
         rendered = self._inner.render(event)
-        return rendered._replace(body=self._secret.put_in(rendered.body))
+        return rendered._replace(body=self._secret.insert(rendered.body))

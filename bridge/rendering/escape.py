@@ -1,7 +1,7 @@
-"""How a value is inserted into text of each kind, so that no data can break out of its place.
+"""Insert values into text of each kind, so that no data can break out of its place.
 
-Below ``template`` in step 7. Rule floor, pure. One ``Insert`` per kind of text; half a surrogate, which no
-encoding has, becomes U+FFFD when the whole text becomes bytes (``to_bytes``).
+Each kind of text has one ``Insert``. Half a surrogate pair has no encoding: it becomes U+FFFD when the
+text is encoded (``to_bytes``).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import orjson
 
 from bridge.errors import RenderError
 from bridge.rendering import to_json
-from bridge.rendering.sandbox import Insert, NotPossible, as_text, plain
+from bridge.rendering.sandbox import Insert, NotPossible, as_text, format_decimal
 
 Escape = Callable[[str], str]
-"""Something a receiver needs beyond its content type, such as Slack's ``&amp;``; it comes first."""
+"""Escaping that a receiver requires beyond its content type, such as Slack's ``&amp;``; applied first."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _XML = re.compile("[&<>\"'\t\n\r\x85\u2028]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,7 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Kind(Enum):
-    """The kinds of text that have a way of their own to take a value in."""
+    """The kinds of text, which differ in how a value is inserted."""
 
     JSON = "json"
     XML = "xml"
@@ -43,7 +43,7 @@ class Kind(Enum):
 
 
 def kind_of_content(content_type: str) -> Kind:
-    """How values go into a body of this content type (RFC 6839: ``+json``, ``+xml``)."""
+    """Return the kind of a body with this content type (RFC 6839: ``+json``, ``+xml``)."""
     media = content_type.partition(";")[0].strip().lower()
     if media == "application/json" or media.endswith("+json"):
         return Kind.JSON
@@ -53,7 +53,7 @@ def kind_of_content(content_type: str) -> Kind:
 
 
 def insert_for(kind: Kind, escape: Escape | None = None) -> Insert:
-    """What makes the inserted text of any value in text of this kind."""
+    """Return the function that converts any value to its inserted text in text of this kind."""
     if kind is Kind.JSON:
         return _json if escape is None else _json_after(escape)
     encode = _ENCODE[kind]
@@ -66,7 +66,7 @@ def insert_for(kind: Kind, escape: Escape | None = None) -> Insert:
 
 
 def to_bytes(text: str) -> bytes:
-    """UTF-8."""
+    """Encode as UTF-8; half a surrogate pair becomes U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -74,7 +74,7 @@ def to_bytes(text: str) -> bytes:
 
 
 def readable(value: Any) -> str:
-    """A value as a person writes it; lists and mappings as JSON. Raises ``NotPossible``."""
+    """Format a value as text; lists and mappings as JSON. Raises ``NotPossible``."""
     kind = type(value)
     if kind is dict or kind is list or kind is tuple:
         return json_of(value)
@@ -84,7 +84,7 @@ def readable(value: Any) -> str:
 
 
 def json_of(value: Any) -> str:
-    """The whole JSON form, with quotes around texts and amounts. Raises ``NotPossible``."""
+    """Return the complete JSON form, with quotes around texts and amounts. Raises ``NotPossible``."""
     try:
         return to_json(value).decode()
     except RenderError:
@@ -94,9 +94,9 @@ def json_of(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    """A text without the quotes, which stand in the template; anything else in its JSON form.
+    """Return a text without quotes, because the template contains them; anything else in its JSON form.
 
-    Null is nothing there: ``null`` it is where no quotes are, and the sandbox knows that place.
+    Null is the empty text inside quotes. Without quotes it is ``null``, which the sandbox inserts.
     """
     kind = type(value)
     if kind is str:
@@ -104,7 +104,7 @@ def _json(value: Any) -> str:
     if value is None:
         return ""
     if kind is Decimal:
-        return plain(value)
+        return format_decimal(value)
     if kind is float:
         return orjson.dumps(value).decode()
     if kind is dict or kind is list or kind is tuple:
@@ -117,28 +117,28 @@ def _json_after(escape: Escape) -> Insert:
         if type(value) is str:
             return encode_basestring(escape(value))[1:-1]
         if isinstance(value, dict | list | tuple):
-            return json_of(escaped(value, escape))
+            return json_of(escape_texts(value, escape))
         return _json(value)
 
     return insert
 
 
-def escaped(value: Any, escape: Escape) -> Any:
-    """The same value with every text in it escaped, keys excepted."""
+def escape_texts(value: Any, escape: Escape) -> Any:
+    """Return the value with every text in it escaped, except keys."""
     if isinstance(value, dict):
-        return {key: escaped(one, escape) for key, one in value.items()}
+        return {key: escape_texts(member, escape) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [escaped(one, escape) for one in value]
+        return [escape_texts(item, escape) for item in value]
     return escape(value) if isinstance(value, str) else value
 
 
 def xml_text(text: str) -> str:
-    """Text as it may stand in an element or attribute; what XML 1.0 forbids becomes U+FFFD."""
-    return _XML.sub(lambda found: _XML_ENTITIES.get(found[0], "\ufffd"), text)
+    """Escape text for an element or attribute; characters that XML 1.0 forbids become U+FFFD."""
+    return _XML.sub(lambda match: _XML_ENTITIES.get(match[0], "\ufffd"), text)
 
 
 def form_text(text: str) -> str:
-    """Percent-encoded: only letters, digits and ``-._~`` stay."""
+    """Percent-encode everything except letters, digits and ``-._~``."""
     return quote(to_bytes(text), safe="")
 
 
@@ -146,10 +146,10 @@ _ENCODE: dict[Kind, Escape] = {Kind.XML: xml_text, Kind.FORM: form_text, Kind.TE
 
 
 def path_text(value: Any) -> str:
-    """One step of a URL's path. Raises ``NotPossible`` for what would make it another path.
+    """Encode one segment of a URL's path. Raises ``NotPossible`` for a value that would change the path.
 
-    Nothing and null would ask for the collection in place of its member; dots would climb, also behind
-    an encoded slash, which some servers decode first.
+    An empty text or null would request the collection instead of its member. Dots would lead to a parent
+    path, also after an encoded slash, which some servers decode first.
     """
     text = value if type(value) is str else readable(value)
     if not text:
@@ -157,18 +157,18 @@ def path_text(value: Any) -> str:
             "a value in the URL's path is empty" if value is not None else "a value in the URL's path is null"
         )
     if any(part in {".", ".."} for part in re.split(r"[/\\]", text)):
-        raise NotPossible("a value in the URL's path has a step of dots, which would climb")
+        raise NotPossible("a value in the URL's path contains a . or .. segment, which leads to another path")
     return query_text(text)
 
 
 def query_text(value: Any) -> str:
-    """A value in a URL's query. Raises ``NotPossible`` for control characters."""
+    """Encode a value in a URL's query. Raises ``NotPossible`` for control characters."""
     text = value if type(value) is str else readable(value)
     if _CONTROL.search(text):
-        raise NotPossible("a value in the URL has a control character in it")
+        raise NotPossible("a value in the URL contains a control character")
     return form_text(text)
 
 
 def header_text(value: Any) -> str:
-    """A value in a header's line: what would end or break the line becomes a space."""
+    """Format a value for a header line; control characters, which could end the line, become spaces."""
     return _CONTROL.sub(" ", value if type(value) is str else readable(value))

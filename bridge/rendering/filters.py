@@ -1,7 +1,7 @@
-"""The filters of this product: money, dates, account numbers, paths into the payload, JSON.
+"""The product's template filters: money, dates, account numbers, paths into the payload, JSON.
 
-Below ``template`` in step 7. Rule floor, pure. Whoever needs another one adds a function here; raising
-``NotPossible`` parks the event with that text and the template's line.
+To add a filter, add a function here. A ``NotPossible`` that it raises parks the event, with its text and
+the template's line.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-from bridge.rendering.escape import Escape, Kind, escaped, json_of
-from bridge.rendering.sandbox import Missing, NotPossible, Ready, as_text, number
+from bridge.rendering.escape import Escape, Kind, escape_texts, json_of
+from bridge.rendering.sandbox import Escaped, Missing, NotPossible, as_text, number
 
 _EXACT = Context(prec=600)
 _MOST_DECIMALS = 12
 _LARGEST_SECONDS = 100_000_000_000
-"""A number above is milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973."""
+"""A larger number is milliseconds: in seconds it would be the year 5138, in milliseconds it is 1973."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
@@ -34,13 +34,13 @@ _NAMED = {
 
 
 def filters_for(kind: Kind, escape: Escape | None) -> dict[str, Callable[..., Any]]:
-    """The filters by name, for text of a kind; ``json`` gives ready text where the text is JSON."""
+    """Return the filters by name, for text of a kind; in JSON, ``json`` returns escaped text."""
 
     def json(value: Any) -> str:
         if isinstance(value, Missing):
             str(value)
-        whole = json_of(value if escape is None else escaped(value, escape))
-        return Ready(whole) if kind is Kind.JSON else whole
+        whole = json_of(value if escape is None else escape_texts(value, escape))
+        return Escaped(whole) if kind is Kind.JSON else whole
 
     return {"money": money, "date": date, "mask": mask, "pointer": pointer, "json": json}
 
@@ -48,9 +48,9 @@ def filters_for(kind: Kind, escape: Escape | None) -> dict[str, Callable[..., An
 def money(
     value: Any, currency: str | None = None, digits: int = 2, group: str = ",", point: str = "."
 ) -> str:
-    """An amount for people: ``KES 1,250.50``. Exact, rounded half to even as banks do."""
+    """Format an amount: ``KES 1,250.50``. Exact, and rounded half to even, as banks do."""
     if not isinstance(digits, int) or not 0 <= digits <= _MOST_DECIMALS:
-        raise NotPossible(f"money takes 0 to {_MOST_DECIMALS} digits behind the point")
+        raise NotPossible(f"money accepts 0 to {_MOST_DECIMALS} digits after the point")
     amount = number(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN, context=_EXACT)
     sign = "-" if amount < 0 else ""
     units, _, fraction = format(abs(amount), ",f").partition(".")
@@ -59,7 +59,7 @@ def money(
 
 
 def mask(value: Any, keep: int = 4) -> str:
-    """All but the last characters as ``*``; a text no longer than what is kept is hidden whole."""
+    """Replace all but the last characters with ``*``; mask a text that is not longer completely."""
     text = as_text(value)
     if not isinstance(keep, int) or keep <= 0 or len(text) <= keep:
         return "*" * len(text)
@@ -67,10 +67,10 @@ def mask(value: Any, keep: int = 4) -> str:
 
 
 def pointer(value: Any, path: str) -> Any:
-    """What stands at a JSON pointer (RFC 6901); missing where nothing does, so ``default`` works."""
+    """Return the value at a JSON pointer (RFC 6901), or a missing value, so that ``default`` works."""
     steps = as_text(path).split("/")
     if steps[0]:
-        raise NotPossible('a pointer begins with "/", such as "/status/code"')
+        raise NotPossible('a pointer must begin with "/", such as "/status/code"')
     for step in steps[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
         if type(value) is dict and key in value:
@@ -87,9 +87,10 @@ def _missing(path: str) -> Missing:
 
 
 def date(value: Any, form: str = "iso", offset: str = "+00:00") -> str:
-    """A date in a form of ``_NAMED`` or with strftime's letters, in English, at a fixed offset.
+    """Format a date by a name of ``_NAMED`` or with strftime's letters, in English, at a fixed offset.
 
-    Takes RFC 3339 text, ``2026-06-29``, Fineract's ``[2026, 6, 29]`` and epoch seconds or milliseconds.
+    ``value`` is RFC 3339 text, ``2026-06-29``, Fineract's ``[2026, 6, 29]``, or epoch seconds or
+    milliseconds.
     """
     at = _instant(value)
     if at.tzinfo is not None:
@@ -112,7 +113,7 @@ def _formatted(pattern: str, at: datetime) -> str:
         letter = piece[:width]
         if letter not in _LETTERS:
             raise NotPossible(
-                f'date knows no "%{letter[:2]}"; there are {", ".join("%" + one for one in _LETTERS)}'
+                f'date does not support "%{letter[:2]}"; use {", ".join("%" + known for known in _LETTERS)}'
             )
         text.append(_LETTERS[letter](at) + piece[width:])
     return "".join(text)

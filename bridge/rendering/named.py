@@ -1,7 +1,4 @@
-"""The bodies that have a name: what most receivers want without a template.
-
-Part of step 7. Rule floor, pure. ``NAMED`` is the list; each is a ``MakeBody``.
-"""
+"""The named bodies, which most receivers accept without a template. ``NAMED`` lists them."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from urllib.parse import quote
 
 from bridge.errors import RenderError
 from bridge.model import Event
-from bridge.rendering import CONTENT_TYPE, Headers, MakeBody, about, standard_body, to_json
+from bridge.rendering import CONTENT_TYPE, Headers, MakeBody, envelope, standard_body, to_json
 from bridge.rendering.old_hooks import fineract_hook
 
 _JSON: Headers = ((b"content-type", CONTENT_TYPE),)
@@ -26,12 +23,12 @@ def standard(event: Event) -> tuple[Headers, bytes]:
 
 
 def thin(event: Event) -> tuple[Headers, bytes]:
-    """The standard body with the entity's id in place of the data; the payload is not even decoded."""
-    return _JSON, to_json({**about(event), "data": {} if event.entity is None else {"id": event.entity}})
+    """The standard body with the entity's id instead of the data; the payload is not decoded."""
+    return _JSON, to_json({**envelope(event), "data": {} if event.entity is None else {"id": event.entity}})
 
 
 def raw(event: Event) -> tuple[Headers, bytes]:
-    """The payload alone: as JSON, or as it is where it is text or bytes."""
+    """The payload alone: as JSON, or unchanged if it is text or bytes."""
     payload = event.payload()
     if not isinstance(payload, str | bytes):
         return _JSON, to_json(payload)
@@ -49,13 +46,13 @@ def nothing(_event: Event) -> tuple[Headers, bytes]:
 
 def cloudevents(event: Event) -> tuple[Headers, bytes]:
     """CloudEvents 1.0, structured: everything in one JSON object."""
-    whole: dict[str, Any] = dict(_attributes(event))
+    document: dict[str, Any] = dict(_attributes(event))
     payload = event.payload()
     if isinstance(payload, bytes):
-        whole["data_base64"] = base64.b64encode(payload).decode("ascii")
+        document["data_base64"] = base64.b64encode(payload).decode("ascii")
     else:
-        whole["data"] = payload
-    return ((b"content-type", b"application/cloudevents+json"),), to_json(whole)
+        document["data"] = payload
+    return ((b"content-type", b"application/cloudevents+json"),), to_json(document)
 
 
 def cloudevents_binary(event: Event) -> tuple[Headers, bytes]:
@@ -71,11 +68,11 @@ def cloudevents_binary(event: Event) -> tuple[Headers, bytes]:
 
 
 def _attributes(event: Event) -> dict[str, str]:
-    """The attributes; those of an event that came in as a CloudEvent are its own."""
+    """Return the attributes; an event that was received as a CloudEvent keeps its own."""
     id_, source = event.webhook_id, f"/hookferry/{event.source}"
     extensions: dict[str, str] = {}
     origin = event.context.get("source", "")
-    head = origin.replace("\\", "\\\\").replace(" ", "\\ ") + " "  # as the decoder joins source and id
+    head = origin.replace("\\", "\\\\").replace(" ", "\\ ") + " "  # as in the decoder's joined id
     if origin and event.id.startswith(head):
         id_, source = event.id.removeprefix(head), origin
         extensions = {
@@ -102,8 +99,8 @@ NAMED: dict[str, MakeBody] = {
 }
 
 
-def named(name: str) -> MakeBody:
-    """The body of that name. Raises ``RenderError`` for none."""
+def named_body(name: str) -> MakeBody:
+    """Return the body with this name. Raises ``RenderError`` for an unknown name."""
     if name not in NAMED:
-        raise RenderError(f"there is no body {name!r}")
+        raise RenderError(f"there is no body {name!r}; use {', '.join(NAMED)}")
     return NAMED[name]

@@ -1,8 +1,7 @@
-"""The body and headers of Fineract's old web hooks, for receivers that were written for those.
+"""Body and headers of Fineract's old web hooks, for receivers that were written for them.
 
-Part of step 7. Rule floor, pure. Names, ids and the instant can be had from an external event; the
-original request and who made it cannot, so ``request`` is empty and ``createdBy`` is missing. A type that
-the old hooks never knew is a ``RenderError``.
+An external event contains names, ids and the time, but not the original request and its user. So
+``request`` is empty and ``createdBy`` is missing. A type without an old hook is a ``RenderError``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from bridge.rendering import CONTENT_TYPE, Headers, to_json
 
 
 class Hook(NamedTuple):
-    """What the old hooks called an event."""
+    """The names of an event in the old hooks."""
 
     entity: str
     action: str
@@ -51,11 +50,11 @@ HOOKS: dict[str, Hook] = {
 
 
 def fineract_hook(event: Event) -> tuple[Headers, bytes]:
-    """Headers and body as the old hooks sent them. Raises ``DecodeError`` and ``RenderError``."""
+    """Render headers and body like the old hooks. Raises ``DecodeError`` and ``RenderError``."""
     hook = HOOKS.get(event.type)
     if hook is None:
         raise RenderError(
-            f"Fineract's old hooks have no name for {event.type[:200]}; leave it out of the endpoint's events"
+            f"Fineract's old hooks have no name for {event.type[:200]}; remove it from the endpoint's events"
         )
     headers = [
         (b"content-type", CONTENT_TYPE),
@@ -88,7 +87,7 @@ def _body(hook: Hook, event: Event) -> dict[str, Any]:
 
 
 def _owner(hook: Hook, event: Event, data: dict[str, Any]) -> dict[str, Any]:
-    """The account the event is about: a transaction names it, an account is it."""
+    """Return the account of the event: a transaction contains its id, an account event is about itself."""
     if hook.entity in (_LOAN, _CHARGE):
         return {"loanId": data.get("loanId", _as_id(event.entity))}
     if hook.entity == _SAVINGS:

@@ -1,7 +1,7 @@
-"""Puts a request together: method, URL, templated headers, body.
+"""Combine method, URL, templated headers and body into a request.
 
-Part of step 7. Rule floor, pure. ``renderer`` is what the composition calls; where nothing is templated it
-gives the constant renderer, which costs no more than the body.
+``build_request_renderer`` returns the standard renderer if nothing is templated; that one costs no more
+than the body.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bridge.rendering.template import Text, sandbox
 MAX_TARGET_CHARS = 8192
 MAX_HEADER_BYTES = 4096
 OPENING = re.compile(r"\{\{|\{%|\{#")
-"""What makes a text a template."""
+"""A text that contains one of these is a template."""
 
 _EXPRESSION = re.compile(r"\{\{(?:'[^']*'|\"[^\"]*\"|[^'\"])*?\}\}", re.DOTALL)
 _PLACE = "hookferry-value-{}-here"
@@ -29,24 +29,25 @@ _SEGMENT = re.compile(r"[^/?&=]+")
 
 
 def is_template(text: str) -> bool:
-    """Whether a text has anything to fill in."""
+    """Return True if the text is a template."""
     return OPENING.search(text) is not None
 
 
 def with_places(url: str) -> tuple[str, tuple[str, ...]]:
-    """The URL with a harmless word for each ``{{ … }}``, and those; the URL's rules apply to what is left.
+    """Replace each ``{{ … }}`` of a URL with a placeholder; return the URL and the expressions.
 
-    Raises ``ValueError`` for a template that is not an expression, or that stands before the path.
+    The rules for URLs apply to the result. Raises ``ValueError`` for a template that is not an expression,
+    or that comes before the path.
     """
     expressions = tuple(_EXPRESSION.findall(url))
     places = iter(range(len(expressions)))
     filled = _EXPRESSION.sub(lambda _: _PLACE.format(next(places)), url)
     if OPENING.search(filled):
-        raise ValueError("the URL has a {% or {# in it, or a {{ without }}; use {{ … }} alone")
+        raise ValueError("the URL contains {% or {#, or a {{ without }}; use only {{ … }}")
     head = re.match(r"[^:/?#]*://[^/?#]*|[^/]*", filled)
     if expressions and head is not None and _PLACE.format(0) in head[0]:
         raise ValueError(
-            "the URL has a {{ … }} before its path; only path and query may change with the event"
+            "the URL contains {{ … }} before its path; only path and query may change with the event"
         )
     return filled, expressions
 
@@ -54,11 +55,11 @@ def with_places(url: str) -> tuple[str, tuple[str, ...]]:
 class TargetTemplate:
     """A URL whose path or query changes with the event; scheme, host and port never do.
 
-    ``url`` is what was parsed of the text with places, ``expressions`` belong into them in order.
+    ``url`` is the parsed text with placeholders; ``expressions`` replace them in order.
     """
 
     def __init__(self, url: Url, expressions: tuple[str, ...]) -> None:
-        """Raises ``TemplateMistake``."""
+        """Compile the templates. Raises ``TemplateMistake``."""
         self._url = url
         self._expressions = expressions
         path, mark, query = url.target.partition("?")
@@ -67,14 +68,14 @@ class TargetTemplate:
         self._query = _text(_filled(query, expressions), "the URL's query", query_text)
 
     def masked(self, event: Event, mask: str) -> str:
-        """The URL for an event, with ``mask`` for all that stands in the configuration."""
+        """Return the URL for an event, with ``mask`` for every part from the configuration."""
         pieces = _PLACES.split(self._url.target)
         pieces[::2] = [_SEGMENT.sub(mask, piece) for piece in pieces[::2]]
         shown = TargetTemplate(self._url._replace(target="".join(pieces)), self._expressions).of(event)
         return f"{shown.origin}{shown.target}"
 
     def of(self, event: Event) -> Url:
-        """The URL for an event. Raises ``DecodeError`` and ``RenderError``."""
+        """Return the URL for an event. Raises ``DecodeError`` and ``RenderError``."""
         target = f"{self._path.of(event)}{self._mark}{self._query.of(event)}"
         if len(target) > MAX_TARGET_CHARS:
             raise RenderError(f"the URL has more than {MAX_TARGET_CHARS} characters")
@@ -92,7 +93,7 @@ def _filled(text: str, expressions: tuple[str, ...]) -> str:
 
 
 class RequestRenderer:
-    """Everything that is not the ordinary case."""
+    """Renders requests with a templated URL, templated headers, or another body."""
 
     def __init__(
         self, method: str, url: Url | TargetTemplate, headers: tuple[tuple[bytes, Text], ...], body: MakeBody
@@ -110,14 +111,14 @@ class RequestRenderer:
         return Rendered(self._method, self._url_for(event), headers, body)
 
     def faults(self, event: Event) -> list[RenderError]:
-        """All that is wrong with this event's request, for whoever corrects templates."""
-        found: list[RenderError] = []
+        """Return all faults of this event's request, for a person who corrects templates."""
+        faults: list[RenderError] = []
         for part in (self._url_for, self._own_headers, self._body):
             try:
                 part(event)
             except RenderError as exc:
-                found.append(exc)
-        return found
+                faults.append(exc)
+        return faults
 
     def _url_for(self, event: Event) -> Url:
         return self._url.of(event) if isinstance(self._url, TargetTemplate) else self._url
@@ -133,13 +134,16 @@ def _header_value(name: bytes, text: str) -> bytes:
     return value
 
 
-def renderer(
+def build_request_renderer(
     method: str,
     url: Url | TargetTemplate,
     headers: Mapping[str, str] | None = None,
     body: MakeBody | None = None,
 ) -> Renderer:
-    """``headers`` are templates; without ``body`` it is the standard one. Raises ``TemplateMistake``."""
+    """Return a renderer. ``headers`` are templates; ``body`` defaults to the standard one.
+
+    Raises ``TemplateMistake``.
+    """
     if body is None and not headers and isinstance(url, Url):
         return StandardRenderer(method, url)
     texts = tuple(

@@ -1,7 +1,6 @@
-"""Text that an operator wrote, with the event's values in it: bodies, URLs and header values.
+"""Render the operator's templates with the values of an event: bodies, URLs and header values.
 
-Part of step 7. Rule floor, pure. What can be looked up is in ``VARIABLES``; the payload is decoded only for a
-template that reads it.
+``VARIABLES`` lists what a template can read. The payload is decoded only for a template that reads it.
 """
 
 from __future__ import annotations
@@ -40,32 +39,35 @@ VARIABLES: Mapping[str, Callable[[Event], Any]] = {
     "context": lambda event: event.context,
     "headers": _headers,
 }
-"""What a template can name, and where it comes from."""
+"""The variables of templates, and the function that reads each from an event."""
 
 
 class Text:
-    """One template and how to run it for an event."""
+    """One compiled template that renders text for an event."""
 
     def __init__(self, program: Program) -> None:
         self._run = program.run
         self._values = tuple((name, VARIABLES[name]) for name in sorted(program.uses))
 
     def of(self, event: Event) -> str:
-        """Raises ``DecodeError`` where ``data`` cannot be read, ``RenderError`` for all the rest."""
+        """Return the text for an event.
+
+        Raises ``DecodeError`` if ``data`` cannot be decoded, ``RenderError`` for any other failure.
+        """
         return self._run({name: value(event) for name, value in self._values})
 
 
 def sandbox(insert: Insert, kind: Kind, escape: Escape | None = None) -> Sandbox:
-    """What compiles templates for text of a kind."""
+    """Return a sandbox that compiles templates for text of a kind."""
     return Sandbox(insert, VARIABLES.keys(), filters_for(kind, escape), json=kind is Kind.JSON)
 
 
 class TemplateBody:
-    """A kind of body (``MakeBody``) that templates make: one for each event type, or one for all.
+    """A kind of body (``MakeBody``) from templates: one per event type, or one for all.
 
-    ``templates`` are by event pattern (``fnmatch``), the first that matches counts; ``default`` is for the
-    rest. ``escape`` comes before the content type's own escaping. ``shorten`` may make the finished bytes
-    smaller, for a receiver that takes only so many. Raises ``TemplateMistake`` when made.
+    ``templates`` are by event pattern (``fnmatch``), and the first match is used; ``default`` is for all
+    other types. ``escape`` is applied before the content type's own escaping. ``shorten`` may reduce the
+    finished bytes, for a receiver with a limit. The constructor raises ``TemplateMistake``.
     """
 
     def __init__(
@@ -90,21 +92,20 @@ class TemplateBody:
         self._by_type: dict[str, Text] = {}
 
     def __call__(self, event: Event) -> tuple[Headers, bytes]:
-        """Headers and bytes. Raises ``DecodeError`` and ``RenderError``."""
+        """Return headers and bytes. Raises ``DecodeError`` and ``RenderError``."""
         text = self._by_type.get(event.type) or self._choose(event.type)
         body = self._finish(text.of(event))
         return self._headers, body if self._shorten is None else self._shorten(body)
 
     def _choose(self, type_: str) -> Text:
-        found = next(
-            (text for pattern, text in self._by_pattern.items() if fnmatchcase(type_, pattern)), self._default
-        )
-        if found is None:
-            raise RenderError(f"no template is for events of type {type_[:200]}")
+        matching = (text for pattern, text in self._by_pattern.items() if fnmatchcase(type_, pattern))
+        template = next(matching, self._default)
+        if template is None:
+            raise RenderError(f"there is no template for events of type {type_[:200]}; add one")
         if len(self._by_type) >= _MAX_KNOWN_TYPES:
             self._by_type.clear()
-        self._by_type[type_] = found
-        return found
+        self._by_type[type_] = template
+        return template
 
 
 def _checked_json(text: str) -> bytes:
@@ -113,10 +114,10 @@ def _checked_json(text: str) -> bytes:
         orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         place = f"line {exc.lineno}, column {exc.colno} of the body"
-        raise RenderError(f"the body's template made no valid JSON: {place}: {exc.msg}") from exc
+        raise RenderError(f"the body's template rendered invalid JSON: {place}: {exc.msg}") from exc
     return body
 
 
 def _one_line(text: str) -> bytes:
-    """A form has no line breaks: those of the template are for its reader, values have theirs encoded."""
+    """Join the template's lines: a form has no line breaks, and those of values are encoded."""
     return to_bytes("".join(line.strip() for line in text.splitlines()))

@@ -1,1 +1,1 @@
-"""Schemas on disk and from registries."""
+"""Schemas: read from folders, fetched from registries, imported from Fineract's archives."""

@@ -1,7 +1,7 @@
-"""The history: one row per attempt, with the request as it was sent, in a SQLite file.
+"""Store one row per attempt, with the request as it was sent, in a SQLite file.
 
-Rows gather in memory and are written by a thread, many to a transaction; offsets are committed
-after the rows of what they settle (see ``bridge/app/app.py``). Edge floor.
+Rows are collected in memory, and a thread writes many of them per transaction. Invariant: an offset
+is committed after the rows of what it settles (``pipeline/checkpoints.py`` calls ``flush`` first).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _PRUNE_ROWS = 5_000
-"""At most so many rows go with one flush: a delete should not hold the file for long."""
+"""Rows that one flush deletes at most: a delete must not lock the file for long."""
 _COLUMNS = (
     "at_ms", "endpoint", "event_id", "webhook_id", "type", "entity", "tenant", "topic", "partition",
     "offset", "attempt", "verdict", "status", "reason", "duration_ms", "method", "origin", "headers",
@@ -38,13 +38,13 @@ PRAGMA user_version = 1;
 _INSERT = f"INSERT INTO attempts ({','.join(_COLUMNS)}) VALUES "
 _MARKS = f"({','.join('?' * len(_COLUMNS))})"
 _SLICES = (256, 64, 16, 4, 1)
-"""Rows per statement. ``sqlite3`` gives the GIL back and takes it again for every step, and beside a
-busy event loop each taking can cost 5 ms: one step per 256 rows, not one per row. A few fixed
-sizes stay in the statement cache; 256 rows of 19 values are well below SQLite's 32,766 parameters."""
+"""Rows per statement. ``sqlite3`` releases and acquires the GIL for every step, and with a busy event
+loop each acquisition can take 5 ms: one step per 256 rows, not one per row. A few fixed sizes stay in
+the statement cache; 256 rows of 19 values are well below SQLite's 32,766 parameters."""
 
 
 class AttemptRow(NamedTuple):
-    """One attempt. ``headers`` are masked already; ``origin`` is all that is kept of the URL."""
+    """One attempt. ``headers`` are masked; of the URL, only ``origin`` is stored."""
 
     at_ms: int
     endpoint: str
@@ -68,10 +68,10 @@ class AttemptRow(NamedTuple):
 
 
 class History:
-    """Keeps the attempts of the last ``retention_s``, in at most ``max_bytes``.
+    """Keeps the attempts of the last ``retention_s`` seconds, in at most ``max_bytes``.
 
-    A history that cannot be written (disk full, say) does not stop deliveries: it is said once,
-    the rows are counted as dropped, and writing is tried again with the next batch.
+    If the file cannot be written (a full disk, for example), deliveries go on: the first failure is
+    logged, the rows are counted as dropped, and the next batch is tried again.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class History:
         max_bytes: int,
         count: Callable[[str, int], None] = lambda outcome, rows: None,
     ) -> None:
+        """``count``: called with ``written`` or ``dropped`` and a number of rows."""
         self._path = path
         self._retention_ms = int(retention_s * 1000)
         self._max_bytes = max_bytes
@@ -94,7 +95,7 @@ class History:
         self._lock = asyncio.Lock()
 
     async def flush(self) -> None:
-        """Write what was added; returns when it is in the file, or was dropped and said so."""
+        """Write the added rows. Return when they are in the file, or dropped with a log line."""
         async with self._lock:
             rows = self._rows.copy()
             self._rows.clear()
@@ -115,7 +116,7 @@ class History:
                         events.HISTORY_FAILED,
                         file=str(self._path),
                         cause=str(exc),
-                        remedy="free the disk or mend the path; deliveries go on without history until then",
+                        remedy="free disk space or fix the path; deliveries go on without history",
                     )
             else:
                 self._count("written", len(rows))
@@ -124,7 +125,7 @@ class History:
                     _log.info(events.HISTORY_RECOVERED, file=str(self._path))
 
     async def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write the remaining rows and close the file."""
         await self.flush()
         self._forget_connection()
 
@@ -141,15 +142,16 @@ class History:
             self._prune(db, len(rows))
 
     def _prune(self, db: sqlite3.Connection, written: int) -> None:
-        """Delete from the old end: what is too old, and a slice while the file is over its bound.
+        """Delete the oldest rows: those past the retention, and a slice if the file is too large.
 
-        The slice is an eighth, for with large bodies few rows fill the file; and at least what came.
+        The slice is an eighth of the rows, because few rows with large bodies fill the file, but at
+        least as many as were written.
         """
         oldest = db.execute("SELECT id, at_ms FROM attempts ORDER BY id LIMIT 1").fetchone()
         if oldest is None:
             return
         if not isinstance(oldest[1], int):
-            raise sqlite3.DatabaseError("a row holds what was never written")
+            raise sqlite3.DatabaseError("a row contains a value of the wrong type")
         horizon_ms = int(time.time() * 1000) - self._retention_ms
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         (free,) = db.execute("PRAGMA freelist_count").fetchone()
@@ -164,7 +166,7 @@ class History:
             )
 
     def _set_aside(self, exc: sqlite3.DatabaseError) -> None:
-        """A damaged file is kept beside the new one: it may still be read by somebody who knows how."""
+        """Rename a damaged file, so that it can still be repaired, and begin a new one."""
         self._forget_connection()
         aside = self._path.with_name(self._path.name + ".damaged")
         self._path.replace(aside)
@@ -174,7 +176,7 @@ class History:
             events.HISTORY_REPLACED,
             file=str(self._path),
             cause=str(exc),
-            remedy=f"none needed: a new one is begun, the old one is kept as {aside.name}",
+            remedy=f"none needed: a new file is begun, and the damaged one is kept as {aside.name}",
         )
 
     def _forget_connection(self) -> None:
@@ -190,7 +192,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_SCHEMA)
-    except UnicodeDecodeError as exc:  # sqlite3 cannot even say what is wrong: it quotes the damage
+    except UnicodeDecodeError as exc:  # sqlite3 fails to decode its own message, which quotes the damage
         db.close()
         raise sqlite3.DatabaseError("its schema is damaged") from exc
     except sqlite3.DatabaseError:

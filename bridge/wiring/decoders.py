@@ -5,11 +5,9 @@ Pure but for reading schema files and TLS files.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from functools import partial
 
-from bridge.errors import ConfigError
 from bridge.formats import Decoder
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.cloudevents import CloudEventsDecoder
@@ -28,7 +26,7 @@ from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
 from bridge.formats.resent import AgainDecoder
 from bridge.formats.schema_cache import SchemaCache
-from bridge.http.tls import context_of, why_not
+from bridge.http.tls import load_configured_context
 from bridge.pipeline.ports import RecordDecoder
 from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
 from bridge.schemas.registry.client import RegistryOptions
@@ -156,22 +154,9 @@ def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
         username=settings.username,
         password=settings.password.get_secret_value() if settings.password else None,
         token=settings.token.get_secret_value() if settings.token else None,
-        tls=_tls(name, settings),
+        tls=load_configured_context(f"sources.{name}.registry", settings),
         timeout_s=settings.timeout_s,
     )
-
-
-def _tls(name: str, settings: RegistrySettings) -> ssl.SSLContext:
-    try:
-        password = settings.key_password.get_secret_value() if settings.key_password else None
-        return context_of(settings.ca_file, settings.cert_file, settings.key_file, password)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            [
-                f"sources.{name}.registry: the TLS files do not load ({why_not(exc)});"
-                " check ca_file, cert_file and key_file"
-            ]
-        ) from exc
 
 
 def read_schema_sets(settings: Settings) -> dict[str, SchemaSet]:

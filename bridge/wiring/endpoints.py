@@ -16,14 +16,14 @@ from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
 from bridge.core.limits import AdaptiveRate, Breaker, Gate, RateWindows
 from bridge.core.routing import Router, Subscription
-from bridge.core.signing import Signer, Silent
+from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
-from bridge.dead_letters.lane_holds import HeldLanes, Register
-from bridge.dead_letters.park import Parks
+from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
+from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.http import Transport
-from bridge.http.egress_policy import Egress
-from bridge.http.httpx_transport import proxied
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.httpx_transport import build_proxied_transport
 from bridge.http.lean import LeanTransport
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog, Target
@@ -32,10 +32,9 @@ from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
-from bridge.rendering.body_secret import SealedRenderer
-from bridge.rendering.named import named
-from bridge.rendering.request import TargetTemplate
-from bridge.rendering.request import renderer as request_renderer
+from bridge.rendering.body_secret import BodySecretRenderer
+from bridge.rendering.named import named_body
+from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import TemplateBody
 from bridge.settings import (
@@ -52,7 +51,7 @@ def holding_endpoints(settings: Settings) -> frozenset[str]:
 
 
 def build_lane_holds(
-    name: str, endpoint: EndpointSettings, holds: Holds, register: Register, clock: Clock
+    name: str, endpoint: EndpointSettings, holds: Holds, register: HoldWriter, clock: Clock
 ) -> HeldLanes | None:
     """What holds an endpoint's lanes after a parking; None where it goes on."""
     return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
@@ -82,13 +81,13 @@ def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
 
 def build_transport(
     endpoint: EndpointSettings,
-    egress: Egress,
+    egress: EgressPolicy,
     tls: ssl.SSLContext,
     may_write: Callable[[], bool] = lambda: True,
 ) -> Transport:
     """Lean connections; or httpx, where a proxy stands between."""
     if endpoint.proxy is not None:
-        return proxied(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
+        return build_proxied_transport(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
     return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
 
 
@@ -99,7 +98,7 @@ def build_renderer(endpoint: EndpointSettings) -> Renderer:
     """
     try:
         url = build_target_template(endpoint) or endpoint.target
-        return request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
+        return build_request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
     except TemplateMistake as exc:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
 
@@ -115,20 +114,22 @@ def _body(endpoint: EndpointSettings) -> MakeBody | None:
     if not endpoint.has_own_body:
         return None if preset is STANDARD else preset.render
     if isinstance(body, str):
-        return None if body == "standard" else named(body)
+        return None if body == "standard" else named_body(body)
     return TemplateBody({}, body.source(), body.content_type, escape=preset.escape)
 
 
 def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
     """What makes its requests as they are sent. Raises ``ConfigError``."""
     secret = endpoint.body_secret
-    return build_renderer(endpoint) if secret is None else SealedRenderer(build_renderer(endpoint), secret)
+    return (
+        build_renderer(endpoint) if secret is None else BodySecretRenderer(build_renderer(endpoint), secret)
+    )
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:
     """What signs its requests; a receiver that has no use for an id and an instant gets none."""
     keys = endpoint.signing_keys
-    return Signer(keys) if keys or endpoint.chosen.verifies else Silent()
+    return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
 
 
 def build_gate(endpoint: EndpointSettings) -> Gate:
@@ -167,7 +168,7 @@ def build_dispatcher(
     settings: Settings,
     *,
     transport: Transport,
-    parks: Parks,
+    parks: DeadLetterWriter,
     history: History,
     metrics: Metrics,
     clock: Clock,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ssl
 
 from bridge.core.switches import EventTypes, Switches
-from bridge.errors import ConfigError
-from bridge.http.tls import context_of, why_not
+from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.control_topic import Control
-from bridge.kafka.group_reader import Membership
+from bridge.kafka.control_topic import ControlTopic
+from bridge.kafka.membership import Membership
 from bridge.settings import (
     KafkaSettings,
     Settings,
@@ -41,15 +40,8 @@ def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
 
 
 def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
-    tls = kafka.tls
-    try:
-        password = tls.key_password.get_secret_value() if tls.key_password else None
-        context = context_of(tls.ca_file, tls.cert_file, tls.key_file, password)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            [f"kafka.tls: the files do not load ({why_not(exc)}); check ca_file, cert_file and key_file"]
-        ) from exc
-    context.check_hostname = tls.check_hostname
+    context = load_configured_context("kafka.tls", kafka.tls)
+    context.check_hostname = kafka.tls.check_hostname
     return context
 
 
@@ -68,10 +60,10 @@ def build_membership(settings: Settings) -> Membership:
 
 def build_control(
     settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
-) -> Control:
+) -> ControlTopic:
     """What follows and writes the control topic."""
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
-    return Control(options, topic, switches, event_types, who)
+    return ControlTopic(options, topic, switches, event_types, who)
 
 
 def source_topics(settings: Settings) -> tuple[str, ...]:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from bridge.clock import Clock
 from bridge.core.routing import Router
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
-from bridge.dead_letters.lane_holds import Register
-from bridge.dead_letters.park import Parks
+from bridge.dead_letters.lane_holds import HoldWriter
+from bridge.dead_letters.park import DeadLetterWriter
+from bridge.dead_letters.topic import RecordWriter
 from bridge.errors import SchemaNeeded
 from bridge.http import Transport
-from bridge.http.egress_policy import Egress
-from bridge.http.tls import client_context
-from bridge.kafka.client_health import Lasting
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.tls import build_client_context
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints, Fence, Offsets
@@ -58,8 +58,8 @@ class PathEdges:
     reader: GroupMember
     open_side_reader: Callable[[], SideReads]
     offsets: Offsets
-    dead_letters: Parks
-    hold_register: Register
+    dead_letters: DeadLetterWriter
+    hold_register: HoldWriter
     load_holds: Callable[[Collection[Partition]], Awaitable[None]]
     """Read the holds of these partitions from the control topic into the ``holds`` of ``build_path``."""
     transports: Mapping[str, Transport]
@@ -157,7 +157,7 @@ def _dispatcher(
 def build_hold_register(
     settings: Settings,
     holds: Holds,
-    writer: Lasting[Any],
+    writer: RecordWriter,
     open_reader: Callable[[], HoldReader],
 ) -> HoldRegister:
     """Build the part that reads the holds of an assignment into ``holds``, and writes them."""
@@ -173,7 +173,7 @@ def build_hold_register(
 
 def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[str, Transport]:
     """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written."""
-    egress, tls = Egress(settings.egress.allow), client_context()
+    egress, tls = EgressPolicy(settings.egress.allow), build_client_context()
     return {
         name: build_transport(endpoint, egress, tls, may_write)
         for name, endpoint in settings.endpoints.items()

@@ -16,7 +16,7 @@ import orjson
 import uvloop
 
 from bridge.core.url import parse_url
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.lean import LeanTransport
 from bridge.model import Request
 
@@ -26,7 +26,7 @@ async def run(job: dict[str, Any]) -> dict[str, float]:
     url, body = parse_url(job["url"]), job["body"].encode()
     kept = [(name.encode(), value.encode()) for name, value in job["headers"].items() if name != "webhook-id"]
     total, tasks = job["requests"], job["tasks"]
-    transport = LeanTransport(Egress([ip_network("127.0.0.0/8")]), tasks)
+    transport = LeanTransport(EgressPolicy([ip_network("127.0.0.0/8")]), tasks)
     number = iter(range(total))
 
     async def sender() -> None:

@@ -17,7 +17,7 @@ import orjson
 from bridge.model import Event, Url
 from bridge.preflight.samples import sample
 from bridge.rendering import StandardRenderer, to_json
-from bridge.rendering.request import TargetTemplate, renderer
+from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.template import TemplateBody
 
 FIELDS = (
@@ -52,7 +52,7 @@ def lines(event: Event) -> dict[str, Callable[[], object]]:
     url = Url("https", "crm.test", 443, "/loans/hookferry-value-0-here")
     constant, templated = (
         StandardRenderer("POST", url),
-        renderer("PUT", TargetTemplate(url, ("{{ data.id }}",))),
+        build_request_renderer("PUT", TargetTemplate(url, ("{{ data.id }}",))),
     )
     plain, rich = TemplateBody({}, PLAIN, "application/json"), TemplateBody({}, RICH, "application/json")
     values = {name: str(value)[:40] for name, value in orjson.loads(plain(event)[1]).items()}

@@ -21,7 +21,7 @@ import uvloop
 
 from bridge.core.url import parse_url
 from bridge.http import Transport
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.lean import LeanTransport
 from bridge.model import Request
@@ -58,7 +58,7 @@ def receive(pipe: Connection) -> None:
 
 def make(kind: str, connections: int) -> Transport:
     if kind == "lean":
-        return LeanTransport(Egress([ip_network("127.0.0.0/8")]), connections)
+        return LeanTransport(EgressPolicy([ip_network("127.0.0.0/8")]), connections)
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return HttpxTransport(httpx.AsyncHTTPTransport(trust_env=False, limits=limits))
 

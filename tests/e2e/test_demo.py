@@ -1,4 +1,4 @@
-"""`hookferry demo`, run as a newcomer runs it, and the sample receiver's check that it recommends."""
+"""`hookferry demo` as a newcomer runs it, and the signature check of its sample receiver."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Run(NamedTuple):
 
 
 def environment(folder: Path, **more: str) -> Mapping[str, str]:
-    """As a shell's, with temporary files in ``folder``, so that what is left behind is seen."""
+    """Return a shell's environment, with temporary files in ``folder``, to detect files that remain."""
     inherited = {name: text for name, text in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")}
     return inherited | {"TMPDIR": str(folder), "HOOKFERRY_GROUP": "must-not-leak-in"} | more
 
@@ -62,7 +62,7 @@ def started(folder: Path, *options: str, **more: str) -> Iterator[subprocess.Pop
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One demo in a pipe, from its start to its end."""
+    """Run one demo in a pipe, from start to end."""
     folder, began = tmp_path_factory.mktemp("demo"), time.monotonic()
     with started(folder) as process:
         out, err = process.communicate(timeout=90)
@@ -74,7 +74,7 @@ def lines_with(text: str, out: str) -> list[str]:
     return [line for line in out.splitlines() if text in line]
 
 
-def test_the_demo_ends_by_itself_in_time_with_everything_as_promised(run):
+def test_the_demo_ends_on_its_own_in_time_and_keeps_every_promise(run):
     assert run.code == 0, run.out + run.err
     assert run.err == ""
     assert run.duration_s < LIMIT_S
@@ -84,11 +84,11 @@ def test_the_demo_ends_by_itself_in_time_with_everything_as_promised(run):
     assert "✗" not in run.out
 
 
-def test_it_is_plain_text_in_a_pipe(run):
+def test_the_output_is_plain_text_in_a_pipe(run):
     assert "\x1b" not in run.out
 
 
-def test_it_leaves_no_files_behind(run):
+def test_the_demo_removes_its_files(run):
     assert run.left_behind == []
 
 
@@ -103,7 +103,7 @@ def test_every_webhook_has_a_line_in_the_order_of_its_entity(run):
     assert held_up == [("1", "500"), ("2", "500"), ("3", "500"), ("4", "200"), ("1", "200"), ("1", "200")]
 
 
-def test_slack_and_zapier_show_messages_that_a_person_can_read(run):
+def test_slack_and_zapier_show_readable_messages(run):
     shown = lines_with("slack shows", run.out)
     assert len(shown) == 3
     for loan in ("000001001", "000001002"):
@@ -114,7 +114,7 @@ def test_slack_and_zapier_show_messages_that_a_person_can_read(run):
     assert lines_with("slack showed 3 of 3, zapier showed 3 of 3", run.out)
 
 
-def test_the_summary_says_what_was_skipped_and_what_was_parked_and_why(run):
+def test_the_summary_lists_skipped_and_parked_records_with_their_cause(run):
     assert lines_with("1 skipped: LoanApprovedBusinessEvent of 1001", run.out)
     assert lines_with("the value has no id at 'id'", run.out)
     assert lines_with("correct sources.orders.id", run.out)
@@ -122,7 +122,7 @@ def test_the_summary_says_what_was_skipped_and_what_was_parked_and_why(run):
     assert lines_with("crm has 19 of 19, shop has 19 of 19", run.out)
 
 
-def test_it_needs_no_unicode(tmp_path):
+def test_the_output_works_without_unicode(tmp_path):
     with started(tmp_path, PYTHONIOENCODING="ascii") as process:
         out, err = process.communicate(timeout=90)
     assert (process.returncode, err) == (0, "")
@@ -130,7 +130,7 @@ def test_it_needs_no_unicode(tmp_path):
     assert out.count("ok delivered") == 1
 
 
-def test_keep_stays_up_takes_events_by_hand_and_ends_cleanly_on_ctrl_c(tmp_path):
+def test_keep_runs_until_ctrl_c_and_delivers_events_published_by_hand(tmp_path):
     with started(tmp_path, "--keep") as process:
         seen = read_until(process, "Ctrl-C ends it.")
         admin = re.search(r"curl (http://\S+)/metrics", seen)
@@ -151,8 +151,8 @@ def test_keep_stays_up_takes_events_by_hand_and_ends_cleanly_on_ctrl_c(tmp_path)
 
 
 @pytest.mark.parametrize("sign", ["state_dir", "order.paid"])
-def test_ctrl_c_before_the_end_leaves_nothing_behind(tmp_path, sign):
-    """Once while the bridge starts, once among the webhooks."""
+def test_ctrl_c_before_the_end_removes_all_files(tmp_path, sign):
+    """Once while the bridge starts, and once while webhooks arrive."""
     with started(tmp_path) as process:
         admin = re.search(r"port: (\d+)", read_until(process, sign))
         assert admin
@@ -164,7 +164,7 @@ def test_ctrl_c_before_the_end_leaves_nothing_behind(tmp_path, sign):
         urllib.request.urlopen(f"http://127.0.0.1:{admin[1]}/healthz", timeout=5)
 
 
-def test_it_says_what_to_type_next_in_the_words_that_were_used(run):
+def test_the_next_steps_use_the_command_that_the_user_typed(run):
     made = how_to_go_on(keeps=False, made=True, documented=True)
     typed = how_to_go_on(keeps=False, made=False, documented=False)
     kept = how_to_go_on(keeps=True, made=True, documented=False)
@@ -176,7 +176,7 @@ def test_it_says_what_to_type_next_in_the_words_that_were_used(run):
     assert lines_with(made[0] if "MAKELEVEL" in os.environ else typed[0], run.out)
 
 
-def test_what_it_shows_on_a_full_disk_is_a_message_and_leaves_nothing_behind(tmp_path):
+def test_a_full_disk_gives_a_message_and_all_files_are_removed(tmp_path):
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             [sys.executable, "-m", "bridge", "demo"],
@@ -198,11 +198,11 @@ def read_until(process: subprocess.Popen[str], sign: str) -> str:
     raise AssertionError(f"the demo ended without {sign!r}:\n{seen}")
 
 
-# --- the tally: a promise that is not kept is told ---
+# --- the tally: a broken promise is reported ---
 
 
 def play(drop=(), twice=(), swap=False, signed=True) -> Tally:
-    """All webhooks of the samples as a receiver would get them from a bridge with these faults."""
+    """Return the tally of all samples, delivered by a bridge with these faults."""
     planned = samples()
     tally = Tally(planned)
     wanted = [sample for sample in planned if sample.makes_a_webhook and sample.name not in drop]
@@ -249,7 +249,7 @@ def test_every_broken_promise_is_named():
 
 
 def shown_by(*, drop=(), twice=(), refuse=()) -> list[str]:
-    """What is wrong with the messages of a bridge with these faults; each names a service."""
+    """Return the errors that the check of the messages finds; each fault names a service and an index."""
     services = Services(lambda _: None)
     for service, wanted in WANTED.items():
         for index, fragments in enumerate(wanted):
@@ -262,14 +262,14 @@ def shown_by(*, drop=(), twice=(), refuse=()) -> list[str]:
     return [] if check.kept else [check.text.partition("wrong: ")[2]]
 
 
-def test_every_message_must_be_shown_once_and_whole():
+def test_every_message_must_be_shown_exactly_once_and_complete():
     assert shown_by() == []
     assert shown_by(drop=[("slack", 2)]) == ["✅ Savings deposit"]
     assert shown_by(refuse=[("slack", 2)]) == ["✅ Savings deposit"]
-    assert "1 more than wanted in zapier" in shown_by(twice=[("zapier", 0)])[0]
+    assert "1 more than expected in zapier" in shown_by(twice=[("zapier", 0)])[0]
 
 
-# --- the sample receiver's check ---
+# --- the sample receiver ---
 
 
 def headers(body: bytes, at: datetime, **changes: str) -> dict[str, str]:
@@ -285,7 +285,7 @@ NOW = datetime(2026, 6, 29, 12, tzinfo=UTC)
 BODY = b'{"type":"x"}'
 
 
-def test_the_sample_check_accepts_what_the_reference_library_signs():
+def test_the_sample_receiver_accepts_what_the_reference_library_signs():
     good = headers(BODY, NOW)
     assert verify(SECRET, good, BODY, NOW.timestamp())
     assert verify(SECRET, good, BODY, NOW.timestamp() + 300)
@@ -308,10 +308,10 @@ def test_the_sample_check_accepts_what_the_reference_library_signs():
         ({"webhook_signature": "v1,ü v1 v1, v2,abc"}, BODY, 0),
     ],
 )
-def test_the_sample_check_refuses_what_is_changed_old_or_unsigned(changes, body, later_s):
+def test_the_sample_receiver_refuses_changed_old_or_unsigned_requests(changes, body, later_s):
     assert not verify(SECRET, headers(BODY, NOW, **changes), body, NOW.timestamp() + later_s)
 
 
-def test_the_sample_check_knows_one_secret_from_another():
+def test_the_sample_receiver_refuses_a_signature_of_another_secret():
     other = "whsec_" + base64.b64encode(b"o" * 32).decode()
     assert not verify(other, headers(BODY, NOW), BODY, NOW.timestamp())

@@ -1,4 +1,4 @@
-"""A state folder that comes along to another cluster, as in a migration, or that two processes share."""
+"""A state folder that is moved to another cluster, as in a migration, or that two processes share."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ TOPICS = ("moved", "g.parked", "g.again", "g.control")
 
 
 def fill(broker: Broker, *ids: str) -> None:
-    """All in one partition, in this order."""
+    """Publish all to one partition, in this order."""
     producer = Producer({"bootstrap.servers": broker.address, "log_level": 2})
     for id in ids:
         value = {"id": id, "type": "Made", "entity": "1", "createdAt": "2026-06-29T08:15:30Z", "payload": {}}
         publish(producer, "moved", b"one key", orjson.dumps(value))
 
 
-def test_what_was_kept_of_one_cluster_says_nothing_of_another(receiver: Receiver, bridges: Bridges) -> None:
-    """The same events stand elsewhere in the copied topic: none may pass for a duplicate of itself."""
+def test_the_state_of_one_cluster_is_not_used_for_another(receiver: Receiver, bridges: Bridges) -> None:
+    """The copied topic has the same events at other offsets: none may count as a duplicate of itself."""
     ids = [f"id-{number}" for number in range(20)]
     here, there = Broker(TOPICS), Broker(TOPICS)
     fill(here, *ids)
@@ -44,7 +44,7 @@ def test_what_was_kept_of_one_cluster_says_nothing_of_another(receiver: Receiver
     assert bridge.terminate() == 0
 
 
-def test_a_folder_that_another_bridge_works_in_is_refused(receiver: Receiver, bridges: Bridges) -> None:
+def test_a_folder_that_another_bridge_uses_is_refused(receiver: Receiver, bridges: Bridges) -> None:
     broker = Broker(TOPICS)
     made = plain_config(broker.address, "moved", {"crm": {"url": receiver.url("/x")}}, group="g")
     first = bridges(made).start()

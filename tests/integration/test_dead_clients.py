@@ -1,4 +1,4 @@
-"""Clients of aiokafka that die or wait for ever: they are mended or replaced, and a stop ends them all."""
+"""Clients of aiokafka that die or hang: they are repaired or replaced, and a stop closes them all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from typing import Any
 import aiokafka.conn
 import pytest
 import uvloop
-from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 from structlog.testing import capture_logs
 
+from bridge.kafka.aiokafka_patches.background_tasks import ended_task
+from bridge.kafka.aiokafka_patches.connection import PatchedConnection
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.client_health import ended_task, started
-from bridge.kafka.connection_patch import MendedConnection
-from bridge.kafka.group_reader import Membership, Reader
+from bridge.kafka.group_reader import Reader
+from bridge.kafka.membership import Membership
 from bridge.kafka.offsets import OffsetStore
+from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from tests.support.bridge_process import BridgeProcess
@@ -87,10 +88,11 @@ def test_a_write_to_a_connection_that_was_just_reset_is_an_error_of_the_connecti
 
 def test_every_client_has_such_connections(kafka: RealKafka) -> None:
     async def test() -> None:
-        client = await started(AIOKafkaClient(**KafkaOptions((kafka.bootstrap,)).arguments()))
+        client = AIOKafkaClient(**KafkaOptions((kafka.bootstrap,)).arguments())
+        await client.bootstrap()
         try:
             assert await client.ready(1)
-            assert {type(one) for one in client._conns.values()} == {MendedConnection}
+            assert {type(one) for one in client._conns.values()} == {PatchedConnection}
         finally:
             await client.close()
 
@@ -156,14 +158,11 @@ async def _read_until_assigned(reader: Reader, epoch: int) -> None:
 
 def test_the_client_for_offsets_is_replaced_when_a_part_of_it_died(kafka: RealKafka) -> None:
     topic = kafka.fresh_topic(partitions=1)
-    options = KafkaOptions((kafka.bootstrap,))
 
     async def test() -> None:
-        def renew() -> Awaitable[AIOKafkaClient]:
-            return started(AIOKafkaClient(**options.arguments()))
-
-        first = await renew()
-        store = OffsetStore(first, renew)
+        store = OffsetStore(KafkaOptions((kafka.bootstrap,)))
+        await store.start()
+        first = store._client.current
         try:
             first._sync_task.cancel()
             await asyncio.sleep(0)
@@ -176,16 +175,18 @@ def test_the_client_for_offsets_is_replaced_when_a_part_of_it_died(kafka: RealKa
     on_uvloop(test)
 
 
-def test_a_producer_of_which_a_part_died_is_known(kafka: RealKafka) -> None:
+def test_a_producer_of_which_a_part_died_is_replaced(kafka: RealKafka) -> None:
+    topic = kafka.fresh_topic(partitions=1)
+
     async def test() -> None:
-        producer = await started(AIOKafkaProducer(**KafkaOptions((kafka.bootstrap,)).arguments()))
-        try:
-            assert ended_task(producer) is None
-            producer._sender.sender_task.cancel()
+        async with DurableProducer(KafkaOptions((kafka.bootstrap,)), "tests") as producer:
+            first = producer._client.current
+            assert ended_task(first) is None
+            first._sender.sender_task.cancel()
             await asyncio.sleep(0.05)
-            assert "send task has ended" in (ended_task(producer) or "")
-        finally:
-            await producer.stop()
+            assert "send task has ended" in (ended_task(first) or "")
+            await producer.write(NewRecord(topic, b"value"))
+            assert producer._client.current is not first
 
     on_uvloop(test)
 

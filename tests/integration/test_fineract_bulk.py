@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from bridge.demo.fineract_wire import encode_bulk, encode_envelope, encode_key, encode_single_object
+from bridge.demo.fineract_wire import encode_envelope, encode_key, encode_single_object
 from bridge.formats.avro.definitions import Scope
 from bridge.formats.avro.schema_set import Schema
 from bridge.formats.fineract import Envelope
@@ -21,6 +21,7 @@ from bridge.formats.fineract.bulk import BULK, Item
 from tests.support.bridge_process import ROOT, BridgeProcess
 from tests.support.class_files import avro_class
 from tests.support.command import listed, parked
+from tests.support.fineract_bulk import encode_bulk
 from tests.support.kafka import RealKafka
 from tests.support.raw_records import Raw, publish
 from tests.support.receiver import Receiver

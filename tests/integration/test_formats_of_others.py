@@ -238,7 +238,7 @@ def test_records_of_others_come_through(
     assert len(ids) == 15
     assert UUID in ids
     assert not logged(bridge, events.RECORD_REJECTED)
-    asked = {path: count for path, count in registry.asked.items() if path.startswith("/apis/")}
+    asked = {path: count for path, count in registry.requests.items() if path.startswith("/apis/")}
     assert all(count == 1 for count in asked.values()), "each schema was fetched once"
 
 
@@ -279,7 +279,7 @@ def test_an_outage_of_the_registry_delays_and_parks_nothing(
     first, *rest = confluent_records(registry, orders)
     publish(kafka, orders, [first, *rest])
     publish(kafka, other, [Raw(b'{"id":"o-1","type":"Other"}')])
-    registry.trouble = 503
+    registry.status = 503
     made = quick_config(kafka, other, {"shop": {"url": receiver.url("/shop")}}, "outage")
     made["sources"] = {
         "orders": {
@@ -301,7 +301,7 @@ def test_an_outage_of_the_registry_delays_and_parks_nothing(
     bridge.start()
     publish(kafka, other, [Raw(b'{"id":"o-2","type":"Later"}')])
     receiver.wait_for("/shop", accepted=2)
-    registry.trouble = None
+    registry.status = None
     got = arrived(receiver, 6)
     assert {"Other", "Later", "shop.avro.OrderPaid", "OrderSeen"} <= got.keys()
     order = [json.loads(one["body"])["type"] for one in receiver.records("/shop")]

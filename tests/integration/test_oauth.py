@@ -114,10 +114,10 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(tokens: TokenServ
 @pytest.mark.parametrize(
     ("status", "answer", "said"),
     [
-        (401, {}, "answered 401; check client_id, client_secret and scope"),
-        (200, {}, "gave no token: KeyError"),
-        (200, [], "gave no token: TypeError"),
-        (200, {"access_token": "t", "expires_in": "soon"}, "gave no token: ValueError"),
+        (401, {}, "answered with status 401; check client_id, client_secret and scope"),
+        (200, {}, "returned no token: KeyError"),
+        (200, [], "returned no token: TypeError"),
+        (200, {"access_token": "t", "expires_in": "soon"}, "returned no token: ValueError"),
     ],
 )
 async def test_what_is_wrong_is_said_without_the_secret(

@@ -44,7 +44,7 @@ def test_an_event_type_goes_off_and_on_in_every_pod_without_a_restart(
     told_at = time.monotonic()  # the command's own start is not what is promised
     wait_until(lambda: all_say(pods, "; event types off: OrderP* for crm\n"), "both pods say so")
     assert time.monotonic() - told_at < 3, "a second, and the time to ask them"
-    assert said.startswith("OrderP* for crm: off; every running bridge follows within a second\n")
+    assert said.startswith("OrderP* for crm: off; every running bridge applies this within a second\n")
     assert "not sent later" in said
     first = list(outbox_events(200, entities=20, seed=61))
     produce(kafka.bootstrap, topic, first)
@@ -69,7 +69,7 @@ def test_an_event_type_goes_off_and_on_in_every_pod_without_a_restart(
     answer_of(pods[1], "events", "off", "OrderClosed")
     wait_until(lambda: all_say(pods, "event types off: OrderClosed, OrderP* for crm\n"), "both")
     said = answer_of(pods[1], "events", "on", "OrderP*", "--endpoint", "crm")
-    assert said == "OrderP* for crm: on; every running bridge follows within a second\n"
+    assert said == "OrderP* for crm: on; every running bridge applies this within a second\n"
     wait_until(lambda: all_say(pods, "; event types off: OrderClosed\n"), "on again in both")
     second = list(outbox_events(200, entities=20, seed=62, first_seq=1000))
     produce(kafka.bootstrap, topic, second)

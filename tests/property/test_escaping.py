@@ -1,4 +1,4 @@
-"""Whatever a value is, it comes out of its place in the text as it went in."""
+"""Any value that a template inserts is read back unchanged from its place in the text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridge.http.head import check_headers
 from bridge.model import Event
 from bridge.preflight.samples import sample
 from bridge.rendering.named import nothing
-from bridge.rendering.request import TargetTemplate, renderer, with_places
+from bridge.rendering.request import TargetTemplate, build_request_renderer, with_places
 from bridge.rendering.template import TemplateBody
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(
@@ -63,7 +63,7 @@ AS_XML = TemplateBody({}, "<a b=\"{{ data.x }}\" c='{{ data.x }}'>{{ data.x }}<d
 AS_FORM = TemplateBody({}, "a={{ data.x }}&b=1", "application/x-www-form-urlencoded")
 AS_TEXT = TemplateBody({}, "{{ data.x }}", "text/plain")
 URL = "https://crm.test/v/{{ data.x }}/end?q={{ data.x }}&r=1"
-REQUEST = renderer(
+REQUEST = build_request_renderer(
     "PUT",
     TargetTemplate(parse_url(with_places(URL)[0]), with_places(URL)[1]),
     {"X-Id": "{{ data.x }}"},
@@ -72,7 +72,7 @@ REQUEST = renderer(
 
 
 @given(TEXTS)
-def test_a_text_in_json(text: str) -> None:
+def test_json_returns_an_inserted_text_unchanged(text: str) -> None:
     made = AS_JSON(event(text))[1]
     kept = readable(text)
     twice = readable(text + text)
@@ -80,25 +80,25 @@ def test_a_text_in_json(text: str) -> None:
 
 
 @given(TEXTS)
-def test_a_text_in_xml_but_what_xml_forbids(text: str) -> None:
+def test_xml_returns_an_inserted_text_except_forbidden_characters(text: str) -> None:
     root = ElementTree.fromstring(AS_XML(event(text))[1])
     kept = NOT_XML.sub("\ufffd", text)
     assert (root.get("b"), root.get("c"), root.text or "", len(root)) == (kept, kept, kept, 1)
 
 
 @given(TEXTS)
-def test_a_text_in_a_form(text: str) -> None:
+def test_a_form_returns_an_inserted_text_unchanged(text: str) -> None:
     made = AS_FORM(event(text))[1].decode("ascii")
     assert parse_qs(made, keep_blank_values=True, strict_parsing=True) == {"a": [readable(text)], "b": ["1"]}
 
 
 @given(TEXTS)
-def test_a_text_in_plain_text(text: str) -> None:
+def test_plain_text_contains_an_inserted_text_unchanged(text: str) -> None:
     assert AS_TEXT(event(text))[1].decode() == readable(text)
 
 
 @given(TEXTS)
-def test_a_text_in_a_url_and_a_header_stays_in_its_place_or_is_refused(text: str) -> None:
+def test_a_text_in_a_url_or_header_cannot_leave_its_place(text: str) -> None:
     try:
         made = REQUEST.render(event(text))
     except RenderError:
@@ -127,7 +127,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_any_value_in_json_bare_and_whole(value: Any) -> None:
+def test_json_returns_any_inserted_value_unchanged(value: Any) -> None:
     text = json.dumps(value)
     assume(not re.search(r"\\ud[89a-f]", text))
     assert json.loads(

@@ -70,7 +70,7 @@ def test_an_expression_means_what_it_means_in_a_template(text: str) -> None:
         told = ENVIRONMENT.compile_expression(text)(data=DATA)
     except TypeError:
         return  # it cannot add a fraction to a decimal
-    assert Filter(text).wants(an_event(DATA)) == bool(told), text
+    assert Filter(text).matches(an_event(DATA)) == bool(told), text
 
 
 JSON = st.recursive(
@@ -107,8 +107,8 @@ def test_every_filter_says_yes_or_no_or_why_not_of_every_payload(text: str, payl
     except BadExpression:
         return
     with suppress(FilterError):
-        assert found.wants(an_event(payload)) in (True, False)
-    found.looked_at(an_event(payload))
+        assert found.matches(an_event(payload)) in (True, False)
+    found.path_values(an_event(payload))
 
 
 @settings(max_examples=500, deadline=None)
@@ -119,11 +119,11 @@ def test_what_cannot_hold_never_does(text: str, payload: Any, hidden: int) -> No
         found = Filter(text)
     except BadExpression:
         return
-    there = found.looked_at(an_event(payload))
+    there = found.path_values(an_event(payload))
     unknown = {look for number, look in enumerate(there) if hidden >> number & 1}
-    can_hold = found.can_hold(lambda look: UNKNOWN if look.text in unknown else there[look.text])
+    can_hold = found.can_match(lambda look: UNKNOWN if look.text in unknown else there[look.text])
     with suppress(FilterError):
-        holds = found.wants(an_event(payload))
+        holds = found.matches(an_event(payload))
         assert can_hold or not holds
         assert unknown or can_hold == holds
 

@@ -1,8 +1,8 @@
-"""Held lanes at random: events refused, pods that die and trade partitions, redrives and discards.
+"""Held lanes at random: refused events, pods that die and exchange partitions, redrives and discards.
 
-Two pods share two partitions and move them about; each write to the broker takes its time, and a
-crash may come before or behind it. An operator redrives and discards while events keep coming. At
-the end everything is mended and redriven, and what arrived is held against the log.
+Two pods share two partitions and exchange them. Each write to the broker takes time, and a crash may
+come before or after it. An operator redrives and discards while events keep coming. At the end every
+event is accepted and redriven, and the deliveries are compared with the log.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.dead_letters.hold import HoldKey
-from bridge.dead_letters.letter import Fate, Letter, Wanted
-from bridge.dead_letters.redrive import Outcome, Rounds, by_lane, cause_of, lane_of
+from bridge.dead_letters.letter import Fate, Letter, LetterFilter
+from bridge.dead_letters.redrive import Outcome, RedriveRounds, by_lane, cause_of, lane_of
 from bridge.model import Partition
-from tests.support.desk import FakeDesk
 from tests.support.fake_group import FakeJournal
+from tests.support.fake_store import FakeStore
 from tests.support.fakes import AGAIN, P0, P1, Log, Sent
 from tests.support.path import MONTH_S, Plan, Process, World
 from tests.support.simulated import LoopClock, simulated, until
@@ -32,7 +32,7 @@ ENTITIES = 2
 
 
 class Scene:
-    """A world with one endpoint that holds, its receiver, its operator, and what must never be."""
+    """A world with one endpoint that holds lanes, its receiver, its operator, and the violations of rules."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -41,7 +41,7 @@ class Scene:
         self.world.receiver.on_send = self.check_sent
         for broker in (self.world.parking, self.world.register):
             broker.pause_s = self.pause_s
-        self.desk = FakeDesk(self.world, self.pause_s)
+        self.store = FakeStore(self.world, self.pause_s)
         self.published: defaultdict[str, list[str]] = defaultdict(list)
         self.refused: set[str] = set()
         self.discarded: set[str] = set()
@@ -70,9 +70,9 @@ class Scene:
         return 503 if not self.calm and self.random.random() < 0.1 else 200
 
     def check_sent(self, sent: Sent) -> None:
-        """What comes for the first time comes after all earlier ones of its lane, but for discarded ones."""
-        if self.drain_timeout_s > 1:  # a drain that is cut short leaves a request behind
-            busy = {one.entity for one in self.world.receiver.in_flight}
+        """Check that a first delivery follows all earlier events of its lane, except discarded ones."""
+        if self.drain_timeout_s > 1:  # a drain that is cut short leaves a request in flight
+            busy = {other.entity for other in self.world.receiver.in_flight}
             self.never(sent.entity in busy, f"{sent.event_id}: two of a lane in flight")
         before = self.published[sent.entity]
         for earlier in before[: before.index(sent.event_id)]:
@@ -86,7 +86,7 @@ class Scene:
     # --- pods -------------------------------------------------------------------------------------
 
     async def deal(self) -> None:
-        """Give the partitions to whichever pods are up; nobody has one while they are dealt."""
+        """Assign the partitions to the pods that are up; no pod owns one meanwhile."""
         up = [pod for pod in self.pods if pod is not None]
         for pod in up:
             await pod.revoke()
@@ -134,11 +134,11 @@ class Scene:
     # --- the operator -----------------------------------------------------------------------------
 
     async def redrive(self, wait_s: float) -> Outcome:
-        rounds = Rounds(self.desk, "ann", LoopClock(), wait_s=wait_s)
-        return await rounds.run((await self.desk.holds()).keys())
+        rounds = RedriveRounds(self.store, "ann", LoopClock(), wait_s=wait_s)
+        return await rounds.run((await self.store.holds()).keys())
 
     async def redrive_partly(self) -> None:
-        """An operator whose command dies on the way."""
+        """Run a redrive whose command is killed on the way."""
         try:
             async with asyncio.timeout(self.random.choice((0.1, 0.3, 2))):
                 await self.redrive(1)
@@ -146,31 +146,31 @@ class Scene:
             return
 
     async def redrive_plainly(self) -> None:
-        """What a release without holds would send: letters of held lanes, in no round."""
-        found = [one for one in await self.desk.find(Wanted()) if one.fate is Fate.WAITING]
-        if found:
-            letter = self.random.choice(found)
+        """Send a letter of a held lane outside any round, as a release without holds would."""
+        letters = [one for one in await self.store.find(LetterFilter()) if one.fate is Fate.WAITING]
+        if letters:
+            letter = self.random.choice(letters)
             self.world.log.resend(letter.origin, "crm", letter.again_id)
 
     async def discard(self) -> None:
-        """Discard what a lane waits for; the rest follows."""
-        holds = await self.desk.holds()
-        lanes = by_lane(await self.desk.find(Wanted(lanes=frozenset(holds))))
-        causes = {key: cause for key, found in lanes.items() if (cause := cause_of(found))}
+        """Discard the event that a lane waits for, and redrive the rest."""
+        holds = await self.store.holds()
+        lanes = by_lane(await self.store.find(LetterFilter(lanes=frozenset(holds))))
+        causes = {key: cause for key, letters in lanes.items() if (cause := cause_of(letters))}
         if causes:
             key = self.random.choice(sorted(causes))
             self.set_aside(causes[key], key)
-            await Rounds(self.desk, "ann", LoopClock(), wait_s=1).run([key])
+            await RedriveRounds(self.store, "ann", LoopClock(), wait_s=1).run([key])
 
     def set_aside(self, cause: Letter, key: HoldKey) -> None:
-        """All letters of one event."""
+        """Discard all letters of one event."""
         event_id = cause.facts["event-id"]
         self.discarded.add(event_id)
-        for letter in self.desk.letters():
+        for letter in self.store.letters():
             if lane_of(letter) == key and letter.facts["event-id"] == event_id:
-                self.desk.settle(letter, Fate.DISCARDED, "ann")
+                self.store.settle(letter, Fate.DISCARDED, "ann")
 
-    # --- the play ---------------------------------------------------------------------------------
+    # --- the run ----------------------------------------------------------------------------------
 
     async def play(self) -> None:
         for _ in range(self.random.randint(3, 8)):
@@ -187,7 +187,7 @@ class Scene:
             number = self.random.randrange(2)
             match self.random.choice(
                 ("publish", "publish", "crash", "stop", "start", "deal", "redrive", "redrive", "partly",
-                 "plainly", "discard", "mend", "refuse")
+                 "plainly", "discard", "fix", "refuse")
             ):  # fmt: skip
                 case "publish":
                     for _ in range(self.random.randint(1, 4)):
@@ -208,7 +208,7 @@ class Scene:
                     await self.redrive_plainly()
                 case "discard":
                     await self.discard()
-                case "mend":
+                case "fix":
                     self.refused -= set(self.random.sample(sorted(self.refused), len(self.refused) // 2))
                 case "refuse":
                     self.world.parking.refusals += self.random.randint(0, 2)
@@ -217,7 +217,7 @@ class Scene:
         await self.end()
 
     async def end(self) -> None:
-        """Everything is mended, one pod has it all, what is parked is sent again: nothing may be left."""
+        """Accept every event, give one pod all partitions, redrive everything: nothing may be left."""
         self.calm = True
         self.refused.clear()
         if self.pods[0] is None:
@@ -269,5 +269,5 @@ def run(seed: int) -> Scene:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
-def test_a_lane_waits_for_what_was_parked_whoever_has_it_and_whatever_dies(seed: int) -> None:
+def test_a_lane_waits_for_its_parked_event_whichever_pod_owns_it_and_whatever_dies(seed: int) -> None:
     run(seed)

@@ -1,4 +1,4 @@
-"""Whatever an event holds, every preset makes a body that its receiver accepts."""
+"""For any event, every preset renders a body that its receiver accepts."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ MESSAGES = ["slack", "teams", "teams-connector", "discord", "pagerduty", "zapier
 
 
 def sent(preset_name: str, event: Any) -> tuple[Simulator, bytes, Verdict]:
-    """A request as it would go out, and how its answer is judged."""
+    """Send an event to the simulator; return it, the body, and the verdict of its answer."""
     preset, simulator = PRESETS[preset_name], SIMULATORS[preset_name]()
     headers, body = preset.render(event)
     if isinstance(simulator, PagerDuty):
-        body = BodySecret(preset.key_field, simulator.routing_key).put_in(body)
+        body = BodySecret(preset.key_field, simulator.routing_key).insert(body)
     target = simulator.path + {"teams": "?sig=demo", "discord": "?wait=true"}.get(preset_name, "")
     said = simulator.answer(target, {name.decode(): text.decode() for name, text in headers}, body, 0.0)
     answer = Response(said.status, (), said.body.encode())
@@ -74,7 +74,7 @@ def sent(preset_name: str, event: Any) -> tuple[Simulator, bytes, Verdict]:
 )
 @example(type="x" * 100_000, data={"*" * 999: "*" * 99_999}, entity="<" * 100_000, tenant='"' * 100_000)
 @example(type="LoanApprovedBusinessEvent", data={"id": Decimal("1e40")}, entity="", tenant="")
-def test_any_event_becomes_a_body_that_the_receiver_takes(preset, type, data, entity, tenant):
+def test_every_preset_renders_any_event_into_a_body_its_receiver_accepts(preset, type, data, entity, tenant):
     event = event_of(type, data, entity=entity, tenant=tenant)
     simulator, body, verdict = sent(preset, event)
     assert verdict is Verdict.DELIVERED
@@ -87,8 +87,8 @@ def test_any_event_becomes_a_body_that_the_receiver_takes(preset, type, data, en
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(type=st.sampled_from(sorted(HOOKS)), data=PAYLOADS, entity=st.none() | ANY_TEXT)
-def test_any_payload_of_a_known_type_becomes_a_hook(type, data, entity):
-    """Half a surrogate pair has no JSON form; no decoder gives one."""
+def test_any_payload_of_a_known_type_renders_as_a_hook(type, data, entity):
+    """Half a surrogate pair has no JSON form, and no decoder returns one."""
     assume("\\ud83d" not in repr((data, entity)))
     _, _, verdict = sent("fineract-hook", event_of(type, data, entity=entity))
     assert verdict is Verdict.DELIVERED
@@ -97,7 +97,7 @@ def test_any_payload_of_a_known_type_becomes_a_hook(type, data, entity):
 @pytest.mark.parametrize("escape", [slack, discord, teams, adaptive])
 @settings(max_examples=300, deadline=None)
 @given(text=ANY_TEXT, limit=st.integers(2, 300))
-def test_a_text_that_is_cut_is_within_its_limit_and_escaped_whole(escape, text, limit):
+def test_a_truncated_text_fits_its_limit_and_is_completely_escaped(escape, text, limit):
     cut = fit(text, limit, escape)
     assert units(cut) <= limit
     cut.encode()
@@ -107,7 +107,7 @@ def test_a_text_that_is_cut_is_within_its_limit_and_escaped_whole(escape, text, 
 
 @settings(max_examples=50, deadline=None)
 @given(data=PAYLOADS)
-def test_zapier_gets_no_nested_object_but_line_items(data):
+def test_zapier_gets_no_nested_objects_except_line_items(data):
     body = json.loads(PRESETS["zapier"].render(event_of("order.placed", data))[1])
     for value in body.values():
         assert not isinstance(value, dict)

@@ -1,4 +1,4 @@
-"""Values made up from a schema: every field set, or every field null that may be."""
+"""Generate values of a schema: with every field set, or with every nullable field null."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAVES = {
 
 
 def filled(schema: Any, named: dict[str, Any], full: bool, depth: int = 0) -> Any:
-    """A value of a parsed schema; types inside themselves and lists end at a depth."""
+    """Return a value of a parsed schema. Recursive types and lists end at a depth."""
     if isinstance(schema, list):
         if "null" in schema and (not full or depth > 4):
             return None

@@ -1,4 +1,4 @@
-"""A small assembler of class files and tar archives: just what Avro's generated classes look like."""
+"""A small assembler for class files and tar archives that resemble Avro's generated classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from struct import pack
 
 
 class ClassWriter:
-    """A constant pool, and a static initialiser that stores a text in pieces into ``SCHEMA$``."""
+    """A constant pool, and a static initializer that stores a text in parts into ``SCHEMA$``."""
 
     def __init__(self) -> None:
         self._constants: list[bytes] = []
@@ -48,7 +48,7 @@ class ClassWriter:
 
 
 def avro_class(*parts: str, before: tuple[bytes, ...] = (), wide: bool = True) -> bytes:
-    """A class whose ``SCHEMA$`` is made of these texts; ``before`` are strings used earlier on."""
+    """Return a class whose ``SCHEMA$`` consists of these texts; ``before`` are strings used earlier."""
     writer = ClassWriter()
     writer.add(b"\x05" + bytes(8), width=2)  # a long, as every such class has one: serialVersionUID
     loads = []
@@ -62,7 +62,7 @@ def avro_class(*parts: str, before: tuple[bytes, ...] = (), wide: bool = True) -
 
 
 def modified_utf8(text: str) -> bytes:
-    """As Java writes texts into class files: UTF-16 units one by one, zero in two bytes."""
+    """Encode text as Java does in class files: each UTF-16 unit separately, zero in two bytes."""
     units = text.encode("utf-16-be", "surrogatepass")
     chars = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
     return b"".join(
@@ -73,7 +73,7 @@ def modified_utf8(text: str) -> bytes:
 def tar_of(
     *members: tuple[str, bytes | None], kind: bytes = tarfile.SYMTYPE, form: int = tarfile.GNU_FORMAT
 ) -> bytes:
-    """An archive of files; one without content is of the other ``kind``."""
+    """Return a tar archive of files; an entry without content has type ``kind``."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=form) as archive:
         for name, content in members:

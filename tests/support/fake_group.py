@@ -1,6 +1,6 @@
-"""Fakes of what a member of the group reads and commits by: the readers, the offsets, the journal.
+"""Fakes of the parts that a member of the group reads and commits with: readers, offsets, journal.
 
-``FakeOffsets`` and ``FakeJournal`` outlive a process; the readers are made anew with it.
+``FakeOffsets`` and ``FakeJournal`` outlive a process; each process gets new readers.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class FakeReader:
         self.assigned: frozenset[Partition] = frozenset()
         self.epoch = 0
         self.trouble: deque[Exception] = deque()
-        """Raised by the next calls, one each."""
+        """Exceptions that the next calls raise, one each."""
         self.lost_place = False
         self.unanswered = 0
-        """So many fences more get no answer."""
+        """How many of the next fences get no answer."""
         self.fenced: list[dict[Partition, int]] = []
         self.reads_of_full: list[Collection[Partition]] = []
 
@@ -68,9 +68,9 @@ class FakeReader:
             first, following = self._log.bounds(partition)
             if not first <= position <= following:
                 raise RecordsDeleted({partition: position})
-            found = [one for one in self._log.records[partition] if one.offset >= position]
-            if found:
-                batches.append((partition, found[: self._max_batch]))
+            records = [record for record in self._log.records[partition] if record.offset >= position]
+            if records:
+                batches.append((partition, records[: self._max_batch]))
         await asyncio.sleep(0 if batches else timeout_s)
         mine = [(one, records) for one, records in batches if one in self._positions]
         self._positions.update({one: records[-1].offset + 1 for one, records in mine})
@@ -100,7 +100,7 @@ class FakeReader:
 
 
 class FakeSideReader:
-    """A reader beside the group (``catchup.SideReads``) over a ``Log``."""
+    """A reader outside the group (``catch_up.SideReads``) over a ``Log``."""
 
     def __init__(self, log: Log, *, max_batch: int = 1000) -> None:
         self._log = log
@@ -123,9 +123,9 @@ class FakeSideReader:
             if position < self._log.first[partition]:
                 self._positions = {}
                 raise RecordsDeleted({partition: position})
-            found = [one for one in self._log.records[partition] if one.offset >= position]
-            if found:
-                batches.append((partition, found[: self._max_batch]))
+            records = [record for record in self._log.records[partition] if record.offset >= position]
+            if records:
+                batches.append((partition, records[: self._max_batch]))
         await asyncio.sleep(0 if batches else timeout_s)
         self._positions.update({one: records[-1].offset + 1 for one, records in batches})
         return batches, dict(self._positions)
@@ -153,9 +153,10 @@ class FakeJournal:
     def delete_before(self, segment: int) -> None:
         ours = {(one.endpoint, one.partition) for one, _ in self._segments.get(segment, [])}
         for number in [number for number in self._segments if number < segment]:
-            told = self._segments[number]
             self._segments[number] = [
-                (one, offsets) for one, offsets in told if (one.endpoint, one.partition) not in ours
+                (cursor, offsets)
+                for cursor, offsets in self._segments[number]
+                if (cursor.endpoint, cursor.partition) not in ours
             ]
 
     def read(self) -> JournaledOffsets:
@@ -172,16 +173,16 @@ class FakeOffsets:
     def __init__(self) -> None:
         self.committed: dict[tuple[str, Partition], Committed] = {}
         self.trouble: deque[str | None] = deque()
-        """What happens to the next commits: None lets one through, a text refuses it."""
+        """The outcome of the next commits: None accepts one, a text refuses it."""
         self.on_commit: Callable[[str, Mapping[Partition, Committed]], None] = lambda group, offsets: None
 
     def at(self, endpoint: str, partition: Partition = P0) -> int | None:
-        found = self.committed.get((f"g.{endpoint}", partition))
-        return found.offset if found else None
+        committed = self.committed.get((f"g.{endpoint}", partition))
+        return committed.offset if committed else None
 
     def map_of(self, endpoint: str, partition: Partition = P0) -> str:
-        found = self.committed.get((f"g.{endpoint}", partition))
-        return found.metadata if found else ""
+        committed = self.committed.get((f"g.{endpoint}", partition))
+        return committed.metadata if committed else ""
 
     async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
         await asyncio.sleep(0)
@@ -189,9 +190,9 @@ class FakeOffsets:
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
         await asyncio.sleep(0)
-        why = self.trouble.popleft() if self.trouble else None
-        if why is not None:
-            raise CommitError(why)
+        refusal = self.trouble.popleft() if self.trouble else None
+        if refusal is not None:
+            raise CommitError(refusal)
         self.on_commit(group, offsets)
         self.committed.update({(group, one): committed for one, committed in offsets.items()})
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Whether the other side of a connection has gone, for receivers that must know it before their loop does."""
+"""Detect that the peer of a connection closed it, before the event loop reports it to a receiver."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def has_hung_up(transport: asyncio.BaseTransport) -> bool:
-    """Whether the client has hung up already, although the loop has not told us yet."""
+    """Return True if the client has closed the connection, even if the loop has not reported it yet."""
     try:
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as sock:
             return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""

@@ -1,7 +1,8 @@
-"""A schema registry on loopback: as much of Confluent's and Apicurio's APIs as serialisers and we use.
+"""A schema registry on loopback: the parts of Confluent's and Apicurio's APIs that serializers and Hookferry
+use.
 
-Confluent: serialisers register with ``POST /subjects/{subject}/versions``. Apicurio's native ids are served
-from what a test puts into ``contents``. It counts requests, and can be in trouble.
+Confluent: serializers register with ``POST /subjects/{subject}/versions``. Apicurio: a test puts answers into
+``contents``. The stub counts requests, and can answer with an error ``status``.
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ NO_SCHEMA: Reply = (404, {"error_code": 40403, "message": "Schema not found"})
 
 
 class StubRegistry:
-    """Both APIs under one address, as a context manager."""
+    """Both APIs at one address, as a context manager."""
 
     def __init__(self) -> None:
         self.schemas: dict[int, dict[str, Any]] = {}
         self.subjects: dict[str, list[int]] = {}
         self.contents: dict[str, tuple[str, str, list[dict[str, Any]]]] = {}
         """Apicurio: path below ``/apis/registry/v3`` to type, text and references."""
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.authorizations: set[str | None] = set()
-        self.trouble: int | None = None
-        self.knows_serialized = True
+        self.status: int | None = None
+        """Sent as the status of every answer, if set."""
+        self.supports_serialized = True
         self.raw: bytes | None = None
-        """Sent instead of any answer."""
+        """Sent as the body of every answer, if set."""
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,7 +44,7 @@ class StubRegistry:
             def do_GET(self) -> None:
                 registry.authorizations.add(self.headers.get("authorization"))
                 parts = urlsplit(self.path)
-                registry.asked[parts.path] += 1
+                registry.requests[parts.path] += 1
                 self._send(*registry._get(parts.path, parse_qs(parts.query)))
 
             def do_POST(self) -> None:
@@ -76,9 +78,9 @@ class StubRegistry:
         self._server.server_close()
 
     def register(self, subject: str, schema: str, kind: str = "AVRO", references: Any = ()) -> int:
-        """Put a schema in; its id."""
+        """Add a schema and return its id."""
         body = {"schema": schema, "schemaType": kind, "references": list(references)}
-        known = [number for number, one in self.schemas.items() if one == body]
+        known = [number for number, schema in self.schemas.items() if schema == body]
         number = known[0] if known else len(self.schemas) + 1
         self.schemas[number] = body
         versions = self.subjects.setdefault(subject, [])
@@ -95,21 +97,21 @@ class StubRegistry:
             del shown["schemaType"]
         if not shown["references"]:
             del shown["references"]
-        serialized = query.get("format") == ["serialized"] and self.knows_serialized
+        serialized = query.get("format") == ["serialized"] and self.supports_serialized
         if self.schemas[number]["schemaType"] == "PROTOBUF" and not serialized:
             shown["schema"] = 'syntax = "proto3";\nmessage Shown {}\n'
         return shown
 
     def _get(self, path: str, query: dict[str, list[str]]) -> tuple[Any, ...]:
-        if self.trouble:
-            return self.trouble, {"error_code": 50001, "message": "in trouble"}
+        if self.status:
+            return self.status, {"error_code": 50001, "message": "unavailable"}
         if path.startswith("/apis/registry/v3/"):
             return self._apicurio(path.removeprefix("/apis/registry/v3"))
         match [unquote(part) for part in path.split("/")[1:]]:
             case ["schemas", "ids", text]:
                 number = int(text)
             case ["schemas", "guids", guid]:
-                number = next((one for one in self.schemas if self.guid(one) == guid), 0)
+                number = next((known for known in self.schemas if self.guid(known) == guid), 0)
             case ["subjects", subject, "versions", version]:
                 versions = self.subjects.get(subject, [])
                 if not 0 < int(version) <= len(versions):
@@ -122,10 +124,10 @@ class StubRegistry:
 
     def _apicurio(self, path: str) -> tuple[Any, ...]:
         content, references, _ = path.partition("/references")
-        found = self.contents.get(content if references else content.removesuffix("/content"))
-        if found is None:
+        answer = self.contents.get(content if references else content.removesuffix("/content"))
+        if answer is None:
             return 404, {"error_code": 404, "name": "ContentNotFoundException", "message": "No content"}
-        kind, text, refs = found
+        kind, text, refs = answer
         return (200, refs) if references else (200, text, kind)
 
     def _post(self, path: str, body: dict[str, Any]) -> Reply:
@@ -140,5 +142,5 @@ class StubRegistry:
 
 
 def descriptor_text(file: Any) -> str:
-    """A ``FileDescriptorProto`` as registries hold it."""
+    """Return a ``FileDescriptorProto`` as registries serve it."""
     return base64.b64encode(file.SerializeToString()).decode()

@@ -1,4 +1,4 @@
-"""Jars, tarballs and folders with two schemas in them, and what an import makes of them."""
+"""Jars and tarballs with two schemas in them, and helpers to import them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INNER = {
 
 
 def outer(*more: tuple[str, Any], name: str = "OuterV1") -> dict[str, Any]:
-    """A schema that refers to ``INNER``, with more fields (name, type)."""
+    """Return a schema that refers to ``INNER``, with more fields (name, type)."""
     fields = [("amount", ["null", "bigdecimal"]), ("inner", "org.example.InnerV1"), *more]
     listed = [{"name": field, "type": kind} for field, kind in fields]
     return {"type": "record", "name": name, "namespace": "org.example", "fields": listed}
@@ -37,7 +37,7 @@ RESOLVED = json.dumps(
 
 
 def jar(*entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip of these files."""
+    """Return a zip of these files."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, data in entries:
@@ -62,13 +62,13 @@ TARBALL = gzip.compress(
 )
 
 
-def imported(data: bytes, tmp_path: Path, name: str = "it.jar") -> Summary:
-    """Import the bytes as a file of this name, into a folder beside it."""
+def import_bytes(data: bytes, tmp_path: Path, name: str = "it.jar") -> Summary:
+    """Import the bytes as a file of this name, into the folder ``into`` next to it."""
     source = tmp_path / name
     source.write_bytes(data)
     return import_schemas(source, tmp_path / "into")
 
 
 def names(summary: Summary) -> list[str]:
-    """The schemas that are new, without their namespace."""
-    return sorted(one.schema.name.rpartition(".")[2] for one in summary.new)
+    """Return the names of the new schemas, without their namespace."""
+    return sorted(collected.schema.name.rpartition(".")[2] for collected in summary.new)

@@ -1,7 +1,7 @@
-"""An HTTP server on loopback that misbehaves as it is told: each request is answered by a script.
+"""An HTTP server on loopback that misbehaves on purpose: a script answers each request.
 
-It speaks bytes, not HTTP: a script gets the request as it came and the raw connection, and writes,
-stalls, resets or closes as the test wants.
+The script gets the request and the raw connection. It writes bytes, stalls, resets or closes,
+as the test requires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Received:
-    """One request as it came over the wire, and on which connection (numbered from 1)."""
+    """One request as received, and the number of its connection, counted from 1."""
 
     line: str
     headers: dict[str, str]
@@ -26,7 +26,7 @@ class Received:
 
 
 class Peer:
-    """The server's end of one connection, for scripts."""
+    """The server side of one connection, for scripts."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         self.reader = reader
@@ -50,7 +50,7 @@ class Peer:
         self.writer.transport.abort()
 
     async def closed_by_client(self) -> bool:
-        """Wait until the client's end is closed."""
+        """Wait until the client closes the connection; always return True."""
         try:
             while await self.reader.read(65536):
                 pass
@@ -64,7 +64,7 @@ Script = Callable[[Peer, Received], Awaitable[None]]
 
 @dataclass
 class ScriptedServer:
-    """Runs ``script`` for every request; keeps what it got. ``on_connect`` may speak first."""
+    """Runs ``script`` for every request and stores the requests. ``on_connect`` runs before the first."""
 
     script: Script
     on_connect: Callable[[Peer], Awaitable[None]] | None = None
@@ -105,7 +105,7 @@ class ScriptedServer:
                 self.received.append(received)
                 await self.script(peer, received)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # the client went, or the test is over
+            pass  # the client disconnected, or the test ended
         finally:
             self._tasks.discard(task)
             writer.close()

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority, made with the openssl command when a test needs TLS."""
+"""A temporary certificate authority, created with the openssl command when a test needs TLS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @dataclass(frozen=True)
 class TestAuthority:
-    """An authority, and a certificate it gave to ``localhost`` and ``receiver.test``."""
+    """An authority and a certificate it issued for ``localhost`` and ``receiver.test``."""
 
     __test__ = False
 
@@ -31,7 +31,7 @@ class TestAuthority:
 
 
 def make_authority(folder: Path) -> TestAuthority:
-    """Make both certificates in ``folder``; skips the test when there is no openssl."""
+    """Create both certificates in ``folder``; skip the test if openssl is not installed."""
     if shutil.which("openssl") is None:
         pytest.skip("the openssl command is missing; it makes the certificates of this test")
 
@@ -41,7 +41,7 @@ def make_authority(folder: Path) -> TestAuthority:
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     openssl(
         *("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test CA"),
-        *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),  # Python 3.13 asks for it
+        *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),  # required by Python 3.13
     )
     openssl("req", *key, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=localhost")
     (folder / "ext").write_text(

@@ -1,4 +1,4 @@
-"""Transports that may dial loopback, as the tests want them, and what they send there."""
+"""Transports that are allowed to connect to loopback, and requests for tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from bridge.core.url import parse_url
 from bridge.errors import TransportError, TransportFault
 from bridge.http import Transport
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.lean import LeanTransport
 from bridge.model import Request
@@ -30,9 +30,9 @@ def make_lean(
     idle_s: float = 60.0,
     max_header_bytes: int = 65536,
 ) -> LeanTransport:
-    """Idleness is long: a connection that goes in these tests goes for another reason."""
+    """Return a lean transport with a long idle time, so that no connection closes because of it."""
     return LeanTransport(
-        Egress(LOOPBACK),
+        EgressPolicy(LOOPBACK),
         max_connections,
         tls,
         idle_s=idle_s,
@@ -58,18 +58,18 @@ def post(
     scheme: str = "http",
     host: str = "127.0.0.1",
 ) -> Request:
-    """A request to a server, or to a port."""
+    """Return a request to a server or a port."""
     port = to if isinstance(to, int) else to.port
     return Request(method, parse_url(f"{scheme}://{host}:{port}{path}"), headers, body)
 
 
 async def ok(peer: Peer, received: Received) -> None:
-    """The script of a receiver that is content."""
+    """Answer 200: the script of a receiver that accepts everything."""
     await peer.answer()
 
 
 async def fault_of(transport: Transport, request: Request, timeout_s: float = 5.0) -> TransportFault:
-    """Why a request gets no answer."""
+    """Send a request that must fail; return its fault."""
     with pytest.raises(TransportError) as caught:
         await transport.send(request, timeout_s)
     assert "hooks" not in caught.value.detail, "a path is a secret"

@@ -1,18 +1,18 @@
-"""Makes functions of an expression's tree: one per part, each taking the event. Pure."""
+"""Compile a filter's tree to functions: one per node, each from an event to a value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from bridge.core.filter.tree import Binary, Both, Literal, Look, Node, Unary
+from bridge.core.filter.tree import Binary, Both, FieldPath, Literal, Node, Unary
 from bridge.core.filter.values import COMPARE, CONVERT, COUNT, TEXT_TESTS, equal, negative
 from bridge.model import Event
 
-Ask = Callable[[Event], Any]
+Evaluate = Callable[[Event], Any]
 
 ABSENT = object()
-"""What is found where there is nothing, not even null."""
+"""The value of a path that leads nowhere; null is a value."""
 
 
 def _headers(event: Event) -> dict[str, str]:
@@ -20,7 +20,7 @@ def _headers(event: Event) -> dict[str, str]:
     return {name: value.decode("utf-8", "replace") for name, value in origin.headers}
 
 
-_ROOTS: dict[str, Ask] = {
+_ROOTS: dict[str, Evaluate] = {
     "type": lambda event: event.type,
     "id": lambda event: event.id,
     "time": lambda event: event.time,
@@ -34,55 +34,56 @@ _ROOTS: dict[str, Ask] = {
 }
 
 
-def build(node: Node) -> Ask:  # noqa: PLR0911 - one for each kind of part
-    """The function of a part of an expression."""
+def build(node: Node) -> Evaluate:  # noqa: PLR0911 - one return per kind of node
+    """Return the function of a node."""
     match node:
         case Literal(value):
             return lambda event: value
-        case Look(root, steps):
-            return _look(_ROOTS[root], steps)
+        case FieldPath(root, steps):
+            return _value_or_none(_ROOTS[root], steps)
         case Both(every, parts):
             return _all(parts) if every else _any(parts)
         case Unary("not", part):
-            ask = build(part)
-            return lambda event: not ask(event)
-        case Unary("defined", Look(root, steps)):
+            evaluate = build(part)
+            return lambda event: not evaluate(event)
+        case Unary("defined", FieldPath(root, steps)):
             find = _finder(_ROOTS[root], steps)
             return lambda event: find(event) is not ABSENT
         case Unary(word, part):
-            ask, convert = build(part), negative if word == "-" else CONVERT[word]
-            return lambda event: convert(ask(event))
+            evaluate, convert = build(part), negative if word == "-" else CONVERT[word]
+            return lambda event: convert(evaluate(event))
         case Binary(word, left, right):
             return _binary(word, left, right)
-    raise AssertionError(f"no such part: {node!r}")
+    raise AssertionError(f"no such node: {node!r}")
 
 
-def find(look: Look) -> Ask:
-    """What a path leads to in an event, or ``ABSENT``."""
-    return _finder(_ROOTS[look.root], look.steps)
+def find(path: FieldPath) -> Evaluate:
+    """Return the function from an event to the value at the path, or ``ABSENT``."""
+    return _finder(_ROOTS[path.root], path.steps)
 
 
-def _look(root: Ask, steps: tuple[str | int, ...]) -> Ask:
+def _value_or_none(root: Evaluate, steps: tuple[str | int, ...]) -> Evaluate:
+    """Return the function to the value at a path, with a fast form for a single key."""
     if not steps:
         return root
     find = _finder(root, steps)
 
-    def look(event: Event) -> Any:
+    def value_or_none(event: Event) -> Any:
         value = find(event)
         return None if value is ABSENT else value
 
     first, *others = steps
     if others or not isinstance(first, str):
-        return look
+        return value_or_none
 
-    def look_once(event: Event) -> Any:
+    def value_of_key(event: Event) -> Any:
         value = root(event)
         return value.get(first) if type(value) is dict else None
 
-    return look_once
+    return value_of_key
 
 
-def _finder(root: Ask, steps: tuple[str | int, ...]) -> Ask:
+def _finder(root: Evaluate, steps: tuple[str | int, ...]) -> Evaluate:
     def find(event: Event) -> Any:
         value = root(event)
         for step in steps:
@@ -97,39 +98,39 @@ def _finder(root: Ask, steps: tuple[str | int, ...]) -> Ask:
     return find
 
 
-def _binary(word: str, left: Node, right: Node) -> Ask:
-    ask, other = build(left), build(right)
+def _binary(word: str, left: Node, right: Node) -> Evaluate:
+    evaluate_left, evaluate_right = build(left), build(right)
     operate: Callable[[Any, Any], Any] = COMPARE.get(word) or COUNT.get(word) or TEXT_TESTS[word]
     if not isinstance(right, Literal):
-        return lambda event: operate(ask(event), other(event))
+        return lambda event: operate(evaluate_left(event), evaluate_right(event))
     value: Any = right.value
     if operate is equal and isinstance(value, str):
-        return lambda event: bool(ask(event) == value)
-    if word == "in" and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        texts = frozenset(str(one) for one in value)
-        return lambda event: isinstance(found := ask(event), str) and found in texts
-    return lambda event: operate(ask(event), value)
+        return lambda event: bool(evaluate_left(event) == value)
+    if word == "in" and isinstance(value, list) and all(isinstance(text, str) for text in value):
+        texts = frozenset(str(text) for text in value)
+        return lambda event: isinstance(found := evaluate_left(event), str) and found in texts
+    return lambda event: operate(evaluate_left(event), value)
 
 
-def _all(parts: tuple[Node, ...]) -> Ask:
+def _all(parts: tuple[Node, ...]) -> Evaluate:
     *firsts, last = (build(part) for part in parts)
 
-    def ask(event: Event) -> Any:
+    def evaluate(event: Event) -> Any:
         for part in firsts:
             if not (value := part(event)):
                 return value
         return last(event)
 
-    return ask
+    return evaluate
 
 
-def _any(parts: tuple[Node, ...]) -> Ask:
+def _any(parts: tuple[Node, ...]) -> Evaluate:
     *firsts, last = (build(part) for part in parts)
 
-    def ask(event: Event) -> Any:
+    def evaluate(event: Event) -> Any:
         for part in firsts:
             if value := part(event):
                 return value
         return last(event)
 
-    return ask
+    return evaluate

@@ -1,4 +1,4 @@
-"""What a filter's text is read into: a small tree; or the mistake that is in it. Pure."""
+"""The syntax tree of a filter, and the error for a text that has none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class BadExpression(ValueError):
-    """A text that is no filter: ``at`` is the character (from 0) where, then cause and remedy."""
+    """A text that is not a filter: the character ``at`` (from 0), the cause and the remedy."""
 
     def __init__(self, at: int, cause: str, remedy: str) -> None:
         super().__init__(f"character {at + 1}: {cause}; {remedy}")
@@ -19,17 +19,14 @@ class BadExpression(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value that is written out: text, a number, true, false, none, or a list of such."""
+    """A literal value: text, a number, true, false, none, or a list of these."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A path into the event: a name, and the keys and list positions behind it.
-
-    ``at`` is where it begins in the text.
-    """
+class FieldPath:
+    """A path into the event: a root name, then keys and list indexes. ``at`` is its place in the text."""
 
     root: str
     steps: tuple[str | int, ...]
@@ -39,7 +36,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """``and`` (``every``) or ``or``, of two or more."""
+    """``and`` (``every``) or ``or``, of two or more parts."""
 
     every: bool
     parts: tuple[Node, ...]
@@ -47,7 +44,7 @@ class Both:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """``not``, a minus, ``is defined``, or what stands behind ``|``."""
+    """``not``, a minus, ``is defined``, or the word after ``|``."""
 
     word: str
     part: Node
@@ -55,26 +52,26 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Two values and the sign or the word between them."""
+    """Two values and the operator between them."""
 
     word: str
     left: Node
     right: Node
 
 
-Node = Literal | Look | Both | Unary | Binary
+Node = Literal | FieldPath | Both | Unary | Binary
 
 
-def looks(node: Node) -> Iterator[Look]:
-    """Yield every path of an expression, in the order it is written."""
+def field_paths(node: Node) -> Iterator[FieldPath]:
+    """Yield every path of an expression, in the order of the text."""
     match node:
-        case Look():
+        case FieldPath():
             yield node
         case Both(_, parts):
             for part in parts:
-                yield from looks(part)
+                yield from field_paths(part)
         case Unary(_, part):
-            yield from looks(part)
+            yield from field_paths(part)
         case Binary(_, left, right):
-            yield from looks(left)
-            yield from looks(right)
+            yield from field_paths(left)
+            yield from field_paths(right)

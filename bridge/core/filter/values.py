@@ -1,9 +1,12 @@
-"""What an expression's operators mean for the values an event holds. Pure.
+"""Define the operators of filters for the values that events contain.
 
-Three rules, on which all else rests. What is not there is none: equal to none alone, neither more nor
-less than anything, and none again in a calculation. Money is exact: where a decimal meets a binary
-fraction, the fraction counts as it is written (0.1 is a tenth). Kinds do not mix: ordering text
-against a number is a ``Mistake``, never a guess.
+Three rules:
+
+- A missing value is none. It equals only none, is neither more nor less than anything, and makes a
+  calculation none.
+- Money is exact. If a decimal meets a binary fraction, the fraction counts as it is written: 0.1 is
+  one tenth.
+- Kinds do not mix. Comparing the order of text and a number is a ``Mismatch``, never a guess.
 """
 
 from __future__ import annotations
@@ -26,27 +29,27 @@ _ORDERED = frozenset((str, int, float, Decimal))
 Binary = Callable[[Any, Any], Any]
 
 
-class Mistake(Exception):
-    """Values that an operator cannot take; the text says which kinds, never the values."""
+class Mismatch(Exception):
+    """Values that an operator does not accept. The text names their kinds, never the values."""
 
 
 def kind(value: Any) -> str:
-    """What a person calls such a value."""
+    """Return the name of a value's kind, for a person."""
     return _NAMES.get(type(_all_digits(value)), "a value of another kind")
 
 
 def exact(fraction: float) -> Decimal:
-    """A binary fraction as the decimal it is written as."""
+    """Return a binary fraction as the decimal that it is written as."""
     return Decimal(repr(fraction))
 
 
 def _all_digits(value: Any) -> Any:
-    """A number of JSON with more digits than a double holds, as the decimal it is written as."""
+    """Return a JSON number with more digits than a double has as the decimal it is written as."""
     return value.exact if type(value) is ExactNumber else value
 
 
 def equal(left: Any, right: Any) -> bool:
-    """``==``: values of different kinds are not equal, which is no mistake."""
+    """Return ``left == right``. Values of different kinds are not equal, and no ``Mismatch``."""
     left, right = _all_digits(left), _all_digits(right)
     if type(left) is not type(right):
         if type(left) is float and type(right) is Decimal:
@@ -57,40 +60,40 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def unequal(left: Any, right: Any) -> bool:
-    """``!=``."""
+    """Return ``left != right``."""
     return not equal(left, right)
 
 
 def _ordered(sign: str, compare: Binary) -> Binary:
-    def ask(left: Any, right: Any) -> bool:
+    def ordered(left: Any, right: Any) -> bool:
         left, right = _all_digits(left), _all_digits(right)
         if type(left) is not type(right):
             if left is None or right is None:
                 return False
             if not (is_number(left) and is_number(right)):
-                raise Mistake(
-                    f"{kind(left)} {sign} {kind(right)}: only alike values have an order{_hint(left, right)}"
+                raise Mismatch(
+                    f"{kind(left)} {sign} {kind(right)}: only equal kinds have an order{_hint(left, right)}"
                 )
             left, right = _alike(left, right)
         elif type(left) not in _ORDERED:
             if left is None:
                 return False
-            raise Mistake(f"{kind(left)} {sign} {kind(right)}: these have no order")
+            raise Mismatch(f"{kind(left)} {sign} {kind(right)}: these have no order")
         try:
             return bool(compare(left, right))
-        except InvalidOperation:  # a decimal that is not a number: as with binary ones, never
+        except InvalidOperation:  # a decimal NaN: false, as with a binary NaN
             return False
 
-    return ask
+    return ordered
 
 
 def _hint(left: Any, right: Any) -> str:
     mixed = {type(left), type(right)}
-    return " (| number makes a number of a text)" if str in mixed and mixed & set(_NUMBERS) else ""
+    return " (| number converts a text to a number)" if str in mixed and mixed & set(_NUMBERS) else ""
 
 
 def is_number(value: Any) -> bool:
-    """Whether it can be counted with; true and false cannot."""
+    """Return True if it can be used in a calculation; true and false cannot."""
     return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
@@ -103,39 +106,39 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def _counted(sign: str, count: Binary) -> Binary:
-    def ask(left: Any, right: Any) -> Any:
+    def counted(left: Any, right: Any) -> Any:
         if left is None or right is None:
             return None
         left, right = _all_digits(left), _all_digits(right)
         if not (is_number(left) and is_number(right)):
-            raise Mistake(f"{kind(left)} {sign} {kind(right)}: only numbers can be counted with")
+            raise Mismatch(f"{kind(left)} {sign} {kind(right)}: calculations need numbers")
         try:
             return count(*_alike(left, right))
         except ZeroDivisionError:
-            raise Mistake(f"{sign} by zero") from None
+            raise Mismatch(f"{sign} by zero") from None
 
-    return ask
+    return counted
 
 
 def within(left: Any, right: Any) -> bool:
-    """``in``: one of a list, a part of a text, a key of an object; never in what is not there."""
+    """Return ``left in right``: an entry of a list, a part of a text, a key of an object; never in none."""
     if isinstance(right, str):
         if isinstance(left, str):
             return left in right
         if left is None:
             return False
-        raise Mistake(f"{kind(left)} in text: only text can be part of text")
+        raise Mismatch(f"{kind(left)} in text: only text can be part of text")
     if isinstance(right, list | tuple):
-        return any(equal(left, one) for one in right)
+        return any(equal(left, entry) for entry in right)
     if isinstance(right, dict):
         return isinstance(left, str) and left in right
     if right is None:
         return False
-    raise Mistake(f"in {kind(right)}: write a list, a text or an object behind in")
+    raise Mismatch(f"in {kind(right)}: write a list, a text or an object after in")
 
 
 def not_within(left: Any, right: Any) -> bool:
-    """``not in``."""
+    """Return ``left not in right``."""
     return not within(left, right)
 
 
@@ -158,47 +161,47 @@ COUNT: dict[str, Binary] = {
 
 
 def negative(value: Any) -> Any:
-    """A number with its sign turned."""
+    """Return the number with the opposite sign."""
     return COUNT["-"](0, value)
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise Mistake(f"{name} of {kind(value)}: it works on text")
+        raise Mismatch(f"{name} of {kind(value)}: it works on text")
     return value
 
 
 def length(value: Any) -> int | None:
-    """Characters of a text, entries of a list or an object."""
+    """Return the characters of a text, or the entries of a list or an object."""
     if value is None:
         return None
     if not isinstance(value, str | list | tuple | dict):
-        raise Mistake(f"length of {kind(value)}: it works on text, lists and objects")
+        raise Mismatch(f"length of {kind(value)}: it works on text, lists and objects")
     return len(value)
 
 
 def lower(value: Any) -> str | None:
-    """A text in small letters."""
+    """Return a text in lower case."""
     return None if value is None else _text("lower", value).lower()
 
 
 def upper(value: Any) -> str | None:
-    """A text in capitals."""
+    """Return a text in upper case."""
     return None if value is None else _text("upper", value).upper()
 
 
 def number(value: Any) -> Any:
-    """The number a text holds, exactly; numbers stay what they are."""
+    """Return the number in a text, exactly. A number is returned unchanged."""
     if value is None or is_number(value):
         return value
     text = _text("number", value).strip()
     try:
-        found = Decimal(text) if len(text) <= _MOST_DIGITS else None
+        converted = Decimal(text) if len(text) <= _MOST_DIGITS else None
     except InvalidOperation:
-        found = None
-    if found is None or not found.is_finite():
-        raise Mistake("number of a text that is no number")
-    return found
+        converted = None
+    if converted is None or not converted.is_finite():
+        raise Mismatch("number of a text that is not a number")
+    return converted
 
 
 CONVERT: dict[str, Callable[[Any], Any]] = {
@@ -207,18 +210,18 @@ CONVERT: dict[str, Callable[[Any], Any]] = {
     "number": number,
     "upper": upper,
 }
-"""What may stand behind ``|``."""
+"""The words that may follow ``|``."""
 
 
 def starts(value: Any, part: str) -> bool:
-    """``.startswith()``."""
+    """Return ``value.startswith(part)``."""
     return value is not None and _text("startswith", value).startswith(part)
 
 
 def ends(value: Any, part: str) -> bool:
-    """``.endswith()``."""
+    """Return ``value.endswith(part)``."""
     return value is not None and _text("endswith", value).endswith(part)
 
 
 TEXT_TESTS: dict[str, Callable[[Any, str], bool]] = {"endswith": ends, "startswith": starts}
-"""What a text can be asked."""
+"""The methods of a text."""

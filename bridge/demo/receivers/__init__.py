@@ -1,8 +1,8 @@
-"""Simulated receivers: services of the outside world as far as a webhook sees them.
+"""Simulated receivers: well-known services, as far as a webhook can observe them.
 
-Each answers as its service does, refuses what that would refuse, and keeps what it showed. They share
-no code with ``bridge.receivers``, so that the two check each other. Slack and Zapier are here, for the
-demo; the others, which only tests need, are in ``tests/support/receivers``.
+Each one answers and refuses as the real service does, and keeps the messages that it shows. They share no
+code with ``bridge.receivers``, so that the two check each other. Slack and Zapier are here because the demo
+uses them; the others are in ``tests/support/receivers``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SEEN = 1_000
 
 
 class Said(NamedTuple):
-    """An answer: status, body, and headers beyond the usual ones."""
+    """An answer: status, body, and further headers."""
 
     status: int
     body: str = ""
@@ -24,7 +24,7 @@ class Said(NamedTuple):
 
 
 class Refused(Exception):
-    """A request that is not what the service takes; carries the answer."""
+    """A request that the service refuses; contains the answer."""
 
     def __init__(self, said: Said) -> None:
         super().__init__(f"{said.status} {said.body}")
@@ -32,24 +32,24 @@ class Refused(Exception):
 
 
 class Simulator(Protocol):
-    """A service. ``shown`` is what its users saw, newest last, each message as text."""
+    """A service. ``shown`` contains the messages that its users see as text, newest last."""
 
     shown: deque[str]
 
     def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
-        """Take one POST. ``target`` is path and query, header names are in lower case."""
+        """Answer one POST. ``target`` is path and query, header names are in lower case."""
         ...
 
 
 class Windows:
-    """Never more than ``count`` requests in any stretch of ``seconds``, for each of several windows."""
+    """Allow at most ``count`` requests in any period of ``seconds``, for each of several windows."""
 
     def __init__(self, *windows: tuple[int, float]) -> None:
         self._windows = windows
         self._taken: deque[float] = deque(maxlen=max(count for count, _ in windows))
 
     def wait_s(self, now_s: float) -> float:
-        """Seconds until one more is allowed; 0 when it is now."""
+        """Return the seconds until the next request is allowed; 0 if it is allowed now."""
         return max(
             (
                 self._taken[-count] + seconds - now_s
@@ -60,15 +60,15 @@ class Windows:
         )
 
     def left(self, now_s: float) -> int:
-        """How many more are allowed now by the first window."""
+        """Return how many more requests the first window allows now."""
         count, seconds = self._windows[0]
         return count - sum(at > now_s - seconds for at in self._taken)
 
     def take(self, now_s: float) -> None:
-        """One request is let through."""
+        """Count one request."""
         self._taken.append(now_s)
 
 
 def length(text: object) -> int:
-    """The length of a text in UTF-16 units; -1 for what is no text."""
+    """Return the length of a text in UTF-16 units, or -1 for another type."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2 if isinstance(text, str) else -1

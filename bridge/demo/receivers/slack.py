@@ -1,6 +1,6 @@
 """A simulated Slack workspace with one incoming webhook.
 
-Checks a message as Slack's Block Kit reference describes it, and shows it as plain text.
+Checks a message by Slack's Block Kit reference, and keeps it as plain text.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _LONGEST_TEXT = 40_000
 
 
 class Slack:
-    """One channel. ``trouble`` is an answer to give instead of taking a message, as long as it is set."""
+    """One channel. While ``trouble`` is set, every message gets that answer."""
 
     def __init__(self, path: str = "/services/T00000000/B00000000/demo") -> None:
         self.path = path
         self.shown: deque[str] = deque(maxlen=SEEN)
         self.controls: list[str] = []
-        """Mentions, channels and links that a message held: what stands in angle brackets."""
+        """Mentions, channels and links of the messages: the text in angle brackets."""
         self.trouble: Said | None = None
         self._allowance, self._at_s = float(_BURST), -math.inf
 
     def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
-        """Answer as Slack does: ``ok``, or a word that says what is wrong."""
+        """Answer as Slack does: ``ok``, or the name of the error."""
         if target.partition("?")[0] != self.path:
             return Said(404, "no_service")
         if self.trouble is not None:

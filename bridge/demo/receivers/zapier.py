@@ -1,4 +1,4 @@
-"""A simulated Zapier catch hook: takes any JSON, and shows the fields that a Zap could use."""
+"""A simulated Zapier catch hook: accepts any JSON, and shows the fields that a Zap can use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST_BYTES = 10_000_000
 
 
 class Zapier:
-    """One Zap. ``gone`` when its owner deleted it; an old hook has a URL without a user id."""
+    """One Zap. ``gone``: its owner deleted it. ``old``: its URL has no user id."""
 
     def __init__(self, path: str = "/hooks/catch/1234567/demo/", *, old: bool = False) -> None:
         self.path = path
@@ -24,7 +24,7 @@ class Zapier:
         self._windows = Windows((1000, 300.0)) if old else Windows((30, 1.0))
 
     def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
-        """Answer as Zapier does: 200 with an id, whatever the Zap then makes of it."""
+        """Answer as Zapier does: 200 with an id, before the Zap runs."""
         if self.gone or target.partition("?")[0] != self.path:
             return Said(410, '{"status": "error", "message": "This hook is gone."}')
         if self._windows.wait_s(now_s) > 0:
@@ -44,7 +44,7 @@ class Zapier:
 
 
 def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """What Zapier's editor offers: nested names joined by two underscores; a null is not there."""
+    """Yield the fields of Zapier's editor: nested names are joined by two underscores; null is left out."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _fields(f"{name}__{key}" if name else key, inner)

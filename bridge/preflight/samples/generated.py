@@ -1,6 +1,7 @@
-"""A payload made from an Avro schema: every field there, none null, so that a misspelt name shows.
+"""Generates a payload from an Avro schema. Pure.
 
-Pure. Values are plausible by the field's name; what is known of the type already is laid over them.
+Every field is present and none is null, so that a template with a misspelled name fails. Values are
+plausible for the field's name; realistic values replace them where there are some.
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ _AMOUNT = Decimal("1250.50000000")
 _NUMBERS = {"int": 3, "long": 1001, "float": 1.5, "double": 1.5}
 
 
-def generated(schema: Schema, known: Mapping[str, Any]) -> Any:
-    """A payload of this schema, with what ``known`` has to say in its place."""
-    made = _value(schema.parsed, schema, "", 0)
-    return _laid_over(made, known)
+def generate(schema: Schema, known: Mapping[str, Any]) -> Any:
+    """Return a payload of this schema, with the values of ``known`` where it has some."""
+    return _overlay(_value(schema.parsed, schema, "", 0), known)
 
 
 def _value(kind: Any, schema: Schema, name: str, depth: int) -> Any:  # noqa: PLR0911 - one per kind of type
     if isinstance(kind, list):
-        filled = [one for one in kind if one != "null"]
-        return _value(filled[0], schema, name, depth) if filled else None
+        members = [member for member in kind if member != "null"]
+        return _value(members[0], schema, name, depth) if members else None
     if isinstance(kind, dict):
         if kind.get("logicalType") == "decimal":
             return _AMOUNT
@@ -46,7 +46,9 @@ def _value(kind: Any, schema: Schema, name: str, depth: int) -> Any:  # noqa: PL
 def _complex(kind: dict[str, Any], schema: Schema, name: str, depth: int) -> Any:
     what = kind["type"]
     if what == "record":
-        return {one["name"]: _value(one["type"], schema, one["name"], depth + 1) for one in kind["fields"]}
+        return {
+            field["name"]: _value(field["type"], schema, field["name"], depth + 1) for field in kind["fields"]
+        }
     if what == "array":
         return [] if depth >= _DEEPEST else [_value(kind["items"], schema, name, depth + 1)]
     if what == "map":
@@ -67,9 +69,10 @@ def _text(name: str) -> str:
     return f"sample {name}" if name else "sample"
 
 
-def _laid_over(made: Any, known: Any) -> Any:
-    if isinstance(made, dict) and isinstance(known, Mapping):
+def _overlay(generated: Any, known: Any) -> Any:
+    if isinstance(generated, dict) and isinstance(known, Mapping):
         return {
-            name: _laid_over(value, known[name]) if known.get(name) else value for name, value in made.items()
+            name: _overlay(value, known[name]) if known.get(name) else value
+            for name, value in generated.items()
         }
     return known

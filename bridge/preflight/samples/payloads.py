@@ -1,7 +1,7 @@
-"""Payloads of Fineract's commonest event types, as its decoder leaves them, and which schema a type has.
+"""Payloads of Fineract's most common event types, as its decoder produces them, and the schema of each type.
 
-Pure data. The people and amounts are made up; the field names are those of Fineract's schemas (development
-branch of 2026-06-29). Fields that nobody asks for are left out; ``generated`` fills them in.
+Pure data. People and amounts are invented; the field names are those of Fineract's schemas (development
+branch of 2026-06-29). Rarely used fields are left out; ``generated`` adds them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CATEGORIES = (
     ("Document", "Document"), ("Share", "Share"), ("FixedDeposit", "Deposit"), ("Recurring", "Deposit"),
     ("WorkingCapitalLoan", "WorkingCapitalLoan"), ("Bulk", "Bulk"),
 )  # fmt: skip
-"""Beginnings of types and Fineract's categories; all others are ``Loan``."""
+"""Prefixes of types with Fineract's category; all other types are ``Loan``."""
 
 _EXACT = {
     "Bulk": "org.apache.fineract.avro.BulkMessagePayloadV1",
@@ -72,7 +72,7 @@ _TRANSACTION_ENDS = ("Post", "Transaction", "TransactionCreated")
 
 
 def schema_of(type_: str) -> str:
-    """The full name of the schema that Fineract writes the payload of a type with."""
+    """Return the full name of the schema of a type's payload."""
     name = type_.removesuffix(_END)
     if name in _EXACT:
         return _EXACT[name]
@@ -212,5 +212,5 @@ PAYLOADS: dict[str, Any] = {
 ENTITIES = {
     "SavingsDepositBusinessEvent": "9001",
     "ClientActivateBusinessEvent": "7",
-    **dict.fromkeys((one for one in PAYLOADS if one.startswith("Loan")), "42"),
+    **dict.fromkeys((type_ for type_ in PAYLOADS if type_.startswith("Loan")), "42"),
 }

@@ -1,9 +1,8 @@
-"""Templates of the operator's, compiled once and run in bounded time and memory.
+"""Compile the operator's templates once, and run them in bounded time and memory.
 
-Takes a template's text, gives a ``Program``; a program takes plain values (text, numbers, lists, mappings)
-and gives text. Pure. The floor below the rules. ``language`` is what may stand in a template,
-``environment`` what its expressions can do, ``filters`` what it can call, ``budget`` how much it may do,
-``quotes`` where in JSON a value stands, ``values`` what values are.
+A ``Program`` renders plain values (text, numbers, lists, mappings) to text. ``language`` restricts the
+syntax, ``environment`` the operations, ``filters`` the calls, and ``budget`` the work of one run.
+``quotes`` finds values outside quotes in JSON; ``values`` defines missing and escaped values.
 """
 
 from __future__ import annotations
@@ -17,34 +16,34 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError, UndefinedError,
 from jinja2.runtime import new_context
 
 from bridge.errors import RenderError
-from bridge.rendering.sandbox.budget import Budget, Exceeded
+from bridge.rendering.sandbox.budget import Budget, BudgetExceeded
 from bridge.rendering.sandbox.environment import Environment
+from bridge.rendering.sandbox.filters import charged, number
 from bridge.rendering.sandbox.filters import filters as common_filters
-from bridge.rendering.sandbox.filters import number, paid_for
-from bridge.rendering.sandbox.language import tamed
+from bridge.rendering.sandbox.language import restrict
 from bridge.rendering.sandbox.quotes import mark_bare
-from bridge.rendering.sandbox.values import Insert, Missing, NotPossible, Ready, as_text, plain
+from bridge.rendering.sandbox.values import Escaped, Insert, Missing, NotPossible, as_text, format_decimal
 
 __all__ = [
+    "Escaped",
     "Insert",
     "Missing",
     "NotPossible",
     "Program",
-    "Ready",
     "Sandbox",
     "TemplateFault",
     "TemplateMistake",
     "as_text",
+    "format_decimal",
     "number",
-    "plain",
 ]
 
 MAX_SOURCE_CHARS = 65_536
 _FAULTS = (
     TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,
-    MemoryError, NotPossible, Exceeded,
+    MemoryError, NotPossible, BudgetExceeded,
 )  # fmt: skip
-"""What a template's own expressions can raise; anything else is a bug of ours and says so."""
+"""Exceptions that a template's expressions can cause. Any other exception is a bug in this package."""
 
 
 class TemplateMistake(Exception):
@@ -58,9 +57,9 @@ class TemplateMistake(Exception):
 
 
 class TemplateFault(RenderError):
-    """A template that could not be run for an event: its name and line, and the cause, never a value.
+    """A template that failed for an event: its name, line and cause, never a value.
 
-    ``missing``: for nothing but a value that is not there, which another event may have.
+    ``missing``: the only cause is a missing value, which another event may have.
     """
 
     def __init__(self, name: str, line: int, cause: str, *, missing: bool) -> None:
@@ -71,7 +70,7 @@ class TemplateFault(RenderError):
 
 
 class Sandbox:
-    """Compiles templates that insert values in one way and know the same filters and variables."""
+    """Compiles templates that share one way to insert values, the filters and the variables."""
 
     def __init__(
         self,
@@ -81,18 +80,18 @@ class Sandbox:
         *,
         json: bool = False,
     ) -> None:
-        """``insert`` makes the escaped text of a value; ``filters`` come on top of the common ones.
+        """``insert`` returns the escaped text of a value; ``filters`` extend the common ones.
 
-        With ``json``, values that stand outside of quotes may not be any text.
+        With ``json``, a value outside quotes must be a JSON literal, not text.
         """
         self._json = json
         self._budget = Budget()
         self._variables = frozenset(variables)
-        own = {name: paid_for(made, self._budget) for name, made in (filters or {}).items()}
+        own = {name: charged(function, self._budget) for name, function in (filters or {}).items()}
         self._environment = Environment(insert, {**common_filters(self._budget), **own}, self._budget)
 
     def compile(self, source: str, name: str) -> Program:
-        """``name`` is what a person calls the template. Raises ``TemplateMistake``."""
+        """Compile a template. ``name`` is its name in messages. Raises ``TemplateMistake``."""
         if len(source) > MAX_SOURCE_CHARS:
             raise TemplateMistake(1, f"is longer than {MAX_SOURCE_CHARS} characters", "make it shorter")
         environment = self._environment
@@ -104,17 +103,17 @@ class Sandbox:
                 raise self._unknown(unknown, source)
             if self._json:
                 mark_bare(tree)
-            template = environment.from_string(tamed(tree))
+            template = environment.from_string(restrict(tree))
         except TemplateSyntaxError as exc:
             raise _syntax(exc, [*environment.filters]) from None
         except (RecursionError, MemoryError, SyntaxError):
-            raise TemplateMistake(1, "is nested too deep", "write it flatter") from None
+            raise TemplateMistake(1, "is nested too deep", "reduce the nesting") from None
         return Program(template, name, frozenset(undeclared), self._budget)
 
     def _unknown(self, name: str, source: str) -> TemplateMistake:
         line = next((n for n, text in enumerate(source.splitlines(), 1) if name in text), 1)
         near = get_close_matches(name, self._variables, n=1)
-        guess = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(sorted(self._variables))}"
+        guess = f'did you mean "{near[0]}"?' if near else f"use {', '.join(sorted(self._variables))}"
         return TemplateMistake(line, f'there is no "{name[:80]}"', guess)
 
 
@@ -124,7 +123,7 @@ def _syntax(exc: TemplateSyntaxError, filters: list[str]) -> TemplateMistake:
     if cause.startswith("no filter named"):
         known = sorted(name for name in filters if name.isalpha() or "_" in name)
         near = get_close_matches(cause.split("'")[1], known, n=1)
-        remedy = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
+        remedy = f'did you mean "{near[0]}"?' if near else f"use {', '.join(known)}"
     else:
         remedy = "see docs/how-to/templates.md"
     return TemplateMistake(exc.lineno or 1, cause, remedy)
@@ -143,7 +142,10 @@ class Program:
         self._globals = dict(template.globals)
 
     def run(self, values: Mapping[str, Any]) -> str:
-        """The text for these values. Raises ``RenderError``, which names template and line, never a value."""
+        """Render the text for these values.
+
+        Raises ``TemplateFault`` with the template's name and the line, never a value.
+        """
         self._budget.begin()
         try:
             context = new_context(
@@ -155,26 +157,26 @@ class Program:
             raise TemplateFault(self._name, self._line(exc), _cause(exc), missing=missing) from exc
 
     def _line(self, exc: BaseException) -> int:
-        """The line of the template that was being run."""
-        step: TracebackType | None = exc.__traceback__
+        """Return the line of the template at which the exception was raised."""
+        frame: TracebackType | None = exc.__traceback__
         line = 0
-        while step is not None:
-            if step.tb_frame.f_globals is self._run.__globals__:
-                line = self._template.get_corresponding_lineno(step.tb_lineno)
-            step = step.tb_next
+        while frame is not None:
+            if frame.tb_frame.f_globals is self._run.__globals__:
+                line = self._template.get_corresponding_lineno(frame.tb_lineno)
+            frame = frame.tb_next
         return line
 
 
 def _cause(exc: Exception) -> str:
-    """What went wrong, without any part of the event's data."""
+    """Describe the failure without any of the event's data."""
     if isinstance(exc, NotPossible | UndefinedError):
         return str(exc)
-    if isinstance(exc, Exceeded):
+    if isinstance(exc, BudgetExceeded):
         return f"the template was stopped: {exc}"
     if isinstance(exc, RecursionError | MemoryError):
-        return "the template was stopped: it goes too deep"
+        return "the template was stopped: it is nested too deep"
     if isinstance(exc, TypeError):
         return f"values do not fit together ({exc})"[:300]
     if isinstance(exc, ArithmeticError):
         return f"the calculation has no result ({type(exc).__name__})"
-    return "a value is not of the form that is needed here"
+    return "a value does not have the required form"

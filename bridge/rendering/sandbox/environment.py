@@ -1,8 +1,7 @@
-"""What a template's expressions can do: look into plain values, calculate with numbers, call macros.
+"""The operations of template expressions: read plain values, calculate with numbers, call macros.
 
-Below ``sandbox``. Pure. A dot or bracket is a look-up in a mapping or list and nothing else, which makes
-it both safe (no attribute of any Python object can be reached) and fast (Jinja2's own sandbox asks
-``is_safe_attribute`` each time).
+A dot or bracket only looks up a mapping or list. That is safe, because no attribute of a Python object can
+be reached, and fast: Jinja2's own sandbox calls ``is_safe_attribute`` each time.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from bridge.model import ExactNumber
-from bridge.rendering.sandbox.budget import Budget, Exceeded
-from bridge.rendering.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER, UNREADY
+from bridge.rendering.sandbox.budget import Budget, BudgetExceeded
+from bridge.rendering.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER, UNESCAPE
 from bridge.rendering.sandbox.quotes import BARE
 from bridge.rendering.sandbox.values import (
-    READY,
+    ESCAPED,
+    Escaped,
     Insert,
     Missing,
     NotPossible,
-    Ready,
     as_text,
-    kind_of,
-    unready,
+    describe_kind,
+    unescaped,
 )
 
 _LOOP = LOOP_CALLS | {
@@ -58,7 +57,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def __init__(self, insert: Insert, filters: Mapping[str, Callable[..., Any]], budget: Budget) -> None:
         super().__init__(
-            autoescape=True,  # text that a macro or {% set %} block made is Markup: not escaped again
+            autoescape=True,  # the result of a macro or {% set %} block is Markup: not escaped again
             undefined=Missing,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -76,12 +75,12 @@ class Environment(ImmutableSandboxedEnvironment):
             CONCAT: self.concatenated,
             LOOP_OVER: self._over,
             BARE: self._bare,
-            UNREADY: unready,
+            UNESCAPE: unescaped,
         }
         self.tests = {name: self.tests[name] for name in TESTS}
 
     def _finalizer(self) -> Callable[[Any], str]:
-        insert, budget, ready = self._insert, self.budget, READY
+        insert, budget, ready = self._insert, self.budget, ESCAPED
 
         def finalize(value: Any) -> str:
             text: str = value if type(value) in ready else insert(value)
@@ -103,7 +102,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return charge
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """``obj.attribute``, or with a name in brackets: the item of a mapping."""
+        """Return ``obj.attribute``, or the same with a constant name in brackets: the item of a mapping."""
         if type(obj) is dict:
             try:
                 return obj[attribute]
@@ -112,21 +111,22 @@ class Environment(ImmutableSandboxedEnvironment):
         return self._of_others(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """``obj[argument]``: the item of a mapping, list or text, at a place that was worked out.
+        """Return ``obj[argument]``: the item of a mapping, list or text with a computed key.
 
-        So the place may be a value of the event, and is not in a message.
+        The key may be a value of the event, so no message contains it.
         """
         kind = type(obj)
         if kind is dict or kind is list or kind is tuple or kind is str:
             try:
                 return obj[argument]
             except LookupError:
-                return Missing(hint=f"{kind_of(obj)} has nothing at that place")
+                return Missing(hint=f"{describe_kind(obj)} has no item with that key")
             except TypeError:
-                raise NotPossible(f"{kind_of(obj)} cannot be asked for {kind_of(argument)}") from None
+                kinds = f"{describe_kind(obj)} has no keys of this kind: {describe_kind(argument)}"
+                raise NotPossible(kinds) from None
         if isinstance(obj, Undefined):
             return obj
-        return Missing(hint=f"something is asked of {kind_of(obj)}")
+        return Missing(hint=f"{describe_kind(obj)} has no items")
 
     def _of_others(self, obj: Any, name: Any) -> Any:
         if isinstance(obj, Undefined):
@@ -138,24 +138,24 @@ class Environment(ImmutableSandboxedEnvironment):
                 return getattr(obj, name)
             except AttributeError:
                 return Missing(name=name)
-        return Missing(hint=f'"{str(name)[:80]}" is asked of {kind_of(obj)}', name=name)
+        return Missing(hint=f'{describe_kind(obj)} has no "{str(name)[:80]}"', name=name)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """A macro, ``loop.cycle``, ``range``, ``dict`` or ``namespace``; nothing else can be called."""
+        """Call a macro, ``loop.cycle``, ``range``, ``dict`` or ``namespace``; nothing else can be called."""
         budget = __self.budget
         budget.spend(1)
         if isinstance(__obj, Undefined):
             __obj()
         if type(__obj) is not Macro:
-            known = (*__self.globals.values(),)
+            allowed = (*__self.globals.values(),)
             bound_to = getattr(__obj, "__self__", None)
-            if type(bound_to) is not LoopContext and not any(__obj == one for one in known):
-                raise NotPossible(f"{kind_of(__obj)} cannot be called")
-            kwargs.pop("_loop_vars", None)  # what compiled code adds for Context.call
+            if type(bound_to) is not LoopContext and not any(__obj == function for function in allowed):
+                raise NotPossible(f"{describe_kind(__obj)} cannot be called")
+            kwargs.pop("_loop_vars", None)  # compiled code adds these for Context.call
             kwargs.pop("_block_vars", None)
             return __obj(*args, **kwargs)
         if budget.depth == 0:
-            raise Exceeded("its macros call one another too deep")
+            raise BudgetExceeded("its macro calls are nested too deep")
         budget.depth -= 1
         try:
             return __context.call(__obj, *args, **kwargs)
@@ -163,18 +163,18 @@ class Environment(ImmutableSandboxedEnvironment):
             budget.depth += 1
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Arithmetic, of numbers that stay within bounds; ``+`` also joins texts and lists."""
-        left, right = (one.exact if type(one) is ExactNumber else one for one in (left, right))
+        """Calculate with numbers, within bounds; ``+`` also joins texts and lists."""
+        left, right = (value.exact if type(value) is ExactNumber else value for value in (left, right))
         kind, other = type(left), type(right)
         if kind in _NUMBERS and other in _NUMBERS:
             if kind is int and other is int:
                 _check_growth(operator, left, right)
             elif operator == "**":
-                raise NotPossible("** works with whole numbers")
+                raise NotPossible("** works only with whole numbers")
             return self.binop_table[operator](left, right)
-        for one in (left, right):
-            if isinstance(one, Undefined):
-                str(one)
+        for value in (left, right):
+            if isinstance(value, Undefined):
+                str(value)  # raises UndefinedError
         if operator == "+":
             if isinstance(left, str) and isinstance(right, str):
                 return self.concatenated([left, right])
@@ -182,52 +182,53 @@ class Environment(ImmutableSandboxedEnvironment):
                 self.budget.spend(len(left) + len(right))
                 return left + right
         hint = "; ~ joins texts" if operator == "+" else ""
-        raise NotPossible(f"{operator} does not work with {kind_of(left)} and {kind_of(right)}{hint}")
+        kinds = f"{describe_kind(left)} and {describe_kind(right)}"
+        raise NotPossible(f"{operator} does not work with {kinds}{hint}")
 
     def concatenated(self, parts: list[Any]) -> str:
-        """Texts joined (``~``). Where one was made by a macro, it is escaped text, and so is the result."""
-        if any(type(part) in READY for part in parts):
-            pieces = [part if type(part) in READY else self._insert(part) for part in parts]
-            whole: str = Ready("".join(pieces))
+        """Join texts (``~``). If one of them is escaped, as from a macro, the result is escaped too."""
+        if any(type(part) in ESCAPED for part in parts):
+            pieces = [part if type(part) in ESCAPED else self._insert(part) for part in parts]
+            joined: str = Escaped("".join(pieces))
         else:
-            whole = "".join([part if type(part) is str else as_text(part) for part in parts])
-        self.budget.spend(1, len(whole))
-        return whole
+            joined = "".join([part if type(part) is str else as_text(part) for part in parts])
+        self.budget.spend(1, len(joined))
+        return joined
 
     def _bare(self, value: Any) -> str:
-        """A value that stands in JSON without quotes around it."""
+        """Insert a value that has no quotes around it in JSON."""
         if value is None:
-            return Ready("null")
+            return Escaped("null")
         if type(value) is str and not _JSON_WORD.fullmatch(value):
-            raise NotPossible("a text stands without quotes around it; put it in quotes, or add | json")
-        return value if type(value) in READY else Ready(self._insert(value))
+            raise NotPossible("a text has no quotes around it; put it in quotes, or add | json")
+        return value if type(value) in ESCAPED else Escaped(self._insert(value))
 
     def _over(self, value: Any) -> Any:
-        """What a loop goes over: a list, the keys of a mapping; nothing for null."""
+        """Return what a loop iterates over: a list, or the keys of a mapping; nothing for null."""
         if value is None:
             return ()
         if isinstance(value, list | tuple | dict | range):
             return value
         if isinstance(value, Undefined):
-            str(value)
-        raise NotPossible(f"a loop goes over lists and mappings, not over {kind_of(value)}")
+            str(value)  # raises UndefinedError
+        raise NotPossible(f"a loop needs a list or a mapping, not {describe_kind(value)}")
 
     def _range(self, *bounds: int) -> range:
-        made = range(*bounds)
-        if len(made) > _LONGEST_RANGE:
-            raise Exceeded(f"a range of more than {_LONGEST_RANGE} numbers")
-        return made
+        numbers = range(*bounds)
+        if len(numbers) > _LONGEST_RANGE:
+            raise BudgetExceeded(f"a range has more than {_LONGEST_RANGE} numbers")
+        return numbers
 
 
 def _check_growth(operator: str, left: int, right: int) -> None:
     if operator == "**" and not (-_MOST_POWER <= right <= _MOST_POWER and left.bit_length() <= _MOST_POWER):
-        raise Exceeded(f"** of more than 64 bits, or to more than {_MOST_POWER}")
+        raise BudgetExceeded(f"** has a base of more than 64 bits or an exponent above {_MOST_POWER}")
     if operator == "*" and left.bit_length() + right.bit_length() > _MOST_BITS:
-        raise Exceeded(f"a number of more than {_MOST_BITS} bits")
+        raise BudgetExceeded(f"a number has more than {_MOST_BITS} bits")
 
 
 class _Generator(CodeGenerator):
-    """Compiles outputs so that ``finalize`` alone decides what is inserted."""
+    """Compiles outputs so that only ``finalize`` decides what is inserted."""
 
     def _output_const_repr(self, group: Iterable[Any]) -> str:
         return repr("".join(group))

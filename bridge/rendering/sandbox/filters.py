@@ -1,7 +1,7 @@
-"""The filters every template has: those of Jinja2 that are harmless, each with its bound.
+"""The common template filters: the harmless ones of Jinja2, each with a limit.
 
-Below ``sandbox``. Pure. Written anew where Jinja2's own would grow without end (``replace``, ``join``,
-``sum``) or give a lazy generator, whose items nobody counts.
+They are reimplemented where Jinja2's own have no limit (``replace``, ``join``, ``sum``) or return a lazy
+generator, whose items are not counted.
 """
 
 from __future__ import annotations
@@ -16,64 +16,64 @@ from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context as RunContext
 
 from bridge.rendering.sandbox.budget import Budget
-from bridge.rendering.sandbox.values import NotPossible, as_text, items_of, plain
+from bridge.rendering.sandbox.values import NotPossible, as_text, format_decimal, list_items
 
 _CHARS_A_STEP = 256
 _MOST_DIGITS = 30
 _EXACT = Context(prec=1200)
-"""Digits enough for any sum of numbers that ``plain`` lets through."""
+"""Digits enough for any sum of numbers that ``format_decimal`` lets through."""
 
 
 def default(value: Any, fallback: Any = "", empty: bool = False) -> Any:
-    """``fallback`` for what is missing or null; with ``empty`` also for "", 0, false and empty lists."""
+    """Return ``fallback`` for a missing value or null; with ``empty`` also for "", 0, false and []."""
     if isinstance(value, Undefined) or value is None or (empty and not value):
         return fallback
     return value
 
 
 def number(value: Any) -> Decimal:
-    """A number, or a text that is one, exactly. Raises ``NotPossible``."""
+    """Return the exact number of a number or a text. Raises ``NotPossible``."""
     if isinstance(value, Undefined):
-        str(value)
+        str(value)  # raises UndefinedError
     if isinstance(value, bool) or value is None:
         raise NotPossible("a number is needed")
     try:
-        made = value if type(value) is Decimal else Decimal(str(value).strip())
+        exact = value if type(value) is Decimal else Decimal(str(value).strip())
     except InvalidOperation:
         raise NotPossible("a number is needed, such as 12.50") from None
-    plain(made)
-    return made
+    format_decimal(exact)  # raises NotPossible for hundreds of digits
+    return exact
 
 
-def whole(value: Any) -> int:
-    """``int``: the number without its fraction."""
+def to_int(value: Any) -> int:
+    """Return the number without its fraction (``int``)."""
     return int(number(value))
 
 
 def rounded(value: Any, digits: int = 0) -> Decimal:
-    """``round``: half away from zero, as people do; exact."""
+    """Round half away from zero, as people do, exactly (``round``)."""
     if not isinstance(digits, int) or not 0 <= digits <= _MOST_DIGITS:
-        raise NotPossible(f"round takes 0 to {_MOST_DIGITS} digits")
+        raise NotPossible(f"round accepts 0 to {_MOST_DIGITS} digits")
     try:
         return number(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=_EXACT)
     except InvalidOperation:
-        raise NotPossible("the number is too large to be rounded") from None
+        raise NotPossible("the number is too large to round") from None
 
 
-def paid_for(made: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
-    """A filter that costs a step, and more when the text it gives is long."""
+def charged(function: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
+    """Wrap a filter so that a call costs one step, and more if it returns a long text."""
 
-    @wraps(made)
-    def paying(*args: Any, **kwargs: Any) -> Any:
-        result = made(*args, **kwargs)
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
         budget.spend(1 + len(result) // _CHARS_A_STEP if isinstance(result, str) else 1)
         return result
 
-    return paying
+    return wrapper
 
 
 class _Filters:
-    """The filters that look at many items or characters, and pay for them."""
+    """The filters that read many items or characters; each one costs budget."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -84,7 +84,7 @@ class _Filters:
         return plain_text
 
     def items(self, value: Any) -> list[Any]:
-        return items_of(value, self._budget)
+        return list_items(value, self._budget)
 
     def replace(self, value: Any, old: str, new: str) -> str:
         whole_text, old, new = self.text(value), as_text(old), as_text(new)
@@ -96,16 +96,16 @@ class _Filters:
         return whole_text if len(whole_text) <= length else whole_text[: max(0, length - len(end))] + end
 
     def join(self, value: Any, separator: str = "", attribute: str | None = None) -> str:
-        parts = [as_text(_at(one, attribute)) for one in self.items(value)]
+        parts = [as_text(_value_at(item, attribute)) for item in self.items(value)]
         separator = as_text(separator)
         self._budget.spend(1, sum(map(len, parts)) + len(parts) * len(separator))
         return separator.join(parts)
 
     def total(self, value: Any, attribute: str | None = None) -> Decimal:
-        whole_sum = Decimal(0)
-        for one in self.items(value):
-            whole_sum = _EXACT.add(whole_sum, number(_at(one, attribute)))
-        return whole_sum
+        total = Decimal(0)
+        for item in self.items(value):
+            total = _EXACT.add(total, number(_value_at(item, attribute)))
+        return total
 
     def length(self, value: Any) -> int:
         return len(value) if isinstance(value, str) else len(self.items(value))
@@ -117,12 +117,12 @@ class _Filters:
         return (self.items(value) or [None])[-1]
 
     def ordered(self, value: Any, reverse: bool = False, attribute: str | None = None) -> list[Any]:
-        return sorted(self.items(value), key=lambda one: _at(one, attribute), reverse=reverse)
+        return sorted(self.items(value), key=lambda item: _value_at(item, attribute), reverse=reverse)
 
     def unique(self, value: Any, attribute: str | None = None) -> list[Any]:
         seen: dict[Any, Any] = {}
-        for one in self.items(value):
-            seen.setdefault(_at(one, attribute), one)
+        for item in self.items(value):
+            seen.setdefault(_value_at(item, attribute), item)
         return list(seen.values())
 
     def pairs(self, value: Any) -> list[tuple[Any, Any]]:
@@ -134,31 +134,33 @@ class _Filters:
         self, context: RunContext, value: Any, name: str | None = None, *args: Any, attribute: Any = None
     ) -> Any:
         if attribute is not None:
-            return [_at(one, attribute) for one in self.items(value)]
+            return [_value_at(item, attribute) for item in self.items(value)]
         call = context.environment.call_filter
-        return [call(str(name), one, list(args), context=context) for one in self.items(value)]
+        return [call(str(name), item, list(args), context=context) for item in self.items(value)]
 
     @pass_context
     def select(self, context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
-        return [one for one in self.items(value) if context.environment.call_test(test, one, list(args))]
+        check = context.environment.call_test
+        return [item for item in self.items(value) if check(test, item, list(args))]
 
     @pass_context
     def select_by(
         self, context: RunContext, value: Any, name: str, test: str = "defined", *args: Any
     ) -> list[Any]:
         check = context.environment.call_test
-        return [one for one in self.items(value) if check(test, _at(one, name), list(args))]
+        return [item for item in self.items(value) if check(test, _value_at(item, name), list(args))]
 
     @pass_context
     def reject(self, context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
-        return [one for one in self.items(value) if not context.environment.call_test(test, one, list(args))]
+        check = context.environment.call_test
+        return [item for item in self.items(value) if not check(test, item, list(args))]
 
     def encoded(self, value: Any) -> str:
         return quote(self.text(value), safe="", errors="replace")
 
 
 def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
-    """The filters by name."""
+    """Return the filters by name."""
     own = _Filters(budget)
     return {
         "abs": lambda value: abs(number(value)),
@@ -167,7 +169,7 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
         "d": default,
         "default": default,
         "first": own.first,
-        "int": whole,
+        "int": to_int,
         "items": own.pairs,
         "join": own.join,
         "last": own.last,
@@ -195,8 +197,8 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _at(value: Any, path: str | None) -> Any:
-    """An item's ``a.b``, or the item; null where a step is not there."""
+def _value_at(value: Any, path: str | None) -> Any:
+    """Return an item's ``a.b``, or the item itself without a path; null if a step does not exist."""
     for step in path.split(".") if path else ():
         value = value.get(step) if type(value) is dict else None
     return value

@@ -1,8 +1,7 @@
-"""The part of Jinja2's language that templates may use, and the meters that are put into their loops.
+"""Restrict Jinja2's language, and insert budget charges into loops and macros.
 
-Below ``sandbox``. Pure. An allow-list of what stands in a parsed template: what is not on it is refused
-when the template is compiled, with its line. So ``include``, ``import`` and ``extends`` never look for a
-file, and nothing on a Python object can be called.
+An allow-list of the nodes of a parsed template: any other node is refused at compile time, with its line.
+So ``include``, ``import`` and ``extends`` never read a file, and no method of a Python object can be called.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from typing import TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
 
-CHARGE, CONCAT, LOOP_OVER, UNREADY = "charge!", "concat!", "over!", "unready!"
-"""Filters of our own; no template can name them, since ``!`` is no letter."""
+CHARGE, CONCAT, LOOP_OVER, UNESCAPE = "charge!", "concat!", "over!", "unescaped!"
+"""Internal filters. No template can name them, because ``!`` is not allowed in names."""
 
 LOOP_CALLS = frozenset({"cycle", "changed"})
 
@@ -35,8 +34,11 @@ _WORDS: dict[type[nodes.Node], str] = {
 N = TypeVar("N", bound=nodes.Node)
 
 
-def tamed(tree: nodes.Template) -> nodes.Template:
-    """The template with meters in its loops and macros. Raises ``TemplateSyntaxError`` for the rest."""
+def restrict(tree: nodes.Template) -> nodes.Template:
+    """Check the template and insert charges into its loops and macros.
+
+    Raises ``TemplateSyntaxError`` for syntax that is not allowed.
+    """
     for node in tree.find_all(nodes.Node):
         _check(node)
     _rewrite(tree)
@@ -56,7 +58,7 @@ def _check(node: nodes.Node) -> None:
     if isinstance(node, nodes.For) and node.recursive:
         raise _refuse(node, "a loop cannot be recursive")
     if isinstance(node, nodes.AssignBlock) and node.filter is not None:
-        raise _refuse(node, "{% set %} around text takes no filter; apply it where the text is inserted")
+        raise _refuse(node, "{% set %} around text accepts no filter; apply it where the text is inserted")
     if isinstance(node, nodes.Getattr) and _is_internal(node.attr):
         raise _refuse(node, f'"{node.attr}" is an internal of Python, which templates cannot reach')
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and _is_internal(node.arg.value):
@@ -95,7 +97,7 @@ def _rewritten(node: object) -> object:
         return node
     _rewrite(node)
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
-        node.node = _filter(node, node.node, UNREADY)  # a cut could go through the middle of an escape
+        node.node = _filter(node, node.node, UNESCAPE)  # a slice could split an escape
         return node
     if isinstance(node, nodes.Concat):
         return _filter(node, _of(node, nodes.List(node.nodes)), CONCAT)
@@ -126,12 +128,12 @@ def _filter(origin: nodes.Node, value: nodes.Node, name: str) -> nodes.Filter:
 
 
 def _meter(origin: nodes.Node, chars: int) -> nodes.Filter:
-    """An expression that is true and costs one step and so many characters."""
+    """Return an expression that is true and costs one step and ``chars`` characters."""
     return _filter(origin, nodes.Const(chars), CHARGE)
 
 
 def _constant_chars(body: list[nodes.Node]) -> int:
-    """The text that one turn can give, loops inside it excepted, which count their own."""
+    """Count the constant text of one iteration, without inner loops, which are charged separately."""
     total = 0
     for node in body:
         if isinstance(node, nodes.TemplateData):

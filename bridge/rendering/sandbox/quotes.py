@@ -1,9 +1,9 @@
-"""Where in a JSON template a value stands: inside quotes, or bare.
+"""Find the values of a JSON template that are inside quotes, and those that are bare.
 
-Below ``sandbox``. Pure. Inside quotes a text is escaped and cannot get out. Bare, a text such as
-``1, "admin": true`` would add a key of its own, so a bare value goes through ``BARE``, which lets no text
-through but numbers, ``true``, ``false`` and ``null``. Found from the template alone: the state is inside,
-bare, or not known (in a macro, or where branches end differently), and what is not known is taken for inside.
+Inside quotes a text is escaped and cannot end the quotes. A bare text such as ``1, "admin": true`` would
+add a key. So a bare value goes through the filter ``BARE``, which accepts no text except numbers, ``true``,
+``false`` and ``null``. The state is derived from the template alone: inside, bare, or unknown (in a macro,
+or where branches end differently). Unknown is treated as inside.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from jinja2 import nodes
 BARE = "bare!"
 
 _State = bool | None
-"""True inside quotes, False bare, None not known."""
+"""True inside quotes, False if bare, None if unknown."""
 
 
 def mark_bare(tree: nodes.Template) -> None:
-    """Send every value that stands bare through ``BARE``."""
+    """Apply the filter ``BARE`` to every bare value."""
     _mark(tree.body, False)
 
 
@@ -60,7 +60,7 @@ def _output(node: nodes.Output, state: _State, dry: bool) -> _State:
 
 
 def _is_authors(node: nodes.Expr | None) -> bool:
-    """Whether all that can come out stands in the template itself, such as ``"," if not loop.last``."""
+    """Return True if the template itself contains every possible result, such as ``"," if not loop.last``."""
     if isinstance(node, nodes.CondExpr):
         return _is_authors(node.expr1) and (node.expr2 is None or _is_authors(node.expr2))
     return isinstance(node, nodes.Const)

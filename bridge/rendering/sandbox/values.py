@@ -1,7 +1,4 @@
-"""What values are in a template: text, numbers, lists, mappings, and what is missing or escaped already.
-
-Below ``sandbox``. Pure.
-"""
+"""The values of a template: text, numbers, lists, mappings, missing values, and escaped text."""
 
 from __future__ import annotations
 
@@ -19,27 +16,27 @@ from bridge.model import ExactNumber
 from bridge.rendering.sandbox.budget import Budget
 
 Insert = Callable[[Any], str]
-"""A value as the text that is inserted for it, escaped."""
+"""Converts a value to the escaped text that is inserted for it."""
 
 _KEYS_COMPARED = 200
-"""Comparing costs some 10 us a key, and a payload may have any number of them."""
+"""A comparison takes about 10 µs per key, and a payload may have any number of keys."""
 
 
 class NotPossible(Exception):
-    """An operation that values do not allow; the text names it and never holds a value."""
+    """An operation that the values do not allow; the text names it and never contains a value."""
 
 
-class Ready(str):
-    """Text that is escaped already; as Jinja2 marks what a macro or a ``{% set %}`` block made as Markup."""
+class Escaped(str):
+    """Text that is already escaped. Jinja2 marks the result of a macro or ``{% set %}`` block as Markup."""
 
     __slots__ = ()
 
 
-READY = frozenset({Ready, Markup})
+ESCAPED = frozenset({Escaped, Markup})
 
 
 class Missing(StrictUndefined):
-    """What is not there. Every use of it is an error, but ``default`` and ``is defined``."""
+    """A missing value. Every use is an error, except ``default`` and ``is defined``."""
 
     __slots__ = ()
 
@@ -56,23 +53,23 @@ class Missing(StrictUndefined):
         return f'there is no "{name}"'
 
 
-def kind_of(value: Any) -> str:
-    """What a value is, in the words of templates."""
+def describe_kind(value: Any) -> str:
+    """Return the kind of a value, in the terms of templates."""
     words: dict[type, str] = {
-        str: "text", Ready: "text", Markup: "text", bytes: "bytes", bool: "true or false", int: "a number",
+        str: "text", Escaped: "text", Markup: "text", bytes: "bytes", bool: "true or false", int: "a number",
         float: "a number", Decimal: "a number", ExactNumber: "a number", list: "a list", tuple: "a list",
         dict: "a mapping", Macro: "a macro",
     }  # fmt: skip
     return "null" if value is None else words.get(type(value), "not a value")
 
 
-def unready(value: Any) -> Any:
-    """Escaped text as ordinary text, which is escaped again where it is inserted; anything else as it is."""
-    return "".join((value,)) if type(value) in READY else value
+def unescaped(value: Any) -> Any:
+    """Convert escaped text to plain text, which is escaped when inserted; return other values unchanged."""
+    return "".join((value,)) if type(value) in ESCAPED else value
 
 
 def as_text(value: Any) -> str:
-    """A value as plain text: what filters for text work on. Raises ``NotPossible``, ``UndefinedError``."""
+    """Convert a value to plain text, for text filters. Raises ``NotPossible``, ``UndefinedError``."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
@@ -83,26 +80,26 @@ def as_text(value: Any) -> str:
     if kind is int or isinstance(value, float | Undefined):
         return str(value)
     if kind is Decimal:
-        return plain(value)
+        return format_decimal(value)
     if isinstance(value, str):
         return "".join((value,))
-    raise NotPossible(f"{kind_of(value)} is no text; name what is wanted of it, or use | json")
+    raise NotPossible(f"{describe_kind(value)} is not text; select a part of it, or use | json")
 
 
-def plain(number: Decimal) -> str:
-    """A decimal without exponent, every digit kept. Raises ``NotPossible`` for one of hundreds of digits."""
+def format_decimal(number: Decimal) -> str:
+    """Format a decimal without exponent, with every digit. Raises ``NotPossible`` for hundreds of digits."""
     if not number.is_finite() or abs(number.adjusted()) > 500:
-        raise NotPossible("a number is too large or too small to be written out")
+        raise NotPossible("a number is too large or too small to write out")
     return format(number, "f")
 
 
-def items_of(value: Any, budget: Budget) -> list[Any]:
-    """The items that a filter for lists works on, paid for. Raises ``NotPossible``, ``Exceeded``."""
+def list_items(value: Any, budget: Budget) -> list[Any]:
+    """Return the items for a list filter and charge for them. Raises ``NotPossible``, ``BudgetExceeded``."""
     if value is None:
         return []
     if isinstance(value, Undefined):
-        str(value)
+        str(value)  # raises UndefinedError
     if not isinstance(value, list | tuple | dict | range):
-        raise NotPossible(f"{kind_of(value)} is no list")
+        raise NotPossible(f"{describe_kind(value)} is not a list")
     budget.spend(len(value))
     return list(value)

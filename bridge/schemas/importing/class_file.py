@@ -1,9 +1,9 @@
-"""The schema in a Java class that Avro generated: read from the bytes, without a Java machine.
+"""Reads the schema from a Java class that Avro generated, without a Java virtual machine. Pure.
 
-Takes a class file, gives the JSON text behind its static field ``SCHEMA$``. Pure. A constant holds at
-most 65,535 bytes, so Avro's compiler hands a longer text over in pieces; the pieces are the string constants
-that the static initialiser loads before it stores ``SCHEMA$``, in the order of its code. Layout: Java
-Virtual Machine Specification 17, chapters 4 and 6.
+The schema is the JSON text of the static field ``SCHEMA$``. A constant has at most 65,535 bytes, so Avro's
+compiler splits a longer text. The parts are the string constants that the static initializer loads before it
+stores ``SCHEMA$``, in the order of its code. Layout: Java Virtual Machine Specification 17, chapters 4 and
+6.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from struct import Struct, error
 from bridge.schemas.importing.budget import MAX_TEXT_BYTES
 
 FIELD = b"SCHEMA$"
-"""Bytes that every class with a schema holds, whoever wrote it: without them it need not be read."""
+"""Bytes that every class with a schema contains; a class without them need not be read."""
 
 _MAGIC = 0xCAFEBABE
 _UTF8, _STRING, _FIELD_REF, _NAME_AND_TYPE, _LONG, _DOUBLE = 1, 8, 9, 12, 5, 6
@@ -24,7 +24,7 @@ _SIZES = {
     **dict.fromkeys((3, 4, 9, 10, 11, 12, 17, 18), 4),
     **dict.fromkeys((5, 6), 8),
 }
-"""Bytes behind the tag of each constant but Utf8 (table 4.4-A)."""
+"""Bytes after the tag of each constant except Utf8 (table 4.4-A)."""
 _LDC, _LDC_W, _PUTSTATIC, _TABLESWITCH, _LOOKUPSWITCH, _WIDE, _IINC = 18, 19, 179, 170, 171, 196, 132
 _OPERANDS = {
     **dict.fromkeys((16, 18, *range(21, 26), *range(54, 59), 169, 188), 1),
@@ -32,17 +32,17 @@ _OPERANDS = {
     **dict.fromkeys((185, 186, 200, 201), 4),
     197: 3,
 }
-"""Operand bytes of each instruction; those without any, and those of varying length, are left out."""
+"""Operand bytes of each instruction; those with none or a variable number are left out."""
 
 _U1, _U2, _U4, _I4 = Struct(">B"), Struct(">H"), Struct(">I"), Struct(">i")
 
 
 class ClassFileError(Exception):
-    """Bytes that are not a class file, or one that is damaged."""
+    """The bytes are not a class file, or a damaged one."""
 
 
 def schema_text(data: bytes) -> str | None:
-    """The text of the schema; None for a class that has none. Raises ``ClassFileError``."""
+    """Return the text of the schema; None for a class without one. Raises ``ClassFileError``."""
     if FIELD not in data:
         return None
     try:
@@ -52,7 +52,7 @@ def schema_text(data: bytes) -> str | None:
 
 
 class _ClassFile:
-    """A class file, read from front to back; every length in it is checked by the reads themselves."""
+    """A class file, read from front to back; each read checks the length it needs."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -63,7 +63,7 @@ class _ClassFile:
         self._constants = self._read_constants()
 
     def schema_text(self) -> str | None:
-        """What the static initialiser puts into ``SCHEMA$``."""
+        """Return the text that the static initializer stores in ``SCHEMA$``."""
         self._skip(6)  # access, this class, super class
         self._skip(2 * self._take(_U2))  # interfaces
         for _ in range(self._take(_U2)):  # fields
@@ -76,16 +76,16 @@ class _ClassFile:
             self._skip(2)
             for attribute, length in self._attributes():
                 if name == b"<clinit>" and attribute == b"Code":
-                    return self._initialised()
+                    return self._initial_text()
                 self._skip(length)
         return None
 
-    def _initialised(self) -> str | None:
+    def _initial_text(self) -> str | None:
         self._skip(4)  # stack and locals
         length = self._take(_U4)
         code = self._data[self._at : self._at + length]
         if len(code) < length:
-            raise ClassFileError("its code is cut short")
+            raise ClassFileError("its code is truncated")
         parts, size = list[bytes](), 0
         for opcode, index in _constants_used(code):
             if opcode == _PUTSTATIC:
@@ -99,36 +99,36 @@ class _ClassFile:
         return None
 
     def _read_constants(self) -> list[tuple[int, bytes]]:
-        """Every constant as tag and bytes, at its own number."""
+        """Return every constant as tag and bytes, at its own number."""
         count = self._take(_U2)
-        found = [(0, b"")]
-        while len(found) < count:
+        constants = [(0, b"")]
+        while len(constants) < count:
             tag = self._take(_U1)
             size = self._take(_U2) if tag == _UTF8 else _SIZES[tag]
             start = self._at
             self._skip(size)
-            found.append((tag, self._data[start : self._at]))
+            constants.append((tag, self._data[start : self._at]))
             if tag in (_LONG, _DOUBLE):  # these take two numbers (4.4.5)
-                found.append((0, b""))
-        return found
+                constants.append((0, b""))
+        return constants
 
     def _attributes(self) -> Iterator[tuple[bytes, int]]:
-        """Name and length of each attribute; the caller skips its content."""
+        """Yield name and length of each attribute; the caller skips its content."""
         for _ in range(self._take(_U2)):
             name = self._utf8(self._take(_U2))
             yield name, self._take(_U4)
 
     def _constant(self, index: int, tag: int) -> bytes:
-        found, data = self._constants[index]
-        if found != tag:
-            raise ClassFileError(f"constant {index} is not what it should be")
+        actual, data = self._constants[index]
+        if actual != tag:
+            raise ClassFileError(f"constant {index} has the wrong type")
         return data
 
     def _utf8(self, index: int) -> bytes:
         return self._constant(index, _UTF8)
 
     def _string(self, index: int) -> bytes | None:
-        """The text of a loaded constant; None when it is a number or a class."""
+        """Return the text of a loaded constant; None if it is a number or a class."""
         tag, data = self._constants[index]
         return self._utf8(_U2.unpack(data)[0]) if tag == _STRING else None
 
@@ -137,18 +137,18 @@ class _ClassFile:
         return self._utf8(_U2.unpack_from(self._constant(name_and_type, _NAME_AND_TYPE))[0])
 
     def _take(self, number: Struct) -> int:
-        found: int = number.unpack_from(self._data, self._at)[0]
+        value: int = number.unpack_from(self._data, self._at)[0]
         self._at += number.size
-        return found
+        return value
 
     def _skip(self, size: int) -> None:
         self._at += size
         if self._at > len(self._data):
-            raise ClassFileError("it is cut short")
+            raise ClassFileError("it is truncated")
 
 
 def _constants_used(code: bytes) -> Iterator[tuple[int, int]]:
-    """Loads of constants and stores to static fields, in order: the instruction and its constant."""
+    """Yield each load of a constant and store to a static field: the instruction and its constant."""
     at = 0
     while at < len(code):
         opcode = code[at]
@@ -175,9 +175,9 @@ def _operand_bytes(code: bytes, at: int, opcode: int) -> int:
 
 
 def _text(parts: list[bytes]) -> str | None:
-    """Java's modified UTF-8 (4.4.7) as text: zero in two bytes, large characters as two of three bytes."""
+    """Decode Java's modified UTF-8 (4.4.7): NUL has two bytes, large characters two times three bytes."""
     while parts and not parts[0].startswith(b"{"):
-        del parts[0]  # an enumeration makes its constants first, from their names
+        del parts[0]  # an enumeration first creates its constants, from their names
     if not parts:
         return None
     raw = b"".join(parts).replace(b"\xc0\x80", b"\0")

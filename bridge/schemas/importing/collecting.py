@@ -1,7 +1,4 @@
-"""Pieces to schemas: every record type that is complete, by the fingerprint that stands on the wire.
-
-Takes schema files and class files in any order, gives a ``Collection``. Pure.
-"""
+"""Finds the schemas in schema files and class files: every complete record type, by its fingerprint. Pure."""
 
 from __future__ import annotations
 
@@ -21,15 +18,15 @@ from bridge.schemas.importing.reading import ClassFile, Piece, SchemaFile, Skip
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _LONGEST_NAME = 200
-"""It becomes part of a file's name, and those end at 255 bytes."""
+"""A name becomes part of a file name, which has at most 255 bytes."""
 _SOURCES = ("src", "main", "avro")
-"""Where Fineract's source tree keeps its schema files; what its build makes of them lies elsewhere."""
+"""The folders of the schema files in Fineract's source tree; its build output is elsewhere."""
 _DEEPEST = 400
-"""Brackets inside one another in a schema's text; Python's own reader gives up at about 1,000."""
+"""Nested brackets in the text of a schema; Python's JSON reader fails at about 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Collected:
     """A schema with its definition, and the file it came from."""
 
     schema: Schema
@@ -39,29 +36,29 @@ class Found:
 
 @dataclass(slots=True)
 class Collection:
-    """What a source holds. ``conflicts`` have a fingerprint in common and mean different things by it."""
+    """The schemas of a source. ``conflicts``: schemas with the fingerprint of a different one."""
 
-    found: dict[bytes, Found] = field(default_factory=dict)
+    schemas: dict[bytes, Collected] = field(default_factory=dict)
     conflicts: list[Skip] = field(default_factory=list)
     skipped: list[Skip] = field(default_factory=list)
 
-    def add(self, one: Found) -> None:
-        """Keep a schema; the same one a second time changes nothing."""
-        first = self.found.setdefault(one.schema.fingerprint, one)
-        if first.definition != one.definition:
-            self.conflicts.append(Skip(one.origin, conflict(one.schema, first.origin)))
+    def add(self, collected: Collected) -> None:
+        """Add a schema; adding the same one again changes nothing."""
+        first = self.schemas.setdefault(collected.schema.fingerprint, collected)
+        if first.definition != collected.definition:
+            self.conflicts.append(Skip(collected.origin, describe_conflict(collected.schema, first.origin)))
 
 
-def conflict(schema: Schema, other: str) -> str:
-    """What to say of a schema that has the fingerprint of another one and differs from it."""
+def describe_conflict(schema: Schema, other: str) -> str:
+    """Return the message for a schema that differs from another one with the same fingerprint."""
     return (
-        f"{schema.name} {schema.fingerprint.hex()} reads its bytes differently than in {other}, as when "
-        "decimals have another scale; the first is kept"
+        f"{schema.name} {schema.fingerprint.hex()} differs from the one in {other} with that fingerprint;"
+        " another scale of decimals can cause that; the first is kept"
     )
 
 
 def collect(pieces: Iterable[Piece], budget: Budget) -> Collection:
-    """Make schemas of all pieces. Raises ``ImportRefused`` when they pass the budget."""
+    """Collect the schemas of all pieces. Raises ``ImportRefused`` if they exceed the budget."""
     collection = Collection()
     files: dict[str, list[SchemaFile]] = {}
     for piece in pieces:
@@ -80,14 +77,14 @@ def collect(pieces: Iterable[Piece], budget: Budget) -> Collection:
 
 
 def _add_class(piece: ClassFile, collection: Collection, budget: Budget) -> None:
-    """A class file defines itself and all it refers to; the types it repeats have classes of their own."""
+    """Add the type of a class file, which is complete; types in it have their own class files."""
     try:
         text = schema_text(piece.data)
         if text is None:
             return
         budget.schema()
         scope = Scope(piece.origin)
-        name = scope.add(_parsed(text, piece.origin), piece.origin)
+        name = scope.add(_parse(text, piece.origin), piece.origin)
         if name is not None and name in scope.records():
             _add(scope, name, collection, budget)
     except ClassFileError as exc:
@@ -97,9 +94,9 @@ def _add_class(piece: ClassFile, collection: Collection, budget: Budget) -> None
 
 
 def _scopes(files: list[SchemaFile]) -> dict[str, list[SchemaFile]]:
-    """The files whose names belong together: a ``src/main/avro``, else the container or its subfolders.
+    """Group the files within which names resolve: a ``src/main/avro``, else the container or its subfolders.
 
-    What a build copied elsewhere is left out, because a stale copy would contradict its source.
+    Copies from a build are left out, because a stale copy would contradict its source.
     """
     from_sources: dict[str, list[SchemaFile]] = {}
     for file in files:
@@ -110,10 +107,10 @@ def _scopes(files: list[SchemaFile]) -> dict[str, list[SchemaFile]]:
         return from_sources
     if any(len(file.path.parts) == 1 for file in files) or not _are_versions(files):
         return {files[0].container: files}
-    found: dict[str, list[SchemaFile]] = {}
+    subfolders: dict[str, list[SchemaFile]] = {}
     for file in files:
-        found.setdefault(file.path.parts[0], []).append(file)
-    return found
+        subfolders.setdefault(file.path.parts[0], []).append(file)
+    return subfolders
 
 
 def _source_root(path: PurePosixPath) -> str | None:
@@ -125,7 +122,7 @@ def _source_root(path: PurePosixPath) -> str | None:
 
 
 def _are_versions(files: list[SchemaFile]) -> bool:
-    """Whether first-level folders stand for themselves: then the same file lies in more than one of them."""
+    """Return True if first-level folders are versions: several of them contain the same file."""
     below = [PurePosixPath(*file.path.parts[1:]) for file in files]
     return len(set(below)) < len(below)
 
@@ -134,11 +131,11 @@ def _add_files(label: str, files: list[SchemaFile], collection: Collection, budg
     scope = Scope(label)
     for file in files:
         try:
-            definition = _parsed(file.data.decode("utf-8-sig"), file.origin)
+            definition = _parse(file.data.decode("utf-8-sig"), file.origin)
             if not is_template(definition):
                 scope.add(definition, file.origin)
         except UnicodeDecodeError as exc:
-            collection.skipped.append(Skip(file.origin, f"not UTF-8: {exc.reason}"))
+            collection.skipped.append(Skip(file.origin, f"is not UTF-8: {exc.reason}"))
         except DefinitionError as exc:
             collection.skipped.append(Skip(file.origin, _cause(exc, file.origin)))
     for name in scope.records():
@@ -150,25 +147,25 @@ def _add_files(label: str, files: list[SchemaFile], collection: Collection, budg
 
 def _add(scope: Scope, name: str, collection: Collection, budget: Budget) -> None:
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-        raise DefinitionError(scope.origin(name), f"{name[:80]!r} is no name that a schema may have")
+        raise DefinitionError(scope.origin(name), f"{name[:80]!r} is not a valid name of a schema")
     if name.startswith("org.apache.avro."):
         raise DefinitionError(scope.origin(name), "belongs to Avro itself")
     schema, definition = scope.schema(name), scope.definition(name)
     budget.text(len(json.dumps(definition)))
-    collection.add(Found(schema, definition, scope.origin(name)))
+    collection.add(Collected(schema, definition, scope.origin(name)))
 
 
-def _parsed(text: str, origin: str) -> Any:
+def _parse(text: str, origin: str) -> Any:
     depth = most = 0
     for bracket in re.findall(r"[\[{\]}]", text):
         depth += 1 if bracket in "[{" else -1
         most = max(most, depth)
     if most > _DEEPEST:
-        raise DefinitionError(origin, "not a schema: nested too deep")
+        raise DefinitionError(origin, "is not a schema: it is nested too deeply")
     try:
         return json.loads(text)
     except ValueError as exc:
-        raise DefinitionError(origin, f"not JSON: {exc}") from exc
+        raise DefinitionError(origin, f"is not JSON: {exc}") from exc
 
 
 def _cause(exc: DefinitionError, origin: str) -> str:

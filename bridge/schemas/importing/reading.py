@@ -1,8 +1,7 @@
-"""Folders and archives to the pieces that may hold a schema: schema files and class files.
+"""Finds the schema files and class files in folders and archives.
 
-Takes a path, gives pieces in order. Nothing is written but an unnamed temporary file for an archive inside an
-archive; names in archives are labels here and never places. Every fault of an inner file is a piece
-of its own (``Skip``), so that the rest is read.
+It writes nothing except an unnamed temporary file for an archive inside an archive. Names in archives are
+only labels here, never paths. A problem with an inner file becomes a ``Skip``, so that the rest is read.
 """
 
 from __future__ import annotations
@@ -25,14 +24,17 @@ from bridge.schemas.importing.budget import Budget, EntryTooLarge, ImportRefused
 _CHUNK = 1 << 18
 _IN_MEMORY_BYTES = 32 << 20
 _ARCHIVES = (".jar", ".war", ".zip")
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes before the first byte
+_METHODS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # other methods may allocate gigabytes before the first byte
 _REMEDY = (
-    "give Fineract's jar, its boot jar, its release tarball, a source checkout, or a folder with .avsc files"
+    "name Fineract's jar, its boot jar, its release tarball, a source checkout, or a folder with .avsc files"
 )
 
 
 class SchemaFile(NamedTuple):
-    """A file of JSON. Its names resolve within its ``container``: one archive, or the folder."""
+    """A JSON file. Its names resolve within its ``container``: an archive, or the folder."""
 
     origin: str
     container: str
@@ -41,14 +43,14 @@ class SchemaFile(NamedTuple):
 
 
 class ClassFile(NamedTuple):
-    """A Java class, which may hold a complete schema."""
+    """A Java class, which may contain a complete schema."""
 
     origin: str
     data: bytes
 
 
 class Skip(NamedTuple):
-    """Something that was not read, and why."""
+    """A file that was skipped, and the reason."""
 
     origin: str
     reason: str
@@ -57,32 +59,32 @@ class Skip(NamedTuple):
 Piece = SchemaFile | ClassFile | Skip
 
 
-class _Reads(Protocol):
+class _Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-def pieces(source: Path, budget: Budget) -> Iterator[Piece]:
-    """Every piece of a folder or a file. Raises ``ImportRefused``."""
+def read_pieces(source: Path, budget: Budget) -> Iterator[Piece]:
+    """Yield every piece in a folder or a file. Raises ``ImportRefused``."""
     try:
         if source.is_dir():
-            yield from _Reading(budget).folder(source)
+            yield from _Reader(budget).folder(source)
         else:
             with source.open("rb") as file:
-                yield from _Reading(budget).file(file, source.name, source.name)
+                yield from _Reader(budget).file(file, source.name, source.name)
     except OSError as exc:
         raise ImportRefused(f"{source}: cannot be read: {exc.strerror or exc}; {_REMEDY}") from exc
     except ImportRefused as exc:
         raise ImportRefused(f"{source}: {exc}") from exc
 
 
-class _Reading:
+class _Reader:
     """Reads nested containers against one budget."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
 
     def folder(self, root: Path) -> Iterator[Piece]:
-        """Files below a folder; hidden ones, links and what is no file are not followed."""
+        """Yield the pieces below a folder; hidden files, links and special files are skipped."""
         label = root.resolve().name
         for parent, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -94,7 +96,7 @@ class _Reading:
                     continue
                 self._budget.entry()
                 if not stat.S_ISREG(path.lstat().st_mode):
-                    yield Skip(origin, "a link or no regular file")
+                    yield Skip(origin, "a link, or not a regular file")
                     continue
                 try:
                     with path.open("rb") as file:
@@ -109,76 +111,76 @@ class _Reading:
     def file(
         self, file: IO[bytes], origin: str, container: str, *, path: PurePosixPath | None = None
     ) -> Iterator[Piece]:
-        """One file on disk, by its first bytes. Raises ``ImportRefused`` when it is none of the kinds."""
+        """Yield the pieces in a file on disk. Raises ``ImportRefused`` if its kind is not known."""
         start = file.read(512)
         file.seek(0)
         if start[:4] == b"\xca\xfe\xba\xbe" or origin.endswith((".avsc", ".class")):
-            yield from self._leaf(cast("_Reads", file), origin, container, path or PurePosixPath(origin))
+            yield from self._leaf(cast("_Readable", file), origin, container, path or PurePosixPath(origin))
             return
         self._budget.packed(os.fstat(file.fileno()).st_size)
         if start[:2] == b"PK":
-            yield from self._refusing(self._zip(file, origin, 1), "a zip or jar")
+            yield from self._refuse_damaged(self._zip(file, origin, 1), "a zip or jar")
         elif start[:2] == b"\x1f\x8b":
             with closing(gzip.GzipFile(fileobj=file)) as unpacked:
-                tar = cast("IO[bytes]", _Counted(unpacked, self._budget))
-                yield from self._refusing(self._tar(tar, origin), "a .tar.gz")
+                tar = cast("IO[bytes]", _CountedStream(unpacked, self._budget))
+                yield from self._refuse_damaged(self._tar(tar, origin), "a .tar.gz")
         elif start[257:262] == b"ustar":
-            yield from self._refusing(self._tar(file, origin), "a tar archive")
+            yield from self._refuse_damaged(self._tar(file, origin), "a tar archive")
         else:
             raise ImportRefused(f"neither a jar, a zip, a .tar.gz nor a tar; {_REMEDY}")
 
     @staticmethod
-    def _refusing(found: Iterator[Piece], kind: str) -> Iterator[Piece]:
+    def _refuse_damaged(pieces: Iterator[Piece], kind: str) -> Iterator[Piece]:
         try:
-            yield from found
+            yield from pieces
         except ImportRefused:
             raise
-        except Exception as exc:  # zipfile, gzip and zlib promise no type for what they cannot read
-            raise ImportRefused(f"not {kind}, or a damaged one ({_told(exc)}); {_REMEDY}") from exc
+        except Exception as exc:  # zipfile, gzip and zlib do not document the types of their errors
+            raise ImportRefused(f"not {kind}, or a damaged one ({_describe(exc)}); {_REMEDY}") from exc
 
     def _zip(self, file: IO[bytes], origin: str, depth: int) -> Iterator[Piece]:
-        with zipfile.ZipFile(cast("IO[bytes]", _Careful(file))) as archive:
+        with zipfile.ZipFile(cast("IO[bytes]", _BoundedFile(file))) as archive:
             for info in archive.infolist():
                 self._budget.entry()
                 name = info.filename
                 if info.is_dir() or not _is_wanted(name):
                     continue
                 inner = f"{origin}!{name}"
-                why = _unsafe(name) or _unreadable(info)
-                if why:
-                    yield Skip(inner, why)
+                reason = _unsafe(name) or _unreadable(info)
+                if reason:
+                    yield Skip(inner, reason)
                     continue
                 try:
                     with archive.open(info) as stream:
-                        counted = _Counted(stream, self._budget)
+                        counted = _CountedStream(stream, self._budget)
                         yield from self._entry(counted, inner, origin, name, depth)
                 except ImportRefused:
                     raise
-                except Exception as exc:  # as above: one damaged entry must not hide the others
-                    yield Skip(inner, _told(exc))
+                except Exception as exc:  # as above; one damaged entry must not hide the others
+                    yield Skip(inner, _describe(exc))
 
     def _tar(self, stream: IO[bytes], origin: str) -> Iterator[Piece]:
-        for entry in tarball.entries(stream):
+        for entry in tarball.read_entries(stream):
             self._budget.entry()
             if not _is_wanted(entry.name):
                 continue
             inner = f"{origin}!{entry.name}"
-            why = _unsafe(entry.name) or entry.odd
-            if why:
-                yield Skip(inner, why)
+            reason = _unsafe(entry.name) or entry.special
+            if reason:
+                yield Skip(inner, reason)
                 continue
             try:
                 yield from self._entry(entry.content, inner, origin, entry.name, 1)
             except EntryTooLarge as exc:
-                yield Skip(inner, _told(exc))
+                yield Skip(inner, _describe(exc))
 
-    def _entry(self, stream: _Reads, inner: str, container: str, name: str, depth: int) -> Iterator[Piece]:
-        """One file of an archive: a leaf, or an archive again."""
+    def _entry(self, stream: _Readable, inner: str, container: str, name: str, depth: int) -> Iterator[Piece]:
+        """Yield the pieces in an entry of an archive, which may be an archive itself."""
         if not name.endswith(_ARCHIVES):
             yield from self._leaf(stream, inner, container, PurePosixPath(name))
             return
         if depth >= bounds.MAX_DEPTH:
-            yield Skip(inner, f"an archive more than {bounds.MAX_DEPTH} deep")
+            yield Skip(inner, f"an archive nested more than {bounds.MAX_DEPTH} deep")
             return
         with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy:
             size = 0
@@ -191,10 +193,10 @@ class _Reading:
             try:
                 yield from self._zip(cast("IO[bytes]", copy), inner, depth + 1)
             except zipfile.BadZipFile as exc:
-                yield Skip(inner, f"a damaged archive ({_told(exc)})")
+                yield Skip(inner, f"a damaged archive ({_describe(exc)})")
 
     @staticmethod
-    def _leaf(stream: _Reads, inner: str, container: str, path: PurePosixPath) -> Iterator[Piece]:
+    def _leaf(stream: _Readable, inner: str, container: str, path: PurePosixPath) -> Iterator[Piece]:
         is_class = path.suffix == ".class"
         most = bounds.MAX_CLASS_BYTES if is_class else bounds.MAX_TEXT_BYTES
         try:
@@ -205,49 +207,49 @@ class _Reading:
         yield ClassFile(inner, data) if is_class else SchemaFile(inner, container, path, data)
 
 
-class _Counted:
-    """A stream whose bytes are charged to a budget as they come out."""
+class _CountedStream:
+    """A stream that counts its bytes against a budget."""
 
-    def __init__(self, stream: _Reads, budget: Budget) -> None:
+    def __init__(self, stream: _Readable, budget: Budget) -> None:
         self._stream = stream
         self._budget = budget
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises ``ImportRefused``."""
+        """Return the next bytes. Raises ``ImportRefused``."""
         data = self._stream.read(size)
         self._budget.unpacked(len(data))
         return data
 
 
-class _Careful(io.RawIOBase):
-    """The file of a zip: ``zipfile`` reads its table of contents whole, however long that claims to be."""
+class _BoundedFile(io.RawIOBase):
+    """Bounds the reads of ``zipfile``, which reads a whole table of contents, whatever length that claims."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises ``ImportRefused`` when that is more than any table of contents needs."""
+        """Return the next bytes. Raises ``ImportRefused`` for more than any table of contents needs."""
         most = bounds.MAX_DIRECTORY_BYTES
         data = self._file.read(most + 1 if size < 0 else min(size, most + 1))
         if len(data) > most:
-            raise ImportRefused("its table of contents is out of all proportion; look where it came from")
+            raise ImportRefused("its table of contents is far too large; check where the file came from")
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As of the file."""
+        """As for the file."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """As of the file."""
+        """As for the file."""
         return self._file.tell()
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
 
-def _bounded(stream: _Reads, most: int) -> bytes:
+def _bounded(stream: _Readable, most: int) -> bytes:
     data = bytearray()
     while chunk := stream.read(min(_CHUNK, most + 1 - len(data))):
         data += chunk
@@ -261,7 +263,7 @@ def _is_wanted(name: str) -> bool:
 
 
 def _unsafe(name: str) -> str | None:
-    """Why a name is refused although nothing is written to it: an honest archive has none such."""
+    """Return why a name is refused, or None. Valid archives do not contain such names."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
         return "its path leads out of the archive"
@@ -273,8 +275,8 @@ def _unreadable(info: zipfile.ZipInfo) -> str | None:
         return "a symbolic link"
     if info.flag_bits & 1:
         return "encrypted"
-    return None if info.compress_type in _METHODS else "packed with a method that jars do not use"
+    return None if info.compress_type in _METHODS else "compressed with a method that jars do not use"
 
 
-def _told(exc: Exception) -> str:
+def _describe(exc: Exception) -> str:
     return str(exc)[:200] or type(exc).__name__

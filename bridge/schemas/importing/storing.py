@@ -1,7 +1,7 @@
-"""Schemas to files: one self-contained file for each layout, named by type and fingerprint.
+"""Writes schemas to files: one complete file for each layout, named by type and fingerprint.
 
-Takes a ``Collection``, gives a ``Summary``. A file appears whole or not at all, because a running bridge
-may be looking; what is there already stays as it is, so the same import twice changes nothing.
+A file appears whole or not at all, because a running bridge may read the folder. Existing files are not
+changed, so importing the same source again changes nothing.
 """
 
 from __future__ import annotations
@@ -15,59 +15,59 @@ from typing import Any
 
 from bridge.schemas.folder import FROM, imported_file_name, read_imported
 from bridge.schemas.importing.budget import ImportRefused
-from bridge.schemas.importing.collecting import Collection, Found, conflict
+from bridge.schemas.importing.collecting import Collected, Collection, describe_conflict
 from bridge.schemas.importing.reading import Skip
 
 _PRECISION = 27
-"""Digits of Fineract's decimals; the bridge itself reads as many as there are."""
+"""Digits of Fineract's decimals, for other programs; the bridge reads any number of digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What an import did."""
+    """The result of an import."""
 
     folder: Path
-    new: Sequence[Found]
-    known: Sequence[Found]
+    new: Sequence[Collected]
+    known: Sequence[Collected]
     conflicts: Sequence[Skip]
     skipped: Sequence[Skip]
 
     @property
     def found(self) -> int:
-        """How many schemas the source holds."""
+        """The number of schemas in the source."""
         return len(self.new) + len(self.known)
 
 
 def store(collection: Collection, folder: Path) -> Summary:
-    """Write what is new. Raises ``ImportRefused`` when the folder cannot be written."""
-    new, known, conflicts = list[Found](), list[Found](), list(collection.conflicts)
+    """Write the new schemas. Raises ``ImportRefused`` if the folder cannot be written."""
+    new, known, conflicts = list[Collected](), list[Collected](), list(collection.conflicts)
     try:
-        if collection.found:
+        if collection.schemas:
             folder.mkdir(parents=True, exist_ok=True)
-        for one in sorted(collection.found.values(), key=_order):
-            path = folder / imported_file_name(one.schema)
-            there = read_imported(path)
-            if there is None:
-                _write(path, one)
-                new.append(one)
+        for collected in sorted(collection.schemas.values(), key=_order):
+            path = folder / imported_file_name(collected.schema)
+            existing = read_imported(path)
+            if existing is None:
+                _write(path, collected)
+                new.append(collected)
                 continue
-            known.append(one)
-            if there.definition != one.definition:
-                conflicts.append(Skip(one.origin, conflict(one.schema, path.name)))
+            known.append(collected)
+            if existing.definition != collected.definition:
+                conflicts.append(Skip(collected.origin, describe_conflict(collected.schema, path.name)))
     except OSError as exc:
         raise ImportRefused(
             f"{exc.filename or folder}: cannot be written: {exc.strerror or exc}; "
-            "name a folder that can be (--into)"
+            "name a folder that can be written (--into)"
         ) from exc
     return Summary(folder, new, known, conflicts, collection.skipped)
 
 
-def _order(one: Found) -> tuple[str, bytes]:
-    return one.schema.name, one.schema.fingerprint
+def _order(collected: Collected) -> tuple[str, bytes]:
+    return collected.schema.name, collected.schema.fingerprint
 
 
-def _write(path: Path, one: Found) -> None:
-    document = {**_with_precision(one.definition), FROM: one.origin}
+def _write(path: Path, collected: Collected) -> None:
+    document = {**_with_precision(collected.definition), FROM: collected.origin}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
@@ -78,9 +78,9 @@ def _write(path: Path, one: Found) -> None:
 
 
 def _with_precision(node: Any) -> Any:
-    """The definition with a precision that other programs accept, too."""
+    """Return the definition with a precision that other programs accept, too."""
     if isinstance(node, list):
-        return [_with_precision(one) for one in node]
+        return [_with_precision(item) for item in node]
     if not isinstance(node, dict):
         return node
     whole = {name: _with_precision(value) for name, value in node.items()}

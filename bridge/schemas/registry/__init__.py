@@ -1,5 +1,5 @@
-"""Schema registries: what a record names by an id is fetched, made ready to decode with, and kept.
+"""Schema registries: fetch the schema for the id in a record, prepare it for decoding, and keep it.
 
-Edge floor; httpx, since a schema is fetched once. ``client`` asks over HTTP, ``confluent`` and ``apicurio``
-know the two APIs, ``learn`` puts what came into the store that a decoder looks into.
+``client`` sends the requests (with httpx: a schema is fetched once), ``confluent`` and ``apicurio``
+implement the two APIs, ``learn`` fills the store that decoders read.
 """

@@ -1,6 +1,6 @@
-"""GET requests to a registry: credentials, bounds, and what an answer means.
+"""GET requests to a registry: credentials, limits, and the meaning of answers.
 
-Edge of HTTP. The address policy does not hold here: who may write the settings chooses this host.
+The egress policy does not apply here: the operator chose this host in the settings.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bridge.errors import HookferryError, RegistryUnavailable
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
 
 
-class TooLarge(HookferryError):
-    """An answer beyond ``MAX_ANSWER_BYTES``."""
+class AnswerTooLargeError(HookferryError):
+    """An answer is larger than ``MAX_ANSWER_BYTES``."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
-    """How a registry is reached; secrets never show in its ``repr``."""
+    """How to connect to a registry; its ``repr`` contains no secrets."""
 
     url: str
     username: str | None = None
@@ -38,13 +38,13 @@ class RegistryOptions:
 
 
 class Answer(NamedTuple):
-    """A 200, with the header that tells Apicurio's types."""
+    """The body of a 200, and Apicurio's header with the type of the schema."""
 
     body: bytes
     artifact_type: str | None
 
     def json(self) -> Any:
-        """The body as JSON, or None when it is none."""
+        """Return the body as JSON, or None if it is not JSON."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 class RegistryClient:
-    """Asks one registry. Only its origin shows in errors, since paths and headers carry secrets."""
+    """Sends requests to one registry. Errors contain only its origin: paths and headers may be secret."""
 
     def __init__(self, options: RegistryOptions) -> None:
         parts = urlsplit(options.url)
@@ -75,13 +75,14 @@ class RegistryClient:
         )
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         await self._client.aclose()
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer | None:
-        """What stands at a path; None when the registry says that it has no such schema.
+        """Return the answer for a path; None if the registry answers that it has no such schema.
 
-        Raises ``RegistryUnavailable`` for everything that says nothing about the schema, and ``TooLarge``.
+        Raises ``RegistryUnavailable`` for every answer that is not about the schema, and
+        ``AnswerTooLargeError``.
         """
         try:
             async with (
@@ -92,34 +93,35 @@ class RegistryClient:
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES:
-                        raise TooLarge(f"its answer is larger than {MAX_ANSWER_BYTES} bytes")
+                        raise AnswerTooLargeError(f"its answer is larger than {MAX_ANSWER_BYTES} bytes")
         except TimeoutError as exc:
             raise RegistryUnavailable(
                 f"the registry {self.origin} did not answer in {self._timeout_s:g} s"
             ) from exc
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as exc:
-            said = str(exc)[:200] if isinstance(exc, httpx.ConnectError) else type(exc).__name__
-            raise RegistryUnavailable(f"the registry {self.origin} cannot be reached: {said}") from exc
+            cause = str(exc)[:200] if isinstance(exc, httpx.ConnectError) else type(exc).__name__
+            raise RegistryUnavailable(f"the registry {self.origin} cannot be reached: {cause}") from exc
         answer = Answer(bytes(body), response.headers.get("x-registry-artifacttype"))
         if response.status_code == 200:
             return answer
-        if response.status_code == 404 and _says_no_such_schema(answer.json()):
+        if response.status_code == 404 and _is_missing_schema(answer.json()):
             return None
-        raise RegistryUnavailable(self._trouble(response.status_code))
+        raise RegistryUnavailable(self._describe(response.status_code))
 
-    def _trouble(self, status: int) -> str:
-        said = f"the registry {self.origin} answered {status}"
+    def _describe(self, status: int) -> str:
+        answer = f"the registry {self.origin} answered {status}"
         if status in (401, 403):
-            return f"{said}: check the credentials in the source's registry settings"
+            return f"{answer}: check the credentials in the source's registry settings"
         if status == 404 or 300 <= status < 400:
-            return f"{said}, but not about a schema: check registry.url and registry.api"
-        return said
+            return f"{answer}, but not about a schema: check registry.url and registry.api"
+        return answer
 
 
-def _says_no_such_schema(body: Any) -> bool:
-    """Tell a missing schema from a missing page, which a wrong URL gives: that one must park nothing.
+def _is_missing_schema(body: Any) -> bool:
+    """Return True if a 404 means a missing schema, not a missing page because of a wrong URL.
 
-    Confluent's API: error codes 40401 to 40403. Apicurio's: 404 and the name of an exception.
+    Only a missing schema may park records. Confluent's API has error codes 40401 to 40403 for it, Apicurio's
+    the name of an exception.
     """
     if not isinstance(body, dict):
         return False
@@ -129,9 +131,8 @@ def _says_no_such_schema(body: Any) -> bool:
     return name.endswith("NotFoundException") and name != "NotFoundException"
 
 
-def unusable(client: RegistryClient) -> RegistryUnavailable:
-    """A 200 that is no answer of the API: a login page, another service."""
+def unexpected_answer(client: RegistryClient) -> RegistryUnavailable:
+    """Create the error for a 200 that is not an answer of the API, such as a login page."""
     return RegistryUnavailable(
-        f"the registry {client.origin} answered with something that is no schema:"
-        " check registry.url and registry.api"
+        f"the registry {client.origin} answered without a schema: check registry.url and registry.api"
     )

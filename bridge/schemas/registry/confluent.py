@@ -1,7 +1,4 @@
-"""The API of Confluent's registry, which Karapace, Redpanda and Apicurio (``/apis/ccompat/v7``) speak too.
-
-Edge floor. Takes a key, gives a schema with all its references.
-"""
+"""The API of Confluent's registry; Karapace, Redpanda and Apicurio (``/apis/ccompat/v7``) offer it, too."""
 
 from __future__ import annotations
 
@@ -9,23 +6,24 @@ from typing import Any
 from urllib.parse import quote
 
 from bridge.formats.schema_cache import SchemaKey
-from bridge.schemas.registry.client import RegistryClient, unusable
-from bridge.schemas.registry.gather import Fetched, Gathered, Unfit, gather
+from bridge.schemas.registry.client import RegistryClient, unexpected_answer
+from bridge.schemas.registry.gather import Fetched, Gathered, UnusableSchemaError, gather
 
 _SERIALIZED = {"format": "serialized"}
 
 
 class ConfluentApi:
-    """Asks for schemas by id, by GUID, and for references by subject and version."""
+    """Fetches schemas by id and by GUID, and references by subject and version."""
 
     def __init__(self, client: RegistryClient) -> None:
         self._client = client
 
     async def fetch(self, key: SchemaKey) -> Gathered | None:
-        """The schema; None when there is none. Raises ``RegistryUnavailable``, ``TooLarge``, ``Unfit``.
+        """Return the schema with its references; None if it does not exist.
 
-        Protobuf is asked for once more, as a serialised descriptor, so that no ``.proto`` is compiled here.
-        An Apicurio content id or global id is an ``id`` here, whichever of both that endpoint is set to.
+        A Protobuf schema is fetched a second time as a serialized descriptor, so that no ``.proto`` is
+        compiled here. An Apicurio content id or global id is an ``id`` here, depending on the setting of
+        that endpoint. Raises ``RegistryUnavailable``, ``AnswerTooLargeError``, ``UnusableSchemaError``.
         """
         path = f"/schemas/guids/{key.value}" if key.kind == "guid" else f"/schemas/ids/{key.value}"
         first = await self._get(path, serialized=False)
@@ -38,10 +36,12 @@ class ConfluentApi:
         async def lookup(where: tuple[str, int]) -> Fetched:
             subject, version = where
             path = f"/subjects/{quote(subject, safe='')}/versions/{version}"
-            found = await self._get(path, serialized=kind == "PROTOBUF", deleted=True)
-            if found is None:
-                raise Unfit(f"it refers to {subject!r} version {version}, which the registry does not have")
-            return found
+            schema = await self._get(path, serialized=kind == "PROTOBUF", deleted=True)
+            if schema is None:
+                raise UnusableSchemaError(
+                    f"it refers to {subject!r} version {version}, which the registry does not have"
+                )
+            return schema
 
         return await gather(first, lookup)
 
@@ -52,17 +52,15 @@ class ConfluentApi:
             return None
         body = answer.json()
         if not isinstance(body, dict) or not isinstance(body.get("schema"), str):
-            raise unusable(self._client)
-        kind = (
-            body.get("schemaType") or "AVRO"
-        )  # left out for Avro, from the time when there was nothing else
+            raise unexpected_answer(self._client)
+        kind = body.get("schemaType") or "AVRO"  # Avro has no schemaType: it was once the only type
         return Fetched(
             str(kind).upper(), body["schema"], tuple(map(_reference, body.get("references") or ()))
         )
 
 
-def _reference(one: Any) -> tuple[str, tuple[str, int]]:
+def _reference(reference: Any) -> tuple[str, tuple[str, int]]:
     try:
-        return str(one["name"]), (str(one["subject"]), int(one["version"]))
+        return str(reference["name"]), (str(reference["subject"]), int(reference["version"]))
     except (KeyError, TypeError, ValueError) as exc:
-        raise Unfit("a reference in it has no name, subject or version") from exc
+        raise UnusableSchemaError("a reference in it has no name, subject or version") from exc

@@ -1,7 +1,4 @@
-"""A schema and everything it refers to, fetched with bounds: how deep, how many, how large.
-
-Edge floor. What the two APIs share; each gives a ``Lookup``.
-"""
+"""Fetches a schema and everything it refers to, with limits on depth, number and size. Both APIs use it."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ DEEPEST = 20
 MOST_CHARACTERS = 2 * 1024 * 1024
 
 
-class Unfit(Exception):
-    """A schema that cannot be had whole, for a reason that asking again does not mend."""
+class UnusableSchemaError(Exception):
+    """A schema cannot be fetched completely, and fetching it again would not help."""
 
 
 class Fetched(NamedTuple):
-    """One schema as the registry has it: ``kind`` is AVRO, JSON or PROTOBUF; references by name."""
+    """One schema in the registry. ``kind`` is AVRO, JSON or PROTOBUF; each reference has a name and a key."""
 
     kind: str
     text: str
@@ -27,11 +24,12 @@ class Fetched(NamedTuple):
 
 
 Lookup = Callable[[Any], Awaitable[Fetched]]
+"""Fetches the schema for the key of a reference."""
 
 
 @dataclass(slots=True)
 class Gathered:
-    """A schema, and the texts of what it refers to by name, innermost first."""
+    """A schema, and the texts of its references by name, innermost first."""
 
     kind: str
     text: str
@@ -39,27 +37,29 @@ class Gathered:
 
 
 async def gather(first: Fetched, lookup: Lookup) -> Gathered:
-    """Fetch all references. Raises ``Unfit``, and what ``lookup`` raises."""
+    """Fetch all references. Raises ``UnusableSchemaError``, and what ``lookup`` raises."""
     gathered = Gathered(first.kind, first.text)
     seen: set[Any] = set()
     characters = len(first.text)
 
     async def visit(references: tuple[tuple[str, Any], ...], depth: int) -> None:
         nonlocal characters
-        for name, where in references:
-            if where in seen:
+        for name, key in references:
+            if key in seen:
                 continue
-            seen.add(where)
+            seen.add(key)
             if depth > DEEPEST:
-                raise Unfit(f"its references are nested more than {DEEPEST} deep")
+                raise UnusableSchemaError(f"its references are nested more than {DEEPEST} deep")
             if len(seen) > MOST_REFERENCES:
-                raise Unfit(f"it refers to more than {MOST_REFERENCES} others")
-            found = await lookup(where)
-            characters += len(found.text)
+                raise UnusableSchemaError(f"it refers to more than {MOST_REFERENCES} others")
+            schema = await lookup(key)
+            characters += len(schema.text)
             if characters > MOST_CHARACTERS:
-                raise Unfit(f"with its references it is larger than {MOST_CHARACTERS} characters")
-            await visit(found.references, depth + 1)
-            gathered.references[name] = found.text
+                raise UnusableSchemaError(
+                    f"with its references it is larger than {MOST_CHARACTERS} characters"
+                )
+            await visit(schema.references, depth + 1)
+            gathered.references[name] = schema.text
 
     await visit(first.references, 1)
     return gathered

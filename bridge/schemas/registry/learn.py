@@ -1,7 +1,7 @@
-"""Schemas on their way from a registry into the store that decoders look into.
+"""Fetches schemas from registries into the store that decoders read.
 
-Edge floor. A registry in trouble is an exception, and is asked again; a schema that is not there, or that
-nothing can be decoded with, is an answer, and is kept for a minute.
+A registry that is unavailable raises, and the caller tries again. A schema that does not exist or cannot be
+used is an answer (``Refusal``), and is kept for a minute.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from bridge.formats.registry.json_schema import JsonSchema
 from bridge.formats.registry.protobuf_schema import protobuf_schema
 from bridge.formats.schema_cache import KnownSchema, Refusal, SchemaCache, SchemaKey
 from bridge.schemas.registry.apicurio import ApicurioApi
-from bridge.schemas.registry.client import RegistryClient, RegistryOptions, TooLarge
+from bridge.schemas.registry.client import AnswerTooLargeError, RegistryClient, RegistryOptions
 from bridge.schemas.registry.confluent import ConfluentApi
-from bridge.schemas.registry.gather import Gathered, Unfit
+from bridge.schemas.registry.gather import Gathered, UnusableSchemaError
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
 REFUSED_FOR_S = 60.0
-"""How long a missing schema is taken as missing: ids do not change, but new ones are made."""
+"""How long a refusal is kept: the schema of an id never changes, but a missing one may be registered."""
 
-_PRODUCER = "look at what writes to this topic, register the schema, then: hookferry parked redrive"
-_MEND = "register the schema anew in a form that can be read, then: hookferry parked redrive"
+_PRODUCER = "check what writes to this topic, register the schema, then run hookferry parked redrive"
+_REGISTER = "register the schema again in a form that can be read, then run hookferry parked redrive"
 _SERIALIZED = (
-    "use a registry that knows the parameter: Confluent's, Redpanda from 25.2 on, Karapace, or a recent"
+    "use a registry that supports the parameter: Confluent's, Redpanda from 25.2 on, Karapace, or a recent"
     " Apicurio 3 under /apis/ccompat/v7 with registry.api: confluent"
 )
 
 
 class Api(Protocol):
-    """One way to ask."""
+    """An API of a registry."""
 
     async def fetch(self, key: SchemaKey) -> Gathered | None:
-        """The schema; None when there is none."""
+        """Return the schema with its references; None if it does not exist."""
         ...
 
 
@@ -56,30 +56,30 @@ class Registry:
         self._store = store
 
     async def learn(self, key: SchemaKey) -> None:
-        """Have the store know the key. Raises ``RegistryUnavailable``."""
-        found = await self._find(key)
-        self._store.put(key, found)
-        if isinstance(found, Refusal):
+        """Fetch the schema of a key into the store. Raises ``RegistryUnavailable``."""
+        schema = await self._fetch(key)
+        self._store.put(key, schema)
+        if isinstance(schema, Refusal):
             asyncio.get_running_loop().call_later(REFUSED_FOR_S, self._store.forget, key)
         else:
             _log.info(events.SCHEMA_LEARNED, registry=self._client.origin, key=str(key))
 
-    async def _find(self, key: SchemaKey) -> KnownSchema | Refusal:
+    async def _fetch(self, key: SchemaKey) -> KnownSchema | Refusal:
         where = f"the registry {self._client.origin}"
         try:
             gathered = await self._api.fetch(key)
-        except (Unfit, TooLarge) as exc:
-            return Refusal(f"the schema with {key} in {where} cannot be used: {exc}", _MEND)
+        except (UnusableSchemaError, AnswerTooLargeError) as exc:
+            return Refusal(f"the schema with {key} in {where} cannot be used: {exc}", _REGISTER)
         if gathered is None:
             return Refusal(f"{where} has no schema with {key}", _PRODUCER)
         try:
-            return made(gathered, f"schema with {key}")
+            return build_schema(gathered, f"schema with {key}")
         except DefinitionError as exc:
-            remedy = _SERIALIZED if "format=serialized" in str(exc) else _MEND
+            remedy = _SERIALIZED if "format=serialized" in str(exc) else _REGISTER
             return Refusal(f"{where}: {exc}", remedy)
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         await self._client.close()
 
 
@@ -90,23 +90,23 @@ class Registries:
         self._by_source = by_source
 
     async def learn(self, needed: SchemaNeeded) -> None:
-        """Have the decoder of the source know the schema it asked for. Raises ``RegistryUnavailable``."""
+        """Fetch the schema that the decoder of a source needs. Raises ``RegistryUnavailable``."""
         assert isinstance(needed.key, SchemaKey)
         await self._by_source[needed.source].learn(needed.key)
 
     async def close(self) -> None:
         """Close all connections."""
-        for one in self._by_source.values():
-            await one.close()
+        for registry in self._by_source.values():
+            await registry.close()
 
 
-def made(gathered: Gathered, origin: str) -> KnownSchema:
-    """A schema ready to decode with. Raises ``DefinitionError``."""
+def build_schema(gathered: Gathered, origin: str) -> KnownSchema:
+    """Build the schema that decodes records. Raises ``DefinitionError``."""
     references = gathered.references
     match gathered.kind:
         case "AVRO":
             return avro_schema(
-                _json(gathered.text, origin), [_json(one, origin) for one in references.values()], origin
+                _json(gathered.text, origin), [_json(text, origin) for text in references.values()], origin
             )
         case "JSON":
             return JsonSchema(_json(gathered.text, origin))
@@ -119,4 +119,4 @@ def _json(text: str, origin: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise DefinitionError(origin, f"not JSON ({type(exc).__name__})") from exc
+        raise DefinitionError(origin, f"is not JSON ({type(exc).__name__})") from exc

@@ -59,10 +59,10 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
     """Translate every error, except for values that were reported already."""
     errors = exc.errors(include_url=False, include_input=False)
     located = [(_path(error["loc"]), error) for error in errors]
-    meant = {(*path[:-1], guess) for path, error in located if (guess := _misspelt(path, error, tree))}
+    intended = {(*path[:-1], guess) for path, error in located if (guess := _intended_key(path, error, tree))}
     problems = []
     for path, error in located:
-        if tree.is_broken(path) or (error["type"] == "missing" and path in meant):
+        if tree.is_broken(path) or (error["type"] == "missing" and path in intended):
             continue
         if error["type"] == "too_short" and tree.get(path):
             continue  # there are entries, but each is wrong and reported itself
@@ -81,7 +81,7 @@ def _path(loc: tuple[int | str, ...]) -> Path:
     return loc
 
 
-def _misspelt(path: Path, error: ErrorDetails, tree: Tree) -> str | None:
+def _intended_key(path: Path, error: ErrorDetails, tree: Tree) -> str | None:
     if error["type"] != "extra_forbidden":
         return None
     return nearest(str(path[-1]), _keys(path[:-1], tree))

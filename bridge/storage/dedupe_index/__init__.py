@@ -1,8 +1,9 @@
-"""Edge of step 3: the dedupe index, key -> first offset, in a SQLite file.
+"""Store the first offset of each idempotency key, in a SQLite file.
 
-A cache of the log and nothing more: a file that is lost or damaged is replaced and read again from
-Kafka. Edge floor; called from the event loop, microseconds per key, no fsync on the way. ``shelf`` is
-what is known of one partition, ``file`` where it is kept.
+The index is a cache of the log: a lost or damaged file is replaced, and filled again from Kafka. It is
+called from the event loop, takes microseconds per key, and never waits for an fsync. ``shelf.py``
+contains the keys of one partition, ``file.py`` opens the file. Invariant: within the covered stretch
+of the log, every key is in the index.
 """
 
 from __future__ import annotations
@@ -23,25 +24,28 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _DAMAGE = (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError, OverflowError)
-"""What reading a damaged file raises: its columns may hold anything."""
+"""What reading a damaged file raises: its columns may contain anything."""
 
 
 class IndexLostError(Exception):
-    """The index had to begin anew in memory: what it covered must be read from the log again."""
+    """The index was replaced by an empty one in memory: its stretch must be read from the log again."""
 
 
 class KeyIndex:
     """The dedupe index of all partitions of this process.
 
-    A disk that fails or is full costs the file and no event: the index begins anew in memory, says
-    so, and the next ``claim`` raises ``IndexLostError`` once.
+    If the disk fails or is full, no event is lost: the index begins again in memory, logs that, and the
+    next ``claim`` raises ``IndexLostError`` once.
 
-    Keys are 128 bits of a hash, matched whole, so two keys do not pass for one. Writes gather in
-    one transaction until ``flush``: after a crash, keys and cover are both as of the last flush.
+    Keys are 128 bits of a hash and are compared in full. Writes stay in one transaction until
+    ``flush``: after a crash, keys and covered stretch are both as of the last flush.
     """
 
     def __init__(self, path: Path | None, *, window_s: float, max_keys: int) -> None:
-        """Open the file; without a path, a temporary one of SQLite's own that goes with the process."""
+        """Open the file, or without a path a temporary one that SQLite deletes with the process.
+
+        ``window_s``: seconds for which a key is remembered at least. ``max_keys``: per partition.
+        """
         self._window_ms = int(window_s * 1000)
         self._max_keys = max_keys
         self._path = path
@@ -50,17 +54,17 @@ class KeyIndex:
         self._lost = False
 
     def covered(self, partition: Partition) -> Stretch | None:
-        """Which stretch of the log it knows, or None. Raises ``IndexLostError``."""
+        """Return the stretch of the log in the index, or None. Raises ``IndexLostError``."""
         with self._or_in_memory():
             shelf = self._shelf(partition)
         return Stretch(shelf.start, shelf.end) if shelf.end > shelf.start else None
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
-        """The first offset of each claim's key, and remember them.
+        """Add the claims, and return the first offset of each one's key. Raises ``IndexLostError``.
 
-        The claims are those of the records up to ``end`` (the next offset to read), ascending;
-        ``at_ms`` is the timestamp of the first of them: what is forgotten now must be a window older than
-        each. Raises ``IndexLostError``.
+        ``claims`` are those of the records up to ``end`` (the next offset to read), ascending.
+        ``at_ms`` is the timestamp of the first of them: keys are forgotten when they are one window
+        older than that.
         """
         if self._lost:
             self._lost = False
@@ -82,10 +86,10 @@ class KeyIndex:
     def lend(
         self, partition: Partition, claims: Sequence[Claim], since: int, stretch: Stretch, at_ms: int
     ) -> list[int] | None:
-        """``claim`` for a reader that is behind the one whose index this is: what is known is looked up.
+        """Claim for a side reader, which is behind the main reader: look up what the index covers.
 
-        None where the index does not know the log from ``since`` up to the ``stretch`` of the claims: the
-        asker needs one of its own. What lies beyond its cover, it learns by this.
+        Return None if the index does not cover the log from ``since`` to the ``stretch`` of the claims;
+        the side reader then needs an index of its own. Claims beyond the covered stretch are added.
         """
         if self._lost:
             return None
@@ -101,21 +105,18 @@ class KeyIndex:
             return firsts
         except _DAMAGE as exc:
             self._begin_in_memory(exc)
-            self._lost = True  # its own reader has yet to hear of it
+            self._lost = True  # the next claim of the main reader raises
             return None
 
     def reset(self, partition: Partition, offset: int) -> None:
-        """Forget a partition and begin its cover at ``offset``: what it knew does not reach there.
-
-        Raises ``IndexLostError``.
-        """
+        """Forget a partition, and begin its covered stretch at ``offset``. Raises ``IndexLostError``."""
         with self._or_in_memory():
             shelf = self._shelf(partition)
             shelf.clear(offset, 0)
             shelf.save()
 
     def forget(self) -> None:
-        """Forget all partitions: what is known is of another log."""
+        """Forget all partitions: the index belongs to another log."""
         try:
             Shelf.forget_all(self._db)
         except _DAMAGE as exc:
@@ -124,7 +125,7 @@ class KeyIndex:
         self.flush()
 
     def flush(self) -> None:
-        """Make what was claimed so far outlive this process."""
+        """Commit the transaction, so that the claims outlive this process."""
         try:
             if self._db.in_transaction:
                 self._db.commit()

@@ -1,7 +1,4 @@
-"""The file of the dedupe index: opened, replaced where it is damaged, done without where the disk is full.
-
-Below ``index``.
-"""
+"""Open the file of the dedupe index: replace it if it is damaged, use memory if the disk is full."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ PRAGMA user_version = {_VERSION};
 
 
 def open_index(path: Path) -> sqlite3.Connection:
-    """Open the file, or a new one; raises ``ConfigError`` where none can be."""
+    """Open the file, or create it. Raises ``ConfigError`` if that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _open_or_replace(path)
@@ -40,7 +37,7 @@ def open_index(path: Path) -> sqlite3.Connection:
             _log.error(events.INDEX_FAILED, cause=str(exc), remedy=MEMORY_REMEDY)
             return connect(":memory:")
         raise ConfigError(
-            [f"state_dir {path.parent}: cannot keep files ({exc}); name a folder that can be written to"]
+            [f"state_dir {path.parent}: cannot keep files ({exc}); name a directory that is writable"]
         ) from exc
 
 
@@ -49,25 +46,25 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
         return connect(path)
     except sqlite3.DatabaseError as exc:
         if isinstance(exc, sqlite3.OperationalError) and "locked" in str(exc):
-            raise  # no damage: another process works with this folder
+            raise  # not damaged: another process uses it
         _log.error(
             events.INDEX_REPLACED,
             file=str(path),
             cause=str(exc),
-            remedy="none needed: it is read again from Kafka",
+            remedy="none needed: it is filled again from Kafka",
         )
         delete(path)
         return connect(path)
 
 
 def delete(path: Path) -> None:
-    """Remove the file and what SQLite keeps beside it."""
+    """Delete the file, and those that SQLite keeps with it."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def connect(path: Path | str) -> sqlite3.Connection:
-    """A database with our tables; raises ``sqlite3.Error`` for what is damaged or of another version."""
+    """Return a database with our tables. Raises ``sqlite3.Error`` if it is damaged or of another version."""
     db = sqlite3.connect(path, isolation_level="DEFERRED", check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -76,9 +73,9 @@ def connect(path: Path | str) -> sqlite3.Connection:
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("quick_check failed")
         if db.execute("PRAGMA user_version").fetchone() not in ((0,), (_VERSION,)):
-            raise sqlite3.DatabaseError("it was written by another version")
+            raise sqlite3.DatabaseError("another version wrote it")
         db.executescript(_SCHEMA)
-    except UnicodeDecodeError as exc:  # sqlite3 cannot even say what is wrong: it quotes the damage
+    except UnicodeDecodeError as exc:  # sqlite3 fails to decode its own message, which quotes the damage
         db.close()
         raise sqlite3.DatabaseError("its schema is damaged") from exc
     except BaseException:

@@ -1,6 +1,6 @@
-"""The keys of one partition, each with the first offset where it stood, in two SQLite tables.
+"""Store the keys of one partition, each with its first offset, in two SQLite tables.
 
-Below ``index``. Every call may raise what reading a damaged file raises.
+Every call may raise what reading a damaged file raises (``_DAMAGE`` of the package).
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ later one, and it would be lost."""
 
 
 class Shelf:
-    """The keys of one partition in two tables, the current and the one before.
+    """The keys of one partition in two tables, the current one and the older one.
 
-    A window that slides key by key would need a second index; two tables that change places when
-    the current one is a window old (or full) forget in one step. A key in the older table that
-    comes again moves to the current one, so a key that keeps coming is kept. What is remembered is
-    one to two windows.
+    A window that slides key by key would need a second index. Two tables that are swapped when the
+    current one is a window old (or full) forget in one step. A key of the older table that is claimed
+    again moves to the current one, so a key in use is kept. Keys are remembered for one to two windows.
     """
 
     def __init__(self, db: sqlite3.Connection, row: tuple[int, int, int, int, int, int, int]) -> None:
-        if not all(type(one) is int for one in row):
-            raise sqlite3.DatabaseError("a cover holds what was never written")
+        if not all(type(column) is int for column in row):
+            raise sqlite3.DatabaseError("a partition's row contains a value of the wrong type")
         self.id, self.start, self.end, self.generation, self.began_ms, self.keys, self.middle = row
         self._db = db
         for age in (0, 1):
@@ -41,7 +40,7 @@ class Shelf:
 
     @classmethod
     def of(cls, db: sqlite3.Connection, partition: Partition) -> Shelf:
-        """The shelf of a partition, empty where there is none yet."""
+        """Return the shelf of a partition, empty if there is none yet."""
         db.execute(
             "INSERT OR IGNORE INTO partitions VALUES (NULL, ?, ?, 0, 0, 0, 0, 0, 0)",
             (partition.topic, partition.number),
@@ -55,7 +54,7 @@ class Shelf:
 
     @staticmethod
     def forget_all(db: sqlite3.Connection) -> None:
-        """Remove the keys and covers of all partitions."""
+        """Delete the keys and covered stretches of all partitions."""
         for (number,) in db.execute("SELECT id FROM partitions").fetchall():
             for age in (0, 1):
                 db.execute(f"DROP TABLE IF EXISTS keys_{int(number)}_{age}")
@@ -65,7 +64,7 @@ class Shelf:
         return f"keys_{self.id}_{(self.generation + age) % 2}"
 
     def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], int]:
-        """The first offsets of those keys that are in the tables."""
+        """Return the first offsets of those claims whose keys are in the tables."""
         known: dict[tuple[int, int], int] = {}
         for age in (1, 0):
             for at in range(0, len(claims), _CHUNK):
@@ -80,7 +79,7 @@ class Shelf:
         return known
 
     def firsts(self, claims: Sequence[Claim]) -> list[int]:
-        """The first offset of each claim's key, these claims included."""
+        """Add the claims, and return the first offset of each one's key."""
         known = self.known(claims)
         firsts, changed = [], {}
         for high, low, offset in claims:
@@ -94,7 +93,7 @@ class Shelf:
         return firsts
 
     def turn(self, at_ms: int, offset: int) -> None:
-        """Forget the older table; the current one becomes the older."""
+        """Empty the older table and swap the two."""
         self.start = max(self.start, self.middle)
         self.middle = offset
         self.generation = (self.generation + 1) % 2
@@ -103,7 +102,7 @@ class Shelf:
         self._db.execute(f"DELETE FROM {self._table(0)}")
 
     def clear(self, offset: int, at_ms: int) -> None:
-        """Forget everything; the cover is the empty stretch at ``offset``."""
+        """Forget everything. The covered stretch is empty, at ``offset``."""
         for age in (0, 1):
             self._db.execute(f"DELETE FROM {self._table(age)}")
         self.start = self.end = self.middle = offset
@@ -111,7 +110,7 @@ class Shelf:
         self.keys = 0
 
     def save(self) -> None:
-        """Write the cover beside the keys, in the same transaction."""
+        """Write the covered stretch in the transaction of the keys."""
         self._db.execute(
             "UPDATE partitions SET start=?, end=?, generation=?, began_ms=?, keys=?, middle=? WHERE id=?",
             (self.start, self.end, self.generation, self.began_ms, self.keys, self.middle, self.id),

@@ -1,4 +1,4 @@
-"""Both transports, made anew for each test."""
+"""Both transports, newly created for each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.transports import MakeTransport, make_httpx, make_lean
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every test here runs on both loops: sockets and TLS are where they differ."""
+    """Run every test here on both event loops: they differ in sockets and TLS."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 

@@ -1,4 +1,4 @@
-"""What the lean transport writes and reads beyond the contract: never more than one answer to a request."""
+"""The lean transport beyond the common contract: framing, limits, and exactly one answer per request."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from bridge.core.url import parse_url
 from bridge.errors import TransportFault
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.lean import LeanTransport
 from bridge.model import Request
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.transports import LOOPBACK, fault_of, make_lean, ok, post
 
 
-async def test_the_request_is_one_write(lean: LeanTransport) -> None:
-    """Head and body in two segments would wait for each other (Nagle, delayed ACK)."""
+async def test_a_request_is_sent_in_one_write(lean: LeanTransport) -> None:
+    """Head and body in two segments would delay each other (Nagle, delayed ACK)."""
     first_reads: list[bytes] = []
 
     async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,7 +34,7 @@ async def test_the_request_is_one_write(lean: LeanTransport) -> None:
     await server.wait_closed()
 
 
-async def test_a_keep_alive_answer_of_http_1_0_keeps_its_connection(lean: LeanTransport) -> None:
+async def test_http_1_0_with_keep_alive_keeps_the_connection(lean: LeanTransport) -> None:
     async def script(peer: Peer, received: Received) -> None:
         await peer.write(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na")
 
@@ -44,7 +44,7 @@ async def test_a_keep_alive_answer_of_http_1_0_keeps_its_connection(lean: LeanTr
     assert server.connections == 1
 
 
-async def test_garbage_is_known_by_its_first_bytes(lean: LeanTransport) -> None:
+async def test_garbage_is_detected_at_its_first_bytes(lean: LeanTransport) -> None:
     async def script(peer: Peer, received: Received) -> None:
         await peer.write(b"SSH-2")
         await peer.closed_by_client()
@@ -67,8 +67,8 @@ async def test_an_answer_to_head_has_no_body(lean: LeanTransport) -> None:
     "surplus", [b"HTTP/1.1 500 Evil\r\nContent-Length: 4\r\n\r\nevil", b"x", b"HTTP/1.1 500 "]
 )
 @pytest.mark.parametrize("waiting", [False, True])
-async def test_a_second_answer_is_never_taken_for_the_next_request(surplus: bytes, waiting: bool) -> None:
-    """In the same read as the first one, with and without a request that waits for the connection."""
+async def test_a_second_answer_is_never_used_for_the_next_request(surplus: bytes, waiting: bool) -> None:
+    """It comes in the same read as the first one, with and without a request waiting for the connection."""
     lean = make_lean(max_connections=1)
 
     async def script(peer: Peer, received: Received) -> None:
@@ -84,7 +84,7 @@ async def test_a_second_answer_is_never_taken_for_the_next_request(surplus: byte
         await lean.close()
 
 
-async def test_an_answer_that_is_all_framing_is_cut(lean: LeanTransport) -> None:
+async def test_an_answer_with_excessive_framing_is_truncated(lean: LeanTransport) -> None:
     written = 0
 
     async def script(peer: Peer, received: Received) -> None:
@@ -97,7 +97,7 @@ async def test_an_answer_that_is_all_framing_is_cut(lean: LeanTransport) -> None
     async with ScriptedServer(script) as server:
         response = await lean.send(post(server), 5)
     assert (response.status, response.body) == (200, b"a")
-    assert written < 20_000_000  # what the socket buffers take, and no more
+    assert written < 20_000_000  # about the size of the socket buffers
 
 
 async def test_headers_are_bounded_and_a_long_body_does_not_count_as_headers() -> None:
@@ -117,10 +117,10 @@ async def test_headers_are_bounded_and_a_long_body_does_not_count_as_headers() -
         await lean.close()
 
 
-async def test_a_socket_that_was_reset_a_moment_ago_is_a_fault_of_the_attempt() -> None:
-    """uvloop refuses to write before it tells that the connection is lost."""
+async def test_writing_to_a_reset_socket_is_a_fault_of_the_attempt() -> None:
+    """uvloop refuses to write before it calls connection_lost."""
     async with ScriptedServer(ok) as server:
-        lean = LeanTransport(Egress(LOOPBACK), 1)
+        lean = LeanTransport(EgressPolicy(LOOPBACK), 1)
         assert (await lean.send(post(server), 5)).status == 200
         (connection,) = lean._joined
 
@@ -140,6 +140,6 @@ async def test_a_socket_that_was_reset_a_moment_ago_is_a_fault_of_the_attempt() 
 
 
 async def test_a_url_that_breaks_the_head_is_refused(lean: LeanTransport) -> None:
-    """``parse_url`` does not let it through; the transport does not rely on that."""
+    """``parse_url`` refuses such a URL too; the transport does not rely on that."""
     url = parse_url("http://127.0.0.1:9/")._replace(target="/a HTTP/1.1\r\nX: y")
     assert await fault_of(lean, Request("POST", url, (), b"")) is TransportFault.PROTOCOL

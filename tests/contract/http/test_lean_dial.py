@@ -1,4 +1,4 @@
-"""How the lean transport makes a connection: every address checked, every name, in bounded time."""
+"""How the lean transport opens a connection: it checks every address and name, in bounded time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.errors import TransportFault
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.lean import LeanTransport
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.tls import TestAuthority
@@ -17,7 +17,7 @@ from tests.support.transports import LOOPBACK, fault_of, ok, post
 
 
 class Names:
-    """A resolver that answers from a list, and from the next one on the next call."""
+    """A resolver that returns a list per call, in order."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
         self.answers = list(answers)
@@ -31,17 +31,17 @@ class Names:
 
 async def test_a_forbidden_address_is_refused_before_the_dial() -> None:
     async with ScriptedServer(ok) as server:
-        lean = LeanTransport(Egress([]), 1)
+        lean = LeanTransport(EgressPolicy([]), 1)
         for host in ("127.0.0.1", "localhost", "2130706433", "0x7f000001", "127.1", "[::ffff:127.0.0.1]"):
             assert await fault_of(lean, post(server, host=host)) is TransportFault.REFUSED_ADDRESS
         await lean.close()
     assert server.connections == 0
 
 
-async def test_who_lost_the_right_to_send_while_a_connection_was_made_sends_nothing() -> None:
+async def test_nothing_is_sent_if_may_write_becomes_false_during_the_dial() -> None:
     may_write = False
     async with ScriptedServer(ok) as server:
-        lean = LeanTransport(Egress(LOOPBACK), 1, may_write=lambda: may_write)
+        lean = LeanTransport(EgressPolicy(LOOPBACK), 1, may_write=lambda: may_write)
         assert await fault_of(lean, post(server)) is TransportFault.WITHHELD
         assert not server.received
         may_write = True
@@ -51,9 +51,9 @@ async def test_who_lost_the_right_to_send_while_a_connection_was_made_sends_noth
 
 
 async def test_every_dial_is_checked_not_only_the_first() -> None:
-    """DNS rebinding: the name was public at first and is not any more."""
+    """DNS rebinding: the name had a public address at first and has a private one later."""
     names = Names(["127.0.0.1"], ["10.0.0.1"])
-    lean = LeanTransport(Egress(LOOPBACK, names), 1)
+    lean = LeanTransport(EgressPolicy(LOOPBACK, names), 1)
 
     async def script(peer: Peer, received: Received) -> None:
         await peer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
@@ -67,19 +67,19 @@ async def test_every_dial_is_checked_not_only_the_first() -> None:
 
 
 async def test_the_next_address_is_tried_when_one_refuses() -> None:
-    lean = LeanTransport(Egress(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1)
+    lean = LeanTransport(EgressPolicy(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1)
     async with ScriptedServer(ok) as server:  # listens on 127.0.0.1 only
         assert (await lean.send(post(server, host="two.test"), 5)).status == 200
         await lean.close()
 
 
 async def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> None:
-    lean = LeanTransport(Egress(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1, connect_timeout_s=0.6)
+    lean = LeanTransport(EgressPolicy(LOOPBACK, Names(["127.0.0.2", "127.0.0.1"])), 1, connect_timeout_s=0.6)
     loop = asyncio.get_running_loop()
     async with ScriptedServer(ok) as server:
         with socket.socket() as silent, socket.socket() as first:
             silent.bind(("127.0.0.2", server.port))
-            silent.listen(0)  # room for one; the kernel drops what comes after it
+            silent.listen(0)  # a backlog of one; the kernel drops later connections
             first.setblocking(False)
             await loop.sock_connect(first, ("127.0.0.2", server.port))
             assert (await lean.send(post(server, host="two.test"), 5)).status == 200
@@ -91,16 +91,16 @@ async def test_a_dial_is_bounded_by_the_whole_attempt_too() -> None:
         await asyncio.get_running_loop().create_future()
         return []
 
-    lean = LeanTransport(Egress(LOOPBACK, never), 1, connect_timeout_s=0.05)
+    lean = LeanTransport(EgressPolicy(LOOPBACK, never), 1, connect_timeout_s=0.05)
     assert await fault_of(lean, post(80), 5) is TransportFault.CONNECT
     assert await fault_of(lean, post(80), 0.01) is TransportFault.TIMEOUT
     assert lean._open == 0
 
 
-async def test_the_name_of_the_url_is_what_tls_checks(authority: TestAuthority) -> None:
-    """Also with the closing dot that keeps a resolver from its search list."""
+async def test_tls_checks_the_name_in_the_url(authority: TestAuthority) -> None:
+    """Also with a trailing dot, which disables the resolver's search list."""
     names = Names(["127.0.0.1"])
-    lean = LeanTransport(Egress(LOOPBACK, names), 2, authority.client_context())
+    lean = LeanTransport(EgressPolicy(LOOPBACK, names), 2, authority.client_context())
     async with ScriptedServer(ok, tls=authority.server_context()) as server:
         for host in ("receiver.test", "receiver.test."):
             assert (await lean.send(post(server, host=host, scheme="https"), 5)).status == 200
@@ -108,11 +108,11 @@ async def test_the_name_of_the_url_is_what_tls_checks(authority: TestAuthority) 
         await lean.close()
 
 
-async def test_a_connection_that_ends_in_the_handshake_is_a_tls_fault() -> None:
+async def test_a_connection_closed_during_the_handshake_is_a_tls_fault() -> None:
     async def hang_up(peer: Peer) -> None:
         peer.reset()
 
-    lean = LeanTransport(Egress(LOOPBACK), 1, ssl.create_default_context())
+    lean = LeanTransport(EgressPolicy(LOOPBACK), 1, ssl.create_default_context())
     async with ScriptedServer(ok, on_connect=hang_up) as server:
         assert await fault_of(lean, post(server, scheme="https")) is TransportFault.TLS
         await lean.close()

@@ -1,4 +1,4 @@
-"""The connections that the lean transport keeps: which are used again, and that no room is lost."""
+"""The pool of the lean transport: which connections are reused, and that no slot is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.transports import fault_of, make_lean, ok, post
 
 
-async def test_bytes_on_a_free_connection_drop_it(lean: LeanTransport) -> None:
+async def test_unexpected_bytes_on_a_free_connection_close_it(lean: LeanTransport) -> None:
     dropped = asyncio.Event()
 
     async def script(peer: Peer, received: Received) -> None:
@@ -35,14 +35,14 @@ async def test_bytes_on_a_free_connection_drop_it(lean: LeanTransport) -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_a_free_connection_that_the_receiver_closes_is_removed_at_once(
+async def test_a_free_connection_closed_by_the_receiver_is_removed_immediately(
     lean: LeanTransport, how: str
 ) -> None:
     async with ScriptedServer(ok) as server:
         for round_ in range(5):
             assert (await lean.send(post(server), 5)).status == 200
             getattr(server.peers[-1], how)()
-            while lean._joined:  # until the loop has told the pool; no time passes otherwise
+            while lean._joined:  # until the loop has called connection_lost
                 await asyncio.sleep(0)
             assert server.connections == round_ + 1
             assert lean._open == 0
@@ -65,8 +65,8 @@ async def test_a_connection_is_closed_after_idle_s() -> None:
     assert server.connections == 2
 
 
-async def test_idleness_begins_with_the_answer_not_with_the_connection() -> None:
-    """A slow answer, longer than idle_s, neither times out nor costs the connection."""
+async def test_idle_time_is_counted_from_the_answer_not_from_the_connect() -> None:
+    """An answer that takes longer than idle_s neither times out nor closes the connection."""
     lean = make_lean(idle_s=0.05)
 
     async def script(peer: Peer, received: Received) -> None:
@@ -80,8 +80,8 @@ async def test_idleness_begins_with_the_answer_not_with_the_connection() -> None
     assert server.connections == 1
 
 
-async def test_a_connection_that_was_busy_for_long_is_closed_after_idle_s_too() -> None:
-    """The timer was set for the request's deadline, an hour away, and must not stay there."""
+async def test_a_connection_that_was_busy_for_long_is_also_closed_after_idle_s() -> None:
+    """The timer was set for the request's deadline, an hour ahead, and must be set again."""
     lean = make_lean(idle_s=0.05)
     closed = asyncio.Event()
 
@@ -97,17 +97,17 @@ async def test_a_connection_that_was_busy_for_long_is_closed_after_idle_s_too() 
         await lean.close()
 
 
-async def test_a_connection_that_grew_old_while_the_loop_stood_still_is_not_used() -> None:
+async def test_a_connection_that_expired_while_the_loop_was_blocked_is_not_used() -> None:
     lean = make_lean(idle_s=0.05)
     async with ScriptedServer(ok) as server:
         await lean.send(post(server), 5)
-        time.sleep(0.1)  # no timer can run
+        time.sleep(0.1)  # blocks the loop, so that no timer runs
         assert (await lean.send(post(server), 5)).status == 200
         await lean.close()
     assert server.connections == 2
 
 
-async def test_a_connection_that_closes_while_it_is_handed_over_is_not_used() -> None:
+async def test_a_connection_that_closes_while_its_waiter_wakes_up_is_not_used() -> None:
     lean = make_lean(max_connections=1)
     handed = lean.freed
 
@@ -124,7 +124,7 @@ async def test_a_connection_that_closes_while_it_is_handed_over_is_not_used() ->
 
 
 async def test_a_request_that_was_not_written_does_not_keep_its_socket(lean: LeanTransport) -> None:
-    """The receiver reads nothing, so what is buffered would wait for ever."""
+    """The receiver reads nothing, so buffered data would wait forever."""
     async with ScriptedServer(ok, read_body=False) as server:
 
         async def stall(peer: Peer, received: Received) -> None:
@@ -136,7 +136,7 @@ async def test_a_request_that_was_not_written_does_not_keep_its_socket(lean: Lea
         await asyncio.wait_for(lean.close(), 5)
 
 
-async def test_the_last_freed_connection_is_used_first() -> None:
+async def test_the_connection_freed_last_is_used_first() -> None:
     lean = make_lean(max_connections=3)
     gate = asyncio.Event()
 
@@ -155,7 +155,7 @@ async def test_the_last_freed_connection_is_used_first() -> None:
         await lean.close()
 
 
-async def test_a_full_pool_gives_a_free_connection_of_another_origin_away() -> None:
+async def test_a_full_pool_evicts_a_free_connection_of_another_origin() -> None:
     lean = make_lean(max_connections=2)
     async with ScriptedServer(ok) as a, ScriptedServer(ok) as b, ScriptedServer(ok) as c:
         for server in (a, b, c, a, b, c):
@@ -164,7 +164,7 @@ async def test_a_full_pool_gives_a_free_connection_of_another_origin_away() -> N
         await lean.close()
 
 
-async def test_a_request_that_waits_gets_the_room_of_another_origin() -> None:
+async def test_a_waiting_request_gets_the_slot_of_another_origin() -> None:
     lean = make_lean(max_connections=1)
     arrived, release = asyncio.Event(), asyncio.Event()
 
@@ -184,8 +184,8 @@ async def test_a_request_that_waits_gets_the_room_of_another_origin() -> None:
         await lean.close()
 
 
-async def test_no_room_is_lost_when_requests_fail_time_out_or_are_cancelled() -> None:
-    """A storm of every kind of end; then all the room is there again."""
+async def test_no_slot_is_lost_when_requests_fail_time_out_or_are_cancelled() -> None:
+    """After many requests that end in every way, all slots are available again."""
     lean = make_lean(max_connections=3)
     count = 0
 

@@ -1,4 +1,4 @@
-"""What every transport makes of the bytes that come back: an answer, or a fault with its name."""
+"""Every transport turns received bytes into an answer or a named fault."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_any_status_is_an_answer(transport: Transport, status: int) -> Non
     ],
     ids=["chunked", "trailers", "204", "304", "100", "103-102", "no-reason"],
 )
-async def test_an_answer_in_this_form_is_read_and_its_connection_kept(
+async def test_an_answer_in_any_framing_is_read_and_its_connection_kept(
     transport: Transport, raw: bytes, status: int, body: bytes
 ) -> None:
     async with ScriptedServer(says(raw)) as server:
@@ -75,7 +75,7 @@ async def test_an_answer_in_this_form_is_read_and_its_connection_kept(
     ],
     ids=["no-length", "1.0-no-length", "1.0", "close"],
 )
-async def test_an_answer_that_ends_the_connection_is_read_and_the_connection_is_not_used_again(
+async def test_an_answer_that_closes_the_connection_is_read_and_the_connection_not_reused(
     transport: Transport, raw: bytes
 ) -> None:
     async with ScriptedServer(says(raw, close=True)) as server:
@@ -85,7 +85,7 @@ async def test_an_answer_that_ends_the_connection_is_read_and_the_connection_is_
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_beyond_the_limit_is_cut_and_its_connection_closed(
+async def test_a_body_beyond_the_limit_is_truncated_and_its_connection_closed(
     transport: Transport, chunked: bool
 ) -> None:
     closed: list[bool] = []
@@ -109,7 +109,7 @@ async def test_a_body_beyond_the_limit_is_cut_and_its_connection_closed(
     assert server.connections == 2
 
 
-async def test_a_body_of_just_the_limit_is_whole(transport: Transport) -> None:
+async def test_a_body_of_exactly_the_limit_is_complete(transport: Transport) -> None:
     async def script(peer: Peer, received: Received) -> None:
         await peer.answer(body=b"x" * 1000)
 
@@ -134,7 +134,7 @@ async def test_a_body_of_just_the_limit_is_whole(transport: Transport) -> None:
     ],
     ids=["ssh", "tls", "status", "101", "length", "header", "flood-one", "flood-many", "chunk"],
 )
-async def test_what_is_not_http_is_a_protocol_fault(transport: Transport, raw: bytes) -> None:
+async def test_an_answer_that_is_not_http_is_a_protocol_fault(transport: Transport, raw: bytes) -> None:
     async def script(peer: Peer, received: Received) -> None:
         peer.writer.write(raw)
         await peer.closed_by_client()
@@ -163,7 +163,7 @@ async def test_a_connection_that_breaks_before_the_answer_ends_is_a_read_fault(
         assert (await transport.send(post(server), 5)).status == 200
 
 
-async def test_a_reset_does_not_end_an_answer_that_ends_with_the_connection(transport: Transport) -> None:
+async def test_a_reset_does_not_complete_an_answer_without_a_length(transport: Transport) -> None:
     async def script(peer: Peer, received: Received) -> None:
         await peer.write(b"HTTP/1.1 200 OK\r\n\r\nabc")
         peer.reset()

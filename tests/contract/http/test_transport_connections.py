@@ -1,4 +1,4 @@
-"""What every transport does with its connections, however a request on one of them ends."""
+"""How every transport manages its connections, for every way a request can end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.tls import TestAuthority
 from tests.support.transports import MakeTransport, fault_of, ok, post
 
 
-async def test_a_connection_is_used_again(transport: Transport) -> None:
+async def test_a_connection_is_reused(transport: Transport) -> None:
     async with ScriptedServer(ok) as server:
         for _ in range(5):
             await transport.send(post(server), 5)
@@ -45,12 +45,12 @@ async def test_an_answer_that_stalls_is_a_timeout_and_closes_the_connection(
         assert (await transport.send(post(server), 5)).status == 200
 
 
-async def test_drops_of_an_answer_do_not_stretch_the_timeout(transport: Transport) -> None:
+async def test_a_slowly_dripping_answer_does_not_extend_the_timeout(transport: Transport) -> None:
     async def script(peer: Peer, received: Received) -> None:
         await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
         while True:
             await peer.write(b"x")
-            await asyncio.sleep(0.01)  # the drip itself, not a wait for something
+            await asyncio.sleep(0.01)  # the interval of the drip, not a wait for a condition
 
     async with ScriptedServer(script) as server:
         before = asyncio.get_running_loop().time()
@@ -77,7 +77,7 @@ async def test_a_cancelled_request_closes_its_connection(transport: Transport) -
         assert (await transport.send(post(server), 5)).status == 200
 
 
-async def test_an_answer_before_the_body_is_written_is_taken_and_the_connection_closed(
+async def test_an_answer_before_the_body_is_written_counts_and_the_connection_is_closed(
     transport: Transport,
 ) -> None:
     async def script(peer: Peer, received: Received) -> None:
@@ -88,7 +88,7 @@ async def test_an_answer_before_the_body_is_written_is_taken_and_the_connection_
     async with ScriptedServer(script, read_body=False) as server:
         big = post(server, b"x" * 30_000_000)
         if isinstance(transport, HttpxTransport):
-            # httpcore writes a body to its end before it reads; the time runs out on it.
+            # httpcore writes the whole body before it reads, so the request times out.
             assert await fault_of(transport, big, 1) is TransportFault.TIMEOUT
         else:
             response = await transport.send(big, 5)
@@ -100,7 +100,7 @@ async def test_an_answer_before_the_body_is_written_is_taken_and_the_connection_
     assert server.connections == 2
 
 
-async def test_nobody_listening_is_a_connect_fault(transport: Transport) -> None:
+async def test_a_closed_port_is_a_connect_fault(transport: Transport) -> None:
     async with ScriptedServer(ok) as server:
         request = post(server)
     assert await fault_of(transport, request) is TransportFault.CONNECT
@@ -111,7 +111,7 @@ async def test_a_name_without_an_address_is_a_connect_fault(transport: Transport
     assert await fault_of(transport, request) is TransportFault.CONNECT
 
 
-async def test_no_more_connections_than_allowed_and_the_others_wait(make_either: MakeTransport) -> None:
+async def test_requests_beyond_the_connection_limit_wait(make_either: MakeTransport) -> None:
     transport = make_either(max_connections=3)
     async with ScriptedServer(ok) as server:
         responses = await asyncio.gather(*(transport.send(post(server), 10) for _ in range(50)))
@@ -120,7 +120,7 @@ async def test_no_more_connections_than_allowed_and_the_others_wait(make_either:
         await transport.close()
 
 
-async def test_a_request_that_finds_no_free_connection_runs_out_of_time(make_either: MakeTransport) -> None:
+async def test_a_request_without_a_free_connection_times_out(make_either: MakeTransport) -> None:
     transport = make_either(max_connections=1)
     arrived, release = asyncio.Event(), asyncio.Event()
 
@@ -140,7 +140,9 @@ async def test_a_request_that_finds_no_free_connection_runs_out_of_time(make_eit
         await transport.close()
 
 
-async def test_tls_with_a_trusted_certificate(make_either: MakeTransport, authority: TestAuthority) -> None:
+async def test_a_trusted_certificate_is_accepted(
+    make_either: MakeTransport, authority: TestAuthority
+) -> None:
     transport = make_either(tls=authority.client_context())
     async with ScriptedServer(ok, tls=authority.server_context()) as server:
         for _ in range(2):
@@ -151,7 +153,7 @@ async def test_tls_with_a_trusted_certificate(make_either: MakeTransport, author
 
 
 @pytest.mark.parametrize("case", ["unknown authority", "another name", "no tls"])
-async def test_tls_that_is_not_trusted_is_a_tls_fault(
+async def test_an_untrusted_certificate_is_a_tls_fault(
     make_either: MakeTransport, authority: TestAuthority, case: str
 ) -> None:
     context = ssl.create_default_context() if case == "unknown authority" else authority.client_context()
@@ -169,10 +171,10 @@ async def test_tls_that_is_not_trusted_is_a_tls_fault(
     assert server.received == []
 
 
-async def test_a_receiver_that_closes_connections_at_any_time_never_makes_a_request_hang(
+async def test_a_request_never_hangs_when_the_receiver_closes_connections_at_any_time(
     transport: Transport,
 ) -> None:
-    """Every 7th connection is closed right after an answer that promised to keep it."""
+    """The receiver closes every 7th connection right after an answer that announced keep-alive."""
     faults: list[TransportFault] = []
 
     async def script(peer: Peer, received: Received) -> None:
@@ -189,7 +191,7 @@ async def test_a_receiver_that_closes_connections_at_any_time_never_makes_a_requ
                 faults.append(exc.fault)
     assert set(faults) <= {TransportFault.READ}
     assert len(server.received) >= 1000 - len(faults)
-    assert len(faults) < 150  # at most one for each connection that was closed
+    assert len(faults) < 150  # at most one per closed connection
 
 
 async def test_close_ends_requests_in_flight_and_refuses_new_ones(transport: Transport) -> None:

@@ -1,4 +1,4 @@
-"""How every transport sends a request: just as it was given, or not at all."""
+"""Every transport sends a request unchanged or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.scripted_http import ScriptedServer
 from tests.support.transports import fault_of, ok, post
 
 
-async def test_a_request_arrives_as_it_was_given(transport: Transport) -> None:
+async def test_a_request_arrives_unchanged(transport: Transport) -> None:
     async with ScriptedServer(ok) as server:
         request = post(server, b"\x00body", headers=((b"Content-Type", b"a/b"), (b"X-Odd", b"\xc3\xa9 x")))
         response = await transport.send(request, 5)
@@ -36,10 +36,8 @@ async def test_a_given_user_agent_is_kept(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_any_method_carries_a_body_and_each_has_its_own_answer(
-    transport: Transport, method: str
-) -> None:
-    """Over one connection, to a URL that changes with every request, as templated ones do."""
+async def test_any_method_may_have_a_body_and_gets_its_own_answer(transport: Transport, method: str) -> None:
+    """All over one connection, to a URL that changes with every request, like templated ones."""
     async with ScriptedServer(ok) as server:
         for number in range(3):
             request = post(server, b'{"n":%d}' % number, path=f"/loans/{number}?x={number}", method=method)
@@ -56,7 +54,7 @@ async def test_any_method_carries_a_body_and_each_has_its_own_answer(
     ("method", "length"),
     [("POST", "0"), ("PUT", "0"), ("PATCH", "0"), ("DELETE", None), ("GET", None)],
 )
-async def test_an_empty_body_has_a_length_where_a_body_is_usual(
+async def test_an_empty_body_has_a_length_if_the_method_usually_has_a_body(
     transport: Transport, method: str, length: str | None
 ) -> None:
     async with ScriptedServer(ok) as server:

@@ -1,4 +1,4 @@
-"""Serves one simulated receiver on the loopback, and prints what it shows or refuses.
+"""Serve one simulated receiver on loopback and print what it shows or refuses.
 
 ``python -m tests.support.receivers slack [--port 9000]``; Ctrl-C ends it.
 """
@@ -17,7 +17,7 @@ QUERIES = {"teams": "?sig=demo"}
 
 
 def app_of(simulator: Simulator) -> web.Application:
-    """An application with the receiver at every path: it checks its own path itself."""
+    """Return an application that passes every path to the simulator, which checks its own path."""
 
     async def post(request: web.Request) -> web.Response:
         headers = {key.lower(): value for key, value in request.headers.items()}

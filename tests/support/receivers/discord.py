@@ -1,4 +1,4 @@
-"""A simulated Discord channel with one webhook: its limits, its buckets, its error codes."""
+"""A simulated Discord channel with one webhook: its limits, rate buckets and error codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PING = re.compile(r"@everyone|@here|<@[!&]?\d+>")
 
 
 class Discord:
-    """One webhook; ``wait`` gives the message back, without it the answer is 204."""
+    """One webhook. With ``wait`` the answer contains the message, without it the answer is 204."""
 
     def __init__(self, path: str = "/api/webhooks/100/demo") -> None:
         self.path = path
@@ -71,7 +71,7 @@ class Discord:
         _check(0 <= length(content) <= 2000 and isinstance(embeds, list) and len(embeds) <= 10)
         mentions = message.get("allowed_mentions")
         if mentions is None or "everyone" in mentions.get("parse", ()):
-            self.pings += _PING.findall(content)  # an embed pings nobody
+            self.pings += _PING.findall(content)  # mentions in an embed notify no user
         texts = [text for embed in embeds for text in _embed(embed)]
         _check(sum(map(length, texts)) <= 6000)
         return "\n".join([content, *texts] if content else texts)

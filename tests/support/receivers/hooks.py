@@ -18,16 +18,16 @@ _KEYS = {"entityName", "actionName", "request", "response", "timestamp"}
 
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-"""Signs what goes to the simulated receiver of Standard Webhooks."""
+"""Signs requests to the simulated receiver of Standard Webhooks."""
 
 
 def now_signed() -> tuple[int, bytes]:
-    """The instant and the key to sign with: the reference library wants the time of day."""
+    """Return the current time and the key to sign with: the reference library requires the real time."""
     return int(time.time()), base64.b64decode(SECRET.removeprefix("whsec_"))
 
 
 class FineractHook:
-    """Reads the three headers and the ids, as receivers of hooks do."""
+    """Reads the three headers and the ids, like receivers of hooks."""
 
     def __init__(self, path: str = "/hook") -> None:
         self.path = path

@@ -16,7 +16,7 @@ _SEVERITIES = {"critical", "error", "warning", "info"}
 
 
 class PagerDuty:
-    """One integration. ``open`` are the alerts by their deduplication key, with what was told of each."""
+    """One integration. ``open`` holds the alerts by deduplication key, with their events."""
 
     def __init__(self, routing_key: str = "0123456789abcdef0123456789abcdef") -> None:
         self.path = "/v2/enqueue"

@@ -1,4 +1,4 @@
-"""A simulated receiver behind a port of the loopback, from a thread of its own."""
+"""Serve a simulated receiver on a loopback port, in its own thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.receivers.__main__ import app_of
 
 @contextmanager
 def served(simulator: Simulator) -> Iterator[str]:
-    """The origin at which a simulator answers."""
+    """Yield the origin at which the simulator answers."""
     loop, started, origin = asyncio.new_event_loop(), threading.Event(), list[str]()
     runner = web.AppRunner(app_of(simulator), handle_signals=False)
 

@@ -1,4 +1,4 @@
-"""A simulated Teams channel: behind a workflow, or behind a connector of the older kind."""
+"""A simulated Teams channel, reached through a workflow or through a connector of the older kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAILED = (
 
 
 class Workflow:
-    """A flow with the trigger "When a Teams webhook request is received", which posts the card."""
+    """A flow that posts the card, with the trigger "When a Teams webhook request is received"."""
 
     def __init__(self, path: str = "/workflows/demo/triggers/manual/paths/invoke", sig: str = "demo") -> None:
         self.path, self.sig = path, sig
@@ -85,13 +85,13 @@ def _fact(fact: Any, label: str) -> str:
 
 
 class Connector:
-    """An incoming webhook of the older kind: answers 200 whatever happens behind it."""
+    """An incoming webhook of the older kind: it answers 200 whether or not the message is posted."""
 
     def __init__(self, path: str = "/webhookb2/demo/IncomingWebhook/demo/demo") -> None:
         self.path = path
         self.shown: deque[str] = deque(maxlen=SEEN)
         self.failing: int | None = None
-        """The status that Teams gives behind it, told in the body of a 200."""
+        """The real status of Teams, which the body of the 200 contains."""
         self._windows = Windows((4, 1.0), (60, 30.0), (100, 3600.0), (150, 7200.0), (1800, 86_400.0))
 
     def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:

@@ -21,7 +21,7 @@ def free_port() -> int:
         return port
 
 
-class Standing:
+class FakeReadiness:
     ready = False
     what = "starting"
 
@@ -30,9 +30,9 @@ class Standing:
 
 
 @asynccontextmanager
-async def serving(standing: Standing, metrics: Metrics) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(readiness: FakeReadiness, metrics: Metrics) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
-    admin = AdminServer("127.0.0.1", port, metrics.registry, standing)
+    admin = AdminServer("127.0.0.1", port, metrics.registry, readiness)
     await admin.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
@@ -41,12 +41,12 @@ async def serving(standing: Standing, metrics: Metrics) -> AsyncIterator[httpx.A
         await admin.stop()
 
 
-async def test_readiness_follows_the_process_and_health_does_not() -> None:
-    standing = Standing()
-    async with serving(standing, Metrics()) as client:
+async def test_readiness_reflects_the_process_and_health_does_not() -> None:
+    readiness = FakeReadiness()
+    async with serving(readiness, Metrics()) as client:
         answers = [await client.get("/readyz"), await client.get("/healthz")]
         assert [(one.status_code, one.text) for one in answers] == [(503, "starting\n"), (200, "alive\n")]
-        standing.ready, standing.what = True, "assigned: 3 partitions"
+        readiness.ready, readiness.what = True, "assigned: 3 partitions"
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.text) == (200, "assigned: 3 partitions\n")
 
@@ -54,31 +54,31 @@ async def test_readiness_follows_the_process_and_health_does_not() -> None:
 async def test_metrics_are_those_of_the_registry_in_prometheus_form() -> None:
     metrics = Metrics()
     metrics.endpoint("crm").parked.inc(3)
-    async with serving(Standing(), metrics) as client:
+    async with serving(FakeReadiness(), metrics) as client:
         answer = await client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert 'hookferry_parked_total{endpoint="crm"} 3.0' in answer.text.splitlines()
 
 
-async def test_there_is_nothing_else() -> None:
-    async with serving(Standing(), Metrics()) as client:
+async def test_every_other_path_is_not_found() -> None:
+    async with serving(FakeReadiness(), Metrics()) as client:
         assert (await client.get("/")).status_code == 404
         assert (await client.post("/metrics")).status_code == 405
 
 
-async def test_a_port_that_is_taken_is_a_mistake_in_the_settings() -> None:
+async def test_a_port_in_use_is_a_settings_mistake() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        admin = AdminServer("127.0.0.1", port, Metrics().registry, Standing())
+        admin = AdminServer("127.0.0.1", port, Metrics().registry, FakeReadiness())
         with pytest.raises(ConfigError, match=f"admin.port {port}: cannot listen"):
             await admin.start()
 
 
-async def test_a_stopped_port_can_be_taken_again() -> None:
+async def test_the_port_is_free_after_stop() -> None:
     port = free_port()
     for _ in range(2):
-        admin = AdminServer("127.0.0.1", port, Metrics().registry, Standing())
+        admin = AdminServer("127.0.0.1", port, Metrics().registry, FakeReadiness())
         await admin.start()
         await admin.stop()

@@ -1,4 +1,4 @@
-"""The command: its help, its exit codes, and messages instead of tracebacks."""
+"""The command ``hookferry``: help, exit codes, and messages instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMANDS = [
 
 
 def hookferry(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as its users run it, in a process of its own."""
+    """Run the command in a separate process, as users do."""
     return subprocess.run(
         [sys.executable, "-m", "bridge", *args],
         capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
@@ -44,8 +44,8 @@ def test_the_help_shows_each_command_on_a_line_of_its_own() -> None:
     result = CliRunner().invoke(cli, ["--help"], prog_name="hookferry")
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert result.exit_code == 0
-    assert "hookferry demo see it work, with nothing but this command" in lines
-    assert "hookferry run -c bridge.yaml carry events until SIGTERM, then drain and commit" in lines
+    assert "hookferry demo see it work; needs no Kafka and no receiver" in lines
+    assert "hookferry run -c bridge.yaml deliver events until SIGTERM, then drain and commit" in lines
     listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :] if line]
     assert listed == COMMANDS
 
@@ -81,7 +81,7 @@ def test_each_shell_gets_its_completion_script(shell: str, part: str) -> None:
 
 
 def test_the_script_completes_the_commands() -> None:
-    """What the script of bash asks for, asked."""
+    """Call the command as the completion script of bash does."""
     env = {"_HOOKFERRY_COMPLETE": "bash_complete", "COMP_WORDS": "hookferry c", "COMP_CWORD": "1"}
     assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion", "plain,cursors"]
 
@@ -90,7 +90,7 @@ def test_the_script_completes_the_commands() -> None:
     "line", ["render -c {} -e", "endpoints off -c {}", "parked list -c {} --endpoint", "events off -c {} -e"]
 )
 def test_endpoints_are_completed(line: str, config: Path) -> None:
-    """Also where the variables of its secrets are not set."""
+    """Even if the environment variables of its secrets are not set."""
     text = config.read_text().replace("  crm:\n", "  crm: {url: '${env:NOWHERE}'}\n  sales:\n")
     config.write_text(text)
     words = f"hookferry {line.format(config)}"
@@ -115,7 +115,7 @@ def test_a_configuration_that_cannot_be_read_completes_nothing(config: Path) -> 
     assert (result.stdout.strip(), result.stderr) == ("", "")
 
 
-def test_a_shell_that_is_not_known_is_a_usage_error() -> None:
+def test_an_unknown_shell_is_a_usage_error() -> None:
     result = CliRunner().invoke(cli, ["completion", "cmd"])
     assert result.exit_code == 2
     assert "bash" in result.output
@@ -126,7 +126,7 @@ def test_check_finds_nothing_in_a_valid_file(config: Path) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, f"{config}: no problems\n", "")
 
 
-def test_check_says_every_problem_with_its_line_and_how_many(config: Path) -> None:
+def test_check_prints_every_problem_with_its_line_and_their_number(config: Path) -> None:
     config.write_text(config.read_text().replace("url: https", "url: ftp").replace("id: id", "idd: id"))
     result = hookferry("check", str(config))
     assert result.returncode == 2
@@ -137,13 +137,13 @@ def test_check_says_every_problem_with_its_line_and_how_many(config: Path) -> No
     assert SECRET not in result.stdout + result.stderr
 
 
-def test_one_problem_is_not_called_problems(config: Path) -> None:
+def test_a_single_problem_is_counted_in_the_singular(config: Path) -> None:
     config.write_text(config.read_text().replace("url: https", "url: ftp"))
     assert hookferry("check", str(config)).stderr == f"1 problem in {config}\n"
 
 
-def test_check_looks_into_the_schema_folders_too(config: Path) -> None:
-    """What only reading the schemas shows is found before the bridge runs."""
+def test_check_reads_the_schema_folders(config: Path) -> None:
+    """So a damaged schema is found before the bridge runs."""
     (config.parent / "avro" / "bad.avsc").write_text("{")
     text = config.read_text().replace(
         "sources:\n", "sources:\n  f: {topics: [external-events], format: fineract, schemas: avro}\n"
@@ -155,21 +155,21 @@ def test_check_looks_into_the_schema_folders_too(config: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["check"], ["run", "-c"]])
-def test_a_file_that_is_missing_is_a_message_and_exit_code_2(command: list[str], tmp_path: Path) -> None:
+def test_a_missing_file_gives_a_message_and_exit_code_2(command: list[str], tmp_path: Path) -> None:
     result = hookferry(*command, str(tmp_path / "no.yaml"))
     assert result.returncode == 2
     assert "no.yaml" in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
 
 
-def test_run_says_the_same_problems_as_check(config: Path) -> None:
+def test_run_prints_the_same_problems_as_check(config: Path) -> None:
     config.write_text(config.read_text().replace("url: https", "url: ftp").replace("id: id", "idd: id"))
     checked, ran = hookferry("check", str(config)), hookferry("run", "-c", str(config))
     assert ran.returncode == 2
     assert ran.stderr == checked.stdout
 
 
-def test_run_takes_the_path_of_its_file_from_the_environment(tmp_path: Path) -> None:
+def test_run_reads_the_path_of_its_file_from_the_environment(tmp_path: Path) -> None:
     result = hookferry("run", env={"HOOKFERRY_CONFIG": str(tmp_path / "other.yaml")})
     assert result.returncode == 2
     assert "other.yaml" in result.stderr
@@ -191,7 +191,7 @@ def test_an_admin_port_that_is_taken_ends_run_with_a_message(config: Path) -> No
     assert "Traceback" not in result.stdout + result.stderr
 
 
-def test_a_state_folder_that_cannot_be_made_ends_run_with_a_message(config: Path) -> None:
+def test_a_state_folder_that_cannot_be_created_ends_run_with_a_message(config: Path) -> None:
     config.write_text(config.read_text() + f"state_dir: {config}/state\n")
     result = hookferry("run", "-c", str(config))
     assert "Traceback" not in result.stdout + result.stderr
@@ -212,7 +212,7 @@ def test_check_and_run_take_their_file_as_an_argument_or_as_an_option(config: Pa
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_file_that_is_given_twice_is_refused(command: str, config: Path) -> None:
+def test_giving_the_file_twice_is_refused(command: str, config: Path) -> None:
     result = hookferry(command, str(config), "-c", "other.yaml")
     assert result.returncode == 2
     assert "given twice" in result.stderr
@@ -220,7 +220,7 @@ def test_a_file_that_is_given_twice_is_refused(command: str, config: Path) -> No
     assert "other.yaml" not in by_environment.stdout + by_environment.stderr
 
 
-def test_run_says_where_the_file_is_named_that_it_cannot_use(config: Path) -> None:
+def test_run_prints_the_line_that_names_an_unusable_file(config: Path) -> None:
     (config.parent / "avro").mkdir(exist_ok=True)
     text = config.read_text().replace(
         "sources:\n", "sources:\n  f: {topics: [external-events], format: fineract, schemas: avro}\n"
@@ -233,10 +233,10 @@ def test_run_says_where_the_file_is_named_that_it_cannot_use(config: Path) -> No
 
 
 @pytest.mark.parametrize("command", ["parked list", "endpoints list", "cursors list", "events list"])
-def test_a_broker_that_is_away_is_one_message(command: str, config: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+def test_an_unreachable_broker_gives_one_message(command: str, config: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
         config.write_text(config.read_text().replace("localhost:9092", address))
         result = hookferry(*command.split(), "-c", str(config))
     assert (result.returncode, result.stdout) == (1, "")
@@ -245,11 +245,11 @@ def test_a_broker_that_is_away_is_one_message(command: str, config: Path) -> Non
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_full_disk_is_a_message(config: Path) -> None:
+def test_a_full_disk_gives_a_message(config: Path) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             [sys.executable, "-m", "bridge", "check", str(config)],
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False, cwd=ROOT,
         )  # fmt: skip
     assert result.returncode == 1
-    assert result.stderr == "hookferry: cannot write: No space left on device; make room on that disk\n"
+    assert result.stderr == "hookferry: cannot write: No space left on device; free some space on that disk\n"

@@ -1,4 +1,4 @@
-"""``hookferry inspect``: each format is told, shown decoded, and its snippet is a source that works."""
+"""``hookferry inspect``: it detects each format, decodes the record, and prints a source that works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.cli import cli
-from bridge.cli.inspect_report import guessed, report
+from bridge.cli.inspect_report import guess_format, report
 from bridge.formats.detect import detect_format
 from bridge.settings.models.sources import SOURCE_MODELS
 from tests.support.records import record
@@ -40,8 +40,8 @@ def inspect(value: bytes, *options: str) -> Result:
 
 
 def snippet(result: Result) -> dict[str, Any]:
-    """The source that is printed; it must fit its model, keys and all."""
-    text = result.output.partition("\nsources:\n")[2].partition("\nA file has")[0]
+    """Return the printed source, validated by its settings model."""
+    text = result.output.partition("\nsources:\n")[2].partition("\nFILE has")[0]
     (source,) = yaml.safe_load(text).values()
     SOURCE_MODELS[source["format"]].model_validate(source | {"topics": tuple(source["topics"])})
     return source
@@ -66,7 +66,7 @@ def snippet(result: Result) -> dict[str, Any]:
         (b"x", ["-H", "apicurio.value.contentId=12345678"], "apicurio", ["content id"]),
     ],
 )  # fmt: skip
-def test_every_format_is_told_and_shown(
+def test_every_format_is_detected_and_decoded(
     value: bytes, options: list[str], format: str, shown: list[str]
 ) -> None:
     result = inspect(value, *options)
@@ -77,7 +77,7 @@ def test_every_format_is_told_and_shown(
     assert snippet(result)["format"] == format
 
 
-def test_a_registrys_schema_is_fetched_and_its_places_are_found() -> None:
+def test_the_schema_is_fetched_from_the_registry_and_the_field_paths_are_found() -> None:
     with StubRegistry() as stub:
         stub.register("paid", json.dumps(AVRO))
         result = inspect(FRAMED[0], "--registry", stub.url)
@@ -95,7 +95,7 @@ def test_bare_avro_is_read_by_a_schema_file(tmp_path: Path) -> None:
     assert "shop.Paid" in result.output
     assert snippet(result)["schema_file"] == str(file)
     result = inspect(FRAMED[0][5:-1], "--schema-file", str(file))
-    assert "not bare Avro of" in str(result.exception)
+    assert "not bare Avro with the schema of" in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -110,23 +110,23 @@ def test_bare_avro_is_read_by_a_schema_file(tmp_path: Path) -> None:
         (b'{"a":1}', "not an object that contains an id and a type"),
     ],
 )
-def test_it_says_when_it_cannot_tell(value: bytes, why: str) -> None:
+def test_an_unknown_format_is_reported_with_the_reason(value: bytes, why: str) -> None:
     result = inspect(value)
     assert result.exit_code == 1
-    assert "not recognised" in result.output
+    assert "not recognized" in result.output
     assert why in result.output
 
 
-def test_mistakes_at_the_command_line_say_what_to_do(tmp_path: Path) -> None:
+def test_a_mistake_on_the_command_line_is_answered_with_its_remedy(tmp_path: Path) -> None:
     runner = CliRunner()
-    assert "one of the two" in runner.invoke(cli, ["inspect"]).output
-    assert "one of the two" in runner.invoke(cli, ["inspect", "x", "--topic", "t"]).output
+    assert "give either FILE" in runner.invoke(cli, ["inspect"]).output
+    assert "give either FILE" in runner.invoke(cli, ["inspect", "x", "--topic", "t"]).output
     assert "is not NAME=VALUE" in inspect(b"{}", "-H", "oops").output
     missing = runner.invoke(cli, ["inspect", str(tmp_path / "none")])
     assert "cannot be read" in str(missing.exception)
 
 
-def test_a_record_of_an_outbox_topic_counts_as_debeziums_only_with_another_sign() -> None:
+def test_a_record_of_an_outbox_topic_is_debezium_only_with_a_further_sign() -> None:
     plain = record(b'{"id":"1","type":"T"}')
     routed = plain._replace(partition=plain.partition._replace(topic="outbox.event.order"))
     for one, format in ((plain, "json"), (routed, "json"), (routed._replace(value=b'"{}"'), "debezium")):
@@ -146,11 +146,11 @@ CORPUS = [*FRAMED, GOOD, *(json.dumps(one).encode() for one in JSONS)]
 
 @settings(deadline=None, max_examples=400)
 @given(damaged(*CORPUS), st.lists(st.sampled_from(HEADERS), max_size=2), st.none() | st.binary(max_size=9))
-def test_whatever_the_bytes_it_says_something_and_what_it_prints_fits(
+def test_any_bytes_give_a_report_and_every_printed_source_is_valid(
     value: bytes, headers: list[tuple[str, bytes]], key: bytes | None
 ) -> None:
     one = record(value, headers=tuple(headers), key=key)
-    guess = guessed(one, None, "", None)
+    guess = guess_format(one, None, "", None)
     text = "\n".join(asyncio.run(report(one, guess, ask_registry=False)))
     assert text.startswith("topic-3@17: ")
     if guess is not None:

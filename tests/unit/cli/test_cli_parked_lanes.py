@@ -7,7 +7,7 @@ import pytest
 from bridge.cli import parked_lanes
 from bridge.cli.parked_selection import same_events
 from bridge.dead_letters.hold import Hold, HoldKey
-from bridge.dead_letters.letter import Address, Fate, Letter, Settlement, Wanted
+from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter, Settlement
 from bridge.dead_letters.redrive import Outcome
 from bridge.model import LaneKey, Partition, Record
 
@@ -30,16 +30,16 @@ def letter(
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Wanted(), {KEY, OTHER}),
-        (Wanted(endpoint="crm"), {KEY}),
-        (Wanted(entity="e1"), {KEY, OTHER}),
-        (Wanted(endpoint="crm", entity="e2"), set()),
-        (Wanted(endpoint="crm", reason="400"), set()),
-        (Wanted(since_ms=1), set()),
+        (LetterFilter(), {KEY, OTHER}),
+        (LetterFilter(endpoint="crm"), {KEY}),
+        (LetterFilter(entity="e1"), {KEY, OTHER}),
+        (LetterFilter(endpoint="crm", entity="e2"), set()),
+        (LetterFilter(endpoint="crm", reason="400"), set()),
+        (LetterFilter(since_ms=1), set()),
     ],
 )
 def test_lanes_in_which_nothing_waits_are_asked_for_by_endpoint_and_entity(
-    wanted: Wanted, found: set[HoldKey]
+    wanted: LetterFilter, found: set[HoldKey]
 ) -> None:
     assert parked_lanes.asked_for(HOLDS, wanted) == found
 

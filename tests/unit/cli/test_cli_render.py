@@ -1,4 +1,4 @@
-"""``hookferry render`` and ``send``: the request as it is sent, its secrets masked, and what came of it."""
+"""``hookferry render`` and ``send``: the request as sent, with secrets masked, and the result."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, [*arguments])
 
 
-def test_the_request_is_shown_as_it_is_sent_and_without_its_secrets(config: Path, receiver: Receiver) -> None:
+def test_the_request_is_shown_as_sent_with_secrets_masked(config: Path, receiver: Receiver) -> None:
     result = run("render", "-c", str(config), "-e", "crm", "-s", "order.paid")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -60,7 +60,7 @@ def test_the_request_is_shown_as_it_is_sent_and_without_its_secrets(config: Path
     assert not any(secret in result.output for secret in ("T0K3N", "S1G", "K3Y", "abcdef"))
 
 
-def test_secrets_are_shown_when_asked_for(config: Path, receiver: Receiver) -> None:
+def test_show_secrets_shows_the_secrets(config: Path, receiver: Receiver) -> None:
     result = run("render", "-c", str(config), "-e", "crm", "-s", "order.paid", "--show-secrets", "--pretty")
     assert f"PATCH http://127.0.0.1:{receiver.port}/services/T0K3NT0K3N/1001?sig=S1GS1G\n" in result.stdout
     assert "X-Id: K3YK3Y-1001\n" in result.stdout
@@ -68,19 +68,19 @@ def test_secrets_are_shown_when_asked_for(config: Path, receiver: Receiver) -> N
     assert result.stdout.endswith('{\n  "text": "order.paid 150000.00"\n}\n')
 
 
-def test_a_request_without_a_body(config: Path, receiver: Receiver) -> None:
+def test_a_request_without_a_body_ends_after_its_headers(config: Path, receiver: Receiver) -> None:
     result = run("render", "-c", str(config), "-e", "plain", "-s", "order.paid")
     assert result.stdout.startswith(f"DELETE http://127.0.0.1:{receiver.port}/***\nwebhook-id: ")
     assert result.stdout.endswith("\n\n\n")
 
 
-def test_a_type_the_endpoint_does_not_want_is_shown_with_a_note(config: Path) -> None:
+def test_a_type_that_the_endpoint_does_not_select_is_rendered_with_a_note(config: Path) -> None:
     result = run("render", "-c", str(config), "-e", "crm", "-s", "stock.moved")
     assert result.exit_code == 0
-    assert "note: crm is not sent events of type stock.moved" in result.stderr
+    assert "note: crm gets no events of type stock.moved" in result.stderr
 
 
-def test_a_misspelt_type_of_fineract_is_guessed_at(tmp_path: Path) -> None:
+def test_a_similar_type_is_suggested_for_an_unknown_fineract_type(tmp_path: Path) -> None:
     schemas = ROOT / "bridge" / "demo" / "schemas"
     path = tmp_path / "bank.yaml"
     path.write_text(f"""\
@@ -94,7 +94,7 @@ endpoints: {{crm: {{url: "https://crm.example/hooks"}}}}
     assert "did you mean" not in result.stderr
 
 
-def test_a_sample_of_ones_own(config: Path, tmp_path: Path) -> None:
+def test_a_sample_can_come_from_a_file(config: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text('{"type": "order.paid", "entity": "a/b", "data": {"id": 1, "amount": "5\\"0"}}')
     result = run("render", "-c", str(config), "-e", "crm", "-s", str(file))
@@ -108,7 +108,9 @@ def process(*arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_what_cannot_be_rendered_ends_with_1_and_a_mistake_with_2(config: Path, tmp_path: Path) -> None:
+def test_an_event_that_cannot_be_rendered_exits_with_1_and_a_mistake_with_2(
+    config: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "mine.json"
     file.write_text('{"type": "order.paid", "entity": "..", "data": {}}')
     for command in ("render", "send"):
@@ -117,7 +119,7 @@ def test_what_cannot_be_rendered_ends_with_1_and_a_mistake_with_2(config: Path, 
         assert done.stderr == 'hookferry: the body\'s template, line 1: there is no "amount"\n'
         for arguments, said in (
             (("-e", "crn", "-s", "order.paid"), f'{config} has no endpoint "crn"; did you mean "crm"?'),
-            (("-e", "crm", "-s", "a b"), "'a b' is no event type"),
+            (("-e", "crm", "-s", "a b"), "'a b' is not an event type"),
             (("-e", "crm", "-s", "none.json"), "none.json: cannot be read"),
         ):
             done = process(command, "-c", str(config), *arguments)
@@ -125,7 +127,7 @@ def test_what_cannot_be_rendered_ends_with_1_and_a_mistake_with_2(config: Path, 
             assert done.stderr.startswith(said)
 
 
-def test_a_sample_is_sent_signed_and_the_verdict_is_told(config: Path, receiver: Receiver) -> None:
+def test_a_sample_is_sent_signed_and_the_verdict_is_printed(config: Path, receiver: Receiver) -> None:
     done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("delivered after ")
@@ -140,7 +142,9 @@ def test_a_sample_is_sent_signed_and_the_verdict_is_told(config: Path, receiver:
     assert len(ids) == 2, "a receiver that drops what it has seen would drop the second one"
 
 
-def test_a_refusal_ends_with_1_and_says_why_without_secrets(config: Path, receiver: Receiver) -> None:
+def test_a_refusal_exits_with_1_and_prints_the_reason_without_secrets(
+    config: Path, receiver: Receiver
+) -> None:
     path = "/services/T0K3NT0K3N/1001?sig=S1GS1G"
     receiver.control(path, status=400, body="no hook at /services/T0K3NT0K3N/1001")
     done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
@@ -150,7 +154,7 @@ def test_a_refusal_ends_with_1_and_says_why_without_secrets(config: Path, receiv
     assert "T0K3N" not in done.stdout
 
 
-def test_no_answer_ends_with_1(config: Path) -> None:
+def test_no_answer_exits_with_1(config: Path) -> None:
     config.write_text(
         config.read_text()
         .replace("127.0.0.0/8", "10.0.0.0/8")

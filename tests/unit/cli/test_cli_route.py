@@ -1,4 +1,4 @@
-"""``hookferry route`` and what ``hookferry events`` says before it asks Kafka."""
+"""``hookferry route``, and the checks of ``hookferry events`` before it connects to Kafka."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def asked(config: Path, event: Any, *more: str) -> list[str]:
-    """The lines of ``hookferry route`` for an event (text stands in the file as it is)."""
+def route_lines(config: Path, event: Any, *more: str) -> list[str]:
+    """Return the lines of ``hookferry route`` for an event; a text is written to the file unchanged."""
     file = config.parent / "event.json"
     file.write_text(event if isinstance(event, str) else json.dumps(event))
     result = CliRunner().invoke(cli, ["route", str(file), "-c", str(config), *more])
@@ -55,13 +55,13 @@ def asked(config: Path, event: Any, *more: str) -> list[str]:
     return [line.rstrip() for line in result.output.splitlines()]
 
 
-def test_each_endpoint_gets_it_or_it_is_said_which_setting_says_no(config: Path) -> None:
+def test_each_endpoint_gets_the_event_or_the_setting_that_excludes_it_is_named(config: Path) -> None:
     event = {"type": "OrderPaid", "topic": "outbox.more", "tenant": "acme", "headers": {"region": "us-1"}}
-    assert asked(config, event | {"data": {"amount": 100.5, "currency": "EUR"}}) == [
+    assert route_lines(config, event | {"data": {"amount": 100.5, "currency": "EUR"}}) == [
         "OrderPaid of source orders, topic outbox.more",
         "all    gets it",
         'loans  no, sources: "orders" is none of fineract',
-        "big    no, when: the filter says no",
+        "big    no, when: the filter is false",
         '         when: data.amount > 100 and data.currency == "USD"',
         "         data.amount = 100.5",
         '         data.currency = "EUR"',
@@ -69,22 +69,22 @@ def test_each_endpoint_gets_it_or_it_is_said_which_setting_says_no(config: Path)
     ]
 
 
-def test_who_gets_it_by_a_filter_sees_what_it_looked_at(config: Path) -> None:
+def test_the_values_that_a_filter_reads_are_shown(config: Path) -> None:
     event = {"type": "x", "source": "orders", "tenant": "acme", "headers": {"region": "eu-1"}}
-    lines = asked(config, event | {"data": {"amount": 101, "currency": "USD"}})
+    lines = route_lines(config, event | {"data": {"amount": 101, "currency": "USD"}})
     assert lines[0] == "x of source orders, topic outbox.orders"
     assert lines[3:5] == ["big    gets it", '         when: data.amount > 100 and data.currency == "USD"']
     assert lines[-1] == "eu     gets it"
 
 
-def test_what_the_filter_cannot_judge_is_said_to_be_parked(config: Path) -> None:
-    lines = asked(config, {"type": "x", "source": "orders", "data": {"amount": "500"}})
+def test_an_event_that_a_filter_cannot_evaluate_is_reported_as_parked(config: Path) -> None:
+    lines = route_lines(config, {"type": "x", "source": "orders", "data": {"amount": "500"}})
     assert lines[3].startswith("big    parked, unsent: the filter")
     assert "text > a number" in lines[3]
-    assert lines[5:7] == ['         data.amount = "500"', "         data.currency = not there"]
+    assert lines[5:7] == ['         data.amount = "500"', "         data.currency = absent"]
 
 
-def test_a_sample_is_at_home_in_the_source_of_its_format(config: Path) -> None:
+def test_a_sample_gets_the_source_of_its_format(config: Path) -> None:
     result = CliRunner().invoke(cli, ["route", "--sample", "LoanApprovedBusinessEvent", "-c", str(config)])
     assert result.exit_code == 0
     lines = result.output.splitlines()
@@ -102,26 +102,26 @@ def test_a_sample_is_at_home_in_the_source_of_its_format(config: Path) -> None:
         ("[]", (), "needs a type and data"),
         ({"data": {}}, (), "needs a type and data"),
         ({"type": "x", "data": {}, "tpye": 1}, (), "tpye"),
-        ({"type": "x", "data": {}}, (), "add --source, one of orders, fineract"),
+        ({"type": "x", "data": {}}, (), "add --source with one of orders, fineract"),
         ({"type": "x", "data": {}, "source": "order"}, (), 'no source "order"; did you mean "orders"?'),
         ({"type": "x", "data": {}}, ("--source", "order"), 'no source "order"; did you mean "orders"?'),
         ({"type": "x", "data": {}, "topic": "outbox.order", "source": "orders"}, (),
          'does not read the topic "outbox.order"; did you mean "outbox.orders"?'),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_used_is_said(
+def test_an_unusable_file_is_answered_with_the_cause(
     config: Path, event: Any, more: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(ConfigError) as raised:
-        asked(config, event, *more)
+        route_lines(config, event, *more)
     assert said in str(raised.value)
 
 
-def test_one_of_file_and_sample_is_needed(config: Path) -> None:
+def test_exactly_one_of_file_and_sample_is_required(config: Path) -> None:
     for arguments in ([], ["event.json", "--sample", "x"]):
         result = CliRunner().invoke(cli, ["route", *arguments, "-c", str(config)])
         assert result.exit_code == 2
-        assert "either a FILE or --sample TYPE" in result.output
+        assert "either FILE or --sample TYPE" in result.output
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_one_of_file_and_sample_is_needed(config: Path) -> None:
         (["off", "x" * 301], "longer than 300"),
     ],
 )
-def test_a_mistyped_switch_is_refused_before_kafka_is_asked(
+def test_a_mistyped_switch_is_refused_before_connecting_to_kafka(
     config: Path, arguments: list[str], said: str
 ) -> None:
     result = CliRunner().invoke(cli, ["events", *arguments, "-c", str(config)])
@@ -143,7 +143,7 @@ def test_a_mistyped_switch_is_refused_before_kafka_is_asked(
     assert said in str(result.exception)
 
 
-def test_a_type_that_fineract_does_not_have_is_refused_where_all_are_known(config: Path) -> None:
+def test_an_unknown_type_is_refused_if_all_sources_are_fineract(config: Path) -> None:
     lines = [line for line in CONFIG.splitlines() if "orders" not in line and 'topics: ["outbox' not in line]
     config.write_text("\n".join(lines))
     result = CliRunner().invoke(cli, ["events", "off", "LoanAprovedBusinessEvent", "-c", str(config)])

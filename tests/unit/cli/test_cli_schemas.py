@@ -1,4 +1,4 @@
-"""``hookferry schemas``: what it shows of an import, a list, a schema and two of them; and its exit codes."""
+"""``hookferry schemas``: the output of import, list, show and diff, and the exit codes."""
 
 from __future__ import annotations
 
@@ -48,37 +48,37 @@ def folder(tmp_path: Path) -> Path:
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """By the number of fields."""
+    """Return the fingerprints by number of fields."""
     result = run("list", "LoanV1", "--json", "--in", folder)
     return {one["fields"]: one["fingerprint"] for one in map(json.loads, result.stdout.splitlines())}
 
 
-def test_an_import_says_what_is_new_known_and_skipped(folder: Path, tmp_path: Path) -> None:
+def test_an_import_lists_new_known_and_skipped_schemas(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "new" / "Broken.avsc").write_text("{")
     result = run("import", tmp_path / "new", "--into", folder)
     assert result.exit_code == 0
     assert "2 schemas: 0 new, 2 known, 0 conflicting; skipped 1 files" in result.stdout
-    assert "skipped: new/Broken.avsc: not JSON" in result.stderr
+    assert "skipped: new/Broken.avsc: is not JSON" in result.stderr
 
 
-def test_a_source_without_a_schema_and_a_conflict_end_with_1(folder: Path, tmp_path: Path) -> None:
+def test_a_source_without_a_schema_or_with_a_conflict_exits_with_1(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = run("import", tmp_path / "empty", "--into", folder)
-    assert (result.exit_code, "no schema was found" in result.stderr) == (1, True)
+    assert (result.exit_code, "no schema found" in result.stderr) == (1, True)
     other = [(name, {**DECIMAL, "scale": 2} if kind == "bigdecimal" else kind) for name, kind in NEW]
     write(write(tmp_path / "other", "LoanV1", other), "StatusV1", [("code", "string")])
     result = run("import", tmp_path / "other", "--into", folder)
     assert (result.exit_code, "another scale" in result.stderr) == (1, True)
 
 
-def test_what_is_no_source_is_told_without_a_traceback(folder: Path, tmp_path: Path) -> None:
+def test_an_unusable_source_gives_a_message_and_no_traceback(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     result = run("import", tmp_path / "notes.txt", "--into", folder)
     assert isinstance(result.exception, HookferryError)
     assert run("import", tmp_path / "absent").exit_code == 2
 
 
-def test_the_list_names_type_fingerprint_fields_and_source(folder: Path) -> None:
+def test_the_list_contains_type_fingerprint_fields_and_source(folder: Path) -> None:
     lines = run("list", "--in", folder).stdout.splitlines()
     assert lines[0].split() == ["TYPE", "FINGERPRINT", "FIELDS", "FROM"]
     assert len(lines) == 4
@@ -104,14 +104,14 @@ def test_a_schema_is_shown_by_type_or_by_fingerprint_in_either_order(folder: Pat
     assert whole["name"] == "org.example.LoanV1"
 
 
-def test_a_type_with_two_layouts_asks_which(folder: Path) -> None:
+def test_a_type_with_two_layouts_requires_a_fingerprint(folder: Path) -> None:
     told = str(run("show", "LoanV1", "--in", folder).exception)
     assert "has 2 layouts" in told
     assert all(one in told for one in fingerprints(folder).values())
     assert "no schema 'Nothing'" in str(run("show", "Nothing", "--in", folder).exception)
 
 
-def test_the_difference_names_every_field_that_came_went_moved_or_changed(folder: Path) -> None:
+def test_diff_names_every_field_that_was_added_removed_moved_or_changed(folder: Path) -> None:
     known = fingerprints(folder)
     lines = run("diff", known[4], known[5], "--in", folder).stdout.splitlines()
     assert lines[2:] == [
@@ -121,15 +121,15 @@ def test_the_difference_names_every_field_that_came_went_moved_or_changed(folder
         "  ~ amount: decimal, 8 places or null became decimal, 8 places",
         "  - note: string, was field 3",
         "+ type org.example.StatusV1",
-        "neither reads the bytes of the other: the bridge goes by the fingerprint alone",
-        "from field 2 (amount in the first, status in the second) on, "
-        "bytes of one would be misread as the other",
+        "neither can decode the bytes of the other; the bridge selects the schema by its fingerprint",
+        "decoded with the other schema, field 2 (amount in the first, status in the second)"
+        " would be the first wrong field",
     ]
     assert "the same layout" in run("diff", known[4], known[4], "--in", folder).stdout
     assert "two types" in run("diff", known[4], "StatusV1", "--in", folder).stdout
 
 
-def test_a_field_that_only_moved_is_said_to_have_moved(folder: Path, tmp_path: Path) -> None:
+def test_diff_reports_a_field_that_only_moved(folder: Path, tmp_path: Path) -> None:
     write(tmp_path / "moved", "LoanV1", [OLD[1], OLD[0], *OLD[2:], ("last", "long"), ("more", "long")])
     run("import", tmp_path / "moved", "--into", folder)
     known = fingerprints(folder)
@@ -141,5 +141,5 @@ def test_a_field_that_only_moved_is_said_to_have_moved(folder: Path, tmp_path: P
 def test_a_damaged_file_is_named_and_the_others_are_listed(folder: Path) -> None:
     (folder / "org.example.StatusV1.0123456789abcdef.avsc").write_text("{")
     result = run("list", "--in", folder)
-    assert "0123456789abcdef.avsc:1:2: not JSON" in result.stderr
+    assert "0123456789abcdef.avsc:1:2: is not JSON" in result.stderr
     assert len(result.stdout.splitlines()) == 4

@@ -134,7 +134,7 @@ def test_a_filter_is_asked_only_when_everything_else_matched() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def wants(self, event: Event) -> bool:
+        def matches(self, event: Event) -> bool:
             asked.append(self.name)
             return True
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.limits import RateWindows
 from bridge.core.share import share
-from bridge.kafka.assignor import by_number
+from bridge.kafka.assignor import assign_by_number
 
 COUNT, SECONDS = 12, 10.0
 """The endpoint's rate: 12 requests in any 10 s."""
@@ -52,7 +52,7 @@ def test_the_shares_of_all_pods_with_partitions_add_up_to_the_whole(partitions: 
     """By the assignment that the group really makes, pods without partitions among them."""
     topics = {"orders": range(partitions), "g.again": range(partitions)}
     members = {f"pod-{number}": ("orders", "g.again") for number in range(pods)}
-    counts = [sum(map(len, assigned.values())) for assigned in by_number(members, topics).values()]
+    counts = [sum(map(len, assigned.values())) for assigned in assign_by_number(members, topics).values()]
     shares = [share(count, 2 * partitions) for count in counts if count]
     assert sum(shares) == pytest.approx(1.0)
 

@@ -1,4 +1,4 @@
-"""Switches: what a record of the control topic says, and who hears of it."""
+"""Switches: how a record of the control topic is read, and which changes are reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from bridge.core.switches import (
     EventTypes,
     Switch,
     Switches,
-    endpoint_of,
     key_of,
     off_for,
     read_switch,
@@ -21,33 +20,33 @@ from bridge.core.switches import (
 OFF = Switch(False, "2026-06-29T08:15:30Z", "bridge at a", "status 410")
 
 
-def test_a_switch_survives_its_bytes() -> None:
+def test_a_switch_is_read_back_from_its_record() -> None:
     assert read_switch(OFF.to_bytes()) == OFF
-    assert endpoint_of(key_of("crm")) == subject_of(key_of("crm")) == "crm"
+    assert subject_of(key_of("crm")) == "crm"
 
 
 @pytest.mark.parametrize(
     "types",
     [EventTypes("Loan*"), EventTypes("Loan*", "crm"), EventTypes("a/b/[!c]?", "crm"), EventTypes("*")],
 )
-def test_event_types_survive_their_key(types: EventTypes) -> None:
+def test_event_types_are_read_back_from_their_key(types: EventTypes) -> None:
     assert subject_of(key_of(types)) == types
-    assert endpoint_of(key_of(types)) is None, "an older release passes it by"
+    assert not key_of(types).startswith(b"endpoint/"), "older releases read only these keys, and skip others"
 
 
 @pytest.mark.parametrize(
     "key",
     [b"events/", b"events//x", b"events/crm", b"events/crm/", b"events/crm/a\nb", b"events/*/" + b"x" * 500],
 )
-def test_a_key_that_names_no_event_types_is_passed_by(key: bytes) -> None:
-    """Anybody may write to a topic, and what is off is shown and compiled."""
+def test_a_key_that_names_no_event_types_is_skipped(key: bytes) -> None:
+    """Other programs may write to the topic, and a pattern is shown and compiled."""
     assert subject_of(key) is None
 
 
 @pytest.mark.parametrize(
     "value", [b"", b"{", b"[]", b"null", b'{"state": true}', b'{"state": "OFF"}', b"\xff"]
 )
-def test_a_damaged_record_says_nothing(value: bytes) -> None:
+def test_a_damaged_record_is_refused(value: bytes) -> None:
     with pytest.raises(DamagedSwitchError):
         read_switch(value)
 
@@ -57,12 +56,12 @@ def test_a_tombstone_means_never_switched() -> None:
 
 
 @pytest.mark.parametrize("key", [None, b"", b"type/Loan", b"endpoint", b"\xff"])
-def test_a_key_of_something_else_is_no_endpoint(key: bytes | None) -> None:
-    assert endpoint_of(key) is None
+def test_a_key_with_another_prefix_has_no_subject(key: bytes | None) -> None:
+    assert subject_of(key) is None
 
 
-def test_what_is_shown_is_one_short_printable_line() -> None:
-    """Anybody may write to a topic, and a reason is shown in terminals."""
+def test_texts_from_the_topic_become_one_short_printable_line() -> None:
+    """Other programs may write to the topic, and terminals show the reason."""
     read = read_switch(Switch(False, "now\n", "\x1b[31mme", "x" * 10_000 + "\r\n").to_bytes())
     assert (read.since, read.by, len(read.reason)) == ("now ", " [31mme", 500)
     assert read_switch(b'{"state": "off", "by": 7, "reason": null}') == Switch(False)
@@ -73,23 +72,23 @@ def test_what_is_shown_is_one_short_printable_line() -> None:
     [("2026-06-29T08:15:30Z", 1_782_720_930.0), ("2026-06-29T10:15:30+02:00", 1_782_720_930.0),
      ("2026-06-29T08:15:30", 1_782_720_930.0), ("", 0.0), ("yesterday", 0.0)],
 )  # fmt: skip
-def test_since_is_an_instant_or_none(since: str, unix_s: float) -> None:
+def test_since_that_is_no_instant_is_the_epoch(since: str, unix_s: float) -> None:
     assert Switch(True, since).since_s == unix_s
 
 
-def test_a_change_is_told_once_however_often_it_is_said() -> None:
-    told: list[tuple[str, Switch]] = []
-    switches = Switches[str](lambda endpoint, switch: told.append((endpoint, switch)))
+def test_a_change_is_reported_once_however_many_records_repeat_it() -> None:
+    changes: list[tuple[str, Switch]] = []
+    switches = Switches[str](lambda endpoint, switch: changes.append((endpoint, switch)))
     later = OFF._replace(by="bridge at b")
     on = Switch(True, "2026-06-29T09:00:00Z")
     for switch in (on, OFF, later, on, on):
         switches.put("crm", switch)
-    assert told == [("crm", OFF), ("crm", on)]
+    assert changes == [("crm", OFF), ("crm", on)]
     assert list(switches.off()) == []
 
 
-def test_all_pods_show_the_last_that_was_said() -> None:
-    """Compaction keeps the last one only, so a pod that starts later sees nothing else."""
+def test_the_last_record_counts_in_every_pod() -> None:
+    """Compaction keeps only the last one, so a pod that starts later reads nothing else."""
     switches = Switches[str]()
     switches.put("erp", OFF)
     switches.put("crm", OFF)
@@ -99,7 +98,7 @@ def test_all_pods_show_the_last_that_was_said() -> None:
     assert switches["other"] == ON
 
 
-def test_types_that_are_off_for_all_or_for_one_add_up() -> None:
+def test_the_patterns_of_an_endpoint_are_its_own_and_those_for_all_endpoints() -> None:
     switches = Switches[EventTypes]()
     for types, on in (
         (EventTypes("Loan*"), False),
@@ -115,5 +114,5 @@ def test_types_that_are_off_for_all_or_for_one_add_up() -> None:
     assert off_for(switches, "erp") == ()
 
 
-def test_event_types_are_named_for_a_person() -> None:
+def test_event_types_as_text_name_the_endpoint_they_are_limited_to() -> None:
     assert (str(EventTypes("Loan*")), str(EventTypes("Loan*", "crm"))) == ("Loan*", "Loan* for crm")

@@ -1,4 +1,4 @@
-"""A write that must be safe: tried until it is, said once, and given up only when nobody may wait for it."""
+"""A write that must succeed: retried until acknowledged, logged once, given up only when it may be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.dead_letters.durable_write import tries_until_safe
+from bridge.dead_letters.durable_write import write_durably
 from bridge.errors import KafkaUnavailable, ParkError
 from bridge.telemetry import events
 from tests.support.simulated import simulated
@@ -25,25 +25,25 @@ def refused(times: int) -> Callable[[], Awaitable[None]]:
 
 
 @simulated
-async def test_a_refused_write_is_tried_until_it_works_and_said_once() -> None:
+async def test_a_refused_write_is_retried_until_it_succeeds_and_logged_once() -> None:
     with capture_logs() as logs:
-        tries = await tries_until_safe(
+        assert await write_durably(
             refused(5), KafkaUnavailable, lambda: True, events.HOLD_FAILED, endpoint="crm"
         )
-    assert tries == 6
-    assert [(one["event"], one["endpoint"], one["cause"]) for one in logs] == [("hold.failed", "crm", "away")]
+    assert [(line["event"], line["endpoint"], line["cause"]) for line in logs] == [
+        ("hold.failed", "crm", "away")
+    ]
     assert asyncio.get_running_loop().time() == pytest.approx(0.2 + 1 + 5 + 5 + 5)
 
 
 @simulated
-async def test_a_refused_write_is_given_up_when_nobody_may_wait() -> None:
+async def test_a_refused_write_is_given_up_when_it_may_not_be_retried() -> None:
     answers = iter([True, True, False])
-    tries = await tries_until_safe(refused(5), KafkaUnavailable, lambda: next(answers), events.HOLD_FAILED)
-    assert tries == 0
+    assert not await write_durably(refused(5), KafkaUnavailable, lambda: next(answers), events.HOLD_FAILED)
     assert next(answers, None) is None
 
 
 @simulated
-async def test_another_error_is_not_waited_for() -> None:
+async def test_another_error_is_not_retried() -> None:
     with pytest.raises(KafkaUnavailable):
-        await tries_until_safe(refused(1), ParkError, lambda: True, events.PARKING_FAILED)
+        await write_durably(refused(1), ParkError, lambda: True, events.PARKING_FAILED)

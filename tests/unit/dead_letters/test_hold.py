@@ -1,4 +1,4 @@
-"""Holds and lanes as text: what is written down is what is read, and what is neither is told."""
+"""Holds and lanes as text: what is written is what is read, and anything else is an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_lane_is_read_as_it_was_written(lane: LaneKey) -> None:
     assert len(ordering_key.lane_id(lane)) == 32
 
 
-def test_lanes_that_differ_in_anything_have_other_names() -> None:
+def test_lanes_that_differ_in_any_part_have_different_ids() -> None:
     lanes = [
         LANE, LANE._replace(topic="order"), LANE._replace(number=4), LANE._replace(tenant=""),
         LANE._replace(key=b"e1"), LANE._replace(key="e1"), LANE._replace(key="e", tenant="1acme"),
@@ -54,7 +54,7 @@ def test_a_text_that_is_no_lane_is_a_value_error(text: str) -> None:
 
 
 def test_a_lane_is_bounded_however_long_a_key_is() -> None:
-    """Two long keys stay two lanes; a short one is held as it is."""
+    """Two long keys stay two lanes; a short key is kept unchanged."""
     record = Record(Partition("orders", 3), 17, 0, b"k" * 100_000, b"{}")
     long, other = (
         derive_lane(record._replace(key=key), None, "t" * 100_000) for key in (b"k" * 100_000, b"k" * 99_999)
@@ -82,19 +82,19 @@ def test_other_keys_of_the_control_topic_are_no_holds(key: bytes | None) -> None
     "value", [b"", b"[]", b"{}", b"\xff", HOLD.to_bytes().replace(b'"parked": 3', b'"parked": "x"'),
               HOLD.to_bytes().replace(b'"first": "orders-3@17"', b'"first": 1')],
 )  # fmt: skip
-def test_a_damaged_hold_is_told(value: bytes) -> None:
+def test_a_damaged_hold_is_an_error(value: bytes) -> None:
     with pytest.raises(DamagedHoldError, match="no hold"):
         read_hold(value)
 
 
-def test_what_anybody_may_write_steers_no_terminal() -> None:
+def test_control_characters_in_a_hold_never_reach_a_terminal() -> None:
     odd = read_hold(HOLD.to_bytes().replace(b'"entity": "e1"', b'"entity": "\\u001b[2J' + b"x" * 1000 + b'"'))
     assert odd is not None
     assert odd.entity.isprintable()
     assert len(odd.entity) == 500
 
 
-def test_a_hold_is_lifted_only_by_its_own_round_and_when_all_of_it_is_covered() -> None:
+def test_a_mark_lifts_only_a_hold_of_its_round_and_only_if_it_covers_all_parked_events() -> None:
     assert HOLD.released_by("r1", 3)
     assert not HOLD.released_by("r1", 2)
     assert not HOLD.released_by("r0", 3)
@@ -102,14 +102,14 @@ def test_a_hold_is_lifted_only_by_its_own_round_and_when_all_of_it_is_covered() 
     assert not HOLD.with_resent("orders-3@17", 0, "r2", refused=True).released_by("r1", 9)
 
 
-def test_the_lane_waits_for_the_one_that_was_refused_again() -> None:
+def test_the_lane_waits_for_the_event_that_was_refused_again() -> None:
     refused = HOLD.with_resent("orders-3@18", 5, "r2", refused=True)
     assert (refused.first, refused.first_at_ms, refused.round) == ("orders-3@18", 5, "r2")
-    behind = refused.with_resent("orders-3@19", 6, "r3", refused=False)
-    assert (behind.first, behind.round, behind.parked) == ("orders-3@18", "r3", 5)
+    blocked = refused.with_resent("orders-3@19", 6, "r3", refused=False)
+    assert (blocked.first, blocked.round, blocked.parked) == ("orders-3@18", "r3", 5)
 
 
-def test_an_assignment_forgets_what_others_hold() -> None:
+def test_an_assignment_keeps_only_holds_of_its_partitions() -> None:
     holds, key = Holds(), HoldKey("crm", "x")
     holds.put("crm", LANE, HOLD)
     holds.begin([Partition("orders", 4)], {key: HOLD})

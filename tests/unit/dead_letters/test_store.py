@@ -1,148 +1,154 @@
-"""A redrive marks what the broker has acknowledged, and nothing else, whatever fails in between."""
+"""A redrive marks only what the broker has acknowledged, whatever fails in between."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
-from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from bridge.dead_letters.letter import Address, Fate, Letter, errands, in_turns, to_settlement
-from bridge.dead_letters.store import DeadLetters, RedriveError
+from bridge.dead_letters.hold import HoldKey
+from bridge.dead_letters.letter import Address, Fate, Letter, to_settlement
+from bridge.dead_letters.resend_request import resend_requests
+from bridge.dead_letters.store import DeadLetterStore, RedriveError
+from bridge.errors import BrokerError
 from bridge.formats.resent import MARK_VALUE, unpacked, unpacked_mark
 from bridge.kafka.client import KafkaOptions
+from bridge.kafka.producer import NewRecord
 from bridge.model import LaneKey, Partition, Record, RedriveMark
+from tests.support.fake_producer import FakeProducer, broker_error
 
 
-class FakeProducer:
-    """Keeps what was sent; ``fails`` says what happens to which offset of the original."""
+def as_record(written: NewRecord) -> Record:
+    """Return a written record as a reader of its topic would get it."""
+    place = Partition(written.topic, written.partition or 0)
+    return Record(place, 0, 0, written.key, written.value, tuple(written.headers))
 
-    def __init__(self, **fails: Exception) -> None:
-        self.fails = fails
-        self.sent: list[tuple[str, Record]] = []
 
-    async def send(
-        self, topic: str, value: bytes, key: bytes, *, partition: int, headers: Any
-    ) -> asyncio.Future[None]:
-        record = Record(Partition(topic, partition), 0, 0, key, value, tuple(headers))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        offset: object = None
-        if topic == "g.again":
-            offset = "mark" if value == MARK_VALUE else unpacked(record).origin.offset
-        if f"at_once_{offset}" in self.fails:
-            raise self.fails[f"at_once_{offset}"]
-        if f"later_{offset}" in self.fails:
-            done.set_exception(self.fails[f"later_{offset}"])
-        else:
-            done.set_result(None)
-        self.sent.append((topic, record))
-        return done
+class RecordingProducer(FakeProducer):
+    """Refuses the originals with these offsets, or all marks."""
+
+    def __init__(self, *refused: int, refuse_marks: bool = False) -> None:
+        super().__init__(self._refusal)
+        self._refused = refused
+        self._refuse_marks = refuse_marks
+
+    def _refusal(self, record: NewRecord) -> BrokerError | None:
+        if record.topic != "g.again":
+            return None
+        is_mark = record.value == MARK_VALUE
+        refused = (
+            self._refuse_marks if is_mark else unpacked(as_record(record)).origin.offset in self._refused
+        )
+        return broker_error() if refused else None
 
     @property
-    def again(self) -> list[int]:
-        return [unpacked(record).origin.offset for topic, record in self.sent if topic == "g.again"]
+    def resent(self) -> list[int]:
+        return [
+            unpacked(as_record(record)).origin.offset for record in self.written if record.topic == "g.again"
+        ]
 
     @property
     def settled(self) -> dict[str, Fate]:
-        marks = [to_settlement(record) for topic, record in self.sent if topic == "g.parked"]
-        return {str(mark.address): mark.fate for mark in marks if mark is not None}
+        markers = [to_settlement(as_record(record)) for record in self.written if record.topic == "g.parked"]
+        return {str(marker.address): marker.fate for marker in markers if marker is not None}
 
 
-class Desk(DeadLetters):
-    """Dead letters without a broker: what was found is there."""
+class StoreOverFakes(DeadLetterStore):
+    """A store whose letters exist, except those that are gone."""
 
     def __init__(self, producer: FakeProducer, *gone: Address) -> None:
-        super().__init__(KafkaOptions(("nowhere:1",)), "g.parked", "g.again", "g.control")
-        self._producer = producer  # type: ignore[assignment]
+        super().__init__(KafkaOptions(("nowhere:1",)), "g.parked", "g.again", "g.control", producer)
         self._gone = gone
 
     async def fetch(self, addresses: Collection[Address]) -> dict[Address, Letter]:
-        return {one: letter(one.offset) for one in addresses if one not in self._gone}
+        return {address: letter(address.offset) for address in addresses if address not in self._gone}
 
 
 def letter(offset: int) -> Letter:
-    """The letter at 1:(offset), of the record at orders-3@(offset)."""
+    """Return the letter at 1:(offset), of the record at orders-3@(offset)."""
     origin = Record(Partition("orders", 3), offset, 5, b"key", b"value")
     facts = {"cause": "no", "endpoint": "crm", "parked-at-ms": "7"}
     return Letter(Address(1, offset), origin, 5, facts)
 
 
-async def test_each_is_sent_to_the_partition_of_its_original_and_marked_beside_its_letter() -> None:
-    producer = FakeProducer()
-    assert await Desk(producer).redrive(errands(map(letter, (4, 2))), "ann") == 2
-    assert [(topic, record.partition.number) for topic, record in producer.sent] == [
+async def test_a_record_goes_to_the_partition_of_its_original_and_its_marker_to_the_one_of_its_letter() -> (
+    None
+):
+    producer = RecordingProducer()
+    assert await StoreOverFakes(producer).redrive(resend_requests(map(letter, (4, 2))), "ann") == 2
+    assert [(record.topic, record.partition) for record in producer.written] == [
         ("g.again", 3), ("g.again", 3), ("g.parked", 1), ("g.parked", 1)
     ]  # fmt: skip
-    assert producer.again == [2, 4]
+    assert producer.resent == [2, 4]
     assert producer.settled == {"1:2": Fate.REDRIVEN, "1:4": Fate.REDRIVEN}
-    assert producer.sent[0][1].value == b"value"
+    assert producer.written[0].value == b"value"
+    assert {record.key for record in producer.written} == {b"key"}
 
 
-async def test_what_the_broker_did_not_acknowledge_is_not_marked() -> None:
-    producer = FakeProducer(later_2=KafkaTimeoutError())
-    with pytest.raises(RedriveError, match=r"1 settled, then topic 'g.again' refused"):
-        await Desk(producer).redrive(errands(map(letter, (1, 2))), "ann")
+async def test_a_record_that_the_broker_did_not_acknowledge_is_not_marked() -> None:
+    producer = RecordingProducer(2)
+    with pytest.raises(RedriveError, match=r"1 settled, then: cannot write"):
+        await StoreOverFakes(producer).redrive(resend_requests(map(letter, (1, 2))), "ann")
     assert producer.settled == {"1:1": Fate.REDRIVEN}
 
 
-async def test_nothing_overtakes_a_record_that_does_not_fit() -> None:
-    producer = FakeProducer(at_once_2=MessageSizeTooLargeError())
-    with pytest.raises(RedriveError, match="orders-3@2"):
-        await Desk(producer).redrive(errands(map(letter, (1, 2, 3))), "ann")
-    assert producer.again == [1]
+async def test_no_record_overtakes_one_of_its_lane_that_was_not_acknowledged() -> None:
+    producer = RecordingProducer(2)
+    with pytest.raises(RedriveError, match="the others still wait"):
+        await StoreOverFakes(producer).redrive(resend_requests(map(letter, (1, 2, 3))), "ann")
+    assert producer.resent == [1]
     assert producer.settled == {"1:1": Fate.REDRIVEN}
 
 
-async def test_nothing_overtakes_a_record_that_was_not_acknowledged() -> None:
-    """Not even one that the broker would have taken; other keys are not held up by it."""
-    producer = FakeProducer(later_1=KafkaTimeoutError())
-    with pytest.raises(RedriveError, match="refused"):
-        await Desk(producer).redrive(errands(map(letter, (1, 2, 3))), "ann")
-    assert producer.again == [1]
+async def test_if_the_first_record_is_refused_nothing_of_its_lane_is_sent() -> None:
+    producer = RecordingProducer(1)
+    with pytest.raises(RedriveError, match="0 settled"):
+        await StoreOverFakes(producer).redrive(resend_requests(map(letter, (1, 2, 3))), "ann")
+    assert producer.resent == []
     assert producer.settled == {}
 
 
-async def test_lines_go_side_by_side_and_each_in_its_order() -> None:
-    found = errands(map(letter, (1, 2, 3)))
-    other = errands([letter(4)])
-    other[0].letter.facts = {**other[0].letter.facts, "lane": "x"}
-    turns = in_turns([*found, *other])
-    assert [[errand.letter.origin.offset for errand in turn] for turn in turns] == [[1, 4], [2], [3]]
-
-
-async def test_a_round_travels_with_what_is_sent_and_its_mark_comes_as_it_was() -> None:
-    producer, lane = FakeProducer(), LaneKey("orders", 3, b"\x00k", "acme")
-    (errand,) = errands([letter(1)])
-    await Desk(producer).redrive([errand._replace(round="r1")], "ann")
-    assert unpacked(producer.sent[0][1]).round == "r1"
+async def test_the_round_of_a_request_and_its_mark_are_sent_unchanged() -> None:
+    producer, lane = RecordingProducer(), LaneKey("orders", 3, b"\x00k", "acme")
+    (request,) = resend_requests([letter(1)])
+    await StoreOverFakes(producer).redrive([request._replace(round="r1")], "ann")
+    assert unpacked(as_record(producer.written[0])).round == "r1"
     mark = RedriveMark("crm", lane, "m1", "r1", 7)
-    await Desk(producer).end_round([mark])
-    topic, record = producer.sent[-1]
-    assert (topic, record.partition.number, record.key) == ("g.again", 3, b"\x00k")
-    assert record.value, "a tombstone would be passed by"
-    assert unpacked_mark(record) == mark
+    await StoreOverFakes(producer).send_marks([mark])
+    written = producer.written[-1]
+    assert (written.topic, written.partition, written.key) == ("g.again", 3, b"\x00k")
+    assert written.value, "a tombstone would be skipped"
+    assert unpacked_mark(as_record(written)) == mark
 
 
-async def test_a_mark_that_the_broker_refused_says_what_to_do() -> None:
-    producer = FakeProducer(later_mark=KafkaTimeoutError())
-    with pytest.raises(RedriveError, match="run it again"):
-        await Desk(producer).end_round([RedriveMark("crm", LaneKey("orders", 3, b"k", ""), "m1", "r1", 7)])
+async def test_a_refused_mark_is_reported_with_what_to_do() -> None:
+    producer = RecordingProducer(refuse_marks=True)
+    with pytest.raises(RedriveError, match="stay held; run the command again"):
+        await StoreOverFakes(producer).send_marks(
+            [RedriveMark("crm", LaneKey("orders", 3, b"k", ""), "m1", "r1", 7)]
+        )
 
 
-async def test_a_letter_that_retention_took_stops_the_batch_before_anything_is_sent() -> None:
-    producer = FakeProducer()
+async def test_a_letter_that_retention_deleted_stops_the_batch_before_anything_is_sent() -> None:
+    producer = RecordingProducer()
     with pytest.raises(RedriveError, match="1:2"):
-        await Desk(producer, Address(1, 2)).redrive(errands(map(letter, (1, 2))), "ann")
-    assert producer.sent == []
+        await StoreOverFakes(producer, Address(1, 2)).redrive(resend_requests(map(letter, (1, 2))), "ann")
+    assert producer.written == []
 
 
-async def test_a_discard_sends_nothing_and_keeps_who_and_why() -> None:
-    producer = FakeProducer()
-    assert await Desk(producer).discard([letter(1)], "ann", "a test") == 1
-    ((topic, record),) = producer.sent
-    mark = to_settlement(record)
-    assert mark is not None
-    assert (topic, mark.fate, mark.by, mark.reason) == ("g.parked", Fate.DISCARDED, "ann", "a test")
-    assert record.value is None
+async def test_a_discard_sends_only_a_marker_with_its_author_and_reason() -> None:
+    producer = RecordingProducer()
+    assert await StoreOverFakes(producer).discard([letter(1)], "ann", "a test") == 1
+    (written,) = producer.written
+    marker = to_settlement(as_record(written))
+    assert marker is not None
+    assert (written.topic, marker.fate, marker.by, marker.reason) == (
+        "g.parked", Fate.DISCARDED, "ann", "a test"
+    )  # fmt: skip
+    assert written.value is None
+
+
+async def test_forgotten_holds_are_tombstones_in_the_partition_that_all_pods_read() -> None:
+    producer, key = RecordingProducer(), HoldKey("crm", "lane")
+    await StoreOverFakes(producer).forget_holds([key])
+    assert producer.written == [NewRecord("g.control", None, key.to_bytes(), 0)]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from bridge.core.ordering_key import LaneKey
 from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Settlement
-from bridge.dead_letters.park import facts_of
-from bridge.dead_letters.topic import Parking, Reason
-from bridge.formats.resent import Mark, Resent, packed, packed_mark
-from bridge.kafka import topics as kafka_topics
-from bridge.model import Event, Header, Partition, Record
+from bridge.dead_letters.park import letter_facts
+from bridge.dead_letters.topic import DeadLetterTopic, Reason
+from bridge.formats.resent import packed, packed_mark
+from bridge.kafka import topic_setup
+from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
+from tests.support.fake_producer import FakeProducer
 from tools import topics
 
 RECORD = Record(Partition("orders", 2), 7, 1_000, b"key", b"{}", (("traceparent", b"00"),))
@@ -25,25 +24,15 @@ def own(headers: tuple[Header, ...] | list[Header]) -> set[str]:
     return {name for name, _ in headers if name.startswith("hookferry-")}
 
 
-class Producer:
-    """Keeps the headers of what it is given."""
-
-    async def working(self) -> Producer:
-        return self
-
-    async def send_and_wait(self, topic: str, *, value: Any, key: Any, headers: list[Header]) -> None:
-        self.headers = headers
-
-
 async def test_a_parked_record_has_the_headers_of_the_page() -> None:
     event = Event(
         record=RECORD, source="s", id="1", type="t", time="", entity="e", tenant="default", lane=LANE,
         payload=dict, index=3,
     )  # fmt: skip
-    producer: Any = Producer()
-    details = {**facts_of(event, 5), "held-behind": "orders-2@6"}
-    await Parking(producer, "g.parked").park(RECORD, Reason("cause", "remedy", "crm", details))
-    assert own(producer.headers) == topics.PARKED_HEADERS.keys()
+    producer = FakeProducer()
+    details = {**letter_facts(event, 5), "held-behind": "orders-2@6"}
+    await DeadLetterTopic(producer, "g.parked").park(RECORD, Reason("cause", "remedy", "crm", details))
+    assert own([*producer.written[0].headers]) == topics.PARKED_HEADERS.keys()
 
 
 def test_a_marker_has_the_headers_of_the_page() -> None:
@@ -52,12 +41,12 @@ def test_a_marker_has_the_headers_of_the_page() -> None:
 
 
 def test_a_redriven_record_has_the_headers_of_the_page() -> None:
-    resent = Resent(RECORD, "crm", "id", 3, "round")
-    assert own(packed(resent)) == topics.AGAIN_HEADERS.keys()
+    resend = Resend(RECORD, "crm", "id", 3, "round")
+    assert own(packed(resend)) == topics.AGAIN_HEADERS.keys()
 
 
 def test_a_mark_has_the_headers_of_the_page() -> None:
-    mark = Mark("crm", LANE, "id", "round", 4)
+    mark = RedriveMark("crm", LANE, "id", "round", 4)
     assert own(packed_mark(mark)) == topics.MARK_HEADERS.keys()
 
 
@@ -84,7 +73,7 @@ def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
 
 def test_the_page_has_the_configuration_of_every_topic_that_is_created() -> None:
     for name in ("AGAIN_CONFIGS", "PARKED_CONFIGS", "CONTROL_CONFIGS"):
-        for setting, value in getattr(kafka_topics, name).items():
+        for setting, value in getattr(topic_setup, name).items():
             assert f"`{setting}={value}`" in PAGE
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.fineract_wire import encode_bulk, encode_envelope, encode_key, encode_single_object
+from bridge.demo.fineract_wire import encode_envelope, encode_key, encode_single_object
 from bridge.errors import DecodeError
 from bridge.formats.avro.bounds import MalformedBytes
 from bridge.formats.avro.schema_set import SchemaSet, compile_schema
@@ -14,6 +14,7 @@ from bridge.formats.avro.single_object import MARKER
 from bridge.formats.fineract import Envelope, FineractDecoder
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
 from bridge.model import Event
+from tests.support.fineract_bulk import encode_bulk
 from tests.support.records import LIMIT, record
 from tests.unit.formats.test_decode_fineract import DEMO, LOAN, VALUE
 

@@ -9,7 +9,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.demo.fineract_wire import _long
+from bridge.demo.fineract_wire import encode_long
 from bridge.errors import DecodeError
 from bridge.formats.avro.bounds import read_long
 from bridge.formats.avro.definitions import Scope
@@ -39,7 +39,7 @@ ARRAYS = schema_of({"type": "array", "items": "X"})
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_long_is_decoded_as_it_was_encoded(number):
-    raw = _long(number)
+    raw = encode_long(number)
     assert read_long(b"xx" + raw + b"x", 2) == (number, 2 + len(raw))
 
 
@@ -67,9 +67,9 @@ def test_billions_of_items_that_take_no_bytes_are_refused():
     empty = {"type": "record", "name": "Empty", "fields": [{"name": "n", "type": "null"}]}
     for items in ("null", empty):
         schema = schema_of({"type": "array", "items": items})
-        assert "bytes are left" in refused(schema, _long(2**40) + b"\0")
-        assert "bytes are left" in refused(schema, _long(-(2**40)) + b"\0\0")
-        assert "take no bytes" in refused(schema, _long(500) + b"\0" * 1000), "nor again in every block"
+        assert "bytes are left" in refused(schema, encode_long(2**40) + b"\0")
+        assert "bytes are left" in refused(schema, encode_long(-(2**40)) + b"\0\0")
+        assert "take no bytes" in refused(schema, encode_long(500) + b"\0" * 1000), "nor again in every block"
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_billions_of_items_that_take_no_bytes_are_refused():
 )
 @pytest.mark.parametrize("length", [2**31, 2**60, -1, -(2**63)])
 def test_a_length_beyond_the_end_is_refused_without_allocating_memory(kind, length):
-    assert refused(schema_of(kind), _long(length) + b"abc")
+    assert refused(schema_of(kind), encode_long(length) + b"abc")
 
 
 def test_a_huge_decimal_is_refused_before_it_is_computed():
     data = b"\x7f" * 400_000
-    assert "a decimal of 400000 bytes" in refused(schema_of("bigdecimal"), _long(len(data)) + data)
+    assert "a decimal of 400000 bytes" in refused(schema_of("bigdecimal"), encode_long(len(data)) + data)
 
 
 EVERYTHING = schema_of(
@@ -144,10 +144,10 @@ def test_truncated_values_are_refused():
 
 def test_a_union_branch_that_does_not_exist_is_refused():
     for index in (2, -1, 64, 2**40):
-        assert "no branch" in refused(NODE, _long(index))
-        assert "no branch" in refused(schema_of(["string", "long", "X"]), _long(index + (index == 2)))
+        assert "no branch" in refused(NODE, encode_long(index))
+        assert "no branch" in refused(schema_of(["string", "long", "X"]), encode_long(index + (index == 2)))
         symbols = {"type": "enum", "name": "E", "symbols": ["A", "B"]}
-        assert "an enumeration has no branch" in refused(schema_of(symbols), _long(index))
+        assert "an enumeration has no branch" in refused(schema_of(symbols), encode_long(index))
 
 
 @pytest.mark.parametrize("order", [["null", "long"], ["long", "null"]])

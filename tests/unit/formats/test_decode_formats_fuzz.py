@@ -29,7 +29,7 @@ from bridge.formats.registry.json_schema import JsonSchema
 from bridge.formats.registry.protobuf_schema import MAX_MESSAGES, protobuf_schema
 from bridge.formats.schema_cache import Refusal, SchemaCache, SchemaKey
 from bridge.schemas.registry.gather import Gathered
-from bridge.schemas.registry.learn import made
+from bridge.schemas.registry.learn import build_schema
 from tests.support.records import LIMIT, record
 from tests.support.registry import descriptor_text
 from tests.unit.formats.test_decode_formats import AVRO, PAYLOAD, TRAM, UUID
@@ -183,7 +183,7 @@ def test_envelopes_of_any_shape_raise_only_decode_errors(
        st.sampled_from(["AVRO", "JSON", "PROTOBUF", "X"]))  # fmt: skip
 def test_damaged_schemas_raise_only_definition_errors(raw: bytes, kind: str) -> None:
     try:
-        made(Gathered(kind, raw.decode("latin-1"), {"n": raw.decode("latin-1")}), "o")
+        build_schema(Gathered(kind, raw.decode("latin-1"), {"n": raw.decode("latin-1")}), "o")
     except DefinitionError:
         return
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.demo.fineract_wire import encode_bulk, encode_envelope
+from bridge.demo.fineract_wire import encode_envelope
 from bridge.errors import DecodeError
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.avro.single_object import MARKER
@@ -14,6 +14,7 @@ from bridge.formats.fineract import FineractDecoder
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, Item
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.schemas.folder import read_folder
+from tests.support.fineract_bulk import encode_bulk
 from tests.support.records import LIMIT, record, shared_fineract, shared_json
 from tests.unit.formats.test_decode_careful import EVERYTHING, encoded
 from tests.unit.formats.test_decode_cloudevents import BINARY, ENVELOPE, STRUCTURED

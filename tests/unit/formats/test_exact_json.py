@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.model import Event, ExactNumber
-from bridge.receivers import words
+from bridge.receivers import humanize
 from bridge.rendering import standard_body
 from bridge.rendering.template import TemplateBody
 from tests.support.records import LIMIT, record
@@ -47,4 +47,4 @@ def test_templates_keep_every_digit_in_text_and_arithmetic() -> None:
 
 
 def test_presets_format_exact_numbers_as_numbers() -> None:
-    assert words.number(ExactNumber(TEXT)) == Decimal(TEXT)
+    assert humanize.parse_number(ExactNumber(TEXT)) == Decimal(TEXT)

@@ -1,4 +1,4 @@
-"""The address policy: what is dialled, what is not, and what a person reads about it."""
+"""The address policy: which addresses are allowed, which are refused, and the message for the operator."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bridge.errors import TransportError, TransportFault
-from bridge.http.egress_policy import Address, Egress
+from bridge.http.egress_policy import Address, EgressPolicy
 
 
-def refused(egress: Egress, address: str) -> bool:
+def refused(egress: EgressPolicy, address: str) -> bool:
     try:
         egress.check(address)
     except TransportError as exc:
@@ -42,7 +42,7 @@ def refused(egress: Egress, address: str) -> bool:
     ],
 )
 def test_an_address_that_is_not_public_is_refused(address: str) -> None:
-    assert refused(Egress([]), address)
+    assert refused(EgressPolicy([]), address)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_an_address_that_is_not_public_is_refused(address: str) -> None:
         *("168.63.129.15", "2606:4700::1111", "2001:200::1", "2001:db7::1", "2001:db9::1", "3ffe::1"),
     ],
 )
-def test_an_address_beside_the_forbidden_ones_is_dialled(address: str) -> None:
-    assert not refused(Egress([]), address)
+def test_an_address_next_to_a_forbidden_network_is_allowed(address: str) -> None:
+    assert not refused(EgressPolicy([]), address)
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_an_address_beside_the_forbidden_ones_is_dialled(address: str) -> None:
     ],
 )
 def test_an_address_that_embeds_another_is_judged_by_that_one(private: str, public: str) -> None:
-    assert refused(Egress([]), private)
-    assert not refused(Egress([]), public)
+    assert refused(EgressPolicy([]), private)
+    assert not refused(EgressPolicy([]), public)
 
 
-def test_an_embedded_address_that_is_allowed_is_dialled() -> None:
-    egress = Egress([ip_network("10.1.0.0/16")])
+def test_an_allowed_embedded_address_is_allowed() -> None:
+    egress = EgressPolicy([ip_network("10.1.0.0/16")])
     assert not refused(egress, "::ffff:10.1.0.1")
     assert refused(egress, "::ffff:10.2.0.1")
 
 
-def test_what_the_operator_lists_wins() -> None:
-    egress = Egress([ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fe80::/10")])
+def test_the_operators_list_overrides_the_built_in_one() -> None:
+    egress = EgressPolicy([ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fe80::/10")])
     for address in ("127.0.0.1", "10.1.255.255", "fe80::1", "fe80::1%eth0"):
         assert not refused(egress, address)
     for address in ("10.2.0.0", "::1", "fc00::1"):
@@ -89,7 +89,7 @@ def test_what_the_operator_lists_wins() -> None:
 
 def test_the_message_names_host_address_and_remedy() -> None:
     with pytest.raises(TransportError) as caught:
-        Egress([]).check("10.0.0.7", "crm.example.com")
+        EgressPolicy([]).check("10.0.0.7", "crm.example.com")
     text = str(caught.value)
     assert "crm.example.com has the address 10.0.0.7" in text
     assert "a private network" in text
@@ -103,8 +103,8 @@ def answering(*addresses: str) -> Any:
     return resolver
 
 
-async def test_all_addresses_come_in_order_and_none_twice() -> None:
-    egress = Egress([], answering("1.1.1.1", "2606:4700::1111", "1.1.1.1", "8.8.8.8"))
+async def test_addresses_keep_their_order_without_duplicates() -> None:
+    egress = EgressPolicy([], answering("1.1.1.1", "2606:4700::1111", "1.1.1.1", "8.8.8.8"))
     assert await egress.resolve("h.test", 443) == [
         Address("1.1.1.1", 443),
         Address("2606:4700::1111", 443),
@@ -113,17 +113,17 @@ async def test_all_addresses_come_in_order_and_none_twice() -> None:
 
 
 @pytest.mark.parametrize("addresses", [("1.1.1.1", "10.0.0.1"), ("10.0.0.1", "1.1.1.1")])
-async def test_one_forbidden_address_refuses_the_name(addresses: tuple[str, ...]) -> None:
+async def test_one_forbidden_address_refuses_the_whole_name(addresses: tuple[str, ...]) -> None:
     with pytest.raises(TransportError) as caught:
-        await Egress([], answering(*addresses)).resolve("h.test", 443)
+        await EgressPolicy([], answering(*addresses)).resolve("h.test", 443)
     assert caught.value.fault is TransportFault.REFUSED_ADDRESS
 
 
 @pytest.mark.parametrize("literal", ["127.1", "0x7f000001", "2130706433", "0177.0.0.1", "::ffff:127.0.0.1"])
-async def test_a_literal_in_any_notation_is_checked_as_what_it_is(literal: str) -> None:
-    """With the machine's own resolver, which knows all of them."""
+async def test_an_address_in_any_notation_is_checked(literal: str) -> None:
+    """Use the machine's own resolver, which accepts all of these notations."""
     with pytest.raises(TransportError) as caught:
-        await Egress([]).resolve(literal, 80)
+        await EgressPolicy([]).resolve(literal, 80)
     assert caught.value.fault is TransportFault.REFUSED_ADDRESS
 
 
@@ -133,6 +133,6 @@ async def test_a_name_that_cannot_be_resolved_is_a_connect_fault() -> None:
 
     for resolver in (fails, answering()):
         with pytest.raises(TransportError) as caught:
-            await Egress([], resolver).resolve("h.test", 80)
+            await EgressPolicy([], resolver).resolve("h.test", 80)
         assert caught.value.fault is TransportFault.CONNECT
         assert "h.test" in caught.value.detail

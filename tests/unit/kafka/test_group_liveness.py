@@ -1,62 +1,73 @@
-"""When a consumer that hears nothing is broken: not in an outage, a rebalance, or after a sleep."""
+"""A silent group means a stuck consumer, but not in an outage, in a rebalance or after a suspension."""
 
 from __future__ import annotations
 
+import time
+
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.group_liveness import Silence
+from bridge.kafka.group_liveness import GroupLiveness, Lease
 
-PATIENCE_S = 100.0
+MAX_SILENCE_S = 100.0
 
 
-class Listening(Silence):
-    """With a clock to move and a broker that answers or does not."""
+class SimulatedLiveness(GroupLiveness):
+    """A liveness with a clock to move, and a broker that answers or does not."""
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.there = True
+        self.broker_answers = True
         self.probes = 0
-        super().__init__(KafkaOptions(("nowhere:9092",)), PATIENCE_S, clock=lambda: self.now)
+        super().__init__(KafkaOptions(("nowhere:9092",)), MAX_SILENCE_S, clock=lambda: self.now)
 
     async def _broker_answers(self) -> bool:
         self.probes += 1
-        return self.there
+        return self.broker_answers
 
     async def ask(self, seconds: float) -> str | None:
-        """Every second, until it is too long or the time is over."""
+        """Call it every second, until it returns a cause or the time is over."""
         for _ in range(int(seconds)):
             self.now += 1
-            found = await self.too_long()
-            if found is not None:
-                return found
+            cause = await self.stuck_cause()
+            if cause is not None:
+                return cause
         return None
 
 
-async def test_it_is_too_long_after_the_patience_while_the_broker_answers() -> None:
-    silence = Listening()
-    assert await silence.ask(PATIENCE_S) is None
-    found = await silence.ask(30)
-    assert found is not None
-    assert "the broker answers" in found
-    assert silence.probes < 30
+async def test_the_consumer_is_stuck_after_the_limit_while_the_broker_answers() -> None:
+    liveness = SimulatedLiveness()
+    assert await liveness.ask(MAX_SILENCE_S) is None
+    cause = await liveness.ask(30)
+    assert cause is not None
+    assert "the broker answers" in cause
+    assert liveness.probes < 30
 
 
-async def test_whatever_is_heard_begins_it_anew() -> None:
-    silence = Listening()
+async def test_every_answer_of_the_group_restarts_the_measurement() -> None:
+    liveness = SimulatedLiveness()
     for _ in range(10):
-        assert await silence.ask(PATIENCE_S) is None
-        silence.broken()
+        assert await liveness.ask(MAX_SILENCE_S) is None
+        liveness.note_answer()
 
 
-async def test_an_outage_is_no_silence() -> None:
-    """Nor is the time right after it."""
-    silence = Listening()
-    silence.there = False
-    assert await silence.ask(3600) is None
-    silence.there = True
-    assert await silence.ask(PATIENCE_S - 1) is None
+async def test_the_time_of_an_outage_does_not_count() -> None:
+    """The measurement starts after it, too."""
+    liveness = SimulatedLiveness()
+    liveness.broker_answers = False
+    assert await liveness.ask(3600) is None
+    liveness.broker_answers = True
+    assert await liveness.ask(MAX_SILENCE_S - 1) is None
 
 
-async def test_a_process_that_stood_still_has_not_listened() -> None:
-    silence = Listening()
-    silence.now += 3600
-    assert await silence.ask(PATIENCE_S) is None
+async def test_the_time_in_which_the_process_was_suspended_does_not_count() -> None:
+    liveness = SimulatedLiveness()
+    liveness.now += 3600
+    assert await liveness.ask(MAX_SILENCE_S) is None
+
+
+def test_a_lease_lasts_a_session_timeout_from_the_latest_accepted_request() -> None:
+    lease, now = Lease(45), time.monotonic()
+    lease.renew(now - 46)
+    assert not lease.valid
+    lease.renew(now - 10)
+    lease.renew(now - 46)
+    assert lease.valid, "an answer that came late shortened the lease"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiokafka import TopicPartition
 
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.group_reader import Membership, Reader
+from bridge.kafka.group_reader import Reader
+from bridge.kafka.membership import Membership
 
 PARTITIONS = {"orders": 6, "g.again": 6, "not read": 100}
 

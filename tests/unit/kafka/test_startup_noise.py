@@ -1,4 +1,4 @@
-"""aiokafka's error about the group's coordinator: no alarm on a cluster's first start, as it is later."""
+"""aiokafka's error about the group coordinator: harmless on the first start of a cluster, not later."""
 
 from __future__ import annotations
 
@@ -7,49 +7,51 @@ import logging
 from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
 from structlog.testing import capture_logs
 
-from bridge.kafka.startup_noise import FirstStart
+from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 
 
-class Start:
+class Startup:
+    """A filter with a clock to move and a group to join."""
+
     def __init__(self) -> None:
         self.now, self.joined = 0.0, False
-        self.filter = FirstStart(lambda: self.joined, clock=lambda: self.now)
+        self.filter = StartupNoise(lambda: self.joined, clock=lambda: self.now)
 
-    def writes(self, error: Exception) -> bool:
+    def passes(self, error: Exception) -> bool:
         name, text = "aiokafka.consumer.group_coordinator", "Group Coordinator Request failed: %s"
         return self.filter.filter(logging.LogRecord(name, logging.ERROR, "", 1, text, (error,), None))
 
 
-def test_it_is_one_line_that_says_that_nothing_need_be_done() -> None:
-    start = Start()
+def test_repeated_errors_become_one_line_that_needs_no_action() -> None:
+    startup = Startup()
     with capture_logs() as lines:
-        assert not any(start.writes(GroupCoordinatorNotAvailableError()) for _ in range(10))
+        assert not any(startup.passes(GroupCoordinatorNotAvailableError()) for _ in range(10))
     (line,) = lines
     assert (line["event"], line["log_level"]) == ("coordinator.awaited", "info")
     assert line["remedy"].startswith("none needed")
 
 
-def test_what_lasts_is_an_error() -> None:
-    start = Start()
-    assert not start.writes(GroupCoordinatorNotAvailableError())
-    start.now += 31
-    assert start.writes(GroupCoordinatorNotAvailableError())
+def test_an_error_that_lasts_is_logged() -> None:
+    startup = Startup()
+    assert not startup.passes(GroupCoordinatorNotAvailableError())
+    startup.now += 31
+    assert startup.passes(GroupCoordinatorNotAvailableError())
 
 
-def test_after_the_first_assignment_it_is_an_error_at_once() -> None:
-    start = Start()
-    start.joined = True
-    assert start.writes(GroupCoordinatorNotAvailableError())
+def test_after_the_first_assignment_the_error_is_logged_at_once() -> None:
+    startup = Startup()
+    startup.joined = True
+    assert startup.passes(GroupCoordinatorNotAvailableError())
 
 
-def test_any_other_error_is_written() -> None:
-    start = Start()
-    assert start.writes(GroupAuthorizationFailedError("g"))
+def test_any_other_error_is_logged() -> None:
+    startup = Startup()
+    assert startup.passes(GroupAuthorizationFailedError("g"))
 
 
-def test_it_filters_what_aiokafka_writes_and_only_while_it_is_there() -> None:
-    start, logger = Start(), logging.getLogger("aiokafka.consumer.group_coordinator")
-    start.filter.add()
-    assert start.filter in logger.filters
-    start.filter.remove()
-    assert start.filter not in logger.filters
+def test_the_filter_is_active_only_between_add_and_remove() -> None:
+    startup, logger = Startup(), logging.getLogger("aiokafka.consumer.group_coordinator")
+    startup.filter.add()
+    assert startup.filter in logger.filters
+    startup.filter.remove()
+    assert startup.filter not in logger.filters

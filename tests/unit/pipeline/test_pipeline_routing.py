@@ -116,9 +116,9 @@ async def test_a_filter_is_evaluated_once_per_event_and_endpoint() -> None:
             super().__init__("data.id is defined")
             self.name = name
 
-        def wants(self, event: Event) -> bool:
+        def matches(self, event: Event) -> bool:
             asked.append((self.name, event.id))
-            return super().wants(event)
+            return super().matches(event)
 
     world.receivers["slow"].answer = gate = HeldAnswers("a", "b")
     ids = "abcdefgh"

@@ -8,7 +8,8 @@ import pytest
 
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
-from bridge.dead_letters.letter import errands, to_letter
+from bridge.dead_letters.letter import to_letter
+from bridge.dead_letters.resend_request import resend_requests
 from bridge.dead_letters.topic import Reason
 from bridge.formats.resent import AgainDecoder, ResentDecodeError
 from bridge.model import Partition, Record
@@ -120,7 +121,7 @@ async def test_a_refused_event_of_a_record_is_parked_by_its_number_and_redriven_
     await until(lambda: world.offsets.at("crm") == world.offsets.at("shop") == 1)
     assert [reason.details["event-index"] for _, reason in world.parking.parked] == ["2", "3"]
     letters = [to_letter(as_letter(*parked, at)) for at, parked in enumerate(world.parking.parked)]
-    planned = errands([one for one in reversed(letters) if one])
+    planned = resend_requests([one for one in reversed(letters) if one])
     assert [errand.letter.index for errand in planned] == [2, 3], "two events, in their order"
 
     world.receivers["crm"].answer = HeldAnswers()

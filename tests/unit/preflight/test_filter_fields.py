@@ -1,4 +1,4 @@
-"""Filters that no event can pass are found by ``hookferry check``, from the schemas of the source."""
+"""``hookferry check`` finds filters that no event can pass, from the schemas of the source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.preflight.filter_fields import misspelt
+from bridge.preflight.filter_fields import check_filter_fields
 from bridge.settings import load, tree_of
 
 LOAN = {
@@ -41,15 +41,15 @@ endpoints:
 """
 
 
-def found(folder: Path, when: str, config: str = CONFIG, env: dict[str, str] | None = None) -> list[str]:
-    """What is said of a filter, without the folder's name."""
+def problems(folder: Path, when: str, config: str = CONFIG, env: dict[str, str] | None = None) -> list[str]:
+    """Return the problems of a filter, without the folder's name."""
     (folder / "avro").mkdir(exist_ok=True)
     for schema in (LOAN, PAYMENT):
         (folder / "avro" / f"{schema['name']}.avsc").write_text(json.dumps(schema))
     path = folder / "bridge.yaml"
     path.write_text(config.replace("WHEN", when))
-    said = misspelt(load(path, env or {}), tree_of(path, env or {}))
-    return [line.replace(f"{folder}/", "") for line in said]
+    lines = check_filter_fields(load(path, env or {}), tree_of(path, env or {}))
+    return [line.replace(f"{folder}/", "") for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def found(folder: Path, when: str, config: str = CONFIG, env: dict[str, str] | N
         "data.currency != 'USD' and data.principal > 5", "not (data.amount > 5) and data.principal > 5",
     ],
 )  # fmt: skip
-def test_a_filter_that_some_event_can_pass_is_right(tmp_path: Path, when: str) -> None:
-    assert found(tmp_path, when) == []
+def test_a_filter_that_an_event_can_pass_is_accepted(tmp_path: Path, when: str) -> None:
+    assert problems(tmp_path, when) == []
 
 
 @pytest.mark.parametrize(
@@ -82,30 +82,30 @@ def test_a_filter_that_some_event_can_pass_is_right(tmp_path: Path, when: str) -
         ("data.amount + data.principal > 5", 11, "LoanApprovedBusinessEvent has no data.amount", ""),
     ],
 )  # fmt: skip
-def test_a_filter_that_none_can_pass_is_shown_with_its_place(
+def test_a_filter_that_no_event_can_pass_is_reported_with_its_place(
     tmp_path: Path, when: str, column: int, cause: str, remedy: str
 ) -> None:
-    (line,) = found(tmp_path, when)
+    (line,) = problems(tmp_path, when)
     assert line.startswith(f"bridge.yaml:8:{column}: endpoints.crm.when "), line
     assert cause in line
     assert remedy in line
 
 
-def test_nothing_is_said_where_not_all_fields_are_known(tmp_path: Path) -> None:
-    """Types of one's own, another format beside it, types without a schema, bulk events as a whole."""
+def test_nothing_is_reported_unless_all_fields_are_known(tmp_path: Path) -> None:
+    """Not known: custom types, a source of another format, types without a schema, whole bulk events."""
     wrong = "data.principl > 5"
-    assert found(tmp_path, wrong)
-    assert not found(tmp_path, wrong, CONFIG.replace("schemas: avro", "schemas: avro, custom_types: true"))
+    assert problems(tmp_path, wrong)
+    assert not problems(tmp_path, wrong, CONFIG.replace("schemas: avro", "schemas: avro, custom_types: true"))
     other = CONFIG.replace("sources:\n", "sources:\n  o: {topics: [o], format: json, id: id, type: type}\n")
-    assert not found(tmp_path, wrong, other)
-    assert found(tmp_path, wrong, other.replace("    when", "    sources: [fineract]\n    when"))
-    assert not found(tmp_path, wrong, CONFIG.replace("[Loan", "[ClientActivateBusinessEvent] #"))
+    assert not problems(tmp_path, wrong, other)
+    assert problems(tmp_path, wrong, other.replace("    when", "    sources: [fineract]\n    when"))
+    assert not problems(tmp_path, wrong, CONFIG.replace("[Loan", "[ClientActivateBusinessEvent] #"))
     every = CONFIG.replace("[Loan", '["*"] #')
-    assert found(tmp_path, wrong, every)
-    assert not found(tmp_path, wrong, every.replace("schemas: avro", "schemas: avro, bulk: whole"))
+    assert problems(tmp_path, wrong, every)
+    assert not problems(tmp_path, wrong, every.replace("schemas: avro", "schemas: avro, bulk: whole"))
 
 
-def test_a_filter_from_elsewhere_is_never_shown(tmp_path: Path) -> None:
-    (line,) = found(tmp_path, "${env:WHEN}", env={"WHEN": "data.hidden == 1"})
-    assert line.startswith("bridge.yaml:8:11: endpoints.crm.when: names a field that is not there")
+def test_a_filter_from_a_reference_is_never_shown(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, "${env:WHEN}", env={"WHEN": "data.hidden == 1"})
+    assert line.startswith("bridge.yaml:8:11: endpoints.crm.when: names a field that no event has")
     assert "hidden" not in line

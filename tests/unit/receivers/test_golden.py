@@ -1,4 +1,4 @@
-"""What is sent is what was agreed on, byte for byte; and every receiver accepts it."""
+"""Every body equals its golden file byte for byte, and its receiver accepts it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
-def test_a_body_is_byte_for_byte_the_golden_one(path):
-    """If the change is meant: python -m tests.golden.golden, and look at the diff."""
+def test_every_body_equals_its_golden_file(path):
+    """If the change is intended, run python -m tests.golden.golden and review the diff."""
     golden = path.read_text(encoding="utf-8") if path.exists() else ""
     lines = difflib.unified_diff(
         golden.splitlines(), FILES[path].splitlines(), f"agreed/{path.stem}", f"made/{path.stem}", lineterm=""
@@ -37,16 +37,16 @@ def test_a_body_is_byte_for_byte_the_golden_one(path):
     assert not difference, f"{difference}\n\nIf it is meant: python -m tests.golden.golden"
 
 
-def test_there_is_no_golden_file_too_many():
+def test_every_golden_file_belongs_to_a_preset_and_an_event():
     assert set(FOLDER.glob("*/*.json")) == FILES.keys()
 
 
 def delivered(preset: str, event: Event) -> Any:
-    """The simulator that took the event; fails where it did not."""
+    """Send the event to its simulator; return it, or fail if it refused the event."""
     simulator, chosen = SIMULATORS[preset](), PRESETS[preset]
     headers, body = chosen.render(event)
     if isinstance(simulator, PagerDuty):
-        body = BodySecret(chosen.key_field, simulator.routing_key).put_in(body)
+        body = BodySecret(chosen.key_field, simulator.routing_key).insert(body)
     at_s, key = now_signed()
     headers = (*headers, *Signer([key]).headers("msg", at_s, body))
     target = simulator.path + QUERIES.get(preset, "")

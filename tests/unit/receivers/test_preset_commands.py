@@ -1,4 +1,4 @@
-"""``hookferry render`` and ``send`` with every preset, to a simulated receiver on the loopback."""
+"""``hookferry render`` and ``send`` with every preset, to a simulated receiver on loopback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(folder: Path, preset: str, origin: str, path: str, command: str) -> Any:
 
 
 @pytest.mark.parametrize("preset", SIMULATORS)
-def test_a_sample_is_sent_and_shown(tmp_path, preset):
+def test_a_sample_is_rendered_and_sent(tmp_path, preset):
     simulator = SIMULATORS[preset]()
     with served(simulator) as origin:
         result = run(tmp_path, preset, origin, simulator.path + QUERIES.get(preset, ""), "send")
@@ -43,7 +43,7 @@ def test_a_sample_is_sent_and_shown(tmp_path, preset):
     assert KEY not in result.output
 
 
-def test_an_answer_is_judged_as_the_endpoint_would(tmp_path):
+def test_send_judges_an_answer_like_the_endpoint(tmp_path):
     connector = SIMULATORS["teams-connector"]()
     connector.failing = 429
     with served(connector) as origin:
@@ -53,14 +53,14 @@ def test_an_answer_is_judged_as_the_endpoint_would(tmp_path):
     assert "HTTP error 429" in result.output
 
 
-def test_what_is_shown_of_a_request_has_no_key(tmp_path):
+def test_the_shown_request_does_not_contain_the_key(tmp_path):
     result = run(tmp_path, "pagerduty", "https://events.pagerduty.com", "/v2/enqueue", "render")
     assert result.exit_code == 0, result.output
     assert '{"routing_key":"***","event_action"' in result.output
     assert KEY not in result.output
 
 
-def test_a_simulated_receiver_says_that_its_port_is_taken():
+def test_a_simulated_receiver_reports_that_its_port_is_in_use():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""A dispatcher made from real settings, against each simulated receiver, in made-up time."""
+"""An endpoint built from real settings delivers to each simulated receiver, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ QUERY = {"teams": "?api-version=1&sig=demo"}
 
 
 class Wire:
-    """A transport whose other end is a simulator; keeps each answer with its instant."""
+    """A transport to a simulator; stores each answer with its time."""
 
     def __init__(self, simulator: Any) -> None:
         self.simulator = simulator
@@ -60,7 +60,7 @@ class Wire:
 
 
 class Stage:
-    """A dispatcher with its cursor and what came of it."""
+    """An endpoint with its cursor and its results."""
 
     def __init__(self, folder: Path, preset: str, more: str = "") -> None:
         self.simulator = SIMULATORS[preset]()
@@ -108,7 +108,7 @@ async def at_work(folder: Path, preset: str, more: str = "") -> AsyncIterator[St
 
 @pytest.mark.parametrize("preset", sorted(SIMULATORS.keys() - {"standard", "fineract-hook"}))
 @simulated
-async def test_its_events_are_shown_one_by_one(tmp_path, preset):
+async def test_every_event_is_shown_in_order(tmp_path, preset):
     async with at_work(tmp_path, preset) as stage:
         stage.put(3)
         await until(lambda: stage.settled == 3)
@@ -120,8 +120,8 @@ async def test_its_events_are_shown_one_by_one(tmp_path, preset):
     ("preset", "count"), [("slack", 30), ("teams-connector", 250), ("pagerduty", 300), ("zapier", 200)]
 )
 @simulated
-async def test_the_rate_of_a_preset_never_meets_a_429(tmp_path, preset, count):
-    """250 messages take a connector nearly four hours: 100 an hour, 150 in two."""
+async def test_the_rate_of_a_preset_never_causes_a_429(tmp_path, preset, count):
+    """250 messages to a connector take nearly four hours: 100 per hour, 150 per two hours."""
     async with at_work(tmp_path, preset) as stage:
         stage.put(count)
         while stage.settled < count:
@@ -132,8 +132,8 @@ async def test_the_rate_of_a_preset_never_meets_a_429(tmp_path, preset, count):
 
 
 @simulated
-async def test_discord_is_slowed_down_by_what_it_says_before_a_429(tmp_path):
-    """Requests already in flight may meet one; one at a time never does."""
+async def test_discords_rate_headers_slow_the_endpoint_down_before_a_429(tmp_path):
+    """Requests in flight may get one; with one request at a time it never happens."""
     async with at_work(tmp_path, "discord", ", concurrency: 1") as stage:
         stage.put(40)
         await until(lambda: stage.settled == 40)
@@ -142,7 +142,7 @@ async def test_discord_is_slowed_down_by_what_it_says_before_a_429(tmp_path):
 
 
 @simulated
-async def test_discord_asked_for_too_much_is_left_alone_to_the_millisecond(tmp_path):
+async def test_a_429_of_discord_pauses_the_endpoint_for_exactly_its_wait(tmp_path):
     async with at_work(tmp_path, "discord") as stage:
         stage.simulator.global_wait_s = 64.57
         stage.put(1)
@@ -154,7 +154,7 @@ async def test_discord_asked_for_too_much_is_left_alone_to_the_millisecond(tmp_p
 
 
 @simulated
-async def test_a_connector_that_fails_behind_a_200_gets_the_message_again(tmp_path):
+async def test_a_connector_failure_in_a_200_is_retried(tmp_path):
     async with at_work(tmp_path, "teams-connector") as stage:
         stage.simulator.failing = 503
         stage.put(1)
@@ -167,7 +167,7 @@ async def test_a_connector_that_fails_behind_a_200_gets_the_message_again(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("preset", "trouble"),
+    ("preset", "error"),
     [
         ("slack", Said(404, "no_service")),
         ("slack", Said(403, "action_prohibited")),
@@ -178,23 +178,23 @@ async def test_a_connector_that_fails_behind_a_200_gets_the_message_again(tmp_pa
     ],
 )
 @simulated
-async def test_a_receiver_that_is_gone_turns_the_endpoint_off_and_the_event_waits(tmp_path, preset, trouble):
+async def test_a_deleted_receiver_switches_the_endpoint_off_and_keeps_the_event(tmp_path, preset, error):
     async with at_work(tmp_path, preset) as stage:
-        stage.simulator.trouble = trouble
+        stage.simulator.trouble = error
         stage.put(2)
         await until(lambda: stage.turned_off)
         await asyncio.sleep(600)
         assert not stage.dispatcher.on
         assert len(stage.turned_off) == 1
         assert (stage.settled, stage.parking.parked) == (0, [])
-        assert "give its url" in stage.turned_off[0]
+        assert "set its URL as url" in stage.turned_off[0]
         stage.simulator.trouble = None
         stage.dispatcher.turn(True)
         await until(lambda: stage.settled == 2)
 
 
 @simulated
-async def test_a_dead_connector_behind_a_200_turns_the_endpoint_off_too(tmp_path):
+async def test_a_deleted_connector_in_a_200_also_switches_the_endpoint_off(tmp_path):
     async with at_work(tmp_path, "teams-connector") as stage:
         stage.simulator.failing = 404
         stage.put(1)
@@ -203,24 +203,24 @@ async def test_a_dead_connector_behind_a_200_turns_the_endpoint_off_too(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("preset", "trouble"),
+    ("preset", "error"),
     [("slack", Said(400, "invalid_blocks")), ("teams", Said(413, "")), ("pagerduty", Said(400, "{}"))],
 )
 @simulated
-async def test_a_message_that_is_refused_parks_alone(tmp_path, preset, trouble):
+async def test_a_refused_message_parks_only_its_event(tmp_path, preset, error):
     async with at_work(tmp_path, preset) as stage:
-        stage.simulator.trouble = trouble
+        stage.simulator.trouble = error
         stage.put(1)
         await until(lambda: stage.parking.parked)
         stage.simulator.trouble = None
         stage.put(1)
         await until(lambda: stage.settled == 2)
         ((_, reason),) = stage.parking.parked
-        assert str(trouble.status) in reason.cause
+        assert str(error.status) in reason.cause
 
 
 @simulated
-async def test_slacks_rollup_error_is_tried_again(tmp_path):
+async def test_slacks_rollup_error_is_retried(tmp_path):
     async with at_work(tmp_path, "slack") as stage:
         stage.simulator.trouble = Said(500, "rollup_error")
         stage.put(1)
@@ -230,7 +230,7 @@ async def test_slacks_rollup_error_is_tried_again(tmp_path):
 
 
 @simulated
-async def test_the_routing_key_is_sent_and_kept_nowhere(tmp_path):
+async def test_the_routing_key_is_sent_but_never_stored(tmp_path):
     async with at_work(tmp_path, "pagerduty") as stage:
         stage.put(1)
         await until(lambda: stage.settled == 1)
@@ -250,7 +250,7 @@ async def test_a_retry_is_the_same_alert(tmp_path):
         taken = stage.simulator.answer
 
         def lost(*request: Any) -> Said:
-            """The alert is opened, and the answer lost on the way."""
+            """Open the alert, but lose the answer."""
             stage.simulator.answer = taken
             assert taken(*request).status == 202
             return Said(503)
@@ -263,7 +263,7 @@ async def test_a_retry_is_the_same_alert(tmp_path):
 
 
 @simulated
-async def test_a_signature_is_over_what_is_sent_secret_included(tmp_path):
+async def test_the_signature_covers_the_sent_body_including_the_secret(tmp_path):
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     async with at_work(tmp_path, "pagerduty", f", secrets: [{secret}]") as stage:
         stage.put(1)

@@ -1,4 +1,4 @@
-"""How values become text, and how text is made to fit."""
+"""How values are formatted, and how text is fitted into limits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.receivers import markup, words
+from bridge.receivers import humanize, markup
 from bridge.receivers.fit import fit, one_line, units
 from bridge.receivers.notice import Tone
-from bridge.receivers.wordings import WORDINGS, notice
+from bridge.receivers.wordings import WORDINGS, build_notice
 from tests.support.preset_events import event_of
 
 
@@ -30,13 +30,13 @@ from tests.support.preset_events import event_of
     ],
 )
 def test_money_is_exact_and_grouped(value, shown):
-    assert words.money(value, "KES") == shown
+    assert humanize.format_money(value, "KES") == shown
 
 
 def test_money_has_the_places_of_its_currency():
-    assert words.money(Decimal("1500.00000000"), "UGX", 0) == "UGX 1,500"
-    assert words.money(Decimal("1.50000000"), "KWD", 3) == "KWD 1.500"
-    assert words.money(Decimal("5"), "") == "5.00"
+    assert humanize.format_money(Decimal("1500.00000000"), "UGX", 0) == "UGX 1,500"
+    assert humanize.format_money(Decimal("1.50000000"), "KWD", 3) == "KWD 1.500"
+    assert humanize.format_money(Decimal("5"), "") == "5.00"
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_money_has_the_places_of_its_currency():
         (None, ""),
     ],
 )
-def test_dates_are_written_one_way(value, shown):
-    assert words.date(value) == shown
+def test_dates_have_one_format(value, shown):
+    assert humanize.format_date(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_dates_are_written_one_way(value, shown):
         ("", "Event"),
     ],
 )
-def test_an_event_type_is_told_in_words(type, spoken):
-    assert words.spoken(type) == spoken
+def test_an_event_type_becomes_a_title_in_words(type, spoken):
+    assert humanize.event_title(type) == spoken
 
 
 @pytest.mark.parametrize(
@@ -87,30 +87,30 @@ def test_an_event_type_is_told_in_words(type, spoken):
         (Decimal("100.00000000"), "100"),
     ],
 )
-def test_any_value_is_one_line(value, shown):
-    assert words.text(value) == shown
+def test_any_value_is_formatted_as_one_line(value, shown):
+    assert humanize.format_value(value) == shown
 
 
-def test_what_fits_is_left_alone():
+def test_a_text_that_fits_is_unchanged():
     assert fit("abc", 3) == "abc"
     assert fit("a&b", 7, markup.slack) == "a&amp;b"
 
 
-def test_what_is_too_long_is_cut_visibly():
+def test_a_text_that_is_too_long_ends_with_an_ellipsis():
     assert fit("abcd", 3) == "ab…"
     assert fit("x" * 100_000, 400).endswith("…")
     assert units(fit("x" * 100_000, 400)) == 400
 
 
-def test_it_is_never_cut_inside_an_escape():
+def test_a_text_is_never_truncated_inside_an_escape():
     for limit in range(2, 40):
         cut = fit("&" * 30, limit, markup.slack)
         assert units(cut) <= limit
         assert cut.replace("&amp;", "").strip("…") == ""
 
 
-def test_it_is_never_cut_inside_a_character():
-    """Astral characters count two; a base keeps its marks, a family of emoji its members."""
+def test_a_text_is_never_truncated_inside_a_character():
+    """Astral characters count as two units; combining marks and joined emoji stay together."""
     assert fit("😀😀😀", 4) == "😀…"
     assert fit("ab" + "e\u0301" * 5, 4) == "ab…"
     family = "👩\u200d👩\u200d👧"
@@ -149,29 +149,29 @@ LOAN = {
 }  # fmt: skip
 
 
-def test_a_loan_event_is_told_with_amount_client_and_loan():
-    told = notice(event_of("LoanApprovedBusinessEvent", LOAN))
+def test_a_loan_notice_contains_amount_client_and_loan():
+    told = build_notice(event_of("LoanApprovedBusinessEvent", LOAN))
     assert told.summary == "Loan approved: KES 120,000.00, Jane Wanjiru, loan 000000042"
     assert told.tone is Tone.GOOD
     assert ("Approved on", "2026-06-28", "") in told.fields
     assert told.footer == "LoanApprovedBusinessEvent · default · 42 · 2026-06-29 08:15 UTC"
 
 
-def test_nothing_was_paid_out_is_no_amount_to_tell():
-    """Fineract gives a net disbursal of zero where nothing is deducted."""
-    told = notice(event_of("LoanDisbursalBusinessEvent", LOAN))
+def test_a_net_disbursal_of_zero_is_not_shown():
+    """Fineract writes a net disbursal of zero if nothing is deducted."""
+    told = build_notice(event_of("LoanDisbursalBusinessEvent", LOAN))
     assert told.summary.startswith("Loan disbursed: KES 120,000.00")
 
 
-def test_the_business_date_stands_in_for_a_date_that_is_missing():
-    told = notice(event_of("LoanApprovedBusinessEvent", {**LOAN, "timeline": None}))
+def test_the_business_date_replaces_a_missing_date():
+    told = build_notice(event_of("LoanApprovedBusinessEvent", {**LOAN, "timeline": None}))
     assert ("Approved on", "2026-06-29", "") in told.fields
 
 
-def test_a_deposit_is_told_with_its_balance():
+def test_a_deposit_notice_contains_the_balance():
     data = {"accountNo": "000009001", "amount": Decimal("2500.75"), "runningBalance": Decimal("-0.01"),
             "currency": {"code": "KES"}, "date": "2026-06-29", "note": "Naïve café ☕"}  # fmt: skip
-    told = notice(event_of("SavingsDepositBusinessEvent", data))
+    told = build_notice(event_of("SavingsDepositBusinessEvent", data))
     assert told.summary == "Savings deposit: KES 2,500.75, account 000009001"
     assert ("Balance", "KES -0.01", "") in told.fields
 
@@ -190,13 +190,13 @@ def test_a_deposit_is_told_with_its_balance():
         ("LoanReAge", LOAN, "Loan re age: 42"),
     ],
 )
-def test_fineracts_other_types_are_told_like_their_family(type, data, summary):
-    assert notice(event_of(type, data)).summary == summary
+def test_other_fineract_types_use_the_wording_of_their_family(type, data, summary):
+    assert build_notice(event_of(type, data)).summary == summary
 
 
-def test_an_unknown_type_is_told_by_its_plain_facts():
+def test_an_unknown_type_gets_a_generic_notice():
     data = {f"field{number}": number for number in range(20)}
-    told = notice(event_of("order.placed", data, entity="A-17", tenant=None))
+    told = build_notice(event_of("order.placed", data, entity="A-17", tenant=None))
     assert told.title == "Order placed"
     assert told.fields[0] == ("Entity", "A-17", "A-17")
     assert told.fields[-1] == ("Not shown", "12 more fields", "")
@@ -207,7 +207,7 @@ def test_an_unknown_type_is_told_by_its_plain_facts():
 @pytest.mark.parametrize(
     "data", [None, "text", 7, [], {}, [1, {"a": 2}], {"amount": {"x": 1}, "currency": 3}]
 )
-def test_no_payload_is_too_odd_to_be_told(type, data):
-    told = notice(event_of(type, data, entity=None, tenant=None, business_date=""))
+def test_any_payload_gets_a_notice(type, data):
+    told = build_notice(event_of(type, data, entity=None, tenant=None, business_date=""))
     assert told.title
     assert all(field.label and field.value for field in told.fields)

@@ -1,4 +1,4 @@
-"""What each kind of receiver means by its answers: a table of facts, and the seam in the verdict."""
+"""The meaning of each receiver's answers: a table of facts, and how a preset changes the verdict."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ TEAMS_FAILED = "Webhook message delivery failed with error: Microsoft Teams endp
         ("fineract-hook", 404, "", PARK),
     ],
 )
-def test_an_answer_means_what_this_receiver_means_by_it(preset, status, body, verdict):
+def test_each_preset_judges_an_answer_as_its_receiver_means_it(preset, status, body, verdict):
     assert judged(preset, status, body).verdict is verdict
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_a_receiver_asks_for_in_headers_stays(preset):
+def test_a_retry_after_header_is_kept(preset):
     off = judged(preset, 200, "whatever", webhook_delivery="disable")
     assert off.verdict is OFF
     assert judged(preset, 410).verdict is OFF
@@ -110,18 +110,18 @@ def test_a_throttling_answer_pauses_the_whole_endpoint(preset):
     assert (told.verdict, told.kind, told.retry_after_s) == (AGAIN, "throttled", 7.0)
 
 
-def test_a_connector_that_is_throttled_behind_a_200_slows_the_endpoint_down():
+def test_a_connectors_throttling_in_a_200_slows_the_endpoint_down():
     told = judged("teams-connector", 200, TEAMS_FAILED.format(429))
     assert told.kind == "throttled"
     assert "429" in told.reason
 
 
-def test_a_dead_connector_behind_a_200_keeps_its_event():
-    """Of kind ok the event would be settled with it."""
+def test_a_deleted_connector_in_a_200_keeps_its_event():
+    """With kind "ok" the event would be settled."""
     assert judged("teams-connector", 200, TEAMS_FAILED.format(404)).kind != "ok"
 
 
-def test_discord_is_left_alone_for_the_longer_of_its_two_waits():
+def test_discord_waits_for_the_longer_of_its_two_intervals():
     body = json.dumps({"message": "You are being rate limited.", "retry_after": 64.57, "global": True})
     told = judged("discord", 429, body, retry_after="64")
     assert told.retry_after_s == 64.57
@@ -132,7 +132,7 @@ def test_discord_is_left_alone_for_the_longer_of_its_two_waits():
     assert judged("discord", 429, "[]").retry_after_s is None
 
 
-def test_discord_is_left_alone_before_it_says_429():
+def test_discord_waits_before_a_429_is_due():
     used_up = judged("discord", 200, x_ratelimit_remaining="0", x_ratelimit_reset_after="1.25")
     assert (used_up.verdict, used_up.kind, used_up.retry_after_s) == (DELIVERED, "ok", 1.25)
     assert (
@@ -142,13 +142,15 @@ def test_discord_is_left_alone_before_it_says_429():
     assert odd.retry_after_s is None
 
 
-def test_the_reason_says_what_to_do():
-    assert "status 404: no_service (make a new webhook in Slack" in judged("slack", 404, "no_service").reason
+def test_the_reason_contains_the_remedy():
+    assert (
+        "status 404: no_service (create a new webhook in Slack" in judged("slack", 404, "no_service").reason
+    )
     assert "login" in judged("slack", 200, "<html>login</html>").reason
     assert "Response" in judged("teams", 200).reason
 
 
-def test_what_is_shown_of_an_answer_is_one_short_line():
+def test_the_shown_answer_is_one_short_line():
     reason = judged("slack", 200, "a\r\nb\x1b[31m" + "x" * 10_000).reason
     assert len(reason) < 300
     assert reason.isprintable()

@@ -1,4 +1,4 @@
-"""The how-to of each receiver: every configuration in it is one, and every command in it works."""
+"""The how-to of each receiver: its configurations are valid and its commands work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ sources: {bank: {topics: [external-events], format: json, id: id, type: type}}
 endpoints:
 """
 ENVIRONMENT = {
-    "HOOKFERRY_SHARED": None,  # of the tests, and no setting
+    "HOOKFERRY_SHARED": None,  # for the tests; it is not a setting
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
     "ZAPIER_URL": "https://hooks.zapier.com/hooks/catch/1/x/",
     "TEAMS_URL": "https://prod-00.westeurope.logic.azure.com/workflows/x?sig=y",
@@ -47,7 +47,7 @@ def test_every_receiver_has_a_page():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_its_configurations_have_no_problems(page, tmp_path):
+def test_the_configurations_on_a_page_have_no_problems(page, tmp_path):
     for number, text in enumerate(configurations(page)):
         file = tmp_path / f"{number}.yaml"
         file.write_text(text, encoding="utf-8")
@@ -55,7 +55,7 @@ def test_its_configurations_have_no_problems(page, tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_its_commands_render_the_samples_they_name(page, tmp_path):
+def test_the_commands_on_a_page_render_their_samples(page, tmp_path):
     file = tmp_path / "bridge.yaml"
     file.write_text(configurations(page)[0], encoding="utf-8")
     named = re.findall(r"hookferry render -c bridge.yaml -e (\S+) -s (\S+)", page.read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ def test_its_commands_render_the_samples_they_name(page, tmp_path):
         ("pagerduty", 1, ["LoanRepaymentOverdueBusinessEvent", "LoanCloseBusinessEvent"]),
     ],
 )
-def test_a_template_of_ones_own_makes_json(page, number, samples, tmp_path):
+def test_a_custom_template_on_a_page_renders_json(page, number, samples, tmp_path):
     file = tmp_path / "bridge.yaml"
     file.write_text(configurations(FOLDER / f"{page}.md")[number], encoding="utf-8")
     (endpoint,) = re.findall(r"^  ([a-z-]+):$", file.read_text(), re.M)

@@ -1,4 +1,4 @@
-"""The simulated receivers refuse what the real ones would refuse, and count what those count."""
+"""The simulated receivers refuse and limit requests like the real ones."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def changed(preset: str, change: Callable[[Any], object]) -> Any:
         (lambda m: m.clear(), "no_text"),
     ],
 )
-def test_slack_refuses_what_its_blocks_do_not_allow(change, word):
+def test_slack_refuses_invalid_blocks(change, word):
     assert post(Slack(), good("slack")) == (200, "ok")
     assert post(Slack(), changed("slack", change)) == (400, word)
 
 
-def test_slack_refuses_broken_json_and_does_not_know_other_hooks():
+def test_slack_refuses_broken_json_and_unknown_hooks():
     assert post(Slack(), b'{"text": ') == (400, "invalid_payload")
     assert post(Slack(), b'{"text": "\xff"}') == (400, "invalid_payload")
     assert post(Slack(), good("slack"), target="/services/other") == (404, "no_service")
 
 
-def test_slack_takes_a_short_burst_and_then_one_a_second():
+def test_slack_accepts_a_short_burst_and_then_one_message_per_second():
     slack = Slack()
     statuses = [post(slack, good("slack"), 0.01 * number)[0] for number in range(7)]
     assert statuses == [200] * 5 + [429] * 2
@@ -74,13 +74,13 @@ def test_slack_takes_a_short_burst_and_then_one_a_second():
     assert post(slack, good("slack"), 1.2)[0] == 200
 
 
-def test_slack_sees_mentions():
+def test_slack_detects_mentions():
     slack = Slack()
     post(slack, {"text": "<!channel> come here"})
     assert slack.controls
 
 
-def test_zapier_counts_by_the_second_or_the_old_way():
+def test_zapier_limits_per_second_or_per_five_minutes():
     new, old = Zapier(), Zapier("/hooks/catch/demo/", old=True)
     assert [post(new, {"a": 1}, 0.0)[0] for _ in range(31)] == [200] * 30 + [429]
     assert [post(old, {"a": 1}, 0.2 * n)[0] for n in range(1001)] == [200] * 1000 + [429]
@@ -88,13 +88,13 @@ def test_zapier_counts_by_the_second_or_the_old_way():
     assert post(new, {"a": 1}, 9.0)[0] == 410
 
 
-def test_zapier_offers_nested_fields_under_joined_names():
+def test_zapier_flattens_nested_fields_into_joined_names():
     zapier = Zapier()
     post(zapier, {"a": {"b": {"c": 1}}, "n": None, "l": [1]})
     assert zapier.fields[0] == {"a__b__c": 1, "l": [1]}
 
 
-def test_a_connector_tells_its_throttling_in_a_200():
+def test_a_connector_reports_its_throttling_in_a_200():
     connector = Connector()
     answers = [post(connector, good("teams-connector"), 0.0) for _ in range(5)]
     assert answers[:4] == [(200, "1")] * 4
@@ -103,7 +103,7 @@ def test_a_connector_tells_its_throttling_in_a_200():
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(60, 30), (100, 3600), (150, 7200)])
-def test_a_connector_counts_in_several_windows(count, seconds):
+def test_a_connector_limits_in_several_windows(count, seconds):
     connector, message = Connector(), good("teams-connector")
     taken, now_s = 0, 0.0
     while now_s < seconds - 1:
@@ -113,14 +113,14 @@ def test_a_connector_counts_in_several_windows(count, seconds):
 
 
 @pytest.mark.parametrize("preset", ["teams", "teams-connector"])
-def test_teams_refuses_more_than_28_kb(preset):
+def test_teams_refuses_bodies_over_28_kb(preset):
     simulator = SIMULATORS[preset]()
     target = f"{simulator.path}?sig=demo"
     padded = json.dumps(good(preset)).encode() + b" " * 28_672
     assert post(simulator, padded, target=target)[0] == 413
 
 
-def test_a_workflow_wants_its_signature_and_a_card():
+def test_a_workflow_requires_its_signature_and_a_card():
     workflow = Workflow()
     target = f"{workflow.path}?api-version=1&sig=demo"
     assert post(workflow, good("teams"), target=target)[0] == 202
@@ -145,12 +145,12 @@ def test_a_workflow_wants_its_signature_and_a_card():
         lambda m: m.update(embeds=[]),
     ],
 )
-def test_discord_refuses_what_is_beyond_its_limits(change):
+def test_discord_refuses_messages_beyond_its_limits(change):
     assert post(Discord(), good("discord"))[0] == 204
     assert post(Discord(), changed("discord", change))[0] == 400
 
 
-def test_discord_tells_its_limit_before_and_after_it_is_used_up():
+def test_discord_reports_its_limit_before_and_after_it_is_reached():
     discord = Discord()
     target = f"{discord.path}?wait=true"
     said = [discord.answer(target, JSON, json.dumps(good("discord")).encode(), 0.0) for _ in range(6)]
@@ -159,7 +159,7 @@ def test_discord_tells_its_limit_before_and_after_it_is_used_up():
     assert json.loads(said[5].body)["retry_after"] == 2.0
 
 
-def test_discord_notices_who_is_pinged():
+def test_discord_records_mentioned_users():
     loud, quiet = Discord(), Discord()
     post(loud, {"content": "@everyone"})
     post(quiet, {"content": "@everyone", "allowed_mentions": {"parse": []}})
@@ -183,7 +183,7 @@ KEY = "0123456789abcdef0123456789abcdef"
         (lambda m: m.update(dedup_key="x" * 256), "dedup_key"),
     ],
 )
-def test_pagerduty_names_what_is_wrong(change, error):
+def test_pagerdutys_error_names_the_cause(change, error):
     message = {"routing_key": KEY} | good("pagerduty")
     assert post(PagerDuty(), message)[0] == 202
     change(message)
@@ -200,17 +200,17 @@ def test_one_event_sent_twice_is_one_alert():
 
 
 @pytest.mark.parametrize("preset", SIMULATORS)
-def test_every_preset_has_its_simulator(preset):
+def test_every_preset_has_a_simulator(preset):
     assert preset in PRESETS
 
 
-def test_every_simulated_throttling_is_read_as_one():
-    """The simulators' answers and the presets' verdicts know the same receivers."""
+def test_every_preset_recognizes_its_simulators_throttling():
+    """The simulators' answers and the presets' verdicts agree."""
     for name in ("slack", "zapier", "teams-connector", "discord", "pagerduty"):
         simulator, preset = SIMULATORS[name](), PRESETS[name]
         body = preset.render(event_of("LoanApprovedBusinessEvent", LOAN))[1]
         if preset.key_field:
-            body = BodySecret(preset.key_field, KEY).put_in(body)
+            body = BodySecret(preset.key_field, KEY).insert(body)
         verdicts = []
         for _ in range(121):
             said = simulator.answer(simulator.path, JSON, body, 0.0)

@@ -1,4 +1,4 @@
-"""Rendering: the standard payload, money exact, and a named error for what has no JSON form."""
+"""The standard payload: exact amounts, and an error for values without a JSON form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.fakes import event
         ("-0.00", "-0.00"),
     ],
 )
-def test_a_decimal_becomes_a_plain_string_exactly(text: str, shown: str) -> None:
+def test_a_decimal_becomes_an_exact_string_in_plain_notation(text: str, shown: str) -> None:
     assert json.loads(to_json({"amount": Decimal(text)})) == {"amount": shown}
 
 
@@ -32,7 +32,7 @@ def test_bytes_become_base64() -> None:
     assert to_json([b"\x00\xff"]) == b'["AP8="]'
 
 
-def test_keys_that_are_no_text_become_text() -> None:
+def test_keys_that_are_not_text_become_text() -> None:
     assert to_json({1: "a"}) == b'{"1":"a"}'
 
 
@@ -44,12 +44,12 @@ def _deep() -> Any:
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), 2**70, "\ud800", _deep(), [{"a": {1}}]])
-def test_what_has_no_json_form_is_a_render_error(value: Any) -> None:
+def test_a_value_without_a_json_form_is_a_render_error(value: Any) -> None:
     with pytest.raises(RenderError, match="no JSON form"):
         to_json({"data": value})
 
 
-def test_the_standard_payload_names_only_what_is_known() -> None:
+def test_the_standard_payload_contains_only_present_parts() -> None:
     known = event("a", entity="e9")
     known.tenant = "t"
     assert json.loads(standard_body(known)) == {

@@ -1,4 +1,4 @@
-"""The bodies that have a name, byte for byte."""
+"""The named bodies, exact to the byte."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.errors import DecodeError, RenderError
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.model import Event, Partition, Record
 from bridge.preflight.samples import sample
-from bridge.rendering.named import NAMED, named
+from bridge.rendering.named import NAMED, named_body
 from bridge.rendering.old_hooks import HOOKS
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 
@@ -70,8 +70,8 @@ GOLDEN: dict[str, tuple[tuple[tuple[bytes, bytes], ...], bytes]] = {
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_named_body_byte_for_byte(name: str) -> None:
-    assert named(name)(loan()) == GOLDEN[name]
+def test_a_named_body_is_exact_to_the_byte(name: str) -> None:
+    assert named_body(name)(loan()) == GOLDEN[name]
 
 
 def test_thin_and_none_do_not_decode_the_payload() -> None:
@@ -80,11 +80,11 @@ def test_thin_and_none_do_not_decode_the_payload() -> None:
 
     one = loan()
     one.payload = broken
-    named("thin")(one)
-    named("none")(one)
+    named_body("thin")(one)
+    named_body("none")(one)
     for name in NAMED.keys() - {"thin", "none"}:
         with pytest.raises(DecodeError):
-            named(name)(one)
+            named_body(name)(one)
 
 
 def cloud_event(headers: dict[str, str], value: bytes) -> Event:
@@ -100,16 +100,16 @@ ATTRIBUTES = {
 }  # fmt: skip
 
 
-def test_a_cloudevent_that_came_in_goes_out_with_its_own_attributes() -> None:
+def test_a_received_cloudevent_keeps_its_attributes() -> None:
     one = cloud_event({**ATTRIBUTES, "content-type": "application/json"}, b'{"pieces":3}')
-    headers, body = named("cloudevents-binary")(one)
+    headers, body = named_body("cloudevents-binary")(one)
     assert dict(headers) == {
         b"content-type": b"application/json", b"ce-specversion": b"1.0", b"ce-id": b"a%20b",
         b"ce-source": b"/ware%20house\\x", b"ce-type": b"stock.moved", b"ce-time": b"2026-06-29T08:15:30Z",
         b"ce-subject": b"sku-7", b"ce-region": b"Z%C3%BCrich%20%22N%22%20100%25",
     }  # fmt: skip
     assert body == b'{"pieces":3}'
-    whole = json.loads(named("cloudevents")(one)[1])
+    whole = json.loads(named_body("cloudevents")(one)[1])
     assert (whole["id"], whole["source"], whole["region"]) == ("a b", "/ware house\\x", 'Zürich "N" 100%')
 
 
@@ -120,14 +120,14 @@ def test_a_cloudevent_that_came_in_goes_out_with_its_own_attributes() -> None:
         ("text/csv\r\nX-Evil: 1", b"a,b", b"text/plain; charset=utf-8"),
     ],
 )  # fmt: skip
-def test_raw_text_and_bytes_stay_what_they_are(content_type: str, value: bytes, kept: bytes) -> None:
+def test_raw_text_and_bytes_are_sent_unchanged(content_type: str, value: bytes, kept: bytes) -> None:
     one = cloud_event({**ATTRIBUTES, "content-type": content_type}, value)
-    assert named("raw")(one) == (((b"content-type", kept),), value)
+    assert named_body("raw")(one) == (((b"content-type", kept),), value)
 
 
-def test_bytes_travel_as_base64_in_a_structured_cloudevent() -> None:
+def test_bytes_are_base64_in_a_structured_cloudevent() -> None:
     one = cloud_event({**ATTRIBUTES, "content-type": "image/png"}, b"\x89\xff")
-    whole = json.loads(named("cloudevents")(one)[1])
+    whole = json.loads(named_body("cloudevents")(one)[1])
     assert (whole["data_base64"], "data" in whole, whole["datacontenttype"]) == ("if8=", False, "image/png")
 
 
@@ -140,16 +140,18 @@ def test_bytes_travel_as_base64_in_a_structured_cloudevent() -> None:
         ("LoanApprovedBusinessEvent", {"loanId": 42, "resourceId": 42, "clientId": 7, "changes": {}}),
     ],
 )
-def test_the_old_hooks_ids_stand_where_receivers_read_them(type_: str, response: dict[str, Any]) -> None:
-    headers, body = named("fineract-hook")(sample(type_))
+def test_the_ids_of_the_old_hooks_are_in_the_fields_that_receivers_read(
+    type_: str, response: dict[str, Any]
+) -> None:
+    headers, body = named_body("fineract-hook")(sample(type_))
     assert json.loads(body)["response"] == response
     assert dict(headers)[b"x-fineract-entity"].decode() == HOOKS[type_].entity
 
 
-def test_a_type_the_old_hooks_never_knew_is_said() -> None:
-    with pytest.raises(RenderError, match="no name for LoanReAgeBusinessEvent; leave it out"):
-        named("fineract-hook")(sample("LoanReAgeBusinessEvent"))
+def test_a_type_without_an_old_hook_is_a_render_error() -> None:
+    with pytest.raises(RenderError, match="no name for LoanReAgeBusinessEvent; remove it from"):
+        named_body("fineract-hook")(sample("LoanReAgeBusinessEvent"))
 
 
-def test_every_type_of_the_old_hooks_is_one_of_fineract() -> None:
+def test_every_type_with_an_old_hook_is_a_fineract_type() -> None:
     assert set(FINERACT_TYPES) >= HOOKS.keys()

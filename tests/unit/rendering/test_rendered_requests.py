@@ -1,4 +1,4 @@
-"""Requests: the ordinary one costs nothing, a templated URL cannot climb, a header stays one line."""
+"""Requests: a value in a URL cannot leave its segment, and a header stays one line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bridge.errors import RenderError
 from bridge.model import Event, Url
 from bridge.preflight.samples import sample
 from bridge.rendering import StandardRenderer, standard_body
-from bridge.rendering.named import named
-from bridge.rendering.request import RequestRenderer, TargetTemplate, renderer, with_places
+from bridge.rendering.named import named_body
+from bridge.rendering.request import RequestRenderer, TargetTemplate, build_request_renderer, with_places
 from bridge.rendering.sandbox import TemplateMistake
 
 URL = Url("https", "crm.test", 443, "/hooks")
@@ -32,7 +32,7 @@ def about(**data: Any) -> Event:
 
 def test_an_endpoint_without_templates_shares_the_standard_body() -> None:
     one = sample("OrderPaid")
-    first, second = renderer("POST", URL), renderer("PUT", URL, {}, None)
+    first, second = build_request_renderer("POST", URL), build_request_renderer("PUT", URL, {}, None)
     assert type(first) is type(second) is StandardRenderer
     assert first.render(one).body is second.render(one).body is standard_body(one)
     assert first.render(one) == ("POST", URL, ((b"content-type", b"application/json"),), standard_body(one))
@@ -40,7 +40,7 @@ def test_an_endpoint_without_templates_shares_the_standard_body() -> None:
 
 
 def test_method_url_and_headers_of_the_event() -> None:
-    made = renderer(
+    made = build_request_renderer(
         "PATCH", target("https://crm.test/a/{{ data.id }}?t={{ tenant }}&x=1"), {"X-Id": "no. {{ data.id }}"}
     )
     one = about(id=7)
@@ -56,8 +56,8 @@ def test_method_url_and_headers_of_the_event() -> None:
 @pytest.mark.parametrize(
     "value", ["", None, "..", ".", "../x", "a/../b", "..\\x", "/..", "a\nb", "a\x00", "\x7f", "\x85"]
 )
-def test_a_value_cannot_climb_out_of_its_step(value: Any) -> None:
-    made = renderer("DELETE", target("https://crm.test/loans/{{ data.id }}"))
+def test_a_value_cannot_leave_its_path_segment(value: Any) -> None:
+    made = build_request_renderer("DELETE", target("https://crm.test/loans/{{ data.id }}"))
     with pytest.raises(RenderError, match="the URL's path, line 1: a value in the URL"):
         made.render(about(id=value))
 
@@ -65,8 +65,10 @@ def test_a_value_cannot_climb_out_of_its_step(value: Any) -> None:
 @pytest.mark.parametrize(
     "value", ["a/b", "a?b", "a#b", "a b", "é", "100%", "%2e%2e", "a;b", "...", "a..b", "\ud800", 'q"', 12]
 )
-def test_whatever_else_a_value_is_it_is_one_step(value: Any) -> None:
-    made = renderer("POST", target("https://crm.test/loans/{{ data.id }}/events"), body=named("none"))
+def test_any_other_value_is_one_path_segment(value: Any) -> None:
+    made = build_request_renderer(
+        "POST", target("https://crm.test/loans/{{ data.id }}/events"), body=named_body("none")
+    )
     url = made.render(about(id=value)).url
     assert url.target.count("/") == 3
     assert url.target.isascii()
@@ -75,7 +77,7 @@ def test_whatever_else_a_value_is_it_is_one_step(value: Any) -> None:
 
 
 def test_a_value_in_the_query_stays_one_value() -> None:
-    made = renderer("POST", target("https://crm.test/?a={{ data.a }}&b={{ data.b }}"))
+    made = build_request_renderer("POST", target("https://crm.test/?a={{ data.a }}&b={{ data.b }}"))
     value = "../ x&c=d#?%0A+é"
     url = made.render(about(a=value, b=None)).url
     assert parse_qs(url.target[2:], keep_blank_values=True) == {"a": [value], "b": [""]}
@@ -83,15 +85,18 @@ def test_a_value_in_the_query_stays_one_value() -> None:
         made.render(about(a="x\r\nHost: evil", b=1))
 
 
-def test_a_url_is_bounded() -> None:
+def test_the_length_of_a_url_is_limited() -> None:
     with pytest.raises(RenderError, match="more than 8192 characters"):
-        renderer("POST", target("https://crm.test/{{ data.a }}")).render(about(a="x" * 9000))
+        build_request_renderer("POST", target("https://crm.test/{{ data.a }}")).render(about(a="x" * 9000))
 
 
-def test_an_expression_may_hold_quotes_braces_and_filters() -> None:
+def test_an_expression_may_contain_quotes_braces_and_filters() -> None:
     path = """{{ data.a | default("}}") }}/{{ data['b'] | upper }}"""
     text = f"https://crm.test/{path}?c={{{{ data.c | default('?{{{{') }}}}"
-    assert renderer("POST", target(text)).render(about(b="x")).url.target == "/%7D%7D/X?c=%3F%7B%7B"
+    assert (
+        build_request_renderer("POST", target(text)).render(about(b="x")).url.target
+        == "/%7D%7D/X?c=%3F%7B%7B"
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,16 +110,16 @@ def test_an_expression_may_hold_quotes_braces_and_filters() -> None:
     ],
 )  # fmt: skip
 def test_nothing_before_the_path_changes_with_the_event(text: str) -> None:
-    with pytest.raises(ValueError, match="the URL has a"):
+    with pytest.raises(ValueError, match="the URL contains"):
         with_places(text)
 
 
-def test_a_url_that_cannot_be_used_is_known_when_it_is_made() -> None:
+def test_an_invalid_url_template_fails_at_construction() -> None:
     with pytest.raises(TemplateMistake, match='did you mean "tenant"'):
         target("https://crm.test/{{ tenat }}")
 
 
-def test_what_the_configuration_says_of_a_url_is_masked_and_what_the_event_says_is_shown() -> None:
+def test_a_masked_url_shows_only_the_events_values() -> None:
     made = target("https://crm.test/services/T0K3N/{{ data.id }}-x?sig=S1G&id={{ data.id }}")
     assert made.masked(about(id="4 2"), "***") == "https://crm.test:443/***/***/4%202***?***=***&***=4%202"
 
@@ -128,17 +133,17 @@ def test_what_the_configuration_says_of_a_url_is_masked_and_what_the_event_says_
     ],
 )  # fmt: skip
 def test_a_header_stays_one_line(value: Any, line: bytes) -> None:
-    made = renderer("POST", URL, {"X-Id": "v {{ data.a }} w"}, named("none"))
+    made = build_request_renderer("POST", URL, {"X-Id": "v {{ data.a }} w"}, named_body("none"))
     assert made.render(about(a=value)).headers == ((b"X-Id", line),)
 
 
-def test_a_header_is_bounded() -> None:
+def test_the_length_of_a_header_is_limited() -> None:
     with pytest.raises(RenderError, match="the header X-Id has more than 4096 bytes"):
-        renderer("POST", URL, {"X-Id": "{{ data.a }}"}).render(about(a="é" * 2049))
+        build_request_renderer("POST", URL, {"X-Id": "{{ data.a }}"}).render(about(a="é" * 2049))
 
 
-def test_all_that_is_wrong_is_found_at_once() -> None:
-    made = renderer("POST", target("https://crm.test/{{ data.a }}"), {"X-Id": "{{ data.b }}"})
+def test_all_faults_of_a_request_are_reported_together() -> None:
+    made = build_request_renderer("POST", target("https://crm.test/{{ data.a }}"), {"X-Id": "{{ data.b }}"})
     assert isinstance(made, RequestRenderer)
     assert [str(fault) for fault in made.faults(about())] == [
         'the URL\'s path, line 1: there is no "a"', 'the header X-Id, line 1: there is no "b"',

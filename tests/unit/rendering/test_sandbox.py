@@ -1,4 +1,4 @@
-"""The sandbox: what a template may not do is refused where it shows, and stopped where it does not."""
+"""The sandbox refuses forbidden syntax when it compiles a template, and stops excessive work when it runs."""
 # ruff: noqa: E501 - a table of templates is easier to compare with each on its own line
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run(source: str, data: Any = DATA) -> str:
         ("{{ dict(a=1).a }}{{ range(3) | join }}", "1012"),
     ],
 )  # fmt: skip
-def test_a_template_can_do_what_it_is_for(source: str, made: str) -> None:
+def test_supported_template_features_work(source: str, made: str) -> None:
     assert run(source) == made
 
 
@@ -110,12 +110,12 @@ def test_a_template_can_do_what_it_is_for(source: str, made: str) -> None:
         "x" * 70_000,
     ],
 )
-def test_what_is_refused_is_refused_when_it_is_compiled(source: str) -> None:
+def test_forbidden_syntax_is_refused_at_compile_time(source: str) -> None:
     with pytest.raises(TemplateMistake):
         Sandbox(as_text, ["data", "type"]).compile(source, "the body")
 
 
-def test_a_mistake_names_its_line_and_what_was_meant() -> None:
+def test_a_mistake_names_its_line_and_a_suggestion() -> None:
     sandbox = Sandbox(as_text, ["data", "type"])
     with pytest.raises(TemplateMistake, match='line 3: there is no "dtaa"; did you mean "data"') as one:
         sandbox.compile("a\n\n{{ dtaa.x }}", "the body")
@@ -180,7 +180,7 @@ def test_a_mistake_names_its_line_and_what_was_meant() -> None:
         "{{ data.name | int }}",
     ],
 )  # fmt: skip
-def test_what_does_not_show_is_stopped_in_bounded_time_and_memory(source: str) -> None:
+def test_excessive_templates_are_stopped_in_bounded_time_and_memory(source: str) -> None:
     tracemalloc.start()
     began = time.thread_time()
     try:
@@ -193,7 +193,7 @@ def test_what_does_not_show_is_stopped_in_bounded_time_and_memory(source: str) -
     assert peak < 16 * MAX_CHARS
 
 
-def test_a_missing_value_is_an_error_that_says_what_was_meant() -> None:
+def test_a_missing_value_is_an_error_with_a_suggestion() -> None:
     with pytest.raises(
         TemplateFault, match=r'the body, line 2: there is no "nam"; did you mean "name"'
     ) as one:
@@ -207,8 +207,8 @@ def test_a_missing_value_is_an_error_that_says_what_was_meant() -> None:
         assert other.value.missing, source
 
 
-def test_no_value_of_the_event_is_in_an_error() -> None:
-    """Reasons of parked events are logged and shown; the payload is a customer's."""
+def test_errors_contain_no_value_of_the_event() -> None:
+    """The reasons of parked events are logged and shown, but the payload is customer data."""
     secret = {"name": "S3CR3T-VALUE", "list": ["S3CR3T-VALUE"], "amount": "S3CR3T-VALUE"}
     for source in (
         "{{ data.name | int }}", "{{ data.name - 1 }}", "{{ data.name.x }}", "{{ data[data.name] }}",
@@ -227,8 +227,8 @@ def test_each_run_has_the_whole_budget() -> None:
         assert program.run({}).endswith("9998")
 
 
-def test_constants_are_not_worked_out_when_the_template_is_compiled() -> None:
-    """Jinja2 folds what it can; nothing large may be folded before anybody asked for it."""
+def test_large_constants_are_not_evaluated_at_compile_time() -> None:
+    """Jinja2 folds constants; it must not compute large ones at compile time."""
     began = time.thread_time()
     program = Sandbox(as_text, []).compile(
         "{{ 'ab' | replace('', 'c') }}{% if false %}{{ 'a' * 10 ** 9 }}{% endif %}", "x"
@@ -242,34 +242,34 @@ def test_sums_are_exact() -> None:
     assert run("{{ data.l | sum }}", amounts) == "1234567890123456789012345679.22345679"
 
 
-def test_data_is_not_changed_by_a_template() -> None:
+def test_a_template_cannot_change_the_data() -> None:
     data = {"list": [3, 1]}
     run("{{ data.list | sort | join }}{{ data.list | reverse | join }}{{ (data.list + [1]) | length }}", data)
     assert data == {"list": [3, 1]}
 
 
-def test_macros_that_call_one_another_for_ever_are_told_apart_from_a_bug() -> None:
-    with pytest.raises(TemplateFault, match="stopped: its macros call one another too deep"):
+def test_endless_macro_recursion_is_reported_as_a_fault_of_the_template() -> None:
+    with pytest.raises(TemplateFault, match="stopped: its macro calls are nested too deep"):
         run("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}")
 
 
-def test_what_takes_few_steps_and_much_time_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock that counts is the thread's own: a machine that is busy with others parks no event."""
+def test_a_template_with_few_but_slow_steps_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is on the thread's CPU time, so that a busy machine does not park events."""
     clock = itertools.count(0, 0.6)
     monkeypatch.setattr("bridge.rendering.sandbox.budget.time.thread_time", lambda: next(clock))
-    with pytest.raises(TemplateFault, match="stopped: it takes more than 1 s of processor time"):
+    with pytest.raises(TemplateFault, match="stopped: it takes more than 1 s of CPU time"):
         run("{% for i in range(9999) %}{% endfor %}")
 
 
-def test_nothing_that_data_may_hold_can_be_called() -> None:
+def test_no_value_of_the_data_can_be_called() -> None:
     called: list[object] = []
     with pytest.raises(TemplateFault, match="not a value cannot be called"):
         run("{% set f = data.f %}{{ f(1) }}", {"f": called.append})
     assert called == []
 
 
-def test_a_misspelt_name_in_a_huge_mapping_costs_no_more_than_in_a_small_one() -> None:
-    """Nearest names are looked for among the first keys only: the event is parked in no time."""
+def test_a_misspelled_name_in_a_huge_mapping_is_reported_quickly() -> None:
+    """Suggestions are searched among the first keys only, so that the event is parked quickly."""
     huge = {f"a key of some length {number}": number for number in range(50_000)}
     began = time.thread_time()
     with pytest.raises(TemplateFault, match='there is no "a name of some length"'):

@@ -1,4 +1,4 @@
-"""Templates as bodies: values cannot break out of their place, and what is not right parks with its line."""
+"""Templates as bodies: values cannot leave their place, and an error contains the template's line."""
 # ruff: noqa: E501 - a table of templates is easier to compare with each on its own line
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def body(source: str, data: Any, content_type: str = "application/json", **more:
     return TemplateBody({}, source, content_type, **more)(event(data))[1].decode()
 
 
-def test_a_text_keeps_its_place_in_json() -> None:
+def test_an_inserted_text_cannot_leave_its_json_string() -> None:
     made = body('{"text": "Loan {{ data.x }}!", "whole": {{ data.x | json }}}', {"x": HOSTILE})
     readable = HOSTILE.replace("\ud800", "\ufffd")
     assert json.loads(made) == {"text": f"Loan {readable}!", "whole": readable}
@@ -49,20 +49,20 @@ def test_values_in_json_have_their_json_form() -> None:
     }  # fmt: skip
 
 
-def test_null_is_null_without_quotes_and_nothing_within() -> None:
+def test_null_is_null_without_quotes_and_empty_inside_quotes() -> None:
     source = """{"a": {{ data.n }}, "b": "<{{ data.n }}>", "c": "{{ data.n ~ data.n }}", "d": {{ data.n | json }},
     "e": [{% for x in [none] %}{{ x }}{% endfor %}]}"""
     assert json.loads(body(source, {"n": None})) == {"a": None, "b": "<>", "c": "", "d": None, "e": [None]}
 
 
-def test_xml_keeps_its_shape_and_what_it_forbids_shows() -> None:
+def test_xml_keeps_its_structure_and_forbidden_characters_are_replaced() -> None:
     made = body("<a x=\"{{ data.x }}\" y='{{ data.x }}'>{{ data.x }}</a>", {"x": HOSTILE}, "application/xml")
     root = ElementTree.fromstring(made)
     readable = HOSTILE.replace("\ud800", "\ufffd").replace("\x00", "\ufffd").replace("\x0b", "\ufffd")
     assert (root.text, root.get("x"), root.get("y")) == (readable, readable, readable)
 
 
-def test_a_form_is_a_form_whatever_the_lines_of_its_template() -> None:
+def test_line_breaks_of_a_form_template_are_removed() -> None:
     made = body("a={{ data.x }}&\n  b={{ data.n }}&\nc={{ type }}\n", {"x": HOSTILE, "n": None},
                 "application/x-www-form-urlencoded")  # fmt: skip
     assert "\n" not in made
@@ -70,7 +70,7 @@ def test_a_form_is_a_form_whatever_the_lines_of_its_template() -> None:
     assert parse_qs(made, keep_blank_values=True) == {"a": [expected], "b": [""], "c": ["T"]}
 
 
-def test_plain_text_is_as_it_is() -> None:
+def test_plain_text_is_not_escaped() -> None:
     made = body("{{ data.x }} {{ data.list }}", {"x": HOSTILE, "list": [1]}, "text/plain; charset=utf-8")
     assert made == HOSTILE.replace("\ud800", "\ufffd") + " [1]"
 
@@ -82,7 +82,7 @@ def test_plain_text_is_as_it_is() -> None:
         ("TEXT/XML; charset=utf-8", "&quot;&amp;"), ("text/csv", '"&'),
     ],
 )  # fmt: skip
-def test_the_content_type_decides_the_escaping(content_type: str, made: str) -> None:
+def test_the_content_type_selects_the_escaping(content_type: str, made: str) -> None:
     source = '"{{ data.x }}"' if "json" in content_type else "{{ data.x }}"
     assert body(source, {"x": '"&'}, content_type).strip('"') == made.strip('"')
 
@@ -99,13 +99,13 @@ def test_the_content_type_decides_the_escaping(content_type: str, made: str) -> 
         '{% with a = data.x %}{"a": {{ a }} }{% endwith %}',
     ],
 )  # fmt: skip
-def test_a_text_outside_of_quotes_cannot_add_keys(source: str) -> None:
-    """Valid JSON, and yet not what the template says."""
-    with pytest.raises(RenderError, match="line 1: a text stands without quotes around it"):
+def test_a_text_outside_quotes_cannot_add_keys(source: str) -> None:
+    """The result would be valid JSON, but with keys that the template does not contain."""
+    with pytest.raises(RenderError, match="line 1: a text has no quotes around it"):
         body(source, {"x": '1, "admin": true'})
 
 
-def test_outside_of_quotes_numbers_as_text_are_numbers_and_the_template_says_what_it_likes() -> None:
+def test_outside_quotes_numeric_text_and_constants_are_allowed() -> None:
     source = """[{% for x in data.l %}{{ x }}{{ "," if not loop.last }}{% endfor %}, {{ "true" if data.l else "false" }},
     {{ data.t }}, {% if data.l %}"{% if true %}{{ data.q }}{% endif %}"{% endif %}, {% macro m(x) %}"{{ x }}"{% endmacro %}{{ m(data.q) }},
     {% set s %}"<{{ data.q }}>"{% endset %}{{ s }}]"""
@@ -120,17 +120,17 @@ def test_outside_of_quotes_numbers_as_text_are_numbers_and_the_template_says_wha
     ]
 
 
-def test_where_a_value_stands_differs_from_turn_to_turn_it_is_taken_for_inside_quotes() -> None:
+def test_a_value_with_an_unknown_quote_state_is_treated_as_inside_quotes() -> None:
     assert body('[{% for x in data.l %}{{ x }}"{% endfor %}]', {"l": ["", 'a"b']}) == '["a\\"b"]'
 
 
-def test_what_is_no_json_is_said_with_its_place_and_without_the_data() -> None:
-    with pytest.raises(RenderError, match="no valid JSON: line 2, column 6 of the body") as caught:
+def test_the_error_for_invalid_json_contains_the_position_but_no_data() -> None:
+    with pytest.raises(RenderError, match="rendered invalid JSON: line 2, column 6 of the body") as caught:
         body('{"a": "S3CR3T",\n "b" 1}', {})
     assert "S3CR3T" not in str(caught.value)
 
 
-def test_text_that_a_macro_made_is_escaped_once() -> None:
+def test_the_text_of_a_macro_is_escaped_once() -> None:
     source = '{% macro who(x) %}<{{ x }}>{% endmacro %}{"a": "{{ who(data.x) }}", "b": "{{ who(data.x) ~ data.x }}"}'
     assert json.loads(body(source, {"x": 'q"\\'})) == {"a": '<q"\\>', "b": '<q"\\>q"\\'}
 
@@ -143,14 +143,14 @@ def test_a_filter_after_a_macro_cannot_undo_its_escaping() -> None:
 @pytest.mark.parametrize(
     "cut", ["x[1:]", "x[:6]", "x[-2:]", "x[::2]", "m(data.x)[:6]", "(x ~ x)[1:4]", "(x + x)[:6]"]
 )
-def test_a_cut_through_an_escape_cannot_undo_it(cut: str) -> None:
+def test_a_slice_through_an_escape_cannot_undo_it(cut: str) -> None:
     source = "{% macro m(x) %}text {{ x }}{% endmacro %}{% set x %}text {{ data.x }}{% endset %}"
     for value in ('"', "\\", '", "admin": "', "\n\n"):
         made = json.loads(body(source + '{"a": "{{ ' + cut + ' }}", "b": ""}', {"x": value}))
         assert made.keys() == {"a", "b"}
 
 
-def test_every_variable() -> None:
+def test_every_variable_has_its_value() -> None:
     names = [*VARIABLES]
     source = "{" + ", ".join(f'"{name}": {{{{ {name} | json }}}}' for name in names) + "}"
     one = sample("LoanApprovedBusinessEvent", source="bank")
@@ -164,7 +164,7 @@ def test_every_variable() -> None:
     }  # fmt: skip
 
 
-def test_an_event_that_is_sent_again_shows_where_it_first_stood() -> None:
+def test_a_resent_event_shows_its_original_topic_and_headers() -> None:
     one = sample("T", topic="orders")
     again = one.record._replace(
         partition=one.record.partition._replace(topic="g.again"), headers=(("x", b"y"),)
@@ -188,8 +188,8 @@ def slack(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def test_a_receivers_own_escaping_comes_first() -> None:
-    """The seam of the presets: inserted values are escaped, what the template says is not."""
+def test_a_receivers_own_escaping_is_applied_first() -> None:
+    """Inserted values are escaped, the text of the template is not."""
     source = '{"text": "<https://x|{{ data.name }}> {{ data.amount }}", "f": {{ data.name | json }}, "d": {{ data.d }}}'
     data = {"name": 'A & "B" <!channel>', "amount": Decimal("1.50"), "d": {"<k>": ["<v>"]}}
     assert json.loads(body(source, data, escape=slack)) == {
@@ -198,15 +198,15 @@ def test_a_receivers_own_escaping_comes_first() -> None:
     }  # fmt: skip
 
 
-def test_templates_by_event_pattern_and_the_default() -> None:
+def test_the_first_matching_pattern_selects_the_template_else_the_default() -> None:
     templates = {"Loan*Approved*": "approved", "Loan*": "loan {{ entity }}"}
     make = TemplateBody(templates, "other {{ type }}", "text/plain", shorten=lambda made: made[:9])
     types = ("LoanApprovedBusinessEvent", "LoanDisbursalBusinessEvent", "ClientActivateBusinessEvent")
     assert [make(sample(one))[1] for one in types] == [b"approved", b"loan 42", b"other Cli"]
-    with pytest.raises(RenderError, match="no template is for events of type X"):
+    with pytest.raises(RenderError, match="there is no template for events of type X"):
         TemplateBody(templates, None, "text/plain")(sample("X"))
 
 
-def test_a_template_that_cannot_be_used_is_known_when_it_is_made() -> None:
+def test_an_invalid_template_fails_at_construction() -> None:
     with pytest.raises(TemplateMistake, match='did you mean "money"'):
         TemplateBody({"Loan*": "{{ data.x | mony }}"}, None, "text/plain")

@@ -1,4 +1,4 @@
-"""The filters of the product: money is exact, dates need no locale, account numbers hide."""
+"""The product's filters: exact amounts, dates without a locale, masked account numbers."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_money_is_exact(value: Any, options: dict[str, Any], shown: str) -> None
 @pytest.mark.parametrize(
     "value", [None, "", "abc", True, [], "1e999999", "NaN", "Infinity", float("inf"), {}]
 )
-def test_what_is_no_amount_is_said(value: Any) -> None:
+def test_a_value_that_is_not_an_amount_is_an_error(value: Any) -> None:
     with pytest.raises(NotPossible):
         money(value)
 
 
 @pytest.mark.parametrize("digits", [-1, 13, 10**9, "2", None])
-def test_money_has_bounded_digits(digits: Any) -> None:
+def test_the_digits_of_money_are_limited(digits: Any) -> None:
     with pytest.raises(NotPossible):
         money("1", digits=digits)
 
@@ -67,11 +67,11 @@ def test_money_has_bounded_digits(digits: Any) -> None:
         (0, "iso", "1970-01-01"),
     ],
 )
-def test_dates_in_every_form_that_events_have_them(value: Any, form: str, shown: str) -> None:
+def test_dates_are_read_in_every_form_of_events(value: Any, form: str, shown: str) -> None:
     assert date(value, form) == shown
 
 
-def test_a_date_at_an_offset() -> None:
+def test_a_date_is_converted_to_an_offset() -> None:
     assert date("2026-06-29T22:30:00Z", "datetime", "+03:00") == "2026-06-30 01:30:00"
     assert date("2026-06-29T01:30:00Z", "iso", "-05:00") == "2026-06-28"
     assert date("2026-06-29", "iso", "-05:00") == "2026-06-29", "a business date has no zone to change"
@@ -89,7 +89,7 @@ def test_a_date_at_an_offset() -> None:
         ("9999-12-31T23:59:59Z", "iso", "+23:00"),
     ],
 )  # fmt: skip
-def test_what_is_no_date_is_said(value: Any, form: str, offset: str) -> None:
+def test_a_value_that_is_not_a_date_is_an_error(value: Any, form: str, offset: str) -> None:
     with pytest.raises(NotPossible):
         date(value, form, offset)
 
@@ -101,7 +101,7 @@ def test_what_is_no_date_is_said(value: Any, form: str, offset: str) -> None:
         (254700000000, 4, "********0000"), ("secret", 0, "******"), ("secret", -3, "******"), (None, 4, ""),
     ],
 )  # fmt: skip
-def test_a_masked_text_shows_its_end_at_most(value: Any, keep: int, shown: str) -> None:
+def test_a_masked_text_shows_at_most_its_end(value: Any, keep: int, shown: str) -> None:
     assert mask(value, keep) == shown
 
 
@@ -118,7 +118,7 @@ DOCUMENT: dict[str, Any] = {
         ("/e^f", 3), ("/g|h", 4), ("/i\\j", 5), ('/k"l', 6), ("/ ", 7), ("/m~0n", 8),
     ],
 )  # fmt: skip
-def test_the_examples_of_rfc_6901(path: str, found: Any) -> None:
+def test_pointers_follow_the_examples_of_rfc_6901(path: str, found: Any) -> None:
     assert pointer(DOCUMENT, path) == found
 
 
@@ -129,12 +129,12 @@ def test_a_pointer_to_nothing_is_missing(path: str) -> None:
     assert isinstance(pointer(DOCUMENT, path), Missing)
 
 
-def test_a_pointer_begins_with_a_slash() -> None:
-    with pytest.raises(NotPossible, match='begins with "/"'):
+def test_a_pointer_must_begin_with_a_slash() -> None:
+    with pytest.raises(NotPossible, match='must begin with "/"'):
         pointer(DOCUMENT, "foo")
 
 
-def test_json_is_whole_and_money_in_it_stays_exact() -> None:
+def test_json_includes_the_quotes_and_keeps_amounts_exact() -> None:
     json = filters_for(Kind.JSON, None)["json"]
     assert json({"a": [Decimal("1.50000000"), None, 'x"y']}) == '{"a":["1.50000000",null,"x\\"y"]}'
     assert json("half \ud800 a pair") == '"half \ufffd a pair"'

@@ -1,4 +1,4 @@
-"""The schema in a class file: found whatever its length and letters, and refused where it is damaged."""
+"""The schema in a class file is found whatever its length and characters; damaged files are refused."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TEXT = json.dumps({"type": "record", "name": "org.example.It", "fields": [{"name
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_the_text_behind_the_field_is_found(wide: bool) -> None:
+def test_the_text_of_the_field_is_found(wide: bool) -> None:
     assert schema_text(avro_class(TEXT, wide=wide)) == TEXT
 
 
-def test_a_text_in_pieces_is_put_together_in_the_order_of_the_code() -> None:
+def test_the_parts_of_a_text_are_joined_in_the_order_of_the_code() -> None:
     long = TEXT[:-1] + ',"doc":"' + "x" * 70_000 + '"}'
     pieces = [long[at : at + 8191] for at in range(0, len(long), 8191)]
     assert schema_text(avro_class(*pieces)) == long
@@ -36,17 +36,17 @@ def test_a_text_in_pieces_is_put_together_in_the_order_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("text", ["ß", "☕", "\0", "💶", "\ud83d\udcb6"[0:2]])
-def test_every_letter_of_java_is_read(text: str) -> None:
+def test_every_character_of_java_is_decoded(text: str) -> None:
     expected = text.encode("utf-16", "surrogatepass").decode("utf-16")
     assert schema_text(avro_class('{"doc":"' + text + '"}')) == '{"doc":"' + expected + '"}'
 
 
-def test_the_names_of_an_enumeration_come_before_its_schema() -> None:
+def test_the_names_of_an_enumeration_before_its_schema_are_skipped() -> None:
     assert schema_text(avro_class(TEXT, before=(b"BOTH", b"NONE"))) == TEXT
 
 
-def test_switches_are_stepped_over() -> None:
-    """Their length varies, and what lies in them may look like any instruction."""
+def test_switch_instructions_are_skipped() -> None:
+    """Their length varies, and their operands may look like any instruction."""
     writer = ClassWriter()
     text, field = writer.string(TEXT.encode()), writer.field(b"SCHEMA$")
     table = b"\x03\xaa\0\0" + pack(">iii", 20, 5, 6) + b"\x12\x12\x12\x12\xb3\xb3\xb3\xb3"
@@ -55,7 +55,7 @@ def test_switches_are_stepped_over() -> None:
     assert schema_text(writer.bytes_of(code)) == TEXT
 
 
-def test_a_class_without_such_a_field_has_none() -> None:
+def test_a_class_without_the_field_has_no_schema() -> None:
     writer = ClassWriter()
     code = b"\x12" + pack(">B", writer.string(TEXT.encode())) + b"\xb3" + pack(">H", writer.field(b"OTHER"))
     assert schema_text(writer.bytes_of(code)) is None
@@ -68,7 +68,7 @@ GOOD = avro_class(TEXT[:30], TEXT[30:], before=(b"ONE",))
 
 
 @pytest.mark.parametrize("length", range(len(GOOD)))
-def test_every_cut_of_a_class_is_refused_or_has_no_schema(length: int) -> None:
+def test_a_truncated_class_is_refused_or_has_no_schema(length: int) -> None:
     try:
         assert schema_text(GOOD[:length]) in (None, TEXT)
     except ClassFileError:
@@ -100,8 +100,8 @@ def test_any_bytes_are_refused_or_read(raw: bytes) -> None:
             continue
 
 
-def test_texts_beyond_all_bounds_are_refused() -> None:
-    """One constant can be loaded again and again: 65 kB in the file, gigabytes in the text."""
+def test_texts_above_the_limit_are_refused() -> None:
+    """One constant can be loaded repeatedly: 65 kB in the file, gigabytes in the text."""
     writer = ClassWriter()
     load = b"\x13" + pack(">H", writer.string(b"{" + b"x" * 65_000))
     code = load * (MAX_TEXT_BYTES // 65_000 + 2) + b"\xb3" + pack(">H", writer.field(b"SCHEMA$"))
@@ -132,6 +132,6 @@ def test_a_class_that_javac_compiled_with_a_text_longer_than_a_constant_is_impor
     )
     subprocess.run([javac, "-encoding", "UTF-8", "-d", tmp_path / "classes", source], check=True)
     summary = import_schemas(tmp_path / "classes", tmp_path / "into")
-    assert [one.schema.name for one in summary.new] == ["org.example.LongDataV1"]
+    assert [collected.schema.name for collected in summary.new] == ["org.example.LongDataV1"]
     (field,) = summary.new[0].definition["fields"]
     assert field["type"][1]["scale"] == 8

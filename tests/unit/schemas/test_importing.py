@@ -1,4 +1,4 @@
-"""Schemas out of jars, tarballs, checkouts and folders: what is found, and what is kept."""
+"""Importing schemas from jars, tarballs, checkouts and folders: what is found, and what is kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.schema_sources import (
     RESOLVED,
     TARBALL,
     TEMPLATE,
-    imported,
+    import_bytes,
     jar,
     names,
     outer,
@@ -46,56 +46,56 @@ from tests.support.schema_sources import (
         (gzip.decompress(TARBALL), None),
     ],
 )
-def test_every_kind_of_source_gives_the_same_layouts(data: bytes, origin: str | None, tmp_path: Path) -> None:
-    summary = imported(data, tmp_path)
+def test_every_kind_of_source_has_the_same_layouts(data: bytes, origin: str | None, tmp_path: Path) -> None:
+    summary = import_bytes(data, tmp_path)
     assert names(summary) == ["InnerV1", "OuterV1"]
     assert not summary.conflicts
     plain = tmp_path / "plain"
     plain.mkdir()
     (plain / "o.avsc").write_bytes(OUTER)
     (plain / "i.avsc").write_bytes(INNER_TEXT)
-    wanted, found = read_folder(plain).by_fingerprint, read_folder(tmp_path / "into").by_fingerprint
-    assert found.keys() == wanted.keys()
-    assert {key: one.parsed for key, one in found.items()} == {key: one.parsed for key, one in wanted.items()}
+    expected = {schema.fingerprint: schema.parsed for schema in read_folder(plain).by_fingerprint.values()}
+    layouts = read_folder(tmp_path / "into").by_fingerprint
+    assert {key: schema.parsed for key, schema in layouts.items()} == expected
     file = next((tmp_path / "into").glob("org.example.OuterV1.*.avsc"))
     assert origin is None or json.loads(file.read_text())[FROM] == origin
 
 
-def test_an_import_repeated_changes_nothing_and_one_from_elsewhere_neither(tmp_path: Path) -> None:
-    first = imported(AVSC_JAR, tmp_path)
+def test_importing_the_same_schemas_again_changes_nothing(tmp_path: Path) -> None:
+    first = import_bytes(AVSC_JAR, tmp_path)
     before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in (tmp_path / "into").iterdir()}
     for data in (AVSC_JAR, CLASS_JAR):
-        again = imported(data, tmp_path, "other.jar")
+        again = import_bytes(data, tmp_path, "other.jar")
         assert (len(first.new), len(again.new), len(again.known), len(again.conflicts)) == (2, 0, 2, 0)
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in before} == before
-    assert len(before) == len(list((tmp_path / "into").iterdir())), "nothing unfinished is left"
+    assert len(before) == len(list((tmp_path / "into").iterdir())), "no unfinished file is left"
 
 
-def test_two_versions_stand_side_by_side(tmp_path: Path) -> None:
-    imported(AVSC_JAR, tmp_path)
+def test_two_versions_of_a_type_are_both_kept(tmp_path: Path) -> None:
+    import_bytes(AVSC_JAR, tmp_path)
     newer = jar(("OuterV1.avsc", json.dumps(outer(("more", "int"))).encode()), ("InnerV1.avsc", INNER_TEXT))
-    summary = imported(newer, tmp_path)
+    summary = import_bytes(newer, tmp_path)
     assert (names(summary), len(summary.known)) == (["OuterV1"], 1)
     assert len(read_folder(tmp_path / "into").named("org.example.OuterV1")) == 2
 
 
-def test_a_file_that_was_damaged_is_written_again(tmp_path: Path) -> None:
-    imported(AVSC_JAR, tmp_path)
+def test_a_damaged_file_is_written_again(tmp_path: Path) -> None:
+    import_bytes(AVSC_JAR, tmp_path)
     file = next((tmp_path / "into").glob("org.example.OuterV1.*.avsc"))
     good = file.read_bytes()
     for bad in (b"{", INNER_TEXT, b"\xff"):
         file.write_bytes(bad)
         with pytest.raises(HookferryError, match=file.name):
             read_folder(tmp_path / "into")
-        assert names(imported(AVSC_JAR, tmp_path)) == ["OuterV1"]
+        assert names(import_bytes(AVSC_JAR, tmp_path)) == ["OuterV1"]
         assert file.read_bytes() == good
 
 
 def test_the_same_fingerprint_with_another_scale_is_a_conflict_and_the_first_is_kept(tmp_path: Path) -> None:
-    """Avro leaves the scale of decimals out of a fingerprint: money would be wrong by powers of ten."""
-    imported(CLASS_JAR, tmp_path)
+    """Avro leaves the scale of decimals out of a fingerprint: amounts would be wrong by powers of ten."""
+    import_bytes(CLASS_JAR, tmp_path)
     other = jar(("OuterV1.class", avro_class(RESOLVED.replace('"scale": 8', '"scale": 2'))))
-    summary = imported(other, tmp_path)
+    summary = import_bytes(other, tmp_path)
     ((origin, reason),) = summary.conflicts
     assert origin == "it.jar!OuterV1.class"
     assert "another scale" in reason
@@ -103,10 +103,10 @@ def test_the_same_fingerprint_with_another_scale_is_a_conflict_and_the_first_is_
     assert kept.parsed["fields"][0]["type"][1]["scale"] == 8
     two_places = RESOLVED.replace('"scale": 8', '"scale": 2')
     both = jar(("a/OuterV1.class", avro_class(RESOLVED)), ("b/OuterV1.class", avro_class(two_places)))
-    assert len(imported(both, tmp_path / "into", "both.jar").conflicts) == 1
+    assert len(import_bytes(both, tmp_path / "into", "both.jar").conflicts) == 1
 
 
-def test_a_checkout_is_read_from_its_sources_and_not_from_what_a_build_left(tmp_path: Path) -> None:
+def test_a_checkout_is_read_from_its_sources_and_not_from_build_output(tmp_path: Path) -> None:
     root = tmp_path / "fineract"
     for where, text in (
         ("fineract-avro-schemas/src/main/avro/OuterV1.avsc", OUTER),
@@ -122,11 +122,11 @@ def test_a_checkout_is_read_from_its_sources_and_not_from_what_a_build_left(tmp_
     assert names(summary) == ["InnerV1", "MineV1", "OuterV1"]
     assert not summary.conflicts
     assert not summary.skipped
-    (found,) = read_folder(tmp_path / "into").named("org.example.OuterV1")
-    assert [one["name"] for one in found.parsed["fields"]] == ["amount", "inner"]
+    (schema,) = read_folder(tmp_path / "into").named("org.example.OuterV1")
+    assert [field["name"] for field in schema.parsed["fields"]] == ["amount", "inner"]
 
 
-def test_a_folder_may_hold_jars_classes_and_links_which_are_not_followed(tmp_path: Path) -> None:
+def test_jars_and_classes_in_a_folder_are_read_and_links_are_not_followed(tmp_path: Path) -> None:
     root = tmp_path / "lib"
     root.mkdir()
     (root / "a.jar").write_bytes(AVSC_JAR)
@@ -137,10 +137,10 @@ def test_a_folder_may_hold_jars_classes_and_links_which_are_not_followed(tmp_pat
     os.mkfifo(root / "pipe.avsc")
     summary = import_schemas(root, tmp_path / "into")
     assert names(summary) == ["InnerV1", "MineV1", "OuterV1"]
-    assert {one.origin for one in summary.skipped} == {"lib/broken.jar", "lib/link.avsc", "lib/pipe.avsc"}
+    assert {skip.origin for skip in summary.skipped} == {"lib/broken.jar", "lib/link.avsc", "lib/pipe.avsc"}
 
 
-def test_one_bad_file_hides_no_other(tmp_path: Path) -> None:
+def test_bad_files_do_not_hide_the_others(tmp_path: Path) -> None:
     odd = jar(
         ("InnerV1.avsc", INNER_TEXT),
         ("NotJson.avsc", b"{"),
@@ -154,26 +154,26 @@ def test_one_bad_file_hides_no_other(tmp_path: Path) -> None:
         ("Bad.class", b"\xca\xfe\xba\xbe SCHEMA$"),
         ("inner.jar", b"PK not at all"),
     )
-    summary = imported(odd, tmp_path)
+    summary = import_bytes(odd, tmp_path)
     assert names(summary) == ["InnerV1"]
-    reasons = {one.origin.removeprefix("it.jar!"): one.reason for one in summary.skipped}
+    reasons = {skip.origin.removeprefix("it.jar!"): skip.reason for skip in summary.skipped}
     assert reasons.keys() == {
         "NotJson.avsc", "NotUtf8.avsc", "Deep.avsc", "Number.avsc", "Lacking.avsc", "Odd.avsc", "Long.avsc",
         "Own.avsc", "Bad.class", "inner.jar",
     }  # fmt: skip
     assert "NowhereV1" in reasons["Lacking.avsc"]
-    assert "nested too deep" in reasons["Deep.avsc"]
+    assert "nested too deeply" in reasons["Deep.avsc"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["into", "it.jar"]
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
 def test_long_names_in_a_tar_are_read(form: int, tmp_path: Path) -> None:
     name = "/".join(["fineract-provider-long-folder-name"] * 4) + "/InnerV1.avsc"
-    summary = imported(tar_of((name, INNER_TEXT), ("b.txt", b""), form=form), tmp_path)
+    summary = import_bytes(tar_of((name, INNER_TEXT), ("b.txt", b""), form=form), tmp_path)
     assert summary.new[0].origin == f"it.jar!{name}"
 
 
-def test_a_source_that_is_not_there_and_a_folder_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+def test_a_missing_source_and_an_unwritable_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match="cannot be read"):
         import_schemas(tmp_path / "absent", tmp_path)
     (tmp_path / "file").write_text("")
@@ -187,10 +187,11 @@ def test_a_source_that_is_not_there_and_a_folder_that_cannot_be_written_are_told
 def test_all_fingerprints_of_a_fineract_version_are_reproduced(version: str, tmp_path: Path) -> None:
     summary = import_schemas(shared_fineract() / "schemas" / version, tmp_path)
     expected = {
-        (one["name"], one["wire_header"][4:])
-        for one in shared_json("fingerprints.json")
-        if version in one["seen_in"]
+        (fact["name"], fact["wire_header"][4:])
+        for fact in shared_json("fingerprints.json")
+        if version in fact["seen_in"]
     }
-    assert expected <= {(one.schema.name, one.schema.fingerprint.hex()) for one in summary.new}
+    schemas = [collected.schema for collected in summary.new]
+    assert expected <= {(schema.name, schema.fingerprint.hex()) for schema in schemas}
     assert not summary.skipped
-    assert SchemaFolder(tmp_path).by_fingerprint.keys() == {one.schema.fingerprint for one in summary.new}
+    assert SchemaFolder(tmp_path).by_fingerprint.keys() == {schema.fingerprint for schema in schemas}

@@ -1,10 +1,11 @@
-"""A schema registry asked over HTTP: what its answers mean, and what they may not do to us."""
+"""A schema registry over HTTP: the meaning of its answers, and the limits on them."""
 
 from __future__ import annotations
 
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
 
 import pytest
 from google.protobuf import descriptor_pb2
@@ -23,19 +24,24 @@ PAID = {"type": "record", "name": "Paid", "namespace": "shop", "fields": [{"name
 
 @pytest.fixture
 def stub() -> Iterator[StubRegistry]:
-    with StubRegistry() as one:
-        yield one
+    with StubRegistry() as stub:
+        yield stub
 
 
-class Asked:
+class FilledStore:
     """A store, and the registry that fills it."""
 
-    def __init__(self, stub: StubRegistry, api: str = "confluent", path: str = "", **options: object) -> None:
+    def __init__(
+        self,
+        stub: StubRegistry,
+        api: Literal["confluent", "apicurio"] = "confluent",
+        path: str = "",
+        **options: Any,
+    ) -> None:
         self.store = SchemaCache("orders")
-        made = RegistryOptions(stub.url + path, **options)  # type: ignore[arg-type]
-        self.registry = Registry(made, api, self.store)  # type: ignore[arg-type]
+        self.registry = Registry(RegistryOptions(stub.url + path, **options), api, self.store)
 
-    async def read(self, kind: str, value: str, data: bytes) -> object:
+    async def read(self, kind: str, value: str, data: bytes) -> Any:
         key = SchemaKey(kind, value)
         await self.registry.learn(key)
         is_apicurio = kind in ("content", "global")
@@ -44,16 +50,16 @@ class Asked:
 
 
 @pytest.fixture
-async def asked(stub: StubRegistry) -> AsyncIterator[Asked]:
-    one = Asked(stub)
-    yield one
-    await one.registry.close()
+async def filled(stub: StubRegistry) -> AsyncIterator[FilledStore]:
+    filled = FilledStore(stub)
+    yield filled
+    await filled.registry.close()
 
 
-async def test_avro_with_references_is_read_by_its_id_and_by_its_guid(
-    stub: StubRegistry, asked: Asked
+async def test_avro_with_references_is_read_by_id_and_by_guid(
+    stub: StubRegistry, filled: FilledStore
 ) -> None:
-    """The inner reference is named twice, as types in real schemas are."""
+    """The inner type is referred to twice, as in real schemas."""
     stub.register("money value", json.dumps({"type": "fixed", "name": "shop.Amount", "size": 4,
                   "logicalType": "decimal", "precision": 9, "scale": 2}))  # fmt: skip
     money = {"name": "shop.Amount", "subject": "money value", "version": 1}
@@ -75,25 +81,27 @@ async def test_avro_with_references_is_read_by_its_id_and_by_its_guid(
     references = [{"name": "shop.Line", "subject": "line", "version": 1}, money]
     number = stub.register("order", json.dumps(order), references=references)
     raw = b"\x02" + (199).to_bytes(4, "big") + b"\x00" + (2**31 - 1).to_bytes(4, "big")
-    name, document = await asked.read("id", str(number), b"\0" + number.to_bytes(4, "big") + raw)  # type: ignore[misc]
+    name, document = await filled.read("id", str(number), b"\0" + number.to_bytes(4, "big") + raw)
     assert name == "shop.Order"
     assert str(document["total"]) == "21474836.47"
-    assert [str(one["price"]) for one in document["lines"]] == ["1.99"]
+    assert [str(line["price"]) for line in document["lines"]] == ["1.99"]
     guid = stub.guid(number)
-    again = await asked.read("guid", guid, b"\1" + bytes.fromhex(guid.replace("-", "")) + raw)
+    again = await filled.read("guid", guid, b"\1" + bytes.fromhex(guid.replace("-", "")) + raw)
     assert again == (name, document)
 
 
 def proto(name: str, *messages: str, imports: tuple[str, ...] = ()) -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(name=name, package="shop", syntax="proto3", dependency=imports)
     for message in messages:
-        made = file.message_type.add(name=message)
-        made.field.add(name="order_id", number=1, type=9, label=1)
-        made.nested_type.add(name="Inner").field.add(name="cents", number=1, type=3, label=1)
+        descriptor = file.message_type.add(name=message)
+        descriptor.field.add(name="order_id", number=1, type=9, label=1)
+        descriptor.nested_type.add(name="Inner").field.add(name="cents", number=1, type=3, label=1)
     return file
 
 
-async def test_protobuf_is_read_by_message_indexes_with_its_imports(stub: StubRegistry, asked: Asked) -> None:
+async def test_protobuf_is_read_by_message_indexes_with_its_imports(
+    stub: StubRegistry, filled: FilledStore
+) -> None:
     stub.register("common", descriptor_text(proto("whatever", "Common")), "PROTOBUF")
     file = proto("o.proto", "First", "Second", imports=("shop/common.proto", "google/type/money.proto"))
     file.message_type[1].field.add(name="common", number=2, type=11, type_name=".shop.Common", label=1)
@@ -101,56 +109,58 @@ async def test_protobuf_is_read_by_message_indexes_with_its_imports(stub: StubRe
     references = [{"name": "shop/common.proto", "subject": "common", "version": 1}]
     number = stub.register("order", descriptor_text(file), "PROTOBUF", references)
     prefix = b"\0" + number.to_bytes(4, "big")
-    first = await asked.read("id", str(number), prefix + b"\0" + b"\x0a\x01a")
+    first = await filled.read("id", str(number), prefix + b"\0" + b"\x0a\x01a")
     assert first == ("shop.First", {"order_id": "a"})
     second = (
         b"\x0a\x01b\x12\x03\x0a\x01c" + b"\x1a\x10\x0a\x03KES\x10\x95\x9a\xef\x3a\x18\x80\xca\xb5\xee\x01"
     )
-    name, document = await asked.read("id", str(number), prefix + b"\x02\x02" + second)  # type: ignore[misc]
+    name, document = await filled.read("id", str(number), prefix + b"\x02\x02" + second)
     assert name == "shop.Second"
     assert document["common"] == {"order_id": "c"}
     assert document["total"] == {"currency_code": "KES", "units": "123456789", "nanos": 500000000}
-    inner = await asked.read(
+    inner = await filled.read(
         "id", str(number), prefix + b"\x04\x02\x00" + b"\x08\x80\x80\x80\x80\x80\x80\x80\x80\x40"
     )
     assert inner == ("shop.Second.Inner", {"cents": str(2**62)})
     for bad in (b"\x02\x08", b"\x06\x02\x00\x00", b"\x81", b"\xff" * 11, b"\x05"):
         with pytest.raises(DecodeError):
-            await asked.read("id", str(number), prefix + bad)
+            await filled.read("id", str(number), prefix + bad)
 
 
-async def test_a_registry_that_does_not_know_serialized_is_named_as_the_reason(
-    stub: StubRegistry, asked: Asked
+async def test_the_cause_names_a_registry_without_support_for_serialized(
+    stub: StubRegistry, filled: FilledStore
 ) -> None:
-    stub.knows_serialized = False
+    stub.supports_serialized = False
     number = stub.register("order", descriptor_text(proto("o.proto", "First")), "PROTOBUF")
-    with pytest.raises(DecodeError, match=r"does not support format=serialized.*use a registry that knows"):
-        await asked.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
+    with pytest.raises(
+        DecodeError, match=r"does not support format=serialized.*use a registry that supports"
+    ):
+        await filled.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
 
 
-async def test_a_missing_import_is_named(stub: StubRegistry, asked: Asked) -> None:
+async def test_the_cause_names_a_missing_import(stub: StubRegistry, filled: FilledStore) -> None:
     file = proto("o.proto", "First", imports=("acme/away.proto",))
     number = stub.register("order", descriptor_text(file), "PROTOBUF")
     with pytest.raises(DecodeError, match=r"imports acme/away\.proto, which the registry did not return"):
-        await asked.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
+        await filled.read("id", str(number), b"\0" + number.to_bytes(4, "big") + b"\0")
 
 
 @pytest.mark.parametrize(
     "key", [SchemaKey("id", "7"), SchemaKey("guid", "00000000-0000-0000-0000-000000000001")]
 )
-async def test_a_schema_that_is_not_there_is_refused_for_a_while_and_then_asked_for_again(
-    stub: StubRegistry, asked: Asked, key: SchemaKey, monkeypatch: pytest.MonkeyPatch
+async def test_a_missing_schema_is_refused_for_a_while_and_then_fetched_again(
+    stub: StubRegistry, filled: FilledStore, key: SchemaKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import asyncio
 
     monkeypatch.setattr(learn, "REFUSED_FOR_S", 0.05)
-    await asked.registry.learn(key)
+    await filled.registry.learn(key)
     with pytest.raises(DecodeError, match=f"has no schema with {key}; .*parked redrive"):
-        asked.store.get(key, "here")
+        filled.store.get(key, "here")
     async with asyncio.timeout(5):
         while True:
             try:
-                asked.store.get(key, "here")
+                filled.store.get(key, "here")
             except SchemaNeeded:
                 return
             except DecodeError:
@@ -158,19 +168,19 @@ async def test_a_schema_that_is_not_there_is_refused_for_a_while_and_then_asked_
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503, 301, 400, 422, 501])
-async def test_an_answer_that_says_nothing_about_the_schema_is_an_outage(
-    stub: StubRegistry, asked: Asked, status: int
+async def test_an_answer_that_is_not_about_the_schema_is_an_outage(
+    stub: StubRegistry, filled: FilledStore, status: int
 ) -> None:
-    stub.trouble = status
+    stub.status = status
     with pytest.raises(RegistryUnavailable, match=f"{stub.url} answered {status}"):
-        await asked.registry.learn(SchemaKey("id", "1"))
+        await filled.registry.learn(SchemaKey("id", "1"))
     with pytest.raises(SchemaNeeded):
-        asked.store.get(SchemaKey("id", "1"), "here")
+        filled.store.get(SchemaKey("id", "1"), "here")
 
 
 async def test_a_wrong_url_is_an_outage_and_parks_nothing(stub: StubRegistry) -> None:
-    """Confluent's server says 404 with an error code of 404 to any path it does not know."""
-    wrong = Asked(stub, path="/registry")
+    """Confluent's server answers 404 with error code 404 for any unknown path."""
+    wrong = FilledStore(stub, path="/registry")
     with pytest.raises(
         RegistryUnavailable, match=r"answered 404, but not about a schema: check registry\.url"
     ):
@@ -179,14 +189,16 @@ async def test_a_wrong_url_is_an_outage_and_parks_nothing(stub: StubRegistry) ->
 
 
 @pytest.mark.parametrize("raw", [b"<html>log in</html>", b"[]", b'{"schema": 7}', b"\xff\xfe", b"null"])
-async def test_a_page_instead_of_a_schema_is_an_outage(stub: StubRegistry, asked: Asked, raw: bytes) -> None:
+async def test_a_page_instead_of_a_schema_is_an_outage(
+    stub: StubRegistry, filled: FilledStore, raw: bytes
+) -> None:
     stub.register("order", json.dumps(PAID))
     stub.raw = raw
-    with pytest.raises(RegistryUnavailable, match="no schema: check"):
-        await asked.registry.learn(SchemaKey("id", "1"))
+    with pytest.raises(RegistryUnavailable, match="without a schema: check"):
+        await filled.registry.learn(SchemaKey("id", "1"))
 
 
-async def test_nobody_at_the_address_is_an_outage() -> None:
+async def test_a_refused_connection_is_an_outage() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     store = SchemaCache("orders")
@@ -196,7 +208,7 @@ async def test_nobody_at_the_address_is_an_outage() -> None:
     await registry.close()
 
 
-async def test_a_registry_that_never_answers_is_given_up_in_time() -> None:
+async def test_a_registry_that_does_not_answer_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         registry = Registry(RegistryOptions(url, timeout_s=0.1), "confluent", SchemaCache("orders"))
@@ -205,16 +217,18 @@ async def test_a_registry_that_never_answers_is_given_up_in_time() -> None:
         await registry.close()
 
 
-async def test_an_answer_without_end_is_not_read_to_its_end(stub: StubRegistry, asked: Asked) -> None:
+async def test_an_answer_above_the_limit_is_not_read_to_its_end(
+    stub: StubRegistry, filled: FilledStore
+) -> None:
     stub.register("order", json.dumps(PAID))
     stub.raw = b" " * (MAX_ANSWER_BYTES + 1)
-    await asked.registry.learn(SchemaKey("id", "1"))
+    await filled.registry.learn(SchemaKey("id", "1"))
     with pytest.raises(DecodeError, match="its answer is larger than"):
-        asked.store.get(SchemaKey("id", "1"), "here")
+        filled.store.get(SchemaKey("id", "1"), "here")
 
 
-async def test_references_are_bounded_in_depth_and_number_and_may_go_in_circles(
-    stub: StubRegistry, asked: Asked
+async def test_references_are_limited_in_depth_and_number_and_may_be_cyclic(
+    stub: StubRegistry, filled: FilledStore
 ) -> None:
     for number in range(1, 40):
         after = [{"name": f"n{number + 1}", "subject": f"s{number + 1}", "version": 1}]
@@ -222,27 +236,27 @@ async def test_references_are_bounded_in_depth_and_number_and_may_go_in_circles(
             f"s{number}", json.dumps({"type": "fixed", "name": f"n{number}", "size": 1}), references=after
         )
     with pytest.raises(DecodeError, match="nested more than 20 deep"):
-        await asked.read("id", "1", b"\0\0\0\0\1")
+        await filled.read("id", "1", b"\0\0\0\0\1")
     wide = [{"name": f"w{number}", "subject": f"w{number}", "version": 1} for number in range(120)]
     for number in range(120):
         stub.register(f"w{number}", json.dumps({"type": "fixed", "name": f"w{number}", "size": 1}))
     root = stub.register("wide", json.dumps(PAID), references=wide)
     with pytest.raises(DecodeError, match="refers to more than 100 others"):
-        await asked.read("id", str(root), b"\0" + root.to_bytes(4, "big"))
+        await filled.read("id", str(root), b"\0" + root.to_bytes(4, "big"))
     own = [{"name": "shop.Paid", "subject": "own", "version": 1}]
     circle = stub.register("own", json.dumps(PAID), references=own)
     frame = b"\0" + circle.to_bytes(4, "big") + b"\x02a"
-    assert await asked.read("id", str(circle), frame) == ("shop.Paid", {"id": "a"})
+    assert await filled.read("id", str(circle), frame) == ("shop.Paid", {"id": "a"})
 
 
 @pytest.mark.parametrize("text", ["{", "7", '{"type": "record"}', '{"type": "record", "name": "R"}',
                                   '"nothing.like.it"', '["null", 7]', "[" * 5000])  # fmt: skip
-async def test_a_schema_that_is_none_is_a_fault_of_the_record(
-    stub: StubRegistry, asked: Asked, text: str
+async def test_an_invalid_schema_makes_the_record_undecodable(
+    stub: StubRegistry, filled: FilledStore, text: str
 ) -> None:
     number = stub.register("order", text)
     with pytest.raises(DecodeError, match=f"schema with id {number}"):
-        await asked.read("id", str(number), b"\0" + number.to_bytes(4, "big"))
+        await filled.read("id", str(number), b"\0" + number.to_bytes(4, "big"))
 
 
 @pytest.mark.parametrize(
@@ -254,28 +268,28 @@ async def test_a_schema_that_is_none_is_a_fault_of_the_record(
     ],
 )
 async def test_credentials_are_sent_and_not_shown(
-    stub: StubRegistry, options: dict[str, str], sent: str
+    stub: StubRegistry, options: dict[str, Any], sent: str
 ) -> None:
-    one = Asked(stub, **options)  # type: ignore[arg-type]
-    await one.registry.learn(SchemaKey("id", "1"))
+    filled = FilledStore(stub, **options)
+    await filled.registry.learn(SchemaKey("id", "1"))
     assert stub.authorizations == {sent}
-    stub.trouble = 401
+    stub.status = 401
     with pytest.raises(RegistryUnavailable) as caught:
-        await one.registry.learn(SchemaKey("id", "1"))
+        await filled.registry.learn(SchemaKey("id", "1"))
     assert "s3cret" not in str(caught.value) + repr(RegistryOptions(stub.url, **options))
-    await one.registry.close()
+    await filled.registry.close()
 
 
-async def test_what_is_known_is_not_asked_for_again(stub: StubRegistry, asked: Asked) -> None:
+async def test_a_known_schema_is_not_fetched_again(stub: StubRegistry, filled: FilledStore) -> None:
     number = stub.register("order", json.dumps(PAID))
     key = SchemaKey("id", str(number))
-    await Registries({"orders": asked.registry}).learn(SchemaNeeded("orders", key))
+    await Registries({"orders": filled.registry}).learn(SchemaNeeded("orders", key))
     for _ in range(3):
-        asked.store.get(key, "here")
-    assert stub.asked == {"/schemas/ids/1": 1}
+        filled.store.get(key, "here")
+    assert stub.requests == {"/schemas/ids/1": 1}
 
 
-def test_the_store_is_bounded_and_forgets_the_oldest() -> None:
+def test_the_store_is_bounded_and_forgets_the_oldest_schema() -> None:
     store = SchemaCache("orders", limit=2)
     keys = [SchemaKey("id", str(number)) for number in range(3)]
     for key in keys:
@@ -287,8 +301,8 @@ def test_the_store_is_bounded_and_forgets_the_oldest() -> None:
             store.get(key, "here")
 
 
-async def test_apicurios_own_api_is_asked_by_content_and_by_global_id(stub: StubRegistry) -> None:
-    own = Asked(stub, api="apicurio", path="/apis/registry/v3")
+async def test_apicurios_own_api_is_read_by_content_id_and_by_global_id(stub: StubRegistry) -> None:
+    own = FilledStore(stub, api="apicurio", path="/apis/registry/v3")
     inner = {"type": "enum", "name": "shop.Kind", "symbols": ["CASH", "CARD"]}
     outer = {"type": "record", "name": "shop.Paid", "fields": [{"name": "kind", "type": "shop.Kind"}]}
     reference = {"groupId": None, "artifactId": "kind", "version": "1", "name": "shop.Kind"}

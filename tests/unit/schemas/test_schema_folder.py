@@ -1,4 +1,4 @@
-"""A folder of schemas under a running bridge: what is put there is known from the next event on."""
+"""A schema folder of a running bridge: a schema added to it is used from the next event on."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def fingerprint(folder: Path, name: str) -> bytes:
     return read_folder(folder).named(name)[0].fingerprint
 
 
-def settle(folder: Path) -> None:
-    """As if the last change were a while ago."""
+def age_folders(folder: Path) -> None:
+    """Make the last change appear to be long ago."""
     for parent, _, _ in os.walk(folder):
         os.utime(parent, (1_700_000_000, 1_700_000_000))
 
 
-def test_a_schema_that_is_imported_under_a_running_bridge_is_found(tmp_path: Path) -> None:
+def test_a_schema_that_is_imported_while_the_bridge_runs_is_found(tmp_path: Path) -> None:
     write(tmp_path / "in", "A")
     write(tmp_path / "source", "B")
     running = SchemaFolder(tmp_path / "in")
     wanted = fingerprint(tmp_path / "source", "B")
     assert running.find(wanted) is None
     import_schemas(tmp_path / "source", tmp_path / "in")
-    found = running.find(wanted)
-    assert found is not None
-    assert found.name == "B"
+    schema = running.find(wanted)
+    assert schema is not None
+    assert schema.name == "B"
     assert running.find(fingerprint(tmp_path / "in", "A")) is not None
 
 
-def test_a_file_in_a_subfolder_and_one_that_was_taken_away_leave_all_known(tmp_path: Path) -> None:
+def test_schemas_stay_known_after_a_file_is_added_in_a_subfolder_or_removed(tmp_path: Path) -> None:
     first = write(tmp_path / "v1", "A")
     known = fingerprint(tmp_path, "A")
     running = SchemaFolder(tmp_path)
@@ -54,14 +54,14 @@ def test_a_file_in_a_subfolder_and_one_that_was_taken_away_leave_all_known(tmp_p
     assert running.find(fingerprint(tmp_path, "B")) is not None
     first.unlink()
     assert running.find(b"12345678") is None
-    assert running.find(known) is not None, "what was read once is still on the wire"
+    assert running.find(known) is not None, "records with that schema may still arrive"
 
 
 def test_the_folder_is_not_read_again_unless_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, "A")
-    settle(tmp_path)
+    age_folders(tmp_path)
     running = SchemaFolder(tmp_path)
     reads = []
     monkeypatch.setattr(module, "read_folder", lambda path: (reads.append(path), read_folder(path))[1])
@@ -69,7 +69,7 @@ def test_the_folder_is_not_read_again_unless_it_changed(
         assert running.find(b"12345678") is None
     assert not reads
     write(tmp_path, "B")
-    settle(tmp_path)
+    age_folders(tmp_path)
     os.utime(tmp_path, (1_700_000_001, 1_700_000_001))
     for _ in range(5):
         assert running.find(b"12345678") is None
@@ -77,7 +77,7 @@ def test_the_folder_is_not_read_again_unless_it_changed(
 
 
 def test_a_change_within_one_tick_of_the_clock_is_not_missed(tmp_path: Path) -> None:
-    """The folder's time may stand still while two files come: what was read between them is not the whole."""
+    """Two files added within one tick leave the folder's time unchanged."""
     write(tmp_path, "A")
     running = SchemaFolder(tmp_path)
     before = tmp_path.stat()
@@ -87,12 +87,12 @@ def test_a_change_within_one_tick_of_the_clock_is_not_missed(tmp_path: Path) -> 
     assert running.find(wanted) is not None
 
 
-def test_a_folder_that_becomes_unreadable_changes_nothing_and_says_so_once(tmp_path: Path) -> None:
+def test_a_folder_with_a_bad_file_changes_nothing_and_is_logged_once(tmp_path: Path) -> None:
     write(tmp_path, "A")
     known = fingerprint(tmp_path, "A")
     running = SchemaFolder(tmp_path)
     (tmp_path / "B.avsc").write_text("{")
-    settle(tmp_path)
+    age_folders(tmp_path)
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
             assert running.find(b"12345678") is None

@@ -1,3 +1,5 @@
+"""Reading a folder of schema files: scopes, names, fingerprints, and messages for bad files."""
+
 import json
 from decimal import Decimal
 
@@ -29,7 +31,7 @@ def problem(folder):
 
 
 @pytest.mark.parametrize("version", ["1.10.1", "develop-2026-06-29"])
-def test_the_fingerprints_of_a_fineract_version_are_those_of_java(version):
+def test_fingerprints_equal_those_that_java_computes(version):
     schemas = read_folder(shared_fineract() / "schemas" / version / "avro")
     expected = [entry for entry in shared_json("fingerprints.json") if version in entry["seen_in"]]
     assert len(expected) > 20
@@ -38,21 +40,21 @@ def test_the_fingerprints_of_a_fineract_version_are_those_of_java(version):
         assert schemas.by_fingerprint[wire].name == entry["name"]
 
 
-def test_two_versions_side_by_side_both_load():
+def test_two_versions_in_subfolders_are_both_read():
     schemas = read_folder(shared_fineract() / "schemas")
     for entry in shared_json("fingerprints.json"):
         assert bytes.fromhex(entry["wire_header"])[2:] in schemas.by_fingerprint
     assert len(schemas.named("org.apache.fineract.avro.MessageV1")) == 2
 
 
-def test_every_fineract_schema_reads_back_what_it_wrote():
+def test_every_fineract_schema_decodes_what_it_encodes():
     for schema in read_folder(shared_fineract() / "schemas").by_fingerprint.values():
         value = {field["name"]: example(field["type"], schema.named) for field in schema.parsed["fields"]}
         assert read(encode_single_object(schema.parsed, schema.fingerprint, value), schema, "") == value
 
 
 def example(kind, named):
-    """None where it is allowed, else some value."""
+    """Return None if the type allows it, else some value."""
     if isinstance(kind, list):
         return None if "null" in kind else example(kind[0], named)
     if isinstance(kind, str) and kind in named:
@@ -64,12 +66,12 @@ def example(kind, named):
     return {"string": "né", "bytes": b"\0", "boolean": True, "long": 2**40, "int": 5}[kind]
 
 
-def test_the_demos_own_schemas_load():
+def test_the_schemas_of_the_demo_are_read():
     names = {schema.name for schema in read_folder(SCHEMAS).by_fingerprint.values()}
     assert names == {"org.hookferry.demo.v1.LoanEventDataV1", "org.hookferry.demo.v1.SavingsEventDataV1"}
 
 
-def test_names_are_resolved_across_files_and_forward(tmp_path):
+def test_names_resolve_across_files_and_forward(tmp_path):
     write(tmp_path, "a.avsc", record_type("A", ("b", "m.B"), ("again", ["null", "m.B"]), ("c", "C")))
     write(tmp_path, "deep/er/b.avsc", record_type("B", ("x", "long"), namespace="m"))
     write(tmp_path, "c.avsc", record_type("C", ("x", "int")))
@@ -78,7 +80,7 @@ def test_names_are_resolved_across_files_and_forward(tmp_path):
     assert read(encode_single_object(schema.parsed, schema.fingerprint, value), schema, "") == value
 
 
-def test_a_type_without_a_namespace_does_not_take_its_users(tmp_path):
+def test_a_type_without_a_namespace_does_not_capture_other_names(tmp_path):
     write(tmp_path, "a.avsc", {"type": "record", "name": "n.A", "fields": [{"name": "b", "type": "m.B"}]})
     write(tmp_path, "b.avsc", record_type("B", ("t", "T"), namespace="m"))
     write(tmp_path, "t.avsc", record_type("T", ("x", "int"), namespace="m"))
@@ -87,7 +89,7 @@ def test_a_type_without_a_namespace_does_not_take_its_users(tmp_path):
     assert names == {"n.A", "m.B", "m.T", "Bare"}
 
 
-def test_a_recursive_type_loads(tmp_path):
+def test_a_recursive_type_is_read(tmp_path):
     write(tmp_path, "a.avsc", record_type("A", ("next", ["null", "A"])))
     (schema,) = read_folder(tmp_path).named("n.A")
     value = {"next": {"next": None}}
@@ -98,28 +100,28 @@ def test_a_recursive_type_loads(tmp_path):
     "kind", ["bigdecimal", {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 8}]
 )
 def test_decimals_are_exact_whatever_precision_the_file_declares(tmp_path, kind):
-    """Fineract went from 20 to 27 under one fingerprint; at 20 fastavro rounds silently."""
+    """Fineract changed it from 20 to 27 under one fingerprint; at 20, fastavro rounds silently."""
     write(tmp_path, "a.avsc", record_type("A", ("d", kind)))
     (schema,) = read_folder(tmp_path).named("n.A")
     value = {"d": Decimal("1234567890123456789.12345678")}
     assert read(encode_single_object(schema.parsed, schema.fingerprint, value), schema, "") == value
 
 
-def test_a_logical_type_other_than_decimal_stays_what_it_is_on_the_wire(tmp_path):
+def test_a_logical_type_other_than_decimal_keeps_its_encoded_value(tmp_path):
     write(tmp_path, "a.avsc", record_type("A", ("t", {"type": "long", "logicalType": "timestamp-millis"})))
     (schema,) = read_folder(tmp_path).named("n.A")
     assert read(encode_single_object(schema.parsed, schema.fingerprint, {"t": 5}), schema, "") == {"t": 5}
 
 
-def test_a_type_defined_inside_another_counts_like_one_with_a_file(tmp_path):
+def test_a_type_defined_inside_another_can_be_referred_to_like_one_with_a_file(tmp_path):
     inner = record_type("B", ("x", "long"))
     write(tmp_path, "a.avsc", record_type("A", ("b", inner)))
-    write(tmp_path, "b.avsc", {**inner, "doc": "the same, with words"})
+    write(tmp_path, "b.avsc", {**inner, "doc": "the same, with a doc"})
     write(tmp_path, "c.avsc", record_type("C", ("b", "B")))
     assert {schema.name for schema in read_folder(tmp_path).by_fingerprint.values()} == {"n.A", "n.B", "n.C"}
 
 
-def test_two_layouts_of_one_name_need_folders_of_their_own(tmp_path):
+def test_two_layouts_of_one_name_need_separate_subfolders(tmp_path):
     write(tmp_path, "old/a.avsc", record_type("A", ("x", "long")))
     write(tmp_path, "new/a.avsc", record_type("A", ("y", "long")))
     assert len(read_folder(tmp_path).named("n.A")) == 2
@@ -129,7 +131,7 @@ def test_two_layouts_of_one_name_need_folders_of_their_own(tmp_path):
         assert part in text
 
 
-def test_scopes_do_not_see_each_others_types(tmp_path):
+def test_names_do_not_resolve_across_scopes(tmp_path):
     write(tmp_path, "one/a.avsc", record_type("A", ("b", "B")))
     write(tmp_path, "two/b.avsc", record_type("B", ("x", "long")))
     text = problem(tmp_path)
@@ -143,7 +145,7 @@ def test_an_unresolved_name_is_reported_in_the_file_that_refers_to_it(tmp_path):
     assert "b.avsc: refers to n.Missing" in problem(tmp_path)
 
 
-def test_the_mistakes_of_all_scopes_are_reported_together(tmp_path):
+def test_mistakes_in_all_scopes_are_reported_together(tmp_path):
     write(tmp_path, "one/a.avsc", "{")
     write(tmp_path, "two/b.avsc", "[1]")
     with pytest.raises(ConfigError) as caught:
@@ -155,7 +157,7 @@ def test_the_mistakes_of_all_scopes_are_reported_together(tmp_path):
     ("content", "part"),
     [
         ('{"type":\n "record";}', "a.avsc:2:10"),
-        ("[" * 100_000, "nested too deep"),
+        ("[" * 100_000, "nested too deeply"),
         ("[" * 200 + "]" * 200, "nested"),
         ("5", "not an Avro type"),
         ("{}", "not an Avro type"),
@@ -184,19 +186,19 @@ def test_the_mistakes_of_all_scopes_are_reported_together(tmp_path):
         ),
     ],
 )
-def test_a_bad_file_is_named_with_its_mistake(tmp_path, content, part):
+def test_a_bad_file_is_reported_with_its_mistake(tmp_path, content, part):
     write(tmp_path, "a.avsc", content)
     text = problem(tmp_path)
     assert "a.avsc" in text
     assert part in text
 
 
-def test_a_file_that_is_not_utf8_is_named(tmp_path):
+def test_a_file_that_is_not_utf8_is_reported(tmp_path):
     (tmp_path / "a.avsc").write_bytes(b'{"\xff": 1}')
-    assert "a.avsc: not UTF-8" in problem(tmp_path)
+    assert "a.avsc: is not UTF-8" in problem(tmp_path)
 
 
-def test_hidden_files_are_passed_over(tmp_path):
+def test_hidden_files_are_skipped(tmp_path):
     """A ConfigMap is mounted as links to files below ``..data``; editors leave ``.a.avsc.swp``."""
     write(tmp_path, "..2026/a.avsc", record_type("A", ("x", "long")))
     write(tmp_path, ".broken.avsc", "{")
@@ -210,12 +212,12 @@ def test_a_hidden_parent_of_the_folder_does_not_hide_it(tmp_path):
     assert len(read_folder(tmp_path / ".config" / "schemas").by_fingerprint) == 1
 
 
-def test_fineracts_template_and_a_byte_order_mark_do_no_harm(tmp_path):
+def test_fineracts_template_and_a_byte_order_mark_are_accepted(tmp_path):
     write(tmp_path, "templates/bigdecimal.avsc", {"type": "bytes", "logicalType": "decimal", "precision": 27})
     write(tmp_path, "avro/a.avsc", "\ufeff" + json.dumps(record_type("A", ("d", "bigdecimal"))))
     assert len(read_folder(tmp_path).by_fingerprint) == 1
 
 
-def test_a_folder_without_schemas_and_no_folder_are_told_apart(tmp_path):
-    assert "holds no .avsc file" in problem(tmp_path)
+def test_an_empty_folder_and_a_missing_folder_have_different_messages(tmp_path):
+    assert "contains no .avsc file" in problem(tmp_path)
     assert "cannot be read" in problem(tmp_path / "absent")

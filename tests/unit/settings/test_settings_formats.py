@@ -135,4 +135,4 @@ def test_check_reports_a_schema_file_that_is_not_json(tmp_path: Path) -> None:
     (tmp_path / "x.avsc").write_text('{"type": "record"', "utf-8")
     result = CliRunner().invoke(cli, ["check", str(file)])
     assert result.exit_code == 2
-    assert "x.avsc:1:18: not JSON" in result.output
+    assert "x.avsc:1:18: is not JSON" in result.output

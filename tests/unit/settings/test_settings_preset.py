@@ -115,10 +115,10 @@ def test_a_routing_key_is_inserted_into_a_template_too(endpoint):
 
 def test_a_secret_can_be_inserted_only_into_a_json_object():
     secret = BodySecret("routing_key", KEY)
-    assert secret.put_in(b"{ }") == b'{"routing_key":"' + KEY.encode() + b'"}'
+    assert secret.insert(b"{ }") == b'{"routing_key":"' + KEY.encode() + b'"}'
     assert secret.shown(b"something else") == b"something else"
     with pytest.raises(RenderError, match="no JSON object"):
-        secret.put_in(b"[]")
+        secret.insert(b"[]")
 
 
 @pytest.mark.parametrize(

@@ -89,10 +89,10 @@ def test_a_mistake_in_a_template_file_is_reported_with_its_line(given, folder):
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("https://{{ tenant }}.example.com/", "has a {{ … }} before its path"),
-        ("https://crm.example.com:{{ data.p }}/", "has a {{ … }} before its path"),
-        ("https://{{ data.u }}@crm.example.com/", "has a {{ … }} before its path"),
-        ("'{{ data.url }}'", "has a {{ … }} before its path"),
+        ("https://{{ tenant }}.example.com/", "contains {{ … }} before its path"),
+        ("https://crm.example.com:{{ data.p }}/", "contains {{ … }} before its path"),
+        ("https://{{ data.u }}@crm.example.com/", "contains {{ … }} before its path"),
+        ("'{{ data.url }}'", "contains {{ … }} before its path"),
         ("https://crm.example.com/{% if x %}", "has a {% or {# in it"),
         ("https://crm.example.com/{{ tenat }}", 'there is no "tenat"; did you mean "tenant"?'),
         ("https://crm.example.com/T0K3N/../{{ tenant }}", 'has a "." or ".." in it'),

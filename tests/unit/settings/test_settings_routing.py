@@ -82,7 +82,7 @@ def test_a_filter_that_does_not_compile_is_reported_with_the_place_of_its_mistak
 def test_a_filter_that_ends_too_early_is_reported_at_its_end(given):
     (line,) = given(*endpoint("when: data.x >"))
     assert ":10:19: " in line
-    assert "is no expression at its end" in line
+    assert "cannot be parsed at its end" in line
 
 
 @pytest.mark.parametrize("text", ["true", "5", "[data.x]", "null"])

@@ -9,13 +9,13 @@ from tests.support.receiver_log import Arrival, PathLog, middle_rate, percentile
 
 
 def arrive(log: PathLog, webhook_id: str, seq: int, status: int | None = 200, at_ns: int = 1) -> None:
-    """One request about entity ``e``, answered before the next one comes."""
+    """Return one request about entity ``e``, answered before the next one arrives."""
     arrival = Arrival(at_ns, webhook_id, "e", seq, None, [], b"")
     log.arrived(arrival)
     log.ended(arrival, status)
 
 
-def test_events_in_order_are_no_inversion() -> None:
+def test_events_in_order_are_not_counted_as_inversions() -> None:
     """A gap is none either: the event before may have been parked."""
     log = PathLog(10)
     for seq in (0, 1, 5):
@@ -34,7 +34,7 @@ def test_a_later_event_accepted_before_a_failed_one_is_an_inversion() -> None:
     assert log.report()["inversion_list"] == [{"entity": "e", "seq": 0, "after_seq": 1}]
 
 
-def test_a_repeat_is_told_from_a_retry() -> None:
+def test_a_duplicate_is_distinguished_from_a_retry() -> None:
     """Again after 2xx is a duplicate; again after a failure, or after no answer, is right."""
     log = PathLog(10)
     for status in (500, None, 200):

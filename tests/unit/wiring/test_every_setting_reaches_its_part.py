@@ -41,17 +41,17 @@ from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.http.egress_policy import Egress
+from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.group_reader import Membership
+from bridge.kafka.membership import Membership
 from bridge.pipeline.attempt import Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import Outlet
 from bridge.receivers import PRESETS
-from bridge.rendering.body_secret import SealedRenderer
+from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.schemas.folder import SchemaFolder
 from bridge.schemas.registry.apicurio import ApicurioApi
@@ -223,7 +223,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         here.setattr(ssl, "create_default_context", _recording_context)
         here.setattr(app_module, "AdminServer", AdminServer)
         here.setattr(app_module.asyncio, "sleep", sleep)
-        for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_it_forgets"):
+        for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_retention_deletes"):
             here.setattr(internal_topics, name, accept)
         here.setattr(internal_topics, "ensure_topic", ensure_topic)
         here.setattr(
@@ -268,7 +268,7 @@ def _log_set_up(folder: FilePath, patch: pytest.MonkeyPatch) -> tuple[Any, ...]:
 def _rendered(b: Built, name: str = "crm") -> Any:
     """Return the request that an endpoint makes of a sample."""
     dispatcher = b.dispatcher(name)
-    sealed = parts(dispatcher, SealedRenderer)
+    sealed = parts(dispatcher, BodySecretRenderer)
     return (sealed[0] if sealed else part(dispatcher, RequestRenderer)).render(event("1", entity="e7"))
 
 
@@ -294,7 +294,7 @@ def _subscription(b: Built) -> Subscription:
 
 def _egress_refuses(b: Built, address: str) -> bool:
     try:
-        part(b.edges.transports["crm"], Egress).check(address)
+        part(b.edges.transports["crm"], EgressPolicy).check(address)
     except TransportError:
         return True
     return False

@@ -1,0 +1,90 @@
+"""Read the letters of the dead-letter topic: all that match a filter, or some with their values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Sequence
+
+from bridge.dead_letters.letter import Address, Letter, LetterFilter, to_letter, to_settlement
+from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.kafka.side_reader import SideReader
+from bridge.model import Partition, Record
+
+_NEAR = 1000
+"""Offsets between two letters that are cheaper to read through than to seek over."""
+
+
+class LetterReader:
+    """Reads letters through ``reader``; methods raise ``KafkaUnavailable``."""
+
+    def __init__(self, reader: SideReader, topic: str, partitions: int) -> None:
+        self._reader = reader
+        self._topic = topic
+        self._partitions = partitions
+
+    async def find(self, wanted: LetterFilter) -> list[Letter]:
+        """Return all letters that match, without their values, oldest first."""
+        letters: dict[Address, Letter] = {}
+        partitions = [Partition(self._topic, number) for number in range(self._partitions)]
+        if not partitions:
+            return []
+        begins, ends = await self._reader.begins(partitions), await self._reader.ends(partitions)
+        for partition in partitions:
+            async for records in self._read(partition, begins[partition], ends[partition]):
+                for record in records:
+                    _collect(record, wanted, letters)
+        return sorted(letters.values(), key=lambda letter: (letter.parked_at_ms, letter.address))
+
+    async def fetch(self, addresses: Collection[Address]) -> dict[Address, Letter]:
+        """Return these letters with their values; those that no longer exist are left out."""
+        offsets: defaultdict[int, set[int]] = defaultdict(set)
+        for number, offset in addresses:
+            if number < self._partitions:
+                offsets[number].add(offset)
+        letters: dict[Address, Letter] = {}
+        for number, wanted in offsets.items():
+            partition = Partition(self._topic, number)
+            begin = (await self._reader.begins([partition]))[partition]
+            end = (await self._reader.ends([partition]))[partition]
+            existing = sorted(offset for offset in wanted if begin <= offset < end)
+            for start, stop in runs(existing, _NEAR):
+                async for records in self._read(partition, start, stop):
+                    for record in records:
+                        letter = to_letter(record) if record.offset in wanted else None
+                        if letter is not None:
+                            letters[letter.address] = letter
+        return letters
+
+    async def _read(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
+        try:
+            async for records in self._reader.stretch(partition, start, end):
+                yield records
+        except RecordsDeleted as exc:
+            raise KafkaUnavailable(
+                f"cannot read {partition}: retention deleted records meanwhile; run the command again"
+            ) from exc
+
+
+def _collect(record: Record, wanted: LetterFilter, letters: dict[Address, Letter]) -> None:
+    """Add the letter in a record if it matches, or add a marker to its letter."""
+    settlement = to_settlement(record)
+    if settlement is not None:
+        settled = letters.get(settlement.address)
+        if settled is not None:
+            settled.settlements.append(settlement)
+        return
+    letter = to_letter(record)
+    if letter is not None and wanted.matches(letter):
+        letter.origin = letter.origin._replace(value=None)
+        letters[letter.address] = letter
+
+
+def runs(offsets: Sequence[int], gap: int) -> list[tuple[int, int]]:
+    """Return ranges [start, end) that contain these ascending offsets, split where a gap is longer."""
+    ranges: list[tuple[int, int]] = []
+    for offset in offsets:
+        if ranges and offset - ranges[-1][1] <= gap:
+            ranges[-1] = (ranges[-1][0], offset + 1)
+        else:
+            ranges.append((offset, offset + 1))
+    return ranges

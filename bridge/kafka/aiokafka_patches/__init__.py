@@ -1,0 +1,10 @@
+"""Repairs of aiokafka 0.14. Each module names its upstream issue and when it can be removed.
+
+Every access to a private attribute of aiokafka is in this package, so an upgrade has one place to check.
+
+- ``connection`` (aiokafka issue 1038): a write to a closed uvloop transport ends a background task.
+- ``background_tasks`` (aiokafka issue 1154): a client does not report that one of its tasks ended.
+- ``closing`` (no issue found): ``stop`` and ``close`` have no timeout.
+- ``heartbeats`` (aiokafka issue 1040): a consumer does not report accepted heartbeats or its generation.
+- ``startup_noise`` (no issue found): error 15 on a new cluster is logged at ERROR.
+"""

@@ -1,0 +1,44 @@
+"""Query the logs of partitions: their first offset, their next one, the offset at an instant.
+
+Every function raises ``BrokerError`` after at most 15 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from aiokafka import AIOKafkaConsumer
+
+from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
+from bridge.kafka.records import to_partition, to_topic_partitions
+from bridge.model import Partition
+
+
+async def first_offsets(
+    consumer: AIOKafkaConsumer, partitions: Collection[Partition]
+) -> dict[Partition, int]:
+    """Return the first offset of each log."""
+    async with broker_call(f"read the first offsets of {_names(partitions)}", timeout_s=ANSWER_TIMEOUT_S):
+        offsets = await consumer.beginning_offsets(to_topic_partitions(partitions))
+    return {to_partition(partition): offset for partition, offset in offsets.items()}
+
+
+async def next_offsets(consumer: AIOKafkaConsumer, partitions: Collection[Partition]) -> dict[Partition, int]:
+    """Return the offset after the last readable record of each log."""
+    async with broker_call(f"read the end offsets of {_names(partitions)}", timeout_s=ANSWER_TIMEOUT_S):
+        offsets = await consumer.end_offsets(to_topic_partitions(partitions))
+    return {to_partition(partition): offset for partition, offset in offsets.items()}
+
+
+async def offsets_at(
+    consumer: AIOKafkaConsumer, partitions: Collection[Partition], timestamp_ms: int
+) -> dict[Partition, int]:
+    """Return the first offset at or after an instant, for the partitions that have one."""
+    instants = dict.fromkeys(to_topic_partitions(partitions), timestamp_ms)
+    async with broker_call(f"find an instant in {_names(partitions)}", timeout_s=ANSWER_TIMEOUT_S):
+        offsets = await consumer.offsets_for_times(instants)
+    return {to_partition(partition): at.offset for partition, at in offsets.items() if at is not None}
+
+
+def _names(partitions: Collection[Partition]) -> str:
+    return ", ".join(map(str, partitions))

@@ -1,0 +1,65 @@
+"""The control topic is read in order from a position, and a deleted position is reported, not skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from bridge.errors import RecordsDeleted
+from bridge.kafka.control_reader import ControlReader
+from bridge.model import Batch, Partition, Record
+
+CONTROL = Partition("g.control", 0)
+
+
+class FakeSideReader:
+    """The records of a control topic from ``first`` to ``end``, two at a time."""
+
+    def __init__(self, first: int, end: int) -> None:
+        self.first, self.end = first, end
+
+    async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, self.first)
+
+    async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, self.end)
+
+    async def read_from(
+        self, positions: Mapping[Partition, int], timeout_s: float
+    ) -> tuple[list[Batch], dict[Partition, int]]:
+        position = positions[CONTROL]
+        if position < self.first:
+            raise RecordsDeleted(dict(positions))
+        reached = min(position + 2, self.end)
+        records = [Record(CONTROL, offset, 0, None, None) for offset in range(position, reached)]
+        return [(CONTROL, records)], {CONTROL: reached}
+
+
+def reading(side: FakeSideReader, start: int | None = None) -> tuple[ControlReader, list[int]]:
+    """Return a reader and the offsets of the records that it applied."""
+    applied: list[int] = []
+    reader = ControlReader(side, "g.control", lambda record: applied.append(record.offset), start)  # type: ignore[arg-type] # only what it calls
+    return reader, applied
+
+
+async def test_without_a_start_every_record_up_to_the_end_is_applied_in_order() -> None:
+    reader, applied = reading(FakeSideReader(5, 10))
+    await reader.read_to_end()
+    assert (applied, reader.position) == ([5, 6, 7, 8, 9], 10)
+
+
+async def test_reading_continues_from_the_start_that_is_given() -> None:
+    reader, applied = reading(FakeSideReader(5, 10), 8)
+    await reader.read_on(0.1)
+    assert (applied, reader.position) == ([8, 9], 10)
+
+
+async def test_a_position_that_was_deleted_is_reported_and_kept_until_a_rewind() -> None:
+    reader, applied = reading(FakeSideReader(5, 10), 3)
+    with pytest.raises(RecordsDeleted):
+        await reader.read_on(0.1)
+    assert (applied, reader.position) == ([], 3)
+    await reader.rewind()
+    await reader.read_to_end()
+    assert applied == [5, 6, 7, 8, 9]
