@@ -19,7 +19,7 @@ PATH_TABLE = ROOT / "bridge" / "pipeline" / "pipeline.py"
 DUTIES = {
     "__main__": ("python -m bridge", ""),
     "cli": ("the commands", "and the lag report"),
-    "preflight": ("what `check` tries:", "templates, filters, files"),
+    "preflight": ("what check tries:", "templates, filters, files"),
     "app": ("start, stop, signals,", "status, admin port"),
     "wiring": ("settings become", "parts"),
     "pipeline": ("the path of an event,", "from record to commit"),
@@ -159,33 +159,33 @@ def _draw_path(drawing: Drawing, path: list[Step]) -> None:
         drawing.text((right - 10, y + 25), step.place, 11.5, anchor="end", fits=150)
     for number in range(len(path) + 1):
         drawing.arrow([(middle, tops[number] + _STEP_HEIGHT), (middle, tops[number + 1] - 1)])
-    _draw_branches(drawing, {step.name: tops[step.number] + _STEP_HEIGHT / 2 for step in path}, right)
+    _draw_branches(drawing, {step.number: tops[step.number] + _STEP_HEIGHT / 2 for step in path}, right)
 
 
-def _draw_branches(drawing: Drawing, row: dict[str, float], right: float) -> None:
-    """Draw what leaves the straight way: decode, duplicate, route, attempt, verdict."""
-    for name, text in (
-        ("decode", "undecodable: parked"),
-        ("duplicate?", "duplicate: skipped"),
-        ("route", "not wanted: skipped"),
-        ("attempt", "a request over HTTP"),
-        ("verdict", "refused: parked"),
+def _draw_branches(drawing: Drawing, row: dict[int, float], right: float) -> None:
+    """Draw the ends and detours of the path, by the numbers of the steps where they begin."""
+    for number, text in (
+        (2, "undecodable: parked"),
+        (3, "duplicate: skipped"),
+        (4, "not selected: skipped"),
+        (9, "a request over HTTP"),
+        (10, "refused: parked"),
     ):
-        y = row[name]
+        y = row[number]
         drawing.arrow([(right, y), (right + 26, y)])
         drawing.text((right + 32, y + 4), text, 12, anchor="start", fits=158)
     x = _PATH_LEFT - 30
     drawing.arrow(
         [
-            (_PATH_LEFT, row["verdict"]),
-            (x, row["verdict"]),
-            (x, row["lanes"]),
-            (_PATH_LEFT - 1, row["lanes"]),
+            (_PATH_LEFT, row[10]),
+            (x, row[10]),
+            (x, row[6]),
+            (_PATH_LEFT - 1, row[6]),
         ],
         dashed=True,
     )
-    drawing.text((x - 8, (row["verdict"] + row["lanes"]) / 2), "again,", 12, anchor="end")
-    drawing.text((x - 8, (row["verdict"] + row["lanes"]) / 2 + 15), "later", 12, anchor="end")
+    drawing.text((x - 8, (row[10] + row[6]) / 2), "again,", 12, anchor="end")
+    drawing.text((x - 8, (row[10] + row[6]) / 2 + 15), "later", 12, anchor="end")
 
 
 def _draw_legend(drawing: Drawing, y: float) -> None:

@@ -85,7 +85,7 @@ CONTROL_KEYS = {
 _HEAD = """
     Kafka is the only service that Hookferry needs. All state that processes share is in three topics
     and in committed offsets. `<group>` is the setting `group`. Every header that Hookferry writes
-    begins with `hookferry-`; headers of the original record stay as they are.
+    begins with `hookferry-`. It copies the headers of the original record, except those with this prefix.
 
     Hookferry creates the topics at start, unless `kafka.create_topics` is false; then it stops with the
     command that creates the missing one. `kafka.replication_factor` sets the number of copies.
@@ -98,6 +98,8 @@ _PARKED = """
     The bridge writes a parked record before the cursor passes its offset. `hookferry parked` reads the
     topic. `hookferry parked redrive` and `discard` write a *marker* for each record that they settle:
     no value, the same key and the same partition.
+
+    If a record could not be decoded, the headers about the event are absent.
 """
 _AGAIN = """
     The topic of redrives. `hookferry parked redrive` writes each chosen record to the partition number

@@ -1,7 +1,6 @@
 """The admin port: /metrics for Prometheus, /healthz for the process, /readyz for its place in the group.
 
-Edge floor: an aiohttp server. Health never depends on Kafka or on an endpoint: restarting a bridge
-does not mend either.
+Health never depends on Kafka or on an endpoint: restarting a bridge fixes neither.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from bridge.errors import ConfigError
 
 
 class AdminServer:
-    """Serves the admin port; ``ready`` tells whether the process can take part, and how it stands."""
+    """Serves the admin port. ``ready`` returns whether the process is ready, and one line for a person."""
 
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], tuple[bool, str]]
@@ -31,14 +30,14 @@ class AdminServer:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
     async def start(self) -> None:
-        """Listen; raises ``ConfigError`` when the port is taken."""
+        """Start to listen. Raises ``ConfigError`` if the port is in use."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as exc:
             await self._runner.cleanup()
             raise ConfigError(
-                [f"admin.port {self._port}: cannot listen on {self._host} ({exc.strerror}); take another"]
+                [f"admin.port {self._port}: cannot listen on {self._host} ({exc.strerror}); choose another"]
             ) from exc
 
     async def stop(self) -> None:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import signal
 import socket
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
@@ -20,9 +17,9 @@ import structlog
 
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
-from bridge.app.exit_codes import ExitCode
 from bridge.app.internal_topics import ensure_internal_topics
 from bridge.app.status import Status
+from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
 from bridge.dead_letters.hold import Holds
@@ -45,7 +42,6 @@ from bridge.storage.journal import Journal
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.telemetry.tasks import write_tasks
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.kafka import (
     build_control,
@@ -71,13 +67,6 @@ _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
 """Objects between two garbage collections. A full window keeps many objects alive, and a scan costs time."""
 
-OVERTIME_S = 8.0
-"""Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
-
-
-class Stopped(Exception):
-    """A stop was requested during the start: nothing was read, so there is nothing to drain."""
-
 
 class App:
     """One bridge process, from its settings to its end."""
@@ -88,7 +77,7 @@ class App:
         self._options = build_kafka_options(settings.kafka)
         self._decoders = build_decoders(settings)
         self._registries = build_registries(settings.sources, self._decoders)
-        self._stopping = asyncio.Event()
+        self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
@@ -96,36 +85,12 @@ class App:
         self._holds = Holds()
         self._status = Status(settings, switching, self._holds)
 
-    def stop(self) -> None:
-        """Ask ``run`` to drain and return; may be called at any time."""
-        self._stopping.set()
-
-    def _stop_by_signal(self) -> None:
-        if not self._stopping.is_set():
-            self.stop()
-            asyncio.get_running_loop().call_later(self._settings.drain_timeout_s + OVERTIME_S, self._abandon)
-
-    def _abandon(self) -> None:
-        """End the process with its tasks unfinished; the next owner of the partitions repeats that work."""
-        write_tasks()
-        _log.error(
-            events.BRIDGE_ABANDONED,
-            exit_code=int(ExitCode.ABANDONED),
-            cause=f"the process had not ended {OVERTIME_S:g} s after the drain deadline",
-            remedy="start it again, and report the task.seen lines above: they show what each task waits for",
-        )
-        sys.stdout.flush()
-        os._exit(ExitCode.ABANDONED)
-
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
 
-        A stop signal ends the process within the drain deadline plus ``OVERTIME_S``, whatever it waits for.
+        A stop signal ends the process within the drain deadline plus ``stop.OVERTIME_S``.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_by_signal)
-        loop.add_signal_handler(signal.SIGUSR1, write_tasks)
+        self._stop.handle_signals()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             state, history, index = self._open_files(stack)
@@ -172,9 +137,9 @@ class App:
         stack.push_async_callback(admin.close)
         await self._reach(admin.start)
         await self._reach(identify_cluster)
-        await self._unless_stopped(wait_for_topics(admin, source_topics(settings)))
+        await self._stop.unless_requested(wait_for_topics(admin, source_topics(settings)))
         await self._reach(lambda: ensure_internal_topics(admin, settings))
-        await self._unless_stopped(self._control.load_with_retry())
+        await self._stop.unless_requested(self._control.load_with_retry())
         writer = DurableProducer(options, "dead letters and holds")
         stack.push_async_callback(writer.close)
         reader = Reader(options, build_membership(settings), self._drain_revoked)
@@ -187,7 +152,7 @@ class App:
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Repeat ``start`` until the broker is reachable. Raises ``Stopped`` when a stop comes first."""
-        await self._unless_stopped(start_when_reachable(start, self._options.bootstrap_servers))
+        await self._stop.unless_requested(start_when_reachable(start, self._options.bootstrap_servers))
 
     def _build_path(
         self,
@@ -280,7 +245,7 @@ class App:
         _log.info(events.BRIDGE_DRAINED)
 
     async def _stop_reading(self, pipeline: Pipeline) -> None:
-        await self._stopping.wait()
+        await self._stop.wait()
         _log.info(events.BRIDGE_STOPPING, drain_timeout_s=self._settings.drain_timeout_s)
         pipeline.stop()
 
@@ -288,16 +253,3 @@ class App:
         while True:
             await asyncio.sleep(self._settings.commit_interval_s)
             await checkpoints.try_commit()
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for ``work``. Raises ``Stopped`` when a stop comes first."""
-        working, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stop.cancel()
-            working.cancel()
-            await asyncio.wait({working, stop})
-        if self._stopping.is_set():
-            raise Stopped
-        working.result()

@@ -1,7 +1,4 @@
-"""The topics of the bridge's own, and the producer that writes them: what must be there before work begins.
-
-Next to ``app``; on the Kafka edge.
-"""
+"""Create the internal topics of the bridge before it starts to work, and warn about unsuitable settings."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from bridge.wiring.kafka import again_topic, control_topic, parked_topic, source
 
 
 async def ensure_internal_topics(admin: TopicAdmin, settings: Settings) -> None:
-    """Dead letters, what is sent again, what is off or held. Raises ``KafkaUnavailable`` with a remedy."""
+    """Create the missing ones among .parked, .again and .control. Raises ``KafkaUnavailable``."""
     kafka, sources = settings.kafka, source_topics(settings)
     create, copies = kafka.create_topics, kafka.replication_factor
     parked, again = parked_topic(settings), again_topic(settings)

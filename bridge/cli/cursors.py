@@ -42,15 +42,17 @@ def list_(as_json: bool, path: Path) -> None:
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
         return
-    lines = [("ENDPOINT", "PARTITION", "COMMITTED", "LOG END", "LAG", "SETTLED BEYOND", "RETRIES", "")]
+    lines: list[Sequence[str]] = [
+        ("ENDPOINT", "PARTITION", "COMMITTED", "LOG END", "LAG", "SETTLED BEYOND", "RETRIES", "")
+    ]
     for row in rows:
-        shown = ["-" if one is None else str(one) for one in (row.committed, row.log_end, row.lag)]
-        retries = ", ".join(f"{one.offset} ({one.attempts})" for one in row.retries[:3])
+        shown = ["-" if value is None else str(value) for value in (row.committed, row.log_end, row.lag)]
+        retries = ", ".join(f"{retry.offset} ({retry.attempts})" for retry in row.retries[:3])
         if len(row.retries) > 3:
             retries += f" and {len(row.retries) - 3} more"
         note = "; ".join(text for text in ("" if row.configured else _REMOVED, row.problem) if text)
         beyond = str(row.settled_beyond)
-        lines.append((row.endpoint, str(row.partition), *shown, beyond, retries or "-", note))  # type: ignore[arg-type]
+        lines.append((row.endpoint, str(row.partition), *shown, beyond, retries or "-", note))
     click.echo(table(lines))
 
 

@@ -108,7 +108,7 @@ async def _turn(
     control = _control(settings, switches)
     await control.load()
     before = switches[subject]
-    others = [one for one in switches.off() if one != subject and _covers(one, subject)]
+    others = [other for other in switches.off() if other != subject and _covers(other, subject)]
     if (on and not before.on) or not on:  # turning on what was never off needs no record
         await control.write(subject, control.switch(on, reason))
     return subject, before.on == on, others

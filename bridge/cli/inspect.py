@@ -152,8 +152,8 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
     if brokers:
         return KafkaOptions(tuple(part.strip() for part in brokers.split(",") if part.strip())), None
     settings = read_settings(path)
-    found = (one for one in settings.sources.values() if topic in one.topics)
-    return build_kafka_options(settings.kafka), next(found, None)
+    sources = (source for source in settings.sources.values() if topic in source.topics)
+    return build_kafka_options(settings.kafka), next(sources, None)
 
 
 async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
@@ -168,13 +168,13 @@ async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Reco
             raise HookferryError(
                 f"topic {topic!r} does not exist, or this login may not read it; check the name and the ACLs"
             )
-    found: list[Record] = []
+    last: list[Record] = []
     async with SideReader(options) as reader:
         begins = await reader.begins(list(ends))
         for partition, end in ends.items():
             start = max(begins[partition], end - count)
             async for records in reader.stretch(partition, start, end):
-                found.extend(record for record in records if record.value is not None)
-    if not found:
+                last.extend(record for record in records if record.value is not None)
+    if not last:
         raise HookferryError(f"topic {topic!r} has no records yet; publish an event and try again")
-    return sorted(found, key=lambda record: record.timestamp_ms)
+    return sorted(last, key=lambda record: record.timestamp_ms)

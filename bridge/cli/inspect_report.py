@@ -70,7 +70,7 @@ async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[E
     if not places:
         return events
     guess.settings |= places
-    guess.open = [one for one in guess.open if "id" not in places or one != NO_ID]
+    guess.open = [hint for hint in guess.open if "id" not in places or hint != NO_ID]
     again = build_decoder(_SOURCE, _settings(record, guess))
     assert isinstance(again, PayloadDecoder)
     again.values = decoder.values  # these contain the schema that was fetched
@@ -146,8 +146,8 @@ def _event(event: Event) -> Iterator[str]:
 
 
 def _snippet(record: Record, guess: Guess) -> Iterator[str]:
-    for one in guess.open:
-        yield f"  # {one}"
+    for hint in guess.open:
+        yield f"  # {hint}"
     name = (
         "".join(c if c.isalnum() else "-" for c in record.partition.topic.lower()).strip("-")[:63] or "events"
     )

@@ -49,12 +49,12 @@ def cursor_names(prefix: str, groups: Mapping[str, str]) -> list[str]:
     A group that ever had members is no cursor. A name with a dot belongs to another bridge: the group
     ``hookferry.test`` has the cursors ``hookferry.test.crm``.
     """
-    found = []
+    names = []
     for group, kind in sorted(groups.items()):
         name = group.removeprefix(f"{prefix}.")
         if name != group and not kind and _CURSOR.fullmatch(name):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def cursor_lags(

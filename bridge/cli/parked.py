@@ -1,4 +1,4 @@
-"""``hookferry parked``: look at what was parked, send it again, or discard it."""
+"""``hookferry parked``: list parked events, show one, send them again, or discard them."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SHOWN = 10
-"""Lines of a plan that are printed; the rest is a number."""
+"""Events of a plan that are printed; the others are only counted."""
 
 _addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
-_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-_dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-_by = click.option("--by", metavar="NAME", help="Who does it; default: the user at this host.")
+_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
+_by = click.option(
+    "--by", metavar="NAME", help="Who does this, for the record; default: the current user at this host."
+)
 
 
-@click.group(short_help="Look at parked events, send them again, or discard them.")
+@click.group(short_help="List and show parked events, send them again, or discard them.")
 def parked() -> None:
-    """Look at events that were parked, send them again, or discard them.
+    """List and show parked events, send them again, or discard them.
 
-    A parked event is named by its ADDRESS, partition:offset in the topic <group>.parked.
+    A parked event has an ADDRESS: partition:offset in the topic <group>.parked.
     """
 
 
 @parked.command("list", short_help="List parked events and held lanes, the oldest first.")
 @filters("--reason", "--parked-reason")
-@click.option("--all", "all_", is_flag=True, help="Also what was redriven or discarded since.")
-@click.option("--holds", "holds_only", is_flag=True, help="Only the held lanes.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.option("--all", "all_", is_flag=True, help="Include events that were redriven or discarded since.")
+@click.option("--holds", "holds_only", is_flag=True, help="List only the held lanes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @config_option
 def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any) -> None:
     """List parked events, the oldest first, and the lanes that are held because of them."""
@@ -57,15 +59,15 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     async def look(dead: DeadLetterStore) -> tuple[list[dict[str, Any]], list[Letter]]:
         holds = await dead.holds()
         letters = [] if holds_only else await find(dead, (), wanted(given), settled=all_)
-        lanes = parked_lanes.asked_for(holds, wanted(given)) | parked_lanes.of_letters(holds, letters)
-        waiting = await parked_lanes.waiting_in(dead, lanes)
+        lanes = parked_lanes.select_lanes(holds, wanted(given)) | parked_lanes.lanes_of(holds, letters)
+        waiting = await parked_lanes.find_waiting(dead, lanes)
         return list(parked_lanes.documents({key: holds[key] for key in lanes}, waiting)), letters
 
-    holds, found = _with(settings, look)
-    first = found[: given["limit"]]
+    holds, selected = _with(settings, look)
+    first = selected[: given["limit"]]
     if as_json:
-        for told in holds if holds_only else [shown.document(letter, mask) for letter in first]:
-            click.echo(orjson.dumps(told))
+        for document in holds if holds_only else [shown.document(letter, mask) for letter in first]:
+            click.echo(orjson.dumps(document))
         return
     if first:
         import shutil
@@ -75,26 +77,26 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     if holds:
         click.echo(("\n" if first else "") + parked_lanes.table(holds))
     if not holds_only:
-        left = len(found) - len(first)
+        left = len(selected) - len(first)
         more = f", {left} more" if left else ""
-        click.echo(f"{len(first)} parked{more}" if found else "nothing is parked", err=True)
+        click.echo(f"{len(first)} parked{more}" if selected else "nothing is parked", err=True)
     click.echo(f"{len(holds)} lanes held" if holds else "no lane is held", err=True)
 
 
 @parked.command(short_help="Show everything about one parked event.")
 @click.argument("address", type=AddressType())
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--max-bytes",
     metavar="N",
     type=click.IntRange(min=1),
     default=16_384,
     show_default=True,
-    help="How many bytes of the value to show.",
+    help="Number of bytes of the value to show.",
 )
 @config_option
 def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
-    """Show everything about one parked event: why, where it came from, and what was sent."""
+    """Show everything about one parked event: its cause, its origin, and the request that was sent."""
     import orjson
 
     from bridge.cli import parked_output as shown
@@ -107,11 +109,11 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
 
     settings = _load(path)
     letter = _with(settings, look)
-    told = shown.whole(letter, _bodies(settings, letter), shown.mask_of(settings), max_bytes)
+    document = shown.whole(letter, _bodies(settings, letter), shown.mask_of(settings), max_bytes)
     if as_json:
-        click.echo(orjson.dumps(told))
+        click.echo(orjson.dumps(document))
         return
-    for line in shown.page(told):
+    for line in shown.page(document):
         click.echo(line)
 
 
@@ -132,10 +134,11 @@ def redrive(
     wait_s: float,
     **given: Any,
 ) -> None:
-    """Send parked events again, in order, as a first delivery: to the endpoint they were parked for.
+    """Send parked events again, in order, to the endpoint that they were parked for.
 
-    Chosen by ADDRESS or by filters. One that was settled already is sent again only by its ADDRESS.
-    Of a held lane (on_park: hold) everything that waits is sent, in order, and then it is free.
+    Select them by ADDRESS or by filters. Filters skip events that are already redriven or discarded; an
+    ADDRESS sends them again. For a held lane (on_park: hold), everything that waits in it is sent, in
+    order, and the lane is released.
     """
     from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.letter import Fate
@@ -147,30 +150,36 @@ def redrive(
 
     async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
-        found = await chosen(dead, addresses, given)
-        lanes = parked_lanes.of_letters(holds, found)
+        selected = await chosen(dead, addresses, given)
+        lanes = parked_lanes.lanes_of(holds, selected)
         if not addresses and not given["limit"]:
-            lanes |= parked_lanes.asked_for(holds, wanted(given))
+            lanes |= parked_lanes.select_lanes(holds, wanted(given))
         waiting = [
-            letter for of_lane in (await parked_lanes.waiting_in(dead, lanes)).values() for letter in of_lane
+            letter
+            for of_lane in (await parked_lanes.find_waiting(dead, lanes)).values()
+            for letter in of_lane
         ]
         more = [
-            one for one in found if one.fate is not Fate.WAITING and parked_lanes.of_letters(lanes, [one])
+            letter
+            for letter in selected
+            if letter.fate is not Fate.WAITING and parked_lanes.lanes_of(lanes, [letter])
         ]
-        plain = [letter for letter in found if not parked_lanes.of_letters(lanes, [letter])]
+        plain = [letter for letter in selected if not parked_lanes.lanes_of(lanes, [letter])]
         blocked = {
             letter.address: why
             for letter in [*plain, *waiting, *more]
             if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
         }
-        lanes -= parked_lanes.of_letters(lanes, [letter for letter in waiting if letter.address in blocked])
+        lanes -= parked_lanes.lanes_of(lanes, [letter for letter in waiting if letter.address in blocked])
         plan = resend_requests(letter for letter in plain if letter.address not in blocked)
         along = resend_requests(letter for letter in [*waiting, *more] if letter.address not in blocked)
-        _tell(settings, "send again", [request.letter for request in (*plan, *along)])
+        _print_plan(settings, "send again", [request.letter for request in (*plan, *along)])
         if lanes:
             behind = sum(request.letter.held_behind is not None for request in along)
-            click.echo(f"held lanes: {len(lanes)}, in which {behind} wait behind another event and follow it")
-        _tell_blocked(blocked)
+            click.echo(
+                f"held lanes: {len(lanes)}, with {behind} events that are sent after the one they wait for"
+            )
+        _print_blocked(blocked)
         if dry_run or not (plan or lanes):
             return True
         free = f" and free {parked_lanes.lanes(len(lanes))}" if lanes else ""
@@ -180,7 +189,7 @@ def redrive(
         )
         if not lanes:
             return True
-        outcome = await parked_lanes.send(dead, lanes, by or operator_name(), wait_s, more)
+        outcome = await parked_lanes.redrive_lanes(dead, lanes, by or operator_name(), wait_s, more)
         click.echo(f"{len(plan) + outcome.settled} settled")
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -188,17 +197,17 @@ def redrive(
         raise SystemExit(ExitCode.FAILURE)
 
 
-def _tell_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
+def _print_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
     for address, (cause, remedy) in list(blocked.items())[:_SHOWN]:
         click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
     if len(blocked) > _SHOWN:
-        click.echo(f"… and {len(blocked) - _SHOWN} more that cannot", err=True)
+        click.echo(f"… and {len(blocked) - _SHOWN} more that cannot be sent again", err=True)
 
 
 @parked.command()
 @_addresses
 @filters("--parked-reason")
-@click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is never to be sent; kept.")
+@click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is not to be sent; stored.")
 @_yes
 @_dry_run
 @_by
@@ -214,9 +223,9 @@ def discard(
     wait_s: float,
     **given: Any,
 ) -> None:
-    """Mark parked events as never to be sent. Nothing of them is sent, and nothing deleted.
+    """Mark parked events as never to be sent. Sends none of them and deletes nothing.
 
-    Where a held lane waited for one of them (on_park: hold), what waits behind it is sent then.
+    If a held lane waits for one of them (on_park: hold), the later events of that lane are sent.
     """
     from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.letter import LetterFilter
@@ -226,31 +235,32 @@ def discard(
 
     async def mark(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
-        found = await chosen(dead, addresses, given)
-        lanes = parked_lanes.of_letters(holds, found)
+        selected = await chosen(dead, addresses, given)
+        lanes = parked_lanes.lanes_of(holds, selected)
         if lanes:
-            found = same_events(found, await dead.find(LetterFilter(lanes=frozenset(lanes))))
-        gone = {letter.address for letter in found}
-        waiting = await parked_lanes.waiting_in(dead, lanes)
+            selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
+        gone = {letter.address for letter in selected}
+        waiting = await parked_lanes.find_waiting(dead, lanes)
         behind = {
             key: letters
             for key in lanes
             if key.endpoint in settings.endpoints
-            and cause_of(letters := [one for one in waiting.get(key, ()) if one.address not in gone]) is None
+            and cause_of(letters := [letter for letter in waiting.get(key, ()) if letter.address not in gone])
+            is None
         }
-        _tell(settings, "discard", found)
+        _print_plan(settings, "discard", selected)
         if behind:
             number = sum(map(len, behind.values()))
-            click.echo(f"held lanes: {len(behind)}, in which {number} wait behind it and are sent then")
-        if dry_run or not found:
+            click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
+        if dry_run or not selected:
             return True
-        _confirm(yes, f"Discard {len(found)}?")
+        _confirm(yes, f"Discard {len(selected)}?")
         await _in_batches(
-            found, lambda batch: dead.discard(batch, by or operator_name(), because), BATCH_SIZE
+            selected, lambda batch: dead.discard(batch, by or operator_name(), because), BATCH_SIZE
         )
         if not behind:
             return True
-        outcome = await parked_lanes.send(dead, behind, by or operator_name(), wait_s)
+        outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
         click.echo(f"{outcome.settled} sent again")
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
@@ -267,7 +277,7 @@ def _load(path: Path) -> Settings:
 
 
 def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
-    """Do something with the group's dead letters."""
+    """Call ``work`` with the dead letters of the group."""
     from bridge.dead_letters.store import DeadLetterStore
     from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
 
@@ -281,7 +291,7 @@ def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -
 
 
 def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
-    """What the bridge makes of the record with the configuration as it is; why not, when it cannot."""
+    """Return the bodies that the bridge renders with the current configuration, or why it cannot."""
     from bridge.cli.decode_record import decode_record
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
@@ -290,7 +300,7 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     try:
         events = decode_record(settings, letter.origin)
         if events is None:
-            return [b"none: no source reads its topic"]
+            return [b"none: no source reads this topic"]
         wanted = [event for event in events if letter.index in (0, event.index)]
         endpoint = settings.endpoints.get(letter.endpoint or "")
         if endpoint is None:
@@ -301,7 +311,7 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
         return [f"none: {exc}".encode("utf-8", "replace")]
 
 
-def _tell(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
+def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
     import shutil
 
     from bridge.cli import parked_output as shown
@@ -314,9 +324,9 @@ def _tell(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
         click.echo(line)
     if len(letters) > _SHOWN:
         click.echo(f"… and {len(letters) - _SHOWN} more")
-    by_endpoint = Counter(letter.endpoint or "all that want it" for letter in letters)
-    whom = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
-    click.echo(f"{verb}: {whom}")
+    by_endpoint = Counter(letter.endpoint or "all endpoints" for letter in letters)
+    counts = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
+    click.echo(f"{verb}: {counts}")
 
 
 def _confirm(yes: bool, question: str) -> None:

@@ -1,4 +1,4 @@
-"""Held lanes at the command line: shown, sent again with what waits in them, and what became of them."""
+"""Held lanes on the command line: select them, send what waits in them, and report the outcome."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ wait_option = click.option(
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for a sign of the bridge that held lanes are free.",
+    help="How long to wait until the bridge reports that the held lanes are released.",
 )
 
 
-def asked_for(holds: Mapping[HoldKey, Hold], asked: LetterFilter) -> set[HoldKey]:
-    """The held lanes that filters alone ask for, also where nothing of them waits any more."""
+def select_lanes(holds: Mapping[HoldKey, Hold], asked: LetterFilter) -> set[HoldKey]:
+    """Return the held lanes that match filters by endpoint and entity, even if no event waits in them."""
     from bridge.dead_letters.letter import LetterFilter
 
     if asked != LetterFilter(endpoint=asked.endpoint, entity=asked.entity):
@@ -40,25 +40,25 @@ def asked_for(holds: Mapping[HoldKey, Hold], asked: LetterFilter) -> set[HoldKey
     }
 
 
-def of_letters(holds: Collection[HoldKey], letters: Iterable[Letter]) -> set[HoldKey]:
-    """Which of these held lanes the letters are of."""
+def lanes_of(holds: Collection[HoldKey], letters: Iterable[Letter]) -> set[HoldKey]:
+    """Return those of the held lanes that contain one of the letters."""
     from bridge.dead_letters.redrive import lane_of
 
     return {key for letter in letters if (key := lane_of(letter)) is not None and key in holds}
 
 
-async def waiting_in(dead: DeadLetterStore, lanes: Collection[HoldKey]) -> dict[HoldKey, list[Letter]]:
-    """All that waits in these lanes."""
+async def find_waiting(dead: DeadLetterStore, lanes: Collection[HoldKey]) -> dict[HoldKey, list[Letter]]:
+    """Return the waiting letters of each lane."""
     from bridge.dead_letters.letter import LetterFilter
     from bridge.dead_letters.redrive import by_lane
 
     return by_lane(await dead.find(LetterFilter(lanes=frozenset(lanes)))) if lanes else {}
 
 
-async def send(
+async def redrive_lanes(
     dead: DeadLetterStore, lanes: Collection[HoldKey], by: str, wait_s: float, more: Sequence[Letter] = ()
 ) -> Outcome:
-    """Send what waits in held lanes, until they are free or it is known why they are not."""
+    """Send what waits in held lanes, until they are released or the reason against it is known."""
     from bridge.clock import SystemClock
     from bridge.dead_letters.redrive import RedriveRounds
 
@@ -71,7 +71,7 @@ async def send(
 
 
 def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
-    """Say what became of the lanes; whether all are free."""
+    """Print the outcome for each lane; return True if all are released."""
     from bridge.cli.parked_output import one_line
 
     if outcome.released:
@@ -82,25 +82,25 @@ def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
             f"still held: {name(key, holds[key])}: parked again at {letter.address}: {cause}", err=True
         )
     if len(outcome.refused) > _SHOWN:
-        click.echo(f"… and {len(outcome.refused) - _SHOWN} more that are still held", err=True)
+        click.echo(f"… and {len(outcome.refused) - _SHOWN} more lanes that are still held", err=True)
     if outcome.waiting:
         click.echo(
-            f"not known yet of {lanes(len(outcome.waiting))} ({_some(outcome.waiting)}): no bridge has come"
-            " to the end of what was sent again; it goes on when one does. Is a bridge running, and the"
-            " endpoint on (`hookferry endpoints list`)? Look at `hookferry parked list --holds` later",
+            f"not confirmed yet: {lanes(len(outcome.waiting))} ({_some(outcome.waiting)}). No bridge has"
+            " processed all events that were sent again; it will continue. Is a bridge running, and the"
+            " endpoint on (`hookferry endpoints list`)? Check `hookferry parked list --holds` later",
             err=True,
         )
     if outcome.busy:
         click.echo(
-            f"still held: {lanes(len(outcome.busy))} ({_some(outcome.busy)}): new events came in every"
-            " round; run it again when less is going on",
+            f"still held: {lanes(len(outcome.busy))} ({_some(outcome.busy)}): new events arrived in every"
+            " round; run the command again when fewer events arrive",
             err=True,
         )
     return not (outcome.refused or outcome.waiting or outcome.busy)
 
 
 def name(key: HoldKey, hold: Hold) -> str:
-    """A held lane as people know it."""
+    """Return the name of a held lane for people."""
     from bridge.cli.parked_output import one_line
 
     return f"{key.endpoint}, entity {one_line(hold.entity) or '-'} ({hold.partition})"
@@ -112,14 +112,14 @@ def _some(holds: Mapping[HoldKey, Hold]) -> str:
 
 
 def lanes(number: int) -> str:
-    """So many held lanes."""
+    """Return the number of held lanes in words."""
     return f"{number} held lane{'' if number == 1 else 's'}"
 
 
 def documents(
     holds: Mapping[HoldKey, Hold], waiting: Mapping[HoldKey, Sequence[Letter]]
 ) -> Iterator[dict[str, Any]]:
-    """Holds for machines, the oldest first."""
+    """Yield the holds as JSON values, the oldest first."""
     from bridge.cli.parked_output import instant
 
     for key, hold in sorted(holds.items(), key=lambda item: item[1].since_ms):
@@ -138,16 +138,16 @@ def documents(
 
 
 def table(shown: Sequence[Mapping[str, Any]]) -> str:
-    """Holds for people."""
+    """Return the holds as a table."""
     from bridge.cli.parked_output import one_line
     from bridge.cli.terminal import table as aligned
 
     rows = [("HELD FOR", "ENTITY", "SINCE", "WAITS FOR", "PARKED AT", "BEHIND")]
-    for one in shown:
-        parked = ", ".join(one["parked"][:3]) + (" …" if len(one["parked"]) > 3 else "")
-        entity = one_line(one["entity"] or "-")
+    for row in shown:
+        parked = ", ".join(row["parked"][:3]) + (" …" if len(row["parked"]) > 3 else "")
+        entity = one_line(row["entity"] or "-")
         entity = entity if len(entity) <= 28 else entity[:27] + "…"
         rows.append(
-            (one["endpoint"], entity, one["since"], one["waits_for"], parked or "-", str(one["behind"]))
+            (row["endpoint"], entity, row["since"], row["waits_for"], parked or "-", str(row["behind"]))
         )
     return aligned(rows)

@@ -1,7 +1,7 @@
-"""How dead letters are shown: as a table, whole, or as JSON. Nothing of the configuration's secrets.
+"""Print dead letters as a table, in full, or as JSON, without the secrets of the configuration.
 
-What receivers answer and what producers put into headers comes from outside, so every text is
-searched for the secrets of the configuration before it is printed.
+Answers of receivers and record headers come from outside, so every text is searched for these secrets before
+it is printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bridge.dead_letters.letter import EVERYONE, Fate, Letter
 
 MASK = "***"
 _LEAST_SECRET = 6
-"""Shorter ones would tear harmless text apart, and are no secrets."""
+"""Shorter texts are not masked: they are too common in harmless text to be secrets."""
 _TELLING = re.compile(
     r"authorization|cookie|token|secret|password|passwd|api[-_]?key|credential", re.IGNORECASE
 )
@@ -29,8 +29,10 @@ Mask = Callable[[str], str]
 
 
 def mask_of(settings: BaseModel) -> Mask:
-    """A function that replaces every secret of the settings in a text."""
-    secrets = sorted({part for one in _secrets(settings) for part in _parts(one)}, key=len, reverse=True)
+    """Return a function that masks every secret of the settings in a text."""
+    secrets = sorted(
+        {part for secret in _secrets(settings) for part in _parts(secret)}, key=len, reverse=True
+    )
     if not secrets:
         return lambda text: text
     pattern = re.compile("|".join(map(re.escape, secrets)))
@@ -44,26 +46,26 @@ def _secrets(value: Any) -> Iterator[str]:
         for name in type(value).model_fields:
             yield from _secrets(getattr(value, name))
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _secrets(one)
+        for inner in value.values():
+            yield from _secrets(inner)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _secrets(one)
+        for inner in value:
+            yield from _secrets(inner)
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """The secret, and what is secret in it: the token behind ``Bearer``, the path of a URL.
+    """Yield the secret and its secret parts: the token after ``Bearer``, the path of a URL.
 
-    Of one with ``{{ … }}`` in it, which never appears as it stands, the parts around those.
+    Of a text with ``{{ … }}``, which never appears unrendered, yield the parts around the expressions.
     """
     for fixed in _FILLED_IN.split(secret):
-        _, found, rest = fixed.partition("://")
-        parts = [fixed, fixed.strip().rpartition(" ")[2], *([rest.partition("/")[2]] if found else [])]
+        _, separator, rest = fixed.partition("://")
+        parts = [fixed, fixed.strip().rpartition(" ")[2], *([rest.partition("/")[2]] if separator else [])]
         yield from (part for part in parts if len(part) >= _LEAST_SECRET)
 
 
 def instant(at_ms: int) -> str:
-    """An instant as people read it, in UTC, to the second."""
+    """Return an instant as text in UTC, to the second."""
     try:
         return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
@@ -71,7 +73,7 @@ def instant(at_ms: int) -> str:
 
 
 def table(letters: Sequence[Letter], mask: Mask, width: int) -> Iterator[str]:
-    """Aligned columns, one line per letter; with their fate where any is settled."""
+    """Yield aligned columns, one line per letter; with a STATE column if any letter is settled."""
     with_fate = any(letter.fate is not Fate.WAITING for letter in letters)
     columns = (*_COLUMNS[:1], "STATE", *_COLUMNS[1:]) if with_fate else _COLUMNS
     rows = [dict(_row(letter, mask)) for letter in letters]
@@ -95,7 +97,7 @@ def _row(letter: Letter, mask: Mask) -> Iterator[tuple[str, str]]:
 
 
 def one_line(text: str) -> str:
-    """A text from outside on one line, without what would steer a terminal."""
+    """Return a text from outside on one line, without terminal control characters."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
@@ -104,7 +106,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def document(letter: Letter, mask: Mask) -> dict[str, Any]:
-    """A letter for machines, without its value."""
+    """Return a letter as JSON values, without its value."""
     facts, origin = letter.facts, letter.origin
     return {
         "address": str(letter.address),
@@ -129,14 +131,19 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
         },
         "size_bytes": letter.size_bytes,
         "settlements": [
-            {"state": one.fate.value, "at": instant(one.at_ms), "by": one.by, "reason": one.reason}
-            for one in letter.settlements
+            {
+                "state": settlement.fate.value,
+                "at": instant(settlement.at_ms),
+                "by": settlement.by,
+                "reason": settlement.reason,
+            }
+            for settlement in letter.settlements
         ],
     }
 
 
 def whole(letter: Letter, bodies: Sequence[bytes], mask: Mask, most_bytes: int) -> dict[str, Any]:
-    """A letter with everything that came with it, and the bodies of its requests."""
+    """Return a letter as JSON values, with key, headers, value, and the bodies of its requests."""
     origin = letter.origin
     return document(letter, mask) | {
         "key": None if origin.key is None else _bytes(origin.key, mask, most_bytes),
@@ -150,7 +157,7 @@ def whole(letter: Letter, bodies: Sequence[bytes], mask: Mask, most_bytes: int) 
 
 
 def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
-    """Text where it is text, else ``hex:``; no longer than the bound, and saying so."""
+    """Return the bytes as text if printable, else as ``hex:``; note how many bytes were cut off."""
     shown, left = raw[:most_bytes], max(0, len(raw) - most_bytes)
     more = f" … and {left} bytes more (--max-bytes)" if left else ""
     try:
@@ -165,14 +172,14 @@ def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
 
 
 def page(shown: dict[str, Any]) -> Iterator[str]:
-    """A whole letter for people: one line per fact, then the value, then the requests."""
+    """Yield a letter for people: one line per fact, then the value, then the requests."""
     came = shown["from"]
     facts = {
         "address": shown["address"],
         "state": shown["state"],
         "why": shown["cause"],
         "what to do": shown["remedy"],
-        "endpoint": shown["endpoint"] or "all: it was rejected before it was known who wants it",
+        "endpoint": shown["endpoint"] or "all: it was rejected before routing",
         "attempts": shown["attempts"],
         "event": " ".join(filter(None, (shown["event_type"], shown["event_id"]))) or "not decoded",
         "number": shown["event_index"] and f"{shown['event_index']} of the events of its record",
@@ -193,7 +200,7 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
     yield f"{'value':<12}{shown['size_bytes']} bytes"
     yield from _block(shown["value"] or "")
     for body in shown["requests"]:
-        yield "request body, as the bridge makes it of this value"
+        yield "request body, as the bridge renders it from this value"
         yield from _block(body)
 
 

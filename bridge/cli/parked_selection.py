@@ -1,4 +1,4 @@
-"""Which parked events a command is about: addresses, filters, and how people write instants."""
+"""Select parked events on the command line, by address or by filters."""
 
 from __future__ import annotations
 
@@ -19,55 +19,71 @@ if TYPE_CHECKING:
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class InstantType(click.ParamType):  # type: ignore[type-arg]
-    """An instant of the command line: how long ago, or when."""
+class InstantType(click.ParamType):  # type: ignore[type-arg]  # no type argument before click 8.5
+    """An instant on the command line: a time ago, or a date and time."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Milliseconds since 1970 of ``2h`` (ago) or of an RFC 3339 instant; without a zone it is UTC."""
+        """Return Unix milliseconds for ``2h`` (ago) or an RFC 3339 instant; without a zone it is UTC."""
         ago = re.fullmatch(r"(\d{1,6})([smhd])", value)
         if ago:
             return int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is neither like 2h or 7d (ago) nor like 2026-06-29T08:15:00Z", param, ctx)
+            self.fail(
+                f"{value!r} is not an instant; write 2h or 7d (ago), or 2026-06-29T08:15:00Z", param, ctx
+            )
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-class AddressType(click.ParamType):  # type: ignore[type-arg]
+class AddressType(click.ParamType):  # type: ignore[type-arg]  # no type argument before click 8.5
     """The address of a parked event."""
 
     name = "address"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """The address of a letter."""
+        """Parse the address of a letter."""
         from bridge.dead_letters.letter import Address
 
         try:
             return Address.parse(value)
         except ValueError as exc:
-            self.fail(f"{exc}; `hookferry parked list` shows them", param, ctx)
+            self.fail(f"{exc}; `hookferry parked list` prints the addresses", param, ctx)
 
 
 def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The filter options, the one for the cause under these names."""
+    """Add the filter options; the filter by cause gets ``reason_names``."""
     options = [
         click.option(
             "--endpoint",
             "-e",
             metavar="NAME",
             shell_complete=endpoint_names,
-            help="For this endpoint; '*': rejected for all.",
+            help="Only events of this endpoint; '*': those rejected before routing.",
         ),
-        click.option("--entity", metavar="ID", help="About this entity, or with this record key."),
-        click.option("--type", "type_", metavar="PATTERN", help="Of this event type: Loan*, OrderPaid."),
-        click.option("--since", type=InstantType(), help="Parked at or after: 2h, 7d, or an instant."),
-        click.option("--until", type=InstantType(), help="Parked before: 2h, 7d, or an instant."),
-        click.option(*reason_names, "reason", metavar="TEXT", help="With this text in its cause."),
+        click.option("--entity", metavar="ID", help="Only events of this entity id, or this record key."),
         click.option(
-            "--limit", metavar="N", type=click.IntRange(min=1), help="No more than so many, the oldest first."
+            "--type",
+            "type_",
+            metavar="PATTERN",
+            help="Only events of this type: a name or a pattern such as Loan*.",
+        ),
+        click.option(
+            "--since", type=InstantType(), help="Only events parked since: 2h or 7d (ago), or an instant."
+        ),
+        click.option(
+            "--until", type=InstantType(), help="Only events parked before: 2h or 7d (ago), or an instant."
+        ),
+        click.option(
+            *reason_names, "reason", metavar="TEXT", help="Only events with this text in the cause."
+        ),
+        click.option(
+            "--limit",
+            metavar="N",
+            type=click.IntRange(min=1),
+            help="At most this number of events, the oldest first.",
         ),
     ]
 
@@ -80,7 +96,7 @@ def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[...,
 
 
 def wanted(given: dict[str, Any]) -> LetterFilter:
-    """The filters that were given."""
+    """Return the filters of the command line."""
     from bridge.dead_letters.letter import LetterFilter
 
     return LetterFilter(
@@ -96,45 +112,50 @@ def wanted(given: dict[str, Any]) -> LetterFilter:
 async def find(
     dead: DeadLetterStore, addresses: Sequence[Address], asked: LetterFilter, *, settled: bool
 ) -> list[Letter]:
-    """The letters at these addresses, or all that are asked for; an address without one is a mistake."""
+    """Return the letters at these addresses, or all that match the filters.
+
+    Raises ``HookferryError`` for an address without a letter.
+    """
     from bridge.dead_letters.letter import Fate
     from bridge.errors import HookferryError
 
-    found = await dead.find(asked)
+    letters = await dead.find(asked)
     if not addresses:
-        return [letter for letter in found if settled or letter.fate is Fate.WAITING]
-    there = {letter.address: letter for letter in found}
+        return [letter for letter in letters if settled or letter.fate is Fate.WAITING]
+    there = {letter.address: letter for letter in letters}
     missing = [str(address) for address in addresses if address not in there]
     if missing:
-        raise HookferryError(f"no parked event at {', '.join(missing)}; `hookferry parked list` shows them")
+        raise HookferryError(
+            f"no parked event at {', '.join(missing)}; `hookferry parked list` prints the addresses"
+        )
     return [there[address] for address in dict.fromkeys(addresses)]
 
 
 async def chosen(dead: DeadLetterStore, addresses: Sequence[Address], given: dict[str, Any]) -> list[Letter]:
-    """What redrive and discard work on. Neither takes everything without having been told so."""
+    """Return the letters to redrive or discard. Without an address or a filter, raise a usage error."""
     named = [name for name, value in given.items() if value is not None]
     if addresses and named:
         raise click.UsageError("give addresses or filters, not both")
     if not addresses and not named:
-        raise click.UsageError("say which: addresses, or filters such as --endpoint or --since 7d")
-    found = await find(dead, addresses, wanted(given), settled=False)
-    return found[: given["limit"]]
+        raise click.UsageError("select events: give addresses, or filters such as --endpoint or --since 7d")
+    letters = await find(dead, addresses, wanted(given), settled=False)
+    return letters[: given["limit"]]
 
 
 def same_events(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Letter]:
-    """These, and the other letters of the same events that wait: a crash parks an event twice.
+    """Return the letters, and all other waiting letters of the same events: a crash can park one twice.
 
-    In a held lane, one that is left would send what the other says is never to be sent.
+    In a held lane, a letter that was left out would send an event that was discarded.
     """
     from bridge.dead_letters.letter import Fate
 
-    events = {(one.origin.place, one.index, one.endpoint) for one in chosen}
-    known = {one.address for one in chosen}
+    events = {(letter.origin.place, letter.index, letter.endpoint) for letter in chosen}
+    known = {letter.address for letter in chosen}
     more = [
-        one
-        for one in of_lanes
-        if one.address not in known
-        and one.fate is Fate.WAITING
-        and (one.origin.place, one.index, one.endpoint) in events
+        letter
+        for letter in of_lanes
+        if letter.address not in known
+        and letter.fate is Fate.WAITING
+        and (letter.origin.place, letter.index, letter.endpoint) in events
     ]
     return [*chosen, *more]

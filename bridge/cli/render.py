@@ -60,13 +60,13 @@ def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: b
     Sends nothing. Exits with 0 if there is a request, with 1 if the event cannot be rendered (it would
     be parked), and with 2 for a mistake in the configuration or the sample.
     """
-    made = trial(path, endpoint, sample)
-    click.echo(head(made, show_secrets=show_secrets))
+    trial = build_trial(path, endpoint, sample)
+    click.echo(head(trial, show_secrets=show_secrets))
     click.echo()
-    click.echo(shown_body(made, pretty=pretty, show_secrets=show_secrets))
+    click.echo(shown_body(trial, pretty=pretty, show_secrets=show_secrets))
 
 
-def trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
+def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
     """Render the request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
     import os
     import time
@@ -99,9 +99,9 @@ def _similar_type(settings: Settings, endpoint: EndpointSettings, type_: str) ->
     from bridge.settings.models.fineract_types import FINERACT_TYPES
     from bridge.settings.problem import nearest
 
-    sources = [settings.sources[one] for one in endpoint.sources or settings.sources]
+    sources = [settings.sources[source] for source in endpoint.sources or settings.sources]
     if type_ in FINERACT_TYPES or any(
-        not isinstance(one, FineractSource) or one.custom_types for one in sources
+        not isinstance(source, FineractSource) or source.custom_types for source in sources
     ):
         return None
     return nearest(type_, FINERACT_TYPES)
@@ -122,29 +122,29 @@ def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str |
     return sample(name, source=sources[0], id=id)
 
 
-def head(made: Trial, *, show_secrets: bool) -> str:
+def head(trial: Trial, *, show_secrets: bool) -> str:
     """Return the request line and the headers, with secrets masked unless ``show_secrets``."""
     from bridge.wiring.endpoints import build_target, build_target_template
 
-    url, headers = made.request.url, made.request.headers
+    url, headers = trial.request.url, trial.request.headers
     shown = f"{url.origin}{url.target}"
     if not show_secrets:
-        headers = build_target(made.name, made.endpoint, made.settings).masked(headers)
-        template = build_target_template(made.endpoint)
-        shown = template.masked(made.event, MASK) if template else f"{url.origin}/{MASK}"
+        headers = build_target(trial.name, trial.endpoint, trial.settings).masked(headers)
+        template = build_target_template(trial.endpoint)
+        shown = template.masked(trial.event, MASK) if template else f"{url.origin}/{MASK}"
     lines = [f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in headers]
-    return "\n".join([f"{made.request.method} {shown}", *lines])
+    return "\n".join([f"{trial.request.method} {shown}", *lines])
 
 
-def shown_body(made: Trial, *, pretty: bool, show_secrets: bool) -> str:
+def shown_body(trial: Trial, *, pretty: bool, show_secrets: bool) -> str:
     """Return the body as text; ``pretty`` indents it if it is JSON."""
     import orjson
 
     from bridge.wiring.endpoints import build_target
 
-    body = made.request.body
+    body = trial.request.body
     if not show_secrets:
-        body = build_target(made.name, made.endpoint, made.settings).shown_body(body)
+        body = build_target(trial.name, trial.endpoint, trial.settings).shown_body(body)
     if pretty:
         with suppress(orjson.JSONDecodeError):
             body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)

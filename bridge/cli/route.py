@@ -70,12 +70,12 @@ def _filter_values(when: str | None, event: Event) -> list[str]:
     if when is None:
         return []
     try:
-        found = Filter(when).path_values(event)
+        values = Filter(when).path_values(event)
     except DecodeError:
         return []  # the refusal has this as its cause
     return [
         f"when: {' '.join(when.split())}",
-        *(f"{text} = {_shown(value)}" for text, value in found.items()),
+        *(f"{text} = {_shown(value)}" for text, value in values.items()),
     ]
 
 
@@ -147,7 +147,7 @@ def _usual_source(settings: Settings, type_: str) -> str:
     """Return the likely source of an event type: for Fineract's types, a source of that format."""
     from bridge.settings import FineractSource
 
-    fineract = [name for name, one in settings.sources.items() if isinstance(one, FineractSource)]
+    fineract = [name for name, source in settings.sources.items() if isinstance(source, FineractSource)]
     if type_.endswith("BusinessEvent") and fineract:
         return fineract[0]
     return next(iter(settings.sources))

@@ -60,8 +60,8 @@ def import_(source: Path, folder: Path) -> None:
     from bridge.schemas.importing import import_schemas
 
     summary = import_schemas(source, folder)
-    for one in summary.new[:_SHOWN]:
-        click.echo(one_line(f"new    {one.schema.fingerprint.hex()}  {one.schema.name}"))
+    for stored in summary.new[:_SHOWN]:
+        click.echo(one_line(f"new    {stored.schema.fingerprint.hex()}  {stored.schema.name}"))
     if len(summary.new) > _SHOWN:
         click.echo(f"       … and {len(summary.new) - _SHOWN} more (hookferry schemas list --in {folder})")
     for conflict in summary.conflicts:
@@ -90,22 +90,24 @@ def list_(folder: Path, pattern: str, as_json: bool) -> None:
     from bridge.cli.parked_output import one_line
     from bridge.cli.terminal import table
 
-    found = [
-        one
-        for one in _stored(folder)
-        if fnmatchcase(one.schema.name, pattern) or fnmatchcase(_short(one.schema.name), pattern)
+    matches = [
+        stored
+        for stored in _stored(folder)
+        if fnmatchcase(stored.schema.name, pattern) or fnmatchcase(_short(stored.schema.name), pattern)
     ]
     if as_json:
-        for one in found:
-            click.echo(orjson.dumps(_document(one)))
+        for stored in matches:
+            click.echo(orjson.dumps(_document(stored)))
         return
     rows = [("TYPE", "FINGERPRINT", "FIELDS", "FROM")]
-    for one in found:
-        fields = str(len(one.definition["fields"]))
-        rows.append((one.schema.name, one.schema.fingerprint.hex(), fields, one_line(one.origin) or "-"))
+    for stored in matches:
+        fields = str(len(stored.definition["fields"]))
+        rows.append(
+            (stored.schema.name, stored.schema.fingerprint.hex(), fields, one_line(stored.origin) or "-")
+        )
     click.echo(table(rows))
-    layouts = Counter(one.schema.name for one in found)
-    click.echo(f"{len(found)} schemas of {len(layouts)} types", err=True)
+    layouts = Counter(stored.schema.name for stored in matches)
+    click.echo(f"{len(matches)} schemas of {len(layouts)} types", err=True)
 
 
 @schemas.command(short_help="Show the fields of one schema.")
@@ -118,12 +120,12 @@ def show(folder: Path, which: str, as_json: bool) -> None:
 
     from bridge.schemas.importing.comparing import list_fields
 
-    one = _chosen(_stored(folder), which)
+    stored = _chosen(_stored(folder), which)
     if as_json:
-        click.echo(orjson.dumps(one.definition, option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(stored.definition, option=orjson.OPT_INDENT_2))
         return
-    click.echo(f"{_label(one)}, from {one.origin or 'an unknown origin'}")
-    for line in list_fields(one.definition):
+    click.echo(f"{_label(stored)}, from {stored.origin or 'an unknown origin'}")
+    for line in list_fields(stored.definition):
         click.echo(line)
 
 
@@ -136,16 +138,16 @@ def diff(folder: Path, first: str, second: str) -> None:
     from bridge.schemas.importing.comparing import find_first_shift, list_differences
 
     known = _stored(folder)
-    one, other = _chosen(known, first), _chosen(known, second)
-    click.echo(f"A  {_label(one)}\nB  {_label(other)}")
-    if one.schema.fingerprint == other.schema.fingerprint:
+    stored, other = _chosen(known, first), _chosen(known, second)
+    click.echo(f"A  {_label(stored)}\nB  {_label(other)}")
+    if stored.schema.fingerprint == other.schema.fingerprint:
         click.echo("the same layout")
         return
-    for line in list_differences(one.definition, other.definition):
+    for line in list_differences(stored.definition, other.definition):
         click.echo(line)
     click.echo("neither can decode the bytes of the other; the bridge selects the schema by its fingerprint")
-    shift = find_first_shift(one.definition, other.definition)
-    if shift and one.schema.name == other.schema.name:
+    shift = find_first_shift(stored.definition, other.definition)
+    if shift and stored.schema.name == other.schema.name:
         click.echo(f"decoded with the other schema, {shift} would be the first wrong field")
 
 
@@ -154,8 +156,8 @@ def _report_skipped(skipped: Sequence[Skip]) -> None:
     from bridge.cli.parked_output import one_line
 
     by_reason: dict[str, list[str]] = {}
-    for one in skipped:
-        by_reason.setdefault(one.reason, []).append(one.origin)
+    for skip in skipped:
+        by_reason.setdefault(skip.reason, []).append(skip.origin)
     reasons = list(by_reason.items())
     for reason, origins in reasons[:_SHOWN]:
         more = f" and {len(origins) - 2} more" if len(origins) > 2 else ""
@@ -169,10 +171,10 @@ def _stored(folder: Path) -> list[Stored]:
     from bridge.schemas.folder import read_stored
 
     problems: list[str] = []
-    found = {one.schema.fingerprint: one for one in read_stored(folder, problems)}
+    by_fingerprint = {stored.schema.fingerprint: stored for stored in read_stored(folder, problems)}
     for problem in problems:
         click.echo(problem, err=True)
-    return sorted(found.values(), key=lambda one: (one.schema.name, one.schema.fingerprint))
+    return sorted(by_fingerprint.values(), key=lambda stored: (stored.schema.name, stored.schema.fingerprint))
 
 
 def _chosen(known: Sequence[Stored], which: str) -> Stored:
@@ -180,16 +182,19 @@ def _chosen(known: Sequence[Stored], which: str) -> Stored:
     from bridge.errors import HookferryError
 
     wire = which.lower().removeprefix("c301")
-    found = [one for one in known if wire in _written(one.schema.fingerprint)]
-    found = found or [one for one in known if which in (one.schema.name, _short(one.schema.name))]
-    if not found:
+    matches = [stored for stored in known if wire in _written(stored.schema.fingerprint)]
+    matches = matches or [
+        stored for stored in known if which in (stored.schema.name, _short(stored.schema.name))
+    ]
+    if not matches:
         raise HookferryError(f"no schema {which!r}; `hookferry schemas list` lists all")
-    if len(found) > 1:
+    if len(matches) > 1:
         choices = "".join(
-            f"\n  {_label(one)}, {len(one.definition['fields'])} fields, from {one.origin}" for one in found
+            f"\n  {_label(stored)}, {len(stored.definition['fields'])} fields, from {stored.origin}"
+            for stored in matches
         )
-        raise HookferryError(f"{which!r} has {len(found)} layouts; choose one by its fingerprint:{choices}")
-    return found[0]
+        raise HookferryError(f"{which!r} has {len(matches)} layouts; choose one by its fingerprint:{choices}")
+    return matches[0]
 
 
 def _written(fingerprint: bytes) -> tuple[str, str]:
@@ -197,18 +202,18 @@ def _written(fingerprint: bytes) -> tuple[str, str]:
     return fingerprint.hex(), fingerprint[::-1].hex()
 
 
-def _label(one: Stored) -> str:
-    return f"{one.schema.name} {one.schema.fingerprint.hex()}"
+def _label(stored: Stored) -> str:
+    return f"{stored.schema.name} {stored.schema.fingerprint.hex()}"
 
 
 def _short(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _document(one: Stored) -> dict[str, object]:
+def _document(stored: Stored) -> dict[str, object]:
     return {
-        "type": one.schema.name,
-        "fingerprint": one.schema.fingerprint.hex(),
-        "fields": len(one.definition["fields"]),
-        "from": one.origin,
+        "type": stored.schema.name,
+        "fingerprint": stored.schema.fingerprint.hex(),
+        "fields": len(stored.definition["fields"]),
+        "from": stored.origin,
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.app.exit_codes import ExitCode
-from bridge.cli.render import endpoint_option, head, sample_option, trial
+from bridge.cli.render import build_trial, endpoint_option, head, sample_option
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     from bridge.telemetry import logs
 
     logs.set_up("error", "console", sys.stderr)
-    made = trial(path, endpoint, sample, id=str(uuid.uuid4()))
-    click.echo(head(made, show_secrets=show_secrets))
+    trial = build_trial(path, endpoint, sample, id=str(uuid.uuid4()))
+    click.echo(head(trial, show_secrets=show_secrets))
     click.echo()
     began = time.monotonic()
-    answer = asyncio.run(_send(made))
+    answer = asyncio.run(_send(trial))
     took_ms = (time.monotonic() - began) * 1000
-    judgement = judge(answer, time.time(), made.endpoint.chosen.judge)
-    mask = (lambda text: text) if show_secrets else parked_output.mask_of(made.settings)
-    for line in _shown(answer):
+    judgement = judge(answer, time.time(), trial.endpoint.chosen.judge)
+    mask = (lambda text: text) if show_secrets else parked_output.mask_of(trial.settings)
+    for line in _answer_lines(answer):
         click.echo(mask(parked_output.one_line(line)))
     reason = f": {parked_output.one_line(mask(judgement.reason))}" if judgement.reason else ""
     click.echo(f"{judgement.verdict.value} after {took_ms:.0f} ms{reason}")
@@ -58,24 +58,24 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
         sys.exit(ExitCode.FAILURE)
 
 
-async def _send(made: Trial) -> Response | TransportError:
+async def _send(trial: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
     from bridge.http.egress_policy import EgressPolicy
     from bridge.http.tls import build_client_context
     from bridge.wiring.endpoints import build_transport
 
     transport = build_transport(
-        made.endpoint, EgressPolicy(made.settings.egress.allow), build_client_context()
+        trial.endpoint, EgressPolicy(trial.settings.egress.allow), build_client_context()
     )
     try:
-        return await transport.send(made.request, made.endpoint.timeout_s)
+        return await transport.send(trial.request, trial.endpoint.timeout_s)
     except TransportError as exc:
         return exc
     finally:
         await transport.close()
 
 
-def _shown(answer: Response | TransportError) -> list[str]:
+def _answer_lines(answer: Response | TransportError) -> list[str]:
     """Return the answer in lines, with the beginning of its body."""
     from bridge.errors import TransportError
 

@@ -77,7 +77,11 @@ async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Itera
         for name, places in committed.items()
         for configured in [name in settings.endpoints]
         for row in cursor_lags(
-            name, configured, places, ends, [one for one in ends if configured and one.topic in topics]
+            name,
+            configured,
+            places,
+            ends,
+            [partition for partition in ends if configured and partition.topic in topics],
         )
     ]
 

@@ -219,7 +219,7 @@ class Cursor(Generic[Note]):
         return True
 
     def record_failure(self, offset: int, note: Note, part: int = 0) -> None:
-        """Store what the next process must know about a failed delivery."""
+        """Store the failed attempts of a delivery, for the next process."""
         self.version += 1
         self._failures[offset, part] = note
 

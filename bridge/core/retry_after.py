@@ -1,6 +1,6 @@
-"""Decide how many seconds a ``Retry-After`` header asks us to wait (RFC 9110 10.2.3).
+"""Decide how many seconds to wait, by a ``Retry-After`` header (RFC 9110 10.2.3).
 
-Invariant: a value that cannot be read asks for nothing, and no value asks for more than ``LONGEST_S``.
+Invariant: an unreadable value gives no wait, and no value gives a longer one than ``LONGEST_S``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Parse a URL from the configuration into a ``Url``, as it is dialed and requested.
+"""Decide what a configured URL means: the host to connect to, and the target to request.
 
-Strict on purpose: anything that two parsers could read differently (credentials, backslashes, control
-characters, dot segments, characters outside ASCII) is refused, because the address policy and the
+Invariant: what two parsers could read differently (credentials, backslashes, control characters, dot
+segments, characters outside ASCII in the host) is refused, never guessed. The egress policy and the
 receiver must agree on the host.
 """
 
@@ -24,9 +24,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def parse_url(text: str) -> Url:
-    """Parse an absolute http or https URL; the target is percent-encoded.
+    """Return an absolute http or https URL, with the target percent-encoded.
 
-    Raises ``ValueError``. Its text contains cause and remedy and never the path, which may be a secret.
+    Raises ``ValueError``. Its text never shows the path, which may be a secret.
     """
     if _FORBIDDEN.search(text):
         raise ValueError("the URL contains a space, a control character or a backslash; percent-encode it")
@@ -60,7 +60,7 @@ def _host(text: str) -> str:
     if not text.isascii():
         raise ValueError(f"the URL's host {text} has characters outside ASCII; write its xn-- form")
     host = text.lower()
-    labels = host.removesuffix(".").split(".")  # a closing dot keeps the resolver from its search list
+    labels = host.removesuffix(".").split(".")  # a final dot makes the resolver skip its search list
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"the URL's host {text} is not a domain name")
     return host

@@ -22,9 +22,9 @@ _SHOWN_BYTES = 200
 class Judgement(NamedTuple):
     """A verdict and, unless it is ``delivered``, its reason for a person.
 
-    ``kind`` describes the endpoint as a whole. ``retry_after_s`` is how long the receiver asks for no
-    requests; with kind ``ok``, the event was delivered and the pause applies to the next request.
-    Verdict ``off`` with kind ``ok`` is a 2xx that asks for no more events: its own event is settled.
+    ``kind`` describes the endpoint as a whole. ``retry_after_s`` is the pause that the receiver
+    requested; with kind ``ok``, the event was delivered and the pause applies to the next request.
+    Verdict ``off`` with kind ``ok`` is a 2xx that ends the subscription: its own event is settled.
     """
 
     verdict: Verdict

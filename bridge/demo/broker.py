@@ -37,11 +37,11 @@ class Broker:
         self._producer = Producer({"test.mock.num.brokers": 1, "linger.ms": 0, **_SILENT})
         self.partitions: list[TopicPartition] = []
         for topic in topics:
-            found = self._producer.list_topics(topic, timeout=_WAIT_S)
-            if not found.topics[topic].partitions:
+            metadata = self._producer.list_topics(topic, timeout=_WAIT_S)
+            if not metadata.topics[topic].partitions:
                 raise HookferryError(f"the embedded broker has no topic {topic!r}; run the demo again")
-            self.partitions += [TopicPartition(topic, number) for number in found.topics[topic].partitions]
-            (self.address,) = (f"{broker.host}:{broker.port}" for broker in found.brokers.values())
+            self.partitions += [TopicPartition(topic, number) for number in metadata.topics[topic].partitions]
+            (self.address,) = (f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
 
     def publish(self, sample: Sample) -> None:
         """Publish, and return after the acknowledgement. Raises ``HookferryError``."""
@@ -50,11 +50,13 @@ class Broker:
     def ends(self) -> dict[tuple[str, int], int]:
         """Return the next offset of each partition that is not empty."""
         with self._consumer("demo-look") as consumer:
-            found = {
-                (one.topic, one.partition): consumer.get_watermark_offsets(one, timeout=_WAIT_S)[1]
-                for one in self.partitions
+            ends = {
+                (partition.topic, partition.partition): consumer.get_watermark_offsets(
+                    partition, timeout=_WAIT_S
+                )[1]
+                for partition in self.partitions
             }
-        return {place: end for place, end in found.items() if end}
+        return {place: end for place, end in ends.items() if end}
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """Return the committed offsets of a group."""
@@ -64,16 +66,21 @@ class Broker:
 
     def parked(self, topic: str) -> list[Parked]:
         """Read all records of a dead-letter topic."""
-        places = [one for one in self.partitions if one.topic == topic]
+        places = [partition for partition in self.partitions if partition.topic == topic]
         with self._consumer("demo-look") as consumer:
-            left = sum(consumer.get_watermark_offsets(one, timeout=_WAIT_S)[1] for one in places)
-            consumer.assign([TopicPartition(one.topic, one.partition, OFFSET_BEGINNING) for one in places])
-            found = []
+            left = sum(consumer.get_watermark_offsets(partition, timeout=_WAIT_S)[1] for partition in places)
+            consumer.assign(
+                [
+                    TopicPartition(partition.topic, partition.partition, OFFSET_BEGINNING)
+                    for partition in places
+                ]
+            )
+            letters = []
             while left and (message := consumer.poll(_WAIT_S)) is not None:
                 if message.error() is None:
-                    found.append(_parked(message))
+                    letters.append(_parked(message))
                     left -= 1
-        return sorted(found)
+        return sorted(letters)
 
     @contextmanager
     def _consumer(self, group: str) -> Iterator[Consumer]:

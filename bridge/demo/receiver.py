@@ -37,7 +37,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     expected = b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
     given = headers.get("webhook-signature", "").split()
-    return any(hmac.compare_digest(expected, one.encode()) for one in given)
+    return any(hmac.compare_digest(expected, signature.encode()) for signature in given)
 
 
 class Webhook(NamedTuple):

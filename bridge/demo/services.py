@@ -88,7 +88,11 @@ class Services:
         return Check("messages", f"{text}; wrong: {', '.join(missing)}" if missing else text, not missing)
 
     def _shown(self, service: str) -> list[str]:
-        return ["\n".join(one.lines) for one in self.messages if one.service == service and not one.refused]
+        return [
+            "\n".join(message.lines)
+            for message in self.messages
+            if message.service == service and not message.refused
+        ]
 
 
 def _count(shown: list[str], fragments: tuple[str, ...]) -> int:

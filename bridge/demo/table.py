@@ -111,11 +111,11 @@ class Screen:
         grid.add_column()
         for check in checks:
             grid.add_row(self._mark(check.kept), check.subject, escape(check.text))
-            for one in parked if check.subject == "parked" else ():
-                receiver = f" for {one.endpoint}" if one.endpoint else ""
-                cause = one.cause.removeprefix(f"{one.place}: ")
-                grid.add_row("", "", Text(f"{one.place}{receiver}: {cause}", style="yellow"))
-                grid.add_row("", "", Text(f"  remedy: {one.remedy}", style="dim"))
+            for letter in parked if check.subject == "parked" else ():
+                receiver = f" for {letter.endpoint}" if letter.endpoint else ""
+                cause = letter.cause.removeprefix(f"{letter.place}: ")
+                grid.add_row("", "", Text(f"{letter.place}{receiver}: {cause}", style="yellow"))
+                grid.add_row("", "", Text(f"  remedy: {letter.remedy}", style="dim"))
         for subject, text in facts:
             grid.add_row("", subject, escape(text))
         kept = all(check.kept for check in checks)

@@ -176,7 +176,7 @@ class Tally:
 
     def _set_aside(self, parked: Sequence[Parked]) -> Check:
         wanted = self._count(Fate.REFUSED) + self._count(Fate.UNREADABLE)
-        refused = sum(one.endpoint is not None for one in parked)
+        refused = sum(letter.endpoint is not None for letter in parked)
         kept = len(parked) == wanted and refused == self._count(Fate.REFUSED)
         return Check(
             "parked",
@@ -200,5 +200,5 @@ class Tally:
         direct = [ms for ms, row in timed if row.webhook.entity not in waited]
         if not timed:
             return 0.0, 0.0, None
-        longest, row = max(timed, key=lambda one: one[0])
+        longest, row = max(timed, key=lambda pair: pair[0])
         return median(direct) if direct else longest, longest, row

@@ -23,8 +23,8 @@ OPENING = re.compile(r"\{\{|\{%|\{#")
 """A text that contains one of these is a template."""
 
 _EXPRESSION = re.compile(r"\{\{(?:'[^']*'|\"[^\"]*\"|[^'\"])*?\}\}", re.DOTALL)
-_PLACE = "hookferry-value-{}-here"
-_PLACES = re.compile(r"(hookferry-value-[0-9]+-here)")
+_PLACEHOLDER = "hookferry-value-{}-here"
+_PLACEHOLDERS = re.compile(r"(hookferry-value-[0-9]+-here)")
 _SEGMENT = re.compile(r"[^/?&=]+")
 
 
@@ -33,23 +33,23 @@ def is_template(text: str) -> bool:
     return OPENING.search(text) is not None
 
 
-def with_places(url: str) -> tuple[str, tuple[str, ...]]:
+def split_expressions(url: str) -> tuple[str, tuple[str, ...]]:
     """Replace each ``{{ … }}`` of a URL with a placeholder; return the URL and the expressions.
 
     The rules for URLs apply to the result. Raises ``ValueError`` for a template that is not an expression,
     or that comes before the path.
     """
     expressions = tuple(_EXPRESSION.findall(url))
-    places = iter(range(len(expressions)))
-    filled = _EXPRESSION.sub(lambda _: _PLACE.format(next(places)), url)
-    if OPENING.search(filled):
+    numbers = iter(range(len(expressions)))
+    plain = _EXPRESSION.sub(lambda _: _PLACEHOLDER.format(next(numbers)), url)
+    if OPENING.search(plain):
         raise ValueError("the URL contains {% or {#, or a {{ without }}; use only {{ … }}")
-    head = re.match(r"[^:/?#]*://[^/?#]*|[^/]*", filled)
-    if expressions and head is not None and _PLACE.format(0) in head[0]:
+    head = re.match(r"[^:/?#]*://[^/?#]*|[^/]*", plain)
+    if expressions and head is not None and _PLACEHOLDER.format(0) in head[0]:
         raise ValueError(
             "the URL contains {{ … }} before its path; only path and query may change with the event"
         )
-    return filled, expressions
+    return plain, expressions
 
 
 class TargetTemplate:
@@ -69,7 +69,7 @@ class TargetTemplate:
 
     def masked(self, event: Event, mask: str) -> str:
         """Return the URL for an event, with ``mask`` for every part from the configuration."""
-        pieces = _PLACES.split(self._url.target)
+        pieces = _PLACEHOLDERS.split(self._url.target)
         pieces[::2] = [_SEGMENT.sub(mask, piece) for piece in pieces[::2]]
         shown = TargetTemplate(self._url._replace(target="".join(pieces)), self._expressions).of(event)
         return f"{shown.origin}{shown.target}"
@@ -88,7 +88,7 @@ def _text(source: str, name: str, insert: Insert) -> Text:
 
 def _filled(text: str, expressions: tuple[str, ...]) -> str:
     for number, expression in enumerate(expressions):
-        text = text.replace(_PLACE.format(number), expression)
+        text = text.replace(_PLACEHOLDER.format(number), expression)
     return text
 
 

@@ -1,1 +1,1 @@
-"""Settings become the parts of the bridge."""
+"""Build the parts of the bridge from the settings."""

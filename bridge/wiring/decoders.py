@@ -1,6 +1,6 @@
-"""From the settings of a source to its decoder, and to the registry that it learns schemas from.
+"""Build the decoder of each source, and the registry that it gets schemas from.
 
-Pure but for reading schema files and TLS files.
+Reads schema files and TLS files, nothing else.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ from bridge.wiring.kafka import again_topic
 
 
 def build_decoders(settings: Settings) -> dict[str, RecordDecoder]:
-    """The decoder of each topic that is read. Raises ``ConfigError`` for schema files that do not load."""
+    """Build the decoder of each topic. Raises ``ConfigError`` for schema files that do not load."""
     of_sources: dict[str, Decoder] = {
-        topic: made
+        topic: decoder
         for name, source in settings.sources.items()
-        for made in (build_decoder(name, source),)
+        for decoder in (build_decoder(name, source),)
         for topic in source.topics
     }
     return {**of_sources, again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
 
 
 def build_decoder(name: str, source: SourceSettings) -> Decoder:
-    """The decoder of a source of any format. Raises ``ConfigError`` for schema files that do not load."""
+    """Build the decoder of a source. Raises ``ConfigError`` for schema files that do not load."""
     limit = source.max_value_bytes
     match source:
         case FineractSource():
@@ -132,20 +132,20 @@ def _field_paths(
 def build_registries(
     sources: Mapping[str, SourceSettings], decoders: Mapping[str, RecordDecoder]
 ) -> Registries:
-    """The registry of each source that has one, filling the store its decoder looks into.
+    """Build the registry of each source that has one; it fills the schema store of the decoder.
 
     Raises ``ConfigError`` for TLS files that do not load.
     """
-    found = {}
+    registries = {}
     for name, source in sources.items():
         settings = getattr(source, "registry", None)
         if not isinstance(settings, RegistrySettings):
             continue
-        made = decoders[source.topics[0]]
-        assert isinstance(made, PayloadDecoder | DebeziumDecoder)
-        assert isinstance(made.values, RegistryValueReader)
-        found[name] = Registry(_options(name, settings), settings.speaks, made.values.schemas)
-    return Registries(found)
+        decoder = decoders[source.topics[0]]
+        assert isinstance(decoder, PayloadDecoder | DebeziumDecoder)
+        assert isinstance(decoder.values, RegistryValueReader)
+        registries[name] = Registry(_options(name, settings), settings.speaks, decoder.values.schemas)
+    return Registries(registries)
 
 
 def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
@@ -160,7 +160,7 @@ def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
 
 
 def read_schema_sets(settings: Settings) -> dict[str, SchemaSet]:
-    """The schemas of the Fineract sources, by source. Raises ``ConfigError``."""
+    """Read the schemas of the Fineract sources, by source. Raises ``ConfigError``."""
     return {
         name: read_folder(source.schemas)
         for name, source in settings.sources.items()

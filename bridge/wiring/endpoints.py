@@ -1,7 +1,6 @@
-"""From settings to parts: the small value objects and rules that the path is made of.
+"""Build the parts of one endpoint from its settings.
 
-Pure but for reading schema folders and TLS files. Every function takes one group of the settings,
-so that no part ever sees the whole.
+Each part receives only the values that it needs, never the settings as a whole.
 """
 
 from __future__ import annotations
@@ -46,19 +45,19 @@ from bridge.telemetry.metrics import Metrics
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
-    """The endpoints that hold the lane of a parked event."""
+    """Return the endpoints that hold the lane of a parked event."""
     return frozenset(name for name, endpoint in settings.endpoints.items() if endpoint.on_park == "hold")
 
 
 def build_lane_holds(
     name: str, endpoint: EndpointSettings, holds: Holds, register: HoldWriter, clock: Clock
 ) -> HeldLanes | None:
-    """What holds an endpoint's lanes after a parking; None where it goes on."""
+    """Build the part that holds lanes after an event was parked; None with ``on_park: continue``."""
     return HeldLanes(name, holds, register, clock) if endpoint.on_park == "hold" else None
 
 
 def build_subscription(endpoint: EndpointSettings) -> Subscription:
-    """What an endpoint wants."""
+    """Build the selection of an endpoint: sources, patterns, and filter."""
     return Subscription(
         endpoint.wanted,
         frozenset(endpoint.sources) if endpoint.sources else None,
@@ -70,12 +69,12 @@ def build_subscription(endpoint: EndpointSettings) -> Subscription:
 
 
 def build_router(settings: Settings) -> Router[str]:
-    """Which endpoint wants what."""
+    """Build the router over the selections of all endpoints."""
     return Router({name: build_subscription(endpoint) for name, endpoint in settings.endpoints.items()})
 
 
 def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
-    """How its cursors begin, and how much they may hold."""
+    """Build the policy of an endpoint's cursors: where they begin, and how much they may hold."""
     return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes)
 
 
@@ -85,14 +84,14 @@ def build_transport(
     tls: ssl.SSLContext,
     may_write: Callable[[], bool] = lambda: True,
 ) -> Transport:
-    """Lean connections; or httpx, where a proxy stands between."""
+    """Build the transport of an endpoint: lean connections, or httpx for a proxy."""
     if endpoint.proxy is not None:
         return build_proxied_transport(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
     return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
 
 
 def build_renderer(endpoint: EndpointSettings) -> Renderer:
-    """What makes its requests, but for a secret that is put into the body when it is sent.
+    """Build the renderer of an endpoint's requests, without the secret that belongs into the body.
 
     Raises ``ConfigError`` for templates that cannot be used.
     """
@@ -104,7 +103,7 @@ def build_renderer(endpoint: EndpointSettings) -> Renderer:
 
 
 def build_target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
-    """Its URL where that changes with the event. Raises ``TemplateMistake``."""
+    """Build the template of the URL; None if the URL is constant. Raises ``TemplateMistake``."""
     expressions = endpoint.url_expressions
     return TargetTemplate(endpoint.target, expressions) if expressions else None
 
@@ -119,7 +118,7 @@ def _body(endpoint: EndpointSettings) -> MakeBody | None:
 
 
 def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
-    """What makes its requests as they are sent. Raises ``ConfigError``."""
+    """Build the renderer of requests with the secret in the body. Raises ``ConfigError``."""
     secret = endpoint.body_secret
     return (
         build_renderer(endpoint) if secret is None else BodySecretRenderer(build_renderer(endpoint), secret)
@@ -127,13 +126,13 @@ def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:
-    """What signs its requests; a receiver that has no use for an id and an instant gets none."""
+    """Build the signer; without secrets, it adds id and timestamp only if the receiver can use them."""
     keys = endpoint.signing_keys
     return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
 
 
 def build_gate(endpoint: EndpointSettings) -> Gate:
-    """How fast it may send: rates, slowing down, and the breaker."""
+    """Build the limits of an endpoint: rates, adaptive rate, and breaker."""
     breaker = endpoint.breaker
     return Gate(
         RateWindows(endpoint.rate_windows, 1.0),
@@ -150,7 +149,7 @@ def build_gate(endpoint: EndpointSettings) -> Gate:
 
 
 def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
-    """What is the same in all its requests."""
+    """Build the values that all requests of an endpoint share."""
     return Target(
         endpoint=name,
         headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
@@ -177,7 +176,7 @@ def build_dispatcher(
     turn_off: Callable[[str, str], None],
     held: HeldLanes | None = None,
 ) -> EndpointDispatcher:
-    """The delivering half of the path for one endpoint."""
+    """Build the delivering half of the path for one endpoint."""
     bound, gate, target = metrics.endpoint(name), build_gate(endpoint), build_target(name, endpoint, settings)
     attempt_log = AttemptLog(target, history, bound)
     retry = endpoint.retry

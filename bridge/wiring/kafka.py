@@ -1,4 +1,4 @@
-"""From settings to the Kafka edge: how brokers are reached, the membership, the names of topics."""
+"""Build the parts of the Kafka edge from the settings, and the names of the topics."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bridge.settings import (
 
 
 def control_topic(group: str) -> str:
-    """The topic of what is off or held in a group."""
+    """Return the topic of the switches and holds of a group."""
     return f"{group}.control"
 
 
 def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
-    """How the brokers are reached. Raises ``ConfigError`` for TLS files that do not load."""
+    """Build the connection options. Raises ``ConfigError`` for TLS files that do not load."""
     sasl = kafka.sasl
     fetch_token = None
     if sasl is not None and sasl.mechanism == "OAUTHBEARER" and sasl.token_url and sasl.client_id:
@@ -46,7 +46,7 @@ def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
 
 
 def build_membership(settings: Settings) -> Membership:
-    """How this process is a member of the group."""
+    """Build the membership of this process in the consumer group."""
     kafka = settings.kafka
     return Membership(
         group=settings.group,
@@ -61,21 +61,21 @@ def build_membership(settings: Settings) -> Membership:
 def build_control(
     settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
 ) -> ControlTopic:
-    """What follows and writes the control topic."""
+    """Build the part that follows and writes the control topic; ``who`` is recorded with each switch."""
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
     return ControlTopic(options, topic, switches, event_types, who)
 
 
 def source_topics(settings: Settings) -> tuple[str, ...]:
-    """All source topics."""
+    """Return the topics of all sources."""
     return tuple(topic for source in settings.sources.values() for topic in source.topics)
 
 
 def parked_topic(settings: Settings) -> str:
-    """The dead-letter topic of the group."""
+    """Return the dead-letter topic of the group."""
     return f"{settings.group}.parked"
 
 
 def again_topic(settings: Settings) -> str:
-    """The topic of what is to be sent again."""
+    """Return the topic of the events to send again."""
     return f"{settings.group}.again"

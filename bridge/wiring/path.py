@@ -73,7 +73,7 @@ class PathEdges:
     """Create the dedupe window of one catch-up reader."""
     learn: Callable[[SchemaNeeded], Awaitable[None]]
     turn_off: Callable[[str, str], None]
-    """Switch an endpoint (by name) off, with the reason; called when its receiver asks for that."""
+    """Turn an endpoint off: its name and the reason. Called when its receiver answers 410."""
     metrics: Metrics
     clock: Clock
 

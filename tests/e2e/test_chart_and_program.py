@@ -16,7 +16,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, SecretStr
 
-from bridge.app import app
+from bridge.app import stop
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from bridge.settings.reading import shape
@@ -129,7 +129,7 @@ def test_the_pod_is_killed_only_after_the_process_would_have_abandoned_its_tasks
     """The grace period is the drain plus some seconds; the program's overtime must fit into these."""
     extra = re.search(r"add \(\.Values\.config\.drain_timeout_s .*\) (\d+)", TEMPLATES["_helpers.tpl"])
     assert extra is not None
-    assert int(extra[1]) > app.OVERTIME_S
+    assert int(extra[1]) > stop.OVERTIME_S
 
 
 def test_the_variables_of_the_chart_are_settings() -> None:

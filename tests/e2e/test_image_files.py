@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import bridge
-from bridge.app import app
+from bridge.app import stop
 from bridge.settings.models.settings import Settings
 from bridge.settings.reading.env_source import CONFIG_VARIABLE
 
@@ -149,7 +149,7 @@ def test_the_page_builds_the_version_of_this_tree() -> None:
 
 
 def test_the_commands_on_the_page_give_the_process_time_to_stop() -> None:
-    needs = Settings.model_fields["drain_timeout_s"].default + app.OVERTIME_S
+    needs = Settings.model_fields["drain_timeout_s"].default + stop.OVERTIME_S
     given = re.findall(r"(?:--stop-timeout |stop_grace_period: )(\d+)", PAGE)
     assert len(given) == 2
     assert all(int(seconds) >= needs for seconds in given)

@@ -106,7 +106,7 @@ def test_a_410_turns_the_endpoint_off_in_every_pod_until_it_is_turned_on(
 def test_an_operator_turns_an_endpoint_off_and_on(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Said before the bridge ever ran, too; what was switched stands in one compacted topic."""
+    """Reply before the bridge ever ran, too; what was switched stands in one compacted topic."""
     topic, group = kafka.fresh_topic("switched", partitions=1), "switched"
     produce(kafka.bootstrap, topic, outbox_events(20, entities=3, seed=51))
     bridge = bridges(quick_config(kafka, topic, {"crm": {"url": receiver.url("/crm")}}, group))

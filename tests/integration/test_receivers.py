@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bridge.demo.receivers import Said
+from bridge.demo.receivers import Reply
 from bridge.demo.receivers.slack import Slack
 from tests.support.bridge_process import BridgeProcess
 from tests.support.kafka import RealKafka
@@ -38,7 +38,7 @@ def test_messages_are_shown_the_key_is_kept_nowhere_and_a_dead_hook_turns_its_en
         assert len(pagerduty.open) == 3
         assert all(text.startswith("Order") for text in slack.shown)
 
-        slack.trouble = Said(404, "no_service")
+        slack.trouble = Reply(404, "no_service")
         produce(kafka.bootstrap, topic, outbox_events(3, entities=3, seed=6, first_seq=1000))
         wait_until(lambda: bridge.metric("hookferry_endpoint_on", endpoint="chat") == 0, "chat is turned off")
         wait_settled(kafka, "presets.duty", topic)

@@ -1,4 +1,4 @@
-"""Events that wait never take the budget of those that can run: one endpoint, many entities that fail."""
+"""Blocked events never use up the window of events that can run: one endpoint, many failing entities."""
 
 from __future__ import annotations
 
@@ -16,61 +16,65 @@ from tests.support.simulated import simulated, until
 WINDOW = 6
 
 
-class Ward:
-    """A log of entities that fail and one that is well, and a receiver that is late for the ill ones."""
+class Stage:
+    """A log of failing entities and a healthy one; the receiver refuses the failing ones until ``heal``."""
 
-    def __init__(self, random: Random, ill_events: int) -> None:
+    def __init__(self, random: Random, failing_events: int) -> None:
         self.log = Log()
-        self.ill: list[str] = []
-        self.well: list[str] = []
+        self.failing: list[str] = []
+        self.healthy: list[str] = []
         self.healed = False
-        entities = random.randint(1, ill_events)
-        for number in range(ill_events):
-            entity = f"ill-{number % entities}"
-            self.ill.append(f"{entity}/{number}")
-            self.log.add(self.ill[-1], entity=entity)
+        entities = random.randint(1, failing_events)
+        for number in range(failing_events):
+            entity = f"failing-{number % entities}"
+            self.failing.append(f"{entity}/{number}")
+            self.log.add(self.failing[-1], entity=entity)
             if random.random() < 0.7:
-                self._add_well()
+                self._add_healthy()
         for _ in range(random.randint(1, 30)):
-            self._add_well()
+            self._add_healthy()
         plan = Plan(window=WINDOW, concurrency=3, base_s=30, max_attempts=1000, max_age_s=MONTH_S)
         self.world = World({"crm": plan}, log=self.log)
         self.world.receiver.answer = self.answer
         self.process = Process(self.world, max_batch=random.choice((1, 2, 5)))
 
-    def _add_well(self) -> None:
-        self.well.append(f"well/{len(self.well)}")
-        self.log.add(self.well[-1], entity="well")
+    def _add_healthy(self) -> None:
+        self.healthy.append(f"healthy/{len(self.healthy)}")
+        self.log.add(self.healthy[-1], entity="healthy")
 
     async def answer(self, sent: Sent) -> int:
         await asyncio.sleep(0.01)
-        return 408 if sent.entity.startswith("ill") and not self.healed else 200
+        return 408 if sent.entity.startswith("failing") and not self.healed else 200
 
     @property
     def delivered(self) -> list[str]:
         return self.world.receiver.delivered
 
     async def heal(self) -> None:
-        """Everything is well: all of it arrives, each entity in order."""
+        """Accept all entities: every event is delivered, each entity in order."""
         self.healed = True
         await until(lambda: self.world.offsets.at("crm") == self.log.bounds(next(iter(self.log.records)))[1])
         await self.process.stop()
-        assert sorted(self.delivered) == sorted([*self.ill, *self.well])
-        for entity in {one.partition("/")[0] for one in self.delivered}:
-            numbers = [int(one.partition("/")[2]) for one in self.delivered if one.startswith(f"{entity}/")]
+        assert sorted(self.delivered) == sorted([*self.failing, *self.healthy])
+        for entity in {event_id.partition("/")[0] for event_id in self.delivered}:
+            numbers = [
+                int(event_id.partition("/")[2])
+                for event_id in self.delivered
+                if event_id.startswith(f"{entity}/")
+            ]
             assert numbers == sorted(numbers)
 
 
-def played(seed: int, more: int) -> None:
-    """More ill events than a window, fewer than what a cursor may hold in all."""
+def run_stage(seed: int, more: int) -> None:
+    """Run with more failing events than a window, and fewer than a cursor may have open in all."""
 
     @simulated
     async def run() -> None:
-        ward = Ward(Random(seed), WINDOW + more)
-        ward.process.start()
-        await until(lambda: set(ward.well) <= set(ward.delivered), within_s=200)
-        assert not set(ward.ill) & set(ward.delivered)
-        await ward.heal()
+        stage = Stage(Random(seed), WINDOW + more)
+        stage.process.start()
+        await until(lambda: set(stage.healthy) <= set(stage.delivered), within_s=200)
+        assert not set(stage.failing) & set(stage.delivered)
+        await stage.heal()
 
     with structlog.testing.capture_logs():
         run()
@@ -78,17 +82,19 @@ def played(seed: int, more: int) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), more=st.integers(1, 2 * WINDOW - 1))
-def test_an_entity_that_is_well_gets_through_though_more_than_a_window_waits(seed: int, more: int) -> None:
-    played(seed, more)
+def test_a_healthy_entity_is_delivered_while_more_than_a_window_of_events_is_blocked(
+    seed: int, more: int
+) -> None:
+    run_stage(seed, more)
 
 
 @simulated
-async def test_what_waits_in_blocked_lanes_is_bounded_and_gets_through_in_the_end() -> None:
-    ward = Ward(Random(1), 20 * WINDOW)
-    ward.process.start()
+async def test_events_in_blocked_lanes_are_bounded_and_delivered_in_the_end() -> None:
+    stage = Stage(Random(1), 20 * WINDOW)
+    stage.process.start()
     await asyncio.sleep(500)
-    (cursor,) = ward.process.checkpoints.all()
+    (cursor,) = stage.process.checkpoints.all()
     assert cursor.full
     assert 3 * WINDOW <= cursor.unsettled <= 4 * WINDOW + 5, "four windows, and the batch that filled them"
     with structlog.testing.capture_logs():
-        await ward.heal()
+        await stage.heal()

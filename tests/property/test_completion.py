@@ -1,4 +1,4 @@
-"""The completion map: exact where it fits, forgetful but never inventive where it does not."""
+"""The completion map: exact if it fits; if not, it forgets settled work and invents none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OFFSETS = st.integers(0, 2**62)
 
 @st.composite
 def progresses(draw: st.DrawFn) -> tuple[int, list[int], int]:
-    """An offset, the open ones above it (itself among them), and an end."""
+    """Return an offset, the open ones from it on, and an end."""
     offset = draw(OFFSETS)
     furthest = draw(st.sampled_from([2, 5, 400]))
     deltas = draw(st.lists(st.integers(1, furthest), max_size=300))
@@ -48,8 +48,8 @@ def test_what_was_settled_is_read_back_exactly(progress: tuple[int, list[int], i
 
 @given(st.integers(0, 2**32), st.integers(12, 120), st.floats(0.1, 0.9))
 @settings(deadline=None)
-def test_a_map_that_is_cut_never_claims_an_open_event(seed: int, limit: int, share: float) -> None:
-    """A thousand offsets, tossed open or settled, are always too much for the limit."""
+def test_a_truncated_map_never_lists_an_open_event_as_settled(seed: int, limit: int, share: float) -> None:
+    """A thousand offsets, open or settled at random, are always too many for the limit."""
     toss = random.Random(seed)
     opens = [7, *(one for one in range(8, 1007) if toss.random() < share)]
     text, fits = encode(7, opens, 1008, limit_bytes=limit)
@@ -65,7 +65,7 @@ def test_a_map_that_is_cut_never_claims_an_open_event(seed: int, limit: int, sha
 def test_a_damaged_or_foreign_map_is_refused(
     progress: tuple[int, list[int], int], data: st.DataObject
 ) -> None:
-    """Flip a byte, cut the end, or read it for another offset: refused, never believed."""
+    """Flip a byte, cut the end, or decode it for another offset: refused."""
     text, _ = encode(*progress)
     if not text:
         return
@@ -104,29 +104,29 @@ def test_the_settled_events_of_open_records_are_read_back_exactly(parts: dict[in
 
 @given(PARTS, st.integers(12, 300))
 @settings(deadline=None)
-def test_where_room_is_short_parts_are_forgotten_and_never_invented(
+def test_parts_that_do_not_fit_are_forgotten_and_never_invented(
     parts: dict[int, frozenset[int]], limit: int
 ) -> None:
     text, _ = encode(7, [7], 8, {(7, 0): Failures(1, 1)}, parts, limit_bytes=limit)
     assert len(text) <= limit
-    told = decode(7, text).parts
-    assert told.items() <= parts.items()
+    decoded = decode(7, text).parts
+    assert decoded.items() <= parts.items()
 
 
-def test_a_map_that_tells_of_more_events_than_it_may_is_refused() -> None:
+def test_a_map_with_more_events_than_allowed_is_refused() -> None:
     body = bytearray((4, 2, 0, 0)) + bytearray((8, 0, 2, 0, 255, 255, 255, 255, 15))
     text = "h1" + base64.b64encode(_checksum(7, body) + body).decode()
     with pytest.raises(DamagedMapError, match="more events"):
         decode(7, text)
 
 
-def test_nothing_settled_beyond_the_offset_is_the_empty_text() -> None:
+def test_a_map_with_nothing_settled_beyond_the_offset_is_empty() -> None:
     assert encode(10, [], 10) == ("", True)
     assert encode(10, [10, 11, 12], 13) == ("", True)
     assert decode(10, "") == Completion(10, 10)
 
 
-def test_twenty_thousand_settled_events_at_random_fit_the_brokers_limit() -> None:
+def test_twenty_thousand_randomly_settled_events_fit_the_brokers_limit() -> None:
     """The worst case, a coin toss per offset, takes the bitmap: one bit each, in base64."""
     toss = random.Random(1)
     opens = [0, *(one for one in range(1, 22_000) if toss.random() < 0.5)]
@@ -137,7 +137,7 @@ def test_twenty_thousand_settled_events_at_random_fit_the_brokers_limit() -> Non
     assert done.open_offsets == {one for one in opens if one < done.end}
 
 
-def test_a_head_stuck_for_a_million_events_is_a_short_text() -> None:
+def test_one_open_event_below_a_million_settled_ones_is_a_short_map() -> None:
     text, fits = encode(0, [0], 1_000_000)
     assert fits
     assert len(text) < 40

@@ -1,4 +1,4 @@
-"""Cursor and completion map, driven at random through crashes: never past an unsettled event."""
+"""Cursor and completion map through random crashes: no commit ever passes an unsettled event."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class CursorMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 4 * WINDOW))
     def fail(self, which: int) -> None:
-        """It waits for its retry, or behind one that does."""
+        """It waits for its retry, or in a lane whose head does."""
         offset = self.open[which % len(self.open)]
         if offset not in self.blocked:
             self.blocked.add(offset)
@@ -92,7 +92,7 @@ class CursorMachine(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        """As the checkpoints do it: a cursor of the same version has nothing to tell."""
+        """As in ``Checkpoints``: a cursor whose version has not changed is not committed."""
         if self.cursor.version != self.committed_version:
             self.committed_version = self.cursor.version
             progress = self.cursor.progress()
@@ -113,8 +113,8 @@ class CursorMachine(RuleBasedStateMachine):
     def nothing_unsettled_is_committed(self) -> None:
         offset, text = self.durable
         done = completion_map.decode(offset, text)
-        for one in self.wanted - self.delivered:
-            assert not done.settled(one), f"{one} was never delivered and counts as settled"
+        for offset in self.wanted - self.delivered:
+            assert not done.settled(offset), f"{offset} was never delivered and counts as settled"
 
     @invariant()
     def progress_stops_at_the_lowest_unsettled(self) -> None:
@@ -124,15 +124,13 @@ class CursorMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_full_cursor_has_something_open(self) -> None:
-        assert not self.cursor.full or self.open, (
-            "full with nothing to wait for: it would stand still for ever"
-        )
+        assert not self.cursor.full or self.open, "full with nothing to wait for: it would stay full forever"
 
     @invariant()
     def only_what_can_run_fills_the_window(self) -> None:
         can_run = len(self.open) - len(self.blocked)
         if can_run < WINDOW * 0.75 and len(self.open) < WINDOW * 3:
-            assert not self.cursor.full, "events that wait have taken the room of those that could run"
+            assert not self.cursor.full, "blocked events have used up the window of those that could run"
 
     @invariant()
     def what_waits_is_bounded_too(self) -> None:
@@ -144,7 +142,7 @@ class CursorMachine(RuleBasedStateMachine):
         assert self.cursor.lowest_unsettled == self.cursor.progress().offset
 
     def teardown(self) -> None:
-        """Run to the end of the log: every wanted event is delivered, nothing is left."""
+        """Run to the end of the log: every wanted event is delivered, and nothing is open."""
         self.begin()
         while self.cursor.position < self.next_in_log or self.open:
             while self.open:
@@ -175,7 +173,7 @@ def test_an_event_of_several_parts_is_open_until_the_last_is_settled() -> None:
     assert cursor.progress() == (6, [], 6, {}, {})
 
 
-def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_restart() -> None:
+def test_the_settled_events_of_an_open_record_are_not_needed_again_after_a_restart() -> None:
     cursor = Cursor[completion_map.Failures](PARTITION, 5, window=10, window_bytes=1000)
     for offset in (5, 5, 5, 6):
         cursor.open(offset, 1)
@@ -202,7 +200,7 @@ def test_the_settled_events_of_an_open_record_are_not_wanted_again_after_a_resta
     assert again.progress() == (6, [6], 8, {}, {})
 
 
-def test_a_record_of_many_events_is_counted_once_in_bytes_and_each_in_the_window() -> None:
+def test_a_record_of_several_events_counts_once_in_bytes_and_per_event_in_the_window() -> None:
     cursor = Cursor(PARTITION, 0, window=3, window_bytes=100)
     cursor.open(0, 90)
     cursor.open(0, 90)
@@ -210,7 +208,7 @@ def test_a_record_of_many_events_is_counted_once_in_bytes_and_each_in_the_window
     cursor.open(0, 90)
     assert cursor.full
     cursor.settle(0, 90, 1)
-    assert not cursor.reopen(), "the bytes are held until the last is settled"
+    assert not cursor.reopen(), "the bytes count until the last event is settled"
     cursor.settle(0, 90, 2)
     cursor.settle(0, 90, 3)
     assert cursor.reopen()
@@ -226,7 +224,7 @@ def test_the_window_is_bounded_in_bytes_too() -> None:
     cursor.settle(0, 60)
     assert cursor.reopen()
     assert not cursor.full
-    assert not cursor.reopen(), "said once"
+    assert not cursor.reopen(), "True once"
 
 
 def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> None:

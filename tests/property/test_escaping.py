@@ -17,7 +17,7 @@ from bridge.http.head import check_headers
 from bridge.model import Event
 from bridge.preflight.samples import sample
 from bridge.rendering.named import nothing
-from bridge.rendering.request import TargetTemplate, build_request_renderer, with_places
+from bridge.rendering.request import TargetTemplate, build_request_renderer, split_expressions
 from bridge.rendering.template import TemplateBody
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(
@@ -65,7 +65,7 @@ AS_TEXT = TemplateBody({}, "{{ data.x }}", "text/plain")
 URL = "https://crm.test/v/{{ data.x }}/end?q={{ data.x }}&r=1"
 REQUEST = build_request_renderer(
     "PUT",
-    TargetTemplate(parse_url(with_places(URL)[0]), with_places(URL)[1]),
+    TargetTemplate(parse_url(split_expressions(URL)[0]), split_expressions(URL)[1]),
     {"X-Id": "{{ data.x }}"},
     nothing,
 )

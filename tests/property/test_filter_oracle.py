@@ -1,4 +1,4 @@
-"""Filters, against Jinja2 where both have an answer, and against texts made to hurt."""
+"""Filters, against Jinja2 where both define a value, and against hostile texts."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def an_event(payload: Any) -> Event:
 
 @settings(max_examples=500, deadline=None)
 @given(st.recursive(CONDITIONS, joined, max_leaves=6))
-def test_an_expression_means_what_it_means_in_a_template(text: str) -> None:
-    """Of everything that is there; what is not there, and kinds that do not mix, have rules of their own."""
+def test_an_expression_has_the_same_value_as_in_a_template(text: str) -> None:
+    """For values that exist. Filters have rules of their own for missing values and mixed kinds."""
     try:
-        told = ENVIRONMENT.compile_expression(text)(data=DATA)
+        expected = ENVIRONMENT.compile_expression(text)(data=DATA)
     except TypeError:
         return  # it cannot add a fraction to a decimal
-    assert Filter(text).matches(an_event(DATA)) == bool(told), text
+    assert Filter(text).matches(an_event(DATA)) == bool(expected), text
 
 
 JSON = st.recursive(
@@ -100,32 +100,34 @@ ANYTHING = st.recursive(
 
 @settings(max_examples=500, deadline=None)
 @given(ANYTHING, JSON)
-def test_every_filter_says_yes_or_no_or_why_not_of_every_payload(text: str, payload: Any) -> None:
-    """Nothing else ever leaves it: an exception of another kind would stop the reader."""
+def test_every_filter_returns_a_boolean_or_raises_a_filter_error_for_every_payload(
+    text: str, payload: Any
+) -> None:
+    """An exception of another kind would stop the reader."""
     try:
-        found = Filter(text)
+        condition = Filter(text)
     except BadExpression:
         return
     with suppress(FilterError):
-        assert found.matches(an_event(payload)) in (True, False)
-    found.path_values(an_event(payload))
+        assert condition.matches(an_event(payload)) in (True, False)
+    condition.path_values(an_event(payload))
 
 
 @settings(max_examples=500, deadline=None)
 @given(ANYTHING, JSON, st.integers(0))
-def test_what_cannot_hold_never_does(text: str, payload: Any, hidden: int) -> None:
-    """Whatever part of an event is known: the rest of it could not have changed the answer."""
+def test_a_filter_that_cannot_match_is_false(text: str, payload: Any, hidden: int) -> None:
+    """Whatever part of the event is known, the rest of it could not have changed the result."""
     try:
-        found = Filter(text)
+        condition = Filter(text)
     except BadExpression:
         return
-    there = found.path_values(an_event(payload))
-    unknown = {look for number, look in enumerate(there) if hidden >> number & 1}
-    can_hold = found.can_match(lambda look: UNKNOWN if look.text in unknown else there[look.text])
+    values = condition.path_values(an_event(payload))
+    unknown = {path for number, path in enumerate(values) if hidden >> number & 1}
+    can_match = condition.can_match(lambda path: UNKNOWN if path.text in unknown else values[path.text])
     with suppress(FilterError):
-        holds = found.matches(an_event(payload))
-        assert can_hold or not holds
-        assert unknown or can_hold == holds
+        matches = condition.matches(an_event(payload))
+        assert can_match or not matches
+        assert unknown or can_match == matches
 
 
 PIECES = st.sampled_from(
@@ -155,7 +157,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=60) | st.lists(PIECES).map("".join))
-def test_any_text_is_a_filter_or_a_mistake_with_a_place(text: str) -> None:
+def test_any_text_is_a_filter_or_is_refused_with_a_place(text: str) -> None:
     mistake = None
     try:
         Filter(text)

@@ -1,4 +1,4 @@
-"""The router, against an oracle that asks every rule of every event and remembers nothing."""
+"""The router, against an oracle that evaluates every rule for every event and remembers nothing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ WHENS = st.sampled_from([None, "data.x == 1", "data.x > 1", "type == 'Loan'", "h
 
 
 @dataclass
-class Asked:
-    """One endpoint's wishes, kept as plain values."""
+class Rules:
+    """One endpoint's subscription, as plain values."""
 
     patterns: tuple[str, ...]
     sources: frozenset[str] | None
@@ -34,8 +34,8 @@ class Asked:
 
 
 @dataclass
-class Happened:
-    """What an event is made of."""
+class Facts:
+    """The fields of an event that rules read."""
 
     type: str
     source: str
@@ -45,84 +45,91 @@ class Happened:
     x: int
 
 
-ASKED = st.builds(
-    Asked, PATTERNS, st.none() | st.frozensets(st.sampled_from("st"), min_size=1), PATTERNS, PATTERNS,
+RULES = st.builds(
+    Rules, PATTERNS, st.none() | st.frozensets(st.sampled_from("st"), min_size=1), PATTERNS, PATTERNS,
     st.none() | PATTERNS, WHENS, st.lists(st.sampled_from(["Loan", "Loan*", "*"]), max_size=1).map(tuple),
 )  # fmt: skip
-HAPPENED = st.builds(
-    Happened, NAMES.filter(bool), st.sampled_from("st"), NAMES.filter(bool), st.none() | NAMES,
+FACTS = st.builds(
+    Facts, NAMES.filter(bool), st.sampled_from("st"), NAMES.filter(bool), st.none() | NAMES,
     st.lists(NAMES, max_size=2).map(tuple), st.integers(0, 2),
 )  # fmt: skip
 
 
 def matches(patterns: tuple[str, ...], text: str) -> bool:
-    wanted = [one for one in patterns if not one.startswith("!")]
-    if any(fnmatchcase(text, one[1:]) for one in patterns if one.startswith("!")):
+    including = [pattern for pattern in patterns if not pattern.startswith("!")]
+    if any(fnmatchcase(text, pattern[1:]) for pattern in patterns if pattern.startswith("!")):
         return False
-    return not wanted or any(fnmatchcase(text, one) for one in wanted)
+    return not including or any(fnmatchcase(text, pattern) for pattern in including)
 
 
-def holds(when: str | None, one: Happened) -> bool:
+def filter_is_true(when: str | None, facts: Facts) -> bool:
     return {
         None: True,
-        "data.x == 1": one.x == 1,
-        "data.x > 1": one.x > 1,
-        "type == 'Loan'": one.type == "Loan",
-        "headers.h is none": not one.headers,
-        "tenant": bool(one.tenant),
+        "data.x == 1": facts.x == 1,
+        "data.x > 1": facts.x > 1,
+        "type == 'Loan'": facts.type == "Loan",
+        "headers.h is none": not facts.headers,
+        "tenant": bool(facts.tenant),
     }[when]
 
 
-def gets(asked: Asked, one: Happened) -> str:
-    """``yes``, ``no`` or ``off``, by the plainest reading of the settings."""
-    last = one.headers[-1] if one.headers else ""
+def expected(rules: Rules, facts: Facts) -> str:
+    """Return ``yes``, ``no`` or ``off``, by evaluating the settings one after the other."""
+    last = facts.headers[-1] if facts.headers else ""
     if not (
-        (asked.sources is None or one.source in asked.sources)
-        and matches(asked.patterns, one.type)
-        and matches(asked.topics, one.topic)
-        and matches(asked.tenants, one.tenant or "")
+        (rules.sources is None or facts.source in rules.sources)
+        and matches(rules.patterns, facts.type)
+        and matches(rules.topics, facts.topic)
+        and matches(rules.tenants, facts.tenant or "")
     ):
         return "no"
-    if any(fnmatchcase(one.type, pattern) for pattern in asked.off):
+    if any(fnmatchcase(facts.type, pattern) for pattern in rules.off):
         return "off"
-    return "yes" if (asked.header is None or matches(asked.header, last)) and holds(asked.when, one) else "no"
+    return (
+        "yes"
+        if (rules.header is None or matches(rules.header, last)) and filter_is_true(rules.when, facts)
+        else "no"
+    )
 
 
-def made(one: Happened) -> Event:
-    headers = tuple(("h", text.encode()) for text in one.headers)
-    record = Record(Partition(one.topic, 0), 0, 0, None, b"", headers)
-    return Event(record, one.source, "id", one.type, "", None, one.tenant, None, lambda: {"x": one.x})
+def event_of(facts: Facts) -> Event:
+    headers = tuple(("h", text.encode()) for text in facts.headers)
+    record = Record(Partition(facts.topic, 0), 0, 0, None, b"", headers)
+    return Event(record, facts.source, "id", facts.type, "", None, facts.tenant, None, lambda: {"x": facts.x})
+
+
+def subscription_of(rules: Rules) -> Subscription:
+    return Subscription(
+        rules.patterns,
+        rules.sources,
+        rules.topics,
+        rules.tenants,
+        {} if rules.header is None else {"h": rules.header},
+        Filter(rules.when) if rules.when else None,
+    )
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(ASKED, min_size=1, max_size=5), st.lists(HAPPENED, min_size=1, max_size=12), st.booleans())
-def test_the_router_agrees_with_asking_every_rule(
-    rules: list[Asked], happened: list[Happened], turn_off_late: bool
+@given(st.lists(RULES, min_size=1, max_size=5), st.lists(FACTS, min_size=1, max_size=12), st.booleans())
+def test_the_router_agrees_with_the_evaluation_of_every_rule_for_every_event(
+    rules: list[Rules], happened: list[Facts], turn_off_late: bool
 ) -> None:
-    """Remembered routes too, and whatever was remembered before something was switched."""
+    """Also for remembered routes, and for routes remembered before a type was switched off."""
     remembered, routing._REMEMBERED = routing._REMEMBERED, 3
     try:
-        router = Router(
-            {
-                number: Subscription(
-                    one.patterns, one.sources, one.topics, one.tenants,
-                    {} if one.header is None else {"h": one.header}, Filter(one.when) if one.when else None,
-                )
-                for number, one in enumerate(rules)
-            }
-        )  # fmt: skip
+        router = Router({number: subscription_of(endpoint) for number, endpoint in enumerate(rules)})
         if turn_off_late:
-            for one in happened:
-                router.route(made(one))
-        router.turn_off({number: one.off for number, one in enumerate(rules)})
-        for one in happened * 2:
-            event = made(one)
-            found = router.route(event)
-            taken = [target for target, passes in found.candidates if passes is None or passes(event)]
-            said = [gets(rule, one) for rule in rules]
-            assert taken == [number for number, word in enumerate(said) if word == "yes"]
-            assert list(found.off) == [number for number, word in enumerate(said) if word == "off"]
+            for facts in happened:
+                router.route(event_of(facts))
+        router.turn_off({number: endpoint.off for number, endpoint in enumerate(rules)})
+        for facts in happened * 2:
+            event = event_of(facts)
+            route = router.route(event)
+            receiving = [target for target, passes in route.candidates if passes is None or passes(event)]
+            words = [expected(endpoint, facts) for endpoint in rules]
+            assert receiving == [number for number, word in enumerate(words) if word == "yes"]
+            assert list(route.off) == [number for number, word in enumerate(words) if word == "off"]
             explained = router.explain(event)
-            assert [number for number, refusal in explained.items() if refusal is None] == taken
+            assert [number for number, refusal in explained.items() if refusal is None] == receiving
     finally:
         routing._REMEMBERED = remembered

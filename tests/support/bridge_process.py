@@ -1,4 +1,4 @@
-"""The bridge as a process of its own, as an operator runs it: started, watched, stopped, killed."""
+"""Run the bridge in a separate process, as an operator does: start, observe, stop, and kill it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Metrics = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 class BridgeFailed(Exception):
-    """The process ended or did not become ready; the text ends with its log's last lines."""
+    """The process ended or did not become ready; the text ends with the last lines of its log."""
 
 
 def plain_config(
@@ -84,7 +84,7 @@ class BridgeProcess:
         return self.process.pid
 
     def start(self, *, wait: bool = True) -> BridgeProcess:
-        """Start it, and return once it is ready unless told not to wait."""
+        """Start it; return once it is ready, or at once without ``wait``."""
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -105,7 +105,7 @@ class BridgeProcess:
             connection.close()
 
     def is_ready(self) -> bool:
-        """Whether ``/readyz`` answers 200 now."""
+        """Return True if ``/readyz`` answers 200 now."""
         try:
             return self._get("/readyz")[0] == 200
         except (OSError, http.client.HTTPException):
@@ -122,11 +122,11 @@ class BridgeProcess:
             time.sleep(0.02)
 
     def log_tail(self, lines: int = 30) -> str:
-        """The end of its log."""
+        """Return the last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def metrics(self) -> Metrics:
-        """Every sample of ``/metrics``, by name and labels."""
+        """Return every sample of ``/metrics``, by name and labels."""
         families = text_string_to_metric_families(self._get("/metrics")[1])
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
@@ -135,12 +135,12 @@ class BridgeProcess:
         }
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that carry these labels; 0 when there are none."""
+        """Return the sum of the samples of a metric with these labels; 0 if there are none."""
         wanted = set(labels.items())
         return sum(v for (sample, has), v in self.metrics().items() if sample == name and wanted <= has)
 
     def terminate(self, timeout_s: float = 60) -> int:
-        """SIGTERM and the orderly end; returns the exit code. Raises ``BridgeFailed`` when none comes."""
+        """Send SIGTERM and return the exit code. Raises ``BridgeFailed`` if the process does not end."""
         assert self.process is not None
         self.process.terminate()
         try:
@@ -151,7 +151,7 @@ class BridgeProcess:
             raise BridgeFailed(f"no end {timeout_s} s after SIGTERM:\n{self.log_tail()}") from None
 
     def write_tasks(self, wait_s: float = 5) -> None:
-        """Have it write what each of its tasks waits for to its log (SIGUSR1), and wait until it did."""
+        """Send SIGUSR1, and wait until its log shows what each of its tasks waits for."""
         before = self.log.stat().st_size
         os.kill(self.pid, signal.SIGUSR1)
         deadline = time.monotonic() + wait_s
@@ -163,30 +163,30 @@ class BridgeProcess:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is flushed, nothing committed."""
+        """Send SIGKILL: the process flushes and commits nothing."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: the process stands still while its connections and its membership go on."""
+        """Send SIGSTOP: the process pauses; its connections and its membership stay."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT after ``pause``."""
+        """Send SIGCONT after ``pause``."""
         os.kill(self.pid, signal.SIGCONT)
 
     def cpu_s(self) -> float:
-        """User and system time used so far, in seconds (in steps of the kernel's tick, 10 ms)."""
+        """Return the CPU time used so far, in seconds (in steps of the kernel's tick, 10 ms)."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
     def rss_bytes(self) -> int:
-        """Memory resident now."""
+        """Return the resident memory now."""
         return self._memory("VmRSS")
 
     def peak_rss_bytes(self) -> int:
-        """The most memory that was resident."""
+        """Return the peak of the resident memory."""
         return self._memory("VmHWM")
 
     def _memory(self, name: str) -> int:

@@ -1,4 +1,4 @@
-"""The command ``hookferry`` as an operator runs it, beside a bridge that is at work."""
+"""Run the command ``hookferry`` as an operator does, while a bridge runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.bridge_process import ROOT, BridgeProcess
 def hookferry(
     bridge: BridgeProcess, *arguments: str, answer: str = "", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with the bridge's own configuration; ``answer`` is what is typed."""
+    """Run a command with the configuration of the bridge; ``answer`` is the typed input."""
     first, *rest = arguments
     command = [sys.executable, "-m", "bridge", first, rest[0], "-c", str(bridge.file), *rest[1:]]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFERRY_")}
@@ -27,7 +27,7 @@ def hookferry(
 
 
 def answer_of(bridge: BridgeProcess, *arguments: str, exits: int = 0, typed: str = "") -> str:
-    """What a command says, errors included."""
+    """Return the output of a command, errors included."""
     done = hookferry(bridge, *arguments, answer=typed)
     assert done.returncode == exits, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -35,7 +35,7 @@ def answer_of(bridge: BridgeProcess, *arguments: str, exits: int = 0, typed: str
 
 
 def parked(bridge: BridgeProcess, *arguments: str, **options: Any) -> str:
-    """The output of ``hookferry parked …``, which must succeed."""
+    """Return the output of ``hookferry parked …``, which must succeed."""
     done = hookferry(bridge, "parked", *arguments, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -43,5 +43,5 @@ def parked(bridge: BridgeProcess, *arguments: str, **options: Any) -> str:
 
 
 def listed(bridge: BridgeProcess, *arguments: str) -> list[dict[str, Any]]:
-    """What ``hookferry parked list --json`` tells."""
+    """Return the output of ``hookferry parked list --json``."""
     return [orjson.loads(line) for line in parked(bridge, "list", "--json", *arguments).splitlines()]

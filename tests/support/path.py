@@ -1,4 +1,4 @@
-"""The whole path in one process, over fakes: it can be started, stopped, revoked and killed."""
+"""The whole path in one process, built by the real wiring over fakes: start, stop, revoke, and kill it."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class Plan:
 
 
 async def learns_nothing(needed: SchemaNeeded) -> None:
-    """Plain JSON needs no schemas."""
+    """Fail: plain JSON needs no schemas."""
     raise AssertionError
 
 
 @dataclass
 class World:
-    """What survives a process."""
+    """Everything that outlives a process."""
 
     plans: Mapping[str, Plan] = field(default_factory=lambda: {"crm": Plan()})
     log: Log = field(default_factory=Log)
@@ -79,9 +79,9 @@ class World:
 
     @property
     def receiver(self) -> FakeReceiver:
-        """The receiver of the only endpoint."""
-        (one,) = self.receivers.values()
-        return one
+        """Return the receiver of the only endpoint."""
+        (receiver,) = self.receivers.values()
+        return receiver
 
 
 def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
@@ -160,7 +160,7 @@ def make_dispatcher(
 
 
 class Process:
-    """Everything that dies when a process dies."""
+    """Everything that ends with a process."""
 
     def __init__(
         self,
@@ -213,47 +213,47 @@ class Process:
             self._switching.event_types.put(types, Switch(on=types not in off))
 
     def start(self) -> Process:
-        """Join with all partitions and begin to carry."""
+        """Join with all partitions and start to deliver."""
         self.reader.assign(*self.partitions)
         self._task = asyncio.get_running_loop().create_task(self._carry())
         return self
 
     async def stop(self) -> None:
-        """SIGTERM: drain, commit, leave."""
+        """Stop as after SIGTERM: drain, commit, leave."""
         self.pipeline.stop()
         await self._task
 
     async def crash(self) -> None:
-        """Kill -9: whatever it was about, it is not finished."""
+        """End as after SIGKILL: nothing is finished."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     def raise_if_dead(self) -> None:
-        """Bring out the exception that ended it, if one did."""
+        """Raise the exception that ended the process, if any."""
         if self._task.done():
             self._task.result()
 
     async def revoke(self) -> None:
-        """The partitions go to another pod."""
+        """Move the partitions to another pod."""
         await self.reader.revoke(self.pipeline.assignment.drain)
 
     def assign(self) -> None:
-        """The partitions come back."""
+        """Assign the partitions again."""
         self.reader.assign(*self.partitions)
 
     def events_off(self, endpoint: str) -> float:
-        """How many events of types that are off were settled unsent for an endpoint."""
+        """Return the number of events that an endpoint skipped because their type is off."""
         return (
             self.metrics.registry.get_sample_value("hookferry_events_off_total", {"endpoint": endpoint})
             or 0.0
         )
 
     def count(self, outcome: str) -> float:
-        """The counter of records that ended so."""
+        """Return the number of records with this outcome."""
         return self.metrics.records.labels(outcome)._value.get()
 
     async def load_holds(self, partitions: Collection[Partition]) -> None:
-        """What ``HoldRegister.load`` does."""
+        """Load the holds from the fake register."""
         self.holds.begin(partitions, await self.world.register.read())
 
     async def _carry(self) -> None:

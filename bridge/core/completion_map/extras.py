@@ -1,4 +1,4 @@
-"""Encode what a map stores beside its offsets: settled parts of open records, and failed attempts.
+"""Encode what a map stores after its offsets: settled parts of open records, and failed attempts.
 
 Both are written lowest offset first and stop when ``room`` (bytes) is used up: the rest is
 forgotten, which repeats deliveries or attempts after a restart and loses none.

@@ -15,7 +15,7 @@ SEEN = 1_000
 """Messages that a simulator keeps."""
 
 
-class Said(NamedTuple):
+class Reply(NamedTuple):
     """An answer: status, body, and further headers."""
 
     status: int
@@ -26,9 +26,9 @@ class Said(NamedTuple):
 class Refused(Exception):
     """A request that the service refuses; contains the answer."""
 
-    def __init__(self, said: Said) -> None:
-        super().__init__(f"{said.status} {said.body}")
-        self.said = said
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"{reply.status} {reply.body}")
+        self.reply = reply
 
 
 class Simulator(Protocol):
@@ -36,7 +36,7 @@ class Simulator(Protocol):
 
     shown: deque[str]
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         """Answer one POST. ``target`` is path and query, header names are in lower case."""
         ...
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.demo.receivers import SEEN, Refused, Said, length
+from bridge.demo.receivers import SEEN, Refused, Reply, length
 
 _CONTROL = re.compile(r"<[^<>]*>")
 _BURST = 5
@@ -28,24 +28,24 @@ class Slack:
         self.shown: deque[str] = deque(maxlen=SEEN)
         self.controls: list[str] = []
         """Mentions, channels and links of the messages: the text in angle brackets."""
-        self.trouble: Said | None = None
+        self.trouble: Reply | None = None
         self._allowance, self._at_s = float(_BURST), -math.inf
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         """Answer as Slack does: ``ok``, or the name of the error."""
         if target.partition("?")[0] != self.path:
-            return Said(404, "no_service")
+            return Reply(404, "no_service")
         if self.trouble is not None:
             return self.trouble
         if (wait_s := self._wait_s(now_s)) > 0:
-            return Said(429, "rate_limited", {"Retry-After": str(math.ceil(wait_s))})
+            return Reply(429, "rate_limited", {"Retry-After": str(math.ceil(wait_s))})
         try:
             shown = self._read(headers, body)
         except Refused as refused:
-            return refused.said
+            return refused.reply
         self.controls += _CONTROL.findall(f"{_notification(body)}\n{shown}")
         self.shown.append(html.unescape(shown))
-        return Said(200, "ok")
+        return Reply(200, "ok")
 
     def _wait_s(self, now_s: float) -> float:
         """One a second; who was quiet may send a few at once."""
@@ -58,24 +58,24 @@ class Slack:
 
     def _read(self, headers: Mapping[str, str], body: bytes) -> str:
         if not headers.get("content-type", "").startswith("application/json"):
-            raise Refused(Said(400, "invalid_payload"))
+            raise Refused(Reply(400, "invalid_payload"))
         try:
             message = json.loads(body.decode())
         except ValueError:
-            raise Refused(Said(400, "invalid_payload")) from None
+            raise Refused(Reply(400, "invalid_payload")) from None
         if not isinstance(message, dict):
-            raise Refused(Said(400, "invalid_payload"))
+            raise Refused(Reply(400, "invalid_payload"))
         text, blocks = message.get("text"), message.get("blocks")
         if not text and not blocks:
-            raise Refused(Said(400, "no_text"))
+            raise Refused(Reply(400, "no_text"))
         if text is not None and not 0 <= length(text) <= _LONGEST_TEXT:
-            raise Refused(Said(400, "invalid_payload"))
+            raise Refused(Reply(400, "invalid_payload"))
         if len(message.get("attachments", ())) > 100:
-            raise Refused(Said(400, "too_many_attachments"))
+            raise Refused(Reply(400, "too_many_attachments"))
         if blocks is None:
             return str(text)
         if not isinstance(blocks, list) or not 1 <= len(blocks) <= 50:
-            raise Refused(Said(400, "invalid_blocks"))
+            raise Refused(Reply(400, "invalid_blocks"))
         return "\n".join(_block(block) for block in blocks)
 
 
@@ -97,7 +97,7 @@ def _block(block: Any) -> str:
         case {"type": "divider"}:
             return "---"
         case _:
-            raise Refused(Said(400, "invalid_blocks"))
+            raise Refused(Reply(400, "invalid_blocks"))
 
 
 def _text(text: Any, longest: int) -> str:
@@ -106,4 +106,4 @@ def _text(text: Any, longest: int) -> str:
             allowed = {"type", "text", "emoji" if kind == "plain_text" else "verbatim"}
             if text.keys() <= allowed and 1 <= length(shown) <= longest:
                 return shown
-    raise Refused(Said(400, "invalid_blocks"))
+    raise Refused(Reply(400, "invalid_blocks"))

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bridge.demo.receivers import SEEN, Said, Windows
+from bridge.demo.receivers import SEEN, Reply, Windows
 
 _LARGEST_BYTES = 10_000_000
 
@@ -23,24 +23,24 @@ class Zapier:
         self.gone = False
         self._windows = Windows((1000, 300.0)) if old else Windows((30, 1.0))
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         """Answer as Zapier does: 200 with an id, before the Zap runs."""
         if self.gone or target.partition("?")[0] != self.path:
-            return Said(410, '{"status": "error", "message": "This hook is gone."}')
+            return Reply(410, '{"status": "error", "message": "This hook is gone."}')
         if self._windows.wait_s(now_s) > 0:
-            return Said(429, '{"status": "error", "message": "Too many requests."}')
+            return Reply(429, '{"status": "error", "message": "Too many requests."}')
         self._windows.take(now_s)
         if len(body) > _LARGEST_BYTES:
-            return Said(413, '{"status": "error"}')
+            return Reply(413, '{"status": "error"}')
         try:
             caught = json.loads(body.decode())
         except ValueError:
-            return Said(400, '{"status": "error", "message": "Unable to parse JSON."}')
+            return Reply(400, '{"status": "error", "message": "Unable to parse JSON."}')
         fields = dict(_fields("", caught))
         self.fields.append(fields)
         self.shown.append("\n".join(f"{name}: {value}" for name, value in fields.items()))
         answer = {"status": "success", "id": str(uuid.uuid4()), "attempt": str(uuid.uuid4())}
-        return Said(200, json.dumps(answer))
+        return Reply(200, json.dumps(answer))
 
 
 def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:

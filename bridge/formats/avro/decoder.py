@@ -50,12 +50,12 @@ class Plan:
         self._records: dict[str, list[Step]] = {}
         self._wide: dict[str, bool] = {}
         self._named = named
-        self._step = self._made("", schema)
+        self._step = self._compile("", schema)
 
     def read(self, data: bytes, at: int) -> Any:
         """Decode the value from ``at`` to the end of the data. Raises ``MalformedBytes``."""
         try:
-            value, end = _value(self._step, data, at, 0)
+            value, end = _read_value(self._step, data, at, 0)
         except (IndexError, error):
             raise MalformedBytes("the bytes end inside a value") from None
         except UnicodeDecodeError as exc:
@@ -68,13 +68,13 @@ class Plan:
             )
         return value
 
-    def _made(self, name: str, schema: Any) -> Step:  # noqa: PLR0911 - one per kind of type
+    def _compile(self, name: str, schema: Any) -> Step:  # noqa: PLR0911 - one per kind of type
         if isinstance(schema, list):
             if len(schema) == 2 and "null" in schema:
-                other = self._made(name, schema[schema[0] == "null"])
+                other = self._compile(name, schema[schema[0] == "null"])
                 if other.null == _NEVER and other.kind not in (_NULL, _UNION):
                     return other._replace(null=2 * schema.index("null"))
-            return Step(name, _NEVER, _UNION, tuple(self._made("", branch) for branch in schema))
+            return Step(name, _NEVER, _UNION, tuple(self._compile("", branch) for branch in schema))
         kind = schema["type"] if isinstance(schema, dict) else schema
         if isinstance(schema, dict) and schema.get("logicalType") == "decimal" and kind in ("bytes", "fixed"):
             if kind == "fixed":
@@ -85,21 +85,21 @@ class Plan:
         if kind == "record":
             return Step(name, _NEVER, _RECORD, self._fields(schema))
         if kind == "array":
-            items = self._made("", schema["items"])
+            items = self._compile("", schema["items"])
             return Step(name, _NEVER, _ARRAY, (items, not self._takes_bytes(schema["items"], frozenset())))
         if kind == "map":
-            return Step(name, _NEVER, _MAP, self._made("", schema["values"]))
+            return Step(name, _NEVER, _MAP, self._compile("", schema["values"]))
         if kind == "enum":
             return Step(name, _NEVER, _ENUM, schema["symbols"])
         if kind == "fixed":
             return Step(name, _NEVER, _FIXED, _size(schema))
-        return self._made(name, self._named[kind])
+        return self._compile(name, self._named[kind])
 
     def _fields(self, record: dict[str, Any]) -> list[Step]:
         steps = self._records.get(record["name"])
         if steps is None:
             steps = self._records[record["name"]] = []  # before its fields, one of which may be this type
-            steps += [self._made(field["name"], field["type"]) for field in record["fields"]]
+            steps += [self._compile(field["name"], field["type"]) for field in record["fields"]]
         return steps
 
     def _takes_bytes(self, schema: Any, inside: frozenset[str]) -> bool:
@@ -127,18 +127,18 @@ def _size(fixed: dict[str, Any]) -> int:
     return size
 
 
-def _record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:  # noqa: PLR0912
+def _read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:  # noqa: PLR0912
     """Read the fields of a record. This is the hot loop: the types of financial data are inlined."""
     if depth > MAX_NESTING:
         raise MalformedBytes(f"values are nested more than {MAX_NESTING} deep")
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for step in steps:
         name, null, kind, more = step
         if null >= 0:
             branch = data[at]
             at += 1
             if branch == null:
-                found[name] = None
+                fields[name] = None
                 continue
             if branch != 2 - null:
                 raise MalformedBytes(f"a union of two has no branch {read_long(data, at - 1)[0]}")
@@ -152,19 +152,19 @@ def _record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[s
                 length >>= 1
                 at += 1
             end = at + length
-            found[name] = Decimal(_integer(data[at:end], "big", signed=True)).scaleb(more, _EXACT)
+            fields[name] = Decimal(_integer(data[at:end], "big", signed=True)).scaleb(more, _EXACT)
             at = end
         elif kind == _RECORD:
-            found[name], at = _record(more, data, at, depth + 1)
+            fields[name], at = _read_record(more, data, at, depth + 1)
         elif kind == _BOOLEAN:
-            found[name] = data[at] != 0
+            fields[name] = data[at] != 0
             at += 1
         elif kind == _LONG:
             number = data[at]
             if number > 0x7F:
-                found[name], at = read_long(data, at)
+                fields[name], at = read_long(data, at)
             else:
-                found[name] = (number >> 1) ^ -(number & 1)
+                fields[name] = (number >> 1) ^ -(number & 1)
                 at += 1
         elif kind == _STRING:
             length = data[at]
@@ -174,28 +174,28 @@ def _record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[s
                 length >>= 1
                 at += 1
             end = at + length
-            found[name] = data[at:end].decode()
+            fields[name] = data[at:end].decode()
             at = end
         else:
-            found[name], at = _other(kind, more, data, at, depth)
-    return found, at
+            fields[name], at = _read_other(kind, more, data, at, depth)
+    return fields, at
 
 
-def _value(step: Step, data: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _read_value(step: Step, data: bytes, at: int, depth: int) -> tuple[Any, int]:
     if step.kind == _RECORD and step.null < 0:
-        return _record(step.more, data, at, depth)
-    found, at = _record([step], data, at, depth)
-    return found[step.name], at
+        return _read_record(step.more, data, at, depth)
+    fields, at = _read_record([step], data, at, depth)
+    return fields[step.name], at
 
 
-def _other(kind: int, more: Any, data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR0911
+def _read_other(kind: int, more: Any, data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR0911
     if kind == _BYTES:
         length, at = read_length(data, at)
         return data[at : at + length], at + length
     if kind == _ARRAY:
-        return _array(more, data, at, depth + 1)
+        return _read_array(more, data, at, depth + 1)
     if kind == _MAP:
-        return _map(more, data, at, depth + 1)
+        return _read_map(more, data, at, depth + 1)
     if kind == _NULL:
         return None, at
     if kind == _DOUBLE:
@@ -210,36 +210,36 @@ def _other(kind: int, more: Any, data: bytes, at: int, depth: int) -> tuple[Any,
     index, at = read_long(data, at)
     if not 0 <= index < len(more):
         raise MalformedBytes(f"{'an enumeration' if kind == _ENUM else 'a union'} has no branch {index}")
-    return (more[index], at) if kind == _ENUM else _value(more[index], data, at, depth + 1)
+    return (more[index], at) if kind == _ENUM else _read_value(more[index], data, at, depth + 1)
 
 
-def _array(more: tuple[Step, bool], data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+def _read_array(more: tuple[Step, bool], data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
     items, are_empty = more
-    found = list[Any]()
+    values = list[Any]()
     while True:
-        count, at = _block(data, at)
+        count, at = _read_block(data, at)
         if not count:
-            return found, at
+            return values, at
         if are_empty:
             raise MalformedBytes(f"a block of {count} items that take no bytes")
         for _ in range(count):
-            item, at = _value(items, data, at, depth)
-            found.append(item)
+            item, at = _read_value(items, data, at, depth)
+            values.append(item)
 
 
-def _map(values: Step, data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:
-    found: dict[str, Any] = {}
+def _read_map(values: Step, data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:
+    entries: dict[str, Any] = {}
     while True:
-        count, at = _block(data, at)
+        count, at = _read_block(data, at)
         if not count:
-            return found, at
+            return entries, at
         for _ in range(count):
             length, at = read_length(data, at)
             key = data[at : at + length].decode()
-            found[key], at = _value(values, data, at + length, depth)
+            entries[key], at = _read_value(values, data, at + length, depth)
 
 
-def _block(data: bytes, at: int) -> tuple[int, int]:
+def _read_block(data: bytes, at: int) -> tuple[int, int]:
     """Read how many items follow, 0 at the end; return it and its end."""
     count, at = read_long(data, at)
     if count < 0:  # a negative count is followed by the block's size in bytes

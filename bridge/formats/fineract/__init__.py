@@ -203,7 +203,7 @@ def read_envelope(value: bytes) -> Envelope:
         )
     data = parts.pop()
     try:
-        return Envelope(number, *map(bytes.decode, parts), data)  # type: ignore[call-arg, arg-type]
+        return Envelope._make((number, *map(bytes.decode, parts), data))
     except UnicodeDecodeError as exc:
         raise MalformedBytes(f"a text is not UTF-8 ({exc.reason})") from exc
 

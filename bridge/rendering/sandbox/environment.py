@@ -237,7 +237,8 @@ class _Generator(CodeGenerator):
         const = node.as_const(frame.eval_ctx)
         if isinstance(node, nodes.TemplateData):
             return str(const)
-        return finalize.const(const)  # type: ignore[no-any-return]
+        text: str = finalize.const(const)
+        return text
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         self.write("environment.finalize(")

@@ -120,7 +120,9 @@ def _rewritten(node: object) -> object:
 
 
 def _of(origin: nodes.Node, node: N) -> N:
-    return node.set_lineno(origin.lineno).set_environment(origin.environment)  # type: ignore[return-value, arg-type]
+    assert origin.environment is not None  # the parser sets it on every node
+    node.set_lineno(origin.lineno).set_environment(origin.environment)
+    return node
 
 
 def _filter(origin: nodes.Node, value: nodes.Node, name: str) -> nodes.Filter:

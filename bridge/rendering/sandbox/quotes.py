@@ -55,7 +55,9 @@ def _output(node: nodes.Output, state: _State, dry: bool) -> _State:
             state = _scan(child.data, state)
         elif state is False and not dry and not _is_authors(child):
             bare = nodes.Filter(child, BARE, [], [], None, None)
-            node.nodes[index] = bare.set_lineno(child.lineno).set_environment(child.environment)  # type: ignore[call-overload, arg-type]
+            assert child.environment is not None  # the parser sets it on every node
+            bare.set_lineno(child.lineno).set_environment(child.environment)
+            node.nodes[index] = bare
     return state
 
 

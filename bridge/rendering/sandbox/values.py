@@ -70,11 +70,11 @@ def unescaped(value: Any) -> Any:
 
 def as_text(value: Any) -> str:
     """Convert a value to plain text, for text filters. Raises ``NotPossible``, ``UndefinedError``."""
-    kind = type(value)
-    if kind is str:
-        return value  # type: ignore[no-any-return]
+    if type(value) is str:
+        return value
     if value is None:
         return ""
+    kind = type(value)
     if kind is bool:
         return "true" if value else "false"
     if kind is int or isinstance(value, float | Undefined):

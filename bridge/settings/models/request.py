@@ -15,7 +15,7 @@ from bridge.core.url import parse_url
 from bridge.errors import ConfigError
 from bridge.model import Url
 from bridge.rendering.named import NAMED
-from bridge.rendering.request import is_template, with_places
+from bridge.rendering.request import is_template, split_expressions
 from bridge.settings.models.base import Section, mistake
 from bridge.settings.models.values import endpoint_url, header_name, header_value
 from bridge.settings.problem import choice
@@ -32,7 +32,7 @@ _MEDIA_TYPE = re.compile(
 def plain_url(text: str) -> str:
     """Return the URL with a word in place of each ``{{ … }}``. Raises a ``mistake``."""
     try:
-        return with_places(text)[0]
+        return split_expressions(text)[0]
     except ValueError as exc:
         cause, _, remedy = str(exc).partition("; ")
         raise mistake(cause, remedy) from None
@@ -153,12 +153,12 @@ class RequestSettings(Section):
     @property
     def target(self) -> Url:
         """The URL in parts; only its ``origin`` may be shown: ``target`` may contain secrets."""
-        return parse_url(with_places(self.url.get_secret_value())[0])
+        return parse_url(split_expressions(self.url.get_secret_value())[0])
 
     @property
     def url_expressions(self) -> tuple[str, ...]:
         """The expressions in the URL, in order."""
-        return with_places(self.url.get_secret_value())[1]
+        return split_expressions(self.url.get_secret_value())[1]
 
     @property
     def header_pairs(self) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from bridge.errors import ConfigError
 from bridge.rendering.escape import Kind, header_text, insert_for, kind_of_content, query_text
 from bridge.rendering.old_hooks import HOOKS
-from bridge.rendering.request import is_template, with_places
+from bridge.rendering.request import is_template, split_expressions
 from bridge.rendering.sandbox import Insert, TemplateMistake
 from bridge.rendering.template import sandbox
 from bridge.settings.models.fineract_types import FINERACT_TYPES
@@ -66,7 +66,7 @@ def _body(tree: Tree, path: Path) -> Iterator[Problem]:
 
 def _url(tree: Tree, path: Path) -> Iterator[Problem]:
     try:
-        expressions = with_places(tree.text(path) or "")[1]
+        expressions = split_expressions(tree.text(path) or "")[1]
     except ValueError:
         return  # reported by the validation of the value itself
     yield from _compile(tree, path, "".join(expressions), query_text, Kind.TEXT)

@@ -86,7 +86,7 @@ class KeyIndex:
     def lend(
         self, partition: Partition, claims: Sequence[Claim], since: int, stretch: Stretch, at_ms: int
     ) -> list[int] | None:
-        """Claim for a side reader, which is behind the main reader: look up what the index covers.
+        """Claim for a side reader, which follows the main reader: look up what the index covers.
 
         Return None if the index does not cover the log from ``since`` to the ``stretch`` of the claims;
         the side reader then needs an index of its own. Claims beyond the covered stretch are added.

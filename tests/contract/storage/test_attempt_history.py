@@ -70,7 +70,7 @@ def keep(tmp_path: Path) -> Iterator[type[Kept]]:
         one.history._forget_connection()
 
 
-async def test_a_row_is_kept_as_it_was_added(keep: type[Kept]) -> None:
+async def test_a_row_is_stored_as_it_was_added(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     added = [row(1), row(2, body=None)]
     for one in added:
@@ -80,20 +80,20 @@ async def test_a_row_is_kept_as_it_was_added(keep: type[Kept]) -> None:
     assert kept.counts == {"written": 2}
 
 
-async def test_nothing_added_means_no_file(keep: type[Kept]) -> None:
+async def test_without_rows_no_file_is_created(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     await kept.history.flush()
     assert not kept.path.exists()
 
 
-async def test_close_writes_what_is_left(keep: type[Kept]) -> None:
+async def test_close_writes_the_remaining_rows(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     kept.history.add(row(1))
     await kept.history.close()
     assert len(kept.rows()) == 1
 
 
-async def test_a_new_process_goes_on_in_the_same_file(keep: type[Kept]) -> None:
+async def test_the_next_process_appends_to_the_same_file(keep: type[Kept]) -> None:
     for number in (1, 2):
         kept = keep()  # type: ignore[call-arg]
         kept.history.add(row(number))
@@ -101,7 +101,7 @@ async def test_a_new_process_goes_on_in_the_same_file(keep: type[Kept]) -> None:
     assert [one[0] for one in kept.rows("event_id")] == ["id-1", "id-2"]
 
 
-async def test_what_is_too_old_goes(keep: type[Kept]) -> None:
+async def test_rows_past_the_retention_are_deleted(keep: type[Kept]) -> None:
     kept = keep(retention_s=60)  # type: ignore[call-arg]
     for number in range(10):
         kept.history.add(row(number, at_ms=now_ms() - 61_000 if number < 6 else now_ms() - 1_000))
@@ -120,7 +120,7 @@ async def test_the_file_does_not_grow_past_its_bound(keep: type[Kept]) -> None:
     assert kept.rows("offset")[-1] == (3999,), "the newest are kept"
 
 
-async def test_only_a_part_goes_when_the_file_is_over_its_bound(keep: type[Kept]) -> None:
+async def test_only_a_part_is_deleted_when_the_file_is_too_large(keep: type[Kept]) -> None:
     """Large bodies: the bound is reached with few rows, and the history must not become empty by it."""
     kept = keep(max_bytes=2_000_000)  # type: ignore[call-arg]
     for number in range(200):
@@ -130,7 +130,7 @@ async def test_only_a_part_goes_when_the_file_is_over_its_bound(keep: type[Kept]
     assert kept.rows("offset")[-1] == (199,)
 
 
-async def test_a_history_that_cannot_be_written_is_said_once_and_counted(keep: type[Kept]) -> None:
+async def test_a_failing_write_is_logged_once_and_its_rows_are_counted_as_dropped(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     kept.path.mkdir(parents=True)
     with capture_logs() as logs:
@@ -142,7 +142,7 @@ async def test_a_history_that_cannot_be_written_is_said_once_and_counted(keep: t
     assert kept.counts == {"dropped": 6}
 
 
-async def test_a_history_that_can_be_written_again_says_so(keep: type[Kept]) -> None:
+async def test_a_write_after_failures_is_logged_as_recovered(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     kept.path.parent.write_text("not a folder")
     with capture_logs() as logs:
@@ -157,7 +157,7 @@ async def test_a_history_that_can_be_written_again_says_so(keep: type[Kept]) -> 
     assert kept.counts == {"dropped": 1, "written": 2}
 
 
-async def test_a_file_that_breaks_while_it_is_open_is_opened_anew(keep: type[Kept]) -> None:
+async def test_a_file_that_is_damaged_while_open_is_replaced(keep: type[Kept]) -> None:
     kept = keep()  # type: ignore[call-arg]
     kept.history.add(row(1))
     await kept.history.flush()
@@ -172,7 +172,7 @@ async def test_a_file_that_breaks_while_it_is_open_is_opened_anew(keep: type[Kep
     assert [one[0] for one in kept.rows("event_id")] == ["id-3"]
 
 
-async def test_a_schema_that_sqlite_cannot_put_into_words_is_damage_as_well(keep: type[Kept]) -> None:
+async def test_a_damaged_schema_that_sqlite_cannot_report_counts_as_damage(keep: type[Kept]) -> None:
     """It quotes the damaged schema in its message, which then is no text."""
     before = keep()  # type: ignore[call-arg]
     before.history.add(row(1))
@@ -189,7 +189,7 @@ async def test_a_schema_that_sqlite_cannot_put_into_words_is_damage_as_well(keep
     assert [one[0] for one in kept.rows("event_id")] == ["id-2", "id-3"]
 
 
-async def test_a_row_that_holds_what_was_never_written_is_damage_as_well(keep: type[Kept]) -> None:
+async def test_a_row_with_values_of_the_wrong_type_counts_as_damage(keep: type[Kept]) -> None:
     kept = keep()
     kept.history.add(row())
     await kept.history.close()

@@ -51,13 +51,13 @@ def test_the_first_offset_of_a_key_stays_the_first(open_index: OpenIndex) -> Non
     assert claim(index, (2, 13), (3, 14), (1, 15)) == [11, 14, 10]
 
 
-def test_reading_again_gives_the_same_answers(open_index: OpenIndex) -> None:
+def test_reading_the_same_records_again_returns_the_same_first_offsets(open_index: OpenIndex) -> None:
     index = open_index()
     pairs = [(1, 10), (2, 11), (1, 12)]
     assert claim(index, *pairs) == claim(index, *pairs)
 
 
-def test_reading_from_earlier_finds_the_earlier_first(open_index: OpenIndex) -> None:
+def test_reading_from_an_earlier_offset_finds_the_earlier_first(open_index: OpenIndex) -> None:
     index = open_index()
     claim(index, (1, 10))
     assert claim(index, (1, 5), (1, 10)) == [5, 5]
@@ -65,7 +65,7 @@ def test_reading_from_earlier_finds_the_earlier_first(open_index: OpenIndex) -> 
     assert index.covered(P0) == Stretch(0, 21)
 
 
-def test_more_keys_than_one_select_takes(open_index: OpenIndex) -> None:
+def test_more_keys_than_one_select_can_take_are_found(open_index: OpenIndex) -> None:
     index = open_index(max_keys=10_000)
     pairs = [(key, key) for key in range(1700)]
     assert claim(index, *pairs) == list(range(1700))
@@ -99,13 +99,13 @@ def test_a_key_is_forgotten_after_two_windows_and_not_before_one(open_index: Ope
     assert claim(index, (2, 5), (3, 6), at_ms=2 * HOUR_MS + 10) == [5, 3]
 
 
-def test_a_key_that_keeps_coming_is_kept(open_index: OpenIndex) -> None:
+def test_a_key_that_is_claimed_again_within_the_window_is_kept(open_index: OpenIndex) -> None:
     index = open_index()
     for hour in range(8):
         assert claim(index, (1, hour), at_ms=1 + hour * (HOUR_MS - 1)) == [0]
 
 
-def test_too_many_keys_turn_the_tables_too(open_index: OpenIndex) -> None:
+def test_too_many_keys_swap_the_tables(open_index: OpenIndex) -> None:
     index = open_index(max_keys=10)
     claim(index, *[(key, key) for key in range(10)])
     assert claim(index, (5, 10), *[(key, key) for key in range(11, 20)])[0] == 5, (
@@ -116,7 +116,7 @@ def test_too_many_keys_turn_the_tables_too(open_index: OpenIndex) -> None:
     assert index.covered(P0) == Stretch(10, 22)
 
 
-def test_what_was_flushed_outlives_the_process(open_index: OpenIndex) -> None:
+def test_flushed_keys_outlive_the_process(open_index: OpenIndex) -> None:
     index = open_index()
     claim(index, (1, 10))
     index.flush()
@@ -125,7 +125,9 @@ def test_what_was_flushed_outlives_the_process(open_index: OpenIndex) -> None:
     assert claim(again, (1, 20)) == [10]
 
 
-def test_what_was_not_flushed_is_lost_together_with_its_cover(path: Path, open_index: OpenIndex) -> None:
+def test_keys_that_were_not_flushed_are_lost_with_their_covered_stretch(
+    path: Path, open_index: OpenIndex
+) -> None:
     index = open_index()
     claim(index, (1, 10))
     index.flush()
@@ -136,7 +138,7 @@ def test_what_was_not_flushed_is_lost_together_with_its_cover(path: Path, open_i
     assert claim(again, (1, 20), (2, 21)) == [10, 21]
 
 
-def test_a_partition_first_seen_before_the_kill_begins_with_nothing(open_index: OpenIndex) -> None:
+def test_a_partition_first_read_just_before_a_kill_starts_empty(open_index: OpenIndex) -> None:
     index = open_index()
     claim(index, (1, 10))
     index._db.rollback()
@@ -146,7 +148,7 @@ def test_a_partition_first_seen_before_the_kill_begins_with_nothing(open_index: 
 
 
 @pytest.mark.parametrize("damage", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 8000])
-def test_a_damaged_file_is_replaced_and_said_so(path: Path, open_index: OpenIndex, damage: bytes) -> None:
+def test_a_damaged_file_is_replaced_and_logged(path: Path, open_index: OpenIndex, damage: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(damage)
     with capture_logs() as logs:
@@ -169,9 +171,7 @@ def test_damage_in_the_middle_is_found_when_the_file_is_opened(path: Path, open_
     assert index.covered(P0) is None
 
 
-def test_damage_that_sqlite_cannot_put_into_words_is_damage_as_well(
-    path: Path, open_index: OpenIndex
-) -> None:
+def test_damage_that_sqlite_cannot_report_counts_as_damage(path: Path, open_index: OpenIndex) -> None:
     """It quotes the damaged schema in its message, which then is no text."""
     open_index().close()
     content = path.read_bytes()
@@ -182,9 +182,7 @@ def test_damage_that_sqlite_cannot_put_into_words_is_damage_as_well(
     assert [line["event"] for line in logs] == [events.INDEX_REPLACED]
 
 
-def test_an_offset_that_was_damaged_never_makes_an_event_a_duplicate(
-    path: Path, open_index: OpenIndex
-) -> None:
+def test_a_damaged_offset_never_marks_an_event_as_a_duplicate(path: Path, open_index: OpenIndex) -> None:
     """The row is that of no key then: a duplicate may pass, but no event is lost."""
     index = open_index()
     assert claim(index, (1, 10), (2, 11)) == [10, 11]
@@ -195,7 +193,7 @@ def test_an_offset_that_was_damaged_never_makes_an_event_a_duplicate(
 
 
 @pytest.mark.parametrize("change", ["end = NULL", "began_ms = 'x'"])
-def test_a_cover_that_is_no_number_any_more_is_lost_and_its_file_replaced(
+def test_a_covered_stretch_that_is_no_number_replaces_the_file(
     path: Path, open_index: OpenIndex, change: str
 ) -> None:
     index = open_index()
@@ -234,13 +232,13 @@ def altered(path: Path, script: str) -> None:
     db.close()
 
 
-def test_a_folder_that_cannot_be_made_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("not a folder")
     with pytest.raises(ConfigError, match="state_dir"):
         KeyIndex(tmp_path / "state" / "dedupe.sqlite", window_s=1, max_keys=1)
 
 
-def test_it_lends_what_it_knows_and_nothing_of_what_lies_beyond_a_gap(open_index: OpenIndex) -> None:
+def test_it_lends_what_it_covers_and_nothing_beyond_a_gap(open_index: OpenIndex) -> None:
     index = open_index()
     index.reset(P0, 10)
     claim(index, (1, 10), (2, 11), (1, 12))
@@ -251,7 +249,7 @@ def test_it_lends_what_it_knows_and_nothing_of_what_lies_beyond_a_gap(open_index
     assert index.lend(P0, [Claim(4, 4, 20)], 10, Stretch(20, 21), 1) is None, "what stands between?"
 
 
-def test_what_is_known_of_another_cluster_is_forgotten_for_good(open_index: OpenIndex) -> None:
+def test_forgetting_deletes_the_keys_of_all_partitions(open_index: OpenIndex) -> None:
     index = open_index()
     claim(index, (1, 10), (2, 11))
     claim(index, (1, 10), partition=P1)

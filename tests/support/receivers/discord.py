@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.demo.receivers import SEEN, Refused, Said, Windows, length
+from bridge.demo.receivers import SEEN, Refused, Reply, Windows, length
 
 _TEXTS = {"title": 256, "description": 4096}
 _PING = re.compile(r"@everyone|@here|<@[!&]?\d+>")
@@ -21,14 +21,14 @@ class Discord:
         self.path = path
         self.shown: deque[str] = deque(maxlen=SEEN)
         self.pings: list[str] = []
-        self.trouble: Said | None = None
+        self.trouble: Reply | None = None
         self.global_wait_s = 0.0
         self._windows = Windows((5, 2.0))
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         path, _, query = target.partition("?")
         if path != self.path:
-            return Said(404, '{"message": "Unknown Webhook", "code": 10015}')
+            return Reply(404, '{"message": "Unknown Webhook", "code": 10015}')
         if self.trouble is not None:
             return self.trouble
         wait_s = self.global_wait_s or self._windows.wait_s(now_s)
@@ -38,7 +38,7 @@ class Discord:
         try:
             shown = self._read(headers, body)
         except Refused as refused:
-            return refused.said
+            return refused.reply
         self.shown.append(shown)
         left = self._windows.left(now_s)
         rate = {
@@ -47,27 +47,27 @@ class Discord:
             "X-RateLimit-Reset-After": f"{self._windows.wait_s(now_s) if left == 0 else 2.0:.3f}",
         }
         if "wait=true" in query.split("&"):
-            return Said(200, json.dumps({"id": "1", "type": 0}), rate)
-        return Said(204, "", rate)
+            return Reply(200, json.dumps({"id": "1", "type": 0}), rate)
+        return Reply(204, "", rate)
 
-    def _limited(self, wait_s: float) -> Said:
+    def _limited(self, wait_s: float) -> Reply:
         everywhere = self.global_wait_s > 0
         told = {"message": "You are being rate limited.", "retry_after": wait_s, "global": everywhere}
         headers = {"Retry-After": str(int(wait_s) + 1)} | (
             {"X-RateLimit-Global": "true"} if everywhere else {"X-RateLimit-Remaining": "0"}
         )
-        return Said(429, json.dumps(told), headers)
+        return Reply(429, json.dumps(told), headers)
 
     def _read(self, headers: Mapping[str, str], body: bytes) -> str:
         if not headers.get("content-type", "").startswith("application/json"):
-            raise Refused(Said(400, '{"message": "Cannot send an empty message", "code": 50006}'))
+            raise Refused(Reply(400, '{"message": "Cannot send an empty message", "code": 50006}'))
         try:
             message = json.loads(body.decode())
         except ValueError:
-            raise Refused(Said(400, '{"message": "Invalid JSON.", "code": 50109}')) from None
+            raise Refused(Reply(400, '{"message": "Invalid JSON.", "code": 50109}')) from None
         content, embeds = message.get("content", ""), message.get("embeds", [])
         if not content and not embeds:
-            raise Refused(Said(400, '{"message": "Cannot send an empty message", "code": 50006}'))
+            raise Refused(Reply(400, '{"message": "Cannot send an empty message", "code": 50006}'))
         _check(0 <= length(content) <= 2000 and isinstance(embeds, list) and len(embeds) <= 10)
         mentions = message.get("allowed_mentions")
         if mentions is None or "everyone" in mentions.get("parse", ()):
@@ -98,4 +98,4 @@ def _within(text: Any, longest: int) -> str:
 
 def _check(good: bool) -> None:
     if not good:
-        raise Refused(Said(400, '{"message": "Invalid Form Body", "code": 50035}'))
+        raise Refused(Reply(400, '{"message": "Invalid Form Body", "code": 50035}'))

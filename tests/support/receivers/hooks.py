@@ -12,7 +12,7 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from bridge.demo.receivers import SEEN, Said
+from bridge.demo.receivers import SEEN, Reply
 
 _KEYS = {"entityName", "actionName", "request", "response", "timestamp"}
 
@@ -33,24 +33,24 @@ class FineractHook:
         self.path = path
         self.shown: deque[str] = deque(maxlen=SEEN)
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         entity, action = headers.get("x-fineract-entity"), headers.get("x-fineract-action")
         tenant = headers.get("fineract-platform-tenantid")
         if not (entity and action and tenant):
-            return Said(400, "a header is missing")
+            return Reply(400, "a header is missing")
         try:
             told = json.loads(body.decode())
         except ValueError:
-            return Said(400, "not JSON")
+            return Reply(400, "not JSON")
         if not told.keys() >= _KEYS or (told["entityName"], told["actionName"]) != (entity, action):
-            return Said(400, "not a hook")
+            return Reply(400, "not a hook")
         ids = told["response"]
         if not isinstance(ids, dict) or not isinstance(ids.get("changes"), dict):
-            return Said(400, "no response")
+            return Reply(400, "no response")
         datetime.fromisoformat(told["timestamp"])
         about = ", ".join(f"{name} {value}" for name, value in ids.items() if name != "changes")
         self.shown.append(f"{entity} {action} ({tenant}): {about}")
-        return Said(200)
+        return Reply(200)
 
 
 class Standard:
@@ -61,12 +61,12 @@ class Standard:
         self.shown: deque[str] = deque(maxlen=SEEN)
         self._webhook = Webhook(secret)
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         try:
             told: Any = self._webhook.verify(body, dict(headers))
         except WebhookVerificationError as exc:
-            return Said(401, str(exc))
+            return Reply(401, str(exc))
         if not {"type", "timestamp", "data"} <= told.keys():
-            return Said(400, "not a standard payload")
+            return Reply(400, "not a standard payload")
         self.shown.append(f"{told['type']} {told['timestamp']}")
-        return Said(200)
+        return Reply(200)

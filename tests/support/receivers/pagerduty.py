@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from bridge.demo.receivers import SEEN, Said, Windows, length
+from bridge.demo.receivers import SEEN, Reply, Windows, length
 
 _LARGEST_BYTES = 524_288
 _THROTTLED = '{"status":"throttle exceeded","message":"Requests are arriving too quickly."}'
@@ -23,19 +23,19 @@ class PagerDuty:
         self.routing_key = routing_key
         self.shown: deque[str] = deque(maxlen=SEEN)
         self.open: dict[str, list[dict[str, Any]]] = {}
-        self.trouble: Said | None = None
+        self.trouble: Reply | None = None
         self._windows = Windows((120, 60.0))
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         if target != self.path:
-            return Said(404)
+            return Reply(404)
         if self.trouble is not None:
             return self.trouble
         if self._windows.wait_s(now_s) > 0:
-            return Said(429, _THROTTLED)
+            return Reply(429, _THROTTLED)
         self._windows.take(now_s)
         if len(body) > _LARGEST_BYTES:
-            return Said(413)
+            return Reply(413)
         try:
             event = json.loads(body.decode())
         except ValueError:
@@ -48,7 +48,7 @@ class PagerDuty:
             self.shown.append(event["payload"]["summary"])
         elif event["event_action"] == "resolve":
             self.open.pop(key, None)
-        return Said(202, json.dumps({"status": "success", "message": "Event processed", "dedup_key": key}))
+        return Reply(202, json.dumps({"status": "success", "message": "Event processed", "dedup_key": key}))
 
     def _errors(self, event: Any) -> list[str]:
         if not isinstance(event, dict):
@@ -94,6 +94,6 @@ def _payload_errors(payload: Any) -> list[str]:
     return errors
 
 
-def _invalid(*errors: str) -> Said:
+def _invalid(*errors: str) -> Reply:
     told = {"status": "invalid event", "message": "Event object is invalid", "errors": list(errors)}
-    return Said(400, json.dumps(told))
+    return Reply(400, json.dumps(told))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.demo.receivers import SEEN, Refused, Said, Windows
+from bridge.demo.receivers import SEEN, Refused, Reply, Windows
 
 LARGEST_BYTES = 28 * 1024
 _FAILED = (
@@ -22,32 +22,32 @@ class Workflow:
     def __init__(self, path: str = "/workflows/demo/triggers/manual/paths/invoke", sig: str = "demo") -> None:
         self.path, self.sig = path, sig
         self.shown: deque[str] = deque(maxlen=SEEN)
-        self.trouble: Said | None = None
+        self.trouble: Reply | None = None
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         path, _, query = target.partition("?")
         if path != self.path:
-            return Said(404, '{"error":{"code":"WorkflowNotFound"}}')
+            return Reply(404, '{"error":{"code":"WorkflowNotFound"}}')
         if f"sig={self.sig}" not in query.split("&"):
-            return Said(401, '{"error":{"code":"DirectApiAuthorizationRequired"}}')
+            return Reply(401, '{"error":{"code":"DirectApiAuthorizationRequired"}}')
         if self.trouble is not None:
             return self.trouble
         if len(body) > LARGEST_BYTES:
-            return Said(413, '{"error":{"code":"RequestEntityTooLarge"}}')
+            return Reply(413, '{"error":{"code":"RequestEntityTooLarge"}}')
         try:
             self.shown.append(_envelope(_json(headers, body)))
         except Refused as refused:
-            return refused.said
-        return Said(202)
+            return refused.reply
+        return Reply(202)
 
 
 def _json(headers: Mapping[str, str], body: bytes) -> Any:
     if not headers.get("content-type", "").startswith("application/json"):
-        raise Refused(Said(400, "content type"))
+        raise Refused(Reply(400, "content type"))
     try:
         return json.loads(body.decode())
     except ValueError:
-        raise Refused(Said(400, "Bad payload received by generic incoming webhook.")) from None
+        raise Refused(Reply(400, "Bad payload received by generic incoming webhook.")) from None
 
 
 def _envelope(message: Any) -> str:
@@ -56,14 +56,14 @@ def _envelope(message: Any) -> str:
             kind == "application/vnd.microsoft.card.adaptive"
         ):
             return _card(content)
-    raise Refused(Said(400, "no adaptive card in attachments"))
+    raise Refused(Reply(400, "no adaptive card in attachments"))
 
 
 def _card(card: Any) -> str:
     match card:
         case {"type": "AdaptiveCard", "version": "1.0" | "1.2" | "1.4" | "1.5", "body": [_, *_] as blocks}:
             return "\n".join(_block(block) for block in blocks)
-    raise Refused(Said(400, "not an adaptive card"))
+    raise Refused(Reply(400, "not an adaptive card"))
 
 
 def _block(block: Any) -> str:
@@ -73,7 +73,7 @@ def _block(block: Any) -> str:
                 return text
         case {"type": "FactSet", "facts": [_, *_] as facts}:
             return "\n".join(_fact(fact, "title") for fact in facts)
-    raise Refused(Said(400, "a card element is not valid"))
+    raise Refused(Reply(400, "a card element is not valid"))
 
 
 def _fact(fact: Any, label: str) -> str:
@@ -81,7 +81,7 @@ def _fact(fact: Any, label: str) -> str:
         name, value = fact[label], fact["value"]
         if isinstance(name, str) and name and isinstance(value, str) and value:
             return f"{name}: {value}"
-    raise Refused(Said(400, "a fact is not valid"))
+    raise Refused(Reply(400, "a fact is not valid"))
 
 
 class Connector:
@@ -94,31 +94,31 @@ class Connector:
         """The real status of Teams, which the body of the 200 contains."""
         self._windows = Windows((4, 1.0), (60, 30.0), (100, 3600.0), (150, 7200.0), (1800, 86_400.0))
 
-    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Said:
+    def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         if target.partition("?")[0] != self.path:
-            return Said(404, "Invalid webhook URL - connector not found.")
+            return Reply(404, "Invalid webhook URL - connector not found.")
         if self.failing is not None:
-            return Said(200, _FAILED.format(status=self.failing))
+            return Reply(200, _FAILED.format(status=self.failing))
         if self._windows.wait_s(now_s) > 0:
-            return Said(200, _FAILED.format(status=429))
+            return Reply(200, _FAILED.format(status=429))
         self._windows.take(now_s)
         if len(body) > LARGEST_BYTES:
-            return Said(413, "Request Entity Too Large")
+            return Reply(413, "Request Entity Too Large")
         try:
             self.shown.append(_message_card(_json(headers, body)))
         except Refused as refused:
-            return refused.said
-        return Said(200, "1")
+            return refused.reply
+        return Reply(200, "1")
 
 
 def _message_card(card: Any) -> str:
     if not isinstance(card, dict) or card.get("@type") != "MessageCard" or "@context" not in card:
-        raise Refused(Said(400, "Bad payload received by generic incoming webhook."))
+        raise Refused(Reply(400, "Bad payload received by generic incoming webhook."))
     if not card.get("summary") and not card.get("text"):
-        raise Refused(Said(400, "Summary or Text is required."))
+        raise Refused(Reply(400, "Summary or Text is required."))
     colour = card.get("themeColor", "000000")
     if not (isinstance(colour, str) and len(colour) == 6):
-        raise Refused(Said(400, "themeColor"))
+        raise Refused(Reply(400, "themeColor"))
     lines = [str(card.get("title", ""))]
     for section in card.get("sections", ()):
         lines += [_fact(fact, "name") for fact in section.get("facts", ())]

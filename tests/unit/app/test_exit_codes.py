@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bridge.app.app import OVERTIME_S
 from bridge.app.exit_codes import ExitCode
+from bridge.app.stop import OVERTIME_S
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,4 +1,4 @@
-"""How parked events are chosen and shown: instants, columns, bounds, and no secret."""
+"""How parked events are selected and shown: instants, columns, limits, and no secrets."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ SOME = Some(
         ("about plain-text", "about plain-text"),
     ],
 )
-def test_secrets_of_the_configuration_are_masked_wherever_they_stand(text: str, shown: str) -> None:
+def test_secrets_of_the_configuration_are_masked_everywhere(text: str, shown: str) -> None:
     assert mask_of(SOME)(text) == shown
 
 
 @pytest.mark.parametrize("name", ["authorization", "X_Api_Key", "auth_token", "Set_Cookie", "db_password"])
-def test_a_record_header_that_sounds_like_a_secret_is_not_shown(name: str) -> None:
+def test_a_record_header_with_the_name_of_a_secret_is_masked(name: str) -> None:
     told = whole(letter(**{name: b"hush", "trace": b"seen"}), [], str, 100)
     assert [value for _, value in told["headers"]] == [MASK, "seen"]
 
@@ -82,17 +82,17 @@ def test_a_record_header_that_sounds_like_a_secret_is_not_shown(name: str) -> No
         (b"", ""),
     ],
 )
-def test_a_value_is_shown_as_text_or_hex_within_its_bound(raw: bytes, shown: str) -> None:
+def test_a_value_is_shown_as_text_or_hex_up_to_the_limit(raw: bytes, shown: str) -> None:
     assert whole(letter(value=raw), [], str, 20)["value"] == shown
 
 
-def test_what_comes_from_outside_does_not_steer_the_terminal() -> None:
+def test_text_from_outside_contains_no_terminal_control_characters() -> None:
     odd = letter(cause="status 400: \x1b]0;owned\x07\nnext", key=b"\x1b[31m")
     lines = [*table([odd], str, 120), *page(whole(odd, [b"\x1b[2J"], str, 100))]
     assert all(line.isprintable() for line in lines)
 
 
-def test_columns_are_aligned_and_the_state_shows_only_where_something_is_settled() -> None:
+def test_columns_are_aligned_and_the_state_column_appears_only_if_a_letter_is_settled() -> None:
     waiting, settled = letter(), letter("timed out")
     head, row = table([waiting], str, 200)
     assert "STATE" not in head
@@ -108,7 +108,7 @@ def test_a_long_cause_is_cut_to_the_width_of_the_terminal() -> None:
     assert {len(line) <= 120 for line in table([letter("x" * 500)], str, 120)} == {True}
 
 
-def test_instants_are_ago_or_written_out() -> None:
+def test_an_instant_is_a_time_ago_or_a_date_and_time() -> None:
     two_hours_ago = InstantType().convert("2h", None, None)
     assert abs(two_hours_ago - (time.time() - 7200) * 1000) < 5000
     at = int(datetime(2026, 6, 29, 8, 15, tzinfo=UTC).timestamp() * 1000)
@@ -117,12 +117,12 @@ def test_instants_are_ago_or_written_out() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "2w", "yesterday", "-2h", "2026-13-01"])
-def test_other_instants_are_a_mistake_with_its_remedy(text: str) -> None:
+def test_any_other_instant_is_refused_with_the_remedy(text: str) -> None:
     with pytest.raises(click.BadParameter, match="2h or 7d"):
         InstantType().convert(text, None, None)
 
 
-def test_a_mistyped_address_says_where_to_find_them() -> None:
+def test_a_mistyped_address_is_refused_with_the_command_that_lists_them() -> None:
     assert AddressType().convert("3:14", None, None) == Address(3, 14)
     with pytest.raises(click.BadParameter, match="parked list"):
         AddressType().convert("3-14", None, None)

@@ -1,4 +1,4 @@
-"""Held lanes at the command line: which are asked for, how they are shown, what is said in the end."""
+"""Held lanes on the command line: how they are selected, shown, and reported."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def letter(
         (LetterFilter(since_ms=1), set()),
     ],
 )
-def test_lanes_in_which_nothing_waits_are_asked_for_by_endpoint_and_entity(
+def test_filters_by_endpoint_and_entity_select_lanes_without_waiting_events(
     wanted: LetterFilter, found: set[HoldKey]
 ) -> None:
-    assert parked_lanes.asked_for(HOLDS, wanted) == found
+    assert parked_lanes.select_lanes(HOLDS, wanted) == found
 
 
-def test_a_letter_is_of_a_held_lane_by_endpoint_and_lane() -> None:
-    assert parked_lanes.of_letters(HOLDS, [letter(17)]) == {KEY}
+def test_a_letter_belongs_to_a_held_lane_by_endpoint_and_lane_id() -> None:
+    assert parked_lanes.lanes_of(HOLDS, [letter(17)]) == {KEY}
     elsewhere = letter(17)
     elsewhere.facts = {**elsewhere.facts, "endpoint": "till"}
-    assert parked_lanes.of_letters(HOLDS, [elsewhere]) == set()
+    assert parked_lanes.lanes_of(HOLDS, [elsewhere]) == set()
 
 
-def test_a_held_lane_is_shown_with_what_it_waits_for_and_how_many_wait() -> None:
+def test_a_held_lane_is_shown_with_the_event_it_waits_for_and_the_number_that_wait() -> None:
     letters = {KEY: [letter(17), letter(18, 6, behind="orders-3@17"), letter(19, 7, behind="orders-3@17")]}
     (shown,) = parked_lanes.documents({KEY: HOLD}, letters)
     assert shown == {
@@ -63,7 +63,7 @@ def test_a_held_lane_is_shown_with_what_it_waits_for_and_how_many_wait() -> None
     assert row.split() == ["crm", "e1", "2023-11-14T22:13:20Z", "orders-3@17", "0:5", "2"]
 
 
-def test_what_became_of_lanes_is_said_and_whether_all_are_free(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_names_every_lane_that_is_not_released_and_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert parked_lanes.report(Outcome(released=[KEY]), HOLDS, str)
     assert capsys.readouterr().out == "released: 1 held lane\n"
     refused = letter(18, 9, cause="status 422: token s3cret\x1b[2J")
@@ -76,11 +76,11 @@ def test_what_became_of_lanes_is_said_and_whether_all_are_free(capsys: pytest.Ca
     assert not parked_lanes.report(Outcome(waiting={KEY: HOLD}), HOLDS, str)
     assert "Is a bridge running" in capsys.readouterr().err
     assert not parked_lanes.report(Outcome(busy={KEY: HOLD}), HOLDS, str)
-    assert "run it again" in capsys.readouterr().err
+    assert "run the command again" in capsys.readouterr().err
 
 
-def test_to_discard_an_event_is_to_discard_all_its_letters_of_the_lane() -> None:
-    """A crash parks an event twice; the one that is left would be sent."""
+def test_discarding_an_event_discards_all_its_letters_in_the_lane() -> None:
+    """A crash can park an event twice; a letter that was left out would be sent."""
     chosen, twin, other, sibling = letter(17), letter(17, 8), letter(18, 9), letter(17, 10, index=2)
     settled = letter(17, 11)
     settled.settlements.append(Settlement(settled.address, Fate.REDRIVEN, 1, "ann"))

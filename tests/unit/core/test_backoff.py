@@ -23,7 +23,7 @@ def test_a_delay_is_random_between_zero_and_the_doubled_base_or_the_cap(attempts
     assert max(found) > bound * 0.9, "and up to the bound"
 
 
-def test_the_last_attempt_is_the_last() -> None:
+def test_no_retry_follows_the_last_attempt() -> None:
     schedule = RetrySchedule(base_s=1, cap_s=1, max_attempts=3, max_age_s=1e9)
     assert schedule.next_retry(2, 0).delay_s is not None
     assert schedule.next_retry(3, 0) == Retry(None, "gave up after 3 attempts")
@@ -34,7 +34,7 @@ def test_one_attempt_means_no_retry() -> None:
     assert RetrySchedule(base_s=1, cap_s=1, max_attempts=1, max_age_s=10).next_retry(1, 0).delay_s is None
 
 
-def test_no_retry_begins_after_the_age_is_used_up() -> None:
+def test_no_retry_begins_after_the_maximum_age() -> None:
     schedule = RetrySchedule(base_s=10, cap_s=10, max_attempts=100, max_age_s=60)
     assert schedule.next_retry(5, 61) == Retry(None, "gave up after 61 s and 5 attempts")
     for _ in range(400):
@@ -43,7 +43,7 @@ def test_no_retry_begins_after_the_age_is_used_up() -> None:
     assert all(schedule.next_retry(5, 49.9).delay_s is not None for _ in range(100))
 
 
-def test_the_longer_of_the_own_delay_and_what_was_asked_for_counts() -> None:
+def test_the_longer_one_of_the_computed_delay_and_retry_after_applies() -> None:
     schedule = RetrySchedule(base_s=8, cap_s=8, max_attempts=9, max_age_s=1e9)
     assert {schedule.next_retry(1, 0, 37).delay_s for _ in range(100)} == {37}
     found = [schedule.next_retry(1, 0, 4).delay_s for _ in range(400)]
@@ -51,13 +51,13 @@ def test_the_longer_of_the_own_delay_and_what_was_asked_for_counts() -> None:
     assert max(one for one in found if one is not None) > 7
 
 
-def test_what_was_asked_for_is_capped_by_its_own_cap() -> None:
+def test_retry_after_has_a_cap_of_its_own() -> None:
     schedule = RetrySchedule(base_s=1, cap_s=8, max_attempts=9, max_age_s=1e9, retry_after_cap_s=100)
     assert schedule.next_retry(1, 0, 99).delay_s == 99
     assert schedule.next_retry(1, 0, 5000).delay_s == 100
 
 
-def test_a_wait_beyond_the_age_gives_up() -> None:
+def test_a_retry_after_beyond_the_maximum_age_gives_up() -> None:
     schedule = RetrySchedule(base_s=1, cap_s=1, max_attempts=9, max_age_s=60)
     assert schedule.next_retry(1, 0, 59).delay_s == 59
     assert schedule.next_retry(1, 10, 59).delay_s is None

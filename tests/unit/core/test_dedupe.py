@@ -1,4 +1,4 @@
-"""Duplicates: positions decide, and what the index must read again always covers the window."""
+"""Duplicates: offsets decide, and the index always covers the window."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.fakes import event
         pytest.param(None, -5, 50, 100, Stretch(0, 50), id="never before the log"),
     ],
 )
-def test_what_the_index_must_read(
+def test_the_index_reads_the_part_of_the_window_that_it_does_not_cover(
     covered: Stretch | None, window_start: int, reader: int, max_keys: int, expected: Stretch | None
 ) -> None:
     assert stretch_to_read(covered, window_start, reader, max_keys) == expected
@@ -38,8 +38,10 @@ def test_what_the_index_must_read(
     steps=st.lists(st.tuples(st.integers(0, 80), st.integers(0, 40), st.integers(0, 20)), min_size=1),
     max_keys=st.integers(1, 60),
 )
-def test_after_any_rebuilds_the_window_is_covered(steps: list[tuple[int, int, int]], max_keys: int) -> None:
-    """As the dedupe window does it: read what is missing, then go on reading for a while."""
+def test_after_any_number_of_jumps_the_index_covers_the_window(
+    steps: list[tuple[int, int, int]], max_keys: int
+) -> None:
+    """As in ``DedupeWindow``: read what is missing, then continue reading for a while."""
     covered: Stretch | None = None
     for reader, window, read_on in steps:
         lacking = stretch_to_read(covered, reader - window, reader, max_keys)
@@ -54,7 +56,7 @@ def test_after_any_rebuilds_the_window_is_covered(steps: list[tuple[int, int, in
         covered = Stretch(covered.start, max(covered.end, reader + read_on))
 
 
-def test_the_first_of_a_key_is_no_duplicate_however_often_it_is_read() -> None:
+def test_the_first_record_of_a_key_is_never_a_duplicate_even_when_it_is_read_again() -> None:
     claims = [Claim(1, 2, offset) for offset in (7, 8)]
     assert duplicates(claims, [7, 7]) == [False, True]
 
@@ -65,20 +67,20 @@ def claim(event: Event) -> Claim:
     return claim
 
 
-def test_keys_of_two_tenants_are_not_the_same() -> None:
+def test_the_same_key_of_two_tenants_makes_two_claims() -> None:
     one, other = event("a"), event("a")
     assert claim(one)[:2] == claim(other)[:2]
     other.tenant = "t"
     assert claim(one)[:2] != claim(other)[:2]
 
 
-def test_a_claim_carries_the_offset_and_fits_sqlite() -> None:
-    made = claim(event("a", 17))
-    assert made.offset == 17
-    assert -(2**63) <= min(made[:2]) <= max(made[:2]) < 2**63
+def test_a_claim_contains_the_offset_and_two_integers_that_sqlite_can_store() -> None:
+    claimed = claim(event("a", 17))
+    assert claimed.offset == 17
+    assert -(2**63) <= min(claimed[:2]) <= max(claimed[:2]) < 2**63
 
 
-def test_a_key_that_is_not_proper_unicode_has_a_claim() -> None:
+def test_a_key_with_a_lone_surrogate_has_a_claim() -> None:
     odd = event("a")
     odd.id = "\ud800"
     assert claim(odd) != claim(event("a"))

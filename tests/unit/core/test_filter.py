@@ -1,4 +1,4 @@
-"""Filters: what an expression means for an event, and when nobody can say."""
+"""Filters: the value of an expression for an event, and the errors of values that do not fit."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ FALSE = [
 
 
 @pytest.mark.parametrize("text", TRUE)
-def test_it_holds(text: str) -> None:
+def test_the_filter_is_true(text: str) -> None:
     assert Filter(text).matches(an_event()) is True
 
 
 @pytest.mark.parametrize("text", FALSE)
-def test_it_does_not_hold(text: str) -> None:
+def test_the_filter_is_false(text: str) -> None:
     assert Filter(text).matches(an_event()) is False
 
 
@@ -129,7 +129,7 @@ def test_it_does_not_hold(text: str) -> None:
         ("'nan' | number > 1", "not a number"),
     ],
 )  # fmt: skip
-def test_values_that_do_not_fit_are_said_with_the_place(text: str, cause: str) -> None:
+def test_values_of_the_wrong_kind_raise_an_error_with_the_place_of_the_record(text: str, cause: str) -> None:
     with pytest.raises(FilterError) as raised:
         Filter(text).matches(an_event())
     assert cause in raised.value.cause
@@ -137,8 +137,8 @@ def test_values_that_do_not_fit_are_said_with_the_place(text: str, cause: str) -
     assert "hookferry route" in raised.value.remedy
 
 
-def test_a_reason_holds_no_value_of_the_event() -> None:
-    """Reasons are logged and stored; what an event holds may be nobody's business."""
+def test_the_cause_contains_no_value_of_the_event() -> None:
+    """Causes are logged and stored; the values of an event may be confidential."""
     for text in ("data.written > 1000", "data.name | number > 1", "data.name * 2 > 1"):
         with pytest.raises(FilterError) as raised:
             Filter(text).matches(an_event())
@@ -146,7 +146,7 @@ def test_a_reason_holds_no_value_of_the_event() -> None:
             assert value not in str(raised.value)
 
 
-def test_what_python_cannot_work_out_is_a_filter_error_too() -> None:
+def test_an_error_inside_an_operator_is_a_filter_error() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -159,7 +159,7 @@ def test_what_python_cannot_work_out_is_a_filter_error_too() -> None:
         Filter("data.a * data.a * data.a > 1").matches(an_event(lambda: {"a": Decimal("1e999999")}))
 
 
-def test_the_payload_is_decoded_only_when_it_is_asked_for() -> None:
+def test_the_payload_is_decoded_only_if_the_expression_reads_it() -> None:
     def broken() -> Any:
         raise DecodeError("loans-3@42", "the bytes end", "mend it")
 
@@ -170,7 +170,7 @@ def test_the_payload_is_decoded_only_when_it_is_asked_for() -> None:
         Filter('type == "LoanApproved" and data.x == 1').matches(event)
 
 
-def test_a_payload_that_is_no_object_has_no_fields() -> None:
+def test_a_payload_that_is_not_an_object_has_no_fields() -> None:
     for payload in (None, "text", 5, [{"x": 1}], b"raw"):
         event = an_event(lambda payload=payload: payload)  # type: ignore[misc]
         assert Filter("data.x is none").matches(event)
@@ -178,7 +178,7 @@ def test_a_payload_that_is_no_object_has_no_fields() -> None:
     assert Filter('data[0].x == 1 and "a" not in data').matches(an_event(lambda: [{"x": 1}]))
 
 
-def test_what_it_looked_at_is_told_by_path_as_it_is_written() -> None:
+def test_the_values_of_the_paths_are_listed_by_their_text() -> None:
     found = Filter(
         'data.principal > 1 and (data["first-name"] == "x" or not data.absent.x) and not data.nothing'
         ' and type == "y"'
@@ -208,7 +208,7 @@ def test_what_it_looked_at_is_told_by_path_as_it_is_written() -> None:
         ("type | number > 5", True),
     ],
 )  # fmt: skip
-def test_whether_it_can_ever_hold_follows_from_what_is_known(text: str, can_hold: bool) -> None:
-    """Only ``data.gone`` (not there) and the type are; what is unknown may be anything, none included."""
+def test_a_filter_can_match_unless_the_known_values_make_it_false(text: str, can_hold: bool) -> None:
+    """Known are the type, and that ``data.gone`` is missing. Anything else may have any value, or none."""
     known = {"data.gone": ABSENT, "type": "Loan"}
     assert Filter(text).can_match(lambda look: known.get(look.text, UNKNOWN)) is can_hold

@@ -51,7 +51,9 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "at", "cause", "remedy"), MISTAKES)
-def test_a_mistake_is_said_with_its_place_and_a_remedy(text: str, at: int, cause: str, remedy: str) -> None:
+def test_a_mistake_is_reported_with_its_place_and_a_remedy(
+    text: str, at: int, cause: str, remedy: str
+) -> None:
     with pytest.raises(BadExpression) as raised:
         Filter(text)
     found = raised.value
@@ -82,12 +84,12 @@ GROWING = [
 
 
 @pytest.mark.parametrize("text", REACHING + GROWING)
-def test_what_reaches_inside_or_grows_is_refused_before_it_runs(text: str) -> None:
+def test_expressions_that_reach_inside_objects_or_allocate_are_refused_before_they_run(text: str) -> None:
     with pytest.raises(BadExpression):
         Filter(text)
 
 
-def test_no_builtin_of_python_is_a_name() -> None:
+def test_no_builtin_of_python_is_a_field() -> None:
     """Nor anything else but the event's own names and the words for true, false and none."""
     accepted = []
     for name in dir(builtins):

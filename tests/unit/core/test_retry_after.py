@@ -1,4 +1,4 @@
-"""``Retry-After``: seconds, fractions and the three forms of a date; everything else says nothing."""
+"""``Retry-After``: seconds, fractions and the three forms of a date; anything else gives no wait."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
         (b"Mon, 02 Mar 2026 12:00:00 GMT", 86_400),
     ],
 )
-def test_a_wait_is_told_to_the_second(value: bytes | str, seconds: float) -> None:
+def test_seconds_fractions_and_dates_are_read(value: bytes | str, seconds: float) -> None:
     assert parse_retry_after(value, NOW) == seconds
 
 
@@ -76,7 +76,7 @@ def test_a_date_in_the_past_means_now(value: bytes) -> None:
         b"9" * 65,
     ],
 )
-def test_garbage_says_nothing(value: bytes | str) -> None:
+def test_an_unreadable_value_asks_for_nothing(value: bytes | str) -> None:
     assert parse_retry_after(value, NOW) is None
 
 

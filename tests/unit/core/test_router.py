@@ -30,7 +30,7 @@ def an_event(
 
 
 def targets(router: Router[str], event: Event) -> list[str]:
-    """Who gets it in the end."""
+    """Return the targets that receive the event."""
     return [name for name, passes in router.route(event).candidates if passes is None or passes(event)]
 
 
@@ -54,23 +54,23 @@ def test_patterns_are_globs_over_the_whole_text(
     patterns: tuple[str, ...], wanted: list[str], unwanted: list[str]
 ) -> None:
     router = Router({"crm": Subscription(patterns)})
-    assert [one for one in wanted + unwanted if targets(router, an_event(one))] == wanted
+    assert [text for text in wanted + unwanted if targets(router, an_event(text))] == wanted
     by_topic = Router({"crm": Subscription(topics=patterns)})
-    assert [one for one in wanted + unwanted if targets(by_topic, an_event(topic=one))] == wanted
+    assert [text for text in wanted + unwanted if targets(by_topic, an_event(topic=text))] == wanted
     by_tenant = Router({"crm": Subscription(tenants=patterns)})
-    assert [one for one in wanted + unwanted if targets(by_tenant, an_event(tenant=one))] == wanted
+    assert [text for text in wanted + unwanted if targets(by_tenant, an_event(tenant=text))] == wanted
     by_header = Router({"crm": Subscription(record_headers={"h": patterns})})
     events = {one: an_event(headers=(("h", one.encode()),)) for one in wanted + unwanted}
     assert [one for one, event in events.items() if targets(by_header, event)] == wanted
 
 
-def test_sources_restrict_and_none_means_all() -> None:
+def test_without_sources_an_endpoint_receives_events_of_all_sources() -> None:
     router = Router({"all": Subscription(), "one": Subscription(sources=frozenset({"orders"}))})
     assert targets(router, an_event(source="orders")) == ["all", "one"]
     assert targets(router, an_event(source="other")) == ["all"]
 
 
-def test_what_is_not_there_counts_as_empty_text() -> None:
+def test_a_missing_tenant_or_header_counts_as_empty_text() -> None:
     router = Router(
         {
             "any": Subscription(tenants=("*", "!demo")),
@@ -83,7 +83,7 @@ def test_what_is_not_there_counts_as_empty_text() -> None:
     assert targets(router, an_event(tenant="demo", headers=(("h", b"test"),))) == ["some", "header"]
 
 
-def test_all_headers_must_match_and_of_several_the_last_counts() -> None:
+def test_all_headers_must_match_and_the_last_header_of_a_name_counts() -> None:
     router = Router({"crm": Subscription(record_headers={"a": ("1",), "b": ("2",)})})
     assert targets(router, an_event(headers=(("a", b"1"), ("b", b"2")))) == ["crm"]
     assert targets(router, an_event(headers=(("a", b"1"),))) == []
@@ -92,19 +92,19 @@ def test_all_headers_must_match_and_of_several_the_last_counts() -> None:
     assert targets(router, an_event(headers=(("a", b"1"), ("b", b"\xff")))) == []
 
 
-def test_what_is_sent_again_is_judged_by_the_record_it_first_came_in() -> None:
+def test_an_event_that_is_sent_again_is_routed_by_its_original_record() -> None:
     origin = Record(Partition("orders", 0), 1, 0, b"k", b"v", (("h", b"1"),))
     router = Router({"crm": Subscription(topics=("orders",), record_headers={"h": ("1",)})})
     assert targets(router, an_event(topic="g.again", origin=origin)) == ["crm"]
 
 
-def test_targets_come_in_the_order_of_the_configuration() -> None:
+def test_candidates_are_in_the_order_of_the_configuration() -> None:
     router = Router({name: Subscription() for name in ("z", "a", "m")})
     assert targets(router, an_event()) == ["z", "a", "m"]
 
 
-def test_a_route_is_worked_out_once() -> None:
-    """What is remembered is given back itself: nothing is made per event."""
+def test_a_route_is_evaluated_once_per_kind() -> None:
+    """The remembered route itself is returned: nothing is built per event."""
     router = Router({"a": Subscription(("Loan*",)), "b": Subscription(when=Filter("data.x == 1"))})
     assert router.route(an_event()) is router.route(an_event())
     assert router.route(an_event(tenant="x")) is router.route(an_event(tenant="y")), (
@@ -112,7 +112,7 @@ def test_a_route_is_worked_out_once() -> None:
     )
 
 
-def test_a_remembered_route_is_that_of_its_kind_only() -> None:
+def test_a_remembered_route_applies_to_its_own_kind_only() -> None:
     router = Router(
         {
             "source": Subscription(sources=frozenset({"orders"})),
@@ -127,7 +127,7 @@ def test_a_remembered_route_is_that_of_its_kind_only() -> None:
         assert targets(router, an_event()) == []
 
 
-def test_a_filter_is_asked_only_when_everything_else_matched() -> None:
+def test_a_filter_is_evaluated_only_after_everything_else_matched() -> None:
     asked: list[str] = []
 
     class Asked:
@@ -154,7 +154,7 @@ def test_a_filter_is_asked_only_when_everything_else_matched() -> None:
     assert asked == ["asked"]
 
 
-def test_a_type_that_is_off_is_off_for_whom_it_says_and_until_it_is_on() -> None:
+def test_switching_a_type_off_affects_only_the_named_endpoint_until_it_is_switched_on() -> None:
     router = Router({"a": Subscription(), "b": Subscription(("Loan*",)), "c": Subscription(("Client*",))})
     before = router.route(an_event())
     router.turn_off({"b": ["LoanP*", "Other"], "c": ["LoanPaid"]})
@@ -171,7 +171,7 @@ def test_a_type_that_is_off_is_off_for_whom_it_says_and_until_it_is_on() -> None
     assert router.off_pattern("b") is None
 
 
-def test_types_from_outside_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_routes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "_REMEMBERED", 10)
     router = Router({"loans": Subscription(("Loan*",)), "acme": Subscription(("X",), tenants=("acme",))})
     for number in range(1000):
@@ -184,7 +184,7 @@ def test_types_from_outside_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPat
     assert not router._known, "a name of any length is not kept"
 
 
-def test_each_refusal_names_the_setting_and_why() -> None:
+def test_each_refusal_names_the_setting_and_the_cause() -> None:
     router = Router(
         {
             "gets": Subscription(),
@@ -199,22 +199,22 @@ def test_each_refusal_names_the_setting_and_why() -> None:
         }
     )
     router.turn_off({"off": ["Other", "Loan*"], "type": ["Loan*"]})
-    said = router.explain(an_event(payload=lambda: {"x": 1}))
-    assert {name: refusal.rule if refusal else None for name, refusal in said.items()} == {
+    refusals = router.explain(an_event(payload=lambda: {"x": 1}))
+    assert {name: refusal.rule if refusal else None for name, refusal in refusals.items()} == {
         "gets": None, "source": "sources", "topic": "topics", "type": "events", "tenant": "tenants",
         "header": "record_headers", "when": "when", "parked": "parked", "off": "off",
     }  # fmt: skip
-    assert said["source"] == Refusal("sources", '"s" is none of b, orders')
-    assert said["topic"] == Refusal("topics", '"t" is none of x*, y')
-    assert said["type"] == Refusal("events", '"LoanPaid" is excluded by !LoanP*')
-    assert said["header"] == Refusal("record_headers", 'h: "" is none of 1')
-    assert said["off"] is not None
-    assert said["off"].cause.startswith("Loan* is switched off")
-    assert said["parked"] is not None
-    assert "a number > text" in said["parked"].cause
+    assert refusals["source"] == Refusal("sources", '"s" is none of b, orders')
+    assert refusals["topic"] == Refusal("topics", '"t" is none of x*, y')
+    assert refusals["type"] == Refusal("events", '"LoanPaid" is excluded by !LoanP*')
+    assert refusals["header"] == Refusal("record_headers", 'h: "" is none of 1')
+    assert refusals["off"] is not None
+    assert refusals["off"].cause.startswith("Loan* is switched off")
+    assert refusals["parked"] is not None
+    assert "a number > text" in refusals["parked"].cause
 
 
-def test_a_filter_that_cannot_say_raises_through_the_candidate() -> None:
+def test_an_error_in_a_filter_is_raised_by_the_candidate() -> None:
     router = Router({"crm": Subscription(record_headers={"h": ("*",)}, when=Filter("data.x > 'a'"))})
     event = an_event(payload=lambda: {"x": 1})
     ((_, passes),) = router.route(event).candidates

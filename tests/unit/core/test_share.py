@@ -73,7 +73,7 @@ def test_two_pods_together_stay_within_the_rate(partitions: tuple[int, int]) -> 
 def test_after_a_rebalance_two_pods_together_stay_within_the_rate(
     before: tuple[int, int], after: tuple[int, int]
 ) -> None:
-    """A window that contains the rebalance may see both shares: a pod does not know what others sent."""
+    """A window that contains the rebalance may contain both shares: pods do not share what they sent."""
     pods = [Pod(assigned, 12) for assigned in before]
     for pod, assigned in zip(pods, after, strict=True):
         pod.run(0, 103)

@@ -20,7 +20,7 @@ def verify(secret: str, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -
     Webhook(secret).verify(body, {key.decode(): value.decode() for key, value in headers})
 
 
-def test_the_published_vector() -> None:
+def test_the_signature_of_the_published_test_vector_is_reproduced() -> None:
     headers = Signer([signing_key(SECRET)]).headers("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, BODY)
     assert headers == (
         (b"webhook-id", b"msg_p5jXN8AQM9LWM0D4loKWxJek"),
@@ -29,7 +29,7 @@ def test_the_published_vector() -> None:
     )
 
 
-def test_an_independent_verifier_accepts_it_and_refuses_a_changed_body() -> None:
+def test_an_independent_verifier_accepts_a_signature_and_refuses_it_for_a_changed_body() -> None:
     headers = Signer([signing_key(SECRET)]).headers("evt_1", int(time.time()), BODY)
     verify(SECRET, headers, BODY)
     with pytest.raises(WebhookVerificationError):
@@ -38,12 +38,12 @@ def test_an_independent_verifier_accepts_it_and_refuses_a_changed_body() -> None
         verify(OTHER, headers, BODY)
 
 
-def test_during_a_rotation_both_secrets_verify() -> None:
+def test_with_two_secrets_the_signature_verifies_with_either() -> None:
     headers = Signer([signing_key(SECRET), signing_key(OTHER)]).headers("evt_1", int(time.time()), BODY)
     verify(SECRET, headers, BODY)
     verify(OTHER, headers, BODY)
     assert dict(headers)[b"webhook-signature"].count(b"v1,") == 2
 
 
-def test_without_a_secret_there_is_no_signature_but_an_id() -> None:
+def test_without_a_secret_the_headers_are_the_id_and_the_timestamp() -> None:
     assert dict(Signer([]).headers("evt_1", 7, BODY)) == {b"webhook-id": b"evt_1", b"webhook-timestamp": b"7"}

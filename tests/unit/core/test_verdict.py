@@ -33,12 +33,12 @@ def test_a_status_has_its_verdict(status: int, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("fault", list(TransportFault))
-def test_no_answer_is_tried_again(fault: TransportFault) -> None:
+def test_no_answer_is_retried(fault: TransportFault) -> None:
     judgement = judge(TransportError(fault, "crm.test"))
     assert judgement == (AGAIN, f"{fault}: crm.test", "failed", None)
 
 
-def test_the_reason_shows_the_beginning_of_the_body_in_one_line() -> None:
+def test_the_reason_shows_the_beginning_of_the_body_on_one_line() -> None:
     body = b"invalid\r\n\x1b[31mpayload\x00" + b"x" * 1000
     reason = judge(Response(400, (), body)).reason
     assert reason.startswith("status 400: invalid")
@@ -47,11 +47,11 @@ def test_the_reason_shows_the_beginning_of_the_body_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("body", ["é".encode() * 500, b"\xff" * 500])
-def test_a_body_cut_within_a_character_or_in_no_encoding_is_shown_all_the_same(body: bytes) -> None:
+def test_a_body_that_is_not_valid_utf8_is_shown_in_the_reason(body: bytes) -> None:
     assert judge(Response(500, (), body)).reason.startswith("status 500: ")
 
 
-def test_a_redirect_says_what_to_do() -> None:
+def test_the_reason_of_a_redirect_names_the_remedy() -> None:
     assert "set the endpoint's final url" in judge(Response(302, (), b"")).reason
 
 
@@ -64,7 +64,7 @@ def test_a_redirect_says_what_to_do() -> None:
         (302, "other"), (400, "other"), (404, "other"), (408, "other"), (410, "other"), (425, "other"),
     ],
 )  # fmt: skip
-def test_a_status_says_what_it_means_for_the_whole_endpoint(status: int, kind: AnswerKind) -> None:
+def test_a_status_has_a_kind_for_the_endpoint_as_a_whole(status: int, kind: AnswerKind) -> None:
     assert judge(Response(status, (), b"")).kind == kind
 
 
@@ -73,14 +73,14 @@ def test_a_status_says_what_it_means_for_the_whole_endpoint(status: int, kind: A
     ("value", "asked_s"),
     [(b"37", 37), (b"1.5", 1.5), (b"Sun, 01 Mar 2026 12:00:37 GMT", 37), (b"-3", None), (b"soon", None)],
 )
-def test_retry_after_is_read_where_it_is_tried_again(
+def test_retry_after_is_read_from_answers_that_are_retried(
     status: int, value: bytes, asked_s: float | None
 ) -> None:
     answer = Response(status, ((b"retry-after", value),), b"")
     assert judge(answer, NOON_S).retry_after_s == asked_s
 
 
-def test_a_date_asks_for_nothing_where_the_time_is_not_told() -> None:
+def test_retry_after_with_a_date_is_ignored_if_the_time_is_unknown() -> None:
     answer = Response(503, ((b"retry-after", b"Sun, 01 Mar 2026 12:00:37 GMT"),), b"")
     assert judge(answer).retry_after_s == 0
 
@@ -93,7 +93,7 @@ def test_a_receiver_can_abort_one_message(status: int) -> None:
     assert judgement.kind == judge(Response(status, (), b"")).kind
 
 
-def test_what_was_delivered_cannot_be_aborted() -> None:
+def test_a_2xx_cannot_abort_its_message() -> None:
     assert judge(Response(200, ((b"webhook-delivery", b"abort-message"),), b"")).verdict is DELIVERED
 
 
@@ -108,5 +108,5 @@ def test_another_webhook_delivery_header_changes_nothing() -> None:
     assert judge(Response(500, ((b"webhook-delivery", b"retry"),), b"")).verdict is AGAIN
 
 
-def test_what_is_gone_is_off_whatever_else_it_says() -> None:
+def test_a_410_turns_the_endpoint_off_even_with_abort_message() -> None:
     assert judge(Response(410, ((b"webhook-delivery", b"abort-message"),), b"")).verdict is OFF

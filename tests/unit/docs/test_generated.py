@@ -10,7 +10,7 @@ import pytest
 from bridge.cli import cli
 from bridge.model import Verdict
 from bridge.telemetry.metrics import Metrics
-from tools import architecture, cli_reference, docs, log_events, metrics
+from tools import architecture, cli_reference, docs, log_calls, log_events, metrics, svg
 
 
 def text_of(render: object) -> str:
@@ -49,8 +49,14 @@ def test_the_metrics_page_has_every_metric_of_the_registry() -> None:
     assert all(f"{verdict.value}" in page for verdict in Verdict)
 
 
-def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event() -> None:
-    events = log_events.read_events()
+@pytest.fixture(scope="module")
+def events() -> dict[str, log_calls.LogEvent]:
+    return log_calls.read_events()
+
+
+def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event(
+    events: dict[str, log_calls.LogEvent],
+) -> None:
     page = text_of(log_events.render)
     for event in events.values():
         assert all(log_events.split_advice(event.text)), event.name
@@ -68,8 +74,10 @@ def test_the_log_events_page_has_a_meaning_a_level_and_advice_for_every_event() 
         ("DELIVERY_ATTEMPTED", {"info", "warning"}, {"endpoint", "status", "reason"}),  # two ways of writing
     ],
 )
-def test_levels_and_fields_are_read_from_the_calls(constant: str, levels: set[str], fields: set[str]) -> None:
-    event = log_events.read_events()[constant]
+def test_levels_and_fields_are_read_from_the_calls(
+    events: dict[str, log_calls.LogEvent], constant: str, levels: set[str], fields: set[str]
+) -> None:
+    event = events[constant]
     assert event.levels == levels
     assert fields <= event.fields.keys()
 
@@ -106,3 +114,8 @@ def test_the_picture_has_every_package_and_every_step() -> None:
         assert f">{step.place}</text>" in picture
     packages = {package for floor in architecture.floors() for package in floor}
     assert {step.package for step in architecture.steps()} <= packages
+
+
+def test_text_that_does_not_fit_its_box_is_an_error_and_not_a_clipped_picture() -> None:
+    with pytest.raises(ValueError, match="shorten it"):
+        svg.Drawing("title", 100, 100).text((0, 0), "a text that is too wide", fits=50)

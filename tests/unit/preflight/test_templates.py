@@ -101,7 +101,7 @@ def test_a_missing_field_is_ignored_if_the_fields_are_not_known(tmp_path: Path) 
 def test_other_mistakes_are_found_even_if_the_fields_are_not_known(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, SHOP % '{"a": "{{ type }}",}')
     assert "with a sample of order.paid" in line
-    assert "no valid JSON" in line
+    assert "rendered invalid JSON" in line
 
 
 def test_a_template_filter_on_a_wrong_value_is_found_even_if_the_fields_are_not_known(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.core.cursor import Cursor
 from bridge.core.signing import Signer
-from bridge.demo.receivers import Said
+from bridge.demo.receivers import Reply
 from bridge.model import Request, Response
 from bridge.settings import load
 from bridge.telemetry.metrics import Metrics
@@ -40,7 +40,7 @@ class Wire:
 
     def __init__(self, simulator: Any) -> None:
         self.simulator = simulator
-        self.answers: list[tuple[float, Said]] = []
+        self.answers: list[tuple[float, Reply]] = []
         self.requests: list[Request] = []
 
     async def send(self, request: Request, timeout_s: float) -> Response:
@@ -169,12 +169,12 @@ async def test_a_connector_failure_in_a_200_is_retried(tmp_path):
 @pytest.mark.parametrize(
     ("preset", "error"),
     [
-        ("slack", Said(404, "no_service")),
-        ("slack", Said(403, "action_prohibited")),
-        ("slack", Said(410, "channel_is_archived")),
-        ("teams", Said(404, "")),
-        ("discord", Said(401, "{}")),
-        ("discord", Said(404, "{}")),
+        ("slack", Reply(404, "no_service")),
+        ("slack", Reply(403, "action_prohibited")),
+        ("slack", Reply(410, "channel_is_archived")),
+        ("teams", Reply(404, "")),
+        ("discord", Reply(401, "{}")),
+        ("discord", Reply(404, "{}")),
     ],
 )
 @simulated
@@ -204,7 +204,7 @@ async def test_a_deleted_connector_in_a_200_also_switches_the_endpoint_off(tmp_p
 
 @pytest.mark.parametrize(
     ("preset", "error"),
-    [("slack", Said(400, "invalid_blocks")), ("teams", Said(413, "")), ("pagerduty", Said(400, "{}"))],
+    [("slack", Reply(400, "invalid_blocks")), ("teams", Reply(413, "")), ("pagerduty", Reply(400, "{}"))],
 )
 @simulated
 async def test_a_refused_message_parks_only_its_event(tmp_path, preset, error):
@@ -222,7 +222,7 @@ async def test_a_refused_message_parks_only_its_event(tmp_path, preset, error):
 @simulated
 async def test_slacks_rollup_error_is_retried(tmp_path):
     async with at_work(tmp_path, "slack") as stage:
-        stage.simulator.trouble = Said(500, "rollup_error")
+        stage.simulator.trouble = Reply(500, "rollup_error")
         stage.put(1)
         await until(lambda: stage.wire.count(500) == 1)
         stage.simulator.trouble = None
@@ -249,11 +249,11 @@ async def test_a_retry_is_the_same_alert(tmp_path):
     async with at_work(tmp_path, "pagerduty") as stage:
         taken = stage.simulator.answer
 
-        def lost(*request: Any) -> Said:
+        def lost(*request: Any) -> Reply:
             """Open the alert, but lose the answer."""
             stage.simulator.answer = taken
             assert taken(*request).status == 202
-            return Said(503)
+            return Reply(503)
 
         stage.simulator.answer = lost
         stage.put(1)

@@ -13,14 +13,19 @@ from bridge.model import Event, Url
 from bridge.preflight.samples import sample
 from bridge.rendering import StandardRenderer, standard_body
 from bridge.rendering.named import named_body
-from bridge.rendering.request import RequestRenderer, TargetTemplate, build_request_renderer, with_places
+from bridge.rendering.request import (
+    RequestRenderer,
+    TargetTemplate,
+    build_request_renderer,
+    split_expressions,
+)
 from bridge.rendering.sandbox import TemplateMistake
 
 URL = Url("https", "crm.test", 443, "/hooks")
 
 
 def target(text: str) -> TargetTemplate:
-    filled, expressions = with_places(text)
+    filled, expressions = split_expressions(text)
     return TargetTemplate(parse_url(filled), expressions)
 
 
@@ -111,7 +116,7 @@ def test_an_expression_may_contain_quotes_braces_and_filters() -> None:
 )  # fmt: skip
 def test_nothing_before_the_path_changes_with_the_event(text: str) -> None:
     with pytest.raises(ValueError, match="the URL contains"):
-        with_places(text)
+        split_expressions(text)
 
 
 def test_an_invalid_url_template_fails_at_construction() -> None:
