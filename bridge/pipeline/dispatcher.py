@@ -42,8 +42,8 @@ class EndpointDispatcher:
     cursor of an ended assignment is no longer live, and settling there has no effect.
 
     While the endpoint is off, workers get no lane: requests in flight finish, nothing else is sent,
-    and what was enqueued waits. ``turn_off(endpoint, reason)`` is called once when the receiver asks
-    for that. ``may_send`` returns False if the group may have given the partitions to another process.
+    and what was enqueued waits. ``turn_off(endpoint, reason)`` is called once when the receiver requests it.
+    ``may_send`` returns False if the group may have given the partitions to another process.
     """
 
     def __init__(
@@ -221,9 +221,10 @@ class EndpointDispatcher:
             self._retry_later(lane, retry.delay_s)
 
     def _stop_sending(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
-        """Turn the endpoint off, as its receiver asks: the event waits, first in its lane, as if never sent.
+        """Turn the endpoint off, as its receiver requested.
 
-        If the answer was a 2xx, the receiver accepted this event, and it settles.
+        The event waits, first in its lane, as if it was never sent. If the answer was a 2xx, the receiver
+        accepted this event, and it settles.
         """
         if self.on and delivery.cursor.live:
             self.turn(False)

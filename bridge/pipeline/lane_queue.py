@@ -63,7 +63,7 @@ class LaneQueue(Lanes[LaneItem]):
     that gets a lane wakes the next one while more lanes are ready.
 
     Invariant: while a lane may run, no worker sleeps unless another one is awake. ``release_due`` must
-    run beside the workers.
+    run concurrently with the workers.
     """
 
     def __init__(self, clock: Clock, gate: Gate) -> None:
