@@ -106,8 +106,7 @@ def test_what_a_template_cannot_do_is_parked_with_its_line_and_the_rest_goes_on(
     wait_settled(kafka, "unrendered.crm", topic)
     letters = wait_until(lambda: len(found := listed(bridge)) == 2 and found, "two parked events")
     assert [letter["cause"] for letter in letters] == [
-        "the body's template, line 1: a text stands without quotes around it; put it in quotes,"
-        " or add | json",
+        "the body's template, line 1: a text has no quotes around it; put it in quotes, or add | json",
         'the body\'s template, line 2: there is no "nmae"; did you mean "name"?',
     ]
     assert "template" in letters[0]["remedy"]
