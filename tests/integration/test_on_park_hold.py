@@ -92,7 +92,7 @@ def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive
     receiver.control("/shop")
     publish(kafka, topic, [order("bad", 4)])
     planned = parked(second, "redrive", "--reason", "status 422", "--dry-run")
-    assert "held lanes: 1, in which" in planned
+    assert "held lanes: 1, with" in planned
     done = hookferry(second, "parked", "redrive", "--reason", "status 422", "--yes")
     assert "released: 1 held lane" in done.stdout, done.stdout + done.stderr
     publish(kafka, topic, [order("bad", 5)])

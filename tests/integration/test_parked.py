@@ -237,7 +237,7 @@ def test_what_is_parked_is_listed_shown_and_discarded(
 
     shown = parked(bridge, "show", bad["address"])
     for part in (
-        "status 422: no such order; your token was ***", "mend the cause at the receiver",
+        "status 422: no such order; your token was ***", "fix the cause at the receiver",
         "OrderPlaced bad-0",
         f"{topic}-0@1", "trace: hex:00ff", "x-api-key: ***", secretive.value.decode(), bad["webhook_id"],
     ):  # fmt: skip

@@ -106,8 +106,7 @@ def test_an_event_that_a_template_cannot_render_is_parked_with_the_template_line
     wait_settled(kafka, "unrendered.crm", topic)
     letters = wait_until(lambda: len(found := listed(bridge)) == 2 and found, "two parked events")
     assert [letter["cause"] for letter in letters] == [
-        "the body's template, line 1: a text stands without quotes around it; put it in quotes,"
-        " or add | json",
+        "the body's template, line 1: a text has no quotes around it; put it in quotes, or add | json",
         'the body\'s template, line 2: there is no "nmae"; did you mean "name"?',
     ]
     assert "template" in letters[0]["remedy"]

@@ -30,7 +30,7 @@ def event_of(
         entity=entity,
         tenant=tenant,
         lane=None,
-        decode_payload=lambda: data,
+        payload=lambda: data,
         context={"businessDate": business_date} if business_date else {},
         webhook_id=ID,
     )

@@ -92,7 +92,7 @@ async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int
     return [one.offset for one, first in zip(claims, firsts, strict=True) if first < one.offset]
 
 
-async def test_a_lost_file_is_read_again_from_the_log(
+async def test_a_lost_index_file_is_rebuilt_from_the_log(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -115,7 +115,7 @@ async def test_a_recreated_topic_has_no_duplicates_of_deleted_records(
     window.cut(P0, 5)
     assert await take(window, log, 2, 5) == []
     assert rereads.asked == [], "the index belongs to this log"
-    log.make_anew(P0)
+    log.recreate(P0)
     hourly(log, "x", "a", "b", "x", every_s=60)
     window.cut(P0, 4)
     assert await take(window, log, 1, 4) == [3]
@@ -140,7 +140,7 @@ async def test_a_restart_reads_only_what_the_index_lacks(
     assert rereads.asked == [Stretch(8, 9)], "another pod owned the partition in between"
 
 
-async def test_a_missing_schema_interrupts_covering_without_a_gap(
+async def test_an_unknown_schema_interrupts_the_cover_and_leaves_no_gap(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second attempt continues at the record without a schema, and finally every key is in the index."""
@@ -169,7 +169,7 @@ async def test_a_missing_schema_interrupts_covering_without_a_gap(
     assert rereads.asked == [Stretch(0, 6), Stretch(3, 6)]
 
 
-async def test_records_older_than_the_window_are_not_read_again(
+async def test_records_before_the_window_are_not_read_again(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -179,7 +179,7 @@ async def test_records_older_than_the_window_are_not_read_again(
     assert rereads.asked == [Stretch(3, 6)]
 
 
-async def test_after_a_jump_the_index_does_not_cover_the_skipped_records(
+async def test_after_a_jump_of_the_reader_the_index_does_not_cover_the_gap(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -221,7 +221,7 @@ async def test_an_interrupted_cover_continues_where_it_stopped(
     names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=30),
     jumps=st.lists(st.tuples(st.integers(0, 29), st.integers(1, 6), st.booleans()), min_size=1, max_size=6),
 )
-async def test_duplicates_are_those_of_the_log_wherever_reading_starts(
+async def test_duplicates_are_those_of_the_log_wherever_reading_begins(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], jumps: list[tuple[int, int, bool]]
 ) -> None:
     """After any restarts, rewinds and jumps, the duplicates within the window are those of the log."""
@@ -252,7 +252,7 @@ def side_index() -> Iterator[KeyIndex]:
     index.close()
 
 
-async def test_a_lagging_reader_uses_the_index_of_the_main_reader(
+async def test_a_catch_up_reader_borrows_from_the_main_index(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that lags repeatedly reads no record twice, not even past the main reader."""
@@ -271,7 +271,7 @@ async def test_a_lagging_reader_uses_the_index_of_the_main_reader(
     assert rereads.asked == []
 
 
-async def test_records_that_the_main_index_has_dropped_are_read_from_the_log(
+async def test_a_window_that_the_main_index_has_forgotten_is_read_from_the_log(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -289,7 +289,7 @@ async def test_records_that_the_main_index_has_dropped_are_read_from_the_log(
     assert rereads.asked == [Stretch(2, 5)], "the window is three records long"
 
 
-async def test_a_lender_that_drops_needed_records_is_no_longer_used(
+async def test_a_lender_that_forgets_meanwhile_is_no_longer_used(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -305,7 +305,7 @@ async def test_a_lender_that_drops_needed_records_is_no_longer_used(
     assert await take(side, log, 3, 5) == [3, 4]
 
 
-async def test_a_disk_failure_of_the_lender_is_reported_to_its_own_reader_too(
+async def test_a_lender_whose_disk_fails_raises_for_the_main_reader_as_well(
     open_index: OpenIndex, side_index: KeyIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -328,7 +328,7 @@ async def test_a_disk_failure_of_the_lender_is_reported_to_its_own_reader_too(
     names=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=40),
     steps=st.lists(st.tuples(st.booleans(), st.integers(1, 6), st.integers(0, 39)), min_size=1, max_size=20),
 )
-async def test_borrowed_results_are_those_of_the_log(
+async def test_borrowed_first_offsets_are_those_of_the_log(
     names: list[str], steps: list[tuple[bool, int, int]]
 ) -> None:
     """The main reader and a lagging one alternate; both find the right duplicates in a window of five.

@@ -67,6 +67,7 @@ def test_a_binary_event_is_decoded():
     event = decode_one(b'{"n": 1}', headers, key=None)
     assert event.id == "/bank/loans A1"
     assert event.payload() == {"n": 1}
+    assert event.payload() is event.payload(), "decoded once"
     assert event.lane == ("topic", 3, "loan-42", "")
     assert event.context == {
         "source": "/bank/loans",

@@ -61,6 +61,7 @@ def test_both_envelope_layouts_are_decoded(long_id):
         "source": "server-1",
     }
     assert event.payload() == VALUE
+    assert event.payload() is event.payload(), "decoded once"
 
 
 def test_an_event_without_an_aggregate_has_no_entity_and_no_lane():
