@@ -38,51 +38,51 @@ def behind(stage: Stage, records: int) -> dict[str, Any]:
     log = stage.kafka.fresh_topic("behind", PARTITIONS)
     began = time.monotonic()
     produce(stage.kafka.bootstrap, log, _small_events(records))
-    found: dict[str, Any] = {"records": records, "produced_per_s": records / (time.monotonic() - began)}
+    figures: dict[str, Any] = {"records": records, "produced_per_s": records / (time.monotonic() - began)}
     wanted = sum(1 for number in range(records) if _wanted(number))
 
     stage.receiver.reset()
     with _bridge(stage, "normal", log, stage.receiver.url("/behind")) as bridge, _Live(stage, bridge) as live:
-        found["normal"] = _until(stage.receiver, bridge, wanted)
+        figures["normal"] = _until(stage.receiver, bridge, wanted)
     check(stage.receiver.report("/behind"), wanted)
-    found["normal"] |= live.figures()
+    figures["normal"] |= live.figures()
 
     stage.receiver.reset()
     returning = Receiver(port=free_port())
     with _bridge(stage, "dead", log, returning.url("/behind")) as bridge:
         with _Live(stage, bridge) as live:
             memory = _sampled(bridge, lambda: _read(bridge) >= records)
-        found["dead"] = memory | live.figures()
+        figures["dead"] = memory | live.figures()
         stage.receiver.reset()
         with returning, _Live(stage, bridge) as live:
-            found["catching_up"] = _until(returning, bridge, wanted)
+            figures["catching_up"] = _until(returning, bridge, wanted)
             check(returning.report("/behind"), wanted)
-        found["catching_up"] |= live.figures()
-    found["ratio"] = {
-        "per_s": found["catching_up"]["per_s"] / found["normal"]["per_s"],
-        "cpu": found["normal"]["cpu_us"] / found["catching_up"]["cpu_us"],
+        figures["catching_up"] |= live.figures()
+    figures["ratio"] = {
+        "per_s": figures["catching_up"]["per_s"] / figures["normal"]["per_s"],
+        "cpu": figures["normal"]["cpu_us"] / figures["catching_up"]["cpu_us"],
     }
-    return found
+    return figures
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(figures: dict[str, Any]) -> list[str]:
     """Return the rows of the table."""
     rows = [
-        f"behind: {found['records']:,} records, every {WANTED_IN}th selected; "
+        f"behind: {figures['records']:,} records, every {WANTED_IN}th selected; "
         f"live events for another endpoint, {LIVE_PER_S}/s",
         f"{'':<28}{'records/s':>11}{'CPU µs':>8}{'MB first':>10}{'third':>7}{'last':>7}"
         f"{'live/s':>8}{'p99 ms':>8}",
     ]
     texts = {"normal": "    read as it comes", "dead": "    dead", "catching_up": "    catching up"}
     for name, text in texts.items():
-        row = found[name]
+        row = figures[name]
         rate = f"{row['per_s']:>11,.0f}{row['cpu_us']:>8.1f}" if "per_s" in row else f"{'':>19}"
         rows.append(
             f"{text:<28}{rate}{row['first_mb']:>10.0f}{row['third_mb']:>7.0f}{row['last_mb']:>7.0f}"
             f"{row['live_per_s']:>8.0f}{row['live_p99_ms']:>8.0f}"
         )
-    ratio = found["ratio"]
-    grown = max(found[name]["last_mb"] / found[name]["third_mb"] for name in ("dead", "catching_up"))
+    ratio = figures["ratio"]
+    grown = max(figures[name]["last_mb"] / figures[name]["third_mb"] for name in ("dead", "catching_up"))
     rows.append(
         f"    catching up / normal: {ratio['per_s']:.2f} by rate, {ratio['cpu']:.2f} by CPU; "
         f"memory at the end / after a third: at most {grown:.2f}"

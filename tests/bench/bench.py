@@ -92,20 +92,20 @@ def steadiness(stage: Stage, seconds: float) -> dict[str, Any]:
 
 def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     """Measure the parts selected by name."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     if options.isolation:
         report_progress(f"isolation: {options.pairs} pairs of {options.pair_seconds:g} s …")
-        found["isolation"] = isolation.isolation(stage, options.pairs, options.pair_seconds)
+        figures["isolation"] = isolation.isolation(stage, options.pairs, options.pair_seconds)
     if options.endpoints:
         report_progress(f"endpoints: {options.read_events} events, {options.read_rounds} rounds …")
-        found["endpoints"] = endpoints.endpoints(stage, options.read_events, options.read_rounds)
+        figures["endpoints"] = endpoints.endpoints(stage, options.read_events, options.read_rounds)
     if options.behind:
         report_progress(f"behind: {options.behind} records …")
-        found["behind"] = behind.behind(stage, options.behind)
+        figures["behind"] = behind.behind(stage, options.behind)
     if options.restart:
         report_progress(f"restart: {options.kills} kills …")
-        found["restart"] = restart.restart(stage, options.kills)
-    return found
+        figures["restart"] = restart.restart(stage, options.kills)
+    return figures
 
 
 def report_progress(text: str) -> None:

@@ -44,10 +44,12 @@ class Case(NamedTuple):
 def cases(schemas: SchemaSet, samples: list[dict[str, str]]) -> Iterator[Case]:
     """Return the measured records."""
     for sample in samples:
-        made = record(bytes.fromhex(sample["value_hex"]), key=bytes.fromhex(sample["key_hex"]))
-        data = read_envelope(made.value or b"").data
+        sample_record = record(bytes.fromhex(sample["value_hex"]), key=bytes.fromhex(sample["key_hex"]))
+        data = read_envelope(sample_record.value or b"").data
         bulk = data[:HEADER_BYTES] in BULK_HEADERS
-        yield Case(sample["label"], made, None if bulk else schemas.by_fingerprint[data[2:HEADER_BYTES]])
+        yield Case(
+            sample["label"], sample_record, None if bulk else schemas.by_fingerprint[data[2:HEADER_BYTES]]
+        )
     for schema in schemas.named(LOAN) or schemas.by_fingerprint.values():
         for full in (False, True):
             data = encode_single_object(

@@ -57,10 +57,10 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
     return {"events": events, **middle, "growth_us": growth, "runs": rounds_of}
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(result: dict[str, Any]) -> list[str]:
     """Return the rows of the table."""
     rows = [
-        f"endpoints: {found['events']:,} events of {TYPES} types; CPU µs of the bridge per event read",
+        f"endpoints: {result['events']:,} events of {TYPES} types; CPU µs of the bridge per event read",
         f"{'':<44}{'1':>8}{'10':>8}{'50':>8}  growth per further endpoint",
     ]
     texts = {
@@ -68,13 +68,13 @@ def lines(found: dict[str, Any]) -> list[str]:
         "only_the_first_wants": "    only the first selects any of them",
     }
     for kind, text in texts.items():
-        figures = "".join(f"{found[kind][str(number)]:>8.1f}" for number in NUMBERS)
-        growth = found["growth_us"][kind]
+        figures = "".join(f"{result[kind][str(number)]:>8.1f}" for number in NUMBERS)
+        growth = result["growth_us"][kind]
         rows.append(f"{text:<44}{figures}  {growth['10']:.2f} µs to 10, {growth['50']:.2f} µs to 50")
-    slow = found["trickle"]
+    slow = result["trickle"]
     rows.append(
         f"{f'    the same at {TRICKLE_PER_S} events/s':<44}{slow['1']:>8.1f}{'':>8}{slow['50']:>8.1f}"
-        f"  {found['growth_us']['trickle']['50']:.2f} µs to 50"
+        f"  {result['growth_us']['trickle']['50']:.2f} µs to 50"
     )
     return rows
 

@@ -53,20 +53,20 @@ def isolation(stage: Stage, pairs: int, seconds: float) -> dict[str, Any]:
     return {"capacity_per_s": capacity, "rate_per_s": rate, **middle, "ratio": ratio, "runs": runs}
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(figures: dict[str, Any]) -> list[str]:
     """Return the rows of the table."""
     rows = [
-        f"isolation: 10 endpoints, {found['rate_per_s']:,.0f} events/s "
-        f"({SHARE_OF_CAPACITY:.0%} of {found['capacity_per_s']:,.0f}), the seven healthy ones",
+        f"isolation: 10 endpoints, {figures['rate_per_s']:,.0f} events/s "
+        f"({SHARE_OF_CAPACITY:.0%} of {figures['capacity_per_s']:,.0f}), the seven healthy ones",
         f"{'':<44}{'p50 ms':>10}{'p99 ms':>9}{'CPU s/s':>9}",
     ]
     for kind, text in KINDS.items():
-        row = found[kind]
+        row = figures[kind]
         rows.append(f"{text:<44}{row['p50']:>10.1f}{row['p99']:>9.1f}{row['cpu_share']:>9.2f}")
-    for other, ratio in found["ratio"].items():
+    for other, ratio in figures["ratio"].items():
         text = f"    three failing / {KINDS[other].strip()}"
         rows.append(f"{text:<44}{ratio['p50']:>10.2f}{ratio['p99']:>9.2f}{ratio['cpu_share']:>9.2f}")
-    row = found["disturbed"]
+    row = figures["disturbed"]
     rows.append(
         f"    attempts per second at the three: refused {row['refused_per_s']:.1f}, "
         f"hung {row['hung_per_s']:.1f}, throttled {row['throttled_per_s']:.1f}"
@@ -76,10 +76,10 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 def _endpoints(stage: Stage, kind: str) -> dict[str, dict[str, Any]]:
     names = WELL if kind == "seven_alone" else (*WELL, *ILL)
-    made = {name: {"url": stage.receiver.url(f"/{name}"), "timeout_s": TIMEOUT_S} for name in names}
+    endpoints = {name: {"url": stage.receiver.url(f"/{name}"), "timeout_s": TIMEOUT_S} for name in names}
     if kind == "disturbed":
-        made["refuses"]["url"] = f"http://127.0.0.1:{free_port()}/"
-    return made
+        endpoints["refuses"]["url"] = f"http://127.0.0.1:{free_port()}/"
+    return endpoints
 
 
 def _capacity(stage: Stage) -> float:

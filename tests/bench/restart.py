@@ -30,13 +30,13 @@ STUCK = tuple(f"e{number}" for number in range(0, ENTITIES, 100))
 
 def restart(stage: Stage, rounds: int) -> dict[str, Any]:
     """Kill with and without a ``group_instance_id``, then measure the map."""
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         kind: _killed(stage, kind, rounds if kind == "static" else max(1, rounds // 2)) for kind in SESSION_S
     }
-    return found | {"map": _mapped(stage)}
+    return figures | {"map": _mapped(stage)}
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(figures: dict[str, Any]) -> list[str]:
     """Return the rows of the table."""
     rows = [f"restart: SIGKILL at {RATE_PER_S} events/s, restarted immediately"]
     texts = {
@@ -44,14 +44,14 @@ def lines(found: dict[str, Any]) -> list[str]:
         "dynamic": f"    not set, session_timeout_s {SESSION_S['dynamic']}",
     }
     for kind, text in texts.items():
-        row = found[kind]
+        row = figures[kind]
         seconds = " ".join(f"{one:.1f}" for one in row["seconds"])
         verdict = "held" if max(row["seconds"]) <= BOUND_S[kind] else "NOT HELD"
         rows.append(
             f"{text:<44}next delivery after {seconds} s (bound {BOUND_S[kind]} s: {verdict}); "
             f"repeats {row['repeats']}, in flight at the kills {row['in_flight']}"
         )
-    row = found["map"]
+    row = figures["map"]
     rows.append(
         f"    map of {row['settled_beyond']:,} settled past {row['open']:,} open: "
         f"{row['repeats']} repeated after a kill and a start on an empty disk"

@@ -76,7 +76,7 @@ class Commits:
 
 def read_commits(kafka: RealKafka, group: str, topic: str) -> Commits:
     """Return all commits of the cursors of ``group``, which are the groups ``<group>.<endpoint>``."""
-    found = Commits()
+    commits = Commits()
     for message in read_all(kafka, OFFSETS_TOPIC):
         key, value = message.key(), message.value()
         if key is None or value is None or unpack_from(">h", key)[0] > 1:
@@ -92,8 +92,8 @@ def read_commits(kafka: RealKafka, group: str, topic: str) -> Commits:
             value, 10 + (4 if version >= 3 else 0)
         )  # the leader epoch was added in version 3
         (at_ms,) = unpack_from(">q", value, at)
-        found.add(name.removeprefix(f"{group}."), partition, at_ms * _MS, offset, metadata)
-    return found
+        commits.add(name.removeprefix(f"{group}."), partition, at_ms * _MS, offset, metadata)
+    return commits
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:

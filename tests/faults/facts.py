@@ -104,15 +104,15 @@ def read_facts(files: Iterable[tuple[Path, int]]) -> Requests:
 
     A request without an end ended with its receiver process.
     """
-    found = Requests()
+    requests = Requests()
     for file, life_ended_ns in files:
-        base = len(found)
+        base = len(requests)
         data = file.read_bytes() if file.exists() else b""
         whole = len(data) - len(data) % _LINE.size
         for what, path, other, number, at_ns, entity, seq, id_hash in _LINE.iter_unpack(data[:whole]):
             if what == CAME:
-                found.add(path, other, at_ns, life_ended_ns, 0, entity, seq, id_hash)
+                requests.add(path, other, at_ns, life_ended_ns, 0, entity, seq, id_hash)
             else:
-                found.ended_ns[base + number] = at_ns
-                found.status[base + number] = other
-    return found
+                requests.ended_ns[base + number] = at_ns
+                requests.status[base + number] = other
+    return requests

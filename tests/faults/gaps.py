@@ -42,28 +42,28 @@ def delivery_gaps(
 
 
 def _by_partition(requests: Requests, truth: Truth, path: int) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
+    rows_of: dict[int, list[int]] = {}
     for row in sorted(range(len(requests)), key=lambda row: requests.came_ns[row]):
         if requests.path[row] != path or requests.entity[row] == NO_ENTITY:
             continue
         place = truth.places.get(key_of(requests.entity[row], requests.seq[row]))
         if place is not None:
-            found.setdefault(place >> 40, []).append(row)
-    return found
+            rows_of.setdefault(place >> 40, []).append(row)
+    return rows_of
 
 
 def format_gaps(gaps: dict[str, Any]) -> list[str]:
     """Return one line per kind of member."""
     return [
-        f"gap after a SIGKILL with immediate restart, {kind} member: {_spread(found)}"
-        for kind, found in gaps.items()
+        f"gap after a SIGKILL with immediate restart, {kind} member: {_spread(gaps_s)}"
+        for kind, gaps_s in gaps.items()
     ]
 
 
-def _spread(found: Sequence[float]) -> str:
-    if not found:
+def _spread(gaps_s: Sequence[float]) -> str:
+    if not gaps_s:
         return "none"
-    ordered = sorted(found)
+    ordered = sorted(gaps_s)
     return (
         f"median {statistics.median(ordered):.2f} s, minimum {ordered[0]:.2f} s, maximum {ordered[-1]:.2f} s"
         f" ({len(ordered)} partitions)"

@@ -210,7 +210,7 @@ class Harness:
         )
         stormy, lines = report.storms(self.stage.pods)
         broken = sum(sum(one.counts.values()) for one in results)
-        found = {
+        result = {
             "events": len(truth.places),
             "records": truth.records,
             "duplicates": truth.duplicates,
@@ -229,25 +229,25 @@ class Harness:
             "held": not broken and not problems and not stormy,
         }
         self._show(
-            results, found, lambda one: report.timeline(one, truth, self.ledger, TOPIC, self.stage.pods)
+            results, result, lambda one: report.timeline(one, truth, self.ledger, TOPIC, self.stage.pods)
         )
-        return found
+        return result
 
-    def _show(self, results: Sequence[Result], found: dict[str, Any], render: Callable[[Any], str]) -> None:
+    def _show(self, results: Sequence[Result], result: dict[str, Any], render: Callable[[Any], str]) -> None:
         drained = "not drained" if self.drained_s is None else f"drained in {self.drained_s:.0f} s"
         extra = [
-            f"{found['events']:,} events, {found['records']:,} records: {found['duplicates']:,} duplicates, "
-            f"{found['poison']} undecodable; {found['parked_twice']} parked twice; {drained}",
-            f"log lines: {', '.join(f'{name} {count:,}' for name, count in found['log_lines'].items())}",
-            *format_gaps(found["gaps_after_kill_s"]),
-            f"an endpoint was switched off {found['switched_off']} times; {found['redriven']} redriven",
-            *(f"CURSOR SET BACK {text}" for text in found["set_back"][:10]),
+            f"{result['events']:,} events, {result['records']:,} records: "
+            f"{result['duplicates']:,} duplicates, {result['poison']} undecodable; {result['parked_twice']} parked twice; {drained}",
+            f"log lines: {', '.join(f'{name} {count:,}' for name, count in result['log_lines'].items())}",
+            *format_gaps(result["gaps_after_kill_s"]),
+            f"an endpoint was switched off {result['switched_off']} times; {result['redriven']} redriven",
+            *(f"CURSOR SET BACK {text}" for text in result["set_back"][:10]),
             *(f"SKIPPED {text}" for text in self.skipped),
             *(
                 f"LOG STORM pod {s['pod']}: {s['event']} {s['lines']} times in {s['minute']}"
-                for s in found["storms"][:10]
+                for s in result["storms"][:10]
             ),
-            *(f"PROBLEM {text}" for text in found["problems"][:10]),
+            *(f"PROBLEM {text}" for text in result["problems"][:10]),
         ]
         for one in results:
             seen: dict[str, int] = {}
@@ -276,7 +276,7 @@ def run(options: argparse.Namespace) -> bool:
         report_progress("no more faults; waiting for the remaining deliveries")
         harness.heal()
         report_progress("counting")
-        found = {
+        result = {
             "seed": options.seed,
             "machine": report.machine_size(),
             "kafka": KAFKA_VERSION,
@@ -286,8 +286,8 @@ def run(options: argparse.Namespace) -> bool:
             **harness.count(),
         }
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
-        held = found["held"]
+        options.json.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
+        held = result["held"]
         report_progress(
             f"{'every promise held' if held else 'NOT HELD'}; seed {options.seed}; written to {options.json}"
         )

@@ -32,7 +32,7 @@ def clock(at_ns: int) -> str:
 
 def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Return events logged more than ``bound`` times in a minute by one pod, and the totals of all events."""
-    found, totals = [], Counter[str]()
+    stormy, totals = [], Counter[str]()
     for pod in pods:
         minutes: Counter[tuple[str, str]] = Counter()
         if not pod.bridge.log.exists():
@@ -50,17 +50,17 @@ def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dic
                     name, minute = NO_LINE, ""
                 totals[name] += 1
                 minutes[name, minute] += 1
-        found += [
+        stormy += [
             {"pod": pod.number, "event": name, "minute": minute, "lines": count}
             for (name, minute), count in minutes.items()
             if count > bound and name not in PER_EVENT
         ]
-    return sorted(found, key=lambda one: -one["lines"]), totals
+    return sorted(stormy, key=lambda one: -one["lines"]), totals
 
 
 def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozenset[int]]]:
     """Return the assignments of a topic: (instant, pod, partitions)."""
-    found = []
+    rows = []
     for pod in pods:
         if not pod.bridge.log.exists():
             continue
@@ -71,8 +71,8 @@ def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozens
                 entry = orjson.loads(line)
                 at_ns = int(datetime.fromisoformat(entry["timestamp"]).timestamp() * 1e9)
                 names = (name.rpartition("-") for name in entry["next_offsets"])
-                found.append((at_ns, pod.number, frozenset(int(n) for of, _, n in names if of == topic)))
-    return found
+                rows.append((at_ns, pod.number, frozenset(int(n) for of, _, n in names if of == topic)))
+    return rows
 
 
 def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pods: Sequence[Pod]) -> str:
@@ -94,7 +94,7 @@ def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pod
 
 def _lines_about(place: str, endpoint: str, pods: Sequence[Pod]) -> list[str]:
     needle = f'"{place}"'.encode()
-    found = []
+    entries = []
     for pod in pods:
         if not pod.bridge.log.exists():
             continue
@@ -107,10 +107,10 @@ def _lines_about(place: str, endpoint: str, pods: Sequence[Pod]) -> list[str]:
                     fields = {
                         k: v for k, v in entry.items() if k not in ("timestamp", "endpoint", "place", "type")
                     }
-                    found.append(
+                    entries.append(
                         f"{entry['timestamp'][11:23]} pod {pod.number}: {orjson.dumps(fields).decode()}"
                     )
-    return sorted(found)
+    return sorted(entries)
 
 
 def document(results: Sequence[Result]) -> list[dict[str, Any]]:

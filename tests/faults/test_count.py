@@ -233,10 +233,10 @@ def test_recorded_requests_survive_a_kill_of_the_receiver(tmp_path: Path) -> Non
     second = FactWriter(tmp_path / "1")
     second.ended(T0 + 30, second.came(T0 + 20, 0, 2, 8, 1, 6), 503)
     (tmp_path / "1").write_bytes((tmp_path / "1").read_bytes() + b"half a line")
-    found = read_facts([(tmp_path / "0", T0 + 9), (tmp_path / "1", T0 + 99), (tmp_path / "none", 0)])
-    assert list(found.status) == [200, 0, 503]
-    assert list(found.ended_ns) == [T0 + 5, T0 + 9, T0 + 30]
-    assert [entity_name(one) for one in found.entity] == ["e7", "n7", "e8"]
+    requests = read_facts([(tmp_path / "0", T0 + 9), (tmp_path / "1", T0 + 99), (tmp_path / "none", 0)])
+    assert list(requests.status) == [200, 0, 503]
+    assert list(requests.ended_ns) == [T0 + 5, T0 + 9, T0 + 30]
+    assert [entity_name(one) for one in requests.entity] == ["e7", "n7", "e8"]
 
 
 def test_the_same_seed_returns_the_same_plan_with_every_kind_of_fault() -> None:

@@ -24,5 +24,5 @@ def test_nothing_is_lost_inverted_overlapping_or_repeated_without_a_reason(
     file = tmp_path / "faults.json"
     words = "--seconds 75 --events 15000 --faults 20 --seed 4 --drain-seconds 60"
     held = run(arguments([*words.split(), "--json", str(file)]))
-    found = orjson.loads(file.read_bytes())
-    assert held, found["problems"] + found["storms"] + found["endpoints"]
+    report = orjson.loads(file.read_bytes())
+    assert held, report["problems"] + report["storms"] + report["endpoints"]

@@ -151,9 +151,9 @@ def test_records_that_fineract_did_not_write_are_parked_and_stop_no_endpoint(
     """Covers damage in the envelope, and in the payload, which is decoded only for rendering."""
     topic = kafka.fresh_topic("bad-fineract", partitions=1)
     publish(kafka, topic, interleaved(BAD_FINERACT, loan, encode_key))
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "bad-fineract")
-    made["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(SCHEMAS)}}
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "bad-fineract")
+    config["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(SCHEMAS)}}
+    bridge = bridges(config).start()
     receiver.wait_for("/shop", accepted=len(BAD_FINERACT) + 2)
     wait_settled(kafka, "bad-fineract.shop", topic)
 

@@ -30,8 +30,8 @@ def test_the_bridge_waits_for_a_broker_that_is_down_and_names_a_missing_topic(
     own_broker: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """It is alive but not ready, stops quickly on SIGTERM, and delivers once broker and topic exist."""
-    made = quick_config(own_broker, "not.yet", {"shop": {"url": receiver.url("/shop")}}, "early")
-    bridge = bridges(made).start(wait=False)
+    config = quick_config(own_broker, "not.yet", {"shop": {"url": receiver.url("/shop")}}, "early")
+    bridge = bridges(config).start(wait=False)
     (line,) = wait_until(lambda: logged(bridge, "kafka.unreachable")[:1], "the missing broker is logged")
     assert line["servers"] == own_broker.bootstrap
     assert "kafka.bootstrap_servers" in line["remedy"]

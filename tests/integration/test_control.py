@@ -71,9 +71,9 @@ def test_a_410_turns_the_endpoint_off_in_every_pod_until_it_is_turned_on(
         assert pod.metric("hookferry_endpoint_on", endpoint="gone") == 0
         assert pod.metric("hookferry_endpoint_on", endpoint="well") == 1
         assert pod.metric("hookferry_parked_total") == 0
-    (said,) = logged(pods[0], "endpoint.turned_off")
-    assert said["reason"] == "status 410: the endpoint is gone: no such hook"
-    assert said["remedy"].endswith("hookferry endpoints on gone")
+    (line,) = logged(pods[0], "endpoint.turned_off")
+    assert line["reason"] == "status 410: the endpoint is gone: no such hook"
+    assert line["remedy"].endswith("hookferry endpoints on gone")
     rows = listed(pods[0])
     assert rows["gone"][:2] == ["off", "600"]
     assert " ".join(rows["gone"]).endswith("410: the endpoint is gone: no such hook")
@@ -111,8 +111,8 @@ def test_an_operator_turns_an_endpoint_off_and_on(
     bridge = bridges(quick_config(kafka, topic, {"crm": {"url": receiver.url("/crm")}}, group))
     bridge.start(wait=False).kill()  # writes its file
     assert listed(bridge)["crm"][:2] == ["on", "-"], "no cursor yet"
-    said = answer_of(bridge, "endpoints", "off", "crm", "--reason", "moving house")
-    assert said == "crm is off; every running bridge applies this within a second\n"
+    output = answer_of(bridge, "endpoints", "off", "crm", "--reason", "moving house")
+    assert output == "crm is off; every running bridge applies this within a second\n"
 
     bridge.start()
     wait_until(lambda: ask(bridge, "/readyz") == (200, "assigned: 1 partitions; off: crm\n"), "it is off")
@@ -186,9 +186,9 @@ def test_a_switch_made_during_a_broker_outage_is_written_after_it(
     with RealKafka() as own:
         topic = own.create_topic("away", 1)
         endpoint = {"url": receiver.url("/crm"), "retry": SOON, "timeout_s": 3}
-        made = quick_config(own, topic, {"crm": endpoint}, "away")
-        made["kafka"] |= {"session_timeout_s": 30}
-        bridge = bridges(made).start()
+        config = quick_config(own, topic, {"crm": endpoint}, "away")
+        config["kafka"] |= {"session_timeout_s": 30}
+        bridge = bridges(config).start()
         receiver.control("/crm", status=410, delay_ms=2000)
         produce(own.bootstrap, topic, outbox_events(5, entities=1, seed=61))
         receiver.wait_for("/crm", requests=1)
@@ -263,9 +263,9 @@ def test_cursors_are_listed_with_their_open_events_and_unused_ones_are_pruned(
     assert cursors(kafka, "looked.old", topic)
     assert answer_of(bridge, "cursors", "prune", "older", typed="y\n").endswith("deleted looked.older\n")
     assert cursors(kafka, "looked.old", topic)
-    said = answer_of(bridge, "cursors", "prune", "--yes").splitlines()
-    assert said[0].startswith(f"looked.old: {topic}-0 at 4, {topic}-1 at 0, looked.again-0 at 0")
-    assert said[1:] == ["deleted looked.old"]
+    output = answer_of(bridge, "cursors", "prune", "--yes").splitlines()
+    assert output[0].startswith(f"looked.old: {topic}-0 at 4, {topic}-1 at 0, looked.again-0 at 0")
+    assert output[1:] == ["deleted looked.old"]
     assert not cursors(kafka, "looked.old", topic)
     assert not cursors(kafka, "looked.older", topic)
     assert cursors(kafka, "looked.crm", topic)

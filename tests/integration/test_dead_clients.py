@@ -135,10 +135,10 @@ def test_a_consumer_with_a_dead_task_is_replaced(kafka: RealKafka, kill: Callabl
             (line,) = [one for one in logs if one["event"] == events.SOURCE_REPLACED]
             assert "task has ended" in line["cause"]
             produce(kafka.bootstrap, topic, outbox_events(3))
-            found = 0
+            received = 0
             async with asyncio.timeout(20):
-                while found < 3:
-                    found += sum(len(records) for _, records in await reader.read((), 0.1))
+                while received < 3:
+                    received += sum(len(records) for _, records in await reader.read((), 0.1))
             await reader.fence({partition: 3})
         finally:
             await reader.stop()
@@ -198,14 +198,14 @@ def test_a_stop_during_a_rebalance_does_not_wait_for_the_rebalance(
     own = RealKafka().start()
     try:
         topic = own.create_topic("stop", 4)
-        made = quick_config(
+        config = quick_config(
             own, topic, {"shop": {"url": receiver.url("/shop"), "timeout_s": 2}}, "stop", drain_timeout_s=3
         )
-        made["kafka"] |= {"session_timeout_s": 60, "rebalance_timeout_s": 60, "heartbeat_interval_s": 0.3}
-        still, waiting = bridges(made).start(), bridges(made).start()
+        config["kafka"] |= {"session_timeout_s": 60, "rebalance_timeout_s": 60, "heartbeat_interval_s": 0.3}
+        still, waiting = bridges(config).start(), bridges(config).start()
         wait_until(lambda: logged(still, "source.revoked"), "both are members")
         still.pause()
-        third = bridges(made).start(wait=False)
+        third = bridges(config).start(wait=False)
         before = len(logged(waiting, "source.assigned"))
         wait_until(lambda: logged(waiting, "source.revoked"), "it joins again", 20)
         if broker == "away":
@@ -226,8 +226,8 @@ def test_sigusr1_logs_what_every_task_waits_for(
 ) -> None:
     """The bridge continues to deliver afterwards."""
     topic = kafka.fresh_topic()
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, f"seen.{topic}")
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, f"seen.{topic}")
+    bridge = bridges(config).start()
     os.kill(bridge.pid, signal.SIGUSR1)
     lines = wait_until(lambda: logged(bridge, "task.seen"), "the tasks are logged")
     by_name = wait_until(

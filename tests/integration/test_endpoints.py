@@ -48,8 +48,8 @@ def test_a_new_endpoint_begins_at_its_start_setting_and_commits_its_cursor_immed
     """``latest`` skips old events and misses no new one, not even one published while the bridge is down."""
     topic = kafka.fresh_topic("begin", partitions=2)
     produce(kafka.bootstrap, topic, outbox_events(100, entities=10, seed=31))
-    made = quick_config(kafka, topic, {"old": {"url": receiver.url("/old")}}, "begin")
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"old": {"url": receiver.url("/old")}}, "begin")
+    bridge = bridges(config).start()
     receiver.wait_for("/old", accepted=100)
     wait_settled(kafka, "begin.old", topic)
     assert bridge.terminate() == 0

@@ -38,18 +38,18 @@ def definition(*more: str) -> dict[str, Any]:
     return {"type": "record", "name": name, "namespace": space, "fields": listed}
 
 
-def schema_of(made: dict[str, Any]) -> Schema:
+def schema_of(definition: dict[str, Any]) -> Schema:
     scope = Scope("test")
-    scope.add(made, "test")
+    scope.add(definition, "test")
     return scope.schema(THING)
 
 
 OLD, NEW = schema_of(definition()), schema_of(definition("note"))
 
 
-def make_jar(path: Path, made: dict[str, Any]) -> Path:
+def make_jar(path: Path, definition: dict[str, Any]) -> Path:
     """Write a jar like Fineract's build does: a class with its schema in two constants."""
-    text = json.dumps(made)
+    text = json.dumps(definition)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as jar:
         jar.writestr("org/example/avro/ThingV1.class", avro_class(text[:40], text[40:]))
     return path
@@ -86,9 +86,9 @@ def fineract(type_: str, key: str, dataschema: str, data: bytes, entity: int) ->
 
 
 def bulk(entity: int, *items: tuple[int, Schema]) -> Raw:
-    made = [Item(seq, kind(seq), "nocategory", THING, thing(entity, seq, schema)) for seq, schema in items]
+    parts = [Item(seq, kind(seq), "nocategory", THING, thing(entity, seq, schema)) for seq, schema in items]
     key = f"22222222-3333-4444-8555-{entity:012}"
-    return fineract("BulkBusinessEvent", key, BULK, encode_bulk(made), entity)
+    return fineract("BulkBusinessEvent", key, BULK, encode_bulk(parts), entity)
 
 
 def arrivals(receiver: Receiver, path: str, entity: int) -> list[tuple[int, str]]:
@@ -105,8 +105,8 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_redriven_after_an_import
     topic, schemas = kafka.fresh_topic("bulk", partitions=1), tmp_path / "schemas"
     import_(make_jar(tmp_path / "fineract-avro-schemas-1.jar", definition()), schemas)
     shop, even = {"url": receiver.url("/shop")}, {"url": receiver.url("/even"), "events": ["Even*"]}
-    made = quick_config(kafka, topic, {"shop": shop, "even": even}, "bulk")
-    made["sources"] = {
+    config = quick_config(kafka, topic, {"shop": shop, "even": even}, "bulk")
+    config["sources"] = {
         "bank": {"topics": [topic], "format": "fineract", "schemas": str(schemas), "custom_types": True}
     }
     receiver.control("/shop", delay_ms=150)
@@ -119,7 +119,7 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_redriven_after_an_import
             fineract(kind(9), "11111111-2222-4333-8444-555555555555", THING, thing(42, 9), 42),
         ],
     )
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: len(arrivals(receiver, "/shop", 42)) >= 3, "three items of the first bulk record")
     bridge.kill()
     before = len(receiver.records("/shop"))

@@ -29,16 +29,16 @@ UUID_2 = "11111111-2222-4333-8444-555555555555"
 
 def bodies(receiver: Receiver, path: str = "/shop") -> dict[str, dict[str, Any]]:
     """Return the received bodies by event type."""
-    found = {}
+    by_type = {}
     for one in receiver.records(path):
         body = orjson.loads(one["body"])
         headers = one["headers"]
         assert headers["content-type"] == "application/json"
         # the time of sending, not of the event; a loaded machine may need seconds in between
         assert abs(int(headers["webhook-timestamp"]) - one["arrived_ns"] / 1e9) < 60
-        assert body["type"] not in found
-        found[body["type"]] = body | {"webhook-id": headers["webhook-id"]}
-    return found
+        assert body["type"] not in by_type
+        by_type[body["type"]] = body | {"webhook-id": headers["webhook-id"]}
+    return by_type
 
 
 def test_every_codec_of_kafka_is_read(kafka: RealKafka, receiver: Receiver, bridges: Bridges) -> None:
@@ -140,8 +140,8 @@ def test_each_format_becomes_the_standard_body(
         ],
     )
 
-    made = quick_config(kafka, outbox, {"shop": {"url": receiver.url("/shop")}}, "formats")
-    made["sources"] = {
+    config = quick_config(kafka, outbox, {"shop": {"url": receiver.url("/shop")}}, "formats")
+    config["sources"] = {
         "orders": {
             "topics": [outbox],
             "format": "json",
@@ -155,7 +155,7 @@ def test_each_format_becomes_the_standard_body(
         "things": {"topics": [events], "format": "cloudevents"},
         "bank": {"topics": [bank], "format": "fineract", "schemas": str(SCHEMAS)},
     }
-    bridges(made).start()
+    bridges(config).start()
     receiver.wait_for("/shop", accepted=6)
 
     got = bodies(receiver)
@@ -207,10 +207,10 @@ def test_records_written_by_fineract_itself_are_delivered(
     publish(
         kafka, topic, [Raw(bytes.fromhex(one["value_hex"]), bytes.fromhex(one["key_hex"])) for one in samples]
     )
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "fineract")
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "fineract")
     bank = {"topics": [topic], "format": "fineract", "schemas": str(folder), "bulk": "whole"}
-    made["sources"] = {"bank": bank}
-    bridges(made).start()
+    config["sources"] = {"bank": bank}
+    bridges(config).start()
     receiver.wait_for("/shop", accepted=len(samples))
     got = bodies(receiver)
     for sample in samples:

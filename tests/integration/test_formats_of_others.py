@@ -61,16 +61,16 @@ def shipped() -> Any:
     file.dependency.append("google/protobuf/timestamp.proto")
     file.message_type.add(name="Unused")
     outer = file.message_type.add(name="Events")
-    made = outer.nested_type.add(name="OrderShipped")
+    nested = outer.nested_type.add(name="OrderShipped")
     for number, (name, kind) in enumerate({"eventId": 9, "price_cents": 3}.items(), 1):
-        made.field.add(name=name, number=number, type=kind, label=1, json_name=name)  # type: ignore[arg-type]
-    made.field.add(
+        nested.field.add(name=name, number=number, type=kind, label=1, json_name=name)  # type: ignore[arg-type]
+    nested.field.add(
         name="at", number=3, type=11, label=1, type_name=".google.protobuf.Timestamp", json_name="at"
     )
     pool = descriptor_pool.Default()
     pool.Add(file)
-    found = pool.FindMessageTypeByName("shop.proto.Events.OrderShipped")
-    message = message_factory.GetMessageClass(found)()
+    descriptor = pool.FindMessageTypeByName("shop.proto.Events.OrderShipped")
+    message = message_factory.GetMessageClass(descriptor)()
     message.eventId, message.price_cents = "proto-1", 2**53 + 1
     message.at.FromDatetime(datetime(2026, 6, 29, 8, 15, 30, tzinfo=UTC))
     return message
@@ -88,8 +88,8 @@ def _confluent_records(client: SchemaRegistryClient, topic: str) -> list[Raw]:
 
     def raw(serialize: Any, value: Any) -> Raw:
         headers: list[tuple[str, bytes]] = []
-        made = serialize(value, SerializationContext(topic, MessageField.VALUE, headers))
-        return Raw(made, b"o-1", tuple(headers))
+        value_bytes = serialize(value, SerializationContext(topic, MessageField.VALUE, headers))
+        return Raw(value_bytes, b"o-1", tuple(headers))
 
     def paid(id: str) -> dict[str, Any]:
         return {"eventId": id, "orderId": 2**60, "total": Decimal("1234567890.10"), "note": None}
@@ -143,12 +143,12 @@ def avro_bytes(value: Any) -> bytes:
 def arrived(receiver: Receiver, count: int) -> dict[str, dict[str, Any]]:
     """Return the received bodies by event type."""
     receiver.wait_for("/shop", accepted=count)
-    found = {}
+    bodies = {}
     for one in receiver.records("/shop"):
         body = json.loads(one["body"], parse_float=Decimal)
-        assert body["type"] not in found
-        found[body["type"]] = body
-    return found
+        assert body["type"] not in bodies
+        bodies[body["type"]] = body
+    return bodies
 
 
 def test_records_of_other_software_are_delivered(
@@ -187,7 +187,7 @@ def test_records_of_other_software_are_delivered(
     ])  # fmt: skip
     (tmp_path / "paid.avsc").write_text(json.dumps(PAID).replace("OrderPaid", "InFile"))
 
-    made = quick_config(kafka, topics["ce"], {"shop": {"url": receiver.url("/shop")}}, "others")
+    config = quick_config(kafka, topics["ce"], {"shop": {"url": receiver.url("/shop")}}, "others")
     sources: dict[str, dict[str, Any]] = {
         "confluent": {
             "format": "confluent",
@@ -206,8 +206,8 @@ def test_records_of_other_software_are_delivered(
         },
         "ce": {"format": "cloudevents"},
     }
-    made["sources"] = {name: {"topics": [topics[name]], **keys} for name, keys in sources.items()}
-    bridge = bridges(made).start()
+    config["sources"] = {name: {"topics": [topics[name]], **keys} for name, keys in sources.items()}
+    bridge = bridges(config).start()
     got = arrived(receiver, 15)
     total = {"total": "1234567890.10", "orderId": 2**60, "note": None}
     assert got["shop.avro.OrderPaid"]["data"] == {"eventId": "avro-1", **total}
@@ -257,9 +257,9 @@ def test_the_configuration_that_inspect_prints_works(
     output = inspected("--topic", topic, "--brokers", kafka.bootstrap)
     assert output.startswith("3 records: 3 debezium\n"), output
     assert "Debezium in Action" in output
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "inspected")
-    made["sources"] = yaml.safe_load(output.partition("\nsources:\n")[2])
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "inspected")
+    config["sources"] = yaml.safe_load(output.partition("\nsources:\n")[2])
+    bridge = bridges(config).start()
     assert arrived(receiver, 3).keys() == {"DebeziumBare", "DebeziumTwice", "DebeziumWrapped"}
     wait_settled(kafka, "inspected.shop", topic)
     framed = kafka.fresh_topic("framed", partitions=1)
@@ -279,8 +279,8 @@ def test_an_outage_of_the_registry_delays_and_parks_nothing(
     publish(kafka, orders, [first, *rest])
     publish(kafka, other, [Raw(b'{"id":"o-1","type":"Other"}')])
     registry.status = 503
-    made = quick_config(kafka, other, {"shop": {"url": receiver.url("/shop")}}, "outage")
-    made["sources"] = {
+    config = quick_config(kafka, other, {"shop": {"url": receiver.url("/shop")}}, "outage")
+    config["sources"] = {
         "orders": {
             "topics": [orders],
             "format": "confluent",
@@ -289,7 +289,7 @@ def test_an_outage_of_the_registry_delays_and_parks_nothing(
         },
         "other": {"topics": [other], "format": "json", "id": "id", "type": "type"},
     }
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     receiver.wait_for("/shop", accepted=1)
     wait_until(lambda: logged(bridge, events.REGISTRY_FAILED), "the outage is logged")
     wait_until(lambda: f"waiting for a schema: {orders}-0" in ask(bridge, "/readyz")[1], "it is reported")

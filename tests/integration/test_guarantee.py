@@ -24,9 +24,9 @@ Bridges = Callable[..., BridgeProcess]
 
 def config(kafka: RealKafka, topic: str, receiver: Receiver, group: str, **top: Any) -> dict[str, Any]:
     endpoint = {"url": receiver.url("/shop"), "secrets": [SECRET], "concurrency": CONCURRENCY}
-    made = plain_config(kafka.bootstrap, topic, {"shop": endpoint}, group=group, **top)
-    made["kafka"] |= {"session_timeout_s": 6, "heartbeat_interval_s": 1}
-    return made
+    bridge_config = plain_config(kafka.bootstrap, topic, {"shop": endpoint}, group=group, **top)
+    bridge_config["kafka"] |= {"session_timeout_s": 6, "heartbeat_interval_s": 1}
+    return bridge_config
 
 
 def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], int]:
@@ -36,7 +36,7 @@ def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], in
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap, "group.id": "places", "enable.auto.commit": False}
     )
-    found: dict[tuple[str, int], int] = {}
+    first_places: dict[tuple[str, int], int] = {}
     try:
         numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
@@ -48,10 +48,10 @@ def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], in
                 seen += 1
                 payload = orjson.loads(message.value())["payload"]
                 key = (payload["entity"], payload["seq"])
-                found.setdefault(key, (message.partition() << 40) + message.offset())
+                first_places.setdefault(key, (message.partition() << 40) + message.offset())
     finally:
         consumer.close()
-    return found
+    return first_places
 
 
 def settled_places(kafka: RealKafka, group: str) -> Callable[[int], bool]:

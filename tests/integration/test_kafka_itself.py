@@ -83,9 +83,9 @@ def test_records_of_one_entity_keep_their_order_in_one_partition(kafka: RealKafk
     messages = read_all(kafka.bootstrap, topic, len(events))
     assert len({message.partition() for message in messages}) == 4
     for entity in {event.key for event in events}:
-        found = [m for m in messages if m.key() == entity]
-        assert len({m.partition() for m in found}) == 1
-        assert [m.value() for m in found] == [e.value for e in events if e.key == entity]
+        of_entity = [m for m in messages if m.key() == entity]
+        assert len({m.partition() for m in of_entity}) == 1
+        assert [m.value() for m in of_entity] == [e.value for e in events if e.key == entity]
 
 
 async def test_a_group_without_members_keeps_offset_and_metadata(kafka: RealKafka) -> None:

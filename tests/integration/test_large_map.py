@@ -25,8 +25,8 @@ def test_a_start_on_another_disk_repeats_none_of_twenty_thousand_events_settled_
 ) -> None:
     """SIGKILL prevents a last commit, and the other disk has no journal: only the commit remains."""
     topic = kafka.fresh_topic("large-map", 1)
-    made = outbox_events(EVENTS, entities=ENTITIES, seed=21)
-    events = list(dropwhile(lambda event: event.entity not in STUCK, made))
+    generated = outbox_events(EVENTS, entities=ENTITIES, seed=21)
+    events = list(dropwhile(lambda event: event.entity not in STUCK, generated))
     settled = sum(event.entity not in STUCK for event in events)
     assert settled >= 20_000
     produce(kafka.bootstrap, topic, events)

@@ -52,17 +52,17 @@ def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """The bridge with the held lane is killed; the other one keeps holding it, and later releases it."""
-    topic, made = setup(kafka, receiver, "held")
+    topic, config = setup(kafka, receiver, "held")
     receiver.control("/shop", status=422, body="no such order", entities=["bad"])
-    pair = [bridges(made).start(), bridges(made).start()]
+    pair = [bridges(config).start(), bridges(config).start()]
     wait_until(lambda: [one.metric("hookferry_assigned_partitions") for one in pair] == [1, 1], "shared", 40)
     publish(kafka, topic, [order("good", 0), order("bad", 0), order("bad", 1), order("other", 0, 1)])
     wait_until(lambda: held_lanes(*pair) == 1, "the lane is held", 40)
     wait_until(lambda: len(listed(pair[0])) == 2, "both events are parked")
     (keeper,) = (one for one in pair if int(one.metric("hookferry_held_lanes")))
     (second,) = (one for one in pair if one is not keeper)
-    (said,) = wait_until(lambda: logged(keeper, "lane.held"), "the hold is logged")
-    assert (said["endpoint"], said["entity"], said["place"]) == ("shop", "bad", f"{topic}-0@1")
+    (line,) = wait_until(lambda: logged(keeper, "lane.held"), "the hold is logged")
+    assert (line["endpoint"], line["entity"], line["place"]) == ("shop", "bad", f"{topic}-0@1")
     assert "held lanes: shop 1" in ask(keeper, "/readyz")[1]
 
     keeper.kill()
@@ -110,15 +110,15 @@ def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive
 def test_events_that_wait_for_a_discarded_event_are_sent(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    topic, made = setup(kafka, receiver, "aside")
+    topic, config = setup(kafka, receiver, "aside")
     receiver.control("/shop", status=422, fail_first=1)
     publish(kafka, topic, [order("a", 0), order("a", 1), order("a", 2)])
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
     (cause,) = (one for one in listed(bridge) if one["held_behind"] is None)
     waiting = [one for one in listed(bridge) if one["held_behind"]]
-    said = parked(bridge, "discard", waiting[0]["address"], "--reason", "not this one", "--yes")
-    assert "sent" not in said, "the lane waits for another event"
+    output = parked(bridge, "discard", waiting[0]["address"], "--reason", "not this one", "--yes")
+    assert "sent" not in output, "the lane waits for another event"
     assert len(holds(bridge)) == 1
     done = parked(bridge, "discard", cause["address"], "--reason", "a test", "--yes")
     assert "1 sent again" in done
@@ -131,17 +131,17 @@ def test_an_endpoint_switched_to_continue_lifts_its_holds_and_logs_it(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """Its parked events remain, and can be redriven as before."""
-    topic, made = setup(kafka, receiver, "nomore")
+    topic, config = setup(kafka, receiver, "nomore")
     receiver.control("/shop", status=422, fail_first=2)
     publish(kafka, topic, [order("a", 0), order("a", 1), order("b", 0, 1)])
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
     wait_until(lambda: len(holds(bridge)) == 2, "two lanes are held")
     assert bridge.terminate() == 0
-    made["endpoints"]["shop"]["on_park"] = "continue"
-    other = bridges(made).start()
-    (said,) = wait_until(lambda: logged(other, "holds.lifted"), "it is logged")
-    assert (said["endpoint"], said["lanes"]) == ("shop", 2)
+    config["endpoints"]["shop"]["on_park"] = "continue"
+    other = bridges(config).start()
+    (line,) = wait_until(lambda: logged(other, "holds.lifted"), "it is logged")
+    assert (line["endpoint"], line["lanes"]) == ("shop", 2)
     publish(kafka, topic, [order("a", 2)])
     wait_until(lambda: accepted(receiver, "a") == [2], "later events are sent")
     wait_until(lambda: holds(other) == [], "no lane is held")
@@ -156,9 +156,9 @@ def test_the_dead_letter_topic_is_created_without_retention_and_a_retention_is_l
 
     Pruning also lifts the holds of removed endpoints.
     """
-    topic, made = setup(kafka, receiver, "keeps")
+    topic, config = setup(kafka, receiver, "keeps")
     kafka.create_topic("forgets.parked", partitions=2, retention_ms=3_600_000)
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: ask(bridge, "/readyz")[0] == 200, "ready", 40)
     assert kafka.topic_config("keeps.parked")["retention.ms"] == "-1"
     assert logged(bridge, "topic.forgets") == []
@@ -168,11 +168,11 @@ def test_the_dead_letter_topic_is_created_without_retention_and_a_retention_is_l
     wait_until(lambda: len(holds(bridge)) == 1, "the lane is held")
     assert bridge.terminate() == 0
     receiver.control("/shop")
-    without = made | {"endpoints": {"till": made["endpoints"]["shop"]}}
+    without = config | {"endpoints": {"till": config["endpoints"]["shop"]}}
     other = bridges(without).start()
     assert hookferry(other, "cursors", "prune", "--yes").returncode == 0
     assert holds(other) == []
 
-    forgetful = bridges(made | {"group": "forgets"}).start()
-    (said,) = wait_until(lambda: logged(forgetful, "topic.forgets"), "it is logged", 40)
-    assert "retention.ms is 3600000" in said["cause"]
+    forgetful = bridges(config | {"group": "forgets"}).start()
+    (line,) = wait_until(lambda: logged(forgetful, "topic.forgets"), "it is logged", 40)
+    assert "retention.ms is 3600000" in line["cause"]

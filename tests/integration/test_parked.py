@@ -43,9 +43,9 @@ def test_a_payload_without_its_schema_is_delivered_after_the_schema_is_added(
     envelope = Envelope(7, "server-1", "LoanApprovedBusinessEvent", "Loan", "2026-06-29T08:15:30.123456",
                         "2026-06-29", "default", UUID, LOAN, data)  # fmt: skip
     publish(kafka, topic, [Raw(encode_envelope(envelope), encode_key(42)), Raw(b"junk", encode_key(43))])
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "bank")
-    made["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(folder)}}
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "bank")
+    config["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(folder)}}
+    bridge = bridges(config).start()
     wait_until(lambda: len(logged(bridge, "event.parked")) == 2, "both are parked")
     (loan_letter, junk) = sorted(listed(bridge), key=lambda one: one["from"]["offset"])
     assert (loan_letter["endpoint"], loan_letter["entity"], loan_letter["tenant"]) == (
@@ -80,7 +80,7 @@ def test_what_is_parked_is_listed_shown_and_discarded(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """Filters, a table for people, JSON for machines, everything about one; and no secret anywhere."""
-    topic, made = topic_and_config(kafka, receiver, "shown")
+    topic, config = topic_and_config(kafka, receiver, "shown")
     receiver.control(
         "/shop", status=422, body=f"no such order; your token was {TOKEN}", entities=["bad", "odd"]
     )
@@ -88,7 +88,7 @@ def test_what_is_parked_is_listed_shown_and_discarded(
     publish(
         kafka, topic, [order("good", 0), secretive, order("odd", 0, 1, note="ß" * 20_000), Raw(b"{", b"bad")]
     )
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: len(logged(bridge, "event.parked")) == 3, "three are parked")
 
     table = parked(bridge, "list")

@@ -37,13 +37,13 @@ def test_a_bridge_that_joins_or_leaves_during_deliveries_causes_no_repeat(
     topic = kafka.fresh_topic("shared", partitions=4)
     produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=100, seed=11))
     receiver.control("/shop", delay_ms=50)
-    made = config(kafka, topic, receiver, "shared")
-    first = bridges(made).start()
+    bridge_config = config(kafka, topic, receiver, "shared")
+    first = bridges(bridge_config).start()
     assert partitions(first) == 4
     receiver.wait_for("/shop", accepted=EVENTS // 10)
     # at least 20 s of work: the rebalance comes in the middle of it, on a slow machine too
     receiver.control("/shop", delay_ms=300)
-    second = bridges(made).start()
+    second = bridges(bridge_config).start()
     wait_until(lambda: (partitions(first), partitions(second)) == (2, 2), "two partitions each")
     joined = receiver.count("/shop")["accepted"]
     assert joined < EVENTS, "the rebalance came too late to prove anything"
@@ -67,8 +67,8 @@ def test_a_bridge_without_a_partition_waits_and_takes_over(
     """The owner of the only partition is killed; only uncommitted events and those in flight repeat."""
     topic = kafka.fresh_topic("standby", partitions=1)
     receiver.control("/shop", delay_ms=20)
-    made = config(kafka, topic, receiver, "standby")
-    pair = [bridges(made).start(), bridges(made).start()]
+    bridge_config = config(kafka, topic, receiver, "standby")
+    pair = [bridges(bridge_config).start(), bridges(bridge_config).start()]
     wait_until(lambda: sum(map(partitions, pair)) == 1, "one of them has the partition")
     idle, busy = sorted(pair, key=partitions)
     standby = (200, "standing by: all partitions are with other pods\n")
@@ -92,11 +92,11 @@ def test_a_killed_static_member_continues_without_a_session_timeout(
 ) -> None:
     """The same ``group_instance_id`` returns before its session ends, and reads on immediately."""
     topic = kafka.fresh_topic("static", partitions=4)
-    made = config(kafka, topic, receiver, "static")
-    made["kafka"] |= {"session_timeout_s": 90, "heartbeat_interval_s": 0.5}
+    bridge_config = config(kafka, topic, receiver, "static")
+    bridge_config["kafka"] |= {"session_timeout_s": 90, "heartbeat_interval_s": 0.5}
     pair = []
     for name in ("pod-0", "pod-1"):
-        own = made | {"kafka": made["kafka"] | {"group_instance_id": name}}
+        own = bridge_config | {"kafka": bridge_config["kafka"] | {"group_instance_id": name}}
         pair.append(bridges(own).start())
     wait_until(lambda: list(map(partitions, pair)) == [2, 2], "two partitions each")
     epochs = len(logged(pair[1], "source.assigned"))
@@ -117,11 +117,11 @@ def test_a_bridge_that_resumes_after_a_pause_sets_no_cursor_back(
     topic, group = kafka.fresh_topic("frozen", partitions=1), "frozen"
     produce(kafka.bootstrap, topic, outbox_events(300, entities=60, seed=14))
     receiver.control("/shop", delay_ms=100)
-    made = config(kafka, topic, receiver, group)
-    first = bridges(made).start()
+    bridge_config = config(kafka, topic, receiver, group)
+    first = bridges(bridge_config).start()
     receiver.wait_for("/shop", accepted=100)
     first.pause()
-    second = bridges(made).start(wait=False)
+    second = bridges(bridge_config).start(wait=False)
     receiver.wait_for("/shop", accepted=300, timeout_s=40)
     wait_settled(kafka, f"{group}.shop", topic)
     end = cursors(kafka, f"{group}.shop", topic)[0].offset

@@ -30,8 +30,8 @@ def test_presets_deliver_messages_store_no_key_and_a_deleted_hook_turns_its_endp
             "chat": {"url": chat + slack.path, "preset": "slack"},
             "duty": {"url": duty + pagerduty.path, "preset": "pagerduty", "routing_key": "${env:KEY}"},
         }
-        made = quick_config(kafka, topic, endpoints, "presets")
-        bridge = bridges(made, environment={"KEY": KEY}).start()
+        config = quick_config(kafka, topic, endpoints, "presets")
+        bridge = bridges(config, environment={"KEY": KEY}).start()
         wait_settled(kafka, "presets.chat", topic)
         wait_settled(kafka, "presets.duty", topic)
         assert len(slack.shown) == 3

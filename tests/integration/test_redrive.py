@@ -28,8 +28,8 @@ def test_four_hundred_refused_events_are_redriven_in_order_among_live_events(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """The receiver refuses events, is fixed, and gets them again while the same entities have new events."""
-    topic, made = topic_and_config(kafka, receiver, "fixed", partitions=4, concurrency=40, start="latest")
-    bridge = bridges(made).start()
+    topic, config = topic_and_config(kafka, receiver, "fixed", partitions=4, concurrency=40, start="latest")
+    bridge = bridges(config).start()
     receiver.control("/shop", status=400, body=f"bad token {TOKEN}")
     refused = [order(f"e{n % 40}", n // 40, n % 40 % 4) for n in range(400)]
     publish(kafka, topic, refused)
@@ -73,10 +73,10 @@ def test_two_redrives_send_an_event_twice_but_a_redrive_repeated_after_a_crash_s
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A redrive that died before its markers is run again: the bridge drops the duplicate by its id."""
-    topic, made = topic_and_config(kafka, receiver, "twice")
+    topic, config = topic_and_config(kafka, receiver, "twice")
     receiver.control("/shop", status=404, fail_first=2)
     publish(kafka, topic, [order("a", 0), order("b", 0, 1)])
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_parked(bridge, 2)
 
     async def dies(*_: object) -> None:
@@ -111,13 +111,13 @@ def test_a_letter_of_a_removed_endpoint_is_not_redriven_and_the_endpoint_is_name
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """Covers an endpoint removed everywhere, and one removed only from the bridge: no event is lost."""
-    topic, made = topic_and_config(kafka, receiver, "gone")
+    topic, config = topic_and_config(kafka, receiver, "gone")
     receiver.control("/shop", status=400)
     publish(kafka, topic, [order("a", 0)])
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_parked(bridge, 1)
     bridge.terminate()
-    without = made | {"endpoints": {"other": made["endpoints"]["shop"] | {"start": "latest"}}}
+    without = config | {"endpoints": {"other": config["endpoints"]["shop"] | {"start": "latest"}}}
     other = bridges(without).start()
     done = hookferry(other, "parked", "redrive", "--entity", "a", "--yes")
     assert "cannot be sent again: there is no endpoint 'shop'" in done.stderr
@@ -133,10 +133,10 @@ def test_a_bridge_owns_the_same_partition_numbers_of_the_source_and_the_redrive_
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """With two pods, then one: redriven and live events of an entity never overlap."""
-    topic, made = topic_and_config(kafka, receiver, "pods", partitions=5, concurrency=32)
+    topic, config = topic_and_config(kafka, receiver, "pods", partitions=5, concurrency=32)
     receiver.control("/shop", status=400)
     publish(kafka, topic, [order(f"e{n % 25}", n // 25, n % 25 % 5) for n in range(150)])
-    pair = [bridges(made).start(), bridges(made).start()]
+    pair = [bridges(config).start(), bridges(config).start()]
     wait_until(
         lambda: sorted(int(one.metric("hookferry_assigned_partitions")) for one in pair) == [2, 3], "shared"
     )
@@ -173,8 +173,8 @@ def test_a_bridge_owns_the_same_partition_numbers_of_the_source_and_the_redrive_
 def test_the_redrive_topic_grows_with_the_source_topics(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    topic, made = topic_and_config(kafka, receiver, "grows", partitions=1)
-    bridge = bridges(made).start()
+    topic, config = topic_and_config(kafka, receiver, "grows", partitions=1)
+    bridge = bridges(config).start()
     admin = kafka.admin()  # its futures live as long as it does
     (done,) = admin.create_partitions([NewPartitions(topic, 3)]).values()
     done.result(10)

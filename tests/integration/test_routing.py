@@ -39,11 +39,11 @@ def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(
     wait_until(lambda: all_report(pods, "assigned: 1 partitions"), "both pods have partitions")
     assert answer_of(pods[0], "events", "list") == "no event type is off\n"
 
-    said = answer_of(pods[0], "events", "off", "OrderP*", "--endpoint", "crm", "--reason", "too chatty")
+    output = answer_of(pods[0], "events", "off", "OrderP*", "--endpoint", "crm", "--reason", "too chatty")
     # within a second on an idle machine; a loaded one only has to be faster than a restart or a timeout
     wait_until(lambda: all_report(pods, "; event types off: OrderP* for crm\n"), "both pods report it", 15)
-    assert said.startswith("OrderP* for crm: off; every running bridge applies this within a second\n")
-    assert "does not send them later" in said
+    assert output.startswith("OrderP* for crm: off; every running bridge applies this within a second\n")
+    assert "does not send them later" in output
     first = list(outbox_events(200, entities=20, seed=61))
     produce(kafka.bootstrap, topic, first)
     receiver.wait_for("/erp", accepted=200)
@@ -66,8 +66,8 @@ def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(
     wait_until(lambda: all_report(pods, "; event types off: OrderP* for crm\n"), "still off after a restart")
     answer_of(pods[1], "events", "off", "OrderClosed")
     wait_until(lambda: all_report(pods, "event types off: OrderClosed, OrderP* for crm\n"), "both switches")
-    said = answer_of(pods[1], "events", "on", "OrderP*", "--endpoint", "crm")
-    assert said == "OrderP* for crm: on; every running bridge applies this within a second\n"
+    output = answer_of(pods[1], "events", "on", "OrderP*", "--endpoint", "crm")
+    assert output == "OrderP* for crm: on; every running bridge applies this within a second\n"
     wait_until(lambda: all_report(pods, "; event types off: OrderClosed\n"), "on again in both pods")
     second = list(outbox_events(200, entities=20, seed=62, first_seq=1000))
     produce(kafka.bootstrap, topic, second)
@@ -84,9 +84,9 @@ def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(
     for pod in pods:
         assert len(logged(pod, "types.turned_off")) == 3, "one line per switch, and one after the restart"
         assert len(logged(pod, "types.turned_on")) == 1
-    said = answer_of(pods[1], "events", "on", "Order*")
-    assert said.startswith("Order* for all endpoints: on (it was already)")
-    assert "still off by another switch: hookferry events on 'OrderClosed'\n" in said
+    output = answer_of(pods[1], "events", "on", "Order*")
+    assert output.startswith("Order* for all endpoints: on (it was already)")
+    assert "still off by another switch: hookferry events on 'OrderClosed'\n" in output
 
 
 def test_endpoints_choose_by_content_header_and_topic(

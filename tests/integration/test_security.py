@@ -20,13 +20,13 @@ TOKEN, BEARER, STRANGER = "url-token-7f3a9", "header-token-5c1e2", "wrong-passwo
 SIGNING = "whsec_c2VjcmV0LXRoYXQtbXVzdC1ub3Qtc2hvdy1hbnl3aGVyZQ=="
 
 
-def with_login(made: dict[str, Any], broker: RealKafka, mechanism: str, password: str) -> dict[str, Any]:
-    made["kafka"] |= {
+def with_login(config: dict[str, Any], broker: RealKafka, mechanism: str, password: str) -> dict[str, Any]:
+    config["kafka"] |= {
         "bootstrap_servers": [broker.sasl_bootstrap],
         "security_protocol": "SASL_PLAINTEXT",
         "sasl": {"mechanism": mechanism, "username": SASL_USER, "password": password},
     }
-    return made
+    return config
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
@@ -38,8 +38,8 @@ def test_it_logs_in_with_every_mechanism(
     topic = sasl_kafka.fresh_topic("login", partitions=1)
     publish(sasl_kafka, topic, [Raw(b"not an event")])
     produce(sasl_kafka.bootstrap, topic, outbox_events(10))
-    made = quick_config(sasl_kafka, topic, {"shop": {"url": receiver.url("/shop")}}, group)
-    bridge = bridges(with_login(made, sasl_kafka, mechanism, SASL_PASSWORD)).start()
+    config = quick_config(sasl_kafka, topic, {"shop": {"url": receiver.url("/shop")}}, group)
+    bridge = bridges(with_login(config, sasl_kafka, mechanism, SASL_PASSWORD)).start()
     receiver.wait_for("/shop", accepted=10)
     assert read_parked(sasl_kafka, group, 1)[0].value == b"not an event"
     wait_settled(sasl_kafka, f"{group}.shop", topic)
@@ -51,8 +51,8 @@ def test_it_logs_in_with_every_mechanism(
 def test_a_wrong_password_is_logged_without_showing_it(
     sasl_kafka: RealKafka, receiver: Receiver, bridges: Bridges, mechanism: str
 ) -> None:
-    made = quick_config(sasl_kafka, "any", {"shop": {"url": receiver.url("/shop")}}, "stranger")
-    bridge = bridges(with_login(made, sasl_kafka, mechanism, STRANGER)).start(wait=False)
+    config = quick_config(sasl_kafka, "any", {"shop": {"url": receiver.url("/shop")}}, "stranger")
+    bridge = bridges(with_login(config, sasl_kafka, mechanism, STRANGER)).start(wait=False)
     (line,) = wait_until(lambda: logged(bridge, "kafka.unreachable")[:1], "the refused login is logged")
     assert "kafka.sasl" in line["remedy"]
     wait_until(
@@ -80,9 +80,9 @@ def test_no_secret_is_shown_anywhere(kafka: RealKafka, receiver: Receiver, bridg
         "gone": secret | {"url": gone.url(f"/{TOKEN}")},
     }
     receiver.control(f"/moved?key={TOKEN}", status=302, headers={"Location": f"http://127.0.0.1/{TOKEN}"})
-    made = quick_config(kafka, topic, endpoints, "secrets", log={"level": "debug"})
+    config = quick_config(kafka, topic, endpoints, "secrets", log={"level": "debug"})
     environment = {"SHOP_TOKEN": TOKEN, "SHOP_SECRET": SIGNING, "SHOP_KEY": BEARER}
-    bridge = bridges(made, environment=environment).start()
+    bridge = bridges(config, environment=environment).start()
     produce(kafka.bootstrap, topic, outbox_events(30, entities=3, seed=51))
     receiver.wait_for(path, requests=30)
     for name in endpoints:
@@ -134,9 +134,9 @@ def test_no_connection_is_opened_to_an_address_that_is_not_allowed(
     publish(kafka, topic, [Raw(orjson.dumps({"id": "1", "type": "T", "entity": "e", "payload": {}}))])
     url = receiver.url("/shop").replace("127.0.0.1", "localhost")
     endpoint = {"url": url, "retry": SOON | {"max_attempts": 3}}
-    made = quick_config(kafka, topic, {"shop": endpoint}, "egress", egress={"allow": ["10.9.8.0/24"]})
+    config = quick_config(kafka, topic, {"shop": endpoint}, "egress", egress={"allow": ["10.9.8.0/24"]})
     opened = receiver.report()["connections"]
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     (parked,) = read_parked(kafka, "egress", 1)
     assert "gave up after 3 attempts" in parked.facts["cause"]
     assert "refused_address" in parked.facts["cause"]

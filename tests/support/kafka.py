@@ -239,8 +239,8 @@ class RealKafka:
         admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(15)
         deadline = time.monotonic() + 15
         while True:  # the broker learns of it after the controller
-            found = admin.list_topics(timeout=5).topics.get(name)
-            if found and len(found.partitions) == partitions:
+            metadata = admin.list_topics(timeout=5).topics.get(name)
+            if metadata and len(metadata.partitions) == partitions:
                 return name
             if time.monotonic() > deadline:
                 raise KafkaFailed(f"topic {name} did not appear: see {self.log}")
@@ -291,10 +291,10 @@ async def _committed(bootstrap: str, group: str) -> dict[tuple[str, int], tuple[
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        found = await admin.list_consumer_group_offsets(group)
+        commits = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
-    return {(at.topic, at.partition): (e.offset, e.metadata) for at, e in found.items() if e.offset >= 0}
+    return {(at.topic, at.partition): (e.offset, e.metadata) for at, e in commits.items() if e.offset >= 0}
 
 
 def _developer(command: str) -> int:

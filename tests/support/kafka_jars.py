@@ -30,10 +30,10 @@ def cache_folder() -> Path:
 
 def java() -> str:
     """Return the path of ``java``; raises ``KafkaMissing`` if there is none."""
-    found = shutil.which("java")
-    if not found:
+    path = shutil.which("java")
+    if not path:
         raise KafkaMissing("java is not on the PATH (Java 17 or newer is needed)")
-    return found
+    return path
 
 
 def class_path() -> str:

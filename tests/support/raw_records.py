@@ -90,7 +90,7 @@ def read_messages(kafka: RealKafka, topic: str, count: int, timeout_s: float = 2
 
 def read_parked(kafka: RealKafka, group: str, count: int) -> list[Parked]:
     """Return the first ``count`` records of the dead-letter topic of a group, sorted by original place."""
-    found = []
+    records = []
     for message in read_messages(kafka, f"{group}.parked", count):
         headers = message.headers() or []
         own = tuple((name, value) for name, value in headers if not name.startswith("hookferry-"))
@@ -99,5 +99,5 @@ def read_parked(kafka: RealKafka, group: str, count: int) -> list[Parked]:
             for name, value in headers
             if name.startswith("hookferry-")
         }
-        found.append(Parked(message.value(), message.key(), own, facts))
-    return sorted(found, key=lambda one: (int(one.facts["partition"]), int(one.facts["offset"])))
+        records.append(Parked(message.value(), message.key(), own, facts))
+    return sorted(records, key=lambda one: (int(one.facts["partition"]), int(one.facts["offset"])))

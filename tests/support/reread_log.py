@@ -31,8 +31,8 @@ class Rereads:
         return None
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
-        found = [one.offset for one in self._log.records[partition] if one.timestamp_ms >= timestamp_ms]
-        return min(found, default=None)
+        offsets = [one.offset for one in self._log.records[partition] if one.timestamp_ms >= timestamp_ms]
+        return min(offsets, default=None)
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         self.asked.append(Stretch(start, end))

@@ -59,14 +59,14 @@ class Kept:
 
 @pytest.fixture
 def keep(tmp_path: Path) -> Iterator[type[Kept]]:
-    made: list[Kept] = []
+    histories: list[Kept] = []
 
     def make(retention_s: float = 1000, max_bytes: int = 1 << 30) -> Kept:
-        made.append(Kept(tmp_path / "state" / "history.sqlite", retention_s, max_bytes))
-        return made[-1]
+        histories.append(Kept(tmp_path / "state" / "history.sqlite", retention_s, max_bytes))
+        return histories[-1]
 
     yield make  # type: ignore[misc]
-    for one in made:
+    for one in histories:
         one.history._forget_connection()
 
 
