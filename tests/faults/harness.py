@@ -156,7 +156,7 @@ class Harness:
                 for name, maps in self.committed.items()
                 if name not in NOBODY_LISTENS
             }
-            if all(one == ends for one in places.values()):
+            if all(value == ends for value in places.values()):
                 self.drained_s = time.monotonic() - began
                 break
             time.sleep(1)
@@ -209,7 +209,7 @@ class Harness:
             self.ledger, requests, truth, self.stage.witness.paths.index("/healthy"), is_static
         )
         stormy, lines = report.storms(self.stage.pods)
-        broken = sum(sum(one.counts.values()) for one in results)
+        broken = sum(sum(result.counts.values()) for result in results)
         result = {
             "events": len(truth.places),
             "records": truth.records,
@@ -237,7 +237,8 @@ class Harness:
         drained = "not drained" if self.drained_s is None else f"drained in {self.drained_s:.0f} s"
         extra = [
             f"{result['events']:,} events, {result['records']:,} records: "
-            f"{result['duplicates']:,} duplicates, {result['poison']} undecodable; {result['parked_twice']} parked twice; {drained}",
+            f"{result['duplicates']:,} duplicates, {result['poison']} undecodable; "
+            f"{result['parked_twice']} parked twice; {drained}",
             f"log lines: {', '.join(f'{name} {count:,}' for name, count in result['log_lines'].items())}",
             *format_gaps(result["gaps_after_kill_s"]),
             f"an endpoint was switched off {result['switched_off']} times; {result['redriven']} redriven",
@@ -301,7 +302,8 @@ def run(options: argparse.Namespace) -> bool:
             if keep:
                 with suppress(OSError):
                     incidents = [
-                        f"{report.clock(one.at_ns)} {one.text}\n" for one in harness.ledger.incidents
+                        f"{report.clock(incident.at_ns)} {incident.text}\n"
+                        for incident in harness.ledger.incidents
                     ]
                     (folder / "incidents.txt").write_text("".join(incidents))
         if keep:

@@ -63,7 +63,11 @@ class Ledger:
 
     def near(self, at_ns: int, before_s: float = 12, after_s: float = 1) -> list[Incident]:
         """Return the incidents around an instant."""
-        return [one for one in self.incidents if -after_s * 1e9 <= at_ns - one.at_ns <= before_s * 1e9]
+        return [
+            incident
+            for incident in self.incidents
+            if -after_s * 1e9 <= at_ns - incident.at_ns <= before_s * 1e9
+        ]
 
     def with_another(self, pod: int, partition: int, since_ns: int, until_ns: int) -> bool:
         """Return True if another pod was assigned the partition in between."""

@@ -88,7 +88,9 @@ def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pod
         lines += [f"    {line}" for line in about[-12:]] or ["    nothing"]
     if at_ns:
         lines.append(f"  incidents around {clock(at_ns)}:")
-        lines += [f"    {clock(one.at_ns)} {one.text}" for one in ledger.near(at_ns)[-14:]] or ["    nothing"]
+        lines += [
+            f"    {clock(incident.at_ns)} {incident.text}" for incident in ledger.near(at_ns)[-14:]
+        ] or ["    nothing"]
     return "\n".join(lines)
 
 
@@ -117,18 +119,18 @@ def document(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Return the counts for JSON."""
     return [
         {
-            "endpoint": one.endpoint,
-            "wanted": one.wanted,
-            "requests": one.requests,
-            "accepted": one.accepted,
-            "parked": one.parked,
-            "waiting": one.waiting,
-            **{kind: one.counts[kind] for kind in BROKEN},
-            "repeats": dict(one.repeats),
-            "overlaps_explained": dict(one.overlaps_explained),
-            "answered_before_kill_ms": _spread(one.kill_ages_ms),
+            "endpoint": result.endpoint,
+            "wanted": result.wanted,
+            "requests": result.requests,
+            "accepted": result.accepted,
+            "parked": result.parked,
+            "waiting": result.waiting,
+            **{kind: result.counts[kind] for kind in BROKEN},
+            "repeats": dict(result.repeats),
+            "overlaps_explained": dict(result.overlaps_explained),
+            "answered_before_kill_ms": _spread(result.kill_ages_ms),
         }
-        for one in results
+        for result in results
     ]
 
 
@@ -147,20 +149,22 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 def table(results: Sequence[Result], extra: Sequence[str]) -> str:
     """Return the table for the terminal."""
-    names = [one.endpoint for one in results]
+    names = [result.endpoint for result in results]
     rows: list[tuple[str, list[object]]] = [
-        ("events wanted", [one.wanted for one in results]),
-        ("requests", [one.requests for one in results]),
-        ("accepted", [one.accepted for one in results]),
-        ("parked", [one.parked for one in results]),
-        ("waiting as lag", [one.waiting for one in results]),
-        *((kind.upper(), [one.counts[kind] for one in results]) for kind in BROKEN),
-        ("repeats", [sum(one.repeats.values()) for one in results]),
+        ("events wanted", [result.wanted for result in results]),
+        ("requests", [result.requests for result in results]),
+        ("accepted", [result.accepted for result in results]),
+        ("parked", [result.parked for result in results]),
+        ("waiting as lag", [result.waiting for result in results]),
+        *((kind.upper(), [result.counts[kind] for result in results]) for kind in BROKEN),
+        ("repeats", [sum(result.repeats.values()) for result in results]),
     ]
-    whys = sorted({why for one in results for why in one.repeats})
-    rows += [(f"  {why}", [one.repeats[why] for one in results]) for why in whys]
-    overlapped = sorted({why for one in results for why in one.overlaps_explained})
-    rows += [(f"overlap: {why}", [one.overlaps_explained[why] for one in results]) for why in overlapped]
+    whys = sorted({why for result in results for why in result.repeats})
+    rows += [(f"  {why}", [result.repeats[why] for result in results]) for why in whys]
+    overlapped = sorted({why for result in results for why in result.overlaps_explained})
+    rows += [
+        (f"overlap: {why}", [result.overlaps_explained[why] for result in results]) for why in overlapped
+    ]
     lines = [f"{'':<42}" + "".join(f"{name:>11}" for name in names)]
     lines += [f"{text:<42}" + "".join(f"{value:>11,}" for value in values) for text, values in rows]
     return "\n".join([*lines, "", *extra])

@@ -136,7 +136,7 @@ def test_records_that_are_not_json_events_are_parked_and_stop_no_endpoint(
     wait_settled(kafka, "bad-json.other", topic)
 
     check(read_parked(kafka, "bad-json", len(BAD_JSON)), BAD_JSON, topic, lambda n: b"k%d" % n)
-    got = {orjson.loads(one["body"])["data"]["seq"] for one in receiver.records("/shop")}
+    got = {orjson.loads(request["body"])["data"]["seq"] for request in receiver.records("/shop")}
     assert got == {100, 200, *range(101, 101 + len(BAD_JSON))}
     assert bridge.metric("hookferry_records_total", outcome="rejected") == len(BAD_JSON)
     assert bridge.metric("hookferry_records_total", outcome="tombstone") == 1
@@ -158,8 +158,8 @@ def test_records_that_fineract_did_not_write_are_parked_and_stop_no_endpoint(
     wait_settled(kafka, "bad-fineract.shop", topic)
 
     check(read_parked(kafka, "bad-fineract", len(BAD_FINERACT)), BAD_FINERACT, topic, encode_key)
-    got = {orjson.loads(one["body"])["data"]["id"] for one in receiver.records("/shop")}
+    got = {orjson.loads(request["body"])["data"]["id"] for request in receiver.records("/shop")}
     assert got == {100, 200, *range(101, 101 + len(BAD_FINERACT))}
-    in_payload = sum(one.endpoint is not None for one in BAD_FINERACT.values())
+    in_payload = sum(record.endpoint is not None for record in BAD_FINERACT.values())
     assert bridge.metric("hookferry_parked_total", endpoint="shop") == in_payload
     assert bridge.metric("hookferry_records_total", outcome="rejected") == len(BAD_FINERACT) - in_payload

@@ -131,8 +131,8 @@ def test_an_operator_turns_an_endpoint_off_and_on(
     receiver.wait_for("/crm", accepted=20)
     assert receiver.report("/crm")["inversions"] == 0
     assert len(logged(bridge, "endpoint.turned_off")) == len(logged(bridge, "endpoint.turned_on")) == 1
-    values = [orjson.loads(one.value()) for one in read_messages(kafka, "switched.control", 3)]
-    assert [one["state"] for one in values] == ["off", "off", "on"]
+    values = [orjson.loads(message.value()) for message in read_messages(kafka, "switched.control", 3)]
+    assert [value["state"] for value in values] == ["off", "off", "on"]
     settings = kafka.topic_config("switched.control")
     assert settings["cleanup.policy"] == "compact"
 
@@ -225,9 +225,9 @@ def test_cursors_are_listed_with_their_open_events_and_unused_ones_are_pruned(
 
     def retried() -> list[dict[str, Any]]:
         rows = [
-            one
-            for one in cursor_rows(bridge)
-            if (one["endpoint"], one["topic"], one["partition"]) == ("crm", topic, 0)
+            row
+            for row in cursor_rows(bridge)
+            if (row["endpoint"], row["topic"], row["partition"]) == ("crm", topic, 0)
         ]
         if not rows or not rows[0]["retries"] or rows[0]["settled_beyond"] < 2:
             return []
@@ -249,7 +249,7 @@ def test_cursors_are_listed_with_their_open_events_and_unused_ones_are_pruned(
     del bridge.config["endpoints"]["old"]
     del bridge.config["endpoints"]["older"]
     bridge.start()
-    names = {one["endpoint"]: one["configured"] for one in cursor_rows(bridge)}
+    names = {row["endpoint"]: row["configured"] for row in cursor_rows(bridge)}
     assert names == {"crm": True, "old": False, "older": False}, "a cursor of another bridge is listed"
     shown = answer_of(bridge, "cursors", "list")
     assert "1 (" in shown
@@ -298,7 +298,7 @@ def test_a_new_endpoint_starts_at_an_instant(kafka: RealKafka, receiver: Receive
     receiver.wait_for("/all", accepted=80)
     receiver.wait_for("/since", accepted=30)
     wait_settled(kafka, "since.since", topic)
-    assert {one["seq"] >= 1000 for one in receiver.records("/since")} == {True}
+    assert {request["seq"] >= 1000 for request in receiver.records("/since")} == {True}
     wait_settled(kafka, "since.future", topic)  # an instant in the future begins at the end of the log
     assert receiver.count("/future")["requests"] == 0
     assert bridge.terminate() == 0

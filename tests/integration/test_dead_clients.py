@@ -89,7 +89,7 @@ def test_every_client_uses_the_patched_connection(kafka: RealKafka) -> None:
         await client.bootstrap()
         try:
             assert await client.ready(1)
-            assert {type(one) for one in client._conns.values()} == {PatchedConnection}
+            assert {type(connection) for connection in client._conns.values()} == {PatchedConnection}
         finally:
             await client.close()
 
@@ -132,7 +132,7 @@ def test_a_consumer_with_a_dead_task_is_replaced(kafka: RealKafka, kill: Callabl
             with capture_logs() as logs:
                 await _read_until_assigned(reader, epoch=2)
             assert drained == 1
-            (line,) = [one for one in logs if one["event"] == events.SOURCE_REPLACED]
+            (line,) = [line for line in logs if line["event"] == events.SOURCE_REPLACED]
             assert "task has ended" in line["cause"]
             produce(kafka.bootstrap, topic, outbox_events(3))
             received = 0

@@ -28,7 +28,7 @@ def test_a_slow_endpoint_delays_no_other(kafka: RealKafka, receiver: Receiver, b
     receiver.wait_for("/paid", accepted=250)
     wait_settled(kafka, "two.fast", topic)
     wait_settled(kafka, "two.paid", topic)
-    assert all(one.offset == 0 for one in cursors(kafka, "two.slow", topic).values())
+    assert all(completion.offset == 0 for completion in cursors(kafka, "two.slow", topic).values())
     wait_until(
         lambda: bridge.metric("hookferry_unsettled_events", endpoint="slow") == 500, "500 unsettled events"
     )
@@ -62,7 +62,9 @@ def test_a_new_endpoint_begins_at_its_start_setting_and_commits_its_cursor_immed
     ends = log_ends(kafka, topic)
 
     def committed() -> bool:
-        return {number: one.offset for number, one in cursors(kafka, "begin.new", topic).items()} == ends
+        return {
+            number: completion.offset for number, completion in cursors(kafka, "begin.new", topic).items()
+        } == ends
 
     wait_until(committed, "the new endpoint's cursor is committed before its first event")
     receiver.wait_for("/all", accepted=100)
@@ -72,5 +74,5 @@ def test_a_new_endpoint_begins_at_its_start_setting_and_commits_its_cursor_immed
     for path, count in {"/old": 120, "/all": 120, "/new": 20}.items():
         receiver.wait_for(path, accepted=count)
     wait_settled(kafka, "begin.new", topic)
-    assert all(one["seq"] >= 1000 for one in receiver.records("/new"))
+    assert all(request["seq"] >= 1000 for request in receiver.records("/new"))
     assert receiver.report("/old")["repeats"] == 0

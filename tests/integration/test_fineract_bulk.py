@@ -93,9 +93,9 @@ def bulk(entity: int, *items: tuple[int, Schema]) -> Raw:
 
 def arrivals(receiver: Receiver, path: str, entity: int) -> list[tuple[int, str]]:
     return [
-        (one["seq"], one["webhook_id"])
-        for one in receiver.records(path)
-        if one["entity"] == str(entity) and one["status"] == 200
+        (request["seq"], request["webhook_id"])
+        for request in receiver.records(path)
+        if request["entity"] == str(entity) and request["status"] == 200
     ]
 
 
@@ -137,15 +137,15 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_redriven_after_an_import
     assert before < 9, "the kill did not come in the middle of the record"
     assert [seq for seq, _ in arrivals(receiver, "/even", 42)] == [2, 4, 6, 8]
     assert [seq for seq, _ in arrivals(receiver, "/shop", 43)] == [1, 3]
-    first = next(one for one in receiver.records("/shop") if one["seq"] == 1)
+    first = next(request for request in receiver.records("/shop") if request["seq"] == 1)
     body = orjson.loads(first["body"])
     assert (body["type"], body["entity"], body["tenant"]) == ("OddBusinessEvent", "42", "acme")
 
     waiting = listed(bridge)
-    assert {(one["endpoint"], one["event_type"], one["event_index"]) for one in waiting} == {
+    assert {(letter["endpoint"], letter["event_type"], letter["event_index"]) for letter in waiting} == {
         ("shop", "EvenBusinessEvent", 2), ("even", "EvenBusinessEvent", 2),
     }  # fmt: skip
-    assert all(THING in one["cause"] and NEW.fingerprint.hex() in one["cause"] for one in waiting)
+    assert all(THING in letter["cause"] and NEW.fingerprint.hex() in letter["cause"] for letter in waiting)
     pid = bridge.pid
     jar = make_jar(tmp_path / "fineract-avro-schemas-2.jar", definition("note"))
     (into,) = set(re.findall(r"schemas import JAR --into (\S+?)[`,]", waiting[0]["remedy"]))

@@ -53,7 +53,7 @@ def test_every_codec_of_kafka_is_read(kafka: RealKafka, receiver: Receiver, brid
             }
             for seq in range(number * 50, number * 50 + 50)
         ]
-        publish(kafka, topic, [Raw(orjson.dumps(one), b"e") for one in records], codec)
+        publish(kafka, topic, [Raw(orjson.dumps(record), b"e") for record in records], codec)
     bridges(quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "codecs")).start()
     receiver.wait_for("/shop", accepted=50 * len(CODECS))
     report = receiver.report("/shop")
@@ -194,7 +194,7 @@ def test_each_format_becomes_the_standard_body(
     assert ids.pop("OrderBare") == UUID_2
     assert ids.pop("LoanApprovedBusinessEvent") == UUID
     assert len(set(ids.values())) == 4
-    assert all(one.startswith("evt_") and len(one) == 36 for one in ids.values())
+    assert all(value.startswith("evt_") and len(value) == 36 for value in ids.values())
 
 
 def test_records_written_by_fineract_itself_are_delivered(
@@ -205,7 +205,9 @@ def test_records_written_by_fineract_itself_are_delivered(
     samples = shared_json("sample-records.json")
     topic = kafka.fresh_topic("fineract", partitions=1)
     publish(
-        kafka, topic, [Raw(bytes.fromhex(one["value_hex"]), bytes.fromhex(one["key_hex"])) for one in samples]
+        kafka,
+        topic,
+        [Raw(bytes.fromhex(record["value_hex"]), bytes.fromhex(record["key_hex"])) for record in samples],
     )
     config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "fineract")
     bank = {"topics": [topic], "format": "fineract", "schemas": str(folder), "bulk": "whole"}

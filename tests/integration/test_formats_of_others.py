@@ -233,7 +233,7 @@ def test_records_of_other_software_are_delivered(
         ce = got[f"com.shop.{mode}"]
         assert (ce["entity"], ce["data"]) == ("o-1", {"total": Decimal("10.5")})
         assert ce["timestamp"] == "2026-06-29T08:15:30Z"
-    ids = {one["headers"]["webhook-id"] for one in receiver.records("/shop")}
+    ids = {request["headers"]["webhook-id"] for request in receiver.records("/shop")}
     assert len(ids) == 15
     assert UUID in ids
     assert not logged(bridge, events.RECORD_REJECTED)
@@ -252,7 +252,9 @@ def test_the_configuration_that_inspect_prints_works(
     """Deliver the events of an unknown topic with only the configuration that the command prints."""
     topic = kafka.fresh_topic("unknown", partitions=2)
     publish(
-        kafka, topic, [one._replace(partition=number % 2) for number, one in enumerate(debezium_records())]
+        kafka,
+        topic,
+        [record._replace(partition=number % 2) for number, record in enumerate(debezium_records())],
     )
     output = inspected("--topic", topic, "--brokers", kafka.bootstrap)
     assert output.startswith("3 records: 3 debezium\n"), output
@@ -302,7 +304,7 @@ def test_an_outage_of_the_registry_delays_and_parks_nothing(
     registry.status = None
     got = arrived(receiver, 6)
     assert {"Other", "Later", "shop.avro.OrderPaid", "OrderSeen"} <= got.keys()
-    order = [json.loads(one["body"])["type"] for one in receiver.records("/shop")]
+    order = [json.loads(request["body"])["type"] for request in receiver.records("/shop")]
     assert order.index("shop.avro.OrderPaid") < order.index("OrderSeen")
     wait_settled(kafka, "outage.shop", orders)
     publish(kafka, orders, [Raw(b"\0\0\0\x0f\xff...", b"k")])

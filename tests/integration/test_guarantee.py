@@ -92,7 +92,11 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     recorder.wait_for("/shop", timeout_s=60, accepted=int(EVENTS * 0.75))
     bridge.kill()
     settled = settled_places(kafka, f"{group}.shop")
-    accepted = {(one["entity"], one["seq"]) for one in recorder.records("/shop") if one["status"] == 200}
+    accepted = {
+        (request["entity"], request["seq"])
+        for request in recorder.records("/shop")
+        if request["status"] == 200
+    }
     may_repeat = {key for key in accepted if not settled(where[key])}
 
     bridge.start()
@@ -103,7 +107,7 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     assert report["accepted"] == report["distinct"] == EVENTS, "an event is missing, or has two webhook-ids"
     assert report["inversions"] == 0
     assert report["overlaps"] == 0
-    repeated = {(one["entity"], one["seq"]) for one in _repeated(recorder.records("/shop"))}
+    repeated = {(request["entity"], request["seq"]) for request in _repeated(recorder.records("/shop"))}
     assert len(repeated) == report["repeats"]
     assert repeated <= may_repeat, "repeated although its completion was committed before the kill"
     assert len(repeated) <= CONCURRENCY, "repeated although it was not in flight at the kill"

@@ -26,7 +26,9 @@ def token(lifetime_s: float = 600) -> str:
     """Return an unsecured token, which Kafka's validator for tests accepts (RFC 7515 with alg none)."""
     now = time.time()
     parts = ({"alg": "none"}, {"sub": "hookferry", "iat": now, "exp": now + lifetime_s})
-    return ".".join(base64.urlsafe_b64encode(orjson.dumps(one)).rstrip(b"=").decode() for one in parts) + "."
+    return (
+        ".".join(base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=").decode() for part in parts) + "."
+    )
 
 
 class TokenServer:

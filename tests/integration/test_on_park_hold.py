@@ -34,9 +34,9 @@ def setup(
 def accepted(receiver: Receiver, entity: str) -> list[int]:
     """Return the numbers of an entity's accepted events, in the order of arrival."""
     return [
-        one["seq"]
-        for one in receiver.records("/shop")
-        if one["entity"] == entity and 200 <= one["status"] < 300
+        request["seq"]
+        for request in receiver.records("/shop")
+        if request["entity"] == entity and 200 <= request["status"] < 300
     ]
 
 
@@ -45,7 +45,7 @@ def holds(bridge: BridgeProcess) -> list[dict[str, Any]]:
 
 
 def held_lanes(*pair: BridgeProcess) -> int:
-    return sum(int(one.metric("hookferry_held_lanes")) for one in pair)
+    return sum(int(bridge.metric("hookferry_held_lanes")) for bridge in pair)
 
 
 def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive_in_order(
@@ -55,12 +55,14 @@ def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive
     topic, config = setup(kafka, receiver, "held")
     receiver.control("/shop", status=422, body="no such order", entities=["bad"])
     pair = [bridges(config).start(), bridges(config).start()]
-    wait_until(lambda: [one.metric("hookferry_assigned_partitions") for one in pair] == [1, 1], "shared", 40)
+    wait_until(
+        lambda: [bridge.metric("hookferry_assigned_partitions") for bridge in pair] == [1, 1], "shared", 40
+    )
     publish(kafka, topic, [order("good", 0), order("bad", 0), order("bad", 1), order("other", 0, 1)])
     wait_until(lambda: held_lanes(*pair) == 1, "the lane is held", 40)
     wait_until(lambda: len(listed(pair[0])) == 2, "both events are parked")
-    (keeper,) = (one for one in pair if int(one.metric("hookferry_held_lanes")))
-    (second,) = (one for one in pair if one is not keeper)
+    (keeper,) = (bridge for bridge in pair if int(bridge.metric("hookferry_held_lanes")))
+    (second,) = (bridge for bridge in pair if bridge is not keeper)
     (line,) = wait_until(lambda: logged(keeper, "lane.held"), "the hold is logged")
     assert (line["endpoint"], line["entity"], line["place"]) == ("shop", "bad", f"{topic}-0@1")
     assert "held lanes: shop 1" in ask(keeper, "/readyz")[1]
@@ -75,7 +77,7 @@ def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive
     assert (hold["endpoint"], hold["entity"], hold["waits_for"], hold["behind"]) == (
         "shop", "bad", f"{topic}-0@1", 3
     )  # fmt: skip
-    assert {one["held_behind"] for one in listed(second)} == {None, f"{topic}-0@1"}
+    assert {letter["held_behind"] for letter in listed(second)} == {None, f"{topic}-0@1"}
     table = parked(second, "list")
     assert "HELD FOR" in table
     assert f"held behind {topic}-0@1" in table
@@ -115,8 +117,8 @@ def test_events_that_wait_for_a_discarded_event_are_sent(
     publish(kafka, topic, [order("a", 0), order("a", 1), order("a", 2)])
     bridge = bridges(config).start()
     wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
-    (cause,) = (one for one in listed(bridge) if one["held_behind"] is None)
-    waiting = [one for one in listed(bridge) if one["held_behind"]]
+    (cause,) = (letter for letter in listed(bridge) if letter["held_behind"] is None)
+    waiting = [letter for letter in listed(bridge) if letter["held_behind"]]
     output = parked(bridge, "discard", waiting[0]["address"], "--reason", "not this one", "--yes")
     assert "sent" not in output, "the lane waits for another event"
     assert len(holds(bridge)) == 1

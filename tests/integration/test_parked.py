@@ -36,7 +36,7 @@ def test_a_payload_without_its_schema_is_delivered_after_the_schema_is_added(
     loan_files = [file for file in folder.rglob("*.avsc") if '"LoanEventDataV1"' in file.read_text()]
     for file in loan_files:
         file.rename(file.with_suffix(".later"))
-    fields = dict.fromkeys(one["name"] for one in schema.parsed["fields"])
+    fields = dict.fromkeys(field["name"] for field in schema.parsed["fields"])
     loan = fields | {"id": 42, "accountNo": "000000042", "clientName": "Naïve", "principal": Decimal("10"),
                      "currencyCode": "KES", "status": "APPROVED"}  # fmt: skip
     data = encode_single_object(schema.parsed, schema.fingerprint, loan)
@@ -97,11 +97,11 @@ def test_what_is_parked_is_listed_shown_and_discarded(
     assert sorted(line.split()[2] for line in lines[1:]) == ["*", "shop", "shop"]
     assert len({line.index("status 422") for line in lines if "status 422" in line}) == 1, "not aligned"
     everything = [*listed(bridge)]
-    by_entity = {(one["entity"], one["endpoint"]): one for one in everything}
+    by_entity = {(letter["entity"], letter["endpoint"]): letter for letter in everything}
     bad, odd = by_entity["bad", "shop"], by_entity["odd", "shop"]
 
     def found(*filters: str) -> set[str]:
-        return {one["address"] for one in listed(bridge, *filters)}
+        return {letter["address"] for letter in listed(bridge, *filters)}
 
     assert found("--endpoint", "shop") == {bad["address"], odd["address"]}
     assert found("--endpoint", "*") == {by_entity["bad", None]["address"]}
@@ -109,7 +109,7 @@ def test_what_is_parked_is_listed_shown_and_discarded(
     assert found("--entity", "odd") == {odd["address"]}
     assert found("--type", "Order*") == {bad["address"], odd["address"]}
     assert found("--reason", "NO SUCH") == {bad["address"], odd["address"]}
-    assert found("--since", "1h") == {one["address"] for one in everything}
+    assert found("--since", "1h") == {letter["address"] for letter in everything}
     assert found("--until", "1h") == set()
     assert len(found("--limit", "2")) == 2
 
@@ -120,7 +120,7 @@ def test_what_is_parked_is_listed_shown_and_discarded(
         f"{topic}-0@1", "trace: hex:00ff", "x-api-key: ***", secretive.value.decode(), bad["webhook_id"],
     ):  # fmt: skip
         assert part in shown, part
-    (sent,) = (one for one in receiver.records("/shop") if one["entity"] == "bad")
+    (sent,) = (request for request in receiver.records("/shop") if request["entity"] == "bad")
     assert sent["body"] in shown
     assert "19" in parked(bridge, "show", odd["address"], "--max-bytes", "1000")
     assert "bytes more" in parked(bridge, "show", odd["address"], "--max-bytes", "1000")
@@ -143,7 +143,7 @@ def test_what_is_parked_is_listed_shown_and_discarded(
         bridge, "discard", "--parked-reason", "no such", "--entity", "bad", "--reason", "cancelled", "--yes",
         "--by", "ann",
     )  # fmt: skip
-    assert found() == {one["address"] for one in everything} - {bad["address"]}
+    assert found() == {letter["address"] for letter in everything} - {bad["address"]}
     assert "discarded" in parked(bridge, "list", "--all")
     assert "by ann cancelled" in parked(bridge, "show", bad["address"])
     wait_settled(kafka, "shown.shop", topic)

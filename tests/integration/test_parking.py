@@ -34,7 +34,9 @@ def order(entity: str, seq: int, pad: str = "") -> Raw:
 
 def accepted(receiver: Receiver, path: str = "/shop") -> list[tuple[str, int]]:
     """Return entity and number of each accepted event, in the order of arrival."""
-    return [(one["entity"], one["seq"]) for one in receiver.records(path) if one["status"] == 200]
+    return [
+        (request["entity"], request["seq"]) for request in receiver.records(path) if request["status"] == 200
+    ]
 
 
 def set_max_message_bytes(kafka: RealKafka, topic: str, max_bytes: int) -> None:
@@ -167,7 +169,9 @@ def test_retries_keep_the_order_of_an_entity_and_let_others_pass(
     ]  # fmt: skip
     assert len({row["webhook_id"] for row in rows}) == 1
     assert {row["reason"] for row in rows} == {"status 503: later", ""}
-    sent = [one for one in receiver.records("/shop") if (one["entity"], one["seq"]) == ("slow", 0)]
+    sent = [
+        request for request in receiver.records("/shop") if (request["entity"], request["seq"]) == ("slow", 0)
+    ]
     assert [row["body"].decode() for row in rows] == [one["body"] for one in sent]
     assert {one["webhook_id"] for one in sent} == {rows[0]["webhook_id"]}
 

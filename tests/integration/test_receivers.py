@@ -44,7 +44,7 @@ def test_presets_deliver_messages_store_no_key_and_a_deleted_hook_turns_its_endp
         wait_settled(kafka, "presets.duty", topic)
         assert len(pagerduty.open) == 6
         waiting = sum(log_ends(kafka, topic).values()) - sum(
-            one.offset for one in cursors(kafka, "presets.chat", topic).values()
+            completion.offset for completion in cursors(kafka, "presets.chat", topic).values()
         )
         assert waiting == 3
         assert bridge.terminate() == 0

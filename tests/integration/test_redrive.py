@@ -37,7 +37,9 @@ def test_four_hundred_refused_events_are_redriven_in_order_among_live_events(
     wait_settled(kafka, "fixed.shop", topic)
     assert len(listed(bridge)) == 400
 
-    ids = {(one["entity"], one["seq"]): one["webhook_id"] for one in receiver.records("/shop")}
+    ids = {
+        (request["entity"], request["seq"]): request["webhook_id"] for request in receiver.records("/shop")
+    }
     receiver.reset()
     receiver.control("/shop", delay_ms=150)
     live = [order(f"e{n % 40}", 10 + n // 40, n % 40 % 4) for n in range(400)]
@@ -63,7 +65,7 @@ def test_four_hundred_refused_events_are_redriven_in_order_among_live_events(
             webhook_id for seq, _, webhook_id in arrivals(receiver, entity) if seq < 10
         }
     assert listed(bridge) == []
-    assert {one["state"] for one in listed(bridge, "--all")} == {"redriven"}
+    assert {letter["state"] for letter in listed(bridge, "--all")} == {"redriven"}
     assert kafka.describe_group("fixed.shop")["fixed.again", 0].lag == 0
     wait_settled(kafka, "fixed", "fixed.again")  # the group of the members commits later than the cursor
     assert kafka.describe_group("fixed")["fixed.again", 0].lag == 0
@@ -99,7 +101,7 @@ def test_two_redrives_send_an_event_twice_but_a_redrive_repeated_after_a_crash_s
     wait_settled(kafka, "twice.shop", "twice.again")
     assert [status for _, status, _ in arrivals(receiver, "a")] == [404, 200]
 
-    (address,) = (one["address"] for one in listed(bridge, "--all") if one["entity"] == "a")
+    (address,) = (letter["address"] for letter in listed(bridge, "--all") if letter["entity"] == "a")
     assert "1 settled" in parked(bridge, "redrive", address, "--yes")
     receiver.wait_for("/shop", requests=5)
     wait_settled(kafka, "twice.shop", "twice.again")
@@ -138,7 +140,8 @@ def test_a_bridge_owns_the_same_partition_numbers_of_the_source_and_the_redrive_
     publish(kafka, topic, [order(f"e{n % 25}", n // 25, n % 25 % 5) for n in range(150)])
     pair = [bridges(config).start(), bridges(config).start()]
     wait_until(
-        lambda: sorted(int(one.metric("hookferry_assigned_partitions")) for one in pair) == [2, 3], "shared"
+        lambda: sorted(int(bridge.metric("hookferry_assigned_partitions")) for bridge in pair) == [2, 3],
+        "shared",
     )
     wait_until(lambda: len(listed(pair[0])) == 150, "all are parked", 40)
     for one in pair:

@@ -64,7 +64,7 @@ def test_each_endpoint_gets_the_configured_request(
     for name, path in paths.items():
         receiver.wait_for(path, accepted=1)
         (seen[name],) = receiver.records(path)
-    assert {name: one["method"] for name, one in seen.items()} == {
+    assert {name: request["method"] for name, request in seen.items()} == {
         "put": "PUT", "patch": "PATCH", "delete": "DELETE", "form": "POST", "ce": "POST", "plain": "POST",
     }  # fmt: skip
     assert seen["put"]["body"] == '{"text": "J \\"x\\" & <b> paid KES 1,250.50"}'
@@ -76,13 +76,13 @@ def test_each_endpoint_gets_the_configured_request(
     assert parse_qs(seen["form"]["body"]) == {"n": ['J "x" & <b>'], "t": ["OrderPaid"]}
     assert seen["ce"]["headers"]["ce-type"] == "OrderPaid"
     assert orjson.loads(seen["plain"]["body"])["data"]["id"] == "a/7 é"
-    assert len({one["webhook_id"] for one in seen.values()}) == 1
+    assert len({request["webhook_id"] for request in seen.values()}) == 1
     for name in endpoints:
         wait_settled(kafka, f"rendering.{name}", topic)
     bridge.terminate()
     rows = {row["endpoint"]: row for row in history(bridge)}
     assert {name: row["method"] for name, row in rows.items()} == {
-        name: one["method"] for name, one in seen.items()
+        name: request["method"] for name, request in seen.items()
     }
     assert {row["origin"] for row in rows.values()} == {url("")}
     assert b"\nX-Trace: ***\n" in b"\n" + rows["put"]["headers"]

@@ -20,12 +20,12 @@ Bridges = Callable[..., BridgeProcess]
 
 def ids(receiver: Receiver, path: str) -> set[str]:
     """Return the events that a receiver got, as "entity/number"."""
-    return {f"{one['entity']}/{one['seq']}" for one in receiver.records(path)}
+    return {f"{request['entity']}/{request['seq']}" for request in receiver.records(path)}
 
 
 def of(events: Iterable[OutboxEvent], *types: str) -> set[str]:
     """Return the events of these types, as "entity/number"."""
-    return {f"{one.entity}/{one.seq}" for one in events if orjson.loads(one.value)["type"] in types}
+    return {f"{event.entity}/{event.seq}" for event in events if orjson.loads(event.value)["type"] in types}
 
 
 def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(

@@ -95,13 +95,13 @@ def test_no_secret_is_shown_anywhere(kafka: RealKafka, receiver: Receiver, bridg
         "a history row of each verdict",
     )
 
-    refused = sum(one["status"] == 400 for one in receiver.records(path))
+    refused = sum(request["status"] == 400 for request in receiver.records(path))
     parked = read_messages(kafka, "secrets.parked", 30 + 30 + refused)
     assert refused
     shown = {
         "metrics": ask(bridge, "/metrics")[1].encode(),
         "readyz": ask(bridge, "/readyz")[1].encode(),
-        "parked": repr([(one.headers(), one.value()) for one in parked]).encode(),
+        "parked": repr([(letter.headers(), letter.value()) for letter in parked]).encode(),
         "cursors": repr([kafka.consumer_groups(f"secrets.{name}") for name in endpoints]).encode(),
     }  # fmt: skip
     assert bridge.terminate() == 0
@@ -142,7 +142,7 @@ def test_no_connection_is_opened_to_an_address_that_is_not_allowed(
     assert "refused_address" in parked.facts["cause"]
     wait_settled(kafka, "egress.shop", topic)
     attempts = logged(bridge, "delivery.attempted")
-    assert [one["verdict"] for one in attempts] == ["again"] * 3
-    assert all("to egress.allow" in one["reason"] for one in attempts)
+    assert [line["verdict"] for line in attempts] == ["again"] * 3
+    assert all("to egress.allow" in line["reason"] for line in attempts)
     assert receiver.report()["connections"] == opened
     assert receiver.report()["paths"] == {}

@@ -36,9 +36,9 @@ def topic_and_config(
 def arrivals(receiver: Receiver, entity: str, path: str = "/shop") -> list[tuple[int, int, str]]:
     """Return number, status and webhook-id of an entity's requests, in the order of arrival."""
     return [
-        (one["seq"], one["status"], one["webhook_id"])
-        for one in receiver.records(path)
-        if one["entity"] == entity
+        (request["seq"], request["status"], request["webhook_id"])
+        for request in receiver.records(path)
+        if request["entity"] == entity
     ]
 
 

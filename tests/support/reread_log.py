@@ -31,12 +31,14 @@ class Rereads:
         return None
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
-        offsets = [one.offset for one in self._log.records[partition] if one.timestamp_ms >= timestamp_ms]
+        offsets = [
+            record.offset for record in self._log.records[partition] if record.timestamp_ms >= timestamp_ms
+        ]
         return min(offsets, default=None)
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         self.asked.append(Stretch(start, end))
-        inside = [one for one in self._log.records[partition] if start <= one.offset < end]
+        inside = [record for record in self._log.records[partition] if start <= record.offset < end]
         for at in range(0, len(inside), 3):
             yield inside[at : at + 3]
 
@@ -64,8 +66,8 @@ def new_window(
 
 async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int]:
     """Cover and claim [start, end) as the pipeline does; return the offsets of duplicates."""
-    batch = [one for one in log.records[P0] if start <= one.offset < end]
+    batch = [record for record in log.records[P0] if start <= record.offset < end]
     await window.cover(P0, batch[0])
     claims = window._claims(P0, batch)
     firsts = window.claim(P0, claims, end, batch[0].timestamp_ms)
-    return [one.offset for one, first in zip(claims, firsts, strict=True) if first < one.offset]
+    return [claim.offset for claim, first in zip(claims, firsts, strict=True) if first < claim.offset]
