@@ -76,7 +76,7 @@ def test_a_payload_without_its_schema_is_delivered_after_the_schema_is_added(
     assert still["address"] != junk["address"]
 
 
-def test_what_is_parked_is_listed_shown_and_discarded(
+def test_parked_events_are_listed_shown_and_discarded(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """Filters, a table for people, JSON for machines, everything about one; and no secret anywhere."""
