@@ -161,11 +161,11 @@ def latency(stage: Stage, rate_per_s: float, seconds: float) -> dict[str, float]
     return {"rate_per_s": rate_per_s, "events": count, **report["latency_ms"]}
 
 
-def memory(stage: Stage, topic: str, seconds: float, **behaviour: Any) -> dict[str, float]:
+def memory(stage: Stage, topic: str, seconds: float, **behavior: Any) -> dict[str, float]:
     """Sample resident memory each second while a backlog waits for a slow or failing receiver."""
-    path = f"/memory-{'-'.join(behaviour)}"
+    path = f"/memory-{'-'.join(behavior)}"
     stage.receiver.reset()
-    stage.receiver.control(path, **behaviour)
+    stage.receiver.control(path, **behavior)
     samples: list[int] = []
     with stage.bridge(path.strip("/"), topic, path, 64) as bridge:
         stage.receiver.wait_for(path, 60, requests=1)

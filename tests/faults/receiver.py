@@ -1,6 +1,6 @@
 """The receiver of the harness, a process: misbehaves per path as configured, and records every request.
 
-Controlled by ``POST /_control`` with ``{path: behaviour}``: ``delay_ms`` before any answer, and ``modes``.
+Controlled by ``POST /_control`` with ``{path: behavior}``: ``delay_ms`` before any answer, and ``modes``.
 One mode is drawn per request by its ``share``: ``hang``, ``reset`` (RST, no answer), ``half`` (closed within
 the header of the answer), ``cut`` (closed within its body), ``status`` with an optional ``retry_after_s``.
 """
@@ -30,7 +30,7 @@ _LONG_NS = 500_000_000
 _GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Behaviour:
+class Behavior:
     """The behavior of one path."""
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -48,16 +48,16 @@ class Behaviour:
 class State:
     """State shared by the connections. The number of a path is its index in ``paths``."""
 
-    def __init__(self, paths: list[str], facts: FactWriter, behaviours: dict[str, Any]) -> None:
+    def __init__(self, paths: list[str], facts: FactWriter, behaviors: dict[str, Any]) -> None:
         self.numbers = {path.encode(): number for number, path in enumerate(paths)}
         self.facts = facts
         self.busy: dict[tuple[int, int], Connection] = {}
-        self.told(behaviours)
+        self.told(behaviors)
 
-    def told(self, behaviours: dict[str, Any]) -> None:
+    def told(self, behaviors: dict[str, Any]) -> None:
         """Set the behavior of the paths."""
-        made = {path.encode(): Behaviour(document) for path, document in behaviours.items()}
-        self.behaviours = [made.get(path) or Behaviour({}) for path in self.numbers]
+        made = {path.encode(): Behavior(document) for path, document in behaviors.items()}
+        self.behaviors = [made.get(path) or Behavior({}) for path in self.numbers]
 
 
 class Connection(asyncio.Protocol):
@@ -116,11 +116,11 @@ class Connection(asyncio.Protocol):
             other.ended(0, self.came_ns)
         state.busy[self.lane] = self
         self.number = state.facts.came(self.came_ns, path, self.run, entity, seq, self.id_hash)
-        behaviour = state.behaviours[path]
-        if behaviour.delay_s:
-            self.timer = self.loop.call_later(behaviour.delay_s, self._answer, behaviour.draw())
+        behavior = state.behaviors[path]
+        if behavior.delay_s:
+            self.timer = self.loop.call_later(behavior.delay_s, self._answer, behavior.draw())
         else:
-            self._answer(behaviour.draw())
+            self._answer(behavior.draw())
 
     def _about(self) -> tuple[int, int]:
         try:
@@ -179,9 +179,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--paths", nargs="+", required=True)
-    parser.add_argument("--behaviours", default="{}")
+    parser.add_argument("--behaviors", default="{}")
     chosen = parser.parse_args()
-    state = State(chosen.paths, FactWriter(chosen.facts), orjson.loads(chosen.behaviours))
+    state = State(chosen.paths, FactWriter(chosen.facts), orjson.loads(chosen.behaviors))
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

@@ -47,7 +47,7 @@ class Witness:
         self._folder = folder
         self._ledger = ledger
         self._lives: list[tuple[Path, int]] = []
-        self._behaviours: dict[str, dict[str, Any]] = dict(USUAL)
+        self._behaviors: dict[str, dict[str, Any]] = dict(USUAL)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -61,7 +61,7 @@ class Witness:
             file = self._folder / f"facts-{len(self._lives)}.bin"
             command = [
                 sys.executable, "-m", "tests.faults.receiver", f"--port={self.port}", f"--facts={file}",
-                f"--behaviours={orjson.dumps(self._behaviours).decode()}", "--paths", *self.paths,
+                f"--behaviors={orjson.dumps(self._behaviors).decode()}", "--paths", *self.paths,
             ]  # fmt: skip
             self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert self._process.stdout
@@ -82,15 +82,15 @@ class Witness:
             self._process = None
             self._lives[-1] = (self._lives[-1][0], time.time_ns())
 
-    def behave(self, path: str, behaviour: Mapping[str, Any] | None = None) -> None:
+    def behave(self, path: str, behavior: Mapping[str, Any] | None = None) -> None:
         """Set the behavior of a path; without one, the usual behavior."""
         with self._lock:
-            self._behaviours[path] = dict(USUAL[path] if behaviour is None else behaviour)
+            self._behaviors[path] = dict(USUAL[path] if behavior is None else behavior)
             if self._process is None:
                 return  # it gets the behavior at its start
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             try:
-                connection.request("POST", "/_control", orjson.dumps(self._behaviours))
+                connection.request("POST", "/_control", orjson.dumps(self._behaviors))
                 connection.getresponse().read()
             finally:
                 connection.close()

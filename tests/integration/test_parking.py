@@ -177,7 +177,7 @@ def test_retries_keep_the_order_of_an_entity_and_let_others_pass(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "retry", "cause"),
+    ("behavior", "retry", "cause"),
     [
         ({"status": 500}, {"max_attempts": 3}, "gave up after 3 attempts; the last: status 500"),
         ({"reset": True}, {"max_attempts": 2}, "gave up after 2 attempts; the last: read: "),
@@ -188,13 +188,13 @@ def test_an_event_is_parked_after_the_last_attempt(
     kafka: RealKafka,
     receiver: Receiver,
     bridges: Bridges,
-    behaviour: dict[str, Any],
+    behavior: dict[str, Any],
     retry: dict[str, Any],
     cause: str,
 ) -> None:
     group = f"gave-up-{retry['max_attempts']}"
     topic = kafka.fresh_topic(group, partitions=1)
-    receiver.control("/shop", entities=["bad"], fail_first=1000, **behaviour)
+    receiver.control("/shop", entities=["bad"], fail_first=1000, **behavior)
     publish(kafka, topic, [order("bad", 0), order("good", 0)])
     endpoint = {"url": receiver.url("/shop"), "retry": SOON | retry}
     bridge = bridges(quick_config(kafka, topic, {"shop": endpoint}, group)).start()

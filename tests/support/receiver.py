@@ -84,9 +84,9 @@ class Receiver:
             raise ValueError(answer["problem"])
         return answer
 
-    def control(self, path: str, **behaviour: object) -> None:
-        """Set the behavior of ``path`` (see ``receiver_server.Behaviour``); by default 200 immediately."""
-        self._ask("POST", "/_control", {"path": path, **behaviour})
+    def control(self, path: str, **behavior: object) -> None:
+        """Set the behavior of ``path`` (see ``receiver_server.Behavior``); by default 200 immediately."""
+        self._ask("POST", "/_control", {"path": path, **behavior})
 
     def report(self, path: str | None = None) -> Any:
         """Return the report of all paths or of one; it is empty if there were no requests."""

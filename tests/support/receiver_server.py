@@ -1,6 +1,6 @@
 """The receiver as a server: asyncio ``Protocol``, httptools, uvloop, so that it is never the bottleneck.
 
-``POST /_control`` sets the behavior of a path (see ``Behaviour``). ``/_report``, ``/_records?path=`` and
+``POST /_control`` sets the behavior of a path (see ``Behavior``). ``/_report``, ``/_records?path=`` and
 ``/_count?path=`` return what arrived; ``POST /_reset`` deletes everything.
 """
 
@@ -27,7 +27,7 @@ from tests.support.receiver_log import Arrival, PathLog
 REASONS = {200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content"}
 
 
-class Behaviour:
+class Behavior:
     """The behavior of a path. All names are optional keys of the control document.
 
     ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of the answer. ``fail_first`` limits
@@ -50,7 +50,7 @@ class Behaviour:
         self.headers: dict[str, str] = document.pop("headers", {})
         self.body = document.pop("body", "").encode()
         if document:
-            raise ValueError(f"unknown behaviour: {', '.join(document)}")
+            raise ValueError(f"unknown behavior: {', '.join(document)}")
         self.counts: Counter[str | None] = Counter()
         self.bad = self._answer(self.status)
         self.good = self._answer(200)
@@ -95,8 +95,8 @@ class State:
     def __init__(self, entity: str, seq: str, produced: str, record_bound: int) -> None:
         self.entity, self.seq, self.produced = getter(entity), getter(seq), getter(produced)
         self.record_bound = record_bound
-        self.behaviours: dict[str, Behaviour] = {}
-        self.default = Behaviour({})
+        self.behaviors: dict[str, Behavior] = {}
+        self.default = Behavior({})
         self.forget()
 
     def forget(self) -> None:
@@ -172,11 +172,11 @@ class Connection(asyncio.Protocol):
             if other is not None and other.current is not None and not has_hung_up(other.transport):
                 log.overlapped(arrival, other.current[2])
             self.state.busy[lane] = self
-        behaviour = self.state.behaviours.get(path, self.state.default)
-        if behaviour.delay_s:
-            self.timer = self.loop.call_later(behaviour.delay_s, self._answer, behaviour)
+        behavior = self.state.behaviors.get(path, self.state.default)
+        if behavior.delay_s:
+            self.timer = self.loop.call_later(behavior.delay_s, self._answer, behavior)
         else:
-            self._answer(behaviour)
+            self._answer(behavior)
 
     def _read(self) -> Arrival:
         now_ns = time.time_ns()
@@ -190,16 +190,16 @@ class Connection(asyncio.Protocol):
             self.headers, self.body, self.parser.get_method().decode(),
         )  # fmt: skip
 
-    def _answer(self, behaviour: Behaviour) -> None:
+    def _answer(self, behavior: Behavior) -> None:
         if self.current is None:
             return
-        if not behaviour.applies(self.current[2]):
-            status, answer = 200, behaviour.good
-        elif behaviour.hang:
+        if not behavior.applies(self.current[2]):
+            status, answer = 200, behavior.good
+        elif behavior.hang:
             return
-        elif behaviour.reset or behaviour.half:
-            if behaviour.half:
-                self.transport.write(behaviour.good[:12])
+        elif behavior.reset or behavior.half:
+            if behavior.half:
+                self.transport.write(behavior.good[:12])
                 self.transport.close()
             else:
                 # linger 0: the peer gets RST, as from a crashed process
@@ -209,10 +209,10 @@ class Connection(asyncio.Protocol):
             self._ended(None)
             return
         else:
-            status, answer = behaviour.status, behaviour.bad
+            status, answer = behavior.status, behavior.bad
         self._ended(status)
         self.transport.write(answer)
-        if behaviour.close:
+        if behavior.close:
             self.transport.close()
 
     def _ended(self, status: int | None) -> None:
@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
                 try:
                     document = orjson.loads(self.body)
                     named = document.pop("path")
-                    state.behaviours[named] = Behaviour(document)
+                    state.behaviors[named] = Behavior(document)
                 except (ValueError, KeyError) as problem:
                     status, answer = 400, {"problem": str(problem)}
             case "/_report":
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol):
             case "/_records":
                 answer = {"records": [_shown(*entry) for entry in state.log(path).records]}
             case "/_reset":
-                state.behaviours.clear()
+                state.behaviors.clear()
                 state.forget()
             case _:
                 status, answer = 404, {"problem": "no such command"}
