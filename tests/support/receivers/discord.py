@@ -56,7 +56,7 @@ class Discord:
         headers = {"Retry-After": str(int(wait_s) + 1)} | (
             {"X-RateLimit-Global": "true"} if everywhere else {"X-RateLimit-Remaining": "0"}
         )
-        return Reply(429, json.dumps(told), headers)
+        return Reply(429, json.dumps(document), headers)
 
     def _read(self, headers: Mapping[str, str], body: bytes) -> str:
         if not headers.get("content-type", "").startswith("application/json"):
