@@ -9,8 +9,8 @@ import pytest
 
 from bridge.core.filter import Filter
 from bridge.errors import DecodeError, Tombstone
-from bridge.formats.resent import AgainDecoder, Resent, ResentDecodeError, packed
-from bridge.model import Event, Header, Partition, Record
+from bridge.formats.resent import AgainDecoder, ResentDecodeError, packed
+from bridge.model import Event, Header, Partition, Record, Resend
 from bridge.rendering import standard_body
 from bridge.rendering.template import TemplateBody
 from bridge.settings import (
@@ -145,7 +145,7 @@ def test_filters_and_templates_read_no_data() -> None:
 
 
 def again(origin: Record) -> Record:
-    headers = packed(Resent(origin, None, "x1"))
+    headers = packed(Resend(origin, None, "x1"))
     return Record(Partition("g.again", 3), 5, 1_800_000_000_000, origin.key, origin.value, headers)
 
 
