@@ -12,8 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
-Header = tuple[str, bytes]
-"""A Kafka record header: name and raw value (Kafka allows a null value; it becomes ``b""``)."""
+Header = tuple[str, bytes | None]
+"""A Kafka record header: name and raw value, which may be null. A record may have a name several times."""
 
 AnswerKind = Literal["ok", "throttled", "unavailable", "failed", "other"]
 """What an answer means for its endpoint as a whole, whatever it means for its event.
@@ -49,12 +49,30 @@ class Record(NamedTuple):
         """Return ``topic-partition@offset``, the name of a record in logs and reasons."""
         return f"{self.partition}@{self.offset}"
 
-    def header(self, name: str) -> str | None:
-        """Return the last header of this name as text, as Kafka's clients do; None if there is none."""
+    def last_header(self, name: str) -> bytes | None:
+        """Return the last header of this name, as ``lastHeader`` of Kafka's clients does.
+
+        None if there is none, or if the last one is null.
+        """
         for key, value in reversed(self.headers):
             if key == name:
-                return value.decode("utf-8", "replace")
+                return value
         return None
+
+    def header_texts(self) -> dict[str, str | None]:
+        """Return the last header of each name as text; null is None."""
+        return {name: _header_text(value) for name, value in self.headers}
+
+    def all_header_texts(self) -> dict[str, list[str | None]]:
+        """Return all headers of each name as text, in the order of the record."""
+        texts: dict[str, list[str | None]] = {}
+        for name, value in self.headers:
+            texts.setdefault(name, []).append(_header_text(value))
+        return texts
+
+
+def _header_text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")
 
 
 Batch = tuple[Partition, list[Record]]

@@ -146,14 +146,18 @@ def whole(letter: Letter, bodies: Sequence[bytes], mask: Mask, most_bytes: int) 
     """Return a letter as JSON values, with key, headers, value, and the bodies of its requests."""
     origin = letter.origin
     return document(letter, mask) | {
-        "key": None if origin.key is None else _bytes(origin.key, mask, most_bytes),
+        "key": _shown(origin.key, mask, most_bytes),
         "headers": [
-            [name, MASK if _TELLING.search(name) else _bytes(value, mask, most_bytes)]
+            [name, MASK if value is not None and _TELLING.search(name) else _shown(value, mask, most_bytes)]
             for name, value in origin.headers
         ],
-        "value": None if origin.value is None else _bytes(origin.value, mask, most_bytes),
+        "value": _shown(origin.value, mask, most_bytes),
         "requests": [_bytes(body, mask, most_bytes) for body in bodies],
     }
+
+
+def _shown(raw: bytes | None, mask: Mask, most_bytes: int) -> str | None:
+    return None if raw is None else _bytes(raw, mask, most_bytes)
 
 
 def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
@@ -196,7 +200,7 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
     for done in shown["settlements"]:
         yield f"{done['state']:<12}{done['at']} by {one_line(done['by'])} {one_line(done['reason'])}".rstrip()
     for name, value in shown["headers"]:
-        yield f"{'header':<12}{one_line(name)}: {one_line(value)}"
+        yield f"{'header':<12}{one_line(name)}" + (" (null)" if value is None else f": {one_line(value)}")
     yield f"{'value':<12}" + ("null" if shown["value"] is None else f"{shown['size_bytes']} bytes")
     yield from _block(shown["value"] or "")
     for body in shown["requests"]:

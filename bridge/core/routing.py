@@ -147,7 +147,7 @@ class _Rule(Generic[Target]):
     def refusal_by_header(self, event: Event) -> Refusal | None:
         """Return the first record header that refuses this event."""
         for name, patterns in self.headers:
-            text = event.origin.header(name) or ""
+            text = (event.origin.last_header(name) or b"").decode("utf-8", "replace")
             if not patterns.match(text):
                 return Refusal("record_headers", f"{name}: {patterns.why_not(text)}")
         return None

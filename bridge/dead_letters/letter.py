@@ -199,7 +199,7 @@ def to_settlement(record: Record) -> Settlement | None:
 
 def _facts(record: Record) -> dict[str, str]:
     return {
-        name.removeprefix(PREFIX): value.decode("utf-8", "replace")
+        name.removeprefix(PREFIX): (value or b"").decode("utf-8", "replace")
         for name, value in record.headers
         if name.startswith(PREFIX)
     }

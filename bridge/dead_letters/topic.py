@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from bridge.errors import BrokerError, ParkError, RecordTooLarge
 from bridge.kafka.producer import NewRecord
-from bridge.model import Record
+from bridge.model import Header, Record
 
 _REASON_BYTES = 2_000
 EVENT_INDEX = "event-index"
@@ -52,7 +52,7 @@ class DeadLetterTopic:
 
     async def park(self, record: Record, reason: Reason) -> None:
         """Return once the dead-letter topic has the record. Raises ``ParkError``."""
-        headers = [
+        headers: list[Header] = [
             *((name, value) for name, value in record.headers if not name.startswith("hookferry-")),
             *((f"hookferry-{name}", value) for name, value in _facts(record, reason)),
         ]

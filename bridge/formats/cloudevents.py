@@ -91,9 +91,9 @@ def join_id(source: str, id: str) -> str:
 
 
 def _content_type(record: Record) -> str:
-    for name, raw in record.headers:
+    for name, raw in reversed(record.headers):
         if name.lower() == "content-type":
-            return _header(record, name, raw)
+            return _header(record, name, raw) or ""
     return ""
 
 
@@ -180,9 +180,9 @@ def _instant(record: Record, time: Any) -> str:
     return instant
 
 
-def _header(record: Record, name: str, raw: bytes) -> str:
+def _header(record: Record, name: str, raw: bytes | None) -> str | None:
     try:
-        return raw.decode()
+        return None if raw is None else raw.decode()
     except UnicodeDecodeError as exc:
         raise DecodeError(
             f"{record.place} header {name[:80]!r}", "the header is not UTF-8", _FIX_PRODUCER

@@ -5,7 +5,7 @@ Where the signs are weak it returns None: a wrong guess costs more than no guess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +49,7 @@ class Guess:
 
 def detect_format(record: Record) -> Guess | None:
     """Return the format of a record, or None if the record does not show it."""
-    headers = dict(reversed(record.headers))
+    headers = {name: value or b"" for name, value in record.headers}
     value = record.value or b""
     return _by_header(headers) or _by_first_bytes(value) or _by_json(headers, value, record.partition.topic)
 
@@ -189,7 +189,7 @@ def _plain(headers: Mapping[str, bytes], document: Any) -> Guess | None:
     return Guess("json", "it is a JSON object", {"id": "record:offset", **paths}, open_)
 
 
-def find_field_paths(document: Any, headers: Mapping[str, bytes]) -> dict[str, str]:
+def find_field_paths(document: Any, headers: Container[str]) -> dict[str, str]:
     """Return the field paths of the event's parts, found by usual names in a document and its headers."""
     paths = {setting: path for setting in _NAMES if (path := _first(document, setting))}
     for setting in ("id", "type"):

@@ -190,11 +190,12 @@ def value_at(document: Any, path: tuple[str, ...]) -> Any:
 
 
 def read_header(record: Record, name: str) -> Any:
-    """Return the text of the first header of this name, or ``ABSENT``. Raises ``DecodeError``."""
-    for key, raw in record.headers:
-        if key == name:
-            return decode_text(record, f"header {name[:80]}", raw)
-    return ABSENT
+    """Return the text of the last header of this name, or ``ABSENT``. Null has no text.
+
+    Raises ``DecodeError``.
+    """
+    raw = record.last_header(name)
+    return ABSENT if raw is None else decode_text(record, f"header {name[:80]}", raw)
 
 
 def decode_text(record: Record, part: str, raw: bytes) -> Any:

@@ -111,7 +111,7 @@ def packed(resend: Resend) -> tuple[Header, ...]:
 def unpacked(record: Record) -> Resend:
     """Return what a record carries. Raises ``DecodeError`` for one that ``packed`` did not make."""
     try:
-        facts = {name: value.decode() for name, value in record.headers if name.startswith(PREFIX)}
+        facts = {name: (value or b"").decode() for name, value in record.headers if name.startswith(PREFIX)}
         origin = original(record, facts)
         number, round = int(facts.get(EVENT_INDEX, "0")), facts.get(ROUND, "")
         return Resend(origin, facts.get(ENDPOINT), facts[AGAIN_ID], number, round)
@@ -136,7 +136,7 @@ def packed_mark(mark: RedriveMark) -> tuple[Header, ...]:
 def unpacked_mark(record: Record) -> RedriveMark:
     """Return the mark that a record is. Raises ``DecodeError`` for one that ``packed_mark`` did not make."""
     try:
-        facts = {name: value.decode() for name, value in record.headers}
+        facts = {name: (value or b"").decode() for name, value in record.headers}
         lane = ordering_key.decode_lane(facts[LANE])
         return RedriveMark(facts[ENDPOINT], lane, facts[AGAIN_ID], facts[ROUND], int(facts[COVERS]))
     except KeyError as exc:

@@ -40,7 +40,7 @@ def to_record(partition: Partition, raw: ConsumerRecord) -> Record:
         raw.timestamp,
         raw.key,
         raw.value,
-        tuple((name, value or b"") for name, value in raw.headers) if raw.headers else (),
+        tuple(raw.headers) if raw.headers else (),
     )
 
 

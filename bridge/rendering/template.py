@@ -21,11 +21,6 @@ from bridge.rendering.sandbox import Insert, Program, Sandbox
 _MAX_KNOWN_TYPES = 4096
 
 
-def _headers(event: Event) -> dict[str, str]:
-    record = event.origin
-    return {name: value.decode("utf-8", "replace") for name, value in record.headers}
-
-
 VARIABLES: Mapping[str, Callable[[Event], Any]] = {
     "type": lambda event: event.type,
     "id": lambda event: event.id,
@@ -37,7 +32,8 @@ VARIABLES: Mapping[str, Callable[[Event], Any]] = {
     "topic": lambda event: event.origin.partition.topic,
     "data": lambda event: event.payload(),
     "context": lambda event: event.context,
-    "headers": _headers,
+    "headers": lambda event: event.origin.header_texts(),
+    "headers_all": lambda event: event.origin.all_header_texts(),
 }
 """The variables of templates, and the function that reads each from an event."""
 

@@ -15,11 +15,6 @@ ABSENT = object()
 """The value of a path that leads nowhere; null is a value."""
 
 
-def _headers(event: Event) -> dict[str, str]:
-    origin = event.origin
-    return {name: value.decode("utf-8", "replace") for name, value in origin.headers}
-
-
 _ROOTS: dict[str, Evaluate] = {
     "type": lambda event: event.type,
     "id": lambda event: event.id,
@@ -30,7 +25,8 @@ _ROOTS: dict[str, Evaluate] = {
     "topic": lambda event: event.topic,
     "data": lambda event: event.payload(),
     "context": lambda event: event.context,
-    "headers": _headers,
+    "headers": lambda event: event.origin.header_texts(),
+    "headers_all": lambda event: event.origin.all_header_texts(),
 }
 
 

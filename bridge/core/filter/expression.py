@@ -21,7 +21,9 @@ from bridge.core.filter.values import CONVERT, TEXT_TESTS, is_number
 MAX_CHARS = 2000
 MAX_DEPTH = 40
 _MOST_DIGITS = 30
-NAMES = ("type", "id", "time", "entity", "tenant", "source", "topic", "data", "context", "headers")
+NAMES = (
+    "type", "id", "time", "entity", "tenant", "source", "topic", "data", "context", "headers", "headers_all",
+)  # fmt: skip
 """The roots of paths."""
 _ALWAYS_TEXT = frozenset(("type", "id", "time", "entity", "tenant", "source", "topic"))
 _WORDS: dict[str, Any] = {

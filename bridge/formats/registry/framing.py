@@ -23,7 +23,7 @@ def read_confluent_frame(record: Record, value: bytes) -> Frame:
 
     Protobuf's message indexes follow the id, in the header as in the value. Raises ``DecodeError``.
     """
-    header = _header(record, CONFLUENT_HEADER)
+    header = record.last_header(CONFLUENT_HEADER)
     prefix = value if header is None else header
     if prefix[:1] == b"\0" and len(prefix) >= 5:
         key, rest = SchemaKey("id", str(int.from_bytes(prefix[1:5], "big"))), prefix[5:]
@@ -43,7 +43,7 @@ def read_apicurio_frame(record: Record, value: bytes, prefix_ids: str | None = N
     4 bytes are a content id and 8 bytes a global id; ``prefix_ids`` overrides the kind.
     Raises ``DecodeError``.
     """
-    encoding = _header(record, _ENCODING)
+    encoding = record.last_header(_ENCODING)
     if encoding is not None and encoding.strip().upper() == b"JSON":
         raise DecodeError(
             record.place,
@@ -51,7 +51,7 @@ def read_apicurio_frame(record: Record, value: bytes, prefix_ids: str | None = N
             "set apicurio.registry.avro.encoding=BINARY at the producer",
         )
     for name, kind in APICURIO_HEADERS.items():
-        raw = _header(record, name)
+        raw = record.last_header(name)
         if raw is not None:
             if len(raw) != 8:
                 raise DecodeError(
@@ -59,7 +59,7 @@ def read_apicurio_frame(record: Record, value: bytes, prefix_ids: str | None = N
                     f"the header has {len(raw)} bytes, not 8",
                     "correct the producer of this topic",
                 )
-            message = (_header(record, _MESSAGE_TYPE) or b"").decode(errors="replace")
+            message = (record.last_header(_MESSAGE_TYPE) or b"").decode(errors="replace")
             key = SchemaKey(kind, str(int.from_bytes(raw, "big")))
             return Frame(key, value, partial(_named, message))
     if value[:1] != b"\0" or len(value) < 5:
@@ -87,10 +87,6 @@ def _by_reference(payload: bytes) -> tuple[tuple[int, ...] | str, bytes]:
         except UnicodeDecodeError as exc:
             raise MalformedBytes("the name of the message is not UTF-8") from exc
     return message_indexes(payload)
-
-
-def _header(record: Record, name: str) -> bytes | None:
-    return next((raw for key, raw in record.headers if key == name), None)
 
 
 def _unframed(record: Record, prefix: bytes, expected: str) -> DecodeError:

@@ -161,6 +161,7 @@ def test_every_variable_has_its_value() -> None:
         "type": "LoanApprovedBusinessEvent", "id": one.id, "webhook_id": one.webhook_id, "time": one.time,
         "entity": "42", "tenant": "default", "source": "bank", "topic": "external-events", "data": {"id": 1},
         "context": one.context, "headers": {"trace": "a\ufffd", "other": ""},
+        "headers_all": {"trace": ["a\ufffd"], "other": [""]},
     }  # fmt: skip
 
 
