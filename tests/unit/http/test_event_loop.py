@@ -9,7 +9,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -57,14 +58,20 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return run_on_loop
 
 
-async def serve(tls: ssl.SSLContext | None = None) -> tuple[asyncio.Server, int]:
+@asynccontextmanager
+async def serve(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serve on the port that is returned. An open server would keep uvloop from closing."""
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
-    return server, server.sockets[0].getsockname()[1]
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +84,14 @@ def test_a_connection_by_name_tries_each_address(run: Run) -> None:
     dns = FakeDns("127.0.0.2", "127.0.0.1")
 
     async def main(loop: EventLoop) -> None:
-        server, port = await serve()
-        protocol = asyncio.Protocol()
-        transport, connected = await loop.create_connection(lambda: protocol, "broker.example", port)
-        assert connected is protocol
-        assert transport.get_extra_info("peername")[:2] == ("127.0.0.1", port)
-        transport.close()
-        server.close()
-        with pytest.raises(OSError, match=r"cannot connect to broker\.example: .*, "):
-            await loop.create_connection(lambda: protocol, "broker.example", 1)
+        async with serve() as port:
+            protocol = asyncio.Protocol()
+            transport, connected = await loop.create_connection(lambda: protocol, "broker.example", port)
+            assert connected is protocol
+            assert transport.get_extra_info("peername")[:2] == ("127.0.0.1", port)
+            transport.close()
+            with pytest.raises(OSError, match=r"cannot connect to broker\.example: .*, "):
+                await loop.create_connection(lambda: protocol, "broker.example", 1)
 
     run(dns, main)
     assert dns.asked == ["broker.example"]
@@ -93,13 +99,12 @@ def test_a_connection_by_name_tries_each_address(run: Run) -> None:
 
 def test_tls_checks_the_name_not_the_address(run: Run, authority: TestAuthority) -> None:
     async def main(loop: EventLoop) -> None:
-        server, port = await serve(authority.server_context())
-        context = authority.client_context()
-        transport, _ = await loop.create_connection(asyncio.Protocol, "receiver.test", port, ssl=context)
-        transport.close()
-        with pytest.raises(ssl.SSLCertVerificationError):
-            await loop.create_connection(asyncio.Protocol, "other.test", port, ssl=context)
-        server.close()
+        async with serve(authority.server_context()) as port:
+            context = authority.client_context()
+            transport, _ = await loop.create_connection(asyncio.Protocol, "receiver.test", port, ssl=context)
+            transport.close()
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await loop.create_connection(asyncio.Protocol, "other.test", port, ssl=context)
 
     run(FakeDns("127.0.0.1", "127.0.0.2"), main)
 
@@ -108,10 +113,8 @@ def test_httpx_uses_the_resolver(run: Run) -> None:
     dns = FakeDns("127.0.0.1")
 
     async def main(loop: EventLoop) -> None:
-        server, port = await serve()
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with serve() as port, httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"http://registry.example:{port}/")).status_code == 204
-        server.close()
 
     run(dns, main)
     assert dns.asked == ["registry.example"]

@@ -14,6 +14,7 @@ from bridge.errors import TransportError, TransportFault
 from bridge.http import resolver
 from bridge.http.dial import Dialer
 from bridge.http.egress_policy import EgressPolicy
+from bridge.http.lookup_threads import LookupThreads
 from bridge.http.resolver import NameResolver
 from bridge.model import Url
 from tests.support.transports import LOOPBACK
@@ -160,10 +161,12 @@ async def test_an_old_answer_is_used_while_its_refresh_is_slow(
     await names.lookup("slow.example", 443)
     dns.release.clear()
     dns.address = "127.0.0.2"
-    clock.now += 299
+    clock.now += 200
     assert await addresses(names, "slow.example") == ["127.0.0.1"]
-    clock.now += 0.9  # the refresh is slow by now: no further wait
-    assert await addresses(names, "slow.example") == ["127.0.0.1"]
+    monkeypatch.setattr(resolver, "SLOW_S", 60)
+    clock.now += 61  # the refresh is slow by now: no further wait
+    async with asyncio.timeout(5):
+        assert await addresses(names, "slow.example") == ["127.0.0.1"]
     dns.release.set()
     await until(lambda: not dns.running)
     assert await addresses(names, "slow.example") == ["127.0.0.2"]
@@ -305,6 +308,22 @@ async def test_threads_are_used_again_and_end_when_idle(
     assert all(thread.daemon for thread in started)
     await until(lambda: not any(thread.is_alive() for thread in started))
     assert await addresses(names, "later.example") == ["127.0.0.1"]
+
+
+def test_jobs_that_arrive_together_do_not_wait_for_one_idle_thread() -> None:
+    threads, both, done = LookupThreads(5), threading.Barrier(2), threading.Semaphore(0)
+
+    def job() -> None:
+        both.wait(5)  # breaks unless both jobs run at once
+        done.release()
+
+    idle = threading.Event()
+    threads.submit(idle.set)
+    assert idle.wait(5)
+    for _ in range(2):
+        threads.submit(job)
+    assert done.acquire(timeout=5)
+    assert done.acquire(timeout=5)
 
 
 async def test_a_lookup_that_cannot_start_a_thread_fails_and_the_next_one_works(
