@@ -68,8 +68,8 @@ class _Name:
 class NameResolver:
     """Looks up names in a few threads, and keeps the answers.
 
-    Callers bound their wait with ``asyncio.timeout``. A lookup goes on when nobody waits for it, and its
-    answer is used by the next caller. Addresses in text form are returned without a lookup. Answers are
+    Callers bound their wait with ``asyncio.timeout``. A lookup goes on after all callers left, and
+    the next caller uses its answer. Addresses in text form are returned without a lookup. Answers are
     not checked here: the egress policy checks them on every dial. Use one instance in one event loop.
     """
 
