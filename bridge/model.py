@@ -72,20 +72,58 @@ class Committed(NamedTuple):
     metadata: str
 
 
+class LaneKey(NamedTuple):
+    """An ordering key: the record key (or, without one, the entity) of a partition, per tenant.
+
+    A number identifies the events of one record without a key. The lane of an event is a plain tuple
+    that equals it.
+    """
+
+    topic: str
+    number: int
+    key: bytes | str | int
+    tenant: str
+
+
+class Resend(NamedTuple):
+    """A request to send a record again: to one endpoint, or to all that want it (None).
+
+    ``origin`` is the record as it first came in. ``number`` selects one event of several
+    (``Event.index``); 0 means all events of the record. ``round`` names the redrive of a held lane that
+    the request belongs to, if any. ``again_id`` identifies the request.
+    """
+
+    origin: Record
+    endpoint: str | None
+    again_id: str
+    number: int = 0
+    round: str = ""
+
+
+class RedriveMark(NamedTuple):
+    """The end of a redrive of a held lane: it follows all events of the redrive, in the same lane.
+
+    It is never sent. It lifts the hold on the lane if the redrive ``covers`` all parkings under the
+    hold (``bridge/dead_letters/hold.py``).
+    """
+
+    endpoint: str
+    lane: LaneKey
+    again_id: str
+    round: str
+    covers: int
+
+
 @dataclass(slots=True, eq=False)
 class Event:
-    """A decoded record: who it is about, what happened, and a payload that is decoded on demand.
+    """A decoded record: what happened, to which entity, and a payload that is decoded on demand.
 
     ``id`` is the producer's idempotency key, ``time`` an RFC 3339 instant, ``entity`` the
-    aggregate's id as a receiver would read it. ``lane`` is the ordering key: two events with the
-    same lane reach an endpoint in the order of the log; ``None`` asks for no order at all.
-    ``index`` is 0 for the only event of a record; a record of several (bulk) numbers them from 1.
+    aggregate's id in the form that receivers read. ``lane`` is the ordering key: two events of one
+    lane reach an endpoint in the order of the log; ``None`` means that order does not matter.
+    ``index`` is 0 for the only event of a record; the events of a bulk record are numbered from 1.
 
-    An event that is sent again has the ``record`` that asked for it, and ``origin`` is the one it
-    first came in; ``only`` names the endpoint it is for (None: whoever wants it), and ``claim_id``
-    stands for ``id`` where duplicates are told. ``round`` names the redrive of a held lane that it is
-    part of; one that ``covers`` a number of parkings is no event but the mark that ends such a
-    redrive in its lane (``bridge/dead_letters/hold.py``).
+    An event that is sent again has a ``resend``; its ``record`` is the one that carries the request.
     """
 
     record: Record
@@ -96,34 +134,27 @@ class Event:
     entity: str | None
     tenant: str | None
     lane: Hashable | None
-    decode_payload: Callable[[], Any]
+    payload: Callable[[], Any]
+    """Returns the event's data as JSON-like objects; leaves may be ``Decimal`` and ``bytes`` as well.
+
+    The result is the same at each call and decoded only once, for all endpoints. Raises ``DecodeError``
+    when the bytes do not follow their schema.
+    """
     context: dict[str, str] = field(default_factory=dict)
     index: int = 0
     webhook_id: str = ""
     rendered: bytes | None = None
-    origin: Record | None = None
-    only: str | None = None
-    claim_id: str = ""
-    round: str = ""
-    covers: int | None = None
-    _payload: Any = None
-    _decoded: bool = False
+    resend: Resend | None = None
+
+    @property
+    def origin(self) -> Record:
+        """The record that the event first came in."""
+        return self.record if self.resend is None else self.resend.origin
 
     @property
     def topic(self) -> str:
-        """The topic it first came in."""
-        return (self.origin or self.record).partition.topic
-
-    def payload(self) -> Any:
-        """The event's data as JSON-like objects, decoded once for all endpoints.
-
-        Leaves may also be ``Decimal`` and ``bytes`` (see ``bridge.rendering.to_json``).
-        Raises ``DecodeError`` when the bytes do not follow their schema.
-        """
-        if not self._decoded:
-            self._payload = self.decode_payload()
-            self._decoded = True
-        return self._payload
+        """The topic that the event first came in."""
+        return self.origin.partition.topic
 
 
 class ExactNumber(float):

@@ -213,7 +213,7 @@ class App:
     async def _drain_revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
         assert self._pipeline is not None
-        await self._pipeline.drain()
+        await self._pipeline.assignment.drain()
 
     async def _join_group(self, stack: AsyncExitStack, reader: Reader) -> None:
         stack.push_async_callback(reader.stop)

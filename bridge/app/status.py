@@ -9,7 +9,7 @@ from bridge.app.switching import Switching
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
@@ -41,12 +41,12 @@ class Status:
             self._watch_endpoint(metrics, name, dispatcher, path.checkpoints)
 
     def _watch_endpoint(
-        self, metrics: Metrics, name: str, dispatcher: Outlet, checkpoints: Checkpoints
+        self, metrics: Metrics, name: str, dispatcher: EndpointDispatcher, checkpoints: Checkpoints
     ) -> None:
         metrics.watch(metrics.endpoint_on, lambda: float(dispatcher.on), name)
         metrics.watch(metrics.held_lanes, lambda: self._held_lanes()[name], name)
         metrics.watch(metrics.in_flight, lambda: dispatcher.in_flight, name)
-        metrics.watch(metrics.breaker_open, lambda: dispatcher.pace.state != "closed", name)
+        metrics.watch(metrics.breaker_open, lambda: dispatcher.gate.state != "closed", name)
         metrics.watch(metrics.unsettled, lambda: checkpoints.unsettled(name), name)
 
     def readiness(self) -> tuple[bool, str]:

@@ -11,7 +11,7 @@ import structlog
 
 from bridge.core.routing import Router
 from bridge.core.switches import ALL, EventTypes, Switch, Switches, off_for
-from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -26,11 +26,11 @@ class Switching:
     def __init__(self, endpoints: Collection[str]) -> None:
         self._endpoints = endpoints
         self._router: Router[str] | None = None
-        self._dispatchers: Mapping[str, Outlet] = {}
+        self._dispatchers: Mapping[str, EndpointDispatcher] = {}
         self.endpoints = Switches[str](self._endpoint_switched)
         self.event_types = Switches[EventTypes](self._event_types_switched)
 
-    def attach(self, router: Router[str], dispatchers: Mapping[str, Outlet]) -> None:
+    def attach(self, router: Router[str], dispatchers: Mapping[str, EndpointDispatcher]) -> None:
         """Apply the switches to this path now, and every change from now on."""
         self._router, self._dispatchers = router, dispatchers
         for name, dispatcher in dispatchers.items():
@@ -81,7 +81,7 @@ class Switching:
             return
         self._router.turn_off({name: off_for(self.event_types, name) for name in self._endpoints})
         for name, dispatcher in self._dispatchers.items():
-            dispatcher.types_off = self._router.off_pattern(name)
+            dispatcher.switch_types(self._router.off_pattern(name))
 
 
 def _facts(switch: Switch) -> dict[str, str]:

@@ -22,6 +22,7 @@ def decode_record(settings: Settings, record: Record) -> Sequence[Event] | None:
 
 async def _decode(settings: Settings, record: Record) -> Sequence[Event] | None:
     from bridge.errors import SchemaNeeded
+    from bridge.model import Event
     from bridge.wiring.decoders import build_decoders, build_registries
 
     decoders = build_decoders(settings)
@@ -32,7 +33,7 @@ async def _decode(settings: Settings, record: Record) -> Sequence[Event] | None:
     try:
         while True:  # ends: a record names one schema, and fetching it gives a schema or a DecodeError
             try:
-                return decoder.decode(record)
+                return [item for item in decoder.decode(record) if isinstance(item, Event)]
             except SchemaNeeded as needed:
                 await registries.learn(needed)
     finally:

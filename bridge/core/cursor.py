@@ -69,9 +69,25 @@ class Cursor(Generic[Note]):
     """
 
     __slots__ = (
-        "_attached", "_blocked", "_bytes", "_earlier_end", "_earlier_open", "_events", "_failures", "_full",
-        "_map_too_large", "_open", "_parts", "_pending", "_window", "_window_bytes", "endpoint", "live",
-        "partition", "position", "version",
+        "_attached",
+        "_blocked",
+        "_bytes",
+        "_earlier_end",
+        "_earlier_open",
+        "_events",
+        "_failures",
+        "_map_too_large",
+        "_open",
+        "_parts",
+        "_pending",
+        "_window",
+        "_window_bytes",
+        "endpoint",
+        "full",
+        "live",
+        "partition",
+        "position",
+        "version",
     )  # fmt: skip
 
     def __init__(
@@ -100,7 +116,7 @@ class Cursor(Generic[Note]):
         self.version = 0
         """Increases with each change to commit. Opening is none: a restart reads the record again."""
         self._attached = True
-        self._full = False
+        self.full = False
         self._map_too_large = False
         self._window = window
         self._window_bytes = window_bytes
@@ -118,14 +134,9 @@ class Cursor(Generic[Note]):
     @property
     def state(self) -> CursorState:
         """Return attached, full, or catching up."""
-        if self._full:
+        if self.full:
             return CursorState.FULL
         return CursorState.ATTACHED if self._attached else CursorState.CATCHING_UP
-
-    @property
-    def full(self) -> bool:
-        """Return True while it takes no more events."""
-        return self._full
 
     @property
     def attached(self) -> bool:
@@ -166,7 +177,7 @@ class Cursor(Generic[Note]):
             self._pending[offset] = open_here + 1
         self._events += 1
         if self._filled_to(1.0):
-            self._full = True
+            self.full = True
 
     def count_blocked(self, change: int) -> None:
         """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""
@@ -202,9 +213,9 @@ class Cursor(Generic[Note]):
 
     def reopen(self) -> bool:
         """Return True if the cursor was full and takes events again from now on."""
-        if not self._full or self._map_too_large or (self._events and self._filled_to(_REOPEN_AT)):
+        if not self.full or self._map_too_large or (self._events and self._filled_to(_REOPEN_AT)):
             return False
-        self._full = False
+        self.full = False
         return True
 
     def record_failure(self, offset: int, note: Note, part: int = 0) -> None:
@@ -272,4 +283,4 @@ class Cursor(Generic[Note]):
         """Stop taking events while the completion map does not fit. Call it after each encoding."""
         self._map_too_large = not fits
         if self._map_too_large:
-            self._full = True
+            self.full = True

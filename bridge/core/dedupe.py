@@ -7,11 +7,12 @@ first offset of a key is ``bridge/storage/dedupe_index/``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
 
-from bridge.model import Event
+from bridge.model import Event, Record, RedriveMark
 
 _TWO_LONGS = Struct(">qq").unpack
 
@@ -31,21 +32,33 @@ class Stretch(NamedTuple):
     end: int
 
 
-def claim(event: Event) -> Claim:
-    """Return the claim of an event, by tenant and idempotency key: each tenant has its own keys.
+def claims_of(decoded: Iterable[tuple[Record, Iterable[Event | RedriveMark]]]) -> list[Claim]:
+    """Return the claim of each event, by tenant and idempotency key (in Fineract each tenant has its own).
 
-    An event that is sent again is identified by the request to send it, so two requests for the same
-    event are not duplicates.
+    An event that is sent again is claimed by its request: two requests are no duplicates. Nor are two
+    redrives (``round``) of one request: the first may have parked the event again.
     """
-    id = event.claim_id or event.id
-    text = f"{event.tenant}\0{id}" if event.tenant else id
-    high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
-    return Claim(high, low, event.record.offset)
+    claims = []
+    for record, events in decoded:
+        for event in events:
+            if isinstance(event, RedriveMark):
+                text = event.again_id
+            else:
+                again = "" if event.resend is None else event.resend.again_id + event.resend.round
+                id = again or event.id
+                text = f"{event.tenant}\0{id}" if event.tenant else id
+            high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+            claims.append(Claim(high, low, record.offset))
+    return claims
 
 
-def is_duplicate(first_offset: int, offset: int) -> bool:
-    """Return True if the record at ``offset`` is not the first of its key."""
-    return first_offset < offset
+def duplicates(claims: Sequence[Claim], first_offsets: Sequence[int]) -> list[bool]:
+    """Return for each claim whether an earlier record has its key; ``first_offsets`` are the keys' first.
+
+    The rule compares positions, not "ever delivered": a record that is read again (a replay, a
+    redelivery after a crash) is still the first of its key, and is delivered.
+    """
+    return [first < claim.offset for claim, first in zip(claims, first_offsets, strict=True)]
 
 
 def stretch_to_read(covered: Stretch | None, window_start: int, reader: int, max_keys: int) -> Stretch | None:

@@ -75,7 +75,7 @@ class Lanes(Generic[Item]):
         self._ready.append(lane)
         return True
 
-    def take(self) -> Lane[Item] | None:
+    def pop(self) -> Lane[Item] | None:
         """Return the lane that has been ready longest, now running; None if no lane is ready."""
         if not self._ready:
             return None
@@ -83,7 +83,7 @@ class Lanes(Generic[Item]):
         lane.running = True
         return lane
 
-    def settle(self, lane: Lane[Item]) -> bool:
+    def finish(self, lane: Lane[Item]) -> bool:
         """Remove the head of a running lane. Return True if its next item became ready."""
         lane.running = False
         if lane.blocked:

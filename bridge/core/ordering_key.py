@@ -10,23 +10,11 @@ import base64
 import json
 from collections.abc import Hashable
 from hashlib import blake2b
-from typing import NamedTuple
+
+from bridge.model import LaneKey
 
 MAX_PART = 1024
 """Bytes or characters of a key, an entity or a tenant in a lane. Longer ones are replaced by a hash."""
-
-
-class LaneKey(NamedTuple):
-    """An ordering key: per tenant, the record key of a partition or, without one, the entity.
-
-    If ``key`` is a number, the lane holds the events of one record that has neither. A plain tuple, so
-    that it equals the lane of an event.
-    """
-
-    topic: str
-    number: int
-    key: bytes | str | int
-    tenant: str
 
 
 def shorten(part: bytes | str) -> bytes | str:

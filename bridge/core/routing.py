@@ -146,9 +146,8 @@ class _Rule(Generic[Target]):
 
     def refusal_by_header(self, event: Event) -> Refusal | None:
         """Return the first record header that refuses this event."""
-        origin = event.origin or event.record
         for name, patterns in self.headers:
-            text = origin.header(name) or ""
+            text = event.origin.header(name) or ""
             if not patterns.match(text):
                 return Refusal("record_headers", f"{name}: {patterns.why_not(text)}")
         return None
@@ -181,8 +180,8 @@ class Router(Generic[Target]):
 
     def route(self, event: Event) -> Route[Target]:
         """Return where events of this kind go, before their record headers and content are evaluated."""
-        topic = (event.origin or event.record).partition.topic
-        key = (event.source, topic, event.type, event.tenant if self._by_tenant else None)
+        record = event.record if event.resend is None else event.resend.origin
+        key = (event.source, record.partition.topic, event.type, event.tenant if self._by_tenant else None)
         route = self._known.get(key)
         return self._evaluate(key, event) if route is None else route
 

@@ -33,13 +33,12 @@ class Signer:
         if not self._keyed:
             return always
         signed = b"%b.%b.%b" % (name, instant, body)
-        signatures = [_signature(keyed.copy(), signed) for keyed in self._keyed]
+        signatures = []
+        for keyed in self._keyed:
+            mac = keyed.copy()
+            mac.update(signed)
+            signatures.append(b"v1," + binascii.b2a_base64(mac.digest(), newline=False))
         return (*always, (b"webhook-signature", b" ".join(signatures)))
-
-
-def _signature(keyed: hmac.HMAC, signed: bytes) -> bytes:
-    keyed.update(signed)
-    return b"v1," + binascii.b2a_base64(keyed.digest(), newline=False)
 
 
 class NoSignature(Signer):

@@ -61,17 +61,21 @@ def judge(
     """
     if isinstance(outcome, TransportError):
         return Judgement(Verdict.AGAIN, str(outcome), "failed")
-    return own(outcome, _by_status(outcome, now_epoch_s))
+    judgement = _by_status(outcome, now_epoch_s)
+    return judgement if own is by_status else own(outcome, judgement)
 
 
 def _by_status(response: Response, now_epoch_s: float) -> Judgement:
-    status = response.status
+    status, request = response.status, b""
+    for name, value in response.headers:
+        if name == b"webhook-delivery":
+            request = value.strip().lower()
+            break
+    if 200 <= status < 300 and request != b"disable":
+        return DELIVERED
     kind = _kind(status)
-    request = _delivery_header(response)
     if request == b"disable":
         return Judgement(Verdict.OFF, f"status {status}: the receiver asked to disable the endpoint", kind)
-    if 200 <= status < 300:
-        return DELIVERED
     judgement = _failure(status, _shown(response.body))
     if judgement.verdict is Verdict.AGAIN:
         judgement = judgement._replace(kind=kind, retry_after_s=_retry_after_s(response, now_epoch_s))
@@ -99,11 +103,6 @@ def _kind(status: int) -> AnswerKind:
     if status in OVERLOADED_STATUSES:
         return "unavailable"
     return "failed" if status >= 500 else "other"
-
-
-def _delivery_header(response: Response) -> bytes:
-    value = response.header(b"webhook-delivery")
-    return value.strip().lower() if value is not None else b""
 
 
 def _retry_after_s(response: Response, now_epoch_s: float) -> float | None:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bridge.core import ordering_key
-from bridge.core.ordering_key import LaneKey
-from bridge.model import Partition
+from bridge.model import LaneKey, Partition
 
 _PREFIX = "hold/"
 _TEXT_CHARS = 500

@@ -16,11 +16,10 @@ from bridge.clock import Clock
 from bridge.core import ordering_key
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.durable_write import write_durably
 from bridge.dead_letters.hold import Hold, HoldKey, Holds
 from bridge.errors import KafkaUnavailable
-from bridge.model import Event
+from bridge.model import Event, LaneKey, RedriveMark
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -59,7 +58,7 @@ class HeldLanes:
     def blocking_hold(self, event: Event) -> Hold | None:
         """Return the hold that keeps this event from being sent; events of the hold's redrive pass."""
         hold = self._holds.of(self._endpoint, event.lane)
-        return None if hold is None or event.round == hold.round else hold
+        return None if hold is None or _round(event) == hold.round else hold
 
     def is_awaited(self, event: Event, hold: Hold) -> bool:
         """Return True if this is the parked event that the hold waits for, read again after a crash.
@@ -68,7 +67,7 @@ class HeldLanes:
         have been settled by that.
         """
         place, at_ms = _place(event), event.record.timestamp_ms
-        return event.origin is None and (place, at_ms) == (hold.first, hold.first_at_ms)
+        return event.resend is None and (place, at_ms) == (hold.first, hold.first_at_ms)
 
     async def hold_lane(
         self, event: Event, cause: str, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
@@ -78,7 +77,7 @@ class HeldLanes:
         Return False if the assignment ended, or if ``keep_trying()`` returned False first. The event
         must not settle then: the next owner of its partition parks it again.
         """
-        lane, origin = event.lane, event.origin or event.record
+        lane, origin = event.lane, event.origin
         if lane is None:
             return True
         current = self._holds.of(self._endpoint, lane)
@@ -93,10 +92,10 @@ class HeldLanes:
                 round=self._new_round(),
                 entity=event.entity or "",
             )
-        elif event.origin is None:
+        elif event.resend is None:
             hold = current.with_live(_place(event))
         else:
-            refused = event.round == current.round
+            refused = _round(event) == current.round
             hold = current.with_resent(_place(event), origin.timestamp_ms, self._new_round(), refused=refused)
         if not await self._write(lane, hold, cursor, keep_trying):
             return False
@@ -116,15 +115,17 @@ class HeldLanes:
             " the event; until then later events of this entity are parked, too",
         )
 
-    async def release(self, mark: Event, cursor: Cursor[Failures], keep_trying: Callable[[], bool]) -> bool:
+    async def release(
+        self, mark: RedriveMark, cursor: Cursor[Failures], keep_trying: Callable[[], bool]
+    ) -> bool:
         """End a redrive: release the lane of its mark, or record why it stays held; return True once written.
 
         Return False as ``hold_lane`` does. A lane that is not held is written as free, too: a process
         that lost its place may have written otherwise.
         """
         hold = self._holds.of(self._endpoint, mark.lane)
-        if hold is not None and not hold.released_by(mark.round, mark.covers or 0):
-            return await self._write(mark.lane, hold.with_answer(mark.id), cursor, keep_trying)
+        if hold is not None and not hold.released_by(mark.round, mark.covers):
+            return await self._write(mark.lane, hold.with_answer(mark.again_id), cursor, keep_trying)
         if not await self._write(mark.lane, None, cursor, keep_trying):
             return False
         if hold is not None:
@@ -160,7 +161,12 @@ class HeldLanes:
         return True
 
 
+def _round(event: Event) -> str:
+    """Return the redrive that an event is part of; empty if it is part of none."""
+    return "" if event.resend is None else event.resend.round
+
+
 def _place(event: Event) -> str:
     """Return the place of the original record; with ``#n`` for the n-th event of a record of several."""
-    place = (event.origin or event.record).place
+    place = event.origin.place
     return f"{place}#{event.index}" if event.index else place

@@ -18,7 +18,7 @@ from bridge.clock import Clock
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Fate, Letter, LetterFilter
 from bridge.dead_letters.resend_request import ResendRequest, resend_requests
-from bridge.formats.resent import Mark
+from bridge.model import RedriveMark
 
 BATCH_SIZE = 500
 """Records that are sent and then marked together: it bounds the memory, and what a crash leaves unmarked."""
@@ -46,7 +46,7 @@ class RedriveStore(Protocol):
         """Send these again and mark their letters; return how many letters that settled."""
         ...
 
-    async def send_marks(self, marks: Sequence[Mark]) -> None:
+    async def send_marks(self, marks: Sequence[RedriveMark]) -> None:
         """Send marks, after everything that was sent before."""
         ...
 
@@ -159,7 +159,7 @@ class RedriveRounds:
         marks = {key: _SentMark(hold.since_ms, secrets.token_hex(16)) for key, hold in holds.items()}
         await self._store.send_marks(
             [
-                Mark(key.endpoint, hold.lane, marks[key].mark_id, hold.round, hold.parked)
+                RedriveMark(key.endpoint, hold.lane, marks[key].mark_id, hold.round, hold.parked)
                 for key, hold in holds.items()
             ]
         )

@@ -18,11 +18,12 @@ from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter, Sett
 from bridge.dead_letters.letter_reader import LetterReader
 from bridge.dead_letters.resend_request import ResendRequest, in_turns
 from bridge.errors import BrokerError, HookferryError
-from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
+from bridge.formats.resent import MARK_VALUE, packed, packed_mark
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import TopicAdmin
+from bridge.model import RedriveMark, Resend
 
 _LONG_POLL_MS = 20
 _REQUEST_TIMEOUT_S = 40.0
@@ -133,10 +134,10 @@ class DeadLetterStore:
 
     def _resend_record(self, request: ResendRequest, letter: Letter) -> NewRecord:
         origin = letter.origin
-        resent = Resent(origin, letter.endpoint, request.letter.again_id, letter.index, request.round)
+        resent = Resend(origin, letter.endpoint, request.letter.again_id, letter.index, request.round)
         return NewRecord(self._again, origin.value, origin.key, origin.partition.number, packed(resent))
 
-    async def send_marks(self, marks: Sequence[Mark]) -> None:
+    async def send_marks(self, marks: Sequence[RedriveMark]) -> None:
         """Send the marks that end a redrive of held lanes; return once they are acknowledged.
 
         Raises ``KafkaUnavailable``, ``RedriveError``.

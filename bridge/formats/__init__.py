@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from hashlib import blake2b
 from typing import Protocol
 
-from bridge.core.ordering_key import shorten
+from bridge.core.ordering_key import MAX_PART, shorten
 from bridge.errors import DecodeError
 from bridge.model import Event, Record
 
@@ -60,7 +60,11 @@ def derive_lane(record: Record, entity: str | None, tenant: str | None) -> Hasha
     """
     topic, number = record.partition
     part = entity if record.key is None else record.key
-    return None if part is None else (topic, number, shorten(part), shorten(tenant or ""))
+    if part is None:
+        return None
+    if len(part) > MAX_PART:
+        part = shorten(part)
+    return topic, number, part, "" if not tenant else shorten(tenant)
 
 
 def webhook_id(source: str, tenant: str | None, id: str, index: int) -> str:

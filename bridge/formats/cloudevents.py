@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -65,7 +65,7 @@ class CloudEventsDecoder:
             entity=entity,
             tenant=None,
             lane=derive_lane(record, entity, None),
-            decode_payload=payload,
+            payload=cache(payload),
             context={
                 name: _text(record, name, value)
                 for name, value in attributes.items()

@@ -61,7 +61,7 @@ class EventReader:
         type_ = type_name if self._type is None and type_name else None
         if type_ is None:
             type_ = self._required(record, document, "type", self._type)
-        tenant = self._text(record, document, "tenant", self._tenant)
+        tenant = None if self._tenant is None else self._text(record, document, "tenant", self._tenant)
         entity = self._text(record, document, "entity", self._entity)
         data = document if self._data is None else self._data(record, document)
         if data is ABSENT:
@@ -71,11 +71,11 @@ class EventReader:
             source=self._source,
             id=id_,
             type=type_,
-            time=self._instant(record, document),
+            time=from_millis(record.timestamp_ms) if self._time is None else self._instant(record, document),
             entity=entity,
             tenant=tenant,
             lane=derive_lane(record, entity, tenant),
-            decode_payload=lambda: data,
+            payload=lambda: data,
             webhook_id=webhook_id(self._source, tenant, id_, 0),
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1)  # without a zone, so that isoformat adds no offset
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can represent
@@ -16,6 +17,7 @@ _PARTS = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)  # records of one batch mostly share their millisecond
 def from_millis(ms: int) -> str:
     """Format milliseconds since 1970, clamped to the years 1970 to 9999 (Kafka writes -1 for "none")."""
     instant = _EPOCH + timedelta(milliseconds=min(max(ms, 0), _LAST_MS))

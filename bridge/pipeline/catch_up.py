@@ -1,65 +1,46 @@
-"""Cursors that fell behind: a reader of their own feeds them until they meet the main reader.
+"""Cursors that are behind the main reader: a second reader feeds them until they have caught up.
 
-One ``CatchUp`` per endpoint. Its reader is opened only while some cursor has room and is behind,
-and it feeds no other endpoint: an outage of one receiver costs its window and nothing else.
+There is one ``CatchUp`` per endpoint, and its reader feeds no other endpoint: an outage of one receiver
+costs the others nothing. The reader is open only while a cursor is behind and has room.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 import structlog
 
 from bridge.core.cursor import CursorState
 from bridge.errors import KafkaUnavailable, RecordsDeleted
-from bridge.model import Batch, Partition, Record
+from bridge.model import Partition, Record
 from bridge.pipeline.cursor_start import EndpointCursor, report_deleted
-from bridge.pipeline.outage import Trouble
+from bridge.pipeline.outage import OutageBackoff
+from bridge.pipeline.ports import SideReads
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _POLL_S = 0.2
 _LINGER_S = 5.0
-"""How long the reader of cursors that are all full stays open."""
+"""How long the reader stays open while all its cursors are full."""
 _ENDING_S = 1.0
 
-Take = Callable[[Partition, Sequence[Record], EndpointCursor], Awaitable[bool]]
+Accept = Callable[[Partition, Sequence[Record], EndpointCursor], Awaitable[bool]]
 
 
 class _EndingError(Exception):
-    """A batch was not taken: what this reader has read ahead must not be passed by."""
-
-
-class SideReads(Protocol):
-    """A reader beside the group (``bridge.kafka.side_reader.SideReader``)."""
-
-    async def __aenter__(self) -> SideReads:
-        """Connect; raises ``KafkaUnavailable``."""
-        ...
-
-    async def __aexit__(self, *exc: object) -> None: ...
-
-    async def read_from(
-        self, positions: Mapping[Partition, int], timeout_s: float
-    ) -> tuple[list[Batch], dict[Partition, int]]:
-        """The next records, and how far each partition is read by them."""
-        ...
-
-    async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """The first offset of each log."""
-        ...
+    """A batch was not accepted: the records that this reader has read ahead must not be skipped."""
 
 
 class CatchUp:
     """Brings the cursors of one endpoint back to the main reader.
 
-    ``take`` is the path's steps 2 to 6 for one cursor (False: the assignment is ending); ``main_at``
-    tells where the main reader reads next; ``met`` hears of a cursor that is attached again.
+    ``accept`` runs steps 2 to 6 for one cursor; False means that the assignment is ending. ``main_at``
+    returns the next offset of the main reader. ``attached(partition)`` is called when a cursor is fed by
+    the main reader again. ``wake`` is set when a cursor falls behind or has room again.
 
-    Handing over has no gap and no overlap: nothing is awaited between a batch's end and the
-    meeting, and a cursor that is ahead of the main reader passes by what it has had.
+    There is no gap and no overlap: nothing is awaited between the end of a batch and the comparison
+    with the main reader, and a cursor that is ahead of the main reader skips what it has settled.
     """
 
     def __init__(
@@ -68,30 +49,26 @@ class CatchUp:
         *,
         cursors: Callable[[], Iterable[EndpointCursor]],
         open_reader: Callable[[], SideReads],
-        take: Take,
+        accept: Accept,
         main_at: Callable[[Partition], int],
-        met: Callable[[Partition], None],
-        trouble: Trouble,
+        attached: Callable[[Partition], None],
+        outage: OutageBackoff,
         wake: asyncio.Event,
     ) -> None:
         self._endpoint = endpoint
         self._cursors = cursors
         self._open_reader = open_reader
-        self._take = take
+        self._accept = accept
         self._main_at = main_at
-        self._met = met
-        self._trouble = trouble
+        self._attached = attached
+        self._outage = outage
         self._wake = wake
 
-    def wake(self) -> None:
-        """Some cursor of the endpoint fell behind, or has room again."""
-        self._wake.set()
-
     async def run(self) -> None:
-        """Feed whoever is behind, for as long as the bridge lives."""
+        """Feed the cursors that are behind, until cancelled."""
         while True:
-            self._meet()
-            if not self._behind():
+            self._attach()
+            if not self._cursors_behind():
                 await self._wake.wait()
                 self._wake.clear()
                 continue
@@ -99,11 +76,11 @@ class CatchUp:
                 async with self._open_reader() as reader:
                     await self._feed(reader)
             except KafkaUnavailable as exc:
-                await self._trouble.sit_out(exc)
+                await self._outage.wait(exc)
             except _EndingError:
                 await asyncio.sleep(_ENDING_S)
 
-    def _behind(self) -> dict[Partition, EndpointCursor]:
+    def _cursors_behind(self) -> dict[Partition, EndpointCursor]:
         return {
             cursor.partition: cursor
             for cursor in self._cursors()
@@ -111,27 +88,27 @@ class CatchUp:
         }
 
     async def _feed(self, reader: SideReads) -> None:
-        """Until nobody is behind, or all that are have been full for a while."""
+        """Feed cursors until none is behind, or until all have been full for ``_LINGER_S``."""
         while True:
-            takers = self._behind()
-            if not takers:
+            behind = self._cursors_behind()
+            if not behind:
                 if not await self._woken(_LINGER_S):
                     return
                 continue
-            positions = {partition: cursor.position for partition, cursor in takers.items()}
+            positions = {partition: cursor.position for partition, cursor in behind.items()}
             try:
                 batches, reached = await reader.read_from(positions, _POLL_S)
             except RecordsDeleted as exc:
-                await self._skip_deleted(reader, exc.positions, takers)
+                await self._skip_deleted(reader, exc.positions, behind)
                 continue
             for partition, records in batches:
-                if not await self._take(partition, records, takers[partition]):
+                if not await self._accept(partition, records, behind[partition]):
                     raise _EndingError
-            for partition, cursor in takers.items():
+            for partition, cursor in behind.items():
                 cursor.advance(reached[partition])
-            self._meet()
+            self._attach()
 
-    def _meet(self) -> None:
+    def _attach(self) -> None:
         for cursor in self._cursors():
             if cursor.live and cursor.attach_if_at(self._main_at(cursor.partition)):
                 _log.info(
@@ -140,15 +117,15 @@ class CatchUp:
                     partition=str(cursor.partition),
                     next_offset=cursor.position,
                 )
-                self._met(cursor.partition)
+                self._attached(cursor.partition)
 
     async def _skip_deleted(
-        self, reader: SideReads, gone: Iterable[Partition], takers: Mapping[Partition, EndpointCursor]
+        self, reader: SideReads, gone: Iterable[Partition], behind: Mapping[Partition, EndpointCursor]
     ) -> None:
-        """The log begins later than a cursor stands: say what is gone, go on where the log begins."""
+        """Log what retention deleted, and move the cursors to the beginning of the log."""
         for partition, first in (await reader.begins(list(gone))).items():
-            report_deleted(self._endpoint, partition, takers[partition].position, first)
-            takers[partition].advance(first)
+            report_deleted(self._endpoint, partition, behind[partition].position, first)
+            behind[partition].advance(first)
 
     async def _woken(self, timeout_s: float) -> bool:
         try:

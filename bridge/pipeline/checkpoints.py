@@ -212,7 +212,8 @@ class Checkpoints:
             self._journal.record_settled(self._checkpoints[cursor].number, offset)
         elif part:
             self._journal.record_settled(self._checkpoints[cursor].number, offset, part)
-        self._reopen(cursor)
+        if cursor.full:
+            self._reopen(cursor)
 
     def _reopen(self, cursor: EndpointCursor) -> None:
         """Wake the reader of a cursor that was full and has room again."""

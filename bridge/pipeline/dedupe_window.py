@@ -1,7 +1,7 @@
-"""Edge of step 3: the dedupe window of each partition, kept whole across restarts and rebalances.
+"""Step 3: the dedupe window of each partition, complete across restarts and rebalances.
 
-The index (``bridge/storage/dedupe_index/``) is a function of the log, so what it does not cover is read from
-the log again, keys only. Edge floor.
+The index (``bridge/storage/dedupe_index/``) is a function of the log: the part of the window that it does
+not cover is read from the log again, keys only.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import structlog
 
-from bridge.core.dedupe import Claim, Stretch, claim, stretch_to_read
+from bridge.core.dedupe import Claim, Stretch, claims_of, stretch_to_read
 from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
-from bridge.formats import Decoder
 from bridge.kafka.side_reader import SideReader
-from bridge.model import Partition, Record
+from bridge.model import Event, Partition, Record, RedriveMark
+from bridge.pipeline.ports import RecordDecoder
 from bridge.storage.dedupe_index import IndexLostError, KeyIndex
 from bridge.telemetry import events
 
@@ -24,17 +24,17 @@ _log = structlog.get_logger()
 
 
 class DedupeWindow:
-    """Makes sure that the index knows the window before a record, and answers for it from then on.
+    """Makes the index cover the window before a record, and looks up keys in it from then on.
 
-    The window of a reader that catches up may borrow: the ``lender`` is the index of the main reader,
-    which has passed where this one reads, and mostly knows all of the window there. Only where it has
-    forgotten its beginning is the log read again, into an index of this window's own.
+    The window of a reader that catches up may borrow. The ``lender`` is the index of the main reader,
+    which is ahead and mostly covers the whole window here. Only if it has forgotten the beginning of
+    the window is the log read again, into the index of this window.
     """
 
     def __init__(
         self,
         index: KeyIndex,
-        decoders: Mapping[str, Decoder],
+        decoders: Mapping[str, RecordDecoder],
         open_reader: Callable[[], SideReader],
         *,
         window_s: float,
@@ -44,7 +44,7 @@ class DedupeWindow:
         self._index = index
         self._lender = lender
         self._borrowed: dict[Partition, Stretch] = {}
-        """Where an answer's window began, and up to where it was asked for."""
+        """By partition: the offset where the borrowed window begins, and the next offset to claim."""
         self._decoders = decoders
         self._open_reader = open_reader
         self._window_ms = int(window_s * 1000)
@@ -52,7 +52,7 @@ class DedupeWindow:
         self.close = index.close
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
-        """The first offset of each claim's key. Raises ``IndexLostError``: to be covered anew."""
+        """Return the first offset of each claim's key. Raises ``IndexLostError``: call ``cover`` again."""
         borrowed = self._borrowed.get(partition)
         if borrowed is None or self._lender is None:
             return self._index.claim(partition, claims, end, at_ms)
@@ -64,7 +64,7 @@ class DedupeWindow:
         return firsts
 
     def _borrow(self, partition: Partition, since: int, reader_at: int) -> bool:
-        """Whether the lender knows the log from ``since`` to where the reader is."""
+        """Return True if the lender covers the log from ``since`` to the reader's offset."""
         if self._lender is None:
             return False
         if self._lender.lend(partition, [], since, Stretch(reader_at, reader_at), 0) is None:
@@ -73,7 +73,7 @@ class DedupeWindow:
         return True
 
     async def cover(self, partition: Partition, first: Record) -> None:
-        """Read again what the index lacks of the window before ``first``. Raises ``KafkaUnavailable``."""
+        """Read the part of the window before ``first`` that the index lacks. Raises ``KafkaUnavailable``."""
         reader_at = first.offset
         self._borrowed.pop(partition, None)
         if self._borrow(partition, 0, reader_at):
@@ -99,8 +99,8 @@ class DedupeWindow:
             await self._read(reader, partition, lacking.start, lacking.end, first.timestamp_ms)
 
     def cut(self, partition: Partition, end: int) -> None:
-        """Forget what is known of a log that ends before it, for it is another: the topic was made anew."""
-        with suppress(IndexLostError):  # it knows nothing then
+        """Reset the index if it extends past ``end``, the end of the log: the topic was recreated."""
+        with suppress(IndexLostError):  # a lost index covers nothing
             covered = self._index.covered(partition)
             if covered is not None and covered.end > end:
                 self._index.reset(partition, 0)
@@ -123,12 +123,12 @@ class DedupeWindow:
 
     def _claims(self, partition: Partition, records: Sequence[Record]) -> list[Claim]:
         decode = self._decoders[partition.topic].decode
-        claims: list[Claim] = []
+        decoded: list[tuple[Record, Sequence[Event | RedriveMark]]] = []
         for record in records:
             if record.value is None:
                 continue
             try:
-                claims.extend(claim(event) for event in decode(record))
+                decoded.append((record, decode(record)))
             except DecodeError:
                 continue  # it was parked when it was first read; it has no key to remember
-        return claims
+        return claims_of(decoded)

@@ -1,57 +1,69 @@
-"""THE PATH, steps 2 to 6: a batch of records becomes events in line at the endpoints that want them.
+"""Steps 2 to 6: a batch of records becomes events in the lanes of the endpoints that want them.
 
     decode 2 -> duplicate? 3 -> route 4 -> cursor 5 -> lanes 6
 
-Nothing is awaited between the look-up of a batch's keys and its hand-over, so no event can slip
-between. ``pipeline.py`` reads the batches; ``dispatcher.py`` goes on from the lanes.
+Nothing is awaited between looking up the keys of a batch and enqueuing its events. ``pipeline.py`` reads
+the batches, and ``dispatcher.py`` continues from the lanes.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from bridge.core.dedupe import claim, is_duplicate
+from bridge.core.dedupe import claims_of, duplicates
 from bridge.core.routing import Route, Router
 from bridge.errors import DecodeError, FilterError
-from bridge.formats import Decoder
-from bridge.model import Event, Partition, Record
+from bridge.model import Event, Partition, Record, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
-from bridge.pipeline.dispatcher import Outlet
-from bridge.pipeline.ports import FirstOffsets
-from bridge.pipeline.undecodable import Rejects
+from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.ports import FirstOffsets, RecordDecoder
+from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.telemetry.metrics import Metrics
 
 
-class Intake:
-    """Takes what was read, for all the readers.
+@dataclass(slots=True, eq=False)
+class Feed:
+    """One source of batches: the main reader, or the reader of one endpoint that catches up.
 
-    Invariant: a record that was taken is, for every cursor it was taken for, passed by (nobody wants
-    it), open (and settled only by a 2xx or a parking), or was settled before.
+    Each has a dedupe window of its own, because the window belongs to a position in the log.
+    ``covered`` are the partitions whose window the index covers.
+    """
+
+    window: FirstOffsets
+    covered: set[Partition] = field(default_factory=set)
+
+
+class Intake:
+    """Accepts the batches of all readers.
+
+    Invariant: for every cursor it was accepted for, a record is skipped (the endpoint does not want
+    it), or open (and settles only by a 2xx or a parking), or was settled before.
     """
 
     def __init__(
         self,
         *,
-        decoders: Mapping[str, Decoder],
+        decoders: Mapping[str, RecordDecoder],
         router: Router[str],
-        outlets: Mapping[str, Outlet],
-        rejects: Rejects,
+        dispatchers: Mapping[str, EndpointDispatcher],
+        undecodable: UndecodableRecords,
         metrics: Metrics,
     ) -> None:
         self._decoders = decoders
         self._router = router
-        self._outlets = outlets
-        self._rejects = rejects
+        self._dispatchers = dispatchers
+        self._undecodable = undecodable
         self._counts = {
             outcome: metrics.records.labels(outcome)
             for outcome in (
                 "handed_over", "unwanted", "switched_off", "duplicate", "tombstone", "rejected"
             )
         }  # fmt: skip
-        self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in outlets}
+        self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in dispatchers}
 
-    def take(
+    def accept(
         self,
         tasks: asyncio.TaskGroup,
         window: FirstOffsets,
@@ -59,37 +71,38 @@ class Intake:
         records: Sequence[Record],
         cursors: Sequence[EndpointCursor],
     ) -> None:
-        """A batch, for these cursors: steps 2 to 6 in one go, and then they stand behind it.
+        """Run steps 2 to 6 for the batch and advance these cursors past it.
 
-        ``tasks`` park what cannot be decoded. Raises ``SchemaNeeded`` and ``IndexLostError``, and then
-        nothing was taken.
+        Records that cannot be decoded are parked by ``tasks``. Raises ``SchemaNeeded`` and
+        ``IndexLostError``; the batch is not accepted then.
         """
         by_endpoint = {cursor.endpoint: cursor for cursor in cursors}
         decoded = self._decode(partition, records)
         end = records[-1].offset + 1
-        claims = [
-            claim(event) for _, found in decoded if not isinstance(found, DecodeError) for event in found
-        ]
-        firsts = iter(window.claim(partition, claims, end, records[0].timestamp_ms))
+        claims = claims_of((record, items) for record, items in decoded if not isinstance(items, DecodeError))
+        firsts = window.claim(partition, claims, end, records[0].timestamp_ms)
+        repeated = iter(duplicates(claims, firsts))
         self._counts["tombstone"].inc(len(records) - len(decoded))
-        for record, found in decoded:
-            if isinstance(found, DecodeError):
-                if self._rejects.take(tasks, record, found, cursors):
+        for record, items in decoded:  # in the order of the log: cursors open offsets in ascending order
+            if isinstance(items, DecodeError):
+                if self._undecodable.start_parking(tasks, record, items, cursors):
                     self._counts["rejected"].inc()
                 continue
-            for event in found:
-                if is_duplicate(next(firsts), record.offset):
+            for item in items:
+                if next(repeated):
                     self._counts["duplicate"].inc()
+                elif isinstance(item, RedriveMark):
+                    self._hand_over_mark(item, record, by_endpoint)
                 else:
-                    self._hand_over(event, by_endpoint)
+                    self._hand_over(item, by_endpoint)
         for cursor in cursors:
             cursor.advance(end)
 
     def _decode(
         self, partition: Partition, records: Sequence[Record]
-    ) -> list[tuple[Record, Sequence[Event] | DecodeError]]:
+    ) -> list[tuple[Record, Sequence[Event | RedriveMark] | DecodeError]]:
         decode = self._decoders[partition.topic].decode
-        decoded: list[tuple[Record, Sequence[Event] | DecodeError]] = []
+        decoded: list[tuple[Record, Sequence[Event | RedriveMark] | DecodeError]] = []
         for record in records:
             if record.value is None:
                 continue
@@ -100,15 +113,20 @@ class Intake:
         return decoded
 
     def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
-        candidates, off = Route.to(event.only) if event.only else self._router.route(event)
-        outcome, offset, part = "unwanted", event.record.offset, event.index
+        """Enqueue an event at each endpoint that wants it."""
+        resend, offset, part = event.resend, event.record.offset, event.index
+        if resend is not None and resend.endpoint:
+            candidates, off = Route.to(resend.endpoint)
+        else:
+            candidates, off = self._router.route(event)
+        outcome = "unwanted"
         for endpoint in off:
             outcome = "switched_off"
             if (cursor := cursors.get(endpoint)) is not None and cursor.needs(offset, part):
                 self._left_out[endpoint].inc()
         for endpoint, passes in candidates:
             cursor = cursors.get(endpoint)
-            if cursor is None or not cursor.needs(offset, part):  # it has had it, or is fed by its own reader
+            if cursor is None or not cursor.needs(offset, part):  # another reader feeds it, or it is settled
                 outcome = "handed_over"
                 continue
             fault: DecodeError | FilterError | None = None
@@ -116,7 +134,15 @@ class Intake:
                 if passes is not None and not passes(event):
                     continue
             except (DecodeError, FilterError) as exc:
-                fault = exc.with_traceback(None)  # which would keep these frames while the event waits
+                fault = exc.with_traceback(None)  # a traceback would keep these frames while the event waits
             outcome = "handed_over"
-            self._outlets[endpoint].put(event, cursor, fault)
+            self._dispatchers[endpoint].enqueue(event, cursor, fault)
         self._counts[outcome].inc()
+
+    def _hand_over_mark(
+        self, mark: RedriveMark, record: Record, cursors: Mapping[str, EndpointCursor]
+    ) -> None:
+        cursor = cursors.get(mark.endpoint)
+        if cursor is not None and cursor.needs(record.offset):
+            self._dispatchers[mark.endpoint].enqueue_mark(mark, record, cursor)
+        self._counts["handed_over"].inc()

@@ -1,86 +1,150 @@
-"""Step 6, seen by the workers: wait for a lane that may run, and be woken when a retry is due.
+"""Step 6, for the workers: wait for a lane that may run now.
 
-``bridge/core/lanes.py`` knows which item may run next; the waiting is here. Takes items with a lane key,
-gives lanes to whoever asks. On the event loop; knows nothing of what an item is.
+``bridge/core/lanes.py`` decides which item of a lane is next. This file adds the waiting: for a lane
+that is ready, for an endpoint that is switched on, for its gate, and for retries that are due.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from dataclasses import dataclass
 
 from bridge.clock import Clock
 from bridge.core.lanes import Lane, Lanes
+from bridge.core.limits import Gate
+from bridge.errors import DecodeError, FilterError
+from bridge.model import Event, RedriveMark
+from bridge.pipeline.cursor_start import EndpointCursor
 
-Item = TypeVar("Item")
+_SHORTEST_WAIT_S = 0.001
+"""A shorter timer might fire before the clock has moved."""
+FIX_RECEIVER = "fix the cause at the receiver, then send it again"
 
 
-class LaneQueue(Generic[Item]):
-    """Lanes that workers wait for.
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One event on its way to one endpoint.
 
-    Invariant: no worker sleeps while a lane is ready that nobody was woken for. ``release_due`` must
-    run beside the workers.
+    ``part`` is the event's ``index``. ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
+    processes. ``fault`` is set if it is unknown whether the endpoint wants the
+    event: it is parked in its turn. ``remedy`` is for the case that the event is parked.
     """
 
-    def __init__(self, clock: Clock, blocked: Callable[[Item, int], None]) -> None:
-        """``blocked``: see ``Lanes``."""
+    event: Event
+    cursor: EndpointCursor
+    offset: int
+    size_bytes: int
+    part: int
+    attempts: int = 0
+    first_failed_at: float | None = None
+    fault: DecodeError | FilterError | None = None
+    remedy: str = FIX_RECEIVER
+
+
+@dataclass(slots=True, eq=False)
+class QueuedMark:
+    """The end of a redrive, in its lane after the events of the redrive."""
+
+    mark: RedriveMark
+    cursor: EndpointCursor
+    offset: int
+    size_bytes: int
+    part: int = 0
+
+
+LaneItem = Delivery | QueuedMark
+
+
+class LaneQueue(Lanes[LaneItem]):
+    """The lanes of one endpoint, and the workers that wait for one.
+
+    One timer per endpoint waits for the gate, not every worker. Waking one worker is enough: a worker
+    that gets a lane wakes the next one while more lanes are ready.
+
+    Invariant: while a lane may run, no worker sleeps unless another one is awake. ``release_due`` must
+    run concurrently with the workers.
+    """
+
+    def __init__(self, clock: Clock, gate: Gate) -> None:
+        super().__init__(on_blocked=lambda item, change: item.cursor.count_blocked(change))
         self._clock = clock
-        self._lanes: Lanes[Item] = Lanes(blocked)
-        self._sleepers: deque[asyncio.Future[None]] = deque()
+        self._gate = gate
+        self._on = True
+        self.sleepers: deque[asyncio.Future[None]] = deque()
+        """The workers that wait. After a ``push`` that makes a lane ready, call ``wake`` if there are any."""
+        self._timer: asyncio.TimerHandle | None = None
         self._due_changed = asyncio.Event()
 
-    def put(self, key: Hashable | None, item: Item) -> None:
-        """Add an item behind the others of its key."""
-        if self._lanes.push(key, item):
-            self._wake()
-
     @property
-    def ready(self) -> int:
-        """How many lanes could run now."""
-        return self._lanes.ready
+    def on(self) -> bool:
+        """Return True if lanes are given to workers."""
+        return self._on
 
-    def take(self) -> Lane[Item] | None:
-        """The lane that has been ready longest, now running; None when none is ready."""
-        return self._lanes.take()
+    def turn(self, on: bool) -> None:
+        """Start or stop giving lanes to workers."""
+        self._on = on
+        self.wake()
 
-    async def wait(self) -> None:
-        """Sleep until a lane became ready, which another worker may have taken meanwhile."""
-        sleeper = asyncio.get_running_loop().create_future()
-        self._sleepers.append(sleeper)
-        await sleeper
+    async def next_lane(self) -> Lane[LaneItem]:
+        """Wait for a lane that may run now and return it, running.
 
-    def settle(self, lane: Lane[Item]) -> None:
-        """The head of a running lane is done."""
-        if self._lanes.settle(lane):
-            self._wake()
+        Between the gate's ``admit`` and the return, nothing is awaited.
+        """
+        while True:
+            if self._on and self._ready:
+                wait_s = self._gate.admit(self._clock.monotonic())
+                if wait_s <= 0:
+                    lane = self.pop()
+                    assert lane is not None, "a lane is ready"
+                    if self._ready and self.sleepers:
+                        self.wake()
+                    return lane
+                self._wake_in(wait_s)
+            sleeper = asyncio.get_running_loop().create_future()
+            self.sleepers.append(sleeper)
+            await sleeper
 
-    def defer(self, lane: Lane[Item], delay_s: float) -> None:
-        """The head of a running lane runs again, this much later; until then the lane waits."""
-        self._lanes.defer(lane, self._clock.monotonic() + delay_s)
+    def wake(self) -> None:
+        """Wake one worker, if one sleeps, to look for a lane."""
+        while self.sleepers:
+            sleeper = self.sleepers.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
+
+    def retry_later(self, lane: Lane[LaneItem], delay_s: float) -> None:
+        """Run the head of a running lane again after ``delay_s``; until then the lane waits."""
+        self.defer(lane, self._clock.monotonic() + delay_s)
         self._due_changed.set()
 
-    def drop(self) -> None:
-        """Forget everything that is queued or waits for a retry; heads in flight stay."""
-        self._lanes.drop(lambda _: True)
+    def clear(self) -> None:
+        """Drop everything that is queued or waits for a retry; heads in flight stay."""
+        self.drop(lambda _: True)
 
     async def release_due(self) -> None:
-        """Make lanes ready whose retry is due, until cancelled."""
+        """Make lanes ready when their retry is due, until cancelled."""
         while True:
             self._due_changed.clear()
-            due_at = self._lanes.next_due_at
+            due_at = self.next_due_at
             wait_s = None if due_at is None else max(0.0, due_at - self._clock.monotonic())
             try:
                 async with asyncio.timeout(wait_s):
                     await self._due_changed.wait()
             except TimeoutError:
-                for _ in range(self._lanes.release(self._clock.monotonic())):
-                    self._wake()
+                if self.release(self._clock.monotonic()):
+                    self.wake()
 
-    def _wake(self) -> None:
-        while self._sleepers:
-            sleeper = self._sleepers.popleft()
-            if not sleeper.done():
-                sleeper.set_result(None)
+    def _wake_in(self, wait_s: float) -> None:
+        """Wake a worker in ``wait_s`` at the latest."""
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(wait_s, _SHORTEST_WAIT_S)
+        if self._timer is not None:
+            if self._timer.when() <= at:
                 return
+            self._timer.cancel()
+        self._timer = loop.call_at(at, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self.wake()

@@ -1,7 +1,4 @@
-"""What a broker or a registry in trouble costs: a line a minute while it lasts, and a moment's wait.
-
-Between the path and the log.
-"""
+"""Back off while a broker or registry is unavailable, and log it once per minute."""
 
 from __future__ import annotations
 
@@ -10,22 +7,20 @@ import asyncio
 import structlog
 
 from bridge.telemetry import events
+from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _WAIT_S = 1.0
-_QUIET_S = 60.0
 
 
-class Trouble:
-    """Says of each kind of trouble once a minute that it is there, for all who meet it."""
+class OutageBackoff:
+    """One backoff for all tasks that meet the same outage, so that together they log one line per minute."""
 
     def __init__(self) -> None:
-        self._quiet_until: dict[str, float] = {}
+        self._throttle = Throttle(now=lambda: asyncio.get_running_loop().time())
 
-    async def sit_out(self, exc: Exception, event: str = events.SOURCE_FAILED) -> None:
-        """Return when it is worth another try."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until.get(event, 0.0):
-            self._quiet_until[event] = now + _QUIET_S
-            _log.warning(event, cause=str(exc), remedy="none needed here: it is tried every second")
+    async def wait(self, exc: Exception, event: str = events.SOURCE_FAILED) -> None:
+        """Log ``exc`` as ``event``, and return when the next try is due."""
+        if self._throttle.allows(event):
+            _log.warning(event, cause=str(exc), remedy="none needed here: it is tried again every second")
         await asyncio.sleep(_WAIT_S)

@@ -1,25 +1,27 @@
-"""THE PATH: from a record on Kafka to a settled event. Read it from top to bottom.
+"""THE PATH: from a record in Kafka to a settled event. Read the files in this order.
 
-    source 1      kafka/group_reader        the records of our partitions, in batches
-    decode 2      formats/                  bytes -> events, or undecodable.py parks the record
-    duplicate? 3  core/dedupe               the same key earlier in the same partition: skipped
-                                            (dedupe_window.py has the keys)
-    route 4       core/routing              which endpoints want it; core/filter/ reads its content
-    cursor 5      core/cursor               has this endpoint had it already? if not, it is open now
-    lanes 6       core/lanes                in line behind the earlier events of its entity (lane_queue.py)
-    ------------- to here in intake.py; from here per endpoint, in dispatcher.py ---------------------
-    render 7      rendering/                method, URL, headers, body
-    sign 8        core/signing              the webhook-* headers
-    attempt 9     attempt.py                one request over http/
-    verdict 10    core/verdict              delivered, again (core/backoff), parked (dead_letters/), or
-                                            the endpoint goes off (kafka/control_topic)
-    settle 11     core/cursor               settled; core/completion_map packs it, checkpoints.py commits
+    step           file                          what happens
+    source 1       kafka/group_reader            the records of our partitions, in batches
+    decode 2       formats/                      bytes -> events (undecodable.py parks what is not)
+    duplicate? 3   core/dedupe                   skip a key that is earlier in the same partition
+                                                 (dedupe_window.py keeps the keys)
+    route 4        core/routing                  which endpoints want it; core/filter/ reads its content
+    cursor 5       core/cursor                   has this endpoint settled it? if not, it is open now
+    lanes 6        core/lanes                    queue it after the earlier events of its entity
+    ---------- steps 2 to 6: intake.py, per batch; below: dispatcher.py, per endpoint ----------
+    render 7       rendering/                    method, URL, headers, body
+    sign 8         core/signing                  the webhook-* headers
+    attempt 9      http/                         one request; core/limits/ says when it may be sent
+    verdict 10     core/verdict                  delivered, retry, park, or switch the endpoint off
+                                                 (steps 7 to 10: attempt.py; attempt_log.py keeps it)
+    settle 11      core/cursor                   settled; checkpoints.py commits it, packed by
+                                                 core/completion_map
 
-The readers are here: ``Pipeline.run`` reads as long as the bridge lives, ``take`` gives each batch to
-the intake once its dedupe window is known, and ``drain`` ends an assignment.
+After a verdict that is not a 2xx: core/backoff delays the retry, and parking.py writes to dead_letters/.
+``assignment.py`` begins and ends the work on a set of partitions. This file has the read loop.
 
-A cursor whose window is full lets go of the reader, which goes on without it; when it has room
-again, ``catch_up.py`` feeds it through the same ``take`` until it meets the reader.
+A cursor whose window is full is detached: the main reader continues without it. When it has room
+again, ``catch_up.py`` feeds it with a second reader, through the same intake, until it has caught up.
 """
 
 from __future__ import annotations
@@ -35,17 +37,17 @@ from bridge.core.cursor import CursorState
 from bridge.core.routing import Router
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
-from bridge.formats import Decoder
 from bridge.model import Partition, Record
-from bridge.pipeline.catch_up import CatchUp, SideReads
+from bridge.pipeline.assignment import Assignment
+from bridge.pipeline.catch_up import CatchUp
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.cursor_start import EndpointCursor, report_deleted
-from bridge.pipeline.dispatcher import Outlet
-from bridge.pipeline.intake import Intake
-from bridge.pipeline.outage import Trouble
-from bridge.pipeline.ports import Feed, FirstOffsets, Reads
-from bridge.pipeline.schema_wait import Learning
-from bridge.pipeline.undecodable import Rejects
+from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.intake import Feed, Intake
+from bridge.pipeline.outage import OutageBackoff
+from bridge.pipeline.ports import FirstOffsets, Reads, RecordDecoder, SideReads
+from bridge.pipeline.schema_wait import SchemaWait
+from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.storage.dedupe_index import IndexLostError
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -53,27 +55,25 @@ from bridge.telemetry.metrics import Metrics
 _log = structlog.get_logger()
 _POLL_S = 0.1
 _END_S = 1.0
-NEAR = 10_000
-"""Offsets by which cursors of a partition may differ at the start and still share the reader."""
 
 
 class Pipeline:
-    """Reads for all endpoints, from the beginning of an assignment to its drain.
+    """Reads for all endpoints, while partitions are assigned.
 
-    Invariant: every record from a cursor's place on is taken for it, in the order of the log and by one
-    reader at a time, for as long as the assignment is ours.
+    Invariant: every record from a cursor's position on is accepted for it, in the order of the log
+    and from one reader at a time, as long as the assignment lasts.
     """
 
     def __init__(
         self,
         *,
         source: Reads,
-        decoders: Mapping[str, Decoder],
+        decoders: Mapping[str, RecordDecoder],
         window: FirstOffsets,
         side_window: Callable[[], FirstOffsets],
         open_side_reader: Callable[[], SideReads],
         router: Router[str],
-        outlets: Mapping[str, Outlet],
+        dispatchers: Mapping[str, EndpointDispatcher],
         checkpoints: Checkpoints,
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
         parks: DeadLetterWriter,
@@ -82,36 +82,45 @@ class Pipeline:
         learn: Callable[[SchemaNeeded], Awaitable[None]],
     ) -> None:
         self._source = source
-        self._main = Feed(window)
-        self._feeds = [self._main]
-        self._outlets = outlets
         self._checkpoints = checkpoints
-        self._load_holds = load_holds
-        self._drain_timeout_s = drain_timeout_s
-        self._next: dict[Partition, int] = {}
-        self._draining = False
-        self._tasks: asyncio.TaskGroup | None = None
-        self._rejects = Rejects(parks, outlets.keys(), checkpoints.settle)
-        self._intake = Intake(
-            decoders=decoders, router=router, outlets=outlets, rejects=self._rejects, metrics=metrics
-        )
         self._room = checkpoints.room
-        self._trouble = Trouble()
-        self._learning = Learning(learn, self._room.set, self._trouble)
-        self._ending = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
+        self._outage = OutageBackoff()
+        self._schema_wait = SchemaWait(learn, self._room.set, self._outage)
+        undecodable = UndecodableRecords(parks, dispatchers.keys(), checkpoints.settle)
+        self._intake = Intake(
+            decoders=decoders,
+            router=router,
+            dispatchers=dispatchers,
+            undecodable=undecodable,
+            metrics=metrics,
+        )
+        self._main = Feed(window)
+        side_feeds = {endpoint: Feed(side_window()) for endpoint in dispatchers}
+        self.assignment = Assignment(
+            source=source,
+            checkpoints=checkpoints,
+            dispatchers=dispatchers,
+            feeds=[self._main, *side_feeds.values()],
+            load_holds=load_holds,
+            undecodable=undecodable,
+            schema_wait=self._schema_wait,
+            drain_timeout_s=drain_timeout_s,
+        )
         self._catch_ups = {
-            endpoint: self._catch_up(endpoint, Feed(side_window()), open_side_reader) for endpoint in outlets
+            endpoint: self._catch_up(endpoint, feed, open_side_reader)
+            for endpoint, feed in side_feeds.items()
         }
 
     async def run(self) -> None:
-        """Read and hand over until ``stop``; then drain. A broker in trouble is waited for.
+        """Read and enqueue until ``stop``, then drain. While the broker is unavailable, back off.
 
-        Whatever the readers are about, a stop ends it: what they did not hand over is not settled.
+        A stop interrupts the readers anywhere: a batch that was not accepted is not settled.
         """
         async with asyncio.TaskGroup() as self._tasks:
             reading = [
-                self._tasks.create_task(self._read_on(), name="read"),
+                self._tasks.create_task(self._read_main(), name="read"),
                 *(
                     self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
                     for endpoint, catch_up in self._catch_ups.items()
@@ -121,16 +130,7 @@ class Pipeline:
             for task in reading:
                 task.cancel()
             await asyncio.wait(reading, timeout=_END_S)
-            await self.drain()
-
-    async def _read_on(self) -> None:
-        while True:
-            try:
-                if self._source.unprepared:
-                    await self._prepare()
-                await self._read_once()
-            except (KafkaUnavailable, CommitError) as exc:
-                await self._trouble.sit_out(exc)
+            await self.assignment.drain()
 
     def stop(self) -> None:
         """End ``run``; may be called at any time."""
@@ -138,38 +138,52 @@ class Pipeline:
 
     @property
     def without_schema(self) -> list[str]:
-        """Partitions that wait until their registry gives a schema."""
-        return sorted(map(str, self._learning.waiting))
+        """The partitions that wait until their registry returns a schema."""
+        return sorted(map(str, self._schema_wait.waiting))
 
-    async def _read_once(self) -> None:
+    async def _read_main(self) -> None:
+        while True:
+            try:
+                if self._source.unprepared:
+                    await self.assignment.begin()
+                await self._read_batches()
+            except (KafkaUnavailable, CommitError) as exc:
+                await self._outage.wait(exc)
+
+    async def _read_batches(self) -> None:
+        """Read once, except from partitions that no attached cursor has room for."""
         cursors = self._checkpoints.cursors
-        held = {one for one, by_endpoint in cursors.items() if not any(_takes(by_endpoint.values()))}
-        held.update(self._learning.waiting)
-        if held and len(held) == len(cursors):
-            await self._room_made(_POLL_S * 5)
+        skipped = {
+            partition for partition, by_endpoint in cursors.items() if not _with_room(by_endpoint.values())
+        }
+        skipped.update(self._schema_wait.waiting)
+        if skipped and len(skipped) == len(cursors):
+            await self._wait_for_room(_POLL_S * 5)
         try:
-            batches = await self._source.read(held, _POLL_S)
+            batches = await self._source.read(skipped, _POLL_S)
         except RecordsDeleted as exc:
-            await self._skip_deleted(exc.positions)
+            await self.assignment.skip_deleted(exc.positions)
             return
         for partition, records in batches:
             if partition in self._checkpoints.cursors:
-                await self._take_main(partition, records)
+                await self._accept_main(partition, records)
 
-    async def _take_main(self, partition: Partition, records: Sequence[Record]) -> None:
-        """A batch of the main reader: for the cursors that go along; the others fall behind."""
+    async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
+        """Accept a batch for the cursors that have room; the others fall behind and are detached."""
         cursors = self._checkpoints.cursors[partition].values()
         epoch = self._source.epoch
         try:
-            await self.take(self._main, partition, records, list(_takes(cursors)))
+            await self._accept(self._main, partition, records, _with_room(cursors))
         except SchemaNeeded as needed:
-            if epoch == self._source.epoch and not self._draining and partition in self._checkpoints.cursors:
-                assert self._tasks is not None, "records are taken inside run()"
+            is_ours = partition in self._checkpoints.cursors
+            if epoch == self._source.epoch and not self.assignment.ending and is_ours:
+                assert self._tasks is not None, "records are accepted inside run()"
                 self._source.start_at({partition: records[0].offset})
-                self._learning.begin(self._tasks, partition, needed)
+                self._schema_wait.start(self._tasks, partition, needed)
             return
         end = records[-1].offset + 1
-        self._next[partition] = max(end, self._next.get(partition, 0))
+        next_offsets = self.assignment.next_offsets
+        next_offsets[partition] = max(end, next_offsets.get(partition, 0))
         for cursor in cursors:
             if cursor.attached:
                 cursor.detach_if_passed(end)
@@ -182,156 +196,74 @@ class Pipeline:
                         unsettled=cursor.unsettled,
                     )
 
-    async def take(
+    async def _accept(
         self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
     ) -> bool:
-        """Steps 2 to 6 for a batch of one partition, for these of its cursors.
+        """Run steps 2 to 6 for a batch of one partition, for these of its cursors.
 
-        False when the assignment is ending: nothing was taken, and whoever has the partition next
-        takes it from its cursors. Raises ``SchemaNeeded``, and then too nothing was taken.
+        Return False if the assignment ends: the batch is not accepted, and the next owner reads it
+        again from its cursors. Raises ``SchemaNeeded``; the batch is not accepted then either.
         """
         while True:
             if partition not in feed.covered:
                 await self._cover(feed, partition, records[0])
-            if self._draining or partition not in feed.covered or not all(one.live for one in cursors):
+            is_live = partition in feed.covered and all(cursor.live for cursor in cursors)
+            if self.assignment.ending or not is_live:
                 return False
             try:
-                assert self._tasks is not None, "records are taken inside run()"
-                self._intake.take(self._tasks, feed.window, partition, records, cursors)
+                assert self._tasks is not None, "records are accepted inside run()"
+                self._intake.accept(self._tasks, feed.window, partition, records, cursors)
             except IndexLostError:
                 feed.covered.clear()
             else:
                 return True
 
     async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
-        """Have the dedupe window before a batch known; for as long as the partition is ours."""
+        """Make the index cover the dedupe window before a batch, while the partition is ours."""
         while partition in self._checkpoints.cursors:
             try:
                 await feed.window.cover(partition, first)
             except KafkaUnavailable as exc:
-                await self._trouble.sit_out(exc)
+                await self._outage.wait(exc)
             except IndexLostError:
                 feed.covered.clear()
             else:
                 feed.covered.add(partition)
                 return
 
-    async def _prepare(self) -> None:
-        """Begin with newly assigned partitions: load their cursors, start where the foremost are.
-
-        Cursors far behind the foremost one do not hold the reader: they catch up on their own.
-        """
-        epoch, partitions = self._source.epoch, self._source.unprepared
-        bounds = await self._source.bounds(partitions)
-        loaded = await self._checkpoints.load(bounds)
-        cursors = loaded.cursors
-        # in this order: whoever had them before wrote a hold, and then committed what relies on it
-        await self._load_holds({*partitions, *self._checkpoints.cursors})
-        if epoch != self._source.epoch or partitions != self._source.unprepared:
-            return
-        for partition, by_endpoint in cursors.items():
-            positions = [cursor.position for cursor in by_endpoint.values()]
-            foremost = max(positions)
-            self._next[partition] = min(position for position in positions if foremost - position <= NEAR)
-            for cursor in by_endpoint.values():
-                cursor.detach_if_passed(self._next[partition])
-        self._checkpoints.install(loaded)
-        # before the first delivery: a new endpoint has its place from now on
-        await self._checkpoints.commit()
-        if epoch != self._source.epoch or partitions != self._source.unprepared:
-            return
-        for feed in self._feeds:
-            feed.covered -= partitions
-            for partition, (_, following) in bounds.items():
-                feed.window.cut(partition, following)
-        for outlet in self._outlets.values():
-            outlet.pace.set_share(self._source.share)
-        starts = {partition: self._next[partition] for partition in cursors}
-        self._source.start_at(starts)
-        for catch_up in self._catch_ups.values():
-            catch_up.wake()
-        _log.info(
-            events.SOURCE_ASSIGNED, epoch=epoch, next_offsets={str(one): at for one, at in starts.items()}
-        )
-
-    async def drain(self) -> None:
-        """Let what is in flight finish, within the deadline, commit, and give the assignment up.
-
-        On revoke and on shutdown. Returns when nothing more can be committed by this process.
-        """
-        async with self._ending:
-            deadline = asyncio.get_running_loop().time() + self._drain_timeout_s
-            self._draining = True
-            self._learning.forget()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await asyncio.gather(*(outlet.drain() for outlet in self._outlets.values()))
-                    await self._rejects.drain()
-            except TimeoutError:
-                in_flight = sum(outlet.in_flight for outlet in self._outlets.values())
-                _log.warning(
-                    events.BRIDGE_DRAINED, unfinished=in_flight, remedy="these requests are sent again"
-                )
-            self._rejects.forget()
-            await self._checkpoints.commit_last(deadline)
-            self._checkpoints.clear()
-            for outlet in self._outlets.values():
-                outlet.forget()
-            self._draining = False
-
-    async def _skip_deleted(self, positions: Mapping[Partition, int]) -> None:
-        """Retention was faster than we were: say what is gone and go on where the log begins.
-
-        A position behind the log's end is another matter: the topic was made anew. The assignment
-        begins again, and the cursors with it.
-        """
-        bounds = await self._source.bounds(positions)
-        if any(position > bounds[partition][1] for partition, position in positions.items()):
-            await self.drain()
-            self._source.begin_again()
-            return
-        for partition, (first, _) in bounds.items():
-            for endpoint, cursor in self._checkpoints.cursors.get(partition, {}).items():
-                if cursor.attached and cursor.position < first:
-                    report_deleted(endpoint, partition, cursor.position, first)
-                    cursor.advance(first)
-            self._next[partition] = first
-        self._source.start_at({partition: first for partition, (first, _) in bounds.items()})
-
     def _catch_up(self, endpoint: str, feed: Feed, open_reader: Callable[[], SideReads]) -> CatchUp:
-        self._feeds.append(feed)
         return CatchUp(
             endpoint,
             cursors=partial(self._checkpoints.of, endpoint),
             open_reader=open_reader,
-            take=partial(self._take_behind, feed),
-            main_at=self._next.__getitem__,
-            met=partial(self._met, feed),
-            trouble=self._trouble,
+            accept=partial(self._accept_side, feed),
+            main_at=self.assignment.next_offsets.__getitem__,
+            attached=partial(self._attached, feed),
+            outage=self._outage,
             wake=self._checkpoints.room_behind[endpoint],
         )
 
-    async def _take_behind(
+    async def _accept_side(
         self, feed: Feed, partition: Partition, records: Sequence[Record], cursor: EndpointCursor
     ) -> bool:
-        """A batch for a cursor that catches up; what it needs a schema for, it waits for."""
+        """Accept a batch for a cursor that catches up; if it needs a schema, wait for the schema here."""
         while True:
             try:
-                return await self.take(feed, partition, records, [cursor])
+                return await self._accept(feed, partition, records, [cursor])
             except SchemaNeeded as needed:
-                await self._learning.ask(needed)
+                await self._schema_wait.fetch(needed)
 
-    def _met(self, feed: Feed, partition: Partition) -> None:
+    def _attached(self, feed: Feed, partition: Partition) -> None:
         feed.covered.discard(partition)
         self._room.set()
 
-    async def _room_made(self, timeout_s: float) -> None:
-        """Return when a cursor has room or a schema is there, or in any case after a while."""
+    async def _wait_for_room(self, timeout_s: float) -> None:
+        """Return when a cursor has room or a schema is known, and after ``timeout_s`` at the latest."""
         self._room.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._room.wait()
 
 
-def _takes(cursors: Iterable[EndpointCursor]) -> Iterable[EndpointCursor]:
-    return (cursor for cursor in cursors if cursor.state is CursorState.ATTACHED)
+def _with_room(cursors: Iterable[EndpointCursor]) -> list[EndpointCursor]:
+    return [cursor for cursor in cursors if cursor.state is CursorState.ATTACHED]

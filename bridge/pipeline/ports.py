@@ -1,16 +1,12 @@
-"""What the path reads from: the member of the group, and the dedupe window of each way in.
-
-Protocols and one value; between the path and the edges.
-"""
+"""The Protocols of what the path needs from outside it; ``bridge/wiring`` passes in the implementations."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.core.dedupe import Claim
-from bridge.model import Batch, Partition, Record
+from bridge.model import Batch, Event, Partition, Record, RedriveMark
 
 
 class Reads(Protocol):
@@ -20,12 +16,12 @@ class Reads(Protocol):
 
     @property
     def unprepared(self) -> frozenset[Partition]:
-        """Assigned partitions whose start is not told yet."""
+        """Assigned partitions for which ``start_at`` was not called yet."""
         ...
 
     @property
     def share(self) -> float:
-        """The part of all partitions that is ours, above 0."""
+        """The fraction of all partitions that is assigned here; above 0."""
         ...
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
@@ -33,15 +29,43 @@ class Reads(Protocol):
         ...
 
     async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
-        """The next records, none of ``full`` partitions."""
+        """Return the next records, none of the ``full`` partitions."""
         ...
 
     async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
-        """First and next offset of each log."""
+        """Return the first and the next offset of each log."""
         ...
 
     def begin_again(self) -> None:
-        """All assigned partitions are unprepared again."""
+        """Make all assigned partitions unprepared again."""
+        ...
+
+
+class SideReads(Protocol):
+    """A reader outside the group (``bridge.kafka.side_reader.SideReader``)."""
+
+    async def __aenter__(self) -> SideReads:
+        """Connect; raises ``KafkaUnavailable``."""
+        ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def read_from(
+        self, positions: Mapping[Partition, int], timeout_s: float
+    ) -> tuple[list[Batch], dict[Partition, int]]:
+        """Return the next records, and the next offset to read of each partition."""
+        ...
+
+    async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the first offset of each log."""
+        ...
+
+
+class RecordDecoder(Protocol):
+    """A decoder of one topic (``bridge.formats.Decoder``, or the one for records that are sent again)."""
+
+    def decode(self, record: Record) -> Sequence[Event | RedriveMark]:
+        """Return the events of one record, in order. Raises ``DecodeError`` and ``SchemaNeeded``."""
         ...
 
 
@@ -49,24 +73,13 @@ class FirstOffsets(Protocol):
     """The dedupe window (``bridge.pipeline.dedupe_window.DedupeWindow``)."""
 
     async def cover(self, partition: Partition, first: Record) -> None:
-        """Make the index know the window before this record, reading the log again where it must."""
+        """Make the index cover the window before this record; read the log again where it must."""
         ...
 
     def cut(self, partition: Partition, end: int) -> None:
-        """Forget what is known of a log that turns out to end at ``end``, before it: it was made anew."""
+        """Reset the index if it extends past ``end``, the end of the log: the topic was recreated."""
         ...
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
-        """The first offset of each claim's key."""
+        """Return the first offset of each claim's key."""
         ...
-
-
-@dataclass(slots=True)
-class Feed:
-    """A way in which records come: the main reader, or the reader of one endpoint that catches up.
-
-    Each has a dedupe window of its own, because the window belongs to a place in the log.
-    """
-
-    window: FirstOffsets
-    covered: set[Partition] = field(default_factory=set)

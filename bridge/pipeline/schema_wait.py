@@ -1,6 +1,6 @@
-"""Records whose schema nobody knows yet: their partition waits until its registry has told it.
+"""Records whose schema is unknown: their partition waits until a registry returns the schema.
 
-Between the path and the registries. A registry in trouble parks nothing, and no other partition waits.
+A registry that fails parks nothing, and the other partitions do not wait.
 """
 
 from __future__ import annotations
@@ -10,54 +10,54 @@ from collections.abc import Awaitable, Callable, Collection
 
 from bridge.errors import RegistryUnavailable, SchemaNeeded
 from bridge.model import Partition
-from bridge.pipeline.outage import Trouble
+from bridge.pipeline.outage import OutageBackoff
 from bridge.telemetry import events
 
 
-class Learning:
-    """The partitions that wait for a schema, each with the task that asks for it.
+class SchemaWait:
+    """The partitions that wait for a schema, each with the task that fetches it.
 
-    ``learn`` asks a registry once; ``learnt`` hears that a partition waits no more.
+    ``learn`` asks a registry once. ``wake_reader`` is called when a partition no longer waits.
     """
 
     def __init__(
         self,
         learn: Callable[[SchemaNeeded], Awaitable[None]],
-        learnt: Callable[[], None],
-        trouble: Trouble,
+        wake_reader: Callable[[], None],
+        outage: OutageBackoff,
     ) -> None:
         self._learn = learn
-        self._learnt = learnt
-        self._trouble = trouble
+        self._wake_reader = wake_reader
+        self._outage = outage
         self._tasks: dict[Partition, asyncio.Task[None]] = {}
 
     @property
     def waiting(self) -> Collection[Partition]:
-        """The partitions that are not to be read now."""
+        """The partitions that must not be read now."""
         return self._tasks.keys()
 
-    def begin(self, tasks: asyncio.TaskGroup, partition: Partition, needed: SchemaNeeded) -> None:
-        """Ask for what a batch needs until it is known, while the other partitions are read on."""
-        asking = tasks.create_task(self._until_learnt(partition, needed), name=f"learn for {partition}")
-        self._tasks[partition] = asking
+    def start(self, tasks: asyncio.TaskGroup, partition: Partition, needed: SchemaNeeded) -> None:
+        """Fetch a schema in a task of its own, while the other partitions are read."""
+        fetching = self._fetch_until_known(partition, needed)
+        self._tasks[partition] = tasks.create_task(fetching, name=f"learn for {partition}")
 
-    async def ask(self, needed: SchemaNeeded) -> bool:
-        """Ask once; False, after a moment's wait, when the registry is in trouble."""
+    async def fetch(self, needed: SchemaNeeded) -> bool:
+        """Ask the registry once. If it fails, back off and return False."""
         try:
             await self._learn(needed)
         except RegistryUnavailable as exc:
-            await self._trouble.sit_out(exc, events.REGISTRY_FAILED)
+            await self._outage.wait(exc, events.REGISTRY_FAILED)
             return False
         return True
 
-    def forget(self) -> None:
-        """The assignment is over: nobody here waits any more."""
+    def cancel(self) -> None:
+        """Stop all waiting: the assignment ends."""
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
 
-    async def _until_learnt(self, partition: Partition, needed: SchemaNeeded) -> None:
-        while not await self.ask(needed):
+    async def _fetch_until_known(self, partition: Partition, needed: SchemaNeeded) -> None:
+        while not await self.fetch(needed):
             pass
         del self._tasks[partition]
-        self._learnt()
+        self._wake_reader()

@@ -1,6 +1,6 @@
-"""Records that cannot be decoded: parked with place, cause and remedy, and settled only then.
+"""Records that cannot be decoded: park them with place, cause and remedy, and settle them only then.
 
-Between the path and the edges: they have no endpoint of their own, so no outlet handles them.
+They have no endpoint of their own, so no dispatcher handles them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from bridge.telemetry import events
 _log = structlog.get_logger()
 
 
-class Rejects:
-    """Parks what cannot be decoded; it stays open at every cursor that had not passed it until it is safe."""
+class UndecodableRecords:
+    """Parks records that cannot be decoded.
+
+    Invariant: a record stays open, at every cursor that had not passed it, until it is parked.
+    """
 
     def __init__(
         self,
@@ -36,16 +39,16 @@ class Rejects:
         self._parking: set[asyncio.Task[None]] = set()
         self._draining = False
 
-    def take(
+    def start_parking(
         self, tasks: asyncio.TaskGroup, record: Record, error: DecodeError, cursors: Iterable[EndpointCursor]
     ) -> bool:
-        """Begin to park a record; False when all its cursors had settled it before.
+        """Park a record in a task of its own. Return False if all its cursors had settled it before.
 
-        What was sent again for one endpoint is parked for that one.
+        A record that is sent again for one endpoint is parked for that endpoint only.
         """
         waiting = [cursor for cursor in cursors if cursor.needs(record.offset)]
-        if isinstance(error, ResentDecodeError) and error.resent.endpoint in self._endpoints:
-            waiting = [cursor for cursor in waiting if cursor.endpoint == error.resent.endpoint]
+        if isinstance(error, ResentDecodeError) and error.resend.endpoint in self._endpoints:
+            waiting = [cursor for cursor in waiting if cursor.endpoint == error.resend.endpoint]
         if not waiting:
             return False
         size_bytes = len(record.value or b"")
@@ -57,12 +60,12 @@ class Rejects:
         return True
 
     async def drain(self) -> None:
-        """Return when nothing is being parked any more; what fails now is left to the next owner."""
+        """Return when nothing is being parked. A write that fails from now on is not repeated."""
         self._draining = True
         await asyncio.gather(*self._parking, return_exceptions=True)
 
     def forget(self) -> None:
-        """Give up what is still being parked; the drain is over."""
+        """Cancel the writes that are still running: the drain is over."""
         for task in self._parking:
             task.cancel()
         self._draining = False
@@ -77,13 +80,17 @@ class Rejects:
             cause=error.cause,
             remedy=error.remedy,
         )
-        origin, endpoint = record, None
-        if isinstance(error, ResentDecodeError):
-            origin, endpoint = error.resent.origin, error.resent.endpoint
-        details = {}
-        if isinstance(error, ResentDecodeError) and error.resent.number:
-            details = {EVENT_INDEX: str(error.resent.number)}
-        reason = Reason(f"{error.place}: {error.cause}", error.remedy, endpoint, details)
+        origin, reason = _dead_letter(record, error)
         if await park_durably(self._parks, origin, reason, lambda: not self._draining):
             for cursor in waiting:
                 self._settle(cursor, record.offset, size_bytes)
+
+
+def _dead_letter(record: Record, error: DecodeError) -> tuple[Record, Reason]:
+    """Return the record to park, which is the original of one that was sent again, and why."""
+    cause = f"{error.place}: {error.cause}"
+    if not isinstance(error, ResentDecodeError):
+        return record, Reason(cause, error.remedy, None, {})
+    resend = error.resend
+    details = {EVENT_INDEX: str(resend.number)} if resend.number else {}
+    return resend.origin, Reason(cause, error.remedy, resend.endpoint, details)

@@ -19,7 +19,7 @@ from bridge.settings.reading.tree import Tree
 _REMEDY = "correct the file, or create it again"
 
 
-def schemas_can_be_used(tree: Tree) -> Iterator[Problem]:
+def check_schemas(tree: Tree) -> Iterator[Problem]:
     """Check that the folder of a Fineract source contains schemas, and the file of an Avro source is one."""
     for name in tree.names(("sources",)):
         source: Path = ("sources", name)
@@ -43,7 +43,7 @@ def _read(
             yield Problem(tree.place(path), path, cause, remedy or _REMEDY)
 
 
-def certificates_can_be_used(tree: Tree) -> Iterator[Problem]:
+def check_certificates(tree: Tree) -> Iterator[Problem]:
     """Check that the TLS files of the brokers and of each registry can be loaded."""
     sections: list[Path] = [("kafka", "tls")]
     sections += [("sources", name, "registry") for name in tree.names(("sources",))]
@@ -73,4 +73,4 @@ def _load(
         yield tree.problem(path, cause, remedy)
 
 
-RULES = (schemas_can_be_used, certificates_can_be_used)
+RULES = (check_schemas, check_certificates)

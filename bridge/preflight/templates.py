@@ -74,7 +74,7 @@ class _Samples:
         if schemas is not None:
             return sample(type_, source=source, schemas=schemas), bool(schemas.named(schema_of(type_)))
         event = sample(type_, source=source)
-        event.decode_payload = dict
+        event.payload = dict
         return event, False
 
 

@@ -22,7 +22,7 @@ _MAX_KNOWN_TYPES = 4096
 
 
 def _headers(event: Event) -> dict[str, str]:
-    record = event.origin or event.record
+    record = event.origin
     return {name: value.decode("utf-8", "replace") for name, value in record.headers}
 
 
@@ -34,7 +34,7 @@ VARIABLES: Mapping[str, Callable[[Event], Any]] = {
     "entity": lambda event: event.entity,
     "tenant": lambda event: event.tenant,
     "source": lambda event: event.source,
-    "topic": lambda event: (event.origin or event.record).partition.topic,
+    "topic": lambda event: event.origin.partition.topic,
     "data": lambda event: event.payload(),
     "context": lambda event: event.context,
     "headers": _headers,

@@ -88,18 +88,17 @@ class History:
         self._max_bytes = max_bytes
         self._count = count
         self._rows: list[AttemptRow] = []
+        self.add: Callable[[AttemptRow], None] = self._rows.append
+        """Keep a row for the next flush. Not a method: it is called for every attempt."""
         self._db: sqlite3.Connection | None = None
         self._failing = False
         self._lock = asyncio.Lock()
 
-    def add(self, row: AttemptRow) -> None:
-        """Add a row to the next flush."""
-        self._rows.append(row)
-
     async def flush(self) -> None:
         """Write the added rows. Return when they are in the file, or dropped with a log line."""
         async with self._lock:
-            rows, self._rows = self._rows, []
+            rows = self._rows.copy()
+            self._rows.clear()
             if not rows:
                 return
             try:
@@ -107,7 +106,7 @@ class History:
             except (sqlite3.Error, OSError) as exc:
                 if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
                     self._set_aside(exc)
-                    self._rows = [*rows, *self._rows]
+                    self._rows[:0] = rows
                     return
                 self._count("dropped", len(rows))
                 self._forget_connection()

@@ -21,19 +21,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import structlog
 
 from bridge.model import Committed, Partition, Spot
 from bridge.storage.journal_segment import (
-    ENTRY_BYTES,
+    CHECKED,
+    ENTRY,
     CursorKey,
     JournaledCursor,
     SegmentRow,
     encode_head,
     encode_segment,
     read_segment,
-    write_entry,
 )
 from bridge.telemetry import events
 
@@ -97,12 +98,13 @@ class Journal:
         """
         if self._map is None:
             return
-        if self._at + ENTRY_BYTES > self._end:
+        if self._at + ENTRY.size > self._end:
             self._open()
             if self._map is None:
                 return
-        write_entry(self._map, self._at, cursor, (offset, part))
-        self._at += ENTRY_BYTES
+        check = crc32(CHECKED.pack(cursor, part, offset))
+        ENTRY.pack_into(self._map, self._at, check, cursor, part, offset)
+        self._at += ENTRY.size
 
     def delete_before(self, segment: int) -> None:
         """Delete the segments before this one: the broker has committed what they contain.
@@ -179,7 +181,7 @@ class Journal:
         self._number += 1
         self._keys[self._number] = frozenset(cursor.key for cursor in self._cursors)
         head = encode_head(self._cursors)
-        size = len(head) + _CAPACITY * ENTRY_BYTES
+        size = len(head) + _CAPACITY * ENTRY.size
         path = self._folder / f"journal.{self._number}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

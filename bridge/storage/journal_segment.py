@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from mmap import mmap
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
@@ -19,11 +18,10 @@ import orjson
 
 from bridge.model import Committed, Partition, Spot
 
-_ENTRY = Struct("<IIIq")
+ENTRY = Struct("<IIIq")
 """CRC-32 of the rest, number of the cursor, part, settled offset."""
-_CHECKED = Struct("<IIq")
+CHECKED = Struct("<IIq")
 """The part of an entry that its CRC covers."""
-ENTRY_BYTES = _ENTRY.size
 
 CursorKey = tuple[str, Partition]
 """Endpoint and partition."""
@@ -55,19 +53,14 @@ def encode_head(cursors: Iterable[JournaledCursor]) -> bytes:
     return orjson.dumps(rows) + b"\n"
 
 
-def write_entry(buffer: mmap | bytearray, at: int, cursor: int, spot: Spot) -> None:
-    """Write an entry of ``ENTRY_BYTES`` at index ``at`` for the cursor with this number."""
-    offset, part = spot
-    _ENTRY.pack_into(buffer, at, crc32(_CHECKED.pack(cursor, part, offset)), cursor, part, offset)
-
-
 def encode_segment(rows: Iterable[SegmentRow]) -> bytes:
     """Return a whole segment."""
     rows = list(rows)
     spots = [(number, spot) for number, row in enumerate(rows) for spot in sorted(row.spots)]
-    entries = bytearray(ENTRY_BYTES * len(spots))
-    for index, (number, spot) in enumerate(spots):
-        write_entry(entries, index * ENTRY_BYTES, number, spot)
+    entries = bytearray(ENTRY.size * len(spots))
+    for index, (number, (offset, part)) in enumerate(spots):
+        check = crc32(CHECKED.pack(number, part, offset))
+        ENTRY.pack_into(entries, index * ENTRY.size, check, number, part, offset)
     return encode_head(row.cursor for row in rows) + bytes(entries)
 
 
@@ -83,9 +76,9 @@ def read_segment(path: Path) -> list[SegmentRow]:
     except (OSError, ValueError, TypeError):
         return []
     spots: defaultdict[int, set[Spot]] = defaultdict(set)
-    for at in range(len(head) + 1, len(data) - ENTRY_BYTES + 1, ENTRY_BYTES):
-        check, cursor, part, offset = _ENTRY.unpack_from(data, at)
-        if not check or check != crc32(_CHECKED.pack(cursor, part, offset)):
+    for at in range(len(head) + 1, len(data) - ENTRY.size + 1, ENTRY.size):
+        check, cursor, part, offset = ENTRY.unpack_from(data, at)
+        if not check or check != crc32(CHECKED.pack(cursor, part, offset)):
             break
         spots[cursor].add((offset, part))
     return [SegmentRow(cursor, spots[number]) for number, cursor in enumerate(cursors)]

@@ -27,6 +27,7 @@ from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_
 from bridge.formats.resent import AgainDecoder
 from bridge.formats.schema_cache import SchemaCache
 from bridge.http.tls import load_configured_context
+from bridge.pipeline.ports import RecordDecoder
 from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
 from bridge.schemas.registry.client import RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
@@ -47,7 +48,7 @@ from bridge.settings import (
 from bridge.wiring.kafka import again_topic
 
 
-def build_decoders(settings: Settings) -> dict[str, Decoder]:
+def build_decoders(settings: Settings) -> dict[str, RecordDecoder]:
     """Build the decoder of each topic. Raises ``ConfigError`` for schema files that do not load."""
     of_sources: dict[str, Decoder] = {
         topic: decoder
@@ -55,7 +56,7 @@ def build_decoders(settings: Settings) -> dict[str, Decoder]:
         for decoder in (build_decoder(name, source),)
         for topic in source.topics
     }
-    return of_sources | {again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
+    return {**of_sources, again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
 
 
 def build_decoder(name: str, source: SourceSettings) -> Decoder:
@@ -128,7 +129,9 @@ def _field_paths(
     return FieldPaths(source.id, source.type, source.entity, source.time, source.data, source.tenant)
 
 
-def build_registries(sources: Mapping[str, SourceSettings], decoders: Mapping[str, Decoder]) -> Registries:
+def build_registries(
+    sources: Mapping[str, SourceSettings], decoders: Mapping[str, RecordDecoder]
+) -> Registries:
     """Build the registry of each source that has one; it fills the schema store of the decoder.
 
     Raises ``ConfigError`` for TLS files that do not load.

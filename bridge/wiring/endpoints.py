@@ -13,7 +13,7 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
-from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
+from bridge.core.limits import AdaptiveRate, Breaker, Gate, RateWindows
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
@@ -24,9 +24,11 @@ from bridge.http import Transport
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import build_proxied_transport
 from bridge.http.lean import LeanTransport
-from bridge.pipeline.attempt import Deliverer, Target
+from bridge.pipeline.attempt import EndpointClient
+from bridge.pipeline.attempt_log import AttemptLog, Target
 from bridge.pipeline.cursor_start import CursorPolicy
-from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.parking import EventParking
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import BodySecretRenderer
@@ -129,12 +131,12 @@ def build_signer(endpoint: EndpointSettings) -> Signer:
     return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
 
 
-def build_pace(endpoint: EndpointSettings) -> Pace:
-    """Build the limits of an endpoint: rates, slow-down, and breaker."""
+def build_gate(endpoint: EndpointSettings) -> Gate:
+    """Build the limits of an endpoint: rates, adaptive rate, and breaker."""
     breaker = endpoint.breaker
-    return Pace(
+    return Gate(
         RateWindows(endpoint.rate_windows, 1.0),
-        SlowDown(),
+        AdaptiveRate(),
         Breaker(
             failures=breaker.failures,
             window_s=breaker.window_s,
@@ -173,16 +175,26 @@ def build_dispatcher(
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
     held: HeldLanes | None = None,
-) -> Outlet:
+) -> EndpointDispatcher:
     """Build the delivering half of the path for one endpoint."""
-    bound = metrics.endpoint(name)
+    bound, gate, target = metrics.endpoint(name), build_gate(endpoint), build_target(name, endpoint, settings)
+    attempt_log = AttemptLog(target, history, bound)
     retry = endpoint.retry
-    return Outlet(
+    return EndpointDispatcher(
         name,
         concurrency=endpoint.concurrency,
-        renderer=build_sealed_renderer(endpoint),
-        deliverer=Deliverer(build_target(name, endpoint, settings), transport, history, bound, clock),
-        signer=build_signer(endpoint),
+        gate=gate,
+        client=EndpointClient(
+            target,
+            renderer=build_sealed_renderer(endpoint),
+            signer=build_signer(endpoint),
+            gate=gate,
+            transport=transport,
+            log=attempt_log,
+            clock=clock,
+            own_verdict=endpoint.chosen.judge,
+        ),
+        attempt_log=attempt_log,
         schedule=RetrySchedule(
             base_s=retry.base_s,
             cap_s=retry.cap_s,
@@ -190,13 +202,10 @@ def build_dispatcher(
             max_age_s=retry.max_age_s,
             retry_after_cap_s=retry.retry_after_cap_s,
         ),
-        pace=build_pace(endpoint),
-        own_verdict=endpoint.chosen.judge,
-        parks=parks,
+        parking=EventParking(name, parks, bound.parked, clock, held),
         metrics=bound,
         clock=clock,
         settle=settle,
         may_send=may_send,
         turn_off=turn_off,
-        held=held,
     )

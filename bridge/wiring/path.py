@@ -17,18 +17,16 @@ from bridge.dead_letters.lane_holds import HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import RecordWriter
 from bridge.errors import SchemaNeeded
-from bridge.formats import Decoder
 from bridge.http import Transport
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.tls import build_client_context
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
-from bridge.pipeline.catch_up import SideReads
 from bridge.pipeline.checkpoints import Checkpoints, Fence, Offsets
 from bridge.pipeline.dedupe_window import DedupeWindow
-from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.pipeline import Pipeline
-from bridge.pipeline.ports import FirstOffsets, Reads
+from bridge.pipeline.ports import FirstOffsets, Reads, RecordDecoder, SideReads
 from bridge.settings import Settings
 from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
@@ -86,11 +84,13 @@ class Path:
 
     router: Router[str]
     checkpoints: Checkpoints
-    dispatchers: Mapping[str, Outlet]
+    dispatchers: Mapping[str, EndpointDispatcher]
     pipeline: Pipeline
 
 
-def build_path(settings: Settings, decoders: Mapping[str, Decoder], holds: Holds, edges: PathEdges) -> Path:
+def build_path(
+    settings: Settings, decoders: Mapping[str, RecordDecoder], holds: Holds, edges: PathEdges
+) -> Path:
     """Build the path. ``decoders`` are by topic; ``holds`` are the held lanes of the assignment.
 
     Raises ``ConfigError`` for templates that cannot be used.
@@ -107,7 +107,7 @@ def build_path(settings: Settings, decoders: Mapping[str, Decoder], holds: Holds
         side_window=edges.side_window,
         open_side_reader=edges.open_side_reader,
         router=router,
-        outlets=dispatchers,
+        dispatchers=dispatchers,
         checkpoints=checkpoints,
         load_holds=edges.load_holds,
         parks=edges.dead_letters,
@@ -136,7 +136,7 @@ def build_checkpoints(settings: Settings, edges: PathEdges) -> Checkpoints:
 
 def _dispatcher(
     name: str, settings: Settings, checkpoints: Checkpoints, holds: Holds, edges: PathEdges
-) -> Outlet:
+) -> EndpointDispatcher:
     endpoint = settings.endpoints[name]
     return build_dispatcher(
         name,
@@ -203,7 +203,7 @@ def build_history(settings: Settings, metrics: Metrics) -> History:
 def build_window(
     settings: Settings,
     index: KeyIndex,
-    decoders: Mapping[str, Decoder],
+    decoders: Mapping[str, RecordDecoder],
     open_side_reader: Callable[[], SideReader],
 ) -> DedupeWindow:
     """Build the dedupe window of the main reader, over the index on disk."""
@@ -214,7 +214,7 @@ def build_window(
 def build_side_window(
     settings: Settings,
     lender: KeyIndex,
-    decoders: Mapping[str, Decoder],
+    decoders: Mapping[str, RecordDecoder],
     open_side_reader: Callable[[], SideReader],
 ) -> DedupeWindow:
     """Build the dedupe window of a catch-up reader: an index in memory that borrows from ``lender``.

@@ -1,13 +1,13 @@
-"""An endpoint that comes back far behind: ``make bench BENCH="--behind 2000000"``.
+"""An endpoint that returns with a large lag: ``make bench BENCH="--behind 2000000"``.
 
-A log of small records, of which the endpoint wants every tenth; a second topic carries live events for
-another endpoint all the while. Three stretches, each with the live events' rate and latency:
+The endpoint selects every tenth of many small records. A second topic carries live events for another
+endpoint during the whole run. Three phases, each with the rate and latency of the live events:
 
-- *normal*: a bridge reads the log for both, and nobody is in trouble; that gives the normal rate;
-- *dead*: another bridge, and the endpoint refuses connections until the reader is at the log's end;
+- *normal*: a bridge reads the log for both endpoints without failures, which is the reference rate;
+- *dead*: another bridge, and the endpoint refuses connections until the reader is at the end of the log;
 - *catching up*: the endpoint answers again, from its first event to its last.
 
-Memory is sampled in each. The endpoint must get every event it wants, once and in order.
+Memory is sampled in each phase. The endpoint must get every selected event, once and in order.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _SMALL = (
     b'"payload":{"entity":"e%d","seq":%d}}'
 )
 WINDOW_S = 3
-"""Seconds of catching up before memory counts: until the window is full again."""
+"""Seconds of catching up before memory is measured: until the window is full again."""
 
 
 def behind(stage: Stage, records: int) -> dict[str, Any]:
-    """All three stretches."""
+    """Run the three phases."""
     log = stage.kafka.fresh_topic("behind", PARTITIONS)
     began = time.monotonic()
     produce(stage.kafka.bootstrap, log, _small_events(records))
@@ -66,9 +66,9 @@ def behind(stage: Stage, records: int) -> dict[str, Any]:
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """What a person reads."""
+    """Return the rows of the table."""
     rows = [
-        f"behind: {found['records']:,} records, every {WANTED_IN}th wanted; "
+        f"behind: {found['records']:,} records, every {WANTED_IN}th selected; "
         f"live events for another endpoint, {LIVE_PER_S}/s",
         f"{'':<28}{'records/s':>11}{'CPU µs':>8}{'MB first':>10}{'third':>7}{'last':>7}"
         f"{'live/s':>8}{'p99 ms':>8}",
@@ -85,13 +85,13 @@ def lines(found: dict[str, Any]) -> list[str]:
     grown = max(found[name]["last_mb"] / found[name]["third_mb"] for name in ("dead", "catching_up"))
     rows.append(
         f"    catching up / normal: {ratio['per_s']:.2f} by rate, {ratio['cpu']:.2f} by CPU; "
-        f"memory at last / after a third: {grown:.2f} at most"
+        f"memory at the end / after a third: at most {grown:.2f}"
     )
     return rows
 
 
 class _Live:
-    """Live events at a steady rate to ``/live``, as long as the block runs."""
+    """Sends live events at a steady rate to ``/live`` while the block runs."""
 
     def __init__(self, stage: Stage, bridge: BridgeProcess) -> None:
         self._stage, self._topic = stage, bridge.config["sources"]["orders"]["topics"][1]
@@ -119,7 +119,7 @@ class _Live:
         self._found |= {f"live_{name}_ms": latency[name] for name in ("p50", "p99")}
 
     def figures(self) -> dict[str, float]:
-        """Rate and latency of what arrived."""
+        """Add rate and latency of the live events."""
         return self._found
 
 
@@ -139,7 +139,7 @@ def _wanted(number: int) -> bool:
 
 
 def _small_events(count: int) -> Iterator[OutboxEvent]:
-    """Records of some 180 bytes, made without an encoder: two million in a few seconds."""
+    """Yield records of about 180 bytes without an encoder: two million in a few seconds."""
     for number in range(count):
         entity, seq = number % ENTITIES, number // ENTITIES
         kind = b"Wanted" if _wanted(number) else b"Other"
@@ -152,7 +152,7 @@ def _read(bridge: BridgeProcess) -> float:
 
 
 def _until(receiver: Receiver, bridge: BridgeProcess, wanted: int) -> dict[str, float]:
-    """Until the endpoint has it all; rate and CPU between the first and the last tenth, in records."""
+    """Wait until the endpoint has all events; return rate and CPU between the first and last tenth."""
     arrived: list[tuple[int, float, float]] = []
 
     def done() -> bool:
@@ -170,7 +170,7 @@ def _until(receiver: Receiver, bridge: BridgeProcess, wanted: int) -> dict[str, 
 
 
 def _sampled(bridge: BridgeProcess, done: Callable[[], bool]) -> dict[str, float]:
-    """Resident memory, twice a second until ``done``: at first, after a third, at last."""
+    """Sample resident memory twice a second until ``done``; return the first, a third, and the last."""
     samples: list[int] = []
     progress_at, began = time.monotonic(), time.monotonic()
     while not done():

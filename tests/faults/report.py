@@ -1,4 +1,4 @@
-"""What a person and a script read afterwards: the table, timelines of what went wrong, storms in the logs."""
+"""The report of a run: the table, timelines of violations, log storms, and the JSON document."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tests.faults.verify import Result, Violation
 BROKEN = ("lost", "late", "inversion", "overlap", "unexplained repeat", "id changed", "parked", "strange")
 NO_LINE = "(not a log line)"
 PER_EVENT = frozenset({"delivery.attempted", "event.parked", "record.rejected", NO_LINE})
-"""Lines that say something about one event: as many as there are events. And the traceback of a pod that
-ended by itself, which counts as trouble anyway."""
+"""Lines about one event each, as many as there are events, and tracebacks of a pod that exited by itself,
+which is a problem in the report anyway."""
 STORM_PER_MINUTE = 60
 
 
 def clock(at_ns: int) -> str:
-    """The instant as the logs have it."""
+    """Return an instant in the format of the logs."""
     return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Event names that came more than ``bound`` times in a minute of one pod; and all names' totals."""
+    """Return events logged more than ``bound`` times in a minute by one pod, and the totals of all events."""
     found, totals = [], Counter[str]()
     for pod in pods:
         minutes: Counter[tuple[str, str]] = Counter()
@@ -59,7 +59,7 @@ def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dic
 
 
 def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozenset[int]]]:
-    """Which pod was given which partitions of a topic, and when: (instant, pod, partitions)."""
+    """Return the assignments of a topic: (instant, pod, partitions)."""
     found = []
     for pod in pods:
         if not pod.bridge.log.exists():
@@ -76,18 +76,18 @@ def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozens
 
 
 def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pods: Sequence[Pod]) -> str:
-    """One violation with what was done around it and what the pods wrote about the event."""
+    """Return one violation with the faults around it and the log lines of the pods about the event."""
     lines = [f"{violation.kind.upper()} at {violation.endpoint}: {violation.event}"]
     lines += [f"    {line}" for line in violation.text.splitlines()]
     place = truth.places.get(violation.key)
     at_ns = violation.at_ns
     if place is not None:
         named = f"{topic}-{place >> 40}@{place & (1 << 40) - 1}"
-        lines.append(f"  the pods wrote about {named}:")
+        lines.append(f"  log lines of the pods about {named}:")
         about = _lines_about(named, violation.endpoint, pods)
         lines += [f"    {line}" for line in about[-12:]] or ["    nothing"]
     if at_ns:
-        lines.append(f"  what was done around {clock(at_ns)}:")
+        lines.append(f"  incidents around {clock(at_ns)}:")
         lines += [f"    {clock(one.at_ns)} {one.text}" for one in ledger.near(at_ns)[-14:]] or ["    nothing"]
     return "\n".join(lines)
 
@@ -104,17 +104,17 @@ def _lines_about(place: str, endpoint: str, pods: Sequence[Pod]) -> list[str]:
                     continue
                 entry = orjson.loads(line)
                 if entry.get("endpoint", endpoint) == endpoint:
-                    said = {
+                    fields = {
                         k: v for k, v in entry.items() if k not in ("timestamp", "endpoint", "place", "type")
                     }
                     found.append(
-                        f"{entry['timestamp'][11:23]} pod {pod.number}: {orjson.dumps(said).decode()}"
+                        f"{entry['timestamp'][11:23]} pod {pod.number}: {orjson.dumps(fields).decode()}"
                     )
     return sorted(found)
 
 
 def document(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The counts for JSON."""
+    """Return the counts for JSON."""
     return [
         {
             "endpoint": one.endpoint,
@@ -138,15 +138,15 @@ def _spread(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
     return {
         "count": len(ordered),
-        "least": round(ordered[0], 1),
+        "minimum": round(ordered[0], 1),
         "median": round(statistics.median(ordered), 1),
         "p90": round(ordered[int(len(ordered) * 0.9)], 1),
-        "most": round(ordered[-1], 1),
+        "maximum": round(ordered[-1], 1),
     }
 
 
 def table(results: Sequence[Result], extra: Sequence[str]) -> str:
-    """What a person reads."""
+    """Return the table for the terminal."""
     names = [one.endpoint for one in results]
     rows: list[tuple[str, list[object]]] = [
         ("events wanted", [one.wanted for one in results]),
@@ -167,7 +167,7 @@ def table(results: Sequence[Result], extra: Sequence[str]) -> str:
 
 
 def machine_size() -> dict[str, Any]:
-    """What it ran on."""
+    """Return the size of the machine."""
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cpu = next(
         (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()

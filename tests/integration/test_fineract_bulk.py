@@ -1,4 +1,4 @@
-"""Fineract's bulk events on real Kafka: split in order, over a kill; a layout imported while it runs."""
+"""Fineract's bulk events on real Kafka: split in order, over a kill; a schema imported while it runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OLD, NEW = schema_of(definition()), schema_of(definition("note"))
 
 
 def make_jar(path: Path, made: dict[str, Any]) -> Path:
-    """A jar as Fineract's build makes it: a class with its schema in two constants."""
+    """Write a jar like Fineract's build does: a class with its schema in two constants."""
     text = json.dumps(made)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as jar:
         jar.writestr("org/example/avro/ThingV1.class", avro_class(text[:40], text[40:]))
@@ -99,7 +99,7 @@ def arrivals(receiver: Receiver, path: str, entity: int) -> list[tuple[int, str]
     ]
 
 
-def test_bulk_events_are_split_in_order_over_a_kill_and_one_of_an_unknown_layout_is_redriven_after_an_import(
+def test_bulk_events_are_split_in_order_over_a_kill_and_redriven_after_an_import_of_their_schema(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, tmp_path: Path
 ) -> None:
     topic, schemas = kafka.fresh_topic("bulk", partitions=1), tmp_path / "schemas"
@@ -120,7 +120,7 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_one_of_an_unknown_layout
         ],
     )
     bridge = bridges(made).start()
-    wait_until(lambda: len(arrivals(receiver, "/shop", 42)) >= 3, "three of the first bulk record")
+    wait_until(lambda: len(arrivals(receiver, "/shop", 42)) >= 3, "three items of the first bulk record")
     bridge.kill()
     before = len(receiver.records("/shop"))
     bridge.start()
@@ -133,8 +133,8 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_one_of_an_unknown_layout
     firsts = list(dict.fromkeys(came))
     assert [seq for seq, _ in firsts] == list(range(1, 10))
     assert len({webhook_id for _, webhook_id in firsts}) == 9
-    assert len(came) - len(firsts) <= 1, "only what was in flight comes again, and under its own id"
-    assert before < 9, "it was killed in the middle of the record"
+    assert len(came) - len(firsts) <= 1, "only the request in flight may repeat, with its own id"
+    assert before < 9, "the kill did not come in the middle of the record"
     assert [seq for seq, _ in arrivals(receiver, "/even", 42)] == [2, 4, 6, 8]
     assert [seq for seq, _ in arrivals(receiver, "/shop", 43)] == [1, 3]
     first = next(one for one in receiver.records("/shop") if one["seq"] == 1)

@@ -1,4 +1,4 @@
-"""The promise, on real Kafka with real signals: each event arrives, in order, and no offset runs ahead."""
+"""On real Kafka with real signals: each event arrives, in order, and no commit passes an open event."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def config(kafka: RealKafka, topic: str, receiver: Receiver, group: str, **top: 
 
 
 def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], int]:
-    """Where each event first stands in the log: (entity, seq) -> partition * 2**40 + offset."""
+    """Return the first place of each event in the log: (entity, seq) -> partition * 2**40 + offset."""
     import orjson
 
     consumer = Consumer(
@@ -55,7 +55,7 @@ def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], in
 
 
 def settled_places(kafka: RealKafka, group: str) -> Callable[[int], bool]:
-    """Whether a place counts as settled by what is committed under a cursor's group now."""
+    """Return a function that is True for places that the committed cursor lists as settled now."""
     maps = {
         partition: completion_map.decode(offset, metadata)
         for (_, partition), (offset, metadata) in kafka.consumer_groups(group).items()
@@ -65,7 +65,7 @@ def settled_places(kafka: RealKafka, group: str) -> Callable[[int], bool]:
 
 @pytest.fixture
 def recorder() -> Iterator[Receiver]:
-    """A receiver that keeps every request of the long test, not only the first ones."""
+    """Start a receiver that records every request of the long test, not only the first ones."""
     with Receiver(record_bound=2 * EVENTS) as receiver:
         yield receiver
 
@@ -74,7 +74,7 @@ def recorder() -> Iterator[Receiver]:
 def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     kafka: RealKafka, recorder: Receiver, bridges: Bridges
 ) -> None:
-    """20,000 events of 500 entities, 1 % published twice; repeats only of what was in flight at the kill."""
+    """20,000 events of 500 entities, 1 % published twice. Only requests in flight at the kill may repeat."""
     topic, group = kafka.fresh_topic("outbox"), "guarantee"
     sent = produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=500, seed=3, duplicates=0.01))
     assert sent > EVENTS
@@ -100,7 +100,7 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     assert bridge.terminate() == 0
 
     report = recorder.report("/shop")
-    assert report["accepted"] == report["distinct"] == EVENTS, "each event once, under one webhook-id"
+    assert report["accepted"] == report["distinct"] == EVENTS, "an event is missing, or has two webhook-ids"
     assert report["inversions"] == 0
     assert report["overlaps"] == 0
     repeated = {(one["entity"], one["seq"]) for one in _repeated(recorder.records("/shop"))}
@@ -115,7 +115,7 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
 
 
 def _repeated(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Requests about an event that had been answered with 200 before."""
+    """Return the requests about an event that had been answered with 200 before."""
     seen: set[tuple[str, int]] = set()
     again = []
     for one in records:
@@ -141,10 +141,10 @@ def test_an_independent_verifier_accepts_the_signature(
             Webhook(SECRET).verify(one["body"].replace(one["entity"], "e3"), headers)
 
 
-def test_a_drained_bridge_loses_no_duplicate_knowledge_with_its_disk(
+def test_a_drained_bridge_recognizes_duplicates_after_it_lost_its_disk(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """The second of two equal keys comes after a restart on an empty disk: the log itself is asked."""
+    """The duplicates arrive after a restart on an empty disk: the window is read again from the log."""
     topic = kafka.fresh_topic("rebuilt")
     events = list(outbox_events(50, entities=5, seed=5))
     produce(kafka.bootstrap, topic, events)

@@ -1,4 +1,4 @@
-"""A lane held behind a parked event: over SIGKILL, between two bridges, until it is redriven, on Kafka."""
+"""A lane held by a parked event stays held over SIGKILL and between two bridges, until it is redriven."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def setup(
 
 
 def accepted(receiver: Receiver, entity: str) -> list[int]:
-    """The numbers of an entity's events that were taken, in the order of arrival."""
+    """Return the numbers of an entity's accepted events, in the order of arrival."""
     return [
         one["seq"]
         for one in receiver.records("/shop")
@@ -48,29 +48,29 @@ def held_lanes(*pair: BridgeProcess) -> int:
     return sum(int(one.metric("hookferry_held_lanes")) for one in pair)
 
 
-def test_what_follows_a_parked_event_waits_for_it_over_kills_and_between_pods_and_comes_in_order(
+def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive_in_order(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Two bridges; the one with the held lane is killed; the other holds it on, and then releases it."""
+    """The bridge with the held lane is killed; the other one keeps holding it, and later releases it."""
     topic, made = setup(kafka, receiver, "held")
     receiver.control("/shop", status=422, body="no such order", entities=["bad"])
     pair = [bridges(made).start(), bridges(made).start()]
     wait_until(lambda: [one.metric("hookferry_assigned_partitions") for one in pair] == [1, 1], "shared", 40)
     publish(kafka, topic, [order("good", 0), order("bad", 0), order("bad", 1), order("other", 0, 1)])
     wait_until(lambda: held_lanes(*pair) == 1, "the lane is held", 40)
-    wait_until(lambda: len(listed(pair[0])) == 2, "both are parked")
+    wait_until(lambda: len(listed(pair[0])) == 2, "both events are parked")
     (keeper,) = (one for one in pair if int(one.metric("hookferry_held_lanes")))
     (second,) = (one for one in pair if one is not keeper)
-    (said,) = logged(keeper, "lane.held")
+    (said,) = wait_until(lambda: logged(keeper, "lane.held"), "the hold is logged")
     assert (said["endpoint"], said["entity"], said["place"]) == ("shop", "bad", f"{topic}-0@1")
     assert "held lanes: shop 1" in ask(keeper, "/readyz")[1]
 
     keeper.kill()
     publish(kafka, topic, [order("bad", 2), order("good", 1), order("bad", 3)])
-    wait_until(lambda: len(listed(second)) == 4, "the other bridge parks behind it", 60)
-    wait_until(lambda: accepted(receiver, "good")[-1:] == [1], "and goes on with the others")
+    wait_until(lambda: len(listed(second)) == 4, "the other bridge parks the later events", 60)
+    wait_until(lambda: accepted(receiver, "good")[-1:] == [1], "and continues with other entities")
     assert accepted(receiver, "bad") == []
-    assert logged(second, "lane.held") == [], "it was held before, and is said once"
+    assert logged(second, "lane.held") == [], "a lane that was held before is logged once"
     (hold,) = holds(second)
     assert (hold["endpoint"], hold["entity"], hold["waits_for"], hold["behind"]) == (
         "shop", "bad", f"{topic}-0@1", 3
@@ -81,18 +81,18 @@ def test_what_follows_a_parked_event_waits_for_it_over_kills_and_between_pods_an
     assert f"held behind {topic}-0@1" in table
 
     done = hookferry(second, "parked", "redrive", "--entity", "bad", "--yes")
-    assert done.returncode == 1, "it was refused once more"
+    assert done.returncode == 1, "the receiver still refuses it"
     assert "still held: shop, entity bad" in done.stderr
     assert "status 422" in done.stderr
     (again,) = holds(second)
     assert (again["waits_for"], again["behind"]) == (f"{topic}-0@1", 3)
 
     keeper.start()
-    wait_until(lambda: held_lanes(*pair) == 1, "exactly one has the lane", 40)
+    wait_until(lambda: held_lanes(*pair) == 1, "exactly one bridge has the lane", 40)
     receiver.control("/shop")
     publish(kafka, topic, [order("bad", 4)])
     planned = parked(second, "redrive", "--reason", "status 422", "--dry-run")
-    assert "held lanes: 1, in which" in planned
+    assert "held lanes: 1, with" in planned
     done = hookferry(second, "parked", "redrive", "--reason", "status 422", "--yes")
     assert "released: 1 held lane" in done.stdout, done.stdout + done.stderr
     publish(kafka, topic, [order("bad", 5)])
@@ -101,11 +101,13 @@ def test_what_follows_a_parked_event_waits_for_it_over_kills_and_between_pods_an
     assert receiver.report("/shop")["overlaps"] == 0
     wait_settled(kafka, "held.shop", topic)
     wait_settled(kafka, "held.shop", "held.again")
-    assert (listed(second), holds(second), held_lanes(*pair)) == ([], [], 0)
-    assert sum(len(logged(one, "lane.released")) for one in pair) == 1
+    wait_until(lambda: (listed(second), holds(second), held_lanes(*pair)) == ([], [], 0), "nothing is held")
+    wait_until(
+        lambda: sum(len(logged(bridge, "lane.released")) for bridge in pair) == 1, "one release is logged"
+    )
 
 
-def test_what_waits_behind_a_discarded_event_is_sent(
+def test_events_that_wait_for_a_discarded_event_are_sent(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic, made = setup(kafka, receiver, "aside")
@@ -114,43 +116,46 @@ def test_what_waits_behind_a_discarded_event_is_sent(
     bridge = bridges(made).start()
     wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
     (cause,) = (one for one in listed(bridge) if one["held_behind"] is None)
-    behind = [one for one in listed(bridge) if one["held_behind"]]
-    said = parked(bridge, "discard", behind[0]["address"], "--reason", "not this one", "--yes")
-    assert "sent" not in said, "the lane waits for another"
+    waiting = [one for one in listed(bridge) if one["held_behind"]]
+    said = parked(bridge, "discard", waiting[0]["address"], "--reason", "not this one", "--yes")
+    assert "sent" not in said, "the lane waits for another event"
     assert len(holds(bridge)) == 1
     done = parked(bridge, "discard", cause["address"], "--reason", "a test", "--yes")
     assert "1 sent again" in done
     assert "released: 1 held lane" in done
-    assert accepted(receiver, "a") == [2]
-    assert (listed(bridge), holds(bridge)) == ([], [])
+    wait_until(lambda: accepted(receiver, "a") == [2], "the waiting event is sent")
+    wait_until(lambda: (listed(bridge), holds(bridge)) == ([], []), "nothing is held")
 
 
-def test_an_endpoint_that_holds_no_more_goes_on_and_says_so(
+def test_an_endpoint_switched_to_continue_lifts_its_holds_and_logs_it(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """What is parked stays so, and can be sent again as before. A removed endpoint leaves no hold behind."""
+    """Its parked events remain, and can be redriven as before."""
     topic, made = setup(kafka, receiver, "nomore")
     receiver.control("/shop", status=422, fail_first=2)
     publish(kafka, topic, [order("a", 0), order("a", 1), order("b", 0, 1)])
     bridge = bridges(made).start()
     wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
-    assert len(holds(bridge)) == 2
+    wait_until(lambda: len(holds(bridge)) == 2, "two lanes are held")
     assert bridge.terminate() == 0
     made["endpoints"]["shop"]["on_park"] = "continue"
     other = bridges(made).start()
-    (said,) = wait_until(lambda: logged(other, "holds.lifted"), "it says so")
+    (said,) = wait_until(lambda: logged(other, "holds.lifted"), "it is logged")
     assert (said["endpoint"], said["lanes"]) == ("shop", 2)
     publish(kafka, topic, [order("a", 2)])
-    wait_until(lambda: accepted(receiver, "a") == [2], "it goes on")
-    assert holds(other) == []
+    wait_until(lambda: accepted(receiver, "a") == [2], "later events are sent")
+    wait_until(lambda: holds(other) == [], "no lane is held")
     assert "3 settled" in parked(other, "redrive", "--endpoint", "shop", "--yes")
-    wait_until(lambda: accepted(receiver, "a") == [2, 0, 1], "what was parked comes too")
+    wait_until(lambda: accepted(receiver, "a") == [2, 0, 1], "the parked events are sent too")
 
 
-def test_the_dead_letter_topic_keeps_what_lanes_wait_for(
+def test_the_dead_letter_topic_is_created_without_retention_and_a_retention_is_logged(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """A new topic keeps it for ever; of one that forgets it is said. Prune clears what a removed one held."""
+    """A retention would delete events that lanes wait for.
+
+    Pruning also lifts the holds of removed endpoints.
+    """
     topic, made = setup(kafka, receiver, "keeps")
     kafka.create_topic("forgets.parked", partitions=2, retention_ms=3_600_000)
     bridge = bridges(made).start()
@@ -160,7 +165,7 @@ def test_the_dead_letter_topic_keeps_what_lanes_wait_for(
 
     receiver.control("/shop", status=422)
     publish(kafka, topic, [order("a", 0)])
-    wait_until(lambda: len(holds(bridge)) == 1, "it is held")
+    wait_until(lambda: len(holds(bridge)) == 1, "the lane is held")
     assert bridge.terminate() == 0
     receiver.control("/shop")
     without = made | {"endpoints": {"till": made["endpoints"]["shop"]}}
@@ -169,5 +174,5 @@ def test_the_dead_letter_topic_keeps_what_lanes_wait_for(
     assert holds(other) == []
 
     forgetful = bridges(made | {"group": "forgets"}).start()
-    (said,) = wait_until(lambda: logged(forgetful, "topic.forgets"), "it says so", 40)
+    (said,) = wait_until(lambda: logged(forgetful, "topic.forgets"), "it is logged", 40)
     assert "retention.ms is 3600000" in said["cause"]

@@ -1,4 +1,4 @@
-"""Presets with the bridge as a process, on real Kafka: messages, the masked key, a dead hook."""
+"""Presets with the bridge as a process, on real Kafka: messages, the masked key, a deleted hook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Bridges = Callable[..., BridgeProcess]
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-def test_messages_are_shown_the_key_is_kept_nowhere_and_a_dead_hook_turns_its_endpoint_off(
+def test_presets_deliver_messages_store_no_key_and_a_deleted_hook_turns_its_endpoint_off(
     kafka: RealKafka, bridges: Bridges
 ) -> None:
     topic = kafka.fresh_topic("presets", partitions=2)

@@ -1,4 +1,4 @@
-"""Methods, templated URLs, headers and bodies, from Kafka to a real receiver; and what is kept of them."""
+"""Methods, templated URLs, headers and bodies, from Kafka to a real receiver; and their history rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def order(id: str, /, **payload: object) -> Raw:
     return Raw(orjson.dumps(facts), b"e", (("trace", b"t-1"),))
 
 
-def test_each_endpoint_gets_the_request_it_asks_for(
+def test_each_endpoint_gets_the_configured_request(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic = kafka.fresh_topic("rendering", partitions=1)
@@ -92,7 +92,7 @@ def test_each_endpoint_gets_the_request_it_asks_for(
     assert not any(secret in kept for secret in ("T0K3N", "S3CR3T", "F1X3D", SECRET))
 
 
-def test_what_a_template_cannot_do_is_parked_with_its_line_and_the_rest_goes_on(
+def test_an_event_that_a_template_cannot_render_is_parked_with_the_template_line(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic = kafka.fresh_topic("unrendered", partitions=1)
@@ -106,8 +106,7 @@ def test_what_a_template_cannot_do_is_parked_with_its_line_and_the_rest_goes_on(
     wait_settled(kafka, "unrendered.crm", topic)
     letters = wait_until(lambda: len(found := listed(bridge)) == 2 and found, "two parked events")
     assert [letter["cause"] for letter in letters] == [
-        "the body's template, line 1: a text stands without quotes around it; put it in quotes,"
-        " or add | json",
+        "the body's template, line 1: a text has no quotes around it; put it in quotes, or add | json",
         'the body\'s template, line 2: there is no "nmae"; did you mean "name"?',
     ]
     assert "template" in letters[0]["remedy"]

@@ -46,7 +46,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def event(value: Any) -> Event:
     one = sample("T")
-    one.decode_payload = lambda: {"x": value}
+    one.payload = lambda: {"x": value}
     return one
 
 

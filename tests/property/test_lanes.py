@@ -1,4 +1,4 @@
-"""Lanes, driven at random: one in flight per key, in order, nothing lost, nobody starved."""
+"""Lanes, driven at random: one in flight per key, in order, nothing lost, no lane starved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Item = tuple[int | None, int]
 
 
 class LaneMachine(RuleBasedStateMachine):
-    """A model of the lanes: what was put in, what is in flight, what is done."""
+    """A model of the lanes: which items were pushed, are in flight, and are finished."""
 
     running = Bundle("running")
 
@@ -42,7 +42,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @rule(target=running)
     def take(self) -> object:
-        lane = self.lanes.take()
+        lane = self.lanes.pop()
         if lane is None:
             return None
         self.in_flight.append(lane)
@@ -55,7 +55,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.failed_heads.discard(lane.head)
         self.queued[lane.head[0]].remove(lane.head)
         self.in_flight.remove(lane)
-        self.lanes.settle(lane)
+        self.lanes.finish(lane)
 
     @rule(lane=consumes(running), delay=st.floats(0.1, 5))
     def defer(self, lane: Lane[Item] | None, delay: float) -> None:
@@ -90,7 +90,7 @@ class LaneMachine(RuleBasedStateMachine):
                 assert lane.head == self.queued[key][0]
 
     @invariant()
-    def what_is_blocked_is_what_stands_behind_a_failed_head(self) -> None:
+    def blocked_items_are_those_in_lanes_with_a_failed_head(self) -> None:
         alone = sum(item[0] is None for item in self.failed_heads)
         behind = {item[0]: len(self.queued[item[0]]) for item in self.failed_heads if item[0] is not None}
         assert +self.blocked == +Counter({None: alone, **behind})
@@ -101,15 +101,15 @@ class LaneMachine(RuleBasedStateMachine):
         assert due_at is None or due_at > self.now - 1e-9 or self.lanes.release(self.now) > 0
 
     def teardown(self) -> None:
-        """Everything that is left comes out, each once, each key in order: nothing lost or invented."""
+        """The remaining items come out once each, in the order of their key: nothing is lost or invented."""
         for lane in list(self.in_flight):
             self.settle(lane)
         seen: dict[int | None, list[Item]] = defaultdict(list)
         self.now += 1000
         self.lanes.release(self.now)
-        while (lane := self.lanes.take()) is not None:
+        while (lane := self.lanes.pop()) is not None:
             seen[lane.head[0]].append(lane.head)
-            self.lanes.settle(lane)
+            self.lanes.finish(lane)
         for key in {*seen, *self.queued}:
             if key is None:
                 assert sorted(seen[key]) == sorted(self.queued[key])
@@ -131,40 +131,40 @@ def test_a_busy_lane_does_not_starve_the_others() -> None:
         lanes.push(key, f"one of {key}")
     served = []
     for _ in range(12):
-        lane = lanes.take()
+        lane = lanes.pop()
         assert lane is not None
         served.append(lane.key)
-        lanes.settle(lane)
+        lanes.finish(lane)
     assert set(range(10)) <= set(served)
     assert served.count("busy") == 2
 
 
-def test_a_lane_that_waits_for_its_retry_takes_no_turn() -> None:
+def test_a_lane_that_waits_for_its_retry_gets_no_worker() -> None:
     lanes: Lanes[str] = Lanes()
     lanes.push("a", "a1")
     lanes.push("b", "b1")
-    first = lanes.take()
+    first = lanes.pop()
     assert first is not None
     lanes.defer(first, 10.0)
-    second = lanes.take()
+    second = lanes.pop()
     assert second is not None
     assert second.key == "b"
-    assert lanes.take() is None
+    assert lanes.pop() is None
     assert lanes.release(9.9) == 0
     assert lanes.release(10.0) == 1
-    assert lanes.take() is first
+    assert lanes.pop() is first
 
 
-def test_what_comes_back_after_a_drop_queues_behind_the_head_in_flight() -> None:
-    """A revoked and at once reassigned partition must not run beside its own unfinished request."""
+def test_items_pushed_after_a_drop_wait_for_the_head_in_flight() -> None:
+    """A partition that is revoked and assigned again must not run next to its own unfinished request."""
     lanes: Lanes[str] = Lanes()
     lanes.push("a", "old 1")
     lanes.push("a", "old 2")
-    lane = lanes.take()
+    lane = lanes.pop()
     assert lane is not None
     assert lanes.drop(lambda _: True) == 1
     lanes.push("a", "new 1")
-    assert lanes.take() is None
-    lanes.settle(lane)
-    assert lanes.take() is lane
+    assert lanes.pop() is None
+    lanes.finish(lane)
+    assert lanes.pop() is lane
     assert lane.head == "new 1"

@@ -1,8 +1,8 @@
-"""The whole path at random: a receiver that fails, a process that dies, partitions that come and go.
+"""The whole path at random: receivers fail, processes die, partitions are revoked and assigned.
 
-What is delivered in the end and what was sent twice is compared with what stood in the committed
-cursors and in the journal, the only things that outlive a process. Windows are small, so endpoints
-fall behind and catch up all the time. Time is made up, so a run is the same for a seed.
+Delivered and repeated events are compared with the committed cursors and the journal, the only state
+that survives a process. Windows are small, so endpoints fall behind and catch up all the time. Time is
+simulated, so a seed always gives the same run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Watched:
         self.violations: list[str] = []
         self.first_of: Firsts = {}
         self.known: set[str] = set()
-        """What was delivered and settled, by this assignment or before a kill on the same disk."""
+        """Events that were delivered and settled, in this assignment or before a kill on the same disk."""
         self._random = random
 
     def begin_anew(self) -> None:
@@ -70,7 +70,7 @@ class Watched:
         self.never(sent.event_id in self.known, "sent again although its 2xx was known", sent.event_id)
 
     def check_commit(self, offsets: Mapping[Partition, Committed]) -> None:
-        """A commit never says that something is settled which the receiver has not got."""
+        """A commit never includes an event that the receiver has not received."""
         for partition, committed in offsets.items():
             done = completion_map.decode(*committed)
             for event_id in self.expected(partition):
@@ -226,7 +226,7 @@ def check_the_end(endpoint: Watched) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
-def test_nothing_is_lost_order_holds_and_repeats_are_only_what_no_commit_knew(seed: int) -> None:
+def test_nothing_is_lost_or_out_of_order_and_only_uncommitted_events_are_repeated(seed: int) -> None:
     @simulated
     async def run() -> None:
         await live(Random(seed))

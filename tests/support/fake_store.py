@@ -9,7 +9,8 @@ from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter, Settlement
 from bridge.dead_letters.redrive import RedriveStore
 from bridge.dead_letters.resend_request import ResendRequest, in_turns
-from bridge.formats.resent import Mark, Resent, packed
+from bridge.formats.resent import packed
+from bridge.model import RedriveMark, Resend
 from tests.support.path import World
 
 
@@ -55,7 +56,7 @@ class FakeStore(RedriveStore):
             for request in turn:
                 await asyncio.sleep(self._pause_s())
                 letter = request.letter
-                resent = Resent(letter.origin, letter.endpoint, letter.again_id, letter.index, request.round)
+                resent = Resend(letter.origin, letter.endpoint, letter.again_id, letter.index, request.round)
                 self._world.log.ask(letter.origin, packed(resent))
                 settled += request.settles
         await asyncio.sleep(self._pause_s())
@@ -68,7 +69,7 @@ class FakeStore(RedriveStore):
         settlement = Settlement(letter.address, fate, 0, by)
         self.settlements.setdefault(letter.address, []).append(settlement)
 
-    async def send_marks(self, marks: Sequence[Mark]) -> None:
+    async def send_marks(self, marks: Sequence[RedriveMark]) -> None:
         for mark in marks:
             await asyncio.sleep(self._pause_s())
             self._world.log.mark(mark)

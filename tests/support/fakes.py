@@ -1,7 +1,7 @@
-"""Fakes of what stands around the path: the log and its events, dead letters, holds, a receiver.
+"""Fakes of everything around the path: the log and its events, dead letters, holds, a receiver.
 
-``Log``, ``FakeParking``, ``FakeRegister`` and ``FakeReceiver`` outlive a process; what dies with
-it is made anew by ``tests.support.path.Process``.
+``Log``, ``FakeParking``, ``FakeRegister`` and ``FakeReceiver`` outlive a process; the rest is
+created by ``tests.support.path.Process``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.core.dedupe import Claim, claim
+from bridge.core.dedupe import Claim, claims_of
 from bridge.dead_letters.hold import Hold, HoldKey, read_hold
 from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
-from bridge.formats import Decoder
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.formats.resent import MARK_VALUE, Mark, Resent, packed, packed_mark
-from bridge.model import Event, Header, Partition, Record, Request, Response
+from bridge.formats.resent import MARK_VALUE, packed, packed_mark
+from bridge.model import Event, Header, Partition, Record, RedriveMark, Request, Resend, Response
+from bridge.pipeline.ports import RecordDecoder
 from bridge.storage.attempt_history import AttemptRow
 from tests.support.simulated import BEGAN_S
 
@@ -99,17 +99,17 @@ class Log:
         return self.add("", partition=partition, raw=SEVERAL + json.dumps(documents).encode() + b"}")
 
     def resend(self, origin: Record, endpoint: str | None, again_id: str, index: int = 0) -> Record:
-        """Append a record that asks for another one to be sent again."""
-        return self.ask(origin, packed(Resent(origin, endpoint, again_id, index)))
+        """Append a request to send a record again."""
+        return self.ask(origin, packed(Resend(origin, endpoint, again_id, index)))
 
-    def mark(self, mark: Mark) -> Record:
+    def mark(self, mark: RedriveMark) -> Record:
         """Append the mark that ends a redrive."""
         key = mark.lane.key if isinstance(mark.lane.key, bytes) else None
         place = Partition(mark.lane.topic, mark.lane.number)
         return self.ask(Record(place, 0, 0, key, MARK_VALUE), packed_mark(mark))
 
     def ask(self, origin: Record, headers: tuple[Header, ...]) -> Record:
-        """Append to the topic for what is sent again, beside the partition of the original."""
+        """Append to ``<group>.again``, in the partition of the original."""
         partition = Partition(AGAIN.topic, origin.partition.number)
         offset = self._next[partition]
         made = Record(partition, offset, int(BEGAN_S * 1000), origin.key, origin.value, headers)
@@ -120,7 +120,7 @@ class Log:
     def bounds(self, partition: Partition) -> tuple[int, int]:
         return self.first[partition], self._next[partition]
 
-    def make_anew(self, partition: Partition) -> None:
+    def recreate(self, partition: Partition) -> None:
         """Delete the topic and create it again."""
         self.records[partition] = []
         self._next[partition] = self.first[partition] = 0
@@ -131,9 +131,9 @@ class Log:
 
 
 class FakeParking:
-    """The dead-letter topic; ``refusals`` is how many of the next records it does not take.
+    """The dead-letter topic; it refuses the next ``refusals`` records.
 
-    ``pause_s`` says how long a record takes to get there, and as long its acknowledgement back.
+    ``pause_s`` returns how long a write takes, and then its acknowledgment as well.
     """
 
     def __init__(self) -> None:
@@ -172,13 +172,13 @@ class FakeRegister:
 
     @property
     def now(self) -> dict[HoldKey, Hold]:
-        """What the topic says, read whole."""
+        """The holds in the topic."""
         last = dict(self.written)
         return {key: hold for key, value in last.items() if (hold := read_hold(value)) is not None}
 
 
 class FakeHistory:
-    """Keeps the rows; stands in for ``History`` where only ``add`` is called."""
+    """Keeps the rows; replaces ``History`` where only ``add`` is called."""
 
     def __init__(self) -> None:
         self.rows: list[AttemptRow] = []
@@ -189,7 +189,7 @@ class FakeHistory:
 
 @dataclass
 class Sent:
-    """One request as the receiver saw it, and what it answered (None: not yet, or never)."""
+    """One request as the receiver got it, and the status it answered (None: not yet, or never)."""
 
     event_id: str
     entity: str
@@ -206,7 +206,7 @@ async def _ok(_: Sent) -> int:
 
 @dataclass
 class FakeReceiver:
-    """A transport and the receiver behind it. ``answer`` may be swapped at any time."""
+    """A transport and its receiver. ``answer`` may be replaced at any time."""
 
     answer: Answer = _ok
     sent: list[Sent] = field(default_factory=list)
@@ -239,8 +239,8 @@ class FakeReceiver:
         return [sent.event_id for sent in self.sent]
 
 
-class Gate:
-    """Answers that wait for the test: ``open`` lets the request of an event finish with a status."""
+class HeldAnswers:
+    """Answers that wait for the test: ``open`` answers the request of an event with a status."""
 
     def __init__(self, *held: str) -> None:
         self._held: dict[str, asyncio.Future[int]] = {}
@@ -258,9 +258,9 @@ class Gate:
 
 
 class FakeWindow:
-    """A dedupe index that answers from the log, and only after it was made to cover the partition."""
+    """A dedupe index over the log; it must cover a partition before it is used."""
 
-    def __init__(self, log: Log, decoders: Mapping[str, Decoder]) -> None:
+    def __init__(self, log: Log, decoders: Mapping[str, RecordDecoder]) -> None:
         self._log = log
         self._decoders = decoders
         self._firsts: dict[Partition, dict[tuple[int, int], int]] = {}
@@ -275,7 +275,7 @@ class FakeWindow:
         for one in self._log.records[partition]:
             if one.offset < first.offset and one.value is not None:
                 try:
-                    claims = [claim(event) for event in self._decoders[partition.topic].decode(one)]
+                    claims = claims_of([(one, self._decoders[partition.topic].decode(one))])
                 except DecodeError:
                     continue
                 for found in claims:
@@ -287,7 +287,7 @@ class FakeWindow:
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
         self.asked_at_ms.append(at_ms)
-        known = self._firsts[partition]  # a KeyError: asked before it covered the partition
+        known = self._firsts[partition]  # KeyError: used before it covered the partition
         for one in claims:
             key = (one.key_high, one.key_low)
             known[key] = min(one.offset, known.get(key, one.offset))

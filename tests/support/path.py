@@ -10,14 +10,13 @@ from functools import cache
 from bridge.app.switching import Switching
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
-from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
 from bridge.core.switches import EventTypes, Switch
 from bridge.dead_letters.hold import Holds
 from bridge.errors import SchemaNeeded
 from bridge.formats import Decoder
 from bridge.formats.resent import AgainDecoder
 from bridge.model import Partition
-from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import build_dispatcher
@@ -95,13 +94,6 @@ _UNHURRIED = {"failures": 1000, "window_s": 60, "open_s": 1, "max_open_s": 10}
 """A breaker that opens only after a thousand failures."""
 
 
-def unhurried(concurrency: int) -> Pace:
-    """Build a pace without a rate, whose breaker opens only after a thousand failures."""
-    return Pace(
-        RateWindows((), 1.0), SlowDown(), Breaker(**_UNHURRIED, concurrency=concurrency), retry_after_cap_s=60
-    )
-
-
 def settings_of(plans: Mapping[str, Plan], drain_timeout_s: float = 20.0) -> Settings:
     """Return the settings of a bridge with these endpoints; the topic is ``TOPIC``, the group ``g``."""
     return Settings(
@@ -140,9 +132,16 @@ def _endpoint(plan: Plan) -> EndpointSettings:
     )
 
 
-def make_outlet(
-    name: str, plan: Plan, receiver: FakeReceiver, parking: FakeParking, metrics: Metrics
-) -> Outlet:
+def make_dispatcher(
+    name: str,
+    plan: Plan,
+    receiver: FakeReceiver,
+    parking: FakeParking,
+    metrics: Metrics,
+    *,
+    history: FakeHistory | None = None,
+    turn_off: Callable[[str, str], None] = lambda endpoint, reason: None,
+) -> EndpointDispatcher:
     """Build one endpoint's dispatcher through the wiring, with cursors that no ``Checkpoints`` keeps."""
     settings = settings_of({name: plan})
     return build_dispatcher(
@@ -151,12 +150,12 @@ def make_outlet(
         settings,
         transport=receiver,
         parks=parking,
-        history=FakeHistory(),  # type: ignore[arg-type]
+        history=history or FakeHistory(),  # type: ignore[arg-type]
         metrics=metrics,
         clock=LoopClock(),
         settle=settle_if_live,
         may_send=lambda: True,
-        turn_off=lambda endpoint, reason: None,
+        turn_off=turn_off,
     )
 
 
@@ -201,7 +200,7 @@ class Process:
         path = build_path(settings_of(world.plans, drain_timeout_s), decoders, self.holds, edges)
         self.router = path.router
         self.checkpoints = path.checkpoints
-        self.outlets = path.dispatchers
+        self.dispatchers = path.dispatchers
         self.pipeline = path.pipeline
         self._switching = Switching(world.plans.keys())
         self._switching.attach(path.router, path.dispatchers)
@@ -236,7 +235,7 @@ class Process:
 
     async def revoke(self) -> None:
         """Move the partitions to another pod."""
-        await self.reader.revoke(self.pipeline.drain)
+        await self.reader.revoke(self.pipeline.assignment.drain)
 
     def assign(self) -> None:
         """Assign the partitions again."""
@@ -261,7 +260,7 @@ class Process:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),
-                *(task for outlet in self.outlets.values() for task in outlet.start(tasks)),
+                *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await self.pipeline.run()
             for task in background:

@@ -1,7 +1,7 @@
-"""The receiving end as a server: asyncio ``Protocol``, httptools, uvloop; it must never be the bottleneck.
+"""The receiver as a server: asyncio ``Protocol``, httptools, uvloop, so that it is never the bottleneck.
 
-Answers per path as it was told through ``POST /_control`` (see ``Behaviour``), and tells what it saw
-through ``/_report``, ``/_records?path=``, ``/_count?path=``; ``POST /_reset`` forgets everything.
+``POST /_control`` sets the behavior of a path (see ``Behaviour``). ``/_report``, ``/_records?path=`` and
+``/_count?path=`` return what arrived; ``POST /_reset`` deletes everything.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ REASONS = {200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content"}
 
 
 class Behaviour:
-    """How a path answers. All names are optional keys of the control document.
+    """The behavior of a path. All names are optional keys of the control document.
 
-    ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of it; ``fail_first`` limits
-    ``status``, ``hang`` and ``reset`` to the first so many requests (of the path, or of each
-    webhook-id with ``"scope": "id"``), after which it is 200; ``entities`` limits them to those
-    entities; ``hang`` never answers; ``reset`` cuts the connection (RST); ``half`` cuts it in the
-    middle of the answer; ``close`` ends the connection after the answer.
+    ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of the answer. ``fail_first`` limits
+    ``status``, ``hang`` and ``reset`` to the first requests (of the path, or of each webhook-id with
+    ``"scope": "id"``), and later requests get 200. ``entities`` limits them to these entities. ``hang`` never
+    answers; ``reset`` closes the connection with RST; ``half`` closes it in the middle of the answer;
+    ``close`` closes it after the answer.
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Behaviour:
         return b"\r\n".join(lines) + b"\r\n\r\n" + (self.body if status != 204 else b"")
 
     def applies(self, arrival: Arrival) -> bool:
-        """Whether this request gets the configured treatment rather than a plain 200."""
+        """Return True if this request gets the configured behavior instead of a plain 200."""
         if self.entities and arrival.entity not in self.entities:
             return False
         if self.fail_first is None:
@@ -76,7 +76,7 @@ class Behaviour:
 
 
 def getter(path: str) -> Callable[[Any], Any]:
-    """Reads a dotted path out of a decoded document; None where there is nothing."""
+    """Return the value at a dotted path of a decoded document; None if it is missing."""
     names = path.split(".")
 
     def get(document: Any) -> Any:
@@ -90,7 +90,7 @@ def getter(path: str) -> Callable[[Any], Any]:
 
 
 class State:
-    """Everything the connections share."""
+    """The state shared by all connections."""
 
     def __init__(self, entity: str, seq: str, produced: str, record_bound: int) -> None:
         self.entity, self.seq, self.produced = getter(entity), getter(seq), getter(produced)
@@ -114,7 +114,7 @@ class State:
 
 
 class Connection(asyncio.Protocol):
-    """One client connection: parses requests, notes them, answers when it is time."""
+    """One client connection: parses requests, records them, and answers after the delay."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
                 self.transport.write(behaviour.good[:12])
                 self.transport.close()
             else:
-                # no lingering: the peer gets RST, as from a crashed process
+                # linger 0: the peer gets RST, as from a crashed process
                 sock = self.transport.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.transport.abort()
@@ -242,7 +242,7 @@ class Connection(asyncio.Protocol):
             case "/_report":
                 answer = {
                     "paths": {name: log.report() for name, log in state.logs.items()},
-                    "connections": state.connections - 1,  # not the one that asks
+                    "connections": state.connections - 1,  # without the one of this query
                     "pipelined": state.pipelined,
                 }
             case "/_count":
@@ -278,14 +278,14 @@ def _shown(arrival: Arrival, status: list[int]) -> dict[str, Any]:
 
 
 def serve(port: int, state: State) -> None:
-    """Serve until the process is ended or its standard input closes; prints the port first."""
+    """Print the port, then serve until the process ends or its standard input closes."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         gc.freeze()
         server = await loop.create_server(lambda: Connection(state), "127.0.0.1", port, backlog=2048)
         print(server.sockets[0].getsockname()[1], flush=True)
-        # the parent holds the other end: when it dies, however it dies, this process ends too
+        # the parent holds the other end: if it dies for any reason, this process ends too
         await loop.run_in_executor(None, os.read, 0, 1)
         server.close()
 

@@ -16,7 +16,7 @@ ABSENT = object()
 
 
 def _headers(event: Event) -> dict[str, str]:
-    origin = event.origin or event.record
+    origin = event.origin
     return {name: value.decode("utf-8", "replace") for name, value in origin.headers}
 
 

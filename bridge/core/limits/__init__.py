@@ -1,13 +1,13 @@
-"""The limits of an endpoint as a whole: how fast, how many at once, and whether at all just now.
+"""The limits of one endpoint: how many requests per second, how many at once, and whether any at all.
 
-``Pace`` is what the outlet asks; behind it stand the configured rate (``windows``), the slow-down
-that a receiver asks for (``slow_down``) and the breaker (``breaker``). Rule floor, pure and
-synchronous: instants are handed in, in seconds of a clock that never goes back.
+The dispatcher calls only ``Gate``. It combines the configured rate (``windows``), the rate that an
+overloaded receiver can take (``adaptive_rate``) and the breaker (``breaker``). Pure and synchronous:
+callers pass instants, in seconds of a clock that never goes back.
 """
 
+from bridge.core.limits.adaptive_rate import AdaptiveRate
 from bridge.core.limits.breaker import Breaker, BreakerState
-from bridge.core.limits.pace import Pace
-from bridge.core.limits.slow_down import SlowDown
+from bridge.core.limits.gate import Gate
 from bridge.core.limits.windows import RateWindows
 
-__all__ = ["Breaker", "BreakerState", "Pace", "RateWindows", "SlowDown"]
+__all__ = ["AdaptiveRate", "Breaker", "BreakerState", "Gate", "RateWindows"]

@@ -1,6 +1,6 @@
-"""The breaker of an endpoint: stop sending to what is down, find out with one request when it is back.
+"""The breaker of an endpoint: stop sending while it is down, and probe with one request until it is back.
 
-Takes answers and instants, gives whether to send. Pure.
+Pure: callers pass answers and instants.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _UNTIL_AN_ANSWER_S = 0.1
 
 
 class BreakerState(StrEnum):
-    """Where a breaker stands; the words of the metric."""
+    """The state of a breaker, in the words of the metric."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -24,17 +24,17 @@ class BreakerState(StrEnum):
 class Breaker:
     """Closed while an endpoint works, open while it is down, half-open in between.
 
-    Opens when at least ``failures`` of the last ``window_s`` failed and they are at least
-    ``ratio`` of all answers there: a single poisoned entity among working ones does not open it.
-    A busy endpoint that goes down would take most of the window to reach the ratio; so that many
-    in a row as may be in flight at once (and ``failures`` of them at least) open it as well.
-    After ``open_s`` exactly one request goes, the probe. When it fails, the breaker is open again
-    for twice as long, at most ``max_open_s``. When it succeeds, 2 may be in flight, then 4, 8 …, each
-    step after as many answers as it allows at once; more than ``ratio`` of a step failing opens
-    again. At ``concurrency`` it is closed.
+    It opens when at least ``failures`` requests failed within ``window_s`` and they are at least
+    ``ratio`` of all answers in that time: one poisoned entity among working ones does not open it.
+    A busy endpoint that goes down would need most of the window to reach the ratio. Therefore
+    ``concurrency`` failures in a row (and at least ``failures``) open it as well.
+    After ``open_s`` exactly one request is sent, the probe. If it fails, the breaker stays open for
+    twice as long, at most ``max_open_s``. If it succeeds, 2 requests may be in flight, then 4, 8 …;
+    each step ends after as many answers as it allows at once. If more than ``ratio`` of a step fails,
+    the breaker opens again. At ``concurrency`` it closes.
 
-    What counts is the request's own number: answers to requests from before the breaker last
-    opened tell what is known already, and must not pass for the probe's.
+    Answers are matched by request number: an answer to a request from before the breaker last
+    opened adds nothing new, and must not be mistaken for the answer to the probe.
     """
 
     def __init__(
@@ -57,20 +57,29 @@ class Breaker:
         self._opening_run = max(failures, concurrency)
         self._run = 0
         self._slots: deque[tuple[int, int, int]] = deque()
+        self.slot_ends_at = -math.inf
+        self.slot_successes = 0
+        """A caller may add a success here instead of calling ``answered``, before ``slot_ends_at`` and
+        while the breaker is ``untroubled``: it changes nothing else."""
         self._since = 0
         self._delay_s = 0.0
         self._probe_at = math.inf
         self._allowed = self._in_flight = self._answers = self._failed = 0
 
+    @property
+    def untroubled(self) -> bool:
+        """Return True if the breaker is closed and the last answer was no failure."""
+        return self.state is BreakerState.CLOSED and not self._run
+
     def may_probe(self, now: float) -> bool:
-        """Whether the next request would be the probe, and may go."""
+        """Return True if the next request is the probe and may be sent."""
         return self.state is BreakerState.OPEN and now >= self._probe_at
 
     def wait_s(self, now: float) -> float:
-        """Seconds until the next request may go; 0 when it may now.
+        """Return the seconds until the next request may be sent; 0 if it may be sent now.
 
-        What waits for an answer cannot know when: then the wait is short, and asking again after
-        each answer is better.
+        The instant of an answer cannot be predicted. While half-open the wait is short, and calling again
+        after each answer is sooner.
         """
         match self.state:
             case BreakerState.CLOSED:
@@ -80,18 +89,8 @@ class Breaker:
             case BreakerState.HALF_OPEN:
                 return 0.0 if self._in_flight < self._allowed else _UNTIL_AN_ANSWER_S
 
-    def allowed_concurrency(self, limit: int) -> int:
-        """How many requests may be in flight at once, of the ``limit`` that is configured."""
-        match self.state:
-            case BreakerState.CLOSED:
-                return limit
-            case BreakerState.OPEN:
-                return 1
-            case BreakerState.HALF_OPEN:
-                return min(self._allowed, limit)
-
     def sent(self, now: float, number: int) -> None:
-        """Request ``number`` is sent; numbers only grow."""
+        """Count request ``number`` as sent; numbers only increase."""
         if self.may_probe(now):
             self.state = BreakerState.HALF_OPEN
             self._since = number
@@ -101,7 +100,7 @@ class Breaker:
             self._in_flight += 1
 
     def answered(self, now: float, number: int, *, failed: bool) -> None:
-        """Request ``number`` has its answer; ``failed`` when the endpoint gave none, or a 5xx."""
+        """Count the answer to request ``number``; ``failed`` if there was none, or a 5xx."""
         if number < self._since or self.state is BreakerState.OPEN:
             return
         if self.state is BreakerState.CLOSED:
@@ -117,7 +116,7 @@ class Breaker:
             self._step(self._allowed * 2)
 
     def abandoned(self, number: int) -> None:
-        """Request ``number`` gets no answer that means anything (it was cancelled)."""
+        """Forget request ``number``: it was cancelled, so its answer never comes."""
         if number < self._since or self.state is not BreakerState.HALF_OPEN:
             return
         self._in_flight -= 1
@@ -128,6 +127,7 @@ class Breaker:
             self.state = BreakerState.CLOSED
             self._delay_s = 0.0
             self._slots.clear()
+            self.slot_ends_at, self.slot_successes = -math.inf, 0
 
     def _open(self, now: float) -> None:
         self.state = BreakerState.OPEN
@@ -135,8 +135,12 @@ class Breaker:
         self._probe_at = now + self._delay_s
 
     def _count(self, now: float, *, failed: bool) -> bool:
-        """Count an answer into the sliding window, kept in tenths; True when the breaker must open."""
+        """Count an answer in the sliding window of ten slots; return True if the breaker must open."""
         slot = math.floor(now / self._slot_s)
+        if self.slot_successes:
+            latest, before, failed_before = self._slots.pop()
+            self._slots.append((latest, before + self.slot_successes, failed_before))
+        self.slot_ends_at, self.slot_successes = (slot + 1) * self._slot_s, 0
         while self._slots and self._slots[0][0] <= slot - _SLOTS:
             self._slots.popleft()
         answers, failures = 1, int(failed)

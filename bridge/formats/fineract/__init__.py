@@ -8,7 +8,7 @@ A bulk record (``bulk``) contains several events.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from bridge.errors import DecodeError
@@ -94,7 +94,7 @@ class FineractDecoder:
             entity=None if aggregate is None else str(int.from_bytes(aggregate, "big", signed=True)),
             tenant=tenant,
             lane=derive_lane(record, None, tenant) if ordered else None,
-            decode_payload=partial(self._payload, record.place, envelope),
+            payload=cache(partial(self._payload, record.place, envelope)),
             context={
                 "category": envelope.category,
                 "businessDate": envelope.business_date,
@@ -124,7 +124,7 @@ class FineractDecoder:
                     entity=bulk.entity,
                     tenant=bulk.tenant,
                     lane=lane,
-                    decode_payload=partial(self._read, place, item.data, item.dataschema),
+                    payload=cache(partial(self._read, place, item.data, item.dataschema)),
                     context=bulk.context | {"category": item.category, "dataschema": item.dataschema},
                     index=number,
                     webhook_id=webhook_id(self._source, bulk.tenant, id_, number),

@@ -126,7 +126,7 @@ def _build(facts: Mapping[str, Any], source: str, topic: str | None) -> Event:
         entity=entity,
         tenant=tenant,
         lane=derive_lane(record, entity, tenant),
-        decode_payload=lambda: facts["data"],
+        payload=lambda: facts["data"],
         context=dict(facts.get("context") or {}),
         webhook_id=webhook_id(source, tenant, id_, 0),
     )

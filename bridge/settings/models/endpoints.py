@@ -100,7 +100,7 @@ class BreakerSettings(Section):
         le=10_000,
         description="Failures within window_s that stop sending: a 5xx, no connection, or no answer in"
         " time. They must also be at least half of all answers in window_s, so that one bad entity does not"
-        " stop the endpoint.",
+        " stop the endpoint. As many failures in a row as concurrency stop it as well.",
     )
     window_s: Seconds = Field(
         default=30.0, ge=1, le=3600, description="Time over which failures are counted, in seconds."

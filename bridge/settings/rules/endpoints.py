@@ -18,7 +18,7 @@ from bridge.settings.reading.tree import Tree
 from bridge.settings.rules.logins import sends_unencrypted
 
 
-def sources_exist(tree: Tree) -> Iterator[Problem]:
+def check_sources(tree: Tree) -> Iterator[Problem]:
     """Check that the sources of an endpoint exist."""
     known = tree.names(("sources",))
     if not known:
@@ -33,7 +33,7 @@ def sources_exist(tree: Tree) -> Iterator[Problem]:
             seen.add(source)
 
 
-def urls_are_encrypted(tree: Tree) -> Iterator[Problem]:
+def check_plain_http(tree: Tree) -> Iterator[Problem]:
     """Check that plain http leaves the machine only if the operator allowed it."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "url")
@@ -50,7 +50,7 @@ def urls_are_encrypted(tree: Tree) -> Iterator[Problem]:
             yield tree.problem(path, "is plain http, which sends events unencrypted", remedy)
 
 
-def headers_differ(tree: Tree) -> Iterator[Problem]:
+def check_headers(tree: Tree) -> Iterator[Problem]:
     """Check that no two header names differ only in case: they are case-insensitive (RFC 9110 5.1)."""
     for name in tree.names(("endpoints",)):
         first: dict[str, str] = {}
@@ -61,7 +61,7 @@ def headers_differ(tree: Tree) -> Iterator[Problem]:
                 yield tree.problem(path, f"is the same header as {other}", "keep one of them", key=True)
 
 
-def rates_differ(tree: Tree) -> Iterator[Problem]:
+def check_rates(tree: Tree) -> Iterator[Problem]:
     """Check that no two windows of a rate have the same length: only the smaller would count."""
     for name in tree.names(("endpoints",)):
         lengths: dict[float, str | int] = {}
@@ -76,7 +76,7 @@ def rates_differ(tree: Tree) -> Iterator[Problem]:
             lengths.setdefault(seconds, path[-1])
 
 
-def breakers_grow(tree: Tree) -> Iterator[Problem]:
+def check_breakers(tree: Tree) -> Iterator[Problem]:
     """Check that the first wait of a breaker is not longer than its longest wait."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "breaker", "open_s")
@@ -85,7 +85,7 @@ def breakers_grow(tree: Tree) -> Iterator[Problem]:
             yield tree.problem(path, "is more than max_open_s", "lower it, or raise max_open_s")
 
 
-def patterns_select(tree: Tree) -> Iterator[Problem]:
+def check_patterns(tree: Tree) -> Iterator[Problem]:
     """Check that patterns do not only exclude, and that they match a type if all types are known."""
     for name in tree.names(("endpoints",)):
         head: Path = ("endpoints", name)
@@ -104,7 +104,7 @@ def patterns_select(tree: Tree) -> Iterator[Problem]:
                 yield tree.problem(place, *mistake)
 
 
-def topics_are_read(tree: Tree) -> Iterator[Problem]:
+def check_topics(tree: Tree) -> Iterator[Problem]:
     """Check that every topic pattern of an endpoint matches a topic of its sources."""
     for name in tree.names(("endpoints",)):
         topics = [
@@ -117,7 +117,7 @@ def topics_are_read(tree: Tree) -> Iterator[Problem]:
                 yield tree.problem(path, "matches no topic of the endpoint's sources", remedy)
 
 
-def filters_compile(tree: Tree) -> Iterator[Problem]:
+def check_filters(tree: Tree) -> Iterator[Problem]:
     """Check that ``when`` is a valid expression and names only fields that an event can have."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "when")
@@ -191,12 +191,12 @@ def _fragments() -> tuple[str, ...]:
 
 
 RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
-    sources_exist,
-    urls_are_encrypted,
-    headers_differ,
-    rates_differ,
-    breakers_grow,
-    patterns_select,
-    topics_are_read,
-    filters_compile,
+    check_sources,
+    check_plain_http,
+    check_headers,
+    check_rates,
+    check_breakers,
+    check_patterns,
+    check_topics,
+    check_filters,
 )

@@ -12,7 +12,7 @@ from bridge.settings.problem import Path, Problem
 from bridge.settings.reading.tree import Tree
 
 
-def keys_are_given(tree: Tree) -> Iterator[Problem]:
+def check_routing_keys(tree: Tree) -> Iterator[Problem]:
     """Check that a routing key is set exactly if the preset uses one."""
     for name in tree.names(("endpoints",)):
         preset = PRESETS.get(tree.text(("endpoints", name, "preset")) or "")
@@ -28,7 +28,7 @@ def keys_are_given(tree: Tree) -> Iterator[Problem]:
             yield tree.problem(path, cause, "remove it, or set preset: pagerduty", key=True)
 
 
-def teams_urls_fit(tree: Tree) -> Iterator[Problem]:
+def check_teams_urls(tree: Tree) -> Iterator[Problem]:
     """Check that the URL of a Teams workflow or connector has the preset for its kind."""
     for name in tree.names(("endpoints",)):
         preset_path: Path = ("endpoints", name, "preset")
@@ -49,4 +49,4 @@ def _host(url: str | None) -> str:
     return ""
 
 
-RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (keys_are_given, teams_urls_fit)
+RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (check_routing_keys, check_teams_urls)

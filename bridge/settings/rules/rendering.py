@@ -18,7 +18,7 @@ from bridge.settings.problem import Path, Place, Problem
 from bridge.settings.reading.tree import Tree
 
 
-def bodies_have_one_template(tree: Tree) -> Iterator[Problem]:
+def check_bodies(tree: Tree) -> Iterator[Problem]:
     """Check that a body that is a mapping has exactly one template."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "body")
@@ -36,7 +36,7 @@ def bodies_have_one_template(tree: Tree) -> Iterator[Problem]:
             )
 
 
-def templates_compile(tree: Tree) -> Iterator[Problem]:
+def check_templates(tree: Tree) -> Iterator[Problem]:
     """Check the templates of bodies, URLs and headers."""
     for name in tree.names(("endpoints",)):
         yield from _body(tree, ("endpoints", name, "body"))
@@ -89,7 +89,7 @@ def line_in(value: Place, source: str, line: int) -> Place:
     return Place(value.source, value.line + line, 1)
 
 
-def old_hooks_know_the_types(tree: Tree) -> Iterator[Problem]:
+def check_old_hook_types(tree: Tree) -> Iterator[Problem]:
     """Check that an endpoint with the body fineract-hook selects only types that the old hooks had."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "events")
@@ -115,7 +115,7 @@ def selects(patterns: Sequence[str], kind: str) -> bool:
 
 
 RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
-    bodies_have_one_template,
-    templates_compile,
-    old_hooks_know_the_types,
+    check_bodies,
+    check_templates,
+    check_old_hook_types,
 )

@@ -36,7 +36,7 @@ _FIELDS = {  # mechanism: required, optional
 }
 
 
-def topics_have_one_source(tree: Tree) -> Iterator[Problem]:
+def check_topics(tree: Tree) -> Iterator[Problem]:
     """Check that no topic belongs to two sources, and that none is one that Hookferry writes."""
     group = tree.text(("group",))
     own = {f"{group}.{suffix}" for suffix in ("parked", "attempts", "control", "again")}
@@ -51,7 +51,7 @@ def topics_have_one_source(tree: Tree) -> Iterator[Problem]:
             owners.setdefault(topic, name)
 
 
-def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
+def check_schema_folders(tree: Tree) -> Iterator[Problem]:
     """Check that the schema folder of a Fineract source exists and can be listed."""
     for name in tree.names(("sources",)):
         path: Path = ("sources", name, "schemas")
@@ -65,7 +65,7 @@ def schemas_can_be_read(tree: Tree) -> Iterator[Problem]:
             yield tree.problem(path, problem, remedy)
 
 
-def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
+def check_bulk_events(tree: Tree) -> Iterator[Problem]:
     """Check that no endpoint selects the bulk events of sources that split them."""
     named_sources = tree.names(("sources",))
     split = {
@@ -84,7 +84,7 @@ def bulk_is_whole_where_it_is_selected(tree: Tree) -> Iterator[Problem]:
                 yield tree.problem(place, cause, "select those types, or set bulk: whole in the source")
 
 
-def tls_is_complete(tree: Tree) -> Iterator[Problem]:
+def check_tls(tree: Tree) -> Iterator[Problem]:
     """Check that certificate files can be read, are complete, and are used by the protocol."""
     protocol = tree.text(("kafka", "security_protocol"))
     for key in CERTIFICATE_FILES:
@@ -98,7 +98,7 @@ def tls_is_complete(tree: Tree) -> Iterator[Problem]:
     yield from check_pairs(tree, _TLS, CERTIFICATE_PAIRS)
 
 
-def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
+def check_sasl(tree: Tree) -> Iterator[Problem]:
     """Check that a login is set exactly if the protocol has one, complete for its mechanism."""
     protocol = tree.text(("kafka", "security_protocol"))
     if protocol in _PROTOCOLS:
@@ -129,7 +129,7 @@ def sasl_is_complete(tree: Tree) -> Iterator[Problem]:
             )
 
 
-def tokens_travel_encrypted(tree: Tree) -> Iterator[Problem]:
+def check_token_url(tree: Tree) -> Iterator[Problem]:
     """Check that the token URL is valid and does not send the client secret unencrypted."""
     yield from check_service_url(
         tree,
@@ -139,8 +139,8 @@ def tokens_travel_encrypted(tree: Tree) -> Iterator[Problem]:
     )
 
 
-def times_fit(tree: Tree) -> Iterator[Problem]:
-    """Check that the heartbeat, session, rebalance, drain and attempt times fit together."""
+def check_times(tree: Tree) -> Iterator[Problem]:
+    """Check that the heartbeat, session, rebalance and drain times fit together."""
     heartbeat_path = ("kafka", "heartbeat_interval_s")
     heartbeat, session = tree.number(heartbeat_path), tree.number(("kafka", "session_timeout_s"))
     if heartbeat is not None and session is not None and heartbeat * 3 >= session:
@@ -151,6 +151,11 @@ def times_fit(tree: Tree) -> Iterator[Problem]:
     if rebalance is not None and drain is not None and rebalance <= drain:
         cause = f"is not more than {_named(tree, ('drain_timeout_s',))}, so partitions would move too early"
         yield tree.problem(rebalance_path, cause, "raise it, or lower drain_timeout_s")
+
+
+def check_endpoint_times(tree: Tree) -> Iterator[Problem]:
+    """Check that attempts end within a drain, and that retry delays do not begin above their cap."""
+    drain = tree.number(("drain_timeout_s",))
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "timeout_s")
         timeout = tree.number(path)
@@ -174,13 +179,14 @@ def _named(tree: Tree, path: Path) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    topics_have_one_source,
-    schemas_can_be_read,
-    bulk_is_whole_where_it_is_selected,
-    tls_is_complete,
-    sasl_is_complete,
-    tokens_travel_encrypted,
-    times_fit,
+    check_topics,
+    check_schema_folders,
+    check_bulk_events,
+    check_tls,
+    check_sasl,
+    check_token_url,
+    check_times,
+    check_endpoint_times,
     *sources.RULES,
     *endpoints.RULES,
     *rendering.RULES,

@@ -17,7 +17,7 @@ from bridge.settings.rules.logins import (
 _LOGIN_PAIRS = (("username", "password"), ("password", "username"))
 
 
-def schema_files_can_be_read(tree: Tree) -> Iterator[Problem]:
+def check_files(tree: Tree) -> Iterator[Problem]:
     """Check that the schema file of an Avro source and the certificates of a registry can be read."""
     for name in tree.names(("sources",)):
         yield from check_file(tree, ("sources", name, "schema_file"))
@@ -25,7 +25,7 @@ def schema_files_can_be_read(tree: Tree) -> Iterator[Problem]:
             yield from check_file(tree, ("sources", name, "registry", key))
 
 
-def registries_are_complete(tree: Tree) -> Iterator[Problem]:
+def check_registries(tree: Tree) -> Iterator[Problem]:
     """Check a registry's URL, and that its login is complete and not sent unencrypted."""
     for name in tree.names(("sources",)):
         path: Path = ("sources", name, "registry")
@@ -53,7 +53,7 @@ def _login(tree: Tree, registry: Path) -> Iterator[Problem]:
         )
 
 
-def confluent_ids_need_its_api(tree: Tree) -> Iterator[Problem]:
+def check_registry_apis(tree: Tree) -> Iterator[Problem]:
     """Check that a source with Confluent's ids does not use Apicurio's own API."""
     for name in tree.names(("sources",)):
         if tree.text(("sources", name, "format")) == "confluent":
@@ -67,4 +67,4 @@ def confluent_ids_need_its_api(tree: Tree) -> Iterator[Problem]:
                 yield tree.problem(path, cause, remedy)
 
 
-RULES = (schema_files_can_be_read, registries_are_complete, confluent_ids_need_its_api)
+RULES = (check_files, check_registries, check_registry_apis)

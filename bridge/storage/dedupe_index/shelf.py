@@ -14,14 +14,9 @@ from bridge.model import Partition
 _CHUNK = 500
 """Keys per SELECT: below SQLite's oldest limit of 999 parameters."""
 _ODD, _MOST = 0x9E3779B97F4A7C15, 0x7FFFFFFFFFFFFFFF
-
-
-def _seal(first: int) -> int:
-    """Return the value that a key's lower half is XORed with: a damaged offset then changes the key.
-
-    Otherwise a flipped bit in a first offset could mark an event as a duplicate, and it would be lost.
-    """
-    return (first * _ODD) & _MOST
+"""The lower half of a key is stored XORed with ``first * _ODD & _MOST``: a row whose offset was damaged
+becomes the row of another key. Otherwise a flipped bit in the file could make an event a duplicate of a
+later one, and it would be lost."""
 
 
 class Shelf:
@@ -79,7 +74,7 @@ class Shelf:
                     f"SELECT high, sealed, first FROM {self._table(age)} WHERE high IN ({marks})", chunk
                 )
                 for high, sealed, first in rows:
-                    low = sealed ^ _seal(first)
+                    low = sealed ^ (first * _ODD & _MOST)
                     known[high, low] = min(first, known.get((high, low), first))
         return known
 
@@ -92,7 +87,7 @@ class Shelf:
             if first is None or first > offset:
                 first = known[high, low] = offset
             firsts.append(first)
-            changed[high] = (high, low ^ _seal(first), first)
+            changed[high] = (high, low ^ (first * _ODD & _MOST), first)
         self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?)", changed.values())
         self.keys += len(changed)
         return firsts

@@ -47,7 +47,7 @@ async def test_an_answer_that_stalls_is_a_timeout_and_closes_the_connection(
 
 async def test_a_slowly_dripping_answer_does_not_extend_the_timeout(transport: Transport) -> None:
     async def script(peer: Peer, received: Received) -> None:
-        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n")
         while True:
             await peer.write(b"x")
             await asyncio.sleep(0.01)  # the interval of the drip, not a wait for a condition
@@ -55,7 +55,7 @@ async def test_a_slowly_dripping_answer_does_not_extend_the_timeout(transport: T
     async with ScriptedServer(script) as server:
         before = asyncio.get_running_loop().time()
         assert await fault_of(transport, post(server), 0.2) is TransportFault.TIMEOUT
-        assert asyncio.get_running_loop().time() - before < 2
+        assert asyncio.get_running_loop().time() - before < 20, "the answer takes 90 s"
 
 
 async def test_a_cancelled_request_closes_its_connection(transport: Transport) -> None:

@@ -13,13 +13,12 @@ from structlog.testing import capture_logs
 
 from bridge.core.verdict import judge
 from bridge.model import Response, Url
-from bridge.pipeline.attempt import Deliverer, Outcome, Target
+from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
 from bridge.rendering import Rendered
 from bridge.storage.attempt_history import AttemptRow, History
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import FakeReceiver, event
-from tests.support.simulated import LoopClock
+from tests.support.fakes import event
 
 
 def now_ms() -> int:
@@ -222,13 +221,13 @@ async def test_no_secret_is_anywhere_in_the_file(keep: type[Kept]) -> None:
         keep_bodies=True,
         log_successes=True,
     )
-    deliverer = Deliverer(target, FakeReceiver(), kept.history, Metrics().endpoint("crm"), LoopClock())
+    log = AttemptLog(target, kept.history, Metrics().endpoint("crm"))
     url = Url("https", "crm.test", 443, "/hooks/T0K3N-in-the-path?sig=S1G-in-the-query")
-    request = deliverer.request(Rendered("POST", url, (), b'{"data":1}'), ((b"webhook-id", b"evt_1"),))
+    request = target.request(Rendered("POST", url, (), b'{"data":1}'), ((b"webhook-id", b"evt_1"),))
     assert (b"Authorization", b"Bearer B34R3R") in request.headers, "it is sent"
     outcome = Outcome(Response(503, (), b"no"), now_ms() / 1000, 0.25)
     with capture_logs() as logs:
-        deliverer.keep(event("a"), 1, request, outcome, judge(outcome.answer))
+        log.record(event("a"), 1, request, outcome, judge(outcome.answer))
     await kept.history.flush()
     ((headers, origin, body),) = kept.rows("headers, origin, body")
     assert headers == b"webhook-id: evt_1\nAuthorization: ***\nX-Plain: shown\n"

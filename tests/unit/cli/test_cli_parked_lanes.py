@@ -6,11 +6,10 @@ import pytest
 
 from bridge.cli import parked_lanes
 from bridge.cli.parked_selection import same_events
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter, Settlement
 from bridge.dead_letters.redrive import Outcome
-from bridge.model import Partition, Record
+from bridge.model import LaneKey, Partition, Record
 
 KEY, OTHER = HoldKey("crm", "a" * 32), HoldKey("shop", "b" * 32)
 HOLD = Hold(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.dedupe import Stretch, claim, is_duplicate, stretch_to_read
+from bridge.core.dedupe import Claim, Stretch, claims_of, duplicates, stretch_to_read
+from bridge.model import Event
 from tests.support.fakes import event
 
 
@@ -56,7 +57,14 @@ def test_after_any_number_of_jumps_the_index_covers_the_window(
 
 
 def test_the_first_record_of_a_key_is_never_a_duplicate_even_when_it_is_read_again() -> None:
-    assert [is_duplicate(7, offset) for offset in (7, 8)] == [False, True]
+    claims = [Claim(1, 2, offset) for offset in (7, 8)]
+    assert duplicates(claims, [7, 7]) == [False, True]
+
+
+def claim(event: Event) -> Claim:
+    """Return the claim of one event."""
+    (claim,) = claims_of([(event.record, [event])])
+    return claim
 
 
 def test_the_same_key_of_two_tenants_makes_two_claims() -> None:

@@ -22,14 +22,14 @@ def run(windows: RateWindows, until: float, at: float = 0.0) -> list[float]:
     return sent
 
 
-def test_without_windows_everything_goes() -> None:
+def test_without_windows_nothing_is_limited() -> None:
     windows = RateWindows([])
     for _ in range(1000):
         windows.spend(0.0)
     assert windows.wait_s(0.0) == 0.0
 
 
-def test_every_window_binds_in_its_turn() -> None:
+def test_every_window_limits_the_rate_in_turn() -> None:
     sent = run(RateWindows(TEAMS), 4000)
     assert sent[:5] == pytest.approx([0, 0, 0, 0, 1])
     assert len([at for at in sent if at < 14.5]) == 60
@@ -38,7 +38,7 @@ def test_every_window_binds_in_its_turn() -> None:
     assert sent[100] == pytest.approx(3600)
 
 
-def test_waiting_and_asking_cost_nothing() -> None:
+def test_wait_s_uses_up_nothing() -> None:
     windows = RateWindows([(1, 1.0)])
     windows.spend(0.0)
     for _ in range(1000):
@@ -46,7 +46,7 @@ def test_waiting_and_asking_cost_nothing() -> None:
     assert windows.wait_s(1.0) == 0.0
 
 
-def test_a_burst_is_not_followed_by_its_refill() -> None:
+def test_a_burst_is_not_followed_by_a_refill_within_the_window() -> None:
     """What a token bucket lets through: 10 at once, and 9 more within the same second."""
     sent = run(RateWindows([(10, 1.0)]), 0.95)
     assert len(sent) == 10
@@ -56,7 +56,7 @@ def test_a_burst_is_not_followed_by_its_refill() -> None:
     ("share", "of", "count"),
     [(1.0, 12, 12), (0.5, 12, 6), (1 / 3, 12, 4), (0.3, 12, 3), (1 / 12, 12, 1), (0.29, 100, 29)],
 )
-def test_a_share_gives_whole_requests(share: float, of: int, count: int) -> None:
+def test_a_share_is_rounded_down_to_whole_requests(share: float, of: int, count: int) -> None:
     assert len(run(RateWindows([(of, 60.0)], share), 59)) == count
 
 
@@ -66,7 +66,7 @@ def test_a_share_below_one_request_waits_longer_and_keeps_the_average() -> None:
     assert sent[1] - sent[0] == pytest.approx(5)
 
 
-def test_a_share_changes_at_run_time_and_remembers_what_was_spent() -> None:
+def test_a_change_of_the_share_keeps_what_was_spent() -> None:
     windows = RateWindows([(10, 10.0)])
     assert len(run(windows, 1)) == 10
     windows.set_share(0.5)
@@ -77,7 +77,7 @@ def test_a_share_changes_at_run_time_and_remembers_what_was_spent() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
-def test_a_share_that_is_none_is_refused(share: float) -> None:
+def test_a_share_outside_its_range_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match="share"):
         RateWindows(TEAMS).set_share(share)
 
@@ -89,7 +89,7 @@ def test_memory_is_one_number_for_each_request_of_the_largest_window() -> None:
     assert len(windows._ring) == 1800
 
 
-def test_a_wait_always_moves_the_clock() -> None:
+def test_after_a_wait_the_request_is_allowed() -> None:
     windows = RateWindows([(1, 0.1)])
     at = 3e6 + 1 / 3  # a month of uptime
     for _ in range(1000):

@@ -11,7 +11,7 @@ from bridge.core import routing
 from bridge.core.filter import Filter
 from bridge.core.routing import Refusal, Router, Subscription
 from bridge.errors import FilterError
-from bridge.model import Event, Partition, Record
+from bridge.model import Event, Partition, Record, Resend
 
 
 def an_event(
@@ -25,7 +25,8 @@ def an_event(
     origin: Record | None = None,
 ) -> Event:
     record = Record(Partition(topic, 0), 7, 0, b"k", b"v", headers)
-    return Event(record, source, "id", type, "", "1", tenant, None, payload, origin=origin)
+    resend = None if origin is None else Resend(origin, None, "x1")
+    return Event(record, source, "id", type, "", "1", tenant, None, payload, resend=resend)
 
 
 def targets(router: Router[str], event: Event) -> list[str]:

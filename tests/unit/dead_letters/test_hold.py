@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bridge.core import ordering_key
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.formats import derive_lane
-from bridge.model import Partition, Record
+from bridge.model import LaneKey, Partition, Record
 
 LANE = LaneKey("orders", 3, b"\x00\xffe1", "acme")
 HOLD = Hold(LANE, 1_700_000_000_123, "orders-3@17", 1_700_000_000_000, "orders-3@19", 3, "r1", "e1", "m1")

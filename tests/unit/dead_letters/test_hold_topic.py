@@ -8,12 +8,11 @@ from typing import Self
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import Hold, HoldKey, Holds, read_hold, read_key
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.kafka.producer import NewRecord
-from bridge.model import Batch, Partition, Record
+from bridge.model import Batch, LaneKey, Partition, Record
 from bridge.telemetry import events
 from tests.support.fake_producer import FakeProducer, broker_error
 

@@ -6,16 +6,15 @@ from collections.abc import Collection
 
 import pytest
 
-from bridge.core.ordering_key import LaneKey
 from bridge.dead_letters.hold import HoldKey
 from bridge.dead_letters.letter import Address, Fate, Letter, to_settlement
 from bridge.dead_letters.resend_request import resend_requests
 from bridge.dead_letters.store import DeadLetterStore, RedriveError
 from bridge.errors import BrokerError
-from bridge.formats.resent import MARK_VALUE, Mark, unpacked, unpacked_mark
+from bridge.formats.resent import MARK_VALUE, unpacked, unpacked_mark
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import NewRecord
-from bridge.model import Partition, Record
+from bridge.model import LaneKey, Partition, Record, RedriveMark
 from tests.support.fake_producer import FakeProducer, broker_error
 
 
@@ -114,7 +113,7 @@ async def test_the_round_of_a_request_and_its_mark_are_sent_unchanged() -> None:
     (request,) = resend_requests([letter(1)])
     await StoreOverFakes(producer).redrive([request._replace(round="r1")], "ann")
     assert unpacked(as_record(producer.written[0])).round == "r1"
-    mark = Mark("crm", lane, "m1", "r1", 7)
+    mark = RedriveMark("crm", lane, "m1", "r1", 7)
     await StoreOverFakes(producer).send_marks([mark])
     written = producer.written[-1]
     assert (written.topic, written.partition, written.key) == ("g.again", 3, b"\x00k")
@@ -126,7 +125,7 @@ async def test_a_refused_mark_is_reported_with_what_to_do() -> None:
     producer = RecordingProducer(refuse_marks=True)
     with pytest.raises(RedriveError, match="stay held; run the command again"):
         await StoreOverFakes(producer).send_marks(
-            [Mark("crm", LaneKey("orders", 3, b"k", ""), "m1", "r1", 7)]
+            [RedriveMark("crm", LaneKey("orders", 3, b"k", ""), "m1", "r1", 7)]
         )
 
 

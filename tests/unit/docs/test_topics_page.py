@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 
-from bridge.core.ordering_key import LaneKey
 from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Settlement
 from bridge.dead_letters.park import letter_facts
 from bridge.dead_letters.topic import DeadLetterTopic, Reason
-from bridge.formats.resent import Mark, Resent, packed, packed_mark
+from bridge.formats.resent import packed, packed_mark
 from bridge.kafka import topic_setup
-from bridge.model import Event, Header, Partition, Record
+from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
 from tests.support.fake_producer import FakeProducer
 from tools import topics
 
@@ -28,7 +27,7 @@ def own(headers: tuple[Header, ...] | list[Header]) -> set[str]:
 async def test_a_parked_record_has_the_headers_of_the_page() -> None:
     event = Event(
         record=RECORD, source="s", id="1", type="t", time="", entity="e", tenant="default", lane=LANE,
-        decode_payload=dict, index=3,
+        payload=dict, index=3,
     )  # fmt: skip
     producer = FakeProducer()
     details = {**letter_facts(event, 5), "held-behind": "orders-2@6"}
@@ -42,12 +41,12 @@ def test_a_marker_has_the_headers_of_the_page() -> None:
 
 
 def test_a_redriven_record_has_the_headers_of_the_page() -> None:
-    resent = Resent(RECORD, "crm", "id", 3, "round")
-    assert own(packed(resent)) == topics.AGAIN_HEADERS.keys()
+    resend = Resend(RECORD, "crm", "id", 3, "round")
+    assert own(packed(resend)) == topics.AGAIN_HEADERS.keys()
 
 
 def test_a_mark_has_the_headers_of_the_page() -> None:
-    mark = Mark("crm", LANE, "id", "round", 4)
+    mark = RedriveMark("crm", LANE, "id", "round", 4)
     assert own(packed_mark(mark)) == topics.MARK_HEADERS.keys()
 
 

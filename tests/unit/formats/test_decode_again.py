@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.dedupe import claim
+from bridge.core.dedupe import Claim, claims_of
 from bridge.errors import DecodeError
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.formats.resent import AgainDecoder, Resent, ResentDecodeError, packed, unpacked
-from bridge.model import Partition, Record
+from bridge.formats.resent import AgainDecoder, ResentDecodeError, packed, unpacked
+from bridge.model import Event, Partition, Record, Resend
 from bridge.rendering import standard_body
 
 ORDERS = PlainJsonDecoder("orders", id="id", type="type", entity="entity", max_value_bytes=1000, tenant="t")
@@ -24,8 +24,14 @@ ORIGIN = Record(
 
 
 def carried(origin: Record = ORIGIN, endpoint: str | None = "crm", again_id: str = "x1") -> Record:
-    headers = packed(Resent(origin, endpoint, again_id))
+    headers = packed(Resend(origin, endpoint, again_id))
     return Record(Partition("g.again", 3), 5, 1_800_000_000_000, origin.key, origin.value, headers)
+
+
+def claim(event: Event) -> Claim:
+    """Return the claim of one event."""
+    (claim,) = claims_of([(event.record, [event])])
+    return claim
 
 
 @pytest.mark.parametrize("endpoint", ["crm", None])
@@ -33,7 +39,7 @@ def carried(origin: Record = ORIGIN, endpoint: str | None = "crm", again_id: str
     "origin", [ORIGIN, ORIGIN._replace(key=None), ORIGIN._replace(headers=(), value=b"")]
 )
 def test_what_is_packed_is_unpacked(origin: Record, endpoint: str | None) -> None:
-    assert unpacked(carried(origin, endpoint)) == Resent(origin, endpoint, "x1")
+    assert unpacked(carried(origin, endpoint)) == Resend(origin, endpoint, "x1")
 
 
 def test_an_event_sent_again_has_the_lane_and_the_webhook_id_of_the_first_time() -> None:
@@ -53,7 +59,7 @@ def test_its_record_is_the_one_whose_offset_settles_and_its_origin_the_one_that_
 
 @pytest.mark.parametrize("endpoint", ["crm", None])
 def test_it_is_for_whom_it_was_parked(endpoint: str | None) -> None:
-    assert DECODER.decode(carried(endpoint=endpoint))[0].only == endpoint
+    assert DECODER.decode(carried(endpoint=endpoint))[0].resend.endpoint == endpoint
 
 
 def test_two_redrives_of_an_event_are_no_duplicates_and_one_that_was_produced_twice_is() -> None:
@@ -78,7 +84,7 @@ def test_what_cannot_be_decoded_names_the_original_and_its_endpoint(record: Reco
     """So that it is parked as it first was, and not as a record of this topic."""
     with pytest.raises(ResentDecodeError, match=cause) as raised:
         DECODER.decode(record)
-    assert raised.value.resent == unpacked(record)
+    assert raised.value.resend == unpacked(record)
     assert raised.value.remedy
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.core.verdict import judge
+from bridge.core.cursor import Cursor
+from bridge.core.limits import AdaptiveRate, Breaker, Gate, RateWindows
+from bridge.core.signing import Signer
+from bridge.core.verdict import DELIVERED, judge
 from bridge.errors import TransportError, TransportFault
-from bridge.model import Request, Response, Url
-from bridge.pipeline.attempt import Deliverer, Outcome, Target
+from bridge.model import Event, Request, Response, Url, Verdict
+from bridge.pipeline.attempt import EndpointClient
+from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.pipeline.lane_queue import Delivery
 from bridge.rendering import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import FakeHistory, event
+from tests.support.fakes import P0, FakeHistory, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
 OK = Response(200, (), b"")
@@ -22,14 +30,16 @@ RENDERED = Rendered("POST", Url("http", "crm.test", 8080, "/secret"), (), b"body
 
 
 class FakeTransport:
-    """Answers after two seconds with what it was given."""
+    """Answers after two seconds with the answer that it was given."""
 
     def __init__(self, answer: Response | Exception) -> None:
         self.answer = answer
         self.timeouts: list[float] = []
+        self.requests: list[Request] = []
 
     async def send(self, request: Request, timeout_s: float) -> Response:
         self.timeouts.append(timeout_s)
+        self.requests.append(request)
         await asyncio.sleep(2)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -38,63 +48,112 @@ class FakeTransport:
     async def close(self) -> None: ...
 
 
+class FixedRenderer:
+    """Renders every event to the same request."""
+
+    def __init__(self, rendered: Rendered) -> None:
+        self._rendered = rendered
+
+    def render(self, event: Event) -> Rendered:
+        return self._rendered
+
+
+class FixedSigner(Signer):
+    """Signs with one header, the same for every request."""
+
+    def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        return ((b"a", b"1"),)
+
+
+def target(**changes: Any) -> Target:
+    return replace(
+        Target("crm", ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0, keep_bodies=True, log_successes=True),
+        **changes,
+    )
+
+
 class Stage:
+    """One endpoint's client and log, over a fake transport and history."""
+
     def __init__(
         self,
         answer: Response | Exception = OK,
-        *,
-        bodies: bool = True,
-        all_logged: bool = True,
+        target: Target = target(),  # noqa: B008 - frozen
+        rendered: Rendered = RENDERED,
     ) -> None:
         self.transport = FakeTransport(answer)
         self.history = FakeHistory()
         self.metrics = Metrics()
-        target = Target(
-            "crm", ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0,
-            keep_bodies=bodies, log_successes=all_logged,
-        )  # fmt: skip
-        self.deliverer = Deliverer(
+        breaker = Breaker(failures=10, window_s=30, open_s=5, max_open_s=60, concurrency=4)
+        self.gate = Gate(RateWindows(()), AdaptiveRate(), breaker, retry_after_cap_s=60)
+        self.log = AttemptLog(target, self.history, self.metrics.endpoint("crm"))  # type: ignore[arg-type]
+        self.client = EndpointClient(
             target,
-            self.transport,
-            self.history,
-            self.metrics.endpoint("crm"),
-            LoopClock(),  # type: ignore[arg-type]
+            renderer=FixedRenderer(rendered),
+            signer=FixedSigner([]),
+            gate=self.gate,
+            transport=self.transport,
+            log=self.log,
+            clock=LoopClock(),
         )
 
     async def attempt(self, number: int = 1) -> list[dict[str, object]]:
-        """One attempt, kept; the log lines of it."""
-        request = self.deliverer.request(RENDERED, ((b"a", b"1"),))
-        outcome = await self.deliverer.attempt(request)
+        """Make one attempt; return its log lines."""
         with capture_logs() as logs:
-            self.deliverer.keep(event("a", 5), number, request, outcome, judge(outcome.answer))
-            self.deliverer.tell()
+            await self.client.attempt(delivery(number - 1))
+            self.log.write_successes()
         return logs  # type: ignore[return-value]
+
+    def record(self, offset: int, answer: Response = OK) -> None:
+        """Keep an attempt that took two seconds, without making it."""
+        outcome = Outcome(answer, BEGAN_S, 2.0)
+        request = target().request(RENDERED, ())
+        self.log.record(event("a", offset), 1, request, outcome, judge(answer))
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"hookferry_{name}", {"endpoint": "crm", **labels})
 
 
+def delivery(attempts: int = 0) -> Delivery:
+    """Return the delivery of an event that had so many attempts."""
+    cursor: EndpointCursor = Cursor(P0, 0, window=10, window_bytes=1000)
+    return Delivery(event("a", 5), cursor, 5, 10, 0, attempts)
+
+
 @simulated
-async def test_an_attempt_is_timed_and_bounded_by_the_endpoints_timeout() -> None:
+async def test_an_attempt_is_timed_and_limited_by_the_timeout_of_the_endpoint() -> None:
     stage = Stage()
-    outcome = await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))
-    assert outcome.answer == Response(200, (), b"")
-    assert (outcome.at, outcome.duration_s) == (BEGAN_S, 2)
+    assert await stage.client.attempt(delivery()) == DELIVERED
+    (row,) = stage.history.rows
+    assert (row.at_ms, row.duration_ms) == (int(BEGAN_S * 1000), 2000)
     assert stage.transport.timeouts == [7.0]
 
 
 @simulated
-async def test_a_transport_error_is_an_outcome_and_anything_else_is_ours() -> None:
-    error = TransportError(TransportFault.TLS, "crm.test")
-    stage = Stage(error)
-    assert (await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))).answer is error
+async def test_a_transport_error_is_judged_and_any_other_exception_is_raised() -> None:
+    stage = Stage(TransportError(TransportFault.TLS, "crm.test"))
+    assert (await stage.client.attempt(delivery())).verdict is Verdict.AGAIN
     stage.transport.answer = RuntimeError("a bug")
     with pytest.raises(RuntimeError):
-        await stage.deliverer.attempt(stage.deliverer.request(RENDERED, ()))
+        await stage.client.attempt(delivery())
 
 
 @simulated
-async def test_a_row_tells_all_of_an_attempt() -> None:
+async def test_an_attempt_that_is_cancelled_is_reported_to_the_gate_as_abandoned() -> None:
+    stage = Stage(TransportError(TransportFault.READ, "crm.test"))
+    for _ in range(10):
+        await stage.client.attempt(delivery())
+    await asyncio.sleep(5)
+    probe = asyncio.ensure_future(stage.client.attempt(delivery()))
+    await asyncio.sleep(1)
+    assert stage.gate.admit(LoopClock().monotonic()) > 0, "one probe at a time"
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    assert stage.gate.admit(LoopClock().monotonic()) == 0
+
+
+@simulated
+async def test_a_history_row_has_every_fact_of_an_attempt() -> None:
     stage = Stage(Response(503, (), b"busy"))
     await stage.attempt(3)
     (row,) = stage.history.rows
@@ -107,8 +166,8 @@ async def test_a_row_tells_all_of_an_attempt() -> None:
 
 
 @simulated
-async def test_without_bodies_none_is_kept() -> None:
-    stage = Stage(bodies=False)
+async def test_no_body_is_kept_if_bodies_are_off() -> None:
+    stage = Stage(target=target(keep_bodies=False))
     await stage.attempt()
     assert stage.history.rows[0].body is None
 
@@ -135,7 +194,7 @@ async def test_a_failure_has_no_latency() -> None:
 
 
 @simulated
-async def test_one_line_tells_of_an_attempt_and_nothing_secret() -> None:
+async def test_a_failure_is_logged_in_one_line_without_secrets() -> None:
     (line,) = await Stage(TransportError(TransportFault.CONNECT, "crm.test")).attempt(2)
     assert line["event"] == events.DELIVERY_ATTEMPTED
     assert line["log_level"] == "warning"
@@ -150,77 +209,67 @@ async def test_one_line_tells_of_an_attempt_and_nothing_secret() -> None:
 
 
 @simulated
-async def test_successes_are_logged_when_all_attempts_are_to_be() -> None:
+async def test_successes_are_logged_only_if_all_attempts_are_to_be_logged() -> None:
     (line,) = await Stage().attempt()
     assert (line["verdict"], line["log_level"]) == ("delivered", "info")
-    assert await Stage(all_logged=False).attempt() == []
-    assert len(await Stage(Response(500, (), b""), all_logged=False).attempt()) == 1
+    assert await Stage(target=target(log_successes=False)).attempt() == []
+    assert len(await Stage(Response(500, (), b""), target(log_successes=False)).attempt()) == 1
 
 
-def keep_successes(stage: Stage, number: int) -> None:
-    """So many deliveries, kept and not told."""
-    request = stage.deliverer.request(RENDERED, ())
+def record_successes(stage: Stage, number: int) -> None:
     for offset in range(number):
-        stage.deliverer.keep(event("a", offset), 1, request, Outcome(OK, BEGAN_S, 2.0), judge(OK))
+        stage.record(offset)
 
 
 @simulated
-async def test_successes_are_told_together_a_moment_later_and_their_rows_kept_at_once() -> None:
+async def test_successes_are_written_in_a_batch_after_50_ms_and_their_rows_at_once() -> None:
     stage = Stage()
-    keep_successes(stage, 3)
+    record_successes(stage, 3)
     assert len(stage.history.rows) == 3
     assert stage.sample("attempts_total", verdict="delivered") == 0
     with capture_logs() as logs:
         await asyncio.sleep(0.05)
     assert [line["place"] for line in logs] == ["orders-0@0", "orders-0@1", "orders-0@2"]
     assert stage.sample("attempts_total", verdict="delivered") == 3
-    keep_successes(stage, 1)
+    record_successes(stage, 1)
     await asyncio.sleep(0.05)
     assert stage.sample("attempts_total", verdict="delivered") == 4
 
 
 @simulated
-async def test_many_successes_are_told_without_waiting_and_none_twice() -> None:
+async def test_a_full_batch_is_written_at_once_and_no_success_twice() -> None:
     stage = Stage()
-    keep_successes(stage, 128)
+    record_successes(stage, 128)
     await asyncio.sleep(0)
     assert stage.sample("attempts_total", verdict="delivered") == 128
-    keep_successes(stage, 172)
+    record_successes(stage, 172)
     await asyncio.sleep(1)
     assert stage.sample("attempts_total", verdict="delivered") == 300
     assert stage.sample("attempt_seconds_count") == 300
 
 
 @simulated
-async def test_a_failure_is_told_at_once() -> None:
+async def test_a_failure_is_written_at_once() -> None:
     stage = Stage()
     with capture_logs() as logs:
-        busy = Response(500, (), b"")
-        request = stage.deliverer.request(RENDERED, ())
-        stage.deliverer.keep(event("a", 5), 1, request, Outcome(busy, BEGAN_S, 2.0), judge(busy))
+        stage.record(5, Response(500, (), b""))
     assert len(logs) == 1
     assert stage.sample("attempts_total", verdict="again") == 1
 
 
 @simulated
-async def test_what_was_rendered_for_the_event_is_sent_and_kept_with_its_secrets_masked() -> None:
-    """Method, URL and templated headers come with each event; the URL's target is kept nowhere."""
-    stage = Stage()
-    target = Target("crm", ((b"X-Fixed", b"F1X3D"),), frozenset({b"x-fixed", b"x-id"}), 7.0, True, True)
-    deliverer = Deliverer(target, stage.transport, stage.history, stage.metrics.endpoint("crm"), LoopClock())  # type: ignore[arg-type]
+async def test_the_rendered_request_is_sent_and_kept_with_its_secrets_masked() -> None:
+    """Method, URL and templated headers come with each event; the target of the URL is kept nowhere."""
     url = Url("https", "crm.test", 443, "/T0K3N/42")
     rendered = Rendered("PUT", url, ((b"content-type", b"text/plain"), (b"X-Id", b"S3CR3T-42")), b"body")
-    request = deliverer.request(rendered, ((b"webhook-id", b"evt_1"),))
-    assert request == Request(
-        "PUT", url,
-        (*rendered.headers, (b"webhook-id", b"evt_1"), (b"X-Fixed", b"F1X3D")),
-        b"body",
-    )  # fmt: skip
-    outcome = await deliverer.attempt(request)
-    with capture_logs() as logs:
-        deliverer.keep(event("a", 5), 1, request, outcome, judge(Response(400, (), b"")))
+    secret = Target("crm", ((b"X-Fixed", b"F1X3D"),), frozenset({b"x-fixed", b"x-id"}), 7.0, True, True)
+    stage = Stage(Response(400, (), b""), secret, rendered)
+    logs = await stage.attempt()
+    assert stage.transport.requests == [
+        Request("PUT", url, (*rendered.headers, (b"a", b"1"), (b"X-Fixed", b"F1X3D")), b"body")
+    ]
     (row,) = stage.history.rows
     assert (row.method, row.origin) == ("PUT", "https://crm.test:443")
-    assert row.headers == b"content-type: text/plain\nX-Id: ***\nwebhook-id: evt_1\nX-Fixed: ***\n"
+    assert row.headers == b"content-type: text/plain\nX-Id: ***\na: 1\nX-Fixed: ***\n"
     assert logs[0]["origin"] == "https://crm.test:443"
-    assert not any(secret in repr((row, logs)) for secret in ("T0K3N", "S3CR3T", "F1X3D"))
+    assert not any(text in repr((row, logs)) for text in ("T0K3N", "S3CR3T", "F1X3D"))

@@ -1,4 +1,4 @@
-"""A reader beside the group while the broker is away."""
+"""Catch-up readers while the broker is unavailable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.errors import KafkaUnavailable
 from bridge.model import Partition
 from bridge.pipeline.catch_up import CatchUp
 from bridge.pipeline.cursor_start import EndpointCursor
-from bridge.pipeline.outage import Trouble
+from bridge.pipeline.outage import OutageBackoff
 from bridge.telemetry import events
 from tests.support.fake_group import FakeSideReader
 from tests.support.fakes import Log
@@ -21,7 +21,7 @@ ORDERS = Partition("orders", 0)
 
 
 class Away(FakeSideReader):
-    """A reader that finds no broker."""
+    """A reader that cannot connect."""
 
     tries = 0
 
@@ -31,8 +31,8 @@ class Away(FakeSideReader):
 
 
 @simulated
-async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_up() -> None:
-    trouble = Trouble()
+async def test_catch_ups_log_an_unavailable_broker_once_per_minute_in_all() -> None:
+    outage = OutageBackoff()
 
     async def nothing(partition: Partition, records: object, cursor: EndpointCursor) -> bool:
         raise AssertionError("nothing is read")
@@ -44,10 +44,10 @@ async def test_a_broker_that_is_away_is_told_of_once_a_minute_by_all_who_catch_u
             endpoint,
             cursors=lambda: [cursor],
             open_reader=lambda: Away(Log()),
-            take=nothing,
+            accept=nothing,
             main_at=lambda _: 5,
-            met=lambda _: None,
-            trouble=trouble,
+            attached=lambda _: None,
+            outage=outage,
             wake=asyncio.Event(),
         )
 

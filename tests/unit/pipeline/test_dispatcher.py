@@ -10,11 +10,10 @@ from structlog.testing import capture_logs
 
 from bridge.core.cursor import Cursor
 from bridge.errors import TransportError, TransportFault
-from bridge.pipeline.dispatcher import Outlet
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import P0, FakeParking, FakeReceiver, Gate, Sent, event
-from tests.support.path import Plan, make_outlet
+from tests.support.fakes import P0, FakeParking, FakeReceiver, HeldAnswers, Sent, event
+from tests.support.path import Plan, make_dispatcher
 from tests.support.simulated import simulated, until
 
 
@@ -26,13 +25,13 @@ class Stage:
         self.parking = FakeParking()
         self.metrics = Metrics()
         self.cursor = Cursor(P0, 0, window=100, window_bytes=1 << 20)
-        self.outlet: Outlet = make_outlet("crm", plan, self.receiver, self.parking, self.metrics)
+        self.dispatcher = make_dispatcher("crm", plan, self.receiver, self.parking, self.metrics)
 
     def put(self, *names: str) -> None:
         """Events at the next offsets; a name is ``entity`` + number: ``a1`` is of entity ``a``."""
         for name in names:
             offset = self.cursor.position
-            self.outlet.put(event(name, offset, entity=name[0]), self.cursor)
+            self.dispatcher.enqueue(event(name, offset, entity=name[0]), self.cursor)
             self.cursor.advance(offset + 1)
 
     def say(self, *answers: int | Exception) -> None:
@@ -56,7 +55,7 @@ class Stage:
 async def at_work(plan: Plan | None = None) -> AsyncIterator[Stage]:
     stage = Stage(plan or Plan())
     async with asyncio.TaskGroup() as tasks:
-        workers = stage.outlet.start(tasks)
+        workers = stage.dispatcher.start(tasks)
         yield stage
         for worker in workers:
             worker.cancel()
@@ -75,11 +74,11 @@ async def test_a_2xx_settles_the_event() -> None:
 
 
 @simulated
-async def test_what_was_delivered_is_told_before_an_assignment_is_over() -> None:
+async def test_buffered_successes_are_written_when_an_assignment_ends() -> None:
     async with at_work() as stage:
         stage.put("a1")
         await until(lambda: stage.committable == 1)
-        stage.outlet.forget()
+        stage.dispatcher.forget()
         assert stage.metrics.endpoint("crm").attempts["delivered"]._value.get() == 1
 
 
@@ -94,7 +93,7 @@ async def test_a_retry_keeps_the_order_of_its_lane() -> None:
 
 
 @simulated
-async def test_a_retry_has_the_same_id_and_body_and_a_new_instant() -> None:
+async def test_a_retry_has_the_same_id_and_body_and_a_new_timestamp() -> None:
     async with at_work(Plan(base_s=100)) as stage:
         stage.say(503, 503, 503)
         stage.put("a1")
@@ -108,7 +107,7 @@ async def test_a_retry_has_the_same_id_and_body_and_a_new_instant() -> None:
 
 
 @simulated
-async def test_other_lanes_overtake_one_that_waits() -> None:
+async def test_other_lanes_overtake_a_lane_that_waits_for_a_retry() -> None:
     async with at_work(Plan(concurrency=1, base_s=50)) as stage:
         stage.say(503)
         stage.put("a1", "a2", "b1", "c1")
@@ -119,7 +118,7 @@ async def test_other_lanes_overtake_one_that_waits() -> None:
 @simulated
 async def test_a_lane_never_has_two_in_flight() -> None:
     async with at_work(Plan(concurrency=8)) as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1")
         stage.put("a1", "a2", "b1", "b2")
         await until(lambda: len(stage.receiver.in_flight) == 2)
         await asyncio.sleep(10)
@@ -132,10 +131,10 @@ async def test_a_lane_never_has_two_in_flight() -> None:
 @simulated
 async def test_no_more_are_in_flight_than_the_endpoint_allows() -> None:
     async with at_work(Plan(concurrency=2)) as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1", "c1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1", "c1")
         stage.put("a1", "b1", "c1")
         await asyncio.sleep(10)
-        assert len(stage.receiver.in_flight) == stage.outlet.in_flight == 2
+        assert len(stage.receiver.in_flight) == stage.dispatcher.in_flight == 2
         gate.open("a1")
         await until(lambda: "c1" in stage.receiver.ids)
         gate.open("b1")
@@ -144,7 +143,7 @@ async def test_no_more_are_in_flight_than_the_endpoint_allows() -> None:
 
 
 @simulated
-async def test_attempts_used_up_park_the_event_and_the_lane_goes_on() -> None:
+async def test_an_event_is_parked_after_its_last_attempt_and_its_lane_continues() -> None:
     async with at_work(Plan(max_attempts=3)) as stage:
         stage.say(500, 500, 503)
         stage.put("a1", "a2")
@@ -159,7 +158,7 @@ async def test_attempts_used_up_park_the_event_and_the_lane_goes_on() -> None:
 
 
 @simulated
-async def test_age_used_up_parks_the_event() -> None:
+async def test_an_event_is_parked_when_it_exceeds_its_maximum_age() -> None:
     async with at_work(Plan(base_s=10, max_attempts=1000, max_age_s=100)) as stage:
         stage.say(*[500] * 10_000)
         stage.put("a1")
@@ -169,7 +168,7 @@ async def test_age_used_up_parks_the_event() -> None:
 
 
 @simulated
-async def test_a_400_parks_at_once_and_settles_only_when_the_record_is_safe() -> None:
+async def test_a_400_parks_at_once_and_settles_only_after_the_dead_letter_is_written() -> None:
     async with at_work() as stage:
         stage.say(400)
         stage.parking.refusals = 4
@@ -187,7 +186,7 @@ async def test_a_400_parks_at_once_and_settles_only_when_the_record_is_safe() ->
 
 
 @simulated
-async def test_a_fault_of_our_own_is_tried_again_not_lost() -> None:
+async def test_an_internal_error_is_retried_and_the_event_is_not_lost() -> None:
     async with at_work() as stage:
         stage.say(RuntimeError("a bug"), RuntimeError("a bug"))
         stage.put("a1")
@@ -198,7 +197,7 @@ async def test_a_fault_of_our_own_is_tried_again_not_lost() -> None:
 
 
 @simulated
-async def test_a_fault_of_our_own_that_stays_parks_and_says_so() -> None:
+async def test_a_persistent_internal_error_parks_the_event_with_its_cause() -> None:
     async with at_work(Plan(max_attempts=2)) as stage:
         stage.say(*[RuntimeError("a bug")] * 9)
         stage.put("a1")
@@ -211,8 +210,8 @@ async def test_a_fault_of_our_own_that_stays_parks_and_says_so() -> None:
 async def test_an_event_without_a_json_form_is_parked_unsent() -> None:
     async with at_work() as stage:
         broken = event("a1", 0)
-        broken.decode_payload = lambda: {1, 2}
-        stage.outlet.put(broken, stage.cursor)
+        broken.payload = lambda: {1, 2}
+        stage.dispatcher.enqueue(broken, stage.cursor)
         stage.cursor.advance(1)
         await until(lambda: stage.committable == 1)
         assert stage.receiver.sent == []
@@ -220,12 +219,12 @@ async def test_an_event_without_a_json_form_is_parked_unsent() -> None:
 
 
 @simulated
-async def test_a_drain_waits_for_what_is_in_flight_and_forgets_the_rest() -> None:
+async def test_a_drain_waits_for_requests_in_flight_and_drops_the_rest() -> None:
     async with at_work(Plan(concurrency=2)) as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1")
         stage.put("a1", "a2", "b1", "c1")
         await until(lambda: len(stage.receiver.in_flight) == 2)
-        draining = asyncio.create_task(stage.outlet.drain())
+        draining = asyncio.create_task(stage.dispatcher.drain())
         await asyncio.sleep(1)
         gate.open("a1")
         await asyncio.sleep(1)
@@ -238,21 +237,21 @@ async def test_a_drain_waits_for_what_is_in_flight_and_forgets_the_rest() -> Non
 
 
 @simulated
-async def test_a_drain_forgets_what_waits_for_a_retry() -> None:
+async def test_a_drain_drops_events_that_wait_for_a_retry() -> None:
     async with at_work(Plan(base_s=10)) as stage:
         stage.say(503)
         stage.put("a1")
-        await until(lambda: stage.receiver.sent and not stage.outlet.in_flight)
-        await stage.outlet.drain()
+        await until(lambda: stage.receiver.sent and not stage.dispatcher.in_flight)
+        await stage.dispatcher.drain()
         await asyncio.sleep(1000)
         assert stage.receiver.ids == ["a1"]
         assert stage.committable == 0
 
 
 @simulated
-async def test_the_result_for_a_dead_cursor_settles_nothing_and_is_not_tried_again() -> None:
+async def test_an_answer_after_the_assignment_ended_settles_nothing_and_is_not_retried() -> None:
     async with at_work() as stage:
-        stage.receiver.answer = gate = Gate("a1", "b1")
+        stage.receiver.answer = gate = HeldAnswers("a1", "b1")
         stage.put("a1", "b1")
         await until(lambda: len(stage.receiver.in_flight) == 2)
         stage.cursor.end()
@@ -264,13 +263,13 @@ async def test_the_result_for_a_dead_cursor_settles_nothing_and_is_not_tried_aga
 
 
 @simulated
-async def test_events_that_come_back_queue_behind_the_request_still_in_flight() -> None:
-    """A drain that ran out of time leaves a request behind; the same lane may not have another."""
+async def test_events_that_are_read_again_wait_for_the_request_still_in_flight() -> None:
+    """A request outlived the deadline of the drain; its lane must not have another one in flight."""
     async with at_work() as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
-        stage.outlet.forget()
+        stage.dispatcher.forget()
         stage.cursor.end()
         stage.cursor = Cursor(P0, 0, window=100, window_bytes=1 << 20)
         stage.put("a1", "a2")

@@ -7,59 +7,17 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from bridge.core import ordering_key
-from bridge.core.ordering_key import LaneKey
-from bridge.dead_letters.hold import Hold, HoldKey
-from bridge.formats.resent import Mark
-from bridge.model import Partition, Record
+from bridge.dead_letters.hold import Hold
+from bridge.model import Partition, Record, RedriveMark
 from bridge.telemetry import events
-from tests.support.fakes import AGAIN, P0, Gate, Log, Sent
-from tests.support.path import Plan, Process, World
+from tests.support.fakes import AGAIN, P0, HeldAnswers
+from tests.support.held_endpoint import E1, KEY, Stage
+from tests.support.path import Process
 from tests.support.simulated import simulated, until
-
-E1 = LaneKey("orders", 0, b"e1", "")
-KEY = HoldKey("crm", ordering_key.lane_id(E1))
-
-
-class Stage(World):
-    """One endpoint that holds; ``refused`` are the events it gets a 400 for."""
-
-    def __init__(self, **plan: Any) -> None:
-        super().__init__({"crm": Plan(on_park="hold", **plan)}, log=Log(P0, AGAIN))
-        self.refused = {"a"}
-
-        async def answer(sent: Sent) -> int:
-            return 400 if sent.event_id in self.refused else 200
-
-        self.receiver.answer = answer
-
-    def start(self) -> Process:
-        return Process(self, P0, AGAIN).start()
-
-    @property
-    def hold(self) -> Hold:
-        return self.register.now[KEY]
-
-    @property
-    def causes(self) -> list[str]:
-        return [reason.cause for _, reason in self.parking.parked]
-
-    def settled(self) -> bool:
-        ends = {one: self.log.bounds(one)[1] for one in (P0, AGAIN)}
-        return all(self.offsets.at("crm", one) == end for one, end in ends.items())
-
-    def resend(self, origin: Record, id: str, round: str = "") -> None:
-        from bridge.formats.resent import Resent, packed
-
-        self.log.ask(origin, packed(Resent(origin, "crm", id, round=round)))
-
-    def mark(self, id: str = "m1", **other: Any) -> None:
-        facts = {"round": self.hold.round, "covers": self.hold.parked, **other}
-        self.log.mark(Mark("crm", E1, id, facts["round"], facts["covers"]))
 
 
 @simulated
-async def test_the_later_events_of_its_lane_are_parked_behind_a_parked_one_and_no_others() -> None:
+async def test_a_parked_event_holds_the_later_events_of_its_lane_and_no_others() -> None:
     world = Stage()
     for name, entity in (("a", "e1"), ("x", "e2"), ("b", "e1"), ("c", "e1")):
         world.log.add(name, entity=entity)
@@ -79,7 +37,7 @@ async def test_the_later_events_of_its_lane_are_parked_behind_a_parked_one_and_n
 
 
 @simulated
-async def test_a_lane_without_order_is_never_held() -> None:
+async def test_an_event_without_an_ordering_key_is_never_held() -> None:
     world = Stage()
     for name in ("a", "b"):
         made = world.log.add(name)
@@ -93,7 +51,7 @@ async def test_a_lane_without_order_is_never_held() -> None:
 
 
 @simulated
-async def test_an_event_settles_only_after_its_hold_is_safe() -> None:
+async def test_an_event_settles_only_after_its_hold_is_written() -> None:
     world = Stage()
     world.register.refusals = 3
     world.log.add("a")
@@ -109,7 +67,7 @@ async def test_an_event_settles_only_after_its_hold_is_safe() -> None:
 
 
 @simulated
-async def test_a_process_that_starts_knows_what_another_held_a_moment_ago() -> None:
+async def test_a_new_process_reads_the_holds_that_another_one_wrote() -> None:
     world = Stage()
     world.log.add("a")
     first = world.start()
@@ -149,7 +107,7 @@ async def test_holds_are_read_after_the_cursors() -> None:
 
 
 @simulated
-async def test_what_the_hold_waits_for_is_not_parked_twice_after_a_crash() -> None:
+async def test_the_event_that_a_hold_waits_for_is_not_parked_twice_after_a_crash() -> None:
     world = Stage()
     origin = world.log.add("a")
     hold = Hold(E1, 0, origin.place, origin.timestamp_ms, origin.place, 1, "r1")
@@ -161,7 +119,7 @@ async def test_what_the_hold_waits_for_is_not_parked_twice_after_a_crash() -> No
 
 
 @simulated
-async def test_a_redrive_of_the_round_passes_and_its_mark_frees_the_lane() -> None:
+async def test_the_events_of_a_redrive_are_sent_and_its_mark_releases_the_lane() -> None:
     world = Stage()
     a, b = world.log.add("a"), world.log.add("b")
     process = world.start()
@@ -180,7 +138,7 @@ async def test_a_redrive_of_the_round_passes_and_its_mark_frees_the_lane() -> No
 
 
 @simulated
-async def test_a_round_is_broken_by_what_is_refused_again() -> None:
+async def test_an_event_that_is_refused_again_ends_the_redrive_of_its_lane() -> None:
     """The rest of it is parked again, in order, and its mark lifts nothing."""
     world = Stage()
     a, b, c = (world.log.add(name) for name in "abc")
@@ -200,7 +158,7 @@ async def test_a_round_is_broken_by_what_is_refused_again() -> None:
 
 
 @simulated
-async def test_a_mark_that_does_not_cover_what_came_meanwhile_lifts_nothing() -> None:
+async def test_a_mark_does_not_release_a_lane_with_events_parked_since_the_redrive_began() -> None:
     world = Stage()
     a = world.log.add("a")
     process = world.start()
@@ -220,8 +178,8 @@ async def test_a_mark_that_does_not_cover_what_came_meanwhile_lifts_nothing() ->
 
 
 @simulated
-async def test_what_is_sent_again_in_no_round_is_parked_behind() -> None:
-    """A redrive that knew of no hold."""
+async def test_an_event_that_is_sent_again_outside_the_redrive_is_parked() -> None:
+    """The redrive was requested before the hold existed."""
     world = Stage()
     a = world.log.add("a")
     process = world.start()
@@ -239,7 +197,7 @@ async def test_a_mark_waits_for_the_event_before_it() -> None:
     a = world.log.add("a")
     process = world.start()
     await until(world.settled)
-    world.receiver.answer = gate = Gate("a")
+    world.receiver.answer = gate = HeldAnswers("a")
     world.resend(a, "x1", world.hold.round)
     world.mark()
     await until(lambda: world.receiver.in_flight)
@@ -251,10 +209,10 @@ async def test_a_mark_waits_for_the_event_before_it() -> None:
 
 
 @simulated
-async def test_a_mark_of_a_lane_that_is_free_or_of_an_endpoint_that_is_gone_does_no_harm() -> None:
+async def test_a_mark_for_a_free_lane_or_a_removed_endpoint_has_no_effect() -> None:
     world = Stage()
-    world.log.mark(Mark("crm", E1, "m1", "r1", 3))
-    world.log.mark(Mark("gone", E1, "m2", "r1", 3))
+    world.log.mark(RedriveMark("crm", E1, "m1", "r1", 3))
+    world.log.mark(RedriveMark("gone", E1, "m2", "r1", 3))
     world.log.add("b")
     process = world.start()
     await until(world.settled)
@@ -264,7 +222,7 @@ async def test_a_mark_of_a_lane_that_is_free_or_of_an_endpoint_that_is_gone_does
 
 
 @simulated
-async def test_a_damaged_mark_is_rejected_and_said() -> None:
+async def test_a_damaged_mark_is_parked_and_logged() -> None:
     world = Stage()
     place = Record(Partition("orders", 0), 0, 0, b"e1", b"release")
     world.log.ask(place, (("hookferry-covers", b"x"), ("hookferry-lane-key", b"[]")))
@@ -277,7 +235,7 @@ async def test_a_damaged_mark_is_rejected_and_said() -> None:
 
 
 @simulated
-async def test_an_assignment_that_is_over_holds_nothing() -> None:
+async def test_an_ended_assignment_writes_no_hold() -> None:
     """Its next owner tries the event itself."""
     world = Stage()
     world.parking.pause_s = lambda: 30.0
@@ -293,10 +251,10 @@ async def test_an_assignment_that_is_over_holds_nothing() -> None:
 
 
 @simulated
-async def test_what_is_refused_after_the_assignment_is_over_is_not_parked() -> None:
+async def test_an_event_refused_after_the_assignment_ended_is_not_parked() -> None:
     """Its next owner has tried it by then, and may have delivered it."""
     world = Stage()
-    world.receiver.answer = gate = Gate("a")
+    world.receiver.answer = gate = HeldAnswers("a")
     world.log.add("a")
     process = Process(world, P0, AGAIN, drain_timeout_s=1).start()
     await until(lambda: world.receiver.in_flight)

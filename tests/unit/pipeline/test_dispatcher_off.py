@@ -1,4 +1,4 @@
-"""An endpoint that is off: nothing is sent, nothing is lost, nothing is counted, nobody waits for it."""
+"""An endpoint that is off: nothing is sent, lost or counted, and nothing waits for it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor, CursorState
-from bridge.core.signing import Signer
-from bridge.model import Url
-from bridge.pipeline.attempt import Deliverer, Target
-from bridge.pipeline.dispatcher import Outlet
-from bridge.rendering import StandardRenderer
 from bridge.telemetry.metrics import Metrics
-from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, Gate, Sent, event
-from tests.support.path import unhurried
+from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, HeldAnswers, Sent, event
+from tests.support.path import Plan, make_dispatcher
 from tests.support.simulated import BEGAN_S, LoopClock, simulated, until
 
 
@@ -27,38 +21,24 @@ class Stage:
         self.receiver = FakeReceiver()
         self.parking = FakeParking()
         self.history = FakeHistory()
-        self.metrics = Metrics().endpoint("crm")
+        metrics = Metrics()
+        self.metrics = metrics.endpoint("crm")
         self.cursor: Cursor[Failures] = Cursor(P0, 0, window=window, window_bytes=1 << 20)
         self.turned_off: list[tuple[str, str]] = []
-        target = Target(
+        self.dispatcher = make_dispatcher(
             "crm",
-            (),
-            frozenset(),
-            5.0,
-            keep_bodies=True,
-            log_successes=False,
-        )
-        clock = LoopClock()
-        self.outlet = Outlet(
-            "crm",
-            concurrency=concurrency,
-            renderer=StandardRenderer("POST", Url("http", "crm.test", 80, "/")),
-            deliverer=Deliverer(target, self.receiver, self.history, self.metrics, clock),  # type: ignore[arg-type]
-            signer=Signer([]),
-            schedule=RetrySchedule(base_s=1, cap_s=60, max_attempts=5, max_age_s=max_age_s),
-            pace=unhurried(concurrency),
-            parks=self.parking,
-            metrics=self.metrics,
-            clock=clock,
-            settle=lambda cursor, offset, size, part: cursor.live and cursor.settle(offset, size, part),
-            may_send=lambda: True,
+            Plan(concurrency=concurrency, max_age_s=max_age_s),
+            self.receiver,
+            self.parking,
+            metrics,
+            history=self.history,
             turn_off=lambda endpoint, reason: self.turned_off.append((endpoint, reason)),
         )
 
     def put(self, *names: str) -> None:
         for name in names:
             offset = self.cursor.position
-            self.outlet.put(event(name, offset, entity=name[0]), self.cursor)
+            self.dispatcher.enqueue(event(name, offset, entity=name[0]), self.cursor)
             self.cursor.advance(offset + 1)
 
     def say(self, *answers: int) -> None:
@@ -78,34 +58,34 @@ class Stage:
 @asynccontextmanager
 async def at_work(stage: Stage) -> AsyncIterator[Stage]:
     async with asyncio.TaskGroup() as tasks:
-        workers = stage.outlet.start(tasks)
+        workers = stage.dispatcher.start(tasks)
         yield stage
         for worker in workers:
             worker.cancel()
 
 
 @simulated
-async def test_nothing_is_sent_while_it_is_off_and_all_of_it_in_order_afterwards() -> None:
+async def test_nothing_is_sent_while_the_endpoint_is_off_and_everything_in_order_afterwards() -> None:
     async with at_work(Stage()) as stage:
-        stage.outlet.turn(False)
+        stage.dispatcher.turn(False)
         stage.put("a1", "b1", "a2")
         await asyncio.sleep(100)
         stage.put("a3", "b2")
         await asyncio.sleep(100)
         assert stage.receiver.sent == []
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await until(lambda: stage.committable == 5)
         assert [one for one in stage.receiver.ids if one[0] == "a"] == ["a1", "a2", "a3"]
         assert [one for one in stage.receiver.ids if one[0] == "b"] == ["b1", "b2"]
 
 
 @simulated
-async def test_what_is_in_flight_finishes() -> None:
+async def test_requests_in_flight_finish_when_the_endpoint_is_switched_off() -> None:
     async with at_work(Stage(concurrency=1)) as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "a2", "b1")
         await until(lambda: stage.receiver.in_flight)
-        stage.outlet.turn(False)
+        stage.dispatcher.turn(False)
         gate.open("a1")
         await until(lambda: stage.committable == 1)
         await asyncio.sleep(100)
@@ -113,83 +93,85 @@ async def test_what_is_in_flight_finishes() -> None:
 
 
 @simulated
-async def test_a_retry_that_falls_due_waits_too() -> None:
+async def test_a_retry_that_is_due_waits_while_the_endpoint_is_off() -> None:
     async with at_work(Stage()) as stage:
         stage.say(503)
         stage.put("a1")
-        await until(lambda: stage.receiver.sent and not stage.outlet.in_flight)
-        stage.outlet.turn(False)
+        await until(lambda: stage.receiver.sent and not stage.dispatcher.in_flight)
+        stage.dispatcher.turn(False)
         await asyncio.sleep(1000)
         assert stage.receiver.ids == ["a1"]
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await until(lambda: stage.committable == 1)
 
 
 @simulated
-async def test_a_drain_waits_for_nothing_that_is_held_back() -> None:
+async def test_a_drain_does_not_wait_for_events_of_an_endpoint_that_is_off() -> None:
     async with at_work(Stage(concurrency=2)) as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "b1", "c1", "d1")
-        await until(lambda: stage.receiver.ids == ["a1", "b1", "c1", "d1"] and stage.outlet.in_flight == 1)
-        stage.outlet.turn(False)
+        await until(
+            lambda: stage.receiver.ids == ["a1", "b1", "c1", "d1"] and stage.dispatcher.in_flight == 1
+        )
+        stage.dispatcher.turn(False)
         stage.put("e1", "f1")
-        draining = asyncio.create_task(stage.outlet.drain())
+        draining = asyncio.create_task(stage.dispatcher.drain())
         await asyncio.sleep(1)
         assert not draining.done(), "what is in flight is waited for, off or not"
         gate.open("a1")
         await asyncio.wait_for(draining, 1)
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await asyncio.sleep(100)
         assert stage.receiver.ids == ["a1", "b1", "c1", "d1"], "the rest was forgotten"
-        assert stage.outlet.in_flight == 0
+        assert stage.dispatcher.in_flight == 0
 
 
 @simulated
-async def test_turned_off_again_at_once_it_sends_nothing() -> None:
-    """The workers wake from one turn and must look once more."""
+async def test_an_endpoint_switched_on_and_off_at_once_sends_nothing() -> None:
+    """A worker that was woken must check again whether the endpoint is on."""
     async with at_work(Stage()) as stage:
-        stage.outlet.turn(False)
+        stage.dispatcher.turn(False)
         stage.put("a1", "b1")
         await asyncio.sleep(1)
-        stage.outlet.turn(True)
-        stage.outlet.turn(False)
+        stage.dispatcher.turn(True)
+        stage.dispatcher.turn(False)
         await asyncio.sleep(100)
         assert stage.receiver.sent == []
 
 
 @simulated
-async def test_no_wake_up_is_lost_over_many_switchings() -> None:
+async def test_no_wake_up_is_lost_over_many_switches() -> None:
     async with at_work(Stage(concurrency=2)) as stage:
         stage.say()
         for number in range(1, 40):
-            stage.outlet.turn(number % 3 != 0)
+            stage.dispatcher.turn(number % 3 != 0)
             stage.put(f"a{number}", f"b{number}", f"{chr(99 + number % 20)}x")
             await asyncio.sleep(0.07)
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await until(lambda: stage.committable == 39 * 3)
         assert [one for one in stage.receiver.ids if one[0] == "a"] == [f"a{n}" for n in range(1, 40)]
 
 
 @simulated
-async def test_the_window_fills_and_lets_go_of_the_reader() -> None:
+async def test_the_window_fills_while_the_endpoint_is_off_and_reopens_afterwards() -> None:
     async with at_work(Stage(window=4)) as stage:
-        stage.outlet.turn(False)
+        stage.dispatcher.turn(False)
         stage.put("a1", "b1", "c1", "d1")
         assert stage.cursor.state is CursorState.FULL
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await until(lambda: stage.committable == 4)
         assert stage.cursor.reopen()
 
 
 @simulated
-async def test_a_410_turns_it_off_once_settles_nothing_and_costs_no_attempt() -> None:
-    """All that were in flight get their 410; the endpoint is turned off by the first of them."""
+async def test_a_410_switches_the_endpoint_off_once_and_costs_no_attempt() -> None:
+    """Every request in flight gets a 410; the first one switches the endpoint off."""
     async with at_work(Stage(concurrency=3)) as stage:
         stage.say(503, 410, 410, 410, 410)
         stage.put("a1", "a2", "b1", "c1", "d1")
         await asyncio.sleep(1000)
         assert stage.turned_off == [("crm", "status 410: the endpoint is gone")]
-        assert not stage.outlet.on
+        assert not stage.dispatcher.on
         assert stage.cursor.progress().open_offsets == [0, 1, 2, 3, 4]
         assert stage.cursor.progress().failures == {(0, 0): Failures(1, int(BEGAN_S))}, "410s are no failures"
         assert len(stage.receiver.sent) <= 4
@@ -197,7 +179,7 @@ async def test_a_410_turns_it_off_once_settles_nothing_and_costs_no_attempt() ->
 
         sent_before = len(stage.receiver.sent)
         stage.say(503, 503, 503)
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await until(lambda: stage.committable == 5)
         assert stage.parking.parked == [], "five 410s more would have used up its attempts"
         later = stage.receiver.ids[sent_before:]
@@ -206,44 +188,44 @@ async def test_a_410_turns_it_off_once_settles_nothing_and_costs_no_attempt() ->
 
 
 @simulated
-async def test_an_event_that_only_ever_got_410_starts_at_its_first_attempt() -> None:
+async def test_an_event_that_got_only_410s_starts_at_its_first_attempt() -> None:
     async with at_work(Stage()) as stage:
         for _ in range(9):
             stage.say(410)
-            stage.outlet.turn(True)
+            stage.dispatcher.turn(True)
             if not stage.cursor.position:
                 stage.put("a1")
-            await until(lambda: not stage.outlet.on)
+            await until(lambda: not stage.dispatcher.on)
         stage.say(503)
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await until(lambda: stage.committable == 1)
         assert [row.attempt for row in stage.history.rows] == [1] * 10 + [2]
         assert len(stage.turned_off) == 9
 
 
 @simulated
-async def test_the_time_it_was_off_ages_no_event() -> None:
-    """First failed long ago, but most of it the operator's doing: one more failure parks nothing."""
+async def test_the_time_off_does_not_count_against_the_age_of_an_event() -> None:
+    """The first failure is long ago, but the endpoint was off most of the time."""
     async with at_work(Stage(max_age_s=100)) as stage:
         stage.say(503)
         stage.put("a1")
-        await until(lambda: stage.receiver.sent and not stage.outlet.in_flight)
-        stage.outlet.turn(False)
+        await until(lambda: stage.receiver.sent and not stage.dispatcher.in_flight)
+        stage.dispatcher.turn(False)
         await asyncio.sleep(5000)
         stage.say(503)
-        stage.outlet.turn(True, LoopClock().time())
+        stage.dispatcher.turn(True, LoopClock().time())
         await until(lambda: stage.committable == 1)
         assert stage.parking.parked == []
 
 
 @simulated
-async def test_a_410_for_a_cursor_that_is_gone_leaves_nothing_behind() -> None:
-    """The partition went to another pod meanwhile; the endpoint is off for that one too, when it asks."""
+async def test_a_410_after_the_assignment_ended_switches_nothing_off() -> None:
+    """Another pod has the partition now; it gets a 410 of its own."""
     async with at_work(Stage()) as stage:
-        stage.receiver.answer = gate = Gate("a1")
+        stage.receiver.answer = gate = HeldAnswers("a1")
         stage.put("a1", "a2")
         await until(lambda: stage.receiver.in_flight)
-        stage.outlet.forget()
+        stage.dispatcher.forget()
         stage.cursor.end()
         gate.open("a1", 410)
         await asyncio.sleep(100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.support.fakes import P0, P1, Gate, Log, Sent
+from tests.support.fakes import P0, P1, HeldAnswers, Log, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
@@ -12,7 +12,7 @@ from tests.support.simulated import simulated, until
 @simulated
 async def test_a_record_is_delivered_and_then_committed() -> None:
     world = World()
-    world.receiver.answer = gate = Gate("a")
+    world.receiver.answer = gate = HeldAnswers("a")
     world.log.add("a")
     process = Process(world).start()
     await until(lambda: world.receiver.in_flight)
@@ -42,7 +42,7 @@ async def test_the_events_of_an_entity_arrive_in_the_order_of_the_log() -> None:
 
 
 @simulated
-async def test_a_duplicate_is_passed_by_and_counted() -> None:
+async def test_a_duplicate_is_skipped_and_counted() -> None:
     world = World()
     for name in ("a", "b", "a", "a"):
         world.log.add(name)
@@ -54,7 +54,7 @@ async def test_a_duplicate_is_passed_by_and_counted() -> None:
 
 
 @simulated
-async def test_the_window_is_that_of_a_batchs_first_record() -> None:
+async def test_the_dedupe_window_of_a_batch_ends_at_its_first_record() -> None:
     """It may span more than a window: by its last record, what its first one repeats would be forgotten."""
     world = World()
     records = world.log.records[P0]
@@ -80,7 +80,7 @@ async def test_a_tombstone_is_counted_and_settled() -> None:
 
 
 @simulated
-async def test_what_cannot_be_decoded_settles_for_no_endpoint_before_it_is_parked() -> None:
+async def test_an_undecodable_record_settles_for_no_endpoint_before_it_is_parked() -> None:
     world = World({"crm": Plan(), "erp": Plan()})
     world.parking.refusals = 3
     broken = world.log.add("x", raw=b"{")
@@ -99,7 +99,7 @@ async def test_what_cannot_be_decoded_settles_for_no_endpoint_before_it_is_parke
 
 
 @simulated
-async def test_an_unwanted_event_moves_the_cursor_and_reaches_nobody() -> None:
+async def test_an_unwanted_event_moves_the_cursor_and_is_not_sent() -> None:
     world = World({"crm": Plan(patterns=("Loan*",))})
     world.log.add("a", type="Client")
     world.log.add("b", type="LoanPaid")
@@ -112,9 +112,9 @@ async def test_an_unwanted_event_moves_the_cursor_and_reaches_nobody() -> None:
 
 
 @simulated
-async def test_a_slow_endpoint_keeps_its_own_cursor_and_delays_nobody() -> None:
+async def test_a_slow_endpoint_has_a_cursor_of_its_own_and_delays_no_other() -> None:
     world = World({"fast": Plan(), "slow": Plan()})
-    world.receivers["slow"].answer = gate = Gate("a")
+    world.receivers["slow"].answer = gate = HeldAnswers("a")
     for number, name in enumerate("abc"):
         world.log.add(name, entity=f"e{number}")
     process = Process(world).start()
@@ -129,9 +129,9 @@ async def test_a_slow_endpoint_keeps_its_own_cursor_and_delays_nobody() -> None:
 
 
 @simulated
-async def test_a_full_partition_is_not_read_on_and_the_other_one_is() -> None:
+async def test_a_full_partition_is_not_read_while_the_other_one_is() -> None:
     world = World({"crm": Plan(window=2, concurrency=8)}, log=Log(P0, P1))
-    world.receiver.answer = gate = Gate("a", "b")
+    world.receiver.answer = gate = HeldAnswers("a", "b")
     for number, name in enumerate("abcd"):
         world.log.add(name, entity=f"e{number}")
     for number, name in enumerate("wxyz"):
@@ -148,10 +148,10 @@ async def test_a_full_partition_is_not_read_on_and_the_other_one_is() -> None:
 
 
 @simulated
-async def test_when_every_partition_is_full_polling_goes_on() -> None:
+async def test_polling_continues_while_every_partition_is_full() -> None:
     """A member that does not poll is put out of its group."""
     world = World({"crm": Plan(window=1)})
-    world.receiver.answer = Gate("a")
+    world.receiver.answer = HeldAnswers("a")
     world.log.add("a")
     world.log.add("b")
     process = Process(world, max_batch=1).start()

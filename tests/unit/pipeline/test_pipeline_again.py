@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from bridge.model import Record
-from tests.support.fakes import AGAIN, P0, Gate, Log, Sent
+from tests.support.fakes import AGAIN, P0, HeldAnswers, Log, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
 
 @simulated
-async def test_a_redrive_goes_to_its_endpoint_alone_whatever_that_wants_today() -> None:
+async def test_a_redrive_is_sent_only_to_its_endpoint_whatever_its_filters_are_now() -> None:
     world = World({"crm": Plan(patterns=("Paid",)), "shop": Plan()})
     origin = world.log.add("a", type="Created", partition=P0)
     world.log.resend(origin, "crm", "x1")
@@ -22,7 +22,7 @@ async def test_a_redrive_goes_to_its_endpoint_alone_whatever_that_wants_today() 
 
 
 @simulated
-async def test_a_redrive_without_an_endpoint_goes_to_all_that_want_it() -> None:
+async def test_a_redrive_without_an_endpoint_is_sent_to_all_that_want_the_event() -> None:
     world = World({"crm": Plan(patterns=("Paid",)), "shop": Plan(), "bank": Plan(patterns=("Created",))})
     world.log.resend(world.log.add("a", type="Created"), None, "x1")
     process = Process(world, AGAIN).start()
@@ -34,7 +34,7 @@ async def test_a_redrive_without_an_endpoint_goes_to_all_that_want_it() -> None:
 @simulated
 async def test_a_redrive_and_a_live_event_of_one_entity_are_never_in_flight_together() -> None:
     world = World(log=Log(P0, AGAIN))
-    world.receiver.answer = gate = Gate("live")
+    world.receiver.answer = gate = HeldAnswers("live")
     origin = Record(P0, 3, 0, b"e1", b'{"id": "old", "type": "Created", "entity": "e1"}')
     world.log.add("live", entity="e1")
     process = Process(world, P0, AGAIN).start()
@@ -51,7 +51,7 @@ async def test_a_redrive_and_a_live_event_of_one_entity_are_never_in_flight_toge
 
 
 @simulated
-async def test_a_redrive_before_the_first_commit_is_read_whatever_the_start_is() -> None:
+async def test_a_redrive_before_the_first_commit_is_read_for_any_start_setting() -> None:
     world = World({"crm": Plan(start="latest")})
     origin = world.log.add("a")
     world.log.add("b")
@@ -77,7 +77,7 @@ async def test_a_redrive_that_was_produced_twice_is_sent_once_and_two_redrives_t
 
 
 @simulated
-async def test_what_is_refused_again_is_parked_as_it_first_was() -> None:
+async def test_an_event_that_is_refused_again_is_parked_with_its_original_record() -> None:
     world = World()
 
     async def refuse(_: Sent) -> int:
@@ -95,8 +95,8 @@ async def test_what_is_refused_again_is_parked_as_it_first_was() -> None:
 
 
 @simulated
-async def test_what_cannot_be_decoded_again_is_parked_as_it_first_was_for_its_endpoint() -> None:
-    """Also where that endpoint is gone: then it is nobody's to deliver, and still not lost."""
+async def test_a_redriven_record_that_is_undecodable_is_parked_as_the_original_for_its_endpoint() -> None:
+    """The same if the endpoint was removed: the event cannot be delivered, but it is not lost."""
     world = World({"crm": Plan(), "shop": Plan()})
     origin = world.log.add("a", raw=b"{")
     world.log.resend(origin, "crm", "x1")

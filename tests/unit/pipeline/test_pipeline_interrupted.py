@@ -1,4 +1,4 @@
-"""The path when something comes between: crashes, revokes, stops, a broker in trouble, lost records."""
+"""The path during crashes, revokes, stops, broker outages and lost records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from tests.support.fake_group import FakeJournal, FakeOffsets
-from tests.support.fakes import P0, Gate, Sent
+from tests.support.fakes import P0, HeldAnswers, Sent
 from tests.support.path import MONTH_S, Plan, Process, World
 from tests.support.simulated import simulated, until
 
@@ -24,13 +24,13 @@ async def always_503(_: Sent) -> int:
 @simulated
 async def test_a_parked_record_is_not_parked_again_after_a_restart() -> None:
     world = World()
-    world.receiver.answer = Gate("a")
+    world.receiver.answer = HeldAnswers("a")
     world.log.add("a")
     world.log.add("x", raw=b"{", entity="e2")
     process = Process(world).start()
     await until(lambda: world.parking.parked and world.offsets.map_of("crm"))
     await process.crash()
-    world.receiver.answer = Gate()
+    world.receiver.answer = HeldAnswers()
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == 2)
     assert len(world.parking.parked) == 1
@@ -38,15 +38,15 @@ async def test_a_parked_record_is_not_parked_again_after_a_restart() -> None:
 
 
 @simulated
-async def test_after_a_crash_only_what_was_not_committed_is_sent_again() -> None:
+async def test_after_a_crash_only_uncommitted_events_are_sent_again() -> None:
     world = World()
-    world.receiver.answer = Gate("b")
+    world.receiver.answer = HeldAnswers("b")
     for number, name in enumerate("abcd"):
         world.log.add(name, entity=f"e{number}")
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == 1 and world.receiver.delivered == ["a", "c", "d"])
     await process.crash()
-    world.receiver.answer = Gate()
+    world.receiver.answer = HeldAnswers()
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == 4)
     assert world.receiver.ids == ["a", "b", "c", "d", "b"]
@@ -54,7 +54,7 @@ async def test_after_a_crash_only_what_was_not_committed_is_sent_again() -> None
 
 
 @simulated
-async def test_a_delivery_that_was_not_committed_is_repeated_with_the_same_id() -> None:
+async def test_an_uncommitted_delivery_is_repeated_with_the_same_id() -> None:
     world = World()
     world.log.add("a")
     process = Process(world, commit_interval_s=1000).start()
@@ -70,7 +70,7 @@ async def test_a_delivery_that_was_not_committed_is_repeated_with_the_same_id() 
 
 
 @simulated
-async def test_a_delivery_that_was_not_committed_is_not_repeated_on_the_same_disk() -> None:
+async def test_an_uncommitted_delivery_is_not_repeated_on_the_same_disk() -> None:
     world = World()
     world.log.add("a")
     process = Process(world, commit_interval_s=1000).start()
@@ -83,7 +83,7 @@ async def test_a_delivery_that_was_not_committed_is_not_repeated_on_the_same_dis
 
 
 @simulated
-async def test_the_attempts_of_a_waiting_event_are_counted_on_after_a_crash() -> None:
+async def test_attempts_before_a_crash_count_afterwards() -> None:
     """Five attempts are five in all, not five per process."""
     random.seed(1)  # of the jitter: no retry within the 0.3 s in which the failure is committed
     world = World({"crm": Plan(max_attempts=5, base_s=1000, max_age_s=MONTH_S)})
@@ -102,10 +102,10 @@ async def test_the_attempts_of_a_waiting_event_are_counted_on_after_a_crash() ->
 
 
 @simulated
-async def test_an_endpoint_that_falls_behind_twice_knows_the_duplicates_of_the_time_between() -> None:
+async def test_an_endpoint_that_falls_behind_twice_skips_the_duplicates_in_between() -> None:
     world = World({"crm": Plan(window=1), "erp": Plan()})
     crm, erp = world.receivers["crm"], world.receivers["erp"]
-    crm.answer = gate = Gate("a", "d")
+    crm.answer = gate = HeldAnswers("a", "d")
     process = Process(world).start()
 
     async def fall_behind(held: str, missed: str) -> None:
@@ -128,13 +128,13 @@ async def test_an_endpoint_that_falls_behind_twice_knows_the_duplicates_of_the_t
 
 
 @simulated
-async def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
+async def test_a_recreated_topic_is_read_from_its_beginning() -> None:
     world = World()
     for name in "abcdefgh":
         world.log.add(name)
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == 8)
-    world.log.make_anew(P0)
+    world.log.recreate(P0)
     for name in "xba":  # further on than before: no duplicates of what is gone
         world.log.add(name)
     await until(lambda: world.receiver.delivered[8:] == ["x", "b", "a"])
@@ -142,9 +142,9 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
 
 
 @simulated
-async def test_a_revoke_in_mid_batch_finishes_what_is_in_flight_and_leaves_the_rest() -> None:
+async def test_a_revoke_during_a_batch_finishes_requests_in_flight_and_drops_the_rest() -> None:
     world = World({"crm": Plan(concurrency=1)})
-    world.receiver.answer = gate = Gate("a")
+    world.receiver.answer = gate = HeldAnswers("a")
     for number, name in enumerate("abc"):
         world.log.add(name, entity=f"e{number}")
     process = Process(world).start()
@@ -165,7 +165,7 @@ async def test_a_revoke_in_mid_batch_finishes_what_is_in_flight_and_leaves_the_r
 @simulated
 async def test_a_revoke_waits_no_longer_than_its_deadline_and_the_late_answer_is_not_committed() -> None:
     world = World()
-    world.receiver.answer = gate = Gate("a")
+    world.receiver.answer = gate = HeldAnswers("a")
     world.log.add("a")
     process = Process(world, drain_timeout_s=3).start()
     await until(lambda: world.receiver.in_flight)
@@ -187,7 +187,7 @@ async def test_a_revoke_waits_no_longer_than_its_deadline_and_the_late_answer_is
 async def test_a_stop_during_a_revoke_does_not_wait_for_the_deadline() -> None:
     """Two drains wait for the same request; both go on when it is done."""
     world = World()
-    world.receiver.answer = gate = Gate("a")
+    world.receiver.answer = gate = HeldAnswers("a")
     world.log.add("a")
     process = Process(world, drain_timeout_s=500).start()
     await until(lambda: world.receiver.in_flight)
@@ -203,7 +203,7 @@ async def test_a_stop_during_a_revoke_does_not_wait_for_the_deadline() -> None:
 
 
 @simulated
-async def test_a_window_that_cannot_be_covered_yet_loses_and_repeats_nothing() -> None:
+async def test_nothing_is_lost_or_repeated_while_the_dedupe_window_cannot_be_covered() -> None:
     world = World()
     for name in ("a", "b", "a", "c"):
         world.log.add(name)
@@ -216,8 +216,8 @@ async def test_a_window_that_cannot_be_covered_yet_loses_and_repeats_nothing() -
 
 
 @simulated
-async def test_a_stop_while_the_window_is_not_covered_hands_nothing_over() -> None:
-    """An index that does not know the window would take a duplicate for the first of its key."""
+async def test_a_stop_while_the_dedupe_window_is_not_covered_enqueues_nothing() -> None:
+    """An index that does not cover the window would treat a duplicate as the first of its key."""
     world = World()
     for name in ("a", "a"):
         world.log.add(name)
@@ -231,7 +231,7 @@ async def test_a_stop_while_the_window_is_not_covered_hands_nothing_over() -> No
 
 
 @simulated
-async def test_a_broker_in_trouble_is_waited_for() -> None:
+async def test_the_path_waits_for_an_unavailable_broker() -> None:
     world = World()
     process = Process(world)
     process.reader.trouble.extend([KafkaUnavailable("away"), CommitError("away"), KafkaUnavailable("away")])
@@ -244,10 +244,10 @@ async def test_a_broker_in_trouble_is_waited_for() -> None:
 
 
 @simulated
-async def test_records_that_retention_deleted_are_reported_and_passed() -> None:
-    """Only to the endpoint that had fallen behind: the other one had them in time."""
+async def test_records_that_retention_deleted_are_reported_and_skipped() -> None:
+    """Only for the endpoint that had fallen behind: the other one had settled them."""
     world = World({"crm": Plan(window=2), "erp": Plan()})
-    world.receivers["crm"].answer = gate = Gate("a", "b")
+    world.receivers["crm"].answer = gate = HeldAnswers("a", "b")
     for number, name in enumerate("abcdefgh"):
         world.log.add(name, entity=f"e{number}")
     process = Process(world, max_batch=2).start()
@@ -264,10 +264,10 @@ async def test_records_that_retention_deleted_are_reported_and_passed() -> None:
 
 
 @simulated
-async def test_no_loss_is_reported_for_an_endpoint_that_is_past_what_was_deleted() -> None:
+async def test_no_loss_is_reported_for_an_endpoint_that_had_settled_the_deleted_records() -> None:
     """The reader starts at the lowest cursor; retention may overtake that one and not the other."""
     world = World({"behind": Plan(), "ahead": Plan()})
-    world.receivers["behind"].answer = Gate("a")
+    world.receivers["behind"].answer = HeldAnswers("a")
     for number, name in enumerate("abcdef"):
         world.log.add(name, entity=f"e{number}")
     process = Process(world).start()
@@ -306,7 +306,7 @@ class SlowOffsets(FakeOffsets):
 
 
 @simulated
-async def test_cursors_that_were_read_for_an_earlier_assignment_are_not_used() -> None:
+async def test_cursors_read_for_an_earlier_assignment_are_not_used() -> None:
     world = World(offsets=(offsets := SlowOffsets()))
     for name in "abc":
         world.log.add(name)

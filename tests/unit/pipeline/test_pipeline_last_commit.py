@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 from tests.support.fake_group import FakeJournal
-from tests.support.fakes import Gate
+from tests.support.fakes import HeldAnswers
 from tests.support.path import Process, World
 from tests.support.simulated import simulated, until
 
@@ -37,7 +37,7 @@ async def sends_nothing_again(world: World) -> None:
 
 
 @simulated
-async def test_a_fence_without_an_answer_is_tried_again_before_the_partitions_go() -> None:
+async def test_an_unanswered_fence_is_retried_before_the_partitions_are_given_up() -> None:
     world = World()
     process = await delivered(world)
     process.reader.unanswered = 5
@@ -48,7 +48,7 @@ async def test_a_fence_without_an_answer_is_tried_again_before_the_partitions_go
 
 
 @simulated
-async def test_cursors_that_were_refused_are_tried_again_before_the_end() -> None:
+async def test_refused_cursors_are_committed_again_before_the_assignment_ends() -> None:
     world = World()
     process = await delivered(world)
     world.offsets.trouble.extend(["refused", "refused"])
@@ -58,8 +58,8 @@ async def test_cursors_that_were_refused_are_tried_again_before_the_end() -> Non
 
 
 @simulated
-async def test_a_place_that_is_lost_is_not_tried_for_again() -> None:
-    """The group has moved on: whoever has the partitions now may have committed more."""
+async def test_the_last_commit_is_not_retried_after_the_membership_was_lost() -> None:
+    """The group has rebalanced: the new owner may have committed more."""
     world = World()
     process = await delivered(world)
     process.reader.lost_place = True
@@ -71,7 +71,7 @@ async def test_a_place_that_is_lost_is_not_tried_for_again() -> None:
 
 
 @simulated
-async def test_a_broker_that_does_not_come_back_holds_the_drain_no_longer_than_its_deadline() -> None:
+async def test_an_unavailable_broker_delays_the_drain_no_longer_than_its_deadline() -> None:
     world = World()
     process = await delivered(world, drain_timeout_s=10)
     process.reader.unanswered = 10_000
@@ -85,10 +85,10 @@ async def test_a_broker_that_does_not_come_back_holds_the_drain_no_longer_than_i
 
 
 @simulated
-async def test_the_last_commit_has_its_time_when_requests_used_up_the_deadline() -> None:
+async def test_the_last_commit_has_time_left_when_requests_used_up_the_deadline() -> None:
     """One hangs beyond it; what the other one was answered is committed all the same."""
     world = World()
-    world.receiver.answer = Gate("b")
+    world.receiver.answer = HeldAnswers("b")
     world.log.add("a", entity="e1")
     world.log.add("b", entity="e2")
     process = Process(world, commit_interval_s=NEVER_S, drain_timeout_s=1).start()
@@ -100,7 +100,7 @@ async def test_the_last_commit_has_its_time_when_requests_used_up_the_deadline()
 
 
 @simulated
-async def test_a_reader_that_waits_for_ever_does_not_hold_the_stop() -> None:
+async def test_a_reader_that_waits_forever_does_not_block_the_stop() -> None:
     """As aiokafka's does for an assignment; what was delivered is committed."""
     world = World()
     process = await delivered(world)
@@ -117,10 +117,10 @@ async def test_a_reader_that_waits_for_ever_does_not_hold_the_stop() -> None:
 
 
 @simulated
-async def test_two_drains_at_once_are_one_after_the_other() -> None:
+async def test_two_concurrent_drains_run_one_after_the_other() -> None:
     """A rebalance and a stop: the second one finds nothing left to do, and nothing is lost on the way."""
     world = World()
-    world.receiver.answer = gate = Gate("b")
+    world.receiver.answer = gate = HeldAnswers("b")
     world.log.add("a", entity="e1")
     world.log.add("b", entity="e2")
     process = Process(world, commit_interval_s=NEVER_S).start()

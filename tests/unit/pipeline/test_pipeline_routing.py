@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from structlog.testing import capture_logs
 
 from bridge.core.filter import Filter
-from bridge.model import Event
-from tests.support.fakes import Gate
+from bridge.errors import DecodeError
+from bridge.model import Event, Record
+from tests.support.fakes import DECODER, HeldAnswers
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
@@ -40,8 +40,8 @@ async def test_an_event_that_every_filter_refuses_is_unwanted() -> None:
 
 
 @simulated
-async def test_what_a_filter_cannot_judge_is_parked_in_its_turn_and_never_lost() -> None:
-    """With the filter's reason, behind the earlier events of its entity, and for its endpoint alone."""
+async def test_an_event_that_a_filter_cannot_evaluate_is_parked_in_its_turn() -> None:
+    """With the filter's reason, after the earlier events of its entity, and only for its endpoint."""
     world = World({"crm": Plan(when='data.id > 1 or type == "x"'), "all": Plan()})
     world.log.add("a")
     world.log.add("b")
@@ -76,17 +76,22 @@ async def test_a_filter_that_parks_everything_is_logged_once_a_minute() -> None:
         await process.stop()
 
 
+class PayloadCutShort:
+    """Decodes events whose payload cannot be decoded."""
+
+    def decode(self, record: Record) -> tuple[Event, ...]:
+        def payload() -> object:
+            raise DecodeError(record.place, "the bytes end", "mend what writes them")
+
+        (event,) = DECODER.decode(record)
+        event.payload = payload
+        return (event,)
+
+
 @simulated
-async def test_what_cannot_be_decoded_for_a_filter_is_parked_with_the_decoders_reason(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from bridge.errors import DecodeError
-
-    def payload(event: Event) -> object:
-        raise DecodeError(event.record.place, "the bytes end", "mend what writes them")
-
-    monkeypatch.setattr(Event, "payload", payload)
-    world = World({"crm": Plan(when="data.x == 1"), "unasked": Plan(when='type == "Other" and data.x == 1')})
+async def test_an_event_that_cannot_be_decoded_for_a_filter_is_parked_with_the_decoders_reason() -> None:
+    plans = {"crm": Plan(when="data.x == 1"), "unasked": Plan(when='type == "Other" and data.x == 1')}
+    world = World(plans, decoder=PayloadCutShort())
     world.log.add("a")
     world.log.add("b")
     with capture_logs() as lines:
@@ -101,8 +106,8 @@ async def test_what_cannot_be_decoded_for_a_filter_is_parked_with_the_decoders_r
 
 
 @simulated
-async def test_a_filter_is_asked_once_per_event_and_endpoint() -> None:
-    """Also where another endpoint falls behind and reads by itself: it does not ask for the others."""
+async def test_a_filter_is_evaluated_once_per_event_and_endpoint() -> None:
+    """Even if another endpoint falls behind: its own reader evaluates only its filter."""
     world = World({"crm": Plan(when="data.id is defined"), "slow": Plan(when="data.id is defined", window=2)})
     asked: list[tuple[str, str]] = []
 
@@ -115,7 +120,7 @@ async def test_a_filter_is_asked_once_per_event_and_endpoint() -> None:
             asked.append((self.name, event.id))
             return super().matches(event)
 
-    world.receivers["slow"].answer = gate = Gate("a", "b")
+    world.receivers["slow"].answer = gate = HeldAnswers("a", "b")
     ids = "abcdefgh"
     for name in ids:
         world.log.add(name, entity=name)
@@ -133,7 +138,7 @@ async def test_a_filter_is_asked_once_per_event_and_endpoint() -> None:
 
 
 @simulated
-async def test_a_type_that_is_off_is_settled_unsent_and_counted_until_it_is_on() -> None:
+async def test_events_of_a_type_that_is_off_are_settled_unsent_and_counted() -> None:
     world = World({"crm": Plan(), "erp": Plan(patterns=("Paid",))})
     process = Process(world)
     process.turn_off({"crm": ("Pa*",), "erp": ("Pa*",)})
@@ -156,10 +161,10 @@ async def test_a_type_that_is_off_is_settled_unsent_and_counted_until_it_is_on()
 
 
 @simulated
-async def test_what_waits_when_its_type_goes_off_is_not_sent_either() -> None:
-    """Queued behind another, and waiting for a retry; what is in flight finishes."""
+async def test_waiting_events_are_not_sent_after_their_type_is_switched_off() -> None:
+    """Queued after another event, and waiting for a retry; the request in flight finishes."""
     world = World({"crm": Plan(concurrency=2, base_s=50)})
-    world.receiver.answer = gate = Gate("a", "r")
+    world.receiver.answer = gate = HeldAnswers("a", "r")
     for name, entity in (("a", "e1"), ("b", "e1"), ("r", "e2"), ("s", "e2")):
         world.log.add(name, entity=entity, type="Other" if name == "s" else "Paid")
     process = Process(world).start()
@@ -175,7 +180,7 @@ async def test_what_waits_when_its_type_goes_off_is_not_sent_either() -> None:
 
 
 @simulated
-async def test_a_redrive_goes_though_its_type_is_off_and_the_filter_says_no() -> None:
+async def test_a_redrive_is_sent_though_its_type_is_off_and_the_filter_refuses_it() -> None:
     """Who sends one event again has decided."""
     world = World({"crm": Plan(when='type == "Other"')})
     origin = world.log.add("a")

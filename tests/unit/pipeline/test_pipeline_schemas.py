@@ -1,4 +1,4 @@
-"""The path when a record's schema is not known yet: learnt, waited for through an outage, never guessed."""
+"""The path when a schema is unknown: it is fetched, waited for through an outage, and never guessed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from bridge.errors import DecodeError, RegistryUnavailable, SchemaNeeded
 from bridge.model import Event, Partition, Record
 from bridge.telemetry import events
-from tests.support.fakes import DECODER, P0, P1, Gate, Log
+from tests.support.fakes import DECODER, P0, P1, HeldAnswers, Log
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
 
 class SchemaTypes:
-    """A decoder that knows a record only once it has learnt the event's type; and its registry."""
+    """A decoder that can decode an event only after fetching its type as a schema, and its registry."""
 
     def __init__(self) -> None:
         self.known: set[str] = {"Created"}
@@ -52,7 +52,7 @@ def world_of(schemas: SchemaTypes, **plans: Plan) -> World:
 
 
 @simulated
-async def test_an_unknown_schema_is_learnt_once_and_the_order_stays() -> None:
+async def test_an_unknown_schema_is_fetched_once_and_the_order_is_kept() -> None:
     schemas = SchemaTypes()
     world = world_of(schemas)
     for id, type in (("a", "Created"), ("b", "New"), ("c", "Created"), ("d", "New")):
@@ -66,7 +66,7 @@ async def test_an_unknown_schema_is_learnt_once_and_the_order_stays() -> None:
 
 
 @simulated
-async def test_an_outage_of_the_registry_parks_nothing_and_delays_one_partition_alone() -> None:
+async def test_a_registry_outage_parks_nothing_and_delays_only_one_partition() -> None:
     schemas = SchemaTypes()
     schemas.down = True
     world = world_of(schemas)
@@ -94,7 +94,7 @@ async def test_an_outage_of_the_registry_parks_nothing_and_delays_one_partition_
 
 
 @simulated
-async def test_partitions_are_handed_over_while_the_registry_is_down() -> None:
+async def test_partitions_are_given_up_while_the_registry_is_down() -> None:
     schemas = SchemaTypes()
     schemas.hangs = True
     world = world_of(schemas)
@@ -133,7 +133,7 @@ async def test_a_stop_does_not_wait_for_the_registry() -> None:
 
 
 @simulated
-async def test_a_schema_the_registry_does_not_have_parks_its_record_alone() -> None:
+async def test_a_schema_that_the_registry_lacks_parks_only_its_record() -> None:
     schemas = SchemaTypes()
     world = world_of(schemas)
     world.log.add("a", type="Unheard", entity="e1")
@@ -147,11 +147,11 @@ async def test_a_schema_the_registry_does_not_have_parks_its_record_alone() -> N
 
 
 @simulated
-async def test_an_endpoint_that_catches_up_waits_for_the_registry_too() -> None:
+async def test_an_endpoint_that_catches_up_waits_for_the_registry_as_well() -> None:
     schemas = SchemaTypes()
     world = world_of(schemas, crm=Plan(window=1), erp=Plan())
     crm, erp = world.receivers["crm"], world.receivers["erp"]
-    crm.answer = gate = Gate("a")
+    crm.answer = gate = HeldAnswers("a")
     for id, type in (("a", "Created"), ("b", "New"), ("c", "Created")):
         world.log.add(id, type=type, entity=id)
     process = Process(world, max_batch=1).start()
@@ -185,7 +185,7 @@ async def test_a_record_sent_again_waits_for_its_schema() -> None:
 
 
 @simulated
-async def test_the_dedupe_window_waits_for_schemas_it_needs() -> None:
+async def test_the_dedupe_window_waits_for_the_schemas_it_needs() -> None:
     """A restart reads the window before the cursor again, and meets a schema before the reader does."""
     schemas = SchemaTypes()
     world = world_of(schemas)

@@ -13,7 +13,7 @@ from bridge.dead_letters.resend_request import resend_requests
 from bridge.dead_letters.topic import Reason
 from bridge.formats.resent import AgainDecoder, ResentDecodeError
 from bridge.model import Partition, Record
-from tests.support.fakes import AGAIN, DECODER, P0, TOPIC, Gate, Log, Sent
+from tests.support.fakes import AGAIN, DECODER, P0, TOPIC, HeldAnswers, Log, Sent
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
@@ -32,9 +32,9 @@ def as_letter(record: Record, reason: Reason, at: int) -> Record:
 
 
 @simulated
-async def test_the_offset_settles_with_the_last_event_that_the_endpoint_wants() -> None:
+async def test_an_offset_settles_with_the_last_event_that_the_endpoint_wants() -> None:
     world = World({"all": Plan(), "paid": Plan(("Paid",)), "none": Plan(("Other",))})
-    gates = {name: Gate("b", "c") for name in world.plans}
+    gates = {name: HeldAnswers("b", "c") for name in world.plans}
     for name, gate in gates.items():
         world.receivers[name].answer = gate
     world.log.add_several(*BULK)
@@ -57,7 +57,7 @@ async def test_the_offset_settles_with_the_last_event_that_the_endpoint_wants() 
 @simulated
 async def test_events_of_different_entities_in_one_record_do_not_wait_for_one_another() -> None:
     world = World()
-    world.receiver.answer = Gate("a")
+    world.receiver.answer = HeldAnswers("a")
     world.log.add_several(("a", "Paid", "e1"), ("b", "Paid", "e2"), ("c", "Paid", "e1"))
     process = Process(world).start()
     await until(lambda: world.receiver.delivered == ["b"])
@@ -66,7 +66,7 @@ async def test_events_of_different_entities_in_one_record_do_not_wait_for_one_an
 
 
 @simulated
-async def test_a_restart_in_the_middle_repeats_nothing_and_each_event_has_its_own_attempts() -> None:
+async def test_a_restart_within_a_record_repeats_nothing_and_keeps_the_attempts_of_each_event() -> None:
     world = World({"crm": Plan(max_attempts=3, base_s=0.1)})
     failing = {"b": 2, "c": 2}
 
@@ -89,7 +89,7 @@ async def test_a_restart_in_the_middle_repeats_nothing_and_each_event_has_its_ow
 
 
 @simulated
-async def test_attempts_of_one_event_outlive_a_restart_while_others_of_its_record_settle() -> None:
+async def test_attempts_of_one_event_survive_a_restart_while_others_of_its_record_settle() -> None:
     world = World({"crm": Plan(max_attempts=4, base_s=0.1)})
 
     async def answer(sent: Sent) -> int:
@@ -109,7 +109,7 @@ async def test_attempts_of_one_event_outlive_a_restart_while_others_of_its_recor
 
 
 @simulated
-async def test_one_refused_event_is_parked_by_its_number_and_redriven_alone() -> None:
+async def test_a_refused_event_of_a_record_is_parked_by_its_number_and_redriven_alone() -> None:
     world = World({"crm": Plan(), "shop": Plan()}, log=Log(P0, AGAIN))
 
     async def refuses(sent: Sent) -> int:
@@ -124,7 +124,7 @@ async def test_one_refused_event_is_parked_by_its_number_and_redriven_alone() ->
     planned = resend_requests([one for one in reversed(letters) if one])
     assert [errand.letter.index for errand in planned] == [2, 3], "two events, in their order"
 
-    world.receivers["crm"].answer = Gate()
+    world.receivers["crm"].answer = HeldAnswers()
     again = planned[0].letter
     world.log.resend(again.origin, again.endpoint, again.again_id, again.index)
     await until(lambda: world.offsets.at("crm", AGAIN) == world.offsets.at("shop", AGAIN) == 1)
@@ -151,10 +151,10 @@ async def test_an_event_that_is_refused_again_is_parked_by_its_number_again() ->
 
 
 @simulated
-async def test_a_record_that_is_rejected_after_some_of_its_events_settled_is_parked_whole() -> None:
-    """Its source was told to read it otherwise between two starts: what was left of it may not get lost."""
+async def test_a_record_that_becomes_undecodable_after_some_events_settled_is_parked_whole() -> None:
+    """The settings of the source changed between two starts: the remaining events must not be lost."""
     world = World()
-    world.receiver.answer = Gate("b")
+    world.receiver.answer = HeldAnswers("b")
     made = world.log.add_several(*BULK)
     process = Process(world).start()
     await until(lambda: world.receiver.ids == ["a", "b"])
@@ -167,7 +167,7 @@ async def test_a_record_that_is_rejected_after_some_of_its_events_settled_is_par
 
 
 @simulated
-async def test_a_duplicate_of_a_record_of_several_is_passed_by_whole() -> None:
+async def test_a_duplicate_of_a_bulk_record_is_skipped_whole() -> None:
     world = World()
     world.log.add_several(*BULK)
     world.log.add_several(*BULK)
@@ -178,9 +178,9 @@ async def test_a_duplicate_of_a_record_of_several_is_passed_by_whole() -> None:
     await process.stop()
 
 
-def test_an_event_whose_record_is_no_longer_split_is_not_replaced_by_the_whole_of_it() -> None:
+def test_a_redrive_of_one_event_fails_if_its_record_is_no_longer_split() -> None:
     log = Log(P0, AGAIN)
     resent = log.resend(log.add("a"), "crm", "x1", 2)
     with pytest.raises(ResentDecodeError, match=r"not split into events any more.*bulk: split") as caught:
         AgainDecoder({TOPIC: DECODER}, ["crm"]).decode(resent)
-    assert caught.value.resent.number == 2
+    assert caught.value.resend.number == 2

@@ -59,7 +59,7 @@ def test_a_field_that_some_types_lack_is_reported_once(tmp_path: Path) -> None:
         ("      template: '{\"a\": 1,}'\n", "rendered invalid JSON: line 1, column 8 of the body"),
         ("      template: '{% for i in range(10000) %}{% for j in range(10000) %}{% endfor %}{% endfor %}'\n", "stopped"),
         ("      template: <a>{{ data.id }}\n      content_type: text/xml\n", "did not produce well-formed XML"),
-        ("      template: '{{ data.status | upper }}'\n      content_type: text/plain\n", "a mapping is no text"),
+        ("      template: '{{ data.status | upper }}'\n      content_type: text/plain\n", "a mapping is not text"),
         ("      template: '{{ data.accountNo | date }}'\n      content_type: text/plain\n", "date needs a date"),
     ],
 )  # fmt: skip

@@ -71,7 +71,7 @@ class Stage:
         target = self.simulator.path + QUERY.get(preset, "")
         file.write_text(FILE.format(preset=preset, target=target, more=EXTRA.get(preset, "") + more))
         settings = load(file, {"KEY": KEY})
-        self.outlet = build_dispatcher(
+        self.dispatcher = build_dispatcher(
             "one",
             settings.endpoints["one"],
             settings,
@@ -88,7 +88,7 @@ class Stage:
     def put(self, count: int) -> None:
         for _ in range(count):
             offset = self.cursor.position
-            self.outlet.put(event(f"e{offset}", offset, entity=f"e{offset}"), self.cursor)
+            self.dispatcher.enqueue(event(f"e{offset}", offset, entity=f"e{offset}"), self.cursor)
             self.cursor.advance(offset + 1)
 
     @property
@@ -100,7 +100,7 @@ class Stage:
 async def at_work(folder: Path, preset: str, more: str = "") -> AsyncIterator[Stage]:
     stage = Stage(folder, preset, more)
     async with asyncio.TaskGroup() as tasks:
-        workers = stage.outlet.start(tasks)
+        workers = stage.dispatcher.start(tasks)
         yield stage
         for worker in workers:
             worker.cancel()
@@ -184,12 +184,12 @@ async def test_a_deleted_receiver_switches_the_endpoint_off_and_keeps_the_event(
         stage.put(2)
         await until(lambda: stage.turned_off)
         await asyncio.sleep(600)
-        assert not stage.outlet.on
+        assert not stage.dispatcher.on
         assert len(stage.turned_off) == 1
         assert (stage.settled, stage.parking.parked) == (0, [])
         assert "set its URL as url" in stage.turned_off[0]
         stage.simulator.trouble = None
-        stage.outlet.turn(True)
+        stage.dispatcher.turn(True)
         await until(lambda: stage.settled == 2)
 
 

@@ -21,7 +21,7 @@ JSON = (b"content-type", b"application/json")
 
 def loan() -> Event:
     one = sample("LoanApprovedBusinessEvent", source="bank")
-    one.decode_payload = lambda: {
+    one.payload = lambda: {
         "id": 42,
         "principal": Decimal("1.50000000"),
         "clientId": 7,
@@ -79,7 +79,7 @@ def test_thin_and_none_do_not_decode_the_payload() -> None:
         raise DecodeError("here", "it is cut short", "send it whole")
 
     one = loan()
-    one.decode_payload = broken
+    one.payload = broken
     named_body("thin")(one)
     named_body("none")(one)
     for name in NAMED.keys() - {"thin", "none"}:

@@ -31,7 +31,7 @@ def target(text: str) -> TargetTemplate:
 
 def about(**data: Any) -> Event:
     one = sample("OrderPaid")
-    one.decode_payload = lambda: data
+    one.payload = lambda: data
     return one
 
 

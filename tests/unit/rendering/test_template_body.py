@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bridge.errors import DecodeError, RenderError
-from bridge.model import Event
+from bridge.model import Event, Resend
 from bridge.preflight.samples import sample
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import VARIABLES, TemplateBody
@@ -22,7 +22,7 @@ HOSTILE = "He said \"hi\" \\ & <b>'x'</b>\r\n\t\x00\x0b \u2028\u2029 \ud800 😀
 
 def event(data: Any, type_: str = "T") -> Event:
     made = sample(type_)
-    made.decode_payload = lambda: data
+    made.payload = lambda: data
     return made
 
 
@@ -155,7 +155,7 @@ def test_every_variable_has_its_value() -> None:
     source = "{" + ", ".join(f'"{name}": {{{{ {name} | json }}}}' for name in names) + "}"
     one = sample("LoanApprovedBusinessEvent", source="bank")
     one.record = one.record._replace(headers=(("trace", b"a\xff"), ("other", b"")))
-    one.decode_payload = lambda: {"id": 1}
+    one.payload = lambda: {"id": 1}
     made = json.loads(TemplateBody({}, source, "application/json")(one)[1])
     assert made == {
         "type": "LoanApprovedBusinessEvent", "id": one.id, "webhook_id": one.webhook_id, "time": one.time,
@@ -169,7 +169,7 @@ def test_a_resent_event_shows_its_original_topic_and_headers() -> None:
     again = one.record._replace(
         partition=one.record.partition._replace(topic="g.again"), headers=(("x", b"y"),)
     )
-    one.record, one.origin = again, one.record
+    one.record, one.resend = again, Resend(one.record, None, "x1")
     assert TemplateBody({}, "{{ topic }} {{ headers }}", "text/plain")(one)[1] == b"orders {}"
 
 
@@ -178,7 +178,7 @@ def test_the_payload_is_decoded_only_for_a_template_that_reads_it() -> None:
         raise DecodeError("here", "it is cut short", "send it whole")
 
     one = sample("T")
-    one.decode_payload = broken
+    one.payload = broken
     assert TemplateBody({}, "{{ type }}", "text/plain")(one)[1] == b"T"
     with pytest.raises(DecodeError):
         TemplateBody({}, "{{ data.x }}", "text/plain")(one)

@@ -117,7 +117,7 @@ def test_a_secret_can_be_inserted_only_into_a_json_object():
     secret = BodySecret("routing_key", KEY)
     assert secret.insert(b"{ }") == b'{"routing_key":"' + KEY.encode() + b'"}'
     assert secret.shown(b"something else") == b"something else"
-    with pytest.raises(RenderError, match="no JSON object"):
+    with pytest.raises(RenderError, match="not a JSON object"):
         secret.insert(b"[]")
 
 

@@ -28,7 +28,7 @@ from bridge.app.stop import OVERTIME_S
 from bridge.cli import cli
 from bridge.core.backoff import RetrySchedule
 from bridge.core.filter import Filter
-from bridge.core.limits import Breaker, Pace, RateWindows
+from bridge.core.limits import Breaker, Gate, RateWindows
 from bridge.core.routing import Subscription
 from bridge.core.signing import Signer
 from bridge.dead_letters.hold import Holds
@@ -47,10 +47,11 @@ from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.membership import Membership
-from bridge.pipeline.attempt import Target
+from bridge.pipeline.attempt import EndpointClient
+from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
-from bridge.pipeline.dispatcher import Outlet
+from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.receivers import PRESETS
 from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
@@ -124,7 +125,7 @@ class Built:
     heard: dict[str, Any] = field(default_factory=dict)
     """What the fakes in place of the log set-up, the admin server and the topics were called with."""
 
-    def dispatcher(self, name: str = "crm") -> Outlet:
+    def dispatcher(self, name: str = "crm") -> EndpointDispatcher:
         return self.path.dispatchers[name]
 
     def decoder(self, format: str) -> Any:
@@ -381,7 +382,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "commit_interval_s": (0.35, lambda b: b.heard["commit_interval_s"]),
     "drain_timeout_s": (
         (21.5, 21.5 + OVERTIME_S),
-        lambda b: (b.path.pipeline._drain_timeout_s, b.heard["deadline_s"]),
+        lambda b: (b.path.pipeline.assignment._drain_timeout_s, b.heard["deadline_s"]),
     ),
     "state_dir": (
         ["state/dedupe.sqlite", "state/history.sqlite", "state/owner.json"],
@@ -417,7 +418,7 @@ READS: dict[str, tuple[Any, Read]] = {
     ),
     "endpoints.preset": (
         (PRESETS["pagerduty"].judge, PRESETS["standard"].judge),
-        lambda b: tuple(b.dispatcher(name)._own_verdict for name in ("pager", "crm")),
+        lambda b: tuple(part(b.dispatcher(name), EndpointClient)._own_verdict for name in ("pager", "crm")),
     ),
     "endpoints.routing_key": (
         (True, b"***"),
@@ -454,7 +455,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.retry.cap_s": (99.0, lambda b: _schedule(b)._wait.max),
     "endpoints.retry.retry_after_cap_s": (
         (123.0, 123.0),
-        lambda b: (_schedule(b)._retry_after_cap_s, part(b.dispatcher(), Pace)._retry_after_cap_s),
+        lambda b: (_schedule(b)._retry_after_cap_s, part(b.dispatcher(), Gate)._retry_after_cap_s),
     ),
     "endpoints.retry.max_attempts": (11, lambda b: _schedule(b)._max_attempts),
     "endpoints.retry.max_age_s": (5555.0, lambda b: _schedule(b)._max_age_s),

@@ -1,6 +1,6 @@
-"""The pace of an endpoint on a virtual clock: thousands of schedules, drawn at random, in seconds.
+"""The gate of an endpoint on a virtual clock: thousands of schedules, drawn at random, in seconds.
 
-Never more than a window's count, alone or shared between pods; exactly one probe; nobody starves;
+Never more than a window's count, alone or shared between pods; exactly one probe; no lane starves;
 the full rate comes back; no request within a ``Retry-After``.
 """
 
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.lanes import Lane, Lanes
-from bridge.core.limits import Breaker, Pace, RateWindows, SlowDown
+from bridge.core.limits import AdaptiveRate, Breaker, Gate, RateWindows
 from bridge.model import AnswerKind
 
 WINDOWS = st.lists(
@@ -24,6 +24,11 @@ WINDOWS = st.lists(
 )
 GAPS = st.lists(st.sampled_from([0.0, 0.0, 0.001, 0.1, 0.3, 1.0, 5.0, 40.0]), min_size=1, max_size=30)
 KINDS: list[AnswerKind] = ["ok", "throttled", "unavailable", "failed", "other"]
+
+
+def rate_of(gate: Gate) -> float | None:
+    """The rate that the receiver is limited to after an overload; None without a limit."""
+    return gate._rate.rate_per_s
 
 
 def most_in_any(instants: list[float], seconds: float) -> int:
@@ -36,7 +41,7 @@ def most_in_any(instants: list[float], seconds: float) -> int:
 
 
 def spend_all(windows: RateWindows, gaps: list[float], until: float, begin: float) -> list[float]:
-    """Send at once whenever it is allowed, with pauses in between."""
+    """Send whenever it is allowed, with pauses in between."""
     at, sent, turn = begin, [], 0
     while at < until and len(sent) < 300:
         wait_s = windows.wait_s(at)
@@ -70,7 +75,7 @@ def test_never_more_than_the_count_in_any_window(
 def test_pods_that_share_never_exceed_the_count_together(
     limits: list[tuple[int, float]], gaps: list[list[float]], parts: list[int], begins: list[float]
 ) -> None:
-    """A pod whose share is less than one request may still send one; all others only whole shares."""
+    """A pod whose share is below one request may still send one; all others send only whole shares."""
     total = sum(parts)
     sent: list[float] = []
     for part, pauses, begin in zip(parts, gaps, begins, strict=False):
@@ -98,7 +103,7 @@ def test_a_changing_share_never_gives_more_than_the_count(
 
 @settings(max_examples=150, deadline=None)
 @given(limits=WINDOWS)
-def test_a_steady_sender_gets_all_that_its_tightest_window_gives(limits: list[tuple[int, float]]) -> None:
+def test_a_steady_sender_can_use_all_of_its_tightest_window(limits: list[tuple[int, float]]) -> None:
     sent = spend_all(RateWindows(limits), [0.0], 1e9, 0.0)
     slowest = max(len(sent) // allowed * seconds for allowed, seconds in limits)
     assert sent[-1] <= sum(len(sent) / allowed * seconds for allowed, seconds in limits)
@@ -106,12 +111,12 @@ def test_a_steady_sender_gets_all_that_its_tightest_window_gives(limits: list[tu
 
 
 class World:
-    """An endpoint behind a pace: lanes with events, latencies and answers drawn beforehand."""
+    """An endpoint and its gate: lanes with events, latencies and answers drawn in advance."""
 
     def __init__(
-        self, pace: Pace, latencies: list[float], answers: list[tuple[AnswerKind, float | None]]
+        self, gate: Gate, latencies: list[float], answers: list[tuple[AnswerKind, float | None]]
     ) -> None:
-        self.pace = pace
+        self.gate = gate
         self.now = 0.0
         self.sent: list[float] = []
         self.under_way: list[tuple[float, int, AnswerKind, float | None]] = []
@@ -121,11 +126,11 @@ class World:
         self.probes: set[int] = set()
 
     def send(self) -> None:
-        """Send, knowing that it is allowed; remember what the breaker thinks of it."""
-        was_open = self.pace.state == "open"
-        number = self.pace.sent(self.now)
+        """Send, which is allowed; note whether the request is the breaker's probe."""
+        was_open = self.gate.state == "open"
+        number = self.gate.sent(self.now)
         if was_open:
-            assert self.pace.state == "half-open"
+            assert self.gate.state == "half-open"
             self.probes = {number}
         self.sent.append(self.now)
         kind, retry_after_s = self._answers[self._turn % len(self._answers)]
@@ -135,7 +140,7 @@ class World:
 
     def answer(self) -> None:
         self.now, number, kind, retry_after_s = heapq.heappop(self.under_way)
-        self.pace.answered(self.now, kind, retry_after_s, number=number)
+        self.gate.answered(self.now, kind, retry_after_s, number=number)
         self.probes.discard(number)
 
 
@@ -147,9 +152,9 @@ ANSWERS = st.lists(
 LATENCIES = st.lists(st.sampled_from([0.001, 0.05, 0.3, 2.0, 15.0]), min_size=1, max_size=9)
 
 
-def make(limits: list[tuple[int, float]], concurrency: int) -> Pace:
+def make(limits: list[tuple[int, float]], concurrency: int) -> Gate:
     breaker = Breaker(failures=3, window_s=20, open_s=2, max_open_s=30, concurrency=concurrency)
-    return Pace(RateWindows(limits), SlowDown(), breaker, retry_after_cap_s=100)
+    return Gate(RateWindows(limits), AdaptiveRate(), breaker, retry_after_cap_s=100)
 
 
 @settings(max_examples=400, deadline=None)
@@ -159,32 +164,32 @@ def make(limits: list[tuple[int, float]], concurrency: int) -> Pace:
     answers=ANSWERS,
     concurrency=st.sampled_from([1, 2, 8, 64]),
 )
-def test_whatever_the_endpoint_answers_the_pace_keeps_its_word(
+def test_the_gate_keeps_its_limits_for_any_answers(
     limits: list[tuple[int, float]],
     latencies: list[float],
     answers: list[tuple[AnswerKind, float | None]],
     concurrency: int,
 ) -> None:
     """One probe at a time, nothing within a pause, every window kept, and it never stops for good."""
-    pace = make(limits, concurrency)
-    world = World(pace, latencies, answers)
+    gate = make(limits, concurrency)
+    world = World(gate, latencies, answers)
     paused_until = opened_at = -math.inf
     for _ in range(300):
-        wait_s = pace.admit(world.now)
+        wait_s = gate.admit(world.now)
         assert 0 <= wait_s <= 230, "never stops for good"
         if wait_s == 0 and len(world.under_way) < concurrency:
-            assert not (world.probes and pace.state == "half-open"), "a second beside the probe"
+            assert not (world.probes and gate.state == "half-open"), "a second beside the probe"
             assert world.now >= paused_until - 1e-6, "within a Retry-After"
-            assert pace.state != "open" or world.now >= opened_at + 2 - 1e-6, "before the probe's time"
+            assert gate.state != "open" or world.now >= opened_at + 2 - 1e-6, "before the probe's time"
             world.send()
             continue
         if world.under_way and (wait_s == 0 or world.under_way[0][0] <= world.now + wait_s):
             at, _, kind, retry_after_s = world.under_way[0]
-            before = pace.state
+            before = gate.state
             world.answer()
             if kind in {"throttled", "unavailable"} and retry_after_s is not None:
                 paused_until = max(paused_until, at + min(retry_after_s, 100))
-            if pace.state == "open" and before != "open":
+            if gate.state == "open" and before != "open":
                 opened_at = at
                 world.probes = set()
         else:
@@ -199,28 +204,31 @@ def test_whatever_the_endpoint_answers_the_pace_keeps_its_word(
     answers=ANSWERS,
     concurrency=st.sampled_from([1, 8, 64]),
 )
-def test_after_any_trouble_the_full_rate_comes_back(
+def test_the_full_rate_comes_back_after_any_failures(
     latencies: list[float], answers: list[tuple[AnswerKind, float | None]], concurrency: int
 ) -> None:
-    pace = make([], concurrency)
-    world = World(pace, latencies, answers)
+    gate = make([], concurrency)
+    world = World(gate, latencies, answers)
     began_well_at = math.inf
     for step in range(60_000):
         if step == 200:
             world._answers = [("ok", None)]
             began_well_at = world.now
-        wait_s = pace.admit(world.now)
+        wait_s = gate.admit(world.now)
         if wait_s == 0 and len(world.under_way) < concurrency:
             world.send()
         elif world.under_way and (wait_s == 0 or world.under_way[0][0] <= world.now + wait_s):
             world.answer()
         else:
             world.now += wait_s
-        if step > 1000 and pace.state == "closed" and pace.rate_per_s is None:
+        if step > 1000 and gate.state == "closed" and rate_of(gate) is None:
             break
-    assert pace.state == "closed"
-    assert pace.rate_per_s is None
-    assert pace.allowed_concurrency(concurrency) == concurrency
+    assert gate.state == "closed"
+    assert rate_of(gate) is None
+    free = concurrency - len(world.under_way)
+    for _ in range(free):
+        assert gate.admit(world.now) == 0, "as many as may be in flight are admitted"
+        gate.sent(world.now)
     assert world.now - began_well_at < 400  # the longest pause, the longest opening, and the steps back
 
 
@@ -234,7 +242,7 @@ def test_no_lane_starves_beside_lanes_that_always_fail(
     limits: list[tuple[int, float]], events: list[int], poisoned: set[int]
 ) -> None:
     """Waiting for a retry costs no budget: every event of a working lane is delivered, in order."""
-    pace, lanes, number = make(limits, 8), Lanes[tuple[int, int]](), count()
+    gate, lanes, number = make(limits, 8), Lanes[tuple[int, int]](), count()
     for lane in events:
         lanes.push(lane, (lane, next(number)))
     delivered: dict[int, list[int]] = defaultdict(list)
@@ -245,23 +253,23 @@ def test_no_lane_starves_beside_lanes_that_always_fail(
         asked += 1
         assert asked < 20_000, "starved"
         lanes.release(now)
-        wait_s = pace.admit(now) if lanes.ready else 0.0
+        wait_s = gate.admit(now) if lanes.ready else 0.0
         if wait_s or not lanes.ready:
             due_at = lanes.next_due_at
             assert wait_s or due_at is not None
             now = now + wait_s if wait_s else max(now, due_at or now)
             continue
-        taken: Lane[tuple[int, int]] | None = lanes.take()
+        taken: Lane[tuple[int, int]] | None = lanes.pop()
         assert taken is not None
         key, item = taken.head
-        ticket = pace.sent(now)
+        ticket = gate.sent(now)
         now += 0.01
         if key in poisoned:
-            pace.answered(now, "failed", number=ticket)
+            gate.answered(now, "failed", number=ticket)
             failures[key] += 1
             lanes.defer(taken, now + min(2.0 ** failures[key], 600))
         else:
-            pace.answered(now, "ok", number=ticket)
+            gate.answered(now, "ok", number=ticket)
             delivered[key].append(item)
-            lanes.settle(taken)
+            lanes.finish(taken)
     assert all(items == sorted(items) for items in delivered.values())

@@ -1,0 +1,145 @@
+"""The life of an assignment: begin with its partitions, drain it, and restart after lost records.
+
+An assignment begins when the group gives partitions to this process, and ends on revoke or shutdown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+import structlog
+
+from bridge.model import Partition
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.cursor_start import report_deleted
+from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.intake import Feed
+from bridge.pipeline.ports import Reads
+from bridge.pipeline.schema_wait import SchemaWait
+from bridge.pipeline.undecodable import UndecodableRecords
+from bridge.telemetry import events
+
+_log = structlog.get_logger()
+NEAR = 10_000
+"""Cursors of a partition that differ by at most this many offsets at the start share the main reader."""
+
+
+class Assignment:
+    """The partitions that are assigned to this process, from their first read to the last commit.
+
+    Invariant: after ``drain``, this process commits nothing for the partitions it had, and nothing of
+    them is in flight or queued, except requests that outlived the drain's deadline.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Reads,
+        checkpoints: Checkpoints,
+        dispatchers: Mapping[str, EndpointDispatcher],
+        feeds: Sequence[Feed],
+        load_holds: Callable[[Collection[Partition]], Awaitable[None]],
+        undecodable: UndecodableRecords,
+        schema_wait: SchemaWait,
+        drain_timeout_s: float,
+    ) -> None:
+        self.ending = False
+        """True from the beginning of a drain to its end: no batch is accepted."""
+        self.next_offsets: dict[Partition, int] = {}
+        """By partition, the next offset of the main reader."""
+        self._source = source
+        self._checkpoints = checkpoints
+        self._dispatchers = dispatchers
+        self._feeds = feeds
+        self._load_holds = load_holds
+        self._undecodable = undecodable
+        self._schema_wait = schema_wait
+        self._drain_timeout_s = drain_timeout_s
+        self._draining = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Begin with newly assigned partitions: load their cursors and start where the foremost are.
+
+        Cursors far behind the foremost one do not hold the reader back: they catch up on their own.
+        Returns without an effect if the assignment changes meanwhile. Raises ``KafkaUnavailable`` and
+        ``CommitError``; the next call begins again.
+        """
+        epoch, partitions = self._source.epoch, self._source.unprepared
+        bounds = await self._source.bounds(partitions)
+        loaded = await self._checkpoints.load(bounds)
+        # After the cursors: the previous owner wrote a hold first, and then committed what depends on it.
+        await self._load_holds({*partitions, *self._checkpoints.cursors})
+        if self._has_changed(epoch, partitions):
+            return
+        for partition, by_endpoint in loaded.cursors.items():
+            positions = [cursor.position for cursor in by_endpoint.values()]
+            foremost = max(positions)
+            start = min(position for position in positions if foremost - position <= NEAR)
+            self.next_offsets[partition] = start
+            for cursor in by_endpoint.values():
+                cursor.detach_if_passed(start)
+        self._checkpoints.install(loaded)
+        # Before the first delivery: a new endpoint has a committed position from now on.
+        await self._checkpoints.commit()
+        if self._has_changed(epoch, partitions):
+            return
+        for feed in self._feeds:
+            feed.covered -= partitions
+            for partition, (_, following) in bounds.items():
+                feed.window.cut(partition, following)
+        for dispatcher in self._dispatchers.values():
+            dispatcher.set_share(self._source.share)
+        starts = {partition: self.next_offsets[partition] for partition in loaded.cursors}
+        self._source.start_at(starts)
+        for catch_up_wake in self._checkpoints.room_behind.values():
+            catch_up_wake.set()
+        next_offsets = {str(partition): offset for partition, offset in starts.items()}
+        _log.info(events.SOURCE_ASSIGNED, epoch=epoch, next_offsets=next_offsets)
+
+    def _has_changed(self, epoch: int, partitions: Collection[Partition]) -> bool:
+        return epoch != self._source.epoch or partitions != self._source.unprepared
+
+    async def drain(self) -> None:
+        """End the assignment: wait for requests in flight, within the deadline, and commit.
+
+        Called on revoke and on shutdown. When it returns, this process commits nothing more.
+        """
+        async with self._draining:
+            deadline = asyncio.get_running_loop().time() + self._drain_timeout_s
+            self.ending = True
+            self._schema_wait.cancel()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await asyncio.gather(*(dispatcher.drain() for dispatcher in self._dispatchers.values()))
+                    await self._undecodable.drain()
+            except TimeoutError:
+                unfinished = sum(dispatcher.in_flight for dispatcher in self._dispatchers.values())
+                _log.warning(
+                    events.BRIDGE_DRAINED, unfinished=unfinished, remedy="these requests are sent again"
+                )
+            self._undecodable.forget()
+            await self._checkpoints.commit_last(deadline)
+            self._checkpoints.clear()
+            for dispatcher in self._dispatchers.values():
+                dispatcher.forget()
+            self.ending = False
+
+    async def skip_deleted(self, positions: Mapping[Partition, int]) -> None:
+        """Continue at the beginning of the log: retention deleted records before they were read.
+
+        If a position is past the end of the log, the topic was recreated: the assignment begins again,
+        with new cursors.
+        """
+        bounds = await self._source.bounds(positions)
+        if any(position > bounds[partition][1] for partition, position in positions.items()):
+            await self.drain()
+            self._source.begin_again()
+            return
+        for partition, (first, _) in bounds.items():
+            for endpoint, cursor in self._checkpoints.cursors.get(partition, {}).items():
+                if cursor.attached and cursor.position < first:
+                    report_deleted(endpoint, partition, cursor.position, first)
+                    cursor.advance(first)
+            self.next_offsets[partition] = first
+        self._source.start_at({partition: first for partition, (first, _) in bounds.items()})

@@ -1,0 +1,258 @@
+"""How many function calls of ours an event costs on the path: ``python -m tests.bench.calls``.
+
+The real path runs in this process, built from settings, with the real files on disk; Kafka and the
+transport are fakes. After a warm-up, every call of a function under ``bridge/`` is counted until the
+backlog is delivered. Comprehensions are not counted. The figure depends on no machine and no load.
+
+``--time`` runs the same work without counting, several times, and prints microseconds of CPU per
+event: compare two commits in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dis
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import NoReturn
+
+import orjson
+import structlog
+
+import bridge
+from bridge.clock import SystemClock
+from bridge.dead_letters.hold import Holds
+from bridge.model import Batch, Partition, Record, Request, Response
+from bridge.settings import Settings, load
+from bridge.storage.journal import Journal
+from bridge.telemetry.metrics import Metrics
+from bridge.wiring.decoders import build_decoders
+from bridge.wiring.path import PathEdges, build_history, build_index, build_path, build_window
+from tests.support.fake_group import FakeOffsets, FakeReader
+from tests.support.fakes import FakeParking, FakeRegister, Log
+from tests.support.path import learns_nothing
+
+ROOT = str(Path(bridge.__file__).parent) + "/"
+PARTITIONS = [Partition("orders", number) for number in range(4)]
+COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
+BATCH = 250
+ENTITIES = 400
+SETTINGS = """\
+group: g
+kafka: {{bootstrap_servers: ["k:9092"]}}
+sources: {{orders: {{topics: [orders], format: json, id: id, type: type, entity: entity}}}}
+endpoints:
+  crm:
+    url: https://receiver.example/hooks
+    secrets: ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
+    start: earliest
+    concurrency: 64
+state_dir: {folder}
+"""
+OK = Response(200, ((b"content-type", b"text/plain"), (b"content-length", b"2")), b"ok")
+
+
+class Answers:
+    """A transport whose receiver takes everything, one turn of the loop later."""
+
+    async def send(self, request: Request, timeout_s: float) -> Response:
+        await asyncio.sleep(0)
+        return OK
+
+    async def close(self) -> None:
+        return
+
+
+class BacklogReader(FakeReader):
+    """A member of the group that gives the backlog in batches, a partition at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(Log(*PARTITIONS))
+        self._batches: list[Batch] = []
+        self._ends: dict[Partition, int] = dict.fromkeys(PARTITIONS, 0)
+
+    def add(self, events: int) -> None:
+        """Append so many events, spread over the partitions and the entities."""
+        records: dict[Partition, list[Record]] = {partition: [] for partition in PARTITIONS}
+        for number in range(events):
+            partition = PARTITIONS[number % len(PARTITIONS)]
+            offset = self._ends[partition]
+            self._ends[partition] = offset + 1
+            entity = f"entity-{number % ENTITIES}"
+            document = {
+                "id": f"{partition.number}-{offset}", "type": "OrderPlaced", "entity": entity,
+                "amount": 12.5, "lines": ["one", "two", "three"],
+            }  # fmt: skip
+            at_ms = int(time.time() * 1000)
+            records[partition].append(
+                Record(partition, offset, at_ms, entity.encode(), orjson.dumps(document))
+            )
+        for at in range(0, events, BATCH):
+            for partition, of_partition in records.items():
+                if of_partition[at : at + BATCH]:
+                    self._batches.append((partition, of_partition[at : at + BATCH]))
+
+    async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
+        for place, (partition, records) in enumerate(self._batches):
+            if partition not in full:
+                await asyncio.sleep(0)
+                del self._batches[place]
+                return [(partition, records)]
+        await asyncio.sleep(0.01)
+        return []
+
+    async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
+        return {partition: (0, self._ends[partition]) for partition in partitions}
+
+
+class WholePath:
+    """The path with one endpoint, as the program builds it; ``deliver`` sends more events through it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.reader = BacklogReader()
+        self._delivered = 0
+        metrics, decoders = Metrics(), build_decoders(settings)
+        self._history, self._index = build_history(settings, metrics), build_index(settings)
+        window = build_window(settings, self._index, decoders, self._no_reader)
+        edges = PathEdges(
+            reader=self.reader,
+            open_side_reader=self._no_reader,
+            offsets=FakeOffsets(),
+            dead_letters=FakeParking(),
+            hold_register=FakeRegister(),
+            load_holds=self._no_holds,
+            transports=dict.fromkeys(settings.endpoints, Answers()),
+            history=self._history,
+            journal=Journal(settings.state_dir),
+            flush=self._flush,
+            window=window,
+            side_window=lambda: window,
+            learn=learns_nothing,
+            turn_off=lambda endpoint, reason: None,
+            metrics=metrics,
+            clock=SystemClock(),
+        )
+        path = build_path(settings, decoders, Holds(), edges)
+        self.checkpoints, self.pipeline, self.dispatchers = path.checkpoints, path.pipeline, path.dispatchers
+
+    async def deliver(self, events: int) -> None:
+        """Return when so many more events are settled and committed."""
+        self.reader.add(events)
+        self._delivered += events
+        committed = 0
+        while committed < self._delivered:
+            await asyncio.sleep(0.05)
+            await self.checkpoints.commit()
+            committed = sum(cursor.lowest_unsettled for cursor in self.checkpoints.all())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Carry events until the end of the block."""
+        self.reader.assign(*PARTITIONS)
+        async with asyncio.TaskGroup() as tasks:
+            workers = [task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)]
+            carrying = tasks.create_task(self.pipeline.run())
+            yield
+            self.pipeline.stop()
+            await carrying
+            for task in workers:
+                task.cancel()
+        await self._history.close()
+
+    async def _flush(self) -> None:
+        self._index.flush()
+        await self._history.flush()
+
+    async def _no_holds(self, partitions: Collection[Partition]) -> None:
+        return
+
+    def _no_reader(self) -> NoReturn:
+        raise AssertionError("the window starts at the beginning of the log")
+
+
+@contextmanager
+def counting(calls: Counter[CodeType]) -> Iterator[None]:
+    """Count the calls of functions under ``bridge/``; a coroutine that goes on is no call."""
+    starts: dict[CodeType, int] = {}
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(ROOT) and code.co_name not in COMPREHENSIONS:
+            if code not in starts:
+                starts[code] = next(
+                    step.offset for step in dis.get_instructions(code) if step.opname == "RESUME"
+                )
+            calls[code] += frame.f_lasti <= starts[code]
+
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+@asynccontextmanager
+async def path() -> AsyncIterator[WholePath]:
+    """A path that is warm: its caches are filled."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "bridge.yaml")
+        file.write_text(SETTINGS.format(folder=folder))
+        built = WholePath(load(file, {}))
+        async with built.running():
+            await built.deliver(1000)
+            yield built
+
+
+async def count(events: int) -> Counter[CodeType]:
+    """The calls that ``events`` events cost."""
+    calls: Counter[CodeType] = Counter()
+    async with path() as warm:
+        with counting(calls):
+            await warm.deliver(events)
+    return calls
+
+
+async def cpu_us(events: int, rounds: int) -> list[float]:
+    """Microseconds of CPU per event, of each round."""
+    found = []
+    async with path() as warm:
+        for _ in range(rounds):
+            began = time.process_time()
+            await warm.deliver(events)
+            found.append((time.process_time() - began) / events * 1e6)
+    return found
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=4000)
+    parser.add_argument("--time", type=int, metavar="ROUNDS", default=0)
+    options = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(open(os.devnull, "w")))  # noqa: SIM115
+    if options.time:
+        rounds = asyncio.run(cpu_us(options.events, options.time))
+        print(f"{statistics.median(rounds):.1f} µs of CPU per event (least {min(rounds):.1f})")
+        return
+    calls = asyncio.run(count(options.events))
+    per_event = {code: number / options.events for code, number in calls.items()}
+    regular = {code: number for code, number in per_event.items() if number >= 0.5}
+    for code, number in sorted(regular.items(), key=lambda item: (item[0].co_filename, -item[1])):
+        print(f"{number:6.2f}  {code.co_filename.removeprefix(ROOT)}  {code.co_qualname}")
+    files = {code.co_filename for code in regular}
+    print(
+        f"{sum(per_event.values()):.1f} calls per event; over {len(files)} files: {sum(regular.values()):.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
