@@ -16,9 +16,7 @@ from typing import Any
 
 from bridge.http.lookup_threads import LookupThreads
 
-FRESH_S = (
-    5.0  # an answer is used this long without another lookup; the usual TTL of a failover is 30 s or more
-)
+FRESH_S = 5.0  # an answer is used this long without another lookup; getaddrinfo does not return its TTL
 STALE_S = 300.0  # and this long while lookups are slow or fail
 FAILED_S = 1.0  # a failure is returned this long without another lookup
 SLOW_S = 1.0  # a lookup that takes longer is slow
