@@ -185,6 +185,7 @@ class Harness:
         requests = self.stage.witness.requests()
         commits = read_commits(self.kafka, GROUP, TOPIC)
         self.ledger.assignments = report.assignments(self.stage.pods, TOPIC)
+        self.ledger.delays = report.delays(self.stage.pods)
         terms = Terms(SESSION_S, TIMEOUT_S, since_commit=self.options.repeats == "since-commit")
 
         def settled(endpoint: str, place: int) -> bool:

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 
 RUNS_PER_POD = 4096
+DELAY_NEAR_S = 3.0
+"""A pod measures its event loop every few tenths of a second, and the load of a machine lasts for seconds."""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,8 @@ class Ledger:
     """(instant, pod)"""
     assignments: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)
     """(instant, pod, partitions), from the logs of the pods"""
+    delays: list[tuple[int, int, float]] = field(default_factory=list)
+    """(instant, pod, seconds): how late a pod read an answer that was there at once, from its log"""
     incidents: list[Incident] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What no pod may do: exit by itself, or not exit after SIGTERM."""
@@ -74,6 +78,14 @@ class Ledger:
         return any(
             whose != pod and since_ns <= at_ns <= until_ns and partition in partitions
             for at_ns, whose, partitions in self.assignments
+        )
+
+    def delay_s(self, pod: int, at_ns: int) -> float:
+        """Return the longest time that an answer waited in the busy event loop of a pod around an instant."""
+        near_ns = int(DELAY_NEAR_S * 1e9)
+        return max(
+            (delay for when, of, delay in self.delays if of == pod and abs(when - at_ns) <= near_ns),
+            default=0.0,
         )
 
     def disk_touched(self, pod: int, since_ns: int, until_ns: int) -> bool:

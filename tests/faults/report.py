@@ -75,6 +75,29 @@ def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozens
     return rows
 
 
+def delays(pods: Iterable[Pod]) -> list[tuple[int, int, float]]:
+    """Return how late each pod read refused connections: (instant, pod, seconds).
+
+    The kernel refuses a connection on loopback at once, so the duration of such an attempt is the time that
+    the pod's event loop was busy with other work.
+    """
+    rows = []
+    for pod in pods:
+        if not pod.bridge.log.exists():
+            continue
+        with pod.bridge.log.open("rb") as lines:
+            for line in lines:
+                if b'"delivery.attempted"' not in line or b"Connection refused" not in line:
+                    continue
+                try:
+                    entry = orjson.loads(line)
+                except ValueError:  # the line that a kill cut off
+                    continue
+                at_ns = int(datetime.fromisoformat(entry["timestamp"]).timestamp() * 1e9)
+                rows.append((at_ns, pod.number, entry["duration_ms"] / 1000))
+    return rows
+
+
 def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pods: Sequence[Pod]) -> str:
     """Return one violation with the faults around it and the log lines of the pods about the event."""
     lines = [f"{violation.kind.upper()} at {violation.endpoint}: {violation.event}"]

@@ -149,6 +149,24 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
     ("killed in flight", lambda case: case.killed(3), "in flight at a kill", "in flight at a kill"),
     ("killed at once after", lambda case: case.killed(20), "in flight at a kill", "in flight at a kill"),
     ("killed later", lambda case: case.killed(600), "unexplained", "not committed at a kill"),
+    (
+        "killed while its loop was busy",
+        lambda case: (case.killed(600), case.ledger.delays.append((T0 + 900 * MS, 0, 0.7))),
+        "in flight at a kill",
+        "in flight at a kill",
+    ),
+    (
+        "the loop of another was busy",
+        lambda case: (case.killed(600), case.ledger.delays.append((T0 + 100 * MS, 1, 0.7))),
+        "unexplained",
+        "not committed at a kill",
+    ),
+    (
+        "its loop was busy at another time",
+        lambda case: (case.killed(600), case.ledger.delays.append((T0 + 9 * S, 0, 0.7))),
+        "unexplained",
+        "not committed at a kill",
+    ),
     ("killed long after", lambda case: case.killed(11_000), "unexplained", "unexplained"),
     ("committed, then killed", lambda case: case.commit(500).killed(600), "unexplained", "unexplained"),
     (

@@ -110,7 +110,7 @@ async def test_a_token_is_cached_until_shortly_before_it_expires(tokens: TokenSe
     tokens.answer = {"access_token": "short", "expires_in": 31.001}
     short = credentials(tokens)
     assert await short.token() == "short"
-    assert short._good_until - time.monotonic() <= 1.001
+    assert short._valid_until - time.monotonic() <= 1.001
 
 
 @pytest.mark.parametrize(
