@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,6 +20,8 @@ from bridge.rendering.filters import filters_for
 from bridge.rendering.sandbox import Insert, Program, Sandbox
 
 _MAX_KNOWN_TYPES = 4096
+_OUT_OF_RANGE = "infinity"
+"""In orjson's message for a number beyond a double; it refuses the whole document."""
 
 
 VARIABLES: Mapping[str, Callable[[Event], Any]] = {
@@ -109,9 +112,25 @@ def _checked_json(text: str) -> bytes:
     try:
         orjson.loads(body)
     except orjson.JSONDecodeError as exc:
+        if _OUT_OF_RANGE in exc.msg and _is_json(body):
+            return body
         place = f"line {exc.lineno}, column {exc.colno} of the body"
         raise RenderError(f"the body's template rendered invalid JSON: {place}: {exc.msg}") from exc
     return body
+
+
+def _is_json(body: bytes) -> bool:
+    """Return True if the standard library reads the body, in which a number may be beyond a double."""
+    try:
+        json.loads(body, parse_float=str, parse_int=str, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(constant: str) -> Any:
+    """Refuse NaN and Infinity, which are not JSON."""
+    raise ValueError(constant)
 
 
 def _one_line(text: str) -> bytes:

@@ -93,3 +93,10 @@ def test_what_is_not_json_is_refused_next_to_a_number_out_of_range(text: str) ->
 def test_a_calculation_in_a_template_that_overflows_is_no_null() -> None:
     with pytest.raises(RenderError, match="not finite"):
         written('{"a": {{ 1e308 * 10 }} }')
+
+
+def test_a_template_writes_a_number_out_of_range_into_json() -> None:
+    (event,) = DECODER.decode(record(b'{"id":"1","type":"T","n":1e999}'))
+    assert TemplateBody({}, '{"a": {{ data.n }}}', "application/json")(event)[1] == b'{"a": 1e999}'
+    with pytest.raises(RenderError, match="invalid JSON"):
+        TemplateBody({}, '{"a": {{ data.n }},}', "application/json")(event)

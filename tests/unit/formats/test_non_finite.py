@@ -1,4 +1,4 @@
-"""A number that JSON cannot hold parks the event with its path, or is sent as the source's setting says."""
+"""A number that JSON cannot hold parks the event with its path, or is sent as the source is configured."""
 
 from __future__ import annotations
 
