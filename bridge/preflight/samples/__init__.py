@@ -98,9 +98,9 @@ def _read(path: Path) -> dict[str, Any]:
     for name in ("id", "time", "entity", "tenant", "source", "topic"):
         if not isinstance(facts.get(name), str | None):
             raise ConfigError([f"{path}: {name} is not text; put it in quotes"])
-    for name in ("headers", "context"):
+    for name, kinds in (("headers", str | None), ("context", str | int | float)):
         texts = facts.get(name) or {}
-        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        if not isinstance(texts, dict) or not all(isinstance(text, kinds) for text in texts.values()):
             raise ConfigError([f"{path}: {name} is not a mapping of texts; put its values in quotes"])
     if facts.get("time") is not None and from_text(facts["time"]) is None:
         raise ConfigError([f"{path}: time is not an instant; write it like {TIME}"])
@@ -113,7 +113,8 @@ def _build(facts: Mapping[str, Any], source: str, topic: str | None) -> Event:
     entity, tenant, id_ = facts.get("entity"), facts.get("tenant"), facts.get("id") or _ID
     key = None if entity is None else entity.encode("utf-8", "replace")
     headers = tuple(
-        (name, value.encode("utf-8", "replace")) for name, value in (facts.get("headers") or {}).items()
+        (name, value if value is None else value.encode("utf-8", "replace"))
+        for name, value in (facts.get("headers") or {}).items()
     )
     partition = Partition(topic or facts.get("topic") or NO_TOPIC, 0)
     record = Record(partition, 0, _TIMESTAMP_MS, key, orjson.dumps(facts["type"]), headers)

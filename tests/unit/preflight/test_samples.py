@@ -90,6 +90,15 @@ def test_a_file_can_set_every_part_of_an_event(tmp_path: Path) -> None:
     assert event.payload() == [1]
 
 
+def test_a_sample_may_have_null_headers_and_extensions_of_every_type(tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    file.write_text(
+        '{"type": "a", "data": null, "headers": {"x": null}, "context": {"flag": true, "five": 5}}'
+    )
+    event = sample(file)
+    assert (event.record.headers, event.context) == ((("x", None),), {"flag": True, "five": 5})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -98,6 +107,7 @@ def test_a_file_can_set_every_part_of_an_event(tmp_path: Path) -> None:
         ('{"type": "a", "data": 1, "entity": 5}', "entity is not text"),
         ('{"type": "a", "data": 1, "time": "soon"}', "time is not an instant"),
         ('{"type": "a", "data": 1, "headers": {"a": 1}}', "headers is not a mapping of texts"),
+        ('{"type": "a", "data": 1, "context": {"a": [1]}}', "context is not a mapping of texts"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_a_sample_is_refused(tmp_path: Path, text: str, message: str) -> None:
