@@ -1,0 +1,303 @@
+"""What the wiring builds from the example settings, and how a test finds a part in it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from bridge.app import app as app_module
+from bridge.app import internal_topics
+from bridge.app.app import App
+from bridge.cli import cli
+from bridge.core.backoff import RetrySchedule
+from bridge.core.limits import Breaker
+from bridge.core.routing import Subscription
+from bridge.core.signing import Signer
+from bridge.dead_letters.hold import Holds
+from bridge.errors import TransportError
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.httpx_transport import HttpxTransport
+from bridge.http.token import ClientCredentials
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.membership import Membership
+from bridge.pipeline.attempt_log import Target
+from bridge.pipeline.cursor_start import CursorPolicy
+from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.rendering.body_secret import BodySecretRenderer
+from bridge.rendering.request import RequestRenderer
+from bridge.settings import SaslSettings, Settings
+from bridge.storage.attempt_history import History
+from bridge.storage.dedupe_index import KeyIndex
+from bridge.telemetry import logs
+from bridge.telemetry.metrics import Metrics
+from bridge.wiring.decoders import build_decoders, build_registries
+from bridge.wiring.endpoints import build_subscription
+from bridge.wiring.kafka import (
+    build_kafka_options,
+    build_membership,
+)
+from bridge.wiring.path import (
+    Path,
+    PathEdges,
+    build_history,
+    build_index,
+    build_path,
+    build_side_window,
+    build_transports,
+    build_window,
+)
+from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
+from tests.support.fakes import FakeParking, FakeRegister, Log, event
+from tests.support.parts import part, parts
+from tests.support.simulated import LoopClock
+from tests.unit.wiring.example import OAUTH, example
+
+
+class RecordingContext(ssl.SSLContext):
+    """A TLS context that keeps the names of the files that it was to load."""
+
+    ca_file: Any = None
+    loaded: tuple[Any, ...] = ()
+
+    def load_cert_chain(self, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
+        self.loaded = (certfile, keyfile, password)
+
+
+def _recording_context(*args: Any, cafile: Any = None, **kwargs: Any) -> RecordingContext:
+    context = RecordingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.ca_file = cafile
+    return context
+
+
+@dataclass
+class Built:
+    """Everything that the wiring makes of the example."""
+
+    settings: Settings
+    path: Path
+    edges: PathEdges
+    decoders: Any
+    registries: Any
+    options: KafkaOptions
+    oauth: ClientCredentials
+    membership: Membership
+    index: KeyIndex
+    window: DedupeWindow
+    side_window: DedupeWindow
+    history: History
+    heard: dict[str, Any] = field(default_factory=dict)
+    """What the fakes in place of the log set-up, the admin server and the topics were called with."""
+
+    def dispatcher(self, name: str = "crm") -> EndpointDispatcher:
+        return self.path.dispatchers[name]
+
+    def decoder(self, format: str) -> Any:
+        return self.decoders[f"t-{format}"]
+
+    def registry(self, format: str) -> Any:
+        return self.registries._by_source[format]._client
+
+
+def build_example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    folder = tmp_path_factory.mktemp("glue")
+    data = example(folder)
+    settings = Settings.model_validate(data)
+    (folder / "state").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        made = asyncio.run(_build(settings, patch))
+        made.heard |= asyncio.run(_heard(settings, patch))
+        made.heard["log"] = _log_set_up(folder, patch)
+        yield made
+        made.index.close()
+
+
+async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
+    transports = build_transports(settings, lambda: True)
+    with pytest.MonkeyPatch.context() as tls:
+        tls.setattr(ssl, "create_default_context", _recording_context)
+        options = build_kafka_options(settings.kafka)
+        decoders = build_decoders(settings)
+        registries = build_registries(settings.sources, decoders)
+    login = settings.kafka.model_copy(
+        update={"sasl": SaslSettings.model_validate(OAUTH), "security_protocol": "SASL_PLAINTEXT"}
+    )
+    metrics, reader = Metrics(), FakeReader(Log())
+    index, history = build_index(settings), build_history(settings, metrics)
+
+    def open_side_reader() -> Any:
+        return FakeSideReader(Log())
+
+    window = build_window(settings, index, decoders, open_side_reader)
+    side_window = build_side_window(settings, index, decoders, open_side_reader)
+    edges = PathEdges(
+        reader=reader,
+        open_side_reader=open_side_reader,
+        offsets=FakeOffsets(),
+        dead_letters=FakeParking(),
+        hold_register=FakeRegister(),
+        load_holds=lambda partitions: asyncio.sleep(0),
+        transports=transports,
+        history=history,
+        journal=FakeJournal(),  # type: ignore[arg-type]
+        flush=lambda: asyncio.sleep(0),
+        window=window,
+        side_window=lambda: side_window,
+        learn=lambda needed: asyncio.sleep(0),
+        turn_off=lambda endpoint, reason: None,
+        metrics=metrics,
+        clock=LoopClock(),
+    )
+    return Built(
+        settings,
+        build_path(settings, decoders, Holds(), edges),
+        edges,
+        decoders,
+        registries,
+        options,
+        part(build_kafka_options(login), ClientCredentials),
+        build_membership(settings),
+        index,
+        window,
+        side_window,
+        history,
+    )
+
+
+async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the few steps of ``App`` that read settings, with fakes in place of what they call."""
+    heard: dict[str, Any] = {"topics": []}
+
+    async def ensure_topic(admin: Any, topic: str, **options: Any) -> None:
+        heard["topics"].append((topic, options["create"], options["replication_factor"]))
+
+    async def accept(*args: Any, **options: Any) -> None:
+        return
+
+    class AdminServer:
+        def __init__(self, host: str, port: int, *rest: object) -> None:
+            heard["admin"] = (host, port)
+
+        start = stop = accept
+
+    async def sleep(delay_s: float) -> None:
+        heard["commit_interval_s"] = delay_s
+        raise asyncio.CancelledError
+
+    with patch.context() as here:
+        here.setattr(ssl, "create_default_context", _recording_context)
+        here.setattr(app_module, "AdminServer", AdminServer)
+        here.setattr(app_module.asyncio, "sleep", sleep)
+        for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_retention_deletes"):
+            here.setattr(internal_topics, name, accept)
+        here.setattr(internal_topics, "ensure_topic", ensure_topic)
+        here.setattr(
+            asyncio.get_running_loop(), "call_later", lambda s, *_: heard.setdefault("deadline_s", s)
+        )
+        app = App(settings)
+        async with AsyncExitStack() as stack:
+            await app._open_admin_server(stack)
+            state, _, _ = app._open_files(stack)
+            heard["state_file"] = state._owner_file
+        await internal_topics.ensure_internal_topics(None, settings)  # type: ignore[arg-type]
+        app._stop.request_by_signal()
+        with suppress(asyncio.CancelledError):
+            await app._commit_periodically(None)  # type: ignore[arg-type]
+    return heard
+
+
+def _log_set_up(folder: FilePath, patch: pytest.MonkeyPatch) -> tuple[Any, ...]:
+    """Return what ``hookferry run`` sets the log up with."""
+    calls: list[tuple[Any, ...]] = []
+
+    async def run(app: App) -> None:
+        return
+
+    file = folder / "bridge.yaml"
+    data = {
+        "kafka": {"bootstrap_servers": ["k1.test:9092"]},
+        "sources": {"json": {"format": "json", "topics": ["t"], "id": "id", "type": "type"}},
+        "endpoints": {"crm": {"url": "https://crm.test/hooks"}},
+        "log": {"level": "warning", "format": "json"},
+    }
+    file.write_text(yaml.safe_dump(data))
+    with patch.context() as here:
+        here.setattr(logs, "set_up", lambda *given: calls.append(given))
+        here.setattr(App, "run", run)
+        result = CliRunner().invoke(cli, ["run", "-c", str(file)])
+    assert result.exit_code == 0, result.output
+    (call,) = calls
+    return call
+
+
+def read_rendered(b: Built, name: str = "crm") -> Any:
+    """Return the request that an endpoint makes of a sample."""
+    dispatcher = b.dispatcher(name)
+    sealed = parts(dispatcher, BodySecretRenderer)
+    return (sealed[0] if sealed else part(dispatcher, RequestRenderer)).render(event("1", entity="e7"))
+
+
+def read_breaker(b: Built) -> Breaker:
+    return part(b.dispatcher(), Breaker)
+
+
+def read_schedule(b: Built) -> RetrySchedule:
+    return part(b.dispatcher(), RetrySchedule)
+
+
+def read_policy(b: Built) -> CursorPolicy:
+    return b.path.checkpoints._policies["crm"]
+
+
+def read_target(b: Built, name: str = "crm") -> Target:
+    return part(b.dispatcher(name), Target)
+
+
+def read_subscription(b: Built) -> Subscription:
+    return build_subscription(b.settings.endpoints["crm"])
+
+
+def read_egress_refuses(b: Built, address: str) -> bool:
+    try:
+        part(b.edges.transports["crm"], EgressPolicy).check(address)
+    except TransportError:
+        return True
+    return False
+
+
+def read_signature(keys: Sequence[bytes]) -> Any:
+    return Signer(keys).headers("id", 1, b"body")
+
+
+def read_basic(username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def read_oauth_login(b: Built) -> Any:
+    return b.oauth._auth._auth_header
+
+
+def read_registry_login(b: Built, format: str) -> Any:
+    client = b.registry(format)._client
+    auth = client.auth
+    return auth._auth_header if isinstance(auth, httpx.BasicAuth) else client.headers["authorization"]
+
+
+def read_proxy(b: Built) -> str:
+    pool = part(b.dispatcher("thin"), HttpxTransport)._inner._pool  # type: ignore[attr-defined]
+    host, port = pool._proxy_url.host, pool._proxy_url.port
+    return f"{host.decode()}:{port}"
+
+
+Read = Callable[[Built], Any]
