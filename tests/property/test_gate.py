@@ -221,7 +221,8 @@ def test_the_full_rate_comes_back_after_any_failures(
             world.answer()
         else:
             world.now += wait_s
-        if step > 1000 and gate.state == "closed" and rate_of(gate) is None and gate.concurrency == concurrency:
+        limits = gate.state, rate_of(gate), gate.concurrency
+        if step > 1000 and limits == ("closed", None, concurrency):
             break
     assert gate.state == "closed"
     assert (rate_of(gate), gate.concurrency) == (None, concurrency)

@@ -148,33 +148,40 @@ class AdaptiveLimit:
     def _react(self, now: float, refusal: bool, pause_s: float) -> bool:
         """Lower or raise the limits if the window shows enough; return True if it has ended."""
         window = self._window
-        refused, answers, age_s = window.refused, window.answers, now - window.began_at
-        if refused >= _FEWEST_OBVIOUS and refused > _OBVIOUS * answers:
+        age_s = now - window.began_at
+        complete = age_s >= _WINDOW_S or (self.rate_per_s is None and window.answers >= _WINDOW_ANSWERS)
+        if self._shows_trouble(now, complete) or (refusal and pause_s and self.limited):
             self._lower(now, pause_s)
             return True
-        if refusal and pause_s and self.limited:
-            self._lower(now, pause_s)
-            return True
-        if age_s < _WINDOW_S and (self.rate_per_s is not None or answers < _WINDOW_ANSWERS):
+        if not complete:
             return False
+        if self._shows_no_trouble(refusal, pause_s):
+            self._keep_or_raise(now)
+            return True
+        return window.answers < _FEWEST_ANSWERS and age_s > max(
+            _OLDEST_WINDOW_S, 10 / (self.rate_per_s or 10)
+        )
+
+    def _shows_trouble(self, now: float, complete: bool) -> bool:
+        """Return True if more was refused than is tolerated: in a complete window, or obviously."""
+        refused, answers = self._window.refused, self._window.answers
+        tolerated, obvious = _TOLERATED, _FEWEST_OBVIOUS
+        if now < self._tolerated_until:
+            tolerated, obvious = self._tolerated, _FEWEST_ANSWERS
+        if refused >= obvious and refused > _OBVIOUS * answers:
+            return True
+        return complete and answers >= _FEWEST_ANSWERS and refused > tolerated * answers
+
+    def _shows_no_trouble(self, refusal: bool, pause_s: float) -> bool:
+        """Return True if a complete window without trouble has enough answers to go by."""
+        window = self._window
         if self._far_below and not refusal:
-            self._keep_or_raise(now)
             return True
-        if answers >= _FEWEST_ANSWERS:
-            tolerated = self._tolerated if now < self._tolerated_until else _TOLERATED
-            if refused > tolerated * answers:
-                self._lower(now, pause_s)
-            elif refusal and pause_s:
-                return False
-            else:
-                self._keep_or_raise(now)
-            return True
-        if not refused:
-            if answers < _FEWEST_FOR_A_STEP and self.rate_per_s is not None:
-                return False
-            self._keep_or_raise(now)
-            return True
-        return age_s > max(_OLDEST_WINDOW_S, 10 / (self.rate_per_s or 10))
+        if window.answers >= _FEWEST_ANSWERS:
+            return not (refusal and pause_s)
+        if window.refused:
+            return False
+        return window.answers >= _FEWEST_FOR_A_STEP or self.rate_per_s is None
 
     @property
     def limited(self) -> bool:
@@ -249,7 +256,7 @@ class AdaptiveLimit:
         self._next_at = now + 1 / self.rate_per_s
 
     def _before_pause(self, rate_per_s: float) -> float:
-        """Return the rate to use after a pause: a pause refills the receiver's allowance and hides the excess.
+        """Return the rate to use after a pause, which refills the receiver's allowance and hides the excess.
 
         It is the last rate that was accepted, or a little less than now. Without one, it is twice what was
         accepted in the time with the pause.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bridge.model import AnswerKind
 
-
 _SHORTEST_S = 0.001
 """In a shorter time, such as one burst of answers, a mean over time shows nothing."""
 
@@ -51,7 +50,10 @@ class AnswerWindow:
         self._sent_at[number] = now
 
     def answered(self, now: float, number: int, kind: AnswerKind, in_flight: int) -> bool:
-        """Count an answer; ``in_flight`` were in flight before it. Return False if it is from before the window."""
+        """Count an answer, unless it is from before the window; return True if it was counted.
+
+        ``in_flight`` were in flight before it.
+        """
         self._in_flight_s += in_flight * (now - self._last_at)
         self._last_at, self._in_flight = now, in_flight
         sent_at = self._sent_at.pop(number, None)
@@ -72,7 +74,7 @@ class AnswerWindow:
         self._sent_at.pop(number, None)
 
     def worked_on(self) -> float:
-        """Return how many requests the receiver worked on at a time: those in flight that it did not refuse."""
+        """Return the mean number of requests in flight that the receiver did not refuse."""
         age_s = self._last_at - self.began_at
         if age_s < _SHORTEST_S:
             return self._in_flight * self.accepted / max(self.answers, 1)

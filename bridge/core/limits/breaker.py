@@ -32,9 +32,9 @@ class Breaker:
     it is down. Otherwise it has too much to do, and the adaptive limit reacts.
     After ``open_s`` exactly one request is sent, the probe. If it fails, the breaker stays open for
     another ``open_s``, or a quarter of the time that it has been open if that is longer, at most
-    ``max_open_s``: the return is late by a quarter of the outage at most. If the probe succeeds, 2 requests may be in flight, then 4, 8 …;
-    each step ends after as many answers as it allows at once. If more than ``ratio`` of a step fails,
-    the breaker opens again. At ``concurrency`` it closes.
+    ``max_open_s``: the return is late by a quarter of the outage at most. If the probe succeeds, 2
+    requests may be in flight, then 4, 8 …; each step ends after as many answers as it allows at once.
+    If more than ``ratio`` of a step fails, the breaker opens again. At ``concurrency`` it closes.
 
     Answers are matched by request number: an answer to a request from before the breaker last
     opened adds nothing new, and must not be mistaken for the answer to the probe.

@@ -9,9 +9,8 @@ from bridge.core.limits.breaker import Breaker, BreakerState
 from bridge.core.limits.windows import RateWindows
 from bridge.model import AnswerKind
 
-
 _COLD_S = 5.0
-"""After this time without an answer, requests may need new connections."""
+"""After this time without an answer, the requests of the next ``_LATEST_S`` may need new connections."""
 _LATEST_S = 1.0
 """A request without an answer is taken to have reached the receiver after this time."""
 
@@ -35,7 +34,7 @@ class Gate:
         self._retry_after_cap_s = retry_after_cap_s
         self._number = 0
         self._in_flight = 0
-        self._answered_at = -math.inf
+        self._warm_at = self._cold_until = -math.inf
         self._cold: dict[int, int] = {}
         """The positions in the windows of requests that may have waited for a connection."""
         self.slowed = False
@@ -60,7 +59,9 @@ class Gate:
         """Count a request as sent; return its number, for ``answered``."""
         self._number += 1
         if self._windows.limited:
-            if now - self._answered_at > _COLD_S:
+            if now - self._warm_at > _COLD_S:
+                self._warm_at, self._cold_until = now, now + _LATEST_S
+            if now < self._cold_until:
                 self._cold[self._number] = self._windows.spend(now + _LATEST_S)
             else:
                 self._windows.spend(now)
@@ -80,7 +81,7 @@ class Gate:
         """
         in_flight = self._in_flight
         self._in_flight -= 1
-        self._answered_at = now
+        self._warm_at = now
         if self._cold and (position := self._cold.pop(number, None)) is not None:
             self._windows.correct(position, now)
         if self._calm:

@@ -65,7 +65,7 @@ class RateWindows:
         size = len(self._ring)
         if self._spent - position >= size:
             return
-        before = self._ring[(position - 2) % size] if 2 <= position and size > 1 else at
+        before = self._ring[(position - 2) % size] if position >= 2 and size > 1 else at
         self._ring[(position - 1) % size] = min(max(at, before), self._ring[(position - 1) % size])
 
 

@@ -80,7 +80,7 @@ async def test_a_gate_that_opens_for_several_requests_wakes_several_workers() ->
     async with at_work(Stage((4, 10.0), work_s=8), workers=8) as stage:
         stage.put(12)
         await until(lambda: len(stage.sent) == 12)
-        assert stage.sent == pytest.approx([0] * 4 + [10] * 4 + [20] * 4, abs=0.01)
+        assert stage.sent == pytest.approx([0] * 4 + [11] * 4 + [21] * 4, abs=0.01)
 
 
 @simulated
