@@ -24,6 +24,7 @@ _FEWEST_OBVIOUS, _OBVIOUS = 3, 1 / 3
 """This many refused answers suffice if they are more than this share; otherwise the window is completed."""
 _RANDOM = 0.3
 """Up to this share of refused answers, the receiver may refuse at random, whatever is sent."""
+_AS_MUCH, _TIMES_WITHOUT_HELP = 0.8, 2
 _TOLERATED_FOR_S = 10.0
 _FEWEST_FOR_A_STEP = 5
 _FIRST_STEP, _LARGEST_STEP, _LARGEST_RATE_STEP = 0.02, 1.0, 0.5
@@ -31,7 +32,7 @@ _PROBE_EVERY = 30
 _HOLD_S, _HOLD_ANSWERS = 4.0, 60
 _HOLD_PAUSES, _LONGEST_HOLD_S = 30.0, 60.0
 _UNTIL_THE_INSTANT = 10**9
-_NEARLY_RIGHT = 0.8
+_SHORTEST_S = 0.01
 
 
 class AdaptiveLimit:
@@ -46,8 +47,8 @@ class AdaptiveLimit:
     The share of refused answers in a window decides. Up to 5 % nothing is lowered: such answers come at
     random from a receiver that is not overloaded. Above it the limit becomes what the receiver accepted in
     the window: for the rate, its share of accepted answers, at least half; for concurrency, the mean number
-    of requests in flight that it did not refuse. If the share stays although the limit fell, the limit is
-    not the cause: it is restored, and that share is tolerated for 10 s.
+    of requests in flight that it did not refuse. If the share stays although the limit fell twice,
+    the limit is not the cause: it is restored, and that share is tolerated for 10 s.
 
     Each window without trouble raises the limit, by 2 %, then 4 %, 8 %, up to twice: a little near the old
     limit, quickly when the receiver has recovered. After trouble a limit first stays for 30 accepted answers
@@ -72,12 +73,13 @@ class AdaptiveLimit:
         self._full_per_s = slowest_per_s
         self._found_per_s = self._accepted_per_s = 0.0
         self._rising = self._raised = False
-        self._accepted = 0
-        self._with_pauses_per_s = 0.0
+        self._newest = self._accepted = 0
+        self._with_pauses_per_s = self._paused_in_window_s = 0.0
         self._pause_began_at = -math.inf
         self._paused_until = self._next_at = self._refused_at = -math.inf
         self._window = AnswerWindow()
         self._lowered: tuple[float, int, float | None] | None = None
+        self._no_help = 0
         self._tolerated, self._tolerated_until = _TOLERATED, -math.inf
         self._step = _FIRST_STEP
         self._hold_until = -math.inf
@@ -97,7 +99,9 @@ class AdaptiveLimit:
         if now >= self._paused_until:
             self._with_pauses_per_s = self._accepted / max(now - self._pause_began_at, 0.001)
             self._accepted, self._pause_began_at = 0, now
-        self._paused_until = max(self._paused_until, now + seconds)
+        until = max(self._paused_until, now + seconds)
+        self._paused_in_window_s += until - max(self._paused_until, now)
+        self._paused_until = until
 
     def sent(self, now: float, number: int, in_flight: int) -> None:
         """Count request ``number``; ``in_flight`` were in flight before it."""
@@ -115,7 +119,7 @@ class AdaptiveLimit:
         ``in_flight`` were in flight before it; ``newest`` is the number of the last request sent so far.
         ``pause_s``: the receiver's ``Retry-After``; ``pause`` was called with it.
         """
-        window, refusal = self._window, kind in {"throttled", "unavailable"}
+        window, refusal, self._newest = self._window, kind in {"throttled", "unavailable"}, newest
         if refusal:
             self._refused_at = max(now, self._paused_until)
         else:
@@ -139,11 +143,12 @@ class AdaptiveLimit:
     def reset(self) -> None:
         """Lift the limits, but not a pause: the breaker has taken over, and returns step by step itself."""
         self.concurrency, self.rate_per_s, self.watching = self._most, None, False
-        self._step, self._hold_answers, self._lowered = _FIRST_STEP, 0, None
+        self._step, self._hold_answers, self._lowered, self._no_help = _FIRST_STEP, 0, None, 0
         self._window.clear()
 
     def _begin_window(self, now: float, newest: int) -> None:
         self._window.begin(max(now, self._paused_until), newest)
+        self._paused_in_window_s = 0.0
 
     def _react(self, now: float, refusal: bool, pause_s: float) -> bool:
         """Lower or raise the limits if the window shows enough; return True if it has ended."""
@@ -204,7 +209,8 @@ class AdaptiveLimit:
         if not pause_s and self._lowering_did_not_help(share):
             self._tolerated, self._tolerated_until = max(share * 1.5, _TOLERATED), now + _TOLERATED_FOR_S
             return
-        self._lowered = share, self.concurrency, self.rate_per_s
+        if not self._no_help:
+            self._lowered = share, self.concurrency, self.rate_per_s
         if window.busy > window.throttled and self.concurrency > 1 and self.rate_per_s is None:
             accepted = max(round(window.worked_on()), self.concurrency // 2)
             self.concurrency = max(1, min(self.concurrency - 1, accepted))
@@ -220,9 +226,7 @@ class AdaptiveLimit:
 
     def _hold_for_pause(self, now: float, pause_s: float) -> None:
         """Keep a limit that is nearly right for longer: trying a higher one would cost another pause."""
-        assert self._lowered is not None
-        _, _, before_per_s = self._lowered
-        if self.rate_per_s is not None and self.rate_per_s < _NEARLY_RIGHT * (before_per_s or math.inf):
+        if self.rate_per_s is not None and not self._accepted_per_s:
             self._hold_answers = 0
             return
         self._hold_answers = _UNTIL_THE_INSTANT
@@ -231,18 +235,21 @@ class AdaptiveLimit:
     def _lowering_did_not_help(self, share: float) -> bool:
         """Restore the limits and return True if the share of refused answers stayed after they fell."""
         fewest = _FEWEST_ANSWERS if self.rate_per_s is None else _WINDOW_ANSWERS
-        if self._lowered is None or self._window.answers < fewest:
+        before, concurrency, rate_per_s = self._lowered or (math.inf, 0, None)
+        if self._window.answers < fewest or share > _RANDOM or share < _AS_MUCH * before:
+            self._no_help = 0
             return False
-        before, concurrency, rate_per_s = self._lowered
-        if not before / 2 <= share <= _RANDOM or before > _RANDOM:
+        self._no_help += 1
+        if self._no_help < _TIMES_WITHOUT_HELP:
             return False
+        self._no_help = 0
         self.concurrency, self.rate_per_s, self._lowered = concurrency, rate_per_s, None
         return True
 
     def _lower_rate(self, now: float, share: float, pause_s: float) -> None:
         rate_per_s = self.rate_per_s
         if rate_per_s is None:
-            rate_per_s = self._window.answers / max(now - self._window.began_at, 0.001)
+            rate_per_s = self._sent_per_s(now)
             self._full_per_s = max(rate_per_s, 10.0)
             self._found_per_s = self._accepted_per_s = 0.0
         part = max((1 - share) * 0.97, 0.25 if pause_s else 0.5)
@@ -254,6 +261,11 @@ class AdaptiveLimit:
             self._found_per_s = self.rate_per_s
         self._rising = self._raised = False
         self._next_at = now + 1 / self.rate_per_s
+
+    def _sent_per_s(self, now: float) -> float:
+        """Return the rate at which requests were sent in the window, with those that have no answer yet."""
+        seconds = now - self._window.began_at - self._paused_in_window_s
+        return (self._newest + 1 - self._window.since) / max(seconds, _SHORTEST_S)
 
     def _before_pause(self, rate_per_s: float) -> float:
         """Return the rate to use after a pause, which refills the receiver's allowance and hides the excess.
@@ -269,14 +281,14 @@ class AdaptiveLimit:
 
     def _keep_or_raise(self, now: float) -> None:
         """Raise the limits after a window without trouble, unless it is too soon after the last trouble."""
-        window, self._lowered = self._window, None
+        window, self._lowered, self._no_help = self._window, None, 0
         self._held_answers += window.accepted
         waited = now >= self._hold_until and self._held_answers >= min(self._hold_answers, _HOLD_ANSWERS)
         if not self._far_below and not waited and self._held_answers < self._hold_answers:
             return
         if self.rate_per_s is not None:
             if self._far_below or window.refused <= _CLEAN * window.answers:
-                self._raise_rate(window.answers / max(now - window.began_at, 0.001))
+                self._raise_rate(self._sent_per_s(now))
         elif self.concurrency < self._most:
             self.concurrency = min(self._most, self.concurrency + math.ceil(self.concurrency * self._step))
             self._step = min(self._step * 2, _LARGEST_STEP)
