@@ -81,7 +81,7 @@ def _cursor() -> Drawing:
 def _endpoint() -> Drawing:
     closed, opened, half_open = (state.value for state in BreakerState)
     drawing = Drawing("States of an endpoint: its switch, its breaker, its rate", 1000, 510)
-    for y, heading in ((40, "Switch"), (190, "Breaker"), (390, "Rate")):
+    for y, heading in ((40, "Switch"), (190, "Breaker"), (390, "Limits")):
         drawing.text((30, y), heading, 15, anchor="start", bold=True)
     left, middle, right = 30, 405, 780
     states = (
@@ -103,7 +103,7 @@ def _endpoint() -> Drawing:
         Change([(220, 433), (778, 433)], ("more than 5 % of the answers: 429, 502, 503 or 504",), (500, 425)),
         Change(
             [(780, 461), (222, 461)],
-            ("each window without trouble raises it, up to the old limit",),
+            ("each window without overload raises it, up to the old limit",),
             (500, 478),
         ),
     )

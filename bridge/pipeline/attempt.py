@@ -75,15 +75,16 @@ class EndpointClient:
         number = gate.sent(began)
         answer: Response | TransportError
         try:
-            answer = await self._transport.send(request, self._target.timeout_s)
-        except TransportError as exc:
-            answer = exc
+            try:
+                answer = await self._transport.send(request, self._target.timeout_s)
+            except TransportError as exc:
+                answer = exc
+            now = clock.monotonic()
+            outcome = Outcome(answer, at, now - began)
+            judgement = judge(answer, at + outcome.duration_s, self._own_verdict)
         except BaseException:
             gate.abandoned(number)
             raise
-        now = clock.monotonic()
-        outcome = Outcome(answer, at, now - began)
-        judgement = judge(answer, at + outcome.duration_s, self._own_verdict)
         gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         if gate.slowed or self._limit_log.slowed:
             self._limit_log.note()

@@ -50,8 +50,8 @@ class AdaptiveLimit:
     of requests in flight that it did not refuse. If the share stays although the limit fell twice,
     the limit is not the cause: it is restored, and that share is tolerated for 10 s.
 
-    Each window without trouble raises the limit, by 2 %, then 4 %, 8 %, up to twice: a little near the old
-    limit, quickly when the receiver has recovered. After trouble a limit first stays for 30 accepted answers
+    Each window without overload raises the limit, by 2 %, then 4 %, 8 %, up to twice: a little near the old
+    limit, quickly when the receiver has recovered. After an overload a limit first stays for 30 accepted answers
     per refused one, or 4 s and 60 answers, so that probing costs few refused requests. A refusal with
     ``Retry-After`` costs a pause as well, so the limit then stays for 30 times the pause, at most a minute.
 
@@ -155,19 +155,19 @@ class AdaptiveLimit:
         window = self._window
         age_s = now - window.began_at
         complete = age_s >= _WINDOW_S or (self.rate_per_s is None and window.answers >= _WINDOW_ANSWERS)
-        if self._shows_trouble(now, complete) or (refusal and pause_s and self.limited):
+        if self._shows_overload(now, complete) or (refusal and pause_s and self.limited):
             self._lower(now, pause_s)
             return True
         if not complete:
             return False
-        if self._shows_no_trouble(refusal, pause_s):
+        if self._shows_no_overload(refusal, pause_s):
             self._keep_or_raise(now)
             return True
         return window.answers < _FEWEST_ANSWERS and age_s > max(
             _OLDEST_WINDOW_S, 10 / (self.rate_per_s or 10)
         )
 
-    def _shows_trouble(self, now: float, complete: bool) -> bool:
+    def _shows_overload(self, now: float, complete: bool) -> bool:
         """Return True if more was refused than is tolerated: in a complete window, or obviously."""
         refused, answers = self._window.refused, self._window.answers
         tolerated, obvious = _TOLERATED, _FEWEST_OBVIOUS
@@ -177,8 +177,8 @@ class AdaptiveLimit:
             return True
         return complete and answers >= _FEWEST_ANSWERS and refused > tolerated * answers
 
-    def _shows_no_trouble(self, refusal: bool, pause_s: float) -> bool:
-        """Return True if a complete window without trouble has enough answers to go by."""
+    def _shows_no_overload(self, refusal: bool, pause_s: float) -> bool:
+        """Return True if a complete window without overload has enough answers to go by."""
         window = self._window
         if self._far_below and not refusal:
             return True
@@ -195,7 +195,7 @@ class AdaptiveLimit:
 
     @property
     def slowed(self) -> bool:
-        """Return True if the limits are low enough to tell an operator: a rate, or three quarters at once."""
+        """Return True if the limits are low enough for an operator to know: a rate, or three quarters at once."""
         return self.rate_per_s is not None or self.concurrency <= self._most * 0.75
 
     @property
@@ -280,7 +280,7 @@ class AdaptiveLimit:
         return 2 * self._with_pauses_per_s or rate_per_s
 
     def _keep_or_raise(self, now: float) -> None:
-        """Raise the limits after a window without trouble, unless it is too soon after the last trouble."""
+        """Raise the limits after a window without overload, unless it is too soon after the last overload."""
         window, self._lowered, self._no_help = self._window, None, 0
         self._held_answers += window.accepted
         waited = now >= self._hold_until and self._held_answers >= min(self._hold_answers, _HOLD_ANSWERS)

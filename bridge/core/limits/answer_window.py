@@ -25,7 +25,7 @@ class AnswerWindow:
 
     @property
     def refused(self) -> int:
-        """The answers that said "too many": 429, 502, 503, 504."""
+        """The answers 429, 502, 503, and 504."""
         return self.throttled + self.busy
 
     @property
