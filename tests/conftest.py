@@ -1,10 +1,10 @@
-"""What tests of every ring may ask for: a real Kafka, a real receiver, bridges as processes.
+"""Fixtures for tests of every ring: a real Kafka, a real receiver, bridges as processes.
 
-A test that takes ``kafka`` is marked so. Where Kafka cannot run, such tests are skipped and the
-summary says loudly what was not tested; with ``REQUIRE_KAFKA`` set (CI), they fail instead.
+A test that requests ``kafka`` gets the marker of that name. Where Kafka cannot run, such tests are skipped,
+and the summary lists prominently what was not tested; with ``REQUIRE_KAFKA`` set (CI), they fail instead.
 
-``make test`` runs the files of tests in several processes (pytest-xdist), each with a broker and a
-receiver of its own; what they have to say at the end goes to the one process that a person reads.
+``make test`` distributes the test files to several processes (pytest-xdist), each with its own broker and
+receiver. Their final messages are sent to the main process, which prints them.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from tests.support.receiver import Receiver  # noqa: E402
 
 NO_KAFKA = "no real Kafka: "
 RINGS = ("integration", "e2e", "faults", "property", "contract", "unit")
-"""From the folder whose files take a minute to the one whose files take moments. The faults, which load the
-machine, come when the rest needs nothing but computing: most of the tests before them measure sessions and
-deadlines, and none of those after them does.
+"""From the folder whose files take a minute to the one whose files take a moment. The faults load the
+machine, so they run next to tests that only compute: most of the folders before them use sessions and
+deadlines, and none of the folders after them does.
 """
 _kept_logs = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Room for what is said at the end."""
+    """Prepare the list of kept logs for the summary."""
     config.stash[_kept_logs] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test that needs the broker, so that ``-m "not kafka"`` never starts one.
 
-    In one of several processes the long files come first: a process takes the next file when it is
-    done with one, and the short ones at the end let all of them finish at about the same time.
+    In parallel runs, the long files come first. A process takes the next file when it has finished one, so
+    short files at the end let all processes finish at about the same time.
     """
     for item in items:
         if {"kafka", "sasl_kafka"} & set(getattr(item, "fixturenames", ())):
@@ -72,13 +72,13 @@ def _broker(request: pytest.FixtureRequest, *, sasl: bool) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """One broker (``RealKafka``) for all tests of a process: take a ``fresh_topic`` and your own group."""
+    """One broker (``RealKafka``) for all tests of a process: use a ``fresh_topic`` and a unique group."""
     yield from _broker(request, sasl=False)
 
 
 @pytest.fixture(scope="module")
 def sasl_kafka(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A broker with a SASL listener as well, for one module."""
+    """A broker that also has a SASL listener, for one module."""
     yield from _broker(request, sasl=True)
 
 
@@ -90,14 +90,14 @@ def _receiver_process() -> Iterator[Receiver]:
 
 @pytest.fixture
 def receiver(_receiver_process: Receiver) -> Receiver:
-    """A receiver that has seen nothing yet and answers 200. A test that stops it makes its own."""
+    """A receiver without requests that answers 200. A test that stops it must start its own."""
     _receiver_process.reset()
     return _receiver_process
 
 
 @pytest.fixture
 def bridges(tmp_path: Path) -> Iterator[Callable[[Mapping[str, Any]], BridgeProcess]]:
-    """Makes bridge processes (not started yet) and kills what is left of them after the test."""
+    """Create bridge processes (not started yet), and kill the remaining ones after the test."""
     made: list[BridgeProcess] = []
 
     def make(config: Mapping[str, Any], **options: Any) -> BridgeProcess:
@@ -110,19 +110,19 @@ def bridges(tmp_path: Path) -> Iterator[Callable[[Mapping[str, Any]], BridgeProc
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """One of several processes hands on what it has to say."""
+    """Send the kept logs of a worker process to the main process."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["kept_logs"] = session.config.stash[_kept_logs]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """One of several processes has ended: what it handed on (nothing, where it died)."""
+    """Collect the kept logs of a worker process; there are none if it crashed."""
     node.config.stash[_kept_logs] += getattr(node, "workeroutput", {}).get("kept_logs", [])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """A skip nobody sees would pass for a proof."""
+    """Print prominently what was skipped: an unnoticed skip looks like a passed test."""
     for folder in config.stash[_kept_logs]:
         terminalreporter.line(f"Kafka's logs are kept in {folder}")
     skips = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]

@@ -81,7 +81,7 @@ class Switching:
             return
         self._router.turn_off({name: off_for(self.event_types, name) for name in self._endpoints})
         for name, dispatcher in self._dispatchers.items():
-            dispatcher.types_off = self._router.off_pattern(name)
+            dispatcher.switch_types(self._router.off_pattern(name))
 
 
 def _facts(switch: Switch) -> dict[str, str]:

@@ -73,8 +73,7 @@ async def decoded(record: Record, guess: Guess, *, ask_registry: bool) -> list[E
     guess.open = [hint for hint in guess.open if "id" not in places or hint != NO_ID]
     again = build_decoder(_SOURCE, _settings(record, guess))
     assert isinstance(again, PayloadDecoder)
-    again.values = decoder.values  # these contain the schema that was fetched
-    return list(again.decode(record))
+    return list(again.with_values(decoder.values).decode(record))  # they contain the schema that was fetched
 
 
 async def _events(

@@ -52,6 +52,7 @@ def run(path: Path) -> None:
 
     from bridge.app.app import App
     from bridge.errors import ConfigError
+    from bridge.http.event_loop import EventLoop
     from bridge.preflight import files
     from bridge.settings import check, load
     from bridge.telemetry import logs
@@ -66,4 +67,4 @@ def run(path: Path) -> None:
             raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
         await app.run()
 
-    uvloop.run(carry())
+    uvloop.run(carry(), loop_factory=EventLoop)

@@ -70,6 +70,10 @@ class PayloadDecoder:
         self._reader = reader
         self._max_value_bytes = max_value_bytes
 
+    def with_values(self, values: ValueReader) -> PayloadDecoder:
+        """Return the same decoder over another value reader, for example one that has its schemas already."""
+        return PayloadDecoder(self._source, values, self._reader, max_value_bytes=self._max_value_bytes)
+
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event. Raises ``DecodeError``, ``SchemaNeeded``."""
         value = require_value(record, self._source, self._max_value_bytes)

@@ -40,7 +40,8 @@ class Dialer:
         except TimeoutError as exc:
             raise TransportError(
                 TransportFault.CONNECT,
-                f"cannot resolve the name {url.host}: no answer within {self._connect_timeout_s:g} s",
+                f"cannot resolve the name {url.host}: no answer within {self._connect_timeout_s:g} s; "
+                "check the DNS servers of this machine and those of the name's domain",
             ) from exc
         failure: TransportError | None = None
         for index, address in enumerate(addresses):

@@ -4,18 +4,17 @@ The person who writes a webhook URL may not be the operator, so a URL must not o
 network of the bridge. The policy checks the addresses that a name *resolves to*, on every dial, and
 the dial uses a checked address. Checking only the URL would allow DNS rebinding and unusual spellings
 of an address (``127.1``, ``0x7f000001``), which the resolver converts to normal ones.
-The only I/O is the resolver of the running loop.
+The only I/O is the name lookup.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple
 
 from bridge.errors import TransportError, TransportFault
+from bridge.http.resolver import NameResolver
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
@@ -89,8 +88,9 @@ class EgressPolicy:
     """
 
     def __init__(self, allow: Sequence[IpNetwork], getaddrinfo: Resolver | None = None) -> None:
+        """Without ``getaddrinfo`` the policy has a resolver of its own, shared by all that use the policy."""
         self._allow = tuple(allow)
-        self._getaddrinfo = getaddrinfo or _system_resolver
+        self._getaddrinfo = getaddrinfo or NameResolver().lookup
 
     def check(self, address: IpAddress | str, host: str = "") -> None:
         """Raise ``TransportError`` (``refused_address``) with the remedy if ``address`` is not allowed.
@@ -119,7 +119,9 @@ class EgressPolicy:
             rows = await self._getaddrinfo(host, port)
         except (OSError, UnicodeError) as exc:  # UnicodeError: a label that is empty or too long
             raise TransportError(
-                TransportFault.CONNECT, f"cannot resolve the name {host}: {_reason(exc)}"
+                TransportFault.CONNECT,
+                f"cannot resolve the name {host}: {_reason(exc)}; "
+                "check the host in the endpoint's url and the DNS settings of this machine",
             ) from exc
         addresses = list(dict.fromkeys(str(row[4][0]) for row in rows))
         if not addresses:
@@ -146,8 +148,3 @@ class EgressPolicy:
 
 def _reason(exc: Exception) -> str:
     return exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
-
-
-async def _system_resolver(host: str, port: int) -> Sequence[tuple[Any, ...]]:
-    loop = asyncio.get_running_loop()
-    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)

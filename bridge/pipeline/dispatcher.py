@@ -64,8 +64,7 @@ class EndpointDispatcher:
     ) -> None:
         self.name = name
         self.in_flight = 0
-        self.types_off: re.Pattern[str] | None = None
-        """Event types that are switched off: those that wait are settled unsent in their turn."""
+        self._types_off: re.Pattern[str] | None = None
         self.gate = gate
         self._concurrency = concurrency
         self._client = client
@@ -120,6 +119,10 @@ class EndpointDispatcher:
             self._on_since = since_s
         self._queue.turn(on)
 
+    def switch_types(self, off: re.Pattern[str] | None) -> None:
+        """Send no event whose type matches ``off``. One that waits is settled unsent in its turn."""
+        self._types_off = off
+
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""
         self.gate.set_share(share)
@@ -171,7 +174,7 @@ class EndpointDispatcher:
     async def _deliver(self, lane: Lane[LaneItem], delivery: Delivery) -> None:
         """Make one attempt for the head of a lane, unless it must not be sent, and act on the verdict."""
         event, parking = delivery.event, self._parking
-        if self.types_off is not None and self._is_off(event):
+        if self._types_off is not None and self._is_off(event):
             self._metrics.events_off.inc()
             self._complete(lane, delivery)
             return
@@ -201,7 +204,7 @@ class EndpointDispatcher:
         """Return True if its type was switched off while it waited. An operator's redrive is sent anyway."""
         if event.resend is not None and event.resend.endpoint:
             return False
-        return self.types_off is not None and self.types_off.match(event.type) is not None
+        return self._types_off is not None and self._types_off.match(event.type) is not None
 
     async def _retry(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
         """Schedule the next attempt, or park the event if its attempts or its time are used up."""

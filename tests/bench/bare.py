@@ -1,7 +1,7 @@
-"""The floor under the bridge: the same requests from a bare loop over the same transport, nothing else.
+"""The lower bound for the bridge: the same requests from a plain loop over the same transport.
 
-Run by ``bench`` as a process of its own. Takes on stdin a JSON object (``url``, ``headers``,
-``body``, ``requests``, ``tasks``), prints one with ``cpu_us`` and ``per_s``.
+``bench`` runs this as a separate process. It reads a JSON object from stdin (``url``, ``headers``, ``body``,
+``requests``, ``tasks``) and prints one with ``cpu_us`` and ``per_s``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bridge.model import Request
 
 
 async def run(job: dict[str, Any]) -> dict[str, float]:
-    """Send them all; every answer must be a 2xx."""
+    """Send all requests; every answer must be a 2xx."""
     url, body = parse_url(job["url"]), job["body"].encode()
     kept = [(name.encode(), value.encode()) for name, value in job["headers"].items() if name != "webhook-id"]
     total, tasks = job["requests"], job["tasks"]
@@ -31,7 +31,7 @@ async def run(job: dict[str, Any]) -> dict[str, float]:
 
     async def sender() -> None:
         for which in number:
-            # an id of its own, as long as a UUID: the receiver then has the same work as from the bridge
+            # a unique id, as long as a UUID: the receiver has the same work as with the bridge
             headers = (*kept, (b"webhook-id", b"%036d" % which))
             response = await transport.send(Request("POST", url, headers, body), 15)
             if not 200 <= response.status < 300:

@@ -1,13 +1,13 @@
-"""An endpoint that comes back far behind: ``make bench BENCH="--behind 2000000"``.
+"""An endpoint that returns with a large lag: ``make bench BENCH="--behind 2000000"``.
 
-A log of small records, of which the endpoint wants every tenth; a second topic carries live events for
-another endpoint all the while. Three stretches, each with the live events' rate and latency:
+The endpoint selects every tenth of many small records. A second topic carries live events for another
+endpoint during the whole run. Three phases, each with the rate and latency of the live events:
 
-- *normal*: a bridge reads the log for both, and nobody is in trouble; that gives the normal rate;
-- *dead*: another bridge, and the endpoint refuses connections until the reader is at the log's end;
+- *normal*: a bridge reads the log for both endpoints without failures, which is the reference rate;
+- *dead*: another bridge, and the endpoint refuses connections until the reader is at the end of the log;
 - *catching up*: the endpoint answers again, from its first event to its last.
 
-Memory is sampled in each. The endpoint must get every event it wants, once and in order.
+Memory is sampled in each phase. The endpoint must get every selected event, once and in order.
 """
 
 from __future__ import annotations
@@ -30,68 +30,68 @@ _SMALL = (
     b'"payload":{"entity":"e%d","seq":%d}}'
 )
 WINDOW_S = 3
-"""Seconds of catching up before memory counts: until the window is full again."""
+"""Seconds of catching up before memory is measured: until the window is full again."""
 
 
 def behind(stage: Stage, records: int) -> dict[str, Any]:
-    """All three stretches."""
+    """Run the three phases."""
     log = stage.kafka.fresh_topic("behind", PARTITIONS)
     began = time.monotonic()
     produce(stage.kafka.bootstrap, log, _small_events(records))
-    found: dict[str, Any] = {"records": records, "produced_per_s": records / (time.monotonic() - began)}
+    figures: dict[str, Any] = {"records": records, "produced_per_s": records / (time.monotonic() - began)}
     wanted = sum(1 for number in range(records) if _wanted(number))
 
     stage.receiver.reset()
     with _bridge(stage, "normal", log, stage.receiver.url("/behind")) as bridge, _Live(stage, bridge) as live:
-        found["normal"] = _until(stage.receiver, bridge, wanted)
+        figures["normal"] = _until(stage.receiver, bridge, wanted)
     check(stage.receiver.report("/behind"), wanted)
-    found["normal"] |= live.figures()
+    figures["normal"] |= live.figures()
 
     stage.receiver.reset()
     returning = Receiver(port=free_port())
     with _bridge(stage, "dead", log, returning.url("/behind")) as bridge:
         with _Live(stage, bridge) as live:
             memory = _sampled(bridge, lambda: _read(bridge) >= records)
-        found["dead"] = memory | live.figures()
+        figures["dead"] = memory | live.figures()
         stage.receiver.reset()
         with returning, _Live(stage, bridge) as live:
-            found["catching_up"] = _until(returning, bridge, wanted)
+            figures["catching_up"] = _until(returning, bridge, wanted)
             check(returning.report("/behind"), wanted)
-        found["catching_up"] |= live.figures()
-    found["ratio"] = {
-        "per_s": found["catching_up"]["per_s"] / found["normal"]["per_s"],
-        "cpu": found["normal"]["cpu_us"] / found["catching_up"]["cpu_us"],
+        figures["catching_up"] |= live.figures()
+    figures["ratio"] = {
+        "per_s": figures["catching_up"]["per_s"] / figures["normal"]["per_s"],
+        "cpu": figures["normal"]["cpu_us"] / figures["catching_up"]["cpu_us"],
     }
-    return found
+    return figures
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """What a person reads."""
+def lines(figures: dict[str, Any]) -> list[str]:
+    """Return the rows of the table."""
     rows = [
-        f"behind: {found['records']:,} records, every {WANTED_IN}th wanted; "
+        f"behind: {figures['records']:,} records, every {WANTED_IN}th selected; "
         f"live events for another endpoint, {LIVE_PER_S}/s",
         f"{'':<28}{'records/s':>11}{'CPU µs':>8}{'MB first':>10}{'third':>7}{'last':>7}"
         f"{'live/s':>8}{'p99 ms':>8}",
     ]
     texts = {"normal": "    read as it comes", "dead": "    dead", "catching_up": "    catching up"}
     for name, text in texts.items():
-        row = found[name]
+        row = figures[name]
         rate = f"{row['per_s']:>11,.0f}{row['cpu_us']:>8.1f}" if "per_s" in row else f"{'':>19}"
         rows.append(
             f"{text:<28}{rate}{row['first_mb']:>10.0f}{row['third_mb']:>7.0f}{row['last_mb']:>7.0f}"
             f"{row['live_per_s']:>8.0f}{row['live_p99_ms']:>8.0f}"
         )
-    ratio = found["ratio"]
-    grown = max(found[name]["last_mb"] / found[name]["third_mb"] for name in ("dead", "catching_up"))
+    ratio = figures["ratio"]
+    grown = max(figures[name]["last_mb"] / figures[name]["third_mb"] for name in ("dead", "catching_up"))
     rows.append(
         f"    catching up / normal: {ratio['per_s']:.2f} by rate, {ratio['cpu']:.2f} by CPU; "
-        f"memory at last / after a third: {grown:.2f} at most"
+        f"memory at the end / after a third: at most {grown:.2f}"
     )
     return rows
 
 
 class _Live:
-    """Live events at a steady rate to ``/live``, as long as the block runs."""
+    """Sends live events at a steady rate to ``/live`` while the block runs."""
 
     def __init__(self, stage: Stage, bridge: BridgeProcess) -> None:
         self._stage, self._topic = stage, bridge.config["sources"]["orders"]["topics"][1]
@@ -119,7 +119,7 @@ class _Live:
         self._found |= {f"live_{name}_ms": latency[name] for name in ("p50", "p99")}
 
     def figures(self) -> dict[str, float]:
-        """Rate and latency of what arrived."""
+        """Add rate and latency of the live events."""
         return self._found
 
 
@@ -139,7 +139,7 @@ def _wanted(number: int) -> bool:
 
 
 def _small_events(count: int) -> Iterator[OutboxEvent]:
-    """Records of some 180 bytes, made without an encoder: two million in a few seconds."""
+    """Yield records of about 180 bytes without an encoder: two million in a few seconds."""
     for number in range(count):
         entity, seq = number % ENTITIES, number // ENTITIES
         kind = b"Wanted" if _wanted(number) else b"Other"
@@ -152,7 +152,7 @@ def _read(bridge: BridgeProcess) -> float:
 
 
 def _until(receiver: Receiver, bridge: BridgeProcess, wanted: int) -> dict[str, float]:
-    """Until the endpoint has it all; rate and CPU between the first and the last tenth, in records."""
+    """Wait until the endpoint has all events; return rate and CPU between the first and last tenth."""
     arrived: list[tuple[int, float, float]] = []
 
     def done() -> bool:
@@ -170,7 +170,7 @@ def _until(receiver: Receiver, bridge: BridgeProcess, wanted: int) -> dict[str, 
 
 
 def _sampled(bridge: BridgeProcess, done: Callable[[], bool]) -> dict[str, float]:
-    """Resident memory, twice a second until ``done``: at first, after a third, at last."""
+    """Sample resident memory twice a second until ``done``; return the first, a third, and the last."""
     samples: list[int] = []
     progress_at, began = time.monotonic(), time.monotonic()
     while not done():

@@ -1,11 +1,11 @@
 """The bridge's speed on real Kafka: ``make bench``, or ``make bench BENCH="--isolation --restart"``.
 
-(a) a backlog into a receiver that answers at once; (b) into one that takes 20 ms; (c) latency at
-half of (a)'s rate; (d) beside (a), in turns with it, the bare transport with the same requests; (e)
-with ``--memory``, a million records behind a receiver in trouble. ``--isolation``, ``--endpoints``,
-``--behind N`` and ``--restart`` measure the modules of those names instead, one or
-several. Absolute figures drift between machines and hours; the ratio of (a) to (d) is the one to
-watch. Ends with 1 when an event was lost, repeated or out of order, or memory grew.
+(a) a backlog to a receiver that answers immediately; (b) to one that takes 20 ms; (c) latency at half the
+rate of (a); (d) the bare transport with the same requests, alternating with (a); (e) with ``--memory``, the
+memory with a million records for a slow and for a failing receiver. ``--isolation``, ``--endpoints``,
+``--behind N`` and ``--restart`` run the modules of those names instead, one or several. Absolute figures
+drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if an event was
+lost, repeated or out of order, or if memory grew.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
 PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind, "restart": restart}
-MEMORY_GROWTH = 1.25  # the last sample to the one a third into the run: more is a leak
+MEMORY_GROWTH = 1.25  # last sample / sample after a third of the run: more is a leak
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Return the machine and the versions."""
     cpu = next(
         (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
          if line.startswith("model name")),
@@ -50,26 +50,26 @@ def machine() -> dict[str, Any]:
     }
 
 
-def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each figure, and the rates of all rounds."""
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each figure."""
     return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
 
 
 def speed(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """Scenarios (a) to (d)."""
+    """Measure scenarios (a) to (d)."""
     events = options.events
-    say(f"(a) and (d): {events} events, {options.rounds} rounds in turns …")
+    report_progress(f"(a) and (d): {events} events, {options.rounds} alternating rounds …")
     topic = stage.backlog("a", events)
     at_once, floor = [], []
     for number in range(options.rounds):
         name = f"a{number}"
         at_once.append(scenarios.drain(stage, name, topic, events, concurrency=64))
         floor.append(scenarios.bare(stage, f"/{name}", events, 64))
-    say(f"(b): {events // 2} events, receiver takes 20 ms …")
+    report_progress(f"(b): {events // 2} events, receiver takes 20 ms …")
     topic = stage.backlog("b", events // 2)
     slow = scenarios.drain(stage, "b", topic, events // 2, concurrency=256, delay_ms=20)
-    a, d = middle(at_once), middle(floor)
-    say(f"(c): {options.seconds} s at {a['per_s'] / 2:,.0f} events/s …")
+    a, d = medians(at_once), medians(floor)
+    report_progress(f"(c): {options.seconds} s at {a['per_s'] / 2:,.0f} events/s …")
     return {
         "a": a,
         "b": slow,
@@ -81,8 +81,8 @@ def speed(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def steadiness(stage: Stage, seconds: float) -> dict[str, Any]:
-    """Scenario (e), twice."""
-    say(f"(e): {MEMORY_RECORDS} records, twice {seconds:g} s …")
+    """Measure scenario (e) with a slow and a failing receiver."""
+    report_progress(f"(e): {MEMORY_RECORDS} records, twice {seconds:g} s …")
     topic = stage.backlog("e", MEMORY_RECORDS)
     return {
         "slow": scenarios.memory(stage, topic, seconds, delay_ms=200),
@@ -91,30 +91,30 @@ def steadiness(stage: Stage, seconds: float) -> dict[str, Any]:
 
 
 def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """The parts that were asked for by name."""
-    found: dict[str, Any] = {}
+    """Measure the parts selected by name."""
+    figures: dict[str, Any] = {}
     if options.isolation:
-        say(f"isolation: {options.pairs} pairs of {options.pair_seconds:g} s …")
-        found["isolation"] = isolation.isolation(stage, options.pairs, options.pair_seconds)
+        report_progress(f"isolation: {options.pairs} pairs of {options.pair_seconds:g} s …")
+        figures["isolation"] = isolation.isolation(stage, options.pairs, options.pair_seconds)
     if options.endpoints:
-        say(f"endpoints: {options.read_events} events, {options.read_rounds} rounds …")
-        found["endpoints"] = endpoints.endpoints(stage, options.read_events, options.read_rounds)
+        report_progress(f"endpoints: {options.read_events} events, {options.read_rounds} rounds …")
+        figures["endpoints"] = endpoints.endpoints(stage, options.read_events, options.read_rounds)
     if options.behind:
-        say(f"behind: {options.behind} records …")
-        found["behind"] = behind.behind(stage, options.behind)
+        report_progress(f"behind: {options.behind} records …")
+        figures["behind"] = behind.behind(stage, options.behind)
     if options.restart:
-        say(f"restart: {options.kills} kills …")
-        found["restart"] = restart.restart(stage, options.kills)
-    return found
+        report_progress(f"restart: {options.kills} kills …")
+        figures["restart"] = restart.restart(stage, options.kills)
+    return figures
 
 
-def say(text: str) -> None:
-    """Progress goes to stderr; the table alone to stdout."""
+def report_progress(text: str) -> None:
+    """Print progress to stderr; stdout gets only the table."""
     print(text, file=sys.stderr, flush=True)
 
 
 def table(result: dict[str, Any]) -> str:
-    """What a person reads."""
+    """Return the table."""
     facts = result["machine"]
     lines = [
         f"Hookferry {facts['hookferry']}, Apache Kafka {facts['kafka']}, Python {facts['python']}, "
@@ -126,7 +126,7 @@ def table(result: dict[str, Any]) -> str:
             f"{'1,000 entities, 4 partitions, signed':<44}{'events/s':>10}{'CPU µs':>9}{'peak MB':>9}"
         )
         rows = {
-            "(a) receiver at once, concurrency 64": "a",
+            "(a) receiver immediate, concurrency 64": "a",
             "(b) receiver 20 ms, concurrency 256": "b",
             "(d) bare transport, 64 tasks, like (a)": "d",
         }
@@ -152,26 +152,30 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Run what was asked for; the exit code says whether the promises held."""
+    """Run the selected parts; return 1 if a guarantee was violated or memory grew."""
     parser = argparse.ArgumentParser(description="the bridge's speed on real Kafka")
-    parser.add_argument("--events", type=int, default=60_000, help="backlog of (a); (b) has half of it")
-    parser.add_argument("--rounds", type=int, default=3, help="of (a) and (d), in turns; medians count")
-    parser.add_argument("--seconds", type=float, default=15, help="of (c)")
-    parser.add_argument("--memory", action="store_true", help="(e) instead of the others")
-    parser.add_argument("--memory-seconds", type=float, default=60)
-    parser.add_argument("--isolation", action="store_true", help="three of ten endpoints in trouble")
-    parser.add_argument("--pairs", type=int, default=3, help="of each kind of run, in turns")
-    parser.add_argument("--pair-seconds", type=float, default=6, help="of each run")
+    parser.add_argument("--events", type=int, default=60_000, help="events of (a); (b) has half as many")
     parser.add_argument(
-        "--endpoints", action="store_true", help="what endpoints cost that do not want an event"
+        "--rounds", type=int, default=3, help="rounds of (a) and (d), alternating; the medians count"
+    )
+    parser.add_argument("--seconds", type=float, default=15, help="duration of (c)")
+    parser.add_argument("--memory", action="store_true", help="only (e)")
+    parser.add_argument("--memory-seconds", type=float, default=60)
+    parser.add_argument("--isolation", action="store_true", help="ten endpoints, three of them failing")
+    parser.add_argument("--pairs", type=int, default=3, help="runs of each kind, alternating")
+    parser.add_argument("--pair-seconds", type=float, default=6, help="duration of each run")
+    parser.add_argument(
+        "--endpoints", action="store_true", help="cost of endpoints that do not select an event"
     )
     parser.add_argument("--read-events", type=int, default=100_000)
     parser.add_argument("--read-rounds", type=int, default=3)
+    parser.add_argument("--behind", type=int, default=0, help="lag in records of an endpoint that returns")
     parser.add_argument(
-        "--behind", type=int, default=0, help="records that an endpoint is behind on its return"
+        "--restart", action="store_true", help="time from SIGKILL to the next delivery; a large map"
     )
-    parser.add_argument("--restart", action="store_true", help="SIGKILL to the next delivery; a large map")
-    parser.add_argument("--kills", type=int, default=4, help="with a lasting name; half as many without")
+    parser.add_argument(
+        "--kills", type=int, default=4, help="kills with a group_instance_id; half as many without"
+    )
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()
@@ -190,17 +194,17 @@ def main() -> int:
             else:
                 result |= speed(stage, options)
     except (NotProven, KafkaMissing) as problem:
-        say(f"no figures: {problem}")
+        report_progress(f"no figures: {problem}")
         return 1
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
     print(table(result))
-    say(f"written to {options.json}")
+    report_progress(f"written to {options.json}")
     grown = [
         kind for kind, row in result.get("e", {}).items() if row["last_mb"] > row["third_mb"] * MEMORY_GROWTH
     ]
     if grown:
-        say(f"memory grew: {', '.join(grown)}")
+        report_progress(f"memory grew: {', '.join(grown)}")
     return 1 if grown else 0
 
 

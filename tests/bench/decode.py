@@ -1,7 +1,7 @@
-"""What decoding costs: ``python -m tests.bench.decode``. CPU time, beside fastavro and json alone.
+"""CPU time of decoding, compared with only fastavro and json: ``python -m tests.bench.decode``.
 
-Fineract's own records where its files are (``HOOKFERRY_SHARED``), else the demo's; and of each
-release the largest payload with every field set or null. Prints a table; passes no judgement.
+Uses Fineract's own records if its files are present (``HOOKFERRY_SHARED``), else those of the demo; and the
+largest payload of each release with every field set or null. Prints a table without limits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LIMIT = 1 << 20
 
 
 class Case(NamedTuple):
-    """A record, and the schema of its payload (None: a bulk record)."""
+    """A record, and the schema of its payload; None for a bulk record."""
 
     label: str
     record: Record
@@ -42,12 +42,14 @@ class Case(NamedTuple):
 
 
 def cases(schemas: SchemaSet, samples: list[dict[str, str]]) -> Iterator[Case]:
-    """The records that are measured."""
+    """Return the measured records."""
     for sample in samples:
-        made = record(bytes.fromhex(sample["value_hex"]), key=bytes.fromhex(sample["key_hex"]))
-        data = read_envelope(made.value or b"").data
+        sample_record = record(bytes.fromhex(sample["value_hex"]), key=bytes.fromhex(sample["key_hex"]))
+        data = read_envelope(sample_record.value or b"").data
         bulk = data[:HEADER_BYTES] in BULK_HEADERS
-        yield Case(sample["label"], made, None if bulk else schemas.by_fingerprint[data[2:HEADER_BYTES]])
+        yield Case(
+            sample["label"], sample_record, None if bulk else schemas.by_fingerprint[data[2:HEADER_BYTES]]
+        )
     for schema in schemas.named(LOAN) or schemas.by_fingerprint.values():
         for full in (False, True):
             data = encode_single_object(
@@ -64,7 +66,7 @@ def cases(schemas: SchemaSet, samples: list[dict[str, str]]) -> Iterator[Case]:
 
 
 def cpu_us(work: Callable[[], object]) -> float:
-    """The least CPU time of several rounds, in microseconds."""
+    """Return the lowest CPU time of several rounds, in microseconds."""
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.process_time()
@@ -75,7 +77,7 @@ def cpu_us(work: Callable[[], object]) -> float:
 
 
 def measure(case: Case, decoder: FineractDecoder) -> list[str]:
-    """One row of the table."""
+    """Return a row of the table."""
     data = read_envelope(case.record.value or b"").data
 
     def whole() -> None:
@@ -100,7 +102,7 @@ def measure(case: Case, decoder: FineractDecoder) -> list[str]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     shared = (
         Path(os.environ.get("HOOKFERRY_SHARED", Path(__file__).parents[2].parent / "shared")) / "fineract"
     )

@@ -1,9 +1,9 @@
-"""What an endpoint costs that does not want an event: ``make bench BENCH=--endpoints``.
+"""Cost of an endpoint that does not select an event: ``make bench BENCH=--endpoints``.
 
-A log of fifty types, read with 1, 10 and 50 endpoints. First each of them wants one type of the
-fifty, its own; then only the first does and the others want types that nobody publishes, so that
-what grows with them is nothing but not wanting. CPU time of the bridge per event *read*. The same
-once more at a steady trickle, where what is done per second weighs, such as the commits.
+A log of fifty types, read with 1, 10 and 50 endpoints. First each endpoint selects another one of the fifty
+types. Then only the first does, and the others select types that are never published, so that only the cost
+of skipping grows. The figure is CPU time of the bridge per event *read*. A last run has a low steady rate,
+at which the work per second, such as the commits, dominates.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRICKLE_S = 5
 
 
 def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
-    """CPU per event read, by how many endpoints there are; medians of ``rounds`` in turns."""
+    """Return CPU per event read by the number of endpoints; medians of alternating ``rounds``."""
     topic = stage.kafka.fresh_topic("endpoints", PARTITIONS)
     produce(stage.kafka.bootstrap, topic, _events(events))
     runs: dict[str, dict[int, list[float]]] = {
@@ -40,7 +40,7 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
     for turn in range(min(rounds, 2)):
         for number, made in trickle.items():
             made.append(_trickle(stage, f"trickle-{number}-{turn}", number))
-    runs["each_wants_one"][1] = runs["only_the_first_wants"][1]  # the very same
+    runs["each_wants_one"][1] = runs["only_the_first_wants"][1]  # the same configuration
     middle = {
         kind: {str(number): statistics.median(made) for number, made in by_number.items()}
         for kind, by_number in runs.items()
@@ -57,30 +57,30 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
     return {"events": events, **middle, "growth_us": growth, "runs": rounds_of}
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """What a person reads."""
+def lines(result: dict[str, Any]) -> list[str]:
+    """Return the rows of the table."""
     rows = [
-        f"endpoints: {found['events']:,} events of {TYPES} types; CPU µs of the bridge per event read",
+        f"endpoints: {result['events']:,} events of {TYPES} types; CPU µs of the bridge per event read",
         f"{'':<44}{'1':>8}{'10':>8}{'50':>8}  growth per further endpoint",
     ]
     texts = {
-        "each_wants_one": "    each wants one type in fifty",
-        "only_the_first_wants": "    only the first wants any of them",
+        "each_wants_one": "    each selects one type in fifty",
+        "only_the_first_wants": "    only the first selects any of them",
     }
     for kind, text in texts.items():
-        figures = "".join(f"{found[kind][str(number)]:>8.1f}" for number in NUMBERS)
-        growth = found["growth_us"][kind]
+        figures = "".join(f"{result[kind][str(number)]:>8.1f}" for number in NUMBERS)
+        growth = result["growth_us"][kind]
         rows.append(f"{text:<44}{figures}  {growth['10']:.2f} µs to 10, {growth['50']:.2f} µs to 50")
-    slow = found["trickle"]
+    slow = result["trickle"]
     rows.append(
         f"{f'    the same at {TRICKLE_PER_S} events/s':<44}{slow['1']:>8.1f}{'':>8}{slow['50']:>8.1f}"
-        f"  {found['growth_us']['trickle']['50']:.2f} µs to 50"
+        f"  {result['growth_us']['trickle']['50']:.2f} µs to 50"
     )
     return rows
 
 
 def _events(count: int, seed: int = 7) -> Iterator[OutboxEvent]:
-    """Outbox events whose types take turns."""
+    """Yield outbox events with alternating types."""
     for number, event in enumerate(outbox_events(count, seed=seed)):
         value = orjson.loads(event.value)
         value["type"] = f"Type{number % TYPES:02d}"

@@ -1,9 +1,9 @@
-"""Ten endpoints, three of them in trouble: what the other seven notice. ``make bench BENCH=--isolation``.
+"""Effect of three failing endpoints on seven healthy ones: ``make bench BENCH=--isolation``.
 
-One refuses connections, one never answers (each attempt runs into its timeout), one answers 429 to
-everything. The seven's latency is compared with that of runs in which all ten are well, and of runs
-without the three, at the same rate and in turns, because the machine drifts. The three that are ill
-take less of the machine than when they are well; without them there is nothing but the seven.
+One refuses connections, one never answers (each attempt times out), one answers 429 to everything. The
+latency of the seven is compared with that of runs in which all ten are healthy, and of runs with only the
+seven. All runs have the same rate and alternate, because the machine drifts. Failing endpoints use less of
+the machine than healthy ones; the runs with only the seven show that effect.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SHARE_OF_CAPACITY = 0.4
 TIMEOUT_S = 2
 WARM_UP_S = 3
 KINDS = {
-    "undisturbed": "    all ten well",
+    "undisturbed": "    all ten healthy",
     "disturbed": "    1 refuses, 1 hangs, 1 answers 429",
-    "seven_alone": "    the seven alone",
+    "seven_alone": "    only the seven",
 }
 
 
 def isolation(stage: Stage, pairs: int, seconds: float) -> dict[str, Any]:
-    """``pairs`` runs with everybody well, as many with three ill, as many without the three, in turns."""
+    """Alternate ``pairs`` runs with ten healthy endpoints, with three failing, and with only seven."""
     capacity = _capacity(stage)
     rate = capacity * SHARE_OF_CAPACITY
     runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
@@ -53,20 +53,20 @@ def isolation(stage: Stage, pairs: int, seconds: float) -> dict[str, Any]:
     return {"capacity_per_s": capacity, "rate_per_s": rate, **middle, "ratio": ratio, "runs": runs}
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """What a person reads."""
+def lines(figures: dict[str, Any]) -> list[str]:
+    """Return the rows of the table."""
     rows = [
-        f"isolation: 10 endpoints, {found['rate_per_s']:,.0f} events/s "
-        f"({SHARE_OF_CAPACITY:.0%} of {found['capacity_per_s']:,.0f}), the seven that stay well",
+        f"isolation: 10 endpoints, {figures['rate_per_s']:,.0f} events/s "
+        f"({SHARE_OF_CAPACITY:.0%} of {figures['capacity_per_s']:,.0f}), the seven healthy ones",
         f"{'':<44}{'p50 ms':>10}{'p99 ms':>9}{'CPU s/s':>9}",
     ]
     for kind, text in KINDS.items():
-        row = found[kind]
+        row = figures[kind]
         rows.append(f"{text:<44}{row['p50']:>10.1f}{row['p99']:>9.1f}{row['cpu_share']:>9.2f}")
-    for other, ratio in found["ratio"].items():
-        text = f"    three ill / {KINDS[other].strip()}"
+    for other, ratio in figures["ratio"].items():
+        text = f"    three failing / {KINDS[other].strip()}"
         rows.append(f"{text:<44}{ratio['p50']:>10.2f}{ratio['p99']:>9.2f}{ratio['cpu_share']:>9.2f}")
-    row = found["disturbed"]
+    row = figures["disturbed"]
     rows.append(
         f"    attempts per second at the three: refused {row['refused_per_s']:.1f}, "
         f"hung {row['hung_per_s']:.1f}, throttled {row['throttled_per_s']:.1f}"
@@ -76,14 +76,14 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 def _endpoints(stage: Stage, kind: str) -> dict[str, dict[str, Any]]:
     names = WELL if kind == "seven_alone" else (*WELL, *ILL)
-    made = {name: {"url": stage.receiver.url(f"/{name}"), "timeout_s": TIMEOUT_S} for name in names}
+    endpoints = {name: {"url": stage.receiver.url(f"/{name}"), "timeout_s": TIMEOUT_S} for name in names}
     if kind == "disturbed":
-        made["refuses"]["url"] = f"http://127.0.0.1:{free_port()}/"
-    return made
+        endpoints["refuses"]["url"] = f"http://127.0.0.1:{free_port()}/"
+    return endpoints
 
 
 def _capacity(stage: Stage) -> float:
-    """Events per second of a backlog that goes to all ten."""
+    """Return the events per second of a backlog for all ten."""
     topic = stage.backlog("isolation-capacity", CAPACITY_EVENTS)
     stage.receiver.reset()
     with stage.bridge_to("isolation-capacity", topic, _endpoints(stage, "undisturbed")) as bridge:
@@ -114,7 +114,7 @@ def _run(stage: Stage, name: str, rate_per_s: float, seconds: float, kind: str) 
     for report in reports:
         check(report, count)
     if kind == "disturbed" and not (hung or throttled):
-        raise NotProven("nobody was in trouble")
+        raise NotProven("the three endpoints did not fail")
     return {
         "p50": statistics.mean(report["latency_ms"]["p50"] for report in reports),
         "p99": statistics.mean(report["latency_ms"]["p99"] for report in reports),

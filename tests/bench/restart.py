@@ -1,9 +1,9 @@
-"""After a SIGKILL: how long until the next delivery, and what is repeated. ``make bench BENCH=--restart``.
+"""Time from a SIGKILL to the next delivery, and the repeats after it: ``make bench BENCH=--restart``.
 
-Under a steady load the bridge is killed and started again at once, with a name that survives restarts
-(``kafka.group_instance_id``) and without one, when the broker first has to miss it. Then a completion
-map: so many events settled beyond some that are not, a kill, and a start on an empty disk, so that
-the map in the commit is all there is; none of them may come again.
+Under a steady load the bridge is killed and restarted immediately, with a ``kafka.group_instance_id`` and
+without one, where the session must time out first. The second part is a large completion map: many events
+are settled past open ones, the bridge is killed and starts on an empty disk, so that it has only the map in
+the commit. None of the settled events may repeat.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ DELAY_MS = 20
 CONCURRENCY = 64
 SESSION_S = {"static": 45, "dynamic": 6}
 BOUND_S = {"static": 5, "dynamic": SESSION_S["dynamic"] + 2}
-"""What is promised: five seconds, or the session timeout and two."""
+"""The guaranteed limits: 5 s, or the session timeout plus 2 s."""
 BEFORE_KILL_S = 2
 MAP_EVENTS = 20_000
 STUCK = tuple(f"e{number}" for number in range(0, ENTITIES, 100))
 
 
 def restart(stage: Stage, rounds: int) -> dict[str, Any]:
-    """Kills with and without a lasting name, then the map."""
-    found: dict[str, Any] = {
+    """Kill with and without a ``group_instance_id``, then measure the map."""
+    figures: dict[str, Any] = {
         kind: _killed(stage, kind, rounds if kind == "static" else max(1, rounds // 2)) for kind in SESSION_S
     }
-    return found | {"map": _mapped(stage)}
+    return figures | {"map": _mapped(stage)}
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """What a person reads."""
-    rows = [f"restart: SIGKILL at {RATE_PER_S} events/s, started again at once"]
+def lines(figures: dict[str, Any]) -> list[str]:
+    """Return the rows of the table."""
+    rows = [f"restart: SIGKILL at {RATE_PER_S} events/s, restarted immediately"]
     texts = {
         "static": "    kafka.group_instance_id set",
         "dynamic": f"    not set, session_timeout_s {SESSION_S['dynamic']}",
     }
     for kind, text in texts.items():
-        row = found[kind]
+        row = figures[kind]
         seconds = " ".join(f"{one:.1f}" for one in row["seconds"])
         verdict = "held" if max(row["seconds"]) <= BOUND_S[kind] else "NOT HELD"
         rows.append(
             f"{text:<44}next delivery after {seconds} s (bound {BOUND_S[kind]} s: {verdict}); "
             f"repeats {row['repeats']}, in flight at the kills {row['in_flight']}"
         )
-    row = found["map"]
+    row = figures["map"]
     rows.append(
-        f"    map of {row['settled_beyond']:,} settled beyond {row['open']:,} open: "
+        f"    map of {row['settled_beyond']:,} settled past {row['open']:,} open: "
         f"{row['repeats']} repeated after a kill and a start on an empty disk"
     )
     return rows
@@ -99,15 +99,15 @@ def _killed(stage: Stage, kind: str, rounds: int) -> dict[str, Any]:
 
 
 def _cut(stage: Stage, path: str) -> int:
-    """Requests whose connection ended before their answer."""
+    """Return the number of requests whose connection closed before the answer."""
     return int(stage.receiver.report(path)["statuses"].get("none", 0))
 
 
 def _until_next(stage: Stage, bridge: BridgeProcess, path: str) -> float:
-    """Kill, start, and the seconds from the kill to the next accepted event."""
+    """Kill and start; return the seconds from the kill to the next accepted event."""
     began = time.monotonic()
     bridge.kill()
-    time.sleep(2 * DELAY_MS / 1000)  # what was answered on the way to the dead does not count
+    time.sleep(2 * DELAY_MS / 1000)  # answers to the killed process do not count
     before = stage.receiver.count(path)["accepted"]
     bridge.start(wait=False)
     stage.receiver.wait_for(path, STALL_S, accepted=before + 1)
@@ -115,13 +115,13 @@ def _until_next(stage: Stage, bridge: BridgeProcess, path: str) -> float:
 
 
 def _mapped(stage: Stage) -> dict[str, Any]:
-    """Events of a few entities never settle; so many others do, all beyond the watermark."""
+    """Leave events of a few entities open while all others settle past the committed offset."""
     path, topic = "/map", stage.kafka.fresh_topic("map", 1)
     stage.receiver.reset()
     stage.receiver.control(path, status=408, entities=STUCK)
     events = list(islice(outbox_events(10**9, entities=ENTITIES, seed=11), MAP_EVENTS * 102 // 100))
     begins = next(number for number, event in enumerate(events) if event.entity in STUCK)
-    events = events[begins:]  # the very first is stuck, so everything else is beyond the watermark
+    events = events[begins:]  # the first one stays open, so that all others are past the committed offset
     produce(stage.kafka.bootstrap, topic, events)
     settled = sum(event.entity not in STUCK for event in events)
     settings = {"url": stage.receiver.url(path), "retry": {"base_s": 1, "cap_s": 2, "max_attempts": 1000}}
@@ -143,7 +143,7 @@ def _mapped(stage: Stage) -> dict[str, Any]:
 
 
 def _until_committed(stage: Stage, settled: int) -> None:
-    """Until the map in the commit tells of so many settled beyond the watermark."""
+    """Wait until the map in the commit lists this many events as settled."""
     from bridge import completion
 
     deadline = time.monotonic() + STALL_S
@@ -153,4 +153,4 @@ def _until_committed(stage: Stage, settled: int) -> None:
             if done.end - done.offset - len(done.open_offsets) >= settled:
                 return
         time.sleep(0.1)
-    raise NotProven(f"no commit told of {settled} events within {STALL_S} s")
+    raise NotProven(f"no commit listed {settled} events as settled within {STALL_S} s")

@@ -1,9 +1,9 @@
-"""What routing one event costs, with 1, 10 and 50 endpoints, and what a filter adds: microseconds.
+"""Cost of routing one event with 1, 10 and 50 endpoints, and of a filter, in microseconds.
 
     python -m tests.bench.routing [--events N]
 
-One process, no I/O: a route and the questions it leaves, asked as the path asks them. The payload is
-decoded already. CPU time, best of five rounds: other work on the machine shows as little as it can.
+One process without I/O: a route and its filters, evaluated as in the pipeline. The payload is decoded
+already. The figure is CPU time, the best of five rounds, which other work on the machine affects least.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ FILTERS = (
     'tenant == "acme"',
     'headers.region == "eu-1"',
 )
-"""The first one is the case that the limit of 5 microseconds is about."""
+"""The limit of 5 microseconds applies to the first one."""
 
 
 def events() -> list[Event]:
-    """One of each type."""
+    """Return one event of each type."""
     record = Record(Partition("external-events", 3), 42, 0, b"k", b"v", (("region", b"eu-1"),))
     return [
         Event(record, "fineract", "id", type_, "", "42", "default", None, lambda: LOAN) for type_ in TYPES
@@ -54,7 +54,7 @@ def events() -> list[Event]:
 
 
 def hand_over(router: Router[str], given: Sequence[Event]) -> int:
-    """What ``Pipeline`` does with a route, but for the delivery: how many deliveries there would be."""
+    """Evaluate a route as ``Pipeline`` does; return the number of deliveries."""
     count = 0
     for event in given:
         for _, passes in router.route(event).candidates:
@@ -64,7 +64,7 @@ def hand_over(router: Router[str], given: Sequence[Event]) -> int:
 
 
 def best_us(work: Callable[[], object], times: int) -> float:
-    """CPU microseconds for one of ``times`` that ``work`` does, in the best of five rounds."""
+    """Return the CPU microseconds of one of ``times`` calls, the best of five rounds."""
     rounds = []
     for _ in range(5):
         began = time.process_time()
@@ -74,7 +74,7 @@ def best_us(work: Callable[[], object], times: int) -> float:
 
 
 def routers(endpoints: int) -> dict[str, Router[str]]:
-    """The usual ways to share the types among so many endpoints."""
+    """Return routers for the usual ways to distribute events among the endpoints."""
     names = [f"endpoint{number}" for number in range(endpoints)]
     one_type = {name: Subscription((TYPES[at % 50],)) for at, name in enumerate(names)}
     tenants = {name: Subscription(tenants=(f"tenant{at}",)) for at, name in enumerate(names)}
@@ -82,18 +82,18 @@ def routers(endpoints: int) -> dict[str, Router[str]]:
         name: Subscription((TYPES[at % 50],), when=Filter(FILTERS[0])) for at, name in enumerate(names)
     }
     return {
-        "each wants one type of fifty": Router(one_type),
-        "each wants one tenant, not this one": Router(tenants),
-        "each wants one type, and filters": Router(filtered),
-        "all want everything": Router({name: Subscription() for name in names}),
-        "all want everything, and filter": Router(
+        "each selects one type of fifty": Router(one_type),
+        "each selects one tenant, not this one": Router(tenants),
+        "each selects one type, with a filter": Router(filtered),
+        "all select everything": Router({name: Subscription() for name in names}),
+        "all select everything, with a filter": Router(
             {name: Subscription(when=Filter(FILTERS[0])) for name in names}
         ),
     }
 
 
 def main() -> None:
-    """Print both tables."""
+    """Measure and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     count = parser.parse_args().events

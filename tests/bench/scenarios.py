@@ -1,7 +1,7 @@
-"""What the bench measures, one function each. All of it is taken from outside the bridge.
+"""The scenarios of the bench, one function each, measured from outside the bridge.
 
-Rates and latencies come from the receiver's own arrival times, CPU time and memory from ``/proc``.
-A run in which an event was lost, repeated or out of order has no figure: ``NotProven``.
+Rates and latencies come from the arrival times at the receiver, CPU time and memory from ``/proc``.
+A run with a lost, repeated or misordered event has no figures: it raises ``NotProven``.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from tests.support.receiver import Receiver
 SECRET = "whsec_" + base64.b64encode(b"hookferry bench, thirty-two byte").decode()
 ENTITIES = 1_000
 PARTITIONS = 4
-STALL_S = 60  # without a single new event
+STALL_S = 60  # without a new event
 WARM_UP_S = 3
 CARRIED_HEADERS = ("user-agent", "content-type", "webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 class NotProven(Exception):
-    """The run broke a promise; its speed means nothing."""
+    """The run violated a guarantee, so its figures are invalid."""
 
 
 class Stage(NamedTuple):
-    """What every scenario plays on."""
+    """The broker, the receiver and the folder of all scenarios."""
 
     kafka: RealKafka
     receiver: Receiver
@@ -43,14 +43,14 @@ class Stage(NamedTuple):
     log_attempts: str
 
     def bridge(self, name: str, topic: str, path: str, concurrency: int, **endpoint: Any) -> BridgeProcess:
-        """A bridge with one signed endpoint, in a group of its own, not started yet."""
+        """Return a bridge with one signed endpoint and its own group, not started yet."""
         settings = {"url": self.receiver.url(path), "concurrency": concurrency} | endpoint
         return self.bridge_to(name, topic, {"bench": settings})
 
     def bridge_to(
         self, name: str, topic: str, endpoints: Mapping[str, Mapping[str, Any]], **kafka: Any
     ) -> BridgeProcess:
-        """A bridge with these endpoints, signed, in a group of its own, not started yet."""
+        """Return a bridge with these endpoints, signed, and its own group, not started yet."""
         config = plain_config(
             self.kafka.bootstrap,
             topic,
@@ -62,7 +62,7 @@ class Stage(NamedTuple):
         return BridgeProcess(config, self.folder / name)
 
     def backlog(self, name: str, events: int) -> str:
-        """A topic with so many events in it."""
+        """Create a topic with this many events."""
         topic = self.kafka.fresh_topic(name, PARTITIONS)
         produce(self.kafka.bootstrap, topic, outbox_events(events, entities=ENTITIES, seed=events))
         return topic
@@ -77,7 +77,7 @@ def check(report: dict[str, Any], events: int) -> None:
 
 
 def await_all(receiver: Receiver, bridge: BridgeProcess, path: str, events: int) -> list[tuple[int, float]]:
-    """Wait for the last event; returns samples of (events arrived, CPU seconds of the bridge)."""
+    """Wait for the last event; return samples of (events arrived, CPU seconds of the bridge)."""
     samples, progress_at = [(0, bridge.cpu_s())], time.monotonic()
     while samples[-1][0] < events:
         time.sleep(0.05)
@@ -91,7 +91,7 @@ def await_all(receiver: Receiver, bridge: BridgeProcess, path: str, events: int)
 
 
 def cpu_us_middle(samples: list[tuple[int, float]]) -> float:
-    """CPU microseconds per event between the first and the last tenth (the nearest samples to them)."""
+    """Return CPU microseconds per event between the samples nearest to the first and last tenth."""
     events = samples[-1][0]
     first = min(samples, key=lambda sample: abs(sample[0] - events * 0.1))
     last = min(samples, key=lambda sample: abs(sample[0] - events * 0.9))
@@ -103,7 +103,7 @@ def cpu_us_middle(samples: list[tuple[int, float]]) -> float:
 def drain(
     stage: Stage, name: str, topic: str, events: int, *, concurrency: int, delay_ms: float = 0
 ) -> dict[str, float]:
-    """Drain a backlog that was there before the bridge."""
+    """Deliver a backlog that exists before the bridge starts."""
     path = f"/{name}"
     stage.receiver.reset()
     stage.receiver.control(path, delay_ms=delay_ms)
@@ -123,7 +123,7 @@ def drain(
 
 
 def bare(stage: Stage, like: str, requests: int, tasks: int) -> dict[str, float]:
-    """As many requests like those of the path ``like``, sent by nothing but the transport."""
+    """Send the same number of requests like those of the path ``like`` with only the transport."""
     sample = stage.receiver.records(like)[0]
     stage.receiver.reset()
     job = {
@@ -143,7 +143,7 @@ def bare(stage: Stage, like: str, requests: int, tasks: int) -> dict[str, float]
 
 
 def latency(stage: Stage, rate_per_s: float, seconds: float) -> dict[str, float]:
-    """From producing to arriving, at a steady rate, after a warm-up."""
+    """Measure the time from producing to arriving, at a steady rate, after a warm-up."""
     path, count = "/latency", int(rate_per_s * seconds)
     topic = stage.kafka.fresh_topic("latency", PARTITIONS)
     events = outbox_events(10**9, entities=ENTITIES)
@@ -161,11 +161,11 @@ def latency(stage: Stage, rate_per_s: float, seconds: float) -> dict[str, float]
     return {"rate_per_s": rate_per_s, "events": count, **report["latency_ms"]}
 
 
-def memory(stage: Stage, topic: str, seconds: float, **behaviour: Any) -> dict[str, float]:
-    """Resident memory, sampled each second while a backlog waits behind a receiver in trouble."""
-    path = f"/memory-{'-'.join(behaviour)}"
+def memory(stage: Stage, topic: str, seconds: float, **behavior: Any) -> dict[str, float]:
+    """Sample resident memory each second while a backlog waits for a slow or failing receiver."""
+    path = f"/memory-{'-'.join(behavior)}"
     stage.receiver.reset()
-    stage.receiver.control(path, **behaviour)
+    stage.receiver.control(path, **behavior)
     samples: list[int] = []
     with stage.bridge(path.strip("/"), topic, path, 64) as bridge:
         stage.receiver.wait_for(path, 60, requests=1)

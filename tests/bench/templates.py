@@ -1,9 +1,9 @@
-"""What a body costs: a template of twenty fields and of twenty-five with filters, beside the standard body.
+"""Cost of a body: a template of twenty fields, one of twenty-five with filters, and the standard body.
 
     python -m tests.bench.templates [--rounds N]
 
-CPU time of this process in microseconds per event, the best of five rounds; the machine's drift is in all
-lines alike. The payload is decoded already: what decoding costs is the same for every kind of body.
+CPU time of this process in microseconds per event, the best of five rounds. Drift of the machine affects
+all lines equally. The payload is decoded already: decoding costs the same for every kind of body.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RICH = (
 
 
 def cpu_us(work: Callable[[], object], rounds: int) -> float:
-    """The least CPU time of one call, of five times so many rounds."""
+    """Return the lowest CPU time of one call, of five times this many rounds."""
     best = float("inf")
     for _ in range(5):
         began = time.process_time()
@@ -47,7 +47,7 @@ def cpu_us(work: Callable[[], object], rounds: int) -> float:
 
 
 def lines(event: Event) -> dict[str, Callable[[], object]]:
-    """What is measured, by name."""
+    """Return the measured calls by name."""
     payload = event.payload()
     url = Url("https", "crm.test", 443, "/loans/hookferry-value-0-here")
     constant, templated = (
@@ -61,13 +61,13 @@ def lines(event: Event) -> dict[str, Callable[[], object]]:
         "orjson alone, the whole payload": lambda: to_json(payload),
         "an endpoint without templates, body shared": lambda: constant.render(event),
         "a template of twenty fields": lambda: plain(event),
-        "the same, and five filters": lambda: rich(event),
+        "the same with five filters": lambda: rich(event),
         "a templated URL, standard body shared": lambda: templated.render(event),
     }
 
 
 def main() -> None:
-    """Print a line for each."""
+    """Print a line for each call."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3000)
     rounds = parser.parse_args().rounds

@@ -1,9 +1,9 @@
-"""What one POST costs each transport: requests per second, and CPU time of this process per request.
+"""Cost of one POST with each transport: requests per second, and CPU time of this process per request.
 
     python tests/bench/transport.py [--requests N] [--connections N] [lean] [httpx]
 
-The receiver runs in a process of its own and answers as fast as it can, so the figures are the
-client's. They drift with the machine; compare the two lines of one run.
+The receiver runs in a separate process and answers as fast as possible, so the figures are those of the
+client. They drift with the machine; compare the two lines of one run.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def measure(kind: str, port: int, requests: int, connections: int) -> None
     request = Request("POST", url, HEADERS, BODY)
     await asyncio.gather(*(transport.send(request, 15.0) for _ in range(connections)))  # dials
     gc.collect()
-    gc.freeze()  # as the application does after its start: the collector leaves the imports alone
+    gc.freeze()  # like the application after its start: the collector skips the imports
     wall, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(work() for _ in range(connections)))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -89,7 +89,9 @@ async def measure(kind: str, port: int, requests: int, connections: int) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", default=["lean", "httpx"])
-    parser.add_argument("--requests", type=int, default=100_000, help="for lean; httpx gets a fiftieth")
+    parser.add_argument(
+        "--requests", type=int, default=100_000, help="requests with lean; httpx gets a fiftieth"
+    )
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How each kind of fault is done. Each act returns when it is undone again, or when the run was cut."""
+"""Execute each kind of fault. Each function returns after the fault is undone, or when the run is aborted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 def carry_out(stage: Stage, fault: Fault) -> None:
-    """Do one fault from its begin to its end."""
+    """Execute one fault from its start to its end."""
     stage.ledger.note(f"fault {fault.kind} on {fault.target} for {fault.for_s:.1f} s {fault.extra}".rstrip())
     if fault.kind == "pod.disk_full":
         _disk_full(stage, fault)
@@ -116,7 +116,7 @@ def _remove(file: Path) -> str:
 
 
 def _damage(file: Path, chance: random.Random) -> str:
-    """Flip bytes, or cut the file short, or fill it with nonsense."""
+    """Flip bytes, truncate the file, or fill it with random bytes."""
     content = bytearray(file.read_bytes())
     match chance.choice(("flip", "flip", "cut", "nonsense")):
         case "flip":
@@ -142,7 +142,7 @@ def _broker(stage: Stage, fault: Fault) -> None:
         except KafkaFailed:
             if stage.cut.is_set():
                 return
-            stage.kafka.kill()  # once more: a busy machine may take longer than its patience
+            stage.kafka.kill()  # kill what is left: on a busy machine the start may exceed its timeout
             stage.kafka.start()
         stage.ledger.broker_away.append((began_ns, stage.ledger.note("broker back")))
 
@@ -157,7 +157,7 @@ def _receiver(stage: Stage, fault: Fault) -> None:
 
 
 def _off(stage: Stage, fault: Fault) -> None:
-    """An operator turns an endpoint off, and on again after a while."""
+    """Switch an endpoint off, and on again after a while, as an operator does."""
     name = fault.target.removeprefix("/")
     stage.off.add(name)
     if _command(stage, "endpoints", "off", name, "--reason", "fault"):
@@ -167,7 +167,7 @@ def _off(stage: Stage, fault: Fault) -> None:
 
 
 def turn_on_again(stage: Stage) -> None:
-    """Nothing stays off that was turned off here."""
+    """Switch on every endpoint that a fault switched off."""
     for name in sorted(stage.off):
         _turn_on(stage, name)
 
@@ -182,14 +182,14 @@ def _turn_on(stage: Stage, name: str) -> None:
 
 
 def _redrive(stage: Stage) -> None:
-    """An operator sends some of what was parked for the dead endpoint again: it is parked anew."""
+    """Redrive some letters of the dead endpoint, as an operator does: they are parked again."""
     words = ("--endpoint", "dead", "--since", "5m", "--limit", str(REDRIVEN_AT_ONCE), "--yes")
     if _command(stage, "parked", "redrive", *words):
         stage.ledger.note("some parked events were redriven")
 
 
 def _command(stage: Stage, *words: str) -> str | None:
-    """One command as an operator gives it; its output, or None where the broker is away."""
+    """Run one command as an operator does; return its output, or None during a broker outage."""
     done = subprocess.run(
         [sys.executable, "-m", "bridge", *words, "--config", str(stage.pods[0].bridge.file)],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,

@@ -1,10 +1,10 @@
-"""Why a repeat or an overlap could not be helped: which kill, stop or outage it follows from. Pure.
+"""Attribute each repeat and overlap to the kill, pause or outage that caused it, if any. Pure.
 
-The strict terms are those of the promise: on the same disk nothing is repeated but what was in flight when
-its process was killed or stood still, and a pod that wakes up sends nothing its successor has. With
-``since_commit`` also what was delivered since the last commit counts as explained, and what a woken pod
-sends before it learns of its loss. Another pod has another disk: it knows what was committed, no more; and
-once it has committed, the first one's disk says nothing either when the partition comes back to it.
+The strict terms are those of the guarantee. On the same disk, only requests that were in flight at a kill
+or a pause may repeat, and a resumed pod sends nothing that its successor owns. With ``since_commit``, events
+delivered since the last commit are also explained, and requests of a resumed pod that has not yet noticed
+its loss. Another pod has another disk and starts from the commits alone. Once it has committed, the disk of
+the first pod is stale, even if the partition returns.
 """
 
 from __future__ import annotations
@@ -18,25 +18,28 @@ from tests.faults.ledger import Ledger, Run
 UNEXPLAINED = "unexplained"
 _NS = 1_000_000_000
 _SEEN_NS = 50_000_000
-"""How far apart two instants may be noted that belong together."""
+"""Maximum difference between two recorded instants of the same incident."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What counts as explained."""
+    """The rules for what counts as explained."""
 
     session_s: float
     timeout_s: float
     since_commit: bool
     answered_before_s: float = 0.05
-    """An answer sent so shortly before a kill may still have been on its way through a busy loop."""
+    """An answer sent this shortly before a kill may still have waited in a busy event loop.
+
+    On a loaded machine it waits longer: ``Ledger.delay_s`` has what the pod itself measured.
+    """
     commit_lag_s: float = 10.0
-    """Not to have committed for longer than this has no excuse while there is a broker."""
+    """With a broker available, a longer time without a commit is not an explanation."""
     broker_margin_s: float = 5.0
-    woken_s: float = 3.0
+    resumed_s: float = 3.0
 
     def uncommitted_since(self, ledger: Ledger, at_ns: int) -> int:
-        """Since when nothing may have been committed at an instant: an absent broker takes no commit."""
+        """Return the earliest instant whose events may be uncommitted at ``at_ns``, outages included."""
         for away_ns, back_ns in ledger.broker_away:
             if away_ns <= at_ns <= back_ns + self.broker_margin_s * _NS:
                 at_ns = away_ns
@@ -52,9 +55,9 @@ def explain_repeat(
     partition: int,
     committed: Callable[[int], bool],
 ) -> tuple[str, float | None]:
-    """Why an event was accepted again, and for a kill how many ms before it the first answer had gone.
+    """Return why an event was accepted again, and for a kill how many ms before it the first answer was sent.
 
-    ``committed``: whether what was committed at an instant had the event as done.
+    ``committed(at_ns)`` returns True if the last commit before an instant lists the event as settled.
     """
     came, ended = requests.came_ns[first], requests.ended_ns[first]
     run, later = ledger.runs.get(requests.run[first]), ledger.runs.get(requests.run[again])
@@ -63,11 +66,11 @@ def explain_repeat(
     again_ns = requests.came_ns[again]
     if (ended - came) / _NS >= terms.timeout_s - 0.1:
         return "its client had given up", None
-    lost_ns = int(terms.answered_before_s * _NS)
+    lost_ns = int(max(terms.answered_before_s, ledger.delay_s(run.pod, ended)) * _NS)
     if any(ended - _SEEN_NS <= away <= ended + lost_ns for away, _ in ledger.receiver_away):
         return "answer lost with the receiver", None
     if _sent_before(later, again_ns):
-        return "in flight at a kill or stop, found late", None
+        return "in flight at a kill or stop, read late", None
     same_disk = (
         run.pod == later.pod
         and not ledger.disk_touched(run.pod, ended, again_ns)
@@ -75,7 +78,7 @@ def explain_repeat(
     )
     commit_counts = terms.since_commit or not same_disk
     killed = run.killed_ns
-    if killed is not None:  # it sent nothing afterwards, whenever the receiver came to see it
+    if killed is not None:  # it sent nothing afterwards, even if the receiver read it later
         age_ms = (killed - ended) / 1e6
         if ended >= killed - lost_ns:
             return "in flight at a kill", age_ms
@@ -92,13 +95,13 @@ def explain_repeat(
         for away, back in ledger.broker_away:
             if terms.uncommitted_since(ledger, away) <= ended <= back + terms.broker_margin_s * _NS:
                 return "no broker to commit to", None
-    if terms.since_commit and (_woken(later, again_ns, terms) or _woken(run, came, terms)):
-        return "a woken pod", None
+    if terms.since_commit and (_resumed(later, again_ns, terms) or _resumed(run, came, terms)):
+        return "a resumed pod", None
     return UNEXPLAINED, None
 
 
 def explain_overlap(requests: Requests, earlier: int, row: int, ledger: Ledger, terms: Terms) -> str:
-    """Why two requests of one entity were there at once."""
+    """Return why two requests of one entity were in flight at the same time."""
     run, later = ledger.runs.get(requests.run[earlier]), ledger.runs.get(requests.run[row])
     if run is None or later is None:
         return UNEXPLAINED
@@ -106,22 +109,23 @@ def explain_overlap(requests: Requests, earlier: int, row: int, ledger: Ledger, 
     if run.killed_ns is not None and run.killed_ns <= at_ns:
         return "its client was killed"
     if any(came < woke and began <= at_ns for began, woke in run.stops):
-        return "its client stood still"
+        return "its client was paused"
     if _sent_before(later, at_ns):
-        return "its client was killed or stood still, found late"
-    if terms.since_commit and (_woken(later, at_ns, terms) or _woken(run, came, terms)):
-        return "a woken pod"
+        return "its client was killed or paused, read late"
+    if terms.since_commit and (_resumed(later, at_ns, terms) or _resumed(run, came, terms)):
+        return "a resumed pod"
     return UNEXPLAINED
 
 
 def _sent_before(run: Run, came_ns: int) -> bool:
-    """Whether a request came while its process was dead or stood still: it was sent before, so in flight."""
+    """Return True if a request arrived while its process was dead or paused: it was in flight before."""
     dead = run.killed_ns is not None and came_ns >= run.killed_ns
     return dead or any(began <= came_ns < woke for began, woke in run.stops)
 
 
-def _woken(run: Run, at_ns: int, terms: Terms) -> bool:
+def _resumed(run: Run, at_ns: int, terms: Terms) -> bool:
     return any(
-        (woke - began) / _NS >= terms.session_s - 1 and woke - _SEEN_NS <= at_ns <= woke + terms.woken_s * _NS
+        (woke - began) / _NS >= terms.session_s - 1
+        and woke - _SEEN_NS <= at_ns <= woke + terms.resumed_s * _NS
         for began, woke in run.stops
     )

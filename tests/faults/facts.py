@@ -1,7 +1,7 @@
-"""What the receiver notes of every request: 32 bytes when it came, 32 when it ended, in a file.
+"""The receiver's record of every request in a file: 32 bytes at its arrival, 32 at its end.
 
-Written as it happens and before the answer leaves, so that a kill of the receiver forgets nothing it
-had promised. Read back as arrays, because a long run has millions of requests.
+Each entry is written before the answer is sent, so that no acknowledged request is lost if the receiver
+is killed. The entries are read as arrays, because a long run has millions of requests.
 """
 
 from __future__ import annotations
@@ -15,55 +15,55 @@ from pathlib import Path
 from struct import Struct
 
 CAME, ENDED = 1, 2
-NOBODY = 0xFFFFFFFF
+NO_ENTITY = 0xFFFFFFFF
 """The entity of a body that could not be read."""
 UNKEYED = 1 << 31
-"""Entities from here on have records without a key: nobody promised them an order."""
+"""Entities from this number on have records without a key, whose order is not guaranteed."""
 _LINE = Struct("<BBHIqIIQ")
 
 
 def id_hash(webhook_id: bytes) -> int:
-    """64 bits that stand for a webhook-id, the same in every process."""
+    """Return a 64-bit hash of a webhook-id, the same in every process."""
     return int.from_bytes(blake2b(webhook_id, digest_size=8).digest(), "big")
 
 
 def key_of(entity: int, seq: int) -> int:
-    """One number for one event."""
+    """Return one number for an event."""
     return entity << 32 | seq
 
 
 def entity_number(text: str) -> int:
-    """``e12`` is 12; ``n12``, whose records have no key, stands above ``UNKEYED``."""
+    """Return 12 for ``e12``; for ``n12``, whose records have no key, 12 above ``UNKEYED``."""
     return int(text[1:]) + (UNKEYED if text[0] == "n" else 0)
 
 
 def entity_name(number: int) -> str:
-    """The text ``entity_number`` was made from."""
+    """Return the name of an entity: the inverse of ``entity_number``."""
     return f"n{number - UNKEYED}" if number >= UNKEYED else f"e{number}"
 
 
 class FactWriter:
-    """Appends to one file; each line is with the kernel when the call returns."""
+    """Appends to one file; the kernel has each entry when the call returns."""
 
     def __init__(self, file: Path) -> None:
         self._fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._next = 0
 
     def came(self, at_ns: int, path: int, run: int, entity: int, seq: int, id_hash: int) -> int:
-        """Note a request; returns its number."""
+        """Record a request; return its number."""
         number = self._next
         self._next += 1
         os.write(self._fd, _LINE.pack(CAME, path, run, number, at_ns, entity, seq, id_hash))
         return number
 
     def ended(self, at_ns: int, number: int, status: int) -> None:
-        """Note its end; status 0 where no whole answer went out."""
+        """Record its end; status 0 if no complete answer was sent."""
         os.write(self._fd, _LINE.pack(ENDED, 0, status, number, at_ns, 0, 0, 0))
 
 
 @dataclass(slots=True)
 class Requests:
-    """Requests as columns. ``status`` 0: no whole answer was sent, or nobody was there to get it."""
+    """Requests as columns. ``status`` 0: no complete answer was sent, or the client had disconnected."""
 
     path: array[int] = field(default_factory=lambda: array("B"))
     run: array[int] = field(default_factory=lambda: array("H"))
@@ -88,7 +88,7 @@ class Requests:
         seq: int,
         id_hash: int,
     ) -> None:
-        """One more row."""
+        """Add a row."""
         self.path.append(path)
         self.run.append(run)
         self.came_ns.append(came_ns)
@@ -100,19 +100,19 @@ class Requests:
 
 
 def read_facts(files: Iterable[tuple[Path, int]]) -> Requests:
-    """All requests of all lives of the receiver: (file, instant of its end), oldest life first.
+    """Read all requests of all receiver processes: (file, instant of its end), oldest first.
 
-    A request that has no end ended with the receiver's life.
+    A request without an end ended with its receiver process.
     """
-    found = Requests()
+    requests = Requests()
     for file, life_ended_ns in files:
-        base = len(found)
+        base = len(requests)
         data = file.read_bytes() if file.exists() else b""
         whole = len(data) - len(data) % _LINE.size
         for what, path, other, number, at_ns, entity, seq, id_hash in _LINE.iter_unpack(data[:whole]):
             if what == CAME:
-                found.add(path, other, at_ns, life_ended_ns, 0, entity, seq, id_hash)
+                requests.add(path, other, at_ns, life_ended_ns, 0, entity, seq, id_hash)
             else:
-                found.ended_ns[base + number] = at_ns
-                found.status[base + number] = other
-    return found
+                requests.ended_ns[base + number] = at_ns
+                requests.status[base + number] = other
+    return requests

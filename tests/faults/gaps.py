@@ -1,4 +1,4 @@
-"""How long nothing of a partition was delivered after its pod was killed and started again at once. Pure."""
+"""Time without deliveries of a partition after its pod was killed and restarted immediately. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.faults.facts import NOBODY, Requests, key_of
+from tests.faults.facts import NO_ENTITY, Requests, key_of
 from tests.faults.ledger import Ledger
 from tests.faults.truth import Truth
 
@@ -17,9 +17,9 @@ RECENT_NS = 2_000_000_000
 def delivery_gaps(
     ledger: Ledger, requests: Requests, truth: Truth, path: int, is_static: Callable[[int], bool]
 ) -> dict[str, list[float]]:
-    """Seconds from a SIGKILL to the next request about each partition that the pod had, by kind of member.
+    """Return the seconds from a SIGKILL to the next request about each partition, by kind of member.
 
-    Only kills after which the pod was started at once; and the requests of one path that is mostly well.
+    Counts only kills followed by an immediate restart, and the requests of one mostly healthy path.
     """
     of_partition = _by_partition(requests, truth, path)
     gaps: dict[str, list[float]] = {"static": [], "dynamic": []}
@@ -42,29 +42,29 @@ def delivery_gaps(
 
 
 def _by_partition(requests: Requests, truth: Truth, path: int) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
+    rows_of: dict[int, list[int]] = {}
     for row in sorted(range(len(requests)), key=lambda row: requests.came_ns[row]):
-        if requests.path[row] != path or requests.entity[row] == NOBODY:
+        if requests.path[row] != path or requests.entity[row] == NO_ENTITY:
             continue
         place = truth.places.get(key_of(requests.entity[row], requests.seq[row]))
         if place is not None:
-            found.setdefault(place >> 40, []).append(row)
-    return found
+            rows_of.setdefault(place >> 40, []).append(row)
+    return rows_of
 
 
-def tell_gaps(gaps: dict[str, Any]) -> list[str]:
-    """One line per kind of member."""
+def format_gaps(gaps: dict[str, Any]) -> list[str]:
+    """Return one line per kind of member."""
     return [
-        f"gap after a SIGKILL with restart at once, {kind} member: {_spread(found)}"
-        for kind, found in gaps.items()
+        f"gap after a SIGKILL with immediate restart, {kind} member: {_spread(gaps_s)}"
+        for kind, gaps_s in gaps.items()
     ]
 
 
-def _spread(found: Sequence[float]) -> str:
-    if not found:
-        return "none seen"
-    ordered = sorted(found)
+def _spread(gaps_s: Sequence[float]) -> str:
+    if not gaps_s:
+        return "none"
+    ordered = sorted(gaps_s)
     return (
-        f"median {statistics.median(ordered):.2f} s, least {ordered[0]:.2f} s, most {ordered[-1]:.2f} s"
+        f"median {statistics.median(ordered):.2f} s, minimum {ordered[0]:.2f} s, maximum {ordered[-1]:.2f} s"
         f" ({len(ordered)} partitions)"
     )

@@ -1,8 +1,8 @@
-"""``make faults``: break the bridge in every way there is, for a while, and count what came of it.
+"""``make faults``: inject every kind of fault for a while, then compare the deliveries with the log.
 
 ``python -m tests.faults.harness --seconds 1800 --events 500000 --faults 60 --seed 1``. Real Kafka, two to
-four bridge processes, a receiver that notes everything, faults drawn from the seed. Ends with 1 when
-anything was lost, out of order, overlapping or repeated without a reason; the words are those of ``verify``.
+four bridge processes, a receiver that records every request, faults drawn from the seed. Exits with 1 if
+anything was lost, out of order, overlapping or repeated without a reason; ``verify`` defines these words.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.faults import report
 from tests.faults.acts import carry_out, turn_on_again
 from tests.faults.commits import read_commits
 from tests.faults.explain import Terms
-from tests.faults.gaps import delivery_gaps, tell_gaps
+from tests.faults.gaps import delivery_gaps, format_gaps
 from tests.faults.ledger import Ledger
 from tests.faults.options import (
     FULL_DISK_POD,
@@ -53,13 +53,13 @@ from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.watch import log_ends
 
 
-def say(text: str) -> None:
-    """Progress goes to stderr."""
+def report_progress(text: str) -> None:
+    """Print progress to stderr."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 class Harness:
-    """One run: set up, faults, healing, count."""
+    """One run: setup, faults, recovery, count."""
 
     def __init__(self, options: argparse.Namespace, folder: Path, kafka: RealKafka) -> None:
         self.options = options
@@ -71,7 +71,7 @@ class Harness:
         self.configs = endpoint_configs(self.stage, options)
 
     def set_up(self) -> list[Fault]:
-        """Everything runs, nothing is broken yet; returns the plan."""
+        """Start everything without faults; return the plan."""
         options, stage = self.options, self.stage
         self.kafka.create_topic(TOPIC, options.partitions)
         full_disk_pod: int | None = FULL_DISK_POD
@@ -105,7 +105,7 @@ class Harness:
         return Pod(number, BridgeProcess(config, self.stage.folder / f"pod-{number}"), self.ledger)
 
     def break_things(self, plan: Sequence[Fault]) -> None:
-        """Carry out the plan while events are published; returns when both are over."""
+        """Execute the plan while events are published; return when both are done."""
         options = self.options
         publisher = self.publisher = Publisher(
             self.kafka.bootstrap, TOPIC, count=options.events, seconds=options.seconds, seed=options.seed,
@@ -118,7 +118,9 @@ class Harness:
             now_s = time.monotonic() - began
             while waiting and waiting[0].at_s <= now_s:
                 fault = waiting.pop(0)
-                say(f"{len(plan) - len(waiting)}/{len(plan)} {fault.kind} {fault.target} {fault.for_s:.1f} s")
+                report_progress(
+                    f"{len(plan) - len(waiting)}/{len(plan)} {fault.kind} {fault.target} {fault.for_s:.1f} s"
+                )
                 thread = threading.Thread(target=self._carry_out, args=(fault,), daemon=True)
                 self.stage.under_way.append(thread)
                 thread.start()
@@ -135,10 +137,10 @@ class Harness:
             carry_out(self.stage, fault)
         except Exception as problem:
             if not self.stage.cut.is_set():
-                self.ledger.troubles.append(f"HARNESS: fault {fault.kind} on {fault.target}: {problem!r}")
+                self.ledger.problems.append(f"HARNESS: fault {fault.kind} on {fault.target}: {problem!r}")
 
     def heal(self) -> None:
-        """Everything is well again; wait until every cursor stands at the log's end, then stop in order."""
+        """After the faults, wait until every cursor is at the end of the log, then stop every pod."""
         for path in PATHS:
             self.stage.witness.behave(path, {})
         self.stage.witness.behave("/returning", {})
@@ -154,12 +156,12 @@ class Harness:
                 for name, maps in self.committed.items()
                 if name not in NOBODY_LISTENS
             }
-            if all(one == ends for one in places.values()):
+            if all(value == ends for value in places.values()):
                 self.drained_s = time.monotonic() - began
                 break
             time.sleep(1)
         else:
-            self.ledger.troubles.append(f"not drained in {self.options.drain_seconds} s: {places} of {ends}")
+            self.ledger.problems.append(f"not drained in {self.options.drain_seconds} s: {places} of {ends}")
         for pod in self.stage.pods[: self.options.bridges]:
             pod.terminate()
         self.committed = self._committed()
@@ -178,11 +180,12 @@ class Harness:
         }
 
     def count(self) -> dict[str, Any]:
-        """Read everything back and lay it side by side."""
+        """Read the log, the letters, the commits and the requests, and compare them."""
         truth, parked = read_truth(self.kafka, TOPIC), read_parked(self.kafka, f"{GROUP}.parked")
         requests = self.stage.witness.requests()
         commits = read_commits(self.kafka, GROUP, TOPIC)
         self.ledger.assignments = report.assignments(self.stage.pods, TOPIC)
+        self.ledger.delays = report.delays(self.stage.pods)
         terms = Terms(SESSION_S, TIMEOUT_S, since_commit=self.options.repeats == "since-commit")
 
         def settled(endpoint: str, place: int) -> bool:
@@ -193,14 +196,12 @@ class Harness:
             verify(endpoint, truth, parked, requests, self.ledger, terms, settled, commits)
             for endpoint in endpoints_to_count(self.stage, self.configs)
         ]
-        troubles = list(self.ledger.troubles)
-        troubles += [
-            f"not parked, though nobody can decode it: {place}" for place in lost_poison(truth, parked)
-        ]
+        problems = list(self.ledger.problems)
+        problems += [f"undecodable, but not parked: {place}" for place in lost_poison(truth, parked)]
         if truth.disordered:
-            troubles.append(f"HARNESS: {truth.disordered} events were published out of order")
+            problems.append(f"HARNESS: {truth.disordered} events were published out of order")
         if len(truth.places) != self.publisher.sent:
-            troubles.append(f"HARNESS: {self.publisher.sent} events sent, {len(truth.places)} in the log")
+            problems.append(f"HARNESS: {self.publisher.sent} events sent, {len(truth.places)} in the log")
         set_back = [
             f"{endpoint} partition {partition} at {report.clock(at_ns)}: from {before} to {offset}"
             for endpoint, partition, at_ns, before, offset in commits.set_back()
@@ -209,8 +210,8 @@ class Harness:
             self.ledger, requests, truth, self.stage.witness.paths.index("/healthy"), is_static
         )
         stormy, lines = report.storms(self.stage.pods)
-        broken = sum(sum(one.counts.values()) for one in results)
-        found = {
+        broken = sum(sum(result.counts.values()) for result in results)
+        result = {
             "events": len(truth.places),
             "records": truth.records,
             "duplicates": truth.duplicates,
@@ -222,49 +223,50 @@ class Harness:
             "redriven": parked.redriven,
             "set_back": set_back,
             "endpoints": report.document(results),
-            "troubles": troubles,
+            "problems": problems,
             "storms": stormy,
             "log_lines": dict(lines.most_common()),
             "skipped": self.skipped,
-            "held": not broken and not troubles and not stormy,
+            "held": not broken and not problems and not stormy,
         }
         self._show(
-            results, found, lambda one: report.timeline(one, truth, self.ledger, TOPIC, self.stage.pods)
+            results, result, lambda one: report.timeline(one, truth, self.ledger, TOPIC, self.stage.pods)
         )
-        return found
+        return result
 
-    def _show(self, results: Sequence[Result], found: dict[str, Any], tell: Callable[[Any], str]) -> None:
+    def _show(self, results: Sequence[Result], result: dict[str, Any], render: Callable[[Any], str]) -> None:
         drained = "not drained" if self.drained_s is None else f"drained in {self.drained_s:.0f} s"
         extra = [
-            f"{found['events']:,} events, {found['records']:,} records: {found['duplicates']:,} duplicates, "
-            f"{found['poison']} undecodable; {found['parked_twice']} parked twice; {drained}",
-            f"log lines: {', '.join(f'{name} {count:,}' for name, count in found['log_lines'].items())}",
-            *tell_gaps(found["gaps_after_kill_s"]),
-            f"{found['switched_off']} times an endpoint was off for a while; {found['redriven']} redriven",
-            *(f"CURSOR SET BACK {text}" for text in found["set_back"][:10]),
+            f"{result['events']:,} events, {result['records']:,} records: "
+            f"{result['duplicates']:,} duplicates, {result['poison']} undecodable; "
+            f"{result['parked_twice']} parked twice; {drained}",
+            f"log lines: {', '.join(f'{name} {count:,}' for name, count in result['log_lines'].items())}",
+            *format_gaps(result["gaps_after_kill_s"]),
+            f"an endpoint was switched off {result['switched_off']} times; {result['redriven']} redriven",
+            *(f"CURSOR SET BACK {text}" for text in result["set_back"][:10]),
             *(f"SKIPPED {text}" for text in self.skipped),
             *(
                 f"LOG STORM pod {s['pod']}: {s['event']} {s['lines']} times in {s['minute']}"
-                for s in found["storms"][:10]
+                for s in result["storms"][:10]
             ),
-            *(f"TROUBLE {text}" for text in found["troubles"][:10]),
+            *(f"PROBLEM {text}" for text in result["problems"][:10]),
         ]
         for one in results:
             seen: dict[str, int] = {}
             for violation in one.violations:
                 seen[violation.kind] = seen.get(violation.kind, 0) + 1
                 if seen[violation.kind] <= self.options.show:
-                    print(tell(violation), end="\n\n")
+                    print(render(violation), end="\n\n")
         print(report.table(results, extra))
 
 
 def run(options: argparse.Namespace) -> bool:
-    """One run; whether every promise held. Raises ``KafkaMissing``."""
+    """Execute one run; return True if every guarantee held. Raises ``KafkaMissing``."""
     if options.seed is None:
         options.seed = time.time_ns() % 1_000_000
-    say(f"seed {options.seed}")
+    report_progress(f"seed {options.seed}")
     held = stopped = False
-    # the commits are read back as evidence: nothing of them may be compacted away
+    # the commits are read as evidence: compaction must not remove any
     kafka = RealKafka(config={"offsets.topic.segment.bytes": 2**30, "log.cleaner.enable": "false"})
     folder = Path(tempfile.mkdtemp(prefix="hookferry-faults-"))
     harness = None
@@ -273,10 +275,10 @@ def run(options: argparse.Namespace) -> bool:
         harness = Harness(options, folder, kafka)
         plan = harness.set_up()
         harness.break_things(plan)
-        say("everything is well again; waiting for the rest")
+        report_progress("no more faults; waiting for the remaining deliveries")
         harness.heal()
-        say("counting")
-        found = {
+        report_progress("counting")
+        result = {
             "seed": options.seed,
             "machine": report.machine_size(),
             "kafka": KAFKA_VERSION,
@@ -286,9 +288,11 @@ def run(options: argparse.Namespace) -> bool:
             **harness.count(),
         }
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
-        held = found["held"]
-        say(f"{'every promise held' if held else 'NOT HELD'}; seed {options.seed}; written to {options.json}")
+        options.json.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
+        held = result["held"]
+        report_progress(
+            f"{'every promise held' if held else 'NOT HELD'}; seed {options.seed}; written to {options.json}"
+        )
     except KeyboardInterrupt:
         stopped = True
         raise
@@ -299,11 +303,12 @@ def run(options: argparse.Namespace) -> bool:
             if keep:
                 with suppress(OSError):
                     incidents = [
-                        f"{report.clock(one.at_ns)} {one.text}\n" for one in harness.ledger.incidents
+                        f"{report.clock(incident.at_ns)} {incident.text}\n"
+                        for incident in harness.ledger.incidents
                     ]
                     (folder / "incidents.txt").write_text("".join(incidents))
         if keep:
-            say(f"logs and notes are kept in {folder}")
+            report_progress(f"logs and records are kept in {folder}")
             with suppress(OSError):
                 shutil.copy(kafka.log, folder / "kafka.log")
         else:
@@ -313,7 +318,7 @@ def run(options: argparse.Namespace) -> bool:
 
 
 def main() -> int:
-    """The command; 0 when every promise held."""
+    """Run the command; return 0 if every guarantee held."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -322,10 +327,10 @@ def main() -> int:
     try:
         return 0 if run(arguments()) else 1
     except KafkaMissing as missing:
-        say(f"cannot run: {missing}")
+        report_progress(f"cannot run: {missing}")
         return 2
     except KeyboardInterrupt:
-        say("interrupted")
+        report_progress("interrupted")
         return 130
 
 

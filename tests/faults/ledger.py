@@ -1,6 +1,6 @@
-"""What the harness did and when: which process ran, was killed or stood still, when others were away.
+"""What the harness did and when: which process ran, was killed or paused, and the outages of other parts.
 
-Instants are Unix nanoseconds of this machine, as the receiver's are, so that both can be laid side by side.
+Instants are Unix nanoseconds of this machine, like the receiver's, so that both can be compared.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ import time
 from dataclasses import dataclass, field
 
 RUNS_PER_POD = 4096
+DELAY_NEAR_S = 3.0
+"""A pod measures its event loop every few tenths of a second, and the load of a machine lasts for seconds."""
 
 
 @dataclass(slots=True)
 class Run:
-    """One life of one pod."""
+    """One process of one pod, from start to end."""
 
     number: int
     began_ns: int
@@ -23,18 +25,18 @@ class Run:
 
     @property
     def pod(self) -> int:
-        """Which pod it was: the same pod has the same disk."""
+        """The number of the pod: the same pod has the same disk."""
         return self.number // RUNS_PER_POD
 
     @property
     def name(self) -> str:
-        """``pod.life``, for people."""
+        """Return ``pod.run`` for messages."""
         return f"{self.pod}.{self.number % RUNS_PER_POD}"
 
 
 @dataclass(slots=True)
 class Incident:
-    """Something that was done, for the timeline of a violation."""
+    """An action of the harness, for the timeline of a violation."""
 
     at_ns: int
     text: str
@@ -50,28 +52,42 @@ class Ledger:
     disks_touched: list[tuple[int, int]] = field(default_factory=list)
     """(instant, pod)"""
     assignments: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)
-    """(instant, pod, partitions), as the pods wrote it"""
+    """(instant, pod, partitions), from the logs of the pods"""
+    delays: list[tuple[int, int, float]] = field(default_factory=list)
+    """(instant, pod, seconds): how late a pod read an answer that was there at once, from its log"""
     incidents: list[Incident] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    """What no pod may do: end by itself, or not end when asked."""
+    problems: list[str] = field(default_factory=list)
+    """What no pod may do: exit by itself, or not exit after SIGTERM."""
 
     def note(self, text: str) -> int:
-        """Write an incident down; returns its instant."""
+        """Record an incident; return its instant."""
         at_ns = time.time_ns()
         self.incidents.append(Incident(at_ns, text))
         return at_ns
 
     def near(self, at_ns: int, before_s: float = 12, after_s: float = 1) -> list[Incident]:
-        """What was done around an instant."""
-        return [one for one in self.incidents if -after_s * 1e9 <= at_ns - one.at_ns <= before_s * 1e9]
+        """Return the incidents around an instant."""
+        return [
+            incident
+            for incident in self.incidents
+            if -after_s * 1e9 <= at_ns - incident.at_ns <= before_s * 1e9
+        ]
 
     def with_another(self, pod: int, partition: int, since_ns: int, until_ns: int) -> bool:
-        """Whether another pod was given the partition in between."""
+        """Return True if another pod was assigned the partition in between."""
         return any(
             whose != pod and since_ns <= at_ns <= until_ns and partition in partitions
             for at_ns, whose, partitions in self.assignments
         )
 
+    def delay_s(self, pod: int, at_ns: int) -> float:
+        """Return the longest time that an answer waited in the busy event loop of a pod around an instant."""
+        near_ns = int(DELAY_NEAR_S * 1e9)
+        return max(
+            (delay for when, of, delay in self.delays if of == pod and abs(when - at_ns) <= near_ns),
+            default=0.0,
+        )
+
     def disk_touched(self, pod: int, since_ns: int, until_ns: int) -> bool:
-        """Whether the pod's files were damaged or removed in between."""
+        """Return True if the files of the pod were damaged or removed in between."""
         return any(whose == pod and since_ns <= at_ns <= until_ns for at_ns, whose in self.disks_touched)

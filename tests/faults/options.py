@@ -1,4 +1,4 @@
-"""How a run is set up: the command line, the endpoints and the pods."""
+"""The setup of a run: command line, endpoints and pods."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FULL_DISK_POD = 1
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATIENT = {"base_s": 0.1, "cap_s": 1.0, "max_attempts": 1000}
 NOBODY_LISTENS = ("dead", "down")
-"""Throughout: what they are sent is parked, or waits as lag, and nothing of it may be lost."""
+"""Down for the whole run: their events are parked or wait as lag, and none may be lost."""
 
 
 def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The endpoints as configured, by name."""
+    """Return the configuration of the endpoints, by name."""
     common = {"secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64}
     known: dict[str, dict[str, Any]] = {
         **{path[1:]: {"url": stage.witness.url(path), "retry": PATIENT} for path in PATHS},
@@ -35,7 +35,7 @@ def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dic
             "url": f"http://127.0.0.1:{free_port()}/",
             "events": [TYPES[3]],
             "retry": {"base_s": 0.05, "cap_s": 0.1, "max_attempts": 2},
-            "breaker": {"failures": 10_000, "window_s": 1},  # parked, not kept waiting
+            "breaker": {"failures": 10_000, "window_s": 1},  # events are parked instead of waiting
         },
         "down": {"url": f"http://127.0.0.1:{free_port()}/", "events": [TYPES[2]], "retry": PATIENT},
         "returning": {"url": stage.witness.url("/returning"), "events": [TYPES[1]], "retry": PATIENT},
@@ -44,7 +44,7 @@ def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dic
 
 
 def endpoints_to_count(stage: Stage, configs: dict[str, dict[str, Any]]) -> list[Endpoint]:
-    """The same as the count needs them."""
+    """Return the same endpoints as the count needs them."""
     return [
         Endpoint(
             name,
@@ -59,7 +59,7 @@ def endpoints_to_count(stage: Stage, configs: dict[str, dict[str, Any]]) -> list
 def pod_config(
     bootstrap: str, number: int, endpoints: dict[str, dict[str, Any]], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """The configuration of one pod; every second one is a static member of the group."""
+    """Return the configuration of one pod; every second one is a static member of the group."""
     config = plain_config(
         bootstrap, TOPIC, endpoints, group=GROUP, commit_interval_s=COMMIT_S,
         drain_timeout_s=5, history={"max_bytes": 16 * 1024 * 1024, "bodies": False},
@@ -76,20 +76,22 @@ def pod_config(
 
 
 def is_static(pod: int) -> bool:
-    """Whether a pod keeps its place in the group over a restart."""
+    """Return True if a pod keeps its group membership over a restart."""
     return pod % 2 == 1
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description="Break the bridge in every way there is, for a while, and count what came of it."
+        description="Inject every kind of fault for a while, then compare the deliveries with the log."
     )
-    parser.add_argument("--seconds", type=float, default=1800, help="how long things are broken")
-    parser.add_argument("--events", type=int, default=500_000, help="published evenly over that time")
+    parser.add_argument("--seconds", type=float, default=1800, help="duration of the faults")
+    parser.add_argument(
+        "--events", type=int, default=500_000, help="number of events, published evenly over that time"
+    )
     parser.add_argument("--faults", type=int, default=80)
     parser.add_argument(
-        "--seed", type=int, default=None, help="of plan and events; drawn and printed if absent"
+        "--seed", type=int, default=None, help="seed of plan and events; drawn and printed if absent"
     )
     parser.add_argument("--bridges", type=int, default=3, choices=(2, 3, 4))
     parser.add_argument("--entities", type=int, default=400)
@@ -97,21 +99,21 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--duplicates", type=float, default=0.05)
     parser.add_argument(
         "--endpoints", default="healthy,flaky,slow,dead,down",
-        help="dead: all is parked; down: its breaker is open; and returning: down until the end",
+        help="dead: all events are parked; down: its breaker is open; returning: down until the faults end",
     )  # fmt: skip
     parser.add_argument(
         "--repeats", choices=("in-flight", "since-commit"), default="in-flight",
         help="what a kill may repeat on the same disk (see tests/faults/explain.py)",
     )  # fmt: skip
-    parser.add_argument("--only", nargs="+", default=(), choices=WEIGHTS, help="these kinds of faults alone")
+    parser.add_argument("--only", nargs="+", default=(), choices=WEIGHTS, help="only these kinds of faults")
     parser.add_argument("--without", nargs="+", default=(), choices=WEIGHTS, help="not these kinds")
     parser.add_argument(
-        "--drain-seconds", type=float, default=180, help="to deliver the rest once all is well"
+        "--drain-seconds", type=float, default=180, help="time to deliver the rest after the faults"
     )
     parser.add_argument("--log-attempts", choices=("all", "failures"), default="all")
     parser.add_argument(
-        "--show", type=int, default=3, help="violations of each kind told with their timeline"
+        "--show", type=int, default=3, help="violations of each kind to print with a timeline"
     )
-    parser.add_argument("--keep", action="store_true", help="keep the folder whatever comes out")
+    parser.add_argument("--keep", action="store_true", help="keep the folder, whatever the result")
     parser.add_argument("--json", type=Path, default=Path("build/faults.json"))
     return parser.parse_args(words)

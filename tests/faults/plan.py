@@ -1,4 +1,4 @@
-"""The faults of a run, drawn from a seed: the same seed gives the same list. Pure."""
+"""Draw the faults of a run from a seed: the same seed returns the same list. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 WARM_UP_S = 4.0
 PATHS = ("/healthy", "/flaky", "/slow")
-"""The paths that are troubled for a while; the dead endpoint is dead throughout."""
+"""The paths with temporary faults; the dead endpoint is dead for the whole run."""
 
 WEIGHTS = {
     "pod.kill": 6,
@@ -38,7 +38,7 @@ WEIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: when it begins, on what, for how long; ``extra`` is what its kind needs besides."""
+    """One fault: start, kind, target and duration; ``extra`` is a parameter of its kind."""
 
     at_s: float
     kind: str
@@ -47,7 +47,7 @@ class Fault:
     extra: str = ""
 
     def row(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it for JSON."""
         return asdict(self)
 
 
@@ -62,7 +62,7 @@ def make_plan(
     only: Collection[str] = (),
     without: Collection[str] = (),
 ) -> list[Fault]:
-    """``faults`` faults over ``seconds``, every kind before any comes again, one at a time per target."""
+    """Draw ``faults`` faults over ``seconds``: each kind before any repeats, one at a time per target."""
     chance = random.Random(seed)
     possible = {kind: weight for kind, weight in WEIGHTS.items() if kind in (only or WEIGHTS)}
     for kind in (*without, *(() if full_disk_pod is not None else ("pod.disk_full",))):
@@ -85,7 +85,7 @@ def make_plan(
 def _kinds(chance: random.Random, count: int, weights: Mapping[str, int]) -> list[str]:
     each_once = list(weights)
     chance.shuffle(each_once)
-    # a short run has the gravest first: they are what the promise is about
+    # a short run has the most severe kinds first: the guarantees are about them
     each_once.sort(key=lambda kind: -weights[kind])
     first = each_once[:count]
     chance.shuffle(first)

@@ -1,7 +1,7 @@
-"""The producing system: publishes in the background, in order per entity, with its own kinds of dirt.
+"""The producing system: publishes in the background, in order per entity, with imperfect data.
 
-Duplicates near and far, records nobody can decode, records without a key. librdkafka, idempotent; it never
-gives up.
+It adds duplicates at short and long distances, undecodable records, and records without a key. It uses
+librdkafka with idempotence, and retries without limit.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from confluent_kafka import KafkaError, Message, Producer
 
 TYPES = ("OrderPlaced", "OrderPaid", "OrderShipped", "OrderClosed")
 FAR = 5_000
-"""How many events later the far half of the duplicates comes; the near half within 20."""
+"""Maximum distance, in events, of the far half of the duplicates; the near half is within 20."""
 
 
 class Publisher:
-    """Publishes ``count`` events in ``seconds``, evenly, from a thread of its own."""
+    """Publishes ``count`` events evenly over ``seconds``, from its own thread."""
 
     def __init__(
         self,
@@ -61,22 +61,22 @@ class Publisher:
         self.refused: list[KafkaError] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Start publishing."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End early."""
+        """Stop publishing early."""
         self._stop.set()
         self._thread.join(30)
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether everything was published and acknowledged in time."""
+        """Return True if everything was published and acknowledged in time."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive() and self.acknowledged == self.published
 
     @property
     def running(self) -> bool:
-        """Whether there is more to come."""
+        """Return True while there are events to publish."""
         return self._thread.is_alive()
 
     def _settled(self, error: KafkaError | None, _: Message) -> None:
@@ -109,7 +109,7 @@ class Publisher:
                 if dice < 0.002:
                     entity, key, seq = f"n{number}", None, 0
                 else:
-                    # a third of the events follows closely on another of its entity: lanes with a queue
+                    # a third of the events closely follow another of their entity: lanes have queues
                     which = chance.choice(recent) if recent and chance.random() < 0.33 else None
                     which = chance.randrange(self._entities) if which is None else which
                     recent.append(which)

@@ -1,8 +1,8 @@
-"""The receiving end of the harness, a process: misbehaves per path as told, and notes every request.
+"""The receiver of the harness, a process: misbehaves per path as configured, and records every request.
 
-Steered by ``POST /_control`` with ``{path: behaviour}``: ``delay_ms`` before any answer, and ``modes``, of
-which one is drawn per request by its ``share``: ``hang``, ``reset`` (RST, no answer), ``half`` (cut within
-the answer's head), ``cut`` (cut within its body), ``status`` with ``retry_after_s`` where wanted.
+Controlled by ``POST /_control`` with ``{path: behavior}``: ``delay_ms`` before any answer, and ``modes``.
+One mode is drawn per request by its ``share``: ``hang``, ``reset`` (RST, no answer), ``half`` (closed within
+the header of the answer), ``cut`` (closed within its body), ``status`` with an optional ``retry_after_s``.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ import httptools
 import orjson
 import uvloop
 
-from tests.faults.facts import NOBODY, FactWriter, entity_number, id_hash
+from tests.faults.facts import NO_ENTITY, FactWriter, entity_number, id_hash
 from tests.support.hung_up import has_hung_up
 
 _LONG_NS = 500_000_000
-"""A request this old is answered only after a look whether its client is still there."""
+"""Before a request of this age is answered, check whether its client is still connected."""
 _GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Behaviour:
-    """How one path answers."""
+class Behavior:
+    """The behavior of one path."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.delay_s = document.get("delay_ms", 0) / 1000
         self._modes: list[dict[str, Any]] = document.get("modes", [])
 
     def draw(self) -> dict[str, Any] | None:
-        """What becomes of this request; None for 200."""
+        """Draw the mode of this request; None for 200."""
         for mode in self._modes:
             if random.random() < mode.get("share", 1):
                 return mode
@@ -46,18 +46,18 @@ class Behaviour:
 
 
 class State:
-    """What the connections share. A path's number is its place in ``paths``."""
+    """State shared by the connections. The number of a path is its index in ``paths``."""
 
-    def __init__(self, paths: list[str], facts: FactWriter, behaviours: dict[str, Any]) -> None:
+    def __init__(self, paths: list[str], facts: FactWriter, behaviors: dict[str, Any]) -> None:
         self.numbers = {path.encode(): number for number, path in enumerate(paths)}
         self.facts = facts
         self.busy: dict[tuple[int, int], Connection] = {}
-        self.told(behaviours)
+        self.told(behaviors)
 
-    def told(self, behaviours: dict[str, Any]) -> None:
-        """From now on the paths behave so."""
-        made = {path.encode(): Behaviour(document) for path, document in behaviours.items()}
-        self.behaviours = [made.get(path) or Behaviour({}) for path in self.numbers]
+    def told(self, behaviors: dict[str, Any]) -> None:
+        """Set the behavior of the paths."""
+        made = {path.encode(): Behavior(document) for path, document in behaviors.items()}
+        self.behaviors = [made.get(path) or Behavior({}) for path in self.numbers]
 
 
 class Connection(asyncio.Protocol):
@@ -116,18 +116,18 @@ class Connection(asyncio.Protocol):
             other.ended(0, self.came_ns)
         state.busy[self.lane] = self
         self.number = state.facts.came(self.came_ns, path, self.run, entity, seq, self.id_hash)
-        behaviour = state.behaviours[path]
-        if behaviour.delay_s:
-            self.timer = self.loop.call_later(behaviour.delay_s, self._answer, behaviour.draw())
+        behavior = state.behaviors[path]
+        if behavior.delay_s:
+            self.timer = self.loop.call_later(behavior.delay_s, self._answer, behavior.draw())
         else:
-            self._answer(behaviour.draw())
+            self._answer(behavior.draw())
 
     def _about(self) -> tuple[int, int]:
         try:
             data = orjson.loads(self.body)["data"]
             return entity_number(data["entity"]), data["seq"]
         except (ValueError, KeyError, TypeError):
-            return NOBODY, 0
+            return NO_ENTITY, 0
 
     def _answer(self, mode: dict[str, Any] | None) -> None:
         self.timer = None
@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
                 self.transport.close()
 
     def ended(self, status: int, at_ns: int | None = None) -> None:
-        """Note the end of the request in flight, if there is one; now, unless another instant is given."""
+        """Record the end of the request in flight, if any; now, unless another instant is given."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -174,14 +174,14 @@ class Connection(asyncio.Protocol):
 
 
 def main() -> None:
-    """Serve until standard input closes: when the harness dies, however it dies, this ends too."""
+    """Serve until standard input closes, which also happens if the harness is killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--paths", nargs="+", required=True)
-    parser.add_argument("--behaviours", default="{}")
+    parser.add_argument("--behaviors", default="{}")
     chosen = parser.parse_args()
-    state = State(chosen.paths, FactWriter(chosen.facts), orjson.loads(chosen.behaviours))
+    state = State(chosen.paths, FactWriter(chosen.facts), orjson.loads(chosen.behaviors))
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

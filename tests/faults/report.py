@@ -1,4 +1,4 @@
-"""What a person and a script read afterwards: the table, timelines of what went wrong, storms in the logs."""
+"""The report of a run: the table, timelines of violations, log storms, and the JSON document."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.faults.verify import Result, Violation
 BROKEN = ("lost", "late", "inversion", "overlap", "unexplained repeat", "id changed", "parked", "strange")
 NO_LINE = "(not a log line)"
 PER_EVENT = frozenset({"delivery.attempted", "event.parked", "record.rejected", NO_LINE})
-"""Lines that say something about one event: as many as there are events. And the traceback of a pod that
-ended by itself, which counts as trouble anyway."""
+"""Lines about one event each, as many as there are events, and tracebacks of a pod that exited by itself,
+which is a problem in the report anyway."""
 STORM_PER_MINUTE = 60
 
 
 def clock(at_ns: int) -> str:
-    """The instant as the logs have it."""
+    """Return an instant in the format of the logs."""
     return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Event names that came more than ``bound`` times in a minute of one pod; and all names' totals."""
-    found, totals = [], Counter[str]()
+    """Return events logged more than ``bound`` times in a minute by one pod, and the totals of all events."""
+    stormy, totals = [], Counter[str]()
     for pod in pods:
         minutes: Counter[tuple[str, str]] = Counter()
         if not pod.bridge.log.exists():
@@ -50,17 +50,17 @@ def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dic
                     name, minute = NO_LINE, ""
                 totals[name] += 1
                 minutes[name, minute] += 1
-        found += [
+        stormy += [
             {"pod": pod.number, "event": name, "minute": minute, "lines": count}
             for (name, minute), count in minutes.items()
             if count > bound and name not in PER_EVENT
         ]
-    return sorted(found, key=lambda one: -one["lines"]), totals
+    return sorted(stormy, key=lambda one: -one["lines"]), totals
 
 
 def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozenset[int]]]:
-    """Which pod was given which partitions of a topic, and when: (instant, pod, partitions)."""
-    found = []
+    """Return the assignments of a topic: (instant, pod, partitions)."""
+    rows = []
     for pod in pods:
         if not pod.bridge.log.exists():
             continue
@@ -71,30 +71,55 @@ def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozens
                 entry = orjson.loads(line)
                 at_ns = int(datetime.fromisoformat(entry["timestamp"]).timestamp() * 1e9)
                 names = (name.rpartition("-") for name in entry["next_offsets"])
-                found.append((at_ns, pod.number, frozenset(int(n) for of, _, n in names if of == topic)))
-    return found
+                rows.append((at_ns, pod.number, frozenset(int(n) for of, _, n in names if of == topic)))
+    return rows
+
+
+def delays(pods: Iterable[Pod]) -> list[tuple[int, int, float]]:
+    """Return how late each pod read refused connections: (instant, pod, seconds).
+
+    The kernel refuses a connection on loopback at once, so the duration of such an attempt is the time that
+    the pod's event loop was busy with other work.
+    """
+    rows = []
+    for pod in pods:
+        if not pod.bridge.log.exists():
+            continue
+        with pod.bridge.log.open("rb") as lines:
+            for line in lines:
+                if b'"delivery.attempted"' not in line or b"Connection refused" not in line:
+                    continue
+                try:
+                    entry = orjson.loads(line)
+                except ValueError:  # the line that a kill cut off
+                    continue
+                at_ns = int(datetime.fromisoformat(entry["timestamp"]).timestamp() * 1e9)
+                rows.append((at_ns, pod.number, entry["duration_ms"] / 1000))
+    return rows
 
 
 def timeline(violation: Violation, truth: Truth, ledger: Ledger, topic: str, pods: Sequence[Pod]) -> str:
-    """One violation with what was done around it and what the pods wrote about the event."""
+    """Return one violation with the faults around it and the log lines of the pods about the event."""
     lines = [f"{violation.kind.upper()} at {violation.endpoint}: {violation.event}"]
     lines += [f"    {line}" for line in violation.text.splitlines()]
     place = truth.places.get(violation.key)
     at_ns = violation.at_ns
     if place is not None:
         named = f"{topic}-{place >> 40}@{place & (1 << 40) - 1}"
-        lines.append(f"  the pods wrote about {named}:")
+        lines.append(f"  log lines of the pods about {named}:")
         about = _lines_about(named, violation.endpoint, pods)
         lines += [f"    {line}" for line in about[-12:]] or ["    nothing"]
     if at_ns:
-        lines.append(f"  what was done around {clock(at_ns)}:")
-        lines += [f"    {clock(one.at_ns)} {one.text}" for one in ledger.near(at_ns)[-14:]] or ["    nothing"]
+        lines.append(f"  incidents around {clock(at_ns)}:")
+        lines += [
+            f"    {clock(incident.at_ns)} {incident.text}" for incident in ledger.near(at_ns)[-14:]
+        ] or ["    nothing"]
     return "\n".join(lines)
 
 
 def _lines_about(place: str, endpoint: str, pods: Sequence[Pod]) -> list[str]:
     needle = f'"{place}"'.encode()
-    found = []
+    entries = []
     for pod in pods:
         if not pod.bridge.log.exists():
             continue
@@ -104,31 +129,31 @@ def _lines_about(place: str, endpoint: str, pods: Sequence[Pod]) -> list[str]:
                     continue
                 entry = orjson.loads(line)
                 if entry.get("endpoint", endpoint) == endpoint:
-                    said = {
+                    fields = {
                         k: v for k, v in entry.items() if k not in ("timestamp", "endpoint", "place", "type")
                     }
-                    found.append(
-                        f"{entry['timestamp'][11:23]} pod {pod.number}: {orjson.dumps(said).decode()}"
+                    entries.append(
+                        f"{entry['timestamp'][11:23]} pod {pod.number}: {orjson.dumps(fields).decode()}"
                     )
-    return sorted(found)
+    return sorted(entries)
 
 
 def document(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The counts for JSON."""
+    """Return the counts for JSON."""
     return [
         {
-            "endpoint": one.endpoint,
-            "wanted": one.wanted,
-            "requests": one.requests,
-            "accepted": one.accepted,
-            "parked": one.parked,
-            "waiting": one.waiting,
-            **{kind: one.counts[kind] for kind in BROKEN},
-            "repeats": dict(one.repeats),
-            "overlaps_explained": dict(one.overlaps_explained),
-            "answered_before_kill_ms": _spread(one.kill_ages_ms),
+            "endpoint": result.endpoint,
+            "wanted": result.wanted,
+            "requests": result.requests,
+            "accepted": result.accepted,
+            "parked": result.parked,
+            "waiting": result.waiting,
+            **{kind: result.counts[kind] for kind in BROKEN},
+            "repeats": dict(result.repeats),
+            "overlaps_explained": dict(result.overlaps_explained),
+            "answered_before_kill_ms": _spread(result.kill_ages_ms),
         }
-        for one in results
+        for result in results
     ]
 
 
@@ -138,36 +163,38 @@ def _spread(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
     return {
         "count": len(ordered),
-        "least": round(ordered[0], 1),
+        "minimum": round(ordered[0], 1),
         "median": round(statistics.median(ordered), 1),
         "p90": round(ordered[int(len(ordered) * 0.9)], 1),
-        "most": round(ordered[-1], 1),
+        "maximum": round(ordered[-1], 1),
     }
 
 
 def table(results: Sequence[Result], extra: Sequence[str]) -> str:
-    """What a person reads."""
-    names = [one.endpoint for one in results]
+    """Return the table for the terminal."""
+    names = [result.endpoint for result in results]
     rows: list[tuple[str, list[object]]] = [
-        ("events wanted", [one.wanted for one in results]),
-        ("requests", [one.requests for one in results]),
-        ("accepted", [one.accepted for one in results]),
-        ("parked", [one.parked for one in results]),
-        ("waiting as lag", [one.waiting for one in results]),
-        *((kind.upper(), [one.counts[kind] for one in results]) for kind in BROKEN),
-        ("repeats", [sum(one.repeats.values()) for one in results]),
+        ("events wanted", [result.wanted for result in results]),
+        ("requests", [result.requests for result in results]),
+        ("accepted", [result.accepted for result in results]),
+        ("parked", [result.parked for result in results]),
+        ("waiting as lag", [result.waiting for result in results]),
+        *((kind.upper(), [result.counts[kind] for result in results]) for kind in BROKEN),
+        ("repeats", [sum(result.repeats.values()) for result in results]),
     ]
-    whys = sorted({why for one in results for why in one.repeats})
-    rows += [(f"  {why}", [one.repeats[why] for one in results]) for why in whys]
-    overlapped = sorted({why for one in results for why in one.overlaps_explained})
-    rows += [(f"overlap: {why}", [one.overlaps_explained[why] for one in results]) for why in overlapped]
+    whys = sorted({why for result in results for why in result.repeats})
+    rows += [(f"  {why}", [result.repeats[why] for result in results]) for why in whys]
+    overlapped = sorted({why for result in results for why in result.overlaps_explained})
+    rows += [
+        (f"overlap: {why}", [result.overlaps_explained[why] for result in results]) for why in overlapped
+    ]
     lines = [f"{'':<42}" + "".join(f"{name:>11}" for name in names)]
     lines += [f"{text:<42}" + "".join(f"{value:>11,}" for value in values) for text, values in rows]
     return "\n".join([*lines, "", *extra])
 
 
 def machine_size() -> dict[str, Any]:
-    """What it ran on."""
+    """Return the size of the machine."""
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cpu = next(
         (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()

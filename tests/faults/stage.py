@@ -1,4 +1,4 @@
-"""Everything that runs during the faults: receiver, pods, disks. Whatever starts here ends in ``close``."""
+"""Everything that runs during the faults: receiver, pods, disks. ``close`` ends all of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TERMINATE_TIMEOUT_S = 30
 
 
 class Witness:
-    """The receiver's process: comes back on the same port, behaves as before, and its notes stay."""
+    """The receiver process. After a restart it keeps its port, its behavior and its records."""
 
     def __init__(self, folder: Path, ledger: Ledger) -> None:
         self.port = free_port()
@@ -47,21 +47,21 @@ class Witness:
         self._folder = folder
         self._ledger = ledger
         self._lives: list[tuple[Path, int]] = []
-        self._behaviours: dict[str, dict[str, Any]] = dict(USUAL)
+        self._behaviors: dict[str, dict[str, Any]] = dict(USUAL)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, path: str) -> str:
-        """What an endpoint is configured with."""
+        """Return the URL of an endpoint."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def start(self) -> None:
-        """Start it, and return when it listens."""
+        """Start it; return when it listens."""
         with self._lock:
             file = self._folder / f"facts-{len(self._lives)}.bin"
             command = [
                 sys.executable, "-m", "tests.faults.receiver", f"--port={self.port}", f"--facts={file}",
-                f"--behaviours={orjson.dumps(self._behaviours).decode()}", "--paths", *self.paths,
+                f"--behaviors={orjson.dumps(self._behaviors).decode()}", "--paths", *self.paths,
             ]  # fmt: skip
             self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert self._process.stdout
@@ -70,7 +70,7 @@ class Witness:
             self._lives.append((file, 0))
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         with self._lock:
             if self._process is None:
                 return
@@ -82,26 +82,26 @@ class Witness:
             self._process = None
             self._lives[-1] = (self._lives[-1][0], time.time_ns())
 
-    def behave(self, path: str, behaviour: Mapping[str, Any] | None = None) -> None:
-        """From now on a path behaves so; as usual when nothing is said."""
+    def behave(self, path: str, behavior: Mapping[str, Any] | None = None) -> None:
+        """Set the behavior of a path; without one, the usual behavior."""
         with self._lock:
-            self._behaviours[path] = dict(USUAL[path] if behaviour is None else behaviour)
+            self._behaviors[path] = dict(USUAL[path] if behavior is None else behavior)
             if self._process is None:
-                return  # it is told at its start
+                return  # it gets the behavior at its start
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             try:
-                connection.request("POST", "/_control", orjson.dumps(self._behaviours))
+                connection.request("POST", "/_control", orjson.dumps(self._behaviors))
                 connection.getresponse().read()
             finally:
                 connection.close()
 
     def requests(self) -> Requests:
-        """Everything it saw. To be asked when it has ended."""
+        """Return all requests. Call this after the process has ended."""
         return read_facts(self._lives)
 
 
 class Pod:
-    """One bridge with its disk, over all its lives; ``x-run`` says which one a request is of."""
+    """One bridge with its disk, over all its processes; ``x-run`` names the process of a request."""
 
     def __init__(self, number: int, bridge: BridgeProcess, ledger: Ledger) -> None:
         self.number = number
@@ -115,11 +115,11 @@ class Pod:
 
     @property
     def state(self) -> Path:
-        """Its folder for what it keeps."""
+        """Return its state folder."""
         return Path(self.bridge.config["state_dir"])
 
     def start(self) -> None:
-        """Start the next life; does not wait until it is ready."""
+        """Start the next process; do not wait until it is ready."""
         with self.lock:
             self._lives += 1
             number = self.number * RUNS_PER_POD + self._lives
@@ -134,16 +134,16 @@ class Pod:
             watch.start()
 
     def _watch(self, run: Run, process: subprocess.Popen[bytes]) -> None:
-        """Write down at once when a life ends that nobody ended."""
+        """Record immediately when the process exits although the harness did not end it."""
         code = process.wait()
         if run is self.run and self.wanted:
             run.ended_ns = run.killed_ns = self._ledger.note(f"pod {run.name} ended by itself with {code}")
-            self._ledger.troubles.append(
+            self._ledger.problems.append(
                 f"pod {run.name} ended by itself with {code}:\n{self.bridge.log_tail(12)}"
             )
 
     def kill(self, why: str = "killed") -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         with self.lock:
             assert self.run is not None
             self.wanted = False
@@ -152,7 +152,7 @@ class Pod:
             self.run.ended_ns = time.time_ns()
 
     def terminate(self) -> None:
-        """SIGTERM and the orderly end; one that does not come is a trouble, and the pod is killed."""
+        """Send SIGTERM and wait. A missing exit is a problem, and the pod is killed."""
         with self.lock:
             assert self.run is not None
             assert self.bridge.process is not None
@@ -162,7 +162,7 @@ class Pod:
             try:
                 code = self.bridge.process.wait(TERMINATE_TIMEOUT_S)
             except subprocess.TimeoutExpired:
-                self._ledger.troubles.append(
+                self._ledger.problems.append(
                     f"pod {self.run.name}: no end {TERMINATE_TIMEOUT_S} s after SIGTERM"
                 )
                 self.bridge.write_tasks()
@@ -170,12 +170,12 @@ class Pod:
                 return
             self.run.ended_ns = self._ledger.note(f"pod {self.run.name} ended with {code}")
             if code == -signal.SIGTERM and self.bridge.log.stat().st_size == self._log_began_at:
-                return  # it was told before it could listen: Python itself was still starting
+                return  # SIGTERM came before its handler was installed: Python was still starting
             if code:
-                self._ledger.troubles.append(f"pod {self.run.name}: exit code {code} after SIGTERM")
+                self._ledger.problems.append(f"pod {self.run.name}: exit code {code} after SIGTERM")
 
     def stand_still(self, seconds: float, cut: threading.Event) -> None:
-        """SIGSTOP, and SIGCONT after a while."""
+        """Send SIGSTOP, and SIGCONT after a while."""
         with self.lock:
             assert self.run is not None
             began_ns = self._ledger.note(f"pod {self.run.name} SIGSTOP for {seconds:.1f} s")
@@ -189,7 +189,7 @@ class Pod:
                     self.bridge.resume()
 
     def look_after(self) -> None:
-        """Start it again when it ended by itself, as its orchestrator would."""
+        """Restart it if it exited by itself, as an orchestrator would."""
         if not self.lock.acquire(blocking=False):
             return
         try:
@@ -201,7 +201,7 @@ class Pod:
 
 
 class SmallDisk:
-    """A file system of its own that can be filled; needs the right to mount."""
+    """A small file system that can be filled; requires the permission to mount."""
 
     def __init__(self, folder: Path, megabytes: int = 256) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -214,7 +214,7 @@ class SmallDisk:
         self.folder = folder
 
     def fill(self) -> None:
-        """Until nothing fits any more."""
+        """Write until the file system is full."""
         fd = os.open(self.folder / "filler", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             for size in (1 << 20, 4096):
@@ -225,7 +225,7 @@ class SmallDisk:
             os.close(fd)
 
     def free(self) -> None:
-        """There is room again."""
+        """Free the space again."""
         (self.folder / "filler").unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -234,7 +234,7 @@ class SmallDisk:
 
 
 class Stage:
-    """All of it."""
+    """All parts of a run."""
 
     def __init__(self, folder: Path, kafka: RealKafka, ledger: Ledger) -> None:
         self.folder = folder
@@ -245,14 +245,14 @@ class Stage:
         self.pods: list[Pod] = []
         self.disk: SmallDisk | None = None
         self.under_way: list[threading.Thread] = []
-        """Faults that are being carried out."""
+        """Faults in progress."""
         self.off: set[str] = set()
         self.switched_off = 0
         self.cut = threading.Event()
-        """Set: whatever waits goes on at once, since it is over."""
+        """Set when the run ends: all waits return immediately."""
 
     def close(self) -> None:
-        """End every process and mount that was started here."""
+        """End every process and mount of the run."""
         self.cut.set()
         for fault in self.under_way:
             fault.join(TERMINATE_TIMEOUT_S + 5)

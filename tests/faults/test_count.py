@@ -1,4 +1,4 @@
-"""The harness's own count: it must see each broken promise, and excuse only what could not be helped."""
+"""The count of the fault harness finds each violation, and excuses only what a fault explains."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAX = Terms(session_s=4, timeout_s=2, since_commit=True)
 
 
 class Case:
-    """A log of one entity's events, and what the receiver saw of them; instants in ms from ``T0``."""
+    """A log of one entity, and the requests at the receiver; instants in ms from ``T0``."""
 
     def __init__(self, events: int = 3) -> None:
         self.truth = Truth()
@@ -86,19 +86,19 @@ def broken(result: Result) -> dict[str, int]:
     return dict(result.counts)
 
 
-def test_each_event_once_and_in_order_breaks_nothing() -> None:
+def test_each_event_once_and_in_order_is_no_violation() -> None:
     result = Case().saw(0, 0).saw(1, 10).saw(2, 20).count()
     assert (broken(result), result.accepted, result.wanted, result.repeats.total()) == ({}, 3, 3, 0)
 
 
-def test_a_missing_event_is_lost_if_the_cursor_passed_it_and_late_if_not() -> None:
+def test_a_missing_event_is_lost_if_the_cursor_passed_it_and_late_otherwise() -> None:
     case = Case().saw(0, 0).saw(1, 10, status=500)
     assert broken(case.count()) == {"lost": 2}
     case.committed = 1
     assert broken(case.count()) == {"late": 2}
 
 
-def test_a_parked_event_is_not_lost_but_only_some_endpoints_may_park() -> None:
+def test_a_parked_event_is_not_lost_but_is_a_violation_where_parking_is_not_expected() -> None:
     case = Case().saw(0, 0).saw(2, 10)
     case.parked.places["shop"] = {1}
     assert broken(case.count()) == {"parked": 1}
@@ -107,7 +107,7 @@ def test_a_parked_event_is_not_lost_but_only_some_endpoints_may_park() -> None:
     assert broken(case.count()) == {"lost": 1}
 
 
-def test_a_later_event_accepted_first_is_an_inversion_whatever_was_killed() -> None:
+def test_a_later_event_accepted_first_is_an_inversion_even_after_a_kill() -> None:
     case = Case().saw(0, 0, status=500).saw(1, 10).saw(0, 20).saw(2, 30).killed(5)
     assert broken(case.count(LAX)) == {"inversion": 1}
 
@@ -117,17 +117,17 @@ def test_a_repeat_in_order_is_no_inversion() -> None:
     assert broken(case.count()) == {}
 
 
-def test_two_requests_of_one_entity_at_once_are_an_overlap() -> None:
+def test_two_simultaneous_requests_of_one_entity_are_an_overlap() -> None:
     assert broken(Case().saw(0, 0, took=20).saw(1, 10, took=15).saw(2, 50).count()) == {"overlap": 1}
     assert broken(Case().saw(0, 0, took=10).saw(1, 10).saw(2, 50).count()) == {}
 
 
-def test_a_long_request_overlaps_with_all_that_come_meanwhile() -> None:
+def test_a_long_request_overlaps_with_every_request_during_it() -> None:
     assert broken(Case().saw(0, 0, took=100).saw(1, 10).saw(2, 50).count())["overlap"] == 2
 
 
 @pytest.mark.parametrize("fault", ["killed", "stopped"])
-def test_an_overlap_with_the_request_of_a_process_that_was_cut_off_is_excused(fault: str) -> None:
+def test_an_overlap_with_a_request_of_a_killed_or_paused_process_is_excused(fault: str) -> None:
     case = Case().saw(0, 0, took=500, status=0).saw(0, 300, pod=1).saw(1, 320, pod=1).saw(2, 330, pod=1)
     case.killed(100) if fault == "killed" else case.stopped(100, 9_000)
     result = case.count()
@@ -135,8 +135,8 @@ def test_an_overlap_with_the_request_of_a_process_that_was_cut_off_is_excused(fa
     assert result.overlaps_explained.total() == 3
 
 
-def test_an_overlap_with_a_request_begun_after_the_stop_is_not_excused() -> None:
-    """A pod that woke up and sent something, although another pod had its partitions."""
+def test_an_overlap_with_a_request_begun_after_the_pause_is_not_excused() -> None:
+    """A pod resumed and sent a request, although another pod owned its partitions."""
     case = (
         Case().saw(0, 0).stopped(100, 8_000).saw(1, 8_010, took=50).saw(1, 8_020, pod=1).saw(2, 8_030, pod=1)
     )
@@ -149,6 +149,24 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
     ("killed in flight", lambda case: case.killed(3), "in flight at a kill", "in flight at a kill"),
     ("killed at once after", lambda case: case.killed(20), "in flight at a kill", "in flight at a kill"),
     ("killed later", lambda case: case.killed(600), "unexplained", "not committed at a kill"),
+    (
+        "killed while its loop was busy",
+        lambda case: (case.killed(600), case.ledger.delays.append((T0 + 900 * MS, 0, 0.7))),
+        "in flight at a kill",
+        "in flight at a kill",
+    ),
+    (
+        "the loop of another was busy",
+        lambda case: (case.killed(600), case.ledger.delays.append((T0 + 100 * MS, 1, 0.7))),
+        "unexplained",
+        "not committed at a kill",
+    ),
+    (
+        "its loop was busy at another time",
+        lambda case: (case.killed(600), case.ledger.delays.append((T0 + 9 * S, 0, 0.7))),
+        "unexplained",
+        "not committed at a kill",
+    ),
     ("killed long after", lambda case: case.killed(11_000), "unexplained", "unexplained"),
     ("committed, then killed", lambda case: case.commit(500).killed(600), "unexplained", "unexplained"),
     (
@@ -176,7 +194,7 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "fault", "strict", "lax"), REPEATS, ids=[row[0] for row in REPEATS])
-def test_a_repeat_on_the_same_disk_is_explained_by_what_was_done_to_its_process_alone(
+def test_a_repeat_on_the_same_disk_is_explained_only_by_faults_of_its_process(
     name: str, fault: Callable[[Case], Any], strict: str, lax: str
 ) -> None:
     case = Case(1).saw(0, 0).saw(0, 9_000, life=2)
@@ -187,9 +205,9 @@ def test_a_repeat_on_the_same_disk_is_explained_by_what_was_done_to_its_process_
         assert broken(result) == ({"unexplained repeat": 1} if why == "unexplained" else {})
 
 
-def test_a_request_of_a_dead_process_was_in_flight_however_late_it_is_found() -> None:
+def test_a_request_of_a_dead_process_was_in_flight_however_late_it_is_read() -> None:
     case = Case(1).saw(0, 0, pod=1).saw(0, 900).killed(600)
-    assert dict(case.count().repeats) == {"in flight at a kill or stop, found late": 1}
+    assert dict(case.count().repeats) == {"in flight at a kill or stop, read late": 1}
     case = Case(2).saw(0, 0, pod=1).saw(1, 800, pod=1, took=200).saw(0, 900).killed(600)
     result = case.count()
     assert (broken(result), result.overlaps_explained.total()) == ({}, 1)
@@ -197,8 +215,8 @@ def test_a_request_of_a_dead_process_was_in_flight_however_late_it_is_found() ->
     assert dict(case.count().repeats) == {"in flight at a kill": 1}
 
 
-def test_another_disk_knows_only_what_was_committed() -> None:
-    """So does the same one once its files were removed."""
+def test_a_process_on_another_disk_may_repeat_everything_uncommitted() -> None:
+    """So may a process on the same disk after its files were removed."""
     other = Case(1).saw(0, 0).saw(0, 9_000, pod=1).killed(600)
     assert dict(other.count().repeats) == {"not committed at a kill": 1}
     same = Case(1).saw(0, 0).saw(0, 9_000, life=2).killed(600)
@@ -208,12 +226,12 @@ def test_another_disk_knows_only_what_was_committed() -> None:
     assert dict(same.count().repeats) == {"unexplained": 1}
 
 
-def test_a_changed_webhook_id_and_a_request_about_nothing_are_seen() -> None:
+def test_a_changed_webhook_id_and_a_request_about_an_unknown_event_are_violations() -> None:
     case = Case(1).saw(0, 0, status=500).saw(0, 10, id=5).saw(9, 20)
     assert broken(case.count()) == {"id changed": 1, "strange": 1}
 
 
-def test_an_event_nobody_asked_for_is_seen() -> None:
+def test_a_request_for_an_unselected_event_is_a_violation() -> None:
     case = Case(1).saw(0, 0)
     case.truth.types[key_of(7, 0)] = "Closed"
     result = case.count()
@@ -225,21 +243,21 @@ def test_an_undecodable_record_must_be_parked() -> None:
     assert lost_poison(truth, parked) == ["partition 1, offset 0"]
 
 
-def test_facts_survive_the_receivers_death(tmp_path: Path) -> None:
-    """What it had not finished ends with it, unanswered; the next life's numbers begin again."""
+def test_recorded_requests_survive_a_kill_of_the_receiver(tmp_path: Path) -> None:
+    """Unfinished requests end unanswered with the process; the numbers of the next one start again."""
     first = FactWriter(tmp_path / "0")
     first.ended(T0 + 5, first.came(T0, 1, 2, entity_number("e7"), 3, 4), 200)
     first.came(T0 + 6, 1, 2, entity_number("n7"), 0, 5)
     second = FactWriter(tmp_path / "1")
     second.ended(T0 + 30, second.came(T0 + 20, 0, 2, 8, 1, 6), 503)
     (tmp_path / "1").write_bytes((tmp_path / "1").read_bytes() + b"half a line")
-    found = read_facts([(tmp_path / "0", T0 + 9), (tmp_path / "1", T0 + 99), (tmp_path / "none", 0)])
-    assert list(found.status) == [200, 0, 503]
-    assert list(found.ended_ns) == [T0 + 5, T0 + 9, T0 + 30]
-    assert [entity_name(one) for one in found.entity] == ["e7", "n7", "e8"]
+    requests = read_facts([(tmp_path / "0", T0 + 9), (tmp_path / "1", T0 + 99), (tmp_path / "none", 0)])
+    assert list(requests.status) == [200, 0, 503]
+    assert list(requests.ended_ns) == [T0 + 5, T0 + 9, T0 + 30]
+    assert [entity_name(one) for one in requests.entity] == ["e7", "n7", "e8"]
 
 
-def test_the_same_seed_gives_the_same_plan_and_every_kind_comes() -> None:
+def test_the_same_seed_returns_the_same_plan_with_every_kind_of_fault() -> None:
     options: dict[str, Any] = {"seconds": 600, "faults": 40, "pods": 3, "session_s": 4, "full_disk_pod": 1}
     plan = make_plan(5, **options)
     assert plan == make_plan(5, **options) != make_plan(6, **options)
@@ -247,11 +265,11 @@ def test_the_same_seed_gives_the_same_plan_and_every_kind_comes() -> None:
     assert len(plan) == 40
     ends: dict[str, float] = {}
     for fault in plan:
-        assert fault.at_s >= ends.get(fault.target, 0), "two faults of one target at once"
+        assert fault.at_s >= ends.get(fault.target, 0), "two simultaneous faults of one target"
         ends[fault.target] = fault.at_s + fault.for_s
 
 
-def test_what_waits_where_nobody_listens_is_lag_and_not_late() -> None:
+def test_an_open_event_without_a_receiver_is_lag_and_not_late() -> None:
     case = Case()
     case.committed = 1
     case.parked.places["shop"] = {0}
@@ -260,13 +278,13 @@ def test_what_waits_where_nobody_listens_is_lag_and_not_late() -> None:
     assert not result.counts
 
 
-def test_what_is_committed_where_nobody_listens_and_not_parked_is_lost() -> None:
+def test_a_committed_event_without_a_receiver_that_is_not_parked_is_lost() -> None:
     result = Case().count(endpoint=Endpoint("shop", None, ("Created",), may_park=True))
     assert result.counts["lost"] == 3
 
 
-def test_a_gap_is_counted_from_the_kill_of_the_pod_that_had_the_partition() -> None:
-    """Only where that pod was started again at once."""
+def test_a_gap_starts_at_the_kill_of_the_pod_that_owned_the_partition() -> None:
+    """Only kills followed by an immediate restart count."""
     case = Case().saw(0, came=0).killed(100).saw(1, came=1_600)
     case.ledger.runs[case.run(0, 2)].began_ns = T0 + 200 * MS
     gaps = delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: pod == 0)
@@ -275,8 +293,8 @@ def test_a_gap_is_counted_from_the_kill_of_the_pod_that_had_the_partition() -> N
     assert delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: True)["static"] == []
 
 
-def test_a_disk_says_nothing_of_a_partition_that_another_pod_had_in_between() -> None:
-    """What was not committed is repeated then; with nobody in between the journal has it."""
+def test_a_disk_does_not_count_for_a_partition_that_another_pod_owned_in_between() -> None:
+    """Uncommitted events may repeat then. Without another owner in between, the journal contains them."""
     case = Case().saw(0, came=0).killed(500).saw(0, came=9_000, life=2).saw(1, came=9_100).saw(2, came=9_200)
     assert case.count().repeats == {"unexplained": 1}
     case.ledger.assignments = [(T0 + 4_000 * MS, 1, frozenset({5}))]

@@ -1,4 +1,4 @@
-"""The promise under faults, the short form; ``make faults`` is the long one."""
+"""The guarantees under faults, in a short run; ``make faults`` is the long one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from tests.support.kafka import RealKafka
 def test_nothing_is_lost_inverted_overlapping_or_repeated_without_a_reason(
     kafka: RealKafka, tmp_path: Path
 ) -> None:
-    """Every grave kind of fault once, 15,000 events to four endpoints; the seed is fixed, the races are not.
+    """Inject every severe kind of fault once, with 15,000 events to four endpoints.
 
-    ``kafka`` is not used but for its presence: the harness kills its broker, so it has one of its own.
+    The seed is fixed, the races are not. The test requests ``kafka`` only for its skip and its marker: the
+    harness kills its broker, so it starts another one.
     """
     file = tmp_path / "faults.json"
     words = "--seconds 75 --events 15000 --faults 20 --seed 4 --drain-seconds 60"
     held = run(arguments([*words.split(), "--json", str(file)]))
-    found = orjson.loads(file.read_bytes())
-    assert held, found["troubles"] + found["storms"] + found["endpoints"]
+    report = orjson.loads(file.read_bytes())
+    assert held, report["problems"] + report["storms"] + report["endpoints"]

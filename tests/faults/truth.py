@@ -1,4 +1,4 @@
-"""What was really in the log and in the dead-letter topic, read with a library the product does not use."""
+"""The contents of the log and of the dead-letter topic, read with a library the product does not use."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.support.kafka import RealKafka
 
 
 def place_of(partition: int, offset: int) -> int:
-    """One number for one place of the log."""
+    """Return one number for a place in the log."""
     return partition << 40 | offset
 
 
 @dataclass(slots=True)
 class Truth:
-    """The log: each event's first place, type and id; and what nobody can decode."""
+    """The log: first place, type and id of each event, and the undecodable records."""
 
     places: dict[int, int] = field(default_factory=dict)
     types: dict[int, str] = field(default_factory=dict)
@@ -31,16 +31,16 @@ class Truth:
     records: int = 0
     duplicates: int = 0
     disordered: int = 0
-    """Events the producer itself published out of order: more than none is a fault of the harness."""
+    """Events that the producer published out of order: any is a defect of the harness."""
 
 
 @dataclass(slots=True)
 class Parked:
-    """The dead-letter topic: places by endpoint (None: could not be decoded), and how many came twice."""
+    """The dead-letter topic: places by endpoint (None: undecodable), and how many are there twice."""
 
     places: dict[str | None, set[int]] = field(default_factory=dict)
     twice: int = 0
-    """Also what was redriven and parked again."""
+    """Includes events that were redriven and parked again."""
     redriven: int = 0
     causes: dict[tuple[str | None, int], str] = field(default_factory=dict)
 
@@ -71,11 +71,11 @@ def read_truth(kafka: RealKafka, topic: str) -> Truth:
 
 
 def read_parked(kafka: RealKafka, topic: str) -> Parked:
-    """Read the dead-letter topic; the causes are kept for the first thousand."""
+    """Read the dead-letter topic; keep the causes of the first thousand."""
     parked = Parked()
     for message in read_all(kafka, topic):
         facts = {name: value.decode("utf-8", "replace") for name, value in message.headers() or []}
-        if "hookferry-settles" in facts:  # no letter, but a mark that one was redriven
+        if "hookferry-settles" in facts:  # not a letter, but the marker of a redrive
             parked.redriven += facts.get("hookferry-settled-as") == "redriven"
             continue
         place = place_of(int(facts["hookferry-partition"]), int(facts["hookferry-offset"]))
@@ -89,7 +89,7 @@ def read_parked(kafka: RealKafka, topic: str) -> Parked:
 
 
 def read_all(kafka: RealKafka, topic: str) -> Iterator[Any]:
-    """Every message of a topic as it is now, partition by partition in order."""
+    """Return all messages of a topic, partition by partition in order."""
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap, "group.id": "truth", "enable.auto.commit": False,
          "enable.partition.eof": False, "log_level": 0}
@@ -100,22 +100,22 @@ def read_all(kafka: RealKafka, topic: str) -> Iterator[Any]:
             number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=20)[1]
             for number in numbers
         }
-        behind = {number for number, end in ends.items() if end}
-        consumer.assign([TopicPartition(topic, number, 0) for number in behind])
+        unread = {number for number, end in ends.items() if end}
+        consumer.assign([TopicPartition(topic, number, 0) for number in unread])
         heard = time.monotonic()
-        while behind:
-            batch = consumer.consume(5000, timeout=0.2)  # it waits for all 5,000 or for the time
+        while unread:
+            batch = consumer.consume(5000, timeout=0.2)  # returns after 5,000 messages or after the timeout
             if batch:
                 heard = time.monotonic()
             elif time.monotonic() - heard > 30:
                 raise TimeoutError(
-                    f"{topic}: nothing comes any more, partitions {behind} are not at their end"
+                    f"{topic}: no more messages, but partitions {unread} are not read to their end"
                 )
             for message in batch:
                 if message.error():
                     raise RuntimeError(f"{topic}: {message.error()}")
                 yield message
                 if message.offset() >= ends[message.partition()] - 1:
-                    behind.discard(message.partition())
+                    unread.discard(message.partition())
     finally:
         consumer.close()

@@ -1,12 +1,12 @@
-"""The count at the end: what reached each endpoint, against the log and what was done to whom. Pure.
+"""Compare what each endpoint received with the log and with the injected faults. Pure.
 
-- *lost*: wanted, neither accepted with 2xx nor parked, and the committed place is past it. *late*: the
-  same, but the place is not past it: the run ended before it came. Where nobody listens that is *waiting*.
-- *inversion*: accepted for the first time after a later one of its entity was; has no excuse.
-- *overlap*: two requests about one entity at once; excused where the earlier one's process was killed or
-  stood still.
-- *repeat*: accepted again; ``explain`` says why that could not be helped, or that it could.
-- *id changed*: a request whose webhook-id is not the event's.
+- *lost*: selected, neither accepted with 2xx nor parked, but committed as settled. *late*: the same, but
+  still open when the run ended. At an endpoint without a receiver, that is *waiting*.
+- *inversion*: accepted for the first time after a later event of its entity; never excused.
+- *overlap*: two requests about one entity at the same time; excused if the process of the earlier one was
+  killed or paused.
+- *repeat*: accepted again; ``explain`` returns the cause, or "unexplained".
+- *id changed*: a request with another webhook-id than that of the event.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.commits import Commits
 from tests.faults.explain import UNEXPLAINED, Terms, explain_overlap, explain_repeat
-from tests.faults.facts import NOBODY, UNKEYED, Requests, entity_name, key_of
+from tests.faults.facts import NO_ENTITY, UNKEYED, Requests, entity_name, key_of
 from tests.faults.ledger import Ledger
 from tests.faults.truth import Parked, Truth
 
@@ -27,7 +27,7 @@ ENTITY_OF = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What an endpoint was configured to get. ``path`` is a number, or None where nobody listens."""
+    """What an endpoint is configured to receive. ``path`` is a number, or None without a receiver."""
 
     name: str
     path: int | None
@@ -37,7 +37,7 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Violation:
-    """One broken promise."""
+    """One violation of the guarantee."""
 
     kind: str
     endpoint: str
@@ -47,7 +47,7 @@ class Violation:
 
     @property
     def event(self) -> str:
-        """Entity and number."""
+        """Return entity and number."""
         return f"{entity_name(self.key >> 32)}/{self.key & ENTITY_OF}"
 
 
@@ -61,17 +61,17 @@ class Result:
     accepted: int = 0
     parked: int = 0
     waiting: int = 0
-    """Still open at an endpoint where nobody listens: lag, as it should be."""
+    """Events still open at an endpoint without a receiver: lag, as intended."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Broken promises by kind."""
+    """Violations by kind."""
     repeats: Counter[str] = field(default_factory=Counter)
     overlaps_explained: Counter[str] = field(default_factory=Counter)
     kill_ages_ms: list[float] = field(default_factory=list)
-    """Of repeats around a kill: how long before it the first answer had gone out (below 0: after it)."""
+    """For repeats around a kill: ms from the first answer to the kill; negative if the answer was later."""
     violations: list[Violation] = field(default_factory=list)
 
-    def found(self, kind: str, key: int, at_ns: int, text: str) -> None:
-        """Count a violation; the first of each kind are kept whole."""
+    def add(self, kind: str, key: int, at_ns: int, text: str) -> None:
+        """Count a violation; keep the details of the first ones of each kind."""
         self.counts[kind] += 1
         if self.counts[kind] <= LISTED:
             self.violations.append(Violation(kind, self.endpoint, key, at_ns, text))
@@ -87,7 +87,7 @@ def verify(
     settled: Callable[[str, int], bool],
     commits: Commits,
 ) -> Result:
-    """Count one endpoint. ``settled``: whether a place counts as done by what is committed for it."""
+    """Count one endpoint. ``settled(endpoint, place)`` reads the last commits."""
     result = Result(endpoint.name)
     rows = (
         [row for row in range(len(requests)) if requests.path[row] == endpoint.path]
@@ -108,20 +108,20 @@ def verify(
             result.parked += 1
             if not endpoint.may_park:
                 cause = parked.causes.get((endpoint.name, place), "")
-                result.found("parked", key, 0, f"parked though its receiver never asked for that: {cause}")
+                result.add("parked", key, 0, f"parked, although its receiver accepts everything: {cause}")
         elif settled(endpoint.name, place):
             at_ns = commits.settled_since(endpoint.name, place) if result.counts["lost"] < LISTED else 0
-            text = f"neither accepted nor parked, but committed as done ({_place(place)})"
-            result.found("lost", key, at_ns, text)
+            text = f"neither accepted nor parked, but committed as settled ({_place(place)})"
+            result.add("lost", key, at_ns, text)
         elif endpoint.path is None:
             result.waiting += 1
         else:
-            result.found("late", key, 0, f"neither accepted nor parked, and still open ({_place(place)})")
+            result.add("late", key, 0, f"neither accepted nor parked, and still open ({_place(place)})")
     return result
 
 
 def lost_poison(truth: Truth, parked: Parked) -> list[str]:
-    """Records nobody can decode that were not parked."""
+    """Return the undecodable records that were not parked."""
     return [_place(place) for place in sorted(truth.poison - parked.places.get(None, set()))]
 
 
@@ -135,19 +135,26 @@ def _acceptances(
     rows: Iterable[int],
     commits: Commits,
 ) -> Mapping[int, int]:
-    """Order, repeats and ids; the row of each event's last acceptance."""
+    """Check order, repeats and ids; return the row of the last acceptance of each event."""
     accepted: dict[int, int] = {}
     highest: dict[int, tuple[int, int]] = {}
     for row in sorted(rows, key=lambda row: requests.ended_ns[row]):
         entity, seq = requests.entity[row], requests.seq[row]
         key = key_of(entity, seq)
-        if entity == NOBODY or key not in truth.places:
-            result.found("strange", key, requests.came_ns[row], "a request about no event of the log")
+        if entity == NO_ENTITY or key not in truth.places:
+            result.add(
+                "strange", key, requests.came_ns[row], "a request about an event that is not in the log"
+            )
             continue
         if truth.types[key] not in endpoint.types:
-            result.found("strange", key, requests.came_ns[row], "a request nobody asked for")
+            result.add(
+                "strange",
+                key,
+                requests.came_ns[row],
+                "a request for an event that the endpoint does not select",
+            )
         if requests.id_hash[row] != truth.ids[key]:
-            result.found("id changed", key, requests.came_ns[row], tell(requests, ledger, row))
+            result.add("id changed", key, requests.came_ns[row], format_request(requests, ledger, row))
         if not 200 <= requests.status[row] < 300:
             continue
         before = accepted.get(key)
@@ -163,9 +170,11 @@ def _acceptances(
             if age_ms is not None:
                 result.kill_ages_ms.append(age_ms)
             if why == UNEXPLAINED:
-                text = f"{tell(requests, ledger, before)}\n{tell(requests, ledger, row)}\n"
-                text += commits.tell(endpoint.name, place, requests.ended_ns[before], requests.came_ns[row])
-                result.found("unexplained repeat", key, requests.came_ns[row], text)
+                text = (
+                    f"{format_request(requests, ledger, before)}\n{format_request(requests, ledger, row)}\n"
+                )
+                text += commits.format(endpoint.name, place, requests.ended_ns[before], requests.came_ns[row])
+                result.add("unexplained repeat", key, requests.came_ns[row], text)
             continue
         result.accepted += 1
         if entity >= UNKEYED:
@@ -174,8 +183,8 @@ def _acceptances(
         if last is None or seq > last[0]:
             highest[entity] = (seq, row)
         else:
-            text = f"{tell(requests, ledger, last[1])}\n{tell(requests, ledger, row)}"
-            result.found("inversion", key, requests.ended_ns[row], text)
+            text = f"{format_request(requests, ledger, last[1])}\n{format_request(requests, ledger, row)}"
+            result.add("inversion", key, requests.ended_ns[row], text)
     return accepted
 
 
@@ -189,9 +198,9 @@ def _overlaps(result: Result, requests: Requests, ledger: Ledger, terms: Terms, 
         if other is not None and requests.ended_ns[other] > requests.came_ns[row]:
             why = explain_overlap(requests, other, row, ledger, terms)
             if why == UNEXPLAINED:
-                text = f"{tell(requests, ledger, other)}\n{tell(requests, ledger, row)}"
+                text = f"{format_request(requests, ledger, other)}\n{format_request(requests, ledger, row)}"
                 key = key_of(entity, requests.seq[row])
-                result.found("overlap", key, requests.came_ns[row], text)
+                result.add("overlap", key, requests.came_ns[row], text)
             else:
                 result.overlaps_explained[why] += 1
             if requests.ended_ns[other] > requests.ended_ns[row]:
@@ -199,13 +208,13 @@ def _overlaps(result: Result, requests: Requests, ledger: Ledger, terms: Terms, 
         open_row[entity] = row
 
 
-def tell(requests: Requests, ledger: Ledger, row: int) -> str:
-    """One request as a line."""
+def format_request(requests: Requests, ledger: Ledger, row: int) -> str:
+    """Return one line about a request."""
     run = ledger.runs.get(requests.run[row])
     came, ended = requests.came_ns[row], requests.ended_ns[row]
     return (
-        f"{entity_name(requests.entity[row])}/{requests.seq[row]} from pod {run.name if run else '?'}: came "
-        f"{came / 1e9:.4f}, ended {ended / 1e9:.4f} ({(ended - came) / 1e6:.1f} ms), "
+        f"{entity_name(requests.entity[row])}/{requests.seq[row]} from pod {run.name if run else '?'}"
+        f": arrived {came / 1e9:.4f}, ended {ended / 1e9:.4f} ({(ended - came) / 1e6:.1f} ms), "
         f"status {requests.status[row] or 'none'}"
     )
 

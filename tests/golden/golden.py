@@ -1,7 +1,7 @@
-"""The golden files: for each preset and sample event, what is sent, laid out for reading.
+"""The golden files: the request of each preset and sample event, formatted for reading.
 
-``python -m tests.golden.golden`` writes them; look at ``git diff`` then. A file holds the headers, the
-body as a person reads it, and the length and hash of its exact bytes.
+``python -m tests.golden.golden`` writes them; check ``git diff`` afterwards. A file contains the headers, the
+formatted body, and the length and hash of its exact bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 
 
 def wanted() -> dict[Path, str]:
-    """Every file and what should stand in it."""
+    """Return every file with its expected text."""
     return {
         FOLDER / preset / f"{type_}.json": text(preset, type_)
         for preset in PRESETS
@@ -27,7 +27,7 @@ def wanted() -> dict[Path, str]:
 
 
 def text(preset: str, type_: str) -> str:
-    """The golden text of one preset and event."""
+    """Return the golden text of one preset and event."""
     headers, body = shown(PRESETS[preset], sample(type_))
     golden = {
         "headers": {name.decode(): value.decode() for name, value in headers},
@@ -39,7 +39,7 @@ def text(preset: str, type_: str) -> str:
 
 
 def main() -> None:
-    """Write what should be there, and remove what should not."""
+    """Write the expected files, and remove all others."""
     files = wanted()
     for path, golden in files.items():
         path.parent.mkdir(exist_ok=True)

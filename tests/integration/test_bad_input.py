@@ -1,4 +1,4 @@
-"""A record that is no event never stops its partition and is never lost, whatever its bytes are."""
+"""An undecodable record never stops its partition and is never lost, whatever its bytes are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOAN = "org.hookferry.demo.v1.LoanEventDataV1"
 
 
 class Bad(NamedTuple):
-    """A record that cannot become a request: words of its cause and of its remedy, and who parks it."""
+    """A record that cannot become a request: parts of its cause and remedy, and which endpoint parks it."""
 
     value: bytes
     cause: str
@@ -53,7 +53,7 @@ BAD_JSON = {
 
 
 def loan(number: int, **changes: object) -> bytes:
-    """A good record of Fineract's format, or one whose envelope was changed."""
+    """Return a valid record in Fineract's format, or one with a changed envelope."""
     (schema,) = read_folder(SCHEMAS).named(LOAN)
     value = {"id": number, "accountNo": f"{number:09}", "clientName": "Naïve",
              "principal": Decimal("1.5"), "currencyCode": "KES", "status": "APPROVED"}  # fmt: skip
@@ -97,29 +97,29 @@ BAD_FINERACT = {
 
 
 def interleaved(bad: dict[str, Bad], good: Callable[[int], bytes], key: Callable[[int], bytes]) -> list[Raw]:
-    """One partition: good, bad, good, …, a tombstone and a good one at the end."""
+    """Return one partition: good, bad, good, …, then a tombstone and a good record."""
     records = [Raw(good(100), key(100))]
-    for number, (name, one) in enumerate(bad.items()):
+    for number, (name, record) in enumerate(bad.items()):
         headers = (("trace", name.encode()), ("trace", b"\xff\x00"), ("hookferry-cause", b"forged"))
-        records += [Raw(one.value, key(number), headers), Raw(good(101 + number), key(number))]
+        records += [Raw(record.value, key(number), headers), Raw(good(101 + number), key(number))]
     return [*records, Raw(None, key(0)), Raw(good(200), key(0))]
 
 
 def check(parked: list[Parked], bad: dict[str, Bad], topic: str, key: Callable[[int], bytes]) -> None:
-    """Each bad record is there whole, with its place, cause and remedy."""
+    """Assert that each bad record is parked unchanged, with its place, cause and remedy."""
     assert len(parked) == len(bad)
-    for number, ((name, one), found) in enumerate(zip(bad.items(), parked, strict=True)):
-        assert found.value == one.value, name
-        assert found.key == key(number), name
-        assert found.headers == (("trace", name.encode()), ("trace", b"\xff\x00")), name
-        assert one.cause in found.facts["cause"], name
-        assert one.remedy in found.facts["remedy"], name
-        assert found.facts.get("endpoint") == one.endpoint, name
-        place = (found.facts["topic"], found.facts["partition"], found.facts["offset"])
+    for number, ((name, record), letter) in enumerate(zip(bad.items(), parked, strict=True)):
+        assert letter.value == record.value, name
+        assert letter.key == key(number), name
+        assert letter.headers == (("trace", name.encode()), ("trace", b"\xff\x00")), name
+        assert record.cause in letter.facts["cause"], name
+        assert record.remedy in letter.facts["remedy"], name
+        assert letter.facts.get("endpoint") == record.endpoint, name
+        place = (letter.facts["topic"], letter.facts["partition"], letter.facts["offset"])
         assert place == (topic, "0", str(1 + 2 * number)), name
 
 
-def test_records_that_are_no_json_events_are_parked_and_stop_nobody(
+def test_records_that_are_not_json_events_are_parked_and_stop_no_endpoint(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic = kafka.fresh_topic("bad-json", partitions=1, max_message_bytes=8_000_000)
@@ -136,7 +136,7 @@ def test_records_that_are_no_json_events_are_parked_and_stop_nobody(
     wait_settled(kafka, "bad-json.other", topic)
 
     check(read_parked(kafka, "bad-json", len(BAD_JSON)), BAD_JSON, topic, lambda n: b"k%d" % n)
-    got = {orjson.loads(one["body"])["data"]["seq"] for one in receiver.records("/shop")}
+    got = {orjson.loads(request["body"])["data"]["seq"] for request in receiver.records("/shop")}
     assert got == {100, 200, *range(101, 101 + len(BAD_JSON))}
     assert bridge.metric("hookferry_records_total", outcome="rejected") == len(BAD_JSON)
     assert bridge.metric("hookferry_records_total", outcome="tombstone") == 1
@@ -145,21 +145,21 @@ def test_records_that_are_no_json_events_are_parked_and_stop_nobody(
     assert kafka.describe_group("bad-json.shop")[topic, 0] == GroupRow(end, end, 0)
 
 
-def test_records_that_fineract_did_not_write_are_parked_and_stop_nobody(
+def test_records_that_fineract_did_not_write_are_parked_and_stop_no_endpoint(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Damage in the envelope, and in the payload, which is only read when it is rendered."""
+    """Covers damage in the envelope, and in the payload, which is decoded only for rendering."""
     topic = kafka.fresh_topic("bad-fineract", partitions=1)
     publish(kafka, topic, interleaved(BAD_FINERACT, loan, encode_key))
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "bad-fineract")
-    made["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(SCHEMAS)}}
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "bad-fineract")
+    config["sources"] = {"bank": {"topics": [topic], "format": "fineract", "schemas": str(SCHEMAS)}}
+    bridge = bridges(config).start()
     receiver.wait_for("/shop", accepted=len(BAD_FINERACT) + 2)
     wait_settled(kafka, "bad-fineract.shop", topic)
 
     check(read_parked(kafka, "bad-fineract", len(BAD_FINERACT)), BAD_FINERACT, topic, encode_key)
-    got = {orjson.loads(one["body"])["data"]["id"] for one in receiver.records("/shop")}
+    got = {orjson.loads(request["body"])["data"]["id"] for request in receiver.records("/shop")}
     assert got == {100, 200, *range(101, 101 + len(BAD_FINERACT))}
-    in_payload = sum(one.endpoint is not None for one in BAD_FINERACT.values())
+    in_payload = sum(record.endpoint is not None for record in BAD_FINERACT.values())
     assert bridge.metric("hookferry_parked_total", endpoint="shop") == in_payload
     assert bridge.metric("hookferry_records_total", outcome="rejected") == len(BAD_FINERACT) - in_payload

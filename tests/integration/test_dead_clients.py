@@ -1,4 +1,4 @@
-"""Clients of aiokafka that die or hang: they are repaired or replaced, and a stop closes them all."""
+"""Clients of aiokafka that die or hang are repaired or replaced, and a stop closes all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -39,12 +38,12 @@ Bridges = Callable[..., BridgeProcess]
 
 
 def on_uvloop(test: Callable[[], Awaitable[None]]) -> None:
-    """Run as the product runs."""
+    """Run on uvloop, like the product."""
     uvloop.run(test())  # type: ignore[arg-type]
 
 
 class Resetting:
-    """Stands between one client and the broker for one request, and then resets when told to."""
+    """A proxy between one client and the broker: forwards one request, then resets once ``now`` is set."""
 
     def __init__(self, broker: int) -> None:
         self._broker = broker
@@ -60,13 +59,11 @@ class Resetting:
             broker.sendall(client.recv(65536))
             client.sendall(broker.recv(65536))
             self.now.wait(20)
-            client.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )  # a close is a RST
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with RST
 
 
-def test_a_write_to_a_connection_that_was_just_reset_is_an_error_of_the_connection(kafka: RealKafka) -> None:
-    """Not one that ends aiokafka's task for metadata, and leaves all who wait for it waiting."""
+def test_a_write_to_a_connection_that_was_just_reset_raises_a_connection_error(kafka: RealKafka) -> None:
+    """Another exception would end aiokafka's metadata task, and all callers would wait forever."""
 
     async def test() -> None:
         peer = Resetting(kafka.port)
@@ -76,7 +73,7 @@ def test_a_write_to_a_connection_that_was_just_reset_is_an_error_of_the_connecti
             async with asyncio.timeout(5):
                 while connection._reader.exception() is None:
                     await asyncio.sleep(0)
-            assert connection.connected(), "aiokafka has heard of it: this test looks too late"
+            assert connection.connected(), "aiokafka has noticed the reset already: the test checks too late"
             with pytest.raises(KafkaConnectionError):
                 await connection.send(MetadataRequest([]))
             assert not connection.connected()
@@ -86,34 +83,34 @@ def test_a_write_to_a_connection_that_was_just_reset_is_an_error_of_the_connecti
     on_uvloop(test)
 
 
-def test_every_client_has_such_connections(kafka: RealKafka) -> None:
+def test_every_client_uses_the_patched_connection(kafka: RealKafka) -> None:
     async def test() -> None:
         client = AIOKafkaClient(**KafkaOptions((kafka.bootstrap,)).arguments())
         await client.bootstrap()
         try:
             assert await client.ready(1)
-            assert {type(one) for one in client._conns.values()} == {PatchedConnection}
+            assert {type(connection) for connection in client._conns.values()} == {PatchedConnection}
         finally:
             await client.close()
 
     on_uvloop(test)
 
 
-def kill_metadata(consumer: Any) -> None:
+def kill_metadata_task(consumer: Any) -> None:
     consumer._client._sync_task.cancel()
 
 
-def kill_fetching(consumer: Any) -> None:
+def kill_fetch_task(consumer: Any) -> None:
     consumer._fetcher._fetch_task.cancel()
 
 
-def kill_grouping(consumer: Any) -> None:
+def kill_coordination_task(consumer: Any) -> None:
     consumer._coordinator._coordination_task.cancel()
 
 
-@pytest.mark.parametrize("kill", [kill_metadata, kill_fetching, kill_grouping])
-def test_a_consumer_of_which_a_part_died_is_replaced(kafka: RealKafka, kill: Callable[[Any], None]) -> None:
-    """It joins anew and reads on; the assignment before was drained."""
+@pytest.mark.parametrize("kill", [kill_metadata_task, kill_fetch_task, kill_coordination_task])
+def test_a_consumer_with_a_dead_task_is_replaced(kafka: RealKafka, kill: Callable[[Any], None]) -> None:
+    """The new consumer joins the group and reads on; the previous assignment was drained."""
     topic = kafka.fresh_topic(partitions=1)
     partition = Partition(topic, 0)
     group = f"replaced.{topic}.{kill.__name__}"
@@ -135,13 +132,13 @@ def test_a_consumer_of_which_a_part_died_is_replaced(kafka: RealKafka, kill: Cal
             with capture_logs() as logs:
                 await _read_until_assigned(reader, epoch=2)
             assert drained == 1
-            (line,) = [one for one in logs if one["event"] == events.SOURCE_REPLACED]
+            (line,) = [line for line in logs if line["event"] == events.SOURCE_REPLACED]
             assert "task has ended" in line["cause"]
             produce(kafka.bootstrap, topic, outbox_events(3))
-            found = 0
+            received = 0
             async with asyncio.timeout(20):
-                while found < 3:
-                    found += sum(len(records) for _, records in await reader.read((), 0.1))
+                while received < 3:
+                    received += sum(len(records) for _, records in await reader.read((), 0.1))
             await reader.fence({partition: 3})
         finally:
             await reader.stop()
@@ -156,7 +153,7 @@ async def _read_until_assigned(reader: Reader, epoch: int) -> None:
     reader.start_at({one: first for one, (first, _) in (await reader.bounds(reader.assigned)).items()})
 
 
-def test_the_client_for_offsets_is_replaced_when_a_part_of_it_died(kafka: RealKafka) -> None:
+def test_an_offsets_client_with_a_dead_task_is_replaced(kafka: RealKafka) -> None:
     topic = kafka.fresh_topic(partitions=1)
 
     async def test() -> None:
@@ -175,7 +172,7 @@ def test_the_client_for_offsets_is_replaced_when_a_part_of_it_died(kafka: RealKa
     on_uvloop(test)
 
 
-def test_a_producer_of_which_a_part_died_is_replaced(kafka: RealKafka) -> None:
+def test_a_producer_with_a_dead_task_is_replaced(kafka: RealKafka) -> None:
     topic = kafka.fresh_topic(partitions=1)
 
     async def test() -> None:
@@ -183,8 +180,9 @@ def test_a_producer_of_which_a_part_died_is_replaced(kafka: RealKafka) -> None:
             first = producer._client.current
             assert ended_task(first) is None
             first._sender.sender_task.cancel()
-            await asyncio.sleep(0.05)
-            assert "send task has ended" in (ended_task(first) or "")
+            async with asyncio.timeout(5):
+                while "send task has ended" not in (ended_task(first) or ""):
+                    await asyncio.sleep(0)
             await producer.write(NewRecord(topic, b"value"))
             assert producer._client.current is not first
 
@@ -193,49 +191,48 @@ def test_a_producer_of_which_a_part_died_is_replaced(kafka: RealKafka) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broker", ["there", "away"])
-def test_a_stop_in_the_middle_of_a_rebalance_ends_in_time(
+def test_a_stop_during_a_rebalance_does_not_wait_for_the_rebalance(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, broker: str
 ) -> None:
-    """One pod waits for another that stands still, and there is no assignment to wait for any more."""
+    """One pod waits for a paused pod when it is stopped, with and without a broker."""
     own = RealKafka().start()
     try:
         topic = own.create_topic("stop", 4)
-        made = quick_config(
+        config = quick_config(
             own, topic, {"shop": {"url": receiver.url("/shop"), "timeout_s": 2}}, "stop", drain_timeout_s=3
         )
-        made["kafka"] |= {"session_timeout_s": 40, "rebalance_timeout_s": 40, "heartbeat_interval_s": 0.3}
-        still, waiting = bridges(made).start(), bridges(made).start()
+        config["kafka"] |= {"session_timeout_s": 60, "rebalance_timeout_s": 60, "heartbeat_interval_s": 0.3}
+        still, waiting = bridges(config).start(), bridges(config).start()
         wait_until(lambda: logged(still, "source.revoked"), "both are members")
         still.pause()
-        third = bridges(made).start(wait=False)
+        third = bridges(config).start(wait=False)
         before = len(logged(waiting, "source.assigned"))
-        wait_until(lambda: logged(waiting, "source.revoked"), "it asked to join again", 20)
+        wait_until(lambda: logged(waiting, "source.revoked"), "it joins again", 20)
         if broker == "away":
             own.kill()
-        began = time.monotonic()
-        assert waiting.terminate(timeout_s=20) == 0
-        assert time.monotonic() - began < 3 + 8
+        # long for a drain of 3 s on a loaded machine, and well below the 60 s of the rebalance
+        assert waiting.terminate(timeout_s=30) == 0
         assert logged(waiting, "bridge.drained")
         assert len(logged(waiting, "source.assigned")) == before
-        assert third.terminate(timeout_s=20) == 0
+        assert third.terminate(timeout_s=30) == 0
         still.resume()
     finally:
         own.close()
 
 
 @pytest.mark.slow
-def test_a_signal_has_it_write_what_every_task_waits_for(
+def test_sigusr1_logs_what_every_task_waits_for(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """And it goes on working."""
+    """The bridge continues to deliver afterwards."""
     topic = kafka.fresh_topic()
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, f"seen.{topic}")
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, f"seen.{topic}")
+    bridge = bridges(config).start()
     os.kill(bridge.pid, signal.SIGUSR1)
-    lines = wait_until(lambda: logged(bridge, "task.seen"), "the tasks are told")
+    lines = wait_until(lambda: logged(bridge, "task.seen"), "the tasks are logged")
     by_name = wait_until(
         lambda: (found := {line["task"]: line for line in logged(bridge, "task.seen")}).get("read") and found,
-        "the reader among them",
+        "the reader is one of them",
     )
     assert lines
     assert any("Reader.read" in call for call in by_name["read"]["waits_in"]), by_name["read"]

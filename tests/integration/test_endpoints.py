@@ -1,4 +1,4 @@
-"""Several endpoints on one stream: each has its own place, and a new one begins where it says."""
+"""Several endpoints on one stream: each has its own cursor, and a new one begins at its ``start``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.support.watch import SOON, cursors, log_ends, quick_config, wait_sett
 Bridges = Callable[..., BridgeProcess]
 
 
-def test_a_slow_endpoint_delays_no_other_one(kafka: RealKafka, receiver: Receiver, bridges: Bridges) -> None:
-    """Its lag is its own: the fast cursor is at the end of the log while the slow one stands at the start."""
+def test_a_slow_endpoint_delays_no_other(kafka: RealKafka, receiver: Receiver, bridges: Bridges) -> None:
+    """The fast cursor reaches the end of the log while the slow one is still at the start."""
     topic = kafka.fresh_topic("two", partitions=2)
     receiver.control("/slow", hang=True)
     produce(kafka.bootstrap, topic, outbox_events(500, entities=50, seed=21))
@@ -24,12 +24,14 @@ def test_a_slow_endpoint_delays_no_other_one(kafka: RealKafka, receiver: Receive
         "paid": {"url": receiver.url("/paid"), "events": ["Order*", "!OrderP*"]},
     }
     bridge = bridges(quick_config(kafka, topic, endpoints, "two")).start()
-    receiver.wait_for("/fast", accepted=500, timeout_s=10)
+    receiver.wait_for("/fast", accepted=500)  # the slow one accepts nothing meanwhile, see below
     receiver.wait_for("/paid", accepted=250)
     wait_settled(kafka, "two.fast", topic)
     wait_settled(kafka, "two.paid", topic)
-    assert all(one.offset == 0 for one in cursors(kafka, "two.slow", topic).values())
-    assert bridge.metric("hookferry_unsettled_events", endpoint="slow") == 500
+    assert all(completion.offset == 0 for completion in cursors(kafka, "two.slow", topic).values())
+    wait_until(
+        lambda: bridge.metric("hookferry_unsettled_events", endpoint="slow") == 500, "500 unsettled events"
+    )
     assert receiver.count("/slow")["accepted"] == 0
 
     receiver.control("/slow")
@@ -40,14 +42,14 @@ def test_a_slow_endpoint_delays_no_other_one(kafka: RealKafka, receiver: Receive
         assert (report["accepted"], report["inversions"], report["repeats"]) == (count, 0, 0), path
 
 
-def test_a_new_endpoint_begins_where_it_says_and_its_place_is_kept_at_once(
+def test_a_new_endpoint_begins_at_its_start_setting_and_commits_its_cursor_immediately(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """``latest`` gets nothing old and misses nothing new, not even what comes while the bridge is down."""
+    """``latest`` skips old events and misses no new one, not even one published while the bridge is down."""
     topic = kafka.fresh_topic("begin", partitions=2)
     produce(kafka.bootstrap, topic, outbox_events(100, entities=10, seed=31))
-    made = quick_config(kafka, topic, {"old": {"url": receiver.url("/old")}}, "begin")
-    bridge = bridges(made).start()
+    config = quick_config(kafka, topic, {"old": {"url": receiver.url("/old")}}, "begin")
+    bridge = bridges(config).start()
     receiver.wait_for("/old", accepted=100)
     wait_settled(kafka, "begin.old", topic)
     assert bridge.terminate() == 0
@@ -59,10 +61,12 @@ def test_a_new_endpoint_begins_where_it_says_and_its_place_is_kept_at_once(
     bridge.start()
     ends = log_ends(kafka, topic)
 
-    def kept() -> bool:
-        return {number: one.offset for number, one in cursors(kafka, "begin.new", topic).items()} == ends
+    def committed() -> bool:
+        return {
+            number: completion.offset for number, completion in cursors(kafka, "begin.new", topic).items()
+        } == ends
 
-    wait_until(kept, "the new endpoint's place is committed before any event came")
+    wait_until(committed, "the new endpoint's cursor is committed before its first event")
     receiver.wait_for("/all", accepted=100)
     bridge.kill()
     produce(kafka.bootstrap, topic, outbox_events(20, entities=10, seed=32, first_seq=1000))
@@ -70,5 +74,5 @@ def test_a_new_endpoint_begins_where_it_says_and_its_place_is_kept_at_once(
     for path, count in {"/old": 120, "/all": 120, "/new": 20}.items():
         receiver.wait_for(path, accepted=count)
     wait_settled(kafka, "begin.new", topic)
-    assert all(one["seq"] >= 1000 for one in receiver.records("/new"))
+    assert all(request["seq"] >= 1000 for request in receiver.records("/new"))
     assert receiver.report("/old")["repeats"] == 0

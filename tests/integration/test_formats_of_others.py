@@ -1,7 +1,7 @@
-"""Records that other people's software wrote come through real Kafka as the standard body.
+"""Records written by other software are delivered over real Kafka with the standard body.
 
-Confluent's serialisers and the CloudEvents SDK write theirs here themselves. For Debezium, Eventuate,
-Modulith and Apicurio, whose writers are Java, the shapes are those of their documentation.
+Confluent's serializers and the CloudEvents SDK write their records in this test. The records of Debezium,
+Eventuate, Modulith and Apicurio, which are Java software, follow their documentation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -55,30 +54,30 @@ def registry() -> Iterator[StubRegistry]:
 
 
 def shipped() -> Any:
-    """A Protobuf message inside a message, of the second type in its file, made without a compiler."""
+    """Build a nested Protobuf message, of the second type in its file, without a compiler."""
     file = descriptor_pb2.FileDescriptorProto(
         name="shop/shipped.proto", package="shop.proto", syntax="proto3"
     )
     file.dependency.append("google/protobuf/timestamp.proto")
     file.message_type.add(name="Unused")
     outer = file.message_type.add(name="Events")
-    made = outer.nested_type.add(name="OrderShipped")
+    nested = outer.nested_type.add(name="OrderShipped")
     for number, (name, kind) in enumerate({"eventId": 9, "price_cents": 3}.items(), 1):
-        made.field.add(name=name, number=number, type=kind, label=1, json_name=name)  # type: ignore[arg-type]
-    made.field.add(
+        nested.field.add(name=name, number=number, type=kind, label=1, json_name=name)  # type: ignore[arg-type]
+    nested.field.add(
         name="at", number=3, type=11, label=1, type_name=".google.protobuf.Timestamp", json_name="at"
     )
     pool = descriptor_pool.Default()
     pool.Add(file)
-    found = pool.FindMessageTypeByName("shop.proto.Events.OrderShipped")
-    message = message_factory.GetMessageClass(found)()
+    descriptor = pool.FindMessageTypeByName("shop.proto.Events.OrderShipped")
+    message = message_factory.GetMessageClass(descriptor)()
     message.eventId, message.price_cents = "proto-1", 2**53 + 1
     message.at.FromDatetime(datetime(2026, 6, 29, 8, 15, 30, tzinfo=UTC))
     return message
 
 
 def confluent_records(registry: StubRegistry, topic: str) -> list[Raw]:
-    """What Confluent's own serialisers write, with the schema id in front and its GUID in a header."""
+    """Return records of Confluent's serializers: schema id in front, or its GUID in a header."""
     with SchemaRegistryClient({"url": registry.url}) as client:
         return _confluent_records(client, topic)
 
@@ -89,8 +88,8 @@ def _confluent_records(client: SchemaRegistryClient, topic: str) -> list[Raw]:
 
     def raw(serialize: Any, value: Any) -> Raw:
         headers: list[tuple[str, bytes]] = []
-        made = serialize(value, SerializationContext(topic, MessageField.VALUE, headers))
-        return Raw(made, b"o-1", tuple(headers))
+        value_bytes = serialize(value, SerializationContext(topic, MessageField.VALUE, headers))
+        return Raw(value_bytes, b"o-1", tuple(headers))
 
     def paid(id: str) -> dict[str, Any]:
         return {"eventId": id, "orderId": 2**60, "total": Decimal("1234567890.10"), "note": None}
@@ -107,7 +106,7 @@ def _confluent_records(client: SchemaRegistryClient, topic: str) -> list[Raw]:
 
 
 def debezium_records() -> list[Raw]:
-    """The outbox event router's: bare, encoded twice, and in JsonConverter's wrapper."""
+    """Return records of the outbox event router: bare, encoded twice, and in JsonConverter's wrapper."""
     payload = {"id": 1, "lineItems": [{"item": "Debezium in Action", "totalPrice": 39.98}]}
 
     def headers(id: str, kind: str) -> tuple[tuple[str, bytes], ...]:
@@ -142,17 +141,17 @@ def avro_bytes(value: Any) -> bytes:
 
 
 def arrived(receiver: Receiver, count: int) -> dict[str, dict[str, Any]]:
-    """What came, by the type of event."""
+    """Return the received bodies by event type."""
     receiver.wait_for("/shop", accepted=count)
-    found = {}
+    bodies = {}
     for one in receiver.records("/shop"):
         body = json.loads(one["body"], parse_float=Decimal)
-        assert body["type"] not in found
-        found[body["type"]] = body
-    return found
+        assert body["type"] not in bodies
+        bodies[body["type"]] = body
+    return bodies
 
 
-def test_records_of_others_come_through(
+def test_records_of_other_software_are_delivered(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, registry: StubRegistry, tmp_path: Path
 ) -> None:
     names = ("confluent", "debezium", "eventuate", "modulith", "avro", "apicurio", "ce")
@@ -188,7 +187,7 @@ def test_records_of_others_come_through(
     ])  # fmt: skip
     (tmp_path / "paid.avsc").write_text(json.dumps(PAID).replace("OrderPaid", "InFile"))
 
-    made = quick_config(kafka, topics["ce"], {"shop": {"url": receiver.url("/shop")}}, "others")
+    config = quick_config(kafka, topics["ce"], {"shop": {"url": receiver.url("/shop")}}, "others")
     sources: dict[str, dict[str, Any]] = {
         "confluent": {
             "format": "confluent",
@@ -207,8 +206,8 @@ def test_records_of_others_come_through(
         },
         "ce": {"format": "cloudevents"},
     }
-    made["sources"] = {name: {"topics": [topics[name]], **keys} for name, keys in sources.items()}
-    bridge = bridges(made).start()
+    config["sources"] = {name: {"topics": [topics[name]], **keys} for name, keys in sources.items()}
+    bridge = bridges(config).start()
     got = arrived(receiver, 15)
     total = {"total": "1234567890.10", "orderId": 2**60, "note": None}
     assert got["shop.avro.OrderPaid"]["data"] == {"eventId": "avro-1", **total}
@@ -234,7 +233,7 @@ def test_records_of_others_come_through(
         ce = got[f"com.shop.{mode}"]
         assert (ce["entity"], ce["data"]) == ("o-1", {"total": Decimal("10.5")})
         assert ce["timestamp"] == "2026-06-29T08:15:30Z"
-    ids = {one["headers"]["webhook-id"] for one in receiver.records("/shop")}
+    ids = {request["headers"]["webhook-id"] for request in receiver.records("/shop")}
     assert len(ids) == 15
     assert UUID in ids
     assert not logged(bridge, events.RECORD_REJECTED)
@@ -247,41 +246,43 @@ def inspected(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
-def test_inspect_reads_a_topic_and_what_it_prints_works(
+def test_the_configuration_that_inspect_prints_works(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, registry: StubRegistry
 ) -> None:
-    """From a topic nobody knows to delivered events, with nothing but what the command prints."""
+    """Deliver the events of an unknown topic with only the configuration that the command prints."""
     topic = kafka.fresh_topic("unknown", partitions=2)
     publish(
-        kafka, topic, [one._replace(partition=number % 2) for number, one in enumerate(debezium_records())]
+        kafka,
+        topic,
+        [record._replace(partition=number % 2) for number, record in enumerate(debezium_records())],
     )
-    said = inspected("--topic", topic, "--brokers", kafka.bootstrap)
-    assert said.startswith("3 records: 3 debezium\n"), said
-    assert "Debezium in Action" in said
-    made = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "inspected")
-    made["sources"] = yaml.safe_load(said.partition("\nsources:\n")[2])
-    bridge = bridges(made).start()
+    output = inspected("--topic", topic, "--brokers", kafka.bootstrap)
+    assert output.startswith("3 records: 3 debezium\n"), output
+    assert "Debezium in Action" in output
+    config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "inspected")
+    config["sources"] = yaml.safe_load(output.partition("\nsources:\n")[2])
+    bridge = bridges(config).start()
     assert arrived(receiver, 3).keys() == {"DebeziumBare", "DebeziumTwice", "DebeziumWrapped"}
     wait_settled(kafka, "inspected.shop", topic)
     framed = kafka.fresh_topic("framed", partitions=1)
     publish(kafka, framed, confluent_records(registry, framed))
-    said = inspected("-t", framed, "--brokers", kafka.bootstrap, "--registry", registry.url, "-n", "1")
-    assert "proto-1" in said
-    assert "id: eventId" in said
+    output = inspected("-t", framed, "--brokers", kafka.bootstrap, "--registry", registry.url, "-n", "1")
+    assert "proto-1" in output
+    assert "id: eventId" in output
     assert inspected("-t", "nothing-there", "-c", str(bridge.file)) == ""
 
 
 def test_an_outage_of_the_registry_delays_and_parks_nothing(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges, registry: StubRegistry
 ) -> None:
-    """While it is down, another source goes on, the bridge stops at once, and the next one waits again."""
+    """During the outage another source continues, a stop is quick, and the next start waits again."""
     orders, other = kafka.fresh_topic("orders", partitions=1), kafka.fresh_topic("other", partitions=1)
     first, *rest = confluent_records(registry, orders)
     publish(kafka, orders, [first, *rest])
     publish(kafka, other, [Raw(b'{"id":"o-1","type":"Other"}')])
     registry.status = 503
-    made = quick_config(kafka, other, {"shop": {"url": receiver.url("/shop")}}, "outage")
-    made["sources"] = {
+    config = quick_config(kafka, other, {"shop": {"url": receiver.url("/shop")}}, "outage")
+    config["sources"] = {
         "orders": {
             "topics": [orders],
             "format": "confluent",
@@ -290,21 +291,20 @@ def test_an_outage_of_the_registry_delays_and_parks_nothing(
         },
         "other": {"topics": [other], "format": "json", "id": "id", "type": "type"},
     }
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     receiver.wait_for("/shop", accepted=1)
-    wait_until(lambda: logged(bridge, events.REGISTRY_FAILED), "the outage is said")
-    assert f"waiting for a schema: {orders}-0" in ask(bridge, "/readyz")[1]
-    assert bridge.metric("hookferry_partitions_without_schema") == 1
-    began = time.monotonic()
-    assert bridge.terminate() == 0
-    assert time.monotonic() - began < 10
+    wait_until(lambda: logged(bridge, events.REGISTRY_FAILED), "the outage is logged")
+    wait_until(lambda: f"waiting for a schema: {orders}-0" in ask(bridge, "/readyz")[1], "it is reported")
+    wait_until(lambda: bridge.metric("hookferry_partitions_without_schema") == 1, "it is counted")
+    # nothing is in flight, so the stop must end before the drain timeout of 20 s
+    assert bridge.terminate(timeout_s=15) == 0
     bridge.start()
     publish(kafka, other, [Raw(b'{"id":"o-2","type":"Later"}')])
     receiver.wait_for("/shop", accepted=2)
     registry.status = None
     got = arrived(receiver, 6)
     assert {"Other", "Later", "shop.avro.OrderPaid", "OrderSeen"} <= got.keys()
-    order = [json.loads(one["body"])["type"] for one in receiver.records("/shop")]
+    order = [json.loads(request["body"])["type"] for request in receiver.records("/shop")]
     assert order.index("shop.avro.OrderPaid") < order.index("OrderSeen")
     wait_settled(kafka, "outage.shop", orders)
     publish(kafka, orders, [Raw(b"\0\0\0\x0f\xff...", b"k")])

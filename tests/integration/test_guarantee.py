@@ -1,4 +1,4 @@
-"""The promise, on real Kafka with real signals: each event arrives, in order, and no offset runs ahead."""
+"""On real Kafka with real signals: each event arrives, in order, and no commit passes an open event."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Bridges = Callable[..., BridgeProcess]
 
 def config(kafka: RealKafka, topic: str, receiver: Receiver, group: str, **top: Any) -> dict[str, Any]:
     endpoint = {"url": receiver.url("/shop"), "secrets": [SECRET], "concurrency": CONCURRENCY}
-    made = plain_config(kafka.bootstrap, topic, {"shop": endpoint}, group=group, **top)
-    made["kafka"] |= {"session_timeout_s": 6, "heartbeat_interval_s": 1}
-    return made
+    bridge_config = plain_config(kafka.bootstrap, topic, {"shop": endpoint}, group=group, **top)
+    bridge_config["kafka"] |= {"session_timeout_s": 6, "heartbeat_interval_s": 1}
+    return bridge_config
 
 
 def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], int]:
-    """Where each event first stands in the log: (entity, seq) -> partition * 2**40 + offset."""
+    """Return the first place of each event in the log: (entity, seq) -> partition * 2**40 + offset."""
     import orjson
 
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap, "group.id": "places", "enable.auto.commit": False}
     )
-    found: dict[tuple[str, int], int] = {}
+    first_places: dict[tuple[str, int], int] = {}
     try:
         numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
@@ -48,14 +48,14 @@ def places(kafka: RealKafka, topic: str, count: int) -> dict[tuple[str, int], in
                 seen += 1
                 payload = orjson.loads(message.value())["payload"]
                 key = (payload["entity"], payload["seq"])
-                found.setdefault(key, (message.partition() << 40) + message.offset())
+                first_places.setdefault(key, (message.partition() << 40) + message.offset())
     finally:
         consumer.close()
-    return found
+    return first_places
 
 
 def settled_places(kafka: RealKafka, group: str) -> Callable[[int], bool]:
-    """Whether a place counts as settled by what is committed under a cursor's group now."""
+    """Return a function that is True for places that the committed cursor lists as settled now."""
     maps = {
         partition: completion_map.decode(offset, metadata)
         for (_, partition), (offset, metadata) in kafka.consumer_groups(group).items()
@@ -65,7 +65,7 @@ def settled_places(kafka: RealKafka, group: str) -> Callable[[int], bool]:
 
 @pytest.fixture
 def recorder() -> Iterator[Receiver]:
-    """A receiver that keeps every request of the long test, not only the first ones."""
+    """Start a receiver that records every request of the long test, not only the first ones."""
     with Receiver(record_bound=2 * EVENTS) as receiver:
         yield receiver
 
@@ -74,7 +74,7 @@ def recorder() -> Iterator[Receiver]:
 def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     kafka: RealKafka, recorder: Receiver, bridges: Bridges
 ) -> None:
-    """20,000 events of 500 entities, 1 % published twice; repeats only of what was in flight at the kill."""
+    """20,000 events of 500 entities, 1 % published twice. Only requests in flight at the kill may repeat."""
     topic, group = kafka.fresh_topic("outbox"), "guarantee"
     sent = produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=500, seed=3, duplicates=0.01))
     assert sent > EVENTS
@@ -92,7 +92,11 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     recorder.wait_for("/shop", timeout_s=60, accepted=int(EVENTS * 0.75))
     bridge.kill()
     settled = settled_places(kafka, f"{group}.shop")
-    accepted = {(one["entity"], one["seq"]) for one in recorder.records("/shop") if one["status"] == 200}
+    accepted = {
+        (request["entity"], request["seq"])
+        for request in recorder.records("/shop")
+        if request["status"] == 200
+    }
     may_repeat = {key for key in accepted if not settled(where[key])}
 
     bridge.start()
@@ -100,10 +104,10 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     assert bridge.terminate() == 0
 
     report = recorder.report("/shop")
-    assert report["accepted"] == report["distinct"] == EVENTS, "each event once, under one webhook-id"
+    assert report["accepted"] == report["distinct"] == EVENTS, "an event is missing, or has two webhook-ids"
     assert report["inversions"] == 0
     assert report["overlaps"] == 0
-    repeated = {(one["entity"], one["seq"]) for one in _repeated(recorder.records("/shop"))}
+    repeated = {(request["entity"], request["seq"]) for request in _repeated(recorder.records("/shop"))}
     assert len(repeated) == report["repeats"]
     assert repeated <= may_repeat, "repeated although its completion was committed before the kill"
     assert len(repeated) <= CONCURRENCY, "repeated although it was not in flight at the kill"
@@ -115,7 +119,7 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
 
 
 def _repeated(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Requests about an event that had been answered with 200 before."""
+    """Return the requests about an event that had been answered with 200 before."""
     seen: set[tuple[str, int]] = set()
     again = []
     for one in records:
@@ -141,10 +145,10 @@ def test_an_independent_verifier_accepts_the_signature(
             Webhook(SECRET).verify(one["body"].replace(one["entity"], "e3"), headers)
 
 
-def test_a_drained_bridge_loses_no_duplicate_knowledge_with_its_disk(
+def test_a_drained_bridge_recognizes_duplicates_after_it_lost_its_disk(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """The second of two equal keys comes after a restart on an empty disk: the log itself is asked."""
+    """The duplicates arrive after a restart on an empty disk: the window is read again from the log."""
     topic = kafka.fresh_topic("rebuilt")
     events = list(outbox_events(50, entities=5, seed=5))
     produce(kafka.bootstrap, topic, events)

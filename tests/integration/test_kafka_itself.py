@@ -1,4 +1,4 @@
-"""What the product relies on in Apache Kafka, asked of Kafka itself: where one fails, a promise is void."""
+"""Properties of Apache Kafka that the guarantees depend on, tested on Kafka itself."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ COORDINATOR_NOT_READY = (14, 15, 16)  # loading, not available, not (yet) this o
 
 
 @pytest.fixture
-def own_broker(kafka: RealKafka) -> Any:  # takes `kafka` for its skip and its mark
+def own_broker(kafka: RealKafka) -> Any:  # requests `kafka` for its skip and its marker
     with RealKafka() as broker:
         yield broker
 
 
 def read_all(bootstrap: str, topic: str, count: int) -> list[Any]:
-    """``count`` messages from the beginning, in the order of their partitions."""
+    """Return ``count`` messages from the beginning, in the order of their partitions."""
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": "reads-all", "enable.auto.commit": False, "log_level": 0}
     )
@@ -36,7 +36,7 @@ def read_all(bootstrap: str, topic: str, count: int) -> list[Any]:
         messages: list[Any] = []
         while len(messages) < count:
             batch = consumer.consume(count - len(messages), timeout=15)
-            assert batch, f"only {len(messages)} of {count} came"
+            assert batch, f"only {len(messages)} of {count} messages arrived"
             messages += batch
         return messages
     finally:
@@ -44,9 +44,9 @@ def read_all(bootstrap: str, topic: str, count: int) -> list[Any]:
 
 
 async def commit(broker: RealKafka, group: str, topic: str, offset: int, metadata: str) -> int:
-    """Commit for a group without members, the way cursors are committed; returns Kafka's error code.
+    """Commit for a group without members, as cursors are committed; return Kafka's error code.
 
-    A new broker makes its offsets topic at the first question, and is no coordinator until it is there.
+    A new broker creates its offsets topic on the first request, and is not a coordinator before that.
     """
     client = AIOKafkaClient(bootstrap_servers=broker.bootstrap)
     await client.bootstrap()
@@ -68,28 +68,28 @@ async def commit(broker: RealKafka, group: str, topic: str, offset: int, metadat
         await client.close()
 
 
-def test_a_topic_that_nobody_made_is_not_made_by_writing_to_it(kafka: RealKafka) -> None:
-    """``auto.create.topics.enable`` is off, so a test of a missing topic means something."""
+def test_writing_to_a_missing_topic_does_not_create_it(kafka: RealKafka) -> None:
+    """``auto.create.topics.enable`` is off, so tests of a missing topic are meaningful."""
     with pytest.raises((ProduceFailed, KafkaException)):
         produce(kafka.bootstrap, "never.made", outbox_events(1))
     assert "never.made" not in kafka.admin().list_topics(timeout=10).topics
 
 
 def test_records_of_one_entity_keep_their_order_in_one_partition(kafka: RealKafka) -> None:
-    """The producer of the tests writes what it says: all events, per entity in one partition, in order."""
+    """The producer of the tests writes all events, each entity in one partition, in order."""
     topic = kafka.fresh_topic(partitions=4)
     events = list(outbox_events(500, entities=20, seed=7, duplicates=0.1))
     assert produce(kafka.bootstrap, topic, events) == len(events) > 500
     messages = read_all(kafka.bootstrap, topic, len(events))
     assert len({message.partition() for message in messages}) == 4
     for entity in {event.key for event in events}:
-        found = [m for m in messages if m.key() == entity]
-        assert len({m.partition() for m in found}) == 1
-        assert [m.value() for m in found] == [e.value for e in events if e.key == entity]
+        of_entity = [m for m in messages if m.key() == entity]
+        assert len({m.partition() for m in of_entity}) == 1
+        assert [m.value() for m in of_entity] == [e.value for e in events if e.key == entity]
 
 
 async def test_a_group_without_members_keeps_offset_and_metadata(kafka: RealKafka) -> None:
-    """A cursor is an ordinary offset: Kafka's own tool shows it, and the metadata comes back."""
+    """A cursor is an ordinary offset: Kafka's own tool shows it, and the metadata is returned."""
     topic = kafka.fresh_topic(partitions=1)
     produce(kafka.bootstrap, topic, outbox_events(10))
     assert await commit(kafka, "bridge.crm", topic, 4, "completion map") == 0
@@ -97,16 +97,18 @@ async def test_a_group_without_members_keeps_offset_and_metadata(kafka: RealKafk
     assert kafka.describe_group("bridge.crm") == {(topic, 0): GroupRow(committed=4, end=10, lag=6)}
 
 
-async def test_metadata_of_4096_bytes_is_taken_and_one_more_is_refused(kafka: RealKafka) -> None:
-    """The bound of the completion map; the refused commit leaves the old one in place."""
+async def test_metadata_of_4096_bytes_is_accepted_and_one_more_is_refused(kafka: RealKafka) -> None:
+    """This is the limit of the completion map. The refused commit leaves the old one unchanged."""
     topic = kafka.fresh_topic(partitions=1)
     assert await commit(kafka, "bridge.bound", topic, 1, "m" * 4096) == 0
     assert await commit(kafka, "bridge.bound", topic, 2, "m" * 4097) == OFFSET_METADATA_TOO_LARGE
     assert kafka.consumer_groups("bridge.bound") == {(topic, 0): (1, "m" * 4096)}
 
 
-async def test_a_killed_broker_comes_back_with_records_and_cursors(own_broker: RealKafka) -> None:
-    """What was acknowledged survives SIGKILL of the broker, on the same address."""
+async def test_a_killed_broker_still_has_its_records_and_cursors_after_a_restart(
+    own_broker: RealKafka,
+) -> None:
+    """Acknowledged data survives SIGKILL of the broker, on the same address."""
     broker = own_broker
     topic = broker.create_topic("kept", 1)
     events = list(outbox_events(200))
@@ -121,8 +123,8 @@ async def test_a_killed_broker_comes_back_with_records_and_cursors(own_broker: R
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-def test_the_sasl_listener_takes_the_right_password_only(sasl_kafka: RealKafka, mechanism: str) -> None:
-    """A listener that let everybody in would prove nothing about the product's login."""
+def test_the_sasl_listener_accepts_only_the_right_password(sasl_kafka: RealKafka, mechanism: str) -> None:
+    """A listener that accepts every client would prove nothing about the product's login."""
     refusals: list[KafkaError] = []
 
     def login(password: str) -> AdminClient:
@@ -147,7 +149,7 @@ def test_the_sasl_listener_takes_the_right_password_only(sasl_kafka: RealKafka, 
     assert KafkaError._AUTHENTICATION in {error.code() for error in refusals}
 
 
-def test_a_group_that_committed_nothing_is_empty(kafka: RealKafka) -> None:
-    """Absence is told apart from offset 0."""
+def test_a_group_without_commits_is_empty(kafka: RealKafka) -> None:
+    """A missing commit differs from offset 0."""
     assert kafka.consumer_groups("bridge.none") == {}
     assert kafka.describe_group("bridge.none") == {}

@@ -1,4 +1,4 @@
-"""Kafka behind TLS: certificates of both sides are checked, and what does not fit is said."""
+"""Kafka over TLS: both sides verify the certificate of the other, and a mismatch is logged."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def tls_kafka(kafka: RealKafka, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield broker
 
 
-def with_tls(made: dict[str, Any], broker: RealKafka, authority: TestAuthority) -> dict[str, Any]:
-    """The client shows the authority's own certificate: any that it signed will do for the broker."""
-    made["kafka"] |= {
+def with_tls(config: dict[str, Any], broker: RealKafka, authority: TestAuthority) -> dict[str, Any]:
+    """Set the client certificate: the broker accepts any that the authority signed."""
+    config["kafka"] |= {
         "bootstrap_servers": [broker.tls_bootstrap],
         "security_protocol": "SSL",
         "tls": {
@@ -35,29 +35,29 @@ def with_tls(made: dict[str, Any], broker: RealKafka, authority: TestAuthority) 
             "key_file": str(authority.key_file),
         },
     }
-    return made
+    return config
 
 
-def test_it_works_through_tls_with_a_certificate_of_its_own(
+def test_events_are_delivered_over_tls_with_a_client_certificate(
     tls_kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic = tls_kafka.fresh_topic("tls", partitions=1)
     produce(tls_kafka.bootstrap, topic, outbox_events(10))
     assert tls_kafka.tls is not None
-    made = quick_config(tls_kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "tls")
-    bridge = bridges(with_tls(made, tls_kafka, tls_kafka.tls)).start()
+    config = quick_config(tls_kafka, topic, {"shop": {"url": receiver.url("/shop")}}, "tls")
+    bridge = bridges(with_tls(config, tls_kafka, tls_kafka.tls)).start()
     receiver.wait_for("/shop", accepted=10)
     wait_settled(tls_kafka, "tls.shop", topic)
     assert bridge.terminate() == 0
 
 
-def test_a_broker_of_another_authority_is_not_trusted(
+def test_a_broker_certificate_of_another_authority_is_refused(
     tls_kafka: RealKafka, receiver: Receiver, bridges: Bridges, tmp_path: Path
 ) -> None:
-    made = quick_config(tls_kafka, "any", {"shop": {"url": receiver.url("/shop")}}, "tls-stranger")
-    bridge = bridges(with_tls(made, tls_kafka, make_authority(tmp_path))).start(wait=False)
-    (line,) = wait_until(lambda: logged(bridge, "kafka.unreachable")[:1], "the mistrust is said")
+    config = quick_config(tls_kafka, "any", {"shop": {"url": receiver.url("/shop")}}, "tls-stranger")
+    bridge = bridges(with_tls(config, tls_kafka, make_authority(tmp_path))).start(wait=False)
+    (line,) = wait_until(lambda: logged(bridge, "kafka.unreachable")[:1], "the refused certificate is logged")
     assert "kafka.tls" in line["remedy"]
-    assert any("CERTIFICATE_VERIFY_FAILED" in str(one) for one in logged(bridge)), bridge.log_tail()
-    assert ask(bridge, "/readyz")[0] == 503
+    wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in str(logged(bridge)), "the TLS error is logged")
+    wait_until(lambda: ask(bridge, "/readyz")[0] == 503, "not ready")
     assert bridge.terminate() == 0

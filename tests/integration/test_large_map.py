@@ -1,4 +1,4 @@
-"""A restart beside 20,000 events that settled beyond the watermark: the map in the commit knows them all."""
+"""A restart with 20,000 events settled past the committed offset: the completion map lists all of them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STUCK = ("e0", "e100", "e200", "e300", "e400")
 
 
 @pytest.mark.slow
-def test_a_start_on_another_disk_repeats_none_of_twenty_thousand_settled_beyond_the_watermark(
+def test_a_start_on_another_disk_repeats_none_of_twenty_thousand_events_settled_past_the_offset(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Killed, so nothing is said on the way out; another disk, so there is no journal: the commit is all."""
+    """SIGKILL prevents a last commit, and the other disk has no journal: only the commit remains."""
     topic = kafka.fresh_topic("large-map", 1)
-    made = outbox_events(EVENTS, entities=ENTITIES, seed=21)
-    events = list(dropwhile(lambda event: event.entity not in STUCK, made))
+    generated = outbox_events(EVENTS, entities=ENTITIES, seed=21)
+    events = list(dropwhile(lambda event: event.entity not in STUCK, generated))
     settled = sum(event.entity not in STUCK for event in events)
     assert settled >= 20_000
     produce(kafka.bootstrap, topic, events)
@@ -38,14 +38,14 @@ def test_a_start_on_another_disk_repeats_none_of_twenty_thousand_settled_beyond_
     first = bridges(config).start()
     receiver.wait_for("/shop", timeout_s=90, accepted=settled)
 
-    def known() -> bool:
-        done = cursors(kafka, "large-map.shop", topic).get(0)
-        if done is None:
+    def all_committed() -> bool:
+        completion = cursors(kafka, "large-map.shop", topic).get(0)
+        if completion is None:
             return False
-        assert done.offset == 0, "the very first event is stuck"
-        return done.end - len(done.open_offsets) >= settled
+        assert completion.offset == 0, "the very first event is stuck"
+        return completion.end - len(completion.open_offsets) >= settled
 
-    wait_until(known, "a commit that tells of all that settled")
+    wait_until(all_committed, "a commit that lists all settled events")
     first.kill()
 
     receiver.control("/shop")
@@ -56,5 +56,5 @@ def test_a_start_on_another_disk_repeats_none_of_twenty_thousand_settled_beyond_
     assert second.terminate() == 0
     report = receiver.report("/shop")
     assert (report["accepted"], report["distinct"]) == (len(events), len(events))
-    assert report["repeats"] == 0, "settled beyond the watermark, and delivered again"
+    assert report["repeats"] == 0, "an event settled past the offset was delivered again"
     assert (report["inversions"], report["overlaps"]) == (0, 0)

@@ -1,4 +1,4 @@
-"""Logging in to Kafka with an access token: fetched, kept, renewed, and its failures survived."""
+"""Logins to Kafka with an access token, which is fetched, cached and renewed; failures are retried."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ SECRET = "client-secret-2b7d"
 
 
 def token(lifetime_s: float = 600) -> str:
-    """An unsecured token, as Kafka's own validator for tests takes it (RFC 7515 with alg none)."""
+    """Return an unsecured token, which Kafka's validator for tests accepts (RFC 7515 with alg none)."""
     now = time.time()
     parts = ({"alg": "none"}, {"sub": "hookferry", "iat": now, "exp": now + lifetime_s})
-    return ".".join(base64.urlsafe_b64encode(orjson.dumps(one)).rstrip(b"=").decode() for one in parts) + "."
+    return (
+        ".".join(base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=").decode() for part in parts) + "."
+    )
 
 
 class TokenServer:
-    """An authorization server that notes what it was asked; ``answer`` is what it gives next."""
+    """An authorization server that records its requests; ``answer`` is its next response."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, dict[str, Any]]] = []
@@ -81,7 +83,7 @@ def options(broker: RealKafka, tokens: Any) -> KafkaOptions:
     )
 
 
-async def test_a_broker_takes_the_token(oauth_kafka: RealKafka, tokens: TokenServer) -> None:
+async def test_a_broker_accepts_the_token(oauth_kafka: RealKafka, tokens: TokenServer) -> None:
     admin = AIOKafkaAdminClient(**options(oauth_kafka, tokens).arguments())
     await admin.start()
     assert await admin.list_topics() is not None
@@ -90,10 +92,10 @@ async def test_a_broker_takes_the_token(oauth_kafka: RealKafka, tokens: TokenSer
     assert tokens.asked == [(basic, {"grant_type": "client_credentials", "scope": "kafka"})]
 
 
-async def test_a_token_that_is_not_to_be_had_is_an_error_kafka_clients_wait_for(
+async def test_a_failed_token_request_raises_an_error_that_kafka_clients_retry(
     oauth_kafka: RealKafka, tokens: TokenServer
 ) -> None:
-    """Anything but an exception of aiokafka's own would end its tasks in the background."""
+    """An exception other than aiokafka's own would end its background tasks."""
     tokens.status = 503
     admin = AIOKafkaAdminClient(**options(oauth_kafka, tokens).arguments())
     with pytest.raises(KafkaError):
@@ -101,18 +103,18 @@ async def test_a_token_that_is_not_to_be_had_is_an_error_kafka_clients_wait_for(
     await admin.close()
 
 
-async def test_a_token_is_kept_until_shortly_before_it_expires(tokens: TokenServer) -> None:
+async def test_a_token_is_cached_until_shortly_before_it_expires(tokens: TokenServer) -> None:
     kept = credentials(tokens)
     assert await kept.token() == await kept.token()
     assert len(tokens.asked) == 1
     tokens.answer = {"access_token": "short", "expires_in": 31.001}
     short = credentials(tokens)
     assert await short.token() == "short"
-    assert short._good_until - time.monotonic() <= 1.001
+    assert short._valid_until - time.monotonic() <= 1.001
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "said"),
+    ("status", "answer", "message"),
     [
         (401, {}, "answered with status 401; check client_id, client_secret and scope"),
         (200, {}, "returned no token: KeyError"),
@@ -120,10 +122,10 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(tokens: TokenServ
         (200, {"access_token": "t", "expires_in": "soon"}, "returned no token: ValueError"),
     ],
 )
-async def test_what_is_wrong_is_said_without_the_secret(
-    tokens: TokenServer, status: int, answer: object, said: str
+async def test_the_error_message_names_the_cause_without_the_secret(
+    tokens: TokenServer, status: int, answer: object, message: str
 ) -> None:
     tokens.status, tokens.answer = status, answer
-    with pytest.raises(KafkaUnavailable, match=said) as caught:
+    with pytest.raises(KafkaUnavailable, match=message) as caught:
         await credentials(tokens).token()
     assert SECRET not in str(caught.value)

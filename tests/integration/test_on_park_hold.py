@@ -1,4 +1,4 @@
-"""A lane held behind a parked event: over SIGKILL, between two bridges, until it is redriven, on Kafka."""
+"""A lane held by a parked event stays held over SIGKILL and between two bridges, until it is redriven."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def setup(
 
 
 def accepted(receiver: Receiver, entity: str) -> list[int]:
-    """The numbers of an entity's events that were taken, in the order of arrival."""
+    """Return the numbers of an entity's accepted events, in the order of arrival."""
     return [
-        one["seq"]
-        for one in receiver.records("/shop")
-        if one["entity"] == entity and 200 <= one["status"] < 300
+        request["seq"]
+        for request in receiver.records("/shop")
+        if request["entity"] == entity and 200 <= request["status"] < 300
     ]
 
 
@@ -45,50 +45,52 @@ def holds(bridge: BridgeProcess) -> list[dict[str, Any]]:
 
 
 def held_lanes(*pair: BridgeProcess) -> int:
-    return sum(int(one.metric("hookferry_held_lanes")) for one in pair)
+    return sum(int(bridge.metric("hookferry_held_lanes")) for bridge in pair)
 
 
-def test_what_follows_a_parked_event_waits_for_it_over_kills_and_between_pods_and_comes_in_order(
+def test_events_after_a_parked_event_wait_over_kills_and_between_pods_and_arrive_in_order(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Two bridges; the one with the held lane is killed; the other holds it on, and then releases it."""
-    topic, made = setup(kafka, receiver, "held")
+    """The bridge with the held lane is killed; the other one keeps holding it, and later releases it."""
+    topic, config = setup(kafka, receiver, "held")
     receiver.control("/shop", status=422, body="no such order", entities=["bad"])
-    pair = [bridges(made).start(), bridges(made).start()]
-    wait_until(lambda: [one.metric("hookferry_assigned_partitions") for one in pair] == [1, 1], "shared", 40)
+    pair = [bridges(config).start(), bridges(config).start()]
+    wait_until(
+        lambda: [bridge.metric("hookferry_assigned_partitions") for bridge in pair] == [1, 1], "shared", 40
+    )
     publish(kafka, topic, [order("good", 0), order("bad", 0), order("bad", 1), order("other", 0, 1)])
     wait_until(lambda: held_lanes(*pair) == 1, "the lane is held", 40)
-    wait_until(lambda: len(listed(pair[0])) == 2, "both are parked")
-    (keeper,) = (one for one in pair if int(one.metric("hookferry_held_lanes")))
-    (second,) = (one for one in pair if one is not keeper)
-    (said,) = logged(keeper, "lane.held")
-    assert (said["endpoint"], said["entity"], said["place"]) == ("shop", "bad", f"{topic}-0@1")
+    wait_until(lambda: len(listed(pair[0])) == 2, "both events are parked")
+    (keeper,) = (bridge for bridge in pair if int(bridge.metric("hookferry_held_lanes")))
+    (second,) = (bridge for bridge in pair if bridge is not keeper)
+    (line,) = wait_until(lambda: logged(keeper, "lane.held"), "the hold is logged")
+    assert (line["endpoint"], line["entity"], line["place"]) == ("shop", "bad", f"{topic}-0@1")
     assert "held lanes: shop 1" in ask(keeper, "/readyz")[1]
 
     keeper.kill()
     publish(kafka, topic, [order("bad", 2), order("good", 1), order("bad", 3)])
-    wait_until(lambda: len(listed(second)) == 4, "the other bridge parks behind it", 60)
-    wait_until(lambda: accepted(receiver, "good")[-1:] == [1], "and goes on with the others")
+    wait_until(lambda: len(listed(second)) == 4, "the other bridge parks the later events", 60)
+    wait_until(lambda: accepted(receiver, "good")[-1:] == [1], "and continues with other entities")
     assert accepted(receiver, "bad") == []
-    assert logged(second, "lane.held") == [], "it was held before, and is said once"
+    assert logged(second, "lane.held") == [], "a lane that was held before is logged once"
     (hold,) = holds(second)
     assert (hold["endpoint"], hold["entity"], hold["waits_for"], hold["behind"]) == (
         "shop", "bad", f"{topic}-0@1", 3
     )  # fmt: skip
-    assert {one["held_behind"] for one in listed(second)} == {None, f"{topic}-0@1"}
+    assert {letter["held_behind"] for letter in listed(second)} == {None, f"{topic}-0@1"}
     table = parked(second, "list")
     assert "HELD FOR" in table
     assert f"held behind {topic}-0@1" in table
 
     done = hookferry(second, "parked", "redrive", "--entity", "bad", "--yes")
-    assert done.returncode == 1, "it was refused once more"
+    assert done.returncode == 1, "the receiver still refuses it"
     assert "still held: shop, entity bad" in done.stderr
     assert "status 422" in done.stderr
     (again,) = holds(second)
     assert (again["waits_for"], again["behind"]) == (f"{topic}-0@1", 3)
 
     keeper.start()
-    wait_until(lambda: held_lanes(*pair) == 1, "exactly one has the lane", 40)
+    wait_until(lambda: held_lanes(*pair) == 1, "exactly one bridge has the lane", 40)
     receiver.control("/shop")
     publish(kafka, topic, [order("bad", 4)])
     planned = parked(second, "redrive", "--reason", "status 422", "--dry-run")
@@ -101,73 +103,78 @@ def test_what_follows_a_parked_event_waits_for_it_over_kills_and_between_pods_an
     assert receiver.report("/shop")["overlaps"] == 0
     wait_settled(kafka, "held.shop", topic)
     wait_settled(kafka, "held.shop", "held.again")
-    assert (listed(second), holds(second), held_lanes(*pair)) == ([], [], 0)
-    assert sum(len(logged(one, "lane.released")) for one in pair) == 1
+    wait_until(lambda: (listed(second), holds(second), held_lanes(*pair)) == ([], [], 0), "nothing is held")
+    wait_until(
+        lambda: sum(len(logged(bridge, "lane.released")) for bridge in pair) == 1, "one release is logged"
+    )
 
 
-def test_what_waits_behind_a_discarded_event_is_sent(
+def test_events_that_wait_for_a_discarded_event_are_sent(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    topic, made = setup(kafka, receiver, "aside")
+    topic, config = setup(kafka, receiver, "aside")
     receiver.control("/shop", status=422, fail_first=1)
     publish(kafka, topic, [order("a", 0), order("a", 1), order("a", 2)])
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
-    (cause,) = (one for one in listed(bridge) if one["held_behind"] is None)
-    behind = [one for one in listed(bridge) if one["held_behind"]]
-    said = parked(bridge, "discard", behind[0]["address"], "--reason", "not this one", "--yes")
-    assert "sent" not in said, "the lane waits for another"
+    (cause,) = (letter for letter in listed(bridge) if letter["held_behind"] is None)
+    waiting = [letter for letter in listed(bridge) if letter["held_behind"]]
+    output = parked(bridge, "discard", waiting[0]["address"], "--reason", "not this one", "--yes")
+    assert "sent" not in output, "the lane waits for another event"
     assert len(holds(bridge)) == 1
     done = parked(bridge, "discard", cause["address"], "--reason", "a test", "--yes")
     assert "1 sent again" in done
     assert "released: 1 held lane" in done
-    assert accepted(receiver, "a") == [2]
-    assert (listed(bridge), holds(bridge)) == ([], [])
+    wait_until(lambda: accepted(receiver, "a") == [2], "the waiting event is sent")
+    wait_until(lambda: (listed(bridge), holds(bridge)) == ([], []), "nothing is held")
 
 
-def test_an_endpoint_that_holds_no_more_goes_on_and_says_so(
+def test_an_endpoint_switched_to_continue_lifts_its_holds_and_logs_it(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """What is parked stays so, and can be sent again as before. A removed endpoint leaves no hold behind."""
-    topic, made = setup(kafka, receiver, "nomore")
+    """Its parked events remain, and can be redriven as before."""
+    topic, config = setup(kafka, receiver, "nomore")
     receiver.control("/shop", status=422, fail_first=2)
     publish(kafka, topic, [order("a", 0), order("a", 1), order("b", 0, 1)])
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: len(listed(bridge)) == 3, "three are parked", 40)
-    assert len(holds(bridge)) == 2
+    wait_until(lambda: len(holds(bridge)) == 2, "two lanes are held")
     assert bridge.terminate() == 0
-    made["endpoints"]["shop"]["on_park"] = "continue"
-    other = bridges(made).start()
-    (said,) = wait_until(lambda: logged(other, "holds.lifted"), "it says so")
-    assert (said["endpoint"], said["lanes"]) == ("shop", 2)
+    config["endpoints"]["shop"]["on_park"] = "continue"
+    other = bridges(config).start()
+    (line,) = wait_until(lambda: logged(other, "holds.lifted"), "it is logged")
+    assert (line["endpoint"], line["lanes"]) == ("shop", 2)
     publish(kafka, topic, [order("a", 2)])
-    wait_until(lambda: accepted(receiver, "a") == [2], "it goes on")
-    assert holds(other) == []
+    wait_until(lambda: accepted(receiver, "a") == [2], "later events are sent")
+    wait_until(lambda: holds(other) == [], "no lane is held")
     assert "3 settled" in parked(other, "redrive", "--endpoint", "shop", "--yes")
-    wait_until(lambda: accepted(receiver, "a") == [2, 0, 1], "what was parked comes too")
+    wait_until(lambda: accepted(receiver, "a") == [2, 0, 1], "the parked events are sent too")
 
 
-def test_the_dead_letter_topic_keeps_what_lanes_wait_for(
+def test_the_dead_letter_topic_is_created_without_retention_and_a_retention_is_logged(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """A new topic keeps it for ever; of one that forgets it is said. Prune clears what a removed one held."""
-    topic, made = setup(kafka, receiver, "keeps")
+    """A retention would delete events that lanes wait for.
+
+    Pruning also lifts the holds of removed endpoints.
+    """
+    topic, config = setup(kafka, receiver, "keeps")
     kafka.create_topic("forgets.parked", partitions=2, retention_ms=3_600_000)
-    bridge = bridges(made).start()
+    bridge = bridges(config).start()
     wait_until(lambda: ask(bridge, "/readyz")[0] == 200, "ready", 40)
     assert kafka.topic_config("keeps.parked")["retention.ms"] == "-1"
     assert logged(bridge, "topic.forgets") == []
 
     receiver.control("/shop", status=422)
     publish(kafka, topic, [order("a", 0)])
-    wait_until(lambda: len(holds(bridge)) == 1, "it is held")
+    wait_until(lambda: len(holds(bridge)) == 1, "the lane is held")
     assert bridge.terminate() == 0
     receiver.control("/shop")
-    without = made | {"endpoints": {"till": made["endpoints"]["shop"]}}
+    without = config | {"endpoints": {"till": config["endpoints"]["shop"]}}
     other = bridges(without).start()
     assert hookferry(other, "cursors", "prune", "--yes").returncode == 0
     assert holds(other) == []
 
-    forgetful = bridges(made | {"group": "forgets"}).start()
-    (said,) = wait_until(lambda: logged(forgetful, "topic.forgets"), "it says so", 40)
-    assert "retention.ms is 3600000" in said["cause"]
+    forgetful = bridges(config | {"group": "forgets"}).start()
+    (line,) = wait_until(lambda: logged(forgetful, "topic.forgets"), "it is logged", 40)
+    assert "retention.ms is 3600000" in line["cause"]

@@ -1,4 +1,4 @@
-"""What fails for good is parked before its offset moves; what fails for now is sent again, in order."""
+"""Permanent failures are parked before the offset moves; temporary ones are retried in order."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ def order(entity: str, seq: int, pad: str = "") -> Raw:
 
 
 def accepted(receiver: Receiver, path: str = "/shop") -> list[tuple[str, int]]:
-    """Entity and number of what was taken, in the order of arrival."""
-    return [(one["entity"], one["seq"]) for one in receiver.records(path) if one["status"] == 200]
+    """Return entity and number of each accepted event, in the order of arrival."""
+    return [
+        (request["entity"], request["seq"]) for request in receiver.records(path) if request["status"] == 200
+    ]
 
 
-def make_too_small(kafka: RealKafka, topic: str, max_bytes: int) -> None:
-    """Set a topic's ``max.message.bytes``."""
+def set_max_message_bytes(kafka: RealKafka, topic: str, max_bytes: int) -> None:
+    """Set ``max.message.bytes`` of a topic."""
     entry = ConfigEntry("max.message.bytes", str(max_bytes), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin = kafka.admin()  # its futures live as long as it does
@@ -47,32 +49,32 @@ def make_too_small(kafka: RealKafka, topic: str, max_bytes: int) -> None:
 
 
 def too_small(kafka: RealKafka, topic: str) -> Iterator[None]:
-    """The dead-letter topic refuses every record; afterwards it takes them again."""
+    """Make the dead-letter topic refuse every record until the generator is resumed."""
     kafka.create_topic(topic, 1, max_message_bytes=300)
     yield
-    make_too_small(kafka, topic, 1_000_000)
+    set_max_message_bytes(kafka, topic, 1_000_000)
 
 
 def deleted(kafka: RealKafka, topic: str) -> Iterator[None]:
-    """The dead-letter topic goes away behind the bridge's back; afterwards it is made again."""
+    """Create the dead-letter topic, which the test deletes; recreate it when the generator is resumed."""
     kafka.create_topic(topic, 1)
     yield
     kafka.create_topic(topic, 1)
 
 
-@pytest.mark.parametrize("trouble", [too_small, deleted])
-def test_the_offset_is_held_until_the_dead_letter_topic_took_the_event(
-    kafka: RealKafka, receiver: Receiver, bridges: Bridges, trouble: Callable[..., Iterator[None]]
+@pytest.mark.parametrize("outage", [too_small, deleted])
+def test_the_offset_waits_until_the_dead_letter_topic_has_the_event(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges, outage: Callable[..., Iterator[None]]
 ) -> None:
-    """Meanwhile other entities go on, the later events of the same one wait behind it; it is said once."""
-    group = f"held-{trouble.__name__}"
+    """Other entities continue, later events of the same entity wait, and the failure is logged once."""
+    group = f"held-{outage.__name__}"
     topic = kafka.fresh_topic(group, partitions=1)
-    outage = trouble(kafka, f"{group}.parked")
-    next(outage)
+    steps = outage(kafka, f"{group}.parked")
+    next(steps)
     receiver.control("/shop", status=400, body="no such order", fail_first=1, entities=["bad"])
     endpoint = {"url": receiver.url("/shop"), "retry": SOON}
     bridge = bridges(quick_config(kafka, topic, {"shop": endpoint}, group)).start()
-    if trouble is deleted:
+    if outage is deleted:
         admin = kafka.admin()
         for done in admin.delete_topics([f"{group}.parked"]).values():
             done.result(10)
@@ -80,21 +82,21 @@ def test_the_offset_is_held_until_the_dead_letter_topic_took_the_event(
     publish(kafka, topic, [order("a", 0), bad, order("bad", 1), *(order("a", n) for n in range(1, 30))])
 
     receiver.wait_for("/shop", accepted=30)
-    if trouble is too_small:  # of a topic that is gone the producer says nothing for 40 s
-        (failed,) = wait_until(lambda: logged(bridge, "parking.failed"), "the failure is said")
+    if outage is too_small:  # for a missing topic, the producer reports no error for 40 s
+        (failed,) = wait_until(lambda: logged(bridge, "parking.failed"), "the failure is logged")
         assert f"{group}.parked" in failed["cause"]
         assert failed["remedy"] == "fix the cause; the write is retried, and the offset waits for it"
     assert ("bad", 1) not in accepted(receiver)
 
-    def held() -> bool:
+    def only_bad_is_open() -> bool:
         cursor = cursors(kafka, f"{group}.shop", topic).get(0)
         return cursor is not None and {1, 2} == {offset for offset in range(32) if not cursor.settled(offset)}
 
-    wait_until(held, "all but the parked one is in the completion map")
+    wait_until(only_bad_is_open, "all other events are in the completion map")
     (cursor,) = cursors(kafka, f"{group}.shop", topic).values()
-    assert cursor.offset == 1, "an offset moved before its event was safe"
+    assert cursor.offset == 1, "the offset moved before its event was parked"
 
-    next(outage, None)
+    next(steps, None)
     receiver.wait_for("/shop", accepted=31)
     (parked,) = read_parked(kafka, group, 1)
     assert (parked.value, parked.key, parked.headers) == (bad.value, bad.key, bad.headers)
@@ -103,7 +105,9 @@ def test_the_offset_is_held_until_the_dead_letter_topic_took_the_event(
     assert parked.facts["event-id"] == "bad-0"
     assert (parked.facts["topic"], parked.facts["offset"]) == (topic, "1")
     wait_settled(kafka, f"{group}.shop", topic)
-    assert len(logged(bridge, "parking.failed")) == len(logged(bridge, "parking.recovered")) <= 1
+    failures = len(logged(bridge, "parking.failed"))
+    assert failures <= 1
+    wait_until(lambda: len(logged(bridge, "parking.recovered")) == failures, "the recovery is logged")
 
 
 def test_an_event_that_waits_to_be_parked_survives_a_kill(
@@ -116,12 +120,12 @@ def test_an_event_that_waits_to_be_parked_survives_a_kill(
     endpoint = {"url": receiver.url("/shop"), "retry": SOON, "timeout_s": 1}
     bridge = bridges(quick_config(kafka, topic, {"shop": endpoint}, "parked-later", drain_timeout_s=1))
     bridge.start()
-    wait_until(lambda: logged(bridge, "parking.failed"), "the failure is said")
-    assert bridge.terminate() == 0, "a dead-letter topic in trouble holds nobody's shutdown"
+    wait_until(lambda: logged(bridge, "parking.failed"), "the failure is logged")
+    assert bridge.terminate() == 0, "a failing dead-letter topic blocked the shutdown"
     bridge.start()
     receiver.wait_for("/shop", requests=2)
     bridge.kill()
-    make_too_small(kafka, "parked-later.parked", 1_000_000)
+    set_max_message_bytes(kafka, "parked-later.parked", 1_000_000)
     bridge.start()
     (parked,) = read_parked(kafka, "parked-later", 1)
     assert parked.value == order("a", 0, "x" * 400).value
@@ -131,7 +135,7 @@ def test_an_event_that_waits_to_be_parked_survives_a_kill(
 def test_retries_keep_the_order_of_an_entity_and_let_others_pass(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """503 three times for the first event of an entity; each attempt has its row, under one webhook-id."""
+    """The first event of an entity gets 503 three times; all four attempts have rows with one webhook-id."""
     topic = kafka.fresh_topic("retried", partitions=1)
     receiver.control("/shop", status=503, fail_first=3, entities=["slow"], body="later")
     slow = [order("slow", seq) for seq in range(3)]
@@ -146,45 +150,51 @@ def test_retries_keep_the_order_of_an_entity_and_let_others_pass(
     assert (report["inversions"], report["overlaps"], report["repeats"]) == (0, 0, 0)
     assert report["retries"] == 3
     order_seen = accepted(receiver)
-    assert [one for one in order_seen if one[0] == "slow"] == [("slow", seq) for seq in range(3)]
+    assert [event for event in order_seen if event[0] == "slow"] == [("slow", seq) for seq in range(3)]
     assert order_seen.index(("slow", 0)) > 20, "the others waited for a retry"
     delivered = {"endpoint": "shop", "verdict": "delivered"}
-    wait_until(lambda: bridge.metric("hookferry_attempts_total", **delivered) == 73, "73 are counted")
+    wait_until(
+        lambda: bridge.metric("hookferry_attempts_total", **delivered) == 73, "73 deliveries are counted"
+    )
     assert bridge.metric("hookferry_attempts_total", endpoint="shop", verdict="again") == 3
     assert bridge.metric("hookferry_retries_succeeded_total", endpoint="shop") == 1
     assert bridge.metric("hookferry_parked_total") == 0
 
+    wait_until(
+        lambda: len(history(bridge)) == 76, "a history row for each attempt"
+    )  # rows are written in batches
     rows = [row for row in history(bridge) if row["event_id"] == "slow-0"]
     assert [(row["attempt"], row["verdict"], row["status"]) for row in rows] == [
         (1, "again", 503), (2, "again", 503), (3, "again", 503), (4, "delivered", 200)
     ]  # fmt: skip
     assert len({row["webhook_id"] for row in rows}) == 1
     assert {row["reason"] for row in rows} == {"status 503: later", ""}
-    sent = [one for one in receiver.records("/shop") if (one["entity"], one["seq"]) == ("slow", 0)]
+    sent = [
+        request for request in receiver.records("/shop") if (request["entity"], request["seq"]) == ("slow", 0)
+    ]
     assert [row["body"].decode() for row in rows] == [one["body"] for one in sent]
     assert {one["webhook_id"] for one in sent} == {rows[0]["webhook_id"]}
-    assert len(history(bridge)) == 76
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "retry", "cause"),
+    ("behavior", "retry", "cause"),
     [
         ({"status": 500}, {"max_attempts": 3}, "gave up after 3 attempts; the last: status 500"),
         ({"reset": True}, {"max_attempts": 2}, "gave up after 2 attempts; the last: read: "),
         ({"status": 302}, {"max_attempts": 1}, "redirects are not followed"),
     ],
 )
-def test_an_event_that_failed_often_enough_is_parked(
+def test_an_event_is_parked_after_the_last_attempt(
     kafka: RealKafka,
     receiver: Receiver,
     bridges: Bridges,
-    behaviour: dict[str, Any],
+    behavior: dict[str, Any],
     retry: dict[str, Any],
     cause: str,
 ) -> None:
     group = f"gave-up-{retry['max_attempts']}"
     topic = kafka.fresh_topic(group, partitions=1)
-    receiver.control("/shop", entities=["bad"], fail_first=1000, **behaviour)
+    receiver.control("/shop", entities=["bad"], fail_first=1000, **behavior)
     publish(kafka, topic, [order("bad", 0), order("good", 0)])
     endpoint = {"url": receiver.url("/shop"), "retry": SOON | retry}
     bridge = bridges(quick_config(kafka, topic, {"shop": endpoint}, group)).start()

@@ -1,4 +1,4 @@
-"""Presets with the bridge as a process, on real Kafka: messages, the masked key, a dead hook."""
+"""Presets with the bridge as a process, on real Kafka: messages, the masked key, a deleted hook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Bridges = Callable[..., BridgeProcess]
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-def test_messages_are_shown_the_key_is_kept_nowhere_and_a_dead_hook_turns_its_endpoint_off(
+def test_presets_deliver_messages_store_no_key_and_a_deleted_hook_turns_its_endpoint_off(
     kafka: RealKafka, bridges: Bridges
 ) -> None:
     topic = kafka.fresh_topic("presets", partitions=2)
@@ -30,8 +30,8 @@ def test_messages_are_shown_the_key_is_kept_nowhere_and_a_dead_hook_turns_its_en
             "chat": {"url": chat + slack.path, "preset": "slack"},
             "duty": {"url": duty + pagerduty.path, "preset": "pagerduty", "routing_key": "${env:KEY}"},
         }
-        made = quick_config(kafka, topic, endpoints, "presets")
-        bridge = bridges(made, environment={"KEY": KEY}).start()
+        config = quick_config(kafka, topic, endpoints, "presets")
+        bridge = bridges(config, environment={"KEY": KEY}).start()
         wait_settled(kafka, "presets.chat", topic)
         wait_settled(kafka, "presets.duty", topic)
         assert len(slack.shown) == 3
@@ -44,7 +44,7 @@ def test_messages_are_shown_the_key_is_kept_nowhere_and_a_dead_hook_turns_its_en
         wait_settled(kafka, "presets.duty", topic)
         assert len(pagerduty.open) == 6
         waiting = sum(log_ends(kafka, topic).values()) - sum(
-            one.offset for one in cursors(kafka, "presets.chat", topic).values()
+            completion.offset for completion in cursors(kafka, "presets.chat", topic).values()
         )
         assert waiting == 3
         assert bridge.terminate() == 0

@@ -1,4 +1,4 @@
-"""Methods, templated URLs, headers and bodies, from Kafka to a real receiver; and what is kept of them."""
+"""Methods, templated URLs, headers and bodies, from Kafka to a real receiver; and their history rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def order(id: str, /, **payload: object) -> Raw:
     return Raw(orjson.dumps(facts), b"e", (("trace", b"t-1"),))
 
 
-def test_each_endpoint_gets_the_request_it_asks_for(
+def test_each_endpoint_gets_the_configured_request(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic = kafka.fresh_topic("rendering", partitions=1)
@@ -64,7 +64,7 @@ def test_each_endpoint_gets_the_request_it_asks_for(
     for name, path in paths.items():
         receiver.wait_for(path, accepted=1)
         (seen[name],) = receiver.records(path)
-    assert {name: one["method"] for name, one in seen.items()} == {
+    assert {name: request["method"] for name, request in seen.items()} == {
         "put": "PUT", "patch": "PATCH", "delete": "DELETE", "form": "POST", "ce": "POST", "plain": "POST",
     }  # fmt: skip
     assert seen["put"]["body"] == '{"text": "J \\"x\\" & <b> paid KES 1,250.50"}'
@@ -76,13 +76,13 @@ def test_each_endpoint_gets_the_request_it_asks_for(
     assert parse_qs(seen["form"]["body"]) == {"n": ['J "x" & <b>'], "t": ["OrderPaid"]}
     assert seen["ce"]["headers"]["ce-type"] == "OrderPaid"
     assert orjson.loads(seen["plain"]["body"])["data"]["id"] == "a/7 é"
-    assert len({one["webhook_id"] for one in seen.values()}) == 1
+    assert len({request["webhook_id"] for request in seen.values()}) == 1
     for name in endpoints:
         wait_settled(kafka, f"rendering.{name}", topic)
     bridge.terminate()
     rows = {row["endpoint"]: row for row in history(bridge)}
     assert {name: row["method"] for name, row in rows.items()} == {
-        name: one["method"] for name, one in seen.items()
+        name: request["method"] for name, request in seen.items()
     }
     assert {row["origin"] for row in rows.values()} == {url("")}
     assert b"\nX-Trace: ***\n" in b"\n" + rows["put"]["headers"]
@@ -92,7 +92,7 @@ def test_each_endpoint_gets_the_request_it_asks_for(
     assert not any(secret in kept for secret in ("T0K3N", "S3CR3T", "F1X3D", SECRET))
 
 
-def test_what_a_template_cannot_do_is_parked_with_its_line_and_the_rest_goes_on(
+def test_an_event_that_a_template_cannot_render_is_parked_with_the_template_line(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     topic = kafka.fresh_topic("unrendered", partitions=1)

@@ -17,8 +17,8 @@ WINDOW = 12
 class CursorMachine(RuleBasedStateMachine):
     """A log with gaps and unwanted events, one endpoint, and a process that dies now and then.
 
-    ``delivered`` is what the receiver has, ``known`` what this process knows of it, ``durable`` what
-    the broker last took. A restart begins from ``durable`` alone.
+    ``delivered`` is what the receiver has, ``known`` the part of it that this process has recorded, and
+    ``durable`` the last commit at the broker. A restart begins from ``durable`` alone.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class CursorMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 4 * WINDOW))
     def fail(self, which: int) -> None:
-        """It waits for its retry, or in a lane whose head does."""
+        """Block an event: it waits for its retry, or in a lane whose first event does."""
         offset = self.open[which % len(self.open)]
         if offset not in self.blocked:
             self.blocked.add(offset)

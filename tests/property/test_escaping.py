@@ -73,10 +73,10 @@ REQUEST = build_request_renderer(
 
 @given(TEXTS)
 def test_json_returns_an_inserted_text_unchanged(text: str) -> None:
-    made = AS_JSON(event(text))[1]
+    rendered = AS_JSON(event(text))[1]
     kept = readable(text)
     twice = readable(text + text)
-    assert json.loads(made) == {"a": f"<{kept}>", "b": kept, "c": [twice]}
+    assert json.loads(rendered) == {"a": f"<{kept}>", "b": kept, "c": [twice]}
 
 
 @given(TEXTS)
@@ -88,8 +88,11 @@ def test_xml_returns_an_inserted_text_except_forbidden_characters(text: str) -> 
 
 @given(TEXTS)
 def test_a_form_returns_an_inserted_text_unchanged(text: str) -> None:
-    made = AS_FORM(event(text))[1].decode("ascii")
-    assert parse_qs(made, keep_blank_values=True, strict_parsing=True) == {"a": [readable(text)], "b": ["1"]}
+    rendered = AS_FORM(event(text))[1].decode("ascii")
+    assert parse_qs(rendered, keep_blank_values=True, strict_parsing=True) == {
+        "a": [readable(text)],
+        "b": ["1"],
+    }
 
 
 @given(TEXTS)
@@ -100,14 +103,14 @@ def test_plain_text_contains_an_inserted_text_unchanged(text: str) -> None:
 @given(TEXTS)
 def test_a_text_in_a_url_or_header_cannot_leave_its_place(text: str) -> None:
     try:
-        made = REQUEST.render(event(text))
+        rendered = REQUEST.render(event(text))
     except RenderError:
         dots = any(step in {".", ".."} for step in re.split(r"[/\\]", text))
         assert not text or dots or re.search(r"[\x00-\x1f\x7f-\x9f]", text)
         return
-    check_headers(made.headers)
-    assert parse_url(f"https://crm.test{made.url.target}") == made.url
-    path, query = made.url.target.split("?")
+    check_headers(rendered.headers)
+    assert parse_url(f"https://crm.test{rendered.url.target}") == rendered.url
+    path, query = rendered.url.target.split("?")
     assert [unquote(step) for step in path.split("/")] == ["", "v", readable(text), "end"]
     assert parse_qs(query, keep_blank_values=True) == {"q": [readable(text)], "r": ["1"]}
 
@@ -143,8 +146,8 @@ AS_BARE = TemplateBody({}, '{"a": {{ data.x }} }', "application/json")
 @given(TEXTS)
 def test_a_bare_text_never_adds_a_key(text: str) -> None:
     try:
-        made = AS_BARE(event(text))[1]
+        rendered = AS_BARE(event(text))[1]
     except RenderError:
         return
-    assert json.loads(made).keys() == {"a"}
-    assert not isinstance(json.loads(made)["a"], str | list | dict)
+    assert json.loads(rendered).keys() == {"a"}
+    assert not isinstance(json.loads(rendered)["a"], str | list | dict)

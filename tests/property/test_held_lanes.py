@@ -237,7 +237,7 @@ class Scene:
         assert self.pods[0] is not None
         self.pods[0].raise_if_dead()
         log = self.world.log
-        ends = {one: log.bounds(one)[1] for pair in PAIRS for one in pair}
+        ends = {partition: log.bounds(partition)[1] for pair in PAIRS for partition in pair}
         return not self.pods[0].reader.unprepared and all(
             self.world.offsets.at("crm", one) == end for one, end in ends.items()
         )

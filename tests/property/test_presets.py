@@ -60,8 +60,8 @@ def sent(preset_name: str, event: Any) -> tuple[Simulator, bytes, Verdict]:
     if isinstance(simulator, PagerDuty):
         body = BodySecret(preset.key_field, simulator.routing_key).insert(body)
     target = simulator.path + {"teams": "?sig=demo", "discord": "?wait=true"}.get(preset_name, "")
-    said = simulator.answer(target, {name.decode(): text.decode() for name, text in headers}, body, 0.0)
-    answer = Response(said.status, (), said.body.encode())
+    reply = simulator.answer(target, {name.decode(): text.decode() for name, text in headers}, body, 0.0)
+    answer = Response(reply.status, (), reply.body.encode())
     return simulator, body, judge(answer, 0.0, preset.judge).verdict
 
 

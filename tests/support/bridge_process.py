@@ -25,16 +25,16 @@ Metrics = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 class BridgeFailed(Exception):
-    """The process ended or did not become ready; the text ends with the last lines of its log."""
+    """The process ended, or did not become ready in time; the text includes the last lines of its log."""
 
 
 def plain_config(
     bootstrap: str, topic: str, endpoints: Mapping[str, Mapping[str, Any]], **top: Any
 ) -> dict[str, Any]:
-    """A configuration for ``produce.outbox_events`` on one topic, with receivers on loopback.
+    """Return a configuration for ``produce.outbox_events`` on one topic, with receivers on loopback.
 
-    Each endpoint starts at the earliest record and may use http, unless it says otherwise; ``top``
-    replaces or adds top-level keys.
+    By default each endpoint starts at the earliest record and may use http. ``top`` replaces or adds
+    top-level keys.
     """
     defaults = {"start": "earliest", "allow_http": True}
     source = {"topics": [topic], "format": "json", "id": "id", "type": "type", "entity": "entity",
@@ -53,7 +53,7 @@ class BridgeProcess:
     """One ``python -m bridge run``, with its configuration, state and log in a folder.
 
     A configuration without ``admin.port`` or ``state_dir`` gets them here. ``start`` after an end
-    runs it again on the same state, as a restarted pod would.
+    restarts it on the same state, as a restarted pod would.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class BridgeProcess:
         return self.process.pid
 
     def start(self, *, wait: bool = True) -> BridgeProcess:
-        """Start it; return once it is ready, or at once without ``wait``."""
+        """Start it; return once it is ready, or immediately without ``wait``."""
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -111,7 +111,7 @@ class BridgeProcess:
         except (OSError, http.client.HTTPException):
             return False
 
-    def wait_ready(self, timeout_s: float = 30) -> None:
+    def wait_ready(self, timeout_s: float = 60) -> None:
         """Return when ``/readyz`` answers 200; raises ``BridgeFailed``."""
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():

@@ -1,7 +1,7 @@
-"""Apache Kafka itself, one combined broker and controller in a process of its own, for tests and the bench.
+"""Apache Kafka itself, one combined broker and controller in a separate process, for tests and the bench.
 
-``python -m tests.support.kafka start`` keeps one up for a developer and prints its address;
-``stop`` ends it. A test takes the ``kafka`` fixture instead.
+``python -m tests.support.kafka start`` starts one for a developer and prints its address; ``stop`` ends it.
+Tests use the ``kafka`` fixture instead.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing, cache_folder, 
 from tests.support.ports import free_port
 from tests.support.tls import TestAuthority
 
-CLUSTER_ID = "hookferrytestcluster00"  # 22 characters: KRaft wants a base64 UUID
+CLUSTER_ID = "hookferrytestcluster00"  # 22 characters: KRaft requires a base64 UUID
 START_TIMEOUT_S = 60
 TOOL_TIMEOUT_S = 60
 SASL_USER = "hookferry"
 SASL_PASSWORD = "hookferry-secret"
-# C1 only: a broker that lives for a minute never gets back what C2 costs it on two cores
+# C1 only: C2 does not pay off on two cores in a broker that runs for a minute
 START_FLAGS = ("-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
 LOG4J = """\
 log4j.rootLogger=INFO, file
@@ -47,12 +47,12 @@ log4j.appender.file.layout.ConversionPattern=[%d] %p %m (%c)%n
 
 
 class KafkaFailed(Exception):
-    """The broker did not start, or a command against it failed; the text names the log."""
+    """The broker did not start, or one of its commands failed; the text names the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """One line of ``kafka-consumer-groups --describe``: the next offset, the log's end, the lag."""
+    """One line of ``kafka-consumer-groups --describe``: next offset, end of the log, lag."""
 
     committed: int
     end: int
@@ -60,11 +60,12 @@ class GroupRow:
 
 
 class RealKafka:
-    """One broker with its data, which outlives ``stop`` and ``kill`` until ``close`` removes it.
+    """One broker and its data, which survives ``stop`` and ``kill`` until ``close`` removes it.
 
     ``sasl=True`` adds a listener at ``sasl_bootstrap`` (SASL_PLAINTEXT; PLAIN, SCRAM-SHA-256,
-    SCRAM-SHA-512) for ``SASL_USER``. ``tls`` adds one at ``tls_bootstrap`` (SSL, by the name
-    localhost), which asks for a certificate of the same authority. ``config`` overrides broker settings.
+    SCRAM-SHA-512) for ``SASL_USER``. ``tls`` adds one at ``tls_bootstrap`` (SSL, host
+    name localhost), which requires a client certificate of the same authority.
+    ``config`` overrides settings of the broker.
     """
 
     def __init__(
@@ -102,15 +103,15 @@ class RealKafka:
             "log.dirs": self.folder / "data",
             "auto.create.topics.enable": "false",
             "offsets.topic.replication.factor": 1,
-            "offsets.topic.num.partitions": 4,  # 50 would make every restart load 50 logs
+            "offsets.topic.num.partitions": 4,  # with 50, every restart would load 50 logs
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
             "transaction.state.log.num.partitions": 4,
             "group.initial.rebalance.delay.ms": 0,
             "log.retention.hours": 168,
-            # a member that was killed is to be found missing within a test's patience
+            # tests use short sessions, so that a killed member is removed soon
             "group.min.session.timeout.ms": 1000,
-            # a broker that was killed may register again only when its old session is over
+            # a killed broker can register again only after its old session has ended
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
         }
@@ -145,7 +146,7 @@ class RealKafka:
         return [java(), heap, *START_FLAGS, "-cp", self.class_path, main, *arguments]
 
     def tool(self, main: str, *arguments: str) -> str:
-        """The output of one of Kafka's own command classes; raises ``KafkaFailed`` with its last words."""
+        """Return the output of one of Kafka's command classes; raises ``KafkaFailed`` with the end of it."""
         done = subprocess.run(
             self._java(main, *arguments), capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False
         )
@@ -161,9 +162,9 @@ class RealKafka:
         self.tool("kafka.tools.StorageTool", *command)
 
     def start(self) -> RealKafka:
-        """Start the process and return when the broker is listed in its own metadata."""
+        """Start the process; return when the broker is listed in its own metadata."""
         if self.process is not None:
-            raise KafkaFailed("the broker runs already")
+            raise KafkaFailed("the broker is already running")
         log4j = f"-Dlog4j.configuration=file:{self.folder / 'log4j.properties'}"
         command = self._java("kafka.Kafka", str(self.folder / "server.properties"), heap="-Xmx768m")
         command.insert(1, log4j)
@@ -177,7 +178,7 @@ class RealKafka:
                 raise KafkaFailed(f"the broker ended with {self.process.returncode}: see {self.keep()}/*.log")
             if time.monotonic() > deadline:
                 raise KafkaFailed(
-                    f"the broker gave no answer in {START_TIMEOUT_S} s: see {self.keep()}/*.log"
+                    f"the broker did not answer within {START_TIMEOUT_S} s: see {self.keep()}/*.log"
                 )
             time.sleep(0.05)
         return self
@@ -203,68 +204,68 @@ class RealKafka:
         self.process = None
 
     def stop(self, timeout_s: float = 20) -> None:
-        """End the broker in order; its data stays."""
+        """Stop the broker with SIGTERM; its data stays."""
         self._signal(signal.SIGTERM, timeout_s)
 
     def kill(self) -> None:
-        """SIGKILL: what a machine's failure looks like to its clients. Its data stays."""
+        """Send SIGKILL, which resembles a machine failure to its clients. Its data stays."""
         self._signal(signal.SIGKILL, 10)
 
     def restart(self) -> None:
-        """Bring the broker back on the same port and data, stopping it first if it still runs."""
+        """Start the broker on the same port and data; stop it first if it runs."""
         self.stop()
         self.start()
 
     def close(self) -> None:
-        """End the process and remove everything, the logs too."""
+        """End the process and remove everything, including the logs."""
         atexit.unregister(self.close)
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def keep(self) -> Path:
-        """End the process and keep its logs and data, for whoever asks why a test failed; where they are."""
+        """End the process, keep its logs and data to diagnose a failed test, and return their folder."""
         atexit.unregister(self.close)
         self.kill()
         return self.folder
 
     def admin(self) -> AdminClient:
-        """librdkafka's admin client: not the library the product uses, so an independent witness."""
+        """Return librdkafka's admin client, which is independent of the library that the product uses."""
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     def create_topic(self, name: str, partitions: int = 4, **config: object) -> str:
-        """Create a topic and wait for it; ``retention_ms=1000`` sets ``retention.ms``. Returns the name."""
+        """Create a topic, wait for it, and return its name; ``retention_ms=1000`` sets ``retention.ms``."""
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         admin = self.admin()
         admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(15)
         deadline = time.monotonic() + 15
-        while True:  # created at the controller is not yet known at the broker
-            found = admin.list_topics(timeout=5).topics.get(name)
-            if found and len(found.partitions) == partitions:
+        while True:  # the broker learns of it after the controller
+            metadata = admin.list_topics(timeout=5).topics.get(name)
+            if metadata and len(metadata.partitions) == partitions:
                 return name
             if time.monotonic() > deadline:
                 raise KafkaFailed(f"topic {name} did not appear: see {self.log}")
             time.sleep(0.02)
 
     def fresh_topic(self, prefix: str = "orders", partitions: int = 4, **config: object) -> str:
-        """A topic that no other test of this broker uses."""
+        """Create a topic that no other test of this broker uses."""
         self._topics += 1
         return self.create_topic(f"{prefix}.{self._topics}", partitions, **config)
 
     def topic_config(self, name: str) -> dict[str, str]:
-        """The settings of a topic."""
+        """Return the settings of a topic."""
         resource = ConfigResource(ResourceType.TOPIC, name)
-        admin = self.admin()  # its futures live as long as it does
+        admin = self.admin()  # its futures end when it is collected
         entries = admin.describe_configs([resource])[resource].result(15)
         return {key: entry.value for key, entry in entries.items()}
 
     def consumer_groups(self, group: str) -> dict[tuple[str, int], tuple[int, str]]:
-        """What a group committed: the next offset to read and the metadata, by (topic, partition)."""
-        # not through librdkafka's Python client: it reads past the end of the metadata string
-        with ThreadPoolExecutor(1) as own_thread:  # a test's own loop may be running in this one
+        """Return the commits of a group: next offset and metadata by (topic, partition)."""
+        # not with librdkafka's Python client, which reads past the end of the metadata string
+        with ThreadPoolExecutor(1) as own_thread:  # a loop of the test may run in this thread
             return own_thread.submit(asyncio.run, _committed(self.bootstrap, group)).result(30)
 
     def describe_group(self, group: str) -> dict[tuple[str, int], GroupRow]:
-        """The same through ``kafka-consumer-groups --describe``, as an operator sees it (starts a JVM)."""
+        """Return the same from ``kafka-consumer-groups --describe``, like an operator; starts a JVM."""
         text = self.tool(
             "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
             "--bootstrap-server", self.bootstrap, "--describe", "--group", group,
@@ -290,10 +291,10 @@ async def _committed(bootstrap: str, group: str) -> dict[tuple[str, int], tuple[
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        found = await admin.list_consumer_group_offsets(group)
+        commits = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
-    return {(at.topic, at.partition): (e.offset, e.metadata) for at, e in found.items() if e.offset >= 0}
+    return {(at.topic, at.partition): (e.offset, e.metadata) for at, e in commits.items() if e.offset >= 0}
 
 
 def _developer(command: str) -> int:
@@ -305,7 +306,7 @@ def _developer(command: str) -> int:
         note.write_text(json.dumps({"pid": broker.process.pid, "folder": str(broker.folder)}))
         print(broker.bootstrap)
         print(f"SASL: {broker.sasl_bootstrap}, logs: {broker.folder}", file=sys.stderr)
-        broker.process.returncode = 0  # it stays; Popen must not complain that it does
+        broker.process.returncode = 0  # it keeps running; without this, Popen warns about it
         return 0
     if not note.exists():
         print("no broker was started here", file=sys.stderr)

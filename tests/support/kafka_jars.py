@@ -1,7 +1,7 @@
-"""Where the real Kafka's jars come from: Maven, once per user, into a cache outside the tree.
+"""Fetch Kafka's jars with Maven, once per user, into a cache outside of the repository.
 
-The pom in ``tests/kafka`` names the version. Several test runs may start at once, so the cache is
-filled under a file lock and counts only when its ``complete`` file holds the pom's checksum.
+The pom in ``tests/kafka`` names the version. Several test runs may start at the same time, so the cache is
+filled under a file lock, and is valid only if its ``complete`` file contains the checksum of the pom.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ RESOLVE_TIMEOUT_S = 600
 
 
 class KafkaMissing(Exception):
-    """Real Kafka cannot be run on this machine; the text says what is missing."""
+    """Real Kafka cannot run on this machine; the text names what is missing."""
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/hookferry/kafka-<version>``, or the same under ``~/.cache``."""
+    """Return ``$XDG_CACHE_HOME/hookferry/kafka-<version>``, or the same under ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "hookferry" / f"kafka-{KAFKA_VERSION}"
 
 
 def java() -> str:
-    """The ``java`` to run; raises ``KafkaMissing`` when there is none."""
-    found = shutil.which("java")
-    if not found:
+    """Return the path of ``java``; raises ``KafkaMissing`` if there is none."""
+    path = shutil.which("java")
+    if not path:
         raise KafkaMissing("java is not on the PATH (Java 17 or newer is needed)")
-    return found
+    return path
 
 
 def class_path() -> str:
-    """A class path with the broker and its tools, resolved now if the cache lacks it.
+    """Return a class path with the broker and its tools; fetch the jars if the cache lacks them.
 
-    Raises ``KafkaMissing`` when Maven is not there or could not resolve the jars.
+    Raises ``KafkaMissing`` if Maven is missing or cannot resolve the jars.
     """
     java()
     folder = cache_folder()

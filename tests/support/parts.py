@@ -1,4 +1,4 @@
-"""Find a part inside other parts, however deep: what the wiring built, without naming the way to it."""
+"""Find a part of the wired application by its type, however deep, without naming the path to it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ Part = TypeVar("Part")
 
 
 def part(root: object, kind: type[Part]) -> Part:
-    """Return the one object of this type that ``root`` holds; fail if there is none, or several."""
-    found = parts(root, kind)
-    assert len(found) == 1, f"{len(found)} of {kind.__name__} in {type(root).__name__}"
-    return found[0]
+    """Return the only object of this type inside ``root``; fail if there is none, or several."""
+    matches = parts(root, kind)
+    assert len(matches) == 1, f"{len(matches)} of {kind.__name__} in {type(root).__name__}"
+    return matches[0]
 
 
 def parts(root: object, kind: type[Part]) -> list[Part]:
-    """Return all objects of this type that ``root`` holds, itself included."""
+    """Return all objects of this type inside ``root``, including itself."""
     seen: dict[int, object] = {}
     waiting = [root]
-    found: list[Part] = []
+    matches: list[Part] = []
     while waiting:
         one = waiting.pop()
         if id(one) in seen or isinstance(one, str | bytes | int | float | type | None):
             continue
         seen[id(one)] = one
         if isinstance(one, kind):
-            found.append(one)
+            matches.append(one)
         waiting.extend(_held(one))
-    return found
+    return matches
 
 
 def _held(one: object) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Ports for servers that a test starts, stops and starts again at the same address."""
+"""Ports for servers that a test starts, stops and restarts at the same address."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _given: set[int] = set()
 
 
 class NoFreePort(Exception):
-    """All that were tried are taken."""
+    """All ports that were tried are in use."""
 
 
 def free_port() -> int:
-    """A port nobody listens on, below the range the system dials from.
+    """Return an unused port below the range of ephemeral ports.
 
-    Within that range any client may be given the number while its server is away, and one that redials
-    the server can even be given it as its own source port, and then talks to itself. Test processes that run
-    side by side draw from parts of their own, and none is given twice: its server may only be away.
+    The system may assign a port of that range to a client while the server is down. A client that reconnects
+    can even get it as its own source port, and then connects to itself. Parallel test processes use separate
+    parts of the range. No port is returned twice, because its server may only be down.
     """
     end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     first = max(end - RANGE, 1_024)
@@ -40,9 +40,7 @@ def free_port() -> int:
 
 
 def _part() -> tuple[int, int]:
-    """Which of the worker processes of pytest-xdist this is, or is started by, and how many there are."""
-    name = os.environ.get(
-        "PYTEST_XDIST_WORKER", "gw0"
-    )  # a worker that died is replaced by one of a new number
+    """Return the number of this pytest-xdist worker (or of the parent worker), and the number of workers."""
+    name = os.environ.get("PYTEST_XDIST_WORKER", "gw0")  # a dead worker is replaced by one with a new number
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return int(name.removeprefix("gw")) % count, count  # one that died is replaced by gw<count> and on
+    return int(name.removeprefix("gw")) % count, count  # replacements are gw<count> and higher

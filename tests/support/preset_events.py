@@ -1,4 +1,4 @@
-"""Events for the tests of presets: any payload under any type, without a record around it."""
+"""Events for the tests of presets: any payload with any type, without a record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def event_of(
     source: str = "fineract",
     business_date: str = "2026-06-29",
 ) -> Event:
-    """An event as a decoder gives it."""
+    """Return an event like a decoder."""
     record = Record(Partition("external-events", 0), 7, 1_782_720_930_123, b"key", b"value")
     return Event(
         record=record,

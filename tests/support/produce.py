@@ -1,6 +1,6 @@
-"""Outbox events as plain JSON, made from a seed, and a fast way to get them into Kafka.
+"""Generate outbox events as plain JSON from a seed, and publish them to Kafka quickly.
 
-Uses confluent-kafka, so that what the product reads was not written by the library it reads with.
+Uses confluent-kafka, so that the records are not written by the library that the product reads with.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from confluent_kafka import KafkaError, Message, Producer
 
 TYPES = ("OrderPlaced", "OrderPaid", "OrderShipped", "OrderClosed")
 VALUE_BYTES = 850
-DUPLICATE_DISTANCE = 20  # how many events later, at most, the same record comes again
+DUPLICATE_DISTANCE = 20  # maximum distance of a duplicate, in events
 FLUSH_TIMEOUT_S = 60
 
 
 class ProduceFailed(Exception):
-    """The broker did not take every record."""
+    """The broker did not acknowledge every record."""
 
 
 class OutboxEvent(NamedTuple):
-    """One record to be published, and what a receiver should see of it."""
+    """One record to publish, and the fields that a receiver should get."""
 
     key: bytes
     value: bytes
@@ -45,11 +45,11 @@ def outbox_events(
     value_bytes: int = VALUE_BYTES,
     first_seq: int = 0,
 ) -> Iterator[OutboxEvent]:
-    """``count`` distinct events about ``entities`` entities, in the order they are to be published.
+    """Yield ``count`` distinct events about ``entities`` entities, in publishing order.
 
-    ``payload.seq`` counts per entity from ``first_seq``. The ids and the order follow from ``seed``
-    alone; ``createdAt`` and ``payload.produced_ns`` are the moment the event is taken. A fraction
-    ``duplicates`` of the events comes a second time, byte for byte, a little later.
+    ``payload.seq`` counts per entity from ``first_seq``. The ids and the order depend only on ``seed``;
+    ``createdAt`` and ``payload.produced_ns`` are the time when the event is generated. A fraction
+    ``duplicates`` of the events is repeated a little later, byte for byte.
     """
     chance = random.Random(seed)
     last_seq = [first_seq - 1] * entities
@@ -68,7 +68,7 @@ def outbox_events(
             "entity": entity,
             "payload": {"entity": entity, "seq": last_seq[which], "produced_ns": now_ns, "pad": pad},
         }
-        if not pad:  # the first event tells how much is missing
+        if not pad:  # measure the missing bytes on the first event
             pad = "x" * max(1, value_bytes - len(orjson.dumps(value)))
             value["payload"]["pad"] = pad  # type: ignore[index]
         event = OutboxEvent(entity.encode(), orjson.dumps(value), event_id, entity, last_seq[which])
@@ -81,19 +81,19 @@ def outbox_events(
 
 
 class _Sender:
-    """A producer that remembers the first record the broker refused."""
+    """A producer that keeps the first error of a record."""
 
     def __init__(self, bootstrap: str) -> None:
         self.failed: KafkaError | None = None
         self.producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,  # or a resend could change the order
-                "partitioner": "murmur2_random",  # where Java's producer would put the key
+                "enable.idempotence": True,  # otherwise a resend could change the order
+                "partitioner": "murmur2_random",  # the partition that Java's producer selects
                 "linger.ms": 5,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 200_000,
-                "topic.metadata.propagation.max.ms": 2_000,  # how long a missing topic may yet appear
+                "topic.metadata.propagation.max.ms": 2_000,  # how long to wait for a missing topic
                 "log_level": 0,
             }
         )
@@ -118,10 +118,7 @@ class _Sender:
 
 
 def produce(bootstrap: str, topic: str, events: Iterable[OutboxEvent]) -> int:
-    """Publish all events and return how many, once the broker has acknowledged every one.
-
-    Raises ``ProduceFailed`` otherwise.
-    """
+    """Publish all events; return their number once all are acknowledged. Raises ``ProduceFailed``."""
     sender = _Sender(bootstrap)
     sent = 0
     for event in events:
@@ -134,13 +131,13 @@ def produce(bootstrap: str, topic: str, events: Iterable[OutboxEvent]) -> int:
 
 
 def produce_paced(bootstrap: str, topic: str, events: Iterable[OutboxEvent], rate_per_s: float) -> int:
-    """The same at a steady rate: each event is taken, and so gets its time, when it is due.
+    """Publish events at a steady rate: each one is generated, with its timestamp, when it is due.
 
-    A producer that falls behind sends the late ones at once: the average rate holds.
+    A late producer sends all due events immediately, so that the average rate stays the same.
     """
     sender = _Sender(bootstrap)
     source = iter(events)
-    for first in islice(source, 1):  # a producer's first record waits for its connections: that is no latency
+    for first in islice(source, 1):  # the first record waits for the connections, which is not latency
         sender.send(topic, first)
         sender.producer.flush(FLUSH_TIMEOUT_S)
     started = time.monotonic()

@@ -1,6 +1,6 @@
-"""Records as bytes, into Kafka and back: what a producer of any kind wrote, and what was parked of it.
+"""Write raw records to Kafka, and read records and parked records.
 
-Uses confluent-kafka, so that neither side is the library the product uses.
+Uses confluent-kafka, which is independent of the library that the product uses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 class Raw(NamedTuple):
-    """One record; ``partition`` -1 leaves the choice to the key."""
+    """One record; with ``partition`` -1 the key selects the partition."""
 
     value: bytes | None
     key: bytes | None = None
@@ -28,7 +28,7 @@ class Raw(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """One record of a dead-letter topic: its own headers, and those the bridge added, without prefix."""
+    """One record of a dead-letter topic: its original headers, and the added ones without their prefix."""
 
     value: bytes | None
     key: bytes | None
@@ -37,7 +37,7 @@ class Parked(NamedTuple):
 
 
 def publish(kafka: RealKafka, topic: str, records: Iterable[Raw], codec: str = "none") -> None:
-    """Publish in order and return when the broker has acknowledged all; raises ``ProduceFailed``."""
+    """Publish in order; return when the broker has acknowledged all. Raises ``ProduceFailed``."""
     failed: list[KafkaError] = []
 
     def settled(error: KafkaError | None, _: Message) -> None:
@@ -64,7 +64,7 @@ def publish(kafka: RealKafka, topic: str, records: Iterable[Raw], codec: str = "
 
 
 def read_messages(kafka: RealKafka, topic: str, count: int, timeout_s: float = 20) -> list[Any]:
-    """The first ``count`` messages, partition by partition in order; raises ``TimeoutError`` for fewer."""
+    """Return the first ``count`` messages, each partition in order; raises ``TimeoutError`` for fewer."""
     consumer = Consumer(
         {
             "bootstrap.servers": kafka.bootstrap,
@@ -89,8 +89,8 @@ def read_messages(kafka: RealKafka, topic: str, count: int, timeout_s: float = 2
 
 
 def read_parked(kafka: RealKafka, group: str, count: int) -> list[Parked]:
-    """The first ``count`` records of a group's dead-letter topic, by the place they came from."""
-    found = []
+    """Return the first ``count`` records of the dead-letter topic of a group, sorted by original place."""
+    records = []
     for message in read_messages(kafka, f"{group}.parked", count):
         headers = message.headers() or []
         own = tuple((name, value) for name, value in headers if not name.startswith("hookferry-"))
@@ -99,5 +99,5 @@ def read_parked(kafka: RealKafka, group: str, count: int) -> list[Parked]:
             for name, value in headers
             if name.startswith("hookferry-")
         }
-        found.append(Parked(message.value(), message.key(), own, facts))
-    return sorted(found, key=lambda one: (int(one.facts["partition"]), int(one.facts["offset"])))
+        records.append(Parked(message.value(), message.key(), own, facts))
+    return sorted(records, key=lambda one: (int(one.facts["partition"]), int(one.facts["offset"])))

@@ -1,7 +1,7 @@
-"""A real HTTP receiver in a process of its own, and the client that starts, steers and asks it.
+"""A real HTTP receiver in a separate process, and the client that starts, configures and queries it.
 
-By hand: ``python -m tests.support.receiver --port 8900``. What it can do and what its words mean
-stands in ``receiver_server`` and ``receiver_log``.
+To run it manually: ``python -m tests.support.receiver --port 8900``. ``receiver_server`` describes its
+behaviors, ``receiver_log`` the terms of its report.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Receiver:
-    """A receiver process; as a context manager it is started and stopped.
+    """A receiver process; the context manager starts and stops it.
 
     ``entity``, ``seq`` and ``produced`` are dotted paths in the request's JSON body;
-    ``record_bound`` is how many requests per path ``records`` can show.
+    ``record_bound`` is the number of requests per path that ``records`` can return.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Receiver:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Receiver:
-        """Start the process; after a ``stop`` it comes back on the same port with nothing remembered."""
+        """Start the process; after ``stop``, on the same port and without the earlier requests."""
         self.port = self.port or free_port()
         command = [sys.executable, "-m", "tests.support.receiver", f"--port={self.port}", *self._arguments]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -58,7 +58,7 @@ class Receiver:
         return self
 
     def stop(self) -> None:
-        """End the process at once: its connections are cut and its port refuses."""
+        """Kill the process: its connections close and its port refuses."""
         if self.process is None:
             return
         self.process.kill()
@@ -69,7 +69,7 @@ class Receiver:
         self.process = None
 
     def url(self, path: str = "/") -> str:
-        """The URL that a bridge's endpoint is configured with."""
+        """Return the URL of a path, for the configuration of an endpoint."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def _ask(self, method: str, target: str, document: object = None) -> Any:
@@ -84,33 +84,33 @@ class Receiver:
             raise ValueError(answer["problem"])
         return answer
 
-    def control(self, path: str, **behaviour: object) -> None:
-        """From now on ``path`` answers so (see ``receiver_server.Behaviour``); nothing means 200 at once."""
-        self._ask("POST", "/_control", {"path": path, **behaviour})
+    def control(self, path: str, **behavior: object) -> None:
+        """Set the behavior of ``path`` (see ``receiver_server.Behavior``); by default 200 immediately."""
+        self._ask("POST", "/_control", {"path": path, **behavior})
 
     def report(self, path: str | None = None) -> Any:
-        """What was seen, of all paths or of one (an empty report when nothing came there)."""
+        """Return the report of all paths or of one; it is empty if there were no requests."""
         if path is None:
             return self._ask("GET", "/_report")
         self.count(path)
         return self._ask("GET", "/_report")["paths"][path]
 
     def count(self, path: str) -> dict[str, int]:
-        """``distinct``, ``accepted`` and ``requests`` of a path: cheap enough to be polled."""
+        """Return ``distinct``, ``accepted`` and ``requests`` of a path; cheap enough to poll."""
         return self._ask("GET", f"/_count?path={quote(path)}")  # type: ignore[no-any-return]
 
     def records(self, path: str) -> list[dict[str, Any]]:
-        """The first requests of a path, whole: headers, body, times and the status answered."""
+        """Return the first requests of a path: headers, body, times, and the status of the answer."""
         return self._ask("GET", f"/_records?path={quote(path)}")["records"]  # type: ignore[no-any-return]
 
     def reset(self) -> None:
-        """Forget every request and every behaviour."""
+        """Delete all requests and behaviors."""
         self._ask("POST", "/_reset")
 
-    def wait_for(self, path: str, timeout_s: float = 30, **at_least: int) -> dict[str, int]:
+    def wait_for(self, path: str, timeout_s: float = 60, **at_least: int) -> dict[str, int]:
         """Return the counts once each named one is reached: ``wait_for("/a", accepted=100)``.
 
-        Raises ``TimeoutError`` with the counts as they are.
+        Raises ``TimeoutError`` with the current counts.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -129,11 +129,11 @@ class Receiver:
 
 
 def main() -> None:
-    """Serve in this process, with the settings from the command line."""
+    """Serve in this process, with the options of the command line."""
     from tests.support.receiver_server import State, serve
 
     parser = argparse.ArgumentParser(description="a programmable webhook receiver on loopback")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one; it is printed")
+    parser.add_argument("--port", type=int, default=0, help="0 selects a free one; it is printed")
     parser.add_argument("--entity", default="data.entity")
     parser.add_argument("--seq", default="data.seq")
     parser.add_argument("--produced", default="data.produced_ns")

@@ -1,11 +1,11 @@
-"""What the receiver saw on one path, and what it makes of it: totals, order, overlaps, repeats.
+"""The requests of one path, and the evaluation: totals, order, overlaps, repeats.
 
-Pure bookkeeping, no sockets. The words used in its report:
+Pure, without sockets. The terms of the report:
 
-- *accepted*: answered with 2xx. *retry*: an id comes again that was not accepted yet, which is
-  right. *repeat*: an id comes again after it was accepted, a duplicate for the receiver.
-- *inversion*: an event is accepted for the first time after a later one of its entity was.
-- *overlap*: two requests about one entity are in flight at once.
+- *accepted*: answered with 2xx. *retry*: an id arrives again before it was accepted, which is correct.
+  *repeat*: an id arrives again after it was accepted, which is a duplicate for the receiver.
+- *inversion*: an event is accepted for the first time after a later event of its entity.
+- *overlap*: two requests about one entity are in flight at the same time.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections import Counter
 from math import ceil
 from typing import Any, NamedTuple
 
-LIST_BOUND = 200  # how many repeats, inversions and overlaps are listed one by one
+LIST_BOUND = 200  # maximum number of listed repeats, inversions and overlaps
 
 
 class Arrival(NamedTuple):
-    """One request as it came in."""
+    """One request as received."""
 
     arrived_ns: int
     webhook_id: str | None
@@ -32,7 +32,7 @@ class Arrival(NamedTuple):
 
 
 class PathLog:
-    """Everything about one path; ``record_bound`` requests are kept whole, the rest only counted."""
+    """The requests of one path; ``record_bound`` of them are kept completely, the others are counted."""
 
     def __init__(self, record_bound: int) -> None:
         self.record_bound = record_bound
@@ -56,7 +56,7 @@ class PathLog:
         self.latencies_ns = array("q")
 
     def arrived(self, arrival: Arrival) -> list[int] | None:
-        """Note a request; returns the place for its status when it is kept whole."""
+        """Record a request; return the place for its status if it is kept completely."""
         self.requests += 1
         self.in_flight += 1
         if self.in_flight > self.most_in_flight:
@@ -86,7 +86,7 @@ class PathLog:
         return None
 
     def overlapped(self, arrival: Arrival, other: Arrival) -> None:
-        """Note that ``other`` about the same entity was still in flight."""
+        """Record that ``other`` about the same entity was still in flight."""
         self.overlaps += 1
         if len(self.overlap_list) < LIST_BOUND:
             self.overlap_list.append(
@@ -99,7 +99,7 @@ class PathLog:
             )
 
     def ended(self, arrival: Arrival, status: int | None) -> None:
-        """Note the answer; ``None`` when the connection ended without one."""
+        """Record the answer; ``None`` if the connection closed without one."""
         self.in_flight -= 1
         self.statuses[str(status) if status else "none"] += 1
         if status is None or not 200 <= status < 300:
@@ -121,7 +121,7 @@ class PathLog:
                 self.inversion_list.append({"entity": entity, "seq": seq, "after_seq": last})
 
     def report(self) -> dict[str, Any]:
-        """The totals as JSON-ready objects; see the module's docstring for the words."""
+        """Return the totals for JSON; the module docstring defines the terms."""
         return {
             "requests": self.requests,
             "distinct": len(self.accepted_at),
@@ -146,7 +146,7 @@ class PathLog:
 
 
 def middle_rate(arrivals_ns: array[int]) -> float:
-    """Events per second over the middle 80 % of the arrivals: no start-up, no thin end."""
+    """Return events per second over the middle 80 % of the arrivals, without start and end effects."""
     count = len(arrivals_ns)
     if count < 100:
         return 0.0
@@ -155,7 +155,7 @@ def middle_rate(arrivals_ns: array[int]) -> float:
 
 
 def percentile(values: array[int], share: float) -> int:
-    """The value below which ``share`` per cent lie (nearest rank); 0 of nothing."""
+    """Return the percentile ``share`` by nearest rank; 0 without values."""
     if not values:
         return 0
     ordered = sorted(values)

@@ -1,7 +1,7 @@
-"""The receiving end as a server: asyncio ``Protocol``, httptools, uvloop; it must never be the bottleneck.
+"""The receiver as a server: asyncio ``Protocol``, httptools, uvloop, so that it is never the bottleneck.
 
-Answers per path as it was told through ``POST /_control`` (see ``Behaviour``), and tells what it saw
-through ``/_report``, ``/_records?path=``, ``/_count?path=``; ``POST /_reset`` forgets everything.
+``POST /_control`` sets the behavior of a path (see ``Behavior``). ``/_report``, ``/_records?path=`` and
+``/_count?path=`` return what arrived; ``POST /_reset`` deletes everything.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tests.support.receiver_log import Arrival, PathLog
 REASONS = {200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content"}
 
 
-class Behaviour:
-    """How a path answers. All names are optional keys of the control document.
+class Behavior:
+    """The behavior of a path. All names are optional keys of the control document.
 
-    ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of it; ``fail_first`` limits
-    ``status``, ``hang`` and ``reset`` to the first so many requests (of the path, or of each
-    webhook-id with ``"scope": "id"``), after which it is 200; ``entities`` limits them to those
-    entities; ``hang`` never answers; ``reset`` cuts the connection (RST); ``half`` cuts it in the
-    middle of the answer; ``close`` ends the connection after the answer.
+    ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of the answer. ``fail_first`` limits
+    ``status``, ``hang`` and ``reset`` to the first requests (of the path, or of each webhook-id with
+    ``"scope": "id"``), and later requests get 200. ``entities`` limits them to these entities. ``hang`` never
+    answers; ``reset`` closes the connection with RST; ``half`` closes it in the middle of the answer;
+    ``close`` closes it after the answer.
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Behaviour:
         self.headers: dict[str, str] = document.pop("headers", {})
         self.body = document.pop("body", "").encode()
         if document:
-            raise ValueError(f"unknown behaviour: {', '.join(document)}")
+            raise ValueError(f"unknown behavior: {', '.join(document)}")
         self.counts: Counter[str | None] = Counter()
         self.bad = self._answer(self.status)
         self.good = self._answer(200)
@@ -65,7 +65,7 @@ class Behaviour:
         return b"\r\n".join(lines) + b"\r\n\r\n" + (self.body if status != 204 else b"")
 
     def applies(self, arrival: Arrival) -> bool:
-        """Whether this request gets the configured treatment rather than a plain 200."""
+        """Return True if this request gets the configured behavior instead of a plain 200."""
         if self.entities and arrival.entity not in self.entities:
             return False
         if self.fail_first is None:
@@ -76,7 +76,7 @@ class Behaviour:
 
 
 def getter(path: str) -> Callable[[Any], Any]:
-    """Reads a dotted path out of a decoded document; None where there is nothing."""
+    """Return the value at a dotted path of a decoded document; None if it is missing."""
     names = path.split(".")
 
     def get(document: Any) -> Any:
@@ -90,13 +90,13 @@ def getter(path: str) -> Callable[[Any], Any]:
 
 
 class State:
-    """Everything the connections share."""
+    """The state shared by all connections."""
 
     def __init__(self, entity: str, seq: str, produced: str, record_bound: int) -> None:
         self.entity, self.seq, self.produced = getter(entity), getter(seq), getter(produced)
         self.record_bound = record_bound
-        self.behaviours: dict[str, Behaviour] = {}
-        self.default = Behaviour({})
+        self.behaviors: dict[str, Behavior] = {}
+        self.default = Behavior({})
         self.forget()
 
     def forget(self) -> None:
@@ -114,7 +114,7 @@ class State:
 
 
 class Connection(asyncio.Protocol):
-    """One client connection: parses requests, notes them, answers when it is time."""
+    """One client connection: parses requests, records them, and answers after the delay."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -172,11 +172,11 @@ class Connection(asyncio.Protocol):
             if other is not None and other.current is not None and not has_hung_up(other.transport):
                 log.overlapped(arrival, other.current[2])
             self.state.busy[lane] = self
-        behaviour = self.state.behaviours.get(path, self.state.default)
-        if behaviour.delay_s:
-            self.timer = self.loop.call_later(behaviour.delay_s, self._answer, behaviour)
+        behavior = self.state.behaviors.get(path, self.state.default)
+        if behavior.delay_s:
+            self.timer = self.loop.call_later(behavior.delay_s, self._answer, behavior)
         else:
-            self._answer(behaviour)
+            self._answer(behavior)
 
     def _read(self) -> Arrival:
         now_ns = time.time_ns()
@@ -190,29 +190,29 @@ class Connection(asyncio.Protocol):
             self.headers, self.body, self.parser.get_method().decode(),
         )  # fmt: skip
 
-    def _answer(self, behaviour: Behaviour) -> None:
+    def _answer(self, behavior: Behavior) -> None:
         if self.current is None:
             return
-        if not behaviour.applies(self.current[2]):
-            status, answer = 200, behaviour.good
-        elif behaviour.hang:
+        if not behavior.applies(self.current[2]):
+            status, answer = 200, behavior.good
+        elif behavior.hang:
             return
-        elif behaviour.reset or behaviour.half:
-            if behaviour.half:
-                self.transport.write(behaviour.good[:12])
+        elif behavior.reset or behavior.half:
+            if behavior.half:
+                self.transport.write(behavior.good[:12])
                 self.transport.close()
             else:
-                # no lingering: the peer gets RST, as from a crashed process
+                # linger 0: the peer gets RST, as from a crashed process
                 sock = self.transport.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.transport.abort()
             self._ended(None)
             return
         else:
-            status, answer = behaviour.status, behaviour.bad
+            status, answer = behavior.status, behavior.bad
         self._ended(status)
         self.transport.write(answer)
-        if behaviour.close:
+        if behavior.close:
             self.transport.close()
 
     def _ended(self, status: int | None) -> None:
@@ -236,13 +236,13 @@ class Connection(asyncio.Protocol):
                 try:
                     document = orjson.loads(self.body)
                     named = document.pop("path")
-                    state.behaviours[named] = Behaviour(document)
+                    state.behaviors[named] = Behavior(document)
                 except (ValueError, KeyError) as problem:
                     status, answer = 400, {"problem": str(problem)}
             case "/_report":
                 answer = {
                     "paths": {name: log.report() for name, log in state.logs.items()},
-                    "connections": state.connections - 1,  # not the one that asks
+                    "connections": state.connections - 1,  # without the one of this query
                     "pipelined": state.pipelined,
                 }
             case "/_count":
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol):
             case "/_records":
                 answer = {"records": [_shown(*entry) for entry in state.log(path).records]}
             case "/_reset":
-                state.behaviours.clear()
+                state.behaviors.clear()
                 state.forget()
             case _:
                 status, answer = 404, {"problem": "no such command"}
@@ -278,14 +278,14 @@ def _shown(arrival: Arrival, status: list[int]) -> dict[str, Any]:
 
 
 def serve(port: int, state: State) -> None:
-    """Serve until the process is ended or its standard input closes; prints the port first."""
+    """Print the port, then serve until the process ends or its standard input closes."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         gc.freeze()
         server = await loop.create_server(lambda: Connection(state), "127.0.0.1", port, backlog=2048)
         print(server.sockets[0].getsockname()[1], flush=True)
-        # the parent holds the other end: when it dies, however it dies, this process ends too
+        # the parent holds the other end: if it dies for any reason, this process ends too
         await loop.run_in_executor(None, os.read, 0, 1)
         server.close()
 

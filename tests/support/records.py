@@ -1,4 +1,4 @@
-"""Records for decoder tests, and the way to the folder of Fineract's own schema files and samples."""
+"""Records for decoder tests, and the folder of Fineract's own schema files and samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def record(
 
 
 def shared_fineract() -> Path:
-    """Fineract's files, kept outside of the repository; the test is skipped where they are absent."""
+    """Return the folder of Fineract's files, outside of the repository; skip the test without it."""
     root = Path(__file__).resolve().parents[2]
     folder = Path(os.environ.get("HOOKFERRY_SHARED", root.parent / "shared")) / "fineract"
     if not (folder / "fingerprints.json").is_file():

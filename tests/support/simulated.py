@@ -1,7 +1,7 @@
-"""Time that is made up: a loop whose clock moves only when nothing else is left to do.
+"""Simulated time: an event loop whose clock advances only when no task can run.
 
-An hour of retries passes in a moment and always in the same order, and a test that waits for what
-will never happen fails at once instead of hanging.
+An hour of retries takes milliseconds and always has the same order. A test that waits for something that
+never happens fails immediately instead of hanging.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BEGAN_S = 1_700_000_000.0
 
 
 class Stuck(AssertionError):
-    """Every task waits, and nothing is left that could wake one."""
+    """Every task waits, and no event can wake one."""
 
 
 class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
@@ -26,7 +26,7 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         ready = super().select(0)
         if not ready:
             if timeout is None:
-                raise Stuck("every task waits, and nothing is left that could wake one")
+                raise Stuck("every task waits, and no event can wake one")
             self.now += timeout
         return ready
 
@@ -41,7 +41,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """``bridge.clock.Clock`` by the running loop's time."""
+    """``bridge.clock.Clock`` with the time of the running loop."""
 
     def time(self) -> float:
         return BEGAN_S + self.monotonic()
@@ -51,7 +51,7 @@ class LoopClock:
 
 
 def simulated(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test on a loop with made-up time."""
+    """Run an async test on a loop with simulated time."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -62,8 +62,8 @@ def simulated(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
 
 async def until(what: Callable[[], object], within_s: float = 3600) -> None:
-    """Return when ``what`` holds; in made-up seconds, so waiting costs nothing."""
+    """Return when ``what`` is true; the seconds are simulated, so waiting takes no time."""
     deadline = asyncio.get_running_loop().time() + within_s
     while not what():
-        assert asyncio.get_running_loop().time() < deadline, "it never came to hold"
+        assert asyncio.get_running_loop().time() < deadline, "the condition never became true"
         await asyncio.sleep(0.01)

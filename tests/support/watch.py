@@ -1,7 +1,8 @@
-"""Asking a running bridge, its files and its cursors how things stand, and waiting until they do.
+"""Read the state of a running bridge, its files and its cursors, and wait for a state.
 
-Everything here reads what an operator can read: the log, the admin port, the history file, the
-committed offsets. Polling happens in ``wait_until`` alone.
+Everything here reads what an operator can read: the log, the admin port, the history file, the committed
+offsets. Only ``wait_until`` polls. A test waits for a state instead of reading it once after an action: on a
+loaded machine, commits, log lines and history rows arrive later.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ from tests.support.kafka import RealKafka
 
 T = TypeVar("T")
 SOON = {"base_s": 0.05, "cap_s": 0.2}
-"""Retries that a test can wait for."""
+"""Retry delays that are short enough for a test."""
 
 
 def quick_config(
     kafka: RealKafka, topic: str, endpoints: Mapping[str, Mapping[str, Any]], group: str, **top: Any
 ) -> dict[str, Any]:
-    """``plain_config`` with a membership that notices deaths and rebalances within a test's patience."""
-    made = plain_config(kafka.bootstrap, topic, endpoints, group=group, **top)
-    made["kafka"] |= {"session_timeout_s": 6, "heartbeat_interval_s": 0.5}
-    return made
+    """Return ``plain_config`` with short group timeouts, so that a test sees deaths and rebalances soon."""
+    config = plain_config(kafka.bootstrap, topic, endpoints, group=group, **top)
+    config["kafka"] |= {"session_timeout_s": 6, "heartbeat_interval_s": 0.5}
+    return config
 
 
-def wait_until(holds: Callable[[], T], what: str, timeout_s: float = 20) -> T:
-    """What ``holds`` gives once that is true; raises ``TimeoutError`` that says ``what`` did not come."""
+def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 30) -> T:
+    """Return the first true result of ``condition``; raises ``TimeoutError`` with the text ``what``."""
     deadline = time.monotonic() + timeout_s
     while True:
-        found = holds()
-        if found:
-            return found
+        result = condition()
+        if result:
+            return result
         if time.monotonic() > deadline:
             raise TimeoutError(f"not in {timeout_s} s: {what}")
         time.sleep(0.03)
 
 
 def ask(bridge: BridgeProcess, target: str) -> tuple[int, str]:
-    """Status and text of the admin port; (0, why) while nobody listens."""
+    """Return status and text of the admin port; (0, the error) if it does not listen."""
     connection = http.client.HTTPConnection("127.0.0.1", bridge.admin_port, timeout=5)
     try:
         connection.request("GET", target)
@@ -60,27 +61,28 @@ def ask(bridge: BridgeProcess, target: str) -> tuple[int, str]:
         connection.close()
 
 
-def all_say(bridges: Iterable[BridgeProcess], text: str) -> bool:
-    """Whether every bridge is ready and its readiness holds this."""
-    return all(status == 200 and text in said for status, said in (ask(one, "/readyz") for one in bridges))
+def all_report(bridges: Iterable[BridgeProcess], text: str) -> bool:
+    """Return True if every bridge is ready and its readiness contains ``text``."""
+    answers = (ask(bridge, "/readyz") for bridge in bridges)
+    return all(status == 200 and text in answer for status, answer in answers)
 
 
 def logged(bridge: BridgeProcess, event: str | None = None) -> list[dict[str, Any]]:
-    """The log's lines, all or those of one event. A line that is not JSON fails the test."""
+    """Return the lines of the log, all or those of one event. A line that is not JSON fails the test."""
     if not bridge.log.exists():
         return []
-    whole = bridge.log.read_bytes().rpartition(b"\n")[0]  # the last one may be half written
+    whole = bridge.log.read_bytes().rpartition(b"\n")[0]  # the last line may be incomplete
     lines = [orjson.loads(line) for line in whole.splitlines()]
     return [line for line in lines if event is None or line["event"] == event]
 
 
 def log_counts(bridge: BridgeProcess) -> Counter[str]:
-    """How many lines each event has; a library's lines are counted under its logger's name."""
+    """Count the lines of each event; lines of a library are counted by the name of its logger."""
     return Counter(line.get("logger") or line["event"] for line in logged(bridge))
 
 
 def history(bridge: BridgeProcess) -> list[dict[str, Any]]:
-    """The rows of the attempt history, in their order."""
+    """Return the rows of the attempt history, oldest first."""
     file = f"file:{bridge.config['state_dir']}/history.sqlite?mode=ro"
     with closing(sqlite3.connect(file, uri=True)) as db:
         db.row_factory = sqlite3.Row
@@ -88,7 +90,7 @@ def history(bridge: BridgeProcess) -> list[dict[str, Any]]:
 
 
 def log_ends(kafka: RealKafka, topic: str) -> dict[int, int]:
-    """The next offset of each partition's log."""
+    """Return the next offset of the log of each partition."""
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "looks", "log_level": 0})
     try:
         numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
@@ -101,7 +103,7 @@ def log_ends(kafka: RealKafka, topic: str) -> dict[int, int]:
 
 
 def cursors(kafka: RealKafka, group: str, topic: str) -> dict[int, completion_map.Completion]:
-    """What is committed for one cursor, by partition."""
+    """Return the commits of one cursor, by partition."""
     return {
         number: completion_map.decode(offset, metadata)
         for (name, number), (offset, metadata) in kafka.consumer_groups(group).items()
@@ -109,12 +111,12 @@ def cursors(kafka: RealKafka, group: str, topic: str) -> dict[int, completion_ma
     }
 
 
-def wait_settled(kafka: RealKafka, group: str, topic: str, timeout_s: float = 15) -> None:
-    """Return when a cursor stands at the end of every partition: nothing open, lag 0."""
+def wait_settled(kafka: RealKafka, group: str, topic: str, timeout_s: float = 30) -> None:
+    """Return when a cursor is at the end of every partition: nothing open, lag 0."""
     ends = log_ends(kafka, topic)
 
     def settled() -> bool:
-        found = {number: one.offset for number, one in cursors(kafka, group, topic).items()}
-        return found == ends
+        offsets = {number: completion.offset for number, completion in cursors(kafka, group, topic).items()}
+        return offsets == ends
 
     wait_until(settled, f"{group} at {ends}", timeout_s)

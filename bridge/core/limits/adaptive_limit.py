@@ -51,9 +51,9 @@ class AdaptiveLimit:
     the limit is not the cause: it is restored, and that share is tolerated for 10 s.
 
     Each window without overload raises the limit, by 2 %, then 4 %, 8 %, up to twice: a little near the old
-    limit, quickly when the receiver has recovered. After an overload a limit first stays for 30 accepted answers
-    per refused one, or 4 s and 60 answers, so that probing costs few refused requests. A refusal with
-    ``Retry-After`` costs a pause as well, so the limit then stays for 30 times the pause, at most a minute.
+    limit, quickly when the receiver has recovered. After an overload a limit first stays for 30 accepted
+    answers per refused one, or 4 s and 60 answers, so that probing costs few refused requests. A refusal
+    with ``Retry-After`` costs a pause as well: the limit then stays for 30 times the pause, at most a minute.
 
     Requests that were in flight when a limit changed do not show whether the new one is right. Requests have
     numbers, and a window counts only the answers to requests that were sent since it began.
@@ -195,7 +195,7 @@ class AdaptiveLimit:
 
     @property
     def slowed(self) -> bool:
-        """Return True if the limits are low enough for an operator to know: a rate, or three quarters at once."""
+        """Return True if the limits are worth a log line: a rate, or three quarters of the concurrency."""
         return self.rate_per_s is not None or self.concurrency <= self._most * 0.75
 
     @property

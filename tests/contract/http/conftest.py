@@ -26,16 +26,16 @@ def make_either(request: pytest.FixtureRequest) -> MakeTransport:
 
 @pytest.fixture
 async def transport(make_either: MakeTransport) -> AsyncIterator[Transport]:
-    made = make_either()
-    yield made
-    await made.close()
+    instance = make_either()
+    yield instance
+    await instance.close()
 
 
 @pytest.fixture
 async def lean() -> AsyncIterator[LeanTransport]:
-    made = make_lean()
-    yield made
-    await made.close()
+    instance = make_lean()
+    yield instance
+    await instance.close()
 
 
 @pytest.fixture(scope="session")

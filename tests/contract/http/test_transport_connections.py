@@ -31,15 +31,17 @@ async def test_a_connection_is_reused(transport: Transport) -> None:
 async def test_an_answer_that_stalls_is_a_timeout_and_closes_the_connection(
     transport: Transport, first: bytes
 ) -> None:
-    closed = asyncio.Event()
+    arrived, closed = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer, received: Received) -> None:
+        arrived.set()
         await peer.write(first)
         if await peer.closed_by_client():
             closed.set()
 
     async with ScriptedServer(script) as server:
-        assert await fault_of(transport, post(server), 0.1) is TransportFault.TIMEOUT
+        while not arrived.is_set():  # on a loaded machine, the connect alone may use up the timeout
+            assert await fault_of(transport, post(server), 0.1) is TransportFault.TIMEOUT
         await asyncio.wait_for(closed.wait(), 5)
         server.script = ok
         assert (await transport.send(post(server), 5)).status == 200
@@ -47,7 +49,7 @@ async def test_an_answer_that_stalls_is_a_timeout_and_closes_the_connection(
 
 async def test_a_slowly_dripping_answer_does_not_extend_the_timeout(transport: Transport) -> None:
     async def script(peer: Peer, received: Received) -> None:
-        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n")
         while True:
             await peer.write(b"x")
             await asyncio.sleep(0.01)  # the interval of the drip, not a wait for a condition
@@ -55,7 +57,7 @@ async def test_a_slowly_dripping_answer_does_not_extend_the_timeout(transport: T
     async with ScriptedServer(script) as server:
         before = asyncio.get_running_loop().time()
         assert await fault_of(transport, post(server), 0.2) is TransportFault.TIMEOUT
-        assert asyncio.get_running_loop().time() - before < 2
+        assert asyncio.get_running_loop().time() - before < 20, "the answer takes 90 s"
 
 
 async def test_a_cancelled_request_closes_its_connection(transport: Transport) -> None:

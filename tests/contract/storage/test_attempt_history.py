@@ -59,14 +59,14 @@ class Kept:
 
 @pytest.fixture
 def keep(tmp_path: Path) -> Iterator[type[Kept]]:
-    made: list[Kept] = []
+    histories: list[Kept] = []
 
     def make(retention_s: float = 1000, max_bytes: int = 1 << 30) -> Kept:
-        made.append(Kept(tmp_path / "state" / "history.sqlite", retention_s, max_bytes))
-        return made[-1]
+        histories.append(Kept(tmp_path / "state" / "history.sqlite", retention_s, max_bytes))
+        return histories[-1]
 
     yield make  # type: ignore[misc]
-    for one in made:
+    for one in histories:
         one.history._forget_connection()
 
 
@@ -76,7 +76,7 @@ async def test_a_row_is_stored_as_it_was_added(keep: type[Kept]) -> None:
     for one in added:
         kept.history.add(one)
     await kept.history.flush()
-    assert [one[1:] for one in kept.rows()] == added
+    assert [row[1:] for row in kept.rows()] == added
     assert kept.counts == {"written": 2}
 
 
@@ -98,7 +98,7 @@ async def test_the_next_process_appends_to_the_same_file(keep: type[Kept]) -> No
         kept = keep()  # type: ignore[call-arg]
         kept.history.add(row(number))
         await kept.history.close()
-    assert [one[0] for one in kept.rows("event_id")] == ["id-1", "id-2"]
+    assert [row[0] for row in kept.rows("event_id")] == ["id-1", "id-2"]
 
 
 async def test_rows_past_the_retention_are_deleted(keep: type[Kept]) -> None:
@@ -106,7 +106,7 @@ async def test_rows_past_the_retention_are_deleted(keep: type[Kept]) -> None:
     for number in range(10):
         kept.history.add(row(number, at_ms=now_ms() - 61_000 if number < 6 else now_ms() - 1_000))
     await kept.history.flush()
-    assert [one[0] for one in kept.rows("offset")] == [6, 7, 8, 9]
+    assert [row[0] for row in kept.rows("offset")] == [6, 7, 8, 9]
 
 
 async def test_the_file_does_not_grow_past_its_bound(keep: type[Kept]) -> None:
@@ -138,7 +138,7 @@ async def test_a_failing_write_is_logged_once_and_its_rows_are_counted_as_droppe
             kept.history.add(row(number))
             kept.history.add(row(number))
             await kept.history.flush()
-    assert [(one["event"], one["log_level"]) for one in logs] == [(events.HISTORY_FAILED, "error")]
+    assert [(line["event"], line["log_level"]) for line in logs] == [(events.HISTORY_FAILED, "error")]
     assert kept.counts == {"dropped": 6}
 
 
@@ -152,8 +152,8 @@ async def test_a_write_after_failures_is_logged_as_recovered(keep: type[Kept]) -
         for number in (2, 3):
             kept.history.add(row(number))
             await kept.history.flush()
-    assert [one["event"] for one in logs] == [events.HISTORY_FAILED, events.HISTORY_RECOVERED]
-    assert [one[0] for one in kept.rows("event_id")] == ["id-2", "id-3"]
+    assert [line["event"] for line in logs] == [events.HISTORY_FAILED, events.HISTORY_RECOVERED]
+    assert [row[0] for row in kept.rows("event_id")] == ["id-2", "id-3"]
     assert kept.counts == {"dropped": 1, "written": 2}
 
 
@@ -168,8 +168,8 @@ async def test_a_file_that_is_damaged_while_open_is_replaced(keep: type[Kept]) -
         for number in (2, 3):
             kept.history.add(row(number))
             await kept.history.flush()
-    assert [one["event"] for one in logs] == [events.HISTORY_FAILED, events.HISTORY_RECOVERED]
-    assert [one[0] for one in kept.rows("event_id")] == ["id-3"]
+    assert [line["event"] for line in logs] == [events.HISTORY_FAILED, events.HISTORY_RECOVERED]
+    assert [row[0] for row in kept.rows("event_id")] == ["id-3"]
 
 
 async def test_a_damaged_schema_that_sqlite_cannot_report_counts_as_damage(keep: type[Kept]) -> None:
@@ -185,8 +185,8 @@ async def test_a_damaged_schema_that_sqlite_cannot_report_counts_as_damage(keep:
         for number in (2, 3):
             kept.history.add(row(number))
             await kept.history.flush()
-    assert [one["event"] for one in logs] == [events.HISTORY_REPLACED]
-    assert [one[0] for one in kept.rows("event_id")] == ["id-2", "id-3"]
+    assert [line["event"] for line in logs] == [events.HISTORY_REPLACED]
+    assert [row[0] for row in kept.rows("event_id")] == ["id-2", "id-3"]
 
 
 async def test_a_row_with_values_of_the_wrong_type_counts_as_damage(keep: type[Kept]) -> None:
@@ -207,7 +207,7 @@ async def test_a_row_with_values_of_the_wrong_type_counts_as_damage(keep: type[K
         again.history.add(row(2))
         await again.history.flush()
         await again.history.close()
-    assert [one["event"] for one in logs] == [events.HISTORY_REPLACED]
+    assert [line["event"] for line in logs] == [events.HISTORY_REPLACED]
     assert again.rows("event_id") == [("id-2",)]
 
 

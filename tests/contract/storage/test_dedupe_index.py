@@ -153,7 +153,7 @@ def test_a_damaged_file_is_replaced_and_logged(path: Path, open_index: OpenIndex
     path.write_bytes(damage)
     with capture_logs() as logs:
         index = open_index()
-    assert [(one["event"], one["file"]) for one in logs] == [(events.INDEX_REPLACED, str(path))]
+    assert [(line["event"], line["file"]) for line in logs] == [(events.INDEX_REPLACED, str(path))]
     assert index.covered(P0) is None
     assert claim(index, (1, 10)) == [10]
 
@@ -167,7 +167,7 @@ def test_damage_in_the_middle_is_found_when_the_file_is_opened(path: Path, open_
     path.write_bytes(whole)
     with capture_logs() as logs:
         index = open_index()
-    assert [one["event"] for one in logs] == [events.INDEX_REPLACED]
+    assert [line["event"] for line in logs] == [events.INDEX_REPLACED]
     assert index.covered(P0) is None
 
 
@@ -205,7 +205,7 @@ def test_a_covered_stretch_that_is_no_number_replaces_the_file(
     index = open_index()
     with capture_logs() as logs, pytest.raises(IndexLostError):
         asked(index)
-    assert [one["event"] for one in logs] == [events.INDEX_FAILED]
+    assert [line["event"] for line in logs] == [events.INDEX_FAILED]
     assert claim(index, (1, 13)) == [13], "in memory"
     assert claim(open_index(), (1, 14)) == [14], "the file is a new one"
 
@@ -217,7 +217,7 @@ def test_a_file_of_another_version_is_replaced(path: Path, open_index: OpenIndex
     altered(path, "PRAGMA user_version = 1")
     with capture_logs() as logs:
         assert claim(open_index(), (1, 12)) == [12]
-    assert [one["event"] for one in logs] == [events.INDEX_REPLACED]
+    assert [line["event"] for line in logs] == [events.INDEX_REPLACED]
 
 
 def asked(index: KeyIndex) -> None:

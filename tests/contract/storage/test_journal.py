@@ -117,7 +117,7 @@ def test_a_disk_that_cannot_be_written_is_logged_once_and_stops_nothing(tmp_path
             journal.record_settled(0, 101)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert [one["event"] for one in logs] == [events.JOURNAL_FAILED]
+    assert [line["event"] for line in logs] == [events.JOURNAL_FAILED]
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == set()
     journal.begin_segment([JournaledCursor("crm", P0, BASE)])
     journal.record_settled(0, 102)

@@ -22,10 +22,10 @@ def app_of(simulator: Simulator) -> web.Application:
     async def post(request: web.Request) -> web.Response:
         headers = {key.lower(): value for key, value in request.headers.items()}
         before = len(simulator.shown)
-        said = simulator.answer(request.path_qs, headers, await request.read(), time.monotonic())
+        reply = simulator.answer(request.path_qs, headers, await request.read(), time.monotonic())
         shown = simulator.shown[-1] if len(simulator.shown) > before else "refused"
-        print(f"{said.status} {said.body}\n{shown}\n", flush=True)
-        return web.Response(status=said.status, text=said.body, headers=said.headers)
+        print(f"{reply.status} {reply.body}\n{shown}\n", flush=True)
+        return web.Response(status=reply.status, text=reply.body, headers=reply.headers)
 
     app = web.Application()
     app.router.add_post("/{path:.*}", post)

@@ -52,11 +52,11 @@ class Discord:
 
     def _limited(self, wait_s: float) -> Reply:
         everywhere = self.global_wait_s > 0
-        told = {"message": "You are being rate limited.", "retry_after": wait_s, "global": everywhere}
+        document = {"message": "You are being rate limited.", "retry_after": wait_s, "global": everywhere}
         headers = {"Retry-After": str(int(wait_s) + 1)} | (
             {"X-RateLimit-Global": "true"} if everywhere else {"X-RateLimit-Remaining": "0"}
         )
-        return Reply(429, json.dumps(told), headers)
+        return Reply(429, json.dumps(document), headers)
 
     def _read(self, headers: Mapping[str, str], body: bytes) -> str:
         if not headers.get("content-type", "").startswith("application/json"):

@@ -39,15 +39,15 @@ class FineractHook:
         if not (entity and action and tenant):
             return Reply(400, "a header is missing")
         try:
-            told = json.loads(body.decode())
+            payload = json.loads(body.decode())
         except ValueError:
             return Reply(400, "not JSON")
-        if not told.keys() >= _KEYS or (told["entityName"], told["actionName"]) != (entity, action):
+        if not payload.keys() >= _KEYS or (payload["entityName"], payload["actionName"]) != (entity, action):
             return Reply(400, "not a hook")
-        ids = told["response"]
+        ids = payload["response"]
         if not isinstance(ids, dict) or not isinstance(ids.get("changes"), dict):
             return Reply(400, "no response")
-        datetime.fromisoformat(told["timestamp"])
+        datetime.fromisoformat(payload["timestamp"])
         about = ", ".join(f"{name} {value}" for name, value in ids.items() if name != "changes")
         self.shown.append(f"{entity} {action} ({tenant}): {about}")
         return Reply(200)
@@ -63,10 +63,10 @@ class Standard:
 
     def answer(self, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Reply:
         try:
-            told: Any = self._webhook.verify(body, dict(headers))
+            payload: Any = self._webhook.verify(body, dict(headers))
         except WebhookVerificationError as exc:
             return Reply(401, str(exc))
-        if not {"type", "timestamp", "data"} <= told.keys():
+        if not {"type", "timestamp", "data"} <= payload.keys():
             return Reply(400, "not a standard payload")
-        self.shown.append(f"{told['type']} {told['timestamp']}")
+        self.shown.append(f"{payload['type']} {payload['timestamp']}")
         return Reply(200)

@@ -95,5 +95,5 @@ def _payload_errors(payload: Any) -> list[str]:
 
 
 def _invalid(*errors: str) -> Reply:
-    told = {"status": "invalid event", "message": "Event object is invalid", "errors": list(errors)}
-    return Reply(400, json.dumps(told))
+    document = {"status": "invalid event", "message": "Event object is invalid", "errors": list(errors)}
+    return Reply(400, json.dumps(document))

@@ -25,6 +25,9 @@ class FakeDispatcher:
     def turn(self, on: bool, since_s: float = 0.0) -> None:
         self.turns.append(on)
 
+    def switch_types(self, off: re.Pattern[str] | None) -> None:
+        self.types_off = off
+
 
 @pytest.fixture
 def lines() -> Any:
@@ -35,7 +38,7 @@ def lines() -> Any:
 def attach(switching: Switching) -> dict[str, FakeDispatcher]:
     dispatchers = {name: FakeDispatcher() for name in ("crm", "shop")}
     router = Router({name: Subscription() for name in dispatchers})
-    switching.attach(router, dispatchers)  # type: ignore[arg-type]  # fakes with the two attributes in use
+    switching.attach(router, dispatchers)  # type: ignore[arg-type]  # fakes with the two methods in use
     return dispatchers
 
 

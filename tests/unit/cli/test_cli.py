@@ -12,23 +12,13 @@ from click.testing import CliRunner
 
 from bridge import __version__
 from bridge.cli import cli
-from tests.unit.settings.example import SECRET, VALID
-
-ROOT = Path(__file__).parents[3]
+from tests.support.cli import ROOT, hookferry
+from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
     "check", "completion", "cursors", "demo", "endpoints", "events", "inspect", "parked", "render", "route",
     "run", "schemas", "send", "version",
 ]  # fmt: skip
-
-
-def hookferry(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command in a separate process, as users do."""
-    return subprocess.run(
-        [sys.executable, "-m", "bridge", *args],
-        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **(env or {})},
-    )  # fmt: skip
 
 
 @pytest.fixture

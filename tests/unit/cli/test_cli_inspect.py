@@ -17,13 +17,12 @@ from bridge.cli import cli
 from bridge.cli.inspect_report import guess_format, report
 from bridge.formats.detect import detect_format
 from bridge.settings.models.sources import SOURCE_MODELS
+from tests.support.damaged_records import damaged
+from tests.support.fineract_records import GOOD
+from tests.support.framed_records import FRAMED
 from tests.support.records import record
 from tests.support.registry import StubRegistry
-from tests.unit.formats.test_decode_cloudevents import BINARY, ENVELOPE
-from tests.unit.formats.test_decode_fineract import GOOD
-from tests.unit.formats.test_decode_formats import AVRO, TRAM, UUID
-from tests.unit.formats.test_decode_formats_fuzz import GOOD as FRAMED
-from tests.unit.formats.test_decode_fuzz import damaged
+from tests.support.sample_records import AVRO, BINARY, ENVELOPE, TRAM, UUID
 
 PLAIN = {
     "meta": {"eventId": "e-1", "tenantId": "acme"},

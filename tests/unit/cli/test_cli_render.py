@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from standardwebhooks.webhooks import Webhook
 
 from bridge.cli import cli
+from tests.support.cli import ROOT, hookferry
 from tests.support.receiver import Receiver
-from tests.unit.cli.test_cli import ROOT, hookferry
-from tests.unit.settings.example import SECRET
+from tests.support.settings_example import SECRET
 
 CONFIG = """\
 kafka: {{bootstrap_servers: [localhost:9]}}

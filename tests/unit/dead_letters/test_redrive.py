@@ -12,9 +12,9 @@ from bridge.dead_letters.letter import Fate
 from bridge.dead_letters.redrive import Outcome, RedriveRounds
 from tests.support.fake_store import FakeStore
 from tests.support.fakes import AGAIN, P0, Sent
+from tests.support.held_endpoint import KEY, Stage
 from tests.support.path import Process
 from tests.support.simulated import LoopClock, simulated, until
-from tests.unit.pipeline.test_dispatcher_holds import KEY, Stage
 
 
 async def run(store: FakeStore, wait_s: float = 30, *keys: HoldKey) -> Outcome:

@@ -15,8 +15,8 @@ from bridge.formats.fineract import Envelope, FineractDecoder
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
 from bridge.model import Event
 from tests.support.fineract_bulk import encode_bulk
+from tests.support.fineract_records import DEMO, LOAN, VALUE
 from tests.support.records import LIMIT, record
-from tests.unit.formats.test_decode_fineract import DEMO, LOAN, VALUE
 
 KEY = "22222222-3333-4444-8555-666666666666"
 

@@ -12,19 +12,11 @@ from hypothesis import strategies as st
 from bridge.demo.fineract_wire import encode_long
 from bridge.errors import DecodeError
 from bridge.formats.avro.bounds import read_long
-from bridge.formats.avro.definitions import Scope
-from bridge.formats.avro.schema_set import Schema
 from bridge.formats.avro.single_object import MARKER, read
 from bridge.schemas.folder import read_folder
+from tests.support.avro_schemas import EVERYTHING, encoded, everything, schema_of
 from tests.support.avro_values import filled
 from tests.support.records import shared_fineract
-
-
-def schema_of(*types, name="X") -> Schema:
-    scope = Scope("test")
-    fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(types)]
-    scope.add({"type": "record", "name": name, "fields": fields}, "test.avsc")
-    return next(schema for schema in scope.schemas() if schema.name == name)
 
 
 def refused(schema, data):
@@ -83,49 +75,6 @@ def test_a_length_beyond_the_end_is_refused_without_allocating_memory(kind, leng
 def test_a_huge_decimal_is_refused_before_it_is_computed():
     data = b"\x7f" * 400_000
     assert "a decimal of 400000 bytes" in refused(schema_of("bigdecimal"), encode_long(len(data)) + data)
-
-
-EVERYTHING = schema_of(
-    "null",
-    "boolean",
-    "int",
-    "long",
-    "float",
-    "double",
-    "bytes",
-    "string",
-    "bigdecimal",
-    ["null", "string", "long"],
-    {"type": "array", "items": ["null", "X"]},
-    {"type": "map", "values": "bytes"},
-    {"type": "enum", "name": "E", "symbols": ["A", "B"]},
-    {"type": "fixed", "name": "F", "size": 3},
-)
-
-
-def everything(depth=1):
-    return {
-        "f0": None,
-        "f1": True,
-        "f2": -5,
-        "f3": 2**62,
-        "f4": 1.5,
-        "f5": -2.5,
-        "f6": b"\0\1",
-        "f7": "né",
-        "f8": Decimal("7.5"),
-        "f9": "x",
-        "f10": [None, everything(depth - 1)] if depth else [],
-        "f11": {"k": b"v"},
-        "f12": "B",
-        "f13": b"abc",
-    }
-
-
-def encoded():
-    stream = BytesIO()
-    schemaless_writer(stream, EVERYTHING.parsed, everything())
-    return stream.getvalue()
 
 
 def decoded(data):

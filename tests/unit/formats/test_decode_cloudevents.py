@@ -6,28 +6,7 @@ import pytest
 from bridge.errors import DecodeError
 from bridge.formats.cloudevents import CloudEventsDecoder, join_id
 from tests.support.records import LIMIT, record
-
-STRUCTURED = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
-ENVELOPE = {
-    "specversion": "1.0",
-    "id": "A1",
-    "source": "/bank/loans",
-    "type": "loan.approved",
-    "subject": "loan-42",
-    "time": "2026-06-29T08:15:30.5Z",
-    "dataschema": "https://bank.example/loan.json",
-    "datacontenttype": "application/json",
-    "priority": 3,
-    "urgent": True,
-    "unset": None,
-    "data": {"n": 1},
-}
-BINARY = (
-    ("ce_specversion", b"1.0"),
-    ("ce_id", b"A1"),
-    ("ce_source", b"/bank/loans"),
-    ("ce_type", b"loan.approved"),
-)
+from tests.support.sample_records import BINARY, ENVELOPE, STRUCTURED
 
 
 def decode_one(value, headers=STRUCTURED, *, key=b"k", limit=LIMIT):

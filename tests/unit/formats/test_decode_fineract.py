@@ -2,40 +2,12 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.demo.fineract_wire import SCHEMAS, encode_envelope, encode_key, encode_single_object
+from bridge.demo.fineract_wire import encode_envelope, encode_key, encode_single_object
 from bridge.errors import DecodeError
 from bridge.formats.avro.schema_set import SchemaSet
-from bridge.formats.fineract import Envelope, FineractDecoder, read_envelope
-from bridge.schemas.folder import read_folder
+from bridge.formats.fineract import FineractDecoder, read_envelope
+from tests.support.fineract_records import DEMO, GOOD, LOAN, VALUE, envelope
 from tests.support.records import LIMIT, record
-
-LOAN = "org.hookferry.demo.v1.LoanEventDataV1"
-DEMO = read_folder(SCHEMAS)
-VALUE = {
-    "id": 42,
-    "accountNo": "000000042",
-    "clientName": "Naïve ☕",
-    "principal": Decimal("150000.12345678"),
-    "currencyCode": "KES",
-    "status": "APPROVED",
-}
-
-
-def envelope(**changes):
-    (schema,) = DEMO.named(LOAN)
-    base = Envelope(
-        2**31,
-        "server-1",
-        "LoanApprovedBusinessEvent",
-        "Loan",
-        "2026-06-29T08:15:30.123456789",
-        "2026-06-28",
-        "default",
-        "ABDA146D-68b5-48ca-b527-16d2b7c5daef",
-        LOAN,
-        encode_single_object(schema.parsed, schema.fingerprint, VALUE),
-    )
-    return base._replace(**changes)
 
 
 def decode_one(raw, *, key=None, schemas=DEMO, limit=LIMIT):
@@ -156,9 +128,6 @@ def test_bytes_of_a_similar_layout_are_refused():
     )
     with pytest.raises(DecodeError):
         decode_one(encode_envelope(envelope(data=data))).payload()
-
-
-GOOD = encode_envelope(envelope())
 
 
 @pytest.mark.parametrize(

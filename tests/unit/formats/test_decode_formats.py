@@ -30,9 +30,8 @@ from bridge.settings import (
 )
 from bridge.wiring import decoders
 from tests.support.records import record
+from tests.support.sample_records import AVRO, PAYLOAD, TRAM, UUID
 
-UUID = "406c07f3-26f0-4eea-a50c-109940064b8f"
-PAYLOAD = {"id": 1, "lineItems": [{"item": "Debezium in Action", "quantity": 2, "totalPrice": 39.98}]}
 ROUTED: tuple[Header, ...] = (("id", UUID.encode()), ("eventType", b"OrderCreated"))
 CONNECT_KEY = b'{"schema":{"type":"string"},"payload":"17"}'
 CONNECT = {"type": "string", "optional": False}
@@ -126,20 +125,6 @@ def test_debezium_in_avro_requests_the_schema() -> None:
 
 # Eventuate --------------------------------------------------------------------------------------
 
-TRAM = {
-    "payload": '{"orderDetails":{"customerId":7,"total":"12.30"}}',
-    "headers": {
-        "PARTITION_ID": "42",
-        "event-aggregate-type": "shop.orders.Order",
-        "DATE": "Mon, 29 Jun 2026 08:15:30 GMT",
-        "event-aggregate-id": "42",
-        "event-type": "shop.orders.OrderCreatedEvent",
-        "DESTINATION": "shop.orders.Order",
-        "ID": "0000016b8d1f0f2b-0242ac1300080000",
-        "tenant": "acme",
-    },
-}
-
 
 def test_eventuate_parts_are_decoded_from_its_headers() -> None:
     event = decode_one(source(EventuateSource, tenant="headers.tenant"), TRAM)
@@ -213,14 +198,6 @@ def test_exact_numbers_are_numbers_for_filters() -> None:
 
 
 # Avro -------------------------------------------------------------------------------------------
-
-AVRO = {"type": "record", "name": "Paid", "namespace": "shop", "fields": [
-    {"name": "id", "type": "string"},
-    {"name": "total", "type": {"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}},
-    {"name": "fee", "type": {"type": "fixed", "name": "Fee", "size": 8, "logicalType": "decimal",
-                             "precision": 18, "scale": 4}},
-    {"name": "kind", "type": ["null", {"type": "enum", "name": "Kind", "symbols": ["CASH", "CARD"]}]},
-]}  # fmt: skip
 
 
 def test_bare_avro_is_decoded_with_the_schema_file(tmp_path: Any) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 import tracemalloc
-from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
-from fastavro import schemaless_writer
 from google.protobuf import descriptor_pb2, struct_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,16 +27,11 @@ from bridge.formats.registry.protobuf_schema import MAX_MESSAGES, protobuf_schem
 from bridge.formats.schema_cache import Refusal, SchemaCache, SchemaKey
 from bridge.schemas.registry.gather import Gathered
 from bridge.schemas.registry.learn import build_schema
+from tests.support.damaged_records import ANY_JSON, damaged
+from tests.support.framed_records import FRAMED, NOTHING, TREE
 from tests.support.records import LIMIT, record
 from tests.support.registry import descriptor_text
-from tests.unit.formats.test_decode_formats import AVRO, PAYLOAD, TRAM, UUID
-from tests.unit.formats.test_decode_fuzz import ANY_JSON, damaged
-
-TREE = {"type": "record", "name": "Tree", "fields": [
-    {"name": "id", "type": "string"}, {"name": "kids", "type": {"type": "array", "items": "Tree"}},
-    {"name": "props", "type": {"type": "map", "values": ["null", "Tree"]}}]}  # fmt: skip
-NOTHING = {"type": "record", "name": "Nothing", "fields": [
-    {"name": "n", "type": {"type": "array", "items": "null"}}]}  # fmt: skip
+from tests.support.sample_records import AVRO, PAYLOAD, TRAM
 
 
 def node() -> descriptor_pb2.FileDescriptorProto:
@@ -96,28 +88,8 @@ def survive(decoder: Any, raw: bytes, headers: Any = (), key: bytes | None = b"k
         assert event.webhook_id
 
 
-def avro(schema: Any, value: Any) -> bytes:
-    stream = io.BytesIO()
-    schemaless_writer(stream, schema, value)
-    return stream.getvalue()
-
-
-LEAF = {"id": "l", "kids": [], "props": {}}
-NODE = b"\x0a\x01a\x12\x05\x0a\x03abc\x2a\x02\x08\x05\xa2\x01\x08" + bytes(8) + b"\xa8\x01\x07"
-GOOD = [
-    b"\0\0\0\0\1" + avro(AVRO, {"id": UUID, "total": Decimal(1), "fee": Decimal(2), "kind": None}),
-    b"\0\0\0\0\2" + avro(TREE, {"id": "r", "kids": [LEAF], "props": {"a": LEAF, "b": None}}),
-    b"\0\0\0\0\3" + avro(NOTHING, {"n": [None]}),
-    b"\0\0\0\0\4\0" + NODE,
-    b"\0\0\0\0\4\x06\x0a\x04Node" + NODE,
-    b'\0\0\0\0\5{"id":"1","a":[1.10000000000000000001]}',
-    b"\0\0\0\0\6",
-    b"\1" + bytes(16),
-]
-
-
 @settings(deadline=None, max_examples=1500)
-@given(damaged(*GOOD))
+@given(damaged(*FRAMED))
 def test_damaged_registry_values_raise_only_decode_errors(raw: bytes) -> None:
     survive(CONFLUENT, raw)
     survive(APICURIO, raw)
@@ -139,7 +111,7 @@ NAMES = ["__value_schema_id", "apicurio.value.contentId", "apicurio.value.global
 
 @settings(deadline=None, max_examples=800)
 @given(
-    damaged(*GOOD),
+    damaged(*FRAMED),
     st.lists(
         st.tuples(
             st.sampled_from(NAMES), st.binary(max_size=20) | st.sampled_from([bytes(7) + b"\4", b"Node"])
@@ -299,7 +271,7 @@ def _varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-@pytest.mark.parametrize("raw", GOOD[:2])
+@pytest.mark.parametrize("raw", FRAMED[:2])
 def test_every_truncation_of_an_avro_value_is_refused(raw: bytes) -> None:
     for length in range(len(raw)):
         with pytest.raises((DecodeError, SchemaNeeded)):

@@ -14,11 +14,12 @@ from bridge.formats.fineract import FineractDecoder
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, Item
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.schemas.folder import read_folder
+from tests.support.avro_schemas import EVERYTHING, encoded
+from tests.support.damaged_records import ANY_JSON, damaged
 from tests.support.fineract_bulk import encode_bulk
+from tests.support.fineract_records import DEMO, GOOD, LOAN, envelope
 from tests.support.records import LIMIT, record, shared_fineract, shared_json
-from tests.unit.formats.test_decode_careful import EVERYTHING, encoded
-from tests.unit.formats.test_decode_cloudevents import BINARY, ENVELOPE, STRUCTURED
-from tests.unit.formats.test_decode_fineract import DEMO, GOOD, LOAN, envelope
+from tests.support.sample_records import BINARY, ENVELOPE, STRUCTURED
 
 ALL = SchemaSet({**DEMO.by_fingerprint, EVERYTHING.fingerprint: EVERYTHING})
 FINERACT = FineractDecoder("bank", ALL, max_value_bytes=LIMIT)
@@ -40,23 +41,6 @@ def survive(decoder, raw, headers=(), key=b"k"):
         assert event.id
         assert event.type
         assert event.webhook_id
-
-
-@st.composite
-def damaged(draw, *originals):
-    raw = bytearray(draw(st.sampled_from(originals)))
-    for _ in range(draw(st.integers(0, 4))):
-        at = draw(st.integers(0, max(0, len(raw) - 1)))
-        match draw(st.sampled_from(["flip", "cut", "put", "drop"])):
-            case "flip" if raw:
-                raw[at] = draw(st.integers(0, 255))
-            case "cut":
-                del raw[at:]
-            case "put":
-                raw[at:at] = draw(st.binary(max_size=12))
-            case _:
-                del raw[at : at + draw(st.integers(1, 9))]
-    return bytes(raw)
 
 
 @settings(deadline=None, max_examples=1500)
@@ -97,17 +81,6 @@ VALID_JSON = orjson.dumps(
 @given(damaged(VALID_JSON, b'"\\ud800"', b'{"id":"\\ud800","type":"t","data":1}'))
 def test_damaged_json_raises_only_decode_errors(raw):
     survive(JSON, raw)
-
-
-ANY_JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @settings(deadline=None, max_examples=500)

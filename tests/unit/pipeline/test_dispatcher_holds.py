@@ -7,53 +7,13 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from bridge.core import ordering_key
-from bridge.dead_letters.hold import Hold, HoldKey
-from bridge.formats.resent import packed
-from bridge.model import LaneKey, Partition, Record, RedriveMark, Resend
+from bridge.dead_letters.hold import Hold
+from bridge.model import Partition, Record, RedriveMark
 from bridge.telemetry import events
-from tests.support.fakes import AGAIN, P0, HeldAnswers, Log, Sent
-from tests.support.path import Plan, Process, World
+from tests.support.fakes import AGAIN, P0, HeldAnswers
+from tests.support.held_endpoint import E1, KEY, Stage
+from tests.support.path import Process
 from tests.support.simulated import simulated, until
-
-E1 = LaneKey("orders", 0, b"e1", "")
-KEY = HoldKey("crm", ordering_key.lane_id(E1))
-
-
-class Stage(World):
-    """One endpoint that holds; ``refused`` are the events it gets a 400 for."""
-
-    def __init__(self, **plan: Any) -> None:
-        super().__init__({"crm": Plan(on_park="hold", **plan)}, log=Log(P0, AGAIN))
-        self.refused = {"a"}
-
-        async def answer(sent: Sent) -> int:
-            return 400 if sent.event_id in self.refused else 200
-
-        self.receiver.answer = answer
-
-    def start(self) -> Process:
-        return Process(self, P0, AGAIN).start()
-
-    @property
-    def hold(self) -> Hold:
-        return self.register.now[KEY]
-
-    @property
-    def causes(self) -> list[str]:
-        return [reason.cause for _, reason in self.parking.parked]
-
-    def settled(self) -> bool:
-        ends = {one: self.log.bounds(one)[1] for one in (P0, AGAIN)}
-        return all(self.offsets.at("crm", one) == end for one, end in ends.items())
-
-    def resend(self, origin: Record, id: str, round: str = "") -> None:
-
-        self.log.ask(origin, packed(Resend(origin, "crm", id, round=round)))
-
-    def mark(self, id: str = "m1", **other: Any) -> None:
-        facts = {"round": self.hold.round, "covers": self.hold.parked, **other}
-        self.log.mark(RedriveMark("crm", E1, id, facts["round"], facts["covers"]))
 
 
 @simulated

@@ -13,8 +13,8 @@ import pytest
 
 from bridge.preflight import files
 from bridge.settings import check
+from tests.support.settings_example import VALID
 from tests.support.tls import make_authority
-from tests.unit.settings.example import VALID
 
 Check = Callable[..., list[str]]
 SECURE = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.settings import check
-from tests.unit.settings.example import VALID
+from tests.support.settings_example import VALID
 
 Given = Callable[..., list[str]]
 

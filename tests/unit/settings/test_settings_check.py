@@ -6,7 +6,7 @@ import pytest
 
 from bridge.errors import ConfigError
 from bridge.settings import FineractSource, JsonSource, check, load
-from tests.unit.settings.example import VALID
+from tests.support.settings_example import VALID
 
 
 def test_a_valid_file_has_no_mistakes(given):

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.settings import load
 from bridge.settings.models.settings import Settings, layered
-from tests.unit.settings.example import SECRET, VALID
+from tests.support.settings_example import SECRET, VALID
 
 
 def loaded(write, **env: str) -> Settings:

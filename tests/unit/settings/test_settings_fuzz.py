@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.errors import ConfigError
 from bridge.settings import load
 from bridge.settings.reading import shape
-from tests.unit.settings.example import VALID
+from tests.support.settings_example import VALID
 
 fuzz = settings(
     max_examples=150,

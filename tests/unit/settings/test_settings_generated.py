@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bridge.settings import check
-from tests.unit.settings.example import SECRET, VALID
+from tests.support.settings_example import SECRET, VALID
 from tools import config_schema
 
 EXAMPLE = config_schema.ROOT / "config" / "bridge.yaml"

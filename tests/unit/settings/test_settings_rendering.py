@@ -5,7 +5,7 @@ import pytest
 
 from bridge.settings import load
 from bridge.settings.models.request import TemplateSettings
-from tests.unit.settings.example import VALID
+from tests.support.settings_example import VALID
 
 URL = "    url: https://crm.example.com/hooks"
 

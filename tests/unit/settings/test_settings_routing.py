@@ -6,7 +6,7 @@ import pytest
 
 from bridge.settings import Settings, load
 from bridge.wiring.endpoints import build_subscription
-from tests.unit.settings.example import VALID
+from tests.support.settings_example import VALID
 
 SOURCES = "    sources: [fineract]\n"
 

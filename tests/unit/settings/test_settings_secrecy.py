@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.settings import check, load
-from tests.unit.settings.example import SECRET, VALID
+from tests.support.settings_example import SECRET, VALID
 
 URL = "https://crm.example.com/hooks"
 MARKER = "hunter2hunter2"

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from bridge.core.url import parse_url
 from bridge.settings.models import values
-from tests.unit.settings.example import SECRET
+from tests.support.settings_example import SECRET
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A valid settings file, of which tests make variants."""
+"""A valid settings file, from which tests make variants."""
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VALID = f"""\
