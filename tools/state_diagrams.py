@@ -81,7 +81,7 @@ def _cursor() -> Drawing:
 def _endpoint() -> Drawing:
     closed, opened, half_open = (state.value for state in BreakerState)
     drawing = Drawing("States of an endpoint: its switch, its breaker, its rate", 1000, 510)
-    for y, heading in ((40, "Switch"), (190, "Breaker"), (390, "Rate")):
+    for y, heading in ((40, "Switch"), (190, "Breaker"), (390, "Limits")):
         drawing.text((30, y), heading, 15, anchor="start", bold=True)
     left, middle, right = 30, 405, 780
     states = (
@@ -90,7 +90,7 @@ def _endpoint() -> Drawing:
         State(closed, "requests are sent", (left, 230), _GOOD),
         State(opened, "no requests", (middle, 230), _BAD),
         State(half_open, "1, 2, 4 … in flight", (right, 230), _SOME),
-        State("unlimited", "only the set rate applies", (left, 415), _GOOD),
+        State("unlimited", "only the set limits apply", (left, 415), _GOOD),
         State("slowed", "a limit found by trying", (right, 415), _SOME),
     )
     changes = (
@@ -98,12 +98,12 @@ def _endpoint() -> Drawing:
         Change([(780, 106), (222, 106)], ("an operator",), (500, 123)),
         Change([(220, 261), (403, 261)], ("too many failures", "in the window", "or in a row"), (311, 221)),
         Change([(595, 246), (778, 246)], ("the wait is over:", "one probe"), (686, 221)),
-        Change([(780, 278), (597, 278)], ("too many of a step", "fail: wait twice as long"), (688, 296)),
+        Change([(780, 278), (597, 278)], ("too many of a step", "fail: wait again"), (688, 296)),
         Change([(875, 292), (875, 330), (125, 330), (125, 294)], ("every step succeeded",), (500, 346)),
-        Change([(220, 433), (778, 433)], ("429, 502, 503 or 504: half the rate",), (500, 425)),
+        Change([(220, 433), (778, 433)], ("more than 5 % of the answers: 429, 502, 503 or 504",), (500, 425)),
         Change(
             [(780, 461), (222, 461)],
-            ("each second with a success raises it, up to the old rate",),
+            ("each window without overload raises it, up to the old limit",),
             (500, 478),
         ),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bridge.app.switching import Switching
+from bridge.core.limits import Gate
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
 from bridge.pipeline.checkpoints import Checkpoints
@@ -31,10 +32,12 @@ class Status:
         self._holds = holds
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
+        self._dispatchers: Mapping[str, EndpointDispatcher] = {}
 
     def watch(self, metrics: Metrics, reader: Reader, path: Path) -> None:
         """Report these parts from now on, and let the gauges read them."""
         self._reader, self._pipeline = reader, path.pipeline
+        self._dispatchers = path.dispatchers
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
         for name, dispatcher in path.dispatchers.items():
@@ -47,6 +50,8 @@ class Status:
         metrics.watch(metrics.held_lanes, lambda: self._held_lanes()[name], name)
         metrics.watch(metrics.in_flight, lambda: dispatcher.in_flight, name)
         metrics.watch(metrics.breaker_open, lambda: dispatcher.gate.state != "closed", name)
+        metrics.watch(metrics.rate_limit, lambda: dispatcher.gate.rate_per_s or 0.0, name)
+        metrics.watch(metrics.concurrency_limit, lambda: dispatcher.gate.concurrency, name)
         metrics.watch(metrics.unsettled, lambda: checkpoints.unsettled(name), name)
 
     def readiness(self) -> tuple[bool, str]:
@@ -58,6 +63,7 @@ class Status:
             *_listed("off", self._switching.off_endpoints()),
             *_listed("event types off", [str(types) for types in self._switching.off_event_types()]),
             *_listed("held lanes", held),
+            *_listed("slowed", self._slowed()),
         )
         return ready, "; ".join([place, *notes])
 
@@ -71,6 +77,11 @@ class Status:
             return True, "standing by: all partitions are with other pods"
         return True, f"assigned: {self._source_partitions()} partitions"
 
+    def _slowed(self) -> list[str]:
+        """Return the endpoints that an overloaded receiver limits, with the limit and the reason."""
+        gates = ((name, dispatcher.gate) for name, dispatcher in self._dispatchers.items())
+        return [f"{name} to {_limit(gate)} ({gate.reason})" for name, gate in gates if gate.slowed]
+
     def _held_lanes(self) -> Counter[str]:
         """Count the held lanes of our partitions; the sum over all pods is the group's number."""
         return self._holds.counts(self._reader.assigned if self._reader else ())
@@ -78,6 +89,12 @@ class Status:
     def _source_partitions(self) -> int:
         again = again_topic(self._settings)
         return sum(partition.topic != again for partition in self._reader.assigned) if self._reader else 0
+
+
+def _limit(gate: Gate) -> str:
+    if gate.rate_per_s is None:
+        return f"{gate.concurrency} at once"
+    return f"{gate.rate_per_s:.1f} per second"
 
 
 def _listed(what: str, names: Sequence[str]) -> list[str]:

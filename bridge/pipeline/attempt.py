@@ -16,6 +16,7 @@ from bridge.http import Transport
 from bridge.model import Response, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
 from bridge.pipeline.lane_queue import Delivery
+from bridge.pipeline.limit_log import LimitLog
 from bridge.rendering import Renderer
 
 _FIX_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
@@ -48,6 +49,7 @@ class EndpointClient:
         self._log = log
         self._clock = clock
         self._own_verdict = own_verdict
+        self._limit_log = LimitLog(target.endpoint, gate)
 
     async def attempt(self, delivery: Delivery) -> Judgement:
         """Send the event once and judge the answer, which takes at most the endpoint's timeout.
@@ -73,15 +75,18 @@ class EndpointClient:
         number = gate.sent(began)
         answer: Response | TransportError
         try:
-            answer = await self._transport.send(request, self._target.timeout_s)
-        except TransportError as exc:
-            answer = exc
+            try:
+                answer = await self._transport.send(request, self._target.timeout_s)
+            except TransportError as exc:
+                answer = exc
+            now = clock.monotonic()
+            outcome = Outcome(answer, at, now - began)
+            judgement = judge(answer, at + outcome.duration_s, self._own_verdict)
         except BaseException:
             gate.abandoned(number)
             raise
-        now = clock.monotonic()
-        outcome = Outcome(answer, at, now - began)
-        judgement = judge(answer, at + outcome.duration_s, self._own_verdict)
         gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
+        if gate.slowed or self._limit_log.slowed:
+            self._limit_log.note()
         self._log.record(event, delivery.attempts, request, outcome, judgement)
         return judgement

@@ -256,6 +256,18 @@ TOPIC_FORGETS: Final = "topic.forgets"
 
 Always: after that time parked events are lost, and held lanes go on without them. Set `retention.ms=-1`."""
 
+ENDPOINT_SLOWED: Final = "endpoint.slowed"
+"""The receiver is overloaded, so the bridge sends less: `rate_per_s` (null without a limit) and `concurrency`
+are the limits now, `reason` is what the receiver answered. Repeated at most once per minute while it lasts.
+
+Worry if it lasts and the endpoint falls behind: the receiver takes less than arrives. Ask its operator for a
+higher limit, or set `rate` to the limit that it documents."""
+
+ENDPOINT_RECOVERED: Final = "endpoint.recovered"
+"""The limits after `endpoint.slowed` are lifted, or the breaker has opened and decides alone.
+
+Never."""
+
 ENDPOINT_TURNED_OFF: Final = "endpoint.turned_off"
 """An endpoint is switched off, by a person or because it answered 410 Gone. Its events wait.
 

@@ -116,6 +116,21 @@ TABLE: Final = (
         _ENDPOINT,
     ),
     MetricSpec(
+        "hookferry_endpoint_rate_limit",
+        "gauge",
+        "Requests per second that an overloaded receiver was found to take; 0 while there is no such limit",
+        "If it stays above 0 and below the rate of the events: the receiver takes less than arrives. The log"
+        " event `endpoint.slowed` has the reason.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
+        "hookferry_endpoint_concurrency_limit",
+        "gauge",
+        "Requests that may be in flight now; the endpoint's `concurrency` unless its receiver is busy",
+        "If it stays below `concurrency`: the receiver answers 502, 503 or 504 to more requests at once.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
         "hookferry_endpoint_on",
         "gauge",
         "1 while the endpoint is switched on, 0 while it is switched off",
@@ -202,6 +217,8 @@ class Metrics:
         self.unsettled = gauge("unsettled_events")
         self.in_flight = gauge("in_flight_requests")
         self.breaker_open = gauge("breaker_open")
+        self.rate_limit = gauge("endpoint_rate_limit")
+        self.concurrency_limit = gauge("endpoint_concurrency_limit")
         self.endpoint_on = gauge("endpoint_on")
         self.held_lanes = gauge("held_lanes")
         self.commits = counter("commits")

@@ -13,7 +13,7 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
-from bridge.core.limits import AdaptiveRate, Breaker, Gate, RateWindows
+from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
@@ -132,11 +132,11 @@ def build_signer(endpoint: EndpointSettings) -> Signer:
 
 
 def build_gate(endpoint: EndpointSettings) -> Gate:
-    """Build the limits of an endpoint: rates, adaptive rate, and breaker."""
+    """Build the limits of an endpoint: rates, adaptive limit, and breaker."""
     breaker = endpoint.breaker
     return Gate(
         RateWindows(endpoint.rate_windows, 1.0),
-        AdaptiveRate(),
+        AdaptiveLimit(endpoint.concurrency),
         Breaker(
             failures=breaker.failures,
             window_s=breaker.window_s,

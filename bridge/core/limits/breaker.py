@@ -28,10 +28,13 @@ class Breaker:
     ``ratio`` of all answers in that time: one poisoned entity among working ones does not open it.
     A busy endpoint that goes down would need most of the window to reach the ratio. Therefore
     ``concurrency`` failures in a row (and at least ``failures``) open it as well.
+    An answer that the receiver is busy (502, 503, 504) is a failure only if nothing else was in flight: then
+    it is down. Otherwise it has too much to do, and the adaptive limit reacts.
     After ``open_s`` exactly one request is sent, the probe. If it fails, the breaker stays open for
-    twice as long, at most ``max_open_s``. If it succeeds, 2 requests may be in flight, then 4, 8 …;
-    each step ends after as many answers as it allows at once. If more than ``ratio`` of a step fails,
-    the breaker opens again. At ``concurrency`` it closes.
+    another ``open_s``, or a quarter of the time that it has been open if that is longer, at most
+    ``max_open_s``: the return is late by a quarter of the outage at most. If the probe succeeds, 2
+    requests may be in flight, then 4, 8 …; each step ends after as many answers as it allows at once.
+    If more than ``ratio`` of a step fails, the breaker opens again. At ``concurrency`` it closes.
 
     Answers are matched by request number: an answer to a request from before the breaker last
     opened adds nothing new, and must not be mistaken for the answer to the probe.
@@ -62,14 +65,16 @@ class Breaker:
         """A caller may add a success here instead of calling ``answered``, before ``slot_ends_at`` and
         while the breaker is ``untroubled``: it changes nothing else."""
         self._since = 0
-        self._delay_s = 0.0
+        self._window_s = window_s
+        self._busy_run, self._busy_since = 0, -math.inf
+        self._down_since: float | None = None
         self._probe_at = math.inf
         self._allowed = self._in_flight = self._answers = self._failed = 0
 
     @property
     def untroubled(self) -> bool:
         """Return True if the breaker is closed and the last answer was no failure."""
-        return self.state is BreakerState.CLOSED and not self._run
+        return self.state is BreakerState.CLOSED and not self._run and not self._busy_run
 
     def may_probe(self, now: float) -> bool:
         """Return True if the next request is the probe and may be sent."""
@@ -115,6 +120,20 @@ class Breaker:
         elif self._answers >= self._allowed:
             self._step(self._allowed * 2)
 
+    def busy(self, now: float, number: int, *, alone: bool) -> None:
+        """Count an answer to request ``number`` that the receiver is busy.
+
+        ``alone``: no other request of ours can be the reason.
+        """
+        if self.state is BreakerState.HALF_OPEN:
+            self.answered(now, number, failed=alone or self._allowed == 1)
+        elif alone and self.state is BreakerState.CLOSED and number >= self._since:
+            if now - self._busy_since > self._window_s:
+                self._busy_run, self._busy_since = 0, now
+            self._busy_run += 1
+            if self._busy_run >= self._failures:
+                self._open(now)
+
     def abandoned(self, number: int) -> None:
         """Forget request ``number``: it was cancelled, so its answer never comes."""
         if number < self._since or self.state is not BreakerState.HALF_OPEN:
@@ -125,14 +144,17 @@ class Breaker:
         self._allowed, self._answers, self._failed = allowed, 0, 0
         if allowed > 1 and allowed >= self._concurrency:
             self.state = BreakerState.CLOSED
-            self._delay_s = 0.0
+            self._down_since = None
             self._slots.clear()
             self.slot_ends_at, self.slot_successes = -math.inf, 0
 
     def _open(self, now: float) -> None:
         self.state = BreakerState.OPEN
-        self._delay_s = min(self._delay_s * 2 or self._open_s, self._max_open_s)
-        self._probe_at = now + self._delay_s
+        if self._down_since is None:
+            self._down_since = now
+        quarter_s = (now - self._down_since) / 4
+        self._probe_at = now + min(max(self._open_s, quarter_s), self._max_open_s)
+        self._run = self._busy_run = 0
 
     def _count(self, now: float, *, failed: bool) -> bool:
         """Count an answer in the sliding window of ten slots; return True if the breaker must open."""
@@ -150,6 +172,7 @@ class Breaker:
         self._slots.append((slot, answers, failures))
         self._run = self._run + 1 if failed else 0
         if not failed:
+            self._busy_run = 0
             return False
         all_failures = sum(failures for _, _, failures in self._slots)
         if all_failures < self._failures:

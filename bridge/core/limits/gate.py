@@ -2,53 +2,73 @@
 
 from __future__ import annotations
 
-from bridge.core.limits.adaptive_rate import AdaptiveRate
-from bridge.core.limits.breaker import Breaker
+import math
+
+from bridge.core.limits.adaptive_limit import AdaptiveLimit
+from bridge.core.limits.breaker import Breaker, BreakerState
 from bridge.core.limits.windows import RateWindows
 from bridge.model import AnswerKind
 
+_COLD_S = 5.0
+"""After this time without an answer, the requests of the next ``_LATEST_S`` may need new connections."""
+_LATEST_S = 1.0
+"""A request without an answer is taken to have reached the receiver after this time."""
+
 
 class Gate:
-    """The configured rate, the adaptive rate and the breaker of one endpoint, combined.
+    """The configured rate, the adaptive limits and the breaker of one endpoint, combined.
 
     ``admit`` changes nothing: only ``sent`` uses up the rate, so a waiting event costs the others
-    nothing. Await nothing between an ``admit`` that returned 0 and its ``sent``. Follow each ``sent``
+    nothing. A request that may wait for a new connection counts in the configured rate from its answer,
+    because the receiver gets it late: otherwise two windows of requests could reach it in one.
+    Await nothing between an ``admit`` that returned 0 and its ``sent``. Follow each ``sent``
     by exactly one ``answered`` or ``abandoned``, with the number that ``sent`` returned.
     """
 
     def __init__(
-        self, windows: RateWindows, rate: AdaptiveRate, breaker: Breaker, *, retry_after_cap_s: float
+        self, windows: RateWindows, adaptive: AdaptiveLimit, breaker: Breaker, *, retry_after_cap_s: float
     ) -> None:
         self._windows = windows
-        self._rate = rate
+        self._adaptive = adaptive
         self._breaker = breaker
         self._retry_after_cap_s = retry_after_cap_s
         self._number = 0
+        self._in_flight = 0
+        self._warm_at = self._cold_until = -math.inf
+        self._cold: dict[int, int] = {}
+        """The positions in the windows of requests that may have waited for a connection."""
+        self.slowed = False
+        """True while an overloaded receiver limits the endpoint; see ``limits`` and ``reason``."""
         self._calm = False
-        """True while neither the breaker nor the adaptive rate limits anything: both are skipped then."""
+        """True while neither the breaker nor the adaptive limit does anything: both are skipped then."""
 
     def admit(self, now: float) -> float:
         """Return 0 if the next request may be sent now, else the seconds to wait before the next call.
 
-        While the breaker is half-open, call it again after each answer as well: that is sooner.
+        While the breaker is half-open, or requests in flight are limited, call it again after each answer
+        as well: that is sooner.
         """
         wait_s = self._windows.wait_s(now) if self._windows.limited else 0.0
         if self._calm:
             return wait_s
-        wait_s = max(self._breaker.wait_s(now), self._rate.wait_s(now), wait_s)
-        self._calm = wait_s == 0 and self._rate.rate_per_s is None and self._breaker.untroubled
+        wait_s = max(self._breaker.wait_s(now), self._adaptive.wait_s(now, self._in_flight), wait_s)
+        self._calm = wait_s == 0 and not self._adaptive.watching and self._breaker.untroubled
         return wait_s
 
     def sent(self, now: float) -> int:
         """Count a request as sent; return its number, for ``answered``."""
-        if now >= self._rate.second_ends_at:
-            self._rate.begin_second(now, self._number)
         self._number += 1
         if self._windows.limited:
-            self._windows.spend(now)
+            if now - self._warm_at > _COLD_S:
+                self._warm_at, self._cold_until = now, now + _LATEST_S
+            if now < self._cold_until:
+                self._cold[self._number] = self._windows.spend(now + _LATEST_S)
+            else:
+                self._windows.spend(now)
         if not self._calm:
-            self._rate.spend(now)
+            self._adaptive.sent(now, self._number, self._in_flight)
             self._breaker.sent(now, self._number)
+        self._in_flight += 1
         return self._number
 
     def answered(
@@ -59,6 +79,11 @@ class Gate:
         ``retry_after_s`` pauses the endpoint if it comes with an overload, or with a success that
         used up the receiver's quota.
         """
+        in_flight = self._in_flight
+        self._in_flight -= 1
+        self._warm_at = now
+        if self._cold and (position := self._cold.pop(number, None)) is not None:
+            self._windows.correct(position, now)
         if self._calm:
             if kind == "ok" and retry_after_s is None:
                 if now < self._breaker.slot_ends_at:
@@ -67,16 +92,25 @@ class Gate:
                     self._breaker.answered(now, number, failed=False)
                 return
             self._calm = False
-        if kind in {"throttled", "unavailable"}:
-            self._rate.overload(now, number, newest=self._number)
-        elif kind == "ok":
-            self._rate.success(now, number)
+        adaptive, breaker = self._adaptive, self._breaker
+        pause_s = 0.0
         if retry_after_s is not None and kind in {"ok", "throttled", "unavailable"}:
-            self._rate.pause_until(now + min(retry_after_s, self._retry_after_cap_s))
-        self._breaker.answered(now, number, failed=kind in {"unavailable", "failed"})
+            pause_s = min(retry_after_s, self._retry_after_cap_s)
+            adaptive.pause(now, pause_s)
+        adaptive.answered(now, number, kind, in_flight=in_flight, newest=self._number, pause_s=pause_s)
+        if kind == "unavailable":
+            breaker.busy(now, number, alone=in_flight == 1 or adaptive.concurrency == 1)
+        else:
+            breaker.answered(now, number, failed=kind == "failed")
+        if breaker.state is BreakerState.OPEN:
+            adaptive.reset()
+        self.slowed = adaptive.slowed
 
     def abandoned(self, number: int) -> None:
         """Forget request ``number``: it was cancelled or failed inside, so it has no answer."""
+        self._in_flight -= 1
+        self._cold.pop(number, None)
+        self._adaptive.abandoned(number)
         self._breaker.abandoned(number)
 
     def set_share(self, share: float) -> None:
@@ -90,3 +124,18 @@ class Gate:
     def state(self) -> str:
         """The state of the breaker: ``closed``, ``open`` or ``half-open``."""
         return self._breaker.state.value
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """The requests per second that the receiver was found to take; None without a limit."""
+        return self._adaptive.rate_per_s
+
+    @property
+    def concurrency(self) -> int:
+        """The requests that may be in flight now; the configured number unless the receiver was busy."""
+        return self._adaptive.concurrency
+
+    @property
+    def reason(self) -> str:
+        """Why the limits were last lowered, for a person."""
+        return self._adaptive.reason

@@ -23,6 +23,8 @@ class RateWindows:
     becomes one request in a longer period, which keeps the average. Only then can more pods than the
     count send within one window.
 
+    The instants never decrease from one request to the next, so the oldest of the last ``count`` decides.
+
     The log is in memory: after a restart or a rebalance, a window can be used up a second time.
     """
 
@@ -50,11 +52,21 @@ class RateWindows:
                 wait_s = max(wait_s, oldest + seconds - now)
         return wait_s
 
-    def spend(self, now: float) -> None:
-        """Count one request as sent now."""
+    def spend(self, at: float) -> int:
+        """Count one request as sent at an instant; return its position, for ``correct``."""
         if self._ring:
-            self._ring[self._spent % len(self._ring)] = now
+            latest = self._ring[(self._spent - 1) % len(self._ring)] if self._spent else at
+            self._ring[self._spent % len(self._ring)] = max(at, latest)
             self._spent += 1
+        return self._spent
+
+    def correct(self, position: int, at: float) -> None:
+        """Count the request at a position as sent at an earlier instant than ``spend`` was called with."""
+        size = len(self._ring)
+        if self._spent - position >= size:
+            return
+        before = self._ring[(position - 2) % size] if position >= 2 and size > 1 else at
+        self._ring[(position - 1) % size] = min(max(at, before), self._ring[(position - 1) % size])
 
 
 def _scaled(count: int, seconds: float, share: float) -> tuple[int, float]:

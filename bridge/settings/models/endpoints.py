@@ -100,7 +100,8 @@ class BreakerSettings(Section):
         le=10_000,
         description="Failures within window_s that stop sending: a 5xx, no connection, or no answer in"
         " time. They must also be at least half of all answers in window_s, so that one bad entity does not"
-        " stop the endpoint. As many failures in a row as concurrency stop it as well.",
+        " stop the endpoint. As many failures in a row as concurrency stop it as well. 502, 503 and 504 count"
+        " only while no other request is in flight; otherwise the receiver is busy, and less is sent.",
     )
     window_s: Seconds = Field(
         default=30.0, ge=1, le=3600, description="Time over which failures are counted, in seconds."
@@ -109,8 +110,8 @@ class BreakerSettings(Section):
         default=5.0,
         ge=0.1,
         le=3600,
-        description="Seconds without requests before a single request probes the endpoint. The time"
-        " doubles with every probe that fails, up to max_open_s.",
+        description="Seconds without requests before a single request probes the endpoint. While probes"
+        " fail, the time is a quarter of the outage so far, at least open_s and at most max_open_s.",
     )
     max_open_s: Seconds = Field(
         default=300.0, ge=0.1, le=86_400, description="The longest time between two probes, in seconds."

@@ -112,14 +112,36 @@ def test_a_late_answer_is_not_taken_for_the_answer_to_the_probe() -> None:
     assert numbered.send_all(8) == 2
 
 
-def test_failed_probes_wait_longer_and_longer_up_to_the_cap() -> None:
+def test_a_failed_probe_waits_a_quarter_of_the_outage_from_the_shortest_to_the_longest_wait() -> None:
     numbered = Numbered().opened()
     at, waits = 0.0, []
-    for _ in range(6):
+    for _ in range(16):
         waits.append(numbered.breaker.wait_s(at))
         at += waits[-1]
         numbered.exchange(at, failed=True)
-    assert waits == [5, 10, 20, 35, 35, 35]
+    assert waits[:6] == [5, 5, 5, 5, 5, 6.25]
+    assert waits[-2:] == [35, 35]
+    assert all(wait_s == max(5, min(sum(waits[:n]) / 4, 35)) for n, wait_s in enumerate(waits))
+
+
+def test_an_endpoint_that_is_busy_with_other_requests_is_not_down() -> None:
+    numbered = Numbered(failures=5)
+    for _ in range(1000):
+        numbered.breaker.busy(0, numbered.send(0), alone=False)
+    assert numbered.breaker.state is BreakerState.CLOSED
+
+
+def test_an_endpoint_that_is_busy_with_nothing_else_in_flight_is_down() -> None:
+    numbered = Numbered(failures=5)
+    for _ in range(4):
+        numbered.breaker.busy(0, numbered.send(0), alone=True)
+    numbered.exchange(0, failed=False)
+    for second in range(0, 160, 31):
+        numbered.breaker.busy(second, numbered.send(second), alone=True)
+    assert numbered.breaker.state is BreakerState.CLOSED, "a success between them, or too far apart"
+    for _ in range(5):
+        numbered.breaker.busy(200, numbered.send(200), alone=True)
+    assert numbered.breaker.state is BreakerState.OPEN
 
 
 def test_it_closes_step_by_step_and_resets_the_wait() -> None:
@@ -150,7 +172,7 @@ def test_failures_while_half_open_open_it_again() -> None:
     numbered.exchange(5, failed=False, times=3)
     numbered.exchange(5, failed=True, times=3)
     assert numbered.breaker.state is BreakerState.OPEN
-    assert numbered.breaker.wait_s(5) == 10
+    assert numbered.breaker.wait_s(5) == 5
 
 
 def test_an_abandoned_probe_is_followed_by_another() -> None:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.core.cursor import Cursor
-from bridge.core.limits import AdaptiveRate, Breaker, Gate, RateWindows
+from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
 from bridge.core.signing import Signer
 from bridge.core.verdict import DELIVERED, judge
 from bridge.errors import TransportError, TransportFault
@@ -85,7 +85,7 @@ class Stage:
         self.history = FakeHistory()
         self.metrics = Metrics()
         breaker = Breaker(failures=10, window_s=30, open_s=5, max_open_s=60, concurrency=4)
-        self.gate = Gate(RateWindows(()), AdaptiveRate(), breaker, retry_after_cap_s=60)
+        self.gate = Gate(RateWindows(()), AdaptiveLimit(64), breaker, retry_after_cap_s=60)
         self.log = AttemptLog(target, self.history, self.metrics.endpoint("crm"))  # type: ignore[arg-type]
         self.client = EndpointClient(
             target,

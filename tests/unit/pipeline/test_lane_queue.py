@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.cursor import Cursor
 from bridge.core.lanes import Lane
-from bridge.core.limits import AdaptiveRate, Breaker, Gate, RateWindows
+from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue
 from tests.support.fakes import P0, event
@@ -32,7 +32,7 @@ class Stage:
 
     def __init__(self, *windows: tuple[int, float], work_s: float = 0.0) -> None:
         breaker = Breaker(failures=3, window_s=30, open_s=5, max_open_s=60, concurrency=8)
-        self.gate = CountingGate(RateWindows(windows), AdaptiveRate(), breaker, retry_after_cap_s=60)
+        self.gate = CountingGate(RateWindows(windows), AdaptiveLimit(64), breaker, retry_after_cap_s=60)
         self.queue = LaneQueue(LoopClock(), self.gate)
         self.sent: list[float] = []
         self.fails = False
@@ -80,7 +80,7 @@ async def test_a_gate_that_opens_for_several_requests_wakes_several_workers() ->
     async with at_work(Stage((4, 10.0), work_s=8), workers=8) as stage:
         stage.put(12)
         await until(lambda: len(stage.sent) == 12)
-        assert stage.sent == pytest.approx([0] * 4 + [10] * 4 + [20] * 4, abs=0.01)
+        assert stage.sent == pytest.approx([0] * 4 + [11] * 4 + [21] * 4, abs=0.01)
 
 
 @simulated
