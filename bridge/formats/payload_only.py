@@ -44,7 +44,7 @@ class RegistryValueReader:
     ) -> None:
         self.schemas = schemas
         self._frame = frame
-        self._non_finite = non_finite
+        self._non_finite: Mode = non_finite
 
     def read(self, record: Record, value: bytes) -> DecodedValue:
         """Decode with the named schema. Raises ``DecodeError``, ``SchemaNeeded``."""
@@ -61,7 +61,7 @@ class AvroValueReader:
 
     def __init__(self, schema: AvroSchema, non_finite: Mode = "park") -> None:
         self._schema = schema
-        self._non_finite = non_finite
+        self._non_finite: Mode = non_finite
 
     def read(self, record: Record, value: bytes) -> DecodedValue:
         """Decode the value. Raises ``DecodeError``."""

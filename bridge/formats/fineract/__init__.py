@@ -67,7 +67,7 @@ class FineractDecoder:
         self._schemas = schemas
         self._max_value_bytes = max_value_bytes
         self._split_bulk = split_bulk
-        self._non_finite = non_finite
+        self._non_finite: Mode = non_finite
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event, or the events of a bulk record. Raises ``DecodeError``."""
