@@ -73,7 +73,8 @@ class LaneQueue(Lanes[LaneItem]):
         self._on = True
         self.sleepers: deque[asyncio.Future[None]] = deque()
         """The workers that wait. After a ``push`` that makes a lane ready, call ``wake`` if there are any."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes_at = 0.0
         self._due_changed = asyncio.Event()
 
     @property
@@ -140,10 +141,11 @@ class LaneQueue(Lanes[LaneItem]):
         loop = asyncio.get_running_loop()
         at = loop.time() + max(wait_s, _SHORTEST_WAIT_S)
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._wakes_at <= at:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(at, self._timer_fired)
+        # uvloop returns a handle without ``when()`` for an instant that is less than half a millisecond away
+        self._timer, self._wakes_at = loop.call_at(at, self._timer_fired), at
 
     def _timer_fired(self) -> None:
         self._timer = None

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from bridge.core.cursor import Cursor
 from bridge.core.lanes import Lane
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
+from bridge.pipeline import lane_queue
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue
 from tests.support.fakes import P0, event
@@ -123,3 +125,23 @@ async def test_a_queue_that_is_off_gives_no_lane_until_it_is_on() -> None:
         stage.queue.turn(True)
         await asyncio.sleep(0.5)
         assert len(stage.sent) == 4, "each worker that gets a lane wakes the next one"
+
+
+def test_a_wait_of_less_than_a_millisecond_is_no_fault_on_the_event_loop_of_the_product(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """uvloop returns another kind of handle for it, without ``when()``; a pod ended with that once."""
+    monkeypatch.setattr(lane_queue, "_SHORTEST_WAIT_S", 0.0)
+
+    async def wait_twice_then_be_woken() -> bool:
+        queue = Stage().queue
+        sleeper = asyncio.get_running_loop().create_future()
+        queue.sleepers.append(sleeper)
+        queue._wake_in(0.0)
+        queue._wake_in(0.0)
+        queue._wake_in(-1.0)
+        await asyncio.wait_for(sleeper, 5)
+        return sleeper.done()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(wait_twice_then_be_woken())
