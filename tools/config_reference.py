@@ -106,7 +106,7 @@ def _type(node: dict[str, Any]) -> str:  # noqa: PLR0911 - one line for each typ
         return ", ".join(f"`{word}`" for word in node.get("enum", [node.get("const")]))
     match node.get("type"):
         case "array":
-            return f"list of {_type(node['items'])}"
+            return f"list of {_type(node['items']).replace('number', 'numbers')}"
         case "integer":
             return "whole number" + _bounds(node)
         case "number":

@@ -44,7 +44,10 @@ def by_status(response: Response, judgement: Judgement) -> Judgement:
 
 
 def judge(
-    outcome: Response | TransportError, now_epoch_s: float = math.inf, own: OwnVerdict = by_status
+    outcome: Response | TransportError,
+    now_epoch_s: float = math.inf,
+    own: OwnVerdict = by_status,
+    retry_on: frozenset[int] = frozenset(),
 ) -> Judgement:
     """Return the judgement of one attempt.
 
@@ -53,16 +56,31 @@ def judge(
     - A redirect: retry, and never follow it (Standard Webhooks 1.0.0). The address is wrong, not the
       event.
     - 410: the endpoint goes off.
-    - Any other status: park.
+    - Any other status: park, or retry if ``retry_on`` contains it.
 
     The response header ``webhook-delivery`` overrides this: ``abort-message`` parks an event that
     failed, and ``disable`` turns the endpoint off. ``now_epoch_s`` is needed for a ``Retry-After``
-    that is a date; without it, a date gives no pause. ``own`` is applied last, to answers only.
+    that is a date; without it, a date gives no pause. ``own`` is applied to answers only, and
+    ``retry_on`` after it: it turns only ``park`` into a retry, whether ``own`` or the status decided so.
+    An endpoint that goes off and a message that the receiver aborts are unaffected.
     """
     if isinstance(outcome, TransportError):
         return Judgement(Verdict.AGAIN, str(outcome), "failed")
     judgement = _by_status(outcome, now_epoch_s)
-    return judgement if own is by_status else own(outcome, judgement)
+    if own is not by_status:
+        judgement = own(outcome, judgement)
+    if judgement.verdict is Verdict.PARK and outcome.status in retry_on:
+        return _retried(judgement, outcome, now_epoch_s)
+    return judgement
+
+
+def _retried(parked: Judgement, response: Response, now_epoch_s: float) -> Judgement:
+    """Return the retry instead of a park for a status in ``retry_on``."""
+    if (response.header(b"webhook-delivery") or b"").strip().lower() == b"abort-message":
+        return parked
+    status = response.status
+    reason = f"{parked.reason} (retried: retry.retry_on contains {status})"
+    return Judgement(Verdict.AGAIN, reason, _kind(status), _retry_after_s(response, now_epoch_s))
 
 
 def _by_status(response: Response, now_epoch_s: float) -> Judgement:

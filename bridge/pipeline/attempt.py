@@ -25,8 +25,9 @@ _FIX_RENDERING = "correct the endpoint's template or what writes this event, or 
 class EndpointClient:
     """Makes the attempts of one endpoint.
 
-    ``own_verdict`` interprets the answers of this kind of receiver. Invariant: each request that the
-    gate counts as sent is then reported to the gate as answered or abandoned.
+    ``own_verdict`` interprets the answers of this kind of receiver, and ``retry_on`` has the statuses
+    that the operator wants retried instead of parked. Invariant: each request that the gate counts as
+    sent is then reported to the gate as answered or abandoned.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class EndpointClient:
         log: AttemptLog,
         clock: Clock,
         own_verdict: OwnVerdict = by_status,
+        retry_on: frozenset[int] = frozenset(),
     ) -> None:
         self._target = target
         self._renderer = renderer
@@ -49,6 +51,7 @@ class EndpointClient:
         self._log = log
         self._clock = clock
         self._own_verdict = own_verdict
+        self._retry_on = retry_on
         self._limit_log = LimitLog(target.endpoint, gate)
 
     async def attempt(self, delivery: Delivery) -> Judgement:
@@ -81,7 +84,7 @@ class EndpointClient:
                 answer = exc
             now = clock.monotonic()
             outcome = Outcome(answer, at, now - began)
-            judgement = judge(answer, at + outcome.duration_s, self._own_verdict)
+            judgement = judge(answer, at + outcome.duration_s, self._own_verdict, self._retry_on)
         except BaseException:
             gate.abandoned(number)
             raise

@@ -193,6 +193,7 @@ def build_dispatcher(
             log=attempt_log,
             clock=clock,
             own_verdict=endpoint.chosen.judge,
+            retry_on=frozenset(retry.retry_on),
         ),
         attempt_log=attempt_log,
         schedule=RetrySchedule(

@@ -52,6 +52,7 @@ class Plan:
     base_s: float = 1.0
     max_attempts: int = 5
     max_age_s: float = 10_000.0
+    retry_on: tuple[int, ...] = ()
     on_park: str = "continue"
     rate: tuple[str, ...] = ()
 
@@ -125,6 +126,7 @@ def _endpoint(plan: Plan) -> EndpointSettings:
                 "cap_s": 60,
                 "max_attempts": plan.max_attempts,
                 "max_age_s": plan.max_age_s,
+                "retry_on": plan.retry_on,
                 "retry_after_cap_s": 60,
             },
             "breaker": _UNHURRIED,

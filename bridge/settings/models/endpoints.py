@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 
-from bridge.settings.models.base import Name, Seconds, Section, Whole
+from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
 from bridge.settings.models.receiver import PresetSettings
 from bridge.settings.models.values import (
     START_WORDS,
@@ -23,6 +23,8 @@ from bridge.settings.models.values import (
     start_place,
 )
 
+_RETRIED_FIRST, _RETRIED_LAST = 400, 499
+
 
 def _proxy(value: SecretStr) -> SecretStr:
     split_url(value.get_secret_value())
@@ -34,8 +36,31 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _retried_status(status: int) -> int:
+    if not _RETRIED_FIRST <= status <= _RETRIED_LAST:
+        raise mistake(
+            f"is not between {_RETRIED_FIRST} and {_RETRIED_LAST}",
+            "remove it: 2xx is delivered, and 3xx and 5xx are retried anyway",
+        )
+    if status == 410:
+        raise mistake("is 410, which turns the endpoint off and is never retried", "remove it")
+    return status
+
+
+def _no_duplicates(statuses: tuple[int, ...]) -> tuple[int, ...]:
+    for place, status in enumerate(statuses):
+        if status in statuses[:place]:
+            raise mistake(f"contains {status} more than once", "list each status once")
+    return statuses
+
+
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
+RetriedStatus = Annotated[
+    Whole,
+    AfterValidator(_retried_status),
+    WithJsonSchema({"type": "integer", "minimum": _RETRIED_FIRST, "maximum": _RETRIED_LAST}),
+]
 Start = Annotated[
     str,
     AfterValidator(start_place),
@@ -88,6 +113,14 @@ class RetrySettings(Section):
         description="Seconds after the first failed attempt at which the event is parked, however few"
         " attempts it had. Time during which the endpoint was switched off does not count. The default is"
         " three days.",
+    )
+    retry_on: Annotated[tuple[RetriedStatus, ...], AfterValidator(_no_duplicates)] = Field(
+        default=(),
+        max_length=99,
+        description="Statuses from 400 to 499 that are retried where the event would be parked, such as"
+        " [404] during deployments or [401, 403] during key changes. 408, 425, 429 and 5xx are retried"
+        " anyway, unless the preset parks them; listing 408, 425 or 429 is allowed. An answer that turns the"
+        " endpoint off still does; 410 always does and is refused here.",
     )
 
 

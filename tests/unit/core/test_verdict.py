@@ -110,3 +110,27 @@ def test_another_webhook_delivery_header_changes_nothing() -> None:
 
 def test_a_410_turns_the_endpoint_off_even_with_abort_message() -> None:
     assert judge(Response(410, ((b"webhook-delivery", b"abort-message"),), b"")).verdict is OFF
+
+
+def test_a_status_in_retry_on_is_retried_and_the_reason_names_the_setting() -> None:
+    answer = Response(404, ((b"retry-after", b"37"),), b"no route")
+    assert judge(answer, NOON_S, retry_on=frozenset({401, 404})) == (
+        AGAIN,
+        "status 404: no route (retried: retry.retry_on contains 404)",
+        "other",
+        37,
+    )
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 408, 410, 429, 503])
+def test_retry_on_changes_no_other_status(status: int) -> None:
+    answer = Response(status, (), b"")
+    assert judge(answer, retry_on=frozenset({401, 404, 408, 410, 429})) == judge(answer)
+
+
+@pytest.mark.parametrize(
+    ("request_", "verdict"), [(b" Abort-Message", PARK), (b"disable", OFF), (b"x", AGAIN)]
+)
+def test_a_receivers_own_request_takes_precedence_over_retry_on(request_: bytes, verdict: Verdict) -> None:
+    answer = Response(404, ((b"webhook-delivery", request_),), b"")
+    assert judge(answer, retry_on=frozenset({404})).verdict is verdict

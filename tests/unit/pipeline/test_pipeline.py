@@ -43,6 +43,24 @@ async def test_the_events_of_an_entity_arrive_in_the_order_of_the_log() -> None:
 
 
 @simulated
+async def test_a_status_in_retry_on_is_retried_in_order_and_parks_nothing() -> None:
+    world = World({"crm": Plan(retry_on=(401,))})
+    answers = iter([200, 401, 401, 200, 200])
+
+    async def answer(_: Sent) -> int:
+        return next(answers)
+
+    world.receiver.answer = answer
+    for name in "abc":
+        world.log.add(name)
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 3)
+    assert world.receiver.ids == ["a", "b", "b", "b", "c"]
+    assert not world.parking.parked
+    await process.stop()
+
+
+@simulated
 async def test_a_duplicate_is_skipped_and_counted() -> None:
     world = World()
     for name in ("a", "b", "a", "a"):

@@ -154,3 +154,37 @@ def test_the_shown_answer_is_one_short_line():
     reason = judged("slack", 200, "a\r\nb\x1b[31m" + "x" * 10_000).reason
     assert len(reason) < 300
     assert reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("preset", "status", "body", "verdict"),
+    [
+        ("slack", 404, "", AGAIN),
+        ("slack", 404, "user_not_found", AGAIN),
+        ("slack", 404, "channel_not_found", OFF),
+        ("slack", 408, "user_not_found", AGAIN),
+        ("zapier", 404, "", AGAIN),
+        ("zapier", 408, "", AGAIN),
+        ("teams", 404, "", OFF),
+        ("teams", 401, "", AGAIN),
+        ("teams-connector", 404, "", OFF),
+        ("teams-connector", 401, "", AGAIN),
+        ("discord", 401, "", OFF),
+        ("discord", 404, "", OFF),
+        ("pagerduty", 404, "", AGAIN),
+        *((preset, 410, "", OFF) for preset in PRESETS),
+    ],
+)
+def test_retry_on_retries_what_a_preset_parks_but_not_what_turns_the_endpoint_off(
+    preset: str, status: int, body: str, verdict: Verdict
+) -> None:
+    retry_on = frozenset({401, 404, 408})
+    judgement = judge(Response(status, (), body.encode()), 0.0, PRESETS[preset].judge, retry_on)
+    assert judgement.verdict is verdict
+    assert ("retry.retry_on" in judgement.reason) is (verdict is AGAIN)
+
+
+def test_retry_on_also_reads_the_retry_after_of_what_a_preset_parks() -> None:
+    answer = Response(408, ((b"retry-after", b"5"),), b"")
+    judgement = judge(answer, 0.0, PRESETS["zapier"].judge, frozenset({408}))
+    assert (judgement.verdict, judgement.retry_after_s) == (AGAIN, 5)

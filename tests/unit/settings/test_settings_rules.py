@@ -190,3 +190,23 @@ def test_selecting_bulk_events_that_the_source_splits_is_a_mistake(given):
     assert "bulk: whole" in line
     assert given("schemas: avro", "schemas: avro, bulk: whole", *events("BulkBusinessEvent")) == []
     assert given(*events("Bulk*")) == [], "a pattern may mean more than that type"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "place", "cause"),
+    [
+        ("[404, 410]", "[1]", "is 410, which turns the endpoint off and is never retried; remove it"),
+        ("[404, 401, 404]", "", "contains 404 more than once; list each status once"),
+        ("[399]", "[0]", "is not between 400 and 499; remove it: 2xx is delivered, and 3xx and 5xx are"),
+        ("[500]", "[0]", "is not between 400 and 499; remove it: 2xx is delivered, and 3xx and 5xx are"),
+        ("[yes]", "[0]", "is true or false, not a number"),
+    ],
+)
+def test_a_status_that_cannot_be_retried_is_a_mistake(given, statuses, place, cause):
+    (line,) = given(SOURCES, f"{SOURCES}    retry: {{retry_on: {statuses}}}\n")
+    assert f"endpoints.crm.retry.retry_on{place}" in line
+    assert cause in line
+
+
+def test_statuses_that_are_retried_anyway_may_be_listed(given):
+    assert given(SOURCES, f"{SOURCES}    retry: {{retry_on: [400, 408, 425, 429, 499]}}\n") == []

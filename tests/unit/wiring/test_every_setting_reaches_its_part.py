@@ -198,6 +198,10 @@ READS: dict[str, tuple[Any, Read]] = {
     ),
     "endpoints.retry.max_attempts": (11, lambda b: read_schedule(b)._max_attempts),
     "endpoints.retry.max_age_s": (5555.0, lambda b: read_schedule(b)._max_age_s),
+    "endpoints.retry.retry_on": (
+        frozenset({401, 404}),
+        lambda b: part(b.dispatcher(), EndpointClient)._retry_on,
+    ),
     "endpoints.breaker.failures": (13, lambda b: read_breaker(b)._failures),
     "endpoints.breaker.window_s": (4.4, lambda b: read_breaker(b)._slot_s),
     "endpoints.breaker.open_s": (6.5, lambda b: read_breaker(b)._open_s),
