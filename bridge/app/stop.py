@@ -24,6 +24,14 @@ OVERTIME_S = 8.0
 """Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
 
 
+def _ignore(number: signal.Signals) -> None:
+    _log.info(
+        events.SIGNAL_IGNORED,
+        signal=number.name,
+        remedy="restart the process to apply a changed configuration; send SIGTERM to stop it",
+    )
+
+
 class Stopped(Exception):
     """A stop was requested during the start: nothing was read, so there is nothing to drain."""
 
@@ -36,11 +44,16 @@ class StopRequest:
         self._requested = asyncio.Event()
 
     def handle_signals(self) -> None:
-        """Stop on SIGTERM and SIGINT; write the tasks to the log on SIGUSR1."""
+        """Stop on SIGTERM and SIGINT; write the tasks to the log on SIGUSR1; go on after SIGHUP.
+
+        By default SIGHUP ends a process at once, without a drain. Operators send it to have a
+        configuration read again, and a terminal sends it when it closes.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.request_by_signal)
         loop.add_signal_handler(signal.SIGUSR1, write_tasks)
+        loop.add_signal_handler(signal.SIGHUP, _ignore, signal.SIGHUP)
 
     def request_by_signal(self) -> None:
         """Ask the process to stop, and end it if it takes too long."""

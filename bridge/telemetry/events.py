@@ -30,6 +30,11 @@ BRIDGE_ABANDONED: Final = "bridge.abandoned"
 Always: this is a bug. Report it with the `task.seen` lines above it. No event is lost; what was not
 committed is delivered again."""
 
+SIGNAL_IGNORED: Final = "signal.ignored"
+"""The process received `SIGHUP` and goes on unchanged: it does not read its configuration again.
+
+Never by itself. If you wanted to apply a changed configuration, restart the process."""
+
 LOG_LOST: Final = "log.lost"
 """Log lines could not be written, and `lines` of them are lost. This is the first line written since.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.app.exit_codes import ExitCode
 from bridge.app.stop import OVERTIME_S, Stopped, StopRequest
+from bridge.telemetry import events
 from tests.support.simulated import simulated
 
 
@@ -40,6 +43,26 @@ async def test_a_stop_cancels_the_work_that_it_comes_before() -> None:
         await waiting
     assert cancelled == [True]
     await stop.wait()
+
+
+async def test_sighup_is_logged_and_stops_nothing() -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+    loop, stop = asyncio.get_running_loop(), StopRequest(1.0)
+    stop.handle_signals()
+    try:
+        stopping = asyncio.ensure_future(stop.wait())
+        with capture_logs() as lines:
+            os.kill(os.getpid(), signal.SIGHUP)
+            async with asyncio.timeout(5):
+                while not lines:
+                    await asyncio.sleep(0.01)
+        assert not stopping.done()
+        stopping.cancel()
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+    (line,) = lines
+    assert (line["event"], line["log_level"], line["signal"]) == (events.SIGNAL_IGNORED, "info", "SIGHUP")
 
 
 def test_a_process_that_does_not_end_is_abandoned_after_the_deadline_and_the_overtime(
