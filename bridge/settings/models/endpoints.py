@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 
-from bridge.settings.models.base import Name, Seconds, Section, Whole
+from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
 from bridge.settings.models.receiver import PresetSettings
 from bridge.settings.models.values import (
     START_WORDS,
@@ -32,6 +32,13 @@ def _proxy(value: SecretStr) -> SecretStr:
 def _secret(value: SecretStr) -> SecretStr:
     signing_key(value.get_secret_value())
     return value
+
+
+def _off(value: object) -> object:
+    """Accept the ``off`` of YAML, which is false there."""
+    if value is True:
+        raise mistake("is true, which is no limit", "write off, or events, share and window_s")
+    return "off" if value is False else value
 
 
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
@@ -115,6 +122,28 @@ class BreakerSettings(Section):
     )
     max_open_s: Seconds = Field(
         default=300.0, ge=0.1, le=86_400, description="The longest time between two probes, in seconds."
+    )
+
+
+class ParkLimitSettings(Section):
+    """How many events may be parked for one cause before the endpoint is turned off."""
+
+    events: Whole = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="Events that may be parked for one cause within window_s, in each pod. The next one turns"
+        " the endpoint off, if the parked events are also more than share of all. After status 401, 403 or"
+        " 407, ten in a row without a delivery are enough.",
+    )
+    share: Seconds = Field(
+        default=0.5,
+        ge=0,
+        le=0.99,
+        description="Part of the events settled within window_s that may be parked for one cause.",
+    )
+    window_s: Seconds = Field(
+        default=60.0, ge=1, le=86_400, description="Time over which both are counted, in seconds."
     )
 
 
@@ -222,6 +251,12 @@ class EndpointSettings(PresetSettings):
         description="What happens to later events of an entity after one of its events was parked."
         " continue: they are delivered. hold: they are parked after it, in order, until it is redriven or"
         " discarded.",
+    )
+    park_limit: Annotated[ParkLimitSettings | Literal["off"], BeforeValidator(_off)] = Field(
+        default_factory=ParkLimitSettings,
+        description="When so many events are parked for one cause that the endpoint is turned off instead, as"
+        " after a wrong template or secret. The events wait, and hookferry endpoints on sends them. off: no"
+        " limit. Events that are sent again, and events parked after all retries, do not count.",
     )
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings,

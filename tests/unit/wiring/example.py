@@ -99,6 +99,7 @@ def _crm() -> dict[str, Any]:
             "base_s": 1.5, "cap_s": 99.0, "retry_after_cap_s": 123.0, "max_attempts": 11, "max_age_s": 5555.0,
         },
         "on_park": "hold",
+        "park_limit": {"events": 21, "share": 0.25, "window_s": 77.0},
         "breaker": {"failures": 13, "window_s": 44.0, "open_s": 6.5, "max_open_s": 66.0},
     }  # fmt: skip
 
