@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+)
 
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
 from bridge.settings.models.receiver import PresetSettings
@@ -32,13 +41,6 @@ def _proxy(value: SecretStr) -> SecretStr:
 def _secret(value: SecretStr) -> SecretStr:
     signing_key(value.get_secret_value())
     return value
-
-
-def _off(value: object) -> object:
-    """Accept the ``off`` of YAML, which is false there."""
-    if value is True:
-        raise mistake("is true, which is no limit", "write off, or events, share and window_s")
-    return "off" if value is False else value
 
 
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
@@ -147,6 +149,32 @@ class ParkLimitSettings(Section):
     )
 
 
+PARK_LIMIT_TAGS = ("off", "numbers")
+"""What pydantic inserts into the path of an error in ``park_limit``."""
+
+
+def _off(value: object) -> object:
+    """Accept the ``off`` of YAML, which is false there."""
+    if value is False or value == "off":
+        return "off"
+    if not isinstance(value, dict | ParkLimitSettings):
+        raise mistake("is neither off nor a mapping", "write off, or events, share and window_s")
+    return value
+
+
+def _park_limit_tag(value: object) -> str:
+    return "off" if value == "off" else "numbers"
+
+
+ParkLimit = Annotated[
+    Annotated[
+        Annotated[ParkLimitSettings, Tag("numbers")] | Annotated[Literal["off"], Tag("off")],
+        Discriminator(_park_limit_tag),
+    ],
+    BeforeValidator(_off),
+]
+
+
 class EndpointSettings(PresetSettings):
     """One receiver of webhooks."""
 
@@ -252,7 +280,7 @@ class EndpointSettings(PresetSettings):
         " continue: they are delivered. hold: they are parked after it, in order, until it is redriven or"
         " discarded.",
     )
-    park_limit: Annotated[ParkLimitSettings | Literal["off"], BeforeValidator(_off)] = Field(
+    park_limit: ParkLimit = Field(
         default_factory=ParkLimitSettings,
         description="When so many events are parked for one cause that the endpoint is turned off instead, as"
         " after a wrong template or secret. The events wait, and hookferry endpoints on sends them. off: no"

@@ -203,5 +203,5 @@ def test_the_off_of_yaml_turns_the_limit_off_and_true_is_refused() -> None:
     limit = EndpointSettings.model_validate(crm | {"park_limit": {"events": 7}}).park_limit
     assert limit != "off"
     assert (limit.events, limit.share, limit.window_s) == (7, 0.5, 60.0)
-    with pytest.raises(ValidationError, match="write off, or events, share and window_s"):
+    with pytest.raises(ValidationError, match="is neither off nor a mapping"):
         EndpointSettings.model_validate(crm | {"park_limit": True})
