@@ -75,7 +75,7 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
 
 
 def _path(loc: tuple[int | str, ...]) -> Path:
-    """Drop the tag that pydantic inserts after a source's name, ``body`` or ``park_limit``; keep a last ``[key]``."""
+    """Drop the tag that pydantic inserts after a name, body or park_limit; keep ``[key]``, the last step."""
     if len(loc) > 3 and loc[0] == "sources" and loc[2] in SOURCE_MODELS:
         return (*loc[:2], *loc[3:])
     if len(loc) > 3 and loc[0] == "endpoints" and loc[3] in _ENDPOINT_TAGS.get(loc[2], ()):

@@ -37,7 +37,7 @@ class WrongTemplate:
 class Stage:
     """One endpoint with a limit on dead letters."""
 
-    def __init__(self) -> None:
+    def __init__(self, park_limit: str | tuple[int, float, float] = DEFAULT) -> None:
         self.receiver = FakeReceiver()
         self.parking = FakeParking()
         self.history = FakeHistory()
@@ -45,7 +45,7 @@ class Stage:
         self.turned_off: list[tuple[str, str]] = []
         self.dispatcher = make_dispatcher(
             "crm",
-            Plan(park_limit=DEFAULT, window=10_000),
+            Plan(park_limit=park_limit, window=10_000),
             self.receiver,
             self.parking,
             Metrics(),
@@ -160,6 +160,15 @@ async def test_events_that_are_sent_again_do_not_count() -> None:
         stage.put(150, resend=True)
         await until(lambda: stage.settled == 150)
         assert stage.turned_off == []
+
+
+@simulated
+async def test_without_a_limit_everything_is_parked() -> None:
+    async with at_work(Stage(park_limit="off")) as stage:
+        stage.answer(401)
+        stage.put(150)
+        await until(lambda: stage.settled == 150)
+        assert (len(stage.parking.parked), stage.turned_off) == (150, [])
 
 
 @simulated
