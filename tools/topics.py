@@ -117,9 +117,9 @@ _CONTROL = """
     key: the endpoint or the event types are on, the lane is not held.
 
     `hookferry endpoints` and `hookferry events` write switches. The bridge switches an endpoint off
-    when the receiver answers 410 or sends `webhook-delivery: disable`. The bridge that owns a partition
-    writes the holds of its lanes. `hookferry cursors prune` deletes the holds of endpoints that were
-    removed.
+    when the receiver answers 410 or sends `webhook-delivery: disable`, or when its `park_limit` is
+    exceeded. The bridge that owns a partition writes the holds of its lanes. `hookferry cursors prune`
+    deletes the holds of endpoints that were removed.
 """
 _MEMBERS = """
     The consumer group whose members are the running bridges. It reads the source topics and

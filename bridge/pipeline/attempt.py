@@ -8,14 +8,15 @@ What is kept of it is in ``attempt_log.py``; what follows from the verdict, in `
 from __future__ import annotations
 
 from bridge.clock import Clock
-from bridge.core.limits import Gate
+from bridge.core.limits import Gate, ParkLimit
+from bridge.core.limits.park_limit import RENDER, refusal
 from bridge.core.signing import Signer
 from bridge.core.verdict import Judgement, OwnVerdict, by_status, judge
 from bridge.errors import DecodeError, FilterError, RenderError, TransportError
 from bridge.http import Transport
 from bridge.model import Response, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
-from bridge.pipeline.lane_queue import Delivery
+from bridge.pipeline.lane_queue import FIX_RECEIVER, Delivery
 from bridge.pipeline.limit_log import LimitLog
 from bridge.rendering import Renderer
 
@@ -26,8 +27,9 @@ class EndpointClient:
     """Makes the attempts of one endpoint.
 
     ``own_verdict`` interprets the answers of this kind of receiver, and ``retry_on`` has the statuses
-    that the operator wants retried instead of parked. Invariant: each request that the gate counts as
-    sent is then reported to the gate as answered or abandoned.
+    that the operator wants retried instead of parked. An event that would exceed the ``park_limit`` is
+    not parked: its verdict is ``off``, as if the receiver had requested it. Invariant: each request that
+    the gate counts as sent is then reported to the gate as answered or abandoned.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class EndpointClient:
         clock: Clock,
         own_verdict: OwnVerdict = by_status,
         retry_on: frozenset[int] = frozenset(),
+        park_limit: ParkLimit | None = None,
     ) -> None:
         self._target = target
         self._renderer = renderer
@@ -52,6 +55,7 @@ class EndpointClient:
         self._clock = clock
         self._own_verdict = own_verdict
         self._retry_on = retry_on
+        self._park_limit = park_limit
         self._limit_log = LimitLog(target.endpoint, gate)
 
     async def attempt(self, delivery: Delivery) -> Judgement:
@@ -66,11 +70,10 @@ class EndpointClient:
                 raise delivery.fault
             rendered = self._renderer.render(event)
         except (DecodeError, FilterError) as exc:
-            delivery.remedy = exc.remedy
-            return Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
+            judgement = Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
+            return self._limited(delivery, judgement, RENDER, exc.remedy)
         except RenderError as exc:
-            delivery.remedy = _FIX_RENDERING
-            return Judgement(Verdict.PARK, str(exc))
+            return self._limited(delivery, Judgement(Verdict.PARK, str(exc)), RENDER, _FIX_RENDERING)
         clock, gate = self._clock, self._gate
         at, began = clock.time(), clock.monotonic()
         signature = self._signer.headers(event.webhook_id, int(at), rendered.body)
@@ -91,5 +94,21 @@ class EndpointClient:
         gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         if gate.slowed or self._limit_log.slowed:
             self._limit_log.note()
+        if judgement.verdict is Verdict.PARK and isinstance(answer, Response):
+            judgement = self._limited(delivery, judgement, refusal(answer.status), FIX_RECEIVER)
         self._log.record(event, delivery.attempts, request, outcome, judgement)
+        return judgement
+
+    def _limited(self, delivery: Delivery, judgement: Judgement, cause: str, remedy: str) -> Judgement:
+        """Return the judgement of an event to park, or ``off`` if it exceeds the limit on dead letters.
+
+        An event that an operator sent again does not count.
+        """
+        if self._park_limit is not None and delivery.event.resend is None:
+            self._log.write_successes()
+            reason = self._park_limit.exceeded(self._clock.monotonic(), cause)
+            if reason:
+                then = f"then run: hookferry endpoints on {self._target.endpoint}"
+                return Judgement(Verdict.OFF, f"{reason}, {then}")
+        delivery.remedy = remedy
         return judgement

@@ -7,7 +7,7 @@ most attempts succeed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,13 +80,20 @@ class AttemptLog:
     """Keeps the attempts of one endpoint.
 
     Invariant: the row of an attempt is in the history before its event can settle, and the history is
-    written before a cursor is committed.
+    written before a cursor is committed. ``on_delivered`` is called with the size of each batch of successes.
     """
 
-    def __init__(self, target: Target, history: History, metrics: EndpointMetrics) -> None:
+    def __init__(
+        self,
+        target: Target,
+        history: History,
+        metrics: EndpointMetrics,
+        on_delivered: Callable[[int], None] | None = None,
+    ) -> None:
         self._target = target
         self._history = history
         self._metrics = metrics
+        self._on_delivered = on_delivered
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
         self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
         self._successes: list[_Success] = []
@@ -120,6 +127,8 @@ class AttemptLog:
         """Write metrics and log lines of the successes so far. A timer calls it as well."""
         successes, self._successes = self._successes, []
         metrics = self._metrics
+        if successes and self._on_delivered is not None:
+            self._on_delivered(len(successes))
         metrics.attempts[Verdict.DELIVERED].inc(len(successes))
         metrics.retries_succeeded.inc(sum(success.row.attempt > 1 for success in successes))
         for _, duration_s, latency_s in successes:

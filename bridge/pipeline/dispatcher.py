@@ -17,7 +17,7 @@ from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.lanes import Lane
-from bridge.core.limits import Gate
+from bridge.core.limits import Gate, ParkLimit
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError
 from bridge.model import Event, Record, RedriveMark, Verdict
@@ -42,7 +42,8 @@ class EndpointDispatcher:
     cursor of an ended assignment is no longer live, and settling there has no effect.
 
     While the endpoint is off, workers get no lane: requests in flight finish, nothing else is sent,
-    and what was enqueued waits. ``turn_off(endpoint, reason)`` is called once when the receiver requests it.
+    and what was enqueued waits. ``turn_off(endpoint, reason)`` is called once when the receiver requests it
+    or the ``park_limit`` is exceeded; turning the endpoint on resets that limit.
     ``may_send`` returns False if the group may have given the partitions to another process.
     """
 
@@ -61,6 +62,7 @@ class EndpointDispatcher:
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
         attempt_log: AttemptLog,
+        park_limit: ParkLimit | None = None,
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -76,6 +78,7 @@ class EndpointDispatcher:
         self._may_send = may_send
         self._turn_off = turn_off
         self._attempt_log = attempt_log
+        self._park_limit = park_limit
         self._on_since = 0.0
         self._draining = False
         self._idle = asyncio.Event()
@@ -117,6 +120,8 @@ class EndpointDispatcher:
         """
         if on:
             self._on_since = since_s
+            if self._park_limit is not None:
+                self._park_limit.reset()
         self._queue.turn(on)
 
     def switch_types(self, off: re.Pattern[str] | None) -> None:
@@ -224,7 +229,7 @@ class EndpointDispatcher:
             self._retry_later(lane, retry.delay_s)
 
     def _stop_sending(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
-        """Turn the endpoint off, as its receiver requested.
+        """Turn the endpoint off, as its receiver requested or because of the limit on dead letters.
 
         The event waits, first in its lane, as if it was never sent. If the answer was a 2xx, the receiver
         accepted this event, and it settles.

@@ -274,7 +274,7 @@ ENDPOINT_RECOVERED: Final = "endpoint.recovered"
 Never."""
 
 ENDPOINT_TURNED_OFF: Final = "endpoint.turned_off"
-"""An endpoint is switched off, by a person or because it answered 410 Gone. Its events wait.
+"""An endpoint is switched off: by a person, by a 410 Gone, or by its park_limit. Its events wait.
 
 Worry if it was not intended: correct the cause, then run `hookferry endpoints on`."""
 

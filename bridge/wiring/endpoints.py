@@ -13,7 +13,7 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
-from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
+from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
@@ -148,6 +148,14 @@ def build_gate(endpoint: EndpointSettings) -> Gate:
     )
 
 
+def build_park_limit(endpoint: EndpointSettings) -> ParkLimit | None:
+    """Build the limit on dead letters; None if it is off."""
+    limit = endpoint.park_limit
+    if limit == "off":
+        return None
+    return ParkLimit(events=limit.events, share=limit.share, window_s=limit.window_s)
+
+
 def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
     """Build the values that all requests of an endpoint share."""
     return Target(
@@ -178,8 +186,13 @@ def build_dispatcher(
 ) -> EndpointDispatcher:
     """Build the delivering half of the path for one endpoint."""
     bound, gate, target = metrics.endpoint(name), build_gate(endpoint), build_target(name, endpoint, settings)
-    attempt_log = AttemptLog(target, history, bound)
-    retry = endpoint.retry
+    retry, park_limit = endpoint.retry, build_park_limit(endpoint)
+    attempt_log = AttemptLog(
+        target,
+        history,
+        bound,
+        None if park_limit is None else lambda count: park_limit.delivered(clock.monotonic(), count),
+    )
     return EndpointDispatcher(
         name,
         concurrency=endpoint.concurrency,
@@ -194,8 +207,10 @@ def build_dispatcher(
             clock=clock,
             own_verdict=endpoint.chosen.judge,
             retry_on=frozenset(retry.retry_on),
+            park_limit=park_limit,
         ),
         attempt_log=attempt_log,
+        park_limit=park_limit,
         schedule=RetrySchedule(
             base_s=retry.base_s,
             cap_s=retry.cap_s,

@@ -28,7 +28,7 @@ NOBODY_LISTENS = ("dead", "down")
 
 def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the configuration of the endpoints, by name."""
-    common = {"secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64}
+    common = {"secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64, "park_limit": "off"}
     known: dict[str, dict[str, Any]] = {
         **{path[1:]: {"url": stage.witness.url(path), "retry": PATIENT} for path in PATHS},
         "dead": {

@@ -28,7 +28,7 @@ def topic_and_config(
     topic = kafka.fresh_topic(group, partitions=partitions)
     crm = {
         "url": receiver.url("/shop"), "retry": SOON,
-        "headers": {"Authorization": f"Bearer {TOKEN}"}, **endpoint,
+        "headers": {"Authorization": f"Bearer {TOKEN}"}, "park_limit": "off", **endpoint,
     }  # fmt: skip
     return topic, quick_config(kafka, topic, {"shop": crm}, group)
 

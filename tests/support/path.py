@@ -54,6 +54,8 @@ class Plan:
     max_age_s: float = 10_000.0
     retry_on: tuple[int, ...] = ()
     on_park: str = "continue"
+    park_limit: str | tuple[int, float, float] = "off"
+    """Events, share and window (seconds); "off" unless the limit is what a test is about."""
     rate: tuple[str, ...] = ()
 
 
@@ -107,6 +109,12 @@ def settings_of(plans: Mapping[str, Plan], drain_timeout_s: float = 20.0) -> Set
     )
 
 
+def _park_limit(plan: Plan) -> str | dict[str, float]:
+    if isinstance(plan.park_limit, str):
+        return plan.park_limit
+    return dict(zip(("events", "share", "window_s"), plan.park_limit, strict=True))
+
+
 @cache
 def _endpoint(plan: Plan) -> EndpointSettings:
     return EndpointSettings.model_validate(
@@ -120,6 +128,7 @@ def _endpoint(plan: Plan) -> EndpointSettings:
             "concurrency": plan.concurrency,
             "timeout_s": 5.0,
             "on_park": plan.on_park,
+            "park_limit": _park_limit(plan),
             "rate": plan.rate,
             "retry": {
                 "base_s": plan.base_s,

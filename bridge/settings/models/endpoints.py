@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+)
 
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
 from bridge.settings.models.receiver import PresetSettings
@@ -151,6 +160,54 @@ class BreakerSettings(Section):
     )
 
 
+class ParkLimitSettings(Section):
+    """How many events may be parked for one cause before the endpoint is turned off."""
+
+    events: Whole = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="Events that may be parked for one cause within window_s, in each pod. The next one turns"
+        " the endpoint off, if the parked events are also more than share of all. After status 401, 403 or"
+        " 407, ten in a row without a delivery are enough.",
+    )
+    share: Seconds = Field(
+        default=0.5,
+        ge=0,
+        le=0.99,
+        description="Part of the events settled within window_s that may be parked for one cause.",
+    )
+    window_s: Seconds = Field(
+        default=60.0, ge=1, le=86_400, description="Time over which both are counted, in seconds."
+    )
+
+
+PARK_LIMIT_TAGS = ("off", "numbers")
+"""What pydantic inserts into the path of an error in ``park_limit``."""
+
+
+def _off(value: object) -> object:
+    """Accept the ``off`` of YAML, which is false there."""
+    if value is False or value == "off":
+        return "off"
+    if not isinstance(value, dict | ParkLimitSettings):
+        raise mistake("is neither off nor a mapping", "write off, or events, share and window_s")
+    return value
+
+
+def _park_limit_tag(value: object) -> str:
+    return "off" if value == "off" else "numbers"
+
+
+ParkLimit = Annotated[
+    Annotated[
+        Annotated[ParkLimitSettings, Tag("numbers")] | Annotated[Literal["off"], Tag("off")],
+        Discriminator(_park_limit_tag),
+    ],
+    BeforeValidator(_off),
+]
+
+
 class EndpointSettings(PresetSettings):
     """One receiver of webhooks."""
 
@@ -255,6 +312,12 @@ class EndpointSettings(PresetSettings):
         description="What happens to later events of an entity after one of its events was parked."
         " continue: they are delivered. hold: they are parked after it, in order, until it is redriven or"
         " discarded.",
+    )
+    park_limit: ParkLimit = Field(
+        default_factory=ParkLimitSettings,
+        description="When so many events are parked for one cause that the endpoint is turned off instead, as"
+        " after a wrong template or secret. The events wait, and hookferry endpoints on sends them. off: no"
+        " limit. Events that are sent again, and events parked after all retries, do not count.",
     )
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings,

@@ -6,13 +6,14 @@ settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.settings.models.base import PATTERN_REMEDIES
+from bridge.settings.models.endpoints import PARK_LIMIT_TAGS
 from bridge.settings.models.request import BODY_TAGS
 from bridge.settings.models.sources import SOURCE_MODELS
 from bridge.settings.problem import Path, Problem, choice, nearest, printable
@@ -52,6 +53,7 @@ _BY_PREFIX: tuple[tuple[str, Texts], ...] = (
     ("dict_", _NO_MAPPING),
     ("model_", _NO_MAPPING),
 )
+_ENDPOINT_TAGS: dict[int | str, Collection[int | str]] = {"body": BODY_TAGS, "park_limit": PARK_LIMIT_TAGS}
 _FALLBACK = ("is not valid here", "see docs/reference/configuration.md")
 
 
@@ -73,10 +75,10 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
 
 
 def _path(loc: tuple[int | str, ...]) -> Path:
-    """Drop the tag that pydantic inserts after a source's name or a body; keep ``[key]``, the last step."""
+    """Drop the tag that pydantic inserts after a name, body or park_limit; keep ``[key]``, the last step."""
     if len(loc) > 3 and loc[0] == "sources" and loc[2] in SOURCE_MODELS:
         return (*loc[:2], *loc[3:])
-    if len(loc) > 3 and loc[0] == "endpoints" and loc[2] == "body" and loc[3] in BODY_TAGS:
+    if len(loc) > 3 and loc[0] == "endpoints" and loc[3] in _ENDPOINT_TAGS.get(loc[2], ()):
         return (*loc[:3], *loc[4:])
     return loc
 

@@ -100,6 +100,7 @@ def _crm() -> dict[str, Any]:
             "retry_on": [401, 404],
         },
         "on_park": "hold",
+        "park_limit": {"events": 21, "share": 0.25, "window_s": 77.0},
         "breaker": {"failures": 13, "window_s": 44.0, "open_s": 6.5, "max_open_s": 66.0},
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from bridge.app.stop import OVERTIME_S
 from bridge.core.filter import Filter
-from bridge.core.limits import Gate, RateWindows
+from bridge.core.limits import Gate, ParkLimit, RateWindows
 from bridge.core.signing import Signer
 from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.formats.avro.schema import AvroSchema
@@ -190,6 +190,9 @@ READS: dict[str, tuple[Any, Read]] = {
         [1, 0],
         lambda b: [len(parts(b.dispatcher(name), HeldLanes)) for name in ("crm", "thin")],
     ),
+    "endpoints.park_limit.events": (21, lambda b: part(b.dispatcher(), ParkLimit)._events),
+    "endpoints.park_limit.share": (0.25, lambda b: part(b.dispatcher(), ParkLimit)._share),
+    "endpoints.park_limit.window_s": (77.0, lambda b: part(b.dispatcher(), ParkLimit)._window_s),
     "endpoints.retry.base_s": (1.5, lambda b: read_schedule(b)._wait.multiplier),
     "endpoints.retry.cap_s": (99.0, lambda b: read_schedule(b)._wait.max),
     "endpoints.retry.retry_after_cap_s": (
