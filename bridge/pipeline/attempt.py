@@ -27,7 +27,7 @@ class EndpointClient:
     """Makes the attempts of one endpoint.
 
     ``own_verdict`` interprets the answers of this kind of receiver, and ``retry_on`` has the statuses
-    that the operator wants retried instead of parked. An event that would exceed the ``park_limit`` is
+    that are configured to be retried instead of parked. An event that would exceed the ``park_limit`` is
     not parked: its verdict is ``off``, as if the receiver had requested it. Invariant: each request that
     the gate counts as sent is then reported to the gate as answered or abandoned.
     """

@@ -89,7 +89,7 @@ class EndpointDispatcher:
     ) -> None:
         """Open an event at its cursor and add it to its lane, with the attempts of earlier processes.
 
-        ``fault``: why it is unknown whether the endpoint wants the event; it is parked in its turn.
+        ``fault``: why it is unknown whether the endpoint selects the event; it is parked in its turn.
         """
         record = event.record
         offset, size_bytes = record.offset, len(record.value or b"")

@@ -38,7 +38,7 @@ class Feed:
 class Intake:
     """Accepts the batches of all readers.
 
-    Invariant: for every cursor it was accepted for, a record is skipped (the endpoint does not want
+    Invariant: for every cursor it was accepted for, a record is skipped (the endpoint does not select
     it), or open (and settles only by a 2xx or a parking), or was settled before.
     """
 
@@ -115,7 +115,7 @@ class Intake:
         return decoded
 
     def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
-        """Enqueue an event at each endpoint that wants it."""
+        """Enqueue an event at each endpoint that selects it."""
         resend, offset, part = event.resend, event.record.offset, event.index
         if resend is not None and resend.endpoint:
             candidates, off = Route.to(resend.endpoint)

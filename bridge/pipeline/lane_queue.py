@@ -27,7 +27,7 @@ class Delivery:
     """One event on its way to one endpoint.
 
     ``part`` is the event's ``index``. ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
-    processes. ``fault`` is set if it is unknown whether the endpoint wants the
+    processes. ``fault`` is set if it is unknown whether the endpoint selects the
     event: it is parked in its turn. ``remedy`` is for the case that the event is parked.
     """
 

@@ -17,7 +17,7 @@ from bridge.telemetry import events
 class SchemaWait:
     """The partitions that wait for a schema, each with the task that fetches it.
 
-    ``learn`` asks a registry once. ``wake_reader`` is called when a partition no longer waits.
+    ``learn`` queries a registry once. ``wake_reader`` is called when a partition no longer waits.
     """
 
     def __init__(

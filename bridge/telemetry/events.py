@@ -265,8 +265,8 @@ ENDPOINT_SLOWED: Final = "endpoint.slowed"
 """The receiver is overloaded, so the bridge sends less: `rate_per_s` (null without a limit) and `concurrency`
 are the limits now, `reason` is what the receiver answered. Repeated at most once per minute while it lasts.
 
-Worry if it lasts and the endpoint falls behind: the receiver takes less than arrives. Ask its operator for a
-higher limit, or set `rate` to the limit that it documents."""
+Worry if it lasts and the lag of the endpoint grows: the receiver takes less than arrives. Ask its operator
+for a higher limit, or set `rate` to the limit that it documents."""
 
 ENDPOINT_RECOVERED: Final = "endpoint.recovered"
 """The limits after `endpoint.slowed` are lifted, or the breaker has opened and decides alone.
