@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.faults.log_acts import add_partition, expire_offsets, write_transaction
 from tests.faults.plan import Fault
 from tests.faults.stage import Pod, Stage
 from tests.support.bridge_process import ROOT
@@ -44,6 +45,8 @@ def carry_out(stage: Stage, fault: Fault) -> None:
         _off(stage, fault)
     elif fault.kind == "parked.redrive":
         _redrive(stage)
+    elif fault.kind.startswith(("topic.", "offsets.")):
+        _LOG_ACTS[fault.kind](stage, fault)
     else:
         _path(stage, fault)
 
@@ -223,4 +226,11 @@ _POD_ACTS: dict[str, Callable[[Stage, Pod, Fault], None]] = {
     "pod.extra": _extra,
     "pod.disk_wiped": _disk_wiped,
     "pod.disk_damaged": _disk_damaged,
+}
+
+_LOG_ACTS: dict[str, Callable[[Stage, Fault], None]] = {
+    "topic.partitions": lambda stage, _: add_partition(stage),
+    "topic.transaction": write_transaction,
+    "topic.recreate": lambda stage, _: stage.side.recreate(),
+    "offsets.expire": expire_offsets,
 }

@@ -16,6 +16,7 @@ from tests.faults.facts import Requests
 from tests.faults.ledger import Ledger, Run
 
 UNEXPLAINED = "unexplained"
+EXPIRED = "its offset was deleted"
 _NS = 1_000_000_000
 _SEEN_NS = 50_000_000
 """Maximum difference between two recorded instants of the same incident."""

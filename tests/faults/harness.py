@@ -23,19 +23,21 @@ import orjson
 
 from bridge import __version__
 from bridge.core import completion_map
-from tests.faults import report
+from tests.faults import report, side_topic
 from tests.faults.acts import carry_out, turn_on_again
 from tests.faults.commits import read_commits
+from tests.faults.confines import Confines
 from tests.faults.explain import Terms
 from tests.faults.gaps import delivery_gaps, format_gaps
 from tests.faults.ledger import Ledger
+from tests.faults.log_acts import miscounted
+from tests.faults.names import GROUP, TOPIC
 from tests.faults.options import (
     FULL_DISK_POD,
-    GROUP,
     NOBODY_LISTENS,
     SESSION_S,
+    SIDE,
     TIMEOUT_S,
-    TOPIC,
     arguments,
     endpoint_configs,
     endpoints_to_count,
@@ -44,6 +46,7 @@ from tests.faults.options import (
 )
 from tests.faults.plan import PATHS, Fault, make_plan
 from tests.faults.producer import Publisher
+from tests.faults.side_topic import SideTopic, count_side
 from tests.faults.stage import Pod, SmallDisk, Stage
 from tests.faults.truth import read_parked, read_truth
 from tests.faults.verify import Result, lost_poison, verify
@@ -64,8 +67,13 @@ class Harness:
     def __init__(self, options: argparse.Namespace, folder: Path, kafka: RealKafka) -> None:
         self.options = options
         self.ledger = Ledger()
-        self.stage = Stage(folder, kafka, self.ledger)
         self.kafka = kafka
+        self.publisher = Publisher(
+            kafka.bootstrap, TOPIC, count=options.events, seconds=options.seconds, seed=options.seed,
+            entities=options.entities, duplicates=options.duplicates, partitions=options.partitions,
+        )  # fmt: skip
+        self.side = SideTopic(kafka, self.ledger, options.seed)
+        self.stage = Stage(folder, kafka, self.ledger, self.publisher, self.side)
         self.skipped: list[str] = []
         self.drained_s: float | None = None
         self.configs = endpoint_configs(self.stage, options)
@@ -80,13 +88,19 @@ class Harness:
         except OSError as problem:
             full_disk_pod = None
             self.skipped.append(f"pod.disk_full: no small disk could be mounted ({problem})")
+        stage.confines = Confines(stage.folder, options.memory)
         for number in range(options.bridges + 1):
             stage.pods.append(self._pod(number))
+        self.skipped += stage.confines.skipped
         if "returning" in self.configs:
             stage.witness.behave("/returning", {"modes": [{"kind": "status", "status": 503}]})
         stage.witness.start()
         for pod in stage.pods[: options.bridges]:
             pod.start()
+        if SIDE in self.configs:
+            for pod in stage.pods[: options.bridges]:
+                pod.wait_running(60)
+            self.side.appear()
         for pod in stage.pods[: options.bridges]:
             pod.bridge.wait_ready(60)
         return make_plan(
@@ -102,15 +116,15 @@ class Harness:
 
     def _pod(self, number: int) -> Pod:
         config = pod_config(self.kafka.bootstrap, number, self.configs, self.options)
-        return Pod(number, BridgeProcess(config, self.stage.folder / f"pod-{number}"), self.ledger)
+        assert self.stage.confines is not None
+        bridge = BridgeProcess(
+            config, self.stage.folder / f"pod-{number}", prefix=self.stage.confines.command(number)
+        )
+        return Pod(number, bridge, self.ledger)
 
     def break_things(self, plan: Sequence[Fault]) -> None:
         """Execute the plan while events are published; return when both are done."""
-        options = self.options
-        publisher = self.publisher = Publisher(
-            self.kafka.bootstrap, TOPIC, count=options.events, seconds=options.seconds, seed=options.seed,
-            entities=options.entities, duplicates=options.duplicates,
-        )  # fmt: skip
+        options, publisher = self.options, self.publisher
         began = time.monotonic()
         publisher.start()
         waiting = list(plan)
@@ -129,6 +143,7 @@ class Harness:
             if now_s > options.seconds * 2 + 300:
                 raise TimeoutError(f"the faults are not over after {now_s:.0f} s")
             time.sleep(0.1)
+        self.side.stop()
         if not publisher.wait(60):
             raise RuntimeError(f"the producer did not finish: {publisher.refused[:3]}")
 
@@ -147,6 +162,7 @@ class Harness:
         turn_on_again(self.stage)
         began = time.monotonic()
         ends = log_ends(self.kafka, TOPIC)
+        side_ends = log_ends(self.kafka, side_topic.NAME) if SIDE in self.configs else {}
         while time.monotonic() - began < self.options.drain_seconds:
             for pod in self.stage.pods:
                 pod.look_after()
@@ -154,29 +170,32 @@ class Harness:
             places = {
                 name: {number: done.offset for number, done in maps.items()}
                 for name, maps in self.committed.items()
-                if name not in NOBODY_LISTENS
+                if name not in (*NOBODY_LISTENS, SIDE)
             }
-            if all(value == ends for value in places.values()):
+            side = {number: done.offset for number, done in self._places(SIDE, side_topic.NAME).items()}
+            if all(value == ends for value in places.values()) and side == side_ends:
                 self.drained_s = time.monotonic() - began
                 break
             time.sleep(1)
         else:
-            self.ledger.problems.append(f"not drained in {self.options.drain_seconds} s: {places} of {ends}")
+            self.ledger.problems.append(
+                f"not drained in {self.options.drain_seconds} s: {places} of {ends}; {side} of {side_ends}"
+            )
         for pod in self.stage.pods[: self.options.bridges]:
             pod.terminate()
         self.committed = self._committed()
         self.stage.witness.kill()
 
     def _committed(self) -> dict[str, dict[int, completion_map.Completion]]:
+        return {name: self._places(name, TOPIC) for name in self.configs if name != SIDE}
+
+    def _places(self, endpoint: str, topic: str) -> dict[int, completion_map.Completion]:
         return {
-            name: {
-                number: completion_map.decode(offset, metadata)
-                for (topic, number), (offset, metadata) in self.kafka.consumer_groups(
-                    f"{GROUP}.{name}"
-                ).items()
-                if topic == TOPIC
-            }
-            for name in self.configs
+            number: completion_map.decode(offset, metadata)
+            for (about, number), (offset, metadata) in self.kafka.consumer_groups(
+                f"{GROUP}.{endpoint}"
+            ).items()
+            if about == topic
         }
 
     def count(self) -> dict[str, Any]:
@@ -200,8 +219,9 @@ class Harness:
         problems += [f"undecodable, but not parked: {place}" for place in lost_poison(truth, parked)]
         if truth.disordered:
             problems.append(f"HARNESS: {truth.disordered} events were published out of order")
-        if len(truth.places) != self.publisher.sent:
-            problems.append(f"HARNESS: {self.publisher.sent} events sent, {len(truth.places)} in the log")
+        problems += miscounted(truth, self.publisher.sent, self.stage.committed_transactions)
+        side = count_side(self.side.lives, requests, self.stage.witness.paths.index(side_topic.PATH))
+        problems += side.problems
         set_back = [
             f"{endpoint} partition {partition} at {report.clock(at_ns)}: from {before} to {offset}"
             for endpoint, partition, at_ns, before, offset in commits.set_back()
@@ -220,6 +240,9 @@ class Harness:
             "drained_s": self.drained_s,
             "gaps_after_kill_s": gaps,
             "switched_off": self.stage.switched_off,
+            "transactions_committed": len(self.stage.committed_transactions),
+            "offsets_deleted": len(self.ledger.expired),
+            "side_topic": {"published": side.published, "accepted": side.accepted},
             "redriven": parked.redriven,
             "set_back": set_back,
             "endpoints": report.document(results),
@@ -243,6 +266,10 @@ class Harness:
             f"log lines: {', '.join(f'{name} {count:,}' for name, count in result['log_lines'].items())}",
             *format_gaps(result["gaps_after_kill_s"]),
             f"an endpoint was switched off {result['switched_off']} times; {result['redriven']} redriven",
+            f"{result['transactions_committed']} transactions committed; "
+            f"{result['offsets_deleted']} offsets deleted",
+            f"lives of the side topic: published {result['side_topic']['published']}, accepted"
+            f" {result['side_topic']['accepted']}",
             *(f"CURSOR SET BACK {text}" for text in result["set_back"][:10]),
             *(f"SKIPPED {text}" for text in self.skipped),
             *(

@@ -51,6 +51,8 @@ class Ledger:
     receiver_away: list[tuple[int, int]] = field(default_factory=list)
     disks_touched: list[tuple[int, int]] = field(default_factory=list)
     """(instant, pod)"""
+    expired: list[tuple[int, str, int]] = field(default_factory=list)
+    """(instant, endpoint, partition) of each committed offset that was deleted"""
     assignments: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)
     """(instant, pod, partitions), from the logs of the pods"""
     delays: list[tuple[int, int, float]] = field(default_factory=list)
@@ -78,6 +80,13 @@ class Ledger:
         return any(
             whose != pod and since_ns <= at_ns <= until_ns and partition in partitions
             for at_ns, whose, partitions in self.assignments
+        )
+
+    def offsets_expired(self, endpoint: str, partition: int, since_ns: int, until_ns: int) -> bool:
+        """Return True if an endpoint's offset was deleted in between."""
+        return any(
+            of == endpoint and number == partition and since_ns <= at_ns <= until_ns
+            for at_ns, of, number in self.expired
         )
 
     def delay_s(self, pod: int, at_ns: int) -> float:

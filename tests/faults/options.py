@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults import side_topic
+from tests.faults.confines import SLOW_NAME
+from tests.faults.names import GROUP, TOPIC
 from tests.faults.plan import PATHS, WEIGHTS
 from tests.faults.producer import TYPES
 from tests.faults.stage import Stage
@@ -14,21 +17,24 @@ from tests.faults.verify import Endpoint
 from tests.support.bridge_process import plain_config
 from tests.support.ports import free_port
 
-TOPIC = "outbox"
-GROUP = "faults"
 SESSION_S = 4.0
 TIMEOUT_S = 2.0
 COMMIT_S = 0.2
 FULL_DISK_POD = 1
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATIENT = {"base_s": 0.1, "cap_s": 1.0, "max_attempts": 1000}
-NOBODY_LISTENS = ("dead", "down")
+NOBODY_LISTENS = ("dead", "down", "unnamed")
 """Down for the whole run: their events are parked or wait as lag, and none may be lost."""
+SIDE = "side"
+"""The endpoint of the second topic, which is counted by itself."""
 
 
 def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the configuration of the endpoints, by name."""
-    common = {"secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64, "park_limit": "off"}
+    common = {
+        "secrets": [SECRET], "timeout_s": TIMEOUT_S, "concurrency": 64, "park_limit": "off",
+        "start": "latest", "topics": [TOPIC],
+    }  # fmt: skip
     known: dict[str, dict[str, Any]] = {
         **{path[1:]: {"url": stage.witness.url(path), "retry": PATIENT} for path in PATHS},
         "dead": {
@@ -38,6 +44,8 @@ def endpoint_configs(stage: Stage, options: argparse.Namespace) -> dict[str, dic
             "breaker": {"failures": 10_000, "window_s": 1},  # events are parked instead of waiting
         },
         "down": {"url": f"http://127.0.0.1:{free_port()}/", "events": [TYPES[2]], "retry": PATIENT},
+        "unnamed": {"url": f"http://{SLOW_NAME}/", "events": [TYPES[2]], "retry": PATIENT},
+        SIDE: {"url": stage.witness.url(side_topic.PATH), "topics": [side_topic.NAME], "retry": PATIENT},
         "returning": {"url": stage.witness.url("/returning"), "events": [TYPES[1]], "retry": PATIENT},
     }
     return {name: common | known[name] for name in options.endpoints.split(",")}
@@ -53,6 +61,7 @@ def endpoints_to_count(stage: Stage, configs: dict[str, dict[str, Any]]) -> list
             may_park=name in NOBODY_LISTENS,
         )
         for name, config in configs.items()
+        if name != SIDE
     ]
 
 
@@ -65,6 +74,7 @@ def pod_config(
         drain_timeout_s=5, history={"max_bytes": 16 * 1024 * 1024, "bodies": False},
         log={"attempts": options.log_attempts},
     )  # fmt: skip
+    config["sources"]["orders"]["topics"].append(side_topic.NAME)
     config["kafka"] |= {
         "session_timeout_s": SESSION_S,
         "heartbeat_interval_s": 0.5,
@@ -96,10 +106,13 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bridges", type=int, default=3, choices=(2, 3, 4))
     parser.add_argument("--entities", type=int, default=400)
     parser.add_argument("--partitions", type=int, default=6)
+    parser.add_argument("--memory", type=int, default=512, help="memory limit of each bridge in MiB")
     parser.add_argument("--duplicates", type=float, default=0.05)
     parser.add_argument(
-        "--endpoints", default="healthy,flaky,slow,dead,down",
-        help="dead: all events are parked; down: its breaker is open; returning: down until the faults end",
+        "--endpoints", default="healthy,flaky,slow,dead,down,unnamed,side",
+        help="dead: all events are parked; down: its breaker is open; unnamed: the DNS server never answers"
+        " for its name; side: the topic that is deleted and created again; returning: down until the faults"
+        " end",
     )  # fmt: skip
     parser.add_argument(
         "--repeats", choices=("in-flight", "since-commit"), default="in-flight",

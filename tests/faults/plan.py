@@ -33,7 +33,19 @@ WEIGHTS = {
     "path.status_503": 1,
     "endpoint.off": 2,
     "parked.redrive": 2,
+    "topic.partitions": 2,
+    "topic.transaction": 3,
+    "topic.recreate": 2,
+    "offsets.expire": 1,
 }
+
+
+EXTRAS = {
+    "pod.disk_wiped": ("kill", "terminate"),
+    "pod.disk_damaged": ("kill", "terminate"),
+    "topic.transaction": ("abort", "abort", "commit"),
+}
+"""What a kind chooses from, besides its target and duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ def make_plan(
         for_s = round(_duration_s(chance, kind, session_s), 2)
         begins_s = round(max(at_s, free_at.get(target, 0.0)), 2)
         free_at[target] = begins_s + for_s + 1.0
-        extra = chance.choice(("kill", "terminate")) if "disk_" in kind else ""
+        extra = chance.choice(EXTRAS.get(kind, ("",)))
         plan.append(Fault(begins_s, kind, target, for_s, extra))
     return sorted(plan, key=lambda one: one.at_s)
 
@@ -103,9 +115,9 @@ def _target(
         names = [f"pod {number}" for number in range(pods)]
         chance.shuffle(names)
         return min(names, key=lambda name: max(0.0, free_at.get(name, 0.0)))
-    if kind.startswith(("path.", "endpoint.")):
+    if kind.startswith(("path.", "endpoint.", "offsets.")):
         return chance.choice(PATHS)
-    return kind.partition(".")[0]
+    return kind if kind.startswith("topic.") else kind.partition(".")[0]
 
 
 def _duration_s(chance: random.Random, kind: str, session_s: float) -> float:
@@ -120,7 +132,7 @@ def _duration_s(chance: random.Random, kind: str, session_s: float) -> float:
             return chance.choice((0.0, chance.uniform(0.2, 2)))
         case "pod.away" | "pod.extra":
             return chance.uniform(6, 12)
-        case "parked.redrive":
+        case "parked.redrive" | "topic.partitions" | "topic.recreate" | "offsets.expire":
             return 0.0
         case "broker.kill":
             return chance.choice((0.0, chance.uniform(0.5, 3), session_s * chance.uniform(1, 1.6)))

@@ -16,8 +16,11 @@ from typing import Any
 
 import orjson
 
+from tests.faults.confines import Confines
 from tests.faults.facts import Requests, read_facts
 from tests.faults.ledger import RUNS_PER_POD, Ledger, Run
+from tests.faults.producer import Publisher
+from tests.faults.side_topic import SideTopic
 from tests.support.bridge_process import ROOT, BridgeProcess
 from tests.support.kafka import RealKafka
 from tests.support.ports import free_port
@@ -25,6 +28,7 @@ from tests.support.ports import free_port
 SLOW_MS = 60
 FLAKY = [
     {"kind": "status", "status": 500, "share": 0.02},
+    {"kind": "status", "status": 503, "share": 0.01},
     {"kind": "status", "status": 429, "retry_after_s": 1, "share": 0.002},
     {"kind": "half", "share": 0.005},
     {"kind": "reset", "share": 0.005},
@@ -34,6 +38,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "/flaky": {"modes": FLAKY},
     "/slow": {"delay_ms": SLOW_MS},
     "/returning": {},
+    "/side": {},
 }
 TERMINATE_TIMEOUT_S = 30
 
@@ -132,6 +137,14 @@ class Pod:
             self._ledger.note(f"pod {self.run.name} started")
             watch = threading.Thread(target=self._watch, args=(self.run, self.bridge.process), daemon=True)
             watch.start()
+
+    def wait_running(self, timeout_s: float) -> None:
+        """Return when it is ready, or waits for a topic that does not exist yet. Raises ``TimeoutError``."""
+        deadline = time.monotonic() + timeout_s
+        while not self.bridge.is_ready() and b'"topics.missing"' not in self.bridge.log.read_bytes():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"pod {self.number} does not run:\n{self.bridge.log_tail()}")
+            time.sleep(0.05)
 
     def _watch(self, run: Run, process: subprocess.Popen[bytes]) -> None:
         """Record immediately when the process exits although the harness did not end it."""
@@ -236,14 +249,21 @@ class SmallDisk:
 class Stage:
     """All parts of a run."""
 
-    def __init__(self, folder: Path, kafka: RealKafka, ledger: Ledger) -> None:
+    def __init__(
+        self, folder: Path, kafka: RealKafka, ledger: Ledger, publisher: Publisher, side: SideTopic
+    ) -> None:
         self.folder = folder
         self.kafka = kafka
         self.broker_lock = threading.RLock()
         self.ledger = ledger
+        self.publisher = publisher
+        self.side = side
+        self.committed_transactions: dict[int, int] = {}
+        """Entity of each transaction that was certainly committed, and the number of its events."""
         self.witness = Witness(folder, ledger)
         self.pods: list[Pod] = []
         self.disk: SmallDisk | None = None
+        self.confines: Confines | None = None
         self.under_way: list[threading.Thread] = []
         """Faults in progress."""
         self.off: set[str] = set()
@@ -262,6 +282,9 @@ class Stage:
             if process is not None and process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
+        self.side.stop()
         self.witness.kill()
         if self.disk is not None:
             self.disk.close()
+        if self.confines is not None:
+            self.confines.close()

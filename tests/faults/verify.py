@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.faults.commits import Commits
-from tests.faults.explain import UNEXPLAINED, Terms, explain_overlap, explain_repeat
+from tests.faults.explain import EXPIRED, UNEXPLAINED, Terms, explain_overlap, explain_repeat
 from tests.faults.facts import NO_ENTITY, UNKEYED, Requests, entity_name, key_of
 from tests.faults.ledger import Ledger
 from tests.faults.truth import Parked, Truth
@@ -166,6 +166,10 @@ def _acceptances(
                 return commits.settled(endpoint.name, place, at_ns)
 
             why, age_ms = explain_repeat(requests, before, row, ledger, terms, place >> 40, committed)
+            if ledger.offsets_expired(
+                endpoint.name, place >> 40, requests.came_ns[before], requests.came_ns[row]
+            ):
+                why, age_ms = EXPIRED, None
             result.repeats[why] += 1
             if age_ms is not None:
                 result.kill_ages_ms.append(age_ms)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,9 @@ class BridgeProcess:
         folder: Path | None = None,
         *,
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
+        """``prefix``: a command that confines the process and then executes it."""
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         document = yaml.safe_load(config.read_text()) if isinstance(config, Path) else config
@@ -76,6 +78,7 @@ class BridgeProcess:
         self.process: subprocess.Popen[bytes] | None = None
         own = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFERRY_")}
         self._environment = own | dict(environment or {})
+        self._prefix = prefix
 
     @property
     def pid(self) -> int:
@@ -88,7 +91,7 @@ class BridgeProcess:
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "run", "--config", str(self.file)],
+                [*self._prefix, sys.executable, "-m", "bridge", "run", "--config", str(self.file)],
                 cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:

@@ -99,6 +99,22 @@ class Flaky:
 
 
 @dataclass
+class Trickle:
+    """Takes everything, but answers random parts of the requests: 503, and 429 with ``Retry-After`` 1."""
+
+    busy: float
+    throttled: float
+    rng: random.Random
+
+    def __call__(self, now: float) -> Answer:
+        """Accept, or refuse at random."""
+        chance = self.rng.random()
+        if chance < self.throttled:
+            return Answer("throttled", RTT_S, 1.0)
+        return Answer("unavailable" if chance < self.throttled + self.busy else "ok")
+
+
+@dataclass
 class Outage:
     """Answers ``kind`` to everything between two instants; otherwise another receiver's answer."""
 

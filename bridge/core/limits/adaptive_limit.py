@@ -30,6 +30,9 @@ _FEWEST_FOR_A_STEP = 5
 _FIRST_STEP, _LARGEST_STEP, _LARGEST_RATE_STEP = 0.02, 1.0, 0.5
 _PROBE_EVERY = 30
 _HOLD_S, _HOLD_ANSWERS = 4.0, 60
+_IDLE_S = 5.0
+_SOON = 2.0
+"""A pause that follows this many times its length after the one before may be asked for by chance."""
 _HOLD_PAUSES, _LONGEST_HOLD_S = 30.0, 60.0
 _UNTIL_THE_INSTANT = 10**9
 _SHORTEST_S = 0.01
@@ -72,11 +75,11 @@ class AdaptiveLimit:
         self._slowest_per_s = slowest_per_s
         self._full_per_s = slowest_per_s
         self._found_per_s = self._accepted_per_s = 0.0
-        self._rising = self._raised = False
+        self._rising = self._raised = self._refused_by_chance = self._paused_soon = False
         self._newest = self._accepted = 0
         self._with_pauses_per_s = self._paused_in_window_s = 0.0
         self._pause_began_at = -math.inf
-        self._paused_until = self._next_at = self._refused_at = -math.inf
+        self._paused_until = self._next_at = self._refused_at = self._answered_at = -math.inf
         self._window = AnswerWindow()
         self._lowered: tuple[float, int, float | None] | None = None
         self._no_help = 0
@@ -97,7 +100,11 @@ class AdaptiveLimit:
     def pause(self, now: float, seconds: float) -> None:
         """Send nothing for some seconds. A pause never becomes shorter."""
         if now >= self._paused_until:
-            self._with_pauses_per_s = self._accepted / max(now - self._pause_began_at, 0.001)
+            seconds_since = max(now - self._pause_began_at, 0.001)
+            self._with_pauses_per_s = self._accepted / seconds_since if self.watching else 0.0
+            soon = now - self._paused_until < _SOON * seconds
+            self._refused_by_chance = not self._raised and not (soon and self._paused_soon)
+            self._paused_soon = soon
             self._accepted, self._pause_began_at = 0, now
         until = max(self._paused_until, now + seconds)
         self._paused_in_window_s += until - max(self._paused_until, now)
@@ -124,6 +131,9 @@ class AdaptiveLimit:
             self._refused_at = max(now, self._paused_until)
         else:
             self._accepted += 1
+        if (idle_s := now - max(self._answered_at, self._paused_until)) > _IDLE_S:
+            self._pause_began_at += idle_s  # only the time in which something was sent counts
+        self._answered_at = now
         if not self.watching:
             if refusal:
                 self.watching = True
@@ -155,12 +165,13 @@ class AdaptiveLimit:
         window = self._window
         age_s = now - window.began_at
         complete = age_s >= _WINDOW_S or (self.rate_per_s is None and window.answers >= _WINDOW_ANSWERS)
-        if self._shows_overload(now, complete) or (refusal and pause_s and self.limited):
+        refused_with_pause = refusal and pause_s and self.limited and not self._refused_by_chance
+        if self._shows_overload(now, complete) or refused_with_pause:
             self._lower(now, pause_s)
             return True
         if not complete:
             return False
-        if self._shows_no_overload(refusal, pause_s):
+        if self._shows_no_overload(now, refusal, pause_s):
             self._keep_or_raise(now)
             return True
         return window.answers < _FEWEST_ANSWERS and age_s > max(
@@ -170,20 +181,25 @@ class AdaptiveLimit:
     def _shows_overload(self, now: float, complete: bool) -> bool:
         """Return True if more was refused than is tolerated: in a complete window, or obviously."""
         refused, answers = self._window.refused, self._window.answers
-        tolerated, obvious = _TOLERATED, _FEWEST_OBVIOUS
-        if now < self._tolerated_until:
-            tolerated, obvious = self._tolerated, _FEWEST_ANSWERS
+        tolerated = self._tolerance(now)
+        obvious = _FEWEST_OBVIOUS if tolerated == _TOLERATED else _FEWEST_ANSWERS
         if refused >= obvious and refused > _OBVIOUS * answers:
             return True
-        return complete and answers >= _FEWEST_ANSWERS and refused > tolerated * answers
+        # Two refused answers of twenty are chance where one in fifty is refused: few answers need a margin.
+        margin = 2 * math.sqrt(tolerated * answers) if answers < _WINDOW_ANSWERS else 0.0
+        return complete and answers >= _FEWEST_ANSWERS and refused > tolerated * answers + margin
 
-    def _shows_no_overload(self, refusal: bool, pause_s: float) -> bool:
+    def _tolerance(self, now: float) -> float:
+        return self._tolerated if now < self._tolerated_until else _TOLERATED
+
+    def _shows_no_overload(self, now: float, refusal: bool, pause_s: float) -> bool:
         """Return True if a complete window without overload has enough answers to go by."""
         window = self._window
         if self._far_below and not refusal:
             return True
         if window.answers >= _FEWEST_ANSWERS:
-            return not (refusal and pause_s)
+            tolerable = window.refused <= self._tolerance(now) * window.answers
+            return tolerable and not (refusal and pause_s)
         if window.refused:
             return False
         return window.answers >= _FEWEST_FOR_A_STEP or self.rate_per_s is None
@@ -252,10 +268,12 @@ class AdaptiveLimit:
             rate_per_s = self._sent_per_s(now)
             self._full_per_s = max(rate_per_s, 10.0)
             self._found_per_s = self._accepted_per_s = 0.0
+            self._raised = False
         part = max((1 - share) * 0.97, 0.25 if pause_s else 0.5)
         lowered_per_s = rate_per_s * part
         if pause_s:
             lowered_per_s = min(lowered_per_s, self._before_pause(rate_per_s))
+            lowered_per_s = max(lowered_per_s, min(rate_per_s, self._with_pauses_per_s))
         self.rate_per_s = max(lowered_per_s, self._slowest_per_s)
         if share < 0.5 or self._rising:
             self._found_per_s = self.rate_per_s

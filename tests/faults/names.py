@@ -1,0 +1,4 @@
+"""Names that every part of the harness shares."""
+
+TOPIC = "outbox"
+GROUP = "faults"
