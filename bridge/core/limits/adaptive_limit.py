@@ -30,7 +30,6 @@ _FEWEST_FOR_A_STEP = 5
 _FIRST_STEP, _LARGEST_STEP, _LARGEST_RATE_STEP = 0.02, 1.0, 0.5
 _PROBE_EVERY = 30
 _HOLD_S, _HOLD_ANSWERS = 4.0, 60
-_IDLE_S = 5.0
 _SOON = 2.0
 """A pause that follows this many times its length after the one before may be asked for by chance."""
 _HOLD_PAUSES, _LONGEST_HOLD_S = 30.0, 60.0
@@ -57,6 +56,8 @@ class AdaptiveLimit:
     limit, quickly when the receiver has recovered. After an overload a limit first stays for 30 accepted
     answers per refused one, or 4 s and 60 answers, so that probing costs few refused requests. A refusal
     with ``Retry-After`` costs a pause as well: the limit then stays for 30 times the pause, at most a minute.
+    Pauses far apart may be asked for by chance, and lower nothing: only the second of two in quick succession
+    does, or one after the limit was raised. The rate stays at what was accepted since the one before.
 
     Requests that were in flight when a limit changed do not show whether the new one is right. Requests have
     numbers, and a window counts only the answers to requests that were sent since it began.
@@ -79,7 +80,7 @@ class AdaptiveLimit:
         self._newest = self._accepted = 0
         self._with_pauses_per_s = self._paused_in_window_s = 0.0
         self._pause_began_at = -math.inf
-        self._paused_until = self._next_at = self._refused_at = self._answered_at = -math.inf
+        self._paused_until = self._next_at = self._refused_at = -math.inf
         self._window = AnswerWindow()
         self._lowered: tuple[float, int, float | None] | None = None
         self._no_help = 0
@@ -131,9 +132,6 @@ class AdaptiveLimit:
             self._refused_at = max(now, self._paused_until)
         else:
             self._accepted += 1
-        if (idle_s := now - max(self._answered_at, self._paused_until)) > _IDLE_S:
-            self._pause_began_at += idle_s  # only the time in which something was sent counts
-        self._answered_at = now
         if not self.watching:
             if refusal:
                 self.watching = True
