@@ -6,7 +6,6 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from confluent_kafka import KafkaException, Producer
@@ -81,8 +80,8 @@ def expire_offsets(stage: Stage, fault: Fault) -> None:
         for pod in stage.pods:
             held.enter_context(pod.lock)
         running = [pod for pod in stage.pods if pod.wanted]
-        with ThreadPoolExecutor() as at_once:
-            list(at_once.map(lambda pod: pod.kill("killed, to let offsets expire"), running))
+        for pod in running:
+            pod.kill("killed, to let offsets expire")
         with stage.broker_lock:
             partitions = [number for about, number in stage.kafka.consumer_groups(f"{GROUP}.{endpoint}")
                           if about == TOPIC]  # fmt: skip
