@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from enum import StrEnum
 
-from bridge.model import Partition
+from bridge.model import Damage, Partition, Record
 
 
 class HookferryError(Exception):
@@ -47,6 +47,11 @@ class DecodeError(HookferryError):
         self.place = place
         self.cause = cause
         self.remedy = remedy
+
+
+def unreadable(record: Record, damage: Damage) -> DecodeError:
+    """Return the error of a record that could not be read from the log."""
+    return DecodeError(record.place, damage.cause, damage.remedy)
 
 
 class Tombstone(DecodeError):

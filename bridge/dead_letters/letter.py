@@ -103,6 +103,17 @@ class Letter:
         return int(self.facts.get("event-index", "0"))
 
     @property
+    def raw_of(self) -> str:
+        """What the value contains instead of a value: "record" or "batch"; "" for a value."""
+        return self.facts.get("raw-of", "")
+
+    @property
+    def last_offset(self) -> int:
+        """The last of the offsets that it stands for; more than one for the bytes of a batch."""
+        text = self.facts.get("last-offset", "")
+        return int(text) if text.isdecimal() else self.origin.offset
+
+    @property
     def entity(self) -> str | None:
         """The entity of the event, as it was decoded; else the record key as text."""
         return self.facts.get("entity") or _key_text(self.origin.key)

@@ -8,6 +8,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bridge.errors import RecordsDeleted
+from bridge.kafka.aiokafka_patches.unreadable_records import UnreadableRecord
 from bridge.model import Batch, Partition, Record
 
 
@@ -41,6 +42,7 @@ def to_record(partition: Partition, raw: ConsumerRecord) -> Record:
         raw.key,
         raw.value,
         tuple(raw.headers) if raw.headers else (),
+        raw.damage if type(raw) is UnreadableRecord else None,
     )
 
 

@@ -113,6 +113,12 @@ CLIENT_REPLACED: Final = "client.replaced"
 
 Worry if it repeats: report it with its `cause`."""
 
+BATCH_SUSPECTED: Final = "batch.suspected"
+"""A batch of records does not match its checksum, or its length is wrong. The bridge fetches it again.
+
+Worry if `record.rejected` follows for the same place: the batch is damaged on the broker's disk. Compare the
+replicas of the partition. If nothing follows, it was damaged on its way: check the network and the memory."""
+
 RECORDS_DELETED: Final = "records.deleted"
 """Records were deleted from a topic before this endpoint had received them, or the topic was recreated.
 
