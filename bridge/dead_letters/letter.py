@@ -172,7 +172,7 @@ class LetterFilter:
 
 
 def to_letter(record: Record) -> Letter | None:
-    """Read a record of the dead-letter topic; None if the bridge did not park it."""
+    """Read a record of the dead-letter topic; None if the bridge did not park it, or it is unreadable."""
     facts = _facts(record)
     try:
         if any(name not in facts for name in _REQUIRED_FACTS):
@@ -184,6 +184,7 @@ def to_letter(record: Record) -> Letter | None:
             offset=int(facts["offset"]),
             timestamp_ms=int(facts["timestamp-ms"]),
             headers=tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
+            damage=None,
         )
     except ValueError:
         return None

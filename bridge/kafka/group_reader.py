@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
 from bridge.core.share import share
-from bridge.errors import BrokerError, CommitError, PlaceLostError
+from bridge.errors import BrokerError, ClientFailed, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
@@ -55,6 +56,7 @@ class Reader:
         self._options = options
         self._consumer = new_consumer(options, membership)
         self._joined = False
+        self._failure: str | None = None
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._lease = Lease(membership.session_timeout_s)
         self._assigned: frozenset[Partition] = frozenset()
@@ -160,7 +162,7 @@ class Reader:
         self._hold_back(waiting)
         readable = self._started - waiting
         try:
-            async with broker_call("read the group's partitions", timeout_s=timeout_s + _LATE_S):
+            async with self._call("read the group's partitions", timeout_s + _LATE_S):
                 fetched = await self._consumer.getmany(
                     *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
                 )
@@ -172,11 +174,21 @@ class Reader:
             raise
         return to_batches(fetched, self._started)
 
+    @asynccontextmanager
+    async def _call(self, action: str, timeout_s: float) -> AsyncIterator[None]:
+        """Call the consumer inside, as ``broker_call``; a consumer that fails is replaced at the next read."""
+        try:
+            async with broker_call(action, timeout_s=timeout_s):
+                yield
+        except ClientFailed as exc:
+            self._failure = exc.cause
+            raise
+
     async def _stay_member(self) -> None:
         """Replace the consumer if it no longer works. Raises ``KafkaUnavailable``."""
         cause = None
         if self._joined:
-            cause = ended_task(self._consumer) or await self._liveness.stuck_cause()
+            cause = self._failure or ended_task(self._consumer) or await self._liveness.stuck_cause()
         if cause is not None:
             _log.error(
                 events.SOURCE_REPLACED,
@@ -184,6 +196,7 @@ class Reader:
                 remedy="none needed: a new consumer joins the group in its place",
             )
             self._joined = False
+            self._failure = None
             await self._revoked(self._assigned)
             broken, self._consumer = self._consumer, new_consumer(self._options, self._membership)
             await stop_consumer(broken)
@@ -233,7 +246,7 @@ class Reader:
         offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
         sent_at = time.monotonic()
         try:
-            async with broker_call(f"commit for group {group!r}", timeout_s=_COMMIT_TIMEOUT_S):
+            async with self._call(f"commit for group {group!r}", _COMMIT_TIMEOUT_S):
                 await consumer.commit(offsets)
         except BrokerError as exc:
             if isinstance(exc.__cause__, CommitFailedError | IllegalStateError):
