@@ -147,9 +147,9 @@ def _parse(payload: bytes, at: int) -> _Parsed:
 
 def _bytes(payload: bytes, at: int, what: str) -> tuple[bytes | None, int]:
     length, at = _varint(payload, at)
-    if length == -1:
+    if length < 0:  # null, as in Kafka's own clients
         return None, at
-    if not 0 <= length <= len(payload) - at:
+    if length > len(payload) - at:
         raise UnreadableError(f"the length of its {what} is wrong: {length}")
     return payload[at : at + length], at + length
 

@@ -65,7 +65,7 @@ def _client_failed(action: str, exc: BaseException) -> ClientFailed:
             action=action,
             exception=kind,
             cause=text or "the client gave no reason",
-            remedy="none needed: the client is replaced and the call repeated; report this line with its traceback",
+            remedy="none needed: the client is replaced; report this line with its traceback",
             exc_info=exc if _tracebacks.allows(kind) else None,
         )
     return ClientFailed(action, f"{kind}: {text}", "none needed: the client is replaced")

@@ -19,6 +19,7 @@ from bridge.errors import BrokerError, ClientFailed, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
+from bridge.kafka.aiokafka_patches.failing_fetches import failing_partitions
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
@@ -130,6 +131,11 @@ class Reader:
         return self._assigned
 
     @property
+    def failing(self) -> int:
+        """The number of assigned partitions that their brokers cannot read now."""
+        return failing_partitions(self._consumer, map(TopicPartition._make, self._assigned))
+
+    @property
     def share(self) -> float:
         """This pod's share of the endpoints' rates, by the partitions assigned to it."""
         partitions_of = self._consumer.partitions_for_topic
@@ -176,7 +182,7 @@ class Reader:
 
     @asynccontextmanager
     async def _call(self, action: str, timeout_s: float) -> AsyncIterator[None]:
-        """Call the consumer inside, as ``broker_call``; a consumer that fails is replaced at the next read."""
+        """Call the consumer, as ``broker_call``; a consumer that fails is replaced at the next read."""
         try:
             async with broker_call(action, timeout_s=timeout_s):
                 yield

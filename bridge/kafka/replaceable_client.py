@@ -59,7 +59,7 @@ class ReplaceableClient(Generic[_Client]):
     async def guarded(
         self, action: str, *, timeout_s: float | None = None, remedy: str = CHECK_BROKER
     ) -> AsyncIterator[None]:
-        """Call the client inside; raise what ``broker_call`` raises. After ``ClientFailed`` it is replaced."""
+        """Call the client; raise what ``broker_call`` raises. After ``ClientFailed`` it is replaced."""
         try:
             async with broker_call(action, timeout_s=timeout_s, remedy=remedy):
                 yield

@@ -126,6 +126,17 @@ CONTROL_UNREADABLE: Final = "control.unreadable"
 Always: a switch or a hold may be unknown. `hookferry endpoints list` and `hookferry events list` show the
 states in use; set those again that differ."""
 
+FETCH_FAILED: Final = "fetch.failed"
+"""A broker cannot read a partition's records at `next_offset`. Other partitions go on; nothing is skipped.
+
+Always: the broker reports damage or a failing disk, or its fetches break off. Nothing of this partition is
+delivered meanwhile. See the broker's log; move the leader to another replica."""
+
+FETCH_RECOVERED: Final = "fetch.recovered"
+"""The records of a partition can be read again after `fetch.failed`.
+
+Never by itself."""
+
 BATCH_SUSPECTED: Final = "batch.suspected"
 """A batch of records does not match its checksum, or its length is wrong. The bridge fetches it again.
 

@@ -5,12 +5,17 @@ Independent of the client library, whose builders refuse to write what these tes
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.errors import for_code
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c
 
 CODECS = {1: gzip_encode, 2: snappy_encode, 3: lz4_encode, 4: zstd_encode}
@@ -132,3 +137,25 @@ def legacy(offset: int, value: bytes, key: bytes | None = b"k", magic: int = 1, 
 def plain(*values: bytes) -> list[RawRecord]:
     """Return valid records with these values."""
     return [RawRecord(value, key=b"k%d" % index) for index, value in enumerate(values)]
+
+
+def produce_batches(bootstrap: str, topic: str, *batches: bytes, partition: int = 0) -> None:
+    """Send batches as they are; return when the broker has appended them. Raises ``KafkaError``."""
+
+    async def send() -> None:
+        client = AIOKafkaClient(bootstrap_servers=bootstrap)
+        await client.bootstrap()
+        try:
+            await client.force_metadata_update()
+            node = 1  # the test broker's id
+            for batch in batches:
+                request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, batch)])])
+                response = await client.send(node, request)
+                ((_, ((_, code, *_),)),) = response.topics
+                if code:
+                    raise for_code(code)
+        finally:
+            await client.close()
+
+    with ThreadPoolExecutor(1) as own_thread:  # a loop of the test may run in this thread
+        own_thread.submit(asyncio.run, send()).result(30)

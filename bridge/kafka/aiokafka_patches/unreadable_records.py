@@ -130,8 +130,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             except Exception as exc:
                 frame = frame_at(data, start)
                 assert frame is not None, "a batch that was read has a length"
-                if not (yield from self._salvage(frame, at, exc)):
-                    return
+                at = yield from self._salvage(frame, at, exc)
                 continue
             if start and is_cut(data, start):
                 return
@@ -181,20 +180,22 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
                 return True
         return bool(batch.is_control_batch)
 
-    def _salvage(self, frame: Frame, following_at: int, exc: Exception) -> Generator[Any, None, bool]:
-        """Yield what aiokafka's parser did not, from the current position on; return False to fetch again."""
+    def _salvage(self, frame: Frame, following_at: int, exc: Exception) -> Generator[Any, None, int]:
+        """Yield what aiokafka's parser did not, from the current position on; return where to go on."""
         position, header = self.next_fetch_offset, frame.header
         cause = _text(exc)
         if (not frame.intact or isinstance(exc, MemoryError)) and not self._given_up(cause):
-            return False
+            return len(self._records.data)  # fetch it again
         found = next_intact(self._records.data, following_at, position)
+        if found is not None and not frame.intact:
+            following_at = found[0]  # its length may be wrong, too
         following = found[1] if found is not None else None
         end = end_of(frame, position, following)
         if header is not None and header.is_control:
             self._aborted_producers.discard(header.producer_id)
         if frame.intact and header is not None and frame.magic == 2:
             if frame.base + header.last_delta < position:
-                return True  # aiokafka has read them all; what follows them has no offset
+                return following_at  # aiokafka has read them all; what follows them has no offset
             last = header.last_delta if following is None else following.base - frame.base - 1
             try:
                 pieces = list(separate(frame.payload(), header.count, header.last_delta, last))
@@ -203,11 +204,11 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             else:
                 yield from self._pieces(frame, header, pieces)
                 self.next_fetch_offset = max(end, self.next_fetch_offset)
-                return True
+                return following_at
         first = max(position, min(frame.base, end - 1))
         at_ms = header.first_timestamp_ms if header is not None and frame.intact else None
         yield self._unreadable(first, end, cause, frame.raw, "batch", at_ms)
-        return True
+        return following_at
 
     def _pieces(self, frame: Frame, header: BatchHeader, pieces: list[Piece]) -> Iterator[Any]:
         for piece in pieces:
