@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiokafka import TopicPartition
@@ -26,7 +26,8 @@ from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
-from bridge.kafka.records import records_deleted, to_batches, to_partition
+from bridge.kafka.poison_search import PoisonSearch
+from bridge.kafka.records import records_deleted, to_batches, to_partition, unreadable_place
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 
@@ -58,6 +59,7 @@ class Reader:
         self._consumer = new_consumer(options, membership)
         self._joined = False
         self._failure: str | None = None
+        self._search: PoisonSearch[TopicPartition] = PoisonSearch()
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._lease = Lease(membership.session_timeout_s)
         self._assigned: frozenset[Partition] = frozenset()
@@ -166,19 +168,36 @@ class Reader:
         await self._stay_member()
         waiting = {TopicPartition(*partition) for partition in full}
         self._hold_back(waiting)
-        readable = self._started - waiting
+        polled = self._search.choose(self._started - waiting)
         try:
             async with self._call("read the group's partitions", timeout_s + _LATE_S):
                 fetched = await self._consumer.getmany(
-                    *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+                    *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
                 )
         except BrokerError as exc:
             if isinstance(exc.__cause__, TimeoutError):
                 return []  # a rebalance is in progress
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
                 raise records_deleted(exc.__cause__) from exc
+            if isinstance(exc, ClientFailed) and (poisoned := await self._give_up(polled, exc)):
+                return [poisoned]
             raise
+        self._search.succeeded(polled)
         return to_batches(fetched, self._started)
+
+    async def _give_up(self, polled: Collection[TopicPartition], exc: ClientFailed) -> Batch | None:
+        """Step over the record at which the consumer fails again and again; None if it is not known yet."""
+        position = None
+        if len(polled) == 1:
+            (partition,) = polled
+            with suppress(BrokerError):
+                async with broker_call(f"find the position in {partition}", timeout_s=_LATE_S):
+                    position = await self._consumer.position(partition)
+        if not self._search.failed(polled, position) or position is None:
+            return None
+        self._failure = None
+        self._consumer.seek(partition, position + 1)
+        return to_partition(partition), [unreadable_place(to_partition(partition), position, exc.cause)]
 
     @asynccontextmanager
     async def _call(self, action: str, timeout_s: float) -> AsyncIterator[None]:
