@@ -42,11 +42,12 @@ class Frame(NamedTuple):
     @property
     def intact(self) -> bool:
         """True if the checksum of the batch is that of its bytes."""
-        if len(self.raw) < HEADER.size and self.magic >= 2:
+        if self.magic < 2:
+            return crc32(self.raw[_MAGIC_AT:]) == int.from_bytes(self.raw[OVERHEAD:_MAGIC_AT], "big")
+        if len(self.raw) < HEADER.size:
             return False
-        if self.magic >= 2:
-            return calc_crc32c(self.raw[_CHECKED_AT:]) == int.from_bytes(self.raw[17:_CHECKED_AT], "big")
-        return crc32(self.raw[_MAGIC_AT:]) == int.from_bytes(self.raw[OVERHEAD:_MAGIC_AT], "big")
+        checksum: int = calc_crc32c(self.raw[_CHECKED_AT:])
+        return checksum == int.from_bytes(self.raw[17:_CHECKED_AT], "big")
 
     @property
     def header(self) -> BatchHeader | None:
@@ -76,7 +77,7 @@ class BatchHeader(NamedTuple):
     first_timestamp_ms: int
     max_timestamp_ms: int
     producer_id: int
-    count: int
+    records: int
 
     @property
     def codec(self) -> int:
@@ -133,7 +134,7 @@ def end_of(frame: Frame, position: int, following: Frame | None) -> int:
     elif following is not None:
         end = following.base
     elif header is not None:
-        end = frame.base + min(header.last_delta + 1, header.count)
+        end = frame.base + min(header.last_delta + 1, header.records)
     else:
         end = frame.base + 1
     return max(end, position + 1)

@@ -187,13 +187,13 @@ class Reader:
 
     async def _give_up(self, polled: Collection[TopicPartition], exc: ClientFailed) -> Batch | None:
         """Step over the record at which the consumer fails again and again; None if it is not known yet."""
+        partition, *others = polled or (None,)
         position = None
-        if len(polled) == 1:
-            (partition,) = polled
+        if partition is not None and not others:
             with suppress(BrokerError):
                 async with broker_call(f"find the position in {partition}", timeout_s=_LATE_S):
                     position = await self._consumer.position(partition)
-        if not self._search.failed(polled, position) or position is None:
+        if not self._search.failed(polled, position) or partition is None or position is None:
             return None
         self._failure = None
         self._consumer.seek(partition, position + 1)

@@ -201,7 +201,7 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type info
 
 def failing_partitions(consumer: AIOKafkaConsumer, assigned: Iterable[TopicPartition]) -> int:
     """Return how many of the assigned partitions the brokers cannot read now."""
-    fetcher: CarefulFetcher | None = consumer._fetcher
+    fetcher: Any = consumer._fetcher
     if fetcher is None:
         return 0
     fetcher.failing.keep(list(assigned))

@@ -50,7 +50,7 @@ _WRITE_AGAIN = (
 
 
 @dataclass
-class UnreadableRecord(ConsumerRecord[bytes, bytes]):
+class UnreadableRecord(ConsumerRecord):  # type: ignore[misc] # aiokafka has no type information
     """Takes the place of records that cannot be read; ``damage`` says why, and which offsets it covers."""
 
     damage: Damage = field(kw_only=True)
@@ -110,7 +110,9 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
     wrong, the batch is fetched again first, and nothing of it is delivered.
     """
 
-    def _unpack_records(self) -> Iterator[Any]:
+    next_fetch_offset: int
+
+    def _unpack_records(self) -> Generator[Any, None, None]:
         data, at = self._records.data, 0
         size = len(data)
         while at < size:
@@ -198,7 +200,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
                 return following_at  # aiokafka has read them all; what follows them has no offset
             last = header.last_delta if following is None else following.base - frame.base - 1
             try:
-                pieces = list(separate(frame.payload(), header.count, header.last_delta, last))
+                pieces = list(separate(frame.payload(), header.records, header.last_delta, last))
             except Exception as failure:
                 cause = _text(failure)
             else:
