@@ -7,8 +7,8 @@ every caller retries. So no exception of a client ends the process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -52,6 +52,17 @@ async def broker_call(
         if task is None or task.cancelling():
             raise  # the caller was cancelled, not one of the client's own tasks
         raise _client_failed(action, exc) from exc
+    except Exception as exc:
+        raise _client_failed(action, exc) from exc
+
+
+@contextmanager
+def client_call(action: str) -> Iterator[None]:
+    """Call a client without waiting for the broker; raise ``BrokerError`` for whatever it raises."""
+    try:
+        yield
+    except FOREIGN_ERRORS as exc:
+        raise BrokerError(action, describe(exc), "none needed: it is tried again") from exc
     except Exception as exc:
         raise _client_failed(action, exc) from exc
 

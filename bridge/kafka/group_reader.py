@@ -22,7 +22,7 @@ from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.failing_fetches import failing_partitions
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
-from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
+from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call, client_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
@@ -145,12 +145,13 @@ class Reader:
         return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
-        """Read these partitions from these offsets on."""
-        for partition, offset in positions.items():
-            assigned = TopicPartition(*partition)
-            self._consumer.seek(assigned, offset)
-            self._consumer.resume(assigned)
-            self._started.add(assigned)
+        """Read these partitions from these offsets on. Raises ``KafkaUnavailable`` if they were revoked."""
+        with client_call("begin to read the assigned partitions"):
+            for partition, offset in positions.items():
+                assigned = TopicPartition(*partition)
+                self._consumer.seek(assigned, offset)
+                self._consumer.resume(assigned)
+                self._started.add(assigned)
 
     def begin_again(self) -> None:
         """Stop reading; every assigned partition waits for ``start_at`` again."""
@@ -167,7 +168,8 @@ class Reader:
         """
         await self._stay_member()
         waiting = {TopicPartition(*partition) for partition in full}
-        self._hold_back(waiting)
+        with client_call("pause partitions"):
+            self._hold_back(waiting)
         polled = self._search.choose(self._started - waiting)
         try:
             async with self._call("read the group's partitions", timeout_s + _LATE_S):
