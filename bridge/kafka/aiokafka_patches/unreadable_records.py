@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import aiokafka.consumer.fetcher
-import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
@@ -32,16 +31,12 @@ from bridge.kafka.batch_frames import (
     next_intact,
 )
 from bridge.kafka.batch_records import Content, Piece, UnreadableError, separate
+from bridge.kafka.suspect_batches import SuspectBatches
 from bridge.model import Damage
-from bridge.telemetry import events
 
-_log = structlog.get_logger()
-TRIES = 3
-"""How often a damaged batch is fetched before it is given up: bytes can be damaged on their way, too."""
 RAW_LIMIT = 15 * 1024 * 1024
 """Most bytes of a batch that are kept: a dead letter has to fit into 16 MiB."""
-_MOST_SUSPECTS = 1000
-_LEAST_LENGTH = HEADER.size - OVERHEAD - 1
+_LEAST_LENGTH = HEADER.size - OVERHEAD
 _WRONG_CRC = "its checksum (CRC) is not that of its bytes"
 _WRITE_AGAIN = (
     "have the producer write these events again, then discard this dead letter: it contains the bytes of the"
@@ -75,31 +70,7 @@ class FetchedBytes:
         return 0
 
 
-class _Suspects:
-    """Counts how often the batch at a place was found damaged. Bounded: the oldest place is forgotten."""
-
-    def __init__(self) -> None:
-        self._tries: dict[tuple[TopicPartition, int], int] = {}
-
-    def given_up(self, place: tuple[TopicPartition, int], cause: str) -> bool:
-        """Count one more failure; return True if it was the last try, which also forgets the place."""
-        tries = self._tries.pop(place, 0) + 1
-        if tries >= TRIES:
-            return True
-        self._tries[place] = tries
-        if len(self._tries) > _MOST_SUSPECTS:
-            del self._tries[next(iter(self._tries))]
-        partition, offset = place
-        _log.warning(
-            events.BATCH_SUSPECTED,
-            place=f"{partition.topic}-{partition.partition}@{offset}",
-            cause=cause,
-            remedy=f"none needed: it is fetched again, and parked after {TRIES} tries",
-        )
-        return False
-
-
-_suspects = _Suspects()
+_suspects = SuspectBatches()
 
 
 class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no type information
@@ -118,10 +89,10 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         while at < size:
             start = at
             try:
-                if size - at > HEADER.size:
+                if size - at >= HEADER.size:
                     base, length, _, magic, _, _, last, *_, count = HEADER.unpack_from(data, at)
                     at += OVERHEAD + length
-                    if magic == 2 and length > _LEAST_LENGTH and at <= size:
+                    if magic == 2 and length >= _LEAST_LENGTH and at <= size:
                         yield from self._read(DefaultRecordBatch(data[start:at]), base, last, count)
                         continue
                 frame = frame_at(data, start)
@@ -251,7 +222,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         return start
 
     def _given_up(self, cause: str) -> bool:
-        return _suspects.given_up((self._tp, self.next_fetch_offset), cause)
+        return _suspects.given_up((*self._tp, self.next_fetch_offset), cause)
 
     def _unreadable(
         self,

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from bridge.kafka.aiokafka_patches.unreadable_records import TRIES
+from bridge.kafka.suspect_batches import TRIES
 from tests.support.fetched import Fetched, read_log
 from tests.support.record_batches import BAD_NAME, CODECS, RawBatch, RawRecord, legacy, plain
 
@@ -152,6 +152,13 @@ def test_a_compacted_batch_has_gaps_and_no_damage() -> None:
     batch = RawBatch(0, plain(b"a", b"b"), deltas=[1, 3], last_delta=4)
     got = read(batch.pack(), AFTER)
     assert ([record.offset for record in got.records], got.damaged) == ([1, 3, 5], [])
+
+
+def test_a_batch_from_which_compaction_removed_everything_is_passed() -> None:
+    empty = RawBatch(0, [], last_delta=4).pack()
+    for raw, end in ((empty, 5), (empty + AFTER, 6)):
+        got = read(raw, end=end)
+        assert (got.damaged, got.position, got.fetches) == ([], end, 1)
 
 
 def test_a_reader_in_the_middle_of_a_damaged_batch_gets_only_the_offsets_from_there() -> None:
