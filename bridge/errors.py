@@ -13,7 +13,8 @@
     │   └── PlaceLostError   and never will: this process is no longer a member of the group
     ├── KafkaUnavailable     the broker, or a topic that must exist, cannot be used
     │   └── BrokerError        a request to the broker failed; a later try may succeed
-    │       └── RecordTooLarge   the topic or the producer does not accept a record of this size
+    │       ├── RecordTooLarge   the topic or the producer does not accept a record of this size
+    │       └── ClientFailed     the client library raised what it never should: replace the client
     └── RecordsDeleted       retention deleted the records at a position before they were read
 
 What a receiver answers is a ``Verdict``, never an exception.
@@ -24,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from enum import StrEnum
 
-from bridge.model import Partition
+from bridge.model import Damage, Partition, Record
 
 
 class HookferryError(Exception):
@@ -47,6 +48,11 @@ class DecodeError(HookferryError):
         self.place = place
         self.cause = cause
         self.remedy = remedy
+
+
+def unreadable(record: Record, damage: Damage) -> DecodeError:
+    """Return the error of a record that could not be read from the log."""
+    return DecodeError(record.place, damage.cause, damage.remedy)
 
 
 class Tombstone(DecodeError):
@@ -144,6 +150,10 @@ class BrokerError(KafkaUnavailable):
 
 class RecordTooLarge(BrokerError):
     """The topic or the producer does not accept a record of this size; no later try succeeds."""
+
+
+class ClientFailed(BrokerError):
+    """A client raised an exception that is not one of its own: it is replaced, and the call repeated."""
 
 
 class RecordsDeleted(HookferryError):

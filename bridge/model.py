@@ -34,8 +34,21 @@ class Partition(NamedTuple):
         return f"{self.topic}-{self.number}"
 
 
+class Damage(NamedTuple):
+    """Why a record cannot be read from the log, and the offset behind the records that it stands for.
+
+    ``raw_of`` is what the record's value contains: "" for its own value, "record" for the bytes of
+    the record, "batch" for those of the whole batch.
+    """
+
+    cause: str
+    remedy: str
+    end: int
+    raw_of: Literal["", "record", "batch"] = ""
+
+
 class Record(NamedTuple):
-    """A record as read from Kafka, not decoded."""
+    """A record as read from Kafka, not decoded. With ``damage`` it must not be decoded."""
 
     partition: Partition
     offset: int
@@ -43,6 +56,12 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[Header, ...] = ()
+    damage: Damage | None = None
+
+    @property
+    def end(self) -> int:
+        """Return the offset behind it, which is the next one except for damaged records."""
+        return self.offset + 1 if self.damage is None else self.damage.end
 
     @property
     def place(self) -> str:

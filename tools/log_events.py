@@ -11,7 +11,7 @@ PAGE = REFERENCE / "log-events.md"
 SECTIONS = {
     "The process": ("bridge", "signal", "task", "log"),
     "The broker and its topics": ("kafka", "coordinator", "topics", "topic", "client"),
-    "Assignments and reading": ("source", "records", "schema", "schemas", "registry"),
+    "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),
     "Deliveries": ("delivery", "record", "event", "parking"),
     "Held lanes": ("lane", "hold", "holds"),

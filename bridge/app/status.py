@@ -40,6 +40,7 @@ class Status:
         self._dispatchers = path.dispatchers
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
+        metrics.watch(metrics.failing, lambda: reader.failing)
         for name, dispatcher in path.dispatchers.items():
             self._watch_endpoint(metrics, name, dispatcher, path.checkpoints)
 

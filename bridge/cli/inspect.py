@@ -97,6 +97,10 @@ def inspect(
     counts: dict[str, int] = {}
     guesses = {}
     for record in records:
+        if record.damage is not None:
+            counts["unreadable"] = counts.get("unreadable", 0) + 1
+            click.echo(f"{record.place}: cannot be read: {record.damage.cause}; {record.damage.remedy}\n")
+            continue
         guess = inspect_report.guess_format(record, schema, str(schema_file), known)
         if guess is not None and guess.format == "fineract" and folder is not None:
             guess.settings["schemas"] = str(folder)
@@ -114,7 +118,7 @@ def inspect(
             "FILE has no record headers. Debezium, modulith and binary cloudevents are detected by their"
             " headers: add them with -H."
         )
-    if "not recognized" in counts:
+    if "not recognized" in counts or counts.keys() == {"unreadable"}:
         sys.exit(ExitCode.FAILURE)
 
 
@@ -175,7 +179,11 @@ async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Reco
         for partition, end in ends.items():
             start = max(begins[partition], end - count)
             async for records in reader.stretch(partition, start, end):
-                last.extend(record for record in records if record.value is not None or detect_format(record))
+                last.extend(
+                    record
+                    for record in records
+                    if record.damage is not None or record.value is not None or detect_format(record)
+                )
     if not last:
         raise HookferryError(f"topic {topic!r} has no records yet; publish an event and try again")
     return sorted(last, key=lambda record: record.timestamp_ms)

@@ -12,13 +12,22 @@ import click
 
 from bridge.app.exit_codes import ExitCode
 from bridge.cli import parked_lanes
-from bridge.cli.parked_selection import AddressType, chosen, filters, find, same_events, wanted
+from bridge.cli.parked_selection import (
+    UNREADABLE_REMEDY,
+    AddressType,
+    chosen,
+    filters,
+    find,
+    same_events,
+    wanted,
+)
 from bridge.cli.run import config_option
 from bridge.cli.terminal import operator_name
 
 if TYPE_CHECKING:
     from bridge.dead_letters.letter import Address, Letter
     from bridge.dead_letters.store import DeadLetterStore
+    from bridge.model import Damage
     from bridge.settings import Settings
 
 T = TypeVar("T")
@@ -56,15 +65,20 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     settings = _load(path)
     mask = shown.mask_of(settings)
 
+    unreadable: dict[Address, Damage] = {}
+
     async def look(dead: DeadLetterStore) -> tuple[list[dict[str, Any]], list[Letter]]:
         holds = await dead.holds()
         letters = [] if holds_only else await find(dead, (), wanted(given), settled=all_)
+        unreadable.update(dead.unreadable)
         lanes = parked_lanes.select_lanes(holds, wanted(given)) | parked_lanes.lanes_of(holds, letters)
         waiting = await parked_lanes.find_waiting(dead, lanes)
         return list(parked_lanes.documents({key: holds[key] for key in lanes}, waiting)), letters
 
     holds, selected = _with(settings, look)
     first = selected[: given["limit"]]
+    for address, damage in unreadable.items():
+        click.echo(f"{address} cannot be read: {shown.one_line(damage.cause)}; {UNREADABLE_REMEDY}", err=True)
     if as_json:
         for document in holds if holds_only else [shown.document(letter, mask) for letter in first]:
             click.echo(orjson.dumps(document))
@@ -297,6 +311,8 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
     from bridge.rendering import standard_body
     from bridge.wiring.endpoints import build_renderer
 
+    if letter.raw_of:
+        return [f"none: the value is the bytes of a {letter.raw_of} that could not be read".encode()]
     try:
         events = decode_record(settings, letter.origin)
         if events is None:

@@ -127,9 +127,11 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
             "topic": origin.partition.topic,
             "partition": origin.partition.number,
             "offset": origin.offset,
+            **({"last_offset": letter.last_offset} if letter.last_offset != origin.offset else {}),
             "timestamp": instant(origin.timestamp_ms),
         },
         "size_bytes": letter.size_bytes,
+        **({"value_is": f"bytes of a {letter.raw_of}"} if letter.raw_of else {}),
         "settlements": [
             {
                 "state": settlement.fate.value,
@@ -190,7 +192,7 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
         "entity": shown["entity"],
         "tenant": shown["tenant"],
         "webhook-id": shown["webhook_id"],
-        "came from": f"{came['topic']}-{came['partition']}@{came['offset']}, written {came['timestamp']}",
+        "came from": f"{came['topic']}-{came['partition']}@{_offsets(came)}, written {came['timestamp']}",
         "parked at": shown["parked_at"],
         "key": shown["key"] if shown["key"] is not None else "none",
     }
@@ -201,11 +203,17 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
         yield f"{done['state']:<12}{done['at']} by {one_line(done['by'])} {one_line(done['reason'])}".rstrip()
     for name, value in shown["headers"]:
         yield f"{'header':<12}{one_line(name)}" + (" (null)" if value is None else f": {one_line(value)}")
-    yield f"{'value':<12}" + ("null" if shown["value"] is None else f"{shown['size_bytes']} bytes")
+    kind = shown.get("value_is", "bytes")
+    yield f"{'value':<12}" + ("null" if shown["value"] is None else f"{shown['size_bytes']} {kind}")
     yield from _block(shown["value"] or "")
     for body in shown["requests"]:
         yield "request body, as the bridge renders it from this value"
         yield from _block(body)
+
+
+def _offsets(came: dict[str, Any]) -> str:
+    last = came.get("last_offset")
+    return str(came["offset"]) if last is None else f"{came['offset']} to {last}"
 
 
 def _block(text: str) -> Iterable[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridge.dead_letters.letter import Address, Letter, LetterFilter
     from bridge.dead_letters.store import DeadLetterStore
 
+UNREADABLE_REMEDY = "its event is not lost if its source topic still has it: send it from there"
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -124,6 +125,9 @@ async def find(
         return [letter for letter in letters if settled or letter.fate is Fate.WAITING]
     there = {letter.address: letter for letter in letters}
     missing = [str(address) for address in addresses if address not in there]
+    for address in addresses:
+        if (damage := dead.unreadable.get(address)) is not None:
+            raise HookferryError(f"{address} cannot be read: {damage.cause}; {UNREADABLE_REMEDY}")
     if missing:
         raise HookferryError(
             f"no parked event at {', '.join(missing)}; `hookferry parked list` prints the addresses"

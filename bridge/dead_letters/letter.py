@@ -103,6 +103,17 @@ class Letter:
         return int(self.facts.get("event-index", "0"))
 
     @property
+    def raw_of(self) -> str:
+        """What the value contains instead of a value: "record" or "batch"; "" for a value."""
+        return self.facts.get("raw-of", "")
+
+    @property
+    def last_offset(self) -> int:
+        """The last of the offsets that it stands for; more than one for the bytes of a batch."""
+        text = self.facts.get("last-offset", "")
+        return int(text) if text.isdecimal() else self.origin.offset
+
+    @property
     def entity(self) -> str | None:
         """The entity of the event, as it was decoded; else the record key as text."""
         return self.facts.get("entity") or _key_text(self.origin.key)
@@ -161,7 +172,7 @@ class LetterFilter:
 
 
 def to_letter(record: Record) -> Letter | None:
-    """Read a record of the dead-letter topic; None if the bridge did not park it."""
+    """Read a record of the dead-letter topic; None if the bridge did not park it, or it is unreadable."""
     facts = _facts(record)
     try:
         if any(name not in facts for name in _REQUIRED_FACTS):
@@ -173,6 +184,7 @@ def to_letter(record: Record) -> Letter | None:
             offset=int(facts["offset"]),
             timestamp_ms=int(facts["timestamp-ms"]),
             headers=tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
+            damage=None,
         )
     except ValueError:
         return None

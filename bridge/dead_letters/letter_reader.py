@@ -8,23 +8,28 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from bridge.dead_letters.letter import Address, Letter, LetterFilter, to_letter, to_settlement
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.kafka.side_reader import SideReader
-from bridge.model import Partition, Record
+from bridge.model import Damage, Partition, Record
 
 _NEAR = 1000
 """Offsets between two letters that are cheaper to read through than to seek over."""
 
 
 class LetterReader:
-    """Reads letters through ``reader``; methods raise ``KafkaUnavailable``."""
+    """Reads letters through ``reader``; methods raise ``KafkaUnavailable``.
+
+    ``unreadable`` are the records that the last ``find`` could not read, by address.
+    """
 
     def __init__(self, reader: SideReader, topic: str, partitions: int) -> None:
         self._reader = reader
         self._topic = topic
         self._partitions = partitions
+        self.unreadable: dict[Address, Damage] = {}
 
     async def find(self, wanted: LetterFilter) -> list[Letter]:
         """Return all letters that match, without their values, oldest first."""
         letters: dict[Address, Letter] = {}
+        self.unreadable = {}
         partitions = [Partition(self._topic, number) for number in range(self._partitions)]
         if not partitions:
             return []
@@ -32,7 +37,10 @@ class LetterReader:
         for partition in partitions:
             async for records in self._read(partition, begins[partition], ends[partition]):
                 for record in records:
-                    _collect(record, wanted, letters)
+                    if record.damage is not None and record.damage.raw_of:
+                        self.unreadable[Address(record.partition.number, record.offset)] = record.damage
+                    else:
+                        _collect(record, wanted, letters)
         return sorted(letters.values(), key=lambda letter: (letter.parked_at_ms, letter.address))
 
     async def fetch(self, addresses: Collection[Address]) -> dict[Address, Letter]:

@@ -45,6 +45,11 @@ def obstacle(
 ) -> tuple[str, str] | None:
     """Return why a letter cannot be sent again (cause and remedy); None if it can."""
     topic, number = letter.origin.partition
+    if letter.raw_of:
+        return (
+            f"its value is not an event but the bytes of a {letter.raw_of} that could not be read",
+            "have the producer write the events again, and discard this letter",
+        )
     if topic not in topics:
         return f"no source reads topic {topic!r}", "name it in a source, or discard the event"
     if letter.endpoint is not None and letter.endpoint not in endpoints:

@@ -23,7 +23,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import TopicAdmin
-from bridge.model import RedriveMark, Resend
+from bridge.model import Damage, RedriveMark, Resend
 
 _LONG_POLL_MS = 20
 _REQUEST_TIMEOUT_S = 40.0
@@ -93,6 +93,11 @@ class DeadLetterStore:
     def again_partitions(self) -> int:
         """The number of partitions of the topic for events that are sent again; 0 without one."""
         return self._counts.get(self._again, 0)
+
+    @property
+    def unreadable(self) -> Mapping[Address, Damage]:
+        """The records of the topic that the last ``find`` could not read, by their address."""
+        return self._letters.unreadable
 
     async def find(self, wanted: LetterFilter) -> list[Letter]:
         """Return all letters that match, without their values, oldest first. Raises ``KafkaUnavailable``."""

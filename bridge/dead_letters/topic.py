@@ -16,6 +16,10 @@ from bridge.model import Header, Record
 _REASON_BYTES = 2_000
 EVENT_INDEX = "event-index"
 """The detail that names which event of a record of several was parked (``Event.index``)."""
+RAW_OF = "raw-of"
+"""The detail that names what the value of a letter contains instead of a value: "record" or "batch"."""
+LAST_OFFSET = "last-offset"
+"""The detail that names the last offset of a letter that stands for several records."""
 
 
 class Reason(NamedTuple):

@@ -1,20 +1,31 @@
-"""Map the exceptions of aiokafka and of sockets to the product's own, in one place."""
+"""Map the exceptions of aiokafka and of sockets to the product's own, in one place.
+
+Invariant: whatever a client raises inside a ``broker_call`` leaves it as a ``BrokerError``, which
+every caller retries. So no exception of a client ends the process.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from bridge.errors import BrokerError, RecordTooLarge
+from bridge.errors import BrokerError, ClientFailed, HookferryError, RecordTooLarge
+from bridge.telemetry import events
+from bridge.telemetry.throttle import Throttle
+
+_log = structlog.get_logger()
 
 ANSWER_TIMEOUT_S = 15.0
 """Limit for a query: aiokafka waits 40 s for some answers and without a limit for others."""
 CHECK_BROKER = "check kafka.bootstrap_servers, kafka.tls, kafka.sasl and that the broker is up"
 FOREIGN_ERRORS = (KafkaError, OSError)
 """What aiokafka raises for a failed request. ``TimeoutError`` is an ``OSError``."""
+_lines = Throttle()
+_tracebacks = Throttle(float("inf"))
 
 
 @asynccontextmanager
@@ -23,7 +34,9 @@ async def broker_call(
 ) -> AsyncIterator[None]:
     """Run a request to the broker; raise ``BrokerError`` if it fails or exceeds ``timeout_s``.
 
-    ``action`` completes the sentence "cannot …". Raises ``RecordTooLarge`` for a record that does not fit.
+    ``action`` completes the sentence "cannot …". Raises ``RecordTooLarge`` for a record that does not
+    fit, and ``ClientFailed`` for any exception that the client should not raise. Only calls of a client
+    belong in here: an error of our own would be taken for the client's.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -32,6 +45,41 @@ async def broker_call(
         raise RecordTooLarge(action, "the record is too large", "raise its max.message.bytes") from exc
     except FOREIGN_ERRORS as exc:
         raise BrokerError(action, describe(exc, timeout_s), remedy) from exc
+    except HookferryError:
+        raise
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise  # the caller was cancelled, not one of the client's own tasks
+        raise _client_failed(action, exc) from exc
+    except Exception as exc:
+        raise _client_failed(action, exc) from exc
+
+
+@contextmanager
+def client_call(action: str) -> Iterator[None]:
+    """Call a client without waiting for the broker; raise ``BrokerError`` for whatever it raises."""
+    try:
+        yield
+    except FOREIGN_ERRORS as exc:
+        raise BrokerError(action, describe(exc), "none needed: it is tried again") from exc
+    except Exception as exc:
+        raise _client_failed(action, exc) from exc
+
+
+def _client_failed(action: str, exc: BaseException) -> ClientFailed:
+    """Log an exception that nobody expected, with its traceback once per type; return it as our own."""
+    kind, text = type(exc).__name__, str(exc)
+    if _lines.allows((kind, action)):
+        _log.error(
+            events.CLIENT_FAILED,
+            action=action,
+            exception=kind,
+            cause=text or "the client gave no reason",
+            remedy="none needed: the client is replaced; report this line with its traceback",
+            exc_info=exc if _tracebacks.allows(kind) else None,
+        )
+    return ClientFailed(action, f"{kind}: {text}", "none needed: the client is replaced")
 
 
 def describe(exc: BaseException, timeout_s: float | None = None) -> str:

@@ -12,9 +12,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
+from bridge.telemetry import events
 
+_log = structlog.get_logger()
 POLL_S = 0.5
 
 
@@ -70,5 +74,14 @@ class ControlReader:
         batches, reached = await self._reader.read_from({self._partition: self._position}, timeout_s)
         for _, records in batches:
             for record in records:
-                self._apply(record)
+                if record.damage is None or not record.damage.raw_of:  # else it has no key
+                    self._apply(record)
+                    continue
+                _log.error(
+                    events.CONTROL_UNREADABLE,
+                    place=record.place,
+                    cause=record.damage.cause,
+                    remedy="the states and holds in it are not known: set switches again, and see"
+                    " `hookferry parked list` for held lanes",
+                )
         self._position = reached[self._partition]

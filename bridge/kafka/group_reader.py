@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
 from bridge.core.share import share
-from bridge.errors import BrokerError, CommitError, PlaceLostError
+from bridge.errors import BrokerError, ClientFailed, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
+from bridge.kafka.aiokafka_patches.failing_fetches import failing_partitions
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
-from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
+from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call, client_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
-from bridge.kafka.records import records_deleted, to_batches, to_partition
+from bridge.kafka.poison_search import PoisonSearch
+from bridge.kafka.records import records_deleted, to_batches, to_partition, unreadable_place
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 
@@ -55,6 +58,8 @@ class Reader:
         self._options = options
         self._consumer = new_consumer(options, membership)
         self._joined = False
+        self._failure: str | None = None
+        self._search: PoisonSearch[TopicPartition] = PoisonSearch()
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._lease = Lease(membership.session_timeout_s)
         self._assigned: frozenset[Partition] = frozenset()
@@ -128,6 +133,11 @@ class Reader:
         return self._assigned
 
     @property
+    def failing(self) -> int:
+        """The number of assigned partitions that their brokers cannot read now."""
+        return failing_partitions(self._consumer, map(TopicPartition._make, self._assigned))
+
+    @property
     def share(self) -> float:
         """This pod's share of the endpoints' rates, by the partitions assigned to it."""
         partitions_of = self._consumer.partitions_for_topic
@@ -135,12 +145,13 @@ class Reader:
         return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
-        """Read these partitions from these offsets on."""
-        for partition, offset in positions.items():
-            assigned = TopicPartition(*partition)
-            self._consumer.seek(assigned, offset)
-            self._consumer.resume(assigned)
-            self._started.add(assigned)
+        """Read these partitions from these offsets on. Raises ``KafkaUnavailable`` if they were revoked."""
+        with client_call("begin to read the assigned partitions"):
+            for partition, offset in positions.items():
+                assigned = TopicPartition(*partition)
+                self._consumer.seek(assigned, offset)
+                self._consumer.resume(assigned)
+                self._started.add(assigned)
 
     def begin_again(self) -> None:
         """Stop reading; every assigned partition waits for ``start_at`` again."""
@@ -157,26 +168,54 @@ class Reader:
         """
         await self._stay_member()
         waiting = {TopicPartition(*partition) for partition in full}
-        self._hold_back(waiting)
-        readable = self._started - waiting
+        with client_call("pause partitions"):
+            self._hold_back(waiting)
+        polled = self._search.choose(self._started - waiting)
         try:
-            async with broker_call("read the group's partitions", timeout_s=timeout_s + _LATE_S):
+            async with self._call("read the group's partitions", timeout_s + _LATE_S):
                 fetched = await self._consumer.getmany(
-                    *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+                    *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
                 )
         except BrokerError as exc:
             if isinstance(exc.__cause__, TimeoutError):
                 return []  # a rebalance is in progress
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
                 raise records_deleted(exc.__cause__) from exc
+            if isinstance(exc, ClientFailed) and (poisoned := await self._give_up(polled, exc)):
+                return [poisoned]
             raise
+        self._search.succeeded(polled)
         return to_batches(fetched, self._started)
+
+    async def _give_up(self, polled: Collection[TopicPartition], exc: ClientFailed) -> Batch | None:
+        """Step over the record at which the consumer fails again and again; None if it is not known yet."""
+        partition, *others = polled or (None,)
+        position = None
+        if partition is not None and not others:
+            with suppress(BrokerError):
+                async with broker_call(f"find the position in {partition}", timeout_s=_LATE_S):
+                    position = await self._consumer.position(partition)
+        if not self._search.failed(polled, position) or partition is None or position is None:
+            return None
+        self._failure = None
+        self._consumer.seek(partition, position + 1)
+        return to_partition(partition), [unreadable_place(to_partition(partition), position, exc.cause)]
+
+    @asynccontextmanager
+    async def _call(self, action: str, timeout_s: float) -> AsyncIterator[None]:
+        """Call the consumer, as ``broker_call``; a consumer that fails is replaced at the next read."""
+        try:
+            async with broker_call(action, timeout_s=timeout_s):
+                yield
+        except ClientFailed as exc:
+            self._failure = exc.cause
+            raise
 
     async def _stay_member(self) -> None:
         """Replace the consumer if it no longer works. Raises ``KafkaUnavailable``."""
         cause = None
         if self._joined:
-            cause = ended_task(self._consumer) or await self._liveness.stuck_cause()
+            cause = self._failure or ended_task(self._consumer) or await self._liveness.stuck_cause()
         if cause is not None:
             _log.error(
                 events.SOURCE_REPLACED,
@@ -184,6 +223,7 @@ class Reader:
                 remedy="none needed: a new consumer joins the group in its place",
             )
             self._joined = False
+            self._failure = None
             await self._revoked(self._assigned)
             broken, self._consumer = self._consumer, new_consumer(self._options, self._membership)
             await stop_consumer(broken)
@@ -233,7 +273,7 @@ class Reader:
         offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
         sent_at = time.monotonic()
         try:
-            async with broker_call(f"commit for group {group!r}", timeout_s=_COMMIT_TIMEOUT_S):
+            async with self._call(f"commit for group {group!r}", _COMMIT_TIMEOUT_S):
                 await consumer.commit(offsets)
         except BrokerError as exc:
             if isinstance(exc.__cause__, CommitFailedError | IllegalStateError):

@@ -15,7 +15,7 @@ from aiokafka.errors import GroupIdNotFound, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
-from bridge.errors import BrokerError, CommitError
+from bridge.errors import BrokerError, ClientFailed, CommitError
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.replaceable_client import ReplaceableClient
@@ -87,11 +87,10 @@ class OffsetStore:
         Raises ``KafkaUnavailable``.
         """
         groups: dict[str, str] = {}
-        async with broker_call("list the consumer groups"):
-            client = await self._client.working()
+        async with self._client.call("list the consumer groups") as client:
             brokers = [broker.nodeId for broker in client.cluster.brokers()]
         for broker in brokers:
-            async with broker_call("list the consumer groups", timeout_s=_TIMEOUT_S):
+            async with self._client.guarded("list the consumer groups", timeout_s=_TIMEOUT_S):
                 response = await client.send(broker, ListGroupsRequest())
                 if response.error_code:
                     raise for_code(response.error_code)
@@ -122,6 +121,8 @@ class OffsetStore:
                 return await client.send(node, request, group=ConnectionGroup.COORDINATION)
         except BrokerError as exc:
             self._coordinators.pop(group, None)
+            if isinstance(exc, ClientFailed):
+                self._client.discard(exc.cause)
             raise CommitError(f"group {group!r}: {exc.cause}") from exc
 
     async def _coordinator(self, client: AIOKafkaClient, group: str) -> int:

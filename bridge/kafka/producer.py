@@ -83,8 +83,8 @@ class DurableProducer:
 
     async def write(self, record: NewRecord) -> None:
         """Return once all replicas have the record. Raises ``BrokerError``."""
-        async with broker_call(f"write to topic {record.topic!r}", timeout_s=_WRITE_TIMEOUT_S):
-            producer = await self._client.working()
+        action = f"write to topic {record.topic!r}"
+        async with self._client.call(action, timeout_s=_WRITE_TIMEOUT_S) as producer:
             await producer.send_and_wait(
                 record.topic,
                 record.value,
@@ -98,8 +98,8 @@ class DurableProducer:
 
         Raises ``BrokerError`` only if none was sent.
         """
-        async with broker_call(f"connect the producer for {self._purpose}"):
-            producer = await self._client.working()
+        async with self._client.call(f"connect the producer for {self._purpose}") as producer:
+            pass
         sent = [await self._send(producer, record) for record in records]
         return [
             sending if isinstance(sending, BrokerError) else await self._outcome(record, sending)
@@ -109,7 +109,7 @@ class DurableProducer:
     async def _send(self, producer: AIOKafkaProducer, record: NewRecord) -> Any:
         """Return the future of the acknowledgement, or the error of a record that was not sent."""
         try:
-            async with broker_call(f"write to topic {record.topic!r}"):
+            async with self._client.guarded(f"write to topic {record.topic!r}"):
                 return await producer.send(
                     record.topic,
                     record.value,
@@ -122,7 +122,7 @@ class DurableProducer:
 
     async def _outcome(self, record: NewRecord, sending: Any) -> BrokerError | None:
         try:
-            async with broker_call(f"write to topic {record.topic!r}"):
+            async with self._client.guarded(f"write to topic {record.topic!r}"):
                 await sending
         except BrokerError as exc:
             return exc

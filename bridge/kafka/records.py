@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bridge.errors import RecordsDeleted
-from bridge.model import Batch, Partition, Record
+from bridge.kafka.aiokafka_patches.unreadable_records import UnreadableRecord
+from bridge.model import Batch, Damage, Partition, Record
 
 
 def to_partition(partition: TopicPartition) -> Partition:
@@ -41,7 +43,19 @@ def to_record(partition: Partition, raw: ConsumerRecord) -> Record:
         raw.key,
         raw.value,
         tuple(raw.headers) if raw.headers else (),
+        raw.damage if type(raw) is UnreadableRecord else None,
     )
+
+
+def unreadable_place(partition: Partition, offset: int, cause: str) -> Record:
+    """Return what takes the place of a record at which the client fails: only its place is known."""
+    damage = Damage(
+        f"the client fails at this record: {cause}",
+        "report this with the traceback in the log; `hookferry inspect` may show the record",
+        offset + 1,
+        "record",
+    )
+    return Record(partition, offset, int(time.time() * 1000), None, None, (), damage)
 
 
 def records_deleted(exc: OffsetOutOfRangeError) -> RecordsDeleted:

@@ -10,9 +10,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError, TopicAlreadyExistsError, for_code
 
 from bridge.errors import BrokerError
-from bridge.kafka.aiokafka_patches.closing import CLIENT_CLOSE_S, close_in_time
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
+from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Partition
 
 PARKED_MAX_BYTES = 16 * 1024 * 1024
@@ -24,7 +24,9 @@ class TopicAdmin:
     """An admin client of the cluster. Every method that sends a request raises ``BrokerError``."""
 
     def __init__(self, options: KafkaOptions) -> None:
-        self._client = AIOKafkaAdminClient(**options.arguments())
+        self._client: ReplaceableClient[AIOKafkaAdminClient] = ReplaceableClient(
+            lambda: AIOKafkaAdminClient(**options.arguments()), lambda client: client.start(), "topics"
+        )
         self._servers = ", ".join(options.bootstrap_servers)
 
     async def start(self) -> None:
@@ -32,29 +34,29 @@ class TopicAdmin:
         async with broker_call(f"reach a broker at {self._servers}"):
             await self._client.start()
 
-    async def close(self, timeout_s: float = CLIENT_CLOSE_S) -> None:
-        """Close the connection within this time."""
-        await close_in_time(self._client.close, "close the admin client", timeout_s)
+    async def close(self) -> None:
+        """Close the connection within a second."""
+        await self._client.close()
 
     async def cluster_id(self) -> str | None:
         """Return the id of the cluster; None if the broker has none."""
-        async with broker_call("read the id of the cluster"):
-            cluster = await self._client.describe_cluster()
+        async with self._client.call("read the id of the cluster") as client:
+            cluster = await client.describe_cluster()
         cluster_id = cluster.get("cluster_id")
         return cluster_id if isinstance(cluster_id, str) else None
 
     async def names(self) -> frozenset[str]:
         """Return the names of all topics."""
-        async with broker_call("list the topics"):
-            return frozenset(await self._client.list_topics())
+        async with self._client.call("list the topics") as client:
+            return frozenset(await client.list_topics())
 
     async def partitions(self, topics: Collection[str]) -> list[Partition]:
         """Return all partitions of those of these topics that exist."""
         existing = sorted(set(topics) & await self.names())
         if not existing:
             return []
-        async with broker_call(f"describe the topics {', '.join(existing)}"):
-            described = await self._client.describe_topics(existing)
+        async with self._client.call(f"describe the topics {', '.join(existing)}") as client:
+            described = await client.describe_topics(existing)
         return [
             Partition(topic["topic"], partition["partition"])
             for topic in described
@@ -76,13 +78,13 @@ class TopicAdmin:
         A ``replication_factor`` of -1 means three copies, or one per broker if there are fewer.
         """
         action = f"create topic {topic!r}"
-        async with broker_call(action):
+        async with self._client.call(action) as client:
             copies = replication_factor
             if copies <= 0:
-                copies = min(_MOST_COPIES, len((await self._client.describe_cluster())["brokers"]))
+                copies = min(_MOST_COPIES, len((await client.describe_cluster())["brokers"]))
             new = NewTopic(topic, partitions, copies, topic_configs=dict(configs))
             try:
-                response: Any = await self._client.create_topics([new])
+                response: Any = await client.create_topics([new])
             except TopicAlreadyExistsError:
                 return False
         for _name, code, *message in response.topic_errors:
@@ -95,9 +97,9 @@ class TopicAdmin:
 
     async def grow(self, topic: str, partitions: int) -> bool:
         """Give a topic this many partitions; return False if it has them already."""
-        async with broker_call(f"add partitions to topic {topic!r}"):
+        async with self._client.call(f"add partitions to topic {topic!r}") as client:
             try:
-                await self._client.create_partitions({topic: NewPartitions(partitions)})
+                await client.create_partitions({topic: NewPartitions(partitions)})
             except InvalidPartitionsError:
                 return False
         return True
@@ -105,6 +107,6 @@ class TopicAdmin:
     async def configs(self, topic: str) -> dict[str, str]:
         """Return the settings of a topic."""
         resource = ConfigResource(ConfigResourceType.TOPIC, topic)
-        async with broker_call(f"read the settings of topic {topic!r}"):
-            responses: list[Any] = await self._client.describe_configs([resource])
+        async with self._client.call(f"read the settings of topic {topic!r}") as client:
+            responses: list[Any] = await client.describe_configs([resource])
         return {entry[0]: entry[1] or "" for *_, entries in responses[0].resources for entry in entries}

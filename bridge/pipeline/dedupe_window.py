@@ -112,7 +112,7 @@ class DedupeWindow:
             async for records in reader.stretch(partition, start, end):
                 claims = self._claims(partition, records)
                 keys += len(claims)
-                self._index.claim(partition, claims, records[-1].offset + 1, records[0].timestamp_ms)
+                self._index.claim(partition, claims, min(records[-1].end, end), records[0].timestamp_ms)
         except RecordsDeleted as exc:
             raise KafkaUnavailable(f"{partition}: retention is deleting the dedupe window ({exc})") from exc
         self._index.claim(partition, [], end, at_ms)
@@ -126,7 +126,8 @@ class DedupeWindow:
         decoded: list[tuple[Record, Sequence[Event | RedriveMark]]] = []
         for record in records:
             try:
-                decoded.append((record, decode(record)))
+                if record.damage is None:
+                    decoded.append((record, decode(record)))
             except DecodeError:
                 continue  # a tombstone, or parked when it was first read: there is no key to remember
         return claims_of(decoded)

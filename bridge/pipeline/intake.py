@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.dedupe import claims_of, duplicates
 from bridge.core.routing import Route, Router
-from bridge.errors import DecodeError, FilterError, Tombstone
+from bridge.errors import DecodeError, FilterError, Tombstone, unreadable
 from bridge.model import Event, Partition, Record, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
@@ -79,7 +79,7 @@ class Intake:
         """
         by_endpoint = {cursor.endpoint: cursor for cursor in cursors}
         decoded = self._decode(partition, records)
-        end = records[-1].offset + 1
+        end = records[-1].end
         claims = claims_of((record, items) for record, items in decoded if not isinstance(items, DecodeError))
         firsts = window.claim(partition, claims, end, records[0].timestamp_ms)
         repeated = iter(duplicates(claims, firsts))
@@ -109,6 +109,8 @@ class Intake:
         decoded: list[tuple[Record, Sequence[Event | RedriveMark] | DecodeError]] = []
         for record in records:
             try:
+                if record.damage is not None:
+                    raise unreadable(record, record.damage)
                 decoded.append((record, decode(record)))
             except DecodeError as exc:
                 decoded.append((record, exc))

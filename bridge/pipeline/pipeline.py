@@ -181,7 +181,7 @@ class Pipeline:
                 self._source.start_at({partition: records[0].offset})
                 self._schema_wait.start(self._tasks, partition, needed)
             return
-        end = records[-1].offset + 1
+        end = records[-1].end
         next_offsets = self.assignment.next_offsets
         next_offsets[partition] = max(end, next_offsets.get(partition, 0))
         for cursor in cursors:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import structlog
 
 from bridge.dead_letters.park import DeadLetterWriter, park_durably
-from bridge.dead_letters.topic import EVENT_INDEX, Reason
+from bridge.dead_letters.topic import EVENT_INDEX, LAST_OFFSET, RAW_OF, Reason
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
 from bridge.model import Record
@@ -89,6 +89,9 @@ class UndecodableRecords:
 def _dead_letter(record: Record, error: DecodeError) -> tuple[Record, Reason]:
     """Return the record to park, which is the original of one that was sent again, and why."""
     cause = f"{error.place}: {error.cause}"
+    if record.damage is not None:
+        details = {RAW_OF: record.damage.raw_of, LAST_OFFSET: str(record.end - 1)}
+        return record, Reason(cause, error.remedy, None, details if record.damage.raw_of else {})
     if not isinstance(error, ResentDecodeError):
         return record, Reason(cause, error.remedy, None, {})
     resend = error.resend

@@ -47,7 +47,8 @@ TASK_SEEN: Final = "task.seen"
 Never by itself. It is the material for a bug report about a process that hangs."""
 
 TASK_LEFT: Final = "task.left"
-"""A Kafka client did not close in time, not even after it was cancelled. It is left to end with the process.
+"""A Kafka client did not close in time, not even after it was cancelled, or closing it failed. It is left to
+end with the process.
 
 Worry if it is frequent: a broker accepts connections but does not answer."""
 
@@ -109,9 +110,38 @@ SOURCE_REPLACED: Final = "source.replaced"
 Worry if it repeats: report it with its `cause`. Events delivered but not yet committed may be sent again."""
 
 CLIENT_REPLACED: Final = "client.replaced"
-"""A background task of another Kafka client (admin, producer) had ended. A new client has taken over.
+"""Another Kafka client (admin, producer) had failed, or a task of it had ended. A new one has taken over.
 
 Worry if it repeats: report it with its `cause`."""
+
+CLIENT_FAILED: Final = "client.failed"
+"""A Kafka client raised an `exception` that it should not raise. It is replaced, and its call repeated.
+
+Always: report it with its traceback, which is written once per type. No event is lost. Worry at once if it
+repeats: nothing is read from or written to Kafka while it does."""
+
+CONTROL_UNREADABLE: Final = "control.unreadable"
+"""A record of the control topic cannot be read from the log. It is skipped; the bridge reads on behind it.
+
+Always: a switch or a hold may be unknown. `hookferry endpoints list` and `hookferry events list` show the
+states in use; set those again that differ."""
+
+FETCH_FAILED: Final = "fetch.failed"
+"""A broker cannot read a partition's records at `next_offset`. Other partitions go on; nothing is skipped.
+
+Always: the broker reports damage or a failing disk, or its fetches break off. Nothing of this partition is
+delivered meanwhile. See the broker's log; move the leader to another replica."""
+
+FETCH_RECOVERED: Final = "fetch.recovered"
+"""The records of a partition can be read again after `fetch.failed`.
+
+Never by itself."""
+
+BATCH_SUSPECTED: Final = "batch.suspected"
+"""A batch of records does not match its checksum, or its length is wrong. The bridge fetches it again.
+
+Worry if `record.rejected` follows for the same place: the batch is damaged on the broker's disk. Compare the
+replicas of the partition. If nothing follows, it was damaged on its way: check the network and the memory."""
 
 RECORDS_DELETED: Final = "records.deleted"
 """Records were deleted from a topic before this endpoint had received them, or the topic was recreated.

@@ -165,6 +165,12 @@ TABLE: Final = (
         "If it stays above 0: check the registry and its login.",
     ),
     MetricSpec(
+        "hookferry_partitions_failing",
+        "gauge",
+        "Assigned partitions whose records the broker cannot read now",
+        "If it stays above 0: these partitions stand still; the log event `fetch.failed` has the reason.",
+    ),
+    MetricSpec(
         "hookferry_assigned_partitions",
         "gauge",
         "Partitions of source topics assigned to this process",
@@ -224,6 +230,7 @@ class Metrics:
         self.commits = counter("commits")
         self.history_rows = counter("history_rows")
         self.without_schema = gauge("partitions_without_schema")
+        self.failing = gauge("partitions_failing")
         self.partitions = gauge("assigned_partitions")
 
     def endpoint(self, name: str) -> EndpointMetrics:

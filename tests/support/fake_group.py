@@ -73,7 +73,7 @@ class FakeReader:
                 batches.append((partition, records[: self._max_batch]))
         await asyncio.sleep(0 if batches else timeout_s)
         mine = [(one, records) for one, records in batches if one in self._positions]
-        self._positions.update({one: records[-1].offset + 1 for one, records in mine})
+        self._positions.update({one: records[-1].end for one, records in mine})
         return mine
 
     async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
@@ -127,7 +127,7 @@ class FakeSideReader:
             if records:
                 batches.append((partition, records[: self._max_batch]))
         await asyncio.sleep(0 if batches else timeout_s)
-        self._positions.update({one: records[-1].offset + 1 for one, records in batches})
+        self._positions.update({one: records[-1].end for one, records in batches})
         return batches, dict(self._positions)
 
     async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:

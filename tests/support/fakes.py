@@ -19,7 +19,7 @@ from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import MARK_VALUE, packed, packed_mark
-from bridge.model import Event, Header, Partition, Record, RedriveMark, Request, Resend, Response
+from bridge.model import Damage, Event, Header, Partition, Record, RedriveMark, Request, Resend, Response
 from bridge.pipeline.ports import RecordDecoder
 from bridge.storage.attempt_history import AttemptRow
 from tests.support.simulated import BEGAN_S
@@ -91,6 +91,15 @@ class Log:
             made = made._replace(value=raw)
         self.records[partition].append(made)
         self._next[partition] = offset + 1
+        return made
+
+    def add_unreadable(self, offsets: int = 1, *, partition: Partition = P0) -> Record:
+        """Append what takes the place of a batch with so many offsets that no client can read."""
+        first = self._next[partition]
+        damage = Damage("no record", "write it again", first + offsets, "batch")
+        made = Record(partition, first, int(BEGAN_S * 1000), None, b"raw", (), damage)
+        self.records[partition].append(made)
+        self._next[partition] = made.end
         return made
 
     def add_several(self, *events: tuple[str, str, str], partition: Partition = P0) -> Record:

@@ -5,6 +5,8 @@ Every access to a private attribute of aiokafka is in this package, so an upgrad
 - ``connection`` (aiokafka issue 1038): a write to a closed uvloop transport ends a background task.
 - ``background_tasks`` (aiokafka issue 1154): a client does not report that one of its tasks ended.
 - ``closing`` (no issue found): ``stop`` and ``close`` have no timeout.
+- ``failing_fetches`` (no issue found): one partition that its broker cannot read stalls the others.
 - ``heartbeats`` (aiokafka issue 1040): a consumer does not report accepted heartbeats or its generation.
 - ``startup_noise`` (no issue found): error 15 on a new cluster is logged at ERROR.
+- ``unreadable_records`` (no issue found): a record that cannot be parsed is read again forever.
 """

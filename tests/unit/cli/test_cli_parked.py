@@ -133,3 +133,11 @@ def test_a_mistyped_address_is_refused_with_the_command_that_lists_them() -> Non
     assert AddressType().convert("3:14", None, None) == Address(3, 14)
     with pytest.raises(click.BadParameter, match="parked list"):
         AddressType().convert("3-14", None, None)
+
+
+def test_the_bytes_of_a_batch_are_shown_with_all_their_offsets_and_not_as_an_event() -> None:
+    one = letter("the batch cannot be read", b"\x00\xff")
+    one.facts = {**one.facts, "raw-of": "batch", "last-offset": "21"}
+    shown = "\n".join(page(whole(one, [], mask_of(SOME), 100)))
+    assert "came from   orders-3@17 to 21, written" in shown
+    assert "value       2 bytes of a batch\n  hex:00ff" in shown

@@ -9,7 +9,7 @@ import pytest
 from bridge.dead_letters.letter import Address, Fate, LetterFilter, Settlement
 from bridge.dead_letters.letter_reader import LetterReader, runs
 from bridge.errors import KafkaUnavailable, RecordsDeleted
-from bridge.model import Partition, Record
+from bridge.model import Damage, Partition, Record
 from tests.support.letters import letter_record
 
 PARTITION = Partition("g.parked", 1)
@@ -57,6 +57,17 @@ async def test_letters_are_listed_oldest_first_without_values_and_with_their_mar
         (6, Fate.WAITING), (5, Fate.DISCARDED)
     ]  # fmt: skip
     assert {letter.origin.value for letter in letters} == {None}
+
+
+async def test_a_record_that_cannot_be_read_is_reported_beside_the_letters() -> None:
+    damage = Damage("a wrong length", "none", 7, "record")
+    unreadable = Record(PARTITION, 6, 0, None, b"raw", (), damage)
+    renamed = letter_record(7)._replace(damage=Damage("a header name", "none", 8))
+    letters = reader(FakeSideReader(letter_record(5), unreadable, renamed))
+    found = await letters.find(LetterFilter())
+    assert [letter.address.offset for letter in found] == [5, 7]
+    assert {letter.origin.damage for letter in found} == {None}
+    assert letters.unreadable == {Address(1, 6): damage}
 
 
 async def test_fetched_letters_have_values_and_missing_ones_are_left_out() -> None:

@@ -42,6 +42,7 @@ def test_lanes_are_sent_side_by_side_and_each_in_its_order() -> None:
         ({"topic": "gone"}, "no source reads topic 'gone'"),
         ({"endpoint": "old"}, "no endpoint 'old'"),
         ({"partition": "4"}, "partition 4 of 'orders'"),
+        ({"raw_of": "batch", "endpoint": None}, "the bytes of a batch that could not be read"),
     ],
 )
 def test_a_letter_that_no_source_or_endpoint_accepts_cannot_be_sent(

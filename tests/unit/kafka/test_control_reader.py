@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.errors import RecordsDeleted
 from bridge.kafka.control_reader import ControlReader
-from bridge.model import Batch, Partition, Record
+from bridge.model import Batch, Damage, Partition, Record
+from bridge.telemetry import events
 
 CONTROL = Partition("g.control", 0)
 
@@ -18,6 +20,7 @@ class FakeSideReader:
 
     def __init__(self, first: int, end: int) -> None:
         self.first, self.end = first, end
+        self.damaged: dict[int, Damage] = {}
 
     async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return dict.fromkeys(partitions, self.first)
@@ -32,7 +35,10 @@ class FakeSideReader:
         if position < self.first:
             raise RecordsDeleted(dict(positions))
         reached = min(position + 2, self.end)
-        records = [Record(CONTROL, offset, 0, None, None) for offset in range(position, reached)]
+        records = [
+            Record(CONTROL, offset, 0, None, None, (), self.damaged.get(offset))
+            for offset in range(position, reached)
+        ]
         return [(CONTROL, records)], {CONTROL: reached}
 
 
@@ -47,6 +53,16 @@ async def test_without_a_start_every_record_up_to_the_end_is_applied_in_order() 
     reader, applied = reading(FakeSideReader(5, 10))
     await reader.read_to_end()
     assert (applied, reader.position) == ([5, 6, 7, 8, 9], 10)
+
+
+async def test_a_record_that_cannot_be_read_is_reported_and_the_next_ones_are_applied() -> None:
+    side = FakeSideReader(0, 4)
+    side.damaged = {1: Damage("no record", "none", 2, "record"), 2: Damage("header name", "none", 3)}
+    reader, applied = reading(side)
+    with capture_logs() as logs:
+        await reader.read_to_end()
+    assert applied == [0, 2, 3], "a record with readable fields is applied"
+    assert [(line["event"], line["place"]) for line in logs] == [(events.CONTROL_UNREADABLE, "g.control-0@1")]
 
 
 async def test_reading_continues_from_the_start_that_is_given() -> None:

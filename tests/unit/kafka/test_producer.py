@@ -9,7 +9,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from structlog.testing import capture_logs
 
-from bridge.errors import BrokerError, RecordTooLarge
+from bridge.errors import BrokerError, ClientFailed, RecordTooLarge
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.telemetry import events
@@ -101,12 +101,25 @@ async def test_every_failure_of_the_client_is_a_broker_error(
     assert type(caught.value) is raised
 
 
-async def test_a_bug_is_not_mapped_to_a_broker_error() -> None:
+async def test_a_producer_that_raises_what_it_should_not_is_replaced_before_the_next_write() -> None:
     client = FakeClient()
-    client.at_once[b"a"] = TypeError()
-    producer, _ = await started(client)
-    with pytest.raises(TypeError):
+    client.at_once[b"a"] = TypeError("no such codec")
+    producer, created = await started(client)
+    with capture_logs() as logs, pytest.raises(ClientFailed, match="TypeError: no such codec"):
         await producer.write(NewRecord("g.again", b"a"))
+    assert [line["exception"] for line in logs if line["event"] == events.CLIENT_FAILED] == ["TypeError"]
+    await producer.write(NewRecord("g.again", b"a"))
+    assert (created[0].stopped, created[1].sent) == (True, [b"a"])
+
+
+async def test_a_producer_is_replaced_when_one_record_of_many_fails_unexpectedly() -> None:
+    client = FakeClient()
+    client.later[b"b"] = AssertionError("no sequence")
+    producer, created = await started(client)
+    errors = await producer.write_all([NewRecord("g.again", value) for value in (b"a", b"b", b"c")])
+    assert [type(error) for error in errors] == [type(None), ClientFailed, type(None)]
+    await producer.write(NewRecord("g.again", b"b"))
+    assert created[1].sent == [b"b"]
 
 
 async def test_a_client_whose_background_task_ended_is_replaced_before_the_next_write() -> None:
