@@ -19,6 +19,7 @@ from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
+from bridge.kafka.aiokafka_patches.positions import position_of
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.client import KafkaOptions
@@ -140,6 +141,7 @@ class Reader:
             assigned = TopicPartition(*partition)
             self._consumer.seek(assigned, offset)
             self._consumer.resume(assigned)
+            self._paused.discard(assigned)
             self._started.add(assigned)
 
     def begin_again(self) -> None:
@@ -171,6 +173,18 @@ class Reader:
                 raise records_deleted(exc.__cause__) from exc
             raise
         return to_batches(fetched, self._started)
+
+    def passed(self) -> dict[Partition, int]:
+        """Return the next offset to read of each started partition.
+
+        Below it, every offset was returned by ``read`` or holds no readable record: a transaction
+        marker, an aborted record, a record that compaction removed. Never above the last stable offset.
+        """
+        return {
+            to_partition(partition): position
+            for partition in self._started
+            if (position := position_of(self._consumer, partition)) is not None
+        }
 
     async def _stay_member(self) -> None:
         """Replace the consumer if it no longer works. Raises ``KafkaUnavailable``."""
