@@ -10,12 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+
+from tests.faults.options import TOPIC
 from tests.faults.plan import Fault
 from tests.faults.stage import Pod, Stage
 from tests.support.bridge_process import ROOT
 from tests.support.kafka import KafkaFailed
+from tests.support.produce import ProduceFailed, outbox_events
+from tests.support.transactions import TransactionalProducer
 
 REDRIVEN_AT_ONCE = 40
+ABORTED_SEQ = 1_000_000_000
 MODES: dict[str, dict[str, Any]] = {
     "path.hang": {"modes": [{"kind": "hang", "share": 0.5}]},
     "path.reset": {"modes": [{"kind": "reset", "share": 0.7}]},
@@ -44,6 +50,8 @@ def carry_out(stage: Stage, fault: Fault) -> None:
         _off(stage, fault)
     elif fault.kind == "parked.redrive":
         _redrive(stage)
+    elif fault.kind == "transaction.abort":
+        _abort(stage, fault)
     else:
         _path(stage, fault)
 
@@ -186,6 +194,32 @@ def _redrive(stage: Stage) -> None:
     words = ("--endpoint", "dead", "--since", "5m", "--limit", str(REDRIVEN_AT_ONCE), "--yes")
     if _command(stage, "parked", "redrive", *words):
         stage.ledger.note("some parked events were redriven")
+
+
+def _abort(stage: Stage, fault: Fault) -> None:
+    """Write events in a transaction, leave it open for a while, and abort it: no endpoint may get them.
+
+    Meanwhile no consumer can read past its first record. The events continue real entities with numbers
+    that the publisher never reaches, so the count finds a delivered one as strange.
+    """
+    chance = random.Random(f"{fault.at_s} {fault.target}")
+    seed, count = chance.randrange(1_000_000), chance.choice((1, 50, 2_000))
+    begun = False
+    while not stage.cut.is_set():
+        try:
+            producer = TransactionalProducer(stage.kafka.bootstrap, "aborts")  # aborts what is still open
+            if not begun:
+                begun = True
+                producer.begin(TOPIC, outbox_events(count, entities=2, seed=seed, first_seq=ABORTED_SEQ))
+                stage.cut.wait(fault.for_s)
+                producer.end(commit=False)
+        except (KafkaException, ProduceFailed) as exc:
+            stage.ledger.note(f"the transaction is not ended yet: {exc}")
+            stage.cut.wait(1)
+        else:
+            stage.aborted += count
+            stage.ledger.note(f"a transaction of {count} records aborted")
+            return
 
 
 def _command(stage: Stage, *words: str) -> str | None:

@@ -221,6 +221,7 @@ class Harness:
             "gaps_after_kill_s": gaps,
             "switched_off": self.stage.switched_off,
             "redriven": parked.redriven,
+            "aborted": self.stage.aborted,
             "set_back": set_back,
             "endpoints": report.document(results),
             "problems": problems,
@@ -242,7 +243,8 @@ class Harness:
             f"{result['parked_twice']} parked twice; {drained}",
             f"log lines: {', '.join(f'{name} {count:,}' for name, count in result['log_lines'].items())}",
             *format_gaps(result["gaps_after_kill_s"]),
-            f"an endpoint was switched off {result['switched_off']} times; {result['redriven']} redriven",
+            f"an endpoint was switched off {result['switched_off']} times; {result['redriven']} redriven; "
+            f"{result['aborted']:,} records in aborted transactions",
             *(f"CURSOR SET BACK {text}" for text in result["set_back"][:10]),
             *(f"SKIPPED {text}" for text in self.skipped),
             *(

@@ -33,6 +33,7 @@ WEIGHTS = {
     "path.status_503": 1,
     "endpoint.off": 2,
     "parked.redrive": 2,
+    "transaction.abort": 2,
 }
 
 

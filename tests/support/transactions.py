@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Producer
 
-from tests.support.produce import OutboxEvent
+from tests.support.produce import OutboxEvent, ProduceFailed
 
 _TIMEOUT_S = 30
 
@@ -29,15 +29,19 @@ class TransactionalProducer:
         self._producer.init_transactions(_TIMEOUT_S)
 
     def begin(self, topic: str, events: Iterable[OutboxEvent]) -> None:
-        """Begin a transaction and write events in it; return once the broker has them."""
+        """Begin a transaction and write events in it; return once the broker has them.
+
+        Raises ``ProduceFailed`` and ``KafkaException``. A new producer with the same id then ends it.
+        """
         self._producer.begin_transaction()
         for event in events:
             self._producer.produce(topic, event.value, event.key)
             self._producer.poll(0)
-        assert self._producer.flush(_TIMEOUT_S) == 0
+        if missing := self._producer.flush(_TIMEOUT_S):
+            raise ProduceFailed(f"{missing} records of the transaction unsent")
 
     def end(self, *, commit: bool) -> None:
-        """Commit or abort the open transaction."""
+        """Commit or abort the open transaction. Raises ``KafkaException``."""
         if commit:
             self._producer.commit_transaction(_TIMEOUT_S)
         else:
