@@ -56,7 +56,7 @@ _log = structlog.get_logger()
 _POLL_S = 0.1
 _END_S = 1.0
 _PASS_S = 0.2
-"""While every poll returns records: how often the cursors move past what holds no readable record."""
+"""How often the cursors move past what holds no readable record, in seconds."""
 
 
 class Pipeline:
@@ -174,7 +174,7 @@ class Pipeline:
             if partition in self._checkpoints.cursors:
                 await self._accept_main(partition, records)
         now = asyncio.get_running_loop().time()
-        if not batches or now >= self._pass_at:
+        if now >= self._pass_at:
             self.assignment.pass_unreadable()
             self._pass_at = now + _PASS_S
 
