@@ -119,7 +119,8 @@ RECORDS_DELETED: Final = "records.deleted"
 Always. This is the one loss that the bridge cannot prevent: the endpoint had not settled `offsets_lost`
 offsets of the partition. With a transactional producer, some of them may have held no event: what a
 deleted offset held is unknown. Offsets that the endpoint had passed are not counted. Raise the topic's
-retention above the longest outage an endpoint may have. If the topic was recreated (`log_end` is present), everything in it is delivered."""
+retention above the longest outage an endpoint may have. If the topic was recreated (`log_end` is
+present), everything in it is delivered."""
 
 CURSOR_STARTED: Final = "cursor.started"
 """An endpoint has no committed position in this partition, as on its first start. It begins at `next_offset`.
