@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import NewPartitions
 
 from tests.faults.options import TOPIC
 from tests.faults.plan import Fault
@@ -52,6 +53,8 @@ def carry_out(stage: Stage, fault: Fault) -> None:
         _redrive(stage)
     elif fault.kind == "transaction.abort":
         _abort(stage, fault)
+    elif fault.kind == "topic.partition":
+        _add_partition(stage)
     else:
         _path(stage, fault)
 
@@ -220,6 +223,24 @@ def _abort(stage: Stage, fault: Fault) -> None:
             stage.aborted += count
             stage.ledger.note(f"a transaction of {count} records aborted")
             return
+
+
+def _add_partition(stage: Stage) -> None:
+    """Add a partition to the topic; the publisher then writes about new entities to it."""
+    wanted: int | None = None
+    while not stage.cut.is_set():
+        try:
+            admin = stage.kafka.admin()
+            wanted = wanted or 1 + len(admin.list_topics(TOPIC, timeout=5).topics[TOPIC].partitions)
+            admin.create_partitions([NewPartitions(TOPIC, wanted)])[TOPIC].result(15)
+        except KafkaException as exc:
+            if exc.args[0].code() != KafkaError.INVALID_PARTITIONS:  # an earlier try had added it
+                stage.ledger.note(f"no partition is added yet: {exc}")
+                stage.cut.wait(1)
+                continue
+        stage.partitions_added += 1
+        stage.ledger.note(f"the topic has {wanted} partitions")
+        return
 
 
 def _command(stage: Stage, *words: str) -> str | None:

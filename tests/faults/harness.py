@@ -109,7 +109,8 @@ class Harness:
         options = self.options
         publisher = self.publisher = Publisher(
             self.kafka.bootstrap, TOPIC, count=options.events, seconds=options.seconds, seed=options.seed,
-            entities=options.entities, duplicates=options.duplicates,
+            entities=options.entities, duplicates=options.duplicates, partitions=options.partitions,
+            added=lambda: self.stage.partitions_added,
         )  # fmt: skip
         began = time.monotonic()
         publisher.start()
@@ -222,6 +223,7 @@ class Harness:
             "switched_off": self.stage.switched_off,
             "redriven": parked.redriven,
             "aborted": self.stage.aborted,
+            "partitions_added": self.stage.partitions_added,
             "set_back": set_back,
             "endpoints": report.document(results),
             "problems": problems,
@@ -244,7 +246,8 @@ class Harness:
             f"log lines: {', '.join(f'{name} {count:,}' for name, count in result['log_lines'].items())}",
             *format_gaps(result["gaps_after_kill_s"]),
             f"an endpoint was switched off {result['switched_off']} times; {result['redriven']} redriven; "
-            f"{result['aborted']:,} records in aborted transactions",
+            f"{result['aborted']:,} records in aborted transactions; "
+            f"{result['partitions_added']} partitions added",
             *(f"CURSOR SET BACK {text}" for text in result["set_back"][:10]),
             *(f"SKIPPED {text}" for text in self.skipped),
             *(

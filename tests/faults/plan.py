@@ -34,6 +34,7 @@ WEIGHTS = {
     "endpoint.off": 2,
     "parked.redrive": 2,
     "transaction.abort": 2,
+    "topic.partition": 1,
 }
 
 

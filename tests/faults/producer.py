@@ -1,7 +1,8 @@
 """The producing system: publishes in the background, in order per entity, with imperfect data.
 
 It adds duplicates at short and long distances, undecodable records, and records without a key. It uses
-librdkafka with idempotence, and retries without limit.
+librdkafka with idempotence, and retries without limit. An entity keeps its partition when partitions are
+added, because its order would end otherwise; each added partition gets entities of its own.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import random
 import threading
 import time
 import uuid
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Callable
 from datetime import UTC, datetime
+from zlib import crc32
 
 import orjson
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 TYPES = ("OrderPlaced", "OrderPaid", "OrderShipped", "OrderClosed")
 FAR = 5_000
 """Maximum distance, in events, of the far half of the duplicates; the near half is within 20."""
+ENTITIES_ADDED = 30
+"""Entities of each added partition."""
+ANY_PARTITION = -1
 
 
 class Publisher:
@@ -34,7 +40,12 @@ class Publisher:
         seed: int,
         entities: int,
         duplicates: float,
+        partitions: int,
+        added: Callable[[], int],
     ) -> None:
+        """``partitions``: of the topic at the start; ``added`` returns how many were added since."""
+        self._partitions = partitions
+        self._added = added
         self._topic = topic
         self._count = count
         self._rate_per_s = count / seconds
@@ -48,6 +59,7 @@ class Publisher:
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "message.timeout.ms": 0,
+                "topic.metadata.refresh.interval.ms": 500,
                 "queue.buffering.max.messages": 1_000_000,
                 "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
@@ -86,17 +98,28 @@ class Publisher:
             self.refused.append(error)
 
     def _publish(self, key: bytes | None, value: bytes) -> None:
+        partition = ANY_PARTITION if key is None else self._partition_of(key)
         while not self._stop.is_set():
             try:
-                self._producer.produce(self._topic, value, key, on_delivery=self._settled)
+                self._producer.produce(self._topic, value, key, partition, on_delivery=self._settled)
             except BufferError:
                 self._producer.poll(0.1)
+                continue
+            except KafkaException as exc:
+                if exc.args[0].code() != KafkaError._UNKNOWN_PARTITION:
+                    raise
+                self._producer.poll(0.1)  # the producer does not have the metadata of a new partition yet
                 continue
             self.published += 1
             return
 
+    def _partition_of(self, key: bytes) -> int:
+        later = int(key[1:]) - self._entities
+        return self._partitions + later // ENTITIES_ADDED if later >= 0 else crc32(key) % self._partitions
+
     def _run(self) -> None:
-        chance, last_seq = self._chance, [-1] * self._entities
+        chance = self._chance
+        last_seq: defaultdict[int, int] = defaultdict(lambda: -1)
         again: dict[int, list[tuple[bytes, bytes]]] = {}
         recent: deque[int] = deque(maxlen=10)
         began = time.monotonic()
@@ -111,7 +134,8 @@ class Publisher:
                 else:
                     # a third of the events closely follow another of their entity: lanes have queues
                     which = chance.choice(recent) if recent and chance.random() < 0.33 else None
-                    which = chance.randrange(self._entities) if which is None else which
+                    entities = self._entities + ENTITIES_ADDED * self._added()
+                    which = chance.randrange(entities) if which is None else which
                     recent.append(which)
                     last_seq[which] += 1
                     entity, seq = f"e{which}", last_seq[which]

@@ -248,6 +248,7 @@ class Stage:
         """Faults in progress."""
         self.off: set[str] = set()
         self.switched_off = 0
+        self.partitions_added = 0
         self.aborted = 0
         """Records of aborted transactions."""
         self.cut = threading.Event()

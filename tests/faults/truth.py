@@ -110,11 +110,12 @@ def read_all(kafka: RealKafka, topic: str) -> Iterator[Any]:
                     f"{topic}: no more messages, but partitions {unread} are not read to their end"
                 )
             for message in batch:
-                if not message.error():
+                error = message.error()
+                if error is None:
                     yield message
-                elif message.error().code() == KafkaError._PARTITION_EOF:
+                elif error.code() == KafkaError._PARTITION_EOF:
                     unread.discard(message.partition())
                 else:
-                    raise RuntimeError(f"{topic}: {message.error()}")
+                    raise RuntimeError(f"{topic}: {error}")
     finally:
         consumer.close()
