@@ -136,9 +136,12 @@ class Reader:
         return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
-        """Read these partitions from these offsets on."""
+        """Read these partitions from these offsets on, as far as they are still assigned."""
+        assignment = self._consumer.assignment()
         for partition, offset in positions.items():
             assigned = TopicPartition(*partition)
+            if assigned not in assignment:
+                continue
             self._consumer.seek(assigned, offset)
             self._consumer.resume(assigned)
             self._paused.discard(assigned)
