@@ -14,13 +14,17 @@ CHECKS := check-mypy check-pyright check-style check-floors check-generated chec
 # collects all of it again and so gains nothing. The simulation of overloaded receivers takes eight seconds of its own.
 QUICK := $(addprefix tests/unit/,core pipeline wiring dead_letters kafka app telemetry) \
 	--ignore=tests/unit/core/test_adaptive_limit_simulation.py
+# The tests of what depends most on the version of the broker: groups and commits, delivery through stops and a kill -9,
+# transactions, the creation of topics. All other tests on Kafka run on the default version of tests/support/kafka_jars.py.
+KAFKA_4 := 4.4.0
+ON_KAFKA_4 := $(addprefix tests/integration/test_,kafka_itself.py guarantee.py transactions.py)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
 BUILDER ?= docker
 UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-quick lint $(CHECKS) format bench faults docs lock chart image clean
+.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench faults docs lock chart image clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +42,9 @@ demo: $(READY) ## run broker, receivers and bridge in one terminal (KEEP=1: unti
 
 test: $(READY) ## run all tests, also those on real Apache Kafka (Java 17 and Maven)
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-kafka-4: $(READY) ## run the tests on Kafka's groups, commits and transactions on Apache Kafka 4
+	KAFKA_VERSION=$(KAFKA_4) $(BIN)/python -m pytest -n $(WORKERS) $(ON_KAFKA_4)
 
 test-fast: $(READY) ## run the tests that need no Kafka, some minutes
 	$(BIN)/python -m pytest -m "not kafka and not slow"

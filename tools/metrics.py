@@ -14,6 +14,7 @@ _HEAD = """
     an entity or an event id. A histogram `NAME` has the series `NAME_bucket`, `NAME_sum` and `NAME_count`.
 
     For the backlog of an endpoint, read the lag of the Kafka group `<group>.<endpoint>` with any Kafka tool.
+    Such a tool also counts the records of open transactions, which no consumer can read yet.
     It is also right while no bridge runs. The [topics](topics.md) page describes these groups.
 """
 

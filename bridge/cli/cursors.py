@@ -30,9 +30,10 @@ def cursors() -> None:
 def list_(as_json: bool, path: Path) -> None:
     """Show every cursor, including those of endpoints that are no longer configured.
 
-    LAG is the log end minus the committed offset. SETTLED BEYOND counts the offsets above the committed
-    one that are already settled. RETRIES are failed deliveries that wait for their next attempt: the
-    offset, and the number of attempts so far.
+    LAG is the log end minus the committed offset. LOG END is the last stable offset: nothing after it can
+    be read before the open transactions end. Kafka's own tools count up to the high watermark. SETTLED
+    BEYOND counts the offsets above the committed one that are already settled. RETRIES are failed
+    deliveries that wait for their next attempt: the offset, and the number of attempts so far.
     """
     import json
 
@@ -50,7 +51,9 @@ def list_(as_json: bool, path: Path) -> None:
         retries = ", ".join(f"{retry.offset} ({retry.attempts})" for retry in row.retries[:3])
         if len(row.retries) > 3:
             retries += f" and {len(row.retries) - 3} more"
-        note = "; ".join(text for text in ("" if row.configured else _REMOVED, row.problem) if text)
+        open_offsets = f"{row.in_transactions} more in open transactions" if row.in_transactions else ""
+        notes = ("" if row.configured else _REMOVED, row.problem, open_offsets)
+        note = "; ".join(text for text in notes if text)
         beyond = str(row.settled_beyond)
         lines.append((row.endpoint, str(row.partition), *shown, beyond, retries or "-", note))
     click.echo(table(lines))

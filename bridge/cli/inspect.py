@@ -16,10 +16,13 @@ from bridge.cli.run import config_option
 if TYPE_CHECKING:
     from bridge.formats.avro.schema import AvroSchema
     from bridge.kafka.client import KafkaOptions
-    from bridge.model import Record
+    from bridge.kafka.side_reader import SideReader
+    from bridge.model import Partition, Record
     from bridge.settings import RegistrySettings, SourceSettings
 
 _MAX_BYTES = 104_857_600
+_FARTHEST = 10_000
+"""How many offsets of a partition are searched for its last records."""
 
 
 @click.command(short_help="Detect the format of records, and show one decoded.")
@@ -163,7 +166,6 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
 async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
     """Read the last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
     from bridge.errors import HookferryError
-    from bridge.formats.detect import detect_format
     from bridge.kafka.session import AdminSession
     from bridge.kafka.side_reader import SideReader
 
@@ -177,13 +179,35 @@ async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Reco
     async with SideReader(options) as reader:
         begins = await reader.begins(list(ends))
         for partition, end in ends.items():
-            start = max(begins[partition], end - count)
-            async for records in reader.stretch(partition, start, end):
-                last.extend(
-                    record
-                    for record in records
-                    if record.damage is not None or record.value is not None or detect_format(record)
-                )
+            last += await _last_of(reader, partition, begins[partition], end, count)
     if not last:
-        raise HookferryError(f"topic {topic!r} has no records yet; publish an event and try again")
+        raise HookferryError(
+            f"topic {topic!r} has no records yet, or none in the last {_FARTHEST} offsets; publish an event"
+            " and try again"
+        )
     return sorted(last, key=lambda record: record.timestamp_ms)
+
+
+async def _last_of(
+    reader: SideReader, partition: Partition, begin: int, end: int, count: int
+) -> list[Record]:
+    """Return the last records of one partition; look back over offsets that hold none of use.
+
+    These are tombstones, and the markers and aborted records of transactions.
+    """
+    from bridge.formats.detect import detect_format
+
+    last: list[Record] = []
+    start, farthest = end, max(begin, end - max(count, _FARTHEST))
+    width = count
+    while len(last) < count and start > farthest:
+        stop, start = start, max(farthest, start - width)
+        earlier = [
+            record
+            async for records in reader.stretch(partition, start, stop)
+            for record in records
+            if record.damage is not None or record.value is not None or detect_format(record)
+        ]
+        last = (earlier + last)[-count:]
+        width *= 4
+    return last

@@ -23,7 +23,10 @@ class OpenRetry(NamedTuple):
 
 
 class CursorLag(NamedTuple):
-    """One cursor: the position of an endpoint in one partition. None: does not exist or is unknown."""
+    """One cursor: the position of an endpoint in one partition. None: does not exist or is unknown.
+
+    ``log_end`` is the last stable offset: what can be read now ends there, so ``lag`` ends there too.
+    """
 
     endpoint: str
     partition: Partition
@@ -34,6 +37,8 @@ class CursorLag(NamedTuple):
     settled_beyond: int
     retries: tuple[OpenRetry, ...]
     problem: str = ""
+    in_transactions: int = 0
+    """Offsets after ``log_end``: those of open transactions, and what follows the first of them."""
 
     def as_json(self) -> dict[str, object]:
         """Return the row as JSON values."""
@@ -63,12 +68,22 @@ def cursor_lags(
     committed: Mapping[Partition, Committed],
     log_ends: Mapping[Partition, int],
     partitions: Iterable[Partition],
+    high_watermarks: Mapping[Partition, int] | None = None,
 ) -> list[CursorLag]:
-    """Return one row per partition: of ``partitions``, and of all others with a committed offset."""
-    return [
+    """Return one row per partition: of ``partitions``, and of all others with a committed offset.
+
+    ``high_watermarks`` were read before ``log_ends``: what was committed in between counts as stable.
+    """
+    rows = [
         _row(name, partition, configured, committed.get(partition), log_ends.get(partition))
         for partition in sorted({*partitions, *committed})
     ]
+    marks = high_watermarks or {}
+    return [row._replace(in_transactions=_beyond(row.log_end, marks.get(row.partition))) for row in rows]
+
+
+def _beyond(log_end: int | None, high_watermark: int | None) -> int:
+    return 0 if log_end is None or high_watermark is None else max(0, high_watermark - log_end)
 
 
 def _row(

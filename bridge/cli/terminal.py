@@ -71,6 +71,7 @@ async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Itera
     topics = frozenset(source_topics(settings))
     committed = {name: await visit.committed(f"{settings.group}.{name}") for name in names}
     elsewhere = {partition.topic for places in committed.values() for partition in places}
+    marks = await visit.high_watermarks(topics | elsewhere)
     ends = await visit.log_ends(topics | elsewhere)
     return [
         row
@@ -82,6 +83,7 @@ async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Itera
             places,
             ends,
             [partition for partition in ends if configured and partition.topic in topics],
+            marks,
         )
     ]
 

@@ -55,10 +55,10 @@ class Cursor(Generic[Note]):
     therefore stops at the lowest unsettled offset, and lists what is settled above it for the
     completion map.
 
-    Only opened offsets are tracked. Gaps (compaction, transaction markers) and events that the
-    endpoint does not receive count as settled once ``position`` has passed them. The offset of a
-    record with several events settles with the last of them; those settled before are kept as
-    ``parts``, so a restart repeats none.
+    Only opened offsets are tracked. Gaps (compaction, transaction markers, aborted records) and
+    events that the endpoint does not receive count as settled once ``position`` has passed them.
+    The offset of a record with several events settles with the last of them; those settled before
+    are kept as ``parts``, so a restart repeats none.
 
     The window bounds the events that can run. Events in a blocked lane (its head failed) cannot
     run and must not use up the window, so they are counted apart. All events together are bounded
@@ -233,6 +233,14 @@ class Cursor(Generic[Note]):
             self.position = position
             if not self._pending:
                 self.version += 1
+
+    def not_settled_below(self, position: int) -> int:
+        """Return how many offsets from the cursor's position to ``position`` are not known to be settled.
+
+        An offset without a readable record counts too, unless the cursor has passed it.
+        """
+        earlier = sum(self.position <= offset < position for offset in self._earlier_open)
+        return earlier + max(0, position - max(self.position, self._earlier_end))
 
     def detach_if_passed(self, position: int) -> None:
         """Detach if the main reader, now at ``position``, has read records that this cursor did not take."""

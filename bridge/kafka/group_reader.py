@@ -21,6 +21,7 @@ from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.failing_fetches import failing_partitions
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
+from bridge.kafka.aiokafka_patches.positions import position_of
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call, client_call
 from bridge.kafka.client import KafkaOptions
@@ -145,12 +146,16 @@ class Reader:
         return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
-        """Read these partitions from these offsets on. Raises ``KafkaUnavailable`` if they were revoked."""
+        """Read these partitions from these offsets on, as far as they are still assigned."""
         with client_call("begin to read the assigned partitions"):
+            assignment = self._consumer.assignment()
             for partition, offset in positions.items():
                 assigned = TopicPartition(*partition)
+                if assigned not in assignment:
+                    continue
                 self._consumer.seek(assigned, offset)
                 self._consumer.resume(assigned)
+                self._paused.discard(assigned)
                 self._started.add(assigned)
 
     def begin_again(self) -> None:
@@ -210,6 +215,18 @@ class Reader:
         except ClientFailed as exc:
             self._failure = exc.cause
             raise
+
+    def passed(self) -> dict[Partition, int]:
+        """Return the next offset to read of each started partition.
+
+        Below it, every offset was returned by ``read`` or holds no readable record: a transaction
+        marker, an aborted record, a record that compaction removed. Never above the last stable offset.
+        """
+        return {
+            to_partition(partition): position
+            for partition in self._started
+            if (position := position_of(self._consumer, partition)) is not None
+        }
 
     async def _stay_member(self) -> None:
         """Replace the consumer if it no longer works. Raises ``KafkaUnavailable``."""

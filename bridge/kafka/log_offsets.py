@@ -24,7 +24,7 @@ async def first_offsets(
 
 
 async def next_offsets(consumer: AIOKafkaConsumer, partitions: Collection[Partition]) -> dict[Partition, int]:
-    """Return the offset after the last readable record of each log."""
+    """Return the next offset of each log: the last stable offset, if the consumer reads committed records."""
     async with broker_call(f"read the end offsets of {_names(partitions)}", timeout_s=ANSWER_TIMEOUT_S):
         offsets = await consumer.end_offsets(to_topic_partitions(partitions))
     return {to_partition(partition): offset for partition, offset in offsets.items()}

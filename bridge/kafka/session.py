@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
+from typing import Literal
 
 from bridge.errors import CommitError
 from bridge.kafka.client import KafkaOptions
@@ -62,11 +63,23 @@ class AdminSession:
         return await self.offsets.fetch(group, None)
 
     async def log_ends(self, topics: Collection[str]) -> dict[Partition, int]:
-        """Return the next offset of every partition of the topics that exist. Raises ``KafkaUnavailable``."""
+        """Return the last stable offset of every partition of the topics that exist.
+
+        Nothing from there on can be read yet. Raises ``KafkaUnavailable``.
+        """
+        return await self._ends(topics, "read_committed")
+
+    async def high_watermarks(self, topics: Collection[str]) -> dict[Partition, int]:
+        """Return the same with the records of open transactions. Raises ``KafkaUnavailable``."""
+        return await self._ends(topics, "read_uncommitted")
+
+    async def _ends(
+        self, topics: Collection[str], isolation_level: Literal["read_committed", "read_uncommitted"]
+    ) -> dict[Partition, int]:
         partitions = await self._admin.partitions(topics)
         if not partitions:
             return {}
-        async with SideReader(self._options) as reader:
+        async with SideReader(self._options, isolation_level=isolation_level) as reader:
             return await reader.ends(partitions)
 
     async def ensure_topic(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
@@ -30,14 +31,23 @@ class SideReader:
     differs. aiokafka forgets positions on a new assignment, and a cursor may return at another offset.
     """
 
-    def __init__(self, options: KafkaOptions, max_batch: int = 500, long_poll_ms: int = 500) -> None:
-        """``long_poll_ms``: a change of partitions waits that long for the fetch in progress."""
+    def __init__(
+        self,
+        options: KafkaOptions,
+        max_batch: int = 500,
+        long_poll_ms: int = 500,
+        isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed",
+    ) -> None:
+        """``long_poll_ms``: a change of partitions waits that long for the fetch in progress.
+
+        With ``read_uncommitted``, a log ends at its high watermark, not at its last stable offset.
+        """
         self._consumer = AIOKafkaConsumer(
             **options.arguments(),
             enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=long_poll_ms,
-            isolation_level="read_committed",
+            isolation_level=isolation_level,
         )
         self._max_batch = max_batch
         self._reached: dict[TopicPartition, int] = {}

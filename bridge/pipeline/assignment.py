@@ -12,7 +12,7 @@ import structlog
 
 from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.cursor_start import report_deleted
+from bridge.pipeline.cursor_start import skip_deleted_offsets
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed
 from bridge.pipeline.ports import Reads
@@ -125,6 +125,34 @@ class Assignment:
                 dispatcher.forget()
             self.ending = False
 
+    def pass_unreadable(self) -> None:
+        """Advance past offsets without a readable record: transaction markers, aborted records, gaps.
+
+        Call it when all batches that were read have been accepted, with nothing awaited since. Only
+        attached cursors advance: they have taken every record below the main reader's next offset.
+        """
+        if self.ending:
+            return
+        for partition, position in self._source.passed().items():
+            cursors = self._checkpoints.cursors.get(partition)
+            if cursors is None or position <= self.next_offsets[partition]:
+                continue
+            for cursor in cursors.values():
+                if cursor.attached:
+                    cursor.advance(position)
+            self.next_offsets[partition] = position
+
+    def read_again(self) -> None:
+        """Return to the next offsets after a failed read: the client may have passed records in it."""
+        unprepared = self._source.unprepared
+        self._source.start_at(
+            {
+                partition: self.next_offsets[partition]
+                for partition in self._checkpoints.cursors
+                if partition not in unprepared
+            }
+        )
+
     async def skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Continue at the beginning of the log: retention deleted records before they were read.
 
@@ -137,9 +165,8 @@ class Assignment:
             self._source.begin_again()
             return
         for partition, (first, _) in bounds.items():
-            for endpoint, cursor in self._checkpoints.cursors.get(partition, {}).items():
-                if cursor.attached and cursor.position < first:
-                    report_deleted(endpoint, partition, cursor.position, first)
-                    cursor.advance(first)
+            for cursor in self._checkpoints.cursors.get(partition, {}).values():
+                if cursor.attached:
+                    skip_deleted_offsets(cursor, first)
             self.next_offsets[partition] = first
         self._source.start_at({partition: first for partition, (first, _) in bounds.items()})

@@ -14,7 +14,7 @@ import structlog
 from bridge.core.cursor import CursorState
 from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.model import Partition, Record
-from bridge.pipeline.cursor_start import EndpointCursor, report_deleted
+from bridge.pipeline.cursor_start import EndpointCursor, skip_deleted_offsets
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.ports import SideReads
 from bridge.telemetry import events
@@ -124,8 +124,7 @@ class CatchUp:
     ) -> None:
         """Log what retention deleted, and move the cursors to the beginning of the log."""
         for partition, first in (await reader.begins(list(gone))).items():
-            report_deleted(self._endpoint, partition, behind[partition].position, first)
-            behind[partition].advance(first)
+            skip_deleted_offsets(behind[partition], first)
 
     async def _woken(self, timeout_s: float) -> bool:
         try:

@@ -75,11 +75,9 @@ def build_cursor(
         completion = completion_map.Completion(first, first)
     else:
         completion = _decode_map(endpoint, partition, start).with_settled(journaled)
-        if start.offset < first:
-            report_deleted(endpoint, partition, start.offset, first)
-    return Cursor(
+    cursor = Cursor(
         partition,
-        max(completion.offset, first),
+        completion.offset,
         window=policy.window,
         window_bytes=policy.window_bytes,
         endpoint=endpoint,
@@ -88,6 +86,8 @@ def build_cursor(
         failures=completion.failures,
         parts=completion.parts,
     )
+    skip_deleted_offsets(cursor, first)
+    return cursor
 
 
 def _decode_map(endpoint: str, partition: Partition, committed: Committed) -> completion_map.Completion:
@@ -101,10 +101,18 @@ def _decode_map(endpoint: str, partition: Partition, committed: Committed) -> co
         return completion_map.Completion(committed.offset, committed.offset)
 
 
-def report_deleted(endpoint: str, partition: Partition, position: int, first: int) -> None:
-    """Log that retention deleted records before an endpoint received them."""
-    _log.error(
-        events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=position,
-        log_start=first, offsets_lost=first - position, cause="retention deleted records before delivery",
-        remedy="raise the topic's retention above the longest outage an endpoint may have",
-    )  # fmt: skip
+def skip_deleted_offsets(cursor: EndpointCursor, first: int) -> None:
+    """Move a cursor to the first offset of its log, and log the offsets that it had not settled.
+
+    What a deleted offset held is unknown: an event, or a marker or an aborted record of a transaction.
+    """
+    not_settled = cursor.not_settled_below(first)
+    if not_settled:
+        _log.error(
+            events.RECORDS_DELETED, endpoint=cursor.endpoint, partition=str(cursor.partition),
+            next_offset=cursor.position, log_start=first, offsets_lost=not_settled,
+            cause="retention deleted offsets that this endpoint had not passed; how many of them held events,"
+            " and not markers or aborted records of transactions, is no longer known",
+            remedy="raise the topic's retention above the longest outage an endpoint may have",
+        )  # fmt: skip
+    cursor.advance(first)

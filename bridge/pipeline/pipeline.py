@@ -55,6 +55,8 @@ from bridge.telemetry.metrics import Metrics
 _log = structlog.get_logger()
 _POLL_S = 0.1
 _END_S = 1.0
+_PASS_S = 0.2
+"""How often the cursors move past what holds no readable record, in seconds."""
 
 
 class Pipeline:
@@ -86,6 +88,7 @@ class Pipeline:
         self._room = checkpoints.room
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
+        self._pass_at = 0.0
         self._outage = OutageBackoff()
         self._schema_wait = SchemaWait(learn, self._room.set, self._outage)
         undecodable = UndecodableRecords(parks, dispatchers.keys(), checkpoints.settle)
@@ -164,9 +167,16 @@ class Pipeline:
         except RecordsDeleted as exc:
             await self.assignment.skip_deleted(exc.positions)
             return
+        except KafkaUnavailable:
+            self.assignment.read_again()
+            raise
         for partition, records in batches:
             if partition in self._checkpoints.cursors:
                 await self._accept_main(partition, records)
+        now = asyncio.get_running_loop().time()
+        if now >= self._pass_at:
+            self.assignment.pass_unreadable()
+            self._pass_at = now + _PASS_S
 
     async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """Accept a batch for the cursors that have room; the others fall behind and are detached."""

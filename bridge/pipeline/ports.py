@@ -32,6 +32,10 @@ class Reads(Protocol):
         """Return the next records, none of the ``full`` partitions."""
         ...
 
+    def passed(self) -> Mapping[Partition, int]:
+        """Return the next offset of each started partition, past all that holds no readable record."""
+        ...
+
     async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
         """Return the first and the next offset of each log."""
         ...

@@ -146,9 +146,11 @@ replicas of the partition. If nothing follows, it was damaged on its way: check 
 RECORDS_DELETED: Final = "records.deleted"
 """Records were deleted from a topic before this endpoint had received them, or the topic was recreated.
 
-Always. This is the one loss that the bridge cannot prevent: `offsets_lost` of the partition were not
-delivered. Raise the topic's retention above the longest outage an endpoint may have. If the topic was
-recreated (`log_end` is present), everything in it is delivered."""
+Always. This is the one loss that the bridge cannot prevent: the endpoint had not settled `offsets_lost`
+offsets of the partition. With a transactional producer, some of them may have held no event: what a
+deleted offset held is unknown. Offsets that the endpoint had passed are not counted. Raise the topic's
+retention above the longest outage an endpoint may have. If the topic was recreated (`log_end` is
+present), everything in it is delivered."""
 
 CURSOR_STARTED: Final = "cursor.started"
 """An endpoint has no committed position in this partition, as on its first start. It begins at `next_offset`.

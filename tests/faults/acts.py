@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.faults.log_acts import add_partition, expire_offsets, write_transaction
+from tests.faults.log_acts import add_partition, expire_offsets, write_poison, write_transaction
 from tests.faults.plan import Fault
 from tests.faults.stage import Pod, Stage
 from tests.support.bridge_process import ROOT
@@ -231,6 +231,7 @@ _POD_ACTS: dict[str, Callable[[Stage, Pod, Fault], None]] = {
 _LOG_ACTS: dict[str, Callable[[Stage, Fault], None]] = {
     "topic.partitions": lambda stage, _: add_partition(stage),
     "topic.transaction": write_transaction,
+    "topic.poison": write_poison,
     "topic.recreate": lambda stage, _: stage.side.recreate(),
     "offsets.expire": expire_offsets,
 }

@@ -8,24 +8,24 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 
+from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import NewPartitions
 
-from tests.faults.facts import UNKEYED
-from tests.faults.names import GROUP, TOPIC
+from tests.faults.names import FIRST_POISONED, FIRST_TRANSACTION, GROUP, TOPIC
 from tests.faults.plan import Fault
 from tests.faults.producer import event_value
 from tests.faults.stage import Stage
 from tests.faults.truth import Truth
 from tests.support.kafka import KafkaFailed
+from tests.support.record_batches import BAD_NAME, RawBatch, RawRecord, produce_batches
 
 MOST_PARTITIONS = 10
-FIRST_TRANSACTION = 1_000_000
-"""Entities from this number on belong to transactions: each transaction has one of its own."""
 RECORDS = 40
 COMMITTED = "commit"
 TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
-_transactions = iter(range(FIRST_TRANSACTION, 1 << 30))
+_transactions = iter(range(FIRST_TRANSACTION, FIRST_POISONED))
+_poisoned = iter(range(FIRST_POISONED, 1 << 30))
 _one_expiry = threading.Lock()
 """Two expiries at once would wait for each other's pods."""
 
@@ -73,6 +73,20 @@ def write_transaction(stage: Stage, fault: Fault) -> None:
     stage.committed_transactions[entity] = RECORDS
 
 
+def write_poison(stage: Stage, fault: Fault) -> None:
+    """Write events with a header name that is not UTF-8: clients fail at it, and each must be parked."""
+    chance = random.Random(f"{fault.at_s} poison")
+    numbers = stage.kafka.admin().list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+    for partition in sorted(numbers):
+        name = f"e{next(_poisoned)}"
+        record = RawRecord(event_value(chance, 0, name, 0), name.encode(), headers=[(BAD_NAME, b"x")])
+        try:
+            produce_batches(stage.kafka.bootstrap, TOPIC, RawBatch(0, [record]).pack(), partition=partition)
+        except (KafkaError, OSError, TimeoutError) as problem:  # the broker is killed at the same time
+            stage.ledger.note(f"poison was not written to partition {partition}: {problem}")
+    stage.ledger.note("poisonous header names written")
+
+
 def expire_offsets(stage: Stage, fault: Fault) -> None:
     """While no pod runs, delete what an endpoint has committed for one partition."""
     endpoint = fault.target.removeprefix("/")
@@ -109,7 +123,9 @@ def _delete_offsets(stage: Stage, endpoint: str, partition: int) -> None:
 def miscounted(truth: Truth, sent: int, transactions: Mapping[int, int]) -> list[str]:
     """Return the defects of the harness itself: events that it wrote and that are not in the log."""
     found = Counter(key >> 32 for key in truth.places)
-    of_transactions = sum(count for entity, count in found.items() if FIRST_TRANSACTION <= entity < UNKEYED)
+    of_transactions = sum(
+        count for entity, count in found.items() if FIRST_TRANSACTION <= entity < FIRST_POISONED
+    )
     problems = [
         f"HARNESS: transaction of e{entity} was committed, but has {found[entity]} of {count} events"
         for entity, count in transactions.items()

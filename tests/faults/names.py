@@ -1,4 +1,11 @@
-"""Names that every part of the harness shares."""
+"""Names and numbers that every part of the harness shares.
+
+The entities from some number on are not the producer's: transactions have one each, and so have records that
+no client can read.
+"""
 
 TOPIC = "outbox"
 GROUP = "faults"
+FIRST_TRANSACTION = 1_000_000
+FIRST_OF_SIDE = 2_000_000
+FIRST_POISONED = 3_000_000

@@ -35,6 +35,7 @@ WEIGHTS = {
     "parked.redrive": 2,
     "topic.partitions": 2,
     "topic.transaction": 3,
+    "topic.poison": 2,
     "topic.recreate": 2,
     "offsets.expire": 1,
 }
@@ -132,7 +133,7 @@ def _duration_s(chance: random.Random, kind: str, session_s: float) -> float:
             return chance.choice((0.0, chance.uniform(0.2, 2)))
         case "pod.away" | "pod.extra":
             return chance.uniform(6, 12)
-        case "parked.redrive" | "topic.partitions" | "topic.recreate" | "offsets.expire":
+        case "parked.redrive" | "topic.partitions" | "topic.poison" | "topic.recreate" | "offsets.expire":
             return 0.0
         case "broker.kill":
             return chance.choice((0.0, chance.uniform(0.5, 3), session_s * chance.uniform(1, 1.6)))

@@ -17,14 +17,14 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tests.faults.facts import Requests, entity_name, id_hash, key_of
 from tests.faults.ledger import Ledger
+from tests.faults.names import FIRST_OF_SIDE
 from tests.faults.producer import event_value, id_of
 from tests.support.kafka import KafkaFailed, RealKafka
 
 NAME = "side"
 PATH = "/side"
-FIRST_ENTITY = 2_000_000
-"""Entities from this number on are of this topic: ``ENTITIES`` for each of its lives."""
 ENTITIES = 50
+"""Entities of each life of the topic."""
 PARTITIONS = 2
 PER_SECOND = 40
 GONE_TIMEOUT_S = 20.0
@@ -87,7 +87,7 @@ class SideTopic:
 
     def _publish_for(self, seconds: float) -> None:
         """Publish with a producer of its own: one that knew an earlier life might write to its id."""
-        life, first = self.lives[-1], FIRST_ENTITY + ENTITIES * (len(self.lives) - 1)
+        life, first = self.lives[-1], FIRST_OF_SIDE + ENTITIES * (len(self.lives) - 1)
         sent = Counter(key >> 32 for key in life.ids)
         producer = Producer(
             {"bootstrap.servers": self._kafka.bootstrap, "enable.idempotence": True, "linger.ms": 1,

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from tests.faults.facts import entity_number, id_hash, key_of
+from tests.faults.facts import UNKEYED, entity_number, id_hash, key_of
+from tests.faults.names import FIRST_POISONED
 from tests.faults.producer import TYPES
 from tests.support.kafka import RealKafka
 
@@ -58,6 +59,9 @@ def read_truth(kafka: RealKafka, topic: str) -> Truth:
             truth.poison.add(place)
             continue
         entity, seq = entity_number(document["entity"]), document["payload"]["seq"]
+        if FIRST_POISONED <= entity < UNKEYED:
+            truth.poison.add(place)
+            continue
         key = key_of(entity, seq)
         if key in truth.places:
             truth.duplicates += 1

@@ -111,7 +111,7 @@ def add_several(log: Log, firsts: Firsts, random: Random, number: int, partition
 def make_log(random: Random) -> tuple[Log, Firsts]:
     """Events of four entities per partition, alone and several to a record.
 
-    With gaps, tombstones, rubbish and duplicates.
+    With gaps, tombstones, rubbish, duplicates, and offsets without a readable record, also at the end.
     """
     log = Log(P0, P1)
     firsts: Firsts = {}
@@ -136,6 +136,8 @@ def make_log(random: Random) -> tuple[Log, Firsts]:
             log.add("", partition=partition, raw=None)
         elif chance < 0.3:
             log.add("", partition=partition, raw=b"{")
+        elif chance < 0.5:
+            log.add_unreadable(random.choice((1, 1, 20)), partition)
     return log, firsts
 
 

@@ -68,13 +68,17 @@ class FakeReader:
             first, following = self._log.bounds(partition)
             if not first <= position <= following:
                 raise RecordsDeleted({partition: position})
-            records = [record for record in self._log.records[partition] if record.offset >= position]
-            if records:
+            if records := self._log.readable(partition, position):
                 batches.append((partition, records[: self._max_batch]))
+            else:
+                self._positions[partition] = following
         await asyncio.sleep(0 if batches else timeout_s)
         mine = [(one, records) for one, records in batches if one in self._positions]
         self._positions.update({one: records[-1].end for one, records in mine})
         return mine
+
+    def passed(self) -> Mapping[Partition, int]:
+        return dict(self._positions)
 
     async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
         if self.trouble:
@@ -123,9 +127,10 @@ class FakeSideReader:
             if position < self._log.first[partition]:
                 self._positions = {}
                 raise RecordsDeleted({partition: position})
-            records = [record for record in self._log.records[partition] if record.offset >= position]
-            if records:
+            if records := self._log.readable(partition, position):
                 batches.append((partition, records[: self._max_batch]))
+            else:
+                self._positions[partition] = self._log.bounds(partition)[1]
         await asyncio.sleep(0 if batches else timeout_s)
         self._positions.update({one: records[-1].end for one, records in batches})
         return batches, dict(self._positions)

@@ -67,12 +67,16 @@ def event(id: str, offset: int = 0, *, entity: str = "e1", type: str = "Created"
 
 
 class Log:
-    """The records of every partition; ``first`` moves when retention deletes."""
+    """The records of every partition; ``first`` moves when retention deletes.
+
+    A transaction may be open in a partition; one producer writes each partition, so its records follow.
+    """
 
     def __init__(self, *partitions: Partition) -> None:
         self.records: dict[Partition, list[Record]] = {one: [] for one in partitions or (P0,)}
         self.first: dict[Partition, int] = defaultdict(int)
         self._next: dict[Partition, int] = defaultdict(int)
+        self._stable: dict[Partition, int] = {}
 
     def add(
         self,
@@ -93,7 +97,7 @@ class Log:
         self._next[partition] = offset + 1
         return made
 
-    def add_unreadable(self, offsets: int = 1, *, partition: Partition = P0) -> Record:
+    def add_damaged(self, offsets: int = 1, *, partition: Partition = P0) -> Record:
         """Append what takes the place of a batch with so many offsets that no client can read."""
         first = self._next[partition]
         damage = Damage("no record", "write it again", first + offsets, "batch")
@@ -126,8 +130,29 @@ class Log:
         self._next[partition] = offset + 1
         return made
 
+    def add_unreadable(self, offsets: int = 1, partition: Partition = P0) -> None:
+        """Append offsets without a readable record: markers and aborted records of transactions."""
+        self._next[partition] += offsets
+
+    def begin_transaction(self, partition: Partition = P0) -> None:
+        """Make nothing readable from here on: the last stable offset stays until ``end_transaction``."""
+        self._stable[partition] = self._next[partition]
+
+    def end_transaction(self, partition: Partition = P0, *, commit: bool) -> None:
+        """Make the records since ``begin_transaction`` readable, or remove them; append the marker."""
+        began = self._stable.pop(partition)
+        if not commit:
+            self.records[partition] = [one for one in self.records[partition] if one.offset < began]
+        self.add_unreadable(partition=partition)
+
+    def readable(self, partition: Partition, position: int) -> list[Record]:
+        """Return the records from a position to the last stable offset."""
+        end = self.bounds(partition)[1]
+        return [one for one in self.records[partition] if position <= one.offset < end]
+
     def bounds(self, partition: Partition) -> tuple[int, int]:
-        return self.first[partition], self._next[partition]
+        """Return the first offset and the last stable offset, as a client that reads committed records."""
+        return self.first[partition], self._stable.get(partition, self._next[partition])
 
     def recreate(self, partition: Partition) -> None:
         """Delete the topic and create it again."""

@@ -45,6 +45,17 @@ log4j.appender.file.layout=org.apache.log4j.PatternLayout
 log4j.appender.file.layout.ConversionPattern=[%d] %p %m (%c)%n
 """
 
+LOG4J2 = """\
+status = error
+rootLogger.level = info
+rootLogger.appenderRef.file.ref = file
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = {file}
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = [%d] %p %m (%c)%n
+"""
+
 
 class KafkaFailed(Exception):
     """The broker did not start, or one of its commands failed; the text names the log."""
@@ -141,6 +152,7 @@ class RealKafka:
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
         (self.folder / "server.properties").write_text(text)
         (self.folder / "log4j.properties").write_text(LOG4J.format(file=self.log))
+        (self.folder / "log4j2.properties").write_text(LOG4J2.format(file=self.log))
 
     def _java(self, main: str, *arguments: str, heap: str = "-Xmx256m") -> list[str]:
         return [java(), heap, *START_FLAGS, "-cp", self.class_path, main, *arguments]
@@ -165,9 +177,11 @@ class RealKafka:
         """Start the process; return when the broker is listed in its own metadata."""
         if self.process is not None:
             raise KafkaFailed("the broker is already running")
-        log4j = f"-Dlog4j.configuration=file:{self.folder / 'log4j.properties'}"
         command = self._java("kafka.Kafka", str(self.folder / "server.properties"), heap="-Xmx768m")
-        command.insert(1, log4j)
+        command[1:1] = [  # Kafka 4 logs through Log4j 2; each version ignores the property of the other
+            f"-Dlog4j.configuration=file:{self.folder / 'log4j.properties'}",
+            f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
+        ]
         with (self.folder / "console.log").open("ab") as console:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True

@@ -1,7 +1,8 @@
 """Fetch Kafka's jars with Maven, once per user, into a cache outside of the repository.
 
-The pom in ``tests/kafka`` names the version. Several test runs may start at the same time, so the cache is
-filled under a file lock, and is valid only if its ``complete`` file contains the checksum of the pom.
+The environment variable ``KAFKA_VERSION`` selects one of the versions that have a pom in ``tests/kafka``.
+Several test runs may start at the same time, so the cache is filled under a file lock. Each content of a pom
+has its own folder, so that two checkouts never delete each other's jars under a running broker.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-KAFKA_VERSION = "3.9.1"
-POM = Path(__file__).parent.parent / "kafka" / "pom.xml"
+DEFAULT_VERSION = "3.9.1"
+KAFKA_VERSION = os.environ.get("KAFKA_VERSION") or DEFAULT_VERSION
+_POMS = Path(__file__).parent.parent / "kafka"
 RESOLVE_TIMEOUT_S = 600
 
 
@@ -23,9 +25,21 @@ class KafkaMissing(Exception):
 
 
 def cache_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/hookferry/kafka-<version>``, or the same under ``~/.cache``."""
+    """Return the folder for this version and this content of its pom, under ``$XDG_CACHE_HOME/hookferry``.
+
+    Without that variable, it is under ``~/.cache``. Raises ``KafkaMissing`` for a version without a pom.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "hookferry" / f"kafka-{KAFKA_VERSION}"
+    content = hashlib.sha256(_pom().read_bytes()).hexdigest()
+    return Path(base) / "hookferry" / f"kafka-{KAFKA_VERSION}-{content[:12]}"
+
+
+def _pom() -> Path:
+    pom = _POMS / f"kafka-{KAFKA_VERSION}.xml"
+    if not pom.exists():
+        known = sorted(path.stem.removeprefix("kafka-") for path in _POMS.glob("kafka-*.xml"))
+        raise KafkaMissing(f"KAFKA_VERSION is {KAFKA_VERSION!r}; tests/kafka has {', '.join(known)}")
+    return pom
 
 
 def java() -> str:
@@ -45,15 +59,13 @@ def class_path() -> str:
     folder = cache_folder()
     libs = folder / "libs"
     complete = folder / "complete"
-    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists() or complete.read_text() != wanted:
-            complete.unlink(missing_ok=True)
+        if not complete.exists():
             shutil.rmtree(libs, ignore_errors=True)
             _resolve(libs)
-            complete.write_text(wanted)
+            complete.touch()
     return f"{libs}/*"
 
 
@@ -62,7 +74,7 @@ def _resolve(libs: Path) -> None:
     if not maven:
         raise KafkaMissing(f"mvn is not on the PATH and {libs} holds no jars (Maven 3 is needed once)")
     command = [
-        maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies",
+        maven, "-q", "-B", "--strict-checksums", "-f", str(_pom()), "dependency:copy-dependencies",
         f"-DoutputDirectory={libs}", "-DincludeScope=runtime",
     ]  # fmt: skip
     try:

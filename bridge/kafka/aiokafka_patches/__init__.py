@@ -7,6 +7,7 @@ Every access to a private attribute of aiokafka is in this package, so an upgrad
 - ``closing`` (no issue found): ``stop`` and ``close`` have no timeout.
 - ``failing_fetches`` (no issue found): one partition that its broker cannot read stalls the others.
 - ``heartbeats`` (aiokafka issue 1040): a consumer does not report accepted heartbeats or its generation.
+- ``positions`` (no issue found): a consumer has no position that can be read without awaiting.
 - ``startup_noise`` (no issue found): error 15 on a new cluster is logged at ERROR.
 - ``unreadable_records`` (no issue found): a record that cannot be parsed is read again forever.
 """

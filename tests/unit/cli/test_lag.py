@@ -38,6 +38,13 @@ def test_the_lag_of_a_recreated_topic_is_not_negative() -> None:
     assert row.lag == 0
 
 
+def test_offsets_of_open_transactions_are_counted_apart_from_the_lag() -> None:
+    """The high watermark is read first, so records committed meanwhile give no negative number."""
+    places = {P0: Committed(10, ""), P1: Committed(5, "")}
+    rows = cursor_lags("crm", True, places, {P0: 12, P1: 9}, [P0, P1], {P0: 40, P1: 8})
+    assert [(row.log_end, row.lag, row.in_transactions) for row in rows] == [(12, 2, 28), (9, 4, 0)]
+
+
 def test_a_damaged_completion_map_is_noted_and_the_row_is_shown() -> None:
     (row,) = cursor_lags("crm", True, {P0: Committed(5, "h1AAAA")}, {P0: 10}, [P0])
     assert (row.lag, row.settled_beyond) == (5, 0)

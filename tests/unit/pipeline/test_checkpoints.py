@@ -264,14 +264,14 @@ async def test_a_cursor_at_the_end_of_its_log_stays_there() -> None:
     assert (cursor.position, logs) == (50, [])
 
 
-async def test_a_cursor_below_the_start_of_its_log_reports_the_loss() -> None:
+async def test_a_cursor_below_the_start_of_its_log_reports_the_offsets_that_it_had_not_settled() -> None:
     stage = Stage()
     text, _ = completion_map.encode(3, [3, 12], 20)
     stage.offsets.committed["g.crm", P0] = Committed(3, text)
     with capture_logs() as logs:
         cursor = (await stage.load())["crm"]
     (line,) = logs
-    assert (line["event"], line["offsets_lost"], line["log_level"]) == (events.RECORDS_DELETED, 7, "error")
+    assert (line["event"], line["offsets_lost"], line["log_level"]) == (events.RECORDS_DELETED, 1, "error")
     assert cursor.position == 10
     assert [offset for offset in range(10, 22) if cursor.needs(offset)] == [12, 20, 21], (
         "the map still applies"

@@ -11,7 +11,7 @@ from tests.support.simulated import simulated, until
 async def test_a_batch_that_cannot_be_read_is_parked_once_and_the_offset_moves_behind_it() -> None:
     world = World({"crm": Plan(), "shop": Plan()})
     world.log.add("a")
-    world.log.add_unreadable(5)
+    world.log.add_damaged(5)
     world.log.add("b")
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == world.offsets.at("shop") == 7)
@@ -26,7 +26,7 @@ async def test_a_batch_that_cannot_be_read_is_parked_once_and_the_offset_moves_b
 async def test_an_unreadable_batch_at_the_end_of_the_log_is_not_read_again_after_a_restart() -> None:
     world = World()
     world.log.add("a")
-    world.log.add_unreadable(5)
+    world.log.add_damaged(5)
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == 6)
     await process.crash()
@@ -42,7 +42,7 @@ async def test_what_was_parked_before_a_kill_is_not_parked_again_while_an_earlie
     world = World()
     world.receiver.answer = gate = HeldAnswers("a")
     world.log.add("a")
-    world.log.add_unreadable(5)
+    world.log.add_damaged(5)
     world.log.add("b", entity="e2")
     process = Process(world).start()
     await until(lambda: world.parking.parked and "b" in world.receiver.delivered)
@@ -60,7 +60,7 @@ async def test_what_was_parked_before_a_kill_is_not_parked_again_while_an_earlie
 async def test_the_offset_waits_until_the_dead_letter_of_an_unreadable_batch_is_written() -> None:
     world = World(log=Log(P0, P1))
     world.parking.refusals = 3
-    world.log.add_unreadable(2)
+    world.log.add_damaged(2)
     world.log.add("b")
     world.log.add("c", partition=P1, entity="e3")
     process = Process(world, P0, P1).start()
@@ -78,7 +78,7 @@ async def test_a_cursor_that_catches_up_passes_an_unreadable_batch_too() -> None
     world.log.add("a")
     for number in range(6):
         world.log.add(f"b{number}", entity=f"e{number}")
-    world.log.add_unreadable(3)
+    world.log.add_damaged(3)
     world.log.add("z", entity="ez")
     process = Process(world).start()
     await until(lambda: world.offsets.at("crm") == 11)
