@@ -36,6 +36,8 @@ PARKED_HEADERS = {
     "hookferry-tenant": "the tenant of the event, if it has one",
     "hookferry-lane": "id of its lane: 32 hexadecimal digits; absent if the event needs no order",
     "hookferry-held-behind": "place of the earlier event that a held lane waits for; absent otherwise",
+    "hookferry-raw-of": "`record` or `batch` if the value is the bytes of an unreadable one; else absent",
+    "hookferry-last-offset": "the last offset that these bytes stand for; absent for an event",
 }
 MARKER_HEADERS = {
     "hookferry-settles": "the parked record that the marker settles, as `partition:offset` of this topic",

@@ -111,8 +111,12 @@ def test_damage_on_the_brokers_disk_parks_what_is_lost_and_stalls_only_what_the_
     wait_until(lambda: bridge.metric("hookferry_partitions_failing") == 1, "the third is counted")
     (line, *_) = logged(bridge, events.FETCH_FAILED)
     assert (line["partition"], line["next_offset"]) == (f"{topic}-1", 1)
-    committed = kafka.consumer_groups(f"{group}.shop")
-    assert {number: offset for (_, number), (offset, _) in committed.items()} == {0: 15, 1: 1, 2: 3}
+
+    def committed() -> dict[int, int]:
+        places = kafka.consumer_groups(f"{group}.shop")
+        return {number: offset for (_, number), (offset, _) in places.items()}
+
+    wait_until(lambda: committed() == {0: 15, 1: 1, 2: 3}, "the offsets are behind what was parked")
     refused = hookferry(bridge, "parked", "redrive", letters[0]["address"], "--yes")
     assert "the bytes of a batch that could not be read" in refused.stderr
     bridge.kill()

@@ -8,7 +8,7 @@ from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Settlement
 from bridge.dead_letters.park import letter_facts
-from bridge.dead_letters.topic import DeadLetterTopic, Reason
+from bridge.dead_letters.topic import LAST_OFFSET, RAW_OF, DeadLetterTopic, Reason
 from bridge.formats.resent import packed, packed_mark
 from bridge.kafka import topic_setup
 from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
@@ -30,7 +30,7 @@ async def test_a_parked_record_has_the_headers_of_the_page() -> None:
         payload=dict, index=3,
     )  # fmt: skip
     producer = FakeProducer()
-    details = {**letter_facts(event, 5), "held-behind": "orders-2@6"}
+    details = {**letter_facts(event, 5), "held-behind": "orders-2@6", RAW_OF: "batch", LAST_OFFSET: "9"}
     await DeadLetterTopic(producer, "g.parked").park(RECORD, Reason("cause", "remedy", "crm", details))
     assert own([*producer.written[0].headers]) == topics.PARKED_HEADERS.keys()
 
