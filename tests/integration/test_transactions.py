@@ -80,7 +80,7 @@ def test_cursors_pass_markers_and_aborted_records_and_stop_at_an_open_transactio
     for cursor in both:
         wait_at(kafka, cursor, topic, end)
     assert all((row["lag"], row["in_transactions"]) == (0, 0) for row in rows_of(bridge).values())
-    assert "json" in answer_of(bridge, "inspect", "--topic", topic, "-n", "1"), "the last offset is a marker"
+    assert "json" in answer_of(bridge, "inspect", f"--topic={topic}", "-n", "1"), "the last is a marker"
     assert all(row.lag == 0 for cursor in both for row in kafka.describe_group(cursor).values())
     assert all(row.lag == 0 for row in kafka.describe_group("pays").values()), "of the member group"
 
