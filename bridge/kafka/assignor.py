@@ -6,6 +6,7 @@ pod must own both partitions, or two pods could send events of one entity at the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
@@ -44,28 +45,60 @@ def assign_by_number(
 
 
 class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has no type information
-    """``assign_by_number`` as the group's protocol. Its name excludes members with another rule."""
+    """``assign_by_number`` as the group's protocol; one for each member.
+
+    Its name excludes members with another rule. Every assignment carries what the leader knew: the number
+    of partitions of each topic. A static member that restarts gets its old assignment without a rebalance,
+    even if its topics have changed; if it was the leader, no member watches for new partitions any more
+    (KIP-345, KIP-814). Each member therefore compares what it knows with the assignment.
+    """
 
     name = "hookferry-by-number"  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
-    @classmethod
-    def assign(
-        cls, cluster: Cluster, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    def __init__(self) -> None:
+        self._known_to_leader: dict[str, int] | None = None
+        self._rejoins = 0
+
+    def assign(  # pyright: ignore[reportIncompatibleMethodOverride] - a class method upstream
+        self, cluster: Cluster, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Assign all partitions; aiokafka calls it at the leader. Topics without metadata are left out."""
         subscriptions = {member: frozenset(metadata.subscription) for member, metadata in members.items()}
         topics = sorted(frozenset().union(*subscriptions.values()))
         numbers = {topic: cluster.partitions_for_topic(topic) or () for topic in topics}
+        known = json.dumps({topic: len(of_topic) for topic, of_topic in numbers.items()}).encode()
         return {
-            member: ConsumerProtocolMemberAssignment(_VERSION, sorted(partitions.items()), b"")
+            member: ConsumerProtocolMemberAssignment(_VERSION, sorted(partitions.items()), known)
             for member, partitions in assign_by_number(subscriptions, numbers).items()
         }
 
-    @classmethod
-    def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """Return what a member sends when it joins; called by aiokafka."""
-        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), b"")
+    def metadata(  # pyright: ignore[reportIncompatibleMethodOverride] - a class method upstream
+        self, topics: Iterable[str]
+    ) -> ConsumerProtocolMemberMetadata:
+        """Return what a member sends when it joins; called by aiokafka.
 
-    @classmethod
-    def on_assignment(cls, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Do nothing: aiokafka lets an assignor keep state, and this one has none."""
+        The group rebalances for a follower that joins again only if its metadata has changed.
+        """
+        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), b"%d" % self._rejoins)
+
+    def on_assignment(  # pyright: ignore[reportIncompatibleMethodOverride] - a class method upstream
+        self, assignment: ConsumerProtocolMemberAssignment
+    ) -> None:
+        """Remember what the leader knew; called by aiokafka."""
+        try:
+            known = json.loads(assignment.user_data)
+        except (TypeError, ValueError):  # a leader of an earlier version
+            known = None
+        self._known_to_leader = known if isinstance(known, dict) else None
+
+    def outdated(self, cluster: Cluster, topics: Iterable[str]) -> bool:
+        """Return True if the leader did not know all partitions of these topics that this member knows."""
+        known = self._known_to_leader
+        if known is None:
+            return False
+        counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
+        return any(count and known.get(topic) != count for topic, count in counts.items())
+
+    def prepare_rejoin(self) -> None:
+        """Change the metadata, so that the group rebalances when this member joins again."""
+        self._rejoins += 1

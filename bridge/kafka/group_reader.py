@@ -10,23 +10,33 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
+from bridge.core.readiness import GroupPlace
 from bridge.core.share import share
 from bridge.errors import BrokerError, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
-from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
+from bridge.kafka.aiokafka_patches.heartbeats import (
+    has_generation,
+    knows_coordinator,
+    report_heartbeats,
+)
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
+from bridge.kafka.aiokafka_patches.static_member import NameTaken, guard_name, member_id, rejoin
+from bridge.kafka.assignment_check import AssignmentCheck
+from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
+from bridge.kafka.leaving import leave_group
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.records import records_deleted, to_batches, to_partition
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
+from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _COMMIT_TIMEOUT_S = 5.0
@@ -43,7 +53,8 @@ class Reader:
     rebalance listener, so the listener here only records the event; the caller of ``read`` acts on it.
 
     No method waits forever. A consumer of which a part has died, or which receives nothing from its
-    group although the broker answers, is replaced by a new one that joins again.
+    group although the broker answers, is replaced by a new one that joins again, under the same name if
+    it has one. A member whose name another process took gives up its place and never joins again.
     """
 
     def __init__(
@@ -53,8 +64,12 @@ class Reader:
         self._membership = membership
         self._on_revoked = on_revoked
         self._options = options
-        self._consumer = new_consumer(options, membership)
+        self._consumer = self._create_consumer()
         self._joined = False
+        self._in_group = False
+        self._name_taken = False
+        self._taken_log = Throttle()
+        self._rebalancing_since: float | None = None
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._lease = Lease(membership.session_timeout_s)
         self._assigned: frozenset[Partition] = frozenset()
@@ -62,6 +77,11 @@ class Reader:
         self._paused: set[TopicPartition] = set()
         self.epoch = 0
         self._startup_noise = StartupNoise(lambda: self.epoch > 0)
+
+    def _create_consumer(self) -> AIOKafkaConsumer:
+        assignor = ByNumberAssignor()
+        self._check = AssignmentCheck(assignor)
+        return new_consumer(self._options, self._membership, assignor)
 
     async def start(self) -> None:
         """Join the group. Raises ``BrokerError``, and may be called again after it."""
@@ -73,18 +93,25 @@ class Reader:
                 self._lease.renew(sent_at)
                 self._liveness.note_answer()
 
+        def name_taken() -> None:
+            if consumer is self._consumer:
+                self._name_taken = True
+                self._lease.end()
+
         try:
             async with broker_call(f"join group {self._membership.group!r}", timeout_s=ANSWER_TIMEOUT_S):
                 await consumer.start()
             report_heartbeats(consumer, heartbeat_accepted)
+            if self._membership.instance_id is not None:
+                guard_name(consumer, self._membership.instance_id, name_taken)
         except BaseException:
             await stop_consumer(consumer)
-            self._consumer = new_consumer(self._options, self._membership)
+            self._consumer = self._create_consumer()
             raise
         self._liveness.note_answer()
         listener = RebalanceListener(lambda: consumer is self._consumer, self._revoked, self._assign)
         consumer.subscribe(topics=self._membership.topics, listener=listener)
-        self._joined = True
+        self._joined = self._in_group = True
 
     def holds_lease(self) -> bool:
         """Return True if the group cannot have given this member's partitions away yet."""
@@ -92,11 +119,16 @@ class Reader:
 
     async def stop(self) -> None:
         """Leave the group. aiokafka does not call the revoke callback for this: drain before."""
+        member, name = member_id(self._consumer), self._membership.instance_id
+        leaves, self._in_group = self._in_group and not self._name_taken, False
         await stop_consumer(self._consumer)
+        if leaves and name is not None:
+            await leave_group(self._options, self._membership.group, member, name)
         self._startup_noise.remove()
 
     async def _revoked(self, revoked: Collection[object]) -> None:
         """Give up all partitions (eager protocol) before joining again; heartbeats continue."""
+        self._rebalancing_since = time.monotonic()
         if revoked:
             await self._on_revoked()
         self._assigned = frozenset()
@@ -110,6 +142,7 @@ class Reader:
         fetches from the member group's offset nor reports that there is none.
         """
         self.epoch += 1
+        self._rebalancing_since = None
         self._lease.renew(time.monotonic())
         self._liveness.note_answer()
         for partition in assigned:
@@ -126,6 +159,23 @@ class Reader:
     def assigned(self) -> frozenset[Partition]:
         """All partitions of the current assignment."""
         return self._assigned
+
+    @property
+    def place(self) -> GroupPlace | None:
+        """The place in the group; None before the first assignment."""
+        membership, since = self._membership, self._rebalancing_since
+        if self.epoch == 0 and not self._name_taken:
+            return None
+        return GroupPlace(
+            group=membership.group,
+            silent_s=self._lease.silent_s,
+            session_timeout_s=membership.session_timeout_s,
+            assigned=len(self._assigned),
+            rebalancing_s=None if since is None else time.monotonic() - since,
+            unprepared=len(self.unprepared),
+            reachable=knows_coordinator(self._consumer),
+            name_taken=membership.instance_id if self._name_taken else None,
+        )
 
     @property
     def share(self) -> float:
@@ -155,6 +205,10 @@ class Reader:
         Raises ``KafkaUnavailable`` for errors of the broker, and ``RecordsDeleted`` where a position
         is no longer in the log.
         """
+        if self._name_taken:
+            await self._give_up_place()
+            await asyncio.sleep(timeout_s)
+            return []
         await self._stay_member()
         waiting = {TopicPartition(*partition) for partition in full}
         self._hold_back(waiting)
@@ -185,10 +239,33 @@ class Reader:
             )
             self._joined = False
             await self._revoked(self._assigned)
-            broken, self._consumer = self._consumer, new_consumer(self._options, self._membership)
+            broken, self._consumer = self._consumer, self._create_consumer()
             await stop_consumer(broken)
         if not self._joined:
             await self.start()
+        elif self._check.must_rejoin(self._consumer, self._consumer.subscription()):
+            _log.info(
+                events.SOURCE_OUTDATED,
+                cause="the group did not know all topics and partitions of this pod when it assigned them",
+                remedy="none needed: the group rebalances",
+            )
+            rejoin(self._consumer)
+
+    async def _give_up_place(self) -> None:
+        """End the assignment and leave the name to the process that took it; log that once per minute."""
+        if self._taken_log.allows():
+            _log.error(
+                events.SOURCE_FENCED,
+                group=self._membership.group,
+                member=self._membership.instance_id,
+                cause="another process has joined the group under this name, kafka.group_instance_id",
+                remedy="give each process its own name or remove the setting, then restart this one;"
+                " until then it delivers nothing",
+            )
+        if self._joined:
+            self._joined = False
+            await self._revoked(self._assigned)
+            await stop_consumer(self._consumer)
 
     def _hold_back(self, waiting: set[TopicPartition]) -> None:
         """Pause all partitions when none is readable: polling continues and fetches nothing.
@@ -227,7 +304,7 @@ class Reader:
         Raises ``CommitError``, and ``PlaceLostError`` where no later attempt can succeed.
         """
         group, consumer = self._membership.group, self._consumer
-        if not has_generation(consumer):
+        if self._name_taken or not has_generation(consumer):
             # without a generation, a group without members accepts it from any process
             raise PlaceLostError(f"group {group!r}: this process is no longer a member")
         offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
@@ -236,7 +313,7 @@ class Reader:
             async with broker_call(f"commit for group {group!r}", timeout_s=_COMMIT_TIMEOUT_S):
                 await consumer.commit(offsets)
         except BrokerError as exc:
-            if isinstance(exc.__cause__, CommitFailedError | IllegalStateError):
+            if isinstance(exc.__cause__, CommitFailedError | IllegalStateError | NameTaken):
                 raise PlaceLostError(f"group {group!r}: {exc.cause}") from exc
             raise CommitError(f"group {group!r}: {exc.cause}") from exc
         self._lease.renew(sent_at)

@@ -10,6 +10,7 @@ import pytest
 from bridge.app.status import Status
 from bridge.app.switching import Switching
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
+from bridge.core.readiness import GroupPlace
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
 from bridge.model import AnswerKind
@@ -53,7 +54,8 @@ def test_a_slowed_endpoint_shows_its_limit_and_why(
     dispatcher = SimpleNamespace(gate=refused(kind), on=True, in_flight=1)
     pipeline, checkpoints = SimpleNamespace(without_schema=()), SimpleNamespace(unsettled=lambda _: 0)
     path = SimpleNamespace(pipeline=pipeline, dispatchers={"crm": dispatcher}, checkpoints=checkpoints)
-    reader = SimpleNamespace(epoch=1, unprepared=False, assigned=())
+    place = GroupPlace(group="g", silent_s=0, session_timeout_s=10, assigned=0)
+    reader = SimpleNamespace(place=place, assigned=())
     metrics = Metrics()
     status.watch(metrics, cast("Reader", reader), cast("Path", path))
     labels = {"endpoint": "crm"}

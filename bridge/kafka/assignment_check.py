@@ -1,0 +1,41 @@
+"""Decide when a member asks for a rebalance: the leader did not know all topics and partitions.
+
+Invariant: it asks at most once for one view of the topics within ``_AGAIN_S``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from bridge.kafka.assignor import ByNumberAssignor, Cluster
+
+_EVERY_S = 1.0
+_AGAIN_S = 300.0
+"""If the first request had no effect, the leader may have no right to see all topics."""
+
+
+class AssignmentCheck:
+    """Compares the topics as this member knows them with what the leader knew, once per second."""
+
+    def __init__(self, assignor: ByNumberAssignor, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock``: monotonic seconds."""
+        self._assignor = assignor
+        self._clock = clock
+        self._checked_at = -_EVERY_S
+        self._asked: tuple[frozenset[tuple[str, int]], float] | None = None
+
+    def must_rejoin(self, cluster: Cluster, topics: Collection[str]) -> bool:
+        """Return True if the member must join again now; its metadata is then changed for that."""
+        now = self._clock()
+        if now - self._checked_at < _EVERY_S:
+            return False
+        self._checked_at = now
+        if not self._assignor.outdated(cluster, topics):
+            return False
+        view = frozenset((topic, len(cluster.partitions_for_topic(topic) or ())) for topic in topics)
+        if self._asked is not None and self._asked[0] == view and now - self._asked[1] < _AGAIN_S:
+            return False
+        self._asked = view, now
+        self._assignor.prepare_rejoin()
+        return True
