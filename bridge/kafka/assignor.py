@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+
+from bridge.core.sticky import divide
 
 Assignment = dict[str, dict[str, list[int]]]
 """Member to topic to partition numbers."""
@@ -28,19 +30,28 @@ class Cluster(Protocol):
 
 
 def assign_by_number(
-    subscriptions: Mapping[str, Collection[str]], numbers: Mapping[str, Collection[int]]
+    subscriptions: Mapping[str, Collection[str]],
+    numbers: Mapping[str, Collection[int]],
+    owned: Mapping[str, Collection[int]] | None = None,
 ) -> Assignment:
-    """Give partition n of every topic to the (n modulo members)-th member, by member id.
+    """Give partition n of every topic to one member: the one that had it, as far as the shares are equal.
 
-    ``subscriptions`` are the topics of each member, ``numbers`` the partitions of each topic. Every
-    partition of a subscribed topic goes to exactly one member. Members with the same subscription,
-    as all pods of one configuration have, get the same numbers of each topic.
+    ``subscriptions`` are the topics of each member, ``numbers`` the partitions of each topic, ``owned`` the
+    numbers that each member had. Every partition of a subscribed topic goes to exactly one member. Members
+    with the same subscription, as all pods of one configuration have, get the same numbers of each topic.
+    A member that keeps a number has its dedupe index already; another reads the window of the log again.
     """
     assignment: Assignment = {member: {} for member in subscriptions}
-    for topic, topic_numbers in numbers.items():
-        readers = sorted(member for member, topics in subscriptions.items() if topic in topics)
-        for number in sorted(topic_numbers) if readers else ():
-            assignment[readers[number % len(readers)]].setdefault(topic, []).append(number)
+    topics_of: dict[tuple[str, ...], list[str]] = {}
+    for topic in numbers:
+        readers = tuple(sorted(member for member, topics in subscriptions.items() if topic in topics))
+        topics_of.setdefault(readers, []).append(topic)
+    for readers, topics in topics_of.items():
+        bounds = [max(numbers[topic], default=-1) + 1 for topic in topics]
+        owners = divide(bounds, readers, owned or {}) if readers else {}
+        for topic in topics if readers else ():
+            for number in sorted(numbers[topic]):
+                assignment[owners[number]].setdefault(topic, []).append(number)
     return assignment
 
 
@@ -57,6 +68,7 @@ class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aioka
 
     def __init__(self) -> None:
         self._known_to_leader: dict[str, int] | None = None
+        self._owned: set[int] = set()
         self._rejoins = 0
 
     def assign(  # pyright: ignore[reportIncompatibleMethodOverride] - a class method upstream
@@ -67,9 +79,10 @@ class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aioka
         topics = sorted(frozenset().union(*subscriptions.values()))
         numbers = {topic: cluster.partitions_for_topic(topic) or () for topic in topics}
         known = json.dumps({topic: len(of_topic) for topic, of_topic in numbers.items()}).encode()
+        owned = {member: _owned(metadata) for member, metadata in members.items()}
         return {
             member: ConsumerProtocolMemberAssignment(_VERSION, sorted(partitions.items()), known)
-            for member, partitions in assign_by_number(subscriptions, numbers).items()
+            for member, partitions in assign_by_number(subscriptions, numbers, owned).items()
         }
 
     def metadata(  # pyright: ignore[reportIncompatibleMethodOverride] - a class method upstream
@@ -79,17 +92,15 @@ class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aioka
 
         The group rebalances for a follower that joins again only if its metadata has changed.
         """
-        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), b"%d" % self._rejoins)
+        own = json.dumps({"owned": sorted(self._owned), "rejoins": self._rejoins}).encode()
+        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), own)
 
     def on_assignment(  # pyright: ignore[reportIncompatibleMethodOverride] - a class method upstream
         self, assignment: ConsumerProtocolMemberAssignment
     ) -> None:
-        """Remember what the leader knew; called by aiokafka."""
-        try:
-            known = json.loads(assignment.user_data)
-        except (TypeError, ValueError):  # a leader of an earlier version
-            known = None
-        self._known_to_leader = known if isinstance(known, dict) else None
+        """Remember the assignment and what the leader knew; called by aiokafka."""
+        self._owned = {number for _, numbers in assignment.assignment for number in numbers}
+        self._known_to_leader = _document(assignment.user_data)
 
     def outdated(self, cluster: Cluster, topics: Iterable[str]) -> bool:
         """Return True if the leader did not know all partitions of these topics that this member knows."""
@@ -102,3 +113,18 @@ class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aioka
     def prepare_rejoin(self) -> None:
         """Change the metadata, so that the group rebalances when this member joins again."""
         self._rejoins += 1
+
+
+def _owned(metadata: ConsumerProtocolMemberMetadata) -> list[int]:
+    """Return the partition numbers that a member had; none from an earlier version."""
+    owned = (_document(metadata.user_data) or {}).get("owned", ())
+    return [number for number in owned if isinstance(number, int)]
+
+
+def _document(user_data: bytes | None) -> dict[str, Any] | None:
+    """Return the JSON object in ``user_data``; None if there is none, as from an earlier version."""
+    try:
+        document = json.loads(user_data or b"")
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

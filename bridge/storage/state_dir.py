@@ -86,18 +86,18 @@ class StateDir:
 
         A process without the lock gets None: another process may work in the same directory.
         """
-        file = self.path / "member-id"
         if self._lock is None:
             return None
+        file = self.path / "member-id"
+        with suppress(OSError, ValueError):
+            return uuid.UUID(file.read_text()).hex
+        identity, new = uuid.uuid4().hex, file.with_suffix(".new")
         try:
-            if not (known := file.read_text().strip() if file.exists() else ""):
-                known = uuid.uuid4().hex
-                new = file.with_suffix(".new")
-                new.write_text(known)
-                new.rename(file)
-        except (OSError, ValueError):
+            new.write_text(identity)
+            new.rename(file)
+        except OSError:
             return None
-        return known
+        return identity
 
     def release(self) -> None:
         """Release the lock."""
