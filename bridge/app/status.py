@@ -58,8 +58,7 @@ class Status:
         while True:
             now = self._place_in_group()
             if before is None or now.state is not before.state:
-                write = _log.info if now.ready else _log.warning
-                write(events.READINESS_CHANGED, ready=now.ready, state=now.state, reason=now.words)
+                _log.info(events.READINESS_CHANGED, ready=now.ready, state=now.state, reason=now.words)
                 before = now
             await asyncio.sleep(_WATCH_EVERY_S)
 

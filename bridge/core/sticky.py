@@ -48,7 +48,7 @@ def _claims(
 def _shares(
     count: int, members: Sequence[str], claims: Mapping[str, Sequence[int]], load: Mapping[str, int]
 ) -> dict[str, int]:
-    """Return how many numbers each member gets: one more for those with the least load, then the most claims."""
+    """Return how many numbers each gets: one more for those with the least load, then the most claims."""
     share, more = divmod(count, len(members))
     favored = sorted(members, key=lambda member: (load[member], -len(claims[member]), member))[:more]
     return {member: share + (member in favored) for member in members}

@@ -25,12 +25,15 @@ class AssignmentCheck:
         self._checked_at = -_EVERY_S
         self._asked: tuple[frozenset[tuple[str, int]], float] | None = None
 
-    def must_rejoin(self, cluster: Cluster, topics: Collection[str]) -> bool:
-        """Return True if the member must join again now; its metadata is then changed for that."""
+    def must_rejoin(self, cluster: Cluster, subscription: Callable[[], Collection[str]]) -> bool:
+        """Return True if the member must join again now; its metadata is then changed for that.
+
+        Call it only while the member has an assignment. ``subscription`` returns its topics.
+        """
         now = self._clock()
         if now - self._checked_at < _EVERY_S:
             return False
-        self._checked_at = now
+        self._checked_at, topics = now, subscription()
         if not self._assignor.outdated(cluster, topics):
             return False
         view = frozenset((topic, len(cluster.partitions_for_topic(topic) or ())) for topic in topics)

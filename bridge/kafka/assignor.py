@@ -103,12 +103,15 @@ class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aioka
         self._known_to_leader = _document(assignment.user_data)
 
     def outdated(self, cluster: Cluster, topics: Iterable[str]) -> bool:
-        """Return True if the leader did not know all partitions of these topics that this member knows."""
+        """Return True if the leader did not know all partitions of these topics that this member knows.
+
+        A member that knows fewer than the leader is itself outdated.
+        """
         known = self._known_to_leader
         if known is None:
             return False
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-        return any(count and known.get(topic) != count for topic, count in counts.items())
+        return any(count > known.get(topic, 0) for topic, count in counts.items())
 
     def prepare_rejoin(self) -> None:
         """Change the metadata, so that the group rebalances when this member joins again."""

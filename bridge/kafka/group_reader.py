@@ -8,10 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    InvalidSessionTimeoutError,
+    OffsetOutOfRangeError,
+)
 
 from bridge.core.readiness import GroupPlace
 from bridge.core.share import share
@@ -93,17 +99,13 @@ class Reader:
                 self._lease.renew(sent_at)
                 self._liveness.note_answer()
 
-        def name_taken() -> None:
-            if consumer is self._consumer:
-                self._name_taken = True
-                self._lease.end()
-
         try:
             async with broker_call(f"join group {self._membership.group!r}", timeout_s=ANSWER_TIMEOUT_S):
                 await consumer.start()
             report_heartbeats(consumer, heartbeat_accepted)
             if self._membership.instance_id is not None:
-                guard_name(consumer, self._membership.instance_id, name_taken)
+                taken = partial(self._note_name_taken, consumer)
+                guard_name(consumer, self._membership.instance_id, taken)
         except BaseException:
             await stop_consumer(consumer)
             self._consumer = self._create_consumer()
@@ -221,6 +223,13 @@ class Reader:
         except BrokerError as exc:
             if isinstance(exc.__cause__, TimeoutError):
                 return []  # a rebalance is in progress
+            if isinstance(exc.__cause__, InvalidSessionTimeoutError):
+                raise BrokerError(
+                    f"join group {self._membership.group!r}",
+                    f"the broker does not accept a session of {self._membership.session_timeout_s:g} s",
+                    "set kafka.session_timeout_s within the broker's group.min.session.timeout.ms and"
+                    " group.max.session.timeout.ms",
+                ) from exc
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
                 raise records_deleted(exc.__cause__) from exc
             raise
@@ -243,13 +252,21 @@ class Reader:
             await stop_consumer(broken)
         if not self._joined:
             await self.start()
-        elif self._check.must_rejoin(self._consumer, self._consumer.subscription()):
+        elif self._rebalancing_since is None and self._check.must_rejoin(
+            self._consumer, self._consumer.subscription
+        ):
             _log.info(
                 events.SOURCE_OUTDATED,
                 cause="the group did not know all topics and partitions of this pod when it assigned them",
                 remedy="none needed: the group rebalances",
             )
             rejoin(self._consumer)
+
+    def _note_name_taken(self, consumer: AIOKafkaConsumer) -> None:
+        """Note that another process joined under the name of this consumer, unless it was replaced."""
+        if consumer is self._consumer:
+            self._name_taken = True
+            self._lease.end()
 
     async def _give_up_place(self) -> None:
         """End the assignment and leave the name to the process that took it; log that once per minute."""
