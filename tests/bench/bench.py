@@ -183,7 +183,7 @@ def main() -> int:
         "--restart", action="store_true", help="time from SIGKILL to the next delivery; a large map"
     )
     parser.add_argument(
-        "--kills", type=int, default=4, help="kills with a group_instance_id; half as many without"
+        "--kills", type=int, default=4, help="kills on the same disk; half as many with an empty one"
     )
     parser.add_argument(
         "--takeover", action="store_true", help="how long two pods pause when one of them ends"
