@@ -52,7 +52,7 @@ class Status:
         """Note that the process stops: it is not ready any more."""
         self._stopping = True
 
-    async def log_changes(self) -> None:
+    async def log_changes(self, every_s: float = _WATCH_EVERY_S) -> None:
         """Log each change of the readiness, until cancelled."""
         before: Readiness | None = None
         while True:
@@ -60,7 +60,7 @@ class Status:
             if before is None or now.state is not before.state:
                 _log.info(events.READINESS_CHANGED, ready=now.ready, state=now.state, reason=now.words)
                 before = now
-            await asyncio.sleep(_WATCH_EVERY_S)
+            await asyncio.sleep(every_s)
 
     def watch(self, metrics: Metrics, reader: Reader, path: Path) -> None:
         """Report these parts from now on, and let the gauges read them."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -31,18 +30,18 @@ from bridge.kafka.aiokafka_patches.heartbeats import (
     report_heartbeats,
 )
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
-from bridge.kafka.aiokafka_patches.static_member import NameTaken, guard_name, member_id, rejoin
+from bridge.kafka.aiokafka_patches.static_member import NameTaken, member_id, rejoin
 from bridge.kafka.assignment_check import AssignmentCheck
 from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.leaving import leave_group
+from bridge.kafka.member_name import MemberName
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.records import records_deleted, to_batches, to_partition
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
-from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _COMMIT_TIMEOUT_S = 5.0
@@ -73,11 +72,10 @@ class Reader:
         self._consumer = self._create_consumer()
         self._joined = False
         self._in_group = False
-        self._name_taken = False
-        self._taken_log = Throttle()
         self._rebalancing_since: float | None = None
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._lease = Lease(membership.session_timeout_s)
+        self._name = MemberName(membership.group, membership.instance_id, self._lease)
         self._assigned: frozenset[Partition] = frozenset()
         self._started: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
@@ -103,9 +101,7 @@ class Reader:
             async with broker_call(f"join group {self._membership.group!r}", timeout_s=ANSWER_TIMEOUT_S):
                 await consumer.start()
             report_heartbeats(consumer, heartbeat_accepted)
-            if self._membership.instance_id is not None:
-                taken = partial(self._note_name_taken, consumer)
-                guard_name(consumer, self._membership.instance_id, taken)
+            self._name.guard(consumer, lambda: consumer is self._consumer)
         except BaseException:
             await stop_consumer(consumer)
             self._consumer = self._create_consumer()
@@ -121,8 +117,8 @@ class Reader:
 
     async def stop(self) -> None:
         """Leave the group. aiokafka does not call the revoke callback for this: drain before."""
-        member, name = member_id(self._consumer), self._membership.instance_id
-        leaves, self._in_group = self._in_group and not self._name_taken, False
+        member, name = member_id(self._consumer), self._name.value
+        leaves, self._in_group = self._in_group and not self._name.taken, False
         await stop_consumer(self._consumer)
         if leaves and name is not None:
             await leave_group(self._options, self._membership.group, member, name)
@@ -166,7 +162,7 @@ class Reader:
     def place(self) -> GroupPlace | None:
         """The place in the group; None before the first assignment."""
         membership, since = self._membership, self._rebalancing_since
-        if self.epoch == 0 and not self._name_taken:
+        if self.epoch == 0 and not self._name.taken:
             return None
         return GroupPlace(
             group=membership.group,
@@ -176,7 +172,7 @@ class Reader:
             rebalancing_s=None if since is None else time.monotonic() - since,
             unprepared=len(self.unprepared),
             reachable=knows_coordinator(self._consumer),
-            name_taken=membership.instance_id if self._name_taken else None,
+            name_taken=self._name.value if self._name.taken else None,
         )
 
     @property
@@ -207,7 +203,7 @@ class Reader:
         Raises ``KafkaUnavailable`` for errors of the broker, and ``RecordsDeleted`` where a position
         is no longer in the log.
         """
-        if self._name_taken:
+        if self._name.taken:
             await self._give_up_place()
             await asyncio.sleep(timeout_s)
             return []
@@ -262,23 +258,9 @@ class Reader:
             )
             rejoin(self._consumer)
 
-    def _note_name_taken(self, consumer: AIOKafkaConsumer) -> None:
-        """Note that another process joined under the name of this consumer, unless it was replaced."""
-        if consumer is self._consumer:
-            self._name_taken = True
-            self._lease.end()
-
     async def _give_up_place(self) -> None:
         """End the assignment and leave the name to the process that took it; log that once per minute."""
-        if self._taken_log.allows():
-            _log.error(
-                events.SOURCE_FENCED,
-                group=self._membership.group,
-                member=self._membership.instance_id,
-                cause="another process has joined the group under this name, kafka.group_instance_id",
-                remedy="give each process its own name or remove the setting, then restart this one;"
-                " until then it delivers nothing",
-            )
+        self._name.log_taken()
         if self._joined:
             self._joined = False
             await self._revoked(self._assigned)
@@ -321,7 +303,7 @@ class Reader:
         Raises ``CommitError``, and ``PlaceLostError`` where no later attempt can succeed.
         """
         group, consumer = self._membership.group, self._consumer
-        if self._name_taken or not has_generation(consumer):
+        if self._name.taken or not has_generation(consumer):
             # without a generation, a group without members accepts it from any process
             raise PlaceLostError(f"group {group!r}: this process is no longer a member")
         offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}

@@ -99,8 +99,8 @@ class StaticOffsetCommit(Request[OffsetCommitRequestV7]):  # type: ignore[misc] 
 class LeaveGroupResponseV3(Response):  # type: ignore[misc] # aiokafka has no type information
     """Version 3, with an error for each member."""
 
-    API_KEY = 13
-    API_VERSION = 3
+    API_KEY = 13  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] - abstract upstream
+    API_VERSION = 3  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] - likewise
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         ("error_code", Int16),

@@ -5,6 +5,7 @@ Every access to a private attribute of aiokafka is in this package, so an upgrad
 - ``connection`` (aiokafka issue 1038): a write to a closed uvloop transport ends a background task.
 - ``background_tasks`` (aiokafka issue 1154): a client does not report that one of its tasks ended.
 - ``closing`` (no issue found): ``stop`` and ``close`` have no timeout.
-- ``heartbeats`` (aiokafka issue 1040): a consumer does not report accepted heartbeats or its generation.
+- ``heartbeats`` (aiokafka issue 1040): a consumer does not report heartbeats, generation, coordinator.
+- ``static_member`` (no issue found): heartbeats and commits do not contain ``group.instance.id``.
 - ``startup_noise`` (no issue found): error 15 on a new cluster is logged at ERROR.
 """

@@ -8,7 +8,7 @@ member and returns ``FENCED_INSTANCE_ID``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -80,7 +80,7 @@ def _codes(response: Any) -> set[int]:
     return {row[-1] for _, rows in getattr(response, "topics", ()) for row in rows}
 
 
-def _subscribed_part(assignment: bytes, subscribed: frozenset[str]) -> bytes:
+def _subscribed_part(assignment: bytes, subscribed: Collection[str]) -> bytes:
     """Return an assignment without topics that are no longer subscribed.
 
     A static member that restarts within its session gets its assignment from before, without a rebalance

@@ -67,7 +67,7 @@ async def test_a_reader_whose_name_was_taken_holds_no_lease_and_commits_nothing(
     reader = await reader_of_fake()
     reader._assign(())
     assert reader.holds_lease()
-    reader._note_name_taken(reader._consumer)
+    reader._name.note_taken()
     assert not reader.holds_lease()
     with pytest.raises(PlaceLostError):
         await reader.fence({Partition("orders", 0): 1})
