@@ -17,8 +17,8 @@ _DIGEST_CHARACTERS = 12
 def member_name(host: str, state_id: str, folder: str) -> str:
     """Return the default ``kafka.group_instance_id``: the host, and a digest of the state directory.
 
-    ``state_id``: the random id in the state directory, which tells two machines with one host name apart.
-    ``folder``: its absolute path, which tells a copy of the directory on the same host apart.
+    ``state_id``: the random id in the state directory; it differs between machines with one host name.
+    ``folder``: its absolute path; it differs between copies of the directory on one host.
     Kafka accepts letters, digits, ``.``, ``_`` and ``-`` (``Topic.validate`` of its clients).
     """
     digest = hashlib.sha256(f"{state_id}\0{folder}".encode()).hexdigest()[:_DIGEST_CHARACTERS]

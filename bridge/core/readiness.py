@@ -25,7 +25,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GroupPlace:
-    """The place of this process in its group, as the member knows it. Times in seconds."""
+    """The place of this process in its group. Times in seconds."""
 
     group: str
     silent_s: float
@@ -52,7 +52,7 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Return True if every partition of the group has an owner, as far as this process knows."""
+        """Return True if this process has an assignment in a group that answers."""
         return self.state in (State.STANDBY, State.ASSIGNED)
 
 

@@ -1,6 +1,6 @@
-"""Decide when a member asks for a rebalance: the leader did not know all topics and partitions.
+"""Decide when a member requests a rebalance: the leader did not see all topics and partitions.
 
-Invariant: it asks at most once for one view of the topics within ``_AGAIN_S``.
+Invariant: it requests at most one for one view of the topics within ``_AGAIN_S``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _AGAIN_S = 300.0
 
 
 class AssignmentCheck:
-    """Compares the topics as this member knows them with what the leader knew, once per second."""
+    """Compares the topics as this member sees them with those that the leader saw, once per second."""
 
     def __init__(self, assignor: ByNumberAssignor, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock``: monotonic seconds."""
         self._assignor = assignor
         self._clock = clock
         self._checked_at = -_EVERY_S
-        self._asked: tuple[frozenset[tuple[str, int]], float] | None = None
+        self._requested: tuple[frozenset[tuple[str, int]], float] | None = None
 
     def must_rejoin(self, cluster: Cluster, subscription: Callable[[], Collection[str]]) -> bool:
         """Return True if the member must join again now; its metadata is then changed for that.
@@ -37,8 +37,8 @@ class AssignmentCheck:
         if not self._assignor.outdated(cluster, topics):
             return False
         view = frozenset((topic, len(cluster.partitions_for_topic(topic) or ())) for topic in topics)
-        if self._asked is not None and self._asked[0] == view and now - self._asked[1] < _AGAIN_S:
+        if self._requested is not None and self._requested[0] == view and now - self._requested[1] < _AGAIN_S:
             return False
-        self._asked = view, now
+        self._requested = view, now
         self._assignor.prepare_rejoin()
         return True

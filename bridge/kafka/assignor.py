@@ -58,16 +58,16 @@ def assign_by_number(
 class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has no type information
     """``assign_by_number`` as the group's protocol; one for each member.
 
-    Its name excludes members with another rule. Every assignment carries what the leader knew: the number
+    Its name excludes members with another rule. Every assignment contains what the leader saw: the number
     of partitions of each topic. A static member that restarts gets its old assignment without a rebalance,
     even if its topics have changed; if it was the leader, no member watches for new partitions any more
-    (KIP-345, KIP-814). Each member therefore compares what it knows with the assignment.
+    (KIP-345, KIP-814). Each member therefore compares its own view with the assignment.
     """
 
     name = "hookferry-by-number"  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
     def __init__(self) -> None:
-        self._known_to_leader: dict[str, int] | None = None
+        self._seen_by_leader: dict[str, int] | None = None
         self._owned: set[int] = set()
         self._rejoins = 0
 
@@ -98,16 +98,16 @@ class ByNumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aioka
     def on_assignment(  # pyright: ignore[reportIncompatibleMethodOverride] - a class method upstream
         self, assignment: ConsumerProtocolMemberAssignment
     ) -> None:
-        """Remember the assignment and what the leader knew; called by aiokafka."""
+        """Remember the assignment and what the leader saw; called by aiokafka."""
         self._owned = {number for _, numbers in assignment.assignment for number in numbers}
-        self._known_to_leader = _document(assignment.user_data)
+        self._seen_by_leader = _document(assignment.user_data)
 
     def outdated(self, cluster: Cluster, topics: Iterable[str]) -> bool:
-        """Return True if the leader did not know all partitions of these topics that this member knows.
+        """Return True if this member sees partitions of these topics that the leader did not see.
 
-        A member that knows fewer than the leader is itself outdated.
+        A member that sees fewer than the leader has old metadata itself.
         """
-        known = self._known_to_leader
+        known = self._seen_by_leader
         if known is None:
             return False
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}

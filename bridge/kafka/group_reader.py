@@ -253,7 +253,7 @@ class Reader:
         ):
             _log.info(
                 events.SOURCE_OUTDATED,
-                cause="the group did not know all topics and partitions of this pod when it assigned them",
+                cause="the group assigned its partitions without some topic or partition of this pod",
                 remedy="none needed: the group rebalances",
             )
             rejoin(self._consumer)

@@ -39,7 +39,7 @@ class StaticHeartbeat(Request[HeartbeatRequestV3]):  # type: ignore[misc] # aiok
         self._fields = (group, generation, member_id, instance_id)
 
     def build(self, request_struct_class: type[HeartbeatRequestV3]) -> HeartbeatRequestV3:
-        """Return the struct of the version that the broker knows."""
+        """Return the struct of the negotiated version."""
         return request_struct_class(*self._fields)
 
 
@@ -92,7 +92,7 @@ class StaticOffsetCommit(Request[OffsetCommitRequestV7]):  # type: ignore[misc] 
         )
 
     def build(self, request_struct_class: type[OffsetCommitRequestV7]) -> OffsetCommitRequestV7:
-        """Return the struct of the version that the broker knows."""
+        """Return the struct of the negotiated version."""
         return request_struct_class(*self._fields)
 
 
@@ -137,5 +137,5 @@ class StaticLeave(Request[LeaveGroupRequestV3]):  # type: ignore[misc] # aiokafk
         self._fields = (group, [(member_id, instance_id)])
 
     def build(self, request_struct_class: type[LeaveGroupRequestV3]) -> LeaveGroupRequestV3:
-        """Return the struct of the version that the broker knows."""
+        """Return the struct of the negotiated version."""
         return request_struct_class(*self._fields)

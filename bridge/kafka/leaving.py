@@ -24,7 +24,7 @@ async def leave_group(options: KafkaOptions, group: str, member_id: str, instanc
     """Leave on a connection of its own; log a failure, after which the group waits for the session to end.
 
     A broker answers the requests of one connection in turn, and a JoinGroup may wait there for other members.
-    A member whose name was taken removes nobody: the coordinator compares ``member_id``.
+    A member whose name was taken removes no other: the coordinator compares ``member_id``.
     """
     client = AIOKafkaClient(**options.arguments())
     try:

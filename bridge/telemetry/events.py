@@ -129,7 +129,7 @@ SOURCE_FENCED: Final = "source.fenced"
 Always. Two processes have the same `kafka.group_instance_id`. Give each its own, and restart this one."""
 
 SOURCE_OUTDATED: Final = "source.outdated"
-"""The group did not know all topics and partitions of this pod when it assigned them. It rebalances.
+"""The group assigned its partitions without some topic or partition of this pod. It rebalances.
 
 Worry if it repeats without new partitions or topics: the pods have different rights to see the topics."""
 

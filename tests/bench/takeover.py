@@ -1,4 +1,4 @@
-"""How long two pods of a group stand still when one of them ends: ``make bench BENCH=--takeover``.
+"""How long the deliveries of two pods pause when one of them ends: ``make bench BENCH=--takeover``.
 
 Under a steady load, with the default settings of the group, the first pod is killed and restarted
 immediately, killed for good, or stopped in order. Each pod sends to a path of its own, so the arrival times

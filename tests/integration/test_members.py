@@ -120,7 +120,7 @@ def test_of_two_members_with_one_name_the_first_gives_up_and_says_so(
 def test_a_member_that_returns_with_other_topics_gets_their_partitions(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """The coordinator returns its old assignment without a rebalance, so the member asks for one."""
+    """The coordinator returns its old assignment without a rebalance, so the member requests one."""
     topic, added = kafka.fresh_topic("first", 1), kafka.fresh_topic("second", 2)
     made = config(kafka, topic, receiver, session_timeout_s=LONG_SESSION_S)
     bridge = bridges(made).start()

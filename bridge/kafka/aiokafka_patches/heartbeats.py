@@ -32,7 +32,7 @@ def report_heartbeats(consumer: AIOKafkaConsumer, accepted: Callable[[float], No
 
 
 def knows_coordinator(consumer: AIOKafkaConsumer) -> bool:
-    """Return True if the consumer has a connection to the coordinator of its group, as far as it knows."""
+    """Return True if the consumer has found the coordinator of its group and did not lose it since."""
     coordinator: Any = consumer._coordinator
     return coordinator is not None and coordinator.coordinator_id is not None
 
