@@ -1,9 +1,9 @@
 """Make a static member of aiokafka safe: detect that its name was taken, and accept its old assignment.
 
 Upstream: no issue found. aiokafka 0.14 sends ``group.instance.id`` when it joins, but not with heartbeats and
-commits, so it cannot distinguish a taken name from an expired member; and its consumer fails on an assignment that
-contains a topic to which it is not subscribed. Remove this when aiokafka sends the id with all requests of a
-member and returns ``FENCED_INSTANCE_ID``.
+commits, so it cannot distinguish a taken name from an expired member. Its consumer fails on an assignment
+that contains a topic to which it is not subscribed. Remove this when aiokafka sends the id with all requests
+of a member and returns ``FENCED_INSTANCE_ID``.
 """
 
 from __future__ import annotations
