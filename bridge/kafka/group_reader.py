@@ -11,12 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    InvalidSessionTimeoutError,
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
 from bridge.core.readiness import GroupPlace
 from bridge.core.share import share
@@ -36,7 +31,6 @@ from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
-from bridge.kafka.leaving import leave_group
 from bridge.kafka.member_name import MemberName
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.records import records_deleted, to_batches, to_partition
@@ -71,11 +65,10 @@ class Reader:
         self._options = options
         self._consumer = self._create_consumer()
         self._joined = False
-        self._in_group = False
         self._rebalancing_since: float | None = None
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._lease = Lease(membership.session_timeout_s)
-        self._name = MemberName(membership.group, membership.instance_id, self._lease)
+        self._name = MemberName(options, membership, self._lease)
         self._assigned: frozenset[Partition] = frozenset()
         self._started: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
@@ -109,7 +102,7 @@ class Reader:
         self._liveness.note_answer()
         listener = RebalanceListener(lambda: consumer is self._consumer, self._revoked, self._assign)
         consumer.subscribe(topics=self._membership.topics, listener=listener)
-        self._joined = self._in_group = True
+        self._joined = True
 
     def holds_lease(self) -> bool:
         """Return True if the group cannot have given this member's partitions away yet."""
@@ -117,11 +110,9 @@ class Reader:
 
     async def stop(self) -> None:
         """Leave the group. aiokafka does not call the revoke callback for this: drain before."""
-        member, name = member_id(self._consumer), self._name.value
-        leaves, self._in_group = self._in_group and not self._name.taken, False
+        member = member_id(self._consumer)
         await stop_consumer(self._consumer)
-        if leaves and name is not None:
-            await leave_group(self._options, self._membership.group, member, name)
+        await self._name.leave(member)
         self._startup_noise.remove()
 
     async def _revoked(self, revoked: Collection[object]) -> None:
@@ -219,13 +210,6 @@ class Reader:
         except BrokerError as exc:
             if isinstance(exc.__cause__, TimeoutError):
                 return []  # a rebalance is in progress
-            if isinstance(exc.__cause__, InvalidSessionTimeoutError):
-                raise BrokerError(
-                    f"join group {self._membership.group!r}",
-                    f"the broker does not accept a session of {self._membership.session_timeout_s:g} s",
-                    "set kafka.session_timeout_s within the broker's group.min.session.timeout.ms and"
-                    " group.max.session.timeout.ms",
-                ) from exc
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
                 raise records_deleted(exc.__cause__) from exc
             raise

@@ -1,4 +1,4 @@
-"""The lasting name of this member: whether another process took it, and how that is reported.
+"""The lasting name of this member: use it, leave by it, and notice when another process took it.
 
 Invariant: once the name is taken, it stays taken until the process ends. Joining again would take it back.
 """
@@ -11,7 +11,10 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from bridge.kafka.aiokafka_patches.static_member import guard_name
+from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import Lease
+from bridge.kafka.leaving import leave_group
+from bridge.kafka.membership import Membership
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
 
@@ -21,11 +24,13 @@ _log = structlog.get_logger()
 class MemberName:
     """The name in the group, ``kafka.group_instance_id`` or its default; None for a dynamic member."""
 
-    def __init__(self, group: str, name: str | None, lease: Lease) -> None:
+    def __init__(self, options: KafkaOptions, membership: Membership, lease: Lease) -> None:
         """``lease`` ends when another process takes the name."""
-        self.value = name
+        self.value = membership.instance_id
         self.taken = False
-        self._group = group
+        self._in_use = False
+        self._options = options
+        self._group = membership.group
         self._lease = lease
         self._throttle = Throttle()
 
@@ -38,6 +43,16 @@ class MemberName:
 
         if self.value is not None:
             guard_name(consumer, self.value, taken)
+            self._in_use = True
+
+    async def leave(self, member_id: str) -> None:
+        """Leave the group by the name, unless another process has it; a dynamic member has left already.
+
+        ``member_id``: the last one that the coordinator gave; empty before the first.
+        """
+        leaves, self._in_use = self._in_use and not self.taken, False
+        if leaves and self.value is not None:
+            await leave_group(self._options, self._group, member_id, self.value)
 
     def note_taken(self) -> None:
         """Note that another process has joined under the name."""
