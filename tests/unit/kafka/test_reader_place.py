@@ -36,7 +36,7 @@ async def nothing() -> None: ...
 async def reader_of_fake() -> Reader:
     reader = Reader(KafkaOptions(("nowhere:9092",)), MEMBERSHIP, nothing)
     await reader._consumer.stop()
-    reader._consumer = RefusedConsumer()  # type: ignore[assignment] # a fake of the client
+    reader._consumer = RefusedConsumer()
     reader._joined = True
     return reader
 
@@ -52,7 +52,7 @@ async def test_the_place_is_none_until_the_first_assignment_and_rebalancing_betw
     assert reader.place is None
     await reader._revoked(())
     assert reader.place is None
-    states = []
+    states: list[State] = []
     for _ in range(2):
         reader._assign(())
         assert reader.place is not None
