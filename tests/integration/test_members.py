@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from tests.support.bridge_process import BridgeProcess
 from tests.support.kafka import RealKafka
@@ -133,10 +134,11 @@ def test_a_member_that_returns_with_other_topics_gets_their_partitions(
 
     bridge.kill()
     bridge.config["sources"]["orders"]["topics"] = [added]
+    kafka.admin().create_partitions([NewPartitions(added, 5)])[added].result(15)
     produce(kafka.bootstrap, added, outbox_events(50, seed=7, first_seq=1000))
     bridge.start(wait=False)
     receiver.wait_for("/shop", accepted=100)
-    wait_until(lambda: partitions(bridge) == 2, "it has the partitions of the second topic")
+    wait_until(lambda: partitions(bridge) == 5, "it has the partitions of the second topic, new ones too")
     assert not logged(bridge, "source.replaced")
 
 
