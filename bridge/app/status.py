@@ -66,6 +66,7 @@ class Status:
         """Report these parts from now on, and let the gauges read them."""
         self._reader, self._pipeline = reader, path.pipeline
         self._dispatchers = path.dispatchers
+        metrics.watch(metrics.ready, lambda: float(self._place_in_group().ready))
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
         for name, dispatcher in path.dispatchers.items():

@@ -165,6 +165,13 @@ TABLE: Final = (
         "If it stays above 0: check the registry and its login.",
     ),
     MetricSpec(
+        "hookferry_ready",
+        "gauge",
+        "1 while `/readyz` answers 200, otherwise 0",
+        "If it is 0 for longer than a start or a rebalance: `/readyz` and the log event `readiness.changed`"
+        " contain the reason.",
+    ),
+    MetricSpec(
         "hookferry_assigned_partitions",
         "gauge",
         "Partitions of source topics assigned to this process",
@@ -224,6 +231,7 @@ class Metrics:
         self.commits = counter("commits")
         self.history_rows = counter("history_rows")
         self.without_schema = gauge("partitions_without_schema")
+        self.ready = gauge("ready")
         self.partitions = gauge("assigned_partitions")
 
     def endpoint(self, name: str) -> EndpointMetrics:

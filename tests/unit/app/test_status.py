@@ -84,12 +84,14 @@ def test_a_start_and_a_stop_are_not_ready_and_say_what_they_wait_for() -> None:
     reader = SimpleNamespace(place=None, assigned=())
     status.enter("no broker at k:9092 has answered yet")
     assert status.readiness() == (False, "starting: no broker at k:9092 has answered yet")
-    watch(status, reader)
+    metrics = watch(status, reader)
     status.enter("waiting for the first assignment of group g")
+    assert metrics.registry.get_sample_value("hookferry_ready") == 0
     assert status.readiness() == (False, "starting: waiting for the first assignment of group g")
     reader.place = GroupPlace(group="g", silent_s=0, session_timeout_s=10, assigned=9)
     reader.assigned = (Partition("orders", 0), Partition("g.again", 0))
     assert status.readiness() == (True, "assigned: 1 partitions")
+    assert metrics.registry.get_sample_value("hookferry_ready") == 1
     status.stop()
     assert status.readiness() == (False, "stopping: finishing the requests in flight")
 
