@@ -27,6 +27,7 @@ from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.topic import DeadLetterTopic
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.group_reader import Reader
+from bridge.kafka.membership import Membership
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
@@ -46,6 +47,7 @@ from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.kafka import (
     build_control,
     build_kafka_options,
+    build_member_name,
     build_membership,
     control_topic,
     parked_topic,
@@ -97,7 +99,9 @@ class App:
             await self._open_admin_server(stack)
             try:
                 reader, writer, offsets = await self._reach_kafka(
-                    stack, lambda cluster: claim_state(state, Owner(self._settings.group, cluster), index)
+                    stack,
+                    lambda cluster: claim_state(state, Owner(self._settings.group, cluster), index),
+                    build_membership(self._settings, build_member_name(state)),
                 )
                 path = self._build_path(stack, reader, writer, offsets, history, index)
                 await self._join_group(stack, reader)
@@ -121,7 +125,7 @@ class App:
         stack.push_async_callback(server.stop)
 
     async def _reach_kafka(
-        self, stack: AsyncExitStack, own_files: Callable[[str | None], None]
+        self, stack: AsyncExitStack, own_files: Callable[[str | None], None], membership: Membership
     ) -> tuple[Reader, DurableProducer, OffsetStore]:
         """Wait for the broker and the source topics, and create the internal topics.
 
@@ -135,14 +139,17 @@ class App:
         options, settings = self._options, self._settings
         admin = TopicAdmin(options)
         stack.push_async_callback(admin.close)
+        self._status.enter(f"no broker at {', '.join(options.bootstrap_servers)} has answered yet")
         await self._reach(admin.start)
         await self._reach(identify_cluster)
+        self._status.enter(f"waiting until all topics exist: {', '.join(source_topics(settings))}")
         await self._stop.unless_requested(wait_for_topics(admin, source_topics(settings)))
+        self._status.enter(f"reading {control_topic(settings.group)} and the other topics of its own")
         await self._reach(lambda: ensure_internal_topics(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
         writer = DurableProducer(options, "dead letters and holds")
         stack.push_async_callback(writer.close)
-        reader = Reader(options, build_membership(settings), self._drain_revoked)
+        reader = Reader(options, membership, self._drain_revoked)
         stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.holds_lease)
         stack.push_async_callback(offsets.close)
@@ -217,6 +224,7 @@ class App:
 
     async def _join_group(self, stack: AsyncExitStack, reader: Reader) -> None:
         stack.push_async_callback(reader.stop)
+        self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.start)
 
     async def _carry(self, path: Path) -> None:
@@ -237,6 +245,7 @@ class App:
                 tasks.create_task(self._control.follow(), name="control"),
                 tasks.create_task(self._control.write_pending(), name="control writes"),
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
+                tasks.create_task(self._status.log_changes(), name="readiness"),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await path.pipeline.run()
@@ -246,6 +255,7 @@ class App:
 
     async def _stop_reading(self, pipeline: Pipeline) -> None:
         await self._stop.wait()
+        self._status.stop()
         _log.info(events.BRIDGE_STOPPING, drain_timeout_s=self._settings.drain_timeout_s)
         pipeline.stop()
 

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
 
 from bridge.app.switching import Switching
 from bridge.core.limits import Gate
+from bridge.core.readiness import Readiness, State, describe
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
+from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.kafka import again_topic
 from bridge.wiring.path import Path
 
+_log = structlog.get_logger()
 _MOST_LISTED = 20
+_WATCH_EVERY_S = 0.5
 
 
 class Status:
     """Reports the place in the group, and what is off, held, or waiting.
 
-    The process counts as starting until ``watch`` is called.
+    Until the first assignment the process is starting, and ``enter`` names what it waits for.
     """
 
     def __init__(self, settings: Settings, switching: Switching, holds: Holds) -> None:
@@ -33,11 +41,32 @@ class Status:
         self._reader: Reader | None = None
         self._pipeline: Pipeline | None = None
         self._dispatchers: Mapping[str, EndpointDispatcher] = {}
+        self._starting = "opening its files"
+        self._stopping = False
+
+    def enter(self, step: str) -> None:
+        """Note what the start does or waits for from now on, in words that follow "starting: "."""
+        self._starting = step
+
+    def stop(self) -> None:
+        """Note that the process stops: it is not ready any more."""
+        self._stopping = True
+
+    async def log_changes(self, every_s: float = _WATCH_EVERY_S) -> None:
+        """Log each change of the readiness, until cancelled."""
+        before: Readiness | None = None
+        while True:
+            now = self._place_in_group()
+            if before is None or now.state is not before.state:
+                _log.info(events.READINESS_CHANGED, ready=now.ready, state=now.state, reason=now.words)
+                before = now
+            await asyncio.sleep(every_s)
 
     def watch(self, metrics: Metrics, reader: Reader, path: Path) -> None:
         """Report these parts from now on, and let the gauges read them."""
         self._reader, self._pipeline = reader, path.pipeline
         self._dispatchers = path.dispatchers
+        metrics.watch(metrics.ready, lambda: float(self._place_in_group().ready))
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
         metrics.watch(metrics.failing, lambda: reader.failing)
@@ -57,7 +86,7 @@ class Status:
 
     def readiness(self) -> tuple[bool, str]:
         """Return whether the process does its part of the work, and one line for a person."""
-        ready, place = self._place_in_group()
+        place = self._place_in_group()
         held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
         notes = (
             *_listed("waiting for a schema", self._pipeline.without_schema if self._pipeline else []),
@@ -66,17 +95,15 @@ class Status:
             *_listed("held lanes", held),
             *_listed("slowed", self._slowed()),
         )
-        return ready, "; ".join([place, *notes])
+        return place.ready, "; ".join([place.words, *notes])
 
-    def _place_in_group(self) -> tuple[bool, str]:
-        reader = self._reader
-        if reader is None or reader.epoch == 0:
-            return False, "starting: not in the group yet"
-        if reader.unprepared:
-            return False, "starting: reading the cursors"
-        if not reader.assigned:
-            return True, "standing by: all partitions are with other pods"
-        return True, f"assigned: {self._source_partitions()} partitions"
+    def _place_in_group(self) -> Readiness:
+        if self._stopping:
+            return Readiness(State.STOPPING, "stopping: finishing the requests in flight")
+        place = self._reader.place if self._reader else None
+        if place is None:
+            return Readiness(State.STARTING, f"starting: {self._starting}")
+        return describe(replace(place, assigned=self._source_partitions()))
 
     def _slowed(self) -> list[str]:
         """Return the endpoints that an overloaded receiver limits, with the limit and the reason."""

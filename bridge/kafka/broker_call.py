@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import InvalidSessionTimeoutError, KafkaError, MessageSizeTooLargeError
 
 from bridge.errors import BrokerError, ClientFailed, HookferryError, RecordTooLarge
 from bridge.telemetry import events
@@ -22,6 +22,10 @@ _log = structlog.get_logger()
 ANSWER_TIMEOUT_S = 15.0
 """Limit for a query: aiokafka waits 40 s for some answers and without a limit for others."""
 CHECK_BROKER = "check kafka.bootstrap_servers, kafka.tls, kafka.sasl and that the broker is up"
+REFUSED_SESSION = (
+    "set kafka.session_timeout_s within the broker's group.min.session.timeout.ms and"
+    " group.max.session.timeout.ms"
+)
 FOREIGN_ERRORS = (KafkaError, OSError)
 """What aiokafka raises for a failed request. ``TimeoutError`` is an ``OSError``."""
 _lines = Throttle()
@@ -43,6 +47,8 @@ async def broker_call(
             yield
     except MessageSizeTooLargeError as exc:
         raise RecordTooLarge(action, "the record is too large", "raise its max.message.bytes") from exc
+    except InvalidSessionTimeoutError as exc:
+        raise BrokerError(action, describe(exc), REFUSED_SESSION) from exc
     except FOREIGN_ERRORS as exc:
         raise BrokerError(action, describe(exc, timeout_s), remedy) from exc
     except HookferryError:

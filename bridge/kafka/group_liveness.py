@@ -34,10 +34,19 @@ class Lease:
         """Note that the broker accepted a request sent at this monotonic time."""
         self._renewed_at = max(self._renewed_at, sent_at)
 
+    def end(self) -> None:
+        """End it for good: another process has this member's name, and with it its partitions."""
+        self._renewed_at = self._session_timeout_s = 0.0
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last accepted request was sent."""
+        return time.monotonic() - self._renewed_at
+
     @property
     def valid(self) -> bool:
         """Return True while the partitions cannot belong to another member."""
-        return time.monotonic() - self._renewed_at < self._session_timeout_s
+        return self.silent_s < self._session_timeout_s
 
 
 class GroupLiveness:

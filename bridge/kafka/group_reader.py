@@ -11,21 +11,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager, suppress
 
 import structlog
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
+from bridge.core.readiness import GroupPlace
 from bridge.core.share import share
 from bridge.errors import BrokerError, ClientFailed, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.failing_fetches import failing_partitions
-from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
+from bridge.kafka.aiokafka_patches.heartbeats import (
+    has_generation,
+    knows_coordinator,
+    report_heartbeats,
+)
 from bridge.kafka.aiokafka_patches.positions import position_of
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
+from bridge.kafka.aiokafka_patches.static_member import NameTaken, member_id, rejoin
+from bridge.kafka.assignment_check import AssignmentCheck
+from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call, client_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
+from bridge.kafka.member_name import MemberName
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.poison_search import PoisonSearch
 from bridge.kafka.records import records_deleted, to_batches, to_partition, unreadable_place
@@ -47,7 +56,8 @@ class Reader:
     rebalance listener, so the listener here only records the event; the caller of ``read`` acts on it.
 
     No method waits forever. A consumer of which a part has died, or which receives nothing from its
-    group although the broker answers, is replaced by a new one that joins again.
+    group although the broker answers, is replaced by a new one that joins again, under the same name if
+    it has one. A member whose name another process took gives up its place and never joins again.
     """
 
     def __init__(
@@ -57,17 +67,24 @@ class Reader:
         self._membership = membership
         self._on_revoked = on_revoked
         self._options = options
-        self._consumer = new_consumer(options, membership)
+        self._consumer = self._create_consumer()
         self._joined = False
         self._failure: str | None = None
         self._search: PoisonSearch[TopicPartition] = PoisonSearch()
+        self._rebalancing_since: float | None = None
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._lease = Lease(membership.session_timeout_s)
+        self._name = MemberName(options, membership, self._lease)
         self._assigned: frozenset[Partition] = frozenset()
         self._started: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self.epoch = 0
         self._startup_noise = StartupNoise(lambda: self.epoch > 0)
+
+    def _create_consumer(self) -> AIOKafkaConsumer:
+        assignor = ByNumberAssignor()
+        self._check = AssignmentCheck(assignor)
+        return new_consumer(self._options, self._membership, assignor)
 
     async def start(self) -> None:
         """Join the group. Raises ``BrokerError``, and may be called again after it."""
@@ -83,9 +100,10 @@ class Reader:
             async with broker_call(f"join group {self._membership.group!r}", timeout_s=ANSWER_TIMEOUT_S):
                 await consumer.start()
             report_heartbeats(consumer, heartbeat_accepted)
+            self._name.guard(consumer, lambda: consumer is self._consumer)
         except BaseException:
             await stop_consumer(consumer)
-            self._consumer = new_consumer(self._options, self._membership)
+            self._consumer = self._create_consumer()
             raise
         self._liveness.note_answer()
         listener = RebalanceListener(lambda: consumer is self._consumer, self._revoked, self._assign)
@@ -98,11 +116,14 @@ class Reader:
 
     async def stop(self) -> None:
         """Leave the group. aiokafka does not call the revoke callback for this: drain before."""
+        member = member_id(self._consumer)
         await stop_consumer(self._consumer)
+        await self._name.leave(member)
         self._startup_noise.remove()
 
     async def _revoked(self, revoked: Collection[object]) -> None:
         """Give up all partitions (eager protocol) before joining again; heartbeats continue."""
+        self._rebalancing_since = time.monotonic()
         if revoked:
             await self._on_revoked()
         self._assigned = frozenset()
@@ -116,6 +137,7 @@ class Reader:
         fetches from the member group's offset nor reports that there is none.
         """
         self.epoch += 1
+        self._rebalancing_since = None
         self._lease.renew(time.monotonic())
         self._liveness.note_answer()
         for partition in assigned:
@@ -137,6 +159,23 @@ class Reader:
     def failing(self) -> int:
         """The number of assigned partitions that their brokers cannot read now."""
         return failing_partitions(self._consumer, map(TopicPartition._make, self._assigned))
+
+    @property
+    def place(self) -> GroupPlace | None:
+        """The place in the group; None before the first assignment."""
+        membership, since = self._membership, self._rebalancing_since
+        if self.epoch == 0 and not self._name.taken:
+            return None
+        return GroupPlace(
+            group=membership.group,
+            silent_s=self._lease.silent_s,
+            session_timeout_s=membership.session_timeout_s,
+            assigned=len(self._assigned),
+            rebalancing_s=None if since is None else time.monotonic() - since,
+            unprepared=len(self.unprepared),
+            reachable=knows_coordinator(self._consumer),
+            name_taken=self._name.value if self._name.taken else None,
+        )
 
     @property
     def share(self) -> float:
@@ -171,6 +210,10 @@ class Reader:
         Raises ``KafkaUnavailable`` for errors of the broker, and ``RecordsDeleted`` where a position
         is no longer in the log.
         """
+        if self._name.taken:
+            await self._give_up_place()
+            await asyncio.sleep(timeout_s)
+            return []
         await self._stay_member()
         waiting = {TopicPartition(*partition) for partition in full}
         with client_call("pause partitions"):
@@ -242,10 +285,27 @@ class Reader:
             self._joined = False
             self._failure = None
             await self._revoked(self._assigned)
-            broken, self._consumer = self._consumer, new_consumer(self._options, self._membership)
+            broken, self._consumer = self._consumer, self._create_consumer()
             await stop_consumer(broken)
         if not self._joined:
             await self.start()
+        elif self._rebalancing_since is None and self._check.must_rejoin(
+            self._consumer, self._consumer.subscription
+        ):
+            _log.info(
+                events.SOURCE_OUTDATED,
+                cause="the group assigned its partitions without some topic or partition of this pod",
+                remedy="none needed: the group rebalances",
+            )
+            rejoin(self._consumer)
+
+    async def _give_up_place(self) -> None:
+        """End the assignment and leave the name to the process that took it; log that once per minute."""
+        self._name.log_taken()
+        if self._joined:
+            self._joined = False
+            await self._revoked(self._assigned)
+            await stop_consumer(self._consumer)
 
     def _hold_back(self, waiting: set[TopicPartition]) -> None:
         """Pause all partitions when none is readable: polling continues and fetches nothing.
@@ -284,7 +344,7 @@ class Reader:
         Raises ``CommitError``, and ``PlaceLostError`` where no later attempt can succeed.
         """
         group, consumer = self._membership.group, self._consumer
-        if not has_generation(consumer):
+        if self._name.taken or not has_generation(consumer):
             # without a generation, a group without members accepts it from any process
             raise PlaceLostError(f"group {group!r}: this process is no longer a member")
         offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
@@ -293,7 +353,7 @@ class Reader:
             async with self._call(f"commit for group {group!r}", _COMMIT_TIMEOUT_S):
                 await consumer.commit(offsets)
         except BrokerError as exc:
-            if isinstance(exc.__cause__, CommitFailedError | IllegalStateError):
+            if isinstance(exc.__cause__, CommitFailedError | IllegalStateError | NameTaken):
                 raise PlaceLostError(f"group {group!r}: {exc.cause}") from exc
             raise CommitError(f"group {group!r}: {exc.cause}") from exc
         self._lease.renew(sent_at)

@@ -22,21 +22,24 @@ class Membership:
 
     group: str
     topics: tuple[str, ...]
-    session_timeout_s: float = 45
-    heartbeat_interval_s: float = 3
+    session_timeout_s: float = 10
+    heartbeat_interval_s: float = 1
     rebalance_timeout_s: float = 60
     instance_id: str | None = None
+    """The lasting name of a static member; None: a dynamic member."""
     max_batch: int = 1000
     max_value_bytes: int = 1024 * 1024
 
 
-def new_consumer(options: KafkaOptions, membership: Membership) -> AIOKafkaConsumer:
+def new_consumer(
+    options: KafkaOptions, membership: Membership, assignor: ByNumberAssignor
+) -> AIOKafkaConsumer:
     """Return a consumer of the group that has neither been started nor subscribed."""
     return AIOKafkaConsumer(
         **options.arguments(),
         group_id=membership.group,
         group_instance_id=membership.instance_id,
-        partition_assignment_strategy=(ByNumberAssignor,),
+        partition_assignment_strategy=(assignor,),
         enable_auto_commit=False,
         auto_offset_reset="none",
         session_timeout_ms=int(membership.session_timeout_s * 1000),

@@ -1,4 +1,4 @@
-"""Lock the state directory for one process, and bind its files to one group at one cluster.
+"""Lock the state directory for one process, name it, and bind its files to one group at one cluster.
 
 Invariant: what an earlier run stored about the offsets of another group or cluster is never read.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import uuid
 from contextlib import suppress
 from errno import EACCES, EAGAIN, EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
@@ -79,6 +80,24 @@ class StateDir:
         with suppress(OSError):
             new.write_bytes(orjson.dumps(owner._asdict()))
             new.rename(self._owner_file)
+
+    def identity(self) -> str | None:
+        """Return the random id of this directory, created at the first call; None if it cannot be kept.
+
+        A process without the lock gets None: another process may work in the same directory.
+        """
+        if self._lock is None:
+            return None
+        file = self.path / "member-id"
+        with suppress(OSError, ValueError):
+            return uuid.UUID(file.read_text()).hex
+        identity, new = uuid.uuid4().hex, file.with_suffix(".new")
+        try:
+            new.write_text(identity)
+            new.rename(file)
+        except OSError:
+            return None
+        return identity
 
     def release(self) -> None:
         """Release the lock."""

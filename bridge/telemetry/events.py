@@ -89,6 +89,11 @@ COORDINATOR_AWAITED: Final = "coordinator.awaited"
 
 Worry if `bridge.started` does not follow within a minute. The Kafka client's own errors are logged then."""
 
+READINESS_CHANGED: Final = "readiness.changed"
+"""The process became ready or not ready, or the reason has changed: `/readyz` answers with the same words.
+
+Worry if `ready` is false for longer than a start or a rebalance takes: `reason` names what it waits for."""
+
 SOURCE_ASSIGNED: Final = "source.assigned"
 """This process was assigned partitions and reads them from `next_offsets`.
 
@@ -108,6 +113,26 @@ SOURCE_REPLACED: Final = "source.replaced"
 """The Kafka consumer was stuck or one of its tasks had ended. A new consumer joins the group.
 
 Worry if it repeats: report it with its `cause`. Events delivered but not yet committed may be sent again."""
+
+SOURCE_LEFT: Final = "source.left"
+"""This process stopped in order and left the group: the other pods take over its partitions at once.
+
+Never."""
+
+SOURCE_NOT_LEFT: Final = "source.not_left"
+"""The broker did not accept that this process left the group. Its partitions wait until its session ends.
+
+Worry if it repeats while Kafka is up: each stop then delays deliveries by `kafka.session_timeout_s`."""
+
+SOURCE_FENCED: Final = "source.fenced"
+"""Another process joined the group as this `member`. This process gave up its partitions and is not ready.
+
+Always. Two processes have the same `kafka.group_instance_id`. Give each its own, and restart this one."""
+
+SOURCE_OUTDATED: Final = "source.outdated"
+"""The group assigned its partitions without some topic or partition of this pod. It rebalances.
+
+Worry if it repeats without new partitions or topics: the pods have different rights to see the topics."""
 
 CLIENT_REPLACED: Final = "client.replaced"
 """Another Kafka client (admin, producer) had failed, or a task of it had ended. A new one has taken over.

@@ -171,6 +171,13 @@ TABLE: Final = (
         "If it stays above 0: these partitions stand still; the log event `fetch.failed` has the reason.",
     ),
     MetricSpec(
+        "hookferry_ready",
+        "gauge",
+        "1 while `/readyz` answers 200, otherwise 0",
+        "If it is 0 for longer than a start or a rebalance: `/readyz` and the log event `readiness.changed`"
+        " contain the reason.",
+    ),
+    MetricSpec(
         "hookferry_assigned_partitions",
         "gauge",
         "Partitions of source topics assigned to this process",
@@ -231,6 +238,7 @@ class Metrics:
         self.history_rows = counter("history_rows")
         self.without_schema = gauge("partitions_without_schema")
         self.failing = gauge("partitions_failing")
+        self.ready = gauge("ready")
         self.partitions = gauge("assigned_partitions")
 
     def endpoint(self, name: str) -> EndpointMetrics:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 
+from bridge.core.member_name import member_name
 from bridge.core.switches import EventTypes, Switches
 from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
@@ -14,6 +16,7 @@ from bridge.settings import (
     KafkaSettings,
     Settings,
 )
+from bridge.storage.state_dir import StateDir
 
 
 def control_topic(group: str) -> str:
@@ -45,8 +48,14 @@ def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def build_membership(settings: Settings) -> Membership:
-    """Build the membership of this process in the consumer group."""
+def build_member_name(state: StateDir) -> str | None:
+    """Build the default name of this process in the group; None if it would not last."""
+    state_id = state.identity()
+    return state_id and member_name(socket.gethostname(), state_id, str(state.path.resolve()))
+
+
+def build_membership(settings: Settings, default_name: str | None) -> Membership:
+    """Build the membership of this process in the consumer group; with a None name it is a dynamic one."""
     kafka = settings.kafka
     return Membership(
         group=settings.group,
@@ -54,7 +63,7 @@ def build_membership(settings: Settings) -> Membership:
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_interval_s=kafka.heartbeat_interval_s,
         rebalance_timeout_s=kafka.rebalance_timeout_s,
-        instance_id=kafka.group_instance_id,
+        instance_id=kafka.group_instance_id or default_name,
     )
 
 

@@ -3,9 +3,9 @@
 (a) a backlog to a receiver that answers immediately; (b) to one that takes 20 ms; (c) latency at half the
 rate of (a); (d) the bare transport with the same requests, alternating with (a); (e) with ``--memory``, the
 memory with a million records for a slow and for a failing receiver. ``--isolation``, ``--endpoints``,
-``--behind N`` and ``--restart`` run the modules of those names instead, one or several. Absolute figures
-drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if an event was
-lost, repeated or out of order, or if memory grew.
+``--behind N``, ``--restart`` and ``--takeover`` run the modules of those names instead, one or several.
+Absolute figures drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if
+an event was lost, repeated or out of order, or if memory grew.
 """
 
 from __future__ import annotations
@@ -22,14 +22,20 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import behind, endpoints, isolation, restart, scenarios
+from tests.bench import behind, endpoints, isolation, restart, scenarios, takeover
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
-PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind, "restart": restart}
+PARTS = {
+    "isolation": isolation,
+    "endpoints": endpoints,
+    "behind": behind,
+    "restart": restart,
+    "takeover": takeover,
+}
 MEMORY_GROWTH = 1.25  # last sample / sample after a third of the run: more is a leak
 
 
@@ -105,6 +111,9 @@ def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     if options.restart:
         report_progress(f"restart: {options.kills} kills …")
         figures["restart"] = restart.restart(stage, options.kills)
+    if options.takeover:
+        report_progress(f"takeover: {options.takeovers} ends of each kind …")
+        figures["takeover"] = takeover.takeover(stage, options.takeovers)
     return figures
 
 
@@ -174,8 +183,12 @@ def main() -> int:
         "--restart", action="store_true", help="time from SIGKILL to the next delivery; a large map"
     )
     parser.add_argument(
-        "--kills", type=int, default=4, help="kills with a group_instance_id; half as many without"
+        "--kills", type=int, default=4, help="kills on the same disk; half as many with an empty one"
     )
+    parser.add_argument(
+        "--takeover", action="store_true", help="how long two pods pause when one of them ends"
+    )
+    parser.add_argument("--takeovers", type=int, default=3, help="ends of each kind")
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()

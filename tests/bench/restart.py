@@ -1,18 +1,20 @@
 """Time from a SIGKILL to the next delivery, and the repeats after it: ``make bench BENCH=--restart``.
 
-Under a steady load the bridge is killed and restarted immediately, with a ``kafka.group_instance_id`` and
-without one, where the session must time out first. The second part is a large completion map: many events
-are settled past open ones, the bridge is killed and starts on an empty disk, so that it has only the map in
-the commit. None of the settled events may repeat.
+Under a steady load the only bridge is killed and restarted immediately: on the same disk, where it has its
+name in the group again, and on an empty disk, where the session of the old name must end first. The second
+part is a large completion map: many events are settled past open ones, the bridge is killed and starts on an
+empty disk, so that it has only the map in the commit. None of the settled events may repeat.
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from itertools import islice
 from typing import Any
 
+from bridge.core import completion_map
 from tests.bench.scenarios import ENTITIES, PARTITIONS, STALL_S, NotProven, Stage, await_all
 from tests.support.bridge_process import BridgeProcess
 from tests.support.produce import outbox_events, produce, produce_paced
@@ -20,18 +22,20 @@ from tests.support.produce import outbox_events, produce, produce_paced
 RATE_PER_S = 300
 DELAY_MS = 20
 CONCURRENCY = 64
-SESSION_S = {"static": 45, "dynamic": 6}
-BOUND_S = {"static": 5, "dynamic": SESSION_S["dynamic"] + 2}
+SESSION_S = 10
+BOUND_S = {"same": 5, "empty": SESSION_S + 2}
 """The guaranteed limits: 5 s, or the session timeout plus 2 s."""
+REPEATS = {"same": CONCURRENCY, "empty": CONCURRENCY + RATE_PER_S}
+"""Per kill: requests in flight, and on an empty disk also what was delivered since the last commit."""
 BEFORE_KILL_S = 2
 MAP_EVENTS = 20_000
 STUCK = tuple(f"e{number}" for number in range(0, ENTITIES, 100))
 
 
 def restart(stage: Stage, rounds: int) -> dict[str, Any]:
-    """Kill with and without a ``group_instance_id``, then measure the map."""
+    """Kill on the same disk and with an empty one, then measure the map."""
     figures: dict[str, Any] = {
-        kind: _killed(stage, kind, rounds if kind == "static" else max(1, rounds // 2)) for kind in SESSION_S
+        kind: _killed(stage, kind, rounds if kind == "same" else max(1, rounds // 2)) for kind in BOUND_S
     }
     return figures | {"map": _mapped(stage)}
 
@@ -40,8 +44,8 @@ def lines(figures: dict[str, Any]) -> list[str]:
     """Return the rows of the table."""
     rows = [f"restart: SIGKILL at {RATE_PER_S} events/s, restarted immediately"]
     texts = {
-        "static": "    kafka.group_instance_id set",
-        "dynamic": f"    not set, session_timeout_s {SESSION_S['dynamic']}",
+        "same": "    on the same disk",
+        "empty": f"    on an empty disk, session_timeout_s {SESSION_S}",
     }
     for kind, text in texts.items():
         row = figures[kind]
@@ -64,18 +68,13 @@ def _killed(stage: Stage, kind: str, rounds: int) -> dict[str, Any]:
     stage.receiver.reset()
     stage.receiver.control(path, delay_ms=DELAY_MS)
     settings = {"url": stage.receiver.url(path), "concurrency": CONCURRENCY}
-    named = {"group_instance_id": "bench"} if kind == "static" else {}
     over, sent = threading.Event(), list[int]()
     events = outbox_events(10**9, entities=ENTITIES)
     live = iter(lambda: None if over.is_set() else next(events), None)
     bootstrap = stage.kafka.bootstrap
     producer = threading.Thread(target=lambda: sent.append(produce_paced(bootstrap, topic, live, RATE_PER_S)))
     seconds, in_flight = [], 0
-    heartbeat_s = min(3, SESSION_S[kind] / 4)
-    bridge = stage.bridge_to(
-        f"restart-{kind}", topic, {"bench": settings},
-        session_timeout_s=SESSION_S[kind], heartbeat_interval_s=heartbeat_s, **named,
-    )  # fmt: skip
+    bridge = stage.bridge_to(f"restart-{kind}", topic, {"bench": settings}, session_timeout_s=SESSION_S)
     with bridge:
         producer.start()
         try:
@@ -83,7 +82,7 @@ def _killed(stage: Stage, kind: str, rounds: int) -> dict[str, Any]:
                 more = stage.receiver.count(path)["accepted"] + RATE_PER_S * BEFORE_KILL_S
                 stage.receiver.wait_for(path, STALL_S, accepted=more)
                 cut = _cut(stage, path)
-                seconds.append(_until_next(stage, bridge, path))
+                seconds.append(_until_next(stage, bridge, path, wipe=kind == "empty"))
                 in_flight += _cut(stage, path) - cut
         finally:
             over.set()
@@ -93,7 +92,7 @@ def _killed(stage: Stage, kind: str, rounds: int) -> dict[str, Any]:
     report = stage.receiver.report(path)
     whole = {"accepted": sent[0], "distinct": sent[0], "inversions": 0, "overlaps": 0}
     wrong = {name: report[name] for name, value in whole.items() if report[name] != value}
-    if wrong or report["repeats"] > rounds * CONCURRENCY:
+    if wrong or report["repeats"] > rounds * REPEATS[kind]:
         raise NotProven(f"{kind}, of {sent[0]} events: {wrong or report['repeats']}")
     return {"seconds": seconds, "repeats": report["repeats"], "in_flight": in_flight, "events": sent[0]}
 
@@ -103,10 +102,12 @@ def _cut(stage: Stage, path: str) -> int:
     return int(stage.receiver.report(path)["statuses"].get("none", 0))
 
 
-def _until_next(stage: Stage, bridge: BridgeProcess, path: str) -> float:
+def _until_next(stage: Stage, bridge: BridgeProcess, path: str, *, wipe: bool) -> float:
     """Kill and start; return the seconds from the kill to the next accepted event."""
     began = time.monotonic()
     bridge.kill()
+    if wipe:
+        shutil.rmtree(bridge.config["state_dir"])
     time.sleep(2 * DELAY_MS / 1000)  # answers to the killed process do not count
     before = stage.receiver.count(path)["accepted"]
     bridge.start(wait=False)
@@ -144,12 +145,10 @@ def _mapped(stage: Stage) -> dict[str, Any]:
 
 def _until_committed(stage: Stage, settled: int) -> None:
     """Wait until the map in the commit lists this many events as settled."""
-    from bridge import completion
-
     deadline = time.monotonic() + STALL_S
     while time.monotonic() < deadline:
         for offset, metadata in stage.kafka.consumer_groups("bench-map.bench").values():
-            done = completion.decode(offset, metadata)
+            done = completion_map.decode(offset, metadata)
             if done.end - done.offset - len(done.open_offsets) >= settled:
                 return
         time.sleep(0.1)

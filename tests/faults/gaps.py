@@ -15,14 +15,14 @@ RECENT_NS = 2_000_000_000
 
 
 def delivery_gaps(
-    ledger: Ledger, requests: Requests, truth: Truth, path: int, is_static: Callable[[int], bool]
+    ledger: Ledger, requests: Requests, truth: Truth, path: int, has_configured_name: Callable[[int], bool]
 ) -> dict[str, list[float]]:
-    """Return the seconds from a SIGKILL to the next request about each partition, by kind of member.
+    """Return the seconds from a SIGKILL to the next request about each partition, by kind of member name.
 
     Counts only kills followed by an immediate restart, and the requests of one mostly healthy path.
     """
     of_partition = _by_partition(requests, truth, path)
-    gaps: dict[str, list[float]] = {"static": [], "dynamic": []}
+    gaps: dict[str, list[float]] = {"configured": [], "default": []}
     began = sorted((run.pod, run.began_ns) for run in ledger.runs.values())
     for run in ledger.runs.values():
         killed = run.killed_ns
@@ -37,7 +37,7 @@ def delivery_gaps(
             after = next((row for row in rows if requests.came_ns[row] > killed), None)
             if after is not None:
                 gap_s = round((requests.came_ns[after] - killed) / 1e9, 3)
-                gaps["static" if is_static(run.pod) else "dynamic"].append(gap_s)
+                gaps["configured" if has_configured_name(run.pod) else "default"].append(gap_s)
     return gaps
 
 
@@ -53,9 +53,9 @@ def _by_partition(requests: Requests, truth: Truth, path: int) -> dict[int, list
 
 
 def format_gaps(gaps: dict[str, Any]) -> list[str]:
-    """Return one line per kind of member."""
+    """Return one line per kind of member name."""
     return [
-        f"gap after a SIGKILL with immediate restart, {kind} member: {_spread(gaps_s)}"
+        f"gap after a SIGKILL with immediate restart, {kind} name: {_spread(gaps_s)}"
         for kind, gaps_s in gaps.items()
     ]
 

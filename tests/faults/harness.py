@@ -41,7 +41,7 @@ from tests.faults.options import (
     arguments,
     endpoint_configs,
     endpoints_to_count,
-    is_static,
+    has_configured_name,
     pod_config,
 )
 from tests.faults.plan import PATHS, Fault, make_plan
@@ -227,7 +227,7 @@ class Harness:
             for endpoint, partition, at_ns, before, offset in commits.set_back()
         ]
         gaps = delivery_gaps(
-            self.ledger, requests, truth, self.stage.witness.paths.index("/healthy"), is_static
+            self.ledger, requests, truth, self.stage.witness.paths.index("/healthy"), has_configured_name
         )
         stormy, lines = report.storms(self.stage.pods)
         broken = sum(sum(result.counts.values()) for result in results)

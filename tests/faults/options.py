@@ -68,7 +68,7 @@ def endpoints_to_count(stage: Stage, configs: dict[str, dict[str, Any]]) -> list
 def pod_config(
     bootstrap: str, number: int, endpoints: dict[str, dict[str, Any]], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Return the configuration of one pod; every second one is a static member of the group."""
+    """Return the configuration of one pod; every second one has a configured name in the group."""
     config = plain_config(
         bootstrap, TOPIC, endpoints, group=GROUP, commit_interval_s=COMMIT_S,
         drain_timeout_s=5, history={"max_bytes": 16 * 1024 * 1024, "bodies": False},
@@ -80,13 +80,13 @@ def pod_config(
         "heartbeat_interval_s": 0.5,
         "rebalance_timeout_s": 10,
     }
-    if is_static(number):
+    if has_configured_name(number):
         config["kafka"]["group_instance_id"] = f"pod-{number}"
     return config
 
 
-def is_static(pod: int) -> bool:
-    """Return True if a pod keeps its group membership over a restart."""
+def has_configured_name(pod: int) -> bool:
+    """Return True if a pod has a configured name, False if it has the default name, which its disk keeps."""
     return pod % 2 == 1
 
 

@@ -288,9 +288,9 @@ def test_a_gap_starts_at_the_kill_of_the_pod_that_owned_the_partition() -> None:
     case = Case().saw(0, came=0).killed(100).saw(1, came=1_600)
     case.ledger.runs[case.run(0, 2)].began_ns = T0 + 200 * MS
     gaps = delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: pod == 0)
-    assert gaps == {"static": [1.5], "dynamic": []}
+    assert gaps == {"configured": [1.5], "default": []}
     case.ledger.runs[case.run(0, 2)].began_ns = T0 + 900 * MS
-    assert delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: True)["static"] == []
+    assert delivery_gaps(case.ledger, case.requests, case.truth, 0, lambda pod: True)["configured"] == []
 
 
 def test_a_disk_does_not_count_for_a_partition_that_another_pod_owned_in_between() -> None:

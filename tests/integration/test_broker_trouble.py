@@ -36,7 +36,8 @@ def test_the_bridge_waits_for_a_broker_that_is_down_and_names_a_missing_topic(
     assert line["servers"] == own_broker.bootstrap
     assert "kafka.bootstrap_servers" in line["remedy"]
     wait_until(lambda: ask(bridge, "/healthz")[0] == 200, "it is alive")
-    assert ask(bridge, "/readyz") == (503, "starting: not in the group yet\n")
+    words = f"starting: no broker at {own_broker.bootstrap} has answered yet\n"
+    wait_until(lambda: ask(bridge, "/readyz") == (503, words), "it says what it waits for")
     _stops_quickly(bridge)
 
     bridge.start(wait=False)
@@ -44,7 +45,7 @@ def test_the_bridge_waits_for_a_broker_that_is_down_and_names_a_missing_topic(
     own_broker.start()
     (line,) = wait_until(lambda: logged(bridge, "topics.missing"), "the missing topic is named", 30)
     assert line["topics"] == ["not.yet"]
-    assert ask(bridge, "/readyz")[0] == 503
+    assert ask(bridge, "/readyz") == (503, "starting: waiting until all topics exist: not.yet\n")
     assert ask(bridge, "/healthz")[0] == 200
     _stops_quickly(bridge)
 

@@ -6,8 +6,9 @@ Every access to a private attribute of aiokafka is in this package, so an upgrad
 - ``background_tasks`` (aiokafka issue 1154): a client does not report that one of its tasks ended.
 - ``closing`` (no issue found): ``stop`` and ``close`` have no timeout.
 - ``failing_fetches`` (no issue found): one partition that its broker cannot read stalls the others.
-- ``heartbeats`` (aiokafka issue 1040): a consumer does not report accepted heartbeats or its generation.
+- ``heartbeats`` (aiokafka issue 1040): a consumer does not report heartbeats, generation, coordinator.
 - ``positions`` (no issue found): a consumer has no position that can be read without awaiting.
+- ``static_member`` (no issue found): heartbeats and commits do not contain ``group.instance.id``.
 - ``startup_noise`` (no issue found): error 15 on a new cluster is logged at ERROR.
 - ``unreadable_records`` (no issue found): a record that cannot be parsed is read again forever.
 """

@@ -27,6 +27,8 @@ class PatchedConnection(AIOKafkaConnection):  # type: ignore[misc] # aiokafka ha
         """Send a request and return the future of its answer. Raises ``KafkaConnectionError``."""
         try:
             return super().send(request, expect_response)
+        except NotImplementedError:  # also a RuntimeError: the broker has no version of this request
+            raise
         except RuntimeError as exc:
             self.close(reason=CloseReason.CONNECTION_BROKEN, exc=exc)
             raise KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {exc}") from exc

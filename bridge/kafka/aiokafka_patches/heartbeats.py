@@ -1,4 +1,4 @@
-"""Read what aiokafka keeps private about a group membership: accepted heartbeats and the generation.
+"""Read what aiokafka keeps private about a group membership: heartbeats, generation, coordinator.
 
 Upstream: https://github.com/aio-libs/aiokafka/issues/1040 (open). aiokafka 0.14 keeps the time of the last
 successful heartbeat in a local variable. Remove this when a consumer reports both publicly.
@@ -29,6 +29,12 @@ def report_heartbeats(consumer: AIOKafkaConsumer, accepted: Callable[[float], No
         return success
 
     coordinator._do_heartbeat = send_and_report
+
+
+def knows_coordinator(consumer: AIOKafkaConsumer) -> bool:
+    """Return True if the consumer has found the coordinator of its group and did not lose it since."""
+    coordinator: Any = consumer._coordinator
+    return coordinator is not None and coordinator.coordinator_id is not None
 
 
 def has_generation(consumer: AIOKafkaConsumer) -> bool:

@@ -80,19 +80,21 @@ class KafkaSettings(Section):
         " with the others.",
     )
     session_timeout_s: Seconds = Field(
-        default=45.0,
+        default=10.0,
         ge=1,
         le=1800,
         description="A pod that sends no heartbeat for this many seconds loses its partitions to the"
-        " other pods. A short time moves them sooner after a crash, a long one survives pauses. The broker"
+        " other pods, and is not ready if the broker accepts none of its heartbeats for so long. A short"
+        " time moves partitions sooner after a crash, a long one survives pauses. The broker"
         " limits it too (group.min.session.timeout.ms, group.max.session.timeout.ms).",
     )
     heartbeat_interval_s: Seconds = Field(
-        default=3.0,
+        default=1.0,
         ge=0.1,
         le=600,
         description="Seconds between two heartbeats of a pod; less than a third of session_timeout_s, so"
-        " that two may be lost.",
+        " that two may be lost. A pod learns of a rebalance with its next heartbeat, and the other pods"
+        " wait for it.",
     )
     rebalance_timeout_s: Seconds = Field(
         default=60.0,
@@ -104,9 +106,10 @@ class KafkaSettings(Section):
     )
     group_instance_id: Group | None = Field(
         default=None,
-        description="A name of this pod that stays the same across restarts, so that a restart within"
-        " session_timeout_s moves no partitions. It must differ between pods. Default: none, a restart"
-        " rebalances the group.",
+        description="A name of this pod that stays the same across restarts, so that a restart after a"
+        " crash, within session_timeout_s, moves no partitions. It must differ between pods: of two with"
+        " one name, the first stops delivering. Default: the host name, and a digest of the state"
+        " directory's random id and path.",
     )
     replication_factor: Annotated[Whole, AfterValidator(_copies)] = Field(
         default=-1,

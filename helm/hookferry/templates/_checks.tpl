@@ -8,7 +8,7 @@
 {{- end -}}
 {{- end -}}
 {{- if (default dict .Values.config.kafka).group_instance_id -}}
-{{- fail "config.kafka.group_instance_id: one name for all pods is not possible, because Kafka would fence all pods but the last; remove it, and set persistence.enabled for a name per pod" -}}
+{{- fail "config.kafka.group_instance_id: one name for all pods is not possible, because all pods but the last would stop delivering; remove it: by default each pod has a name of its own" -}}
 {{- end -}}
 {{- $admin := default dict .Values.config.admin -}}
 {{- if has (default "0.0.0.0" $admin.host) (list "127.0.0.1" "::1" "localhost") -}}
@@ -68,7 +68,7 @@
   "HOOKFERRY_STATE_DIR" "config.state_dir, where the chart mounts the volume"
   "HOOKFERRY_ADMIN__HOST" "config.admin.host"
   "HOOKFERRY_ADMIN__PORT" "config.admin.port, which probes and Service follow"
-  "HOOKFERRY_KAFKA__GROUP_INSTANCE_ID" "persistence.enabled, which gives every pod its own name" -}}
+  "HOOKFERRY_KAFKA__GROUP_INSTANCE_ID" "the default, which gives every pod its own name" -}}
 {{- range .Values.env -}}
 {{- if hasKey $instead .name -}}
 {{- fail (printf "env: %s cannot be set here; use %s" .name (get $instead .name)) -}}

@@ -36,13 +36,6 @@ spec:
       env:
         - name: HOOKFERRY_CONFIG
           value: /etc/hookferry/bridge.yaml
-        {{- if .Values.persistence.enabled }}
-        # Static membership: the pod keeps its name and its partitions over a restart.
-        - name: HOOKFERRY_KAFKA__GROUP_INSTANCE_ID
-          valueFrom:
-            fieldRef:
-              fieldPath: metadata.name
-        {{- end }}
         {{- with .Values.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

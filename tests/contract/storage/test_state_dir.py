@@ -167,6 +167,38 @@ def test_a_full_disk_does_not_prevent_the_start(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "open", full)
     state = StateDir(tmp_path)
+    assert state.identity() is None, "without the lock, another process may have the same name"
+    state.release()
+
+
+def test_a_directory_keeps_its_identity_and_no_other_has_it(tmp_path: Path) -> None:
+    """It belongs to the directory, not to what the files were written for."""
+    identities = []
+    for folder in ("one", "one", "two"):
+        state = StateDir(tmp_path / folder)
+        identities.append(state.identity())
+        state.record_owner(Owner("g", folder))
+        state.release()
+    first, again, other = identities
+    assert first
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("text", ["", " \n", "pod-1", "\xff\xfe"])
+def test_a_damaged_identity_is_replaced(tmp_path: Path, text: str) -> None:
+    (tmp_path / "member-id").write_text(text, "latin-1")
+    state = StateDir(tmp_path)
+    identity = state.identity()
+    assert identity
+    assert state.identity() == identity
+    state.release()
+
+
+def test_an_identity_that_cannot_be_written_is_none(tmp_path: Path) -> None:
+    (tmp_path / "member-id.new").mkdir()
+    state = StateDir(tmp_path)
+    assert state.identity() is None
     state.release()
 
 

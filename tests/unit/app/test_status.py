@@ -1,21 +1,45 @@
-"""What a running bridge shows of an overloaded receiver: gauges, and words in the readiness line."""
+"""What a running bridge shows: its readiness in words, and gauges and words for an overloaded receiver."""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.app.status import Status
 from bridge.app.switching import Switching
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
+from bridge.core.readiness import GroupPlace
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.group_reader import Reader
-from bridge.model import AnswerKind
+from bridge.model import AnswerKind, Partition
 from bridge.settings import Settings
+from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.path import Path
+
+
+def status_of() -> Status:
+    """Return the status of a bridge in which nothing is off or held."""
+    off = SimpleNamespace(off_endpoints=lambda: [], off_event_types=lambda: [])
+    return Status(
+        cast("Settings", SimpleNamespace(group="g")),
+        cast("Switching", off),
+        cast("Holds", SimpleNamespace(counts=lambda _: {})),
+    )
+
+
+def watch(status: Status, reader: SimpleNamespace, **dispatchers: SimpleNamespace) -> Metrics:
+    """Let the status report these parts; return its metrics."""
+    pipeline, checkpoints = SimpleNamespace(without_schema=()), SimpleNamespace(unsettled=lambda _: 0)
+    path = SimpleNamespace(pipeline=pipeline, dispatchers=dispatchers, checkpoints=checkpoints)
+    metrics = Metrics()
+    status.watch(metrics, cast("Reader", reader), cast("Path", path))
+    return metrics
 
 
 def refused(kind: AnswerKind) -> Gate:
@@ -44,20 +68,51 @@ def refused(kind: AnswerKind) -> Gate:
 def test_a_slowed_endpoint_shows_its_limit_and_why(
     kind: AnswerKind, rate: float, at_once: int, words: str
 ) -> None:
-    off = SimpleNamespace(off_endpoints=lambda: [], off_event_types=lambda: [])
-    status = Status(
-        cast("Settings", SimpleNamespace(group="g")),
-        cast("Switching", off),
-        cast("Holds", SimpleNamespace(counts=lambda _: {})),
-    )
+    status = status_of()
+    place = GroupPlace(group="g", silent_s=0, session_timeout_s=10, assigned=0)
     dispatcher = SimpleNamespace(gate=refused(kind), on=True, in_flight=1)
-    pipeline, checkpoints = SimpleNamespace(without_schema=()), SimpleNamespace(unsettled=lambda _: 0)
-    path = SimpleNamespace(pipeline=pipeline, dispatchers={"crm": dispatcher}, checkpoints=checkpoints)
-    reader = SimpleNamespace(epoch=1, unprepared=False, assigned=())
-    metrics = Metrics()
-    status.watch(metrics, cast("Reader", reader), cast("Path", path))
+    metrics = watch(status, SimpleNamespace(place=place, assigned=()), crm=dispatcher)
     labels = {"endpoint": "crm"}
     assert metrics.registry.get_sample_value("hookferry_endpoint_rate_limit", labels) == rate
     assert metrics.registry.get_sample_value("hookferry_endpoint_concurrency_limit", labels) == at_once
     assert words in status.readiness()[1]
     assert bool(words) == ("slowed" in status.readiness()[1])
+
+
+def test_a_start_and_a_stop_are_not_ready_and_say_what_they_wait_for() -> None:
+    status = status_of()
+    reader = SimpleNamespace(place=None, assigned=())
+    status.enter("no broker at k:9092 has answered yet")
+    assert status.readiness() == (False, "starting: no broker at k:9092 has answered yet")
+    metrics = watch(status, reader)
+    status.enter("waiting for the first assignment of group g")
+    assert metrics.registry.get_sample_value("hookferry_ready") == 0
+    assert status.readiness() == (False, "starting: waiting for the first assignment of group g")
+    reader.place = GroupPlace(group="g", silent_s=0, session_timeout_s=10, assigned=9)
+    reader.assigned = (Partition("orders", 0), Partition("g.again", 0))
+    assert status.readiness() == (True, "assigned: 1 partitions")
+    assert metrics.registry.get_sample_value("hookferry_ready") == 1
+    status.stop()
+    assert status.readiness() == (False, "stopping: finishing the requests in flight")
+
+
+async def test_each_change_of_the_readiness_is_logged_once() -> None:
+    status = status_of()
+    reader = SimpleNamespace(place=None, assigned=())
+    watch(status, reader)
+    working = GroupPlace(group="g", silent_s=0.3, session_timeout_s=10, assigned=0)
+    places = [working, replace(working, silent_s=12.0), replace(working, silent_s=13.0), working]
+    with capture_logs() as logs:
+        task = asyncio.create_task(status.log_changes(every_s=0))
+        await asyncio.sleep(0)
+        for place in places:
+            reader.place = place
+            for _ in range(3):
+                await asyncio.sleep(0)
+        task.cancel()
+    assert [(line["event"], line["ready"], line["state"]) for line in logs] == [
+        (events.READINESS_CHANGED, False, "starting"),
+        (events.READINESS_CHANGED, True, "standing by"),
+        (events.READINESS_CHANGED, False, "no answer"),
+        (events.READINESS_CHANGED, True, "standing by"),
+    ]

@@ -100,7 +100,7 @@ def kafka(text: str) -> tuple[str, str]:
         ("  tls: {ca_file: no.pem}\n", ["does not encrypt", "there is no such file"]),
         ("  security_protocol: SSL\n  tls: {ca_file: avro}\n", ["is not a file"]),
         ("  security_protocol: SSL\n  tls: {key_password: x}\n", ["is set without key_file"]),
-        ("  heartbeat_interval_s: 15\n", ["is not less than a third of session_timeout_s (45)"]),
+        ("  heartbeat_interval_s: 15\n", ["is not less than a third of session_timeout_s (10)"]),
         ("  rebalance_timeout_s: 20\n", ["is not more than drain_timeout_s (20)"]),
     ],
 )  # fmt: skip

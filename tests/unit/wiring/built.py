@@ -167,7 +167,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         registries,
         options,
         part(build_kafka_options(login), ClientCredentials),
-        build_membership(settings),
+        build_membership(settings, "host.default"),
         index,
         window,
         side_window,

@@ -1,0 +1,78 @@
+"""The group reader reports its place in the group, and a session that the broker does not accept."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka.errors import InvalidSessionTimeoutError
+
+from bridge.core.readiness import State, describe
+from bridge.errors import BrokerError, PlaceLostError
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.group_reader import Reader
+from bridge.kafka.membership import Membership
+from bridge.model import Partition
+
+MEMBERSHIP = Membership("g", ("orders",), session_timeout_s=7, instance_id="pod-1")
+
+
+class RefusedConsumer:
+    """A member whose session timeout the broker refuses."""
+
+    _sync_task = None
+    _coordinator = None
+
+    async def getmany(self, *_: object, **__: object) -> None:
+        raise InvalidSessionTimeoutError
+
+    def subscription(self) -> frozenset[str]:
+        return frozenset()
+
+    async def stop(self) -> None: ...
+
+
+async def nothing() -> None: ...
+
+
+async def reader_of_fake() -> Reader:
+    reader = Reader(KafkaOptions(("nowhere:9092",)), MEMBERSHIP, nothing)
+    await reader._consumer.stop()
+    reader._consumer = RefusedConsumer()
+    reader._joined = True
+    return reader
+
+
+async def test_a_session_that_the_broker_refuses_is_reported_with_the_setting() -> None:
+    reader = await reader_of_fake()
+    with pytest.raises(BrokerError, match=r"Session.*; set kafka\.session_timeout_s within"):
+        await reader.read((), 0.1)
+
+
+async def test_the_place_is_none_until_the_first_assignment_and_rebalancing_between_two() -> None:
+    reader = await reader_of_fake()
+    assert reader.place is None
+    await reader._revoked(())
+    assert reader.place is None
+    states: list[State] = []
+    for _ in range(2):
+        reader._assign(())
+        assert reader.place is not None
+        states.append(describe(reader.place).state)
+        await reader._revoked(())
+        assert reader.place is not None
+        states.append(describe(reader.place).state)
+    assert states == [State.STANDBY, State.REBALANCING] * 2
+
+
+async def test_a_reader_whose_name_was_taken_holds_no_lease_and_commits_nothing() -> None:
+    reader = await reader_of_fake()
+    reader._assign(())
+    assert reader.holds_lease()
+    reader._name.note_taken()
+    assert not reader.holds_lease()
+    with pytest.raises(PlaceLostError):
+        await reader.fence({Partition("orders", 0): 1})
+    assert await reader.read((), 0) == []
+    assert reader.place is not None
+    assert describe(reader.place).state is State.FENCED
+    reader._assign(())
+    assert not reader.holds_lease(), "a late answer of the group revived the lease"
