@@ -13,7 +13,7 @@
     │   └── PlaceLostError   and never will: this process is no longer a member of the group
     ├── KafkaUnavailable     the broker, or a topic that must exist, cannot be used
     │   └── BrokerError        a request to the broker failed; a later try may succeed
-    │       └── RecordTooLarge   the topic or the producer does not accept a record of this size
+    │       └── RecordTooLarge   the topic does not accept a record of this size
     └── RecordsDeleted       retention deleted the records at a position before they were read
 
 What a receiver answers is a ``Verdict``, never an exception.
@@ -29,6 +29,9 @@ from bridge.model import Partition
 
 class HookferryError(Exception):
     """The base class. Its text is written for a person and needs no traceback."""
+
+    remedy: str = ""
+    """What to do about it, if that is known where it was raised."""
 
 
 class ConfigError(HookferryError):
@@ -117,6 +120,10 @@ class TransportError(HookferryError):
 class ParkError(HookferryError):
     """The dead-letter topic did not accept a record. The record's offset must not be committed."""
 
+    def __init__(self, text: str, remedy: str = "") -> None:
+        super().__init__(text)
+        self.remedy = remedy
+
 
 class CommitError(HookferryError):
     """The broker refused a commit or did not answer. The next commit includes it."""
@@ -140,10 +147,11 @@ class BrokerError(KafkaUnavailable):
         """``action`` completes the sentence "cannot …"."""
         super().__init__(f"cannot {action}: {cause}; {remedy}")
         self.cause = cause
+        self.remedy = remedy
 
 
 class RecordTooLarge(BrokerError):
-    """The topic or the producer does not accept a record of this size; no later try succeeds."""
+    """The topic does not accept a record of this size before an operator raises its limit."""
 
 
 class RecordsDeleted(HookferryError):

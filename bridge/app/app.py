@@ -24,7 +24,6 @@ from bridge.app.switching import Switching
 from bridge.clock import SystemClock
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
-from bridge.dead_letters.topic import DeadLetterTopic
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.offsets import OffsetStore
@@ -45,10 +44,10 @@ from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.kafka import (
     build_control,
+    build_dead_letters,
     build_kafka_options,
     build_membership,
     control_topic,
-    parked_topic,
     source_topics,
 )
 from bridge.wiring.path import (
@@ -190,7 +189,7 @@ class App:
             reader=reader,
             open_side_reader=open_side_reader,
             offsets=offsets,
-            dead_letters=DeadLetterTopic(writer, parked_topic(settings)),
+            dead_letters=build_dead_letters(settings, writer),
             hold_register=register,
             load_holds=register.load,
             transports=transports,

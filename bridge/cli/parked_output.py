@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from bridge.dead_letters import stub
 from bridge.dead_letters.letter import EVERYONE, Fate, Letter
 
 MASK = "***"
@@ -130,6 +131,7 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
             "timestamp": instant(origin.timestamp_ms),
         },
         "size_bytes": letter.size_bytes,
+        "stub": _stub(letter),
         "settlements": [
             {
                 "state": settlement.fate.value,
@@ -139,6 +141,19 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
             }
             for settlement in letter.settlements
         ],
+    }
+
+
+def _stub(letter: Letter) -> dict[str, Any] | None:
+    """Return what a stub has of the whole record; None for a letter that is whole."""
+    if not letter.is_stub:
+        return None
+    facts = letter.facts
+    return {
+        "value_sha256": facts.get(stub.VALUE_SHA256),
+        "record_sha256": facts.get(stub.RECORD_SHA256),
+        "key_bytes_left_out": int(facts.get(stub.KEY_BYTES, "0")),
+        "headers_left_out": int(facts.get(stub.HEADERS_LEFT_OUT, "0")),
     }
 
 
@@ -194,6 +209,11 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
         "parked at": shown["parked_at"],
         "key": shown["key"] if shown["key"] is not None else "none",
     }
+    if shown["stub"]:
+        facts["stub"] = (
+            f"the record has {shown['size_bytes']} bytes; only their beginning is parked. A redrive reads it"
+            f" where it came from, if its SHA-256 is still the same. The value's: {shown['stub']['value_sha256']}"
+        )
     for name, fact in facts.items():
         if fact is not None:
             yield f"{name:<12}{one_line(str(fact))}"

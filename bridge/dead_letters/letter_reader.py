@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Sequence
 
+from bridge.dead_letters import stub
 from bridge.dead_letters.letter import Address, Letter, LetterFilter, to_letter, to_settlement
-from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
 
 _NEAR = 1000
 """Offsets between two letters that are cheaper to read through than to seek over."""
+
+
+class StubError(HookferryError):
+    """A stub whose record cannot be had any more: its ``cause`` and ``remedy``."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}; {remedy}")
+        self.cause = cause
+        self.remedy = remedy
 
 
 class LetterReader:
@@ -54,6 +65,20 @@ class LetterReader:
                         if letter is not None:
                             letters[letter.address] = letter
         return letters
+
+    async def whole(self, letter: Letter) -> Record:
+        """Return the whole record of a stub, from its own topic; raises ``StubError`` if it is not there."""
+        partition, offset = letter.origin.partition, letter.origin.offset
+        source: Record | None = None
+        begin = (await self._reader.begins([partition]))[partition]
+        end = (await self._reader.ends([partition]))[partition]
+        if begin <= offset < end:
+            async for records in self._read(partition, offset, offset + 1):
+                source = records[0]
+        problem = await asyncio.to_thread(stub.mismatch, letter.facts, source)
+        if problem is not None or source is None:
+            raise StubError(*(problem or ("", "")))
+        return source
 
     async def _read(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         try:

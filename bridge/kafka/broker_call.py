@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from bridge.errors import BrokerError, RecordTooLarge
 
@@ -28,7 +28,7 @@ async def broker_call(
     try:
         async with asyncio.timeout(timeout_s):
             yield
-    except MessageSizeTooLargeError as exc:
+    except (MessageSizeTooLargeError, RecordListTooLargeError) as exc:
         raise RecordTooLarge(action, "the record is too large", "raise its max.message.bytes") from exc
     except FOREIGN_ERRORS as exc:
         raise BrokerError(action, describe(exc, timeout_s), remedy) from exc

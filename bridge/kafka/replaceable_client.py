@@ -17,7 +17,7 @@ _Client = TypeVar("_Client")
 
 
 class ReplaceableClient(Generic[_Client]):
-    """Returns a client that works; replaces one that can no longer answer.
+    """Returns a client that works; replaces one that can no longer answer, or that was retired.
 
     Only one replacement runs at a time. Methods raise aiokafka's errors: the callers map them.
     """
@@ -35,6 +35,7 @@ class ReplaceableClient(Generic[_Client]):
         self._purpose = purpose
         self._close_timeout_s = close_timeout_s
         self._client: _Client | None = None
+        self._retired = ""
         self._replacing = asyncio.Lock()
 
     async def start(self) -> None:
@@ -47,12 +48,17 @@ class ReplaceableClient(Generic[_Client]):
         assert self._client is not None, "start() was not called"
         return self._client
 
+    def retire(self, cause: str) -> None:
+        """Replace the client in use before it is used again."""
+        self._retired = cause
+
     async def working(self) -> _Client:
-        """Return the client in use, or its replacement if one of its tasks has ended."""
-        if ended_task(self.current):
+        """Return the client in use, or its replacement if one of its tasks has ended or it was retired."""
+        if self._retired or ended_task(self.current):
             async with self._replacing:
-                if cause := ended_task(self.current):
+                if cause := self._retired or ended_task(self.current):
                     broken, self._client = self.current, await self._start_new()
+                    self._retired = ""
                     _log.error(
                         events.CLIENT_REPLACED,
                         client=self._purpose,
