@@ -212,7 +212,8 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
     if shown["stub"]:
         facts["stub"] = (
             f"the record has {shown['size_bytes']} bytes; only their beginning is parked. A redrive reads it"
-            f" where it came from, if its SHA-256 is still the same. The value's: {shown['stub']['value_sha256']}"
+            " where it came from, if its SHA-256 is still the same. SHA-256 of the value:"
+            f" {shown['stub']['value_sha256']}"
         )
     for name, fact in facts.items():
         if fact is not None:

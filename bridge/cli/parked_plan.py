@@ -53,9 +53,8 @@ class RedrivePlan(NamedTuple):
         """Print the held lanes, and what cannot be sent."""
         if self.lanes:
             behind = sum(request.letter.held_behind is not None for request in self.with_lanes)
-            click.echo(
-                f"held lanes: {len(self.lanes)}, with {behind} events that are sent after the one they wait for"
-            )
+            waits = f"with {behind} events that are sent after the one they wait for"
+            click.echo(f"held lanes: {len(self.lanes)}, {waits}")
         for address, (cause, remedy) in list(self.blocked.items())[:SHOWN]:
             click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
         if len(self.blocked) > SHOWN:

@@ -1,4 +1,4 @@
-"""A dead letter in place of a record that no topic accepts: what is kept of it, and how it is recognized. Pure.
+"""A dead letter for a record that is too large: what is kept of it, and how the record is recognized. Pure.
 
 Invariant: ``mismatch`` accepts exactly the record that the stub was made of.
 """

@@ -15,7 +15,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
-from bridge.core.completion_map import Failures
+from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
 from bridge.core.limits import Gate, ParkLimit
 from bridge.core.verdict import Judgement
@@ -97,7 +97,7 @@ class EndpointDispatcher:
         delivery = Delivery(event, cursor, offset, size_bytes, event.index, fault=fault)
         failed = cursor.failure(offset, event.index)
         if failed is not None:
-            delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
+            delivery.attempts, delivery.first_failed_at, delivery.refused = failed
         if self._queue.push(event.lane, delivery) and self._queue.sleepers:
             self._queue.wake()
 
@@ -116,12 +116,15 @@ class EndpointDispatcher:
     def turn(self, on: bool, since_s: float = 0.0) -> None:
         """Stop sending from now on, or continue. ``since_s``: Unix seconds.
 
-        The time before the endpoint was turned on does not count against an event's ``max_age_s``.
+        Continuing tries at once, also if the endpoint was on: the breaker, a ``Retry-After`` and the delays
+        of retries give way to one attempt. The time before does not count against an event's ``max_age_s``.
         """
         if on:
             self._on_since = since_s
             if self._park_limit is not None:
                 self._park_limit.reset()
+            self.gate.try_now(self._clock.monotonic())
+            self._queue.retry_now()
         self._queue.turn(on)
 
     def switch_types(self, off: re.Pattern[str] | None) -> None:
@@ -190,6 +193,10 @@ class EndpointDispatcher:
             parked = await parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
             self._complete_if(parked, lane, delivery)
             return
+        if delivery.refused:
+            parked = await parking.park(delivery, _refused_before(delivery), lambda: self._may_wait(delivery))
+            self._complete_if(parked, lane, delivery)
+            return
         try:
             judgement = await self._client.attempt(delivery)
         except Exception as exc:
@@ -199,6 +206,8 @@ class EndpointDispatcher:
             case Verdict.DELIVERED:
                 self._complete(lane, delivery)
             case Verdict.PARK:
+                if delivery.status:
+                    self._note_refusal(delivery)
                 await self._park(lane, delivery, judgement.reason)
             case Verdict.AGAIN:
                 await self._retry(lane, delivery, judgement)
@@ -224,6 +233,7 @@ class EndpointDispatcher:
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
+            self._note_refusal(delivery)
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
         else:
             self._retry_later(lane, retry.delay_s)
@@ -242,6 +252,12 @@ class EndpointDispatcher:
             return
         delivery.attempts -= 1
         self._retry_later(lane, 0.0)
+
+    def _note_refusal(self, delivery: Delivery) -> None:
+        """Record that the event is not sent again, however long its dead letter takes: it may outlast us."""
+        first_at_s = int(delivery.first_failed_at or self._clock.time())
+        note = Failures(delivery.attempts, first_at_s, delivery.status or NO_ANSWER)
+        delivery.cursor.record_failure(delivery.offset, note, delivery.part)
 
     async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str) -> None:
         parked = await self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
@@ -275,3 +291,9 @@ class EndpointDispatcher:
             self._complete(lane, item)
         else:
             self._queue.finish(lane)
+
+
+def _refused_before(delivery: Delivery) -> str:
+    """Return the cause of an event that an earlier process had yet to park."""
+    answer = "without an answer" if delivery.refused == NO_ANSWER else f"status {delivery.refused}"
+    return f"{answer}, in an earlier process that could not park it: {delivery.attempts} attempts in all"
