@@ -24,6 +24,7 @@ from bridge.app.switching import Switching
 from bridge.clock import SystemClock
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
+from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.offsets import OffsetStore
@@ -46,6 +47,7 @@ from bridge.wiring.kafka import (
     build_control,
     build_dead_letters,
     build_kafka_options,
+    build_letters,
     build_membership,
     control_topic,
     source_topics,
@@ -190,6 +192,7 @@ class App:
             open_side_reader=open_side_reader,
             offsets=offsets,
             dead_letters=build_dead_letters(settings, writer),
+            parked_before=ParkedBefore(lambda: build_letters(settings)),
             hold_register=register,
             load_holds=register.load,
             transports=transports,

@@ -239,13 +239,10 @@ def _load(path: Path) -> Settings:
 
 def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
     """Call ``work`` with the dead letters of the group."""
-    from bridge.dead_letters.store import DeadLetterStore
-    from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
+    from bridge.wiring.kafka import build_letters
 
     async def connected() -> T:
-        options = build_kafka_options(settings.kafka)
-        topics = parked_topic(settings), again_topic(settings)
-        async with DeadLetterStore(options, *topics, control_topic(settings.group)) as dead:
+        async with build_letters(settings) as dead:
             return await work(dead)
 
     return asyncio.run(connected())

@@ -15,6 +15,9 @@ from bridge.model import Partition, Record
 _NEAR = 1000
 """Offsets between two letters that are cheaper to read through than to seek over."""
 
+_CLOCKS_DIFFER_MS = 600_000
+"""``parked-at-ms`` and the timestamp of a letter are both of the pod that parked it, but not read at once."""
+
 
 class StubError(HookferryError):
     """A stub whose record cannot be had any more: its ``cause`` and ``remedy``."""
@@ -41,10 +44,18 @@ class LetterReader:
             return []
         begins, ends = await self._reader.begins(partitions), await self._reader.ends(partitions)
         for partition in partitions:
-            async for records in self._read(partition, begins[partition], ends[partition]):
+            begin = await self._first_since(partition, wanted.since_ms, begins[partition], ends[partition])
+            async for records in self._read(partition, begin, ends[partition]):
                 for record in records:
                     _collect(record, wanted, letters)
         return sorted(letters.values(), key=lambda letter: (letter.parked_at_ms, letter.address))
+
+    async def _first_since(self, partition: Partition, since_ms: int | None, begin: int, end: int) -> int:
+        """Return the first offset that a letter parked since then may have."""
+        if since_ms is None or begin == end:
+            return begin
+        offset = await self._reader.offset_at(partition, since_ms - _CLOCKS_DIFFER_MS)
+        return end if offset is None else max(begin, offset)
 
     async def fetch(self, addresses: Collection[Address]) -> dict[Address, Letter]:
         """Return these letters with their values; those that no longer exist are left out."""

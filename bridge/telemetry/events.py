@@ -202,6 +202,12 @@ RECORD_REJECTED: Final = "record.rejected"
 
 Always: see `cause` and `remedy`. A schema is missing, or the record is not in the format of its source."""
 
+RECORD_PARKED_BEFORE: Final = "record.parked_before"
+"""A record that cannot be decoded is in the dead-letter topic already, or was discarded there. It is not parked
+again: an endpoint that begins earlier, or catches up, has reached it.
+
+Never."""
+
 DELIVERY_ATTEMPTED: Final = "delivery.attempted"
 """One request to an endpoint has ended: level info if it was delivered, otherwise warning with the `reason`.
 

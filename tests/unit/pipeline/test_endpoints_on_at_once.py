@@ -1,4 +1,4 @@
-"""`endpoints on` tries at once: retries that wait, a Retry-After, and an open breaker give way to an attempt."""
+"""`endpoints on` tries at once: events that wait for a retry are sent, in every pod."""
 
 from __future__ import annotations
 
