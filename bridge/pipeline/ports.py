@@ -70,7 +70,7 @@ class RecordDecoder(Protocol):
 
 
 class ParkedRecords(Protocol):
-    """The undecodable records that are parked already (``bridge.dead_letters.parked_before.ParkedBefore``)."""
+    """The undecodable records that are parked (``bridge.dead_letters.parked_before.ParkedBefore``)."""
 
     async def contains(self, record: Record) -> bool:
         """Return True if the record is parked for all endpoints, or was discarded."""

@@ -203,8 +203,8 @@ RECORD_REJECTED: Final = "record.rejected"
 Always: see `cause` and `remedy`. A schema is missing, or the record is not in the format of its source."""
 
 RECORD_PARKED_BEFORE: Final = "record.parked_before"
-"""A record that cannot be decoded is in the dead-letter topic already, or was discarded there. It is not parked
-again: an endpoint that begins earlier, or catches up, has reached it.
+"""A record that cannot be decoded is in the dead-letter topic already, or was discarded there. It is not
+parked again: an endpoint that begins earlier, or catches up, has reached it.
 
 Never."""
 
