@@ -73,7 +73,7 @@ async def test_a_stub_has_the_place_the_size_the_hash_and_what_fits_of_the_rest(
     assert len(letter.facts["event-id"]) == 500, "an id comes from the record and may be as large"
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(10_000, 1_024), (2_500, 0)])
+@pytest.mark.parametrize(("limit", "kept"), [(10_000, 1_024), (2_000, 0)])
 async def test_a_topic_with_a_small_limit_gets_a_smaller_stub(limit: int, kept: int) -> None:
     letter = await parked(BIG, limit)
     assert letter.origin.value == b"v" * kept
@@ -94,9 +94,7 @@ async def test_a_null_value_stays_null_in_a_stub(key: bytes | None) -> None:
 
 
 async def test_without_stubs_the_error_has_the_remedy_of_the_topic_and_the_setting() -> None:
-    with pytest.raises(
-        ParkError, match="cannot park orders-3@17 in topic 'g.parked': it has 9 bytes"
-    ) as caught:
+    with pytest.raises(ParkError, match=r"orders-3@17 in topic 'g\.parked': it has 9 bytes") as caught:
         await DeadLetterTopic(SmallTopic(1000), "g.parked").park(BIG, REASON)
     assert caught.value.remedy.startswith("run: kafka-configs.sh …; ")
     assert "park_oversize: stub" in caught.value.remedy
