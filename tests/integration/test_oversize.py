@@ -130,7 +130,7 @@ def test_a_record_without_key_and_value_is_parked_and_redriven_and_discarded(
     receiver.control("/shop", status=400, fail_first=3)
     names = {"ce_specversion": b"1.0", "ce_source": b"/s", "ce_type": b"Closed"}
     events = [
-        Raw(None, key, tuple((names | {"ce_id": id.encode()}).items()) + (("none", None), ("empty", b"")))
+        Raw(None, key, (*tuple((names | {"ce_id": id.encode()}).items()), ("none", None), ("empty", b"")))
         for id, key in (("a", None), ("b", None), ("c", b"k"))
     ]
     endpoint = {"url": receiver.url("/shop"), "retry": SOON, "park_limit": "off"}
