@@ -80,4 +80,5 @@ def _kept(letter: Letter) -> bool:
 
 
 def _spot(record: Record) -> _Spot:
-    return (*record.partition, record.offset, record.timestamp_ms)
+    topic, number = record.partition
+    return topic, number, record.offset, record.timestamp_ms

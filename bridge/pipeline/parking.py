@@ -34,13 +34,13 @@ class EventParking:
     def __init__(
         self,
         endpoint: str,
-        parks: DeadLetterWriter,
+        dead_letters: DeadLetterWriter,
         parked: Counter,
         clock: Clock,
         holds: HeldLanes | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._parks = parks
+        self._dead_letters = dead_letters
         self._parked = parked
         self.holds = holds
         self._throttle = Throttle(now=clock.monotonic)
@@ -67,7 +67,7 @@ class EventParking:
             details={**letter_facts(event, delivery.attempts), **details},
             logged=self._is_logged(delivery),
         )
-        if not await park_durably(self._parks, event.origin, reason, keep_trying):
+        if not await park_durably(self._dead_letters, event.origin, reason, keep_trying):
             return False
         if self.holds is not None and not await self.holds.hold_lane(
             event, cause, delivery.cursor, keep_trying
