@@ -18,7 +18,7 @@ RECORD_SHA256 = "stub-record-sha256"
 KEY_BYTES = "stub-key-bytes"
 HEADERS_LEFT_OUT = "stub-headers-left-out"
 NULL = "null"
-_FACT_BYTES = 500
+_FACT_CHARS = 500
 """An event's id, type or entity comes from the record, and may be as large as it."""
 
 
@@ -55,7 +55,7 @@ def stub_facts(record: Record, kept: Record) -> dict[str, str]:
 
 def shorten_facts(facts: Mapping[str, str]) -> dict[str, str]:
     """Return the facts of a letter with long values cut."""
-    return {name: fact[:_FACT_BYTES] for name, fact in facts.items()}
+    return {name: fact[:_FACT_CHARS] for name, fact in facts.items()}
 
 
 def digest(record: Record) -> str:
@@ -93,4 +93,4 @@ def _fitting(headers: Iterable[Header], budget: int) -> tuple[Header, ...]:
 
 
 def _raw(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
+    return name.encode("utf-8", "surrogatepass")

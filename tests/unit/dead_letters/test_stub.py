@@ -45,7 +45,8 @@ class SmallTopic(FakeProducer):
 
 def as_letter(written: NewRecord) -> Letter:
     place = Partition(written.topic, 0)
-    letter = to_letter(Record(place, 5, 0, written.key, written.value, tuple(written.headers)))
+    value = b"" if written.key is None and written.value is None else written.value  # as the producer does
+    letter = to_letter(Record(place, 5, 0, written.key, value, tuple(written.headers)))
     assert letter is not None
     return letter
 

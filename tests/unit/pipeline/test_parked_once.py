@@ -67,7 +67,7 @@ async def test_an_endpoint_that_catches_up_waits_for_the_parking_that_the_others
     world.receivers["slow"].answer = HeldAnswers("a")
     world.log.add("a")
     bad = world.log.add("x", raw=b"{", entity="e2")
-    process = Process(world).start()
+    process = Process(world, max_batch=1).start()
     await until(lambda: world.receivers["slow"].sent)
     await asyncio.sleep(1)
     world.receivers["slow"].answer.open("a")  # type: ignore[attr-defined] # the HeldAnswers of above
