@@ -26,7 +26,7 @@ LARGE = 18 * MIB
 
 def large_config(kafka: RealKafka, receiver: Receiver, topic: str, group: str, **top: Any) -> dict[str, Any]:
     """Return a configuration whose source reads values of up to 32 MiB."""
-    endpoint = {"url": receiver.url("/shop"), "retry": SOON, "timeout_s": 30}
+    endpoint = {"url": receiver.url("/shop"), "retry": SOON, "timeout_s": 15}
     config = quick_config(kafka, topic, {"shop": endpoint}, group, **top)
     config["sources"]["orders"]["max_value_bytes"] = 32 * MIB
     return config
