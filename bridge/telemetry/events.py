@@ -225,7 +225,7 @@ Always: see `cause` and `remedy`. `hookferry parked redrive` sends it again once
 
 PARKING_FAILED: Final = "parking.failed"
 """The dead-letter topic did not accept an event. The write is tried again, and the offset is not committed
-before it succeeds.
+before it succeeds. If the event is too large, `remedy` has the command that raises the limit of the topic.
 
 Worry if `parking.recovered` does not follow: the lane of the event makes no progress."""
 
@@ -285,7 +285,7 @@ ENDPOINT_TURNED_OFF: Final = "endpoint.turned_off"
 Worry if it was not intended: correct the cause, then run `hookferry endpoints on`."""
 
 ENDPOINT_TURNED_ON: Final = "endpoint.turned_on"
-"""An endpoint was switched on again.
+"""An endpoint was switched on, or `hookferry endpoints on` was run for one that is on. It is tried at once.
 
 Never."""
 
