@@ -9,6 +9,7 @@
     ├── RenderError          an event that cannot be rendered as a request for one endpoint
     ├── TransportError       an attempt without an answer (``TransportFault`` lists the kinds)
     ├── ParkError            the dead-letter topic did not accept a record
+    ├── ParkDeferred         a record is too large for it; the write is tried again later
     ├── CommitError          the broker did not accept a commit
     │   └── PlaceLostError   and never will: this process is no longer a member of the group
     ├── KafkaUnavailable     the broker, or a topic that must exist, cannot be used
@@ -123,6 +124,10 @@ class ParkError(HookferryError):
     def __init__(self, text: str, remedy: str = "") -> None:
         super().__init__(text)
         self.remedy = remedy
+
+
+class ParkDeferred(HookferryError):
+    """The dead-letter topic accepts a record only after an operator acted; it is tried again later."""
 
 
 class CommitError(HookferryError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -19,7 +20,7 @@ from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
 from bridge.core.limits import Gate, ParkLimit
 from bridge.core.verdict import Judgement
-from bridge.errors import DecodeError, FilterError
+from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog
@@ -31,6 +32,8 @@ from bridge.telemetry.metrics import EndpointMetrics
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
+_OVERSIZE_WAIT_S = 10.0
+"""Between two tries to park an event that is too large until an operator acts: each sends all of it."""
 
 
 class EndpointDispatcher:
@@ -97,7 +100,8 @@ class EndpointDispatcher:
         delivery = Delivery(event, cursor, offset, size_bytes, event.index, fault=fault)
         failed = cursor.failure(offset, event.index)
         if failed is not None:
-            delivery.attempts, delivery.first_failed_at, delivery.refused = failed
+            delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
+            delivery.park_cause = _refused_before(failed)
         if self._queue.push(event.lane, delivery) and self._queue.sleepers:
             self._queue.wake()
 
@@ -190,12 +194,11 @@ class EndpointDispatcher:
             self._retry_later(lane, _LEASE_WAIT_S)
             return
         if parking.holds is not None and (hold := parking.hold_on(event)) is not None:
-            parked = await parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
-            self._complete_if(parked, lane, delivery)
+            parked = parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
+            await self._complete_parked(parked, lane, delivery)
             return
-        if delivery.refused:
-            parked = await parking.park(delivery, _refused_before(delivery), lambda: self._may_wait(delivery))
-            self._complete_if(parked, lane, delivery)
+        if delivery.park_cause:
+            await self._park(lane, delivery, delivery.park_cause)
             return
         try:
             judgement = await self._client.attempt(delivery)
@@ -260,7 +263,21 @@ class EndpointDispatcher:
         delivery.cursor.record_failure(delivery.offset, note, delivery.part)
 
     async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str) -> None:
-        parked = await self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
+        delivery.park_cause = cause
+        parked = self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
+        await self._complete_parked(parked, lane, delivery)
+
+    async def _complete_parked(
+        self, parking: Coroutine[Any, Any, bool], lane: Lane[LaneItem], delivery: Delivery
+    ) -> None:
+        """Complete an event once it is parked. While that waits for an operator, its lane waits, no worker."""
+        try:
+            parked = await parking
+        except ParkDeferred:
+            if delivery.cursor.live:
+                self._retry_later(lane, _OVERSIZE_WAIT_S)
+                return
+            parked = False
         self._complete_if(parked, lane, delivery)
 
     async def _end_redrive(self, lane: Lane[LaneItem], queued: QueuedMark) -> None:
@@ -293,7 +310,9 @@ class EndpointDispatcher:
             self._queue.finish(lane)
 
 
-def _refused_before(delivery: Delivery) -> str:
-    """Return the cause of an event that an earlier process had yet to park."""
-    answer = "without an answer" if delivery.refused == NO_ANSWER else f"status {delivery.refused}"
-    return f"{answer}, in an earlier process that could not park it: {delivery.attempts} attempts in all"
+def _refused_before(failed: Failures) -> str:
+    """Return the cause of an event that an earlier process had yet to park; "" if it is to be sent again."""
+    if not failed.refused:
+        return ""
+    answer = "without an answer" if failed.refused == NO_ANSWER else f"status {failed.refused}"
+    return f"{answer}, in an earlier process that could not park it: {failed.attempts} attempts in all"

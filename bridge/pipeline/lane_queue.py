@@ -30,7 +30,8 @@ class Delivery:
     ``part`` is the event's ``index``. ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
     processes. ``fault`` is set if it is unknown whether the endpoint selects the
     event: it is parked in its turn. ``remedy`` is for the case that the event is parked. ``status`` is that
-    of the last answer, 0 without one. ``refused``: an earlier process had yet to park it, see ``Failures``.
+    of the last answer, 0 without one. ``park_cause`` is set once the event is not to be sent any more, but to
+    be parked: its dead letter may wait for an operator, or for another process (``Failures.refused``).
     """
 
     event: Event
@@ -43,7 +44,7 @@ class Delivery:
     fault: DecodeError | FilterError | None = None
     remedy: str = FIX_RECEIVER
     status: int = 0
-    refused: int = 0
+    park_cause: str = ""
 
 
 @dataclass(slots=True, eq=False)

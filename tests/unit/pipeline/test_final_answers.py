@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.core.completion_map import NO_ANSWER, Failures, decode, encode
-from bridge.errors import RenderError, TransportError, TransportFault
-from bridge.model import Event
+from bridge.dead_letters.topic import Reason
+from bridge.errors import ParkError, RenderError, TransportError, TransportFault
+from bridge.model import Event, Record
 from bridge.pipeline.attempt import EndpointClient
 from bridge.rendering import Rendered
-from tests.support.fakes import Sent
+from tests.support.fakes import FakeParking, Sent
 from tests.support.parts import part
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
@@ -107,3 +112,68 @@ async def test_an_event_that_could_not_be_rendered_is_tried_by_the_next_process(
 def test_a_final_answer_is_read_back_from_the_commit(note: Failures) -> None:
     text, _ = encode(7, [7], 8, {(7, 2): note}, {}, limit_bytes=4096)
     assert decode(7, text).failures == {(7, 2): note}
+
+
+class FullTopic(FakeParking):
+    """A dead-letter topic that does not accept the events of some entities until ``raised``."""
+
+    def __init__(self, *entities: str) -> None:
+        super().__init__()
+        self.entities = [entity.encode() for entity in entities]
+        self.raised = False
+        self.tries = 0
+
+    async def park(self, record: Record, reason: Reason) -> None:
+        if record.key in self.entities and not self.raised:
+            self.tries += 1
+            raise ParkError("too large", "run: kafka-configs.sh …")
+        await super().park(record, reason)
+
+
+@simulated
+async def test_events_that_are_too_large_to_park_delay_only_their_own_entities() -> None:
+    """There are more of them than workers; each is logged once, and goes on after the limit was raised."""
+    big = [f"big{number}" for number in range(9)]
+    world = World({"crm": Plan(concurrency=2)}, parking=FullTopic(*big))
+
+    async def answer(sent: Sent) -> int:
+        return 413 if sent.entity in big else 200
+
+    world.receiver.answer = answer
+    for entity in big:
+        world.log.add(f"{entity}-1", entity=entity)
+        world.log.add(f"{entity}-2", entity=entity)
+    with capture_logs() as logs:
+        process = Process(world).start()
+        for number in range(50):
+            world.log.add(f"small-{number}", entity="small")
+        await until(lambda: len(world.receiver.delivered) == 50)
+        await asyncio.sleep(600)
+        assert isinstance(world.parking, FullTopic)
+        assert 300 < world.parking.tries < 1000, "each is tried again, but not often"
+        world.parking.raised = True
+        await until(lambda: world.offsets.at("crm") == 68)
+        await process.stop()
+    assert sorted(sent.event_id for sent in world.receiver.sent if sent.entity in big) == sorted(
+        f"{entity}-{number}" for entity in big for number in (1, 2)
+    )
+    counts = Counter(line["event"] for line in logs)
+    assert (counts["parking.failed"], counts["parking.recovered"]) == (9, 9)
+    assert len(world.parking.parked) == 18
+
+
+@simulated
+async def test_a_stop_does_not_wait_for_an_event_that_is_too_large_to_park() -> None:
+    world = World(parking=FullTopic("e1"))
+
+    async def refuses(_: Sent) -> int:
+        return 413
+
+    world.receiver.answer = refuses
+    world.log.add("a")
+    process = Process(world).start()
+    await until(lambda: any(note.refused for note in failures(world)))
+    began = asyncio.get_running_loop().time()
+    await process.stop()
+    assert asyncio.get_running_loop().time() - began < 5
+    assert world.offsets.at("crm") == 0
