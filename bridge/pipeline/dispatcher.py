@@ -270,7 +270,7 @@ class EndpointDispatcher:
     async def _complete_parked(
         self, parking: Coroutine[Any, Any, bool], lane: Lane[LaneItem], delivery: Delivery
     ) -> None:
-        """Complete an event once it is parked. While that waits for an operator, its lane waits, no worker."""
+        """Complete an event once it is parked. While that waits for an operator, no worker waits for it."""
         try:
             parked = await parking
         except ParkDeferred:
