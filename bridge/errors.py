@@ -9,11 +9,12 @@
     ├── RenderError          an event that cannot be rendered as a request for one endpoint
     ├── TransportError       an attempt without an answer (``TransportFault`` lists the kinds)
     ├── ParkError            the dead-letter topic did not accept a record
+    ├── ParkDeferred         a record is too large for it; the write is tried again later
     ├── CommitError          the broker did not accept a commit
     │   └── PlaceLostError   and never will: this process is no longer a member of the group
     ├── KafkaUnavailable     the broker, or a topic that must exist, cannot be used
     │   └── BrokerError        a request to the broker failed; a later try may succeed
-    │       ├── RecordTooLarge   the topic or the producer does not accept a record of this size
+    │       ├── RecordTooLarge   the topic does not accept a record of this size
     │       └── ClientFailed     the client library raised what it never should: replace the client
     └── RecordsDeleted       retention deleted the records at a position before they were read
 
@@ -30,6 +31,9 @@ from bridge.model import Damage, Partition, Record
 
 class HookferryError(Exception):
     """The base class. Its text is written for a person and needs no traceback."""
+
+    remedy: str = ""
+    """What to do about it, if that is known where it was raised."""
 
 
 class ConfigError(HookferryError):
@@ -123,6 +127,14 @@ class TransportError(HookferryError):
 class ParkError(HookferryError):
     """The dead-letter topic did not accept a record. The record's offset must not be committed."""
 
+    def __init__(self, text: str, remedy: str = "") -> None:
+        super().__init__(text)
+        self.remedy = remedy
+
+
+class ParkDeferred(HookferryError):
+    """The dead-letter topic accepts a record only after an operator acted; it is tried again later."""
+
 
 class CommitError(HookferryError):
     """The broker refused a commit or did not answer. The next commit includes it."""
@@ -146,10 +158,11 @@ class BrokerError(KafkaUnavailable):
         """``action`` completes the sentence "cannot …"."""
         super().__init__(f"cannot {action}: {cause}; {remedy}")
         self.cause = cause
+        self.remedy = remedy
 
 
 class RecordTooLarge(BrokerError):
-    """The topic or the producer does not accept a record of this size; no later try succeeds."""
+    """The topic does not accept a record of this size before an operator raises its limit."""
 
 
 class ClientFailed(BrokerError):

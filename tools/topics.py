@@ -39,6 +39,16 @@ PARKED_HEADERS = {
     "hookferry-raw-of": "`record` or `batch` if the value is the bytes of an unreadable one; else absent",
     "hookferry-last-offset": "the last offset that these bytes stand for; absent for an event",
 }
+STUB_HEADERS = {
+    "hookferry-stub-value-bytes": "size of the original value; `null` if it was null",
+    "hookferry-stub-value-sha256": "SHA-256 of the original value",
+    "hookferry-stub-record-sha256": "SHA-256 of timestamp, key, value and headers; a redrive compares it",
+    "hookferry-stub-key-bytes": "size of the original key; only if it is left out",
+    "hookferry-stub-headers-left-out": "number of headers that are left out; absent if all are kept",
+}
+NULL_HEADERS = {
+    "hookferry-value-is-null": "the original has neither key nor value, and its empty value here is null",
+}
 MARKER_HEADERS = {
     "hookferry-settles": "the parked record that the marker settles, as `partition:offset` of this topic",
     "hookferry-settled-as": "`redriven` or `discarded`",
@@ -153,12 +163,14 @@ def render() -> dict[Path, str]:
             _overview(),
             *_topic("parked", _PARKED, PARKED_CONFIGS),
             "### Headers of a parked record",
-            _fields("Header", PARKED_HEADERS),
+            _fields("Header", PARKED_HEADERS | NULL_HEADERS),
+            "### Further headers of a stub (`park_oversize: stub`)",
+            _fields("Header", STUB_HEADERS),
             "### Headers of a marker",
             _fields("Header", MARKER_HEADERS),
             *_topic("again", _AGAIN, AGAIN_CONFIGS),
             "### Headers of a redriven record",
-            _fields("Header", AGAIN_HEADERS),
+            _fields("Header", AGAIN_HEADERS | NULL_HEADERS),
             "### Headers of a mark",
             _fields("Header", MARK_HEADERS),
             *_topic("control", _CONTROL, CONTROL_CONFIGS),

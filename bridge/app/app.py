@@ -24,7 +24,7 @@ from bridge.app.switching import Switching
 from bridge.clock import SystemClock
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
-from bridge.dead_letters.topic import DeadLetterTopic
+from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.membership import Membership
@@ -46,11 +46,12 @@ from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.kafka import (
     build_control,
+    build_dead_letters,
     build_kafka_options,
+    build_letters,
     build_member_name,
     build_membership,
     control_topic,
-    parked_topic,
     source_topics,
 )
 from bridge.wiring.path import (
@@ -197,7 +198,8 @@ class App:
             reader=reader,
             open_side_reader=open_side_reader,
             offsets=offsets,
-            dead_letters=DeadLetterTopic(writer, parked_topic(settings)),
+            dead_letters=build_dead_letters(settings, writer),
+            parked_before=ParkedBefore(lambda: build_letters(settings)),
             hold_register=register,
             load_holds=register.load,
             transports=transports,

@@ -27,7 +27,7 @@ class Switching:
         self._endpoints = endpoints
         self._router: Router[str] | None = None
         self._dispatchers: Mapping[str, EndpointDispatcher] = {}
-        self.endpoints = Switches[str](self._endpoint_switched)
+        self.endpoints = Switches[str](self._endpoint_switched, self._endpoint_on_again)
         self.event_types = Switches[EventTypes](self._event_types_switched)
 
     def attach(self, router: Router[str], dispatchers: Mapping[str, EndpointDispatcher]) -> None:
@@ -60,6 +60,12 @@ class Switching:
         else:
             remedy = f"fix the cause, then run: hookferry endpoints on {endpoint}"
             _log.error(events.ENDPOINT_TURNED_OFF, **facts, remedy=remedy)
+
+    def _endpoint_on_again(self, endpoint: str, switch: Switch) -> None:
+        """Try an endpoint at once that an operator turned on although it is on."""
+        if endpoint in self._dispatchers:
+            self._dispatchers[endpoint].turn(True, switch.since_s)
+            _log.info(events.ENDPOINT_TURNED_ON, endpoint=endpoint, **_facts(switch))
 
     def _event_types_switched(self, types: EventTypes, switch: Switch) -> None:
         if not self._concerned_by(types):

@@ -150,10 +150,8 @@ async def _forget_switches(settings: Settings, visit: AdminSession, names: Seque
 
 async def _forget_holds(settings: Settings, names: Sequence[str]) -> None:
     """Release the lanes that removed endpoints held. Their parked events stay parked."""
-    from bridge.dead_letters.store import DeadLetterStore
-    from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
+    from bridge.wiring.kafka import build_letters
 
-    options, gone = build_kafka_options(settings.kafka), set(names)
-    topics = parked_topic(settings), again_topic(settings)
-    async with DeadLetterStore(options, *topics, control_topic(settings.group)) as dead:
+    gone = set(names)
+    async with build_letters(settings) as dead:
         await dead.forget_holds([key for key in await dead.holds() if key.endpoint in gone])

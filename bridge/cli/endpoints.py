@@ -43,11 +43,15 @@ def list_(path: Path) -> None:
     click.echo(table(lines))
 
 
-@endpoints.command(short_help="Turn an endpoint on: it continues where it stopped.")
+@endpoints.command(short_help="Turn an endpoint on: it continues where it stopped, at once.")
 @click.argument("name", shell_complete=endpoint_names)
 @config_option
 def on(name: str, path: Path) -> None:
-    """Turn the endpoint NAME on again: it continues where it stopped, in order."""
+    """Turn the endpoint NAME on again: it continues where it stopped, in order.
+
+    It is tried at once: an open breaker, a Retry-After and the delays of retries end. That also holds for an
+    endpoint that is on.
+    """
     asyncio.run(_turn(path, name, "turned on by an operator", on=True))
 
 

@@ -12,6 +12,7 @@ import click
 
 from bridge.app.exit_codes import ExitCode
 from bridge.cli import parked_lanes
+from bridge.cli.parked_plan import SHOWN, plan_redrive
 from bridge.cli.parked_selection import (
     UNREADABLE_REMEDY,
     AddressType,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 T = TypeVar("T")
-_SHOWN = 10
-"""Events of a plan that are printed; the others are only counted."""
 
 _addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
@@ -155,67 +154,29 @@ def redrive(
     order, and the lane is released.
     """
     from bridge.cli.parked_output import mask_of
-    from bridge.dead_letters.letter import Fate
-    from bridge.dead_letters.redrive import BATCH_SIZE
-    from bridge.dead_letters.resend_request import obstacle, resend_requests
+    from bridge.dead_letters.resend_request import batches
 
     settings = _load(path)
-    topics = [topic for source in settings.sources.values() for topic in source.topics]
+    who = by or operator_name()
 
     async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
-        selected = await chosen(dead, addresses, given)
-        lanes = parked_lanes.lanes_of(holds, selected)
-        if not addresses and not given["limit"]:
-            lanes |= parked_lanes.select_lanes(holds, wanted(given))
-        waiting = [
-            letter
-            for of_lane in (await parked_lanes.find_waiting(dead, lanes)).values()
-            for letter in of_lane
-        ]
-        more = [
-            letter
-            for letter in selected
-            if letter.fate is not Fate.WAITING and parked_lanes.lanes_of(lanes, [letter])
-        ]
-        plain = [letter for letter in selected if not parked_lanes.lanes_of(lanes, [letter])]
-        blocked = {
-            letter.address: why
-            for letter in [*plain, *waiting, *more]
-            if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
-        }
-        lanes -= parked_lanes.lanes_of(lanes, [letter for letter in waiting if letter.address in blocked])
-        plan = resend_requests(letter for letter in plain if letter.address not in blocked)
-        along = resend_requests(letter for letter in [*waiting, *more] if letter.address not in blocked)
-        _print_plan(settings, "send again", [request.letter for request in (*plan, *along)])
-        if lanes:
-            behind = sum(request.letter.held_behind is not None for request in along)
-            click.echo(
-                f"held lanes: {len(lanes)}, with {behind} events that are sent after the one they wait for"
-            )
-        _print_blocked(blocked)
-        if dry_run or not (plan or lanes):
+        plan = await plan_redrive(dead, settings, holds, addresses, given)
+        _print_plan(settings, "send again", plan.letters)
+        plan.print_notes()
+        if dry_run or not (plan.requests or plan.lanes):
             return True
-        free = f" and free {parked_lanes.lanes(len(lanes))}" if lanes else ""
-        _confirm(yes, f"Send {len(plan) + len(along)} again{free}?")
-        await _in_batches(
-            plan, lambda batch: dead.redrive(batch, by or operator_name()), BATCH_SIZE, quiet=bool(lanes)
-        )
-        if not lanes:
+        _confirm(yes, plan.question())
+        parts = list(batches(plan.requests))
+        await _in_batches(parts, lambda batch: dead.redrive(batch, who), quiet=bool(plan.lanes))
+        if not plan.lanes:
             return True
-        outcome = await parked_lanes.redrive_lanes(dead, lanes, by or operator_name(), wait_s, more)
-        click.echo(f"{len(plan) + outcome.settled} settled")
+        outcome = await parked_lanes.redrive_lanes(dead, plan.lanes, who, wait_s, plan.more)
+        click.echo(f"{len(plan.requests) + outcome.settled} settled")
         return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
 
     if not _with(settings, send):
         raise SystemExit(ExitCode.FAILURE)
-
-
-def _print_blocked(blocked: dict[Address, tuple[str, str]]) -> None:
-    for address, (cause, remedy) in list(blocked.items())[:_SHOWN]:
-        click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
-    if len(blocked) > _SHOWN:
-        click.echo(f"… and {len(blocked) - _SHOWN} more that cannot be sent again", err=True)
 
 
 @parked.command()
@@ -243,7 +204,8 @@ def discard(
     """
     from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.letter import LetterFilter
-    from bridge.dead_letters.redrive import BATCH_SIZE, cause_of
+    from bridge.dead_letters.redrive import cause_of
+    from bridge.dead_letters.resend_request import BATCH_SIZE
 
     settings = _load(path)
 
@@ -269,9 +231,8 @@ def discard(
         if dry_run or not selected:
             return True
         _confirm(yes, f"Discard {len(selected)}?")
-        await _in_batches(
-            selected, lambda batch: dead.discard(batch, by or operator_name(), because), BATCH_SIZE
-        )
+        parts = [selected[at : at + BATCH_SIZE] for at in range(0, len(selected), BATCH_SIZE)]
+        await _in_batches(parts, lambda batch: dead.discard(batch, by or operator_name(), because))
         if not behind:
             return True
         outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
@@ -292,13 +253,10 @@ def _load(path: Path) -> Settings:
 
 def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
     """Call ``work`` with the dead letters of the group."""
-    from bridge.dead_letters.store import DeadLetterStore
-    from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
+    from bridge.wiring.kafka import build_letters
 
     async def connected() -> T:
-        options = build_kafka_options(settings.kafka)
-        topics = parked_topic(settings), again_topic(settings)
-        async with DeadLetterStore(options, *topics, control_topic(settings.group)) as dead:
+        async with build_letters(settings) as dead:
             return await work(dead)
 
     return asyncio.run(connected())
@@ -313,6 +271,8 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
 
     if letter.raw_of:
         return [f"none: the value is the bytes of a {letter.raw_of} that could not be read".encode()]
+    if letter.is_stub:
+        return [b"none: only a stub of the record is parked"]
     try:
         events = decode_record(settings, letter.origin)
         if events is None:
@@ -336,10 +296,10 @@ def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> Non
         click.echo(f"nothing to {verb}")
         return
     mask = shown.mask_of(settings)
-    for line in shown.table(letters[:_SHOWN], mask, shutil.get_terminal_size((160, 24)).columns):
+    for line in shown.table(letters[:SHOWN], mask, shutil.get_terminal_size((160, 24)).columns):
         click.echo(line)
-    if len(letters) > _SHOWN:
-        click.echo(f"… and {len(letters) - _SHOWN} more")
+    if len(letters) > SHOWN:
+        click.echo(f"… and {len(letters) - SHOWN} more")
     by_endpoint = Counter(letter.endpoint or "all endpoints" for letter in letters)
     counts = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
     click.echo(f"{verb}: {counts}")
@@ -351,12 +311,13 @@ def _confirm(yes: bool, question: str) -> None:
 
 
 async def _in_batches(
-    plan: Sequence[T], act: Callable[[Sequence[T]], Awaitable[int]], batch: int, *, quiet: bool = False
+    batches: Sequence[Sequence[T]], act: Callable[[Sequence[T]], Awaitable[int]], *, quiet: bool = False
 ) -> None:
-    settled = 0
+    settled, ended = 0, False
     try:
-        for at in range(0, len(plan), batch):
-            settled += await act(plan[at : at + batch])
+        for batch in batches:
+            settled += await act(batch)
+        ended = True
     finally:
-        if not quiet or settled < len(plan):
+        if not (quiet and ended):
             click.echo(f"{settled} settled")

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from bridge.dead_letters import stub
 from bridge.dead_letters.letter import EVERYONE, Fate, Letter
 
 MASK = "***"
@@ -132,6 +133,7 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
         },
         "size_bytes": letter.size_bytes,
         **({"value_is": f"bytes of a {letter.raw_of}"} if letter.raw_of else {}),
+        "stub": _stub(letter),
         "settlements": [
             {
                 "state": settlement.fate.value,
@@ -141,6 +143,19 @@ def document(letter: Letter, mask: Mask) -> dict[str, Any]:
             }
             for settlement in letter.settlements
         ],
+    }
+
+
+def _stub(letter: Letter) -> dict[str, Any] | None:
+    """Return what a stub has of the whole record; None for a letter that is whole."""
+    if not letter.is_stub:
+        return None
+    facts = letter.facts
+    return {
+        "value_sha256": facts.get(stub.VALUE_SHA256),
+        "record_sha256": facts.get(stub.RECORD_SHA256),
+        "key_bytes_left_out": int(facts.get(stub.KEY_BYTES, "0")),
+        "headers_left_out": int(facts.get(stub.HEADERS_LEFT_OUT, "0")),
     }
 
 
@@ -196,6 +211,12 @@ def page(shown: dict[str, Any]) -> Iterator[str]:
         "parked at": shown["parked_at"],
         "key": shown["key"] if shown["key"] is not None else "none",
     }
+    if shown["stub"]:
+        facts["stub"] = (
+            f"the record has {shown['size_bytes']} bytes; only their beginning is parked. A redrive reads it"
+            " where it came from, if its SHA-256 is still the same. SHA-256 of the value:"
+            f" {shown['stub']['value_sha256']}"
+        )
     for name, fact in facts.items():
         if fact is not None:
             yield f"{name:<12}{one_line(str(fact))}"

@@ -122,11 +122,17 @@ class Switches(Generic[Name]):
     """The state of all endpoints, or event types, that were ever switched. Any other is on.
 
     ``on_change`` is called when one goes from on to off or back. Records that repeat its state do not
-    call it: every pod that gets a 410 writes one.
+    call it: every pod that gets a 410 writes one. ``on_again`` is called when an operator turns one on that
+    is on; it is not called for a record that was read before.
     """
 
-    def __init__(self, on_change: Callable[[Name, Switch], object] | None = None) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[Name, Switch], object] | None = None,
+        on_again: Callable[[Name, Switch], object] | None = None,
+    ) -> None:
         self._on_change: Callable[[Name, Switch], object] | None = on_change
+        self._on_again: Callable[[Name, Switch], object] | None = on_again
         self._switches: dict[Name, Switch] = {}
 
     def __getitem__(self, name: Name) -> Switch:
@@ -134,10 +140,13 @@ class Switches(Generic[Name]):
 
     def put(self, name: Name, switch: Switch) -> None:
         """Set the state of one, as read from the topic."""
-        changed = self[name].on != switch.on
+        before = self[name]
         self._switches[name] = switch
-        if changed and self._on_change is not None:
-            self._on_change(name, switch)
+        if before.on != switch.on:
+            if self._on_change is not None:
+                self._on_change(name, switch)
+        elif switch.on and switch.since not in ("", before.since) and self._on_again is not None:
+            self._on_again(name, switch)
 
     def off(self) -> Iterator[Name]:
         """Return those that are off, sorted by name."""

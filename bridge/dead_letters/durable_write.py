@@ -14,6 +14,9 @@ from bridge.errors import HookferryError
 
 _log = structlog.get_logger()
 _DELAYS_S = (0.2, 1.0, 5.0)
+_SLOW_DELAYS_S = (1.0, 5.0, 15.0)
+"""For a record that is too large until an operator acts: each try sends all of it."""
+_REMEDY = "fix the cause; the write is retried, and the offset waits for it"
 
 
 async def write_durably(
@@ -25,21 +28,20 @@ async def write_durably(
 ) -> bool:
     """Return True once ``write`` succeeded, False if ``keep_trying()`` returned False first.
 
-    Only a ``refusal`` is retried. The first one is logged as ``failed_event`` with ``fields``.
+    Only a ``refusal`` is retried. The first one is logged as ``failed_event`` with ``fields``, and each
+    later one that has another remedy.
     """
-    failures = 0
+    failures, logged = 0, ""
     while True:
         try:
             await write()
         except refusal as exc:
-            if not failures:
-                _log.error(
-                    failed_event,
-                    **fields,
-                    cause=str(exc),
-                    remedy="fix the cause; the write is retried, and the offset waits for it",
-                )
-            await asyncio.sleep(_DELAYS_S[min(failures, len(_DELAYS_S) - 1)])
+            remedy = exc.remedy or _REMEDY
+            if remedy != logged:
+                logged = remedy
+                _log.error(failed_event, **fields, cause=str(exc), remedy=remedy)
+            delays_s = _SLOW_DELAYS_S if exc.remedy else _DELAYS_S
+            await asyncio.sleep(delays_s[min(failures, len(delays_s) - 1)])
             failures += 1
             if not keep_trying():
                 return False

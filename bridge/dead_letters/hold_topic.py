@@ -15,7 +15,7 @@ import structlog
 
 from bridge.dead_letters.hold import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.dead_letters.topic import RecordWriter
-from bridge.errors import BrokerError, KafkaUnavailable, RecordsDeleted
+from bridge.errors import BrokerError, KafkaUnavailable, RecordsDeleted, RecordTooLarge
 from bridge.kafka.control_reader import ControlReader
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.side_reader import SideReader
@@ -139,5 +139,7 @@ class HoldRegister:
         value = hold.to_bytes() if hold is not None else None
         try:
             await self._producer.write(NewRecord(self._topic, value, key.to_bytes(), 0))
+        except RecordTooLarge:
+            raise  # it names the limit of the topic and how to raise it
         except BrokerError as exc:
             raise KafkaUnavailable(f"cannot write a held lane of {key.endpoint!r}: {exc}") from exc

@@ -14,11 +14,13 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import NamedTuple
 
+from bridge.dead_letters import stub
+from bridge.formats.resent import NULL_VALUE, PREFIX
 from bridge.model import Header, Partition, Record
 
-PREFIX = "hookferry-"
 _SETTLES = "hookferry-settles"
 _ADDRESS = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
+_NULL_FACT = NULL_VALUE.removeprefix(PREFIX)
 _REQUIRED_FACTS = ("topic", "partition", "offset", "timestamp-ms", "parked-at-ms", "cause")
 EVERYONE = "*"
 """Filter value for letters that were rejected before their endpoints were known."""
@@ -78,7 +80,7 @@ class Letter:
     """A parked record: the reason, and the original as it was in its topic.
 
     ``facts`` are its ``hookferry-*`` headers without the prefix. A letter that is only listed has
-    no ``value``, but its ``size_bytes``.
+    no ``value``, but its ``size_bytes``. A stub has only the beginning of the value.
     """
 
     address: Address
@@ -122,6 +124,11 @@ class Letter:
     def held_behind(self) -> str | None:
         """The place of the parked event that blocked this one; None if it was parked for itself."""
         return self.facts.get("held-behind")
+
+    @property
+    def is_stub(self) -> bool:
+        """Return True if the original was too large: it must be read at its place to send it again."""
+        return stub.VALUE_BYTES in self.facts
 
     @property
     def parked_at_ms(self) -> int:
@@ -183,12 +190,14 @@ def to_letter(record: Record) -> Letter | None:
             partition=Partition(facts["topic"], int(facts["partition"])),
             offset=int(facts["offset"]),
             timestamp_ms=int(facts["timestamp-ms"]),
+            value=None if _NULL_FACT in facts else record.value,
             headers=tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
             damage=None,
         )
+        size_bytes = int(facts.get(stub.VALUE_BYTES, "0").replace(stub.NULL, "0")) or len(record.value or b"")
     except ValueError:
         return None
-    return Letter(Address(record.partition.number, record.offset), origin, len(record.value or b""), facts)
+    return Letter(Address(record.partition.number, record.offset), origin, size_bytes, facts)
 
 
 def to_settlement(record: Record) -> Settlement | None:

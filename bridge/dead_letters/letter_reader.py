@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Sequence
 
+from bridge.dead_letters import stub
 from bridge.dead_letters.letter import Address, Letter, LetterFilter, to_letter, to_settlement
-from bridge.errors import KafkaUnavailable, RecordsDeleted
+from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Damage, Partition, Record
 
 _NEAR = 1000
 """Offsets between two letters that are cheaper to read through than to seek over."""
+
+_CLOCKS_DIFFER_MS = 600_000
+"""``parked-at-ms`` and the timestamp of a letter are both of the pod that parked it, but not read at once."""
+
+
+class StubError(HookferryError):
+    """A stub whose record cannot be had any more: its ``cause`` and ``remedy``."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}; {remedy}")
+        self.cause = cause
+        self.remedy = remedy
 
 
 class LetterReader:
@@ -35,13 +49,21 @@ class LetterReader:
             return []
         begins, ends = await self._reader.begins(partitions), await self._reader.ends(partitions)
         for partition in partitions:
-            async for records in self._read(partition, begins[partition], ends[partition]):
+            begin = await self._first_since(partition, wanted.since_ms, begins[partition], ends[partition])
+            async for records in self._read(partition, begin, ends[partition]):
                 for record in records:
                     if record.damage is not None and record.damage.raw_of:
                         self.unreadable[Address(record.partition.number, record.offset)] = record.damage
                     else:
                         _collect(record, wanted, letters)
         return sorted(letters.values(), key=lambda letter: (letter.parked_at_ms, letter.address))
+
+    async def _first_since(self, partition: Partition, since_ms: int | None, begin: int, end: int) -> int:
+        """Return the first offset that a letter parked since then may have."""
+        if since_ms is None or begin == end:
+            return begin
+        offset = await self._reader.offset_at(partition, since_ms - _CLOCKS_DIFFER_MS)
+        return end if offset is None else max(begin, offset)
 
     async def fetch(self, addresses: Collection[Address]) -> dict[Address, Letter]:
         """Return these letters with their values; those that no longer exist are left out."""
@@ -62,6 +84,20 @@ class LetterReader:
                         if letter is not None:
                             letters[letter.address] = letter
         return letters
+
+    async def whole(self, letter: Letter) -> Record:
+        """Return the whole record of a stub, from its own topic; raises ``StubError`` if it is not there."""
+        partition, offset = letter.origin.partition, letter.origin.offset
+        source: Record | None = None
+        begin = (await self._reader.begins([partition]))[partition]
+        end = (await self._reader.ends([partition]))[partition]
+        if begin <= offset < end:
+            async for records in self._read(partition, offset, offset + 1):
+                source = records[0]
+        problem = await asyncio.to_thread(stub.mismatch, letter.facts, source)
+        if problem is not None or source is None:
+            raise StubError(*(problem or ("", "")))
+        return source
 
     async def _read(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         try:

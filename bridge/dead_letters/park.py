@@ -10,7 +10,7 @@ import structlog
 from bridge.core.ordering_key import lane_id
 from bridge.dead_letters.durable_write import write_durably
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
-from bridge.errors import ParkError
+from bridge.errors import ParkDeferred, ParkError
 from bridge.model import Event, Record
 from bridge.telemetry import events
 
@@ -40,21 +40,38 @@ def letter_facts(event: Event, attempts: int) -> dict[str, str]:
 
 
 async def park_durably(
-    writer: DeadLetterWriter, record: Record, reason: Reason, keep_trying: Callable[[], bool]
+    writer: DeadLetterWriter,
+    record: Record,
+    reason: Reason,
+    keep_trying: Callable[[], bool],
+    deferred: set[str] | None = None,
 ) -> bool:
     """Park a record, and retry until it is acknowledged; return True then.
 
-    Return False if ``keep_trying()`` returned False first: the next owner of the partition parks it.
+    Return False if ``keep_trying()`` returned False first: the next owner of the partition parks it. With
+    ``deferred``, raise ``ParkDeferred`` for a record that waits for an operator, so that the caller waits for
+    nothing. ``deferred`` has the places of such records, each of which is logged once.
     """
     attempts = 0
 
     async def park() -> None:
         nonlocal attempts
         attempts += 1
-        await writer.park(record, reason)
+        try:
+            await writer.park(record, reason)
+        except ParkError as exc:
+            if deferred is None or not exc.remedy:
+                raise
+            if record.place not in deferred:
+                deferred.add(record.place)
+                _log.error(events.PARKING_FAILED, place=record.place, cause=str(exc), remedy=exc.remedy)
+            raise ParkDeferred(str(exc)) from exc
 
     parked = await write_durably(park, ParkError, keep_trying, events.PARKING_FAILED, place=record.place)
-    if parked and attempts > 1:
+    was_deferred = deferred is not None and record.place in deferred
+    if deferred is not None and parked:
+        deferred.discard(record.place)
+    if parked and (attempts > 1 or was_deferred):
         _log.info(events.PARKING_RECOVERED, place=record.place)
     if parked and reason.logged:
         _log.warning(

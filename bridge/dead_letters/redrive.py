@@ -17,11 +17,9 @@ from typing import NamedTuple, Protocol
 from bridge.clock import Clock
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Fate, Letter, LetterFilter
-from bridge.dead_letters.resend_request import ResendRequest, resend_requests
+from bridge.dead_letters.resend_request import ResendRequest, batches, resend_requests
 from bridge.model import RedriveMark
 
-BATCH_SIZE = 500
-"""Records that are sent and then marked together: it bounds the memory, and what a crash leaves unmarked."""
 _POLL_S = 0.5
 _MOST_ROUNDS = 20
 """A lane that gets a new event in every round is given up after this many."""
@@ -154,8 +152,8 @@ class RedriveRounds:
             if (key := lane_of(request.letter)) is not None and key in holds
         ]
         self._report_progress(f"round {number}: {len(requests)} of {len(holds)} held lanes")
-        for at in range(0, len(requests), BATCH_SIZE):
-            outcome.settled += await self._store.redrive(requests[at : at + BATCH_SIZE], self._by)
+        for batch in batches(requests):
+            outcome.settled += await self._store.redrive(batch, self._by)
         marks = {key: _SentMark(hold.since_ms, secrets.token_hex(16)) for key, hold in holds.items()}
         await self._store.send_marks(
             [

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bridge.dead_letters.letter import Address, Letter
 from bridge.model import Partition
+
+BATCH_SIZE = 500
+"""Records that are sent and then marked together: it bounds what a crash leaves unmarked."""
+BATCH_BYTES = 64 * 1024 * 1024
+"""The values that a redrive keeps in memory at once, unless a single one is larger."""
 
 
 class ResendRequest(NamedTuple):
@@ -73,6 +78,19 @@ def in_turns(requests: Sequence[ResendRequest]) -> list[list[ResendRequest]]:
             turns.append([])
         turns[turn].append(request)
     return turns
+
+
+def batches(requests: Sequence[ResendRequest]) -> Iterator[list[ResendRequest]]:
+    """Yield the requests in batches, in order: ``BATCH_SIZE`` records, or ``BATCH_BYTES`` of their values."""
+    batch, size_bytes = list[ResendRequest](), 0
+    for request in requests:
+        size_bytes += request.letter.size_bytes
+        if batch and (len(batch) == BATCH_SIZE or size_bytes > BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], request.letter.size_bytes
+        batch.append(request)
+    if batch:
+        yield batch
 
 
 def _parked(letter: Letter) -> tuple[int, Address]:

@@ -15,7 +15,7 @@ from typing import Protocol, Self
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter, Settlement
-from bridge.dead_letters.letter_reader import LetterReader
+from bridge.dead_letters.letter_reader import LetterReader, StubError
 from bridge.dead_letters.resend_request import ResendRequest, in_turns
 from bridge.errors import BrokerError, HookferryError
 from bridge.formats.resent import MARK_VALUE, packed, packed_mark
@@ -23,7 +23,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import TopicAdmin
-from bridge.model import Damage, RedriveMark, Resend
+from bridge.model import Damage, Record, RedriveMark, Resend
 
 _LONG_POLL_MS = 20
 _REQUEST_TIMEOUT_S = 40.0
@@ -107,11 +107,32 @@ class DeadLetterStore:
         """Return these letters with their values, if they exist. Raises ``KafkaUnavailable``."""
         return await self._letters.fetch(addresses)
 
+    async def lost_stubs(self, letters: Sequence[Letter]) -> dict[Address, tuple[str, str]]:
+        """Return the stubs whose records cannot be had any more, with cause and remedy.
+
+        Raises ``KafkaUnavailable``.
+        """
+        lost: dict[Address, tuple[str, str]] = {}
+        for letter in letters:
+            if letter.is_stub:
+                try:
+                    await self.whole(letter)
+                except StubError as exc:
+                    lost[letter.address] = exc.cause, exc.remedy
+        return lost
+
+    async def whole(self, letter: Letter) -> Record:
+        """Return the original record of a letter with a value; a stub's is read from its own topic.
+
+        Raises ``KafkaUnavailable``, ``StubError``.
+        """
+        return await self._letters.whole(letter) if letter.is_stub else letter.origin
+
     async def redrive(self, requests: Sequence[ResendRequest], by: str) -> int:
         """Send these again and mark their letters; return how many letters that settled.
 
         Returns when the broker has acknowledged both. Raises ``KafkaUnavailable``, and
-        ``RedriveError`` if it did not accept some: those letters wait as before.
+        ``RedriveError`` if it did not accept some, or if a stub's record is gone: they wait as before.
         """
         fetched = await self.fetch([request.letter.address for request in requests])
         missing = [
@@ -123,9 +144,14 @@ class DeadLetterStore:
                 " command again"
             )
         settled: list[tuple[Letter, Settlement]] = []
-        refused: BrokerError | None = None
+        refused: BrokerError | StubError | None = None
         for turn in in_turns(requests):
-            records = [self._resend_record(request, fetched[request.letter.address]) for request in turn]
+            try:
+                letters = [fetched[request.letter.address] for request in turn]
+                records = [await self._resend_record(*pair) for pair in zip(turn, letters, strict=True)]
+            except StubError as exc:
+                refused = exc
+                break
             for request, error in zip(turn, await self._write_all(records), strict=True):
                 if error is None:
                     settled += _redriven(request, by)
@@ -137,8 +163,8 @@ class DeadLetterStore:
             raise RedriveError(f"{len(settled)} settled, then: {refused}; the others still wait") from refused
         return len(settled)
 
-    def _resend_record(self, request: ResendRequest, letter: Letter) -> NewRecord:
-        origin = letter.origin
+    async def _resend_record(self, request: ResendRequest, letter: Letter) -> NewRecord:
+        origin = await self.whole(letter)
         resent = Resend(origin, letter.endpoint, request.letter.again_id, letter.index, request.round)
         return NewRecord(self._again, origin.value, origin.key, origin.partition.number, packed(resent))
 

@@ -21,6 +21,8 @@ EVENT_INDEX = "hookferry-event-index"
 ROUND = "hookferry-round"
 COVERS = "hookferry-covers"
 LANE = "hookferry-lane-key"
+NULL_VALUE = "hookferry-value-is-null"
+"""The original has neither key nor value: Kafka's clients write a value then, which this header cancels."""
 MARK_VALUE = b"release"
 """A mark needs a value: without a value it would be a tombstone."""
 
@@ -103,6 +105,7 @@ def packed(resend: Resend) -> tuple[Header, ...]:
         **({ENDPOINT: resend.endpoint} if resend.endpoint is not None else {}),
         **({EVENT_INDEX: str(resend.number)} if resend.number else {}),
         **({ROUND: resend.round} if resend.round else {}),
+        **({NULL_VALUE: "yes"} if origin.key is None and origin.value is None else {}),
     }
     own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
     return (*own, *((name, value.encode()) for name, value in facts.items()))
@@ -152,6 +155,6 @@ def original(record: Record, facts: Mapping[str, str]) -> Record:
         int(facts["hookferry-offset"]),
         int(facts["hookferry-timestamp-ms"]),
         record.key,
-        record.value,
+        None if NULL_VALUE in facts else record.value,
         tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
     )

@@ -11,7 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
-from aiokafka.errors import InvalidSessionTimeoutError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidSessionTimeoutError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 
 from bridge.errors import BrokerError, ClientFailed, HookferryError, RecordTooLarge
 from bridge.telemetry import events
@@ -45,7 +50,7 @@ async def broker_call(
     try:
         async with asyncio.timeout(timeout_s):
             yield
-    except MessageSizeTooLargeError as exc:
+    except (MessageSizeTooLargeError, RecordListTooLargeError) as exc:
         raise RecordTooLarge(action, "the record is too large", "raise its max.message.bytes") from exc
     except InvalidSessionTimeoutError as exc:
         raise BrokerError(action, describe(exc), REFUSED_SESSION) from exc

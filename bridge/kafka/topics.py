@@ -16,7 +16,7 @@ from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Partition
 
 PARKED_MAX_BYTES = 16 * 1024 * 1024
-"""``max.message.bytes`` of a dead-letter topic that the bridge creates: every record it read must fit."""
+"""``max.message.bytes`` of a dead-letter topic that the bridge creates. A broker counts compressed bytes."""
 _MOST_COPIES = 3
 
 

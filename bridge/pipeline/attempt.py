@@ -65,6 +65,7 @@ class EndpointClient:
         """
         event = delivery.event
         delivery.attempts += 1
+        delivery.status = 0
         try:
             if delivery.fault is not None:
                 raise delivery.fault
@@ -94,6 +95,8 @@ class EndpointClient:
         gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         if gate.slowed or self._limit_log.slowed:
             self._limit_log.note()
+        if judgement.verdict is not Verdict.DELIVERED and isinstance(answer, Response):
+            delivery.status = answer.status
         if judgement.verdict is Verdict.PARK and isinstance(answer, Response):
             judgement = self._limited(delivery, judgement, refusal(answer.status), FIX_RECEIVER)
         self._log.record(event, delivery.attempts, request, outcome, judgement)

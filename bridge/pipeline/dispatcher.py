@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
-from bridge.core.completion_map import Failures
+from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
 from bridge.core.limits import Gate, ParkLimit
 from bridge.core.verdict import Judgement
-from bridge.errors import DecodeError, FilterError
+from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog
@@ -31,6 +32,8 @@ from bridge.telemetry.metrics import EndpointMetrics
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
+_OVERSIZE_WAIT_S = 10.0
+"""Between two tries to park an event that is too large until an operator acts: each sends all of it."""
 
 
 class EndpointDispatcher:
@@ -98,6 +101,7 @@ class EndpointDispatcher:
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
+            delivery.park_cause = _refused_before(failed)
         if self._queue.push(event.lane, delivery) and self._queue.sleepers:
             self._queue.wake()
 
@@ -116,12 +120,15 @@ class EndpointDispatcher:
     def turn(self, on: bool, since_s: float = 0.0) -> None:
         """Stop sending from now on, or continue. ``since_s``: Unix seconds.
 
-        The time before the endpoint was turned on does not count against an event's ``max_age_s``.
+        Continuing tries at once, also if the endpoint was on: the breaker, a ``Retry-After`` and the delays
+        of retries give way to one attempt. The time before does not count against an event's ``max_age_s``.
         """
         if on:
             self._on_since = since_s
             if self._park_limit is not None:
                 self._park_limit.reset()
+            self.gate.try_now(self._clock.monotonic())
+            self._queue.retry_now()
         self._queue.turn(on)
 
     def switch_types(self, off: re.Pattern[str] | None) -> None:
@@ -187,8 +194,11 @@ class EndpointDispatcher:
             self._retry_later(lane, _LEASE_WAIT_S)
             return
         if parking.holds is not None and (hold := parking.hold_on(event)) is not None:
-            parked = await parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
-            self._complete_if(parked, lane, delivery)
+            parked = parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
+            await self._complete_parked(parked, lane, delivery)
+            return
+        if delivery.park_cause:
+            await self._park(lane, delivery, delivery.park_cause)
             return
         try:
             judgement = await self._client.attempt(delivery)
@@ -199,6 +209,8 @@ class EndpointDispatcher:
             case Verdict.DELIVERED:
                 self._complete(lane, delivery)
             case Verdict.PARK:
+                if delivery.status:
+                    self._note_refusal(delivery)
                 await self._park(lane, delivery, judgement.reason)
             case Verdict.AGAIN:
                 await self._retry(lane, delivery, judgement)
@@ -224,6 +236,7 @@ class EndpointDispatcher:
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
+            self._note_refusal(delivery)
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
         else:
             self._retry_later(lane, retry.delay_s)
@@ -243,8 +256,28 @@ class EndpointDispatcher:
         delivery.attempts -= 1
         self._retry_later(lane, 0.0)
 
+    def _note_refusal(self, delivery: Delivery) -> None:
+        """Record that the event is not sent again, however long its dead letter takes: it may outlast us."""
+        first_at_s = int(delivery.first_failed_at or self._clock.time())
+        note = Failures(delivery.attempts, first_at_s, delivery.status or NO_ANSWER)
+        delivery.cursor.record_failure(delivery.offset, note, delivery.part)
+
     async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str) -> None:
-        parked = await self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
+        delivery.park_cause = cause
+        parked = self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
+        await self._complete_parked(parked, lane, delivery)
+
+    async def _complete_parked(
+        self, parking: Coroutine[Any, Any, bool], lane: Lane[LaneItem], delivery: Delivery
+    ) -> None:
+        """Complete an event once it is parked. While that waits for an operator, no worker waits for it."""
+        try:
+            parked = await parking
+        except ParkDeferred:
+            if delivery.cursor.live:
+                self._retry_later(lane, _OVERSIZE_WAIT_S)
+                return
+            parked = False
         self._complete_if(parked, lane, delivery)
 
     async def _end_redrive(self, lane: Lane[LaneItem], queued: QueuedMark) -> None:
@@ -275,3 +308,11 @@ class EndpointDispatcher:
             self._complete(lane, item)
         else:
             self._queue.finish(lane)
+
+
+def _refused_before(failed: Failures) -> str:
+    """Return the cause of an event that an earlier process had yet to park; "" if it is to be sent again."""
+    if not failed.refused:
+        return ""
+    answer = "without an answer" if failed.refused == NO_ANSWER else f"status {failed.refused}"
+    return f"{answer}, in an earlier process that could not park it: {failed.attempts} attempts in all"

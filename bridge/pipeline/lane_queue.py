@@ -7,6 +7,7 @@ that is ready, for an endpoint that is switched on, for its gate, and for retrie
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -28,7 +29,9 @@ class Delivery:
 
     ``part`` is the event's ``index``. ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
     processes. ``fault`` is set if it is unknown whether the endpoint selects the
-    event: it is parked in its turn. ``remedy`` is for the case that the event is parked.
+    event: it is parked in its turn. ``remedy`` is for the case that the event is parked. ``status`` is that
+    of the last answer, 0 without one. ``park_cause`` is set once the event is not to be sent any more, but to
+    be parked: its dead letter may wait for an operator, or for another process (``Failures.refused``).
     """
 
     event: Event
@@ -40,6 +43,8 @@ class Delivery:
     first_failed_at: float | None = None
     fault: DecodeError | FilterError | None = None
     remedy: str = FIX_RECEIVER
+    status: int = 0
+    park_cause: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +123,11 @@ class LaneQueue(Lanes[LaneItem]):
         """Run the head of a running lane again after ``delay_s``; until then the lane waits."""
         self.defer(lane, self._clock.monotonic() + delay_s)
         self._due_changed.set()
+
+    def retry_now(self) -> None:
+        """Make all lanes ready that wait for a retry."""
+        if self.release(math.inf):
+            self.wake()
 
     def clear(self) -> None:
         """Drop everything that is queued or waits for a retry; heads in flight stay."""

@@ -28,21 +28,23 @@ class EventParking:
     """Parks the events of one endpoint.
 
     ``holds`` is set if the endpoint holds the lane of a parked event (``on_park: hold``). ``parked`` counts.
+    Parking raises ``ParkDeferred`` for a record that the topic does not accept before an operator acts.
     A ``keep_trying`` parameter is called after each failed write; it returns False when the assignment ends.
     """
 
     def __init__(
         self,
         endpoint: str,
-        parks: DeadLetterWriter,
+        dead_letters: DeadLetterWriter,
         parked: Counter,
         clock: Clock,
         holds: HeldLanes | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._parks = parks
+        self._dead_letters = dead_letters
         self._parked = parked
         self.holds = holds
+        self._deferred: set[str] = set()
         self._throttle = Throttle(now=clock.monotonic)
 
     def hold_on(self, event: Event) -> Hold | None:
@@ -67,7 +69,7 @@ class EventParking:
             details={**letter_facts(event, delivery.attempts), **details},
             logged=self._is_logged(delivery),
         )
-        if not await park_durably(self._parks, event.origin, reason, keep_trying):
+        if not await park_durably(self._dead_letters, event.origin, reason, keep_trying, self._deferred):
             return False
         if self.holds is not None and not await self.holds.hold_lane(
             event, cause, delivery.cursor, keep_trying

@@ -45,7 +45,7 @@ from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed, Intake
 from bridge.pipeline.outage import OutageBackoff
-from bridge.pipeline.ports import FirstOffsets, Reads, RecordDecoder, SideReads
+from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
 from bridge.pipeline.schema_wait import SchemaWait
 from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.storage.dedupe_index import IndexLostError
@@ -78,7 +78,8 @@ class Pipeline:
         dispatchers: Mapping[str, EndpointDispatcher],
         checkpoints: Checkpoints,
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
-        parks: DeadLetterWriter,
+        dead_letters: DeadLetterWriter,
+        parked_before: ParkedRecords,
         metrics: Metrics,
         drain_timeout_s: float,
         learn: Callable[[SchemaNeeded], Awaitable[None]],
@@ -91,7 +92,7 @@ class Pipeline:
         self._pass_at = 0.0
         self._outage = OutageBackoff()
         self._schema_wait = SchemaWait(learn, self._room.set, self._outage)
-        undecodable = UndecodableRecords(parks, dispatchers.keys(), checkpoints.settle)
+        undecodable = UndecodableRecords(dead_letters, parked_before, dispatchers.keys(), checkpoints.settle)
         self._intake = Intake(
             decoders=decoders,
             router=router,

@@ -73,6 +73,22 @@ class RecordDecoder(Protocol):
         ...
 
 
+class ParkedRecords(Protocol):
+    """The undecodable records that are parked (``bridge.dead_letters.parked_before.ParkedBefore``)."""
+
+    async def contains(self, record: Record) -> bool:
+        """Return True if the record is parked for all endpoints, or was discarded."""
+        ...
+
+    def add(self, record: Record) -> None:
+        """Remember a record that was just parked."""
+        ...
+
+    def forget(self) -> None:
+        """Forget everything: the assignment has ended."""
+        ...
+
+
 class FirstOffsets(Protocol):
     """The dedupe window (``bridge.pipeline.dedupe_window.DedupeWindow``)."""
 

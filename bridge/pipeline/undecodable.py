@@ -16,6 +16,7 @@ from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
 from bridge.model import Record
 from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.pipeline.ports import ParkedRecords
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -24,16 +25,21 @@ _log = structlog.get_logger()
 class UndecodableRecords:
     """Parks records that cannot be decoded.
 
-    Invariant: a record stays open, at every cursor that had not passed it, until it is parked.
+    Invariants: a record stays open, at every cursor that had not passed it, until it is parked. A record that
+    waits in the dead-letter topic, or was discarded there, is not parked again: a new endpoint may begin
+    before it, and an endpoint that catches up reads it later than the others.
     """
 
     def __init__(
         self,
         parks: DeadLetterWriter,
+        parked_before: ParkedRecords,
         endpoints: Collection[str],
         settle: Callable[[EndpointCursor, int, int], None],
     ) -> None:
         self._parks = parks
+        self._parked_before = parked_before
+        self._waiting: dict[str, list[EndpointCursor]] = {}
         self._endpoints = endpoints
         self._settle = settle
         self._parking: set[asyncio.Task[None]] = set()
@@ -54,6 +60,10 @@ class UndecodableRecords:
         size_bytes = len(record.value or b"")
         for cursor in waiting:
             cursor.open(record.offset, size_bytes)
+        if record.place in self._waiting:
+            self._waiting[record.place] += waiting
+            return True
+        self._waiting[record.place] = waiting
         task = tasks.create_task(self._park(record, error, waiting, size_bytes), name=f"park {record.place}")
         self._parking.add(task)
         task.add_done_callback(self._parking.discard)
@@ -68,11 +78,25 @@ class UndecodableRecords:
         """Cancel the writes that are still running: the drain is over."""
         for task in self._parking:
             task.cancel()
+        self._waiting.clear()
+        self._parked_before.forget()
         self._draining = False
 
     async def _park(
         self, record: Record, error: DecodeError, waiting: Sequence[EndpointCursor], size_bytes: int
     ) -> None:
+        if await self._park_once(record, error):
+            if self._waiting.get(record.place) is waiting:
+                del self._waiting[record.place]
+            for cursor in waiting:
+                self._settle(cursor, record.offset, size_bytes)
+
+    async def _park_once(self, record: Record, error: DecodeError) -> bool:
+        """Return True once the record is parked, now or before; False if the assignment ended first."""
+        is_resent = isinstance(error, ResentDecodeError)
+        if not is_resent and await self._parked_before.contains(record):
+            _log.info(events.RECORD_PARKED_BEFORE, record=record.place, cause=error.cause)
+            return True
         _log.warning(
             events.RECORD_REJECTED,
             record=record.place,
@@ -81,9 +105,11 @@ class UndecodableRecords:
             remedy=error.remedy,
         )
         origin, reason = _dead_letter(record, error)
-        if await park_durably(self._parks, origin, reason, lambda: not self._draining):
-            for cursor in waiting:
-                self._settle(cursor, record.offset, size_bytes)
+        if not await park_durably(self._parks, origin, reason, lambda: not self._draining):
+            return False
+        if not is_resent:
+            self._parked_before.add(record)
+        return True
 
 
 def _dead_letter(record: Record, error: DecodeError) -> tuple[Record, Reason]:

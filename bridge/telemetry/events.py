@@ -259,6 +259,12 @@ RECORD_REJECTED: Final = "record.rejected"
 
 Always: see `cause` and `remedy`. A schema is missing, or the record is not in the format of its source."""
 
+RECORD_PARKED_BEFORE: Final = "record.parked_before"
+"""A record that cannot be decoded is in the dead-letter topic already, or was discarded there. It is not
+parked again: an endpoint that begins earlier, or catches up, has reached it.
+
+Never."""
+
 DELIVERY_ATTEMPTED: Final = "delivery.attempted"
 """One request to an endpoint has ended: level info if it was delivered, otherwise warning with the `reason`.
 
@@ -276,7 +282,7 @@ Always: see `cause` and `remedy`. `hookferry parked redrive` sends it again once
 
 PARKING_FAILED: Final = "parking.failed"
 """The dead-letter topic did not accept an event. The write is tried again, and the offset is not committed
-before it succeeds.
+before it succeeds. If the event is too large, `remedy` has the command that raises the limit of the topic.
 
 Worry if `parking.recovered` does not follow: the lane of the event makes no progress."""
 
@@ -336,7 +342,7 @@ ENDPOINT_TURNED_OFF: Final = "endpoint.turned_off"
 Worry if it was not intended: correct the cause, then run `hookferry endpoints on`."""
 
 ENDPOINT_TURNED_ON: Final = "endpoint.turned_on"
-"""An endpoint was switched on again.
+"""An endpoint was switched on, or `hookferry endpoints on` was run for one that is on. It is tried at once.
 
 Never."""
 

@@ -7,6 +7,8 @@ import ssl
 
 from bridge.core.member_name import member_name
 from bridge.core.switches import EventTypes, Switches
+from bridge.dead_letters.store import DeadLetterStore
+from bridge.dead_letters.topic import DeadLetterTopic, RecordWriter
 from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
@@ -73,6 +75,17 @@ def build_control(
     """Build the part that follows and writes the control topic; ``who`` is recorded with each switch."""
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
     return ControlTopic(options, topic, switches, event_types, who)
+
+
+def build_dead_letters(settings: Settings, writer: RecordWriter) -> DeadLetterTopic:
+    """Build the part that parks records."""
+    return DeadLetterTopic(writer, parked_topic(settings), stubs=settings.park_oversize == "stub")
+
+
+def build_letters(settings: Settings) -> DeadLetterStore:
+    """Build the part that reads and redrives dead letters; it connects when it is entered."""
+    topics = parked_topic(settings), again_topic(settings), control_topic(settings.group)
+    return DeadLetterStore(build_kafka_options(settings.kafka), *topics)
 
 
 def source_topics(settings: Settings) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from bridge.pipeline.checkpoints import Checkpoints, Fence, Offsets
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.pipeline import Pipeline
-from bridge.pipeline.ports import FirstOffsets, Reads, RecordDecoder, SideReads
+from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
 from bridge.settings import Settings
 from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
@@ -59,6 +59,7 @@ class PathEdges:
     open_side_reader: Callable[[], SideReads]
     offsets: Offsets
     dead_letters: DeadLetterWriter
+    parked_before: ParkedRecords
     hold_register: HoldWriter
     load_holds: Callable[[Collection[Partition]], Awaitable[None]]
     """Read the holds of these partitions from the control topic into the ``holds`` of ``build_path``."""
@@ -110,7 +111,8 @@ def build_path(
         dispatchers=dispatchers,
         checkpoints=checkpoints,
         load_holds=edges.load_holds,
-        parks=edges.dead_letters,
+        dead_letters=edges.dead_letters,
+        parked_before=edges.parked_before,
         metrics=edges.metrics,
         drain_timeout_s=settings.drain_timeout_s,
         learn=edges.learn,

@@ -38,7 +38,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders
 from bridge.wiring.path import PathEdges, build_history, build_index, build_path, build_window
 from tests.support.fake_group import FakeOffsets, FakeReader
-from tests.support.fakes import FakeParking, FakeRegister, Log
+from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log
 from tests.support.path import learns_nothing
 
 ROOT = str(Path(bridge.__file__).parent) + "/"
@@ -128,6 +128,7 @@ class WholePath:
             open_side_reader=self._no_reader,
             offsets=FakeOffsets(),
             dead_letters=FakeParking(),
+            parked_before=FakeParkedRecords(FakeParking()),
             hold_register=FakeRegister(),
             load_holds=self._no_holds,
             transports=dict.fromkeys(settings.endpoints, Answers()),

@@ -184,6 +184,23 @@ class FakeParking:
         await asyncio.sleep(self.pause_s())
 
 
+class FakeParkedRecords:
+    """What ``ParkedBefore`` reads from the dead-letter topic; nobody redrives these letters."""
+
+    def __init__(self, parking: FakeParking) -> None:
+        self._parking = parking
+
+    async def contains(self, record: Record) -> bool:
+        await asyncio.sleep(0)
+        return any(one.place == record.place for one, reason in self._parking.parked if not reason.endpoint)
+
+    def add(self, record: Record) -> None:
+        return
+
+    def forget(self) -> None:
+        return
+
+
 class FakeRegister:
     """The holds in the control topic (``Register`` of lane_holds), which outlive every process."""
 

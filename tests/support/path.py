@@ -28,6 +28,7 @@ from tests.support.fakes import (
     P0,
     TOPIC,
     FakeHistory,
+    FakeParkedRecords,
     FakeParking,
     FakeReceiver,
     FakeRegister,
@@ -78,6 +79,7 @@ class World:
     learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
 
     def __post_init__(self) -> None:
+        self.parked_before = FakeParkedRecords(self.parking)
         self.receivers = {name: FakeReceiver() for name in self.plans}
 
     @property
@@ -195,6 +197,7 @@ class Process:
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             offsets=world.offsets,
             dead_letters=world.parking,
+            parked_before=world.parked_before,
             hold_register=world.register,
             load_holds=self.load_holds,
             transports=world.receivers,

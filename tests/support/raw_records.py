@@ -14,8 +14,8 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from tests.support.kafka import RealKafka
 from tests.support.produce import ProduceFailed
 
-Headers = tuple[tuple[str, bytes], ...]
-MAX_BYTES = 8 * 1024 * 1024
+Headers = tuple[tuple[str, bytes | None], ...]
+MAX_BYTES = 32 * 1024 * 1024
 
 
 class Raw(NamedTuple):
@@ -95,7 +95,7 @@ def read_parked(kafka: RealKafka, group: str, count: int) -> list[Parked]:
         headers = message.headers() or []
         own = tuple((name, value) for name, value in headers if not name.startswith("hookferry-"))
         facts = {
-            name.removeprefix("hookferry-"): value.decode()
+            name.removeprefix("hookferry-"): (value or b"").decode()
             for name, value in headers
             if name.startswith("hookferry-")
         }

@@ -24,14 +24,15 @@ import zlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from bridge.core.completion_map.completion import Completion, DamagedMapError, Failures
+from bridge.core.completion_map.completion import NO_ANSWER, Completion, DamagedMapError, Failures
 from bridge.core.completion_map.extras import decode_failures, decode_parts, encode_failures, encode_parts
 from bridge.core.completion_map.offsets import decode_offsets, encode_offsets
 from bridge.core.completion_map.varint import decode_varint, encode_varints
 from bridge.model import Spot
 
 __all__ = [
-    "LIMIT_BYTES", "PREFIX", "Completion", "DamagedMapError", "Encoded", "Failures", "decode", "encode",
+    "LIMIT_BYTES", "NO_ANSWER", "PREFIX", "Completion", "DamagedMapError", "Encoded", "Failures", "decode",
+    "encode",
 ]  # fmt: skip
 
 PREFIX = "h1"

@@ -16,10 +16,19 @@ class DamagedMapError(ValueError):
 
 
 class Failures(NamedTuple):
-    """The number of failed attempts of a delivery, and the instant of the first (Unix seconds)."""
+    """The number of failed attempts of a delivery, and the instant of the first (Unix seconds).
+
+    ``refused`` is not 0 if the event is not to be sent again, and only its dead letter is missing: the
+    status of the last answer, or ``NO_ANSWER``.
+    """
 
     attempts: int
     first_at_s: int
+    refused: int = 0
+
+
+NO_ANSWER = 1
+"""``Failures.refused`` of an event whose last attempt had no answer."""
 
 
 class Completion(NamedTuple):

@@ -14,6 +14,9 @@ from bridge.model import Spot
 
 _MAX_PARTS = 1 << 16
 """Events in all parts of one map: bounds the memory that a hostile metadata string can make us allocate."""
+_MAX_ATTEMPTS = 4095
+"""More are not counted. An older release reads a refused event as one with more attempts than allowed: it
+sends the event once more, and parks it."""
 _LENGTH_BYTES = 3
 """The varint before the parts, at most: a map has fewer than 2^21 bytes."""
 
@@ -60,12 +63,13 @@ def decode_parts(offset: int, data: bytes) -> dict[int, frozenset[int]]:
 
 
 def encode_failures(offset: int, failures: Mapping[Spot, Failures], room: int) -> bytes:
-    """Return four varints per failure: distance in offsets, part, attempts, Unix seconds."""
+    """Return four varints per failure: distance in offsets, part, attempts and ``refused``, Unix seconds."""
     out = bytearray()
     previous = offset
     for failed_offset, part in sorted(failures):
-        attempts, first_at_s = failures[failed_offset, part]
-        entry = encode_varints((failed_offset - previous, part, attempts, max(0, first_at_s)))
+        attempts, first_at_s, refused = failures[failed_offset, part]
+        tries = min(attempts, _MAX_ATTEMPTS) + refused * (_MAX_ATTEMPTS + 1)
+        entry = encode_varints((failed_offset - previous, part, tries, max(0, first_at_s)))
         if len(out) + len(entry) > room:
             break
         out += entry
@@ -79,7 +83,8 @@ def decode_failures(offset: int, data: bytes) -> dict[Spot, Failures]:
     if len(numbers) % 4:
         raise DamagedMapError("its failures are truncated")
     failures, at = dict[Spot, Failures](), offset
-    for distance, part, attempts, first_at_s in zip(*(numbers[n::4] for n in range(4)), strict=True):
+    for distance, part, tries, first_at_s in zip(*(numbers[n::4] for n in range(4)), strict=True):
         at += distance
-        failures[at, part] = Failures(attempts, first_at_s)
+        refused, attempts = divmod(tries, _MAX_ATTEMPTS + 1)
+        failures[at, part] = Failures(attempts, first_at_s, refused)
     return failures

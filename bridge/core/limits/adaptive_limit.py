@@ -81,6 +81,8 @@ class AdaptiveLimit:
         self._with_pauses_per_s = self._paused_in_window_s = 0.0
         self._pause_began_at = -math.inf
         self._paused_until = self._next_at = self._refused_at = -math.inf
+        self._try_now = False
+        self._probe: int | None = None
         self._window = AnswerWindow()
         self._lowered: tuple[float, int, float | None] | None = None
         self._no_help = 0
@@ -91,6 +93,8 @@ class AdaptiveLimit:
 
     def wait_s(self, now: float, in_flight: int) -> float:
         """Return the seconds until the next request may be sent; 0 if it may be sent now."""
+        if self._try_now:
+            return 0.0
         ready_at = self._paused_until
         if self.rate_per_s is not None:
             ready_at = max(ready_at, self._next_at)
@@ -111,8 +115,19 @@ class AdaptiveLimit:
         self._paused_in_window_s += until - max(self._paused_until, now)
         self._paused_until = until
 
+    @property
+    def engaged(self) -> bool:
+        """Return True if ``sent`` and ``answered`` must be called for each request."""
+        return self.watching or self._try_now or self._probe is not None
+
+    def try_now(self, now: float) -> None:
+        """Let one request be sent now, whatever the limits are. If it is not refused, a pause ends."""
+        self._try_now = self.wait_s(now, 0) > 0
+
     def sent(self, now: float, number: int, in_flight: int) -> None:
         """Count request ``number``; ``in_flight`` were in flight before it."""
+        if self._try_now:
+            self._try_now, self._probe = False, number
         if self.rate_per_s is not None:
             # A late wake-up is caught up, by at most 50 ms; otherwise timers would lower the rate.
             self._next_at = max(self._next_at, now - _CATCH_UP_S) + 1 / self.rate_per_s
@@ -132,6 +147,11 @@ class AdaptiveLimit:
             self._refused_at = max(now, self._paused_until)
         else:
             self._accepted += 1
+        if number == self._probe:
+            self._probe = None
+            if not refusal and kind != "failed" and not pause_s:
+                self._paused_until = now
+                self._begin_window(now, newest)
         if not self.watching:
             if refusal:
                 self.watching = True
@@ -146,6 +166,8 @@ class AdaptiveLimit:
 
     def abandoned(self, number: int) -> None:
         """Forget request ``number``: it has no answer."""
+        if number == self._probe:
+            self._probe = None
         self._window.abandoned(number)
 
     def reset(self) -> None:

@@ -80,6 +80,11 @@ class Breaker:
         """Return True if the next request is the probe and may be sent."""
         return self.state is BreakerState.OPEN and now >= self._probe_at
 
+    def try_now(self, now: float) -> None:
+        """Let the probe be sent now, if the breaker is open."""
+        if self.state is BreakerState.OPEN:
+            self._probe_at = min(self._probe_at, now)
+
     def wait_s(self, now: float) -> float:
         """Return the seconds until the next request may be sent; 0 if it may be sent now.
 

@@ -52,8 +52,17 @@ class Gate:
         if self._calm:
             return wait_s
         wait_s = max(self._breaker.wait_s(now), self._adaptive.wait_s(now, self._in_flight), wait_s)
-        self._calm = wait_s == 0 and not self._adaptive.watching and self._breaker.untroubled
+        self._calm = wait_s == 0 and not self._adaptive.engaged and self._breaker.untroubled
         return wait_s
+
+    def try_now(self, now: float) -> None:
+        """Admit one request before the breaker or a pause allows it; its answer decides what follows.
+
+        The configured rate still applies.
+        """
+        self._calm = False
+        self._adaptive.try_now(now)
+        self._breaker.try_now(now)
 
     def sent(self, now: float) -> int:
         """Count a request as sent; return its number, for ``answered``."""

@@ -160,6 +160,13 @@ class Settings(BaseSettings):
     history: HistorySettings = Field(
         default_factory=HistorySettings, description="The history of attempts that each pod keeps."
     )
+    park_oversize: Literal["wait", "stub"] = Field(
+        default="wait",
+        description="What happens to an event that must be parked and is larger than <group>.parked accepts,"
+        " although it is compressed. wait: its offset waits until the limit of the topic is raised; the log"
+        " has the command. stub: its place, size, SHA-256, key, headers and first bytes are parked. A stub"
+        " can be redriven while its record is in the source topic.",
+    )
     commit_interval_s: Seconds = Field(
         default=0.2,
         ge=0.01,

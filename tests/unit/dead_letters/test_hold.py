@@ -7,6 +7,7 @@ import pytest
 from bridge.core import ordering_key
 from bridge.dead_letters.hold import DamagedHoldError, Hold, HoldKey, Holds, read_hold, read_key
 from bridge.formats import derive_lane
+from bridge.kafka.topic_setup import CONTROL_CONFIGS
 from bridge.model import LaneKey, Partition, Record
 
 LANE = LaneKey("orders", 3, b"\x00\xffe1", "acme")
@@ -121,3 +122,13 @@ def test_an_assignment_keeps_only_holds_of_its_partitions() -> None:
     assert holds.counts([Partition("orders", 4)]) == {}
     holds.put("crm", LANE, None)
     assert holds.counts([Partition("orders", 3)]) == {}
+
+
+@pytest.mark.parametrize("part", ["\U0001f600", "\\", "\x00", "a"])
+def test_the_largest_hold_fits_the_control_topic_that_the_bridge_creates(part: str) -> None:
+    """Keys, entities and tenants may be as large as a record; what a hold keeps of them is bounded."""
+    longest = part * ordering_key.MAX_PART
+    lane = LaneKey("t" * 249, 2**31 - 1, longest, longest)
+    place = f"{'t' * 249}-{2**31 - 1}@{2**63 - 1}#65536"
+    hold = Hold(lane, 2**63 - 1, place, 2**63 - 1, place, 2**63 - 1, "r" * 16, part * 1_000_000, "m" * 32)
+    assert len(hold.to_bytes()) < int(CONTROL_CONFIGS["max.message.bytes"]) * 0.9

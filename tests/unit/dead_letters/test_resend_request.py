@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from bridge.dead_letters.resend_request import ResendRequest, in_turns, obstacle, resend_requests
+from bridge.dead_letters.resend_request import (
+    BATCH_BYTES,
+    ResendRequest,
+    batches,
+    in_turns,
+    obstacle,
+    resend_requests,
+)
 from tests.support.letters import letter_at
 
 
@@ -50,3 +59,20 @@ def test_a_letter_that_no_source_or_endpoint_accepts_cannot_be_sent(
 ) -> None:
     reason = obstacle(letter_at(**facts), ["orders"], ["crm"], 4)
     assert reason is None if text is None else reason is not None and text in reason[0]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([1] * 1001, [500, 500, 1]),
+        ([BATCH_BYTES // 2] * 5, [2, 2, 1]),
+        ([BATCH_BYTES * 2, 1, 1], [1, 2]),
+        ([1, BATCH_BYTES * 2, 1], [1, 1, 1]),
+        ([], []),
+    ],
+)
+def test_a_batch_is_bounded_by_records_and_by_bytes(sizes: list[int], expected: list[int]) -> None:
+    requests = [ResendRequest(dataclasses.replace(letter_at(), size_bytes=size), ()) for size in sizes]
+    split = list(batches(requests))
+    assert [len(batch) for batch in split] == expected
+    assert [request for batch in split for request in batch] == requests

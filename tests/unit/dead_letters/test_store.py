@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import pytest
 
+from bridge.dead_letters import stub
 from bridge.dead_letters.hold import HoldKey
 from bridge.dead_letters.letter import Address, Fate, Letter, to_settlement
+from bridge.dead_letters.letter_reader import LetterReader
 from bridge.dead_letters.resend_request import resend_requests
 from bridge.dead_letters.store import DeadLetterStore, RedriveError
 from bridge.errors import BrokerError
@@ -53,15 +55,38 @@ class RecordingProducer(FakeProducer):
         return {str(marker.address): marker.fate for marker in markers if marker is not None}
 
 
+class SourceTopic:
+    """A reader of orders-3, which has this record at its place, or nothing any more."""
+
+    def __init__(self, record: Record | None) -> None:
+        self._record = record
+
+    async def begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, 0 if self._record else 100)
+
+    async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, 100)
+
+    async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
+        if self._record is not None and start == self._record.offset:
+            yield [self._record]
+
+
 class StoreOverFakes(DeadLetterStore):
     """A store whose letters exist, except those that are gone."""
 
-    def __init__(self, producer: FakeProducer, *gone: Address) -> None:
+    def __init__(self, producer: FakeProducer, *gone: Address, source: Record | None = None) -> None:
         super().__init__(KafkaOptions(("nowhere:1",)), "g.parked", "g.again", "g.control", producer)
         self._gone = gone
+        self._letters = LetterReader(SourceTopic(source), "g.parked", 2)  # type: ignore[arg-type] # what it calls
+        self.stubs: dict[Address, Letter] = {}
 
     async def fetch(self, addresses: Collection[Address]) -> dict[Address, Letter]:
-        return {address: letter(address.offset) for address in addresses if address not in self._gone}
+        return {
+            address: self.stubs.get(address) or letter(address.offset)
+            for address in addresses
+            if address not in self._gone
+        }
 
 
 def letter(offset: int) -> Letter:
@@ -106,6 +131,43 @@ async def test_if_the_first_record_is_refused_nothing_of_its_lane_is_sent() -> N
         await StoreOverFakes(producer).redrive(resend_requests(map(letter, (1, 2, 3))), "ann")
     assert producer.resent == []
     assert producer.settled == {}
+
+
+WHOLE = Record(Partition("orders", 3), 2, 5, b"key", b"value" * 100)
+
+
+def stub_of(record: Record) -> Letter:
+    """Return the letter that is a stub of a record."""
+    kept = stub.cut(record, stub.Budget(5, 100))
+    facts = {"cause": "no", "endpoint": "crm", "parked-at-ms": "7", "topic": "orders", "partition": "3",
+             "offset": str(record.offset), **stub.stub_facts(record, kept)}  # fmt: skip
+    return Letter(Address(1, record.offset), kept, len(record.value or b""), facts)
+
+
+async def test_a_stub_is_sent_as_the_whole_record_from_its_source_topic() -> None:
+    producer = RecordingProducer()
+    store, letter = StoreOverFakes(producer, source=WHOLE), stub_of(WHOLE)
+    store.stubs[letter.address] = letter
+    assert await store.lost_stubs([letter]) == {}
+    assert await store.redrive(resend_requests([letter]), "ann") == 1
+    assert producer.written[0].value == WHOLE.value
+    assert unpacked(as_record(producer.written[0])).origin == WHOLE
+
+
+@pytest.mark.parametrize("source", [None, WHOLE._replace(value=b"other"), WHOLE._replace(timestamp_ms=6)])
+async def test_a_stub_whose_record_is_gone_or_replaced_is_refused_with_the_reason(
+    source: Record | None,
+) -> None:
+    producer = RecordingProducer()
+    store, stubbed = StoreOverFakes(producer, source=source), stub_of(WHOLE)
+    store.stubs[stubbed.address] = stubbed
+    ((address, (cause, remedy)),) = (await store.lost_stubs([letter(1), stubbed])).items()
+    assert address == stubbed.address
+    assert "orders-3@2" in cause
+    assert "discard this one" in remedy
+    with pytest.raises(RedriveError, match="1 settled, then: it is a stub"):
+        await store.redrive(resend_requests([letter(1), stubbed]), "ann")
+    assert producer.settled == {"1:1": Fate.REDRIVEN}
 
 
 async def test_the_round_of_a_request_and_its_mark_are_sent_unchanged() -> None:

@@ -70,7 +70,7 @@ async def test_a_long_or_unencodable_cause_is_shortened_and_replaced() -> None:
     [
         (
             RecordTooLarge("write", "too large", "…"),
-            "orders-3@17: it does not fit topic 'g.parked'; raise its",
+            "cannot park orders-3@17 in topic 'g.parked': too large",
         ),
         (broker_error("KafkaTimeoutError"), "cannot park orders-3@17: .*KafkaTimeoutError"),
     ],

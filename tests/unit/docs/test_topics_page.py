@@ -9,6 +9,7 @@ from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Settlement
 from bridge.dead_letters.park import letter_facts
 from bridge.dead_letters.topic import LAST_OFFSET, RAW_OF, DeadLetterTopic, Reason
+from bridge.errors import RecordTooLarge
 from bridge.formats.resent import packed, packed_mark
 from bridge.kafka import topic_setup
 from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
@@ -33,6 +34,23 @@ async def test_a_parked_record_has_the_headers_of_the_page() -> None:
     details = {**letter_facts(event, 5), "held-behind": "orders-2@6", RAW_OF: "batch", LAST_OFFSET: "9"}
     await DeadLetterTopic(producer, "g.parked").park(RECORD, Reason("cause", "remedy", "crm", details))
     assert own([*producer.written[0].headers]) == topics.PARKED_HEADERS.keys()
+
+
+async def test_a_stub_has_the_further_headers_of_the_page() -> None:
+    big = RECORD._replace(key=b"k" * 40_000, headers=(("long", b"h" * 40_000),))
+    too_large = RecordTooLarge("write", "too large", "…")
+    producer = FakeProducer(lambda record: too_large if record.plain_bytes > 20_000 else None)
+    await DeadLetterTopic(producer, "g.parked", stubs=True).park(big, Reason("cause", "remedy"))
+    headers = own([*producer.written[0].headers])
+    assert headers - topics.PARKED_HEADERS.keys() == topics.STUB_HEADERS.keys()
+
+
+async def test_a_record_without_key_and_value_has_the_further_header_of_the_page() -> None:
+    producer, nothing = FakeProducer(), RECORD._replace(key=None, value=None)
+    await DeadLetterTopic(producer, "g.parked").park(nothing, Reason("cause", "remedy"))
+    resent = packed(Resend(nothing, "crm", "id", 3, "round"))
+    assert own([*producer.written[0].headers]) - topics.PARKED_HEADERS.keys() == topics.NULL_HEADERS.keys()
+    assert own(resent) - topics.AGAIN_HEADERS.keys() == topics.NULL_HEADERS.keys()
 
 
 def test_a_marker_has_the_headers_of_the_page() -> None:
@@ -80,6 +98,6 @@ def test_the_page_has_the_configuration_of_every_topic_that_is_created() -> None
 def test_every_header_and_field_is_on_the_page() -> None:
     tables = (
         topics.PARKED_HEADERS, topics.MARKER_HEADERS, topics.AGAIN_HEADERS, topics.MARK_HEADERS,
-        topics.SWITCH_FIELDS, topics.HOLD_FIELDS,
+        topics.SWITCH_FIELDS, topics.HOLD_FIELDS, topics.STUB_HEADERS, topics.NULL_HEADERS,
     )  # fmt: skip
     assert all(f"| `{name}` |" in PAGE for table in tables for name in table)

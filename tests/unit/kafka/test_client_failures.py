@@ -137,6 +137,9 @@ class PoisonedConsumer:
     async def position(self, partition: TopicPartition) -> int:
         return self.positions[partition]
 
+    def subscription(self) -> frozenset[str]:
+        return frozenset()
+
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition("orders", 0), TopicPartition("orders", 1)}
 

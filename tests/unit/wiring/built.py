@@ -59,7 +59,7 @@ from bridge.wiring.path import (
     build_window,
 )
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
-from tests.support.fakes import FakeParking, FakeRegister, Log, event
+from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log, event
 from tests.support.parts import part, parts
 from tests.support.simulated import LoopClock
 from tests.unit.wiring.example import OAUTH, example
@@ -146,6 +146,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         open_side_reader=open_side_reader,
         offsets=FakeOffsets(),
         dead_letters=FakeParking(),
+        parked_before=FakeParkedRecords(FakeParking()),
         hold_register=FakeRegister(),
         load_holds=lambda partitions: asyncio.sleep(0),
         transports=transports,

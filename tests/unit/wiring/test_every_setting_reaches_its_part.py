@@ -36,9 +36,11 @@ from bridge.settings import Settings
 from bridge.settings.models.sources import SOURCE_MODELS
 from bridge.wiring.kafka import (
     again_topic,
+    build_dead_letters,
     control_topic,
     parked_topic,
 )
+from tests.support.fake_producer import FakeProducer
 from tests.support.parts import part, parts
 from tests.unit.wiring.built import (
     Built,
@@ -118,6 +120,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "history.retention_s": (777_000, lambda b: b.history._retention_ms),
     "history.max_bytes": (3_000_001, lambda b: b.history._max_bytes),
     "history.bodies": (False, lambda b: read_target(b).keep_bodies),
+    "park_oversize": (True, lambda b: build_dead_letters(b.settings, FakeProducer())._stubs),
     "commit_interval_s": (0.35, lambda b: b.heard["commit_interval_s"]),
     "drain_timeout_s": (
         (21.5, 21.5 + OVERTIME_S),

@@ -1,0 +1,108 @@
+"""What ``hookferry parked redrive`` is going to do: decided first, printed, and then done.
+
+Nothing is written while a plan is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from bridge.cli import parked_lanes
+from bridge.cli.parked_selection import chosen, wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.dead_letters.hold import Hold, HoldKey
+    from bridge.dead_letters.letter import Address, Letter
+    from bridge.dead_letters.resend_request import ResendRequest
+    from bridge.dead_letters.store import DeadLetterStore
+    from bridge.settings import Settings
+
+SHOWN = 10
+"""Events of a plan that are printed; the others are only counted."""
+
+
+class RedrivePlan(NamedTuple):
+    """The requests of free lanes, and the held lanes with theirs.
+
+    ``more`` are letters of held lanes that are sent although they were settled before. ``blocked`` are
+    the letters that cannot be sent, with cause and remedy.
+    """
+
+    requests: Sequence[ResendRequest]
+    lanes: Mapping[HoldKey, Hold]
+    with_lanes: Sequence[ResendRequest]
+    more: Sequence[Letter]
+    blocked: Mapping[Address, tuple[str, str]]
+
+    @property
+    def letters(self) -> list[Letter]:
+        """Return every letter that is to be sent."""
+        return [request.letter for request in (*self.requests, *self.with_lanes)]
+
+    def question(self) -> str:
+        """Return what the operator must confirm."""
+        free = f" and free {parked_lanes.lanes(len(self.lanes))}" if self.lanes else ""
+        return f"Send {len(self.letters)} again{free}?"
+
+    def print_notes(self) -> None:
+        """Print the held lanes, and what cannot be sent."""
+        if self.lanes:
+            behind = sum(request.letter.held_behind is not None for request in self.with_lanes)
+            waits = f"with {behind} events that are sent after the one they wait for"
+            click.echo(f"held lanes: {len(self.lanes)}, {waits}")
+        for address, (cause, remedy) in list(self.blocked.items())[:SHOWN]:
+            click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
+        if len(self.blocked) > SHOWN:
+            click.echo(f"… and {len(self.blocked) - SHOWN} more that cannot be sent again", err=True)
+
+
+async def plan_redrive(
+    dead: DeadLetterStore,
+    settings: Settings,
+    holds: Mapping[HoldKey, Hold],
+    addresses: tuple[Address, ...],
+    given: dict[str, Any],
+) -> RedrivePlan:
+    """Decide what to send for these addresses or filters. Raises ``KafkaUnavailable``, ``UsageError``."""
+    from bridge.dead_letters.letter import Fate
+    from bridge.dead_letters.resend_request import resend_requests
+
+    selected = await chosen(dead, addresses, given)
+    lanes = parked_lanes.lanes_of(holds, selected)
+    if not addresses and not given["limit"]:
+        lanes |= parked_lanes.select_lanes(holds, wanted(given))
+    of_lanes = (await parked_lanes.find_waiting(dead, lanes)).values()
+    waiting = [letter for of_lane in of_lanes for letter in of_lane]
+    in_lanes = [letter for letter in selected if parked_lanes.lanes_of(lanes, [letter])]
+    more = [letter for letter in in_lanes if letter.fate is not Fate.WAITING]
+    plain = [letter for letter in selected if not parked_lanes.lanes_of(lanes, [letter])]
+    blocked = await _blocked(dead, settings, [*plain, *waiting, *more])
+    lanes -= parked_lanes.lanes_of(lanes, [letter for letter in waiting if letter.address in blocked])
+    return RedrivePlan(
+        resend_requests(letter for letter in plain if letter.address not in blocked),
+        {key: holds[key] for key in lanes},
+        resend_requests(letter for letter in [*waiting, *more] if letter.address not in blocked),
+        more,
+        blocked,
+    )
+
+
+async def _blocked(
+    dead: DeadLetterStore, settings: Settings, letters: Sequence[Letter]
+) -> dict[Address, tuple[str, str]]:
+    """Return the letters that cannot be sent again, with cause and remedy."""
+    from bridge.dead_letters.resend_request import obstacle
+
+    topics = [topic for source in settings.sources.values() for topic in source.topics]
+    blocked = {
+        letter.address: why
+        for letter in letters
+        if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
+    }
+    left = [letter for letter in letters if letter.address not in blocked]
+    return blocked | await dead.lost_stubs(left)
