@@ -134,7 +134,10 @@ class DeadLetterStore:
 
     def _resend_record(self, request: ResendRequest, letter: Letter) -> NewRecord:
         origin = letter.origin
-        resent = Resend(origin, letter.endpoint, request.letter.again_id, letter.index, request.round)
+        webhook_id = letter.facts.get("webhook-id", "")
+        resent = Resend(
+            origin, letter.endpoint, request.letter.again_id, letter.index, request.round, webhook_id
+        )
         return NewRecord(self._again, origin.value, origin.key, origin.partition.number, packed(resent))
 
     async def send_marks(self, marks: Sequence[RedriveMark]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.dedupe import Claim, Stretch, claims_of, duplicates, stretch_to_read
+from bridge.core.dedupe import Claim, First, Stretch, claims_of, duplicates, stretch_to_read
 from bridge.model import Event
 from tests.support.fakes import event
 
@@ -58,7 +58,8 @@ def test_after_any_number_of_jumps_the_index_covers_the_window(
 
 def test_the_first_record_of_a_key_is_never_a_duplicate_even_when_it_is_read_again() -> None:
     claims = [Claim(1, 2, offset) for offset in (7, 8)]
-    assert duplicates(claims, [7, 7]) == [False, True]
+    first = First(7, 99)
+    assert duplicates(claims, [first, first]) == [None, first]
 
 
 def claim(event: Event) -> Claim:
