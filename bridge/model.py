@@ -161,7 +161,7 @@ class Event:
     aggregate's id in the form that receivers read. ``lane`` is the ordering key: two events of one
     lane reach an endpoint in the order of the log; ``None`` means that order does not matter.
     ``index`` is 0 for the only event of a record; the events of a bulk record are numbered from 1.
-    ``digest`` is a checksum of what a receiver gets, type and data (``bridge.formats.digest``); 0 if unknown.
+    ``digest`` is a checksum of what a receiver gets, type and data; 0 if it is unknown.
 
     An event that is sent again has a ``resend``; its ``record`` is the one that carries the request.
     """

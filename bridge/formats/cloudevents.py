@@ -14,8 +14,7 @@ from typing import Any
 import orjson
 
 from bridge.errors import DecodeError
-from bridge.formats import derive_lane, require_value, webhook_id
-from bridge.formats.digest import digest_of_bytes, digest_of_document
+from bridge.formats import derive_lane, digest_of_bytes, digest_of_document, require_value, webhook_id
 from bridge.formats.event_time import EventTimes
 from bridge.formats.exact_json import loads
 from bridge.formats.scalars import refused_entity, scalar_text

@@ -39,20 +39,22 @@ class EventTimes:
         """``unit``: of numbers; None to infer it. ``now``: seconds since 1970."""
         self._unit: TimeUnit | None = unit
         self._now = now
-        self._latest_s = 0.0
+        self.believed_ms = range(0)
+        """Timestamps that are believed, in milliseconds; the end was set when a later time was last read."""
         self._latest = ""
         self._see_latest()
 
     def read(self, record: Record, value: Any) -> EventTime:
         """Return the time of an event whose own time is ``value``; None if it has none."""
-        if value is None:
+        if value is None or value == "":
             return self._time_of_record(record, ())
         instant = from_text(value.strip()) if isinstance(value, str) else None
         if instant is None:
             instant = self._of_other(value)
-        if instant is not None and (instant < self._latest or instant < self._see_latest()):
-            if instant >= EARLIEST:
-                return instant, "event", ()
+        if instant is not None and instant >= self._latest:
+            self._see_latest()
+        if instant is not None and EARLIEST <= instant < self._latest:
+            return instant, "event", ()
         cause = self._cause(value) if instant is None else _OUT_OF_RANGE
         return self._time_of_record(record, (("time", _excerpt(value), cause),))
 
@@ -66,29 +68,26 @@ class EventTimes:
         else:
             return from_parts(value) if kind is list else None
         self._see_latest()
-        return from_number(text, EARLIEST_S, self._latest_s, self._unit)
+        return from_number(text, EARLIEST_S, self.believed_ms.stop // 1000, self._unit)
 
     def _time_of_record(self, record: Record, refused: tuple[tuple[str, str, str], ...]) -> EventTime:
         at_ms = record.timestamp_ms
-        at_s = at_ms / 1000
-        if at_s >= EARLIEST_S and (at_s < self._latest_s or (self._see_latest() and at_s < self._latest_s)):
-            instead = "the timestamp of the record"
-            source: TimeSource = "record"
-        else:
+        if at_ms not in self.believed_ms:
+            self._see_latest()
+        source: TimeSource = "record"
+        instead = "the timestamp of the record"
+        if at_ms not in self.believed_ms:
             if at_ms > 0:  # Kafka writes -1 for none
-                refused = (
-                    *refused,
-                    ("timestamp", str(at_ms), "it is before 2000 or more than seven days ahead"),
-                )
-            instead, source, at_ms = "the bridge's clock", "clock", int(self._now() * 1000)
+                refused = (*refused, ("timestamp", str(at_ms), _OUT_OF_RANGE))
+            source, at_ms, instead = "clock", int(self._now() * 1000), "the bridge's clock"
         fields = tuple(RefusedField(*facts, instead) for facts in refused) if refused else ()
         return from_millis(at_ms), source, fields
 
-    def _see_latest(self) -> str:
-        """Move the upper bound to the clock's now, and return it as text; to the second, without a zone."""
-        self._latest_s = self._now() + MAX_AHEAD_S
-        self._latest = from_millis(int(self._latest_s * 1000))[:19]
-        return self._latest
+    def _see_latest(self) -> None:
+        """Move the upper bound to the clock's now; as text it has seconds and no zone."""
+        latest_ms = int((self._now() + MAX_AHEAD_S) * 1000)
+        self.believed_ms = range(EARLIEST_S * 1000, latest_ms)
+        self._latest = from_millis(latest_ms)[:19]
 
     def _cause(self, value: Any) -> str:
         if isinstance(value, str | list | dict | bool | bytes):

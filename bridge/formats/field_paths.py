@@ -13,12 +13,11 @@ from typing import Any
 import orjson
 
 from bridge.errors import DecodeError, Tombstone
-from bridge.formats import derive_lane, webhook_id
-from bridge.formats.digest import digest_of_document
-from bridge.formats.event_time import EventTimes
+from bridge.formats import derive_lane, digest_of_document, webhook_id
+from bridge.formats.event_time import EventTime, EventTimes
 from bridge.formats.scalars import kind_of, refused_entity, scalar_text
-from bridge.formats.timestamp import TimeUnit
-from bridge.model import Event, IdKind, Record, RefusedField
+from bridge.formats.timestamp import TimeUnit, from_millis
+from bridge.model import Event, IdKind, Record, RefusedField, TimeSource
 
 Find = Callable[[Record, Any], Any]
 
@@ -89,12 +88,15 @@ class EventReader:
         if type_ is None:
             type_ = self._required(record, document, "type", self._type)
         tenant = None if self._tenant is None else self._text(record, document, "tenant", self._tenant)
-        time, time_source, refused = self._times.read(
-            record, None if self._time is None else self._time_value(record, document)
-        )
-        entity, refused = (
-            (None, refused) if self._entity is None else self._optional(record, document, refused)
-        )
+        time_source: TimeSource = "record"
+        refused: tuple[RefusedField, ...] = ()
+        if self._time is None and record.timestamp_ms in self._times.believed_ms:
+            time = from_millis(record.timestamp_ms)
+        else:
+            time, time_source, refused = self._event_time(record, document)
+        entity = None
+        if self._entity is not None:
+            entity, refused = self._optional(self._entity, record, document, refused)
         data = document if self._data is None else self._data(record, document)
         if data is ABSENT:
             if document is not ABSENT:
@@ -148,27 +150,29 @@ class EventReader:
         return text
 
     def _optional(
-        self, record: Record, document: Any, refused: tuple[RefusedField, ...]
+        self, find: Find, record: Record, document: Any, refused: tuple[RefusedField, ...]
     ) -> tuple[str | None, tuple[RefusedField, ...]]:
         """Return the entity, and the refused fields with the entity's if it is no scalar."""
-        assert self._entity is not None
         try:
-            value = self._entity(record, document)
+            value = find(record, document)
         except DecodeError as exc:  # a key or header that is not UTF-8
             return None, (*refused, RefusedField("entity", "bytes", exc.cause, "no entity"))
-        if type(value) is str or value is None or value is ABSENT:
-            return None if value is ABSENT else value, refused
+        if isinstance(value, str):
+            return value, refused
+        if value is None or value is ABSENT:
+            return None, refused
         text, cause = scalar_text(value)
         return text, refused if cause is None else (*refused, refused_entity(value, cause))
 
-    def _time_value(self, record: Record, document: Any) -> Any:
-        """Return what is at the path of the time, None if nothing; bytes that are not UTF-8 as they are."""
-        assert self._time is not None
-        try:
-            value = self._time(record, document)
-        except DecodeError:
-            return b"bytes that are not UTF-8"
-        return None if value is ABSENT else value
+    def _event_time(self, record: Record, document: Any) -> EventTime:
+        """Return the time of the event; a header that is not UTF-8 is refused as any other."""
+        value = None
+        if self._time is not None:
+            try:
+                value = self._time(record, document)
+            except DecodeError:
+                value = b""
+        return self._times.read(record, None if value is ABSENT else value)
 
     def _no_text(self, record: Record, setting: str, cause: str | None) -> DecodeError:
         return DecodeError(

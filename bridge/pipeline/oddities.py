@@ -8,14 +8,13 @@ from __future__ import annotations
 import structlog
 
 from bridge.core.dedupe import First
+from bridge.formats import TYPE_BITS
 from bridge.model import Event, Record, RedriveMark
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
-_TYPE = 0xFFFF_FFFF
-"""A digest's bits above these are those of the type (``bridge.formats.digest``)."""
 
 
 class Oddities:
@@ -37,7 +36,7 @@ class Oddities:
         suppressed = self._throttle.suppressed(key)
         if not self._throttle.allows(key):
             return
-        part = "type" if item.digest > _TYPE and item.digest >> 32 != first.digest >> 32 else "data"
+        part = "type" if item.digest >> TYPE_BITS != first.digest >> TYPE_BITS else "data"
         _log.warning(
             events.EVENT_DUPLICATE_DIFFERED,
             source=item.source,
@@ -46,7 +45,7 @@ class Oddities:
             event_id=item.id,
             event_type=item.type,
             more=suppressed,
-            cause=f"its id is that of an earlier event, but its {part} differs; it was dropped as a duplicate",
+            cause=f"it has the id of an earlier event, but another {part}; it was dropped as a duplicate",
             remedy=f"compare the two records; if they are two events, set sources.{item.source}.id to a place"
             " that differs per event",
         )

@@ -12,11 +12,10 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from bridge.errors import DecodeError
-from bridge.formats import derive_lane, require_value, webhook_id
+from bridge.formats import derive_lane, digest_of_bytes, require_value, webhook_id
 from bridge.formats.avro.bounds import MalformedBytes, read_long
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.avro.single_object import HEADER_BYTES, MARKER, read, writer_schema
-from bridge.formats.digest import digest_of_bytes
 from bridge.formats.event_time import EventTimes
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
 from bridge.formats.non_finite import Mode, replace_non_finite
