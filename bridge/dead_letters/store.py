@@ -134,7 +134,7 @@ class DeadLetterStore:
 
     def _resend_record(self, request: ResendRequest, letter: Letter) -> NewRecord:
         origin = letter.origin
-        webhook_id = letter.facts.get("webhook-id", "")
+        webhook_id = request.letter.facts.get("webhook-id", "")
         resent = Resend(
             origin, letter.endpoint, request.letter.again_id, letter.index, request.round, webhook_id
         )
