@@ -20,7 +20,7 @@ DAY_MS = 24 * 3_600_000
 
 
 def publish_at(kafka: RealKafka, topic: str, records: list[tuple[str, int]]) -> None:
-    """Publish events by id and timestamp (Unix milliseconds); 0 for now. Return once they are acknowledged."""
+    """Publish events by id and timestamp (Unix milliseconds, 0 for now); return once acknowledged."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "enable.idempotence": True, "log_level": 0})
     for id_, at_ms in records:
         event = {"id": id_, "type": "T", "entity": "e", "payload": {"entity": "e"}, "createdAt": at_ms}
