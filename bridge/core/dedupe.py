@@ -30,13 +30,6 @@ class Claim(NamedTuple):
     digest: int = 0
 
 
-class First(NamedTuple):
-    """The first event of a key: its offset, and the digest of its type and data."""
-
-    offset: int
-    digest: int
-
-
 class Stretch(NamedTuple):
     """A part of a partition's log: the offsets [start, end)."""
 
@@ -61,14 +54,17 @@ def claims_of(decoded: Iterable[tuple[Record, Iterable[Event | RedriveMark]]]) -
                 text = f"again:{event.resend.again_id}{event.resend.round}"
             else:
                 tenant, digest = event.tenant, event.digest
-                size = -1 if tenant is None else len(tenant)
-                text = f"{event.id_kind},{size}:{tenant or ''}{event.id}"
+                if tenant is None and event.id_kind == "text":
+                    text = f":{event.id}"  # the usual case; the others begin with a letter
+                else:
+                    size = -1 if tenant is None else len(tenant)
+                    text = f"{event.id_kind},{size}:{tenant or ''}{event.id}"
             high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
             claims.append(Claim(high, low, record.offset, digest))
     return claims
 
 
-def duplicates(claims: Sequence[Claim], firsts: Sequence[First]) -> list[First | None]:
+def duplicates(claims: Sequence[Claim], firsts: Sequence[Claim]) -> list[Claim | None]:
     """Return for each claim the earlier record that has its key; None if it is the first of its key.
 
     The rule compares positions, not "ever delivered": a record that is read again (a replay, a

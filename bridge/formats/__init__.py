@@ -107,7 +107,7 @@ def digest_of_document(type: str, document: Any) -> int:
     0, which equals nothing, if the data cannot be written as JSON.
     """
     try:
-        return _of_type(type) | crc32(orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS))
+        return _of_type(type) | crc32(orjson.dumps(document, str, orjson.OPT_SORT_KEYS))
     except (orjson.JSONEncodeError, RecursionError):
         return 0
 

@@ -20,6 +20,8 @@ DIGITS: dict[TimeUnit, int] = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _EPOCH = datetime(1970, 1, 1)  # without a zone, so that isoformat adds no offset
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can represent
 _UTC = frozenset({None, "Z", "z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "+00"})
+_USUAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d)(?:\.\d{1,9})?Z?", re.ASCII)
+"""The usual form, which is read first because every event has one."""
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,9})\d*)?)?"
     r" ?(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?:\[[^\[\]]+\])*",
@@ -41,6 +43,17 @@ def from_text(text: str) -> str | None:
     It also reads what libraries write that come close to RFC 3339: a space for the ``T``, a comma for the
     point, offsets as ``+0530`` or ``+05``, ``UTC``, a zone in brackets (RFC 9557), and a leap second.
     """
+    usual = _USUAL.fullmatch(text)
+    if usual is not None:
+        try:
+            datetime.fromisoformat(usual[1])
+        except ValueError:
+            return _from_relative(text)  # 24:00:00
+        return text if text[-1] == "Z" else f"{text}Z"
+    return _from_relative(text)
+
+
+def _from_relative(text: str) -> str | None:
     parts = _INSTANT.fullmatch(text)
     if parts is None:
         return None

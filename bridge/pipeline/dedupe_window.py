@@ -14,7 +14,6 @@ import structlog
 
 from bridge.core.dedupe import (
     Claim,
-    First,
     Stretch,
     claims_of,
     earliest_ms,
@@ -62,7 +61,7 @@ class DedupeWindow:
         self._max_keys = max_keys
         self.close = index.close
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[First]:
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         """Return the first event of each claim's key. Raises ``IndexLostError``: call ``cover`` again."""
         borrowed = self._borrowed.get(partition)
         if borrowed is None or self._lender is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import structlog
 
-from bridge.core.dedupe import First
+from bridge.core.dedupe import Claim
 from bridge.formats import TYPE_BITS
 from bridge.model import Event, Record, RedriveMark
 from bridge.telemetry import events
@@ -25,7 +25,7 @@ class Oddities:
         self._refused = metrics.fields_refused
         self._throttle = Throttle()
 
-    def see_duplicate(self, item: Event | RedriveMark, record: Record, first: First) -> None:
+    def see_duplicate(self, item: Event | RedriveMark, record: Record, first: Claim) -> None:
         """Report a dropped duplicate whose type or data differs from its first's. 0 is no digest."""
         if isinstance(item, RedriveMark) or item.resend is not None:
             return

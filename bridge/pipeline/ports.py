@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from bridge.core.dedupe import Claim, First
+from bridge.core.dedupe import Claim
 from bridge.model import Batch, Event, Partition, Record, RedriveMark
 
 
@@ -83,6 +83,6 @@ class FirstOffsets(Protocol):
         """Reset the index if it extends past ``end``, the end of the log: the topic was recreated."""
         ...
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[First]:
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         """Return the first event of each claim's key."""
         ...

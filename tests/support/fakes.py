@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.core.dedupe import Claim, First, claims_of
+from bridge.core.dedupe import Claim, claims_of
 from bridge.dead_letters.hold import Hold, HoldKey, read_hold
 from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
@@ -264,7 +264,7 @@ class FakeWindow:
     def __init__(self, log: Log, decoders: Mapping[str, RecordDecoder]) -> None:
         self._log = log
         self._decoders = decoders
-        self._firsts: dict[Partition, dict[tuple[int, int], First]] = {}
+        self._firsts: dict[Partition, dict[tuple[int, int], Claim]] = {}
         self.trouble: deque[Exception] = deque()
         self.asked_at_ms: list[int] = []
 
@@ -280,17 +280,17 @@ class FakeWindow:
                 except DecodeError:
                     continue
                 for found in claims:
-                    known.setdefault((found.key_high, found.key_low), First(found.offset, found.digest))
+                    known.setdefault((found.key_high, found.key_low), found)
 
     def cut(self, partition: Partition, end: int) -> None:
         if max((first.offset for first in self._firsts.get(partition, {}).values()), default=-1) >= end:
             self._firsts[partition].clear()
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[First]:
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         self.asked_at_ms.append(at_ms)
         known = self._firsts[partition]  # KeyError: used before it covered the partition
         for one in claims:
             key = (one.key_high, one.key_low)
             if key not in known or known[key].offset > one.offset:
-                known[key] = First(one.offset, one.digest)
+                known[key] = one
         return [known[one.key_high, one.key_low] for one in claims]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from bridge.core.dedupe import Claim, First, Stretch, log_time_ms
+from bridge.core.dedupe import Claim, Stretch, log_time_ms
 from bridge.model import Partition
 from bridge.storage.dedupe_index.file import MEMORY_REMEDY, connect, delete, open_index
 from bridge.storage.dedupe_index.shelf import Shelf
@@ -64,7 +64,7 @@ class KeyIndex:
             shelf = self._shelf(partition)
         return Stretch(shelf.start, shelf.end) if shelf.end > shelf.start else None
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[First]:
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         """Add the claims, and return the first event of each one's key. Raises ``IndexLostError``.
 
         ``claims`` are those of the records up to ``end`` (the next offset to read), ascending.
@@ -78,7 +78,7 @@ class KeyIndex:
         with self._or_in_memory():
             return self._claim(partition, claims, end, at_ms)
 
-    def _claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[First]:
+    def _claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         shelf = self._shelf(partition)
         now_ms = int(self._now() * 1000)
         at_ms = shelf.log_time(log_time_ms(at_ms, now_ms))
@@ -93,7 +93,7 @@ class KeyIndex:
 
     def lend(
         self, partition: Partition, claims: Sequence[Claim], since: int, stretch: Stretch, at_ms: int
-    ) -> list[First] | None:
+    ) -> list[Claim] | None:
         """Claim for a side reader, which follows the main reader: look up what the index covers.
 
         Return None if the index does not cover the log from ``since`` to the ``stretch`` of the claims;
@@ -107,10 +107,7 @@ class KeyIndex:
                 return None
             passed = bisect_left(claims, shelf.end, key=lambda claim: claim.offset)
             known = shelf.known(claims[:passed])
-            firsts = [
-                known.get((high, low)) or First(offset, digest)
-                for high, low, offset, digest in claims[:passed]
-            ]
+            firsts = [known.get((claim.key_high, claim.key_low), claim) for claim in claims[:passed]]
             if stretch.end > shelf.end:
                 firsts += self._claim(partition, claims[passed:], stretch.end, at_ms)
             return firsts

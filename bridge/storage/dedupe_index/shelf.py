@@ -9,7 +9,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Sequence
 
-from bridge.core.dedupe import Claim, First
+from bridge.core.dedupe import Claim
 from bridge.model import Partition
 
 _BATCHES = 8
@@ -69,9 +69,9 @@ class Shelf:
     def _table(self, age: int) -> str:
         return f"keys_{self.id}_{(self.generation + age) % 2}"
 
-    def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], First]:
+    def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], Claim]:
         """Return the first events of those claims whose keys are in the tables."""
-        known: dict[tuple[int, int], First] = {}
+        known: dict[tuple[int, int], Claim] = {}
         for age in (1, 0):
             for at in range(0, len(claims), _CHUNK):
                 chunk = [claim.key_high for claim in claims[at : at + _CHUNK]]
@@ -84,19 +84,22 @@ class Shelf:
                     low = sealed ^ (offset * _ODD & _MOST)
                     first = known.get((high, low))
                     if first is None or offset < first.offset:
-                        known[high, low] = First(offset, digest)
+                        known[high, low] = Claim(high, low, offset, digest)
         return known
 
-    def firsts(self, claims: Sequence[Claim]) -> list[First]:
+    def firsts(self, claims: Sequence[Claim]) -> list[Claim]:
         """Add the claims, and return the first event of each one's key."""
         known = self.known(claims)
         firsts, changed = [], {}
-        for high, low, offset, digest in claims:
+        for claim in claims:
+            high, low, offset, digest = claim
             first = known.get((high, low))
             if first is None or first.offset > offset:
-                first = known[high, low] = First(offset, digest)
+                first = known[high, low] = claim
+            else:
+                _, _, offset, digest = first
             firsts.append(first)
-            changed[high] = (high, low ^ (first.offset * _ODD & _MOST), *first)
+            changed[high] = (high, low ^ (offset * _ODD & _MOST), offset, digest)
         self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?, ?)", changed.values())
         self.keys += len(changed)
         return firsts

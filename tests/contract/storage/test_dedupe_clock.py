@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.dedupe import Claim, First, Stretch
+from bridge.core.dedupe import Claim, Stretch
 from bridge.storage.dedupe_index import KeyIndex
 from tests.support.fakes import P0
 
@@ -102,11 +102,11 @@ def test_an_index_that_was_filled_while_this_machines_clock_was_ahead_goes_on(tm
 
 def test_the_first_digest_of_a_key_is_remembered_across_a_restart(open_index: OpenIndex) -> None:
     index = open_index()
-    assert index.claim(P0, [Claim(1, 2, 7, 2**63 - 1)], 8, NOW_MS) == [First(7, 2**63 - 1)]
+    assert index.claim(P0, [Claim(1, 2, 7, 2**63 - 1)], 8, NOW_MS) == [Claim(1, 2, 7, 2**63 - 1)]
     index.flush()
-    assert index.claim(P0, [Claim(1, 2, 9, 5)], 10, NOW_MS) == [First(7, 2**63 - 1)]
+    assert index.claim(P0, [Claim(1, 2, 9, 5)], 10, NOW_MS) == [Claim(1, 2, 7, 2**63 - 1)]
     assert index.lend(P0, [Claim(1, 2, 9, 5), Claim(3, 4, 9, 6)], 7, Stretch(9, 10), NOW_MS) == [
-        First(7, 2**63 - 1), First(9, 6),
+        Claim(1, 2, 7, 2**63 - 1), Claim(3, 4, 9, 6),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.core.dedupe import Claim, First, Stretch
+from bridge.core.dedupe import Claim, Stretch
 from bridge.errors import ConfigError
 from bridge.model import Partition
 from bridge.storage.dedupe_index import IndexLostError, KeyIndex
@@ -51,7 +51,7 @@ def agree(index: KeyIndex, end: int, *, at_ms: int) -> None:
         index.claim(P0, [], end, at_ms)
 
 
-def offsets(firsts: list[First] | None) -> list[int]:
+def offsets(firsts: list[Claim] | None) -> list[int]:
     return [first.offset for first in firsts or ()]
 
 

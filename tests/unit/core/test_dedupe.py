@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from bridge.core.dedupe import (
     Claim,
-    First,
     Stretch,
     claims_of,
     duplicates,
@@ -67,7 +66,7 @@ def test_after_any_number_of_jumps_the_index_covers_the_window(
 
 def test_the_first_record_of_a_key_is_never_a_duplicate_even_when_it_is_read_again() -> None:
     claims = [Claim(1, 2, offset) for offset in (7, 8)]
-    first = First(7, 99)
+    first = Claim(1, 2, 7, 99)
     assert duplicates(claims, [first, first]) == [None, first]
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.core.dedupe import First, claims_of
+from bridge.core.dedupe import Claim, claims_of
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.model import Event, RedriveMark, Resend
 from bridge.pipeline.oddities import Oddities
@@ -108,11 +108,11 @@ async def test_a_time_that_cannot_be_used_is_logged_once_and_counted_and_the_eve
 def test_what_has_no_digest_is_not_compared(digest: int) -> None:
     oddities, event = Oddities(Metrics()), decode()
     with capture_logs() as logs:
-        oddities.see_duplicate(RedriveMark("crm", None, "1", "", 1), event.record, First(0, 7))  # type: ignore[arg-type]
+        oddities.see_duplicate(RedriveMark("crm", None, "1", "", 1), event.record, Claim(1, 2, 0, 7))  # type: ignore[arg-type]
         event.digest = digest
-        oddities.see_duplicate(event, event.record, First(0, 7 - digest))
+        oddities.see_duplicate(event, event.record, Claim(1, 2, 0, 7 - digest))
         event.resend = Resend(event.record, "crm", "x")
-        oddities.see_duplicate(event, event.record, First(0, 5))
+        oddities.see_duplicate(event, event.record, Claim(1, 2, 0, 5))
     assert logs == []
 
 
