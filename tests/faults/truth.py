@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
+from bridge.formats import webhook_id
 from tests.faults.facts import entity_number, id_hash, key_of
 from tests.faults.producer import TYPES
 from tests.support.kafka import RealKafka
@@ -45,6 +46,10 @@ class Parked:
     causes: dict[tuple[str | None, int], str] = field(default_factory=dict)
 
 
+SOURCE = "orders"
+"""The name of the source in the configuration of the bridges (``plain_config``)."""
+
+
 def read_truth(kafka: RealKafka, topic: str) -> Truth:
     """Read the whole topic."""
     truth = Truth()
@@ -66,7 +71,7 @@ def read_truth(kafka: RealKafka, topic: str) -> Truth:
         last_seq[entity] = seq
         truth.places[key] = place
         truth.types[key] = TYPES[TYPES.index(document["type"])]
-        truth.ids[key] = id_hash(document["id"].encode())
+        truth.ids[key] = id_hash(webhook_id(SOURCE, topic, None, document["id"]).encode())
     return truth
 
 
