@@ -24,6 +24,13 @@ have caused. ``other``: the endpoint works, and the cause is not its load.
 """
 
 
+IdKind = Literal["text", "number", "boolean"]
+"""The JSON type of an event's id. The ids 1 and "1" have the same text, and are two ids."""
+
+TimeSource = Literal["event", "record", "clock"]
+"""Where an event's time comes from: the event, the timestamp of its record, or the bridge's clock."""
+
+
 class Partition(NamedTuple):
     """One partition of one source topic."""
 
@@ -127,7 +134,8 @@ class Resend(NamedTuple):
 
     ``origin`` is the record as it first came in. ``number`` selects one event of several
     (``Event.index``); 0 means all events of the record. ``round`` names the redrive of a held lane that
-    the request belongs to, if any. ``again_id`` identifies the request.
+    the request belongs to, if any. ``again_id`` identifies the request. ``webhook_id`` is the one that the
+    event was sent with before; empty if it was not recorded.
     """
 
     origin: Record
@@ -135,6 +143,7 @@ class Resend(NamedTuple):
     again_id: str
     number: int = 0
     round: str = ""
+    webhook_id: str = ""
 
 
 class RedriveMark(NamedTuple):
@@ -151,6 +160,18 @@ class RedriveMark(NamedTuple):
     covers: int
 
 
+class RefusedField(NamedTuple):
+    """A part of an event that could not be used, and what is used instead.
+
+    ``setting`` is ``time``, ``entity`` or ``timestamp`` (of the record). ``value`` is an excerpt.
+    """
+
+    setting: str
+    value: str
+    cause: str
+    instead: str
+
+
 @dataclass(slots=True, eq=False)
 class Event:
     """A decoded record: what happened, to which entity, and a payload that is decoded on demand.
@@ -159,6 +180,7 @@ class Event:
     aggregate's id in the form that receivers read. ``lane`` is the ordering key: two events of one
     lane reach an endpoint in the order of the log; ``None`` means that order does not matter.
     ``index`` is 0 for the only event of a record; the events of a bulk record are numbered from 1.
+    ``digest`` is a checksum of what a receiver gets, type and data; 0 if it is unknown.
 
     An event that is sent again has a ``resend``; its ``record`` is the one that carries the request.
     """
@@ -182,6 +204,10 @@ class Event:
     webhook_id: str = ""
     rendered: bytes | None = None
     resend: Resend | None = None
+    id_kind: IdKind = "text"
+    time_source: TimeSource = "event"
+    digest: int = 0
+    refused: tuple[RefusedField, ...] = ()
 
     @property
     def origin(self) -> Record:

@@ -30,6 +30,8 @@ PARKED_HEADERS = {
     "hookferry-event-id": "id of the event",
     "hookferry-event-type": "type of the event",
     "hookferry-webhook-id": "the `webhook-id` of its requests",
+    "hookferry-event-time": "time of the event (RFC 3339)",
+    "hookferry-time-source": "where that time comes from: `event`, `record` (its timestamp) or `clock`",
     "hookferry-attempts": "how many attempts were made",
     "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
     "hookferry-entity": "the entity of the event, if it has one",
@@ -63,6 +65,7 @@ AGAIN_HEADERS = {
     "hookferry-endpoint": "the only endpoint that receives it; absent if it was parked for all endpoints",
     "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
     "hookferry-round": "round of the hold on its lane; absent if the lane is not held",
+    "hookferry-webhook-id": "the `webhook-id` that it was sent with; absent if it was not decoded before",
 }
 MARK_HEADERS = {
     "hookferry-again-id": "id of the mark; a hold repeats it as `answered` if it was not released",

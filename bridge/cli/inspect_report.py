@@ -132,10 +132,14 @@ async def report(record: Record, guess: Guess | None, *, ask_registry: bool) -> 
 def _event(event: Event) -> Iterator[str]:
     from bridge.rendering import to_json
 
-    for name in ("id", "type", "entity", "tenant", "time"):
+    for name in ("id", "type", "entity", "tenant"):
         text = getattr(event, name)
         if text is not None:
             yield f"{name + ':':<8} {text}"
+    sources = {"event": "the event", "record": "the record's timestamp", "clock": "the clock of this machine"}
+    yield f"time:    {event.time} (from {sources[event.time_source]})"
+    for field in event.refused:
+        yield f"refused: {field.setting} {field.value!r}: {field.cause}; used instead: {field.instead}"
     yield f"webhook: {event.webhook_id}"
     try:
         shown = to_json(event.payload()).decode("utf-8", "replace")

@@ -1,6 +1,7 @@
 """Decide whether a record is a duplicate: the same key, earlier in the same partition.
 
-Invariant: the rule compares offsets, not deliveries. A record that is read again (a replay, or a
+Invariant: the rule compares offsets, not deliveries, and no clock but the bridge's own moves the window
+ahead. A record that is read again (a replay, or a
 redelivery after a crash) is again the first of its key, and is delivered. The index that finds the
 first offset of a key is ``bridge/storage/dedupe_index/``.
 """
@@ -18,11 +19,15 @@ _TWO_LONGS = Struct(">qq").unpack
 
 
 class Claim(NamedTuple):
-    """An event's claim to be the first of its key: 128 bits of the key's hash, and its offset."""
+    """An event's claim to be the first of its key: 128 bits of the key's hash, and its offset.
+
+    ``digest`` is a checksum of the event's type and data (``Event.digest``); 0 if there is none.
+    """
 
     key_high: int
     key_low: int
     offset: int
+    digest: int = 0
 
 
 class Stretch(NamedTuple):
@@ -33,32 +38,55 @@ class Stretch(NamedTuple):
 
 
 def claims_of(decoded: Iterable[tuple[Record, Iterable[Event | RedriveMark]]]) -> list[Claim]:
-    """Return the claim of each event, by tenant and idempotency key (in Fineract each tenant has its own).
+    """Return the claim of each event: by tenant, and by the id with its JSON type.
 
-    An event that is sent again is claimed by its request: two requests are no duplicates. Nor are two
-    redrives (``round``) of one request: the first may have parked the event again.
+    In Fineract each tenant has its own ids, and the ids 1 and "1" are two events. An event that is sent
+    again is claimed by its request: two requests are no duplicates. Nor are two redrives (``round``) of
+    one request: the first may have parked the event again.
     """
     claims = []
     for record, events in decoded:
         for event in events:
+            digest = 0
             if isinstance(event, RedriveMark):
-                text = event.again_id
+                text = f"again:{event.again_id}"
+            elif event.resend is not None:
+                text = f"again:{event.resend.again_id}{event.resend.round}"
             else:
-                again = "" if event.resend is None else event.resend.again_id + event.resend.round
-                id = again or event.id
-                text = f"{event.tenant}\0{id}" if event.tenant else id
+                tenant, digest = event.tenant, event.digest
+                if tenant is None and event.id_kind == "text":
+                    text = f":{event.id}"  # the usual case; the others begin with a letter
+                else:
+                    size = -1 if tenant is None else len(tenant)
+                    text = f"{event.id_kind},{size}:{tenant or ''}{event.id}"
             high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
-            claims.append(Claim(high, low, record.offset))
+            claims.append(Claim(high, low, record.offset, digest))
     return claims
 
 
-def duplicates(claims: Sequence[Claim], first_offsets: Sequence[int]) -> list[bool]:
-    """Return for each claim whether an earlier record has its key; ``first_offsets`` are the keys' first.
+def duplicates(claims: Sequence[Claim], firsts: Sequence[Claim]) -> list[Claim | None]:
+    """Return for each claim the earlier record that has its key; None if it is the first of its key.
 
     The rule compares positions, not "ever delivered": a record that is read again (a replay, a
     redelivery after a crash) is still the first of its key, and is delivered.
     """
-    return [first < claim.offset for claim, first in zip(claims, first_offsets, strict=True)]
+    return [
+        first if first.offset < claim.offset else None for claim, first in zip(claims, firsts, strict=True)
+    ]
+
+
+def earliest_ms(records: Iterable[Record]) -> int:
+    """Return the earliest timestamp of a batch; -1 if no record has one, as Kafka writes it.
+
+    Producers write the timestamps, and their clocks may be wrong. The earliest of a batch forgets keys
+    too late rather than too early, and begins a window too early rather than too late.
+    """
+    return min((record.timestamp_ms for record in records if record.timestamp_ms > 0), default=-1)
+
+
+def log_time_ms(timestamp_ms: int, now_ms: int) -> int:
+    """Return the time of the log at a timestamp: never ahead of the bridge's clock, now if there is none."""
+    return timestamp_ms if 0 < timestamp_ms < now_ms else now_ms
 
 
 def stretch_to_read(covered: Stretch | None, window_start: int, reader: int, max_keys: int) -> Stretch | None:

@@ -32,6 +32,8 @@ def letter_facts(event: Event, attempts: int) -> dict[str, str]:
         "event-type": event.type,
         "webhook-id": event.webhook_id,
         "attempts": str(attempts),
+        "event-time": event.time,
+        "time-source": event.time_source,
         **({EVENT_INDEX: str(event.index)} if event.index else {}),
         **({"entity": event.entity} if event.entity is not None else {}),
         **({"tenant": event.tenant} if event.tenant is not None else {}),

@@ -165,7 +165,10 @@ class DeadLetterStore:
 
     async def _resend_record(self, request: ResendRequest, letter: Letter) -> NewRecord:
         origin = await self.whole(letter)
-        resent = Resend(origin, letter.endpoint, request.letter.again_id, letter.index, request.round)
+        webhook_id = request.letter.facts.get("webhook-id", "")
+        resent = Resend(
+            origin, letter.endpoint, request.letter.again_id, letter.index, request.round, webhook_id
+        )
         return NewRecord(self._again, origin.value, origin.key, origin.partition.number, packed(resent))
 
     async def send_marks(self, marks: Sequence[RedriveMark]) -> None:

@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
+from zlib import crc32
+
+import orjson
 
 from bridge.core.ordering_key import MAX_PART, shorten
 from bridge.errors import DecodeError, Tombstone
-from bridge.model import Event, Record
+from bridge.model import Event, IdKind, Record
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+TYPE_BITS = 32
+"""A digest's upper half is the type's, the lower one the data's."""
 CHECK_PRODUCER = (
     "the record is damaged or was not written with the schema it names; check the producer of this topic"
 )
@@ -70,15 +76,42 @@ def derive_lane(record: Record, entity: str | None, tenant: str | None) -> Hasha
     return topic, number, part, "" if not tenant else shorten(tenant)
 
 
-def webhook_id(source: str, tenant: str | None, id: str, index: int) -> str:
-    """Return the id by which receivers drop duplicates: deterministic, 36 characters, without a dot.
+def webhook_id(
+    source: str, topic: str, tenant: str | None, id: str, index: int = 0, kind: IdKind = "text"
+) -> str:
+    """Return the id by which receivers drop duplicates: deterministic, at most 69 characters, without a dot.
 
-    A UUID is kept, so that people can find it in the producer's tables. Any other id is hashed: the
-    signed text is joined with dots (Standard Webhooks), and ids may be long. The lengths come before
-    the parts, so that no two different tuples are hashed as the same text.
+    It is a hash of all that makes an event one: source, topic, tenant, id with its JSON type, and number in
+    the record. A UUID precedes the hash, so that people can find it in the producer's tables. The signed
+    text is joined with dots (Standard Webhooks), and ids may be long, so no other id is kept. The lengths
+    come before the parts, so that no two different events are hashed as the same text.
     """
-    if index == 0 and len(id) == 36 and _UUID.fullmatch(lowered := id.lower()):
-        return lowered
     tenant_length = -1 if tenant is None else len(tenant)
-    text = f"{len(source)},{tenant_length},{len(id)},{index}:{source}{tenant or ''}{id}"
-    return "evt_" + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    lengths = f"{len(source)},{len(topic)},{tenant_length},{len(id)},{index},{kind}"
+    text = f"{lengths}:{source}{topic}{tenant or ''}{id}"
+    known = id.lower() if len(id) == 36 and _UUID.fullmatch(id) else "evt"
+    return f"{known}_{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def digest_of_bytes(type: str, data: bytes) -> int:
+    """Return a checksum of what a receiver gets of an event: its type, and its data compared as bytes.
+
+    What an envelope adds, such as the time of publication, is left out. It fits a signed 64-bit integer.
+    """
+    return _of_type(type) | crc32(data)
+
+
+def digest_of_document(type: str, document: Any) -> int:
+    """Return the digest of an event with parsed data; the order of keys and white space do not count.
+
+    0, which equals nothing, if the data cannot be written as JSON.
+    """
+    try:
+        return _of_type(type) | crc32(orjson.dumps(document, str, orjson.OPT_SORT_KEYS))
+    except (orjson.JSONEncodeError, RecursionError):
+        return 0
+
+
+@lru_cache(maxsize=4096)
+def _of_type(type: str) -> int:
+    return (crc32(type.encode("utf-8", "surrogatepass")) >> 1) << TYPE_BITS

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 import orjson
 
 from bridge.errors import DecodeError
-from bridge.formats import derive_lane, require_value, webhook_id
+from bridge.formats import derive_lane, digest_of_bytes, digest_of_document, require_value, webhook_id
+from bridge.formats.event_time import EventTimes
 from bridge.formats.exact_json import loads
-from bridge.formats.timestamp import from_millis, from_text
-from bridge.model import Event, ExactNumber, Record
+from bridge.formats.scalars import refused_entity, scalar_text
+from bridge.model import Event, ExactNumber, Record, RefusedField
 
 _NOT_CONTEXT = frozenset({"specversion", "id", "type", "time", "data", "data_base64"})
 _TEXTS = frozenset({"source", "subject", "dataschema", "datacontenttype"})
@@ -35,6 +37,7 @@ class CloudEventsDecoder:
     def __init__(self, source: str, *, max_value_bytes: int) -> None:
         self._source = source
         self._max_value_bytes = max_value_bytes
+        self._times = EventTimes()
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event; in binary mode the value may be null.
@@ -51,12 +54,19 @@ class CloudEventsDecoder:
         if is_structured:
             attributes = _structured(record, value, media)
             payload = partial(_structured_data, record, attributes)
-        else:
-            attributes = _binary(record, content_type)
-            payload = partial(_binary_data, record, value, media)
-        return (self._event(record, attributes, payload),)
+            data = attributes.get("data_base64") or attributes.get("data")
+            return (self._event(record, attributes, payload, partial(digest_of_document, document=data)),)
+        attributes = _binary(record, content_type)
+        payload = partial(_binary_data, record, value, media)
+        return (self._event(record, attributes, payload, partial(digest_of_bytes, data=value)),)
 
-    def _event(self, record: Record, attributes: dict[str, Any], payload: partial[Any]) -> Event:
+    def _event(
+        self,
+        record: Record,
+        attributes: dict[str, Any],
+        payload: partial[Any],
+        digest: Callable[[str], int],
+    ) -> Event:
         version = _required(record, attributes, "specversion")
         if version.partition(".")[0] != "1":
             raise DecodeError(
@@ -64,14 +74,15 @@ class CloudEventsDecoder:
             )
         origin = _required(record, attributes, "source")
         id_ = join_id(origin, _required(record, attributes, "id"))
-        subject = attributes.get("subject")
-        entity = None if subject is None else _text(record, "subject", subject)
+        type_ = _required(record, attributes, "type")
+        time, time_source, refused = self._times.read(record, attributes.get("time"))
+        entity, refused = _entity(attributes, refused)
         return Event(
             record=record,
             source=self._source,
             id=id_,
-            type=_required(record, attributes, "type"),
-            time=_instant(record, attributes.get("time")),
+            type=type_,
+            time=time,
             entity=entity,
             tenant=None,
             lane=derive_lane(record, entity, None),
@@ -81,7 +92,10 @@ class CloudEventsDecoder:
                 for name, value in attributes.items()
                 if name not in _NOT_CONTEXT and value is not None
             },
-            webhook_id=webhook_id(self._source, None, id_, 0),
+            webhook_id=webhook_id(self._source, record.partition.topic, None, id_),
+            time_source=time_source,
+            digest=digest(type_),
+            refused=refused,
         )
 
 
@@ -122,7 +136,9 @@ def _structured(record: Record, value: bytes, media: str) -> dict[str, Any]:
 
 def _binary(record: Record, content_type: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {
-        name[3:].lower(): _header(record, name, raw) for name, raw in record.headers if name[:3] in _PREFIXES
+        name[3:].lower(): _header_or_bytes(record, name, raw)
+        for name, raw in record.headers
+        if name[:3] in _PREFIXES
     }
     if content_type:
         attributes["datacontenttype"] = content_type
@@ -171,13 +187,26 @@ def _required(record: Record, attributes: dict[str, Any], name: str) -> str:
     )
 
 
-def _instant(record: Record, time: Any) -> str:
-    if time is None:
-        return from_millis(record.timestamp_ms)
-    instant = from_text(time) if isinstance(time, str) else None
-    if instant is None:
-        raise DecodeError(record.place, "the CloudEvent's time is not RFC 3339", _FIX_PRODUCER)
-    return instant
+def _entity(
+    attributes: dict[str, Any], refused: tuple[RefusedField, ...]
+) -> tuple[str | None, tuple[RefusedField, ...]]:
+    """Return the subject as text, and the refused fields. A subject that is none is left out everywhere."""
+    subject = attributes.get("subject")
+    text, cause = scalar_text(subject)
+    if cause is None:
+        return text, refused
+    del attributes["subject"]
+    return None, (*refused, refused_entity(subject, cause))
+
+
+def _header_or_bytes(record: Record, name: str, raw: bytes | None) -> Any:
+    """Return a header's text. The bytes of a time or subject that is not UTF-8: those park no event."""
+    try:
+        return _header(record, name, raw)
+    except DecodeError:
+        if name[3:].lower() not in ("time", "subject"):
+            raise
+        return raw
 
 
 def _header(record: Record, name: str, raw: bytes | None) -> str | None:

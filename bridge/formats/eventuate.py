@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from bridge.errors import DecodeError
@@ -10,7 +9,7 @@ from bridge.formats import require_value
 from bridge.formats.debezium import expand_json
 from bridge.formats.field_paths import EventReader, FieldPaths
 from bridge.formats.plain_json import parse_json
-from bridge.formats.timestamp import from_millis
+from bridge.formats.timestamp import from_http_date
 from bridge.model import Event, Record
 
 _TIME = "hookferry time"  # no Eventuate header contains a space
@@ -48,20 +47,14 @@ class EventuateDecoder:
         document = {
             "headers": headers,
             "payload": expand_json(document["payload"]),
-            _TIME: _instant(record, headers),
+            _TIME: _time(headers),
         }
         event = self._reader.event(record, document)
         event.context = {name: text for name in _CONTEXT if isinstance(text := headers.get(name), str)}
         return (event,)
 
 
-def _instant(record: Record, headers: dict[str, Any]) -> Any:
-    """Parse the header DATE, an HTTP date (RFC 9110 5.6.7); return any other text for the reader to judge."""
+def _time(headers: dict[str, Any]) -> Any:
+    """Read the header DATE, an HTTP date; return anything else for the reader to judge."""
     date = headers.get("DATE")
-    if not isinstance(date, str):
-        return from_millis(record.timestamp_ms)
-    try:
-        at = parsedate_to_datetime(date[:64])
-        return from_millis(int(at.timestamp() * 1000))
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return date
+    return (from_http_date(date) if isinstance(date, str) else None) or date

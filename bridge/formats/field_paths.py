@@ -13,9 +13,11 @@ from typing import Any
 import orjson
 
 from bridge.errors import DecodeError, Tombstone
-from bridge.formats import derive_lane, webhook_id
-from bridge.formats.timestamp import from_millis, from_text
-from bridge.model import Event, Record
+from bridge.formats import derive_lane, digest_of_document, webhook_id
+from bridge.formats.event_time import EventTime, EventTimes
+from bridge.formats.scalars import kind_of, refused_entity, scalar_text
+from bridge.formats.timestamp import TimeUnit, from_millis
+from bridge.model import Event, IdKind, Record, RefusedField, TimeSource
 
 Find = Callable[[Record, Any], Any]
 
@@ -40,11 +42,23 @@ class EventReader:
     """Builds the event of a record from its parsed value.
 
     An event without an id cannot be deduplicated, and one without a type cannot be routed: both are
-    errors, and neither is guessed.
+    errors, and neither is guessed. The tenant is part of the id, so a tenant that is no scalar is an error
+    as well: without it, two tenants' events would be duplicates. A time or entity never is an error.
     """
 
-    def __init__(self, source: str, paths: FieldPaths, hints: Mapping[str, str] | None = None) -> None:
-        """``hints`` holds the format's own remedies for a missing part, by setting."""
+    def __init__(
+        self,
+        source: str,
+        paths: FieldPaths,
+        hints: Mapping[str, str] | None = None,
+        *,
+        time_unit: TimeUnit | None = None,
+    ) -> None:
+        """``hints`` holds the format's own remedies for a missing part, by setting.
+
+        ``time_unit`` is the one of numeric times; None to infer it.
+        """
+        self._times = EventTimes(time_unit)
         self._hints = hints or {}
         self._source = source
         self._paths = paths
@@ -69,12 +83,20 @@ class EventReader:
 
     def event(self, record: Record, document: Any, *, type_name: str | None = None) -> Event:
         """Return the event. ``type_name`` is its type if no path is configured. Raises ``DecodeError``."""
-        id_ = self._required(record, document, "id", self._id)
+        id_, id_kind = self._id_and_kind(record, document)
         type_ = type_name if self._type is None and type_name else None
         if type_ is None:
             type_ = self._required(record, document, "type", self._type)
         tenant = None if self._tenant is None else self._text(record, document, "tenant", self._tenant)
-        entity = self._text(record, document, "entity", self._entity)
+        time_source: TimeSource = "record"
+        refused: tuple[RefusedField, ...] = ()
+        if self._time is None and record.timestamp_ms in self._times.believed_ms:
+            time = from_millis(record.timestamp_ms)
+        else:
+            time, time_source, refused = self._event_time(record, document)
+        entity = None
+        if self._entity is not None:
+            entity, refused = self._optional(self._entity, record, document, refused)
         data = document if self._data is None else self._data(record, document)
         if data is ABSENT:
             if document is not ABSENT:
@@ -85,13 +107,29 @@ class EventReader:
             source=self._source,
             id=id_,
             type=type_,
-            time=from_millis(record.timestamp_ms) if self._time is None else self._instant(record, document),
+            time=time,
             entity=entity,
             tenant=tenant,
             lane=derive_lane(record, entity, tenant),
             payload=lambda: data,
-            webhook_id=webhook_id(self._source, tenant, id_, 0),
+            webhook_id=webhook_id(self._source, record.partition.topic, tenant, id_, 0, id_kind),
+            id_kind=id_kind,
+            time_source=time_source,
+            digest=digest_of_document(type_, data),
+            refused=refused,
         )
+
+    def _id_and_kind(self, record: Record, document: Any) -> tuple[str, IdKind]:
+        """Return the id as text, and its JSON type. Raises ``DecodeError``."""
+        value = ABSENT if self._id is None else self._id(record, document)
+        if type(value) is str and value:
+            return value, "text"
+        if value is None or value is ABSENT or value == "":
+            raise self._missing(record, "id")
+        text, cause = scalar_text(value)
+        if text is None:
+            raise self._no_text(record, "id", cause)
+        return text, kind_of(value)
 
     def _required(self, record: Record, document: Any, setting: str, find: Find | None) -> str:
         text = self._text(record, document, setting, find)
@@ -100,40 +138,48 @@ class EventReader:
         return text
 
     def _text(self, record: Record, document: Any, setting: str, find: Find | None) -> str | None:
-        """Return text, or an integer as text; None if absent or null. Raises ``DecodeError``.
-
-        A float is refused. Integers beyond 64 bits become floats, so two ids could become equal, and
-        the second event would be dropped as a duplicate.
-        """
+        """Return text, or a number or boolean as in JSON; None if absent or null. Raises ``DecodeError``."""
         value = ABSENT if find is None else find(record, document)
         if value is None or value is ABSENT:
             return None
         if isinstance(value, str):
             return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        raise DecodeError(
-            f"{record.place} {getattr(self._paths, setting)}",
-            f"the {setting} is neither text nor an integer of at most 64 bits, but {_kind(value)}",
-            f"point sources.{self._source}.{setting} at text or at an integer",
-        )
+        text, cause = scalar_text(value)
+        if text is None:
+            raise self._no_text(record, setting, cause)
+        return text
 
-    def _instant(self, record: Record, document: Any) -> str:
-        value = ABSENT if self._time is None else self._time(record, document)
-        if value is None or value is ABSENT:
-            return from_millis(record.timestamp_ms)
-        time = None
+    def _optional(
+        self, find: Find, record: Record, document: Any, refused: tuple[RefusedField, ...]
+    ) -> tuple[str | None, tuple[RefusedField, ...]]:
+        """Return the entity, and the refused fields with the entity's if it is no scalar."""
+        try:
+            value = find(record, document)
+        except DecodeError as exc:  # a key or header that is not UTF-8
+            return None, (*refused, RefusedField("entity", "bytes", exc.cause, "no entity"))
         if isinstance(value, str):
-            time = from_text(value)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            time = from_millis(value)
-        if time is None:
-            raise DecodeError(
-                f"{record.place} {self._paths.time}",
-                "the time is neither a date and time (RFC 3339) nor milliseconds since 1970",
-                f"correct sources.{self._source}.time, or leave it out to use the record's timestamp",
-            )
-        return time
+            return value, refused
+        if value is None or value is ABSENT:
+            return None, refused
+        text, cause = scalar_text(value)
+        return text, refused if cause is None else (*refused, refused_entity(value, cause))
+
+    def _event_time(self, record: Record, document: Any) -> EventTime:
+        """Return the time of the event; a header that is not UTF-8 is refused as any other."""
+        value = None
+        if self._time is not None:
+            try:
+                value = self._time(record, document)
+            except DecodeError:
+                value = b""
+        return self._times.read(record, None if value is ABSENT else value)
+
+    def _no_text(self, record: Record, setting: str, cause: str | None) -> DecodeError:
+        return DecodeError(
+            f"{record.place} {getattr(self._paths, setting)}",
+            f"the {setting} cannot be used: {cause}",
+            f"point sources.{self._source}.{setting} at text, a number or a boolean",
+        )
 
     def _missing(self, record: Record, setting: str) -> DecodeError:
         path = getattr(self._paths, setting)
@@ -231,10 +277,3 @@ def _offset(record: Record, document: Any) -> str:
 
 def _topic(record: Record, document: Any) -> str:
     return record.partition.topic
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "a boolean", float: "a fraction or larger", list: "a list", dict: "an object"}
-    return names.get(
-        type(value), "a fraction or larger" if isinstance(value, float) else type(value).__name__
-    )

@@ -10,6 +10,7 @@ from bridge.errors import DecodeError
 from bridge.formats import require_value
 from bridge.formats.exact_json import loads
 from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.timestamp import TimeUnit
 from bridge.model import Event, Record
 
 
@@ -29,11 +30,14 @@ class PlainJsonDecoder:
         time: str | None = None,
         data: str | None = None,
         tenant: str | None = None,
+        time_unit: TimeUnit | None = None,
         max_value_bytes: int,
     ) -> None:
         self._source = source
         self._max_value_bytes = max_value_bytes
-        self._reader = EventReader(source, FieldPaths(id, type, entity, time, data, tenant))
+        self._reader = EventReader(
+            source, FieldPaths(id, type, entity, time, data, tenant), time_unit=time_unit
+        )
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event. Raises ``DecodeError``."""

@@ -7,6 +7,7 @@ decodes it. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 from bridge.core import ordering_key
@@ -19,6 +20,7 @@ AGAIN_ID = "hookferry-again-id"
 ENDPOINT = "hookferry-endpoint"
 EVENT_INDEX = "hookferry-event-index"
 ROUND = "hookferry-round"
+WEBHOOK_ID = "hookferry-webhook-id"
 COVERS = "hookferry-covers"
 LANE = "hookferry-lane-key"
 NULL_VALUE = "hookferry-value-is-null"
@@ -26,6 +28,8 @@ NULL_VALUE = "hookferry-value-is-null"
 MARK_VALUE = b"release"
 """A mark needs a value: without a value it would be a tombstone."""
 
+_WEBHOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+"""What any version writes: it is signed and sent as a header, so nothing else is taken over."""
 _FOREIGN = "only `hookferry parked redrive` should write to this topic"
 
 
@@ -57,10 +61,12 @@ class AgainDecoder:
         events = self._original_events(resend)
         for event in events:
             event.record, event.resend = record, resend
+            if resend.webhook_id and len(events) == 1:  # the id it was sent with, maybe by an earlier version
+                event.webhook_id = resend.webhook_id
         return events
 
     def _original_events(self, resend: Resend) -> tuple[Event, ...]:
-        origin, endpoint, _, number, _ = resend
+        origin, endpoint, number = resend.origin, resend.endpoint, resend.number
         decoder = self._decoders.get(origin.partition.topic)
         if decoder is None:
             raise ResentDecodeError(
@@ -106,6 +112,7 @@ def packed(resend: Resend) -> tuple[Header, ...]:
         **({EVENT_INDEX: str(resend.number)} if resend.number else {}),
         **({ROUND: resend.round} if resend.round else {}),
         **({NULL_VALUE: "yes"} if origin.key is None and origin.value is None else {}),
+        **({WEBHOOK_ID: resend.webhook_id} if resend.webhook_id else {}),
     }
     own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
     return (*own, *((name, value.encode()) for name, value in facts.items()))
@@ -117,7 +124,8 @@ def unpacked(record: Record) -> Resend:
         facts = {name: (value or b"").decode() for name, value in record.headers if name.startswith(PREFIX)}
         origin = original(record, facts)
         number, round = int(facts.get(EVENT_INDEX, "0")), facts.get(ROUND, "")
-        return Resend(origin, facts.get(ENDPOINT), facts[AGAIN_ID], number, round)
+        webhook_id = known if _WEBHOOK_ID.fullmatch(known := facts.get(WEBHOOK_ID, "")) else ""
+        return Resend(origin, facts.get(ENDPOINT), facts[AGAIN_ID], number, round, webhook_id)
     except KeyError as exc:
         raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc
     except ValueError as exc:

@@ -12,7 +12,14 @@ from contextlib import suppress
 
 import structlog
 
-from bridge.core.dedupe import Claim, Stretch, claims_of, stretch_to_read
+from bridge.core.dedupe import (
+    Claim,
+    Stretch,
+    claims_of,
+    earliest_ms,
+    log_time_ms,
+    stretch_to_read,
+)
 from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Event, Partition, Record, RedriveMark
@@ -40,7 +47,10 @@ class DedupeWindow:
         window_s: float,
         max_keys: int,
         lender: KeyIndex | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """``now``: seconds since 1970, which bound the timestamps of records."""
+        self._now = now
         self._index = index
         self._lender = lender
         self._borrowed: dict[Partition, Stretch] = {}
@@ -51,8 +61,8 @@ class DedupeWindow:
         self._max_keys = max_keys
         self.close = index.close
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
-        """Return the first offset of each claim's key. Raises ``IndexLostError``: call ``cover`` again."""
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
+        """Return the first event of each claim's key. Raises ``IndexLostError``: call ``cover`` again."""
         borrowed = self._borrowed.get(partition)
         if borrowed is None or self._lender is None:
             return self._index.claim(partition, claims, end, at_ms)
@@ -72,9 +82,11 @@ class DedupeWindow:
         self._borrowed[partition] = Stretch(since, reader_at)
         return True
 
-    async def cover(self, partition: Partition, first: Record) -> None:
-        """Read the part of the window before ``first`` that the index lacks. Raises ``KafkaUnavailable``."""
-        reader_at = first.offset
+    async def cover(self, partition: Partition, reader_at: int, at_ms: int) -> None:
+        """Read the part of the window before ``reader_at`` that the index lacks. Raises ``KafkaUnavailable``.
+
+        ``at_ms`` is the earliest timestamp of the records from there on.
+        """
         self._borrowed.pop(partition, None)
         if self._borrow(partition, 0, reader_at):
             return
@@ -85,7 +97,7 @@ class DedupeWindow:
             self._index.reset(partition, 0)
             return
         async with self._open_reader() as reader:
-            at = await reader.offset_at(partition, first.timestamp_ms - self._window_ms)
+            at = await self._window_start(reader, partition, at_ms)
             since = max(reader_at if at is None else at, reader_at - self._max_keys, 0)
             if self._borrow(partition, min(since, reader_at), reader_at):
                 return
@@ -96,7 +108,18 @@ class DedupeWindow:
                 return
             if covered is None or lacking.start != covered.end:
                 self._index.reset(partition, lacking.start)
-            await self._read(reader, partition, lacking.start, lacking.end, first.timestamp_ms)
+            await self._read(reader, partition, lacking.start, lacking.end)
+
+    async def _window_start(self, reader: SideReader, partition: Partition, at_ms: int) -> int | None:
+        """Return the offset where the window before a timestamp begins; None if no record is in it.
+
+        A timestamp ahead of the bridge's clock counts as now: otherwise the window would begin in the
+        future. Records without timestamps cannot be found by time, so only their number bounds them.
+        """
+        if at_ms <= 0:
+            return 0
+        now_ms = int(self._now() * 1000)
+        return await reader.offset_at(partition, log_time_ms(at_ms, now_ms) - self._window_ms)
 
     def cut(self, partition: Partition, end: int) -> None:
         """Reset the index if it extends past ``end``, the end of the log: the topic was recreated."""
@@ -105,14 +128,15 @@ class DedupeWindow:
             if covered is not None and covered.end > end:
                 self._index.reset(partition, 0)
 
-    async def _read(self, reader: SideReader, partition: Partition, start: int, end: int, at_ms: int) -> None:
+    async def _read(self, reader: SideReader, partition: Partition, start: int, end: int) -> None:
         began = time.monotonic()
-        keys = 0
+        keys, at_ms = 0, -1
         try:
             async for records in reader.stretch(partition, start, end):
                 claims = self._claims(partition, records)
                 keys += len(claims)
-                self._index.claim(partition, claims, min(records[-1].end, end), records[0].timestamp_ms)
+                at_ms = earliest_ms(records)
+                self._index.claim(partition, claims, min(records[-1].end, end), at_ms)
         except RecordsDeleted as exc:
             raise KafkaUnavailable(f"{partition}: retention is deleting the dedupe window ({exc})") from exc
         self._index.claim(partition, [], end, at_ms)

@@ -12,12 +12,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridge.core.dedupe import claims_of, duplicates
+from bridge.core.dedupe import claims_of, duplicates, earliest_ms
 from bridge.core.routing import Route, Router
 from bridge.errors import DecodeError, FilterError, Tombstone, unreadable
 from bridge.model import Event, Partition, Record, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.oddities import Oddities
 from bridge.pipeline.ports import FirstOffsets, RecordDecoder
 from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.telemetry.metrics import Metrics
@@ -62,6 +63,7 @@ class Intake:
             )
         }  # fmt: skip
         self._tombstones = metrics.tombstones
+        self._oddities = Oddities(metrics)
         self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in dispatchers}
 
     def accept(
@@ -81,7 +83,7 @@ class Intake:
         decoded = self._decode(partition, records)
         end = records[-1].end
         claims = claims_of((record, items) for record, items in decoded if not isinstance(items, DecodeError))
-        firsts = window.claim(partition, claims, end, records[0].timestamp_ms)
+        firsts = window.claim(partition, claims, end, earliest_ms(records))
         repeated = iter(duplicates(claims, firsts))
         for record, items in decoded:  # in the order of the log: cursors open offsets in ascending order
             if isinstance(items, Tombstone):
@@ -93,8 +95,9 @@ class Intake:
                     self._counts["rejected"].inc()
                 continue
             for item in items:
-                if next(repeated):
+                if (first := next(repeated)) is not None:
                     self._counts["duplicate"].inc()
+                    self._oddities.see_duplicate(item, record, first)
                 elif isinstance(item, RedriveMark):
                     self._hand_over_mark(item, record, by_endpoint)
                 else:
@@ -118,6 +121,8 @@ class Intake:
 
     def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
         """Enqueue an event at each endpoint that selects it."""
+        if event.refused:
+            self._oddities.see_refused(event)
         resend, offset, part = event.resend, event.record.offset, event.index
         if resend is not None and resend.endpoint:
             candidates, off = Route.to(resend.endpoint)

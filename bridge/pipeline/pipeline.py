@@ -34,6 +34,7 @@ from functools import partial
 import structlog
 
 from bridge.core.cursor import CursorState
+from bridge.core.dedupe import earliest_ms
 from bridge.core.routing import Router
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
@@ -217,7 +218,7 @@ class Pipeline:
         """
         while True:
             if partition not in feed.covered:
-                await self._cover(feed, partition, records[0])
+                await self._cover(feed, partition, records)
             is_live = partition in feed.covered and all(cursor.live for cursor in cursors)
             if self.assignment.ending or not is_live:
                 return False
@@ -229,11 +230,11 @@ class Pipeline:
             else:
                 return True
 
-    async def _cover(self, feed: Feed, partition: Partition, first: Record) -> None:
+    async def _cover(self, feed: Feed, partition: Partition, records: Sequence[Record]) -> None:
         """Make the index cover the dedupe window before a batch, while the partition is ours."""
         while partition in self._checkpoints.cursors:
             try:
-                await feed.window.cover(partition, first)
+                await feed.window.cover(partition, records[0].offset, earliest_ms(records))
             except KafkaUnavailable as exc:
                 await self._outage.wait(exc)
             except IndexLostError:

@@ -92,14 +92,17 @@ class ParkedRecords(Protocol):
 class FirstOffsets(Protocol):
     """The dedupe window (``bridge.pipeline.dedupe_window.DedupeWindow``)."""
 
-    async def cover(self, partition: Partition, first: Record) -> None:
-        """Make the index cover the window before this record; read the log again where it must."""
+    async def cover(self, partition: Partition, reader_at: int, at_ms: int) -> None:
+        """Make the index cover the window before an offset; read the log again where it must.
+
+        ``at_ms`` is the earliest timestamp of the records from there on.
+        """
         ...
 
     def cut(self, partition: Partition, end: int) -> None:
         """Reset the index if it extends past ``end``, the end of the log: the topic was recreated."""
         ...
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
-        """Return the first offset of each claim's key."""
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
+        """Return the first event of each claim's key."""
         ...

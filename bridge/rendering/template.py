@@ -29,6 +29,7 @@ VARIABLES: Mapping[str, Callable[[Event], Any]] = {
     "id": lambda event: event.id,
     "webhook_id": lambda event: event.webhook_id,
     "time": lambda event: event.time,
+    "time_source": lambda event: event.time_source,
     "entity": lambda event: event.entity,
     "tenant": lambda event: event.tenant,
     "source": lambda event: event.source,

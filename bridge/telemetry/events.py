@@ -275,6 +275,21 @@ DELIVERY_FAILED_INSIDE: Final = "delivery.failed_inside"
 
 Always: this is a bug. Report it with the exception."""
 
+EVENT_DUPLICATE_DIFFERED: Final = "event.duplicate_differed"
+"""An event was dropped as a duplicate, but its type or its data is not that of the first event with its id
+(`first_place`). Written once per minute and source; `more` were left out before it.
+
+Always: if they are two events, the second was not sent. Compare the records, and set the source's `id` to a
+place that differs per event. After a change of the source's `data` or `bulk` it may be a false alarm for one
+window."""
+
+EVENT_FIELD_REFUSED: Final = "event.field_refused"
+"""A time or an entity could not be used. The event was sent with what `instead` names. Written once per
+minute, source and field; `more` were left out before it.
+
+Worry if it is frequent: the source's place or `time_unit` does not fit the events, or a producer's clock is
+wrong."""
+
 EVENT_PARKED: Final = "event.parked"
 """An event was written to the dead-letter topic for this endpoint and is not tried again.
 

@@ -50,6 +50,25 @@ TABLE: Final = (
         {"source": "the source's name"},
     ),
     MetricSpec(
+        "hookferry_duplicates_differing_total",
+        "counter",
+        "Dropped duplicates whose type or data differs from that of the first event with their id",
+        "Always: two events probably have one id, and the second was not sent. The log event"
+        " `event.duplicate_differed` names both.",
+        {"source": "the source's name"},
+    ),
+    MetricSpec(
+        "hookferry_fields_refused_total",
+        "counter",
+        "Times and entities of events that could not be used; the event was sent with something else",
+        "If it grows: the source's place or `time_unit` does not fit its events, or a producer's clock is"
+        " wrong. The log event `event.field_refused` has an example.",
+        {
+            "source": "the source's name",
+            "field": "time (of the event), timestamp (of the record), entity",
+        },
+    ),
+    MetricSpec(
         "hookferry_events_off_total",
         "counter",
         "Events not sent because their type is switched off for the endpoint",
@@ -221,6 +240,8 @@ class Metrics:
 
         self.records = counter("records")
         self.tombstones = counter("tombstones")
+        self.duplicates_differing = counter("duplicates_differing")
+        self.fields_refused = counter("fields_refused")
         self.events_off = counter("events_off")
         self.attempts = counter("attempts")
         self.attempt_seconds = histogram("attempt_seconds")

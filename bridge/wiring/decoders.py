@@ -87,10 +87,11 @@ def build_decoder(name: str, source: SourceSettings) -> Decoder:
                 time=paths.time,
                 data=paths.data,
                 tenant=paths.tenant,
+                time_unit=source.time_unit,
                 max_value_bytes=limit,
             )
         case ModulithSource() | ConfluentSource() | ApicurioSource() | AvroSource():
-            reader = EventReader(name, _field_paths(source))
+            reader = EventReader(name, _field_paths(source), time_unit=source.time_unit)
             return PayloadDecoder(name, _values(name, source), reader, max_value_bytes=limit)
     raise AssertionError(source.format)
 
@@ -118,7 +119,7 @@ def _debezium(name: str, source: DebeziumSource) -> Decoder:
     return DebeziumDecoder(
         name,
         values,
-        EventReader(name, paths, HINTS),
+        EventReader(name, paths, HINTS, time_unit=source.time_unit),
         envelope=source.envelope,
         max_value_bytes=source.max_value_bytes,
     )

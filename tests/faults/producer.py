@@ -38,10 +38,10 @@ def event_value(chance: random.Random, number: int, entity: str, seq: int) -> by
     )
 
 
-def id_of(value: bytes) -> bytes:
-    """Return the id of an event, which is its webhook-id."""
+def id_of(value: bytes) -> str:
+    """Return the id of an event."""
     id_: str = orjson.loads(value)["id"]
-    return id_.encode()
+    return id_
 
 
 class Publisher:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from bridge.formats import webhook_id
 from tests.faults.facts import Requests, entity_name, id_hash, key_of
 from tests.faults.ledger import Ledger
-from tests.faults.names import FIRST_OF_SIDE
+from tests.faults.names import FIRST_OF_SIDE, SOURCE
 from tests.faults.producer import event_value, id_of
 from tests.support.kafka import KafkaFailed, RealKafka
 
@@ -109,7 +110,7 @@ class SideTopic:
         def acknowledged(error: KafkaError | None, _: Message) -> None:
             if error is not None:
                 raise KafkaException(error)
-            life.ids[key_of(entity, seq)] = id_hash(id_of(value))
+            life.ids[key_of(entity, seq)] = id_hash(webhook_id(SOURCE, NAME, None, id_of(value)).encode())
 
         producer.produce(NAME, value, name.encode(), entity % PARTITIONS, on_delivery=acknowledged)
         producer.poll(0)

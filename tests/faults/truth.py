@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from bridge.formats import webhook_id
 from tests.faults.facts import UNKEYED, entity_number, id_hash, key_of
-from tests.faults.names import FIRST_POISONED
+from tests.faults.names import FIRST_POISONED, SOURCE
 from tests.faults.producer import TYPES
 from tests.support.kafka import RealKafka
 
@@ -70,7 +71,7 @@ def read_truth(kafka: RealKafka, topic: str) -> Truth:
         last_seq[entity] = seq
         truth.places[key] = place
         truth.types[key] = TYPES[TYPES.index(document["type"])]
-        truth.ids[key] = id_hash(document["id"].encode())
+        truth.ids[key] = id_hash(webhook_id(SOURCE, topic, None, document["id"]).encode())
     return truth
 
 

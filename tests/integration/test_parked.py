@@ -68,7 +68,8 @@ def test_a_payload_without_its_schema_is_delivered_after_the_schema_is_added(
     receiver.wait_for("/shop", accepted=1)
     wait_settled(kafka, "bank.shop", "bank.again")
     (came,) = receiver.records("/shop")
-    assert came["webhook_id"] == UUID
+    assert came["webhook_id"] == loan_letter["webhook_id"]
+    assert came["webhook_id"].startswith(f"{UUID}_")
     assert orjson.loads(came["body"])["data"]["accountNo"] == "000000042"
     assert came["body"] in parked(bridge, "show", loan_letter["address"])
     (still,) = listed(bridge)

@@ -56,7 +56,10 @@ class FakeStore(RedriveStore):
             for request in turn:
                 await asyncio.sleep(self._pause_s())
                 letter = request.letter
-                resent = Resend(letter.origin, letter.endpoint, letter.again_id, letter.index, request.round)
+                resent = Resend(
+                    letter.origin, letter.endpoint, letter.again_id, letter.index, request.round,
+                    letter.facts.get("webhook-id", ""),
+                )  # fmt: skip
                 self._world.log.ask(letter.origin, packed(resent))
                 settled += request.settles
         await asyncio.sleep(self._pause_s())

@@ -315,32 +315,33 @@ class FakeWindow:
     def __init__(self, log: Log, decoders: Mapping[str, RecordDecoder]) -> None:
         self._log = log
         self._decoders = decoders
-        self._firsts: dict[Partition, dict[tuple[int, int], int]] = {}
+        self._firsts: dict[Partition, dict[tuple[int, int], Claim]] = {}
         self.trouble: deque[Exception] = deque()
         self.asked_at_ms: list[int] = []
 
-    async def cover(self, partition: Partition, first: Record) -> None:
+    async def cover(self, partition: Partition, reader_at: int, at_ms: int) -> None:
         await asyncio.sleep(0)
         if self.trouble:
             raise self.trouble.popleft()
         known = self._firsts.setdefault(partition, {})
         for one in self._log.records[partition]:
-            if one.offset < first.offset:
+            if one.offset < reader_at:
                 try:
                     claims = claims_of([(one, self._decoders[partition.topic].decode(one))])
                 except DecodeError:
                     continue
                 for found in claims:
-                    known.setdefault((found.key_high, found.key_low), found.offset)
+                    known.setdefault((found.key_high, found.key_low), found)
 
     def cut(self, partition: Partition, end: int) -> None:
-        if max(self._firsts.get(partition, {}).values(), default=-1) >= end:
+        if max((first.offset for first in self._firsts.get(partition, {}).values()), default=-1) >= end:
             self._firsts[partition].clear()
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         self.asked_at_ms.append(at_ms)
         known = self._firsts[partition]  # KeyError: used before it covered the partition
         for one in claims:
             key = (one.key_high, one.key_low)
-            known[key] = min(one.offset, known.get(key, one.offset))
+            if key not in known or known[key].offset > one.offset:
+                known[key] = one
         return [known[one.key_high, one.key_low] for one in claims]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.core.dedupe import Stretch
+from bridge.core.dedupe import Stretch, earliest_ms
 from bridge.model import Partition, Record
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.storage.dedupe_index import KeyIndex
@@ -67,7 +67,7 @@ def new_window(
 async def take(window: DedupeWindow, log: Log, start: int, end: int) -> list[int]:
     """Cover and claim [start, end) as the pipeline does; return the offsets of duplicates."""
     batch = [record for record in log.records[P0] if start <= record.offset < end]
-    await window.cover(P0, batch[0])
+    await window.cover(P0, batch[0].offset, earliest_ms(batch))
     claims = window._claims(P0, batch)
-    firsts = window.claim(P0, claims, end, batch[0].timestamp_ms)
-    return [claim.offset for claim, first in zip(claims, firsts, strict=True) if first < claim.offset]
+    firsts = window.claim(P0, claims, end, earliest_ms(batch))
+    return [claim.offset for claim, first in zip(claims, firsts, strict=True) if first.offset < claim.offset]

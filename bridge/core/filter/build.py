@@ -19,6 +19,7 @@ _ROOTS: dict[str, Evaluate] = {
     "type": lambda event: event.type,
     "id": lambda event: event.id,
     "time": lambda event: event.time,
+    "time_source": lambda event: event.time_source,
     "entity": lambda event: event.entity,
     "tenant": lambda event: event.tenant,
     "source": lambda event: event.source,

@@ -22,10 +22,11 @@ MAX_CHARS = 2000
 MAX_DEPTH = 40
 _MOST_DIGITS = 30
 NAMES = (
-    "type", "id", "time", "entity", "tenant", "source", "topic", "data", "context", "headers", "headers_all",
+    "type", "id", "time", "time_source", "entity", "tenant", "source", "topic", "data", "context", "headers",
+    "headers_all",
 )  # fmt: skip
 """The roots of paths."""
-_ALWAYS_TEXT = frozenset(("type", "id", "time", "entity", "tenant", "source", "topic"))
+_ALWAYS_TEXT = frozenset(("type", "id", "time", "time_source", "entity", "tenant", "source", "topic"))
 _WORDS: dict[str, Any] = {
     "true": True,
     "True": True,

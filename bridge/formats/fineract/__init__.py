@@ -12,13 +12,13 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from bridge.errors import DecodeError
-from bridge.formats import derive_lane, require_value, webhook_id
+from bridge.formats import derive_lane, digest_of_bytes, require_value, webhook_id
 from bridge.formats.avro.bounds import MalformedBytes, read_long
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.avro.single_object import HEADER_BYTES, MARKER, read, writer_schema
+from bridge.formats.event_time import EventTimes
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
 from bridge.formats.non_finite import Mode, replace_non_finite
-from bridge.formats.timestamp import from_millis, from_text
 from bridge.model import Event, Record
 
 ENVELOPE_HEADERS = (
@@ -68,6 +68,7 @@ class FineractDecoder:
         self._max_value_bytes = max_value_bytes
         self._split_bulk = split_bulk
         self._non_finite: Mode = non_finite
+        self._times = EventTimes()
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event, or the events of a bulk record. Raises ``DecodeError``."""
@@ -86,11 +87,7 @@ class FineractDecoder:
         if not id_ or not envelope.type:
             name = "type" if id_ else "idempotencyKey"
             raise DecodeError(record.place, f"Fineract's envelope: {name} is empty", _CHECK_PRODUCER)
-        time = from_text(envelope.created_at) if envelope.created_at else from_millis(record.timestamp_ms)
-        if time is None:
-            raise DecodeError(
-                record.place, "Fineract's envelope: createdAt is not a date and time", _CHECK_PRODUCER
-            )
+        time, time_source, refused = self._times.read(record, envelope.created_at or None)
         ordered = key is not None and key != _NO_AGGREGATE
         aggregate = key if ordered and key and len(key) == 8 else None
         return Event(
@@ -110,7 +107,10 @@ class FineractDecoder:
                 "id": str(envelope.id),
                 "source": envelope.source,
             },
-            webhook_id=webhook_id(self._source, tenant, id_, 0),
+            webhook_id=webhook_id(self._source, record.partition.topic, tenant, id_),
+            time_source=time_source,
+            digest=digest_of_bytes(envelope.type, envelope.data),
+            refused=refused,
         )
 
     def _items(self, bulk: Event, envelope: Envelope) -> list[Event]:
@@ -135,7 +135,10 @@ class FineractDecoder:
                     payload=cache(partial(self._read, place, item.data, item.dataschema)),
                     context=bulk.context | {"category": item.category, "dataschema": item.dataschema},
                     index=number,
-                    webhook_id=webhook_id(self._source, bulk.tenant, id_, number),
+                    webhook_id=webhook_id(self._source, record.partition.topic, bulk.tenant, id_, number),
+                    time_source=bulk.time_source,
+                    digest=digest_of_bytes(item.type, item.data),
+                    refused=bulk.refused,
                 )
             )
         return events

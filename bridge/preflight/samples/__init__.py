@@ -129,5 +129,5 @@ def _build(facts: Mapping[str, Any], source: str, topic: str | None) -> Event:
         lane=derive_lane(record, entity, tenant),
         payload=lambda: facts["data"],
         context=dict(facts.get("context") or {}),
-        webhook_id=webhook_id(source, tenant, id_, 0),
+        webhook_id=webhook_id(source, record.partition.topic, tenant, id_),
     )

@@ -61,6 +61,15 @@ class FineractSource(SourceCommon):
     )
 
 
+TimeUnit = Annotated[
+    Literal["s", "ms", "us", "ns"] | None,
+    Field(
+        description="Unit of the time if it is a number since 1970: seconds (s), milliseconds (ms),"
+        " microseconds (us) or nanoseconds (ns). Default: the unit that gives a time between 2000 and seven"
+        " days from now. A time outside of that range is refused: the event gets the timestamp of its record."
+    ),
+]
+
 _OFFSET = " record:offset builds one from topic, partition and offset, which does not detect repetitions."
 
 
@@ -83,6 +92,7 @@ class PlacedSource(SourceCommon):
         default=None,
         description="Place of the time of the event. Default: the timestamp of the record.",
     )
+    time_unit: TimeUnit = None
     data: FieldPlace | None = Field(
         default=None,
         description="Path of the part of the value that is sent as data. Default: the whole value.",
@@ -130,6 +140,7 @@ class DebeziumSource(SourceCommon):
         default=None,
         description="Place of the time of the event. Default: the timestamp of the record.",
     )
+    time_unit: TimeUnit = None
     tenant: FieldPlace | None = Field(default=None, description="Place of the tenant's id.")
     registry: RegistrySettings | None = Field(
         default=None,

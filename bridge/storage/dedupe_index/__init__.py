@@ -1,4 +1,4 @@
-"""Store the first offset of each idempotency key, in a SQLite file.
+"""Store the first event of each idempotency key, its offset and digest, in a SQLite file.
 
 The index is a cache of the log: a lost or damaged file is replaced, and filled again from Kafka. It is
 called from the event loop, takes microseconds per key, and never waits for an fsync. ``shelf.py``
@@ -9,14 +9,15 @@ of the log, every key is in the index.
 from __future__ import annotations
 
 import sqlite3
+import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
 
-from bridge.core.dedupe import Claim, Stretch
+from bridge.core.dedupe import Claim, Stretch, log_time_ms
 from bridge.model import Partition
 from bridge.storage.dedupe_index.file import MEMORY_REMEDY, connect, delete, open_index
 from bridge.storage.dedupe_index.shelf import Shelf
@@ -41,11 +42,15 @@ class KeyIndex:
     ``flush``: after a crash, keys and covered stretch are both as of the last flush.
     """
 
-    def __init__(self, path: Path | None, *, window_s: float, max_keys: int) -> None:
+    def __init__(
+        self, path: Path | None, *, window_s: float, max_keys: int, now: Callable[[], float] = time.time
+    ) -> None:
         """Open the file, or without a path a temporary one that SQLite deletes with the process.
 
         ``window_s``: seconds for which a key is remembered at least. ``max_keys``: per partition.
+        ``now``: seconds since 1970, which bound the timestamps of records.
         """
+        self._now = now
         self._window_ms = int(window_s * 1000)
         self._max_keys = max_keys
         self._path = path
@@ -59,12 +64,13 @@ class KeyIndex:
             shelf = self._shelf(partition)
         return Stretch(shelf.start, shelf.end) if shelf.end > shelf.start else None
 
-    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
-        """Add the claims, and return the first offset of each one's key. Raises ``IndexLostError``.
+    def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
+        """Add the claims, and return the first event of each one's key. Raises ``IndexLostError``.
 
         ``claims`` are those of the records up to ``end`` (the next offset to read), ascending.
-        ``at_ms`` is the timestamp of the first of them: keys are forgotten when they are one window
-        older than that.
+        ``at_ms`` is the earliest timestamp of these records: keys are forgotten when they are one window
+        older than that and than the seven batches before. A timestamp that is ahead of the bridge's
+        clock, or not positive, counts as now.
         """
         if self._lost:
             self._lost = False
@@ -72,9 +78,11 @@ class KeyIndex:
         with self._or_in_memory():
             return self._claim(partition, claims, end, at_ms)
 
-    def _claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[int]:
+    def _claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         shelf = self._shelf(partition)
-        if not shelf.began_ms:
+        now_ms = int(self._now() * 1000)
+        at_ms = shelf.log_time(log_time_ms(at_ms, now_ms))
+        if not 0 < shelf.began_ms <= now_ms:  # new, or this machine's clock was ahead
             shelf.began_ms = at_ms
         if at_ms - shelf.began_ms > self._window_ms or shelf.keys + len(claims) > self._max_keys:
             shelf.turn(at_ms, claims[0].offset if claims else end)
@@ -85,7 +93,7 @@ class KeyIndex:
 
     def lend(
         self, partition: Partition, claims: Sequence[Claim], since: int, stretch: Stretch, at_ms: int
-    ) -> list[int] | None:
+    ) -> list[Claim] | None:
         """Claim for a side reader, which follows the main reader: look up what the index covers.
 
         Return None if the index does not cover the log from ``since`` to the ``stretch`` of the claims;
@@ -99,7 +107,7 @@ class KeyIndex:
                 return None
             passed = bisect_left(claims, shelf.end, key=lambda claim: claim.offset)
             known = shelf.known(claims[:passed])
-            firsts = [known.get((high, low), offset) for high, low, offset in claims[:passed]]
+            firsts = [known.get((claim.key_high, claim.key_low), claim) for claim in claims[:passed]]
             if stretch.end > shelf.end:
                 firsts += self._claim(partition, claims[passed:], stretch.end, at_ms)
             return firsts

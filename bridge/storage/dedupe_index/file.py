@@ -14,7 +14,7 @@ from bridge.telemetry import events
 _log = structlog.get_logger()
 _CACHE_KIB = 32 * 1024
 MEMORY_REMEDY = "free the disk and restart; until then the dedupe index is kept in memory"
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS partitions (
     id INTEGER PRIMARY KEY, topic TEXT NOT NULL, number INTEGER NOT NULL,

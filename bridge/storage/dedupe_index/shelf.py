@@ -1,4 +1,4 @@
-"""Store the keys of one partition, each with its first offset, in two SQLite tables.
+"""Store the keys of one partition, each with its first event, in two SQLite tables.
 
 Every call may raise what reading a damaged file raises (``_DAMAGE`` of the package).
 """
@@ -6,11 +6,15 @@ Every call may raise what reading a damaged file raises (``_DAMAGE`` of the pack
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Sequence
 
 from bridge.core.dedupe import Claim
 from bridge.model import Partition
 
+_BATCHES = 8
+"""Batches that must agree on the time before keys are forgotten: a few records may be far ahead of the log,
+each of them in a batch of its own."""
 _CHUNK = 500
 """Keys per SELECT: below SQLite's oldest limit of 999 parameters."""
 _ODD, _MOST = 0x9E3779B97F4A7C15, 0x7FFFFFFFFFFFFFFF
@@ -31,11 +35,13 @@ class Shelf:
         if not all(type(column) is int for column in row):
             raise sqlite3.DatabaseError("a partition's row contains a value of the wrong type")
         self.id, self.start, self.end, self.generation, self.began_ms, self.keys, self.middle = row
+        self._times = deque([self.began_ms] if self.began_ms else [], maxlen=_BATCHES)
         self._db = db
         for age in (0, 1):
             db.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table(age)}"
-                " (high INTEGER PRIMARY KEY, sealed INTEGER NOT NULL, first INTEGER NOT NULL) STRICT"
+                " (high INTEGER PRIMARY KEY, sealed INTEGER NOT NULL, first INTEGER NOT NULL,"
+                " digest INTEGER NOT NULL) STRICT"
             )
 
     @classmethod
@@ -63,34 +69,45 @@ class Shelf:
     def _table(self, age: int) -> str:
         return f"keys_{self.id}_{(self.generation + age) % 2}"
 
-    def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], int]:
-        """Return the first offsets of those claims whose keys are in the tables."""
-        known: dict[tuple[int, int], int] = {}
+    def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], Claim]:
+        """Return the first events of those claims whose keys are in the tables."""
+        known: dict[tuple[int, int], Claim] = {}
         for age in (1, 0):
             for at in range(0, len(claims), _CHUNK):
                 chunk = [claim.key_high for claim in claims[at : at + _CHUNK]]
                 marks = ",".join("?" * len(chunk))
                 rows = self._db.execute(
-                    f"SELECT high, sealed, first FROM {self._table(age)} WHERE high IN ({marks})", chunk
+                    f"SELECT high, sealed, first, digest FROM {self._table(age)} WHERE high IN ({marks})",
+                    chunk,
                 )
-                for high, sealed, first in rows:
-                    low = sealed ^ (first * _ODD & _MOST)
-                    known[high, low] = min(first, known.get((high, low), first))
+                for high, sealed, offset, digest in rows:
+                    low = sealed ^ (offset * _ODD & _MOST)
+                    first = known.get((high, low))
+                    if first is None or offset < first.offset:
+                        known[high, low] = Claim(high, low, offset, digest)
         return known
 
-    def firsts(self, claims: Sequence[Claim]) -> list[int]:
-        """Add the claims, and return the first offset of each one's key."""
+    def firsts(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Add the claims, and return the first event of each one's key."""
         known = self.known(claims)
         firsts, changed = [], {}
-        for high, low, offset in claims:
+        for claim in claims:
+            high, low, offset, digest = claim
             first = known.get((high, low))
-            if first is None or first > offset:
-                first = known[high, low] = offset
+            if first is None or first.offset > offset:
+                first = known[high, low] = claim
+            else:
+                _, _, offset, digest = first
             firsts.append(first)
-            changed[high] = (high, low ^ (first * _ODD & _MOST), first)
-        self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?)", changed.values())
+            changed[high] = (high, low ^ (offset * _ODD & _MOST), offset, digest)
+        self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?, ?)", changed.values())
         self.keys += len(changed)
         return firsts
+
+    def log_time(self, at_ms: int) -> int:
+        """Add the time of a batch, and return the time of the log: the earliest of the last few batches."""
+        self._times.append(at_ms)
+        return min(self._times)
 
     def turn(self, at_ms: int, offset: int) -> None:
         """Empty the older table and swap the two."""

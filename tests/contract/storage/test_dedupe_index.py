@@ -42,7 +42,17 @@ def open_index(path: Path) -> Iterator[OpenIndex]:
 def claim(index: KeyIndex, *pairs: tuple[int, int], at_ms: int = 1, partition: Partition = P0) -> list[int]:
     """The first offsets of (key, offset) pairs."""
     claims = [Claim(key, key, offset) for key, offset in pairs]
-    return index.claim(partition, claims, pairs[-1][1] + 1, at_ms)
+    return [first.offset for first in index.claim(partition, claims, pairs[-1][1] + 1, at_ms)]
+
+
+def agree(index: KeyIndex, end: int, *, at_ms: int) -> None:
+    """As many batches without events as must agree on the time."""
+    for _ in range(8):
+        index.claim(P0, [], end, at_ms)
+
+
+def offsets(firsts: list[Claim] | None) -> list[int]:
+    return [first.offset for first in firsts or ()]
 
 
 def test_the_first_offset_of_a_key_stays_the_first(open_index: OpenIndex) -> None:
@@ -74,8 +84,8 @@ def test_more_keys_than_one_select_can_take_are_found(open_index: OpenIndex) -> 
 
 def test_two_keys_that_share_the_high_half_are_not_duplicates(open_index: OpenIndex) -> None:
     index = open_index()
-    assert index.claim(P0, [Claim(7, 1, 10), Claim(7, 2, 11)], 12, 1) == [10, 11]
-    assert index.claim(P0, [Claim(7, 3, 12)], 13, 1) == [12]
+    assert offsets(index.claim(P0, [Claim(7, 1, 10), Claim(7, 2, 11)], 12, 1)) == [10, 11]
+    assert offsets(index.claim(P0, [Claim(7, 3, 12)], 13, 1)) == [12]
 
 
 def test_two_partitions_are_kept_apart(open_index: OpenIndex) -> None:
@@ -93,7 +103,9 @@ def test_a_key_is_forgotten_after_two_windows_and_not_before_one(open_index: Ope
     claim(index, (1, 0), at_ms=1)
     claim(index, (2, 1), at_ms=HOUR_MS)
     assert claim(index, (1, 2), at_ms=HOUR_MS) == [0]
+    agree(index, 3, at_ms=HOUR_MS + 2)
     claim(index, (3, 3), at_ms=HOUR_MS + 2)
+    agree(index, 4, at_ms=2 * HOUR_MS + 10)
     claim(index, (4, 4), at_ms=2 * HOUR_MS + 10)
     assert index.covered(P0) == Stretch(3, 5), "what is said to be known is what is known"
     assert claim(index, (2, 5), (3, 6), at_ms=2 * HOUR_MS + 10) == [5, 3]
@@ -243,7 +255,7 @@ def test_it_lends_what_it_covers_and_nothing_beyond_a_gap(open_index: OpenIndex)
     index.reset(P0, 10)
     claim(index, (1, 10), (2, 11), (1, 12))
     again = [Claim(1, 1, 11), Claim(1, 1, 12), Claim(3, 3, 13), Claim(2, 2, 14)]
-    assert index.lend(P0, again, 10, Stretch(11, 15), 1) == [10, 10, 13, 11]
+    assert offsets(index.lend(P0, again, 10, Stretch(11, 15), 1)) == [10, 10, 13, 11]
     assert index.covered(P0) == Stretch(10, 15), "what it had not seen it has learnt"
     assert index.lend(P0, again, 9, Stretch(11, 15), 1) is None, "its knowledge begins later"
     assert index.lend(P0, [Claim(4, 4, 20)], 10, Stretch(20, 21), 1) is None, "what stands between?"

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.dedupe import Claim, Stretch, claims_of, duplicates, stretch_to_read
+from bridge.core.dedupe import (
+    Claim,
+    Stretch,
+    claims_of,
+    duplicates,
+    earliest_ms,
+    log_time_ms,
+    stretch_to_read,
+)
 from bridge.model import Event
 from tests.support.fakes import event
 
@@ -58,7 +66,16 @@ def test_after_any_number_of_jumps_the_index_covers_the_window(
 
 def test_the_first_record_of_a_key_is_never_a_duplicate_even_when_it_is_read_again() -> None:
     claims = [Claim(1, 2, offset) for offset in (7, 8)]
-    assert duplicates(claims, [7, 7]) == [False, True]
+    first = Claim(1, 2, 7, 99)
+    assert duplicates(claims, [first, first]) == [None, first]
+
+
+def test_the_time_of_a_batch_is_its_earliest_timestamp_and_never_ahead_of_the_clock() -> None:
+    def earliest(*timestamps: int) -> int:
+        return earliest_ms(event("a").record._replace(timestamp_ms=each) for each in timestamps)
+
+    assert (earliest(7, 5, 9), earliest(-1, 0, 9), earliest(-1, 0), earliest()) == (5, 9, -1, -1)
+    assert [log_time_ms(at_ms, 100) for at_ms in (-1, 0, 1, 99, 100, 101)] == [100, 100, 1, 99, 100, 100]
 
 
 def claim(event: Event) -> Claim:

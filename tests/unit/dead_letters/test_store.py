@@ -183,6 +183,15 @@ async def test_the_round_of_a_request_and_its_mark_are_sent_unchanged() -> None:
     assert unpacked_mark(as_record(written)) == mark
 
 
+async def test_the_webhook_id_that_a_letter_records_is_sent_with_it() -> None:
+    producer = RecordingProducer()
+    with_id, without = letter(1), letter(2)
+    with_id.facts = {**with_id.facts, "webhook-id": "of-an-earlier-version"}
+    await StoreOverFakes(producer).redrive(resend_requests([with_id, without]), "ann")
+    sent = [unpacked(as_record(record)).webhook_id for record in producer.written[:2]]
+    assert sent == ["of-an-earlier-version", ""]
+
+
 async def test_a_refused_mark_is_reported_with_what_to_do() -> None:
     producer = RecordingProducer(refuse_marks=True)
     with pytest.raises(RedriveError, match="stay held; run the command again"):

@@ -29,6 +29,7 @@ RECORDS = st.builds(
     st.none() | st.binary(max_size=3),
     st.none() | st.binary(max_size=3),
     st.lists(st.tuples(st.text(max_size=2), st.none() | st.binary(max_size=2)), max_size=3).map(tuple),
+    damage=st.none(),
 )
 
 

@@ -59,7 +59,7 @@ def test_a_marker_has_the_headers_of_the_page() -> None:
 
 
 def test_a_redriven_record_has_the_headers_of_the_page() -> None:
-    resend = Resend(RECORD, "crm", "id", 3, "round")
+    resend = Resend(RECORD, "crm", "id", 3, "round", "evt_1")
     assert own(packed(resend)) == topics.AGAIN_HEADERS.keys()
 
 

@@ -50,6 +50,25 @@ def test_an_event_sent_again_has_the_lane_and_the_webhook_id_of_the_first_time()
     assert standard_body(again) == standard_body(first)
 
 
+def resent(webhook_id: str, *, number: int = 0) -> Event:
+    headers = packed(Resend(ORIGIN, "crm", "x1", number, "", webhook_id))
+    (event,) = DECODER.decode(Record(Partition("g.again", 3), 5, 1, ORIGIN.key, ORIGIN.value, headers))
+    return event
+
+
+def test_an_event_sent_again_keeps_the_webhook_id_that_an_earlier_version_gave_it() -> None:
+    """A letter that was parked before an upgrade contains another id than the decoder would give."""
+    uuid = "abda146d-68b5-48ca-b527-16d2b7c5daef"
+    assert resent(uuid).webhook_id == uuid
+    assert resent("evt_521215d1c8c0bb5d1a1b781cdcee0592").webhook_id == "evt_521215d1c8c0bb5d1a1b781cdcee0592"
+
+
+@pytest.mark.parametrize("odd", ["", "a.b", "a b", "\u017c", "x" * 300, "a\r\nb"])
+def test_a_webhook_id_that_cannot_be_signed_is_not_taken_over(odd: str) -> None:
+    (first,) = ORDERS.decode(ORIGIN)
+    assert resent(odd).webhook_id == first.webhook_id
+
+
 def test_its_record_is_the_one_whose_offset_settles_and_its_origin_the_one_that_is_parked() -> None:
     record = carried()
     (again,) = DECODER.decode(record)

@@ -93,7 +93,7 @@ def test_splitting_needs_no_schema_and_an_unknown_schema_affects_only_its_item()
 
 def test_an_unsplit_bulk_record_is_one_event_with_every_item_decoded() -> None:
     (event,) = split(encode_bulk(ITEMS), split_bulk=False)
-    assert (event.type, event.index, event.webhook_id) == ("BulkBusinessEvent", 0, KEY)
+    assert (event.type, event.index, event.webhook_id[:37]) == ("BulkBusinessEvent", 0, f"{KEY}_")
     payload = event.payload()
     assert [(item["id"], item["data"]["id"]) for item in payload["datas"]] == [(1, 1), (2, 2), (7, 7)]
     assert payload["datas"][0].keys() == {"id", "type", "category", "dataschema", "data"}

@@ -110,17 +110,33 @@ def test_the_error_names_a_missing_required_attribute(missing):
     ("change", "match"),
     [
         ({"specversion": "2.0"}, "2.0"),
-        ({"time": "soon"}, "time"),
-        ({"time": 5}, "time"),
         ({"id": 5}, "'id'"),
         ({"data_base64": "AA=="}, "both"),
         ({"ext": {"a": 1}}, "ext"),
-        ({"subject": ["a"]}, "subject"),
     ],
 )
 def test_a_malformed_attribute_is_an_error(change, match):
     with pytest.raises(DecodeError, match=match):
         decode_one({**ENVELOPE, **change})
+
+
+@pytest.mark.parametrize("time", ["soon", 5, ["a"], {"a": 1}, True])
+def test_a_time_that_is_none_is_the_record_time(time):
+    event = decode_one({**ENVELOPE, "time": time})
+    assert (event.time, event.time_source) == ("2023-11-14T22:13:20.123Z", "record")
+    assert [field.setting for field in event.refused] == ["time"]
+
+
+def test_a_subject_that_is_no_scalar_is_left_out():
+    event = decode_one({**ENVELOPE, "subject": ["a"]})
+    assert (event.entity, "subject" in event.context) == (None, False)
+    assert [field.setting for field in event.refused] == ["entity"]
+
+
+def test_a_time_and_a_subject_that_are_not_utf_8_park_no_event():
+    event = decode_one(b"{}", (*BINARY, ("ce_time", b"\xff"), ("ce_subject", b"\xff")))
+    assert (event.entity, event.time_source) == (None, "record")
+    assert [field.setting for field in event.refused] == ["time", "entity"]
 
 
 def test_a_batch_and_other_event_formats_are_refused_with_the_reason():

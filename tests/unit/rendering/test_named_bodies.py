@@ -44,14 +44,15 @@ GOLDEN: dict[str, tuple[tuple[tuple[bytes, bytes], ...], bytes]] = {
     "raw": ((JSON,), b'{"id":42,"principal":"1.50000000","clientId":7,"clientOfficeId":2}'),
     "cloudevents": (
         ((b"content-type", b"application/cloudevents+json"),),
-        b'{"specversion":"1.0","id":"5f2b1c9e-8d34-4a6f-b1e7-2c90d5a47e10","source":"/hookferry/bank",'
+        b'{"specversion":"1.0","id":"5f2b1c9e-8d34-4a6f-b1e7-2c90d5a47e10_1c8ff108ce730882b7a0be286c123bb0","source":"/hookferry/bank",'
         b'"type":"LoanApprovedBusinessEvent","time":"2026-06-29T08:15:30.123456Z","subject":"42",'
         b'"tenant":"default","datacontenttype":"application/json",'
         b'"data":{"id":42,"principal":"1.50000000","clientId":7,"clientOfficeId":2}}',
     ),
     "cloudevents-binary": (
         (
-            JSON, (b"ce-specversion", b"1.0"), (b"ce-id", b"5f2b1c9e-8d34-4a6f-b1e7-2c90d5a47e10"),
+            JSON, (b"ce-specversion", b"1.0"),
+            (b"ce-id", b"5f2b1c9e-8d34-4a6f-b1e7-2c90d5a47e10_1c8ff108ce730882b7a0be286c123bb0"),
             (b"ce-source", b"/hookferry/bank"), (b"ce-type", b"LoanApprovedBusinessEvent"),
             (b"ce-time", b"2026-06-29T08:15:30.123456Z"), (b"ce-subject", b"42"), (b"ce-tenant", b"default"),
         ),

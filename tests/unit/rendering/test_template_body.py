@@ -159,6 +159,7 @@ def test_every_variable_has_its_value() -> None:
     made = json.loads(TemplateBody({}, source, "application/json")(one)[1])
     assert made == {
         "type": "LoanApprovedBusinessEvent", "id": one.id, "webhook_id": one.webhook_id, "time": one.time,
+        "time_source": "event",
         "entity": "42", "tenant": "default", "source": "bank", "topic": "external-events", "data": {"id": 1},
         "context": one.context, "headers": {"trace": "a\ufffd", "other": ""},
         "headers_all": {"trace": ["a\ufffd"], "other": [""]},

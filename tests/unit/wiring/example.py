@@ -18,6 +18,9 @@ MAX_VALUE_BYTES = {
 }  # fmt: skip
 
 
+TIME_UNITS = {"json": "ms", "debezium": "us", "confluent": "ns", "avro": "us", "modulith": "ns"}
+
+
 def example(folder: Path) -> dict[str, Any]:
     """Return the settings as plain data; ``folder`` gets the files that they name."""
     (folder / "schemas").mkdir()
@@ -109,6 +112,7 @@ def _crm() -> dict[str, Any]:
 def _source(format: str, folder: Path) -> dict[str, Any]:
     common = {"format": format, "topics": [f"t-{format}"], "max_value_bytes": MAX_VALUE_BYTES[format]}
     places = {name: f"{format}.{name}" for name in ("id", "type", "entity", "time", "data", "tenant")}
+    places["time_unit"] = TIME_UNITS.get(format, "s")
     match format:
         case "fineract":
             return common | {"schemas": str(folder / "schemas"), "bulk": "whole", "non_finite": "string"}

@@ -21,6 +21,7 @@ from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import DebeziumDecoder
+from bridge.formats.event_time import EventTimes
 from bridge.formats.eventuate import EventuateDecoder
 from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
@@ -59,7 +60,15 @@ from tests.unit.wiring.built import (
     read_subscription,
     read_target,
 )
-from tests.unit.wiring.example import KEY, MAX_VALUE_BYTES, OTHER_KEY, ROUTING_KEY, example, registry
+from tests.unit.wiring.example import (
+    KEY,
+    MAX_VALUE_BYTES,
+    OTHER_KEY,
+    ROUTING_KEY,
+    TIME_UNITS,
+    example,
+    registry,
+)
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +242,13 @@ READS: dict[str, tuple[Any, Read]] = {
         "global",
         lambda b: part(b.decoder("apicurio"), RegistryValueReader)._frame.keywords["prefix_ids"],  # type: ignore[attr-defined]
     ),
+    **{
+        f"sources.{format}.time_unit": (
+            TIME_UNITS.get(format, "s"),
+            lambda b, format=format: part(b.decoder(format), EventTimes)._unit,
+        )
+        for format in ("json", "debezium", "confluent", "apicurio", "avro", "modulith")
+    },
     "sources.avro.schema_file": ("shop.Paid", lambda b: part(b.decoder("avro"), AvroSchema).name),
 }
 
