@@ -31,6 +31,7 @@ from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topic_setup import wait_for_topics
+from bridge.kafka.topic_watch import TopicWatch
 from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
@@ -44,12 +45,12 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.kafka import (
+    again_topic,
     build_control,
     build_kafka_options,
     build_membership,
     control_topic,
     parked_topic,
-    source_topics,
 )
 from bridge.wiring.path import (
     Path,
@@ -62,6 +63,7 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
+from bridge.wiring.topics import build_selection
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
@@ -75,8 +77,9 @@ class App:
         self._settings = settings
         self._metrics = Metrics()
         self._options = build_kafka_options(settings.kafka)
+        self._selection = build_selection(settings)
         self._decoders = build_decoders(settings)
-        self._registries = build_registries(settings.sources, self._decoders)
+        self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
@@ -103,7 +106,7 @@ class App:
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path)
+            await self._carry(path, reader)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, History, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -137,7 +140,8 @@ class App:
         stack.push_async_callback(admin.close)
         await self._reach(admin.start)
         await self._reach(identify_cluster)
-        await self._stop.unless_requested(wait_for_topics(admin, source_topics(settings)))
+        if not self._selection.patterns:  # with patterns, a topic that is missing does not stop the others
+            await self._stop.unless_requested(wait_for_topics(admin, self._selection.names))
         await self._reach(lambda: ensure_internal_topics(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
         writer = DurableProducer(options, "dead letters and holds")
@@ -219,7 +223,7 @@ class App:
         stack.push_async_callback(reader.stop)
         await self._reach(reader.start)
 
-    async def _carry(self, path: Path) -> None:
+    async def _carry(self, path: Path, reader: Reader) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
@@ -228,15 +232,18 @@ class App:
             events.BRIDGE_STARTED,
             version=__version__,
             group=self._settings.group,
-            topics=source_topics(self._settings),
+            topics=self._selection.written,
             endpoints=sorted(path.dispatchers),
         )
+        again = again_topic(self._settings)
+        watch = TopicWatch(self._options, self._selection, again, lambda: reader.topics)
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._stop_reading(path.pipeline), name="stop"),
                 tasks.create_task(self._control.follow(), name="control"),
                 tasks.create_task(self._control.write_pending(), name="control writes"),
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
+                tasks.create_task(watch.run(), name="topics"),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await path.pipeline.run()

@@ -144,9 +144,10 @@ def redrive(
     from bridge.dead_letters.letter import Fate
     from bridge.dead_letters.redrive import BATCH_SIZE
     from bridge.dead_letters.resend_request import obstacle, resend_requests
+    from bridge.wiring.topics import build_selection
 
     settings = _load(path)
-    topics = [topic for source in settings.sources.values() for topic in source.topics]
+    topics = build_selection(settings)
 
     async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()

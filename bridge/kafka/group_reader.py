@@ -25,6 +25,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.records import records_deleted, to_batches, to_partition
+from bridge.kafka.topic_patterns import subscribe, topics_read
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 
@@ -83,7 +84,7 @@ class Reader:
             raise
         self._liveness.note_answer()
         listener = RebalanceListener(lambda: consumer is self._consumer, self._revoked, self._assign)
-        consumer.subscribe(topics=self._membership.topics, listener=listener)
+        subscribe(consumer, self._membership, listener)
         self._joined = True
 
     def holds_lease(self) -> bool:
@@ -128,10 +129,15 @@ class Reader:
         return self._assigned
 
     @property
+    def topics(self) -> Collection[str]:
+        """The topics that the group reads; with patterns, none before the first look at the cluster."""
+        return topics_read(self._consumer, self._membership)
+
+    @property
     def share(self) -> float:
         """This pod's share of the endpoints' rates, by the partitions assigned to it."""
         partitions_of = self._consumer.partitions_for_topic
-        total = sum(len(partitions_of(topic) or ()) for topic in self._membership.topics)
+        total = sum(len(partitions_of(topic) or ()) for topic in self.topics)
         return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:

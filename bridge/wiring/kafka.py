@@ -10,10 +10,8 @@ from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.membership import Membership
-from bridge.settings import (
-    KafkaSettings,
-    Settings,
-)
+from bridge.settings import KafkaSettings, Settings
+from bridge.wiring.topics import build_selection
 
 
 def control_topic(group: str) -> str:
@@ -47,10 +45,11 @@ def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
 
 def build_membership(settings: Settings) -> Membership:
     """Build the membership of this process in the consumer group."""
-    kafka = settings.kafka
+    kafka, selection, again = settings.kafka, build_selection(settings), again_topic(settings)
     return Membership(
         group=settings.group,
-        topics=(*source_topics(settings), again_topic(settings)),
+        topics=(*selection.names, again),
+        pattern=selection.expression([again]) if selection.patterns else None,
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_interval_s=kafka.heartbeat_interval_s,
         rebalance_timeout_s=kafka.rebalance_timeout_s,
@@ -64,11 +63,6 @@ def build_control(
     """Build the part that follows and writes the control topic; ``who`` is recorded with each switch."""
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
     return ControlTopic(options, topic, switches, event_types, who)
-
-
-def source_topics(settings: Settings) -> tuple[str, ...]:
-    """Return the topics of all sources."""
-    return tuple(topic for source in settings.sources.values() for topic in source.topics)
 
 
 def parked_topic(settings: Settings) -> str:

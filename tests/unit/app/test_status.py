@@ -46,14 +46,14 @@ def test_a_slowed_endpoint_shows_its_limit_and_why(
 ) -> None:
     off = SimpleNamespace(off_endpoints=lambda: [], off_event_types=lambda: [])
     status = Status(
-        cast("Settings", SimpleNamespace(group="g")),
+        cast("Settings", SimpleNamespace(group="g", sources={})),
         cast("Switching", off),
         cast("Holds", SimpleNamespace(counts=lambda _: {})),
     )
     dispatcher = SimpleNamespace(gate=refused(kind), on=True, in_flight=1)
     pipeline, checkpoints = SimpleNamespace(without_schema=()), SimpleNamespace(unsettled=lambda _: 0)
     path = SimpleNamespace(pipeline=pipeline, dispatchers={"crm": dispatcher}, checkpoints=checkpoints)
-    reader = SimpleNamespace(epoch=1, unprepared=False, assigned=())
+    reader = SimpleNamespace(epoch=1, unprepared=False, assigned=(), topics=())
     metrics = Metrics()
     status.watch(metrics, cast("Reader", reader), cast("Path", path))
     labels = {"endpoint": "crm"}
