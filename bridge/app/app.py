@@ -27,11 +27,11 @@ from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.topic import DeadLetterTopic
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.group_reader import Reader
+from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topic_setup import wait_for_topics
-from bridge.kafka.topic_watch import TopicWatch
 from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
@@ -236,14 +236,14 @@ class App:
             endpoints=sorted(path.dispatchers),
         )
         again = again_topic(self._settings)
-        watch = TopicWatch(self._options, self._selection, again, lambda: reader.topics)
+        matched = MatchedTopics(self._options, self._selection, again, lambda: reader.topics)
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._stop_reading(path.pipeline), name="stop"),
                 tasks.create_task(self._control.follow(), name="control"),
                 tasks.create_task(self._control.write_pending(), name="control writes"),
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
-                tasks.create_task(watch.run(), name="topics"),
+                tasks.create_task(matched.run(), name="topics"),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await path.pipeline.run()

@@ -16,7 +16,7 @@ _LONG_POLL_MS = 50
 """aiokafka has one fetch in progress per broker; a partition that is not in it waits until it ends.
 With the usual 500 ms, that was the latency of every hundredth event."""
 _WITH_PATTERN = {"metadata_max_age_ms": 10_000, "exclude_internal_topics": False}
-"""How often a pattern is compared with the topics of the cluster. The pattern says which ones it leaves out."""
+"""How often a pattern is compared with the topics of the cluster; it leaves out itself what it must."""
 
 
 @dataclass(frozen=True, slots=True)

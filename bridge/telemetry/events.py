@@ -64,7 +64,7 @@ Never."""
 
 TOPICS_MISSING: Final = "topics.missing"
 """Source topics do not exist. The bridge waits for them. The first line has level info, because the producer
-may create them; after a minute it is an error, once per minute. If a source has a pattern, the others are read.
+may create them; after a minute it is an error, once per minute. If a source has a pattern, others are read.
 
 From the error on, unless the producer has yet to start: create them, or correct `topics` of the source."""
 

@@ -23,7 +23,7 @@ _LOOK_S = 2.0
 """Between two looks at the client's subscription, which cost no request."""
 
 
-class TopicWatch:
+class MatchedTopics:
     """Compares the topics that the group reads with the settings.
 
     Each change is logged once. A name or pattern without a topic does not stop the others.
