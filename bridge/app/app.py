@@ -235,8 +235,12 @@ class App:
             topics=self._selection.written,
             endpoints=sorted(path.dispatchers),
         )
-        again = again_topic(self._settings)
-        matched = MatchedTopics(self._options, self._selection, again, lambda: reader.topics)
+        matched = MatchedTopics(
+            lambda: TopicAdmin(self._options),
+            self._selection,
+            again_topic(self._settings),
+            lambda: reader.topics,
+        )
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._stop_reading(path.pipeline), name="stop"),

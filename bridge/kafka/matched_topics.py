@@ -12,7 +12,6 @@ import structlog
 
 from bridge.core.topic_selection import TopicSelection
 from bridge.errors import BrokerError, KafkaUnavailable
-from bridge.kafka.client import KafkaOptions
 from bridge.kafka.topic_setup import ensure_partitions, missing_topics_reporter
 from bridge.kafka.topics import TopicAdmin
 from bridge.telemetry import events
@@ -31,13 +30,16 @@ class MatchedTopics:
 
     def __init__(
         self,
-        options: KafkaOptions,
+        open_admin: Callable[[], TopicAdmin],
         selection: TopicSelection,
         again: str,
         topics: Callable[[], Collection[str]],
     ) -> None:
-        """``again``: the topic of events that are sent again. ``topics`` returns what the group reads now."""
-        self._options = options
+        """``open_admin`` returns an admin client that is not started. ``topics`` returns what the group reads.
+
+        ``again``: the topic of events that are sent again.
+        """
+        self._open_admin = open_admin
         self._selection = selection
         self._again = again
         self._topics = topics
@@ -85,7 +87,7 @@ class MatchedTopics:
 
     async def _prepare(self, topics: Collection[str]) -> bool:
         """Give ``<group>.again`` enough partitions; return False if the broker did not answer."""
-        admin = TopicAdmin(self._options)
+        admin = self._open_admin()
         try:
             await admin.start()
             left_out = self._selection.left_out(await admin.names())
