@@ -35,9 +35,9 @@ class MatchedTopics:
         again: str,
         topics: Callable[[], Collection[str]],
     ) -> None:
-        """``open_admin`` returns an admin client that is not started. ``topics`` returns what the group reads.
+        """``open_admin`` returns an admin client that is not started.
 
-        ``again``: the topic of events that are sent again.
+        ``again``: the topic of events that are sent again. ``topics`` returns what the group reads now.
         """
         self._open_admin = open_admin
         self._selection = selection
@@ -123,12 +123,12 @@ class MatchedTopics:
 
     def _warn_of_several(self, topics: Collection[str]) -> None:
         for topic in sorted(topics):
-            reads, *others = self._selection.takers(topic) or [None]
-            if others:
+            takers = self._selection.takers(topic)
+            if len(takers) > 1:
                 _log.warning(
                     events.TOPIC_AMBIGUOUS,
                     topic=topic,
-                    source=reads,
-                    also_matched_by=others,
+                    source=takers[0],
+                    also_matched_by=takers[1:],
                     remedy=f'exclude it from the other sources ("!{topic}"), or name it in the right one',
                 )

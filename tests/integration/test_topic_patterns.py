@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from tests.support.bridge_process import BridgeProcess
+from tests.support.command import answer_of
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
 from tests.support.receiver import Receiver
@@ -46,6 +49,10 @@ def test_a_new_topic_that_matches_is_delivered_once_and_a_deleted_one_stops_noth
     wait_settled(kafka, "family.shop", new)
     matched = wait_until(lambda: logged(pair[0], "topics.matched")[1:], "the new topic is reported")
     assert [line["topics"] for line in matched] == [{new: "orders"}]
+
+    rows = map(orjson.loads, answer_of(pair[0], "cursors", "list", "--json").splitlines())
+    assert {row["topic"] for row in rows} == {first_topic, new, "family.again"}
+    assert "event:   cannot" not in answer_of(pair[0], "inspect", f"--topic={new}", "--count=1")
 
     kafka.admin().delete_topics([new])[new].result(15)
     wait_until(lambda: all_report(pair, "assigned: 2 partitions"), "the deleted topic is given up")
