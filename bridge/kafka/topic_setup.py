@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import structlog
 
 from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.kafka.aiokafka_patches.startup_noise import new_topics
 from bridge.kafka.topics import PARKED_MAX_BYTES, TopicAdmin
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
@@ -51,6 +52,7 @@ def missing_topics_reporter() -> Callable[[Sequence[str]], None]:
 async def wait_for_topics(admin: TopicAdmin, topics: Iterable[str]) -> None:
     """Return when all source topics exist; log the missing ones at first and then once per minute."""
     report, names = missing_topics_reporter(), frozenset(topics)
+    awaited: frozenset[str] = frozenset()
     while True:
         try:
             missing = sorted(names - await admin.names())
@@ -61,8 +63,11 @@ async def wait_for_topics(admin: TopicAdmin, topics: Iterable[str]) -> None:
                 remedy="none needed: the bridge retries each second",
             )
         else:
+            for name in awaited - set(missing):
+                new_topics.expect(name)
             if not missing:
                 return
+            awaited = frozenset(missing)
             report(missing)
         await asyncio.sleep(1)
 
@@ -96,6 +101,7 @@ async def ensure_topic(
         created = await admin.create(topic, partitions, replication_factor, configs)
     except BrokerError as exc:
         raise KafkaUnavailable(f"cannot create topic {topic!r}: {exc.cause}; {by_hand}") from exc
+    new_topics.expect(topic)
     if created:
         _log.info(events.TOPIC_CREATED, topic=topic)
 

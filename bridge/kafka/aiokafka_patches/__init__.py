@@ -6,5 +6,6 @@ Every access to a private attribute of aiokafka is in this package, so an upgrad
 - ``background_tasks`` (aiokafka issue 1154): a client does not report that one of its tasks ended.
 - ``closing`` (no issue found): ``stop`` and ``close`` have no timeout.
 - ``heartbeats`` (aiokafka issue 1040): a consumer does not report accepted heartbeats or its generation.
-- ``startup_noise`` (no issue found): error 15 on a new cluster is logged at ERROR.
+- ``startup_noise`` (no issue found): error 15 on a new cluster, and a topic that was just created, are logged
+  at ERROR.
 """
