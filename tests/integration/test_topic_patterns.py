@@ -50,7 +50,7 @@ def test_a_new_topic_that_matches_is_delivered_once_and_a_deleted_one_stops_noth
     matched = wait_until(lambda: logged(pair[0], "topics.matched")[1:], "the new topic is reported")
     assert [line["topics"] for line in matched] == [{new: "orders"}]
 
-    rows = map(orjson.loads, answer_of(pair[0], "cursors", "list", "--json").splitlines())
+    rows = orjson.loads(answer_of(pair[0], "cursors", "list", "--json"))
     assert {row["topic"] for row in rows} == {first_topic, new, "family.again"}
     assert "event:   cannot" not in answer_of(pair[0], "inspect", f"--topic={new}", "--count=1")
 
@@ -72,7 +72,7 @@ def test_a_pattern_without_a_topic_and_a_missing_topic_are_waited_for_while_the_
     """The topic of redrives grows with the new topic, without a restart."""
     bridge = bridges(config(kafka, receiver, "early", ["late.named", "late.[a-m]*"])).start()
     assert "waiting for topics that match: late.[a-m]*" in ask(bridge, "/readyz")[1]
-    (line,) = logged(bridge, "topics.awaited")
+    (line,) = wait_until(lambda: logged(bridge, "topics.awaited"), "the waiting is logged")
     assert line["patterns"] == ["late.[a-m]*"]
     first = kafka.create_topic("late.loans", partitions=3)
     produce(kafka.bootstrap, first, outbox_events(30, seed=5))

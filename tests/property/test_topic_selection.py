@@ -19,7 +19,9 @@ GLOBS = (
     .map("".join)
     .filter(is_pattern)
 )
-TEXTS = st.lists(st.one_of(NAMES, GLOBS, st.one_of(NAMES, GLOBS).map("!{}".format)), max_size=5)
+WIDE = st.sampled_from(["*", "a*", "*a", "*b*", "*.*", "?", "??"])
+GLOB = st.one_of(WIDE, GLOBS)
+TEXTS = st.lists(st.one_of(NAMES, GLOB, st.one_of(NAMES, GLOB).map("!{}".format)), max_size=5)
 SOURCES = st.dictionaries(st.sampled_from(["one", "two", "three"]), TEXTS, min_size=1)
 
 
