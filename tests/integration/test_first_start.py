@@ -41,7 +41,7 @@ def run_first_events(bridge: BridgeProcess, kafka: RealKafka, receiver: Receiver
 def test_a_first_start_reports_no_problem_on_a_new_cluster_and_in_a_new_group(
     new_cluster: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Three groups in turn: before the source topic exists, with it, and with a pattern."""
+    """Three groups in turn: before the source topic exists, with it, and two pods with a pattern."""
     for topic, topics in (("before", ["before"]), ("after", ["after"]), ("family", ["fam*"])):
         config = quick_config(new_cluster, topic, {"shop": {"url": receiver.url(f"/{topic}")}}, topic)
         config["sources"]["orders"]["topics"] = topics
@@ -54,4 +54,8 @@ def test_a_first_start_reports_no_problem_on_a_new_cluster_and_in_a_new_group(
             new_cluster.create_topic(topic, 2)
             bridge.start(wait=False)
         bridge.wait_ready()
+        second = bridges(config)
+        if topic == "family":
+            second.start()
         run_first_events(bridge, new_cluster, receiver, topic)
+        assert problems(second) == []
