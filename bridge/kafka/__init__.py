@@ -6,6 +6,7 @@ exceptions of ``bridge/errors.py``; ``broker_call.py`` maps the foreign ones.
 - ``client``: how to reach the brokers. ``aiokafka_patches``: repairs of aiokafka.
 - ``group_reader``: the member of the consumer group. ``side_reader``: a consumer without a group.
 - ``offsets``: the cursors of the endpoints. ``producer``: writes that all replicas acknowledge.
+- ``topic_patterns``, ``matched_topics``: topics that sources read by pattern.
 - ``topics``, ``topic_setup``: topics and their settings. ``session``: a connection for one command.
 - ``control_reader``, ``control_topic``: ``<group>.control``.
 """
