@@ -25,7 +25,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.records import records_deleted, to_batches, to_partition
-from bridge.kafka.topic_patterns import subscribe, topics_read
+from bridge.kafka.topic_patterns import existing_offsets, subscribe, topics_read
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 
@@ -236,7 +236,9 @@ class Reader:
         if not has_generation(consumer):
             # without a generation, a group without members accepts it from any process
             raise PlaceLostError(f"group {group!r}: this process is no longer a member")
-        offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
+        offsets = existing_offsets(consumer, lowest)
+        if not offsets:
+            raise PlaceLostError(f"group {group!r}: the topics of its partitions do not exist any more")
         sent_at = time.monotonic()
         try:
             async with broker_call(f"commit for group {group!r}", timeout_s=_COMMIT_TIMEOUT_S):

@@ -6,12 +6,13 @@ the cluster's topics again before it joins. aiokafka joins again when that set c
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
 from bridge.kafka.membership import Membership
+from bridge.model import Partition
 
 
 def subscribe(
@@ -30,3 +31,18 @@ def topics_read(consumer: AIOKafkaConsumer, membership: Membership) -> Collectio
         return membership.topics
     topics: Collection[str] = consumer.subscription() or frozenset()
     return topics
+
+
+def existing_offsets(
+    consumer: AIOKafkaConsumer, offsets: Mapping[Partition, int]
+) -> dict[TopicPartition, int]:
+    """Return the offsets of topics that exist, for aiokafka.
+
+    The broker refuses a commit for a deleted topic, and aiokafka repeats the whole commit until its time
+    is up: the other topics would wait for that.
+    """
+    return {
+        TopicPartition(*partition): offset
+        for partition, offset in offsets.items()
+        if consumer.partitions_for_topic(partition.topic)
+    }
