@@ -27,6 +27,7 @@ from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.group_reader import Reader
+from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.membership import Membership
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
@@ -45,6 +46,7 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.kafka import (
+    again_topic,
     build_control,
     build_dead_letters,
     build_kafka_options,
@@ -52,7 +54,6 @@ from bridge.wiring.kafka import (
     build_member_name,
     build_membership,
     control_topic,
-    source_topics,
 )
 from bridge.wiring.path import (
     Path,
@@ -65,6 +66,7 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
+from bridge.wiring.topics import build_selection
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
@@ -78,8 +80,9 @@ class App:
         self._settings = settings
         self._metrics = Metrics()
         self._options = build_kafka_options(settings.kafka)
+        self._selection = build_selection(settings)
         self._decoders = build_decoders(settings)
-        self._registries = build_registries(settings.sources, self._decoders)
+        self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
@@ -108,7 +111,7 @@ class App:
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path)
+            await self._carry(path, reader)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, History, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -143,8 +146,10 @@ class App:
         self._status.enter(f"no broker at {', '.join(options.bootstrap_servers)} has answered yet")
         await self._reach(admin.start)
         await self._reach(identify_cluster)
-        self._status.enter(f"waiting until all topics exist: {', '.join(source_topics(settings))}")
-        await self._stop.unless_requested(wait_for_topics(admin, source_topics(settings)))
+        if not self._selection.patterns:  # with patterns, a topic that is missing does not stop the others
+            names = self._selection.names
+            self._status.enter(f"waiting until all topics exist: {', '.join(names)}")
+            await self._stop.unless_requested(wait_for_topics(admin, names))
         self._status.enter(f"reading {control_topic(settings.group)} and the other topics of its own")
         await self._reach(lambda: ensure_internal_topics(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
@@ -229,7 +234,7 @@ class App:
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.start)
 
-    async def _carry(self, path: Path) -> None:
+    async def _carry(self, path: Path, reader: Reader) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
@@ -238,8 +243,14 @@ class App:
             events.BRIDGE_STARTED,
             version=__version__,
             group=self._settings.group,
-            topics=source_topics(self._settings),
+            topics=self._selection.written,
             endpoints=sorted(path.dispatchers),
+        )
+        matched = MatchedTopics(
+            lambda: TopicAdmin(self._options),
+            self._selection,
+            again_topic(self._settings),
+            lambda: reader.topics,
         )
         async with asyncio.TaskGroup() as tasks:
             background = [
@@ -248,6 +259,7 @@ class App:
                 tasks.create_task(self._control.write_pending(), name="control writes"),
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 tasks.create_task(self._status.log_changes(), name="readiness"),
+                tasks.create_task(matched.run(), name="topics"),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await path.pipeline.run()

@@ -14,12 +14,14 @@ from bridge.kafka.topic_setup import (
 from bridge.kafka.topics import TopicAdmin
 from bridge.settings import Settings
 from bridge.wiring.endpoints import holding_endpoints
-from bridge.wiring.kafka import again_topic, control_topic, parked_topic, source_topics
+from bridge.wiring.kafka import again_topic, control_topic, parked_topic
+from bridge.wiring.topics import build_selection
 
 
 async def ensure_internal_topics(admin: TopicAdmin, settings: Settings) -> None:
     """Create the missing ones among .parked, .again and .control. Raises ``KafkaUnavailable``."""
-    kafka, sources = settings.kafka, source_topics(settings)
+    kafka, selection = settings.kafka, build_selection(settings)
+    sources = selection.select(await admin.names()) if selection.patterns else selection.names
     create, copies = kafka.create_topics, kafka.replication_factor
     parked, again = parked_topic(settings), again_topic(settings)
     for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS)):

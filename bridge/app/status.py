@@ -22,6 +22,7 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.kafka import again_topic
 from bridge.wiring.path import Path
+from bridge.wiring.topics import build_selection
 
 _log = structlog.get_logger()
 _MOST_LISTED = 20
@@ -36,6 +37,7 @@ class Status:
 
     def __init__(self, settings: Settings, switching: Switching, holds: Holds) -> None:
         self._settings = settings
+        self._selection = build_selection(settings)
         self._switching = switching
         self._holds = holds
         self._reader: Reader | None = None
@@ -88,7 +90,9 @@ class Status:
         """Return whether the process does its part of the work, and one line for a person."""
         place = self._place_in_group()
         held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
+        topics = self._selection.select(self._reader.topics) if self._reader else ()
         notes = (
+            *_listed("waiting for topics that match", self._selection.awaited(topics)),
             *_listed("waiting for a schema", self._pipeline.without_schema if self._pipeline else []),
             *_listed("off", self._switching.off_endpoints()),
             *_listed("event types off", [str(types) for types in self._switching.off_event_types()]),

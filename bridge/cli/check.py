@@ -37,7 +37,7 @@ def check(path: Path) -> None:
     if not problems:
         try:
             settings = load(path, os.environ)
-            build_registries(settings.sources, build_decoders(settings))
+            build_registries(settings.sources, build_decoders(settings).by_source)
             tree = tree_of(path, os.environ)
             problems = [*check_templates(settings, tree.place), *check_filter_fields(settings, tree)]
         except ConfigError as exc:

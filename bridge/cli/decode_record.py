@@ -26,10 +26,11 @@ async def _decode(settings: Settings, record: Record) -> Sequence[Event] | None:
     from bridge.wiring.decoders import build_decoders, build_registries
 
     decoders = build_decoders(settings)
-    decoder = decoders.get(record.partition.topic)
-    if decoder is None:
+    try:
+        decoder = decoders[record.partition.topic]
+    except KeyError:
         return None
-    registries = build_registries(settings.sources, decoders)
+    registries = build_registries(settings.sources, decoders.by_source)
     try:
         while True:  # ends: a record names one schema, and fetching it gives a schema or a DecodeError
             try:

@@ -155,12 +155,13 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
     from bridge.cli.terminal import read_settings
     from bridge.kafka.client import KafkaOptions
     from bridge.wiring.kafka import build_kafka_options
+    from bridge.wiring.topics import build_selection
 
     if brokers:
         return KafkaOptions(tuple(part.strip() for part in brokers.split(",") if part.strip())), None
     settings = read_settings(path)
-    sources = (source for source in settings.sources.values() if topic in source.topics)
-    return build_kafka_options(settings.kafka), next(sources, None)
+    name = build_selection(settings).source_of(topic)
+    return build_kafka_options(settings.kafka), None if name is None else settings.sources[name]
 
 
 async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Record]:

@@ -101,7 +101,7 @@ def _parts(record: Record, guess: Guess) -> tuple[Any, Registries]:
         return FineractDecoder(_SOURCE, schemas, max_value_bytes=1 << 30), Registries({})
     settings = _settings(record, guess)
     decoder = build_decoder(_SOURCE, settings)
-    return decoder, build_registries({_SOURCE: settings}, {record.partition.topic: decoder})
+    return decoder, build_registries({_SOURCE: settings}, {_SOURCE: decoder})
 
 
 def _settings(record: Record, guess: Guess) -> SourceSettings:

@@ -97,8 +97,9 @@ async def _blocked(
 ) -> dict[Address, tuple[str, str]]:
     """Return the letters that cannot be sent again, with cause and remedy."""
     from bridge.dead_letters.resend_request import obstacle
+    from bridge.wiring.topics import build_selection
 
-    topics = [topic for source in settings.sources.values() for topic in source.topics]
+    topics = build_selection(settings)
     blocked = {
         letter.address: why
         for letter in letters

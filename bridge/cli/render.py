@@ -112,13 +112,15 @@ def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str |
     from bridge.preflight.samples import sample
     from bridge.schemas.folder import read_folder
     from bridge.settings import FineractSource
+    from bridge.wiring.topics import build_selection
 
     sources = endpoint.sources or tuple(settings.sources)
     for source in sources:
         source_settings = settings.sources[source]
         if name.endswith("BusinessEvent") and isinstance(source_settings, FineractSource):
             schemas = read_folder(source_settings.schemas) if endpoint.has_templates else None
-            return sample(name, source=source, topic=source_settings.topics[0], schemas=schemas, id=id)
+            topic = build_selection(settings).example(source)
+            return sample(name, source=source, topic=topic, schemas=schemas, id=id)
     return sample(name, source=sources[0], id=id)
 
 

@@ -112,6 +112,7 @@ def _event(settings: Settings, file: Path | None, type_: str | None, source: str
     from bridge.model import Partition
     from bridge.preflight.samples import NO_TOPIC, sample
     from bridge.settings.problem import choice
+    from bridge.wiring.topics import build_selection
 
     name: str | None
     if file is not None:
@@ -127,11 +128,11 @@ def _event(settings: Settings, file: Path | None, type_: str | None, source: str
     if name not in settings.sources:
         guess = choice(name, settings.sources, "the sources are")
         raise ConfigError([f'{file or type_}: the configuration has no source "{name}"; {guess}'])
-    topics, topic = settings.sources[name].topics, event.topic
+    selection, topic = build_selection(settings), event.topic
     if topic == NO_TOPIC:
-        topic = topics[0]
-    elif topic not in topics:
-        guess = choice(topic, topics, "its topics are")
+        topic = selection.example(name)
+    elif selection.source_of(topic) != name:
+        guess = choice(topic, settings.sources[name].topics, "its topics are")
         raise ConfigError([f'{file}: source {name} does not read the topic "{topic}"; {guess}'])
     event.source, event.record = name, event.record._replace(partition=Partition(topic, 0))
     return event
@@ -139,8 +140,11 @@ def _event(settings: Settings, file: Path | None, type_: str | None, source: str
 
 def _source_of(settings: Settings, topic: str) -> str | None:
     """Return the source that reads the topic, else the only source."""
-    reads = [name for name, source in settings.sources.items() if topic in source.topics]
-    return next(iter(reads or (settings.sources if len(settings.sources) == 1 else ())), None)
+    from bridge.preflight.samples import NO_TOPIC
+    from bridge.wiring.topics import build_selection
+
+    reads = None if topic == NO_TOPIC else build_selection(settings).source_of(topic)
+    return reads or (next(iter(settings.sources)) if len(settings.sources) == 1 else None)
 
 
 def _usual_source(settings: Settings, type_: str) -> str:

@@ -66,9 +66,9 @@ async def load_switches(
 async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Iterable[str]) -> list[CursorLag]:
     """Return the rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
     from bridge.cli.lag import cursor_lags
-    from bridge.wiring.kafka import source_topics
+    from bridge.wiring.topics import build_selection
 
-    topics = frozenset(source_topics(settings))
+    topics = build_selection(settings).select(await visit.topics())
     committed = {name: await visit.committed(f"{settings.group}.{name}") for name in names}
     elsewhere = {partition.topic for places in committed.values() for partition in places}
     marks = await visit.high_watermarks(topics | elsewhere)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bridge.dead_letters.letter import Address, Letter
@@ -46,7 +46,7 @@ def resend_requests(letters: Iterable[Letter]) -> list[ResendRequest]:
 
 
 def obstacle(
-    letter: Letter, topics: Iterable[str], endpoints: Iterable[str], partitions: int
+    letter: Letter, topics: Container[str], endpoints: Container[str], partitions: int
 ) -> tuple[str, str] | None:
     """Return why a letter cannot be sent again (cause and remedy); None if it can."""
     topic, number = letter.origin.partition

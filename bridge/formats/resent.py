@@ -8,7 +8,7 @@ decodes it. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from bridge.core import ordering_key
 from bridge.errors import DecodeError
@@ -47,9 +47,9 @@ class AgainDecoder:
     Their ``record`` is the one of this topic, because its offset is the one to settle.
     """
 
-    def __init__(self, decoders: Mapping[str, Decoder], endpoints: Collection[str]) -> None:
-        """``decoders`` are those of the source topics, ``endpoints`` all configured names."""
-        self._decoders = decoders
+    def __init__(self, find: Callable[[str], Decoder | None], endpoints: Collection[str]) -> None:
+        """``find`` returns the decoder of a source topic, ``endpoints`` are all configured names."""
+        self._find = find
         self._endpoints = frozenset(endpoints)
 
     def decode(self, record: Record) -> tuple[Event | RedriveMark, ...]:
@@ -67,7 +67,7 @@ class AgainDecoder:
 
     def _original_events(self, resend: Resend) -> tuple[Event, ...]:
         origin, endpoint, number = resend.origin, resend.endpoint, resend.number
-        decoder = self._decoders.get(origin.partition.topic)
+        decoder = self._find(origin.partition.topic)
         if decoder is None:
             raise ResentDecodeError(
                 resend,

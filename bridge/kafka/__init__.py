@@ -8,6 +8,7 @@ exceptions of ``bridge/errors.py``; ``broker_call.py`` maps the foreign ones.
 - ``membership``, ``assignor``, ``assignment_check``: its parameters, and who gets which partition.
 - ``member_name``, ``leaving``, ``group_requests``: its lasting name in the group.
 - ``offsets``: the cursors of the endpoints. ``producer``: writes that all replicas acknowledge.
+- ``topic_patterns``, ``matched_topics``: topics that sources read by pattern.
 - ``topics``, ``topic_setup``: topics and their settings. ``session``: a connection for one command.
 - ``control_reader``, ``control_topic``: ``<group>.control``.
 """

@@ -38,6 +38,7 @@ from bridge.kafka.member_name import MemberName
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
 from bridge.kafka.poison_search import PoisonSearch
 from bridge.kafka.records import records_deleted, to_batches, to_partition, unreadable_place
+from bridge.kafka.topic_patterns import existing_offsets, subscribe, topics_read
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 
@@ -107,7 +108,7 @@ class Reader:
             raise
         self._liveness.note_answer()
         listener = RebalanceListener(lambda: consumer is self._consumer, self._revoked, self._assign)
-        consumer.subscribe(topics=self._membership.topics, listener=listener)
+        subscribe(consumer, self._membership, listener)
         self._joined = True
 
     def holds_lease(self) -> bool:
@@ -178,10 +179,15 @@ class Reader:
         )
 
     @property
+    def topics(self) -> Collection[str]:
+        """The topics that the group reads; with patterns, none before the first look at the cluster."""
+        return topics_read(self._consumer, self._membership)
+
+    @property
     def share(self) -> float:
         """This pod's share of the endpoints' rates, by the partitions assigned to it."""
         partitions_of = self._consumer.partitions_for_topic
-        total = sum(len(partitions_of(topic) or ()) for topic in self._membership.topics)
+        total = sum(len(partitions_of(topic) or ()) for topic in self.topics)
         return share(len(self._assigned), total)
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
@@ -347,7 +353,9 @@ class Reader:
         if self._name.taken or not has_generation(consumer):
             # without a generation, a group without members accepts it from any process
             raise PlaceLostError(f"group {group!r}: this process is no longer a member")
-        offsets = {TopicPartition(*partition): offset for partition, offset in lowest.items()}
+        offsets = existing_offsets(consumer, lowest)
+        if not offsets:
+            raise PlaceLostError(f"group {group!r}: the topics of its partitions do not exist any more")
         sent_at = time.monotonic()
         try:
             async with self._call(f"commit for group {group!r}", _COMMIT_TIMEOUT_S):

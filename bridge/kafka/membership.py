@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from bridge.kafka.client import KafkaOptions
 _LONG_POLL_MS = 50
 """aiokafka has one fetch in progress per broker; a partition that is not in it waits until it ends.
 With the usual 500 ms, that was the latency of every hundredth event."""
+_WITH_PATTERN = {"metadata_max_age_ms": 10_000, "exclude_internal_topics": False}
+"""How often a pattern is compared with the topics of the cluster; it leaves out itself what it must."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Membership:
 
     group: str
     topics: tuple[str, ...]
+    pattern: re.Pattern[str] | None = None
+    """If set, the topics are all that it matches, also those that appear later; ``topics`` are among them."""
     session_timeout_s: float = 10
     heartbeat_interval_s: float = 1
     rebalance_timeout_s: float = 60
@@ -48,6 +53,7 @@ def new_consumer(
         fetch_max_wait_ms=_LONG_POLL_MS,
         max_partition_fetch_bytes=max(1024 * 1024, membership.max_value_bytes),
         isolation_level="read_committed",
+        **({} if membership.pattern is None else _WITH_PATTERN),
     )
 
 

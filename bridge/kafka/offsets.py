@@ -6,12 +6,21 @@ backlog as the lag of that group.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import structlog
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import GroupIdNotFound, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupIdNotFound,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
@@ -20,10 +29,20 @@ from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Committed, Partition
+from bridge.telemetry import events
 
+_log = structlog.get_logger()
 _NO_GENERATION = -1
 _NO_MEMBER = ""
 _TIMEOUT_S = 5.0
+_NEW_CLUSTER_S = 30.0
+"""How long a cluster may take to create its offsets topic, which the first request for a group begins."""
+_RETRY_S = 0.3
+_NO_COORDINATOR = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 
 class OffsetStore:
@@ -41,6 +60,8 @@ class OffsetStore:
         self._servers = ", ".join(options.bootstrap_servers)
         self._may_commit = may_commit
         self._coordinators: dict[str, int] = {}
+        self._answered = False
+        self._awaited_since: float | None = None
 
     async def start(self) -> None:
         """Connect; raises ``BrokerError``, and may be called again after it."""
@@ -54,8 +75,37 @@ class OffsetStore:
     async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         """Return the committed offsets; partitions without one are left out. Raises ``CommitError``.
 
-        With None, return those of all partitions.
+        With None, return those of all partitions. Until the first answer, a cluster that has no
+        coordinator yet is waited for, up to 30 s: it is new and creates its offsets topic.
         """
+        while True:
+            try:
+                committed = await self._fetch(group, partitions)
+            except CommitError as exc:
+                if not self._may_wait(exc):
+                    raise
+                await asyncio.sleep(_RETRY_S)
+            else:
+                self._answered = True
+                return committed
+
+    def _may_wait(self, exc: CommitError) -> bool:
+        """Return True if the request failed because the cluster is new; log that once."""
+        cause = exc.__cause__.__cause__ if isinstance(exc.__cause__, BrokerError) else exc.__cause__
+        if self._answered or not isinstance(cause, _NO_COORDINATOR):
+            return False
+        if self._awaited_since is None:
+            self._awaited_since = time.monotonic()
+            _log.info(
+                events.COORDINATOR_AWAITED,
+                cause="the broker creates its topic for group offsets, as on the first start of a cluster",
+                remedy="none needed; the bridge retries until the topic exists",
+            )
+        return time.monotonic() - self._awaited_since < _NEW_CLUSTER_S
+
+    async def _fetch(
+        self, group: str, partitions: Collection[Partition] | None
+    ) -> dict[Partition, Committed]:
         rows = None if partitions is None else {partition: (partition.number,) for partition in partitions}
         request = OffsetFetchRequest(group, None if rows is None else _by_topic(rows))
         response = await self._send(group, request)
@@ -135,7 +185,8 @@ class OffsetStore:
         """Raise ``CommitError`` for a code other than 0; the coordinator may have moved."""
         if code:
             self._coordinators.pop(group, None)
-            raise CommitError(f"group {group!r}: {for_code(code).__name__} (error {code})")
+            error = for_code(code)
+            raise CommitError(f"group {group!r}: {error.__name__} (error {code})") from error()
 
 
 def _by_topic(rows: Mapping[Partition, Sequence[Any]]) -> list[tuple[str, list[Any]]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
 from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.kafka.aiokafka_patches.startup_noise import new_topics
 from bridge.kafka.topics import PARKED_MAX_BYTES, TopicAdmin
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
@@ -26,9 +27,32 @@ CONTROL_CONFIGS = {
 Kafka compacts only closed segments, and every assignment reads the topic: short segments keep it short."""
 
 
+def missing_topics_reporter() -> Callable[[Sequence[str]], None]:
+    """Return a function that logs the missing source topics it is called with, about once per second.
+
+    On a first start their producer may still create them, so only what is missing for a minute is an error.
+    """
+    throttle, reported = Throttle(), False
+
+    def report(missing: Sequence[str]) -> None:
+        nonlocal reported
+        if not missing:
+            reported = False
+        elif throttle.allows():
+            remedy = "create them, or correct `topics` of the source; the bridge waits for them"
+            if reported:
+                _log.error(events.TOPICS_MISSING, topics=missing, remedy=remedy)
+            else:
+                _log.info(events.TOPICS_MISSING, topics=missing, remedy=remedy)
+            reported = True
+
+    return report
+
+
 async def wait_for_topics(admin: TopicAdmin, topics: Iterable[str]) -> None:
     """Return when all source topics exist; log the missing ones at first and then once per minute."""
-    throttle, names = Throttle(), frozenset(topics)
+    report, names = missing_topics_reporter(), frozenset(topics)
+    awaited: frozenset[str] = frozenset()
     while True:
         try:
             missing = sorted(names - await admin.names())
@@ -39,14 +63,12 @@ async def wait_for_topics(admin: TopicAdmin, topics: Iterable[str]) -> None:
                 remedy="none needed: the bridge retries each second",
             )
         else:
+            for name in awaited - set(missing):
+                new_topics.expect(name)
             if not missing:
                 return
-            if throttle.allows():
-                _log.error(
-                    events.TOPICS_MISSING,
-                    topics=missing,
-                    remedy="create them, or correct `topics` of the source; the bridge waits for them",
-                )
+            awaited = frozenset(missing)
+            report(missing)
         await asyncio.sleep(1)
 
 
@@ -79,6 +101,7 @@ async def ensure_topic(
         created = await admin.create(topic, partitions, replication_factor, configs)
     except BrokerError as exc:
         raise KafkaUnavailable(f"cannot create topic {topic!r}: {exc.cause}; {by_hand}") from exc
+    new_topics.expect(topic)
     if created:
         _log.info(events.TOPIC_CREATED, topic=topic)
 

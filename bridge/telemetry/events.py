@@ -64,9 +64,40 @@ KAFKA_CONNECTED: Final = "kafka.connected"
 Never."""
 
 TOPICS_MISSING: Final = "topics.missing"
-"""Source topics do not exist. The bridge waits for them and writes this line once per minute.
+"""Source topics do not exist. The bridge waits for them. The first line has level info, because the producer
+may create them; after a minute it is an error, once per minute. If a source has a pattern, others are read.
 
-Always, unless the producer of the topics has yet to start: create them, or correct `topics` of the source."""
+From the error on, unless the producer has yet to start: create them, or correct `topics` of the source."""
+
+TOPICS_MATCHED: Final = "topics.matched"
+"""New topics that patterns match are read from now on; each is shown with its source.
+
+Worry if a topic is among them that should not be sent: exclude it with a `!` in `topics` of the source."""
+
+TOPICS_AWAITED: Final = "topics.awaited"
+"""No topic matches these patterns yet. The bridge looks every ten seconds.
+
+Worry if there should be one: correct `topics` of the source, or let the bridge's user describe the topic."""
+
+TOPICS_VANISHED: Final = "topics.vanished"
+"""Topics that patterns matched no longer exist, or the bridge's user may no longer describe them.
+
+Always, unless you deleted them: their events that were not delivered are lost."""
+
+TOPICS_LEFT_OUT: Final = "topics.left_out"
+"""Patterns match these topics, but they end in .parked, .again or .control, as topics that Hookferry writes.
+
+Worry if they contain events to send: name them in `topics` of the source."""
+
+TOPIC_AMBIGUOUS: Final = "topic.ambiguous"
+"""Patterns of several sources match the topic. The source that is listed first reads it.
+
+Worry if another source has the right format for it: exclude the topic from the others."""
+
+TOPIC_TOO_SMALL: Final = "topic.too_small"
+"""A new source topic has more partitions than `<group>.again`, and the bridge cannot add any.
+
+Always: parked events of the partitions that it lacks cannot be sent again. Add them by hand."""
 
 TOPIC_NOT_COMPACTED: Final = "topic.not_compacted"
 """The control topic has a `cleanup.policy` that deletes records, so switches will be forgotten.

@@ -24,10 +24,8 @@ from bridge.formats.payload_only import (
 )
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
-from bridge.formats.resent import AgainDecoder
 from bridge.formats.schema_cache import SchemaCache
 from bridge.http.tls import load_configured_context
-from bridge.pipeline.ports import RecordDecoder
 from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
 from bridge.schemas.registry.client import RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
@@ -46,17 +44,17 @@ from bridge.settings import (
     SourceSettings,
 )
 from bridge.wiring.kafka import again_topic
+from bridge.wiring.topics import TopicDecoders, build_selection
 
 
-def build_decoders(settings: Settings) -> dict[str, RecordDecoder]:
-    """Build the decoder of each topic. Raises ``ConfigError`` for schema files that do not load."""
-    of_sources: dict[str, Decoder] = {
-        topic: decoder
-        for name, source in settings.sources.items()
-        for decoder in (build_decoder(name, source),)
-        for topic in source.topics
-    }
-    return {**of_sources, again_topic(settings): AgainDecoder(of_sources, settings.endpoints)}
+def build_decoders(settings: Settings) -> TopicDecoders:
+    """Build the decoder of each source. Raises ``ConfigError`` for schema files that do not load."""
+    return TopicDecoders(
+        {name: build_decoder(name, source) for name, source in settings.sources.items()},
+        build_selection(settings),
+        again=again_topic(settings),
+        endpoints=settings.endpoints,
+    )
 
 
 def build_decoder(name: str, source: SourceSettings) -> Decoder:
@@ -131,19 +129,17 @@ def _field_paths(
     return FieldPaths(source.id, source.type, source.entity, source.time, source.data, source.tenant)
 
 
-def build_registries(
-    sources: Mapping[str, SourceSettings], decoders: Mapping[str, RecordDecoder]
-) -> Registries:
-    """Build the registry of each source that has one; it fills the schema store of the decoder.
+def build_registries(sources: Mapping[str, SourceSettings], decoders: Mapping[str, Decoder]) -> Registries:
+    """Build the registry of each source that has one; it fills the schema store of the source's decoder.
 
-    Raises ``ConfigError`` for TLS files that do not load.
+    ``decoders`` are by source. Raises ``ConfigError`` for TLS files that do not load.
     """
     registries = {}
     for name, source in sources.items():
         settings = getattr(source, "registry", None)
         if not isinstance(settings, RegistrySettings):
             continue
-        decoder = decoders[source.topics[0]]
+        decoder = decoders[name]
         assert isinstance(decoder, PayloadDecoder | DebeziumDecoder)
         assert isinstance(decoder.values, RegistryValueReader)
         registries[name] = Registry(_options(name, settings), settings.speaks, decoder.values.schemas)

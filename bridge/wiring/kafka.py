@@ -14,11 +14,9 @@ from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.membership import Membership
-from bridge.settings import (
-    KafkaSettings,
-    Settings,
-)
+from bridge.settings import KafkaSettings, Settings
 from bridge.storage.state_dir import StateDir
+from bridge.wiring.topics import build_selection
 
 
 def control_topic(group: str) -> str:
@@ -58,10 +56,11 @@ def build_member_name(state: StateDir) -> str | None:
 
 def build_membership(settings: Settings, default_name: str | None) -> Membership:
     """Build the membership of this process in the consumer group; with a None name it is a dynamic one."""
-    kafka = settings.kafka
+    kafka, selection, again = settings.kafka, build_selection(settings), again_topic(settings)
     return Membership(
         group=settings.group,
-        topics=(*source_topics(settings), again_topic(settings)),
+        topics=(*selection.names, again),
+        pattern=selection.expression([again]) if selection.patterns else None,
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_interval_s=kafka.heartbeat_interval_s,
         rebalance_timeout_s=kafka.rebalance_timeout_s,
@@ -86,11 +85,6 @@ def build_letters(settings: Settings) -> DeadLetterStore:
     """Build the part that reads and redrives dead letters; it connects when it is entered."""
     topics = parked_topic(settings), again_topic(settings), control_topic(settings.group)
     return DeadLetterStore(build_kafka_options(settings.kafka), *topics)
-
-
-def source_topics(settings: Settings) -> tuple[str, ...]:
-    """Return the topics of all sources."""
-    return tuple(topic for source in settings.sources.values() for topic in source.topics)
 
 
 def parked_topic(settings: Settings) -> str:

@@ -265,6 +265,10 @@ class RealKafka:
         self._topics += 1
         return self.create_topic(f"{prefix}.{self._topics}", partitions, **config)
 
+    def partitions(self, topic: str) -> int:
+        """Return the number of partitions of a topic."""
+        return len(self.admin().list_topics(topic, timeout=10).topics[topic].partitions)
+
     def topic_config(self, name: str) -> dict[str, str]:
         """Return the settings of a topic."""
         resource = ConfigResource(ResourceType.TOPIC, name)

@@ -189,7 +189,7 @@ class Process:
         self.metrics = Metrics()
         self.flushes = 0
         self.reader = FakeReader(world.log, max_batch=max_batch)
-        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)}
+        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}.get, world.plans)}
         self.window = FakeWindow(world.log, decoders)
         self.holds = Holds()
         edges = PathEdges(

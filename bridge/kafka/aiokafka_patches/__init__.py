@@ -9,6 +9,7 @@ Every access to a private attribute of aiokafka is in this package, so an upgrad
 - ``heartbeats`` (aiokafka issue 1040): a consumer does not report heartbeats, generation, coordinator.
 - ``positions`` (no issue found): a consumer has no position that can be read without awaiting.
 - ``static_member`` (no issue found): heartbeats and commits do not contain ``group.instance.id``.
-- ``startup_noise`` (no issue found): error 15 on a new cluster is logged at ERROR.
+- ``startup_noise`` (no issue found): error 15 on a new cluster, and a topic that was just created, are logged
+  at ERROR.
 - ``unreadable_records`` (no issue found): a record that cannot be parsed is read again forever.
 """

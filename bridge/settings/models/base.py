@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-TOPIC = r"^[a-zA-Z0-9._-]{1,249}$"
+TOPIC = r"^!?[a-zA-Z0-9._*?\[\]!-]{1,249}$"
 GROUP = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,149}$"
 HOST_PORT = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 LAST_PORT = 65_535
@@ -23,7 +23,7 @@ RECORD_PARTS = ("key", "offset", "topic")
 
 PATTERN_REMEDIES = {
     NAME: "use at most 63 lower-case letters, digits, _ and -, and begin with a letter or digit",
-    TOPIC: "use letters, digits, dot, _ and -, at most 249 characters",
+    TOPIC: "use letters, digits, dot, _ and -, at most 249 characters; in patterns also * ? and [abc]",
     GROUP: "use letters, digits, dot, _ and -, at most 150 characters, and no dot in front",
     HOST_PORT: "write host:port, without a scheme, such as kafka-1:9092",
     FIELD_PATH: "write the field names from the outside in, with dots between them, such as order.id",
@@ -80,7 +80,6 @@ def _port(value: str) -> str:
 Seconds = Annotated[float, BeforeValidator(_not_a_flag), Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_not_a_flag)]
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-Topic = Annotated[str, StringConstraints(pattern=TOPIC)]
 Group = Annotated[str, StringConstraints(pattern=GROUP)]
 HostPort = Annotated[str, StringConstraints(pattern=HOST_PORT), AfterValidator(_port)]
 FieldPath = Annotated[str, StringConstraints(pattern=FIELD_PATH, max_length=512)]

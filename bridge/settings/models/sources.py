@@ -8,17 +8,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from bridge.settings.models.base import FieldPlace, Section, Topic, Whole
+from bridge.settings.models.base import TOPIC, FieldPlace, Section, Whole
 from bridge.settings.models.registry import RegistrySettings
+from bridge.settings.models.values import topic_pattern
+
+Topic = Annotated[str, StringConstraints(pattern=TOPIC), AfterValidator(topic_pattern)]
 
 
 class SourceCommon(Section):
     """Settings that sources of every format have."""
 
     topics: tuple[Topic, ...] = Field(
-        min_length=1, description="Topics to read. A topic belongs to one source only."
+        min_length=1,
+        description="Topics to read, as names or patterns (* ? [abc]); case-sensitive. A ! in front"
+        " excludes, and a list must not only exclude. New topics that a pattern matches are read without a"
+        " restart. A topic belongs to one source only: the one that names it, else the first one with a"
+        " pattern that matches. Patterns match no topic that begins with __ or ends in .parked, .again or"
+        " .control; such a topic must be named.",
     )
     max_value_bytes: Whole = Field(
         default=1_048_576,

@@ -212,6 +212,15 @@ def event_pattern(pattern: str) -> str:
     return pattern
 
 
+def topic_pattern(pattern: str) -> str:
+    """Return ``pattern`` if it is the name of a topic or a valid pattern, with or without ``!`` in front."""
+    event_pattern(pattern)
+    body = pattern.removeprefix("!")
+    if "]" in body.partition("[")[0] or "!" in body.replace("[!", ""):
+        raise mistake("has a ! or ] outside of [abc]", "remove it; a ! excludes only in front of the text")
+    return pattern
+
+
 def unreadable(name: str, is_kind: Callable[[FilePath], bool], kind: str) -> str | None:
     """Return why a file or folder cannot be used, or None. ``is_kind`` tests for a file or a folder."""
     try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 
 from pydantic_core import PydanticCustomError
 
 from bridge.core.filter import BadExpression, Filter
+from bridge.core.topic_selection import TopicSelection, globs_overlap, is_pattern
 from bridge.settings.models.fineract_types import FINERACT_TYPES, PRE_SUFFIX
 from bridge.settings.models.request import plain_url
 from bridge.settings.models.values import endpoint_url, event_pattern, parse_rate, rate
@@ -107,14 +108,23 @@ def check_patterns(tree: Tree) -> Iterator[Problem]:
 def check_topics(tree: Tree) -> Iterator[Problem]:
     """Check that every topic pattern of an endpoint matches a topic of its sources."""
     for name in tree.names(("endpoints",)):
-        topics = [
-            topic for source in _sources(tree, name) for _, topic in tree.texts(("sources", source, "topics"))
-        ]
+        written = {
+            source: [text for _, text in tree.texts(("sources", source, "topics"))]
+            for source in _sources(tree, name)
+        }
+        topics = [text for texts in written.values() for text in texts if not text.startswith("!")]
         for path, pattern in tree.texts(("endpoints", name, "topics")):
             body = pattern.removeprefix("!")
-            if topics and _is_valid(pattern) and not any(fnmatchcase(topic, body) for topic in topics):
+            if topics and _is_valid(pattern) and not _matches_a_topic(body, topics, written):
                 remedy = choice(body, dict.fromkeys(topics), "the topics are")
                 yield tree.problem(path, "matches no topic of the endpoint's sources", remedy)
+
+
+def _matches_a_topic(body: str, topics: Sequence[str], written: Mapping[str, Sequence[str]]) -> bool:
+    """Return True if a topic of the sources may match; ``topics`` are theirs without the exclusions."""
+    if is_pattern(body):
+        return any(globs_overlap(topic, body) for topic in topics)
+    return body in TopicSelection(written)
 
 
 def check_filters(tree: Tree) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem, nearest
 from bridge.settings.reading import shape
 from bridge.settings.reading.tree import Tree
-from bridge.settings.rules import endpoints, receivers, rendering, sources
+from bridge.settings.rules import endpoints, receivers, rendering, sources, topics
 from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
@@ -34,21 +34,6 @@ _FIELDS = {  # mechanism: required, optional
     "SCRAM-SHA-512": (_LOGIN, ()),
     "OAUTHBEARER": (_OAUTH, ("scope",)),
 }
-
-
-def check_topics(tree: Tree) -> Iterator[Problem]:
-    """Check that no topic belongs to two sources, and that none is one that Hookferry writes."""
-    group = tree.text(("group",))
-    own = {f"{group}.{suffix}" for suffix in ("parked", "attempts", "control", "again")}
-    owners: dict[str, str] = {}
-    for name in tree.names(("sources",)):
-        for path, topic in tree.texts(("sources", name, "topics")):
-            if topic in own:
-                yield tree.problem(path, "is a topic that Hookferry itself writes", "remove it")
-            elif topic in owners:
-                where = "twice in this source" if owners[topic] == name else f"in source {owners[topic]} too"
-                yield tree.problem(path, f"is read {where}", "list each topic once")
-            owners.setdefault(topic, name)
 
 
 def check_schema_folders(tree: Tree) -> Iterator[Problem]:
@@ -179,7 +164,7 @@ def _named(tree: Tree, path: Path) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    check_topics,
+    *topics.RULES,
     check_schema_folders,
     check_bulk_events,
     check_tls,

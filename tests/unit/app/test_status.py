@@ -27,7 +27,7 @@ def status_of() -> Status:
     """Return the status of a bridge in which nothing is off or held."""
     off = SimpleNamespace(off_endpoints=lambda: [], off_event_types=lambda: [])
     return Status(
-        cast("Settings", SimpleNamespace(group="g")),
+        cast("Settings", SimpleNamespace(group="g", sources={})),
         cast("Switching", off),
         cast("Holds", SimpleNamespace(counts=lambda _: {})),
     )
@@ -71,7 +71,7 @@ def test_a_slowed_endpoint_shows_its_limit_and_why(
     status = status_of()
     place = GroupPlace(group="g", silent_s=0, session_timeout_s=10, assigned=0)
     dispatcher = SimpleNamespace(gate=refused(kind), on=True, in_flight=1)
-    metrics = watch(status, SimpleNamespace(place=place, assigned=(), failing=0), crm=dispatcher)
+    metrics = watch(status, SimpleNamespace(place=place, assigned=(), failing=0, topics=()), crm=dispatcher)
     labels = {"endpoint": "crm"}
     assert metrics.registry.get_sample_value("hookferry_endpoint_rate_limit", labels) == rate
     assert metrics.registry.get_sample_value("hookferry_endpoint_concurrency_limit", labels) == at_once
@@ -81,7 +81,7 @@ def test_a_slowed_endpoint_shows_its_limit_and_why(
 
 def test_a_start_and_a_stop_are_not_ready_and_say_what_they_wait_for() -> None:
     status = status_of()
-    reader = SimpleNamespace(place=None, assigned=(), failing=0)
+    reader = SimpleNamespace(place=None, assigned=(), failing=0, topics=())
     status.enter("no broker at k:9092 has answered yet")
     assert status.readiness() == (False, "starting: no broker at k:9092 has answered yet")
     metrics = watch(status, reader)
@@ -98,7 +98,7 @@ def test_a_start_and_a_stop_are_not_ready_and_say_what_they_wait_for() -> None:
 
 async def test_each_change_of_the_readiness_is_logged_once() -> None:
     status = status_of()
-    reader = SimpleNamespace(place=None, assigned=(), failing=0)
+    reader = SimpleNamespace(place=None, assigned=(), failing=0, topics=())
     watch(status, reader)
     working = GroupPlace(group="g", silent_s=0.3, session_timeout_s=10, assigned=0)
     places = [working, replace(working, silent_s=12.0), replace(working, silent_s=13.0), working]

@@ -95,6 +95,23 @@ def test_a_sample_gets_the_source_of_its_format(config: Path) -> None:
     assert result.output.startswith("OrderPaid of source orders, topic outbox.orders\n")
 
 
+def test_a_topic_belongs_to_the_source_that_names_it_or_has_the_first_pattern_that_matches(
+    config: Path,
+) -> None:
+    config.write_text(CONFIG.replace("[outbox.orders, outbox.more]", '["outbox.*", "!outbox.audit", legacy]'))
+    assert route_lines(config, {"type": "x", "data": {}, "topic": "outbox.new"})[:3] == [
+        "x of source orders, topic outbox.new",
+        "all    gets it",
+        'loans  no, sources: "orders" is none of fineract',
+    ]
+    for place in ({"topic": "legacy"}, {"source": "orders"}):
+        first, *_ = route_lines(config, {"type": "x", "data": {}} | place)
+        assert first == "x of source orders, topic legacy"
+    for topic in ("outbox.audit", "outbox.x.parked", "external-events"):
+        with pytest.raises(ConfigError, match="source orders does not read the topic"):
+            route_lines(config, {"type": "x", "data": {}, "topic": topic, "source": "orders"})
+
+
 @pytest.mark.parametrize(
     ("event", "more", "said"),
     [

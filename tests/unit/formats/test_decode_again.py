@@ -12,7 +12,7 @@ from bridge.model import Event, Partition, Record, Resend
 from bridge.rendering import standard_body
 
 ORDERS = PlainJsonDecoder("orders", id="id", type="type", entity="entity", max_value_bytes=1000, tenant="t")
-DECODER = AgainDecoder({"orders": ORDERS}, ["crm", "shop"])
+DECODER = AgainDecoder({"orders": ORDERS}.get, ["crm", "shop"])
 ORIGIN = Record(
     Partition("orders", 3),
     17,

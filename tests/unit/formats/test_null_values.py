@@ -153,7 +153,7 @@ def test_a_redriven_event_without_data_is_the_same_event() -> None:
     decoder = build_decoder("things", source(CloudEventsSource))
     origin = record(None, headers=CE)
     (first,) = decoder.decode(origin)
-    (second,) = AgainDecoder({"topic": decoder}, []).decode(again(origin))
+    (second,) = AgainDecoder({"topic": decoder}.get, []).decode(again(origin))
     assert second.origin == origin
     assert (second.id, second.webhook_id, second.payload()) == (first.id, first.webhook_id, None)
 
@@ -162,4 +162,4 @@ def test_a_redriven_record_that_became_a_tombstone_is_parked_again_and_not_dropp
     """The settings changed since it was parked."""
     decoder = build_decoder("things", source(JsonSource, id="id", type="type"))
     with pytest.raises(ResentDecodeError, match="tombstone"):
-        AgainDecoder({"topic": decoder}, []).decode(again(record(None, headers=JSON_HEADERS)))
+        AgainDecoder({"topic": decoder}.get, []).decode(again(record(None, headers=JSON_HEADERS)))

@@ -7,9 +7,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import GroupIdNotFound, KafkaConnectionError, NotCoordinatorForGroupError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupIdNotFound,
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    NotCoordinatorForGroupError,
+)
+from structlog.testing import capture_logs
 
 from bridge.errors import CommitError
+from bridge.kafka import offsets
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.offsets import OffsetStore
 from bridge.model import Committed, Partition
@@ -66,6 +74,30 @@ async def test_reading_needs_no_permission_and_leaves_out_partitions_without_a_c
     client = FakeClient(SimpleNamespace(topics=[("orders", rows)]))
     store = store_over(client, may_commit=lambda: False)
     assert await store.fetch("g.crm", [P0, P1]) == {P0: Committed(7, "map")}
+
+
+async def test_the_first_read_waits_for_a_new_cluster_and_logs_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lookup and an answer fail in turn; then the offsets topic exists. Later failures are reported."""
+    monkeypatch.setattr(offsets, "_RETRY_S", 0)
+    loading = SimpleNamespace(topics=[("orders", [(0, -1, "", GroupLoadInProgressError.errno)])])
+    nothing = SimpleNamespace(topics=[])
+    client = FakeClient(GroupCoordinatorNotAvailableError(), loading, nothing, GroupLoadInProgressError())
+    store = store_over(client)
+    with capture_logs() as lines:
+        assert await store.fetch("g.crm", [P0]) == {}
+    assert [(line["event"], line["log_level"]) for line in lines] == [("coordinator.awaited", "info")]
+    with pytest.raises(CommitError, match=r"g\.crm"):
+        await store.fetch("g.crm", [P0])
+
+
+async def test_a_coordinator_that_stays_away_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offsets, "_NEW_CLUSTER_S", 0)
+    with pytest.raises(CommitError):
+        await store_over(FakeClient(GroupCoordinatorNotAvailableError())).fetch("g.crm", [P0])
+    with pytest.raises(CommitError, match="reset"):
+        await store_over(FakeClient(KafkaConnectionError("reset"))).fetch("g.crm", [P0])
 
 
 async def test_a_commit_that_the_broker_refuses_in_part_fails_and_looks_for_the_coordinator_again() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 
+from aiokafka.consumer import group_coordinator
 from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
 from structlog.testing import capture_logs
 
-from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
+from bridge.kafka.aiokafka_patches.startup_noise import NewTopicNoise, StartupNoise
 
 
 class Startup:
@@ -55,3 +57,36 @@ def test_the_filter_is_active_only_between_add_and_remove() -> None:
     assert startup.filter in logger.filters
     startup.filter.remove()
     assert startup.filter not in logger.filters
+
+
+def test_a_topic_that_was_just_created_may_be_unknown_to_a_broker_for_a_moment() -> None:
+    now = 0.0
+    noise = NewTopicNoise(clock=lambda: now)
+
+    def passes(topic: str) -> bool:
+        text = "Topic %s not found in cluster metadata"
+        return noise.filter(logging.LogRecord("aiokafka.cluster", logging.ERROR, "", 1, text, (topic,), None))
+
+    assert passes("g.again")
+    noise.expect("g.again")
+    logger = logging.getLogger("aiokafka.cluster")
+    assert noise in logger.filters
+    logger.removeFilter(noise)
+    assert not passes("g.again")
+    assert passes("orders"), "another topic is missing"
+    now = 11.0
+    assert passes("g.again"), "it is missing for longer than brokers need"
+
+
+def test_another_pod_that_joins_is_no_failed_heartbeat() -> None:
+    """aiokafka's text is compared, so an upgrade that rewords it fails here."""
+    text = "Heartbeat failed for group %s because it is rebalancing"
+    assert text in inspect.getsource(group_coordinator)
+    startup = Startup()
+    for startup.joined in (False, True):
+        line = logging.LogRecord(
+            "aiokafka.consumer.group_coordinator", logging.WARNING, "", 1, text, ("g",), None
+        )
+        assert not startup.filter.filter(line)
+        line.msg = "Heartbeat failed for group %s: generation id is not  current."
+        assert startup.filter.filter(line)

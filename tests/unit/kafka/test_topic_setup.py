@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.kafka import topic_setup
 from bridge.kafka.topic_setup import (
     ensure_partitions,
     ensure_topic,
@@ -18,6 +19,7 @@ from bridge.kafka.topic_setup import (
 )
 from bridge.kafka.topics import TopicAdmin
 from bridge.telemetry import events
+from bridge.telemetry.throttle import Throttle
 from tests.support.fake_producer import broker_error
 
 
@@ -104,6 +106,22 @@ async def test_missing_source_topics_are_logged_once_and_waited_for(monkeypatch:
         await wait_for_topics(admin, ["orders", "loans"])
     assert pauses == 3
     assert [(line["event"], line["topics"]) for line in logs] == [(events.TOPICS_MISSING, ["loans"])]
+
+
+def test_a_topic_is_an_error_only_after_it_was_missing_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its producer may create it in the first minute of a first start."""
+    now = 0.0
+    monkeypatch.setattr(topic_setup, "Throttle", lambda: Throttle(now=lambda: now))
+    report = topic_setup.missing_topics_reporter()
+    with capture_logs() as logs:
+        for now in range(0, 150, 5):  # noqa: B007 - the throttle reads it
+            report(["orders"])
+    assert [line["log_level"] for line in logs] == ["info", "error", "error"]
+    with capture_logs() as logs:
+        now = 300
+        report([])
+        report(["orders"])
+    assert [line["log_level"] for line in logs] == ["info"], "it was deleted and may come back"
 
 
 @pytest.mark.parametrize(

@@ -182,5 +182,5 @@ def test_a_redrive_of_one_event_fails_if_its_record_is_no_longer_split() -> None
     log = Log(P0, AGAIN)
     resent = log.resend(log.add("a"), "crm", "x1", 2)
     with pytest.raises(ResentDecodeError, match=r"not split into events any more.*bulk: split") as caught:
-        AgainDecoder({TOPIC: DECODER}, ["crm"]).decode(resent)
+        AgainDecoder({TOPIC: DECODER}.get, ["crm"]).decode(resent)
     assert caught.value.resend.number == 2

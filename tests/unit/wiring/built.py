@@ -129,7 +129,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         tls.setattr(ssl, "create_default_context", _recording_context)
         options = build_kafka_options(settings.kafka)
         decoders = build_decoders(settings)
-        registries = build_registries(settings.sources, decoders)
+        registries = build_registries(settings.sources, decoders.by_source)
     login = settings.kafka.model_copy(
         update={"sasl": SaslSettings.model_validate(OAUTH), "security_protocol": "SASL_PLAINTEXT"}
     )

@@ -1,0 +1,45 @@
+"""A topic that was deleted: the member commits for the others, and gives up if none is left."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+
+from bridge.errors import PlaceLostError
+from bridge.kafka.client import KafkaOptions
+from bridge.kafka.group_reader import Reader
+from bridge.kafka.membership import Membership
+from bridge.model import Partition
+
+KEPT, DELETED = Partition("kept", 0), Partition("deleted", 0)
+
+
+class FakeConsumer:
+    """A member of a generation, whose metadata has one topic."""
+
+    def __init__(self) -> None:
+        self._coordinator = SimpleNamespace(generation=1)
+        self.committed: list[dict[TopicPartition, int]] = []
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return {0} if topic == "kept" else None
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self.committed.append(offsets)
+
+
+async def never() -> None:
+    raise AssertionError("nothing is revoked")
+
+
+async def test_a_deleted_topic_does_not_delay_the_commits_of_the_others() -> None:
+    reader = Reader(KafkaOptions(("nowhere:9092",)), Membership("g", ("kept", "deleted")), never)
+    await reader._consumer.stop()
+    reader._consumer = consumer = FakeConsumer()  # type: ignore[assignment]
+    await reader.fence({KEPT: 7, DELETED: 9})
+    assert consumer.committed == [{TopicPartition("kept", 0): 7}]
+    with pytest.raises(PlaceLostError, match="do not exist any more"):
+        await reader.fence({DELETED: 9})
+    assert len(consumer.committed) == 1
