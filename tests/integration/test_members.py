@@ -134,7 +134,8 @@ def test_a_member_that_returns_with_other_topics_gets_their_partitions(
 
     bridge.kill()
     bridge.config["sources"]["orders"]["topics"] = [added]
-    kafka.admin().create_partitions([NewPartitions(added, 5)])[added].result(15)
+    admin = kafka.admin()  # its futures end when it is collected
+    admin.create_partitions([NewPartitions(added, 5)])[added].result(15)
     produce(kafka.bootstrap, added, outbox_events(50, seed=7, first_seq=1000))
     bridge.start(wait=False)
     receiver.wait_for("/shop", accepted=100)
