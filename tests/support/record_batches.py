@@ -142,18 +142,22 @@ def plain(*values: bytes) -> list[RawRecord]:
 def produce_batches(bootstrap: str, topic: str, *batches: bytes, partition: int = 0) -> None:
     """Send batches as they are; return when the broker has appended them. Raises ``KafkaError``."""
 
+    async def append(client: AIOKafkaClient, batch: bytes) -> int:
+        request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, batch)])])
+        response = await client.send(1, request)  # the test broker's id
+        ((_, ((_, code, *_),)),) = response.topics
+        return int(code)
+
     async def send() -> None:
         client = AIOKafkaClient(bootstrap_servers=bootstrap)
         await client.bootstrap()
         try:
             await client.force_metadata_update()
-            node = 1  # the test broker's id
             for batch in batches:
-                request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, batch)])])
-                response = await client.send(node, request)
-                ((_, ((_, code, *_),)),) = response.topics
-                if code:
-                    raise for_code(code)
+                while code := await append(client, batch):
+                    if not for_code(code).retriable:  # a new topic has no leader yet
+                        raise for_code(code)
+                    await asyncio.sleep(0.1)
         finally:
             await client.close()
 

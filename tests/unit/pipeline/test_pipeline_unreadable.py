@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.model import Damage
 from tests.support.fakes import P0, P1, HeldAnswers, Log
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
@@ -19,6 +20,20 @@ async def test_a_batch_that_cannot_be_read_is_parked_once_and_the_offset_moves_b
     assert (record.offset, record.value, reason.endpoint) == (1, b"raw", None)
     assert reason.details == {"raw-of": "batch", "last-offset": "5"}
     assert all(one.delivered == ["a", "b"] for one in world.receivers.values())
+    await process.stop()
+
+
+@simulated
+async def test_a_damaged_record_is_parked_even_if_its_value_is_an_event() -> None:
+    world = World()
+    damaged = world.log.add("a")._replace(damage=Damage("a header name", "redrive it", 1))
+    world.log.records[P0][:] = [damaged]
+    world.log.add("b")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 2)
+    ((record, reason),) = world.parking.parked
+    assert (record.offset, reason.cause, reason.details) == (0, "orders-0@0: a header name", {})
+    assert world.receiver.delivered == ["b"]
     await process.stop()
 
 
