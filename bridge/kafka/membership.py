@@ -16,6 +16,10 @@ _LONG_POLL_MS = 50
 With the usual 500 ms, that was the latency of every hundredth event."""
 
 
+METADATA_AGE_S = 10.0
+"""New partitions and topics are noticed within this time (aiokafka's default: 300 s)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Membership:
     """The parameters of this process's membership in its group; times in seconds."""
@@ -45,6 +49,7 @@ def new_consumer(options: KafkaOptions, membership: Membership) -> AIOKafkaConsu
         fetch_max_wait_ms=_LONG_POLL_MS,
         max_partition_fetch_bytes=max(1024 * 1024, membership.max_value_bytes),
         isolation_level="read_committed",
+        metadata_max_age_ms=int(METADATA_AGE_S * 1000),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+from bridge.core.beginning import Beginnings
 from bridge.core.switches import EventTypes, Switches
 from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
@@ -59,11 +60,18 @@ def build_membership(settings: Settings) -> Membership:
 
 
 def build_control(
-    settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
+    settings: Settings,
+    switches: Switches[str],
+    event_types: Switches[EventTypes],
+    who: str,
+    beginnings: Beginnings | None = None,
 ) -> ControlTopic:
-    """Build the part that follows and writes the control topic; ``who`` is recorded with each switch."""
+    """Build the part that follows and writes the control topic; ``who`` is recorded with each switch.
+
+    It keeps in ``beginnings`` where the endpoints have begun.
+    """
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
-    return ControlTopic(options, topic, switches, event_types, who)
+    return ControlTopic(options, topic, switches, event_types, who, beginnings)
 
 
 def source_topics(settings: Settings) -> tuple[str, ...]:

@@ -82,10 +82,6 @@ class FakeReader:
         await asyncio.sleep(0)
         return {one: self._log.bounds(one) for one in partitions}
 
-    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
-        """No endpoint here starts at an instant."""
-        raise AssertionError
-
     def holds_lease(self) -> bool:
         return True
 
@@ -184,8 +180,16 @@ class FakeOffsets:
         committed = self.committed.get((f"g.{endpoint}", partition))
         return committed.metadata if committed else ""
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+    def expire(self, *partitions: Partition) -> None:
+        """Delete the commits of these partitions, of every group; of all partitions without an argument."""
+        for group, partition in list(self.committed):
+            if not partitions or partition in partitions:
+                del self.committed[group, partition]
+
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         await asyncio.sleep(0)
+        if partitions is None:
+            partitions = [partition for of_group, partition in self.committed if of_group == group]
         return {one: self.committed[group, one] for one in partitions if (group, one) in self.committed}
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:

@@ -20,7 +20,8 @@ from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import build_dispatcher
-from bridge.wiring.path import PathEdges, build_path
+from bridge.wiring.path import PathEdges, build_new_endpoints, build_path
+from tests.support.fake_control import FakeControl, FakeLogs
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (
     AGAIN,
@@ -47,6 +48,7 @@ class Plan:
     patterns: tuple[str, ...] = ("*",)
     when: str | None = None
     start: str = "earliest"
+    on_lost_offset: str = "earliest"
     window: int = 100
     concurrency: int = 4
     base_s: float = 1.0
@@ -74,6 +76,7 @@ class World:
     parking: FakeParking = field(default_factory=FakeParking)
     journal: FakeJournal = field(default_factory=FakeJournal)
     register: FakeRegister = field(default_factory=FakeRegister)
+    control: FakeControl = field(default_factory=FakeControl)
     decoder: Decoder = DECODER
     learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
 
@@ -123,6 +126,7 @@ def _endpoint(plan: Plan) -> EndpointSettings:
             "events": plan.patterns,
             "when": plan.when,
             "start": plan.start,
+            "on_lost_offset": plan.on_lost_offset,
             "window": plan.window,
             "window_bytes": 1 << 20,
             "concurrency": plan.concurrency,
@@ -190,10 +194,15 @@ class Process:
         decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}, world.plans)}
         self.window = FakeWindow(world.log, decoders)
         self.holds = Holds()
+        self._control = world.control.open()
         edges = PathEdges(
             reader=self.reader,
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             offsets=world.offsets,
+            look_at_topics=world.log.look,
+            beginnings=self._control.beginnings,
+            remember=self._control.remember,
+            stop_endpoint=self._stop_endpoint,
             dead_letters=world.parking,
             hold_register=world.register,
             load_holds=self.load_holds,
@@ -208,7 +217,12 @@ class Process:
             metrics=self.metrics,
             clock=LoopClock(),
         )
-        path = build_path(settings_of(world.plans, drain_timeout_s), decoders, self.holds, edges)
+        settings = settings_of(world.plans, drain_timeout_s)
+        path = build_path(settings, decoders, self.holds, edges)
+        control = self._control
+        self._new_endpoints = build_new_endpoints(
+            settings, world.offsets, control.beginnings, control.remember, LoopClock()
+        )
         self.router = path.router
         self.checkpoints = path.checkpoints
         self.dispatchers = path.dispatchers
@@ -228,6 +242,10 @@ class Process:
         self.reader.assign(*self.partitions)
         self._task = asyncio.get_running_loop().create_task(self._carry())
         return self
+
+    async def begin_new_endpoints(self) -> None:
+        """Begin new endpoints, which ``start`` does as well. Raises ``KafkaUnavailable``."""
+        await self._new_endpoints.begin([TOPIC], FakeLogs(self.world.log))
 
     async def stop(self) -> None:
         """Stop as after SIGTERM: drain, commit, leave."""
@@ -267,7 +285,12 @@ class Process:
         """Load the holds from the fake register."""
         self.holds.begin(partitions, await self.world.register.read())
 
+    async def _stop_endpoint(self, endpoint: str, reason: str) -> None:
+        await self._control.stop(endpoint, reason)
+        self._switching.endpoints.put(endpoint, Switch(on=False, reason=reason))
+
     async def _carry(self) -> None:
+        await self.begin_new_endpoints()
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),

@@ -40,12 +40,12 @@ async def test_a_recreated_topic_has_no_duplicates_of_deleted_records(
     rereads = Rereads(log, monkeypatch)
     window = new_window(open_index())
     await take(window, log, 0, 5)
-    window.cut(P0, 5)
+    window.cut(P0, 5, None)
     assert await take(window, log, 2, 5) == []
     assert rereads.asked == [], "the index belongs to this log"
     log.recreate(P0)
     hourly(log, "x", "a", "b", "x", every_s=60)
-    window.cut(P0, 4)
+    window.cut(P0, 4, None)
     assert await take(window, log, 1, 4) == [3]
     assert rereads.asked == [Stretch(0, 1)]
 
