@@ -122,10 +122,18 @@ class CatchUp:
     async def _skip_deleted(
         self, reader: SideReads, gone: Iterable[Partition], behind: Mapping[Partition, EndpointCursor]
     ) -> None:
-        """Log what retention deleted, and move the cursors to the beginning of the log."""
+        """Log what retention deleted, and move the cursors to the beginning of the log.
+
+        A log that begins at or before a cursor ends before it, too: its topic was recreated. Wait
+        then: the assignment begins again soon, with new cursors.
+        """
         for partition, first in (await reader.begins(list(gone))).items():
-            report_deleted(self._endpoint, partition, behind[partition].position, first)
-            behind[partition].advance(first)
+            cursor = behind[partition]
+            if first > cursor.position:
+                report_deleted(self._endpoint, partition, cursor.position, first)
+                cursor.advance(first)
+            else:
+                await asyncio.sleep(_ENDING_S)
 
     async def _woken(self, timeout_s: float) -> bool:
         try:
