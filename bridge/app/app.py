@@ -168,14 +168,13 @@ class App:
         """Begin new endpoints before the topics are complete: what appears later is read from its start."""
         settings, control, outage = self._settings, self._control, OutageBackoff()
         new = build_new_endpoints(settings, offsets, self._beginnings, control.remember, SystemClock())
-        while True:
+        while new.unknown():
             try:
                 async with SourceLogs(admin, self._topic_ids, SideReader(self._options)) as logs:
                     await new.begin(source_topics(settings), logs)
+                return
             except (KafkaUnavailable, CommitError) as exc:
                 await outage.wait(exc)
-            else:
-                return
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Repeat ``start`` until the broker is reachable. Raises ``Stopped`` when a stop comes first."""

@@ -31,8 +31,8 @@ TopicIdByName = Mapping[str, str | None]
 class Offsets(Protocol):
     """The broker's store of cursors: offsets of groups without members."""
 
-    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
-        """Return what is committed, with None for all partitions. Raises ``CommitError``."""
+    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        """Return what is committed. Raises ``CommitError``."""
         ...
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:

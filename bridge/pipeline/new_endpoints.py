@@ -49,7 +49,6 @@ class NewEndpoints:
         beginnings: Beginnings,
         remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
         clock: Clock,
-        internal_topics: Collection[str] = (),
     ) -> None:
         """``remember`` returns once the broker has the records. Raises ``KafkaUnavailable``."""
         self._group = group
@@ -58,29 +57,30 @@ class NewEndpoints:
         self._beginnings = beginnings
         self._remember = remember
         self._clock = clock
-        self._internal_topics = frozenset(internal_topics)
+
+    def unknown(self) -> list[str]:
+        """Return the endpoints without a record: only for these, ``begin`` has anything to do."""
+        return [name for name in self._policies if self._beginnings[name] is None]
 
     async def begin(self, topics: Collection[str], logs: Logs) -> None:
         """Begin the new endpoints in these topics, as far as they exist.
 
         Raises ``KafkaUnavailable`` and ``CommitError``, and may be called again after either.
         """
-        new = {name: policy for name, policy in self._policies.items() if await self._is_new(name)}
-        if not new:
-            return
-        bounds, topic_ids = await logs.bounds(topics), await logs.topic_ids(topics)
+        topic_ids, bounds = await logs.topic_ids(topics), await logs.bounds(topics)
+        new = [name for name in self.unknown() if not await self._has_cursor(name, bounds)]
         began = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="seconds")
         beginnings = {}
-        for endpoint, policy in new.items():
-            starts = await start_offsets(policy, bounds, logs.offsets_at)
+        for endpoint in new:
+            starts = await start_offsets(self._policies[endpoint], bounds, logs.offsets_at)
             beginnings[endpoint] = Beginning(began.replace("+00:00", "Z"), _by_topic(starts, topic_ids))
         await self._remember(beginnings)
 
-    async def _is_new(self, endpoint: str) -> bool:
-        if self._beginnings[endpoint] is not None:
+    async def _has_cursor(self, endpoint: str, partitions: Collection[Partition]) -> bool:
+        """Return True for an endpoint of a release that kept no record of its beginning."""
+        if not partitions:
             return False
-        commits = await self._offsets.fetch(f"{self._group}.{endpoint}", None)
-        return all(partition.topic in self._internal_topics for partition in commits)
+        return bool(await self._offsets.fetch(f"{self._group}.{endpoint}", list(partitions)))
 
 
 def _by_topic(starts: Mapping[Partition, int], topic_ids: TopicIdByName) -> dict[str, TopicPlaces]:

@@ -172,7 +172,6 @@ def build_new_endpoints(
         beginnings=beginnings,
         remember=remember,
         clock=clock,
-        internal_topics=(again_topic(settings),),
     )
 
 

@@ -186,10 +186,8 @@ class FakeOffsets:
             if not partitions or partition in partitions:
                 del self.committed[group, partition]
 
-    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
+    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
         await asyncio.sleep(0)
-        if partitions is None:
-            partitions = [partition for of_group, partition in self.committed if of_group == group]
         return {one: self.committed[group, one] for one in partitions if (group, one) in self.committed}
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
