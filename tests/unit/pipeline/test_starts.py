@@ -172,6 +172,20 @@ async def test_events_of_a_recreated_topic_are_no_duplicates_of_those_that_were_
 
 
 @simulated
+async def test_the_same_is_so_if_the_topic_is_recreated_while_the_bridge_runs() -> None:
+    world = World(LATEST)
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") is not None)
+    add(world, "abc")
+    await until(lambda: world.offsets.at("crm") == 3)
+    world.log.recreate(P0)
+    add(world, "zabcyx")
+    await until(lambda: world.receiver.delivered[-1:] == ["x"] and world.offsets.at("crm") == 6)
+    await until(lambda: set("zabcyx") <= set(world.receiver.delivered[3:]), within_s=60)
+    await process.stop()
+
+
+@simulated
 async def test_an_event_in_flight_while_its_topic_is_recreated_moves_no_cursor_of_the_new_one() -> None:
     world = World(LATEST)
     process = Process(world).start()
