@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import NodeNotReadyError
+from aiokafka.errors import NodeNotReadyError, UnknownTopicOrPartitionError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -142,7 +142,11 @@ class TopicIds:
         except NotImplementedError:  # aiokafka, for a version that the broker does not have
             self._supported = False
             return None
-        return {name: _text(high, low) for code, name, high, low, *_ in response.topics if not code}
+        return {
+            name: _text(high, low)
+            for code, name, high, low, *_ in response.topics
+            if code != UnknownTopicOrPartitionError.errno
+        }
 
     async def _send(self, request: _TopicIdsRequest) -> Any:
         client = await self._client.working()

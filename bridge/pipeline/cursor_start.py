@@ -1,6 +1,6 @@
 """Build the cursor of an endpoint in a partition: where it starts, and what it logs about lost records.
 
-Reads no broker and no disk: ``checkpoints.py`` fetches the commits and the journal, and passes them in.
+Reads no broker and no disk: ``cursor_loader.py`` fetches the commits and the journal, and passes them in.
 Invariant: only an endpoint that never began skips records; a cursor without a commit is not a new one.
 """
 

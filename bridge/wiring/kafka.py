@@ -18,7 +18,7 @@ from bridge.settings import (
 
 
 def control_topic(group: str) -> str:
-    """Return the topic of the switches and holds of a group."""
+    """Return the topic of the switches, holds and beginnings of a group."""
     return f"{group}.control"
 
 
