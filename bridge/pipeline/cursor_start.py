@@ -139,6 +139,8 @@ def build_cursor(
                 cause=cause,
             )
             completion = completion_map.Completion(offset, offset)
+            if offset < first:  # retention was faster than the first pod that got the partition
+                report_deleted(endpoint, partition, offset, first)
         case Lost():
             offset = log_end if policy.on_lost_offset == "latest" else first
             _report_lost(endpoint, policy.on_lost_offset, partition, start, offset, log_end)

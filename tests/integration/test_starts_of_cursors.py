@@ -16,6 +16,7 @@ from tests.support.raw_records import Raw, publish
 from tests.support.receiver import Receiver
 from tests.support.watch import cursors, logged, quick_config, wait_settled, wait_until
 
+pytestmark = pytest.mark.slow
 Bridges = Callable[..., BridgeProcess]
 NOTICED_S = 60
 """The bridge looks every 10 s; a loaded machine needs longer."""
