@@ -33,8 +33,9 @@ _TEXT = CompactString("utf-8")
 
 
 class _MetadataResponse(Response):  # type: ignore[misc] # aiokafka has no type information
-    API_KEY = 3
-    API_VERSION = 10
+    # aiokafka declares these as properties, and sets constants in every response of its own
+    API_KEY = 3  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+    API_VERSION = 10  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         (

@@ -199,7 +199,14 @@ class Checkpoints:
             if cursor.version == checkpoint.version:
                 continue
             progress = cursor.progress()
-            text, fits = completion_map.encode(*progress, topic_id=checkpoint.topic_id)
+            text, fits = completion_map.encode(
+                progress.offset,
+                progress.open_offsets,
+                progress.end,
+                progress.failures,
+                progress.parts,
+                topic_id=checkpoint.topic_id,
+            )
             cursor.set_map_fits(fits)
             self._reopen(cursor)
             changed.append(_Packed(cursor, cursor.version, Committed(progress.offset, text)))
