@@ -91,9 +91,16 @@ HOLD_FIELDS = {
     "entity": "the entity, for display",
     "answered": "id of the last mark that did not release the lane",
 }
+BEGINNING_FIELDS = {
+    "began": "when the endpoint began (RFC 3339); empty if an older release did",
+    "topics.<topic>.id": "the topic's id when this was written; null if the broker has none",
+    "topics.<topic>.cursors": "the partitions in which an offset was committed, as runs [first, last]",
+    "topics.<topic>.begins": "by partition without a cursor so far: the offset where the endpoint begins",
+}
 CONTROL_KEYS = {
     "endpoint/<endpoint>": "whether an endpoint is on or off",
     "events/<endpoint>/<pattern>": "whether event types are on or off; `*` for all endpoints",
+    "begun/<endpoint>": "where an endpoint has begun; without the record and without offsets it is new",
     "hold/<endpoint>/<lane id>": "a held lane; the id is that of `hookferry-lane`",
 }
 
@@ -127,14 +134,15 @@ _AGAIN = """
     discarded one.
 """
 _CONTROL = """
-    The compacted topic of switches and holds. All its records are in partition 0, so that they have one
-    order. Every process reads the topic at start and follows it. A record without a value deletes its
-    key: the endpoint or the event types are on, the lane is not held.
+    The compacted topic of switches, holds and beginnings. All its records are in partition 0, so that
+    they have one order. Every process reads the topic at start and follows it. A record without a value
+    deletes its key: the endpoint or the event types are on, the lane is not held, the endpoint is new.
 
     `hookferry endpoints` and `hookferry events` write switches. The bridge switches an endpoint off
     when the receiver answers 410 or sends `webhook-delivery: disable`, or when its `park_limit` is
-    exceeded. The bridge that owns a partition writes the holds of its lanes. `hookferry cursors prune`
-    deletes the holds of endpoints that were removed.
+    exceeded, or when its cursor is lost and `on_lost_offset` is `stop`. The bridge that owns a
+    partition writes the holds of its lanes, and adds the partition to the beginnings. `hookferry cursors
+    prune` deletes the holds and beginnings of endpoints that were removed.
 """
 _MEMBERS = """
     The consumer group whose members are the running bridges. It reads the source topics and
@@ -146,12 +154,13 @@ _CURSORS = f"""
     One group without members for each endpoint. Its committed offset of a partition is the *cursor*:
     the lowest offset that is not settled for the endpoint. The lag of the group is the backlog of the
     endpoint, and every Kafka tool can show it. The metadata of the commit contains the completion map:
-    what is settled above the offset, and the attempts of deliveries that wait for a retry. It begins
-    with `h1` and has at most {LIMIT_BYTES:,} bytes, the broker's default for
-    `offset.metadata.max.bytes`.
+    what is settled above the offset, the attempts of deliveries that wait for a retry, and the id of the
+    topic. It begins with `h2` (`h1` without a topic id) and has at most {LIMIT_BYTES:,} bytes, the
+    broker's default for `offset.metadata.max.bytes`.
 
     Every cursor is committed at least once per hour, because a broker deletes the offsets of a group
-    without members after `offsets.retention.minutes` (7 days by default). `hookferry cursors list`
+    without members after `offsets.retention.minutes` (7 days by default). What follows if that happens is
+    the endpoint's setting `on_lost_offset`. `hookferry cursors list`
     shows the cursors; `hookferry cursors prune` deletes those of endpoints that were removed.
 """
 
@@ -181,6 +190,8 @@ def render() -> dict[Path, str]:
             _fields("Key", CONTROL_KEYS),
             "### Value of a switch (JSON)",
             _fields("Field", SWITCH_FIELDS),
+            "### Value of a beginning (JSON)",
+            _fields("Field", BEGINNING_FIELDS),
             "### Value of a hold (JSON)",
             _fields("Field", HOLD_FIELDS),
             "## The group `<group>`",

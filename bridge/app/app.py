@@ -17,14 +17,16 @@ import structlog
 
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
-from bridge.app.internal_topics import ensure_internal_topics
+from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
+from bridge.core.beginning import Beginnings
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.parked_before import ParkedBefore
+from bridge.errors import CommitError, KafkaUnavailable
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.matched_topics import MatchedTopics
@@ -32,10 +34,13 @@ from bridge.kafka.membership import Membership
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
+from bridge.kafka.source_logs import SourceLogs
+from bridge.kafka.topic_ids import TopicIds
 from bridge.kafka.topic_setup import wait_for_topics
 from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.storage.attempt_history import History
@@ -61,6 +66,7 @@ from bridge.wiring.path import (
     build_history,
     build_hold_register,
     build_index,
+    build_new_endpoints,
     build_path,
     build_side_window,
     build_transports,
@@ -87,7 +93,11 @@ class App:
         self._pipeline: Pipeline | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
-        self._control = build_control(settings, switching.endpoints, switching.event_types, by)
+        self._beginnings = Beginnings()
+        self._control = build_control(
+            settings, switching.endpoints, switching.event_types, by, self._beginnings
+        )
+        self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
         self._status = Status(settings, switching, self._holds)
 
@@ -146,22 +156,39 @@ class App:
         self._status.enter(f"no broker at {', '.join(options.bootstrap_servers)} has answered yet")
         await self._reach(admin.start)
         await self._reach(identify_cluster)
-        if not self._selection.patterns:  # with patterns, a topic that is missing does not stop the others
-            names = self._selection.names
-            self._status.enter(f"waiting until all topics exist: {', '.join(names)}")
-            await self._stop.unless_requested(wait_for_topics(admin, names))
-        self._status.enter(f"reading {control_topic(settings.group)} and the other topics of its own")
-        await self._reach(lambda: ensure_internal_topics(admin, settings))
+        self._status.enter(f"reading {control_topic(settings.group)}")
+        await self._reach(lambda: ensure_control_topic(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
-        writer = DurableProducer(options, "dead letters and holds")
-        stack.push_async_callback(writer.close)
         reader = Reader(options, membership, self._drain_revoked)
         stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.holds_lease)
         stack.push_async_callback(offsets.close)
-        await self._reach(writer.start)
+        stack.push_async_callback(self._topic_ids.close)
         await self._reach(offsets.start)
+        await self._reach(self._topic_ids.start)
+        await self._stop.unless_requested(self._begin_new_endpoints(admin, offsets))
+        if not self._selection.patterns:  # with patterns, a topic that is missing does not stop the others
+            names = self._selection.names
+            self._status.enter(f"waiting until all topics exist: {', '.join(names)}")
+            await self._stop.unless_requested(wait_for_topics(admin, names))
+        self._status.enter("creating its own topics")
+        await self._reach(lambda: ensure_internal_topics(admin, settings))
+        writer = DurableProducer(options, "dead letters and holds")
+        stack.push_async_callback(writer.close)
+        await self._reach(writer.start)
         return reader, writer, offsets
+
+    async def _begin_new_endpoints(self, admin: TopicAdmin, offsets: OffsetStore) -> None:
+        """Begin new endpoints before the topics are complete: what appears later is read from its start."""
+        settings, control, outage = self._settings, self._control, OutageBackoff()
+        new = build_new_endpoints(settings, offsets, self._beginnings, control.remember, SystemClock())
+        while new.unknown():
+            try:
+                async with SourceLogs(admin, self._topic_ids, SideReader(self._options)) as logs:
+                    await new.begin(self._selection.select(await admin.names()), logs)
+                return
+            except (KafkaUnavailable, CommitError) as exc:
+                await outage.wait(exc)
 
     async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Repeat ``start`` until the broker is reachable. Raises ``Stopped`` when a stop comes first."""
@@ -203,6 +230,10 @@ class App:
             reader=reader,
             open_side_reader=open_side_reader,
             offsets=offsets,
+            look_at_topics=self._topic_ids.look,
+            beginnings=self._beginnings,
+            remember=self._control.remember,
+            stop_endpoint=self._control.stop,
             dead_letters=build_dead_letters(settings, writer),
             parked_before=ParkedBefore(lambda: build_letters(settings)),
             hold_register=register,

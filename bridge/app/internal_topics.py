@@ -19,7 +19,10 @@ from bridge.wiring.topics import build_selection
 
 
 async def ensure_internal_topics(admin: TopicAdmin, settings: Settings) -> None:
-    """Create the missing ones among .parked, .again and .control. Raises ``KafkaUnavailable``."""
+    """Create the missing ones of .parked and .again: they follow the source topics in partitions.
+
+    Raises ``KafkaUnavailable``.
+    """
     kafka, selection = settings.kafka, build_selection(settings)
     sources = selection.select(await admin.names()) if selection.patterns else selection.names
     create, copies = kafka.create_topics, kafka.replication_factor
@@ -31,6 +34,14 @@ async def ensure_internal_topics(admin: TopicAdmin, settings: Settings) -> None:
     if holding_endpoints(settings):
         await warn_if_retention_deletes(admin, parked)
     await ensure_partitions(admin, again, like=sources)
-    control = control_topic(settings.group)
+
+
+async def ensure_control_topic(admin: TopicAdmin, settings: Settings) -> None:
+    """Create .control if it is missing: before the source topics, because endpoints may begin without them.
+
+    Raises ``KafkaUnavailable``.
+    """
+    kafka, control = settings.kafka, control_topic(settings.group)
+    create, copies = kafka.create_topics, kafka.replication_factor
     await ensure_topic(admin, control, create=create, replication_factor=copies, configs=CONTROL_CONFIGS)
     await warn_unless_compacted(admin, control)

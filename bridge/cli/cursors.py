@@ -66,7 +66,8 @@ def list_(as_json: bool, path: Path) -> None:
 def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
     """Delete the cursors of endpoints that are no longer configured: all of them, or those of each NAME.
 
-    If an endpoint with that name is configured again, it begins at the position of its `start` setting.
+    If an endpoint with that name is configured again, it is new and obeys its `start` setting. If it is
+    configured again without a prune, it continues where it stopped.
     """
     from bridge.cli.terminal import read_settings
 
@@ -90,7 +91,8 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
     from bridge.wiring.kafka import build_kafka_options
 
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
-        there = cursor_names(settings.group, await visit.offsets.groups())
+        groups = cursor_names(settings.group, await visit.offsets.groups())
+        there = sorted({*groups, *await _begun(settings, visit)})
         removed = [name for name in there if name not in settings.endpoints]
         if names:
             removed = _chosen(names, removed, settings, path)
@@ -104,7 +106,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
         for name in removed:
             await visit.offsets.delete(f"{settings.group}.{name}")
             click.echo(f"deleted {settings.group}.{name}")
-        await _forget_switches(settings, visit, removed)
+        await _forget_state(settings, visit, removed)
     await _forget_holds(settings, removed)
 
 
@@ -128,20 +130,37 @@ def _chosen(names: Sequence[str], unused: Sequence[str], settings: Settings, pat
 
 async def _places(visit: AdminSession, settings: Settings, name: str) -> str:
     committed = await visit.committed(f"{settings.group}.{name}")
-    return ", ".join(f"{partition} at {at.offset}" for partition, at in sorted(committed.items()))
+    places = ", ".join(f"{partition} at {at.offset}" for partition, at in sorted(committed.items()))
+    return places or "no committed offsets; only the record of its beginning"
 
 
-async def _forget_switches(settings: Settings, visit: AdminSession, names: Sequence[str]) -> None:
-    """Delete the switches of removed endpoints, so that they are on if they are configured again."""
+async def _begun(settings: Settings, visit: AdminSession) -> list[str]:
+    """Return the endpoints that the control topic remembers, also without any committed offset."""
     from bridge.cli.terminal import operator_name
+    from bridge.core.beginning import Beginnings
+    from bridge.core.switches import EventTypes, Switches
+    from bridge.wiring.kafka import build_control, control_topic
+
+    beginnings = Beginnings()
+    if control_topic(settings.group) in await visit.topics():
+        switches, event_types = Switches[str](), Switches[EventTypes]()
+        await build_control(settings, switches, event_types, operator_name(), beginnings).load()
+    return beginnings.names()
+
+
+async def _forget_state(settings: Settings, visit: AdminSession, names: Sequence[str]) -> None:
+    """Delete the beginnings and switches of removed endpoints: they are new, and on, if they return."""
+    from bridge.cli.terminal import operator_name
+    from bridge.core.beginning import Beginnings
     from bridge.core.switches import EventTypes, Subject, Switches
     from bridge.wiring.kafka import build_control, control_topic
 
     if control_topic(settings.group) not in await visit.topics():
         return
-    switches, event_types = Switches[str](), Switches[EventTypes]()
-    control = build_control(settings, switches, event_types, operator_name())
+    switches, event_types, beginnings = Switches[str](), Switches[EventTypes](), Beginnings()
+    control = build_control(settings, switches, event_types, operator_name(), beginnings)
     await control.load()
+    await control.forget_beginnings([name for name in names if beginnings[name] is not None])
     removed: list[Subject] = [name for name in names if not switches[name].on]
     removed += [types for types in event_types.off() if types.endpoint in names]
     for subject in removed:

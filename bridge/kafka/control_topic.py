@@ -1,17 +1,19 @@
-"""The switches in ``<group>.control``: which endpoints and event types are off, for every pod and restart.
+"""The switches and beginnings in ``<group>.control``, for every pod and restart.
 
-The topic is compacted and has one record per endpoint or event type that was ever switched. Every pod
-follows it, so a change reaches all of them within a second.
+The topic is compacted. It has one record per endpoint or event type that was ever switched, and one per
+endpoint that has begun. Every pod follows it, so a change reaches all of them within a second.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 import structlog
 
+from bridge.core import beginning
+from bridge.core.beginning import Beginning, Beginnings, DamagedBeginningError
 from bridge.core.switches import (
     DamagedSwitchError,
     EventTypes,
@@ -38,7 +40,7 @@ _WRITE_S = 20.0
 
 
 class ControlTopic:
-    """Keeps the switches of endpoints and event types as they are in the topic, and writes changes.
+    """Keeps the switches and the beginnings as they are in the topic, and writes changes.
 
     A producer is opened for each write, because writes are rare.
     """
@@ -50,6 +52,7 @@ class ControlTopic:
         switches: Switches[str],
         event_types: Switches[EventTypes],
         who: str,
+        beginnings: Beginnings | None = None,
     ) -> None:
         """``who`` is recorded as the author of each switch that is written."""
         self._options = options
@@ -57,6 +60,9 @@ class ControlTopic:
         self._switches = switches
         self._event_types = event_types
         self._who = who
+        self._beginnings = Beginnings() if beginnings is None else beginnings
+        self._remembered: set[str] = set()
+        """The endpoints whose beginnings this process writes."""
         self._position: int | None = None
         self._unwritten: dict[str, Switch] = {}
         self._write_requested = asyncio.Event()
@@ -119,6 +125,10 @@ class ControlTopic:
             self._switches.put(subject, switch)
 
     def _apply(self, record: Record, put: Callable[[Subject, Switch], None]) -> None:
+        endpoint = beginning.endpoint_of(record.key)
+        if endpoint is not None:
+            self._apply_beginning(record, endpoint)
+            return
         subject = subject_of(record.key)
         if subject is None:
             return  # a hold, or the key of a newer release
@@ -135,6 +145,48 @@ class ControlTopic:
                 remedy=f"its state is unchanged; set it again with `hookferry {command} on` or `off`",
             )
 
+    def _apply_beginning(self, record: Record, endpoint: str) -> None:
+        try:
+            self._beginnings.put(endpoint, beginning.read_beginning(record.value))
+            if endpoint in self._remembered and self._beginnings.unwritten([endpoint]):
+                self._write_requested.set()  # another pod's record, which lacks something of ours
+        except DamagedBeginningError as exc:
+            _log.error(
+                events.CONTROL_IGNORED,
+                place=record.place,
+                endpoint=endpoint,
+                cause=str(exc),
+                remedy="none needed: the bridge writes the record again when it is assigned partitions",
+            )
+
+    async def remember(self, beginnings: Mapping[str, Beginning]) -> None:
+        """Add to what is known of these endpoints, and return once the topic has it.
+
+        Raises ``KafkaUnavailable``; the next call writes what this one did not.
+        """
+        for endpoint, added in beginnings.items():
+            self._beginnings.note(endpoint, added)
+        self._remembered.update(beginnings)
+        await self._write_beginnings()
+
+    async def _write_beginnings(self) -> None:
+        unwritten = self._beginnings.unwritten(self._remembered)
+        await self._write_all(
+            {beginning.key_of(endpoint): known.to_bytes() for endpoint, known in unwritten.items()}
+        )
+        self._beginnings.written(unwritten)
+
+    async def forget_beginnings(self, endpoints: Collection[str]) -> None:
+        """Delete the records of these endpoints: they are new if they return. Raises ``KafkaUnavailable``."""
+        await self._write_all({beginning.key_of(endpoint): None for endpoint in endpoints})
+
+    async def stop(self, endpoint: str, reason: str) -> None:
+        """Turn an endpoint off, and return once the topic has it. Raises ``KafkaUnavailable``."""
+        if self._switches[endpoint].on:
+            switch = self.switch(False, reason)
+            await self.write(endpoint, switch)
+            self._switches.put(endpoint, switch)
+
     def turn_off(self, endpoint: str, reason: str) -> None:
         """Turn an endpoint off: in this pod now, in all pods once ``write_pending`` has written it."""
         switch = self.switch(False, reason)
@@ -143,10 +195,16 @@ class ControlTopic:
         self._write_requested.set()
 
     async def write_pending(self) -> None:
-        """Write what ``turn_off`` changed, and retry until it is written; runs until it is cancelled."""
+        """Write what ``turn_off`` changed, and what other pods' records lack; runs until it is cancelled."""
         while True:
             await self._write_requested.wait()
             self._write_requested.clear()
+            try:
+                await self._write_beginnings()
+            except KafkaUnavailable as exc:
+                self._log_failure(exc, "none needed: the write is retried")
+                self._write_requested.set()
+                await asyncio.sleep(_RETRY_S)
             for endpoint, switch in list(self._unwritten.items()):
                 try:
                     await self.write(endpoint, switch)
@@ -168,13 +226,22 @@ class ControlTopic:
 
     async def write(self, subject: Subject, switch: Switch | None) -> None:
         """Write the state of a subject, or delete it (None). Raises ``KafkaUnavailable``."""
-        value = switch.to_bytes() if switch else None
-        producer = DurableProducer(self._options, "switches")
+        await self._write_all({key_of(subject): switch.to_bytes() if switch else None})
+
+    async def _write_all(self, values: Mapping[bytes, bytes | None]) -> None:
+        """Write these values by key, and return once the topic has them. Raises ``KafkaUnavailable``."""
+        if not values:
+            return
+        records = [NewRecord(self._topic, value, key, 0) for key, value in values.items()]
+        producer = DurableProducer(self._options, "the control topic")
         try:
             async with broker_call(f"write to topic {self._topic!r}", timeout_s=_WRITE_S), producer:
-                await producer.write(NewRecord(self._topic, value, key_of(subject), 0))
+                for error in await producer.write_all(records):
+                    if error is not None:
+                        raise error
         except BrokerError as exc:
-            raise KafkaUnavailable(f"cannot write the state of {str(subject)!r}: {exc}") from exc
+            keys = ", ".join(key.decode() for key in values)
+            raise KafkaUnavailable(f"cannot write {keys}: {exc}") from exc
 
     def _log_failure(self, exc: KafkaUnavailable, remedy: str) -> None:
         if not self._failing:

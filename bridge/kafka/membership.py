@@ -15,8 +15,8 @@ from bridge.kafka.client import KafkaOptions
 _LONG_POLL_MS = 50
 """aiokafka has one fetch in progress per broker; a partition that is not in it waits until it ends.
 With the usual 500 ms, that was the latency of every hundredth event."""
-_WITH_PATTERN = {"metadata_max_age_ms": 10_000, "exclude_internal_topics": False}
-"""How often a pattern is compared with the topics of the cluster; it leaves out itself what it must."""
+METADATA_AGE_S = 10.0
+"""New partitions and topics are noticed within this time (aiokafka's default: 300 s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ def new_consumer(
         fetch_max_wait_ms=_LONG_POLL_MS,
         max_partition_fetch_bytes=max(1024 * 1024, membership.max_value_bytes),
         isolation_level="read_committed",
-        **({} if membership.pattern is None else _WITH_PATTERN),
+        metadata_max_age_ms=int(METADATA_AGE_S * 1000),
+        exclude_internal_topics=membership.pattern is None,  # a pattern leaves out itself what it must
     )
 
 

@@ -6,7 +6,7 @@ For cursors that catch up, the dedupe index, the control topic and dead letters.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -110,8 +110,11 @@ class SideReader:
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
         """Return the first offset at or after an instant, or None. Raises ``KafkaUnavailable``."""
-        offsets = await log_offsets.offsets_at(self._consumer, [partition], max(0, timestamp_ms))
-        return offsets.get(partition)
+        return (await self.offsets_at([partition], max(0, timestamp_ms))).get(partition)
+
+    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
+        """Return the first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``."""
+        return await log_offsets.offsets_at(self._consumer, partitions, timestamp_ms)
 
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         """Yield the records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""

@@ -10,13 +10,16 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 
+from bridge.core.beginning import Beginning
 from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import skip_deleted_offsets
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed
 from bridge.pipeline.ports import Reads
 from bridge.pipeline.schema_wait import SchemaWait
+from bridge.pipeline.topic_watch import TopicWatch
 from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.telemetry import events
 
@@ -36,7 +39,11 @@ class Assignment:
         self,
         *,
         source: Reads,
+        loader: CursorLoader,
         checkpoints: Checkpoints,
+        topics: TopicWatch,
+        remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
+        stop_endpoint: Callable[[str, str], Awaitable[None]],
         dispatchers: Mapping[str, EndpointDispatcher],
         feeds: Sequence[Feed],
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
@@ -44,11 +51,16 @@ class Assignment:
         schema_wait: SchemaWait,
         drain_timeout_s: float,
     ) -> None:
+        """``remember`` and ``stop_endpoint`` return once the broker has it; raise ``KafkaUnavailable``."""
         self.ending = False
         """True from the beginning of a drain to its end: no batch is accepted."""
         self.next_offsets: dict[Partition, int] = {}
         """By partition, the next offset of the main reader."""
         self._source = source
+        self._loader = loader
+        self._topics = topics
+        self._remember = remember
+        self._stop_endpoint = stop_endpoint
         self._checkpoints = checkpoints
         self._dispatchers = dispatchers
         self._feeds = feeds
@@ -66,10 +78,14 @@ class Assignment:
         ``CommitError``; the next call begins again.
         """
         epoch, partitions = self._source.epoch, self._source.unprepared
+        # Before the bounds: if a topic is recreated in between, the watch finds yet another id later.
+        topic_ids = await self._topics.look(partitions)
         bounds = await self._source.bounds(partitions)
-        loaded = await self._checkpoints.load(bounds)
+        loaded = await self._loader.load(bounds, topic_ids)
         # After the cursors: the previous owner wrote a hold first, and then committed what depends on it.
         await self._load_holds({*partitions, *self._checkpoints.cursors})
+        for endpoint, reason in loaded.stopped.items():
+            await self._stop_endpoint(endpoint, reason)
         if self._has_changed(epoch, partitions):
             return
         for partition, by_endpoint in loaded.cursors.items():
@@ -82,14 +98,16 @@ class Assignment:
         self._checkpoints.install(loaded)
         # Before the first delivery: a new endpoint has a committed position from now on.
         await self._checkpoints.commit()
+        await self._remember(self._loader.beginnings_in(loaded))
         if self._has_changed(epoch, partitions):
             return
         for feed in self._feeds:
             feed.covered -= partitions
             for partition, (_, following) in bounds.items():
-                feed.window.cut(partition, following)
+                feed.window.cut(partition, following, topic_ids.get(partition.topic))
         for dispatcher in self._dispatchers.values():
             dispatcher.set_share(self._source.share)
+        self._topics.begin(topic_ids)
         starts = {partition: self.next_offsets[partition] for partition in loaded.cursors}
         self._source.start_at(starts)
         for catch_up_wake in self._checkpoints.room_behind.values():
@@ -119,8 +137,12 @@ class Assignment:
                     events.BRIDGE_DRAINED, unfinished=unfinished, remedy="these requests are sent again"
                 )
             self._undecodable.forget()
+            existing = await self._topics.look_in_time(self._checkpoints.cursors)
+            if existing is not None:
+                self._checkpoints.drop_others(existing)
             await self._checkpoints.commit_last(deadline)
             self._checkpoints.clear()
+            self._topics.clear()
             for dispatcher in self._dispatchers.values():
                 dispatcher.forget()
             self.ending = False
@@ -153,6 +175,11 @@ class Assignment:
             }
         )
 
+    async def begin_again(self) -> None:
+        """Drain, and begin again with new cursors: a topic was deleted and created again."""
+        await self.drain()
+        self._source.begin_again()
+
     async def skip_deleted(self, positions: Mapping[Partition, int]) -> None:
         """Continue at the beginning of the log: retention deleted records before they were read.
 
@@ -161,8 +188,7 @@ class Assignment:
         """
         bounds = await self._source.bounds(positions)
         if any(position > bounds[partition][1] for partition, position in positions.items()):
-            await self.drain()
-            self._source.begin_again()
+            await self.begin_again()
             return
         for partition, (first, _) in bounds.items():
             for cursor in self._checkpoints.cursors.get(partition, {}).values():

@@ -122,9 +122,17 @@ class CatchUp:
     async def _skip_deleted(
         self, reader: SideReads, gone: Iterable[Partition], behind: Mapping[Partition, EndpointCursor]
     ) -> None:
-        """Log what retention deleted, and move the cursors to the beginning of the log."""
+        """Log what retention deleted, and move the cursors to the beginning of the log.
+
+        A log that begins at or before a cursor ends before it, too: its topic was recreated. Wait
+        then: the assignment begins again soon, with new cursors.
+        """
         for partition, first in (await reader.begins(list(gone))).items():
-            skip_deleted_offsets(behind[partition], first)
+            cursor = behind[partition]
+            if first > cursor.position:
+                skip_deleted_offsets(cursor, first)
+            else:
+                await asyncio.sleep(_ENDING_S)
 
     async def _woken(self, timeout_s: float) -> bool:
         try:

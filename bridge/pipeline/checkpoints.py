@@ -1,4 +1,4 @@
-"""Load the cursors of an assignment from the broker, and commit them once per commit interval.
+"""Keep the cursors of an assignment, and commit them once per commit interval.
 
 Invariant: the order of a commit is journal segment, history, fence of the member group, cursors. A
 cursor is therefore never committed by a process that has lost its partitions, nor before the history
@@ -19,14 +19,8 @@ from bridge.clock import Clock
 from bridge.core import completion_map
 from bridge.errors import CommitError, PlaceLostError
 from bridge.model import Committed, Partition
-from bridge.pipeline.cursor_start import (
-    Bounds,
-    CursorPolicy,
-    EndpointCursor,
-    OffsetsAt,
-    build_cursor,
-    start_offsets,
-)
+from bridge.pipeline.cursor_loader import CursorsByPartition, Loaded, Offsets, TopicIdByName
+from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.storage.journal import Journal
 from bridge.storage.journal_segment import JournaledCursor
 from bridge.telemetry import events
@@ -44,18 +38,6 @@ _UNCOMMITTED = -1
 """Version of a checkpoint that the next commit must include, even if the cursor has not changed."""
 
 
-class Offsets(Protocol):
-    """The broker's store of cursors: offsets of groups without members."""
-
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
-        """Return what is committed. Raises ``CommitError``."""
-        ...
-
-    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
-        """Commit. Raises ``CommitError``."""
-        ...
-
-
 class Fence(Protocol):
     """The member group's own commit, which the broker accepts only from a current member."""
 
@@ -68,26 +50,16 @@ class Fence(Protocol):
         ...
 
 
-CursorsByPartition = dict[Partition, dict[str, EndpointCursor]]
-"""Cursors by partition, then by endpoint."""
-
-
-class Loaded(NamedTuple):
-    """The cursors of newly assigned partitions, and what the broker has committed for each."""
-
-    cursors: CursorsByPartition
-    committed: dict[EndpointCursor, Committed | None]
-
-
 @dataclass(slots=True)
 class _Checkpoint:
     """What the broker and the journal have of a cursor.
 
     ``committed`` is what the broker has, and ``version`` the cursor's version in it. ``number`` is the
-    cursor's place in the current journal segment.
+    cursor's place in the current journal segment. ``topic_id``: of the topic that the cursor reads.
     """
 
     committed: Committed | None
+    topic_id: str | None = None
     version: int = _UNCOMMITTED
     number: int = -1
 
@@ -103,35 +75,27 @@ class _Packed(NamedTuple):
 class Checkpoints:
     """All cursors of the current assignment, by partition and endpoint.
 
-    A cursor is committed as an offset and a completion map, and loaded from both. A restart or a
-    rebalance therefore repeats nothing that settled before the last commit. The journal adds what
-    settled after it, for the next process on the same disk.
+    A cursor is committed as an offset and a completion map, and ``cursor_loader.py`` loads it from
+    both. A restart or a rebalance therefore repeats nothing that settled before the last commit. The
+    journal adds what settled after it, for the next process on the same disk.
     """
 
     def __init__(
         self,
         group: str,
-        policies: Mapping[str, CursorPolicy],
+        endpoints: Collection[str],
         *,
         offsets: Offsets,
         fence: Fence,
-        offsets_at: OffsetsAt,
         flush: Callable[[], Awaitable[None]],
         journal: Journal,
         metrics: Metrics,
         clock: Clock,
-        whole_topics: Collection[str] = (),
     ) -> None:
-        """``policies``: by endpoint. ``flush`` writes the history and the dedupe index to disk.
-
-        ``whole_topics``: topics that every endpoint reads from the first record, whatever its policy.
-        """
+        """``flush`` writes the history and the dedupe index to disk."""
         self._group = group
-        self._whole_topics = frozenset(whole_topics)
-        self._policies = policies
         self._offsets = offsets
         self._fence = fence
-        self._offsets_at = offsets_at
         self._flush = flush
         self._journal = journal
         self._metrics = metrics
@@ -143,35 +107,9 @@ class Checkpoints:
         self._committing = asyncio.Lock()
         self.room = asyncio.Event()
         """Set when a full cursor reopens. The main reader clears it before it waits."""
-        self.room_behind = {endpoint: asyncio.Event() for endpoint in policies}
+        self.room_behind = {endpoint: asyncio.Event() for endpoint in endpoints}
         """By endpoint: set when a full, detached cursor reopens. ``CatchUp`` clears it."""
         self.cursors: CursorsByPartition = {}
-
-    async def load(self, bounds: Bounds) -> Loaded:
-        """Return new cursors for these partitions, each where its endpoint stopped.
-
-        Raises ``CommitError``, and ``KafkaUnavailable`` if an instant's offset cannot be read.
-        """
-        loaded = Loaded({partition: {} for partition in bounds}, {})
-        journaled = self._journal.read()
-        for endpoint, policy in self._policies.items():
-            commits = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
-            new = {partition: log for partition, log in bounds.items() if partition not in commits}
-            starts = await start_offsets(policy, new, self._offsets_at)
-            for partition, log in bounds.items():
-                committed = commits.get(partition)
-                start = log[0] if partition.topic in self._whole_topics else starts.get(partition, log[0])
-                cursor = build_cursor(
-                    endpoint,
-                    policy,
-                    partition,
-                    log,
-                    committed or start,
-                    journaled.settled(endpoint, partition, committed),
-                )
-                loaded.cursors[partition][endpoint] = cursor
-                loaded.committed[cursor] = committed
-        return loaded
 
     def install(self, loaded: Loaded) -> None:
         """Commit these cursors from now on, in place of the earlier ones of their partitions."""
@@ -181,7 +119,8 @@ class Checkpoints:
                 del self._checkpoints[replaced]
         self.cursors.update(loaded.cursors)
         for cursor, committed in loaded.committed.items():
-            self._checkpoints[cursor] = _Checkpoint(committed)
+            topic_id = loaded.topic_ids.get(cursor.partition.topic)
+            self._checkpoints[cursor] = _Checkpoint(committed, topic_id)
         self._begin_segment({})
 
     def clear(self) -> None:
@@ -191,6 +130,21 @@ class Checkpoints:
         self.cursors = {}
         self._checkpoints = {}
         self._fenced = {}
+
+    def drop_others(self, topic_ids: TopicIdByName) -> None:
+        """Drop the cursors whose topic was deleted or recreated: the broker takes no commit for them.
+
+        ``topic_ids``: of all topics of the assignment that exist.
+        """
+        for partition, by_endpoint in list(self.cursors.items()):
+            current = topic_ids.get(partition.topic)
+            known = {self._checkpoints[cursor].topic_id for cursor in by_endpoint.values()}
+            if partition.topic in topic_ids and (current is None or known <= {current, None}):
+                continue
+            for cursor in self.cursors.pop(partition).values():
+                cursor.end()
+                del self._checkpoints[cursor]
+            self._fenced.pop(partition, None)
 
     def all(self) -> Iterator[EndpointCursor]:
         """Return every cursor of the assignment."""
@@ -241,11 +195,17 @@ class Checkpoints:
         self._refresh_when_due()
         changed = []
         for cursor in self.all():
-            if cursor.version == self._checkpoints[cursor].version:
+            checkpoint = self._checkpoints[cursor]
+            if cursor.version == checkpoint.version:
                 continue
             progress = cursor.progress()
             text, fits = completion_map.encode(
-                progress.offset, progress.open_offsets, progress.end, progress.failures, progress.parts
+                progress.offset,
+                progress.open_offsets,
+                progress.end,
+                progress.failures,
+                progress.parts,
+                topic_id=checkpoint.topic_id,
             )
             cursor.set_map_fits(fits)
             self._reopen(cursor)

@@ -1,17 +1,19 @@
 """Build the cursor of an endpoint in a partition: where it starts, and what it logs about lost records.
 
-Reads no broker and no disk: ``checkpoints.py`` fetches the commits and the journal, and passes them in.
+Reads no broker and no disk: ``cursor_loader.py`` fetches the commits and the journal, and passes them in.
+Invariant: only an endpoint that never began skips records; a cursor without a commit is not a new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 
 from bridge.core import completion_map
+from bridge.core.beginning import TopicPlaces
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.model import Committed, Partition, Spot
@@ -28,6 +30,9 @@ OffsetsAt = Callable[[Collection[Partition], int], Awaitable[dict[Partition, int
 EndpointCursor = Cursor[Failures]
 
 
+OnLostOffset = Literal["earliest", "latest", "stop"]
+
+
 @dataclass(frozen=True, slots=True)
 class CursorPolicy:
     """Where an endpoint's cursors start, and the bounds of each: ``window`` in events."""
@@ -36,10 +41,12 @@ class CursorPolicy:
     """An integer is an instant in Unix milliseconds: start at the first record at or after it."""
     window: int
     window_bytes: int
+    on_lost_offset: OnLostOffset = "earliest"
+    """Where a cursor starts whose place was known and is gone."""
 
 
 async def start_offsets(policy: CursorPolicy, bounds: Bounds, offsets_at: OffsetsAt) -> dict[Partition, int]:
-    """Return where new cursors start in these partitions. Raises ``KafkaUnavailable``."""
+    """Return where the cursors of a new endpoint start in these partitions. Raises ``KafkaUnavailable``."""
     match policy.start:
         case "earliest":
             return {partition: first for partition, (first, _) in bounds.items()}
@@ -50,31 +57,94 @@ async def start_offsets(policy: CursorPolicy, bounds: Bounds, offsets_at: Offset
             return {partition: offsets.get(partition, log_end) for partition, (_, log_end) in bounds.items()}
 
 
+class Continued(NamedTuple):
+    """The cursor continues from its commit."""
+
+    committed: Committed
+
+
+class Started(NamedTuple):
+    """The cursor starts at an offset, for a reason."""
+
+    offset: int
+    cause: str
+
+
+class Lost(NamedTuple):
+    """The place of the cursor was known and is gone. ``offset``: the committed one, if there is one."""
+
+    cause: str
+    offset: int | None
+    known_topic_id: str | None
+
+
+def decide_start(
+    number: int,
+    log: tuple[int, int],
+    committed: Committed | None,
+    places: TopicPlaces,
+    topic_id: str | None,
+) -> Continued | Started | Lost:
+    """Decide where a cursor of an endpoint that has begun starts in partition ``number`` of a topic.
+
+    ``log``: the first offset and the one after the last. ``places``: what is remembered of the topic.
+    ``topic_id``: of the topic as it is now; None if the broker does not return it.
+    """
+    first, log_end = log
+    if committed is not None:
+        known_id = completion_map.topic_id_of(*committed)
+        if _differ(known_id, topic_id):
+            return Lost("the topic was deleted and created again", committed.offset, known_id)
+        if committed.offset > log_end:
+            return Lost("the log ends before the cursor: the topic was recreated or shortened",
+                        committed.offset, known_id or places.topic_id)  # fmt: skip
+        return Continued(committed)
+    is_other = _differ(places.topic_id, topic_id)
+    if number in places.cursors:
+        cause = (
+            "the topic was deleted and created again"
+            if is_other
+            else "its committed offset is gone: it expired or was deleted"
+        )
+        return Lost(cause, None, places.topic_id)
+    if number in places.begins and not is_other:
+        return Started(places.begins[number], "the endpoint is new")
+    return Started(first, "the partition is new: the endpoint began before it had a cursor here")
+
+
+def _differ(known: str | None, current: str | None) -> bool:
+    return known is not None and current is not None and known != current
+
+
 def build_cursor(
     endpoint: str,
     policy: CursorPolicy,
     partition: Partition,
     log: tuple[int, int],
-    start: Committed | int,
+    start: Continued | Started | Lost,
     journaled: Collection[Spot],
 ) -> EndpointCursor:
-    """Return a cursor that continues from a commit, or for a new endpoint starts at an offset.
+    """Return a cursor that starts as decided, and log it unless it continues.
 
     ``log``: the first offset and the one after the last. ``journaled``: what settled after the commit.
     """
     first, log_end = log
-    if isinstance(start, int):
-        _log.info(events.CURSOR_STARTED, endpoint=endpoint, partition=str(partition), next_offset=start)
-        completion = completion_map.Completion(start, start)
-    elif start.offset > log_end:
-        _log.error(
-            events.RECORDS_DELETED, endpoint=endpoint, partition=str(partition), next_offset=start.offset,
-            log_end=log_end, cause="the log ends before the cursor: the topic was recreated",
-            remedy="none needed: the cursor starts again at the first record and delivers them all",
-        )  # fmt: skip
-        completion = completion_map.Completion(first, first)
-    else:
-        completion = _decode_map(endpoint, partition, start).with_settled(journaled)
+    match start:
+        case Started(offset, cause):
+            _log.info(
+                events.CURSOR_STARTED,
+                endpoint=endpoint,
+                partition=str(partition),
+                next_offset=max(offset, first),
+                cause=cause,
+            )
+            completion = completion_map.Completion(offset, offset)
+        case Lost():
+            offset = log_end if policy.on_lost_offset == "latest" else first
+            _report_lost(endpoint, policy.on_lost_offset, partition, start, offset, log_end)
+            completion = completion_map.Completion(offset, offset)
+        case Continued(committed):
+            completion = _decode_map(endpoint, partition, committed).with_settled(journaled)
     cursor = Cursor(
         partition,
         completion.offset,
@@ -88,6 +158,34 @@ def build_cursor(
     )
     skip_deleted_offsets(cursor, first)
     return cursor
+
+
+_CONSEQUENCES: Mapping[OnLostOffset, tuple[str, str]] = {
+    "earliest": (
+        "it starts at the first record: all that the log still has is delivered, some of it perhaps again",
+        "none needed; see `on_lost_offset` for the other choices",
+    ),
+    "latest": (
+        "it starts at the end of the log: no record that is in it now is delivered",
+        "to deliver them, stop the bridge and set the offset of the group with kafka-consumer-groups.sh",
+    ),
+    "stop": (
+        "the endpoint is turned off, and its cursor waits at the first record",
+        "run `hookferry endpoints on {endpoint}` to deliver all that the log has, or before that stop the"
+        " bridge and set the offset of its group with kafka-consumer-groups.sh",
+    ),
+}
+
+
+def _report_lost(
+    endpoint: str, policy: OnLostOffset, partition: Partition, lost: Lost, offset: int, log_end: int
+) -> None:
+    consequence, remedy = _CONSEQUENCES[policy]
+    _log.error(
+        events.CURSOR_LOST, endpoint=endpoint, partition=str(partition), cause=lost.cause,
+        committed=lost.offset, known_topic_id=lost.known_topic_id, next_offset=offset, log_end=log_end,
+        consequence=consequence, remedy=remedy.format(endpoint=endpoint),
+    )  # fmt: skip
 
 
 def _decode_map(endpoint: str, partition: Partition, committed: Committed) -> completion_map.Completion:

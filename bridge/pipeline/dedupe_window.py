@@ -121,9 +121,14 @@ class DedupeWindow:
         now_ms = int(self._now() * 1000)
         return await reader.offset_at(partition, log_time_ms(at_ms, now_ms) - self._window_ms)
 
-    def cut(self, partition: Partition, end: int) -> None:
-        """Reset the index if it extends past ``end``, the end of the log: the topic was recreated."""
+    def cut(self, partition: Partition, end: int, topic_id: str | None) -> None:
+        """Reset the index if it is of another topic, by its id or because it extends past the log's end.
+
+        ``topic_id``: None if the broker does not return it.
+        """
         with suppress(IndexLostError):  # a lost index covers nothing
+            if topic_id is not None:
+                self._index.identify(partition, topic_id)
             covered = self._index.covered(partition)
             if covered is not None and covered.end > end:
                 self._index.reset(partition, 0)

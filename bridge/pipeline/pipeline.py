@@ -33,6 +33,7 @@ from functools import partial
 
 import structlog
 
+from bridge.core.beginning import Beginning
 from bridge.core.cursor import CursorState
 from bridge.core.dedupe import earliest_ms
 from bridge.core.routing import Router
@@ -42,12 +43,14 @@ from bridge.model import Partition, Record
 from bridge.pipeline.assignment import Assignment
 from bridge.pipeline.catch_up import CatchUp
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed, Intake
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
 from bridge.pipeline.schema_wait import SchemaWait
+from bridge.pipeline.topic_watch import Look, TopicWatch
 from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.storage.dedupe_index import IndexLostError
 from bridge.telemetry import events
@@ -77,7 +80,11 @@ class Pipeline:
         open_side_reader: Callable[[], SideReads],
         router: Router[str],
         dispatchers: Mapping[str, EndpointDispatcher],
+        loader: CursorLoader,
         checkpoints: Checkpoints,
+        look_at_topics: Look,
+        remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
+        stop_endpoint: Callable[[str, str], Awaitable[None]],
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
         dead_letters: DeadLetterWriter,
         parked_before: ParkedRecords,
@@ -103,9 +110,14 @@ class Pipeline:
         )
         self._main = Feed(window)
         side_feeds = {endpoint: Feed(side_window()) for endpoint in dispatchers}
+        self._topics = TopicWatch(look_at_topics)
         self.assignment = Assignment(
             source=source,
+            loader=loader,
             checkpoints=checkpoints,
+            topics=self._topics,
+            remember=remember,
+            stop_endpoint=stop_endpoint,
             dispatchers=dispatchers,
             feeds=[self._main, *side_feeds.values()],
             load_holds=load_holds,
@@ -126,6 +138,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as self._tasks:
             reading = [
                 self._tasks.create_task(self._read_main(), name="read"),
+                self._tasks.create_task(self._topics.run(), name="watch topics"),
                 *(
                     self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
                     for endpoint, catch_up in self._catch_ups.items()
@@ -149,6 +162,8 @@ class Pipeline:
     async def _read_main(self) -> None:
         while True:
             try:
+                if self._topics.recreated:
+                    await self.assignment.begin_again()
                 if self._source.unprepared:
                     await self.assignment.begin()
                 await self._read_batches()

@@ -99,8 +99,8 @@ class FirstOffsets(Protocol):
         """
         ...
 
-    def cut(self, partition: Partition, end: int) -> None:
-        """Reset the index if it extends past ``end``, the end of the log: the topic was recreated."""
+    def cut(self, partition: Partition, end: int, topic_id: str | None) -> None:
+        """Reset the index if it is of another topic, by its id or because it extends past the log's end."""
         ...
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:

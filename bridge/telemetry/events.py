@@ -200,18 +200,25 @@ Worry if `record.rejected` follows for the same place: the batch is damaged on t
 replicas of the partition. If nothing follows, it was damaged on its way: check the network and the memory."""
 
 RECORDS_DELETED: Final = "records.deleted"
-"""Records were deleted from a topic before this endpoint had received them, or the topic was recreated.
+"""Records were deleted from a topic before this endpoint had received them.
 
 Always. This is the one loss that the bridge cannot prevent: the endpoint had not settled `offsets_lost`
 offsets of the partition. With a transactional producer, some of them may have held no event: what a
 deleted offset held is unknown. Offsets that the endpoint had passed are not counted. Raise the topic's
-retention above the longest outage an endpoint may have. If the topic was recreated (`log_end` is
-present), everything in it is delivered."""
+retention above the longest outage an endpoint may have."""
 
 CURSOR_STARTED: Final = "cursor.started"
-"""An endpoint has no committed position in this partition, as on its first start. It begins at `next_offset`.
+"""An endpoint has its first cursor in this partition, and begins at `next_offset`. The `cause` states whether
+the endpoint is new, or the partition (its topic was created or got more partitions).
 
-Worry if the endpoint is not new: its committed offsets have expired or were deleted."""
+Worry if neither is new: report it with its `cause`."""
+
+CURSOR_LOST: Final = "cursor.lost"
+"""The position of an endpoint in this partition was known and is gone: its committed offset expired or was
+deleted, or the topic was deleted and created again. `on_lost_offset` decides what follows (`consequence`).
+
+Always. With `earliest` nothing that is still in the log is lost, and some events may be sent again. Offsets
+expire when no bridge ran for longer than `offsets.retention.minutes`."""
 
 CURSOR_DETACHED: Final = "cursor.detached"
 """An endpoint cannot keep pace with the partition. The other endpoints go on without it, and it reads

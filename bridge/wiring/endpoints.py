@@ -75,7 +75,7 @@ def build_router(settings: Settings) -> Router[str]:
 
 def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
     """Build the policy of an endpoint's cursors: where they begin, and how much they may hold."""
-    return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes)
+    return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes, endpoint.on_lost_offset)
 
 
 def build_transport(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
+from bridge.core.beginning import Beginnings
 from bridge.core.member_name import member_name
 from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.store import DeadLetterStore
@@ -20,7 +21,7 @@ from bridge.wiring.topics import build_selection
 
 
 def control_topic(group: str) -> str:
-    """Return the topic of the switches and holds of a group."""
+    """Return the topic of the switches, holds and beginnings of a group."""
     return f"{group}.control"
 
 
@@ -69,11 +70,18 @@ def build_membership(settings: Settings, default_name: str | None) -> Membership
 
 
 def build_control(
-    settings: Settings, switches: Switches[str], event_types: Switches[EventTypes], who: str
+    settings: Settings,
+    switches: Switches[str],
+    event_types: Switches[EventTypes],
+    who: str,
+    beginnings: Beginnings | None = None,
 ) -> ControlTopic:
-    """Build the part that follows and writes the control topic; ``who`` is recorded with each switch."""
+    """Build the part that follows and writes the control topic; ``who`` is recorded with each switch.
+
+    It keeps in ``beginnings`` where the endpoints have begun.
+    """
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
-    return ControlTopic(options, topic, switches, event_types, who)
+    return ControlTopic(options, topic, switches, event_types, who, beginnings)
 
 
 def build_dead_letters(settings: Settings, writer: RecordWriter) -> DeadLetterTopic:

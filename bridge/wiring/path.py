@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.clock import Clock
+from bridge.core.beginning import Beginning, Beginnings
 from bridge.core.routing import Router
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
@@ -22,11 +23,15 @@ from bridge.http.egress_policy import EgressPolicy
 from bridge.http.tls import build_client_context
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
-from bridge.pipeline.checkpoints import Checkpoints, Fence, Offsets
+from bridge.pipeline.checkpoints import Checkpoints, Fence
+from bridge.pipeline.cursor_loader import CursorLoader, Offsets
+from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.new_endpoints import NewEndpoints
 from bridge.pipeline.pipeline import Pipeline
 from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
+from bridge.pipeline.topic_watch import Look
 from bridge.settings import Settings
 from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
@@ -46,10 +51,6 @@ from bridge.wiring.kafka import again_topic, control_topic
 class GroupMember(Reads, Fence, Protocol):
     """The member of the consumer group (``bridge.kafka.group_reader``), as the path uses it."""
 
-    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
-        """Return the first offset at or after an instant (Unix milliseconds), where there is one."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathEdges:
@@ -58,6 +59,14 @@ class PathEdges:
     reader: GroupMember
     open_side_reader: Callable[[], SideReads]
     offsets: Offsets
+    look_at_topics: Look
+    """Return the ids of those of these topics that exist; None if the broker has no topic ids."""
+    beginnings: Beginnings
+    """Where the endpoints have begun."""
+    remember: Callable[[Mapping[str, Beginning]], Awaitable[None]]
+    """Add to the beginnings, and return once the control topic has it."""
+    stop_endpoint: Callable[[str, str], Awaitable[None]]
+    """Turn an endpoint off for a reason, and return once the control topic has it."""
     dead_letters: DeadLetterWriter
     parked_before: ParkedRecords
     hold_register: HoldWriter
@@ -109,7 +118,11 @@ def build_path(
         open_side_reader=edges.open_side_reader,
         router=router,
         dispatchers=dispatchers,
+        loader=build_cursor_loader(settings, edges),
         checkpoints=checkpoints,
+        look_at_topics=edges.look_at_topics,
+        remember=edges.remember,
+        stop_endpoint=edges.stop_endpoint,
         load_holds=edges.load_holds,
         dead_letters=edges.dead_letters,
         parked_before=edges.parked_before,
@@ -121,19 +134,52 @@ def build_path(
 
 
 def build_checkpoints(settings: Settings, edges: PathEdges) -> Checkpoints:
-    """Build the part that loads and commits the cursors."""
+    """Build the part that commits the cursors."""
     return Checkpoints(
         settings.group,
-        {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()},
+        settings.endpoints,
         offsets=edges.offsets,
         fence=edges.reader,
-        offsets_at=edges.reader.offsets_at,
         flush=edges.flush,
         journal=edges.journal,
         metrics=edges.metrics,
         clock=edges.clock,
+    )
+
+
+def build_cursor_loader(settings: Settings, edges: PathEdges) -> CursorLoader:
+    """Build the part that loads the cursors of an assignment."""
+    return CursorLoader(
+        settings.group,
+        build_cursor_policies(settings),
+        offsets=edges.offsets,
+        journal=edges.journal,
+        beginnings=edges.beginnings,
         whole_topics=(again_topic(settings),),
     )
+
+
+def build_new_endpoints(
+    settings: Settings,
+    offsets: Offsets,
+    beginnings: Beginnings,
+    remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
+    clock: Clock,
+) -> NewEndpoints:
+    """Build the part that begins new endpoints, before any partition is assigned."""
+    return NewEndpoints(
+        settings.group,
+        build_cursor_policies(settings),
+        offsets=offsets,
+        beginnings=beginnings,
+        remember=remember,
+        clock=clock,
+    )
+
+
+def build_cursor_policies(settings: Settings) -> dict[str, CursorPolicy]:
+    """Build the policies of all cursors, by endpoint."""
+    return {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()}
 
 
 def _dispatcher(

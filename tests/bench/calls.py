@@ -37,6 +37,7 @@ from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders
 from bridge.wiring.path import PathEdges, build_history, build_index, build_path, build_window
+from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeOffsets, FakeReader
 from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log
 from tests.support.path import learns_nothing
@@ -127,6 +128,10 @@ class WholePath:
             reader=self.reader,
             open_side_reader=self._no_reader,
             offsets=FakeOffsets(),
+            look_at_topics=Log().look,
+            beginnings=(control := FakeControl().open()).beginnings,
+            remember=control.remember,
+            stop_endpoint=control.stop,
             dead_letters=FakeParking(),
             parked_before=FakeParkedRecords(FakeParking()),
             hold_register=FakeRegister(),

@@ -17,6 +17,7 @@ from bridge.core.completion_map import (
     _checksum,
     decode,
     encode,
+    topic_id_of,
 )
 
 OFFSETS = st.integers(0, 2**62)
@@ -79,7 +80,11 @@ def test_a_damaged_or_foreign_map_is_refused(
             decode(offset, damaged)
 
 
-@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: "h1" + base64.b64encode(raw).decode()))
+@given(
+    st.text(max_size=200)
+    | st.binary(max_size=200).map(lambda raw: "h1" + base64.b64encode(raw).decode())
+    | st.binary(max_size=200).map(lambda raw: "h2" + base64.b64encode(raw).decode())
+)
 def test_any_text_is_refused_or_read_in_bounds(text: str) -> None:
     try:
         done = decode(7, text)
@@ -141,3 +146,27 @@ def test_one_open_event_below_a_million_settled_ones_is_a_short_map() -> None:
     text, fits = encode(0, [0], 1_000_000)
     assert fits
     assert len(text) < 40
+
+
+@given(progresses(), st.binary(min_size=16, max_size=16), st.integers(60, 4096))
+@settings(deadline=None)
+def test_a_commit_names_its_topic_and_still_fits(
+    progress: tuple[int, list[int], int], raw_id: bytes, limit: int
+) -> None:
+    offset, opens, end = progress
+    topic_id = base64.urlsafe_b64encode(raw_id).decode().rstrip("=")
+    text, fits = encode(offset, opens, end, limit_bytes=limit, topic_id=topic_id)
+    assert len(text) <= limit
+    assert topic_id_of(offset, text) == topic_id
+    done = decode(offset, text)
+    assert not any(done.settled(one) for one in opens)
+    if fits:
+        assert done == decode(offset, encode(offset, opens, end, limit_bytes=1_000_000).text)
+
+
+def test_a_commit_without_a_topic_names_none() -> None:
+    for text in ("", "h2", "h2AAAA", "h1AAAA", encode(7, [7], 9).text, encode(7, [], 7).text):
+        assert topic_id_of(7, text) is None
+    named = encode(7, [], 7, topic_id="AAAAAAAAAAAAAAAAAAAAAQ").text
+    assert topic_id_of(7, named) == "AAAAAAAAAAAAAAAAAAAAAQ"
+    assert topic_id_of(8, named) is None, "the checksum is of another offset"

@@ -86,10 +86,6 @@ class FakeReader:
         await asyncio.sleep(0)
         return {one: self._log.bounds(one) for one in partitions}
 
-    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
-        """No endpoint here starts at an instant."""
-        raise AssertionError
-
     def holds_lease(self) -> bool:
         return True
 
@@ -188,6 +184,12 @@ class FakeOffsets:
     def map_of(self, endpoint: str, partition: Partition = P0) -> str:
         committed = self.committed.get((f"g.{endpoint}", partition))
         return committed.metadata if committed else ""
+
+    def expire(self, *partitions: Partition) -> None:
+        """Delete the commits of these partitions, of every group; of all partitions without an argument."""
+        for group, partition in list(self.committed):
+            if not partitions or partition in partitions:
+                del self.committed[group, partition]
 
     async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
         await asyncio.sleep(0)

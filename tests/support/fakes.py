@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +78,20 @@ class Log:
         self.first: dict[Partition, int] = defaultdict(int)
         self._next: dict[Partition, int] = defaultdict(int)
         self._stable: dict[Partition, int] = {}
+        self.has_topic_ids = True
+        self._incarnations: dict[str, int] = defaultdict(int)
+
+    async def look(self, topics: Collection[str]) -> dict[str, str | None] | None:
+        """Return the ids of those of these topics that exist (``topic_watch.Look``)."""
+        if not self.has_topic_ids:
+            return None
+        existing = {partition.topic for partition in self.records}
+        return {topic: self.topic_id(topic) for topic in topics if topic in existing}
+
+    def topic_id(self, topic: str) -> str:
+        """Return the id of a topic as it is now."""
+        number = self._incarnations[topic] + 1
+        return urlsafe_b64encode(number.to_bytes(16, "big")).decode().rstrip("=")
 
     def add(
         self,
@@ -158,6 +173,7 @@ class Log:
         """Delete the topic and create it again."""
         self.records[partition] = []
         self._next[partition] = self.first[partition] = 0
+        self._incarnations[partition.topic] += 1
 
     def delete_below(self, partition: Partition, offset: int) -> None:
         self.first[partition] = offset
@@ -316,6 +332,7 @@ class FakeWindow:
         self._log = log
         self._decoders = decoders
         self._firsts: dict[Partition, dict[tuple[int, int], Claim]] = {}
+        self._topic_ids: dict[Partition, str] = {}
         self.trouble: deque[Exception] = deque()
         self.asked_at_ms: list[int] = []
 
@@ -333,7 +350,10 @@ class FakeWindow:
                 for found in claims:
                     known.setdefault((found.key_high, found.key_low), found)
 
-    def cut(self, partition: Partition, end: int) -> None:
+    def cut(self, partition: Partition, end: int, topic_id: str | None) -> None:
+        if topic_id is not None and self._topic_ids.setdefault(partition, topic_id) != topic_id:
+            self._topic_ids[partition] = topic_id
+            self._firsts.pop(partition, None)
         if max((first.offset for first in self._firsts.get(partition, {}).values()), default=-1) >= end:
             self._firsts[partition].clear()
 

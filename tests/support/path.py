@@ -20,7 +20,8 @@ from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import build_dispatcher
-from bridge.wiring.path import PathEdges, build_path
+from bridge.wiring.path import PathEdges, build_new_endpoints, build_path
+from tests.support.fake_control import FakeControl, FakeLogs
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (
     AGAIN,
@@ -48,6 +49,7 @@ class Plan:
     patterns: tuple[str, ...] = ("*",)
     when: str | None = None
     start: str = "earliest"
+    on_lost_offset: str = "earliest"
     window: int = 100
     concurrency: int = 4
     base_s: float = 1.0
@@ -75,6 +77,7 @@ class World:
     parking: FakeParking = field(default_factory=FakeParking)
     journal: FakeJournal = field(default_factory=FakeJournal)
     register: FakeRegister = field(default_factory=FakeRegister)
+    control: FakeControl = field(default_factory=FakeControl)
     decoder: Decoder = DECODER
     learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
 
@@ -125,6 +128,7 @@ def _endpoint(plan: Plan) -> EndpointSettings:
             "events": plan.patterns,
             "when": plan.when,
             "start": plan.start,
+            "on_lost_offset": plan.on_lost_offset,
             "window": plan.window,
             "window_bytes": 1 << 20,
             "concurrency": plan.concurrency,
@@ -192,10 +196,15 @@ class Process:
         decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}.get, world.plans)}
         self.window = FakeWindow(world.log, decoders)
         self.holds = Holds()
+        self._control = world.control.open()
         edges = PathEdges(
             reader=self.reader,
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             offsets=world.offsets,
+            look_at_topics=world.log.look,
+            beginnings=self._control.beginnings,
+            remember=self._control.remember,
+            stop_endpoint=self._stop_endpoint,
             dead_letters=world.parking,
             parked_before=world.parked_before,
             hold_register=world.register,
@@ -211,7 +220,12 @@ class Process:
             metrics=self.metrics,
             clock=LoopClock(),
         )
-        path = build_path(settings_of(world.plans, drain_timeout_s), decoders, self.holds, edges)
+        settings = settings_of(world.plans, drain_timeout_s)
+        path = build_path(settings, decoders, self.holds, edges)
+        control = self._control
+        self._new_endpoints = build_new_endpoints(
+            settings, world.offsets, control.beginnings, control.remember, LoopClock()
+        )
         self.router = path.router
         self.checkpoints = path.checkpoints
         self.dispatchers = path.dispatchers
@@ -231,6 +245,10 @@ class Process:
         self.reader.assign(*self.partitions)
         self._task = asyncio.get_running_loop().create_task(self._carry())
         return self
+
+    async def begin_new_endpoints(self) -> None:
+        """Begin new endpoints, which ``start`` does as well. Raises ``KafkaUnavailable``."""
+        await self._new_endpoints.begin([TOPIC], FakeLogs(self.world.log))
 
     async def stop(self) -> None:
         """Stop as after SIGTERM: drain, commit, leave."""
@@ -270,7 +288,12 @@ class Process:
         """Load the holds from the fake register."""
         self.holds.begin(partitions, await self.world.register.read())
 
+    async def _stop_endpoint(self, endpoint: str, reason: str) -> None:
+        await self._control.stop(endpoint, reason)
+        self._switching.endpoints.put(endpoint, Switch(on=False, reason=reason))
+
     async def _carry(self) -> None:
+        await self.begin_new_endpoints()
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),

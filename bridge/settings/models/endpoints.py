@@ -275,9 +275,16 @@ class EndpointSettings(PresetSettings):
     )
     start: Start = Field(
         default="latest",
-        description="Where an endpoint without a committed position starts: latest (only new events),"
-        " earliest (the oldest events), or the first record at or after an instant (RFC 3339, such as"
-        " 2026-06-29T08:15:30Z). Ignored once a position is committed.",
+        description="Where a new endpoint starts: latest (only new events), earliest (the oldest events), or"
+        " the first record at or after an instant (RFC 3339, such as 2026-06-29T08:15:30Z). Counts once, when"
+        " the endpoint begins. Topics and partitions that appear later are read from their first record.",
+    )
+    on_lost_offset: Literal["earliest", "latest", "stop"] = Field(
+        default="earliest",
+        description="Where an endpoint continues in a partition if its position was known and is gone: the"
+        " committed offset expired or was deleted, or the topic was deleted and created again. earliest: at"
+        " the first record; nothing is lost, and some events may be sent again. latest: at the end. stop:"
+        " the endpoint is turned off, and waits at the first record.",
     )
     window: Whole = Field(
         default=4096,

@@ -123,6 +123,17 @@ class KeyIndex:
             shelf.clear(offset, 0)
             shelf.save()
 
+    def identify(self, partition: Partition, topic_id: str) -> None:
+        """Forget the partition if what is stored is of a topic with another id. Raises ``IndexLostError``."""
+        row = (partition.topic, partition.number)
+        with self._or_in_memory():
+            known = self._db.execute("SELECT topic_id FROM logs WHERE topic=? AND number=?", row).fetchone()
+            if known is not None and known[0] != topic_id:
+                shelf = self._shelf(partition)
+                shelf.clear(0, 0)
+                shelf.save()
+            self._db.execute("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", (*row, topic_id))
+
     def forget(self) -> None:
         """Forget all partitions: the index belongs to another log."""
         try:

@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS partitions (
     middle INTEGER NOT NULL,
     UNIQUE (topic, number)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS logs (
+    topic TEXT NOT NULL, number INTEGER NOT NULL, topic_id TEXT NOT NULL, PRIMARY KEY (topic, number)
+) STRICT;
 PRAGMA user_version = {_VERSION};
 """
 

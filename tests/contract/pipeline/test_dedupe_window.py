@@ -40,14 +40,35 @@ async def test_a_recreated_topic_has_no_duplicates_of_deleted_records(
     rereads = Rereads(log, monkeypatch)
     window = new_window(open_index())
     await take(window, log, 0, 5)
-    window.cut(P0, 5)
+    window.cut(P0, 5, None)
     assert await take(window, log, 2, 5) == []
     assert rereads.asked == [], "the index belongs to this log"
     log.recreate(P0)
     hourly(log, "x", "a", "b", "x", every_s=60)
-    window.cut(P0, 4)
+    window.cut(P0, 4, None)
     assert await take(window, log, 1, 4) == [3]
     assert rereads.asked == [Stretch(0, 1)]
+
+
+async def test_a_recreated_topic_that_is_longer_than_before_is_known_by_its_id(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the next process on this disk."""
+    log = Log()
+    hourly(log, "a", "b", "c", every_s=60)
+    rereads = Rereads(log, monkeypatch)
+    index = open_index()
+    window = new_window(index)
+    window.cut(P0, 0, "id1")
+    await take(window, log, 0, 3)
+    log.recreate(P0)
+    hourly(log, "x", "a", "b", "c", "x", every_s=60)
+    next_window = new_window(index)
+    next_window.cut(P0, 5, "id1")
+    assert await take(next_window, log, 3, 4) == [3], "with the same id the keys count"
+    next_window.cut(P0, 5, "id2")
+    assert await take(next_window, log, 3, 5) == [4]
+    assert rereads.asked == [Stretch(0, 3)]
 
 
 async def test_a_restart_reads_only_what_the_index_lacks(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from bridge.core import beginning
+from bridge.core.beginning import Beginning, TopicPlaces
 from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Settlement
@@ -80,11 +82,18 @@ def test_a_hold_has_the_fields_of_the_page() -> None:
     assert json.loads(hold.to_bytes()).keys() == topics.HOLD_FIELDS.keys()
 
 
+def test_a_beginning_has_the_fields_of_the_page() -> None:
+    document = json.loads(Beginning("", {"orders": TopicPlaces("id", frozenset({0}), {1: 5})}).to_bytes())
+    fields = {"began", *(f"topics.<topic>.{name}" for name in document["topics"]["orders"])}
+    assert fields == topics.BEGINNING_FIELDS.keys()
+
+
 def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
     keys = {
         key_of("<endpoint>"),
         key_of(EventTypes("<pattern>", "<endpoint>")),
         HoldKey("<endpoint>", "<lane id>").to_bytes(),
+        beginning.key_of("<endpoint>"),
     }
     assert {key.decode() for key in keys} == topics.CONTROL_KEYS.keys()
 
@@ -99,5 +108,6 @@ def test_every_header_and_field_is_on_the_page() -> None:
     tables = (
         topics.PARKED_HEADERS, topics.MARKER_HEADERS, topics.AGAIN_HEADERS, topics.MARK_HEADERS,
         topics.SWITCH_FIELDS, topics.HOLD_FIELDS, topics.STUB_HEADERS, topics.NULL_HEADERS,
+        topics.BEGINNING_FIELDS,
     )  # fmt: skip
     assert all(f"| `{name}` |" in PAGE for table in tables for name in table)

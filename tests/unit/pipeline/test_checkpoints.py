@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from random import Random
 
 import pytest
@@ -13,9 +13,12 @@ from bridge.core.cursor import Cursor
 from bridge.errors import CommitError
 from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import REFRESH_S, Checkpoints
+from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import CursorPolicy
+from bridge.pipeline.new_endpoints import NewEndpoints
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader
 from tests.support.fakes import P0, P1, Log
 
@@ -35,10 +38,26 @@ class MovedClock:
         return self.now_s
 
 
+class FixedLogs:
+    """The logs of topics without ids."""
+
+    def __init__(self, bounds: dict[Partition, tuple[int, int]]) -> None:
+        self._bounds = bounds
+
+    async def bounds(self, topics: Collection[str]) -> dict[Partition, tuple[int, int]]:
+        return self._bounds
+
+    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
+        return {}
+
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, str | None]:
+        return {}
+
+
 class Stage:
     """Checkpoints over fakes and a clock that the test moves. ``done`` lists the steps of each commit."""
 
-    def __init__(self, **starts: str) -> None:
+    def __init__(self, *, window: int = 100, window_bytes: int = 1000, **starts: str) -> None:
         self.done: list[str] = []
         self.lease = True
         self.offsets = FakeOffsets()
@@ -46,15 +65,32 @@ class Stage:
         self.metrics = Metrics()
         self.clock = MovedClock()
         self.offsets.on_commit = lambda group, offsets: self.done.append(group)
+        journal, control = FakeJournal(), FakeControl().open()
+        starts = starts or {"crm": "earliest"}
+        policies = {name: CursorPolicy(start, window, window_bytes) for name, start in starts.items()}
         self.checkpoints = Checkpoints(
             "g",
-            {name: CursorPolicy(start, 100, 1000) for name, start in (starts or {"crm": "earliest"}).items()},
+            policies,
             offsets=self.offsets,
-            offsets_at=self.member.offsets_at,
             fence=self,
             flush=self._flush,
-            journal=FakeJournal(),  # type: ignore[arg-type]
+            journal=journal,  # type: ignore[arg-type]
             metrics=self.metrics,
+            clock=self.clock,
+        )
+        self._loader = CursorLoader(
+            "g",
+            policies,
+            offsets=self.offsets,
+            journal=journal,  # type: ignore[arg-type]
+            beginnings=control.beginnings,
+        )
+        self._new_endpoints = NewEndpoints(
+            "g",
+            policies,
+            offsets=self.offsets,
+            beginnings=control.beginnings,
+            remember=control.remember,
             clock=self.clock,
         )
 
@@ -70,7 +106,8 @@ class Stage:
 
     async def load(self, bounds: dict[Partition, tuple[int, int]] = BOUNDS) -> dict[str, Cursor]:
         """Begin an assignment; the cursors of its first partition."""
-        loaded = await self.checkpoints.load(bounds)
+        await self._new_endpoints.begin([], FixedLogs(bounds))
+        loaded = await self._loader.load(bounds, {})
         self.checkpoints.install(loaded)
         return loaded.cursors[next(iter(bounds))]
 
@@ -252,7 +289,7 @@ async def test_a_cursor_beyond_the_end_of_its_log_starts_again_at_the_first_reco
     with capture_logs() as logs:
         cursor = (await stage.load())["crm"]
     assert cursor.position == 10
-    assert [line["event"] for line in logs] == [events.RECORDS_DELETED]
+    assert [(line["event"], line["log_level"]) for line in logs] == [(events.CURSOR_LOST, "error")]
     assert "recreated" in logs[0]["cause"]
 
 
@@ -299,9 +336,7 @@ async def test_unsettled_events_are_summed_over_the_partitions_of_an_endpoint() 
 
 
 async def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> None:
-    stage = Stage()
-    policy = CursorPolicy("earliest", 1_000_000, 1 << 40)
-    stage.checkpoints._policies = {"crm": policy}
+    stage = Stage(window=1_000_000, window_bytes=1 << 40)
     cursor = (await stage.load({P0: (0, 200_000)}))["crm"]
     random = Random(1)
     some = [offset for offset in range(100_000) if random.random() < 0.5]
@@ -323,8 +358,7 @@ async def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> 
 
 
 async def test_a_detached_cursor_with_room_again_wakes_the_side_reader_of_its_endpoint_alone() -> None:
-    stage = Stage(crm="earliest", erp="earliest")
-    stage.checkpoints._policies = {name: CursorPolicy("earliest", 1, 1 << 20) for name in ("crm", "erp")}
+    stage = Stage(window=1, window_bytes=1 << 20, crm="earliest", erp="earliest")
     cursor = (await stage.load())["crm"]
     cursor.open(10, 1)
     cursor.advance(11)

@@ -102,7 +102,7 @@ async def test_holds_are_read_after_the_cursors() -> None:
     world.log.add("x")
     process = world.start()
     await until(world.settled)
-    assert steps == ["cursors", "holds", "sent"]
+    assert steps == ["cursors", "cursors", "holds", "sent"], "the first look only finds out whether it is new"
     await process.stop()
 
 

@@ -32,9 +32,11 @@ from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.membership import Membership
 from bridge.pipeline.attempt_log import Target
+from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.new_endpoints import NewEndpoints
 from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.settings import SaslSettings, Settings
@@ -53,11 +55,13 @@ from bridge.wiring.path import (
     PathEdges,
     build_history,
     build_index,
+    build_new_endpoints,
     build_path,
     build_side_window,
     build_transports,
     build_window,
 )
+from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log, event
 from tests.support.parts import part, parts
@@ -88,6 +92,7 @@ class Built:
     settings: Settings
     path: Path
     edges: PathEdges
+    new_endpoints: NewEndpoints
     decoders: Any
     registries: Any
     options: KafkaOptions
@@ -145,6 +150,10 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         reader=reader,
         open_side_reader=open_side_reader,
         offsets=FakeOffsets(),
+        look_at_topics=Log().look,
+        beginnings=(control := FakeControl().open()).beginnings,
+        remember=control.remember,
+        stop_endpoint=control.stop,
         dead_letters=FakeParking(),
         parked_before=FakeParkedRecords(FakeParking()),
         hold_register=FakeRegister(),
@@ -164,6 +173,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         settings,
         build_path(settings, decoders, Holds(), edges),
         edges,
+        build_new_endpoints(settings, edges.offsets, edges.beginnings, edges.remember, edges.clock),
         decoders,
         registries,
         options,
@@ -211,6 +221,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
             await app._open_admin_server(stack)
             state, _, _ = app._open_files(stack)
             heard["state_file"] = state._owner_file
+        await internal_topics.ensure_control_topic(None, settings)  # type: ignore[arg-type]
         await internal_topics.ensure_internal_topics(None, settings)  # type: ignore[arg-type]
         app._stop.request_by_signal()
         with suppress(asyncio.CancelledError):
@@ -258,7 +269,9 @@ def read_schedule(b: Built) -> RetrySchedule:
 
 
 def read_policy(b: Built) -> CursorPolicy:
-    return b.path.checkpoints._policies["crm"]
+    """Return the policy of the cursors, which is also the one that the endpoint begins with."""
+    (policy,) = {each._policies["crm"] for each in (part(b.path.pipeline, CursorLoader), b.new_endpoints)}
+    return policy
 
 
 def read_target(b: Built, name: str = "crm") -> Target:

@@ -97,6 +97,7 @@ def _crm() -> dict[str, Any]:
         "rate": ["7/3s", "90/1m"],
         "timeout_s": 9.5,
         "start": "2026-01-02T03:04:05Z",
+        "on_lost_offset": "stop",
         "window": 333,
         "window_bytes": 70_001,
         "retry": {

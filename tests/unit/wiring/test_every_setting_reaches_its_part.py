@@ -29,6 +29,7 @@ from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, Registr
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import Target
+from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.receivers import PRESETS
 from bridge.schemas.folder import SchemaFolder
 from bridge.schemas.registry.apicurio import ApicurioApi
@@ -79,13 +80,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 READS: dict[str, tuple[Any, Read]] = {
     "group": (
-        ("glue", "glue.parked", "glue.again", "glue.control", "glue"),
+        ("glue", "glue.parked", "glue.again", "glue.control", "glue", "glue", "glue"),
         lambda b: (
             b.membership.group,
             parked_topic(b.settings),
             again_topic(b.settings),
             control_topic(b.settings.group),
             b.path.checkpoints._group,
+            part(b.path.pipeline, CursorLoader)._group,
+            b.new_endpoints._group,
         ),
     ),
     "kafka.bootstrap_servers": (
@@ -195,6 +198,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.rate": (((7, 3.0), (90, 60.0)), lambda b: part(b.dispatcher(), RateWindows)._windows),
     "endpoints.timeout_s": (9.5, lambda b: read_target(b).timeout_s),
     "endpoints.start": (1_767_323_045_000, lambda b: read_policy(b).start),
+    "endpoints.on_lost_offset": ("stop", lambda b: read_policy(b).on_lost_offset),
     "endpoints.window": (333, lambda b: read_policy(b).window),
     "endpoints.window_bytes": (70_001, lambda b: read_policy(b).window_bytes),
     "endpoints.proxy": ("proxy.test:3129", read_proxy),

@@ -1,0 +1,119 @@
+"""Load the cursors of newly assigned partitions: from the commits, the journal and what is remembered.
+
+Invariant: a journal entry counts only for the commit that it followed, and no cursor that was known is
+taken for a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from bridge.core.beginning import NO_PLACES, Beginning, Beginnings, TopicPlaces
+from bridge.model import Committed, Partition
+from bridge.pipeline.cursor_start import (
+    Bounds,
+    CursorPolicy,
+    EndpointCursor,
+    Lost,
+    build_cursor,
+    decide_start,
+)
+from bridge.storage.journal import Journal
+
+CursorsByPartition = dict[Partition, dict[str, EndpointCursor]]
+"""Cursors by partition, then by endpoint."""
+TopicIdByName = Mapping[str, str | None]
+"""The ids of the topics that exist; None where the broker does not return one."""
+
+
+class Offsets(Protocol):
+    """The broker's store of cursors: offsets of groups without members."""
+
+    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        """Return what is committed. Raises ``CommitError``."""
+        ...
+
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
+        """Commit. Raises ``CommitError``."""
+        ...
+
+
+class Loaded(NamedTuple):
+    """The cursors of newly assigned partitions, and what the broker has committed for each.
+
+    ``stopped``: by endpoint, the reason why it must be turned off before it gets a record.
+    """
+
+    cursors: CursorsByPartition
+    committed: dict[EndpointCursor, Committed | None]
+    topic_ids: TopicIdByName
+    stopped: dict[str, str]
+
+
+class CursorLoader:
+    """Builds the cursors of an assignment, each where its endpoint stopped."""
+
+    def __init__(
+        self,
+        group: str,
+        policies: Mapping[str, CursorPolicy],
+        *,
+        offsets: Offsets,
+        journal: Journal,
+        beginnings: Beginnings,
+        whole_topics: Collection[str] = (),
+    ) -> None:
+        """``beginnings``: where the endpoints have begun. Every endpoint has, before the first ``load``.
+
+        ``whole_topics``: topics that every endpoint reads from the first record, whatever its policy.
+        """
+        self._group = group
+        self._policies = policies
+        self._offsets = offsets
+        self._journal = journal
+        self._beginnings = beginnings
+        self._whole_topics = frozenset(whole_topics)
+
+    async def load(self, bounds: Bounds, topic_ids: TopicIdByName) -> Loaded:
+        """Return a cursor for each endpoint in each of these partitions. Raises ``CommitError``."""
+        loaded = Loaded({partition: {} for partition in bounds}, {}, topic_ids, {})
+        journaled = self._journal.read()
+        for endpoint in self._policies:
+            commits = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
+            for partition, log in bounds.items():
+                committed = commits.get(partition)
+                settled = journaled.settled(endpoint, partition, committed)
+                cursor = self._build(endpoint, partition, log, committed, settled, loaded)
+                loaded.cursors[partition][endpoint] = cursor
+                loaded.committed[cursor] = committed
+        return loaded
+
+    def _build(
+        self,
+        endpoint: str,
+        partition: Partition,
+        log: tuple[int, int],
+        committed: Committed | None,
+        settled: Collection[tuple[int, int]],
+        loaded: Loaded,
+    ) -> EndpointCursor:
+        policy, (topic, number) = self._policies[endpoint], partition
+        beginning = self._beginnings[endpoint]
+        places = beginning.topics.get(topic, NO_PLACES) if beginning else NO_PLACES
+        start = decide_start(number, log, committed, places, loaded.topic_ids.get(topic))
+        if topic in self._whole_topics:
+            policy = replace(policy, on_lost_offset="earliest")
+        elif isinstance(start, Lost) and policy.on_lost_offset == "stop":
+            loaded.stopped[endpoint] = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
+        return build_cursor(endpoint, policy, partition, log, start, settled)
+
+    def beginnings_in(self, loaded: Loaded) -> dict[str, Beginning]:
+        """Return what to remember of these cursors, by endpoint, once they are committed."""
+        topics: dict[str, TopicPlaces] = {}
+        for topic, number in loaded.cursors:
+            if topic not in self._whole_topics:
+                places = TopicPlaces(loaded.topic_ids.get(topic), frozenset({number}))
+                topics[topic] = topics.get(topic, NO_PLACES).merged(places)
+        return dict.fromkeys(self._policies, Beginning("", topics))

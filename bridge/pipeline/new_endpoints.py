@@ -1,0 +1,91 @@
+"""Begin new endpoints: decide where they start, once, for all partitions that exist, and record it.
+
+Invariant: when ``begin`` returns, every endpoint has a record in the control topic. A topic or a partition
+that appears afterwards is therefore new, and the endpoint is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from bridge.clock import Clock
+from bridge.core.beginning import NO_PLACES, Beginning, Beginnings, TopicPlaces
+from bridge.model import Partition
+from bridge.pipeline.cursor_loader import Offsets, TopicIdByName
+from bridge.pipeline.cursor_start import Bounds, CursorPolicy, start_offsets
+
+
+class Logs(Protocol):
+    """The logs of the source topics, also of partitions that are not assigned to this process."""
+
+    async def bounds(self, topics: Collection[str]) -> Bounds:
+        """Return the first and the next offset of each partition that exists. Raises ``KafkaUnavailable``."""
+        ...
+
+    async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
+        """Return the first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``."""
+        ...
+
+    async def topic_ids(self, topics: Collection[str]) -> TopicIdByName:
+        """Return the ids of those topics that exist. Raises ``KafkaUnavailable``."""
+        ...
+
+
+class NewEndpoints:
+    """Finds the endpoints that never began, and begins them.
+
+    Two pods may begin an endpoint at the same time. The two records are merged, and each partition has
+    one owner, which commits its first cursor.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        policies: Mapping[str, CursorPolicy],
+        *,
+        offsets: Offsets,
+        beginnings: Beginnings,
+        remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        """``remember`` returns once the broker has the records. Raises ``KafkaUnavailable``."""
+        self._group = group
+        self._policies = policies
+        self._offsets = offsets
+        self._beginnings = beginnings
+        self._remember = remember
+        self._clock = clock
+
+    def unknown(self) -> list[str]:
+        """Return the endpoints without a record: only for these, ``begin`` has anything to do."""
+        return [name for name in self._policies if self._beginnings[name] is None]
+
+    async def begin(self, topics: Collection[str], logs: Logs) -> None:
+        """Begin the new endpoints in these topics, as far as they exist.
+
+        Raises ``KafkaUnavailable`` and ``CommitError``, and may be called again after either.
+        """
+        topic_ids, bounds = await logs.topic_ids(topics), await logs.bounds(topics)
+        new = [name for name in self.unknown() if not await self._has_cursor(name, bounds)]
+        began = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="seconds")
+        beginnings = {}
+        for endpoint in new:
+            starts = await start_offsets(self._policies[endpoint], bounds, logs.offsets_at)
+            beginnings[endpoint] = Beginning(began.replace("+00:00", "Z"), _by_topic(starts, topic_ids))
+        await self._remember(beginnings)
+
+    async def _has_cursor(self, endpoint: str, partitions: Collection[Partition]) -> bool:
+        """Return True for an endpoint of a release that kept no record of its beginning."""
+        if not partitions:
+            return False
+        return bool(await self._offsets.fetch(f"{self._group}.{endpoint}", list(partitions)))
+
+
+def _by_topic(starts: Mapping[Partition, int], topic_ids: TopicIdByName) -> dict[str, TopicPlaces]:
+    topics: dict[str, TopicPlaces] = {}
+    for (topic, number), offset in starts.items():
+        places = TopicPlaces(topic_ids.get(topic), begins={number: offset})
+        topics[topic] = topics.get(topic, NO_PLACES).merged(places)
+    return topics
