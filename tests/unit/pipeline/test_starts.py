@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
 from bridge.model import Partition
 from bridge.telemetry import events
-from tests.support.fakes import P0, P1, TOPIC, Log
+from tests.support.fakes import P0, P1, TOPIC, HeldAnswers, Log
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
 
@@ -229,3 +231,24 @@ async def test_nothing_is_delivered_before_the_beginning_is_written() -> None:
     assert not world.control.trouble, "the cursor was to be recorded before the delivery"
     await process.stop()
     assert TOPIC in world.control.open().beginnings["crm"].topics  # type: ignore[union-attr]
+
+
+@simulated
+async def test_a_stop_commits_nothing_for_a_topic_that_was_recreated_while_an_event_was_in_flight() -> None:
+    """The broker refuses commits for a deleted topic, and that must not hold up the stop."""
+    world = World(LATEST)
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") is not None)
+    add(world, "abc")
+    await until(lambda: world.offsets.at("crm") == 3)
+    world.receiver.answer = gate = HeldAnswers("d")
+    add(world, "d")
+    await until(lambda: world.receiver.in_flight)
+    world.log.recreate(P0)
+    world.offsets.trouble.extend(["unknown topic"] * 1000)
+    stopping = asyncio.create_task(process.stop())
+    await asyncio.sleep(1)
+    gate.open("d")
+    await stopping
+    assert len(world.offsets.trouble) == 1000, "nothing is committed any more"
+    assert world.offsets.at("crm") == 3
