@@ -137,10 +137,9 @@ class TopicIds:
         """
         if not self._supported or not topics:
             return {} if self._supported else None
-        try:
-            async with broker_call("read the ids of the topics", timeout_s=_TIMEOUT_S):
-                response = await self._send(_TopicIdsRequest(topics))
-        except NotImplementedError:  # aiokafka, for a version that the broker does not have
+        async with self._client.guarded("read the ids of the topics", timeout_s=_TIMEOUT_S):
+            response = await self._send(_TopicIdsRequest(topics))
+        if response is None:
             self._supported = False
             return None
         return {
@@ -150,11 +149,15 @@ class TopicIds:
         }
 
     async def _send(self, request: _TopicIdsRequest) -> Any:
+        """Return the answer; None if the broker does not have this version of the request."""
         client = await self._client.working()
         node = client.get_random_node()
         if node is None:
             raise NodeNotReadyError("no broker is known")
-        return await client.send(node, request)
+        try:
+            return await client.send(node, request)
+        except NotImplementedError:  # aiokafka's word for it
+            return None
 
 
 def _text(high: int, low: int) -> str | None:

@@ -56,8 +56,8 @@ def test_an_event_of_a_topic_that_no_longer_exists_can_be_sent_again_if_a_patter
 
 
 def test_without_a_pattern_the_member_subscribes_by_name_and_with_one_to_exactly_what_sources_read() -> None:
-    assert build_membership(settings_of(bank=["a", "b"])).pattern is None
-    membership = build_membership(settings_of(bank=["bank.*", "!bank.audit"], shop=["shop"]))
+    assert build_membership(settings_of(bank=["a", "b"]), None).pattern is None
+    membership = build_membership(settings_of(bank=["bank.*", "!bank.audit"], shop=["shop"]), None)
     assert membership.pattern is not None
     matched = [
         topic
