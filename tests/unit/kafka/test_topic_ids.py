@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import BrokerError
+from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.topic_ids import TopicIds, _MetadataResponse, _TopicIdsRequest
 
@@ -48,7 +49,7 @@ def topic_ids(client: Client, monkeypatch: pytest.MonkeyPatch) -> TopicIds:
         return client
 
     ids = TopicIds(KafkaOptions(("kafka.test:9092",)))
-    monkeypatch.setattr(ids, "_client", SimpleNamespace(working=working))
+    monkeypatch.setattr(ids, "_client", SimpleNamespace(working=working, guarded=broker_call))
     return ids
 
 
