@@ -18,6 +18,7 @@ import structlog
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
 from bridge.app.internal_topics import ensure_internal_topics
+from bridge.app.memory import plan_memory
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
@@ -26,6 +27,7 @@ from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.topic import DeadLetterTopic
 from bridge.kafka.client import start_when_reachable
+from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
@@ -83,7 +85,9 @@ class App:
         by = f"bridge at {socket.gethostname()}"
         self._control = build_control(settings, switching.endpoints, switching.event_types, by)
         self._holds = Holds()
-        self._status = Status(settings, switching, self._holds)
+        self._memory = plan_memory(settings.memory_budget)
+        self._fetch = FetchBudget(self._memory.fetch)
+        self._status = Status(settings, switching, self._holds, self._fetch)
 
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
@@ -142,7 +146,8 @@ class App:
         await self._stop.unless_requested(self._control.load_with_retry())
         writer = DurableProducer(options, "dead letters and holds")
         stack.push_async_callback(writer.close)
-        reader = Reader(options, build_membership(settings), self._drain_revoked)
+        membership = build_membership(settings, self._memory.batch)
+        reader = Reader(options, membership, self._drain_revoked, self._fetch)
         stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.holds_lease)
         stack.push_async_callback(offsets.close)
@@ -170,7 +175,7 @@ class App:
             await history.flush()
 
         def open_side_reader() -> SideReader:
-            return SideReader(self._options)
+            return SideReader(self._options, max_batch_bytes=self._memory.batch, fetch=self._fetch)
 
         def open_holds() -> HoldReader:
             return HoldReader(open_side_reader(), control_topic(settings.group))
@@ -203,6 +208,7 @@ class App:
             turn_off=self._control.turn_off,
             metrics=self._metrics,
             clock=SystemClock(),
+            memory=self._memory,
         )
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from bridge.app.memory import resident_bytes
 from bridge.app.switching import Switching
 from bridge.core.limits import Gate
 from bridge.dead_letters.hold import Holds
+from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dispatcher import EndpointDispatcher
@@ -26,7 +28,10 @@ class Status:
     The process counts as starting until ``watch`` is called.
     """
 
-    def __init__(self, settings: Settings, switching: Switching, holds: Holds) -> None:
+    def __init__(
+        self, settings: Settings, switching: Switching, holds: Holds, fetch: FetchBudget | None = None
+    ) -> None:
+        self._fetch = fetch
         self._settings = settings
         self._switching = switching
         self._holds = holds
@@ -40,6 +45,10 @@ class Status:
         self._dispatchers = path.dispatchers
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
+        metrics.watch(metrics.memory_budget, lambda: path.budget.total_bytes)
+        metrics.watch(metrics.memory_waiting, lambda: path.budget.used_bytes)
+        metrics.watch(metrics.memory_fetched, lambda: self._fetch.used_bytes if self._fetch else 0)
+        metrics.watch(metrics.memory_resident, resident_bytes)
         for name, dispatcher in path.dispatchers.items():
             self._watch_endpoint(metrics, name, dispatcher, path.checkpoints)
 
@@ -53,6 +62,7 @@ class Status:
         metrics.watch(metrics.rate_limit, lambda: dispatcher.gate.rate_per_s or 0.0, name)
         metrics.watch(metrics.concurrency_limit, lambda: dispatcher.gate.concurrency, name)
         metrics.watch(metrics.unsettled, lambda: checkpoints.unsettled(name), name)
+        metrics.watch(metrics.endpoint_memory, lambda: checkpoints.waiting_bytes(name), name)
 
     def readiness(self) -> tuple[bool, str]:
         """Return whether the process does its part of the work, and one line for a person."""

@@ -51,12 +51,15 @@ class CloudEventsDecoder:
         if is_structured:
             attributes = _structured(record, value, media)
             payload = partial(_structured_data, record, attributes)
+            again = partial(_structured_data_again, record, value, media)
         else:
             attributes = _binary(record, content_type)
-            payload = partial(_binary_data, record, value, media)
-        return (self._event(record, attributes, payload),)
+            payload = again = partial(_binary_data, record, value, media)
+        return (self._event(record, attributes, payload, again),)
 
-    def _event(self, record: Record, attributes: dict[str, Any], payload: partial[Any]) -> Event:
+    def _event(
+        self, record: Record, attributes: dict[str, Any], payload: partial[Any], again: partial[Any]
+    ) -> Event:
         version = _required(record, attributes, "specversion")
         if version.partition(".")[0] != "1":
             raise DecodeError(
@@ -82,6 +85,7 @@ class CloudEventsDecoder:
                 if name not in _NOT_CONTEXT and value is not None
             },
             webhook_id=webhook_id(self._source, None, id_, 0),
+            decode_again=again,
         )
 
 
@@ -137,6 +141,10 @@ def _structured_data(record: Record, attributes: dict[str, Any]) -> Any:
         return b64decode(encoded, validate=True)
     except (binascii.Error, ValueError, TypeError) as exc:
         raise DecodeError(f"{record.place} data_base64", "the data is not base64", _FIX_PRODUCER) from exc
+
+
+def _structured_data_again(record: Record, value: bytes, media: str) -> Any:
+    return _structured_data(record, _structured(record, value, media))
 
 
 def _binary_data(record: Record, value: bytes, media: str) -> Any:

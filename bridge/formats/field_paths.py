@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -67,8 +68,19 @@ class EventReader:
             raise Tombstone(record.place, self._source)
         return self.event(record, ABSENT)
 
-    def event(self, record: Record, document: Any, *, type_name: str | None = None) -> Event:
-        """Return the event. ``type_name`` is its type if no path is configured. Raises ``DecodeError``."""
+    def event(
+        self,
+        record: Record,
+        document: Any,
+        decode_again: Callable[[], Any] | None = None,
+        *,
+        type_name: str | None = None,
+    ) -> Event:
+        """Return the event. ``type_name`` is its type if no path is configured. Raises ``DecodeError``.
+
+        ``decode_again`` returns the document once more, for an event that waits; it is not needed for a
+        document that keeps nothing alive.
+        """
         id_ = self._required(record, document, "id", self._id)
         type_ = type_name if self._type is None and type_name else None
         if type_ is None:
@@ -91,7 +103,12 @@ class EventReader:
             lane=derive_lane(record, entity, tenant),
             payload=lambda: data,
             webhook_id=webhook_id(self._source, tenant, id_, 0),
+            decode_again=None if decode_again is None else partial(self._data_again, record, decode_again),
         )
+
+    def _data_again(self, record: Record, decode_again: Callable[[], Any]) -> Any:
+        document = decode_again()
+        return document if self._data is None else self._data(record, document)
 
     def _required(self, record: Record, document: Any, setting: str, find: Find | None) -> str:
         text = self._text(record, document, setting, find)

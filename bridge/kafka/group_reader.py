@@ -13,6 +13,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
+from bridge.core.batch_size import BatchSize
 from bridge.core.share import share
 from bridge.errors import BrokerError, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
@@ -22,9 +23,10 @@ from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_hear
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.client import KafkaOptions
+from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
-from bridge.kafka.records import records_deleted, to_batches, to_partition
+from bridge.kafka.records import records_deleted, to_batches, to_partition, value_sizes
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 
@@ -47,9 +49,15 @@ class Reader:
     """
 
     def __init__(
-        self, options: KafkaOptions, membership: Membership, on_revoked: Callable[[], Awaitable[None]]
+        self,
+        options: KafkaOptions,
+        membership: Membership,
+        on_revoked: Callable[[], Awaitable[None]],
+        fetch: FetchBudget | None = None,
     ) -> None:
         """``on_revoked`` is awaited before the group reassigns this member's partitions."""
+        self._fetch = fetch or FetchBudget()
+        self._batch = BatchSize(membership.max_batch, membership.max_batch_bytes)
         self._membership = membership
         self._on_revoked = on_revoked
         self._options = options
@@ -116,6 +124,7 @@ class Reader:
             self._consumer.pause(partition)
             self._consumer.seek(partition, 0)
         self._assigned = frozenset(map(to_partition, assigned))
+        self._fetch.assign_main(self._consumer, len(assigned))
 
     @property
     def unprepared(self) -> frozenset[Partition]:
@@ -150,7 +159,7 @@ class Reader:
         self._paused.clear()
 
     async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
-        """Return the next records, at most ``max_batch`` and none of ``full`` partitions; maybe none.
+        """Return the next records, within the limits of a batch and none of ``full`` partitions; maybe none.
 
         Raises ``KafkaUnavailable`` for errors of the broker, and ``RecordsDeleted`` where a position
         is no longer in the log.
@@ -162,7 +171,7 @@ class Reader:
         try:
             async with broker_call("read the group's partitions", timeout_s=timeout_s + _LATE_S):
                 fetched = await self._consumer.getmany(
-                    *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+                    *readable, timeout_ms=int(timeout_s * 1000), max_records=self._batch.records
                 )
         except BrokerError as exc:
             if isinstance(exc.__cause__, TimeoutError):
@@ -170,7 +179,9 @@ class Reader:
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
                 raise records_deleted(exc.__cause__) from exc
             raise
-        return to_batches(fetched, self._started)
+        batches = to_batches(fetched, self._started)
+        self._batch.note(value_sizes(batches))
+        return batches
 
     async def _stay_member(self) -> None:
         """Replace the consumer if it no longer works. Raises ``KafkaUnavailable``."""
@@ -186,6 +197,7 @@ class Reader:
             self._joined = False
             await self._revoked(self._assigned)
             broken, self._consumer = self._consumer, new_consumer(self._options, self._membership)
+            self._fetch.close(broken)
             await stop_consumer(broken)
         if not self._joined:
             await self.start()

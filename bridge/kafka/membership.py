@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
+from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.client import KafkaOptions
 
@@ -27,6 +28,7 @@ class Membership:
     rebalance_timeout_s: float = 60
     instance_id: str | None = None
     max_batch: int = 1000
+    max_batch_bytes: int = MOST_BATCH_BYTES
     max_value_bytes: int = 1024 * 1024
 
 

@@ -11,13 +11,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from bridge.core.batch_size import BatchSize
+from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.errors import BrokerError, KafkaUnavailable
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, CHECK_BROKER, broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.records import records_deleted, to_batches, to_partition
+from bridge.kafka.fetch_budget import FetchBudget
+from bridge.kafka.records import records_deleted, to_batches, to_partition, value_sizes
 from bridge.model import Batch, Partition, Record
 
 _STALLED_S = 30.0
@@ -30,8 +33,20 @@ class SideReader:
     differs. aiokafka forgets positions on a new assignment, and a cursor may return at another offset.
     """
 
-    def __init__(self, options: KafkaOptions, max_batch: int = 500, long_poll_ms: int = 500) -> None:
-        """``long_poll_ms``: a change of partitions waits that long for the fetch in progress."""
+    def __init__(
+        self,
+        options: KafkaOptions,
+        max_batch: int = 500,
+        long_poll_ms: int = 500,
+        *,
+        max_batch_bytes: int = MOST_BATCH_BYTES,
+        fetch: FetchBudget | None = None,
+    ) -> None:
+        """``long_poll_ms``: a change of partitions waits that long for the fetch in progress.
+
+        ``fetch`` is what the process has for fetched records, shared with its other readers.
+        """
+        self._fetch = fetch or FetchBudget()
         self._consumer = AIOKafkaConsumer(
             **options.arguments(),
             enable_auto_commit=False,
@@ -39,7 +54,7 @@ class SideReader:
             fetch_max_wait_ms=long_poll_ms,
             isolation_level="read_committed",
         )
-        self._max_batch = max_batch
+        self._batch = BatchSize(max_batch, max_batch_bytes)
         self._reached: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> SideReader:
@@ -50,9 +65,11 @@ class SideReader:
         except BaseException:
             await stop_consumer(self._consumer)
             raise
+        self._fetch.open_side(self._consumer)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._fetch.close(self._consumer)
         await stop_consumer(self._consumer)
 
     async def read_from(
@@ -70,7 +87,7 @@ class SideReader:
             async with broker_call("read outside the group", timeout_s=timeout_s + ANSWER_TIMEOUT_S):
                 self._seek(wanted, reached)
                 fetched = await self._consumer.getmany(
-                    timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
+                    timeout_ms=int(timeout_s * 1000), max_records=self._batch.records
                 )
                 reached = {partition: await self._consumer.position(partition) for partition in wanted}
         except BrokerError as exc:
@@ -79,12 +96,14 @@ class SideReader:
             raise
         self._reached = reached
         batches = to_batches(fetched, wanted)
+        self._batch.note(value_sizes(batches))
         return batches, {to_partition(partition): offset for partition, offset in reached.items()}
 
     def _seek(self, wanted: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int]) -> None:
         """Assign the wanted partitions and move to their offsets, where the consumer is not there yet."""
         if wanted.keys() != reached.keys():
             self._consumer.assign(list(wanted))
+            self._fetch.assign_side(self._consumer, len(wanted))
             reached = {}
         for partition, offset in wanted.items():
             if reached.get(partition) != offset:

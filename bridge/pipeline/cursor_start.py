@@ -14,6 +14,7 @@ import structlog
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
+from bridge.core.memory_budget import Share
 from bridge.model import Committed, Partition, Spot
 from bridge.telemetry import events
 
@@ -53,6 +54,7 @@ async def start_offsets(policy: CursorPolicy, bounds: Bounds, offsets_at: Offset
 def build_cursor(
     endpoint: str,
     policy: CursorPolicy,
+    share: Share,
     partition: Partition,
     log: tuple[int, int],
     start: Committed | int,
@@ -60,7 +62,8 @@ def build_cursor(
 ) -> EndpointCursor:
     """Return a cursor that continues from a commit, or for a new endpoint starts at an offset.
 
-    ``log``: the first offset and the one after the last. ``journaled``: what settled after the commit.
+    ``share``: the endpoint's part of the memory budget. ``log``: the first offset and the one after the
+    last. ``journaled``: what settled after the commit.
     """
     first, log_end = log
     if isinstance(start, int):
@@ -82,6 +85,7 @@ def build_cursor(
         max(completion.offset, first),
         window=policy.window,
         window_bytes=policy.window_bytes,
+        share=share,
         endpoint=endpoint,
         settled_to=completion.end,
         left_open=completion.open_offsets,

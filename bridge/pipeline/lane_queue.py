@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.clock import Clock
@@ -119,9 +120,17 @@ class LaneQueue(Lanes[LaneItem]):
         self.defer(lane, self._clock.monotonic() + delay_s)
         self._due_changed.set()
 
-    def clear(self) -> None:
-        """Drop everything that is queued or waits for a retry; heads in flight stay."""
-        self.drop(lambda _: True)
+    def clear(self, dropped: Callable[[LaneItem], None] = lambda item: None) -> None:
+        """Drop everything that is queued or waits for a retry; heads in flight stay.
+
+        ``dropped`` is called with each item.
+        """
+
+        def is_dropped(item: LaneItem) -> bool:
+            dropped(item)
+            return True
+
+        self.drop(is_dropped)
 
     async def release_due(self) -> None:
         """Make lanes ready when their retry is due, until cancelled."""

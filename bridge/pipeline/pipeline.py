@@ -34,6 +34,7 @@ from functools import partial
 import structlog
 
 from bridge.core.cursor import CursorState
+from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
@@ -43,7 +44,9 @@ from bridge.pipeline.catch_up import CatchUp
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.intake import Feed, Intake
+from bridge.pipeline.memory_watch import MemoryWatch
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.ports import FirstOffsets, Reads, RecordDecoder, SideReads
 from bridge.pipeline.schema_wait import SchemaWait
@@ -79,6 +82,8 @@ class Pipeline:
         parks: DeadLetterWriter,
         metrics: Metrics,
         drain_timeout_s: float,
+        budget: MemoryBudget,
+        fresh_bytes: int,
         learn: Callable[[SchemaNeeded], Awaitable[None]],
     ) -> None:
         self._source = source
@@ -88,12 +93,14 @@ class Pipeline:
         self._stopping = asyncio.Event()
         self._outage = OutageBackoff()
         self._schema_wait = SchemaWait(learn, self._room.set, self._outage)
-        undecodable = UndecodableRecords(parks, dispatchers.keys(), checkpoints.settle)
+        self._memory = MemoryWatch(budget, dispatchers, checkpoints)
+        undecodable = UndecodableRecords(parks, dispatchers.keys(), checkpoints.settle, budget)
         self._intake = Intake(
             decoders=decoders,
             router=router,
             dispatchers=dispatchers,
             undecodable=undecodable,
+            fresh=FreshEvents(fresh_bytes),
             metrics=metrics,
         )
         self._main = Feed(window)
@@ -121,6 +128,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as self._tasks:
             reading = [
                 self._tasks.create_task(self._read_main(), name="read"),
+                self._tasks.create_task(self._memory.run(), name="memory"),
                 *(
                     self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
                     for endpoint, catch_up in self._catch_ups.items()

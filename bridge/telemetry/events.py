@@ -51,6 +51,19 @@ TASK_LEFT: Final = "task.left"
 
 Worry if it is frequent: a broker accepts connections but does not answer."""
 
+MEMORY_PLANNED: Final = "memory.planned"
+"""How much memory waiting events and fetched records may use (`budget_bytes`), and what `limit_bytes` and
+`at_rest_bytes` it was computed from. `source` is the place of the limit.
+
+Worry at level warning: the limit leaves less than the process needs, so it may be killed for memory."""
+
+MEMORY_SHORT: Final = "memory.short"
+"""Reading for these `endpoints` pauses, because their waiting events use up their share of the memory budget.
+Written at most once per minute.
+
+Not for an endpoint that is down: its events wait in Kafka. For one that works, raise `memory_budget` or the
+memory limit of the process, if it should be faster."""
+
 KAFKA_UNREACHABLE: Final = "kafka.unreachable"
 """The broker did not answer, or refused the connection, at start. The bridge tries again.
 

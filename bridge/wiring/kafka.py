@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.core.switches import EventTypes, Switches
 from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
@@ -45,8 +46,8 @@ def _kafka_tls(kafka: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def build_membership(settings: Settings) -> Membership:
-    """Build the membership of this process in the consumer group."""
+def build_membership(settings: Settings, max_batch_bytes: int = MOST_BATCH_BYTES) -> Membership:
+    """Build the membership of this process in the consumer group. A batch has at most ``max_batch_bytes``."""
     kafka = settings.kafka
     return Membership(
         group=settings.group,
@@ -55,6 +56,7 @@ def build_membership(settings: Settings) -> Membership:
         heartbeat_interval_s=kafka.heartbeat_interval_s,
         rebalance_timeout_s=kafka.rebalance_timeout_s,
         instance_id=kafka.group_instance_id,
+        max_batch_bytes=max_batch_bytes,
     )
 
 

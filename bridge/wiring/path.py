@@ -6,10 +6,11 @@ Every setting of the path passes through here, so the tests that run the path ov
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.clock import Clock
+from bridge.core.memory_budget import MemoryBudget, MemoryPlan, divide
 from bridge.core.routing import Router
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
@@ -76,6 +77,8 @@ class PathEdges:
     """Turn an endpoint off: its name and the reason. Called when its receiver answers 410."""
     metrics: Metrics
     clock: Clock
+    memory: MemoryPlan = field(default_factory=lambda: divide(1 << 40))
+    """The default limits nothing: for tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Path:
     checkpoints: Checkpoints
     dispatchers: Mapping[str, EndpointDispatcher]
     pipeline: Pipeline
+    budget: MemoryBudget
 
 
 def build_path(
@@ -96,9 +100,10 @@ def build_path(
     Raises ``ConfigError`` for templates that cannot be used.
     """
     router = build_router(settings)
-    checkpoints = build_checkpoints(settings, edges)
+    budget = MemoryBudget(edges.memory.windows)
+    checkpoints = build_checkpoints(settings, edges, budget)
     dispatchers = {
-        name: _dispatcher(name, settings, checkpoints, holds, edges) for name in settings.endpoints
+        name: _dispatcher(name, settings, checkpoints, budget, holds, edges) for name in settings.endpoints
     }
     pipeline = Pipeline(
         source=edges.reader,
@@ -113,12 +118,14 @@ def build_path(
         parks=edges.dead_letters,
         metrics=edges.metrics,
         drain_timeout_s=settings.drain_timeout_s,
+        budget=budget,
+        fresh_bytes=edges.memory.fresh,
         learn=edges.learn,
     )
-    return Path(router, checkpoints, dispatchers, pipeline)
+    return Path(router, checkpoints, dispatchers, pipeline, budget)
 
 
-def build_checkpoints(settings: Settings, edges: PathEdges) -> Checkpoints:
+def build_checkpoints(settings: Settings, edges: PathEdges, budget: MemoryBudget) -> Checkpoints:
     """Build the part that loads and commits the cursors."""
     return Checkpoints(
         settings.group,
@@ -130,12 +137,18 @@ def build_checkpoints(settings: Settings, edges: PathEdges) -> Checkpoints:
         journal=edges.journal,
         metrics=edges.metrics,
         clock=edges.clock,
+        budget=budget,
         whole_topics=(again_topic(settings),),
     )
 
 
 def _dispatcher(
-    name: str, settings: Settings, checkpoints: Checkpoints, holds: Holds, edges: PathEdges
+    name: str,
+    settings: Settings,
+    checkpoints: Checkpoints,
+    budget: MemoryBudget,
+    holds: Holds,
+    edges: PathEdges,
 ) -> EndpointDispatcher:
     endpoint = settings.endpoints[name]
     return build_dispatcher(
@@ -150,6 +163,7 @@ def _dispatcher(
         settle=checkpoints.settle,
         may_send=edges.reader.holds_lease,
         turn_off=edges.turn_off,
+        budget=budget,
         held=build_lane_holds(name, endpoint, holds, edges.hold_register, edges.clock),
     )
 

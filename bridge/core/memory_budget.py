@@ -1,0 +1,117 @@
+"""Decide how much memory the waiting events of each endpoint may use. One budget serves the whole process.
+
+Invariant: an endpoint that holds nothing may always take one batch, so that no size of events or of the
+budget stops it. Beyond that, every endpoint stays below a share of what is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+UNLIMITED = 1 << 62
+RECORD_BYTES = 2_000
+"""What a waiting event costs besides its bytes: the record, the event, and the texts taken from it."""
+DELIVERY_BYTES = 1_500
+"""What it costs at each endpoint where it waits: the delivery, its lane, and its entries in the cursor.
+Both constants are measured by ``tests/unit/pipeline/test_cost_of_a_waiting_event.py``."""
+
+_WORKING = 2.0
+_NOT_WORKING = 0.125
+"""An endpoint may use so many times the free part of the budget. Endpoints that settle nothing use a
+ninth of the budget if there is one of them, and half if there are eight; a part always stays free."""
+_LATELY_S = 5.0
+_REOPEN_AT = 0.75
+_LEAST_BATCH_BYTES = 256 * 1024
+MOST_BATCH_BYTES = 4 * 1024 * 1024
+"""Decoded, a batch needs five to eight times its bytes."""
+
+
+class MemoryBudget:
+    """The bytes that all waiting events of the process may use together.
+
+    ``free`` is what is left. A record that waits at several endpoints is counted there once. It may fall
+    below zero by the size of one batch, because a batch is taken whole.
+    """
+
+    __slots__ = ("_shares", "free", "total_bytes")
+
+    def __init__(self, total_bytes: int = UNLIMITED) -> None:
+        self.total_bytes = total_bytes
+        self.free = total_bytes
+        self._shares: dict[str, Share] = {}
+
+    @property
+    def used_bytes(self) -> int:
+        """Return what all waiting events use."""
+        return self.total_bytes - self.free
+
+    def share(self, endpoint: str) -> Share:
+        """Return the share of an endpoint."""
+        return self._shares.setdefault(endpoint, Share(self))
+
+    def adapt(self, now: float, troubled: Iterable[str]) -> None:
+        """Set how much each endpoint may use, by what it settled lately. Call it several times a second.
+
+        ``now`` is in seconds of a monotonic clock. ``troubled`` are endpoints that are known to settle
+        nothing now, because they are off or their breaker is open.
+        """
+        out = frozenset(troubled)
+        for endpoint, share in self._shares.items():
+            share.adapt(now, endpoint in out)
+
+
+class Share:
+    """What the waiting events of one endpoint use.
+
+    The dynamic threshold of shared packet buffers (Choudhury and Hahne, 1998): a share is bounded by a
+    factor of what is free. It shrinks while others grow, and never needs to know who they are.
+    """
+
+    __slots__ = ("_settled_at", "_settled_before", "budget", "bytes", "factor", "is_pressed", "settled")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self.budget = budget
+        self.factor = _NOT_WORKING
+        """The share is used up at so many times the free part of the budget."""
+        self._settled_before = 0
+        self._settled_at = float("-inf")
+        self.bytes = 0
+        """What is open at the endpoint's cursors, with records that wait elsewhere as well."""
+        self.settled = 0
+        """Increases with each settled event."""
+        self.is_pressed = False
+        """True from when a cursor was refused for lack of memory until the endpoint has room again."""
+
+    @property
+    def has_room(self) -> bool:
+        """Return True if the endpoint, once refused, may take events again."""
+        return self.bytes <= 0 or self.bytes < _REOPEN_AT * self.factor * self.budget.free
+
+    def adapt(self, now: float, in_trouble: bool) -> None:
+        """See ``MemoryBudget.adapt``."""
+        if self.settled != self._settled_before:
+            self._settled_before, self._settled_at = self.settled, now
+        is_working = not in_trouble and now - self._settled_at <= _LATELY_S
+        self.factor = _WORKING if is_working else _NOT_WORKING
+
+
+class MemoryPlan(NamedTuple):
+    """How a process divides its memory budget, in bytes.
+
+    ``windows`` is for waiting events and ``fetch`` for what the Kafka clients have fetched and not
+    delivered. One batch has at most ``batch`` bytes of records, and the events that keep their decoded
+    data at most ``fresh``; both need several times that while they are decoded.
+    """
+
+    total: int
+    windows: int
+    fetch: int
+    batch: int
+    fresh: int
+
+
+def divide(total_bytes: int) -> MemoryPlan:
+    """Divide what a process may use beyond its memory at rest."""
+    batch = min(max(total_bytes // 64, _LEAST_BATCH_BYTES), MOST_BATCH_BYTES)
+    return MemoryPlan(total_bytes, total_bytes // 2, total_bytes // 4, batch, batch)
