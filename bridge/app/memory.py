@@ -67,22 +67,26 @@ def resident_bytes() -> int:
 def plan_memory(setting: str) -> MemoryPlan:
     """Divide the budget that ``memory_budget`` sets, and log it. Call it when all modules are loaded."""
     limit, at_rest = read_limit(), resident_bytes()
-    wanted = memory_bytes(setting, limit.bytes) - at_rest
-    plan = divide(max(wanted, _LEAST_BYTES))
-    facts = {
-        "budget_bytes": plan.total,
-        "limit_bytes": limit.bytes,
-        "at_rest_bytes": at_rest,
-        "source": limit.source,
-    }
-    if wanted >= _LEAST_BYTES:
-        _log.info(events.MEMORY_PLANNED, memory_budget=setting, **facts)
-        return plan
-    _log.warning(
+    beyond_rest = memory_bytes(setting, limit.bytes) - at_rest
+    plan = divide(max(beyond_rest, _LEAST_BYTES))
+    if beyond_rest < _LEAST_BYTES:
+        _log.warning(
+            events.MEMORY_LIMIT_LOW,
+            memory_budget=setting,
+            limit_bytes=limit.bytes,
+            limit_source=limit.source,
+            at_rest_bytes=at_rest,
+            cause=f"less than {_LEAST_BYTES // _MIB} MiB are left beyond what the process uses at rest",
+            remedy="raise the memory limit of the process, or memory_budget",
+        )
+    _log.info(
         events.MEMORY_PLANNED,
         memory_budget=setting,
-        **facts,
-        cause=f"the budget leaves less than {_LEAST_BYTES // _MIB} MiB beyond what the process uses at rest",
-        remedy="raise the memory limit of the process, or memory_budget",
+        limit_bytes=limit.bytes,
+        limit_source=limit.source,
+        at_rest_bytes=at_rest,
+        budget_bytes=plan.total,
+        waiting_bytes=plan.windows,
+        fetched_bytes=plan.fetch,
     )
     return plan

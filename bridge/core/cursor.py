@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
-from bridge.core.memory_budget import DELIVERY_BYTES, MemoryBudget, Share
+from bridge.core.memory_budget import DELIVERY_BYTES, RECORD_BYTES, MemoryBudget, Share
 from bridge.model import Partition, Spot
 
 Note = TypeVar("Note")
@@ -157,7 +157,8 @@ class Cursor(Generic[Note]):
     def end(self) -> None:
         """End the cursor with its assignment: what is open here is read again, and no longer kept."""
         if self.live:
-            self.share.bytes -= self._bytes + self._events * DELIVERY_BYTES
+            records, deliveries = len(self._pending) * RECORD_BYTES, self._events * DELIVERY_BYTES
+            self.share.bytes -= self._bytes + records + deliveries
         self.live = False
 
     def needs(self, offset: int, part: int = 0) -> bool:
@@ -182,7 +183,7 @@ class Cursor(Generic[Note]):
             self._open.append(offset)
             self._pending[offset] = 1
             self._bytes += size_bytes
-            share.bytes += size_bytes
+            share.bytes += size_bytes + RECORD_BYTES
         else:
             self._pending[offset] = open_here + 1
         self._events += 1
@@ -222,7 +223,7 @@ class Cursor(Generic[Note]):
         del self._pending[offset]
         self._parts.pop(offset, None)
         self._bytes -= size_bytes
-        share.bytes -= size_bytes
+        share.bytes -= size_bytes + RECORD_BYTES
         opened = self._open
         while opened and opened[0] not in self._pending:
             opened.popleft()

@@ -52,10 +52,15 @@ TASK_LEFT: Final = "task.left"
 Worry if it is frequent: a broker accepts connections but does not answer."""
 
 MEMORY_PLANNED: Final = "memory.planned"
-"""How much memory waiting events and fetched records may use (`budget_bytes`), and what `limit_bytes` and
-`at_rest_bytes` it was computed from. `source` is the place of the limit.
+"""The memory that the process may use beyond what it uses at rest (`budget_bytes`): `waiting_bytes` of it for
+waiting events and `fetched_bytes` for fetched records. `limit_source` is the place of the limit.
 
-Worry at level warning: the limit leaves less than the process needs, so it may be killed for memory."""
+Worry if `limit_bytes` is not the memory limit that you set: set `memory_budget` to a size then."""
+
+MEMORY_LIMIT_LOW: Final = "memory.limit_low"
+"""The memory limit leaves too little beyond what the process uses at rest. It works with the least budget.
+
+Always: the process may be killed for memory. Raise its limit."""
 
 MEMORY_SHORT: Final = "memory.short"
 """Reading for these `endpoints` pauses, because their waiting events use up their share of the memory budget.

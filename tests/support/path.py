@@ -10,6 +10,7 @@ from functools import cache
 from bridge.app.switching import Switching
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
+from bridge.core.memory_budget import MemoryPlan, divide
 from bridge.core.switches import EventTypes, Switch
 from bridge.dead_letters.hold import Holds
 from bridge.errors import SchemaNeeded
@@ -181,6 +182,7 @@ class Process:
         drain_timeout_s: float = 20.0,
         max_batch: int = 1000,
         journal: FakeJournal | None = None,
+        memory: MemoryPlan | None = None,
     ) -> None:
         self.world = world
         self.partitions = partitions or (P0,)
@@ -207,12 +209,14 @@ class Process:
             turn_off=lambda endpoint, reason: None,
             metrics=self.metrics,
             clock=LoopClock(),
+            memory=memory or divide(1 << 40),
         )
         path = build_path(settings_of(world.plans, drain_timeout_s), decoders, self.holds, edges)
         self.router = path.router
         self.checkpoints = path.checkpoints
         self.dispatchers = path.dispatchers
         self.pipeline = path.pipeline
+        self.budget = path.budget
         self._switching = Switching(world.plans.keys())
         self._switching.attach(path.router, path.dispatchers)
         self._commit_interval_s = commit_interval_s
