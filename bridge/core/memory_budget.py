@@ -10,16 +10,19 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 UNLIMITED = 1 << 62
-RECORD_BYTES = 2_000
+RECORD_BYTES = 1_600
 """What a waiting event costs besides its bytes: the record, the event, and the texts taken from it."""
-DELIVERY_BYTES = 1_500
-"""What it costs at each endpoint where it waits: the delivery, its lane, and its entries in the cursor.
+DELIVERY_BYTES = 1_200
+"""What it costs at each endpoint where it waits: the delivery, its lane, and its entries in the cursor
+(less where events share lanes).
 Both constants are measured by ``tests/unit/pipeline/test_cost_of_a_waiting_event.py``."""
 
 _WORKING = 2.0
 _NOT_WORKING = 0.125
-"""An endpoint may use so many times the free part of the budget. Endpoints that settle nothing use a
-ninth of the budget if there is one of them, and half if there are eight; a part always stays free."""
+"""An endpoint may use so many times the free part of the budget: alone, two thirds of the budget while it
+settles events, else a ninth. A part always stays free."""
+_STALLED_PART = 0.5
+"""Endpoints that settle nothing use at most so much of the budget together."""
 _LATELY_S = 5.0
 _REOPEN_AT = 0.75
 _LEAST_BATCH_BYTES = 256 * 1024
@@ -57,8 +60,12 @@ class MemoryBudget:
         nothing now, because they are off or their breaker is open.
         """
         out = frozenset(troubled)
-        for endpoint, share in self._shares.items():
-            share.adapt(now, endpoint in out)
+        stalled = [
+            share for name, share in self._shares.items() if not share.adapt(now, in_trouble=name in out)
+        ]
+        if sum(share.bytes for share in stalled) >= _STALLED_PART * self.total_bytes:
+            for share in stalled:
+                share.factor = 0.0
 
 
 class Share:
@@ -88,12 +95,13 @@ class Share:
         """Return True if the endpoint, once refused, may take events again."""
         return self.bytes <= 0 or self.bytes < _REOPEN_AT * self.factor * self.budget.free
 
-    def adapt(self, now: float, in_trouble: bool) -> None:
-        """See ``MemoryBudget.adapt``."""
+    def adapt(self, now: float, in_trouble: bool) -> bool:
+        """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``."""
         if self.settled != self._settled_before:
             self._settled_before, self._settled_at = self.settled, now
         is_working = not in_trouble and now - self._settled_at <= _LATELY_S
         self.factor = _WORKING if is_working else _NOT_WORKING
+        return is_working
 
 
 class MemoryPlan(NamedTuple):

@@ -1,6 +1,7 @@
 """The path with little memory: dead endpoints, events of any size, and a budget that is never exceeded.
 
-Values above the decoder's limit are parked. The budget may be passed by one batch per endpoint, because a batch is taken whole. Time is simulated.
+Values above the decoder's limit are parked. The budget may be passed by one batch per endpoint, because
+a batch is taken whole. Time is simulated.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,10 @@ class BridgeProcess:
         folder: Path | None = None,
         *,
         environment: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
     ) -> None:
+        """``launcher``: the words in front of the command, as of ``nice``."""
+        self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         document = yaml.safe_load(config.read_text()) if isinstance(config, Path) else config
@@ -88,7 +91,7 @@ class BridgeProcess:
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "run", "--config", str(self.file)],
+                [*self._launcher, sys.executable, "-m", "bridge", "run", "--config", str(self.file)],
                 cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:

@@ -10,7 +10,7 @@ from functools import cache
 from bridge.app.switching import Switching
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
-from bridge.core.memory_budget import MemoryPlan, divide
+from bridge.core.memory_budget import MemoryBudget, MemoryPlan, divide
 from bridge.core.switches import EventTypes, Switch
 from bridge.dead_letters.hold import Holds
 from bridge.errors import SchemaNeeded
@@ -153,6 +153,7 @@ def make_dispatcher(
     *,
     history: FakeHistory | None = None,
     turn_off: Callable[[str, str], None] = lambda endpoint, reason: None,
+    budget: MemoryBudget | None = None,
 ) -> EndpointDispatcher:
     """Build one endpoint's dispatcher through the wiring, with cursors that no ``Checkpoints`` keeps."""
     settings = settings_of({name: plan})
@@ -168,6 +169,7 @@ def make_dispatcher(
         settle=settle_if_live,
         may_send=lambda: True,
         turn_off=turn_off,
+        budget=budget,
     )
 
 

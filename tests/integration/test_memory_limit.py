@@ -1,0 +1,102 @@
+"""Dead endpoints under a container's memory limit: at start, running, and after a restart with the backlog.
+
+The limit is the kernel's where this machine allows one; else the resident memory is compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.support.bridge_process import BridgeProcess, plain_config
+from tests.support.kafka import RealKafka
+from tests.support.memory_limit import MemoryLimit, memory_limit
+from tests.support.ports import free_port
+from tests.support.produce import OutboxEvent, produce
+from tests.support.receiver import Receiver
+
+Bridges = Callable[..., BridgeProcess]
+LIMIT = 256 * 1024 * 1024
+PARTITIONS = 16
+ENTITIES = 200
+_LINE = b'{"sku":"s123456","quantity":%d,"price":12.25,"text":"abcdefghij"}'
+_HEAD = b'{"id":"%032x","type":"OrderPaid","entity":"e%d","createdAt":"2026-01-01T00:00:00Z","payload":'
+_PAYLOAD = b'{"entity":"e%d","seq":%d,"produced_ns":1,"lines":[%b]}}'
+
+
+@pytest.fixture
+def limit() -> Iterator[MemoryLimit]:
+    """Made before the bridges, so that it is removed after them."""
+    with memory_limit(LIMIT) as made:
+        yield made
+
+
+def order_events(count: int, value_bytes: int) -> Iterator[OutboxEvent]:
+    """Yield events with many small fields, which take five times their bytes when they are decoded."""
+    lines = b",".join(_LINE % number for number in range(value_bytes // len(_LINE)))
+    for number in range(count):
+        entity, seq = number % ENTITIES, number // ENTITIES
+        value = _HEAD % (number, entity) + _PAYLOAD % (entity, seq, lines)
+        yield OutboxEvent(b"e%d" % entity, value, f"{number:032x}", f"e{entity}", seq)
+
+
+def config(
+    kafka: RealKafka, topic: str, endpoints: Mapping[str, Mapping[str, Any]], limit: MemoryLimit
+) -> dict[str, Any]:
+    made = plain_config(
+        kafka.bootstrap, topic, endpoints, group=topic, log={"attempts": "failures"}, **limit.settings()
+    )
+    made["kafka"] |= {"session_timeout_s": 6, "heartbeat_interval_s": 1}
+    return made
+
+
+def refusing(port: int) -> dict[str, Any]:
+    """Return an endpoint at a closed port, which is tried again soon when it opens."""
+    url = f"http://127.0.0.1:{port}/returning"
+    return {"url": url, "retry": {"cap_s": 1, "max_attempts": 100_000}, "breaker": {"max_open_s": 1}}
+
+
+def check(bridge: BridgeProcess, limit: MemoryLimit) -> None:
+    assert bridge.process is not None
+    assert bridge.process.poll() is None, f"the process was killed:\n{bridge.log_tail(3)}"
+    assert bridge.peak_rss_bytes() < limit.limit_bytes
+
+
+def test_a_dead_endpoint_neither_ends_the_process_nor_delays_the_other_and_gets_everything_later(
+    kafka: RealKafka, receiver: Receiver, limit: MemoryLimit, bridges: Bridges
+) -> None:
+    """8 KB events: before the budget, the process was killed after seven seconds, at each start again."""
+    events, port = 6_000, free_port()
+    topic = kafka.fresh_topic("little-memory", PARTITIONS)
+    produce(kafka.bootstrap, topic, order_events(events, 8_000))
+    endpoints = {"well": {"url": receiver.url("/well")}, "dead": refusing(port)}
+    bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
+    receiver.wait_for("/well", timeout_s=120, accepted=events // 2)
+    check(bridge, limit)
+    bridge.kill()
+    bridge.start()
+    receiver.wait_for("/well", timeout_s=120, accepted=events)
+    check(bridge, limit)
+    assert bridge.metric("hookferry_memory_waiting_bytes") <= bridge.metric("hookferry_memory_budget_bytes")
+    assert bridge.metric("hookferry_endpoint_memory_bytes", endpoint="dead") > 0
+    with Receiver(port=port) as returning:
+        returning.wait_for("/returning", timeout_s=180, accepted=events)
+        check(bridge, limit)
+        assert returning.report("/returning")["inversions"] == 0
+    assert bridge.terminate() == 0
+
+
+def test_large_records_and_several_dead_endpoints_stay_within_the_limit(
+    kafka: RealKafka, receiver: Receiver, limit: MemoryLimit, bridges: Bridges
+) -> None:
+    events = 150
+    topic = kafka.fresh_topic("large-records", PARTITIONS)
+    produce(kafka.bootstrap, topic, order_events(events, 950_000))
+    dead = {f"dead{number}": refusing(free_port()) for number in range(4)}
+    endpoints = {"well": {"url": receiver.url("/well")}, **dead}
+    bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
+    receiver.wait_for("/well", timeout_s=120, accepted=events)
+    check(bridge, limit)
+    assert bridge.terminate() == 0
