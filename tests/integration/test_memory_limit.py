@@ -14,16 +14,12 @@ from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 from tests.support.memory_limit import MemoryLimit, memory_limit
 from tests.support.ports import free_port
-from tests.support.produce import OutboxEvent, produce
+from tests.support.produce import events_of_many_fields, produce
 from tests.support.receiver import Receiver
 
 Bridges = Callable[..., BridgeProcess]
 LIMIT = 256 * 1024 * 1024
 PARTITIONS = 16
-ENTITIES = 200
-_LINE = b'{"sku":"s123456","quantity":%d,"price":12.25,"text":"abcdefghij"}'
-_HEAD = b'{"id":"%032x","type":"OrderPaid","entity":"e%d","createdAt":"2026-01-01T00:00:00Z","payload":'
-_PAYLOAD = b'{"entity":"e%d","seq":%d,"produced_ns":1,"lines":[%b]}}'
 
 
 @pytest.fixture
@@ -31,15 +27,6 @@ def limit() -> Iterator[MemoryLimit]:
     """Made before the bridges, so that it is removed after them."""
     with memory_limit(LIMIT) as made:
         yield made
-
-
-def order_events(count: int, value_bytes: int) -> Iterator[OutboxEvent]:
-    """Yield events with many small fields, which take five times their bytes when they are decoded."""
-    lines = b",".join(_LINE % number for number in range(value_bytes // len(_LINE)))
-    for number in range(count):
-        entity, seq = number % ENTITIES, number // ENTITIES
-        value = _HEAD % (number, entity) + _PAYLOAD % (entity, seq, lines)
-        yield OutboxEvent(b"e%d" % entity, value, f"{number:032x}", f"e{entity}", seq)
 
 
 def config(
@@ -70,7 +57,7 @@ def test_a_dead_endpoint_neither_ends_the_process_nor_delays_the_other_and_gets_
     """8 KB events: before the budget, the process was killed after seven seconds, at each start again."""
     events, port = 6_000, free_port()
     topic = kafka.fresh_topic("little-memory", PARTITIONS)
-    produce(kafka.bootstrap, topic, order_events(events, 8_000))
+    produce(kafka.bootstrap, topic, events_of_many_fields(events, 8_000))
     endpoints = {"well": {"url": receiver.url("/well")}, "dead": refusing(port)}
     bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
     receiver.wait_for("/well", timeout_s=120, accepted=events // 2)
@@ -93,7 +80,7 @@ def test_large_records_and_several_dead_endpoints_stay_within_the_limit(
 ) -> None:
     events = 150
     topic = kafka.fresh_topic("large-records", PARTITIONS)
-    produce(kafka.bootstrap, topic, order_events(events, 950_000))
+    produce(kafka.bootstrap, topic, events_of_many_fields(events, 950_000))
     dead = {f"dead{number}": refusing(free_port()) for number in range(4)}
     endpoints = {"well": {"url": receiver.url("/well")}, **dead}
     bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
