@@ -3,7 +3,7 @@
 (a) a backlog to a receiver that answers immediately; (b) to one that takes 20 ms; (c) latency at half the
 rate of (a); (d) the bare transport with the same requests, alternating with (a); (e) with ``--memory``, the
 memory with a million records for a slow and for a failing receiver. ``--isolation``, ``--endpoints``,
-``--behind N`` and ``--restart`` run the modules of those names instead, one or several. Absolute figures
+``--behind N``, ``--restart`` and ``--limited`` run the modules of those names instead, one or several. Absolute figures
 drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if an event was
 lost, repeated or out of order, or if memory grew.
 """
@@ -22,14 +22,20 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import behind, endpoints, isolation, restart, scenarios
+from tests.bench import behind, endpoints, isolation, limited, restart, scenarios
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
-PARTS = {"isolation": isolation, "endpoints": endpoints, "behind": behind, "restart": restart}
+PARTS = {
+    "isolation": isolation,
+    "endpoints": endpoints,
+    "behind": behind,
+    "restart": restart,
+    "limited": limited,
+}
 MEMORY_GROWTH = 1.25  # last sample / sample after a third of the run: more is a leak
 
 
@@ -105,6 +111,9 @@ def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     if options.restart:
         report_progress(f"restart: {options.kills} kills …")
         figures["restart"] = restart.restart(stage, options.kills)
+    if options.limited is not None:
+        report_progress("limited: dead endpoints under a memory limit …")
+        figures["limited"] = limited.limited(stage, options.limited)
     return figures
 
 
@@ -176,6 +185,9 @@ def main() -> int:
     parser.add_argument(
         "--kills", type=int, default=4, help="kills with a group_instance_id; half as many without"
     )
+    parser.add_argument(
+        "--limited", type=int, nargs="*", help="dead endpoints under a memory limit; numbers of cases, or all"
+    )
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()
@@ -187,7 +199,7 @@ def main() -> int:
             Receiver() as receiver,
         ):
             stage = Stage(kafka, receiver, Path(folder), options.log_attempts)
-            if any(getattr(options, name) for name in PARTS):
+            if options.limited is not None or any(getattr(options, name) for name in PARTS):
                 result |= further(stage, options)
             elif options.memory:
                 result["e"] = steadiness(stage, options.memory_seconds)

@@ -1,14 +1,15 @@
 """Dead endpoints under a container's memory limit: ``make bench BENCH=--limited``.
 
-Each case has a backlog of events with many small fields, on 16 or 32 partitions, and a limit of 512 MiB: the
-kernel's where this machine allows one, else the ``memory_budget`` that follows from it. Each runs three times:
-with a healthy endpoint alone; with endpoints that refuse connections next to it; and again after SIGKILL,
-when the backlog of the dead endpoints is there.
+Each case has a backlog of events with many small fields, on 16 or 32 partitions, and a limit of 512 MiB.
+It is the kernel's where this machine allows one, else the ``memory_budget`` that follows from it. Each runs
+three times: with a healthy endpoint alone; with endpoints that refuse connections next to it; and again
+after SIGKILL, when the backlog of the dead endpoints is there.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tests.bench.scenarios import NotProven, Stage, await_all
@@ -38,21 +39,23 @@ CASES = (
 )
 
 
-def limited(stage: Stage) -> list[dict[str, Any]]:
-    """Run all cases."""
-    return [_case(stage, number, case) for number, case in enumerate(CASES)]
+def limited(stage: Stage, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Run the cases with these numbers, counted from 1; without any, all cases."""
+    return [_case(stage, number, CASES[number - 1]) for number in numbers or range(1, len(CASES) + 1)]
 
 
 def lines(figures: list[dict[str, Any]]) -> list[str]:
     """Return the rows of the table."""
     kind = "the kernel's limit" if figures[0]["is_real"] else "a budget as for a limit"
     rows = [
-        f"limited: {LIMIT_BYTES >> 20} MiB ({kind}); the healthy endpoint's pace and the peak of resident memory",
+        f"limited: {LIMIT_BYTES >> 20} MiB ({kind}); pace of the healthy endpoint, peak of resident memory",
         f"{'':<52}{'alone/s':>9}{'beside/s':>9}{'peak MB':>9}{'again MB':>9}",
     ]
     for row in figures:
         case = Case(*row["case"])
-        text = f"    {case.dead} dead, {case.partitions} partitions, {case.events:,} of {case.value_bytes:,} bytes"
+        text = (
+            f"    {case.dead} dead, {case.partitions} partitions, {case.events:,} of {case.value_bytes:,} B"
+        )
         rows.append(
             f"{text:<52}{row['alone_per_s']:>9,.0f}{row['beside_per_s']:>9,.0f}"
             f"{row['peak_mb']:>9.0f}{row['again_mb']:>9.0f}"
