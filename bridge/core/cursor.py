@@ -175,7 +175,7 @@ class Cursor(Generic[Note]):
     def open(self, offset: int, size_bytes: int) -> None:
         """Track one more unsettled event. Offsets come in ascending order.
 
-        ``size_bytes`` is the size of the record, counted once for all its events.
+        ``size_bytes`` is the size of the record with key and headers, counted once for all its events.
         """
         share = self.share
         open_here = self._pending.get(offset)
@@ -212,7 +212,7 @@ class Cursor(Generic[Note]):
         open_here = self._pending[offset] - 1
         self._events -= 1
         share = self.share
-        share.settled += 1
+        share.settled_bytes += DELIVERY_BYTES
         share.bytes -= DELIVERY_BYTES
         self._failures.pop((offset, part), None)
         if open_here:
@@ -223,6 +223,7 @@ class Cursor(Generic[Note]):
         del self._pending[offset]
         self._parts.pop(offset, None)
         self._bytes -= size_bytes
+        share.settled_bytes += size_bytes + RECORD_BYTES
         share.bytes -= size_bytes + RECORD_BYTES
         opened = self._open
         while opened and opened[0] not in self._pending:

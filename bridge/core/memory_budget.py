@@ -24,6 +24,8 @@ settles events, else a ninth. A part always stays free."""
 _STALLED_PART = 0.5
 """Endpoints that settle nothing use at most so much of the budget together."""
 _LATELY_S = 5.0
+_LONGEST_DRAIN_S = 60.0
+"""An endpoint that needs longer for what it holds does not get more: a smaller share is as fast."""
 _REOPEN_AT = 0.75
 _LEAST_BATCH_BYTES = 256 * 1024
 MOST_BATCH_BYTES = 4 * 1024 * 1024
@@ -75,18 +77,19 @@ class Share:
     factor of what is free. It shrinks while others grow, and never needs to know who they are.
     """
 
-    __slots__ = ("_settled_at", "_settled_before", "budget", "bytes", "factor", "is_pressed", "settled")
+    __slots__ = ("_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
 
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
         self.factor = _NOT_WORKING
         """The share is used up at so many times the free part of the budget."""
-        self._settled_before = 0
-        self._settled_at = float("-inf")
+        self._previous: tuple[float, int] | None = None
+        self._last: tuple[float, int] | None = None
+        """Two instants, five seconds apart or more, and what was settled until then."""
         self.bytes = 0
         """What is open at the endpoint's cursors, with records that wait elsewhere as well."""
-        self.settled = 0
-        """Increases with each settled event."""
+        self.settled_bytes = 0
+        """Increases with each settled event by what it used."""
         self.is_pressed = False
         """True from when a cursor was refused for lack of memory until the endpoint has room again."""
 
@@ -97,9 +100,14 @@ class Share:
 
     def adapt(self, now: float, in_trouble: bool) -> bool:
         """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``."""
-        if self.settled != self._settled_before:
-            self._settled_before, self._settled_at = self.settled, now
-        is_working = not in_trouble and now - self._settled_at <= _LATELY_S
+        last = self._last or (now, self.settled_bytes)
+        if now - last[0] >= _LATELY_S:
+            self._previous, last = last, (now, self.settled_bytes)
+        self._last = last
+        since_at, since_bytes = self._previous or last
+        settled = self.settled_bytes - since_bytes
+        drains_soon = self.bytes * (now - since_at) <= settled * _LONGEST_DRAIN_S
+        is_working = not in_trouble and settled > 0 and drains_soon
         self.factor = _WORKING if is_working else _NOT_WORKING
         return is_working
 

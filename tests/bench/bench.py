@@ -3,9 +3,9 @@
 (a) a backlog to a receiver that answers immediately; (b) to one that takes 20 ms; (c) latency at half the
 rate of (a); (d) the bare transport with the same requests, alternating with (a); (e) with ``--memory``, the
 memory with a million records for a slow and for a failing receiver. ``--isolation``, ``--endpoints``,
-``--behind N``, ``--restart`` and ``--limited`` run the modules of those names instead, one or several. Absolute figures
-drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if an event was
-lost, repeated or out of order, or if memory grew.
+``--behind N``, ``--restart`` and ``--limited`` run the modules of those names instead, one or several.
+Absolute figures drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if
+an event was lost, repeated or out of order, or if memory grew.
 """
 
 from __future__ import annotations

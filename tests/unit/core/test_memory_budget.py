@@ -47,6 +47,7 @@ def test_endpoints_that_settle_nothing_leave_half_of_the_budget_free_even_if_the
 def test_an_endpoint_that_settles_gets_more_than_one_whose_breaker_is_open() -> None:
     budget = MemoryBudget(100 * MIB)
     well, dead = cursor(budget, "well"), cursor(budget, "dead")
+    budget.adapt(0.0, ())
     for each in (well, dead):
         each.open(0, 10)
         each.settle(0, 10)
@@ -56,17 +57,35 @@ def test_an_endpoint_that_settles_gets_more_than_one_whose_breaker_is_open() -> 
     assert fill(budget, well) > 50 * MIB
 
 
-def test_five_seconds_without_success_make_the_share_small() -> None:
+def settle_some(of: Cursor[object], events: int) -> None:
+    for offset in range(of.lowest_unsettled, of.lowest_unsettled + events):
+        of.settle(offset, 10_000)
+
+
+def test_ten_seconds_without_success_make_the_share_small() -> None:
     budget = MemoryBudget(100 * MIB)
-    of = cursor(budget, "slow")
-    of.open(0, 10)
-    of.settle(0, 10)
+    of = cursor(budget, "crm")
+    budget.adapt(0.0, ())
+    of.open(0, 10_000)
+    settle_some(of, 1)
     of.advance(1)
     budget.adapt(1.0, ())
-    budget.adapt(5.9, ())
     large = of.share.factor
-    budget.adapt(6.1, ())
+    for second in range(2, 12):
+        budget.adapt(second, ())
     assert of.share.factor < large / 10
+
+
+def test_an_endpoint_that_would_need_minutes_for_what_it_holds_gets_no_more() -> None:
+    budget = MemoryBudget(100 * MIB)
+    quick, slow = cursor(budget, "quick"), cursor(budget, "slow")
+    budget.adapt(0.0, ())
+    fill(budget, quick)
+    fill(budget, slow)
+    settle_some(quick, 100)
+    settle_some(slow, 1)
+    budget.adapt(2.0, ())
+    assert quick.share.factor > 10 * slow.share.factor
 
 
 def test_an_endpoint_that_holds_nothing_may_always_take_an_event() -> None:
