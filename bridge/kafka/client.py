@@ -13,6 +13,7 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaConnectionError
 
 from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.kafka.aiokafka_patches import batch_bytes as _batch_patch  # noqa: F401 - every consumer needs it
 from bridge.kafka.aiokafka_patches import connection as _connection_patch  # noqa: F401 - every client needs it
 from bridge.kafka.broker_call import CHECK_BROKER
 from bridge.telemetry import events

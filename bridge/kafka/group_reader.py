@@ -13,11 +13,11 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
 
-from bridge.core.batch_size import BatchSize
 from bridge.core.share import share
 from bridge.errors import BrokerError, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
+from bridge.kafka.aiokafka_patches.batch_bytes import at_most
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
@@ -26,7 +26,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
-from bridge.kafka.records import records_deleted, to_batches, to_partition, value_sizes
+from bridge.kafka.records import records_deleted, to_batches, to_partition
 from bridge.model import Batch, Partition
 from bridge.telemetry import events
 
@@ -57,7 +57,6 @@ class Reader:
     ) -> None:
         """``on_revoked`` is awaited before the group reassigns this member's partitions."""
         self._fetch = fetch or FetchBudget()
-        self._batch = BatchSize(membership.max_batch, membership.max_batch_bytes)
         self._membership = membership
         self._on_revoked = on_revoked
         self._options = options
@@ -170,18 +169,17 @@ class Reader:
         readable = self._started - waiting
         try:
             async with broker_call("read the group's partitions", timeout_s=timeout_s + _LATE_S):
-                fetched = await self._consumer.getmany(
-                    *readable, timeout_ms=int(timeout_s * 1000), max_records=self._batch.records
-                )
+                with at_most(self._membership.max_batch_bytes):
+                    fetched = await self._consumer.getmany(
+                        *readable, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+                    )
         except BrokerError as exc:
             if isinstance(exc.__cause__, TimeoutError):
                 return []  # a rebalance is in progress
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
                 raise records_deleted(exc.__cause__) from exc
             raise
-        batches = to_batches(fetched, self._started)
-        self._batch.note(value_sizes(batches))
-        return batches
+        return to_batches(fetched, self._started)
 
     async def _stay_member(self) -> None:
         """Replace the consumer if it no longer works. Raises ``KafkaUnavailable``."""

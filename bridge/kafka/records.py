@@ -32,11 +32,6 @@ def to_batches(
     ]
 
 
-def value_sizes(batches: Iterable[Batch]) -> list[int]:
-    """Return the size of each record's value, in bytes."""
-    return [len(record.value or b"") for _, records in batches for record in records]
-
-
 def to_record(partition: Partition, raw: ConsumerRecord) -> Record:
     """Convert one record."""
     return Record(

@@ -11,16 +11,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from bridge.core.batch_size import BatchSize
 from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.errors import BrokerError, KafkaUnavailable
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
+from bridge.kafka.aiokafka_patches.batch_bytes import at_most
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, CHECK_BROKER, broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.fetch_budget import FetchBudget
-from bridge.kafka.records import records_deleted, to_batches, to_partition, value_sizes
+from bridge.kafka.records import records_deleted, to_batches, to_partition
 from bridge.model import Batch, Partition, Record
 
 _STALLED_S = 30.0
@@ -54,7 +54,8 @@ class SideReader:
             fetch_max_wait_ms=long_poll_ms,
             isolation_level="read_committed",
         )
-        self._batch = BatchSize(max_batch, max_batch_bytes)
+        self._max_batch = max_batch
+        self._max_batch_bytes = max_batch_bytes
         self._reached: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> SideReader:
@@ -86,9 +87,10 @@ class SideReader:
         try:
             async with broker_call("read outside the group", timeout_s=timeout_s + ANSWER_TIMEOUT_S):
                 self._seek(wanted, reached)
-                fetched = await self._consumer.getmany(
-                    timeout_ms=int(timeout_s * 1000), max_records=self._batch.records
-                )
+                with at_most(self._max_batch_bytes):
+                    fetched = await self._consumer.getmany(
+                        timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
+                    )
                 reached = {partition: await self._consumer.position(partition) for partition in wanted}
         except BrokerError as exc:
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
@@ -96,7 +98,6 @@ class SideReader:
             raise
         self._reached = reached
         batches = to_batches(fetched, wanted)
-        self._batch.note(value_sizes(batches))
         return batches, {to_partition(partition): offset for partition, offset in reached.items()}
 
     def _seek(self, wanted: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int]) -> None:

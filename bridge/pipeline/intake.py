@@ -103,7 +103,7 @@ class Intake:
                     self._hand_over_mark(item, record, by_endpoint)
                 else:
                     self._hand_over(item, by_endpoint)
-                    if item.holders:
+                    if (item.first or item).holders:
                         waiting.append(item)
         self._fresh.add(waiting)
         for cursor in cursors:

@@ -75,12 +75,13 @@ def test_a_dead_endpoint_neither_ends_the_process_nor_delays_the_other_and_gets_
     assert bridge.terminate() == 0
 
 
-def test_large_records_and_several_dead_endpoints_stay_within_the_limit(
+def test_large_compressed_records_and_several_dead_endpoints_stay_within_the_limit(
     kafka: RealKafka, receiver: Receiver, limit: MemoryLimit, bridges: Bridges
 ) -> None:
+    """Batches of eight times 950 KB are fetched in 200 KB or less, so the fetch sizes do not limit them."""
     events = 150
     topic = kafka.fresh_topic("large-records", PARTITIONS)
-    produce(kafka.bootstrap, topic, events_of_many_fields(events, 950_000))
+    produce(kafka.bootstrap, topic, events_of_many_fields(events, 950_000), codec="zstd")
     dead = {f"dead{number}": refusing(free_port()) for number in range(4)}
     endpoints = {"well": {"url": receiver.url("/well")}, **dead}
     bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
