@@ -42,7 +42,11 @@ def config(
 def refusing(port: int) -> dict[str, Any]:
     """Return an endpoint at a closed port, which is tried again soon when it opens."""
     url = f"http://127.0.0.1:{port}/returning"
-    return {"url": url, "retry": {"cap_s": 1, "max_attempts": 100_000}, "breaker": {"max_open_s": 1}}
+    return {
+        "url": url,
+        "retry": {"cap_s": 1, "max_attempts": 1000},
+        "breaker": {"open_s": 1, "max_open_s": 1},
+    }
 
 
 def check(bridge: BridgeProcess, limit: MemoryLimit) -> None:
