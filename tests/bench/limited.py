@@ -71,7 +71,7 @@ def _case(stage: Stage, number: int, case: Case) -> dict[str, Any]:
         beside, bridge = _run(stage, f"beside{number}", topic, case, limit)
         peak = bridge.peak_rss_bytes()
         bridge.kill()
-        with bridge.start():
+        with bridge:  # starts it again, on its state
             time.sleep(AGAIN_S)
             again = bridge.peak_rss_bytes()
     return {
