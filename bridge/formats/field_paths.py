@@ -103,12 +103,16 @@ class EventReader:
             lane=derive_lane(record, entity, tenant),
             payload=lambda: data,
             webhook_id=webhook_id(self._source, tenant, id_, 0),
-            decode_again=None if decode_again is None else partial(self._data_again, record, decode_again),
+            decode_again=(
+                decode_again
+                if decode_again is None or self._data is None
+                else partial(self._data_again, record, decode_again)
+            ),
         )
 
     def _data_again(self, record: Record, decode_again: Callable[[], Any]) -> Any:
-        document = decode_again()
-        return document if self._data is None else self._data(record, document)
+        assert self._data is not None, "else the document is the data"
+        return self._data(record, decode_again())
 
     def _required(self, record: Record, document: Any, setting: str, find: Find | None) -> str:
         text = self._text(record, document, setting, find)

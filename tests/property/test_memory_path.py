@@ -88,7 +88,7 @@ async def recovered(sent: Sent) -> int:
     return 200
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_with_any_budget_and_any_sizes_everything_is_delivered_and_the_budget_is_kept(seed: int) -> None:
     @simulated

@@ -17,11 +17,18 @@ from tests.support.simulated import simulated, until
 
 
 def size(one: Event) -> int:
-    return len(one.record.value or b"")
+    return len(one.record.value or b"") + 200
+
+
+def waiting(*ids: str) -> list[Event]:
+    events = [event(id, offset) for offset, id in enumerate(ids)]
+    for one in events:
+        one.holders = 1
+    return events
 
 
 def test_the_oldest_events_forget_when_the_newest_need_the_room() -> None:
-    events = [event(f"{number:04}", number) for number in range(10)]
+    events = waiting(*(f"{number:04}" for number in range(10)))
     fresh = FreshEvents(3 * size(events[0]))
     fresh.add(events[:6])
     assert [one.is_fresh for one in events[:6]] == [False] * 3 + [True] * 3
@@ -30,17 +37,29 @@ def test_the_oldest_events_forget_when_the_newest_need_the_room() -> None:
 
 
 def test_an_event_that_is_larger_than_the_room_forgets_at_once() -> None:
-    one = event("a")
+    (one,) = waiting("a")
     FreshEvents(1).add([one])
     assert not one.is_fresh
 
 
 def test_a_body_that_was_rendered_for_another_endpoint_is_forgotten_too() -> None:
-    one = event("a")
+    (one,) = waiting("a")
     body = standard_body(one)
     FreshEvents(0).add([one])
     assert one.rendered is None
     assert standard_body(one) == body
+
+
+def test_settled_events_are_not_kept_alive() -> None:
+    """Kept until their bytes push them out, thousands of small ones would slow each garbage collection."""
+    events = waiting(*(str(number) for number in range(10)))
+    fresh = FreshEvents(1 << 30)
+    fresh.add(events[:9])
+    for one in events[:5]:
+        one.holders = 0
+    fresh.add(events[9:])
+    assert list(fresh._events) == events[5:]
+    assert fresh._bytes == sum(map(size, events[5:]))
 
 
 @simulated
