@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 
+from bridge.demo.fineract_wire import encode_envelope, encode_single_object
 from bridge.formats import Decoder
 from bridge.formats.avro.schema import avro_schema
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import DebeziumDecoder
 from bridge.formats.eventuate import EventuateDecoder
 from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.fineract import FineractDecoder
+from bridge.formats.fineract.bulk import BULK, Item
 from bridge.formats.payload_only import AvroValueReader, JsonValueReader, PayloadDecoder
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.model import Event, Header, Record
 from bridge.rendering import standard_body
+from tests.support.fineract_bulk import encode_bulk
+from tests.support.fineract_records import DEMO, LOAN, VALUE, envelope
 from tests.support.records import record
 
 MARK = "a text that only the data contains"
@@ -91,6 +96,12 @@ CASES: dict[str, tuple[Decoder, bytes, tuple[Header, ...]]] = {
 }
 
 
+(LOAN_SCHEMA,) = DEMO.named(LOAN)
+LOAN_DATA = encode_single_object(LOAN_SCHEMA.parsed, LOAN_SCHEMA.fingerprint, {**VALUE, "clientName": MARK})
+FINERACT = FineractDecoder("bank", DEMO, max_value_bytes=LIMIT)
+CASES["fineract"] = (FINERACT, encode_envelope(envelope(data=LOAN_DATA)), ())
+
+
 def kept(event: Event) -> Iterator[Any]:
     """Yield what the event keeps alive, without the decoders and what belongs to all events."""
     seen: set[int] = set()
@@ -125,3 +136,17 @@ def test_a_waiting_event_keeps_its_record_and_returns_the_same_data_again(case: 
     assert standard_body(event) == body
     event.rendered = None
     assert decoded_texts(event) == [], "data that was decoded again is not kept either"
+
+
+def test_the_items_of_a_bulk_record_keep_its_bytes_once_more_and_no_decoded_data() -> None:
+    items = [Item(number, "LoanPaid", "loans", LOAN, LOAN_DATA) for number in range(1, 4)]
+    value = encode_envelope(envelope(data=encode_bulk(items), dataschema=BULK))
+    events = FINERACT.decode(record(value))
+    data = [event.payload() for event in events]
+    for event in events:
+        event.forget_decoded()
+    assert [decoded_texts(event) for event in events] == [[], [], []]
+    bytes_kept = {id(one): len(one) for event in events for one in kept(event) if isinstance(one, bytes)}
+    assert sum(bytes_kept.values()) < 2 * len(value) + 200
+    assert [event.payload() for event in events] == data
+    assert [event.first for event in events] == [None, events[0], events[0]]
