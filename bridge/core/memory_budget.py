@@ -17,6 +17,10 @@ DELIVERY_BYTES = 1_200
 (less where events share lanes).
 Both constants are measured by ``tests/unit/pipeline/test_cost_of_a_waiting_event.py``."""
 
+LARGE_BYTES = 64 * 1024
+"""From this size on, the bytes of a record count three times: most large events that are read are in flight,
+with a body and a copy of it for the history. Small ones wait by the thousand, and few are in flight."""
+
 _WORKING = 2.0
 _NOT_WORKING = 0.125
 """An endpoint may use so many times the free part of the budget: alone, two thirds of the budget while it

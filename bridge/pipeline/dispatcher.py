@@ -18,7 +18,7 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import Failures
 from bridge.core.lanes import Lane
 from bridge.core.limits import Gate, ParkLimit
-from bridge.core.memory_budget import DELIVERY_BYTES, RECORD_BYTES, MemoryBudget
+from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError
 from bridge.model import Event, Record, RedriveMark, Verdict
@@ -104,13 +104,14 @@ class EndpointDispatcher:
             size_bytes = record.size_bytes
         if event.index:  # an item of a bulk record keeps a copy of its bytes
             size_bytes *= 2
+        cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
         counted = event.first or event
         counted.holders += 1
-        self._budget.free -= (
-            DELIVERY_BYTES if counted.holders > 1 else DELIVERY_BYTES + RECORD_BYTES + size_bytes
-        )
+        self._budget.free -= DELIVERY_BYTES if counted.holders > 1 else DELIVERY_BYTES + cost_bytes
         cursor.open(offset, size_bytes)
-        delivery = Delivery(event, cursor, offset, size_bytes, event.index, fault=fault)
+        delivery = Delivery(
+            event, cursor, offset, size_bytes, event.index, fault=fault, cost_bytes=cost_bytes
+        )
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
@@ -291,9 +292,7 @@ class EndpointDispatcher:
             return
         counted = item.event.first or item.event
         counted.holders -= 1
-        self._budget.free += (
-            DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + RECORD_BYTES + item.size_bytes
-        )
+        self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + item.cost_bytes
 
     def _drop_head(self, lane: Lane[LaneItem]) -> None:
         """Remove the head of a lane that the next owner of its partition reads again."""
@@ -305,9 +304,7 @@ class EndpointDispatcher:
         if isinstance(item, Delivery):  # as _release, which costs a call
             counted = item.event.first or item.event
             counted.holders -= 1
-            self._budget.free += (
-                DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + RECORD_BYTES + item.size_bytes
-            )
+            self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + item.cost_bytes
         self._settle(item.cursor, item.offset, item.size_bytes, item.part)
         self._queue.finish(lane)
 

@@ -27,7 +27,8 @@ FIX_RECEIVER = "fix the cause at the receiver, then send it again"
 class Delivery:
     """One event on its way to one endpoint.
 
-    ``part`` is the event's ``index``. ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
+    ``part`` is the event's ``index``, ``cost_bytes`` what the memory budget counts for the record.
+    ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
     processes. ``fault`` is set if it is unknown whether the endpoint selects the
     event: it is parked in its turn. ``remedy`` is for the case that the event is parked.
     """
@@ -41,6 +42,7 @@ class Delivery:
     first_failed_at: float | None = None
     fault: DecodeError | FilterError | None = None
     remedy: str = FIX_RECEIVER
+    cost_bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
