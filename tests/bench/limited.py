@@ -75,7 +75,7 @@ def _case(stage: Stage, number: int, case: Case) -> dict[str, Any]:
             time.sleep(AGAIN_S)
             again = bridge.peak_rss_bytes()
     return {
-        "case": case,
+        "case": list(case),
         "is_real": limit.is_real,
         "alone_per_s": alone,
         "beside_per_s": beside,
