@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 Header = tuple[str, bytes | None]
 """A Kafka record header: name and raw value, which may be null. A record may have a name several times."""
+_HEADER_BYTES = 170
+"""What a header uses besides its bytes: two objects and a tuple."""
 
 AnswerKind = Literal["ok", "throttled", "unavailable", "failed", "other"]
 """What an answer means for its endpoint as a whole, whatever it means for its event.
@@ -74,6 +76,14 @@ class Record(NamedTuple):
     def place(self) -> str:
         """Return ``topic-partition@offset``, the name of a record in logs and reasons."""
         return f"{self.partition}@{self.offset}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what key, value and headers use in memory."""
+        size = len(self.value or b"") + len(self.key or b"")
+        for name, value in self.headers:
+            size += _HEADER_BYTES + len(name) + len(value or b"")
+        return size
 
     def last_header(self, name: str) -> bytes | None:
         """Return the last header of this name, as ``lastHeader`` of Kafka's clients does.
@@ -196,8 +206,8 @@ class Event:
     payload: Callable[[], Any]
     """Returns the event's data as JSON-like objects; leaves may be ``Decimal`` and ``bytes`` as well.
 
-    The result is the same at each call and decoded only once, for all endpoints. Raises ``DecodeError``
-    when the bytes do not follow their schema.
+    The result is equal at each call. It is decoded only once, for all endpoints, until ``forget_decoded``.
+    Raises ``DecodeError`` when the bytes do not follow their schema.
     """
     context: dict[str, Any] = field(default_factory=dict)
     index: int = 0
@@ -208,6 +218,21 @@ class Event:
     time_source: TimeSource = "event"
     digest: int = 0
     refused: tuple[RefusedField, ...] = ()
+    decode_again: Callable[[], Any] | None = None
+    """Decodes the data from the record at each call and keeps nothing; None if ``payload`` keeps nothing."""
+    is_fresh: bool = True
+    """False once the event waits: from then on it keeps its record, and neither data nor body."""
+    first: Event | None = None
+    """The first event of the same record, if there are several: it counts for all of them."""
+    holders: int = 0
+    """At how many endpoints the event waits, or all events of its record together."""
+
+    def forget_decoded(self) -> None:
+        """Keep only the bytes of the record; data and body are made again when they are needed."""
+        self.is_fresh = False
+        self.rendered = None
+        if self.decode_again is not None:
+            self.payload = self.decode_again
 
     @property
     def origin(self) -> Record:

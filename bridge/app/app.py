@@ -18,6 +18,7 @@ import structlog
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
+from bridge.app.memory import plan_memory
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
@@ -28,6 +29,7 @@ from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.errors import CommitError, KafkaUnavailable
 from bridge.kafka.client import start_when_reachable
+from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.membership import Membership
@@ -99,7 +101,9 @@ class App:
         )
         self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
-        self._status = Status(settings, switching, self._holds)
+        self._memory = plan_memory(settings.memory_budget)
+        self._fetch = FetchBudget(self._memory.fetch)
+        self._status = Status(settings, switching, self._holds, self._fetch)
 
     async def run(self) -> None:
         """Carry events until stopped. Raises ``HookferryError`` for what a person must fix.
@@ -115,7 +119,7 @@ class App:
                 reader, writer, offsets = await self._reach_kafka(
                     stack,
                     lambda cluster: claim_state(state, Owner(self._settings.group, cluster), index),
-                    build_membership(self._settings, build_member_name(state)),
+                    build_membership(self._settings, build_member_name(state), self._memory.batch),
                 )
                 path = self._build_path(stack, reader, writer, offsets, history, index)
                 await self._join_group(stack, reader)
@@ -159,7 +163,7 @@ class App:
         self._status.enter(f"reading {control_topic(settings.group)}")
         await self._reach(lambda: ensure_control_topic(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
-        reader = Reader(options, membership, self._drain_revoked)
+        reader = Reader(options, membership, self._drain_revoked, self._fetch)
         stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.holds_lease)
         stack.push_async_callback(offsets.close)
@@ -210,7 +214,7 @@ class App:
             await history.flush()
 
         def open_side_reader() -> SideReader:
-            return SideReader(self._options)
+            return SideReader(self._options, max_batch_bytes=self._memory.batch, fetch=self._fetch)
 
         def open_holds() -> HoldReader:
             return HoldReader(open_side_reader(), control_topic(settings.group))
@@ -248,6 +252,7 @@ class App:
             turn_off=self._control.turn_off,
             metrics=self._metrics,
             clock=SystemClock(),
+            memory=self._memory,
         )
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import structlog
 
+from bridge.app.memory import resident_bytes
 from bridge.app.switching import Switching
 from bridge.core.limits import Gate
 from bridge.core.readiness import Readiness, State, describe
 from bridge.dead_letters.hold import Holds
+from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dispatcher import EndpointDispatcher
@@ -35,7 +37,10 @@ class Status:
     Until the first assignment the process is starting, and ``enter`` names what it waits for.
     """
 
-    def __init__(self, settings: Settings, switching: Switching, holds: Holds) -> None:
+    def __init__(
+        self, settings: Settings, switching: Switching, holds: Holds, fetch: FetchBudget | None = None
+    ) -> None:
+        self._fetch = fetch
         self._settings = settings
         self._selection = build_selection(settings)
         self._switching = switching
@@ -72,6 +77,10 @@ class Status:
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
         metrics.watch(metrics.failing, lambda: reader.failing)
+        metrics.watch(metrics.memory_budget, lambda: path.budget.total_bytes)
+        metrics.watch(metrics.memory_waiting, lambda: path.budget.used_bytes)
+        metrics.watch(metrics.memory_fetched, lambda: self._fetch.used_bytes if self._fetch else 0)
+        metrics.watch(metrics.memory_resident, resident_bytes)
         for name, dispatcher in path.dispatchers.items():
             self._watch_endpoint(metrics, name, dispatcher, path.checkpoints)
 
@@ -85,6 +94,7 @@ class Status:
         metrics.watch(metrics.rate_limit, lambda: dispatcher.gate.rate_per_s or 0.0, name)
         metrics.watch(metrics.concurrency_limit, lambda: dispatcher.gate.concurrency, name)
         metrics.watch(metrics.unsettled, lambda: checkpoints.unsettled(name), name)
+        metrics.watch(metrics.endpoint_memory, lambda: checkpoints.waiting_bytes(name), name)
 
     def readiness(self) -> tuple[bool, str]:
         """Return whether the process does its part of the work, and one line for a person."""

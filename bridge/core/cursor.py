@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
+from bridge.core.memory_budget import DELIVERY_BYTES, RECORD_BYTES, MemoryBudget, Share
 from bridge.model import Partition, Spot
 
 Note = TypeVar("Note")
@@ -62,7 +63,8 @@ class Cursor(Generic[Note]):
 
     The window bounds the events that can run. Events in a blocked lane (its head failed) cannot
     run and must not use up the window, so they are counted apart. All events together are bounded
-    by four windows, by ``window_bytes``, and by the size of the completion map.
+    by four windows, by ``window_bytes``, by the endpoint's share of the memory budget, and by the size of
+    the completion map.
 
     Invariant: ``progress().offset`` passes neither an offset that was opened and not settled, nor
     one that an earlier process left open and this process has not reached yet.
@@ -87,6 +89,7 @@ class Cursor(Generic[Note]):
         "live",
         "partition",
         "position",
+        "share",
         "version",
     )  # fmt: skip
 
@@ -97,6 +100,7 @@ class Cursor(Generic[Note]):
         *,
         window: int,
         window_bytes: int,
+        share: Share | None = None,
         endpoint: str = "",
         settled_to: int | None = None,
         left_open: frozenset[int] = frozenset(),
@@ -106,7 +110,8 @@ class Cursor(Generic[Note]):
         """Start at ``position``, the next offset to take.
 
         An earlier process settled [position, settled_to) except ``left_open``, and of those offsets
-        the ``parts``. ``failures`` are the deliveries that it tried without success.
+        the ``parts``. ``failures`` are the deliveries that it tried without success. ``share`` is the
+        endpoint's part of the memory budget, which all its cursors use; None is without a limit.
         """
         self.endpoint = endpoint
         self.partition = partition
@@ -120,6 +125,7 @@ class Cursor(Generic[Note]):
         self._map_too_large = False
         self._window = window
         self._window_bytes = window_bytes
+        self.share = share or Share(MemoryBudget())
         self._earlier_end = position if settled_to is None else max(settled_to, position)
         self._earlier_open = left_open
         self._failures: dict[Spot, Note] = dict(failures or {})
@@ -149,7 +155,10 @@ class Cursor(Generic[Note]):
         return self._events
 
     def end(self) -> None:
-        """End the cursor with its assignment."""
+        """End the cursor with its assignment: what is open here is read again, and no longer kept."""
+        if self.live:
+            records, deliveries = len(self._pending) * RECORD_BYTES, self._events * DELIVERY_BYTES
+            self.share.bytes -= self._bytes + records + deliveries
         self.live = False
 
     def needs(self, offset: int, part: int = 0) -> bool:
@@ -166,18 +175,23 @@ class Cursor(Generic[Note]):
     def open(self, offset: int, size_bytes: int) -> None:
         """Track one more unsettled event. Offsets come in ascending order.
 
-        ``size_bytes`` is the size of the record, counted once for all its events.
+        ``size_bytes`` is the size of the record with key and headers, counted once for all its events.
         """
+        share = self.share
         open_here = self._pending.get(offset)
         if open_here is None:
             self._open.append(offset)
             self._pending[offset] = 1
             self._bytes += size_bytes
+            share.bytes += size_bytes + RECORD_BYTES
         else:
             self._pending[offset] = open_here + 1
         self._events += 1
+        share.bytes += DELIVERY_BYTES
         if self._filled_to(1.0):
             self.full = True
+        elif share.bytes >= share.factor * share.budget.free:
+            self.full = share.is_pressed = True
 
     def count_blocked(self, change: int) -> None:
         """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""
@@ -197,6 +211,9 @@ class Cursor(Generic[Note]):
         self.version += 1
         open_here = self._pending[offset] - 1
         self._events -= 1
+        share = self.share
+        share.settled_bytes += DELIVERY_BYTES
+        share.bytes -= DELIVERY_BYTES
         self._failures.pop((offset, part), None)
         if open_here:
             self._pending[offset] = open_here
@@ -206,6 +223,8 @@ class Cursor(Generic[Note]):
         del self._pending[offset]
         self._parts.pop(offset, None)
         self._bytes -= size_bytes
+        share.settled_bytes += size_bytes + RECORD_BYTES
+        share.bytes -= size_bytes + RECORD_BYTES
         opened = self._open
         while opened and opened[0] not in self._pending:
             opened.popleft()
@@ -214,6 +233,9 @@ class Cursor(Generic[Note]):
     def reopen(self) -> bool:
         """Return True if the cursor was full and takes events again from now on."""
         if not self.full or self._map_too_large or (self._events and self._filled_to(_REOPEN_AT)):
+            return False
+        if not self.share.has_room:
+            self.share.is_pressed = True
             return False
         self.full = False
         return True

@@ -54,17 +54,21 @@ class CloudEventsDecoder:
         if is_structured:
             attributes = _structured(record, value, media)
             payload = partial(_structured_data, record, attributes)
+            again = partial(_structured_data_again, record, value, media)
             data = attributes.get("data_base64") or attributes.get("data")
-            return (self._event(record, attributes, payload, partial(digest_of_document, document=data)),)
+            return (
+                self._event(record, attributes, payload, again, partial(digest_of_document, document=data)),
+            )
         attributes = _binary(record, content_type)
         payload = partial(_binary_data, record, value, media)
-        return (self._event(record, attributes, payload, partial(digest_of_bytes, data=value)),)
+        return (self._event(record, attributes, payload, payload, partial(digest_of_bytes, data=value)),)
 
     def _event(
         self,
         record: Record,
         attributes: dict[str, Any],
         payload: partial[Any],
+        again: partial[Any],
         digest: Callable[[str], int],
     ) -> Event:
         version = _required(record, attributes, "specversion")
@@ -96,6 +100,7 @@ class CloudEventsDecoder:
             time_source=time_source,
             digest=digest(type_),
             refused=refused,
+            decode_again=again,
         )
 
 
@@ -153,6 +158,10 @@ def _structured_data(record: Record, attributes: dict[str, Any]) -> Any:
         return b64decode(encoded, validate=True)
     except (binascii.Error, ValueError, TypeError) as exc:
         raise DecodeError(f"{record.place} data_base64", "the data is not base64", _FIX_PRODUCER) from exc
+
+
+def _structured_data_again(record: Record, value: bytes, media: str) -> Any:
+    return _structured_data(record, _structured(record, value, media))
 
 
 def _binary_data(record: Record, value: bytes, media: str) -> Any:

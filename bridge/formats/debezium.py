@@ -7,6 +7,8 @@ converter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -46,17 +48,25 @@ class DebeziumDecoder:
         if record.value is None:
             return (self._reader.event_without_value(record),)
         value = require_value(record, self._source, self._max_value_bytes)
-        document = strip_schema_wrapper(self.values.read(record, value).document)
+        _, document, decode_again = self.values.read(record, value)
+        document = self._unwrap(record, document)
+        again = None if decode_again is None else partial(self._unwrap_again, record, decode_again)
+        return (self._reader.event(record, document, again),)
+
+    def _unwrap_again(self, record: Record, decode_again: Callable[[], Any]) -> Any:
+        return self._unwrap(record, decode_again())
+
+    def _unwrap(self, record: Record, document: Any) -> Any:
+        document = expand_json(strip_schema_wrapper(document))
         if not self._envelope:
-            return (self._reader.event(record, expand_json(document)),)
-        document = expand_json(document)
+            return document
         if not isinstance(document, dict) or "payload" not in document:
             raise DecodeError(
                 record.place,
                 "the value has no field payload, so it is not an envelope",
                 f"set sources.{self._source}.envelope to false if Debezium writes no additional fields",
             )
-        return (self._reader.event(record, {**document, "payload": expand_json(document["payload"])}),)
+        return {**document, "payload": expand_json(document["payload"])}
 
 
 def strip_schema_wrapper(document: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from bridge.errors import DecodeError
@@ -31,6 +32,7 @@ class EventuateDecoder:
         """Return one event. Raises ``DecodeError``."""
         value = require_value(record, self._source, self._max_value_bytes)
         document = parse_json(record, value, self._source)
+        again = partial(self._document_again, record, value)
         headers = document.get("headers") if isinstance(document, dict) else None
         if not isinstance(headers, dict) or "payload" not in document:
             raise DecodeError(
@@ -49,9 +51,12 @@ class EventuateDecoder:
             "payload": expand_json(document["payload"]),
             _TIME: _time(headers),
         }
-        event = self._reader.event(record, document)
+        event = self._reader.event(record, document, again)
         event.context = {name: text for name in _CONTEXT if isinstance(text := headers.get(name), str)}
         return (event,)
+
+    def _document_again(self, record: Record, value: bytes) -> Any:
+        return {"payload": expand_json(parse_json(record, value, self._source)["payload"])}
 
 
 def _time(headers: dict[str, Any]) -> Any:

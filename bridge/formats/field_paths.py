@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -81,8 +82,19 @@ class EventReader:
             raise Tombstone(record.place, self._source)
         return self.event(record, ABSENT)
 
-    def event(self, record: Record, document: Any, *, type_name: str | None = None) -> Event:
-        """Return the event. ``type_name`` is its type if no path is configured. Raises ``DecodeError``."""
+    def event(
+        self,
+        record: Record,
+        document: Any,
+        decode_again: Callable[[], Any] | None = None,
+        *,
+        type_name: str | None = None,
+    ) -> Event:
+        """Return the event. ``type_name`` is its type if no path is configured. Raises ``DecodeError``.
+
+        ``decode_again`` returns the document once more, for an event that waits; it is not needed for a
+        document that keeps nothing alive.
+        """
         id_, id_kind = self._id_and_kind(record, document)
         type_ = type_name if self._type is None and type_name else None
         if type_ is None:
@@ -117,6 +129,11 @@ class EventReader:
             time_source=time_source,
             digest=digest_of_document(type_, data),
             refused=refused,
+            decode_again=(
+                decode_again
+                if decode_again is None or self._data is None
+                else partial(self._data_again, record, decode_again)
+            ),
         )
 
     def _id_and_kind(self, record: Record, document: Any) -> tuple[str, IdKind]:
@@ -130,6 +147,10 @@ class EventReader:
         if text is None:
             raise self._no_text(record, "id", cause)
         return text, kind_of(value)
+
+    def _data_again(self, record: Record, decode_again: Callable[[], Any]) -> Any:
+        assert self._data is not None, "else the document is the data"
+        return self._data(record, decode_again())
 
     def _required(self, record: Record, document: Any, setting: str, find: Find | None) -> str:
         text = self._text(record, document, setting, find)

@@ -6,14 +6,15 @@ A value reader decodes the value; configured field paths locate the parts of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from bridge.formats import require_value
 from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.field_paths import EventReader
 from bridge.formats.non_finite import Mode, replace_non_finite
 from bridge.formats.plain_json import parse_json
-from bridge.formats.schema_cache import DecodedValue, Frame, SchemaCache
+from bridge.formats.schema_cache import DecodedValue, Frame, KnownSchema, SchemaCache
 from bridge.model import Event, Record
 
 
@@ -33,7 +34,8 @@ class JsonValueReader:
 
     def read(self, record: Record, value: bytes) -> DecodedValue:
         """Parse the value. Raises ``DecodeError``."""
-        return DecodedValue(None, parse_json(record, value, self._source))
+        again = partial(parse_json, record, value, self._source)
+        return DecodedValue(None, again(), again)
 
 
 class RegistryValueReader:
@@ -50,10 +52,19 @@ class RegistryValueReader:
         """Decode with the named schema. Raises ``DecodeError``, ``SchemaNeeded``."""
         frame = self._frame(record, value)
         schema = self.schemas.get(frame.key, record.place)
-        name, document = schema.read(frame, record.place)
-        if schema.has_fractions:
-            document = replace_non_finite(document, self._non_finite, record.place)
-        return DecodedValue(name, document)
+        name, document, _ = self._read_with(schema, frame, record)
+        return DecodedValue(name, document, partial(self._document_again, schema, record, value))
+
+    def _read_with(self, schema: KnownSchema, frame: Frame, record: Record) -> DecodedValue:
+        decoded = schema.read(frame, record.place)
+        if not schema.has_fractions:
+            return decoded
+        document = replace_non_finite(decoded.document, self._non_finite, record.place)
+        return DecodedValue(decoded.name, document)
+
+    def _document_again(self, schema: KnownSchema, record: Record, value: bytes) -> Any:
+        """Decode without the cache, which may have evicted the schema meanwhile."""
+        return self._read_with(schema, self._frame(record, value), record).document
 
 
 class AvroValueReader:
@@ -65,10 +76,14 @@ class AvroValueReader:
 
     def read(self, record: Record, value: bytes) -> DecodedValue:
         """Decode the value. Raises ``DecodeError``."""
-        name, document = self._schema.read_bytes(value, record.place)
+        name, document = self._read(record, value)
+        return DecodedValue(name, document, lambda: self._read(record, value)[1])
+
+    def _read(self, record: Record, value: bytes) -> tuple[str | None, Any]:
+        name, document, _ = self._schema.read_bytes(value, record.place)
         if self._schema.has_fractions:
             document = replace_non_finite(document, self._non_finite, record.place)
-        return DecodedValue(name, document)
+        return name, document
 
 
 class PayloadDecoder:
@@ -89,5 +104,5 @@ class PayloadDecoder:
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event. Raises ``DecodeError``, ``SchemaNeeded``."""
         value = require_value(record, self._source, self._max_value_bytes)
-        name, document = self.values.read(record, value)
-        return (self._reader.event(record, document, type_name=name),)
+        name, document, again = self.values.read(record, value)
+        return (self._reader.event(record, document, again, type_name=name),)

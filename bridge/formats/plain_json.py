@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -52,7 +53,8 @@ class PlainJsonDecoder:
                 "for Debezium, set transforms.outbox.table.expand.json.payload=true,"
                 f" or sources.{self._source}.format: debezium",
             )
-        return (self._reader.event(record, document),)
+        again = partial(parse_json, record, value, self._source)
+        return (self._reader.event(record, document, again),)
 
 
 def parse_json(record: Record, value: bytes, source: str) -> Any:

@@ -38,10 +38,14 @@ class Frame(NamedTuple):
 
 
 class DecodedValue(NamedTuple):
-    """A decoded value, and the full name of its schema if it has one."""
+    """A decoded value, and the full name of its schema if it has one.
+
+    ``again`` decodes the same value once more, with the same schema; value readers set it.
+    """
 
     name: str | None
     document: Any
+    again: Callable[[], Any] | None = None
 
 
 class KnownSchema(Protocol):

@@ -19,6 +19,7 @@ from bridge.core.share import share
 from bridge.errors import BrokerError, ClientFailed, CommitError, PlaceLostError
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
+from bridge.kafka.aiokafka_patches.batch_bytes import at_most
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.failing_fetches import failing_partitions
 from bridge.kafka.aiokafka_patches.heartbeats import (
@@ -33,6 +34,7 @@ from bridge.kafka.assignment_check import AssignmentCheck
 from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call, client_call
 from bridge.kafka.client import KafkaOptions
+from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.member_name import MemberName
 from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
@@ -62,9 +64,14 @@ class Reader:
     """
 
     def __init__(
-        self, options: KafkaOptions, membership: Membership, on_revoked: Callable[[], Awaitable[None]]
+        self,
+        options: KafkaOptions,
+        membership: Membership,
+        on_revoked: Callable[[], Awaitable[None]],
+        fetch: FetchBudget | None = None,
     ) -> None:
         """``on_revoked`` is awaited before the group reassigns this member's partitions."""
+        self._fetch = fetch or FetchBudget()
         self._membership = membership
         self._on_revoked = on_revoked
         self._options = options
@@ -145,6 +152,7 @@ class Reader:
             self._consumer.pause(partition)
             self._consumer.seek(partition, 0)
         self._assigned = frozenset(map(to_partition, assigned))
+        self._fetch.assign_main(self._consumer, len(assigned))
 
     @property
     def unprepared(self) -> frozenset[Partition]:
@@ -211,7 +219,7 @@ class Reader:
         self._paused.clear()
 
     async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
-        """Return the next records, at most ``max_batch`` and none of ``full`` partitions; maybe none.
+        """Return the next records, within the limits of a batch and none of ``full`` partitions; maybe none.
 
         Raises ``KafkaUnavailable`` for errors of the broker, and ``RecordsDeleted`` where a position
         is no longer in the log.
@@ -227,9 +235,10 @@ class Reader:
         polled = self._search.choose(self._started - waiting)
         try:
             async with self._call("read the group's partitions", timeout_s + _LATE_S):
-                fetched = await self._consumer.getmany(
-                    *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
-                )
+                with at_most(self._membership.max_batch_bytes):
+                    fetched = await self._consumer.getmany(
+                        *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+                    )
         except BrokerError as exc:
             if isinstance(exc.__cause__, TimeoutError):
                 return []  # a rebalance is in progress
@@ -292,6 +301,7 @@ class Reader:
             self._failure = None
             await self._revoked(self._assigned)
             broken, self._consumer = self._consumer, self._create_consumer()
+            self._fetch.close(broken)
             await stop_consumer(broken)
         if not self._joined:
             await self.start()

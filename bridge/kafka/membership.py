@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
+from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.kafka.assignor import ByNumberAssignor
 from bridge.kafka.client import KafkaOptions
 
@@ -33,6 +34,7 @@ class Membership:
     instance_id: str | None = None
     """The lasting name of a static member; None: a dynamic member."""
     max_batch: int = 1000
+    max_batch_bytes: int = MOST_BATCH_BYTES
     max_value_bytes: int = 1024 * 1024
 
 

@@ -12,12 +12,15 @@ from typing import Literal
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.errors import BrokerError, KafkaUnavailable
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
+from bridge.kafka.aiokafka_patches.batch_bytes import at_most
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, CHECK_BROKER, broker_call
 from bridge.kafka.client import KafkaOptions
+from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.records import records_deleted, to_batches, to_partition
 from bridge.model import Batch, Partition, Record
 
@@ -37,11 +40,16 @@ class SideReader:
         max_batch: int = 500,
         long_poll_ms: int = 500,
         isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed",
+        *,
+        max_batch_bytes: int = MOST_BATCH_BYTES,
+        fetch: FetchBudget | None = None,
     ) -> None:
         """``long_poll_ms``: a change of partitions waits that long for the fetch in progress.
 
         With ``read_uncommitted``, a log ends at its high watermark, not at its last stable offset.
+        ``fetch`` is what the process has for fetched records, shared with its other readers.
         """
+        self._fetch = fetch or FetchBudget()
         self._consumer = AIOKafkaConsumer(
             **options.arguments(),
             enable_auto_commit=False,
@@ -50,6 +58,7 @@ class SideReader:
             isolation_level=isolation_level,
         )
         self._max_batch = max_batch
+        self._max_batch_bytes = max_batch_bytes
         self._reached: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> SideReader:
@@ -60,9 +69,11 @@ class SideReader:
         except BaseException:
             await stop_consumer(self._consumer)
             raise
+        self._fetch.open_side(self._consumer)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._fetch.close(self._consumer)
         await stop_consumer(self._consumer)
 
     async def read_from(
@@ -79,9 +90,10 @@ class SideReader:
         try:
             async with broker_call("read outside the group", timeout_s=timeout_s + ANSWER_TIMEOUT_S):
                 self._seek(wanted, reached)
-                fetched = await self._consumer.getmany(
-                    timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
-                )
+                with at_most(self._max_batch_bytes):
+                    fetched = await self._consumer.getmany(
+                        timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
+                    )
                 reached = {partition: await self._consumer.position(partition) for partition in wanted}
         except BrokerError as exc:
             if isinstance(exc.__cause__, OffsetOutOfRangeError):
@@ -95,6 +107,7 @@ class SideReader:
         """Assign the wanted partitions and move to their offsets, where the consumer is not there yet."""
         if wanted.keys() != reached.keys():
             self._consumer.assign(list(wanted))
+            self._fetch.assign_side(self._consumer, len(wanted))
             reached = {}
         for partition, offset in wanted.items():
             if reached.get(partition) != offset:

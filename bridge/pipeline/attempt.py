@@ -75,6 +75,8 @@ class EndpointClient:
             return self._limited(delivery, judgement, RENDER, exc.remedy)
         except RenderError as exc:
             return self._limited(delivery, Judgement(Verdict.PARK, str(exc)), RENDER, _FIX_RENDERING)
+        if not event.is_fresh:  # the request keeps the body while it is in flight; the event does not
+            event.rendered = None
         clock, gate = self._clock, self._gate
         at, began = clock.time(), clock.monotonic()
         signature = self._signer.headers(event.webhook_id, int(at), rendered.body)

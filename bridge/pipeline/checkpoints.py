@@ -17,6 +17,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.core import completion_map
+from bridge.core.memory_budget import MemoryBudget
 from bridge.errors import CommitError, PlaceLostError
 from bridge.model import Committed, Partition
 from bridge.pipeline.cursor_loader import CursorsByPartition, Loaded, Offsets, TopicIdByName
@@ -91,6 +92,7 @@ class Checkpoints:
         journal: Journal,
         metrics: Metrics,
         clock: Clock,
+        budget: MemoryBudget | None = None,
     ) -> None:
         """``flush`` writes the history and the dedupe index to disk."""
         self._group = group
@@ -100,6 +102,8 @@ class Checkpoints:
         self._journal = journal
         self._metrics = metrics
         self._clock = clock
+        budget = budget or MemoryBudget()
+        self._shares = {endpoint: budget.share(endpoint) for endpoint in endpoints}
         self._checkpoints: dict[EndpointCursor, _Checkpoint] = {}
         self._fenced: dict[Partition, int] = {}
         self._refreshed_at = clock.monotonic()
@@ -158,6 +162,10 @@ class Checkpoints:
         """Return how many events are read and not settled for an endpoint."""
         return sum(cursor.unsettled for cursor in self.of(endpoint))
 
+    def waiting_bytes(self, endpoint: str) -> int:
+        """Return the memory of the events that wait for an endpoint, shared ones included."""
+        return self._shares[endpoint].bytes
+
     def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int, part: int = 0) -> None:
         """Settle one event at this offset. Does nothing once the assignment has ended."""
         if not cursor.live:
@@ -168,6 +176,18 @@ class Checkpoints:
             self._journal.record_settled(self._checkpoints[cursor].number, offset, part)
         if cursor.full:
             self._reopen(cursor)
+        share = cursor.share
+        if share.is_pressed and share.has_room:
+            self.reopen_pressed(cursor.endpoint)
+
+    def reopen_pressed(self, endpoint: str) -> None:
+        """Let cursors that lacked memory take events again, if the endpoint has room now."""
+        share = self._shares[endpoint]
+        if share.is_pressed and share.has_room:
+            share.is_pressed = False
+            for cursor in self.of(endpoint):
+                if cursor.full:
+                    self._reopen(cursor)
 
     def _reopen(self, cursor: EndpointCursor) -> None:
         """Wake the reader of a cursor that was full and has room again."""

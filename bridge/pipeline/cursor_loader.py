@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from bridge.core.beginning import NO_PLACES, Beginning, Beginnings, TopicPlaces
+from bridge.core.memory_budget import MemoryBudget
 from bridge.model import Committed, Partition
 from bridge.pipeline.cursor_start import (
     Bounds,
@@ -63,6 +64,7 @@ class CursorLoader:
         offsets: Offsets,
         journal: Journal,
         beginnings: Beginnings,
+        budget: MemoryBudget,
         whole_topics: Collection[str] = (),
     ) -> None:
         """``beginnings``: where the endpoints have begun. Every endpoint has, before the first ``load``.
@@ -74,6 +76,7 @@ class CursorLoader:
         self._offsets = offsets
         self._journal = journal
         self._beginnings = beginnings
+        self._budget = budget
         self._whole_topics = frozenset(whole_topics)
 
     async def load(self, bounds: Bounds, topic_ids: TopicIdByName) -> Loaded:
@@ -107,7 +110,8 @@ class CursorLoader:
             policy = replace(policy, on_lost_offset="earliest")
         elif isinstance(start, Lost) and policy.on_lost_offset == "stop":
             loaded.stopped[endpoint] = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
-        return build_cursor(endpoint, policy, partition, log, start, settled)
+        share = self._budget.share(endpoint)
+        return build_cursor(endpoint, policy, share, partition, log, start, settled)
 
     def beginnings_in(self, loaded: Loaded) -> dict[str, Beginning]:
         """Return what to remember of these cursors, by endpoint, once they are committed."""

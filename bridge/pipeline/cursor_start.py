@@ -16,6 +16,7 @@ from bridge.core import completion_map
 from bridge.core.beginning import TopicPlaces
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
+from bridge.core.memory_budget import Share
 from bridge.model import Committed, Partition, Spot
 from bridge.telemetry import events
 
@@ -119,6 +120,7 @@ def _differ(known: str | None, current: str | None) -> bool:
 def build_cursor(
     endpoint: str,
     policy: CursorPolicy,
+    share: Share,
     partition: Partition,
     log: tuple[int, int],
     start: Continued | Started | Lost,
@@ -126,7 +128,8 @@ def build_cursor(
 ) -> EndpointCursor:
     """Return a cursor that starts as decided, and log it unless it continues.
 
-    ``log``: the first offset and the one after the last. ``journaled``: what settled after the commit.
+    ``share``: the endpoint's part of the memory budget. ``log``: the first offset and the one after the
+    last. ``journaled``: what settled after the commit.
     """
     first, log_end = log
     match start:
@@ -150,6 +153,7 @@ def build_cursor(
         completion.offset,
         window=policy.window,
         window_bytes=policy.window_bytes,
+        share=share,
         endpoint=endpoint,
         settled_to=completion.end,
         left_open=completion.open_offsets,

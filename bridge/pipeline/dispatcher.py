@@ -19,6 +19,7 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
 from bridge.core.limits import Gate, ParkLimit
+from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
@@ -48,6 +49,9 @@ class EndpointDispatcher:
     and what was enqueued waits. ``turn_off(endpoint, reason)`` is called once when the receiver requests it
     or the ``park_limit`` is exceeded; turning the endpoint on resets that limit.
     ``may_send`` returns False if the group may have given the partitions to another process.
+
+    Each delivery takes its memory from the ``budget`` while it is in a lane; its record is counted once, at
+    the first endpoint that it waits for.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class EndpointDispatcher:
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
         attempt_log: AttemptLog,
+        budget: MemoryBudget | None = None,
         park_limit: ParkLimit | None = None,
     ) -> None:
         self.name = name
@@ -81,6 +86,7 @@ class EndpointDispatcher:
         self._may_send = may_send
         self._turn_off = turn_off
         self._attempt_log = attempt_log
+        self._budget = budget or MemoryBudget()
         self._park_limit = park_limit
         self._on_since = 0.0
         self._draining = False
@@ -95,9 +101,20 @@ class EndpointDispatcher:
         ``fault``: why it is unknown whether the endpoint selects the event; it is parked in its turn.
         """
         record = event.record
-        offset, size_bytes = record.offset, len(record.value or b"")
+        offset = record.offset
+        size_bytes = len(record.value or b"") + len(record.key or b"")
+        if record.headers:
+            size_bytes = record.size_bytes
+        if event.index:  # an item of a bulk record keeps a copy of its bytes
+            size_bytes *= 2
+        cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
+        counted = event.first or event
+        counted.holders += 1
+        self._budget.free -= DELIVERY_BYTES if counted.holders > 1 else DELIVERY_BYTES + cost_bytes
         cursor.open(offset, size_bytes)
-        delivery = Delivery(event, cursor, offset, size_bytes, event.index, fault=fault)
+        delivery = Delivery(
+            event, cursor, offset, size_bytes, event.index, fault=fault, cost_bytes=cost_bytes
+        )
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
@@ -107,7 +124,7 @@ class EndpointDispatcher:
 
     def enqueue_mark(self, mark: RedriveMark, record: Record, cursor: EndpointCursor) -> None:
         """Open the end of a redrive at its cursor and add it to the lane that it may release."""
-        offset, size_bytes = record.offset, len(record.value or b"")
+        offset, size_bytes = record.offset, record.size_bytes
         cursor.open(offset, size_bytes)
         if self._queue.push(mark.lane, QueuedMark(mark, cursor, offset, size_bytes)):
             self._queue.wake()
@@ -135,6 +152,11 @@ class EndpointDispatcher:
         """Send no event whose type matches ``off``. One that waits is settled unsent in its turn."""
         self._types_off = off
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Return True if nothing is sent, or only to find out whether the receiver works again."""
+        return not self.on or self.gate.state != "closed"
+
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""
         self.gate.set_share(share)
@@ -157,14 +179,14 @@ class EndpointDispatcher:
         came after the last commit would be repeated by the next owner.
         """
         self._draining = True
-        self._queue.clear()
+        self._queue.clear(self._release)
         if self.in_flight:
             self._idle.clear()
             await self._idle.wait()
 
     def forget(self) -> None:
         """Drop everything that is queued or waits for a retry: the assignment has ended."""
-        self._queue.clear()
+        self._queue.clear(self._release)
         self._attempt_log.write_successes()
         self._draining = False
 
@@ -293,12 +315,29 @@ class EndpointDispatcher:
 
     def _retry_later(self, lane: Lane[LaneItem], delay_s: float) -> None:
         if self._draining:
-            self._queue.finish(lane)
+            self._drop_head(lane)
         else:
             self._queue.retry_later(lane, delay_s)
 
+    def _release(self, item: LaneItem) -> None:
+        """Give the memory of an item back that leaves its lane."""
+        if isinstance(item, QueuedMark):
+            return
+        counted = item.event.first or item.event
+        counted.holders -= 1
+        self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + item.cost_bytes
+
+    def _drop_head(self, lane: Lane[LaneItem]) -> None:
+        """Remove the head of a lane that the next owner of its partition reads again."""
+        self._release(lane.items[0])
+        self._queue.finish(lane)
+
     def _complete(self, lane: Lane[LaneItem], item: LaneItem) -> None:
         """Settle the head of a lane at its cursor, and go on to the next item of the lane."""
+        if isinstance(item, Delivery):  # as _release, which costs a call
+            counted = item.event.first or item.event
+            counted.holders -= 1
+            self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + item.cost_bytes
         self._settle(item.cursor, item.offset, item.size_bytes, item.part)
         self._queue.finish(lane)
 
@@ -307,7 +346,7 @@ class EndpointDispatcher:
         if safe:
             self._complete(lane, item)
         else:
-            self._queue.finish(lane)
+            self._drop_head(lane)
 
 
 def _refused_before(failed: Failures) -> str:

@@ -18,6 +18,7 @@ from bridge.errors import DecodeError, FilterError, Tombstone, unreadable
 from bridge.model import Event, Partition, Record, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.oddities import Oddities
 from bridge.pipeline.ports import FirstOffsets, RecordDecoder
 from bridge.pipeline.undecodable import UndecodableRecords
@@ -50,9 +51,11 @@ class Intake:
         router: Router[str],
         dispatchers: Mapping[str, EndpointDispatcher],
         undecodable: UndecodableRecords,
+        fresh: FreshEvents,
         metrics: Metrics,
     ) -> None:
         self._decoders = decoders
+        self._fresh = fresh
         self._router = router
         self._dispatchers = dispatchers
         self._undecodable = undecodable
@@ -85,6 +88,7 @@ class Intake:
         claims = claims_of((record, items) for record, items in decoded if not isinstance(items, DecodeError))
         firsts = window.claim(partition, claims, end, earliest_ms(records))
         repeated = iter(duplicates(claims, firsts))
+        waiting: list[Event] = []
         for record, items in decoded:  # in the order of the log: cursors open offsets in ascending order
             if isinstance(items, Tombstone):
                 self._counts["tombstone"].inc()
@@ -102,6 +106,9 @@ class Intake:
                     self._hand_over_mark(item, record, by_endpoint)
                 else:
                     self._hand_over(item, by_endpoint)
+                    if (item.first or item).holders:
+                        waiting.append(item)
+        self._fresh.add(waiting)
         for cursor in cursors:
             cursor.advance(end)
 
@@ -116,6 +123,7 @@ class Intake:
                     raise unreadable(record, record.damage)
                 decoded.append((record, decode(record)))
             except DecodeError as exc:
+                _forget_frames(exc)
                 decoded.append((record, exc))
         return decoded
 
@@ -143,7 +151,8 @@ class Intake:
                 if passes is not None and not passes(event):
                     continue
             except (DecodeError, FilterError) as exc:
-                fault = exc.with_traceback(None)  # a traceback would keep these frames while the event waits
+                _forget_frames(exc)
+                fault = exc
             outcome = "handed_over"
             self._dispatchers[endpoint].enqueue(event, cursor, fault)
         self._counts[outcome].inc()
@@ -155,3 +164,8 @@ class Intake:
         if cursor is not None and cursor.needs(record.offset):
             self._dispatchers[mark.endpoint].enqueue_mark(mark, record, cursor)
         self._counts["handed_over"].inc()
+
+
+def _forget_frames(error: Exception) -> None:
+    """Keep the error alone: its traceback and its cause would keep decoded data while it waits."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.clock import Clock
@@ -27,7 +28,8 @@ FIX_RECEIVER = "fix the cause at the receiver, then send it again"
 class Delivery:
     """One event on its way to one endpoint.
 
-    ``part`` is the event's ``index``. ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
+    ``part`` is the event's ``index``, ``cost_bytes`` what the memory budget counts for the record.
+    ``attempts`` and ``first_failed_at`` (Unix seconds) include earlier
     processes. ``fault`` is set if it is unknown whether the endpoint selects the
     event: it is parked in its turn. ``remedy`` is for the case that the event is parked. ``status`` is that
     of the last answer, 0 without one. ``park_cause`` is set once the event is not to be sent any more, but to
@@ -45,6 +47,7 @@ class Delivery:
     remedy: str = FIX_RECEIVER
     status: int = 0
     park_cause: str = ""
+    cost_bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -129,9 +132,17 @@ class LaneQueue(Lanes[LaneItem]):
         if self.release(math.inf):
             self.wake()
 
-    def clear(self) -> None:
-        """Drop everything that is queued or waits for a retry; heads in flight stay."""
-        self.drop(lambda _: True)
+    def clear(self, dropped: Callable[[LaneItem], None] = lambda item: None) -> None:
+        """Drop everything that is queued or waits for a retry; heads in flight stay.
+
+        ``dropped`` is called with each item.
+        """
+
+        def is_dropped(item: LaneItem) -> bool:
+            dropped(item)
+            return True
+
+        self.drop(is_dropped)
 
     async def release_due(self) -> None:
         """Make lanes ready when their retry is due, until cancelled."""

@@ -36,6 +36,7 @@ import structlog
 from bridge.core.beginning import Beginning
 from bridge.core.cursor import CursorState
 from bridge.core.dedupe import earliest_ms
+from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
@@ -46,7 +47,9 @@ from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.intake import Feed, Intake
+from bridge.pipeline.memory_watch import MemoryWatch
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
 from bridge.pipeline.schema_wait import SchemaWait
@@ -90,6 +93,8 @@ class Pipeline:
         parked_before: ParkedRecords,
         metrics: Metrics,
         drain_timeout_s: float,
+        budget: MemoryBudget,
+        fresh_bytes: int,
         learn: Callable[[SchemaNeeded], Awaitable[None]],
     ) -> None:
         self._source = source
@@ -100,12 +105,16 @@ class Pipeline:
         self._pass_at = 0.0
         self._outage = OutageBackoff()
         self._schema_wait = SchemaWait(learn, self._room.set, self._outage)
-        undecodable = UndecodableRecords(dead_letters, parked_before, dispatchers.keys(), checkpoints.settle)
+        self._memory = MemoryWatch(budget, dispatchers, checkpoints)
+        undecodable = UndecodableRecords(
+            dead_letters, parked_before, dispatchers.keys(), checkpoints.settle, budget
+        )
         self._intake = Intake(
             decoders=decoders,
             router=router,
             dispatchers=dispatchers,
             undecodable=undecodable,
+            fresh=FreshEvents(fresh_bytes),
             metrics=metrics,
         )
         self._main = Feed(window)
@@ -139,6 +148,7 @@ class Pipeline:
             reading = [
                 self._tasks.create_task(self._read_main(), name="read"),
                 self._tasks.create_task(self._topics.run(), name="watch topics"),
+                self._tasks.create_task(self._memory.run(), name="memory"),
                 *(
                     self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
                     for endpoint, catch_up in self._catch_ups.items()

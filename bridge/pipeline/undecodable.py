@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
+from bridge.core.memory_budget import RECORD_BYTES, MemoryBudget
 from bridge.dead_letters.park import DeadLetterWriter, park_durably
 from bridge.dead_letters.topic import EVENT_INDEX, LAST_OFFSET, RAW_OF, Reason
 from bridge.errors import DecodeError
@@ -36,12 +37,14 @@ class UndecodableRecords:
         parked_before: ParkedRecords,
         endpoints: Collection[str],
         settle: Callable[[EndpointCursor, int, int], None],
+        budget: MemoryBudget,
     ) -> None:
         self._parks = parks
         self._parked_before = parked_before
         self._waiting: dict[str, list[EndpointCursor]] = {}
         self._endpoints = endpoints
         self._settle = settle
+        self._budget = budget
         self._parking: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -57,7 +60,7 @@ class UndecodableRecords:
             waiting = [cursor for cursor in waiting if cursor.endpoint == error.resend.endpoint]
         if not waiting:
             return False
-        size_bytes = len(record.value or b"")
+        size_bytes = record.size_bytes
         for cursor in waiting:
             cursor.open(record.offset, size_bytes)
         if record.place in self._waiting:
@@ -66,7 +69,13 @@ class UndecodableRecords:
         self._waiting[record.place] = waiting
         task = tasks.create_task(self._park(record, error, waiting, size_bytes), name=f"park {record.place}")
         self._parking.add(task)
-        task.add_done_callback(self._parking.discard)
+        self._budget.free -= size_bytes + RECORD_BYTES
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._parking.discard(task)
+            self._budget.free += size_bytes + RECORD_BYTES
+
+        task.add_done_callback(ended)
         return True
 
     async def drain(self) -> None:

@@ -52,6 +52,24 @@ end with the process.
 
 Worry if it is frequent: a broker accepts connections but does not answer."""
 
+MEMORY_PLANNED: Final = "memory.planned"
+"""The memory that the process may use beyond what it uses at rest (`budget_bytes`): `waiting_bytes` of it for
+waiting events and `fetched_bytes` for fetched records. `limit_source` is the place of the limit.
+
+Worry if `limit_bytes` is not the memory limit that you set: set `memory_budget` to a size then."""
+
+MEMORY_LIMIT_LOW: Final = "memory.limit_low"
+"""The memory limit leaves too little beyond what the process uses at rest. It works with the least budget.
+
+Always: the process may be killed for memory. Raise its limit."""
+
+MEMORY_SHORT: Final = "memory.short"
+"""Reading for these `endpoints` pauses, because their waiting events use up their share of the memory budget.
+Written at most once per minute.
+
+Not for an endpoint that is down: its events wait in Kafka. For one that works, raise `memory_budget` or the
+memory limit of the process, if it should be faster."""
+
 KAFKA_UNREACHABLE: Final = "kafka.unreachable"
 """The broker did not answer, or refused the connection, at start. The bridge tries again.
 

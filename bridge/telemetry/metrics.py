@@ -203,6 +203,37 @@ TABLE: Final = (
         "If it is 0 for longer than a rebalance: there are more processes than partitions, or this one is not"
         " in the group.",
     ),
+    MetricSpec(
+        "hookferry_memory_budget_bytes",
+        "gauge",
+        "Memory that waiting events may use, all endpoints together",
+        "Never by itself. It is about half of `memory_budget`, less what the process uses at rest.",
+    ),
+    MetricSpec(
+        "hookferry_memory_waiting_bytes",
+        "gauge",
+        "Memory that waiting events use; an event that waits for several endpoints is counted once",
+        "If it stays near the budget: `hookferry_endpoint_memory_bytes` shows for which endpoints they wait.",
+    ),
+    MetricSpec(
+        "hookferry_memory_fetched_bytes",
+        "gauge",
+        "Records that the Kafka clients have fetched and not passed on: an upper estimate, as compressed",
+        "Never by itself.",
+    ),
+    MetricSpec(
+        "hookferry_memory_resident_bytes",
+        "gauge",
+        "Resident memory of the process",
+        "If it is above nine tenths of the container's limit: lower `memory_budget`, or raise the limit.",
+    ),
+    MetricSpec(
+        "hookferry_endpoint_memory_bytes",
+        "gauge",
+        "Memory of the events that wait for an endpoint, including those that wait for others as well",
+        "If it stays high for an endpoint that delivers: it is slower than its events arrive.",
+        _ENDPOINT,
+    ),
 )
 """In the order of an event's way."""
 
@@ -261,6 +292,11 @@ class Metrics:
         self.failing = gauge("partitions_failing")
         self.ready = gauge("ready")
         self.partitions = gauge("assigned_partitions")
+        self.memory_budget = gauge("memory_budget_bytes")
+        self.memory_waiting = gauge("memory_waiting_bytes")
+        self.memory_fetched = gauge("memory_fetched_bytes")
+        self.memory_resident = gauge("memory_resident_bytes")
+        self.endpoint_memory = gauge("endpoint_memory_bytes")
 
     def endpoint(self, name: str) -> EndpointMetrics:
         """Bind the metrics of one endpoint; all its series exist from the start, at zero."""

@@ -14,6 +14,7 @@ from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
+from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
 from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
@@ -182,6 +183,7 @@ def build_dispatcher(
     settle: Callable[[Cursor[Failures], int, int, int], None],
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
+    budget: MemoryBudget | None = None,
     held: HeldLanes | None = None,
 ) -> EndpointDispatcher:
     """Build the delivering half of the path for one endpoint."""
@@ -224,4 +226,5 @@ def build_dispatcher(
         settle=settle,
         may_send=may_send,
         turn_off=turn_off,
+        budget=budget,
     )

@@ -7,6 +7,7 @@ import ssl
 
 from bridge.core.beginning import Beginnings
 from bridge.core.member_name import member_name
+from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.store import DeadLetterStore
 from bridge.dead_letters.topic import DeadLetterTopic, RecordWriter
@@ -55,8 +56,13 @@ def build_member_name(state: StateDir) -> str | None:
     return state_id and member_name(socket.gethostname(), state_id, str(state.path.resolve()))
 
 
-def build_membership(settings: Settings, default_name: str | None) -> Membership:
-    """Build the membership of this process in the consumer group; with a None name it is a dynamic one."""
+def build_membership(
+    settings: Settings, default_name: str | None, max_batch_bytes: int = MOST_BATCH_BYTES
+) -> Membership:
+    """Build the membership of this process in the consumer group; with a None name it is a dynamic one.
+
+    A batch has at most ``max_batch_bytes``.
+    """
     kafka, selection, again = settings.kafka, build_selection(settings), again_topic(settings)
     return Membership(
         group=settings.group,
@@ -66,6 +72,7 @@ def build_membership(settings: Settings, default_name: str | None) -> Membership
         heartbeat_interval_s=kafka.heartbeat_interval_s,
         rebalance_timeout_s=kafka.rebalance_timeout_s,
         instance_id=kafka.group_instance_id or default_name,
+        max_batch_bytes=max_batch_bytes,
     )
 
 

@@ -6,11 +6,12 @@ Every setting of the path passes through here, so the tests that run the path ov
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.clock import Clock
 from bridge.core.beginning import Beginning, Beginnings
+from bridge.core.memory_budget import MemoryBudget, MemoryPlan, divide
 from bridge.core.routing import Router
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
@@ -86,6 +87,8 @@ class PathEdges:
     """Turn an endpoint off: its name and the reason. Called when its receiver answers 410."""
     metrics: Metrics
     clock: Clock
+    memory: MemoryPlan = field(default_factory=lambda: divide(1 << 40))
+    """The default limits nothing: for tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Path:
     checkpoints: Checkpoints
     dispatchers: Mapping[str, EndpointDispatcher]
     pipeline: Pipeline
+    budget: MemoryBudget
 
 
 def build_path(
@@ -106,9 +110,10 @@ def build_path(
     Raises ``ConfigError`` for templates that cannot be used.
     """
     router = build_router(settings)
-    checkpoints = build_checkpoints(settings, edges)
+    budget = MemoryBudget(edges.memory.windows)
+    checkpoints = build_checkpoints(settings, edges, budget)
     dispatchers = {
-        name: _dispatcher(name, settings, checkpoints, holds, edges) for name in settings.endpoints
+        name: _dispatcher(name, settings, checkpoints, budget, holds, edges) for name in settings.endpoints
     }
     pipeline = Pipeline(
         source=edges.reader,
@@ -118,7 +123,7 @@ def build_path(
         open_side_reader=edges.open_side_reader,
         router=router,
         dispatchers=dispatchers,
-        loader=build_cursor_loader(settings, edges),
+        loader=build_cursor_loader(settings, edges, budget),
         checkpoints=checkpoints,
         look_at_topics=edges.look_at_topics,
         remember=edges.remember,
@@ -128,12 +133,14 @@ def build_path(
         parked_before=edges.parked_before,
         metrics=edges.metrics,
         drain_timeout_s=settings.drain_timeout_s,
+        budget=budget,
+        fresh_bytes=edges.memory.fresh,
         learn=edges.learn,
     )
-    return Path(router, checkpoints, dispatchers, pipeline)
+    return Path(router, checkpoints, dispatchers, pipeline, budget)
 
 
-def build_checkpoints(settings: Settings, edges: PathEdges) -> Checkpoints:
+def build_checkpoints(settings: Settings, edges: PathEdges, budget: MemoryBudget) -> Checkpoints:
     """Build the part that commits the cursors."""
     return Checkpoints(
         settings.group,
@@ -144,10 +151,11 @@ def build_checkpoints(settings: Settings, edges: PathEdges) -> Checkpoints:
         journal=edges.journal,
         metrics=edges.metrics,
         clock=edges.clock,
+        budget=budget,
     )
 
 
-def build_cursor_loader(settings: Settings, edges: PathEdges) -> CursorLoader:
+def build_cursor_loader(settings: Settings, edges: PathEdges, budget: MemoryBudget) -> CursorLoader:
     """Build the part that loads the cursors of an assignment."""
     return CursorLoader(
         settings.group,
@@ -155,6 +163,7 @@ def build_cursor_loader(settings: Settings, edges: PathEdges) -> CursorLoader:
         offsets=edges.offsets,
         journal=edges.journal,
         beginnings=edges.beginnings,
+        budget=budget,
         whole_topics=(again_topic(settings),),
     )
 
@@ -183,7 +192,12 @@ def build_cursor_policies(settings: Settings) -> dict[str, CursorPolicy]:
 
 
 def _dispatcher(
-    name: str, settings: Settings, checkpoints: Checkpoints, holds: Holds, edges: PathEdges
+    name: str,
+    settings: Settings,
+    checkpoints: Checkpoints,
+    budget: MemoryBudget,
+    holds: Holds,
+    edges: PathEdges,
 ) -> EndpointDispatcher:
     endpoint = settings.endpoints[name]
     return build_dispatcher(
@@ -198,6 +212,7 @@ def _dispatcher(
         settle=checkpoints.settle,
         may_send=edges.reader.holds_lease,
         turn_off=edges.turn_off,
+        budget=budget,
         held=build_lane_holds(name, endpoint, holds, edges.hold_register, edges.clock),
     )
 

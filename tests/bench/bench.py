@@ -3,7 +3,8 @@
 (a) a backlog to a receiver that answers immediately; (b) to one that takes 20 ms; (c) latency at half the
 rate of (a); (d) the bare transport with the same requests, alternating with (a); (e) with ``--memory``, the
 memory with a million records for a slow and for a failing receiver. ``--isolation``, ``--endpoints``,
-``--behind N``, ``--restart`` and ``--takeover`` run the modules of those names instead, one or several.
+ ``--behind N``, ``--restart``, ``--takeover`` and ``--limited`` run the modules of those names instead, one
+ or several.
 Absolute figures drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if
 an event was lost, repeated or out of order, or if memory grew.
 """
@@ -22,7 +23,7 @@ from typing import Any
 import orjson
 
 from bridge import __version__
-from tests.bench import behind, endpoints, isolation, restart, scenarios, takeover
+from tests.bench import behind, endpoints, isolation, limited, restart, scenarios, takeover
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
@@ -35,6 +36,7 @@ PARTS = {
     "behind": behind,
     "restart": restart,
     "takeover": takeover,
+    "limited": limited,
 }
 MEMORY_GROWTH = 1.25  # last sample / sample after a third of the run: more is a leak
 
@@ -114,6 +116,9 @@ def further(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     if options.takeover:
         report_progress(f"takeover: {options.takeovers} ends of each kind …")
         figures["takeover"] = takeover.takeover(stage, options.takeovers)
+    if options.limited is not None:
+        report_progress("limited: dead endpoints under a memory limit …")
+        figures["limited"] = limited.limited(stage, options.limited)
     return figures
 
 
@@ -189,6 +194,9 @@ def main() -> int:
         "--takeover", action="store_true", help="how long two pods pause when one of them ends"
     )
     parser.add_argument("--takeovers", type=int, default=3, help="ends of each kind")
+    parser.add_argument(
+        "--limited", type=int, nargs="*", help="dead endpoints under a memory limit; numbers of cases, or all"
+    )
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()
@@ -200,7 +208,7 @@ def main() -> int:
             Receiver() as receiver,
         ):
             stage = Stage(kafka, receiver, Path(folder), options.log_attempts)
-            if any(getattr(options, name) for name in PARTS):
+            if options.limited is not None or any(getattr(options, name) for name in PARTS):
                 result |= further(stage, options)
             elif options.memory:
                 result["e"] = steadiness(stage, options.memory_seconds)

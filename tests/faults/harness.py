@@ -118,7 +118,7 @@ class Harness:
         config = pod_config(self.kafka.bootstrap, number, self.configs, self.options)
         assert self.stage.confines is not None
         bridge = BridgeProcess(
-            config, self.stage.folder / f"pod-{number}", prefix=self.stage.confines.command(number)
+            config, self.stage.folder / f"pod-{number}", launcher=self.stage.confines.command(number)
         )
         return Pod(number, bridge, self.ledger)
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core import completion_map
+from bridge.core.memory_budget import MemoryPlan
 from bridge.errors import KafkaUnavailable
 from bridge.model import Committed, Partition
 from tests.support.fake_group import FakeJournal
@@ -27,6 +28,8 @@ PLANS = {
     "all": Plan(window=6, concurrency=3, base_s=0.5, max_attempts=1000, max_age_s=MONTH_S),
     "paid": Plan(("Paid",), window=3, concurrency=2, base_s=0.5, max_attempts=1000, max_age_s=MONTH_S),
 }
+LITTLE_MEMORY = MemoryPlan(40_000, 20_000, 10_000, 1_000, 200)
+"""Room for a handful of events, and decoded data of one or two."""
 Firsts = dict[str, tuple[Partition, int, int]]
 """Of each event the partition, the offset and the part of its first record."""
 WANTED = {"all": {"Paid", "Made"}, "paid": {"Paid"}}
@@ -155,7 +158,12 @@ async def live(random: Random) -> None:
 
     def new_process() -> Process:
         process = Process(
-            world, P0, P1, max_batch=random.choice((1, 3, 10)), drain_timeout_s=random.choice((0.1, 1, 20))
+            world,
+            P0,
+            P1,
+            max_batch=random.choice((1, 3, 10)),
+            drain_timeout_s=random.choice((0.1, 1, 20)),
+            memory=random.choice((None, LITTLE_MEMORY)),
         )
         if random.random() < 0.3:
             process.window.trouble.append(KafkaUnavailable("away"))
@@ -203,6 +211,8 @@ async def live(random: Random) -> None:
 
     await until(all_committed)
     assert {(one.unsettled, one._blocked) for one in process.checkpoints.all()} <= {(0, 0)}
+    assert [process.checkpoints.waiting_bytes(name) for name in PLANS] == [0, 0]
+    assert process.budget.used_bytes == 0
     await process.stop()
     for one in watched.values():
         check_the_end(one)

@@ -62,9 +62,10 @@ class BridgeProcess:
         folder: Path | None = None,
         *,
         environment: Mapping[str, str] | None = None,
-        prefix: Sequence[str] = (),
+        launcher: Sequence[str] = (),
     ) -> None:
-        """``prefix``: a command that confines the process and then executes it."""
+        """``launcher``: the words in front of the command, as of ``nice``."""
+        self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         document = yaml.safe_load(config.read_text()) if isinstance(config, Path) else config
@@ -78,7 +79,6 @@ class BridgeProcess:
         self.process: subprocess.Popen[bytes] | None = None
         own = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFERRY_")}
         self._environment = own | dict(environment or {})
-        self._prefix = prefix
 
     @property
     def pid(self) -> int:
@@ -91,7 +91,7 @@ class BridgeProcess:
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "bridge", "run", "--config", str(self.file)],
+                [*self._launcher, sys.executable, "-m", "bridge", "run", "--config", str(self.file)],
                 cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:

@@ -44,7 +44,7 @@ class SplittingDecoder:
         for index, document in enumerate(json.loads(record.value or b"")["several"], start=1):
             part = record._replace(value=json.dumps(document).encode(), key=document["entity"].encode())
             (event,) = self._one.decode(part)
-            event.record, event.index = record, index
+            event.record, event.index, event.first = record, index, found[0] if found else None
             found.append(event)
         return tuple(found)
 

@@ -10,6 +10,7 @@ from functools import cache
 from bridge.app.switching import Switching
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
+from bridge.core.memory_budget import MemoryBudget, MemoryPlan, divide
 from bridge.core.switches import EventTypes, Switch
 from bridge.dead_letters.hold import Holds
 from bridge.errors import SchemaNeeded
@@ -158,6 +159,7 @@ def make_dispatcher(
     *,
     history: FakeHistory | None = None,
     turn_off: Callable[[str, str], None] = lambda endpoint, reason: None,
+    budget: MemoryBudget | None = None,
 ) -> EndpointDispatcher:
     """Build one endpoint's dispatcher through the wiring, with cursors that no ``Checkpoints`` keeps."""
     settings = settings_of({name: plan})
@@ -173,6 +175,7 @@ def make_dispatcher(
         settle=settle_if_live,
         may_send=lambda: True,
         turn_off=turn_off,
+        budget=budget,
     )
 
 
@@ -187,6 +190,7 @@ class Process:
         drain_timeout_s: float = 20.0,
         max_batch: int = 1000,
         journal: FakeJournal | None = None,
+        memory: MemoryPlan | None = None,
     ) -> None:
         self.world = world
         self.partitions = partitions or (P0,)
@@ -219,6 +223,7 @@ class Process:
             turn_off=lambda endpoint, reason: None,
             metrics=self.metrics,
             clock=LoopClock(),
+            memory=memory or divide(1 << 40),
         )
         settings = settings_of(world.plans, drain_timeout_s)
         path = build_path(settings, decoders, self.holds, edges)
@@ -230,6 +235,7 @@ class Process:
         self.checkpoints = path.checkpoints
         self.dispatchers = path.dispatchers
         self.pipeline = path.pipeline
+        self.budget = path.budget
         self._switching = Switching(world.plans.keys())
         self._switching.attach(path.router, path.dispatchers)
         self._commit_interval_s = commit_interval_s

@@ -20,6 +20,12 @@ TYPES = ("OrderPlaced", "OrderPaid", "OrderShipped", "OrderClosed")
 VALUE_BYTES = 850
 DUPLICATE_DISTANCE = 20  # maximum distance of a duplicate, in events
 FLUSH_TIMEOUT_S = 60
+_UNPACKED = 8 * 1024 * 1024
+_FIELDS = b'{"sku":"s123456","quantity":%d,"price":12.25,"text":"abcdefghij"}'
+_MANY_FIELDS = (
+    b'{"id":"%032x","type":"OrderPaid","entity":"e%d","createdAt":"2026-01-01T00:00:00Z",'
+    b'"payload":{"entity":"e%d","seq":%d,"produced_ns":%d,"lines":[%b]}}'
+)
 
 
 class ProduceFailed(Exception):
@@ -34,6 +40,15 @@ class OutboxEvent(NamedTuple):
     id: str
     entity: str
     seq: int
+
+
+def events_of_many_fields(count: int, value_bytes: int, entities: int = 200) -> Iterator[OutboxEvent]:
+    """Yield events that take five times their bytes when they are decoded, without an encoder."""
+    fields = b",".join(_FIELDS % number for number in range(value_bytes // len(_FIELDS)))
+    for number in range(count):
+        entity, seq = number % entities, number // entities
+        value = _MANY_FIELDS % (number, entity, entity, seq, time.time_ns(), fields)
+        yield OutboxEvent(b"e%d" % entity, value, f"{number:032x}", f"e{entity}", seq)
 
 
 def outbox_events(
@@ -83,7 +98,7 @@ def outbox_events(
 class _Sender:
     """A producer that keeps the first error of a record."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, codec: str = "none") -> None:
         self.failed: KafkaError | None = None
         self.producer = Producer(
             {
@@ -95,6 +110,9 @@ class _Sender:
                 "queue.buffering.max.messages": 200_000,
                 "topic.metadata.propagation.max.ms": 2_000,  # how long to wait for a missing topic
                 "log_level": 0,
+                "compression.codec": codec,
+                # compressed batches that are large when they are unpacked
+                **({} if codec == "none" else {"message.max.bytes": _UNPACKED, "batch.size": _UNPACKED}),
             }
         )
 
@@ -117,9 +135,9 @@ class _Sender:
             raise ProduceFailed(f"{missing} records unsent; first error: {self.failed}")
 
 
-def produce(bootstrap: str, topic: str, events: Iterable[OutboxEvent]) -> int:
+def produce(bootstrap: str, topic: str, events: Iterable[OutboxEvent], codec: str = "none") -> int:
     """Publish all events; return their number once all are acknowledged. Raises ``ProduceFailed``."""
-    sender = _Sender(bootstrap)
+    sender = _Sender(bootstrap, codec)
     sent = 0
     for event in events:
         sender.send(topic, event)

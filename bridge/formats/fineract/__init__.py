@@ -111,6 +111,7 @@ class FineractDecoder:
             time_source=time_source,
             digest=digest_of_bytes(envelope.type, envelope.data),
             refused=refused,
+            decode_again=partial(self._payload_again, record),
         )
 
     def _items(self, bulk: Event, envelope: Envelope) -> list[Event]:
@@ -122,6 +123,7 @@ class FineractDecoder:
             if not item.type:
                 raise DecodeError(place, "the item's type is empty", _CHECK_PRODUCER)
             id_ = f"{bulk.id}:{item.id}"
+            read = partial(self._read, place, item.data, item.dataschema)
             events.append(
                 Event(
                     record=record,
@@ -132,16 +134,21 @@ class FineractDecoder:
                     entity=bulk.entity,
                     tenant=bulk.tenant,
                     lane=lane,
-                    payload=cache(partial(self._read, place, item.data, item.dataschema)),
+                    payload=cache(read),
                     context=bulk.context | {"category": item.category, "dataschema": item.dataschema},
                     index=number,
                     webhook_id=webhook_id(self._source, record.partition.topic, bulk.tenant, id_, number),
                     time_source=bulk.time_source,
                     digest=digest_of_bytes(item.type, item.data),
                     refused=bulk.refused,
+                    decode_again=read,
+                    first=events[0] if events else None,
                 )
             )
         return events
+
+    def _payload_again(self, record: Record) -> Any:
+        return self._payload(record.place, read_envelope(record.value or b""))
 
     def _payload(self, place: str, envelope: Envelope) -> Any:
         if not _is_bulk(envelope):

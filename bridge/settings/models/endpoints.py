@@ -293,14 +293,15 @@ class EndpointSettings(PresetSettings):
         description="Events per partition that may wait or be in flight for this endpoint. When it is"
         " full, the other endpoints read on without this one, which catches up through a consumer of its"
         " own. Events that wait for a failed event of their entity do not count here; all events together"
-        " are limited to four times this number.",
+        " are limited to four times this number. memory_budget may end it earlier.",
     )
     window_bytes: Whole = Field(
         default=33_554_432,
         ge=65_536,
         le=17_179_869_184,
-        description="Memory per partition for events of this endpoint, in bytes of record values. When it"
-        " is full, the endpoint is treated as with window.",
+        description="Bytes of records (keys, values and headers) per partition that may wait for this"
+        " endpoint. When it is full, the endpoint is treated as with window. It is an upper limit for one"
+        " partition; memory_budget limits all partitions and endpoints together, by what events really use.",
     )
     proxy: ProxyUrl | None = Field(
         default=None, description="http or https URL of a proxy for the requests to this endpoint."

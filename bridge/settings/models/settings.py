@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -20,7 +20,9 @@ from bridge.settings.models.base import Group, Name, Network, Seconds, Section, 
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.kafka import KafkaSettings
 from bridge.settings.models.sources import SourceSettings
+from bridge.settings.models.values import memory_size
 
+MemorySize = Annotated[str, AfterValidator(memory_size)]
 ENV_PREFIX = "HOOKFERRY_"
 ENV_DELIMITER = "__"
 
@@ -180,6 +182,13 @@ class Settings(BaseSettings):
         le=600,
         description="Seconds that requests in flight have to finish at shutdown and when partitions move."
         " Those that do not finish are sent again by the next owner.",
+    )
+    memory_budget: MemorySize = Field(
+        default="70%",
+        description="Memory that the process may use, at rest and for the events that wait: a percentage of"
+        " the memory limit of its container (of the machine without one), or a size such as 300MiB. When an"
+        " endpoint has used its share, its events wait in Kafka. Endpoints that deliver nothing have the"
+        " smallest shares. The rest is for what the budget does not count, so leave at least a quarter.",
     )
     state_dir: Path = Field(
         default=Path("state"),

@@ -29,6 +29,8 @@ _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _URL_TEXT = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _RATE = re.compile(r"(?P<count>[0-9]{1,9})/(?P<number>[0-9]{1,9})(?P<unit>[smhd])")
+_MEMORY = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>%|MiB|GiB)")
+_MEMORY_UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MAKE_ONE = 'create one with: echo "whsec_$(openssl rand -base64 32)"'
 
@@ -168,6 +170,26 @@ def parse_rate(text: str) -> tuple[int, float]:
     match = _RATE.fullmatch(text)
     assert match is not None, "checked by rate()"
     return int(match["count"]), float(int(match["number"]) * _UNIT_S[match["unit"]])
+
+
+def memory_size(text: str) -> str:
+    """Return ``text`` if it is a part of the memory limit or a size. Raises a ``mistake``."""
+    if not (match := _MEMORY.fullmatch(text)):
+        raise mistake("is neither a percentage nor a size", "write 70%, or a size such as 300MiB or 2GiB")
+    number = int(match["number"])
+    if match["unit"] == "%" and not 10 <= number <= 95:
+        raise mistake("is not between 10% and 95%", "set a percentage in that range")
+    if match["unit"] != "%" and not 64 << 20 <= number * _MEMORY_UNITS[match["unit"]] < 1 << 50:
+        raise mistake("is less than 64MiB or more than 1048576GiB", "set a size in that range")
+    return text
+
+
+def memory_bytes(text: str, limit_bytes: int) -> int:
+    """Return what a text that ``memory_size`` accepted is in bytes, at most the limit."""
+    match = _MEMORY.fullmatch(text)
+    assert match is not None, "checked by memory_size()"
+    number, unit = int(match["number"]), match["unit"]
+    return limit_bytes * number // 100 if unit == "%" else min(number * _MEMORY_UNITS[unit], limit_bytes)
 
 
 START_WORDS = ("latest", "earliest")

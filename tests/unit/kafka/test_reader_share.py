@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from aiokafka import TopicPartition
 
 from bridge.kafka.client import KafkaOptions
@@ -13,6 +15,9 @@ PARTITIONS = {"orders": 6, "g.again": 6, "not read": 100}
 
 class FakeConsumer:
     """A consumer that has the metadata of three topics, and no connection."""
+
+    def __init__(self) -> None:
+        self._fetcher = SimpleNamespace(_records={})
 
     def partitions_for_topic(self, topic: str) -> set[int] | None:
         return set(range(PARTITIONS[topic])) if topic in PARTITIONS else None

@@ -22,6 +22,7 @@ from bridge.app.app import App
 from bridge.cli import cli
 from bridge.core.backoff import RetrySchedule
 from bridge.core.limits import Breaker
+from bridge.core.memory_budget import MemoryPlan, divide
 from bridge.core.routing import Subscription
 from bridge.core.signing import Signer
 from bridge.dead_letters.hold import Holds
@@ -202,6 +203,10 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
 
         start = stop = accept
 
+    def plan_memory(setting: str) -> MemoryPlan:
+        heard["memory_budget"] = setting
+        return divide(1 << 30)
+
     async def sleep(delay_s: float) -> None:
         heard["commit_interval_s"] = delay_s
         raise asyncio.CancelledError
@@ -209,6 +214,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
     with patch.context() as here:
         here.setattr(ssl, "create_default_context", _recording_context)
         here.setattr(app_module, "AdminServer", AdminServer)
+        here.setattr(app_module, "plan_memory", plan_memory)
         here.setattr(app_module.asyncio, "sleep", sleep)
         for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_retention_deletes"):
             here.setattr(internal_topics, name, accept)

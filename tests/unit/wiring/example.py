@@ -64,6 +64,7 @@ def example(folder: Path) -> dict[str, Any]:
         "park_oversize": "stub",
         "commit_interval_s": 0.35,
         "drain_timeout_s": 21.5,
+        "memory_budget": "333MiB",
         "state_dir": str(folder / "state"),
         "admin": {"host": "127.0.0.9", "port": 8099},
         "log": {"level": "warning", "format": "json", "attempts": "failures"},

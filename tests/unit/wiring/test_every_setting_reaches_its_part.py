@@ -145,6 +145,7 @@ READS: dict[str, tuple[Any, Read]] = {
             for file in (b.index._path, b.history._path, b.heard["state_file"])
         ],
     ),
+    "memory_budget": ("333MiB", lambda b: b.heard["memory_budget"]),
     "admin.host": ("127.0.0.9", lambda b: b.heard["admin"][0]),
     "admin.port": (8099, lambda b: b.heard["admin"][1]),
     "log.level": ("warning", lambda b: b.heard["log"][0]),

@@ -1,0 +1,137 @@
+"""Decide how much memory the waiting events of each endpoint may use. One budget serves the whole process.
+
+Invariant: an endpoint that holds nothing may always take one batch, so that no size of events or of the
+budget stops it. Beyond that, every endpoint stays below a share of what is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+UNLIMITED = 1 << 62
+RECORD_BYTES = 1_600
+"""What a waiting event costs besides its bytes: the record, the event, and the texts taken from it."""
+DELIVERY_BYTES = 1_200
+"""What it costs at each endpoint where it waits: the delivery, its lane, and its entries in the cursor
+(less where events share lanes).
+Both constants are measured by ``tests/unit/pipeline/test_cost_of_a_waiting_event.py``."""
+
+LARGE_BYTES = 64 * 1024
+"""From this size on, the bytes of a record count three times: most large events that are read are in flight,
+with a body and a copy of it for the history. Small ones wait by the thousand, and few are in flight."""
+
+_WORKING = 2.0
+_NOT_WORKING = 0.125
+"""An endpoint may use so many times the free part of the budget: alone, two thirds of the budget while it
+settles events, else a ninth. A part always stays free."""
+_STALLED_PART = 0.5
+"""Endpoints that settle nothing use at most so much of the budget together."""
+_LATELY_S = 5.0
+_LONGEST_DRAIN_S = 60.0
+"""An endpoint that needs longer for what it holds does not get more: a smaller share is as fast."""
+_REOPEN_AT = 0.75
+_LEAST_BATCH_BYTES = 256 * 1024
+MOST_BATCH_BYTES = 4 * 1024 * 1024
+"""Decoded, a batch needs five to eight times its bytes."""
+
+
+class MemoryBudget:
+    """The bytes that all waiting events of the process may use together.
+
+    ``free`` is what is left. A record that waits at several endpoints is counted there once. It may fall
+    below zero by the size of one batch, because a batch is taken whole.
+    """
+
+    __slots__ = ("_shares", "free", "total_bytes")
+
+    def __init__(self, total_bytes: int = UNLIMITED) -> None:
+        self.total_bytes = total_bytes
+        self.free = total_bytes
+        self._shares: dict[str, Share] = {}
+
+    @property
+    def used_bytes(self) -> int:
+        """Return what all waiting events use."""
+        return self.total_bytes - self.free
+
+    def share(self, endpoint: str) -> Share:
+        """Return the share of an endpoint."""
+        return self._shares.setdefault(endpoint, Share(self))
+
+    def adapt(self, now: float, troubled: Iterable[str]) -> None:
+        """Set how much each endpoint may use, by what it settled lately. Call it several times a second.
+
+        ``now`` is in seconds of a monotonic clock. ``troubled`` are endpoints that are known to settle
+        nothing now, because they are off or their breaker is open.
+        """
+        out = frozenset(troubled)
+        stalled = [
+            share for name, share in self._shares.items() if not share.adapt(now, in_trouble=name in out)
+        ]
+        if sum(share.bytes for share in stalled) >= _STALLED_PART * self.total_bytes:
+            for share in stalled:
+                share.factor = 0.0
+
+
+class Share:
+    """What the waiting events of one endpoint use.
+
+    The dynamic threshold of shared packet buffers (Choudhury and Hahne, 1998): a share is bounded by a
+    factor of what is free. It shrinks while others grow, and never needs to know who they are.
+    """
+
+    __slots__ = ("_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self.budget = budget
+        self.factor = _NOT_WORKING
+        """The share is used up at so many times the free part of the budget."""
+        self._previous: tuple[float, int] | None = None
+        self._last: tuple[float, int] | None = None
+        """Two instants, five seconds apart or more, and what was settled until then."""
+        self.bytes = 0
+        """What is open at the endpoint's cursors, with records that wait elsewhere as well."""
+        self.settled_bytes = 0
+        """Increases with each settled event by what it used."""
+        self.is_pressed = False
+        """True from when a cursor was refused for lack of memory until the endpoint has room again."""
+
+    @property
+    def has_room(self) -> bool:
+        """Return True if the endpoint, once refused, may take events again."""
+        return self.bytes <= 0 or self.bytes < _REOPEN_AT * self.factor * self.budget.free
+
+    def adapt(self, now: float, in_trouble: bool) -> bool:
+        """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``."""
+        last = self._last or (now, self.settled_bytes)
+        if now - last[0] >= _LATELY_S:
+            self._previous, last = last, (now, self.settled_bytes)
+        self._last = last
+        since_at, since_bytes = self._previous or last
+        settled = self.settled_bytes - since_bytes
+        drains_soon = self.bytes * (now - since_at) <= settled * _LONGEST_DRAIN_S
+        is_working = not in_trouble and settled > 0 and drains_soon
+        self.factor = _WORKING if is_working else _NOT_WORKING
+        return is_working
+
+
+class MemoryPlan(NamedTuple):
+    """How a process divides its memory budget, in bytes.
+
+    ``windows`` is for waiting events and ``fetch`` for what the Kafka clients have fetched and not
+    delivered. One batch has at most ``batch`` bytes of records, and the events that keep their decoded
+    data at most ``fresh``; both need several times that while they are decoded.
+    """
+
+    total: int
+    windows: int
+    fetch: int
+    batch: int
+    fresh: int
+
+
+def divide(total_bytes: int) -> MemoryPlan:
+    """Divide what a process may use beyond its memory at rest."""
+    batch = min(max(total_bytes // 64, _LEAST_BATCH_BYTES), MOST_BATCH_BYTES)
+    return MemoryPlan(total_bytes, total_bytes // 2, total_bytes // 4, batch, batch)

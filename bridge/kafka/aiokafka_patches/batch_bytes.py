@@ -1,0 +1,65 @@
+"""Limit what ``getmany`` returns by bytes, as unpacked.
+
+Upstream: no issue found. aiokafka 0.14 limits it by the number of records alone. A thousand records of one
+MiB that compress well are fetched in a few KiB, and would be returned together.
+Remove this when ``getmany`` has a limit in bytes. ``bridge/kafka/client.py`` imports this module, so every
+consumer of the product has the patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import aiokafka.consumer.fetcher
+from aiokafka.consumer.fetcher import FetchResult
+
+
+@dataclass(slots=True)
+class _Room:
+    """The bytes that a call may still return."""
+
+    bytes: int
+
+
+_UNLIMITED = 1 << 62
+_room: ContextVar[_Room | None] = ContextVar("room of the batch", default=None)
+
+
+@contextmanager
+def at_most(most_bytes: int) -> Iterator[None]:
+    """Limit each ``getmany`` inside: it returns records up to this size, the last one may be larger."""
+    token = _room.set(_Room(most_bytes))
+    try:
+        yield
+    finally:
+        _room.reset(token)
+
+
+class BoundedFetchResult(FetchResult):  # type: ignore[misc] # aiokafka has no type information
+    """Returns the records of one partition while there is room. The others stay for the next call."""
+
+    _partition_records: Any
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """See aiokafka: return the next records and move the position, or nothing."""
+        room = _room.get() or _Room(_UNLIMITED)
+        if room.bytes <= 0 or not self.check_assignment(self._topic_partition) or not self.has_more():
+            return []
+        records = []
+        for record in self._partition_records:
+            records.append(record)
+            room.bytes -= len(record.value or b"")
+            if len(records) == max_records or room.bytes <= 0:
+                self._update_position()
+                break
+        else:
+            self._update_position()
+            self._partition_records = None
+        return records
+
+
+aiokafka.consumer.fetcher.FetchResult = BoundedFetchResult
