@@ -18,6 +18,8 @@ from bridge.errors import RenderError
 from bridge.model import Event, ExactNumber, Url
 
 CONTENT_TYPE = b"application/json"
+_LARGE = 64 * 1024
+"""From this size on, a body is copied: orjson keeps the buffer it wrote to, up to four times as large."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -89,9 +91,10 @@ def to_json(value: Any) -> bytes:
     ``RenderError`` for any other type without a JSON form.
     """
     try:
-        return orjson.dumps(value, default=_leaf, option=orjson.OPT_NON_STR_KEYS)
+        body = orjson.dumps(value, default=_leaf, option=orjson.OPT_NON_STR_KEYS)
     except orjson.JSONEncodeError as exc:
         raise RenderError(f"the event's data has no JSON form: {exc}") from exc
+    return body if len(body) < _LARGE else bytes(memoryview(body))
 
 
 def _leaf(value: Any) -> str | orjson.Fragment:

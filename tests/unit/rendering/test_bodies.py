@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -78,3 +79,16 @@ def test_a_payload_that_does_not_follow_its_schema_is_a_decode_error() -> None:
     for _ in range(2):
         with pytest.raises(DecodeError):
             standard_body(one)
+
+
+def test_a_large_body_uses_no_more_memory_than_its_bytes():
+    """orjson's own buffer is up to four times as large, and dozens of bodies may be in flight."""
+    value = {"lines": [{"text": "abcdefghij", "number": number} for number in range(25_000)]}
+    tracemalloc.start()
+    try:
+        body = to_json(value)
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(body) > 900_000
+    assert used < 1.1 * len(body)
