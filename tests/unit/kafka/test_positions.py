@@ -22,6 +22,7 @@ class StateOnly:
 
     def __init__(self) -> None:
         self._subscription = SubscriptionState()
+        self._fetcher = SimpleNamespace(_records={})
         self.pause = self._subscription.pause
         self.resume = self._subscription.resume
         self.seek = self._subscription.seek

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from aiokafka.errors import InvalidSessionTimeoutError
 
@@ -20,6 +22,7 @@ class RefusedConsumer:
 
     _sync_task = None
     _coordinator = None
+    _fetcher = SimpleNamespace(_records={}, _fetch_task=None)
 
     async def getmany(self, *_: object, **__: object) -> None:
         raise InvalidSessionTimeoutError

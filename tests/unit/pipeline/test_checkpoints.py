@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from bridge.core import completion_map
 from bridge.core.cursor import Cursor
+from bridge.core.memory_budget import MemoryBudget
 from bridge.errors import CommitError
 from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import REFRESH_S, Checkpoints
@@ -84,6 +85,7 @@ class Stage:
             offsets=self.offsets,
             journal=journal,  # type: ignore[arg-type]
             beginnings=control.beginnings,
+            budget=MemoryBudget(),
         )
         self._new_endpoints = NewEndpoints(
             "g",
