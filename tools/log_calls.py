@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tools.markdown import ROOT
 
-EVENTS = ROOT / "bridge" / "telemetry" / "events.py"
+EVENTS = ROOT / "bridge" / "telemetry" / "events"
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 _LOGS = re.compile(r"\bevents\.[A-Z]|log\.(?:debug|info|warning|error|exception)\(")
 """What a module has that logs; the others need not be parsed."""
@@ -43,8 +43,11 @@ def read_events() -> dict[str, LogEvent]:
     Raises ``LookupError`` if nothing logs one of them.
     """
     texts = {path: path.read_text("utf-8") for path in sorted((ROOT / "bridge").rglob("*.py"))}
-    trees = {path: ast.parse(text) for path, text in texts.items() if path == EVENTS or _LOGS.search(text)}
-    events = dict(_constants(trees.pop(EVENTS)))
+    constants = [ast.parse(text) for path, text in texts.items() if path.parent == EVENTS]
+    events = {name: event for tree in constants for name, event in _constants(tree)}
+    trees = {
+        path: ast.parse(text) for path, text in texts.items() if path.parent != EVENTS and _LOGS.search(text)
+    }
     functions = {function.name: function for tree in trees.values() for function in _functions(tree)}
     for tree in trees.values():
         in_reach = functions | {function.name: function for function in _functions(tree)}

@@ -39,7 +39,7 @@ def render() -> dict[Path, str]:
     return {
         PAGE: page(
             "# Log events",
-            generated_note("bridge/telemetry/events.py"),
+            generated_note("bridge/telemetry/events/"),
             prose(_HEAD),
             f"These events have level `error`: {', '.join(code(event.name) for event in loud)}.",
             *(part for heading, group in by_heading.items() for part in (f"## {heading}", _table(group))),

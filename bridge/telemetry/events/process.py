@@ -1,0 +1,113 @@
+"""Log events of the process and of its files in ``state_dir``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BRIDGE_STARTED: Final = "bridge.started"
+"""The process has joined its consumer group and delivers from now on.
+
+Worry if it repeats without a deployment: the process is being restarted."""
+
+BRIDGE_STOPPING: Final = "bridge.stopping"
+"""The process received a stop signal. It stops reading and finishes the requests in flight.
+
+Never by itself."""
+
+BRIDGE_DRAINED: Final = "bridge.drained"
+"""The drain has ended, on shutdown or because the group is rebalancing.
+
+Worry at level warning: `unfinished` requests had no answer at the deadline and are sent again. If that is
+frequent, raise `drain_timeout_s` or look for a slow endpoint."""
+
+BRIDGE_ABANDONED: Final = "bridge.abandoned"
+"""The process did not end in time after the drain's deadline, so it ended itself with `exit_code`.
+
+Always: this is a bug. Report it with the `task.seen` lines above it. No event is lost; what was not
+committed is delivered again."""
+
+SIGNAL_IGNORED: Final = "signal.ignored"
+"""The process received `SIGHUP` and goes on unchanged: it does not read its configuration again.
+
+Never by itself. If you wanted to apply a changed configuration, restart the process."""
+
+LOG_LOST: Final = "log.lost"
+"""Log lines could not be written, and `lines` of them are lost. This is the first line written since.
+
+Always: the disk is full or the program that reads the log has stopped. Deliveries were not affected."""
+
+TASK_SEEN: Final = "task.seen"
+"""A task of the process and the calls it waits in: written for each task on `SIGUSR1`, and before
+`bridge.abandoned`.
+
+Never by itself. It is the material for a bug report about a process that hangs."""
+
+TASK_LEFT: Final = "task.left"
+"""A Kafka client did not close in time, not even after it was cancelled, or closing it failed. It is left to
+end with the process.
+
+Worry if it is frequent: a broker accepts connections but does not answer."""
+
+MEMORY_PLANNED: Final = "memory.planned"
+"""The memory that the process may use beyond what it uses at rest (`budget_bytes`): `waiting_bytes` of it for
+waiting events and `fetched_bytes` for fetched records. `limit_source` is the place of the limit.
+
+Worry if `limit_bytes` is not the memory limit that you set: set `memory_budget` to a size then."""
+
+MEMORY_LIMIT_LOW: Final = "memory.limit_low"
+"""The memory limit leaves too little beyond what the process uses at rest. It works with the least budget.
+
+Always: the process may be killed for memory. Raise its limit."""
+
+MEMORY_SHORT: Final = "memory.short"
+"""Reading for these `endpoints` pauses, because their waiting events use up their share of the memory budget.
+Written at most once per minute.
+
+Not for an endpoint that is down: its events wait in Kafka. For one that works, raise `memory_budget` or the
+memory limit of the process, if it should be faster."""
+
+READINESS_CHANGED: Final = "readiness.changed"
+"""The process became ready or not ready, or the reason has changed: `/readyz` answers with the same words.
+
+Worry if `ready` is false for longer than a start or a rebalance takes: `reason` names what it waits for."""
+
+INDEX_REBUILT: Final = "index.rebuilt"
+"""The dedupe index of a partition was rebuilt by reading the dedupe window again from Kafka.
+
+Worry if it repeats without new partitions or a new `state_dir`: the index is being lost."""
+
+INDEX_FAILED: Final = "index.failed"
+"""The dedupe index on disk cannot be used. It is kept in memory instead.
+
+Always: free the disk. A later start has to read the dedupe window again from Kafka."""
+
+INDEX_REPLACED: Final = "index.replaced"
+"""The file of the dedupe index was damaged. It was replaced and is rebuilt from Kafka.
+
+Worry if it repeats: the disk under `state_dir` is failing."""
+
+STATE_FORGOTTEN: Final = "state.forgotten"
+"""The state folder belonged to another consumer group or cluster. Its dedupe index and journal were cleared.
+
+Worry if the group and cluster have not changed: two bridges share one `state_dir`."""
+
+JOURNAL_FAILED: Final = "journal.failed"
+"""The journal in `state_dir` cannot be written. Deliveries go on without it.
+
+Always: free the disk or correct the path. Until then, a killed process repeats up to one commit interval of
+deliveries."""
+
+HISTORY_FAILED: Final = "history.failed"
+"""Attempts could not be written to the history file and are missing in it. Deliveries go on.
+
+Always: free the disk or correct the path."""
+
+HISTORY_REPLACED: Final = "history.replaced"
+"""The history file was damaged. A new one was begun, and the damaged one was kept under another name.
+
+Worry if it repeats: the disk under `state_dir` is failing."""
+
+HISTORY_RECOVERED: Final = "history.recovered"
+"""Attempts are written to the history file again.
+
+Never."""
