@@ -29,13 +29,6 @@ def limit() -> Iterator[MemoryLimit]:
         yield made
 
 
-@pytest.fixture
-def larger_limit() -> Iterator[MemoryLimit]:
-    """The chart's limit."""
-    with memory_limit(512 * MIB) as made:
-        yield made
-
-
 def config(
     kafka: RealKafka, topic: str, endpoints: Mapping[str, Mapping[str, Any]], limit: MemoryLimit
 ) -> dict[str, Any]:
@@ -83,18 +76,4 @@ def test_a_dead_endpoint_neither_ends_the_process_nor_delays_the_other_and_gets_
         returning.wait_for("/returning", timeout_s=180, accepted=events)
         check(bridge, limit)
         assert returning.report("/returning")["inversions"] == 0
-    assert bridge.terminate() == 0
-
-
-def test_large_records_and_several_dead_endpoints_stay_within_the_limit(
-    kafka: RealKafka, receiver: Receiver, larger_limit: MemoryLimit, bridges: Bridges
-) -> None:
-    events = 200
-    topic = kafka.fresh_topic("large-records", PARTITIONS)
-    produce(kafka.bootstrap, topic, events_of_many_fields(events, 950_000))
-    dead = {f"dead{number}": refusing(free_port()) for number in range(4)}
-    endpoints = {"well": {"url": receiver.url("/well")}, **dead}
-    bridge = bridges(config(kafka, topic, endpoints, larger_limit), launcher=larger_limit.launcher).start()
-    receiver.wait_for("/well", timeout_s=120, accepted=events)
-    check(bridge, larger_limit)
     assert bridge.terminate() == 0
