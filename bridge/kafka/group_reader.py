@@ -235,7 +235,7 @@ class Reader:
         polled = self._search.choose(self._started - waiting)
         try:
             async with self._call("read the group's partitions", timeout_s + _LATE_S):
-                with at_most(self._membership.max_batch_bytes):
+                with at_most(self._membership.max_batch_bytes, self._fetch.unpacked):
                     fetched = await self._consumer.getmany(
                         *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
                     )
