@@ -45,7 +45,7 @@ class MemoryBudget:
 
     ``free`` is what is left. A record that waits at several endpoints is counted there once. It may fall
     below zero by one batch for each endpoint: a batch is taken whole, and an endpoint that holds nothing
-    takes one in any case. ``divide`` leaves room for that.
+    takes one in any case. ``divide`` leaves room for the bytes of these batches.
     """
 
     __slots__ = ("_shares", "free", "total_bytes")
