@@ -15,7 +15,7 @@ from tests.support.ports import free_port
 SLOWED = {"crm": "12.0 per second (3 of 30 answers: too many requests)"}
 
 
-def settings_of(port: int, group: str = "bank", host: str = "0.0.0.0") -> Settings:  # noqa: S104 - as by default
+def settings_of(port: int, group: str = "bank", host: str = "0.0.0.0") -> Settings:
     return cast("Settings", SimpleNamespace(group=group, admin=SimpleNamespace(host=host, port=port)))
 
 
