@@ -78,7 +78,7 @@ class Share:
     """What the waiting events of one endpoint use.
 
     The dynamic threshold of shared packet buffers (Choudhury and Hahne, 1998): a share is bounded by a
-    factor of what is free. It shrinks while others grow, and never needs to know who they are.
+    factor of what is free. It shrinks while others grow, and no share depends on which others exist.
     """
 
     __slots__ = ("_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")

@@ -70,7 +70,7 @@ class Frame(NamedTuple):
 
 
 class BatchHeader(NamedTuple):
-    """What the header of a batch of magic 2 says of its records."""
+    """What the header of a batch of magic 2 contains about its records."""
 
     attributes: int
     last_delta: int
@@ -123,7 +123,7 @@ def next_intact(data: bytes, at: int, after: int) -> tuple[int, Frame] | None:
 
 
 def end_of(frame: Frame, position: int, following: Frame | None) -> int:
-    """Return the offset behind a batch whose records cannot be separated, above ``position``.
+    """Return the offset after a batch whose records cannot be separated, above ``position``.
 
     An intact batch names it. The header of another may be damaged: the next intact batch bounds it,
     else the smaller of its two counts.

@@ -46,7 +46,7 @@ _WRITE_AGAIN = (
 
 @dataclass
 class UnreadableRecord(ConsumerRecord):  # type: ignore[misc] # aiokafka has no type information
-    """Takes the place of records that cannot be read; ``damage`` says why, and which offsets it covers."""
+    """Takes the place of records that cannot be read; ``damage`` contains the reason and the offsets."""
 
     damage: Damage = field(kw_only=True)
 
@@ -117,7 +117,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         if not self._is_aborted(batch):
             no_gaps = count == last_delta + 1
             if not no_gaps and count > last_delta:
-                raise UnreadableError(f"its header says {count} records at {last_delta + 1} offsets")
+                raise UnreadableError(f"its header counts {count} records at {last_delta + 1} offsets")
             expected = base
             tp, to_record = self._tp, self._consumer_record
             for record in batch:
@@ -233,7 +233,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         raw_of: Literal["record", "batch"] = "batch",
         timestamp_ms: int | None = None,
     ) -> Any:
-        """Return what takes the place of the offsets [first, end), and move the position behind them."""
+        """Return what takes the place of the offsets [first, end), and move the position to its end."""
         self.next_fetch_offset = end
         kept = raw[:RAW_LIMIT]
         if len(kept) < len(raw):

@@ -124,7 +124,7 @@ Always: report it with its traceback, which is written once per type. No event i
 repeats: nothing is read from or written to Kafka while it does."""
 
 CONTROL_UNREADABLE: Final = "control.unreadable"
-"""A record of the control topic cannot be read from the log. It is skipped; the bridge reads on behind it.
+"""A record of the control topic cannot be read from the log. The bridge skips it and reads on.
 
 Always: a switch or a hold may be unknown. `hookferry endpoints list` and `hookferry events list` show the
 states in use; set those again that differ."""
