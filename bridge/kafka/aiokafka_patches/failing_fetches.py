@@ -1,9 +1,8 @@
 """Keep a partition that its broker cannot read from stalling the others, and report it.
 
 Upstream: no issue found. aiokafka 0.14 fetches all partitions of a broker in one request. If the broker
-answers one partition with an error, aiokafka logs the error without the partition's name and repeats the
-request at once. If the broker fails while it sends one partition's records, the whole request fails, each
-time.
+answers one partition with an error, aiokafka logs the error without the partition's name and asks again
+at once. If the broker fails while it sends one partition's records, the whole request fails, each time.
 Remove this when a consumer backs off per partition and reports which one fails.
 ``bridge/kafka/client.py`` imports this module, so every consumer of the product has the patch.
 """
