@@ -115,7 +115,7 @@ def test_damage_in_a_brokers_log_parks_what_is_lost_and_stalls_only_what_the_bro
         places = kafka.consumer_groups(f"{group}.shop")
         return {number: offset for (_, number), (offset, _) in places.items()}
 
-    ends = {partition: PER_PARTITION for partition in range(5)} | {TOO_SHORT: 3}
+    ends = dict.fromkeys(range(5), PER_PARTITION) | {TOO_SHORT: 3}
     wait_until(lambda: committed() == ends, "the offsets are behind what was parked, and before what waits")
     report = answer_of(bridge, "inspect", f"--topic={topic}", "-n12")
     for partition in (CHECKSUM, CODEC, TOO_LONG):

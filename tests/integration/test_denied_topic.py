@@ -47,7 +47,8 @@ def deny_reading(kafka: RealKafka, topic: str) -> AclBinding:
         AclOperation.DESCRIBE,
         AclPermissionType.ALLOW,
     )
-    kafka.admin().create_acls([acl])[acl].result(15)
+    admin = kafka.admin()  # its futures end when it is collected
+    admin.create_acls([acl])[acl].result(15)
     return acl
 
 
@@ -62,7 +63,8 @@ def allow_again(kafka: RealKafka, acl: AclBinding) -> None:
         acl.operation,
         acl.permission_type,
     )
-    kafka.admin().delete_acls([pattern])[pattern].result(15)
+    admin = kafka.admin()
+    admin.delete_acls([pattern])[pattern].result(15)
 
 
 def publish(kafka: RealKafka, topic: str, numbers: range) -> None:
