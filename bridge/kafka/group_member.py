@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, TopicAuthorizationFailedError
 
 from bridge.errors import BrokerError, ClientFailed, CommitError, PlaceLostError
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
+from bridge.kafka.aiokafka_patches.failing_fetches import refused_topics
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.aiokafka_patches.static_member import NameTaken, member_id, rejoin
@@ -205,6 +206,8 @@ class GroupMember:
         offsets = existing_offsets(consumer, lowest)
         if not offsets:
             raise PlaceLostError(f"group {group!r}: the topics of its partitions do not exist any more")
+        refused = refused_topics(consumer)
+        offsets = {one: offset for one, offset in offsets.items() if one.topic not in refused} or offsets
         sent_at = time.monotonic()
         try:
             async with self.call(f"commit for group {group!r}", _COMMIT_TIMEOUT_S):
@@ -212,5 +215,16 @@ class GroupMember:
         except BrokerError as exc:
             if isinstance(exc.__cause__, CommitFailedError | IllegalStateError | NameTaken):
                 raise PlaceLostError(f"group {group!r}: {exc.cause}") from exc
-            raise CommitError(f"group {group!r}: {exc.cause}") from exc
+            if not _accepts_others(exc.__cause__, offsets):
+                raise CommitError(f"group {group!r}: {exc.cause}") from exc
         self.lease.renew(sent_at)
+
+
+def _accepts_others(cause: BaseException | None, offsets: Collection[TopicPartition]) -> bool:
+    """Return True if a commit failed only for topics that the login may not read, and not for all.
+
+    Then the coordinator has accepted the other topics, which it does only for a member.
+    """
+    if not isinstance(cause, TopicAuthorizationFailedError):
+        return False
+    return bool({partition.topic for partition in offsets} - set(cause.args[0]))

@@ -46,7 +46,7 @@ def batches_of(partition: int) -> list[RawBatch]:
 
 
 class Segment:
-    """The log of one partition, as the broker has it open: its next response contains what is written here."""
+    """The log of one partition, as the broker has it open: what is written here is in its next response."""
 
     def __init__(self, kafka: RealKafka, topic: str, partition: int) -> None:
         self._path = kafka.folder / "data" / f"{topic}-{partition}" / f"{0:020}.log"

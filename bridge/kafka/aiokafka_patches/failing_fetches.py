@@ -65,6 +65,7 @@ class FailingPartitions:
         self._clock = clock
         self._backoffs: dict[TopicPartition, tuple[float, float]] = {}  # the last wait, and until when
         self._silent: dict[TopicPartition, _Silence] = {}
+        self._refused: dict[TopicPartition, str] = {}  # to its topic
         self._lines = Throttle(now=clock)
 
     def __contains__(self, partition: TopicPartition) -> bool:
@@ -81,6 +82,16 @@ class FailingPartitions:
         """Return True if the partition may be fetched now."""
         return partition not in self._backoffs or self._clock() >= self._backoffs[partition][1]
 
+    def refused(self, partition: TopicPartition, offset: int) -> None:
+        """Note that the login may not read the topic; ``failed`` otherwise."""
+        self._refused[partition] = partition.topic
+        self.failed(partition, offset, "this login may not read the topic", _GRANT)
+
+    @property
+    def refused_topics(self) -> frozenset[str]:
+        """The topics that the login may not read, as of the last fetch of each."""
+        return frozenset(self._refused.values())
+
     def failed(self, partition: TopicPartition, offset: int, cause: str, remedy: str = _REMEDY) -> None:
         """Note that a fetch from this offset failed; wait twice as long as the last time."""
         wait_s = min(_MOST_BACKOFF_S, 2 * self._backoffs.get(partition, (_FIRST_BACKOFF_S / 2, 0))[0])
@@ -96,12 +107,13 @@ class FailingPartitions:
             self._silent[partition] = silence = silence._replace(times=silence.times + 1)
             if self._too_long(silence):
                 self._report(partition, offset, f"the broker sends no records, but its log ends at {end}")
+        self._refused.pop(partition, None)
         if self._backoffs.pop(partition, None) is not None:
             _log.info(events.FETCH_RECOVERED, partition=_name(partition), next_offset=offset)
 
     def keep(self, partitions: Collection[TopicPartition]) -> None:
         """Forget all other partitions: they are no longer read here."""
-        for known in (self._backoffs, self._silent):
+        for known in (self._backoffs, self._silent, self._refused):
             for partition in known.keys() - set(partitions):
                 del known[partition]
 
@@ -196,7 +208,7 @@ class FetchClient:
                     end = rest[0] if response.API_VERSION >= 4 and rest[0] >= 0 else highwater
                     self._failing.answered(partition, offset, end, len(rest[-1] or b""))
                 elif code == _REFUSED:
-                    self._failing.failed(partition, offset, "this login may not read the topic", _GRANT)
+                    self._failing.refused(partition, offset)
                 elif code not in _ROUTINE:
                     cause = f"{for_code(code).__name__} (error {code})"
                     self._failing.failed(partition, offset, f"the broker cannot read the records: {cause}")
@@ -217,6 +229,12 @@ def failing_partitions(consumer: AIOKafkaConsumer, assigned: Iterable[TopicParti
         return 0
     fetcher.failing.keep(list(assigned))
     return len(fetcher.failing)
+
+
+def refused_topics(consumer: AIOKafkaConsumer) -> frozenset[str]:
+    """Return the topics that the login may not read, as far as a fetch has shown it."""
+    fetcher: Any = consumer._fetcher
+    return frozenset() if fetcher is None else fetcher.failing.refused_topics
 
 
 def _offsets_of(request: FetchRequest) -> dict[TopicPartition, int]:

@@ -21,6 +21,7 @@ class FakeConsumer:
 
     def __init__(self) -> None:
         self._coordinator = SimpleNamespace(generation=1)
+        self._fetcher = None
         self.committed: list[dict[TopicPartition, int]] = []
 
     def partitions_for_topic(self, topic: str) -> set[int] | None:
