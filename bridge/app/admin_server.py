@@ -1,11 +1,11 @@
-"""The admin port: /metrics for Prometheus, /healthz for the process, /readyz for its place in the group.
+"""The admin port: /metrics, /healthz for the process, /readyz for its place in the group, /limits.
 
 Health never depends on Kafka or on an endpoint: restarting a bridge fixes neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -14,19 +14,30 @@ from bridge.errors import ConfigError
 
 
 class AdminServer:
-    """Serves the admin port. ``ready`` returns whether the process is ready, and one line for a person."""
+    """Serves the admin port.
+
+    ``ready`` returns whether the process is ready, and one line for a person. ``limits`` returns the document
+    of /limits.
+    """
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], tuple[bool, str]]
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        ready: Callable[[], tuple[bool, str]],
+        limits: Callable[[], Mapping[str, object]],
     ) -> None:
         self._host = host
         self._port = port
         self._registry = registry
         self._ready = ready
+        self._limits = limits
         app = web.Application(client_max_size=64 * 1024)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/limits", self._show_limits)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
     async def start(self) -> None:
@@ -55,3 +66,6 @@ class AdminServer:
     async def _readyz(self, _: web.Request) -> web.Response:
         ready, what = self._ready()
         return web.Response(status=200 if ready else 503, text=f"{what}\n")
+
+    async def _show_limits(self, _: web.Request) -> web.Response:
+        return web.json_response(dict(self._limits()))

@@ -139,7 +139,9 @@ class App:
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin = self._settings.admin
-        server = AdminServer(admin.host, admin.port, self._metrics.registry, self._status.readiness)
+        server = AdminServer(
+            admin.host, admin.port, self._metrics.registry, self._status.readiness, self._status.limits
+        )
         await server.start()
         stack.push_async_callback(server.stop)
 

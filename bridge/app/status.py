@@ -107,7 +107,7 @@ class Status:
             *_listed("off", self._switching.off_endpoints()),
             *_listed("event types off", [str(types) for types in self._switching.off_event_types()]),
             *_listed("held lanes", held),
-            *_listed("slowed", self._slowed()),
+            *_listed("slowed", [f"{name} to {limit}" for name, limit in self._slowed().items()]),
         )
         return place.ready, "; ".join([place.words, *notes])
 
@@ -119,10 +119,14 @@ class Status:
             return Readiness(State.STARTING, f"starting: {self._starting}")
         return describe(replace(place, assigned=self._source_partitions()))
 
-    def _slowed(self) -> list[str]:
+    def limits(self) -> dict[str, object]:
+        """Return the document of /limits: the group, and by endpoint its limit and why."""
+        return {"group": self._settings.group, "slowed": self._slowed()}
+
+    def _slowed(self) -> dict[str, str]:
         """Return the endpoints that an overloaded receiver limits, with the limit and the reason."""
         gates = ((name, dispatcher.gate) for name, dispatcher in self._dispatchers.items())
-        return [f"{name} to {_limit(gate)} ({gate.reason})" for name, gate in gates if gate.slowed]
+        return {name: f"{_limit(gate)} ({gate.reason})" for name, gate in gates if gate.slowed}
 
     def _held_lanes(self) -> Counter[str]:
         """Count the held lanes of our partitions; the sum over all pods is the group's number."""

@@ -26,8 +26,12 @@ def endpoints() -> None:
 @endpoints.command("list", short_help="Show each endpoint: on or off, why, and its lag.")
 @config_option
 def list_(path: Path) -> None:
-    """Show each endpoint: whether it is on, since when and why, and its lag in offsets."""
+    """Show each endpoint: whether it is on, since when and why, and its lag in offsets.
+
+    The last line has the limits that the bridge on this machine has found for overloaded receivers.
+    """
     from bridge.cli.lag import total_lag
+    from bridge.cli.local_bridge import describe_limits
     from bridge.cli.terminal import read_settings, table
     from bridge.core.switches import Switches
 
@@ -41,6 +45,7 @@ def list_(path: Path) -> None:
         shown = "-" if offsets is None else str(offsets)
         lines.append((name, switch.state, shown, switch.since or "-", switch.by or "-", switch.reason or "-"))
     click.echo(table(lines))
+    click.echo(describe_limits(settings))
 
 
 @endpoints.command(short_help="Turn an endpoint on: it continues where it stopped, at once.")

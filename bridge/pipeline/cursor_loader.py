@@ -15,11 +15,14 @@ from bridge.core.memory_budget import MemoryBudget
 from bridge.model import Committed, Partition
 from bridge.pipeline.cursor_start import (
     Bounds,
+    Continued,
     CursorPolicy,
     EndpointCursor,
     Lost,
+    Started,
     build_cursor,
     decide_start,
+    report_started,
 )
 from bridge.storage.journal import Journal
 
@@ -85,31 +88,48 @@ class CursorLoader:
         journaled = self._journal.read()
         for endpoint in self._policies:
             commits = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
+            started: list[tuple[EndpointCursor, Started]] = []
             for partition, log in bounds.items():
                 committed = commits.get(partition)
                 settled = journaled.settled(endpoint, partition, committed)
-                cursor = self._build(endpoint, partition, log, committed, settled, loaded)
+                start = self._decide(endpoint, partition, log, committed, loaded)
+                cursor = self._build(endpoint, partition, log, start, settled)
+                if isinstance(start, Started):
+                    started.append((cursor, start))
                 loaded.cursors[partition][endpoint] = cursor
                 loaded.committed[cursor] = committed
+            report_started(endpoint, started)
         return loaded
+
+    def _decide(
+        self,
+        endpoint: str,
+        partition: Partition,
+        log: tuple[int, int],
+        committed: Committed | None,
+        loaded: Loaded,
+    ) -> Continued | Started | Lost:
+        topic, number = partition
+        beginning = self._beginnings[endpoint]
+        places = beginning.topics.get(topic, NO_PLACES) if beginning else NO_PLACES
+        start = decide_start(number, log, committed, places, loaded.topic_ids.get(topic))
+        if isinstance(start, Lost) and self._policy(endpoint, topic).on_lost_offset == "stop":
+            loaded.stopped[endpoint] = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
+        return start
+
+    def _policy(self, endpoint: str, topic: str) -> CursorPolicy:
+        policy = self._policies[endpoint]
+        return replace(policy, on_lost_offset="earliest") if topic in self._whole_topics else policy
 
     def _build(
         self,
         endpoint: str,
         partition: Partition,
         log: tuple[int, int],
-        committed: Committed | None,
+        start: Continued | Started | Lost,
         settled: Collection[tuple[int, int]],
-        loaded: Loaded,
     ) -> EndpointCursor:
-        policy, (topic, number) = self._policies[endpoint], partition
-        beginning = self._beginnings[endpoint]
-        places = beginning.topics.get(topic, NO_PLACES) if beginning else NO_PLACES
-        start = decide_start(number, log, committed, places, loaded.topic_ids.get(topic))
-        if topic in self._whole_topics:
-            policy = replace(policy, on_lost_offset="earliest")
-        elif isinstance(start, Lost) and policy.on_lost_offset == "stop":
-            loaded.stopped[endpoint] = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
+        policy = self._policy(endpoint, partition.topic)
         share = self._budget.share(endpoint)
         return build_cursor(endpoint, policy, share, partition, log, start, settled)
 

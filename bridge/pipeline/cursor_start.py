@@ -6,7 +6,7 @@ Invariant: only an endpoint that never began skips records; a cursor without a c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -126,21 +126,14 @@ def build_cursor(
     start: Continued | Started | Lost,
     journaled: Collection[Spot],
 ) -> EndpointCursor:
-    """Return a cursor that starts as decided, and log it unless it continues.
+    """Return a cursor that starts as decided, and log an error if its place is lost.
 
     ``share``: the endpoint's part of the memory budget. ``log``: the first offset and the one after the
     last. ``journaled``: what settled after the commit.
     """
     first, log_end = log
     match start:
-        case Started(offset, cause):
-            _log.info(
-                events.CURSOR_STARTED,
-                endpoint=endpoint,
-                partition=str(partition),
-                next_offset=max(offset, first),
-                cause=cause,
-            )
+        case Started(offset, _):
             completion = completion_map.Completion(offset, offset)
         case Lost():
             offset = log_end if policy.on_lost_offset == "latest" else first
@@ -162,6 +155,15 @@ def build_cursor(
     )
     skip_deleted_offsets(cursor, first)
     return cursor
+
+
+def report_started(endpoint: str, started: Iterable[tuple[EndpointCursor, Started]]) -> None:
+    """Log the first cursors of an endpoint in one line per cause: there may be hundreds of partitions."""
+    next_offsets: dict[str, dict[str, int]] = {}
+    for cursor, start in started:
+        next_offsets.setdefault(start.cause, {})[str(cursor.partition)] = cursor.position
+    for cause, offsets in next_offsets.items():
+        _log.info(events.CURSOR_STARTED, endpoint=endpoint, next_offsets=offsets, cause=cause)
 
 
 _CONSEQUENCES: Mapping[OnLostOffset, tuple[str, str]] = {

@@ -222,7 +222,7 @@ def test_records_of_other_software_are_delivered(
         assert (got[kind]["entity"], got[kind]["data"]) == ("1", {"id": 1, "lineItems": items})
     tram = got["shop.orders.OrderCreatedEvent"]
     assert tram["data"] == {"orderTotal": {"amount": "12.30"}, "customerId": 101}
-    assert (tram["entity"], tram["timestamp"]) == ("7", "2026-06-29T08:15:30.000Z")
+    assert (tram["entity"], tram["timestamp"]) == ("7", "2026-06-29T08:15:30Z")
     acme = got["com.acme.orders.OrderCompleted"]
     assert (acme["entity"], acme["data"]) == ("4", {"eventId": "m-1", "orderId": 4})
     sent = {"orderId": 5, "total": "0.01", "note": "n"}

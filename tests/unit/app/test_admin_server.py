@@ -32,7 +32,7 @@ class FakeReadiness:
 @asynccontextmanager
 async def serving(readiness: FakeReadiness, metrics: Metrics) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
-    admin = AdminServer("127.0.0.1", port, metrics.registry, readiness)
+    admin = AdminServer("127.0.0.1", port, metrics.registry, readiness, dict)
     await admin.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
@@ -71,7 +71,7 @@ async def test_a_port_in_use_is_a_settings_mistake() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        admin = AdminServer("127.0.0.1", port, Metrics().registry, FakeReadiness())
+        admin = AdminServer("127.0.0.1", port, Metrics().registry, FakeReadiness(), dict)
         with pytest.raises(ConfigError, match=f"admin.port {port}: cannot listen"):
             await admin.start()
 
@@ -79,6 +79,6 @@ async def test_a_port_in_use_is_a_settings_mistake() -> None:
 async def test_the_port_is_free_after_stop() -> None:
     port = free_port()
     for _ in range(2):
-        admin = AdminServer("127.0.0.1", port, Metrics().registry, FakeReadiness())
+        admin = AdminServer("127.0.0.1", port, Metrics().registry, FakeReadiness(), dict)
         await admin.start()
         await admin.stop()

@@ -40,6 +40,19 @@ async def test_a_new_endpoint_that_starts_at_latest_skips_what_is_there() -> Non
 
 
 @simulated
+async def test_the_first_cursors_of_an_endpoint_are_logged_in_one_line() -> None:
+    world = World(LATEST, log=Log(P0, P1))
+    with capture_logs() as logs:
+        process = Process(world, P0, P1).start()
+        await until(lambda: world.offsets.at("crm") is not None)
+        await process.stop()
+    started = [line for line in logs if line["event"] == events.CURSOR_STARTED]
+    assert [(line["endpoint"], line["next_offsets"]) for line in started] == [
+        ("crm", {str(P0): 0, str(P1): 0})
+    ]
+
+
+@simulated
 async def test_a_topic_that_appears_after_the_endpoint_began_is_read_from_its_first_record() -> None:
     """The bridge began without a topic, as before the first event of an installation."""
     world = World(LATEST, log=Log(Partition("other", 0)))

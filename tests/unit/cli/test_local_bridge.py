@@ -1,0 +1,47 @@
+"""``endpoints list`` shows what limits the endpoints of the bridge on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bridge.app.admin_server import AdminServer
+from bridge.cli.local_bridge import describe_limits
+from bridge.settings import Settings
+from bridge.telemetry.metrics import Metrics
+from tests.support.ports import free_port
+
+SLOWED = {"crm": "12.0 per second (3 of 30 answers: too many requests)"}
+
+
+def settings_of(port: int, group: str = "bank", host: str = "0.0.0.0") -> Settings:
+    return cast("Settings", SimpleNamespace(group=group, admin=SimpleNamespace(host=host, port=port)))
+
+
+async def shown(slowed: dict[str, str], group: str = "bank") -> str:
+    """Return the line about a bridge of the group ``bank`` with these limits."""
+    port = free_port()
+    document: dict[str, Any] = {"group": "bank", "slowed": slowed}
+    server = AdminServer("127.0.0.1", port, Metrics().registry, lambda: (True, ""), lambda: document)
+    await server.start()
+    try:
+        line = await asyncio.to_thread(describe_limits, settings_of(port, group))
+    finally:
+        await server.stop()
+    return line.replace(str(port), "PORT")
+
+
+async def test_the_limits_of_the_bridge_on_this_machine_are_shown_with_their_reasons() -> None:
+    where = "slowed in the bridge at 127.0.0.1:PORT"
+    assert await shown(SLOWED) == f"{where}: crm to 12.0 per second (3 of 30 answers: too many requests)"
+    assert await shown({}) == f"{where}: none"
+
+
+async def test_a_bridge_of_another_group_is_not_taken_for_this_one() -> None:
+    assert "does not answer" in await shown(SLOWED, group="shop")
+
+
+def test_without_a_bridge_on_this_machine_the_line_says_where_limits_are_shown() -> None:
+    line = describe_limits(settings_of(free_port()))
+    assert line.endswith("does not answer; each bridge shows its own at /readyz")
