@@ -279,10 +279,12 @@ class Checkpoints:
                 raise outcome
 
     async def _commit_group(self, group: str, all_packed: Sequence[_Packed]) -> None:
-        await self._offsets.commit(
+        refused = await self._offsets.commit(
             group, {packed.cursor.partition: packed.committed for packed in all_packed}
         )
         for packed in all_packed:
+            if packed.cursor.partition in refused:
+                continue
             if checkpoint := self._checkpoints.get(packed.cursor):  # none: its assignment ended meanwhile
                 checkpoint.committed, checkpoint.version = packed.committed, packed.version
 

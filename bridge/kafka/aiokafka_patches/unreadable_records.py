@@ -25,6 +25,7 @@ from bridge.kafka.batch_frames import (
     OVERHEAD,
     BatchHeader,
     Frame,
+    batch_behind,
     end_of,
     frame_at,
     is_cut,
@@ -159,9 +160,11 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         cause = _text(exc)
         if (not frame.intact or isinstance(exc, MemoryError)) and not self._given_up(cause):
             return len(self._records.data)  # fetch it again
-        found = next_intact(self._records.data, following_at, position)
+        data, start, raw = self._records.data, following_at - len(frame.raw), frame.raw
+        found = batch_behind(frame, data, start, position)
         if found is not None and not frame.intact:
-            following_at = found[0]  # its length may be wrong, too
+            following_at = found[0]
+            raw = data[start:following_at]
         following = found[1] if found is not None else None
         end = end_of(frame, position, following)
         if header is not None and header.is_control:
@@ -180,7 +183,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
                 return following_at
         first = max(position, min(frame.base, end - 1))
         at_ms = header.first_timestamp_ms if header is not None and frame.intact else None
-        yield self._unreadable(first, end, cause, frame.raw, "batch", at_ms)
+        yield self._unreadable(first, end, cause, raw, "batch", at_ms)
         return following_at
 
     def _pieces(self, frame: Frame, header: BatchHeader, pieces: list[Piece]) -> Iterator[Any]:
