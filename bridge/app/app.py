@@ -102,7 +102,7 @@ class App:
         )
         self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
-        self._memory = plan_memory(settings.memory_budget)
+        self._memory = plan_memory(settings.memory_budget, len(settings.endpoints))
         self._fetch = FetchBudget(self._memory.fetch)
         self._status = Status(settings, switching, self._holds, self._fetch)
 

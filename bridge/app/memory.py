@@ -64,11 +64,14 @@ def resident_bytes() -> int:
     return 0
 
 
-def plan_memory(setting: str) -> MemoryPlan:
-    """Divide the budget that ``memory_budget`` sets, and log it. Call it when all modules are loaded."""
+def plan_memory(setting: str, endpoints: int) -> MemoryPlan:
+    """Divide the budget that ``memory_budget`` sets, and log it. Call it when all modules are loaded.
+
+    ``endpoints``: their number.
+    """
     limit, at_rest = read_limit(), resident_bytes()
     beyond_rest = memory_bytes(setting, limit.bytes) - at_rest
-    plan = divide(max(beyond_rest, _LEAST_BYTES))
+    plan = divide(max(beyond_rest, _LEAST_BYTES), endpoints)
     if beyond_rest < _LEAST_BYTES:
         _log.warning(
             events.MEMORY_LIMIT_LOW,

@@ -34,13 +34,18 @@ _REOPEN_AT = 0.75
 _LEAST_BATCH_BYTES = 256 * 1024
 MOST_BATCH_BYTES = 4 * 1024 * 1024
 """Decoded, a batch needs five to eight times its bytes."""
+_BATCHES = 64
+_FIRST_BATCHES_PART = 8
+"""The first batches of all endpoints together, which are taken in any case, are at most this part of the
+budget."""
 
 
 class MemoryBudget:
     """The bytes that all waiting events of the process may use together.
 
     ``free`` is what is left. A record that waits at several endpoints is counted there once. It may fall
-    below zero by the size of one batch, because a batch is taken whole.
+    below zero by one batch for each endpoint: a batch is taken whole, and an endpoint that holds nothing
+    takes one in any case. ``divide`` leaves room for the bytes of these batches.
     """
 
     __slots__ = ("_shares", "free", "total_bytes")
@@ -98,6 +103,11 @@ class Share:
         """True from when a cursor was refused for lack of memory until the endpoint has room again."""
 
     @property
+    def is_used_up(self) -> bool:
+        """Return True if the endpoint may take nothing more. One that holds nothing may take a batch."""
+        return self.bytes > 0 and self.bytes >= self.factor * self.budget.free
+
+    @property
     def has_room(self) -> bool:
         """Return True if the endpoint, once refused, may take events again."""
         return self.bytes <= 0 or self.bytes < _REOPEN_AT * self.factor * self.budget.free
@@ -119,9 +129,9 @@ class Share:
 class MemoryPlan(NamedTuple):
     """How a process divides its memory budget, in bytes.
 
-    ``windows`` is for waiting events and ``fetch`` for what the Kafka clients have fetched and not
-    delivered. One batch has at most ``batch`` bytes of records, and the events that keep their decoded
-    data at most ``fresh``; both need several times that while they are decoded.
+    ``windows`` is for waiting events, without the first batch of each endpoint. ``fetch`` is for what the
+    Kafka clients have fetched and not delivered. One batch has at most ``batch`` bytes of records, and the
+    events that keep their decoded data at most ``fresh``; both need several times that while decoded.
     """
 
     total: int
@@ -131,7 +141,13 @@ class MemoryPlan(NamedTuple):
     fresh: int
 
 
-def divide(total_bytes: int) -> MemoryPlan:
-    """Divide what a process may use beyond its memory at rest."""
-    batch = min(max(total_bytes // 64, _LEAST_BATCH_BYTES), MOST_BATCH_BYTES)
-    return MemoryPlan(total_bytes, total_bytes // 2, total_bytes // 4, batch, batch)
+def divide(total_bytes: int, endpoints: int = 1) -> MemoryPlan:
+    """Divide what a process may use beyond its memory at rest.
+
+    Half is for waiting events. The first batches of the endpoints come from it, a quarter of it if their
+    number allows: one batch has at least 256 KiB.
+    """
+    most = total_bytes // max(_BATCHES, _FIRST_BATCHES_PART * endpoints)
+    batch = min(max(most, _LEAST_BATCH_BYTES), MOST_BATCH_BYTES)
+    windows = max(total_bytes // 2 - endpoints * batch, total_bytes // 4)
+    return MemoryPlan(total_bytes, windows, total_bytes // 4, batch, batch)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from aiokafka import AIOKafkaConsumer
 
 from bridge.kafka.aiokafka_patches.fetch_sizes import fetched_partitions, set_fetch_sizes
+from bridge.kafka.unpacked_batches import UnpackedBatches
 
 _MOST = 1024 * 1024
 """The default of Kafka's clients; more does not read faster."""
@@ -21,10 +22,14 @@ _ALONE = 128 * 1024 * 1024
 
 
 class FetchBudget:
-    """Half of the memory is for the member of the group, half for all readers outside of it."""
+    """A quarter of the memory is for unpacked batches; the member and the readers outside share the rest.
+
+    The member of the group gets one half of it, all readers outside of the group the other.
+    """
 
     def __init__(self, total_bytes: int = _ALONE) -> None:
-        self._half = total_bytes // 2
+        self.unpacked = UnpackedBatches(total_bytes // 4)
+        self._half = total_bytes * 3 // 8
         self._side: set[AIOKafkaConsumer] = set()
         self._sizes: dict[AIOKafkaConsumer, int] = {}
 
@@ -53,5 +58,9 @@ class FetchBudget:
 
     @property
     def used_bytes(self) -> int:
-        """Return an estimate of what is fetched and not read: the most that it can be as compressed."""
-        return sum(fetched_partitions(consumer) * size for consumer, size in self._sizes.items())
+        """Return an estimate of what is fetched and not read: the most that it can be as compressed.
+
+        Batches that are read in part are counted as unpacked, too.
+        """
+        fetched = sum(fetched_partitions(consumer) * size for consumer, size in self._sizes.items())
+        return fetched + self.unpacked.used_bytes

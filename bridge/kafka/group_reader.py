@@ -49,10 +49,11 @@ class Reader:
         fetch: FetchBudget | None = None,
     ) -> None:
         """``on_revoked`` is awaited before the group reassigns this member's partitions."""
+        fetch = fetch or FetchBudget()
         self.member = GroupMember(
             options,
             membership,
-            fetch or FetchBudget(),
+            fetch,
             on_revoked=self._give_up,
             on_assigned=self._take_over,
         )
@@ -64,6 +65,7 @@ class Reader:
         self._search: PoisonSearch[TopicPartition] = PoisonSearch()
         self._started: set[TopicPartition] = set()
         self._held_back = HeldBack()
+        self._unpacked = fetch.unpacked
 
     async def _give_up(self) -> None:
         """Forget all partitions, once what was read of them is drained."""
@@ -151,7 +153,7 @@ class Reader:
 
     async def _poll(self, polled: Collection[TopicPartition], timeout_s: float) -> Any:
         async with self.member.call("read the group's partitions", timeout_s + _LATE_S):
-            with at_most(self._membership.max_batch_bytes):
+            with at_most(self._membership.max_batch_bytes, self._unpacked):
                 return await self.member.consumer.getmany(
                     *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
                 )

@@ -90,7 +90,7 @@ class SideReader:
         try:
             async with broker_call("read outside the group", timeout_s=timeout_s + ANSWER_TIMEOUT_S):
                 self._seek(wanted, reached)
-                with at_most(self._max_batch_bytes):
+                with at_most(self._max_batch_bytes, self._fetch.unpacked):
                     fetched = await self._consumer.getmany(
                         timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
                     )

@@ -37,7 +37,8 @@ class CatchUp:
 
     ``accept`` runs steps 2 to 6 for one cursor; False means that the assignment is ending. ``main_at``
     returns the next offset of the main reader. ``attached(partition)`` is called when a cursor is fed by
-    the main reader again. ``wake`` is set when a cursor lags or has room again.
+    the main reader again. ``before_read`` makes cursors full that lack memory. ``wake`` is set when a cursor
+    lags or has room again.
 
     There is no gap and no overlap: nothing is awaited between the end of a batch and the comparison
     with the main reader, and a cursor that is ahead of the main reader skips what it has settled.
@@ -48,6 +49,7 @@ class CatchUp:
         endpoint: str,
         *,
         cursors: Callable[[], Iterable[EndpointCursor]],
+        before_read: Callable[[], None],
         open_reader: Callable[[], SideReads],
         accept: Accept,
         main_at: Callable[[Partition], int],
@@ -57,6 +59,7 @@ class CatchUp:
     ) -> None:
         self._endpoint = endpoint
         self._cursors = cursors
+        self._before_read = before_read
         self._open_reader = open_reader
         self._accept = accept
         self._main_at = main_at
@@ -90,23 +93,28 @@ class CatchUp:
     async def _feed(self, reader: SideReads) -> None:
         """Feed cursors until none lags, or until all have been full for ``_LINGER_S``."""
         while True:
+            self._before_read()
             behind = self._cursors_behind()
             if not behind:
                 if not await self._woken(_LINGER_S):
                     return
                 continue
-            positions = {partition: cursor.position for partition, cursor in behind.items()}
-            try:
-                batches, reached = await reader.read_from(positions, _POLL_S)
-            except RecordsDeleted as exc:
-                await self._skip_deleted(reader, exc.positions, behind)
-                continue
-            for partition, records in batches:
-                if not await self._accept(partition, records, behind[partition]):
-                    raise _EndingError
-            for partition, cursor in behind.items():
-                cursor.advance(reached[partition])
-            self._attach()
+            await self._feed_once(reader, behind)
+
+    async def _feed_once(self, reader: SideReads, behind: Mapping[Partition, EndpointCursor]) -> None:
+        """Read and accept one batch. The next read must not find it in a variable: it may be large."""
+        positions = {partition: cursor.position for partition, cursor in behind.items()}
+        try:
+            batches, reached = await reader.read_from(positions, _POLL_S)
+        except RecordsDeleted as exc:
+            await self._skip_deleted(reader, exc.positions, behind)
+            return
+        for partition, records in batches:
+            if not await self._accept(partition, records, behind[partition]):
+                raise _EndingError
+        for partition, cursor in behind.items():
+            cursor.advance(reached[partition])
+        self._attach()
 
     def _attach(self) -> None:
         for cursor in self._cursors():

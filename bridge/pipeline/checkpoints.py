@@ -180,6 +180,14 @@ class Checkpoints:
         if share.is_pressed and share.has_room:
             self.reopen_pressed(cursor.endpoint)
 
+    def fill_used_up(self) -> None:
+        """Make all cursors full whose endpoint has used up its share. Call it before each read."""
+        for endpoint, share in self._shares.items():
+            if share.is_used_up:
+                share.is_pressed = True
+                for cursor in self.of(endpoint):
+                    cursor.full = True
+
     def reopen_pressed(self, endpoint: str) -> None:
         """Let cursors that lacked memory take events again, if the endpoint has room now."""
         share = self._shares[endpoint]

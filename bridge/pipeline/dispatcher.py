@@ -204,6 +204,7 @@ class EndpointDispatcher:
                 self.in_flight -= 1
                 if not self.in_flight:
                     self._idle.set()
+            del lane, item  # a worker that waits would keep its last event alive, with its decoded data
 
     async def _deliver(self, lane: Lane[LaneItem], delivery: Delivery) -> None:
         """Make one attempt for the head of a lane, unless it must not be sent, and act on the verdict."""

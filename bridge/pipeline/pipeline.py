@@ -183,6 +183,7 @@ class Pipeline:
     async def _read_batches(self) -> None:
         """Read once, except from partitions that no attached cursor has room for."""
         cursors = self._checkpoints.cursors
+        self._checkpoints.fill_used_up()
         skipped = {
             partition for partition, by_endpoint in cursors.items() if not _with_room(by_endpoint.values())
         }
@@ -272,6 +273,7 @@ class Pipeline:
         return CatchUp(
             endpoint,
             cursors=partial(self._checkpoints.of, endpoint),
+            before_read=self._checkpoints.fill_used_up,
             open_reader=open_reader,
             accept=partial(self._accept_side, feed),
             main_at=self.assignment.next_offsets.__getitem__,

@@ -218,7 +218,8 @@ TABLE: Final = (
     MetricSpec(
         "hookferry_memory_fetched_bytes",
         "gauge",
-        "Records that the Kafka clients have fetched and not passed on: an upper estimate, as compressed",
+        "Records that the Kafka clients have fetched and not passed on, an upper estimate: as compressed, and"
+        " batches that are read in part as unpacked",
         "Never by itself.",
     ),
     MetricSpec(

@@ -1,6 +1,7 @@
 """Dead endpoints under a container's memory limit: ``make bench BENCH=--limited``.
 
 Each case has a backlog of events with many small fields, on 16 or 32 partitions, and a limit of 512 MiB.
+With a codec, the batches of the producer unpack to 6 MB.
 It is the kernel's where this machine allows one, else the ``memory_budget`` that follows from it. Each runs
 three times: with a healthy endpoint alone; with endpoints that refuse connections next to it; and again
 after SIGKILL, when the backlog of the dead endpoints is there.
@@ -29,12 +30,15 @@ class Case(NamedTuple):
     value_bytes: int
     events: int
     dead: int
+    codec: str = "none"
 
 
 CASES = (
     Case(16, 8_000, 12_000, 1),
     Case(32, 700, 60_000, 1),
     Case(16, 8_000, 12_000, 8),
+    Case(16, 950_000, 300, 4),
+    Case(16, 8_000, 12_000, 4, "zstd"),
 )
 
 
@@ -52,9 +56,8 @@ def lines(figures: list[dict[str, Any]]) -> list[str]:
     ]
     for row in figures:
         case = Case(*row["case"])
-        text = (
-            f"    {case.dead} dead, {case.partitions} partitions, {case.events:,} of {case.value_bytes:,} B"
-        )
+        size = f"{case.value_bytes:,} B" + ("" if case.codec == "none" else f", {case.codec}")
+        text = f"    {case.dead} dead, {case.partitions} partitions, {case.events:,} of {size}"
         rows.append(
             f"{text:<52}{row['alone_per_s']:>9,.0f}{row['beside_per_s']:>9,.0f}"
             f"{row['peak_mb']:>9.0f}{row['again_mb']:>9.0f}"
@@ -64,7 +67,7 @@ def lines(figures: list[dict[str, Any]]) -> list[str]:
 
 def _case(stage: Stage, number: int, case: Case) -> dict[str, Any]:
     topic = stage.kafka.fresh_topic(f"limited{number}", case.partitions)
-    produce(stage.kafka.bootstrap, topic, events_of_many_fields(case.events, case.value_bytes))
+    produce(stage.kafka.bootstrap, topic, events_of_many_fields(case.events, case.value_bytes), case.codec)
     with memory_limit(LIMIT_BYTES) as limit:
         alone, _ = _run(stage, f"alone{number}", topic, case._replace(dead=0), limit)
         beside, bridge = _run(stage, f"beside{number}", topic, case, limit)

@@ -77,3 +77,32 @@ def test_a_dead_endpoint_neither_ends_the_process_nor_delays_the_other_and_gets_
         check(bridge, limit)
         assert returning.report("/returning")["inversions"] == 0
     assert bridge.terminate() == 0
+
+
+def test_large_records_with_thousands_of_fields_stay_within_the_limit(
+    kafka: RealKafka, receiver: Receiver, limit: MemoryLimit, bridges: Bridges
+) -> None:
+    """Each waiting worker kept its last event, 8 MB with its data: killed at 512 MiB after 58 of them."""
+    events = 80
+    topic = kafka.fresh_topic("large-records", PARTITIONS)
+    produce(kafka.bootstrap, topic, events_of_many_fields(events, 950_000))
+    endpoints = {"well": {"url": receiver.url("/large")}, "dead": refusing(free_port())}
+    bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
+    receiver.wait_for("/large", timeout_s=120, accepted=events)
+    check(bridge, limit)
+    assert bridge.terminate() == 0
+
+
+def test_batches_that_unpack_to_many_megabytes_stay_within_the_limit(
+    kafka: RealKafka, receiver: Receiver, limit: MemoryLimit, bridges: Bridges
+) -> None:
+    """One batch of 6 MB per partition, fetched as 20 KB: all were kept unpacked until they had been read."""
+    topic = kafka.fresh_topic("large-batches", PARTITIONS)
+    produce(kafka.bootstrap, topic, events_of_many_fields(12_000, 8_000), codec="zstd")
+    dead = {f"dead{number}": refusing(free_port()) for number in range(4)}
+    endpoints = {"well": {"url": receiver.url("/batches")}, **dead}
+    bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
+    receiver.wait_for("/batches", timeout_s=180, accepted=4_000)
+    check(bridge, limit)
+    assert receiver.report("/batches")["inversions"] == 0
+    assert bridge.terminate() == 0

@@ -1,7 +1,8 @@
-"""Limit what ``getmany`` returns by bytes, as unpacked.
+"""Limit what ``getmany`` returns by bytes, as unpacked, and what it keeps of batches that it reads in part.
 
 Upstream: no issue found. aiokafka 0.14 limits it by the number of records alone. A thousand records of one
-MiB that compress well are fetched in a few KiB, and would be returned together.
+MiB that compress well are fetched in a few KiB, and would be returned together. An unpacked batch is kept
+until its last record was read.
 Remove this when ``getmany`` has a limit in bytes. ``bridge/kafka/client.py`` imports this module, so every
 consumer of the product has the patch.
 """
@@ -17,12 +18,15 @@ from typing import Any
 import aiokafka.consumer.fetcher
 from aiokafka.consumer.fetcher import FetchResult
 
+from bridge.kafka.unpacked_batches import UnpackedBatches
+
 
 @dataclass(slots=True)
 class _Room:
-    """The bytes that a call may still return."""
+    """The bytes that a call may still return, and the batches that are kept unpacked."""
 
     bytes: int
+    unpacked: UnpackedBatches
 
 
 _UNLIMITED = 1 << 62
@@ -30,9 +34,9 @@ _room: ContextVar[_Room | None] = ContextVar("room of the batch", default=None)
 
 
 @contextmanager
-def at_most(most_bytes: int) -> Iterator[None]:
+def at_most(most_bytes: int, unpacked: UnpackedBatches) -> Iterator[None]:
     """Limit each ``getmany`` inside: it returns records up to this size, the last one may be larger."""
-    token = _room.set(_Room(most_bytes))
+    token = _room.set(_Room(most_bytes, unpacked))
     try:
         yield
     finally:
@@ -46,18 +50,21 @@ class BoundedFetchResult(FetchResult):  # type: ignore[misc] # aiokafka has no t
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """See aiokafka: return the next records and move the position, or nothing."""
-        room = _room.get() or _Room(_UNLIMITED)
+        room = _room.get() or _Room(_UNLIMITED, UnpackedBatches(_UNLIMITED))
         if room.bytes <= 0 or not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
-        records = []
+        records, before = [], room.bytes
         for record in self._partition_records:
             records.append(record)
             room.bytes -= len(record.value or b"")
             if len(records) == max_records or room.bytes <= 0:
                 self._update_position()
+                each_bytes = (before - room.bytes) // len(records)
+                room.unpacked.keep(self._partition_records, each_bytes * self._partition_records.in_batch)
                 break
         else:
             self._update_position()
+            room.unpacked.forget(self._partition_records)
             self._partition_records = None
         return records
 

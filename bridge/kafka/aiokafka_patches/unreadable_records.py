@@ -83,17 +83,29 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
     """
 
     next_fetch_offset: int
+    _records_iterator: Any
+    in_batch = 1
+    """How many records the batch has that is read now."""
+    _batch_at: int | None = 0
+    """Where that batch begins; None while a damaged one is read, which must not be read twice."""
+
+    def pack_again(self) -> None:
+        """See ``PartlyRead``."""
+        if self._records_iterator is not None and self._batch_at is not None:
+            self._records_iterator.close()
+            self._records_iterator = self._unpack_records()
 
     def _unpack_records(self) -> Generator[Any, None, None]:
-        data, at = self._records.data, 0
+        data, at = self._records.data, self._batch_at or 0
         size = len(data)
         while at < size:
-            start = at
+            self._batch_at = start = at
             try:
                 if size - at >= HEADER.size:
                     base, length, _, magic, _, _, last, *_, count = HEADER.unpack_from(data, at)
                     at += OVERHEAD + length
                     if magic == 2 and length >= _LEAST_LENGTH and at <= size:
+                        self.in_batch = count
                         yield from self._read(DefaultRecordBatch(data[start:at]), base, last, count)
                         continue
                 frame = frame_at(data, start)
@@ -104,10 +116,12 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             except Exception as exc:
                 frame = frame_at(data, start)
                 assert frame is not None, "a batch that was read has a length"
+                self._batch_at = None
                 at = yield from self._salvage(frame, at, exc)
                 continue
             if start and is_cut(data, start):
                 return
+            self._batch_at = None
             at = yield from self._without_length(start)
 
     def _read(self, batch: Any, base: int, last_delta: int, count: int) -> Iterator[Any]:

@@ -59,7 +59,7 @@ def planned(
     patch.setattr(memory, "read_limit", lambda: Limit(limit_mib * MIB, "memory.max"))
     patch.setattr(memory, "resident_bytes", lambda: at_rest_mib * MIB)
     with capture_logs() as lines:
-        plan = plan_memory(setting)
+        plan = plan_memory(setting, 1)
     return plan.total // MIB, [line["log_level"] for line in lines]
 
 

@@ -137,8 +137,27 @@ def test_the_events_of_one_record_count_its_bytes_once() -> None:
     assert of.share.bytes == 0
 
 
+@pytest.mark.parametrize("endpoints", [1, 8, 50])
 @pytest.mark.parametrize("total_mib", [32, 100, 273, 4096])
-def test_a_plan_with_decoded_batches_stays_within_the_budget(total_mib: int) -> None:
+def test_a_plan_with_decoded_batches_stays_within_the_budget(total_mib: int, endpoints: int) -> None:
     """A batch needs up to eight times its bytes while it is decoded, the fresh events up to six times."""
-    plan = divide(total_mib * MIB)
-    assert plan.windows + plan.fetch + 8 * plan.batch + 6 * plan.fresh <= plan.total
+    plan = divide(total_mib * MIB, endpoints)
+    waiting = plan.windows + (endpoints * plan.batch if plan.batch > 256 * 1024 else 0)
+    assert waiting + plan.fetch + 8 * plan.batch + 6 * plan.fresh <= plan.total
+
+
+@pytest.mark.parametrize(("endpoints", "part"), [(1, 1 / 64), (8, 1 / 8), (50, 1 / 8), (500, 1 / 2)])
+def test_the_first_batches_of_all_endpoints_are_a_small_part_of_the_budget(
+    endpoints: int, part: float
+) -> None:
+    plan = divide(256 * MIB, endpoints)
+    assert endpoints * plan.batch <= 256 * MIB * part
+
+
+def test_an_endpoint_that_uses_its_share_takes_no_more_batches_and_one_without_events_takes_one() -> None:
+    budget = MemoryBudget(MIB)
+    of, empty = cursor(budget, "crm"), budget.share("empty")
+    fill(budget, of)
+    assert of.share.is_used_up
+    budget.free = -MIB
+    assert not empty.is_used_up

@@ -10,6 +10,7 @@ import aiokafka.consumer.fetcher
 from aiokafka import TopicPartition
 
 from bridge.kafka.aiokafka_patches.batch_bytes import BoundedFetchResult, at_most
+from bridge.kafka.unpacked_batches import UnpackedBatches
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 
@@ -21,6 +22,7 @@ class Fetched:
         values = [None if size is None else b"x" * size for size in sizes]
         self._records = iter([SimpleNamespace(offset=at, value=value) for at, value in enumerate(values)])
         self.next_fetch_offset = 0
+        self.in_batch = len(values)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -64,7 +66,7 @@ def test_records_up_to_the_limit_are_returned_and_the_next_call_continues() -> N
     fetched = result(assignment, P0, 400, 400, 400, 400, 400)
     found = []
     while fetched.has_more():
-        with at_most(1000):
+        with at_most(1000, UnpackedBatches(1 << 30)):
             found.append(offsets(fetched.getall(500)))
     assert found == [[0, 1, 2], [3, 4]]
     assert assignment.states[P0].position == 5
@@ -73,17 +75,17 @@ def test_records_up_to_the_limit_are_returned_and_the_next_call_continues() -> N
 def test_all_partitions_of_a_call_share_the_limit() -> None:
     assignment = Assignment()
     first, second = result(assignment, P0, 600, 600), result(assignment, P1, 10)
-    with at_most(1000):
+    with at_most(1000, UnpackedBatches(1 << 30)):
         assert offsets(first.getall(500)) == [0, 1]
         assert second.getall(498) == []
     assert second.has_more(), "it is kept for the next call"
-    with at_most(1000):
+    with at_most(1000, UnpackedBatches(1 << 30)):
         assert offsets(second.getall(500)) == [0]
 
 
 def test_a_record_larger_than_the_limit_is_returned_alone() -> None:
     fetched = result(Assignment(), P0, 5000, 5000)
-    with at_most(1000):
+    with at_most(1000, UnpackedBatches(1 << 30)):
         assert offsets(fetched.getall(500)) == [0]
 
 
@@ -98,6 +100,6 @@ def test_a_paused_partition_returns_nothing_and_forgets_what_was_fetched() -> No
     assignment = Assignment()
     fetched = result(assignment, P0, 10)
     assignment.states[P0].paused = True
-    with at_most(1000):
+    with at_most(1000, UnpackedBatches(1 << 30)):
         assert fetched.getall(500) == []
     assert not fetched.has_more()

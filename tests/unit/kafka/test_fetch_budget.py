@@ -28,17 +28,17 @@ def test_all_partitions_of_the_member_and_the_response_in_flight_fit() -> None:
     for partitions in (1, 16, 32, 300):
         budget.assign_main(main, partitions)  # type: ignore[arg-type]
         kept = partitions * main._fetcher._max_partition_fetch_bytes
-        assert kept + main._fetcher._fetch_max_bytes <= 32 * MIB
+        assert kept + main._fetcher._fetch_max_bytes <= 24 * MIB
 
 
 def test_readers_outside_of_the_group_share_one_half() -> None:
-    budget, readers = FetchBudget(64 * MIB), [FakeConsumer() for _ in range(8)]
+    budget, readers = FetchBudget(96 * MIB), [FakeConsumer() for _ in range(8)]
     for reader in readers:
         budget.open_side(reader)  # type: ignore[arg-type]
     for reader in readers:
         budget.assign_side(reader, 16)  # type: ignore[arg-type]
     kept = sum(16 * each._fetcher._max_partition_fetch_bytes + each.most_kept for each in readers)
-    assert kept <= 32 * MIB
+    assert kept <= 36 * MIB
     for reader in readers[1:]:
         budget.close(reader)  # type: ignore[arg-type]
     budget.assign_side(readers[0], 16)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def test_one_partition_is_never_fetched_in_pieces_below_32_kib() -> None:
 
 
 def test_the_estimate_counts_the_partitions_with_unread_records() -> None:
-    budget, main = FetchBudget(64 * MIB), FakeConsumer()
+    budget, main = FetchBudget(96 * MIB), FakeConsumer()
     budget.assign_main(main, 16)  # type: ignore[arg-type]
     assert budget.used_bytes == 0
     main._fetcher._records = {0: object(), 1: object()}

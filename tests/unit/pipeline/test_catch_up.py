@@ -44,6 +44,7 @@ async def test_catch_ups_log_an_unavailable_broker_once_per_minute_in_all() -> N
             endpoint,
             cursors=lambda: [cursor],
             open_reader=lambda: Away(Log()),
+            before_read=lambda: None,
             accept=nothing,
             main_at=lambda _: 5,
             attached=lambda _: None,

@@ -204,7 +204,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
 
         start = stop = accept
 
-    def plan_memory(setting: str) -> MemoryPlan:
+    def plan_memory(setting: str, endpoints: int) -> MemoryPlan:
         heard["memory_budget"] = setting
         return divide(1 << 30)
 
