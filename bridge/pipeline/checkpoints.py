@@ -40,7 +40,7 @@ _UNCOMMITTED = -1
 
 
 class Fence(Protocol):
-    """The member group's own commit, which the broker accepts only from a current member."""
+    """The member (``bridge.kafka.group_member``), whose commit the broker accepts only while it is one."""
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         """Commit. Raises ``CommitError``, and ``PlaceLostError`` if this process is no longer a member."""

@@ -57,7 +57,7 @@ async def test_a_member_passes_the_fence_although_one_of_its_topics_is_refused()
     assert reader.member.holds_lease(), "the coordinator has accepted the other topic"
 
 
-async def test_nobody_passes_the_fence_if_each_topic_is_refused() -> None:
+async def test_a_member_does_not_pass_the_fence_if_each_topic_is_refused() -> None:
     """Then the broker has not asked the coordinator, and this process may have lost its place."""
     reader = await reader_over(GuardedConsumer())
     with pytest.raises(CommitError, match="TopicAuthorizationFailed"):
