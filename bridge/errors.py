@@ -173,5 +173,9 @@ class RecordsDeleted(HookferryError):
     """Retention deleted records before they were read. ``positions``: the next offset by partition."""
 
     def __init__(self, positions: dict[Partition, int]) -> None:
-        super().__init__(str(positions))
+        places = ", ".join(f"{partition}@{offset}" for partition, offset in positions.items())
+        super().__init__(
+            f"the log does not contain {places} any more: retention deleted the records, or the topic was"
+            " recreated; try again"
+        )
         self.positions = positions

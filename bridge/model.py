@@ -44,7 +44,7 @@ class Partition(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """Why a record cannot be read from the log, and the offset behind the records that it stands for.
+    """Why a record cannot be read from the log, and the offset after the last one that it covers.
 
     ``raw_of`` is what the record's value contains: "" for its own value, "record" for the bytes of
     the record, "batch" for those of the whole batch.
@@ -69,7 +69,7 @@ class Record(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Return the offset behind it, which is the next one except for damaged records."""
+        """Return the offset after it: plus one, except for damaged records."""
         return self.offset + 1 if self.damage is None else self.damage.end
 
     @property

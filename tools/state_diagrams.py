@@ -63,7 +63,7 @@ def _cursor() -> Drawing:
         State(catching_up, "fed by its own reader", (315, 230), _SOME),
     )
     changes = (
-        Change([(240, 78), (578, 78)], ("window, bytes or map are full",), (410, 70)),
+        Change([(240, 78), (578, 78)], ("window, bytes, memory share or map are full",), (410, 70)),
         Change([(580, 104), (242, 104)], ("room again, and the reader has passed nothing",), (411, 122)),
         Change(
             [(690, 122), (690, 278), (507, 278)],
@@ -94,7 +94,11 @@ def _endpoint() -> Drawing:
         State("slowed", "a limit found by trying", (right, 415), _SOME),
     )
     changes = (
-        Change([(220, 78), (778, 78)], ("410, webhook-delivery: disable, or an operator",), (500, 70)),
+        Change(
+            [(220, 78), (778, 78)],
+            ("a 410, too many dead letters, a lost offset, or an operator",),
+            (500, 70),
+        ),
         Change([(780, 106), (222, 106)], ("an operator",), (500, 123)),
         Change([(220, 261), (403, 261)], ("too many failures", "in the window", "or in a row"), (311, 221)),
         Change([(595, 246), (778, 246)], ("the wait is over:", "one probe"), (686, 221)),

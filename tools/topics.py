@@ -39,7 +39,7 @@ PARKED_HEADERS = {
     "hookferry-lane": "id of its lane: 32 hexadecimal digits; absent if the event needs no order",
     "hookferry-held-behind": "place of the earlier event that a held lane waits for; absent otherwise",
     "hookferry-raw-of": "`record` or `batch` if the value is the bytes of an unreadable one; else absent",
-    "hookferry-last-offset": "the last offset that these bytes stand for; absent for an event",
+    "hookferry-last-offset": "the last offset of these bytes; absent for an event",
 }
 STUB_HEADERS = {
     "hookferry-stub-value-bytes": "size of the original value; `null` if it was null",

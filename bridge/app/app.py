@@ -31,6 +31,7 @@ from bridge.errors import CommitError, KafkaUnavailable
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
+from bridge.kafka.group_view import GroupView
 from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.membership import Membership
 from bridge.kafka.offsets import OffsetStore
@@ -166,8 +167,8 @@ class App:
         await self._reach(lambda: ensure_control_topic(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
         reader = Reader(options, membership, self._drain_revoked, self._fetch)
-        stack.push_async_callback(reader.stop)  # also if a stop comes before it joins the group
-        offsets = OffsetStore(options, may_commit=reader.holds_lease)
+        stack.push_async_callback(reader.member.stop)  # also if a stop comes before it joins the group
+        offsets = OffsetStore(options, may_commit=reader.member.holds_lease)
         stack.push_async_callback(offsets.close)
         stack.push_async_callback(self._topic_ids.close)
         await self._reach(offsets.start)
@@ -229,11 +230,12 @@ class App:
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
         register = build_hold_register(settings, self._holds, writer, open_holds)
-        transports = build_transports(settings, reader.holds_lease)
+        transports = build_transports(settings, reader.member.holds_lease)
         for transport in transports.values():
             stack.push_async_callback(transport.close)
         edges = PathEdges(
             reader=reader,
+            member=reader.member,
             open_side_reader=open_side_reader,
             offsets=offsets,
             look_at_topics=self._topic_ids.look,
@@ -259,7 +261,7 @@ class App:
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline
         self._switching.attach(path.router, path.dispatchers)
-        self._status.watch(self._metrics, reader, path)
+        self._status.watch(self._metrics, GroupView(reader), path)
         return path
 
     async def _drain_revoked(self) -> None:
@@ -268,9 +270,9 @@ class App:
         await self._pipeline.assignment.drain()
 
     async def _join_group(self, stack: AsyncExitStack, reader: Reader) -> None:
-        stack.push_async_callback(reader.stop)
+        stack.push_async_callback(reader.member.stop)
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
-        await self._reach(reader.start)
+        await self._reach(reader.member.start)
 
     async def _carry(self, path: Path, reader: Reader) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
@@ -288,7 +290,7 @@ class App:
             lambda: TopicAdmin(self._options),
             self._selection,
             again_topic(self._settings),
-            lambda: reader.topics,
+            lambda: reader.member.topics,
         )
         async with asyncio.TaskGroup() as tasks:
             background = [

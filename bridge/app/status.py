@@ -15,7 +15,7 @@ from bridge.core.limits import Gate
 from bridge.core.readiness import Readiness, State, describe
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.fetch_budget import FetchBudget
-from bridge.kafka.group_reader import Reader
+from bridge.kafka.group_view import GroupView
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.pipeline import Pipeline
@@ -45,7 +45,7 @@ class Status:
         self._selection = build_selection(settings)
         self._switching = switching
         self._holds = holds
-        self._reader: Reader | None = None
+        self._group: GroupView | None = None
         self._pipeline: Pipeline | None = None
         self._dispatchers: Mapping[str, EndpointDispatcher] = {}
         self._starting = "opening its files"
@@ -69,14 +69,14 @@ class Status:
                 before = now
             await asyncio.sleep(every_s)
 
-    def watch(self, metrics: Metrics, reader: Reader, path: Path) -> None:
+    def watch(self, metrics: Metrics, group: GroupView, path: Path) -> None:
         """Report these parts from now on, and let the gauges read them."""
-        self._reader, self._pipeline = reader, path.pipeline
+        self._group, self._pipeline = group, path.pipeline
         self._dispatchers = path.dispatchers
         metrics.watch(metrics.ready, lambda: float(self._place_in_group().ready))
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
-        metrics.watch(metrics.failing, lambda: reader.failing)
+        metrics.watch(metrics.failing, lambda: group.failing)
         metrics.watch(metrics.memory_budget, lambda: path.budget.total_bytes)
         metrics.watch(metrics.memory_waiting, lambda: path.budget.used_bytes)
         metrics.watch(metrics.memory_fetched, lambda: self._fetch.used_bytes if self._fetch else 0)
@@ -100,7 +100,7 @@ class Status:
         """Return whether the process does its part of the work, and one line for a person."""
         place = self._place_in_group()
         held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
-        topics = self._selection.select(self._reader.topics) if self._reader else ()
+        topics = self._selection.select(self._group.topics) if self._group else ()
         notes = (
             *_listed("waiting for topics that match", self._selection.awaited(topics)),
             *_listed("waiting for a schema", self._pipeline.without_schema if self._pipeline else []),
@@ -114,7 +114,7 @@ class Status:
     def _place_in_group(self) -> Readiness:
         if self._stopping:
             return Readiness(State.STOPPING, "stopping: finishing the requests in flight")
-        place = self._reader.place if self._reader else None
+        place = self._group.place if self._group else None
         if place is None:
             return Readiness(State.STARTING, f"starting: {self._starting}")
         return describe(replace(place, assigned=self._source_partitions()))
@@ -130,11 +130,11 @@ class Status:
 
     def _held_lanes(self) -> Counter[str]:
         """Count the held lanes of our partitions; the sum over all pods is the group's number."""
-        return self._holds.counts(self._reader.assigned if self._reader else ())
+        return self._holds.counts(self._group.assigned if self._group else ())
 
     def _source_partitions(self) -> int:
         again = again_topic(self._settings)
-        return sum(partition.topic != again for partition in self._reader.assigned) if self._reader else 0
+        return sum(partition.topic != again for partition in self._group.assigned) if self._group else 0
 
 
 def _limit(gate: Gate) -> str:

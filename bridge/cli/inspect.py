@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MAX_BYTES = 104_857_600
 _FARTHEST = 10_000
 """How many offsets of a partition are searched for its last records."""
+_STALLED_S = 5.0
+"""How long to wait for the next records of a partition that its broker may not be able to read."""
 
 
 @click.command(short_help="Detect the format of records, and show one decoded.")
@@ -165,8 +167,11 @@ def _configured(brokers: str | None, path: Path, topic: str) -> tuple[KafkaOptio
 
 
 async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Record]:
-    """Read the last records of every partition, oldest first. Raises ``KafkaUnavailable``."""
-    from bridge.errors import HookferryError
+    """Read the last records of every partition, oldest first; report a partition that cannot be read.
+
+    Raises ``KafkaUnavailable``, also if no partition can be read.
+    """
+    from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
     from bridge.kafka.session import AdminSession
     from bridge.kafka.side_reader import SideReader
 
@@ -177,10 +182,17 @@ async def _read_last(options: KafkaOptions, topic: str, count: int) -> list[Reco
                 f"topic {topic!r} does not exist, or this login may not read it; check the name and the ACLs"
             )
     last: list[Record] = []
+    failures: list[HookferryError] = []
     async with SideReader(options) as reader:
         begins = await reader.begins(list(ends))
         for partition, end in ends.items():
-            last += await _last_of(reader, partition, begins[partition], end, count)
+            try:
+                last += await _last_of(reader, partition, begins[partition], end, count)
+            except (KafkaUnavailable, RecordsDeleted) as exc:
+                failures.append(exc)
+                click.echo(f"{partition}: is left out: {exc}\n")
+    if failures and not last:
+        raise failures[0]
     if not last:
         raise HookferryError(
             f"topic {topic!r} has no records yet, or none in the last {_FARTHEST} offsets; publish an event"
@@ -205,7 +217,7 @@ async def _last_of(
         stop, start = start, max(farthest, start - width)
         earlier = [
             record
-            async for records in reader.stretch(partition, start, stop)
+            async for records in reader.stretch(partition, start, stop, _STALLED_S)
             for record in records
             if record.damage is not None or record.value is not None or detect_format(record)
         ]

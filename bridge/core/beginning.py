@@ -97,7 +97,7 @@ class Beginnings:
         self.note(endpoint, beginning)
 
     def note(self, endpoint: str, beginning: Beginning) -> None:
-        """Add what this process knows. It is ``unwritten`` until a record of the topic contains it."""
+        """Add what this process has decided. It is ``unwritten`` until a record of the topic contains it."""
         known = self._known.get(endpoint)
         self._known[endpoint] = beginning if known is None else known.merged(beginning)
 

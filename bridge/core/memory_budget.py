@@ -83,7 +83,7 @@ class Share:
     """What the waiting events of one endpoint use.
 
     The dynamic threshold of shared packet buffers (Choudhury and Hahne, 1998): a share is bounded by a
-    factor of what is free. It shrinks while others grow, and never needs to know who they are.
+    factor of what is free. It shrinks while others grow, and no share depends on which others exist.
     """
 
     __slots__ = ("_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
@@ -131,7 +131,7 @@ class MemoryPlan(NamedTuple):
 
     ``windows`` is for waiting events, without the first batch of each endpoint. ``fetch`` is for what the
     Kafka clients have fetched and not delivered. One batch has at most ``batch`` bytes of records, and the
-    events that keep their decoded data at most ``fresh``; decoded, both use several times that.
+    events that keep their decoded data at most ``fresh``; both need several times that while decoded.
     """
 
     total: int

@@ -111,7 +111,7 @@ class Letter:
 
     @property
     def last_offset(self) -> int:
-        """The last of the offsets that it stands for; more than one for the bytes of a batch."""
+        """Return the last of its offsets: the bytes of a batch have several."""
         text = self.facts.get("last-offset", "")
         return int(text) if text.isdecimal() else self.origin.offset
 

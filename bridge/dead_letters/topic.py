@@ -22,7 +22,7 @@ EVENT_INDEX = "event-index"
 RAW_OF = "raw-of"
 """The detail that names what the value of a letter contains instead of a value: "record" or "batch"."""
 LAST_OFFSET = "last-offset"
-"""The detail that names the last offset of a letter that stands for several records."""
+"""The detail that names the last offset of a letter that replaces several records."""
 
 
 class Reason(NamedTuple):

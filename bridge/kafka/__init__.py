@@ -4,7 +4,9 @@ Only this package imports aiokafka. It returns the types of ``bridge/model.py`` 
 exceptions of ``bridge/errors.py``; ``broker_call.py`` maps the foreign ones.
 
 - ``client``: how to reach the brokers. ``aiokafka_patches``: repairs of aiokafka.
-- ``group_reader``: the member of the consumer group. ``side_reader``: a consumer without a group.
+- ``group_member``, ``group_view``: the member of the consumer group. ``group_reader``: what it reads.
+- ``side_reader``: a consumer without a group.
+- ``poisonous_record``, ``held_back``: records that cannot be had, partitions without room.
 - ``membership``, ``assignor``, ``assignment_check``: its parameters, and who gets which partition.
 - ``member_name``, ``leaving``, ``group_requests``: its lasting name in the group.
 - ``offsets``: the cursors of the endpoints. ``producer``: writes that all replicas acknowledge.

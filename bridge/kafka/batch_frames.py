@@ -70,7 +70,7 @@ class Frame(NamedTuple):
 
 
 class BatchHeader(NamedTuple):
-    """What the header of a batch of magic 2 says of its records."""
+    """What the header of a batch of magic 2 contains about its records."""
 
     attributes: int
     last_delta: int
@@ -122,8 +122,25 @@ def next_intact(data: bytes, at: int, after: int) -> tuple[int, Frame] | None:
     return None
 
 
+def batch_behind(frame: Frame, data: bytes, at: int, position: int) -> tuple[int, Frame] | None:
+    """Return where the next intact batch begins behind the one at ``at``, with offsets above ``position``.
+
+    If the batch is not intact, its length may be wrong as well, and may reach into the next ones. It is
+    trusted only where the next batch agrees with it; else the next one is searched for from the header on.
+    """
+    end = at + len(frame.raw)
+    found, header = next_intact(data, end, position), frame.header
+    if frame.intact:
+        return found
+    if found is not None and header is not None:
+        start, following = found
+        if start == end and following.base == frame.base + header.last_delta + 1:
+            return found
+    return next_intact(data, at + OVERHEAD, position) or found
+
+
 def end_of(frame: Frame, position: int, following: Frame | None) -> int:
-    """Return the offset behind a batch whose records cannot be separated, above ``position``.
+    """Return the offset after a batch whose records cannot be separated, above ``position``.
 
     An intact batch names it. The header of another may be damaged: the next intact batch bounds it,
     else the smaller of its two counts.

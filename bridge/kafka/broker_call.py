@@ -79,7 +79,7 @@ def client_call(action: str) -> Iterator[None]:
 
 
 def _client_failed(action: str, exc: BaseException) -> ClientFailed:
-    """Log an exception that nobody expected, with its traceback once per type; return it as our own."""
+    """Log an unexpected exception, with its traceback once per type; return it as our own."""
     kind, text = type(exc).__name__, str(exc)
     if _lines.allows((kind, action)):
         _log.error(

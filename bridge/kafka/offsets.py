@@ -19,6 +19,7 @@ from aiokafka.errors import (
     GroupIdNotFound,
     GroupLoadInProgressError,
     NotCoordinatorForGroupError,
+    TopicAuthorizationFailedError,
     for_code,
 )
 from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
@@ -30,6 +31,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Committed, Partition
 from bridge.telemetry import events
+from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _NO_GENERATION = -1
@@ -60,6 +62,7 @@ class OffsetStore:
         self._servers = ", ".join(options.bootstrap_servers)
         self._may_commit = may_commit
         self._coordinators: dict[str, int] = {}
+        self._refused_lines = Throttle()
         self._answered = False
         self._awaited_since: float | None = None
 
@@ -117,8 +120,11 @@ class OffsetStore:
                     committed[Partition(topic, number)] = Committed(offset, metadata or "")
         return committed
 
-    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
-        """Commit offsets. Raises ``CommitError`` if the broker did not accept all of them."""
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
+        """Commit offsets; return the partitions of topics that the login may not read: refused, and logged.
+
+        Raises ``CommitError`` if the broker did not accept all others.
+        """
         rows = {
             partition: ((partition.number, committed.offset, committed.metadata),)
             for partition, committed in offsets.items()
@@ -127,9 +133,25 @@ class OffsetStore:
             group, _NO_GENERATION, _NO_MEMBER, OffsetCommitRequest.DEFAULT_RETENTION_TIME, _by_topic(rows)
         )
         response = await self._send(group, request, self._may_commit)
-        for _topic, answers in response.topics:
-            for _number, code in answers:
-                self._raise_for_code(group, code)
+        refused: list[Partition] = []
+        for topic, answers in response.topics:
+            for number, code in answers:
+                if code == TopicAuthorizationFailedError.errno:
+                    refused.append(Partition(topic, number))
+                else:
+                    self._raise_for_code(group, code)
+        self._report_refused(group, {partition.topic for partition in refused})
+        return refused
+
+    def _report_refused(self, group: str, topics: Collection[str]) -> None:
+        for topic in topics:
+            if self._refused_lines.allows(topic):
+                _log.error(
+                    events.COMMIT_FAILED,
+                    cause=f"group {group!r}: this login may not read topic {topic!r}",
+                    remedy="grant this login the right to read the topic (ACL operation Read); the bridge"
+                    " tries again, and the other topics go on",
+                )
 
     async def groups(self) -> dict[str, str]:
         """Return the type of each group of the cluster: empty if the group never had a member.

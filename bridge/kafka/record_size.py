@@ -13,7 +13,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from bridge.model import Header
 
 CODEC = "zstd"
-"""Its window covers a whole record of some MiB; gzip looks back 32 KiB. Brokers know it since 2.1."""
+"""Its window covers a whole record of some MiB; gzip looks back 32 KiB. Brokers support it since 2.1."""
 LARGE_BYTES = 1024 * 1024
 """From this size on, a record is compressed in a thread, and written alone."""
 _CODEC_NUMBER = 4

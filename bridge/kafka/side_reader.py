@@ -129,8 +129,13 @@ class SideReader:
         """Return the first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``."""
         return await log_offsets.offsets_at(self._consumer, partitions, timestamp_ms)
 
-    async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
-        """Yield the records of [start, end) in batches. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
+    async def stretch(
+        self, partition: Partition, start: int, end: int, stalled_s: float = _STALLED_S
+    ) -> AsyncIterator[list[Record]]:
+        """Yield the records of [start, end) in batches.
+
+        Raises ``RecordsDeleted``, and ``KafkaUnavailable`` if nothing arrives within ``stalled_s``.
+        """
         position, moved_at = start, time.monotonic()
         while position < end:
             batches, reached = await self.read_from({partition: position}, timeout_s=0.5)
@@ -140,8 +145,8 @@ class SideReader:
                     yield inside
             if reached[partition] > position:
                 position, moved_at = reached[partition], time.monotonic()
-            elif time.monotonic() - moved_at > _STALLED_S:
+            elif time.monotonic() - moved_at > stalled_s:
                 raise KafkaUnavailable(
                     f"cannot read {partition}: no record at or after offset {position} arrived within"
-                    f" {_STALLED_S:g} s; {CHECK_BROKER}"
+                    f" {stalled_s:g} s; {CHECK_BROKER}"
                 )

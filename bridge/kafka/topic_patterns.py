@@ -1,4 +1,4 @@
-"""Subscribe the member of the group to topics by name or by pattern, and tell which ones it reads.
+"""Subscribe the member of the group to topics by name or by pattern, and return which ones it reads.
 
 Invariant: every member reads the same topics once it has joined, because a member with a pattern looks at
 the cluster's topics again before it joins. aiokafka joins again when that set changes.

@@ -73,7 +73,7 @@ class Assignment:
     async def begin(self) -> None:
         """Begin with newly assigned partitions: load their cursors and start where the foremost are.
 
-        Cursors far behind the foremost one do not hold the reader back: they catch up on their own.
+        Cursors far below the foremost one do not hold the reader back: they catch up on their own.
         Returns without an effect if the assignment changes meanwhile. Raises ``KafkaUnavailable`` and
         ``CommitError``; the next call begins again.
         """

@@ -1,7 +1,7 @@
-"""Cursors that are behind the main reader: a second reader feeds them until they have caught up.
+"""Cursors that the main reader has passed: a second reader feeds them until they have caught up.
 
 There is one ``CatchUp`` per endpoint, and its reader feeds no other endpoint: an outage of one receiver
-costs the others nothing. The reader is open only while a cursor is behind and has room.
+costs the others nothing. The reader is open only while a cursor lags and has room.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class CatchUp:
     """Brings the cursors of one endpoint back to the main reader.
 
     ``accept`` runs steps 2 to 6 for one cursor; False means that the assignment is ending. ``main_at``
-    returns the next offset of the main reader. ``before_read`` makes cursors full that lack memory.
-    ``attached(partition)`` is called when a cursor is fed by the main reader again. ``wake`` is set when a
-    cursor falls behind or has room again.
+    returns the next offset of the main reader. ``attached(partition)`` is called when a cursor is fed by
+    the main reader again. ``before_read`` makes cursors full that lack memory. ``wake`` is set when a cursor
+    lags or has room again.
 
     There is no gap and no overlap: nothing is awaited between the end of a batch and the comparison
     with the main reader, and a cursor that is ahead of the main reader skips what it has settled.
@@ -68,7 +68,7 @@ class CatchUp:
         self._wake = wake
 
     async def run(self) -> None:
-        """Feed the cursors that are behind, until cancelled."""
+        """Feed the cursors that lag, until cancelled."""
         while True:
             self._attach()
             if not self._cursors_behind():
@@ -91,7 +91,7 @@ class CatchUp:
         }
 
     async def _feed(self, reader: SideReads) -> None:
-        """Feed cursors until none is behind, or until all have been full for ``_LINGER_S``."""
+        """Feed cursors until none lags, or until all have been full for ``_LINGER_S``."""
         while True:
             self._before_read()
             behind = self._cursors_behind()

@@ -40,7 +40,7 @@ _UNCOMMITTED = -1
 
 
 class Fence(Protocol):
-    """The member group's own commit, which the broker accepts only from a current member."""
+    """The member (``bridge.kafka.group_member``), whose commit the broker accepts only while it is one."""
 
     async def fence(self, lowest: Mapping[Partition, int]) -> None:
         """Commit. Raises ``CommitError``, and ``PlaceLostError`` if this process is no longer a member."""
@@ -287,10 +287,12 @@ class Checkpoints:
                 raise outcome
 
     async def _commit_group(self, group: str, all_packed: Sequence[_Packed]) -> None:
-        await self._offsets.commit(
+        refused = await self._offsets.commit(
             group, {packed.cursor.partition: packed.committed for packed in all_packed}
         )
         for packed in all_packed:
+            if packed.cursor.partition in refused:
+                continue
             if checkpoint := self._checkpoints.get(packed.cursor):  # none: its assignment ended meanwhile
                 checkpoint.committed, checkpoint.version = packed.committed, packed.version
 

@@ -39,8 +39,8 @@ class Offsets(Protocol):
         """Return what is committed. Raises ``CommitError``."""
         ...
 
-    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
-        """Commit. Raises ``CommitError``."""
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
+        """Commit; return the partitions that a missing right refuses. Raises ``CommitError``."""
         ...
 
 

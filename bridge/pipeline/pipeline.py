@@ -207,7 +207,7 @@ class Pipeline:
             self._pass_at = now + _PASS_S
 
     async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
-        """Accept a batch for the cursors that have room; the others fall behind and are detached."""
+        """Accept a batch for the cursors that have room; the others are detached."""
         cursors = self._checkpoints.cursors[partition].values()
         epoch = self._source.epoch
         try:

@@ -10,7 +10,7 @@ from bridge.model import Batch, Event, Partition, Record, RedriveMark
 
 
 class Reads(Protocol):
-    """The member of the consumer group (``bridge.kafka.group_reader.Reader``)."""
+    """The reader of the group's member (``bridge.kafka.group_reader.Reader``)."""
 
     epoch: int
 

@@ -187,7 +187,7 @@ TABLE: Final = (
         "hookferry_partitions_failing",
         "gauge",
         "Assigned partitions whose records the broker cannot read now",
-        "If it stays above 0: these partitions stand still; the log event `fetch.failed` has the reason.",
+        "If it stays above 0: these partitions deliver nothing; the log event `fetch.failed` has the reason.",
     ),
     MetricSpec(
         "hookferry_ready",

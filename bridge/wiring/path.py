@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bridge.clock import Clock
 from bridge.core.beginning import Beginning, Beginnings
@@ -49,15 +48,12 @@ from bridge.wiring.endpoints import (
 from bridge.wiring.kafka import again_topic, control_topic
 
 
-class GroupMember(Reads, Fence, Protocol):
-    """The member of the consumer group (``bridge.kafka.group_reader``), as the path uses it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathEdges:
     """What the path reaches outside the process with: Kafka, HTTP, disk, clock, and metrics."""
 
-    reader: GroupMember
+    reader: Reads
+    member: Fence
     open_side_reader: Callable[[], SideReads]
     offsets: Offsets
     look_at_topics: Look
@@ -146,7 +142,7 @@ def build_checkpoints(settings: Settings, edges: PathEdges, budget: MemoryBudget
         settings.group,
         settings.endpoints,
         offsets=edges.offsets,
-        fence=edges.reader,
+        fence=edges.member,
         flush=edges.flush,
         journal=edges.journal,
         metrics=edges.metrics,
@@ -210,7 +206,7 @@ def _dispatcher(
         metrics=edges.metrics,
         clock=edges.clock,
         settle=checkpoints.settle,
-        may_send=edges.reader.holds_lease,
+        may_send=edges.member.holds_lease,
         turn_off=edges.turn_off,
         budget=budget,
         held=build_lane_holds(name, endpoint, holds, edges.hold_register, edges.clock),

@@ -126,6 +126,7 @@ class WholePath:
         window = build_window(settings, self._index, decoders, self._no_reader)
         edges = PathEdges(
             reader=self.reader,
+            member=self.reader,
             open_side_reader=self._no_reader,
             offsets=FakeOffsets(),
             look_at_topics=Log().look,

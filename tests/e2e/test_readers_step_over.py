@@ -71,7 +71,7 @@ async def test_the_member_of_the_group_gets_every_offset_once(broker: Broker) ->
         return None
 
     reader = Reader(KafkaOptions((broker.address,)), Membership("g", ("orders",)), nothing)
-    await reader.start()
+    await reader.member.start()
     records: list[Record] = []
     try:
         async with asyncio.timeout(60):
@@ -80,7 +80,7 @@ async def test_the_member_of_the_group_gets_every_offset_once(broker: Broker) ->
                 for _, batch in await reader.read((), 0.1):
                     records += batch
     finally:
-        await reader.stop()
+        await reader.member.stop()
     assert outline(records) == EXPECTED
 
 

@@ -1,6 +1,6 @@
 """What confines a bridge process: a memory limit, and a DNS server that does not answer for some names.
 
-Both need root. ``Confines`` says what it could not set up, and the run reports that as skipped.
+Both need root. ``Confines`` lists what it could not set up, and the run reports that as skipped.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class SlowDns:
 
 
 class Confines:
-    """The confines of all pods of a run; ``skipped`` says what this machine does not allow."""
+    """The confines of all pods of a run; ``skipped`` lists what this machine does not allow."""
 
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.skipped: list[str] = []

@@ -168,7 +168,7 @@ class Publisher:
             pass
 
     def _known_partition(self, number: int) -> int:
-        """Return the partition as soon as the producer knows it: it refuses unknown numbers."""
+        """Return the partition as soon as the producer has its metadata: it refuses unknown numbers."""
         while not self._stop.is_set():
             with suppress(KafkaException):
                 if (

@@ -1,6 +1,6 @@
 """A second topic that appears after the bridges have started, and is deleted and created again by faults.
 
-Each time it exists is a *life* of the topic. Whoever deletes a topic takes its undelivered records, so only
+Each time it exists is a *life* of the topic. Deleting a topic deletes its undelivered records, so only
 the last life must have been delivered whole.
 """
 
@@ -87,7 +87,7 @@ class SideTopic:
             time.sleep(0.01)
 
     def _publish_for(self, seconds: float) -> None:
-        """Publish with a producer of its own: one that knew an earlier life might write to its id."""
+        """Publish with a producer of its own: one from an earlier life might write to its id."""
         life, first = self.lives[-1], FIRST_OF_SIDE + ENTITIES * (len(self.lives) - 1)
         sent = Counter(key >> 32 for key in life.ids)
         producer = Producer(

@@ -125,10 +125,10 @@ def test_a_consumer_with_a_dead_task_is_replaced(kafka: RealKafka, kill: Callabl
         reader = Reader(
             KafkaOptions((kafka.bootstrap,)), Membership(group, (topic,), instance_id="one"), revoked
         )
-        await reader.start()
+        await reader.member.start()
         try:
             await _read_until_assigned(reader, epoch=1)
-            kill(reader._consumer)
+            kill(reader.member.consumer)
             with capture_logs() as logs:
                 await _read_until_assigned(reader, epoch=2)
             assert drained == 1
@@ -139,9 +139,9 @@ def test_a_consumer_with_a_dead_task_is_replaced(kafka: RealKafka, kill: Callabl
             async with asyncio.timeout(20):
                 while received < 3:
                     received += sum(len(records) for _, records in await reader.read((), 0.1))
-            await reader.fence({partition: 3})
+            await reader.member.fence({partition: 3})
         finally:
-            await reader.stop()
+            await reader.member.stop()
 
     on_uvloop(test)
 

@@ -1,4 +1,4 @@
-"""Where cursors start in a real cluster, under ``start: latest``: no event that an endpoint wants is lost."""
+"""Where cursors start in a real cluster, under ``start: latest``: no event of an endpoint is lost."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def wait_for_cursor(kafka: RealKafka, group: str, topic: str, partitions: int = 
 
 
 def delete_topic(kafka: RealKafka, topic: str) -> None:
-    """Delete a topic, and return when the broker does not know it any more."""
+    """Delete a topic, and return when the broker no longer lists it."""
     admin = kafka.admin()
     admin.delete_topics([topic])[topic].result(15)
     wait_until(lambda: topic not in admin.list_topics(timeout=5).topics, "the topic is deleted")

@@ -34,7 +34,7 @@ def sequence(receiver: Receiver) -> list[int]:
 def test_a_header_name_that_is_not_utf_8_parks_its_record_and_a_redrive_sends_it(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    topic = kafka.fresh_topic(partitions=1)
+    topic = kafka.fresh_topic(partitions=1, retention_ms=-1)  # the records are old
     poisoned = batch(0, 1, 2).with_record(1, replace(event(1), headers=[(BAD_NAME, b"x"), (b"ok", None)]))
     produce_batches(kafka.bootstrap, topic, poisoned.pack(), batch(3).pack())
     config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop")}}, f"names.{topic}")

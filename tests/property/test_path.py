@@ -1,7 +1,7 @@
 """The whole path at random: receivers fail, processes die, partitions are revoked and assigned.
 
 Delivered and repeated events are compared with the committed cursors and the journal, the only state
-that survives a process. Windows are small, so endpoints fall behind and catch up all the time. Time is
+that survives a process. Windows are small, so endpoints lag and catch up all the time. Time is
 simulated, so a seed always gives the same run.
 """
 

@@ -32,7 +32,7 @@ class FakeControl:
 
 
 class ControlView:
-    """What one process knows of the topic."""
+    """What one process has read of the topic."""
 
     def __init__(self, topic: FakeControl) -> None:
         self._topic = topic

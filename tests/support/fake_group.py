@@ -175,6 +175,8 @@ class FakeOffsets:
         self.committed: dict[tuple[str, Partition], Committed] = {}
         self.trouble: deque[str | None] = deque()
         """The outcome of the next commits: None accepts one, a text refuses it."""
+        self.refused: set[Partition] = set()
+        """Partitions of topics that the login may not read."""
         self.on_commit: Callable[[str, Mapping[Partition, Committed]], None] = lambda group, offsets: None
 
     def at(self, endpoint: str, partition: Partition = P0) -> int | None:
@@ -195,11 +197,14 @@ class FakeOffsets:
         await asyncio.sleep(0)
         return {one: self.committed[group, one] for one in partitions if (group, one) in self.committed}
 
-    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
         await asyncio.sleep(0)
         refusal = self.trouble.popleft() if self.trouble else None
         if refusal is not None:
             raise CommitError(refusal)
         self.on_commit(group, offsets)
-        self.committed.update({(group, one): committed for one, committed in offsets.items()})
+        refused = [one for one in offsets if one in self.refused]
+        accepted = {one: committed for one, committed in offsets.items() if one not in refused}
+        self.committed.update({(group, one): committed for one, committed in accepted.items()})
         await asyncio.sleep(0)
+        return refused

@@ -201,7 +201,7 @@ class FakeParking:
 
 
 class FakeParkedRecords:
-    """What ``ParkedBefore`` reads from the dead-letter topic; nobody redrives these letters."""
+    """What ``ParkedBefore`` reads from the dead-letter topic; these letters are never redriven."""
 
     def __init__(self, parking: FakeParking) -> None:
         self._parking = parking

@@ -203,6 +203,7 @@ class Process:
         self._control = world.control.open()
         edges = PathEdges(
             reader=self.reader,
+            member=self.reader,
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
             offsets=world.offsets,
             look_at_topics=world.log.look,

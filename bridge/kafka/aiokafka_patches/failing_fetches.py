@@ -2,7 +2,8 @@
 
 Upstream: no issue found. aiokafka 0.14 fetches all partitions of a broker in one request. If the broker
 answers one partition with an error, aiokafka logs the error without the partition's name and asks again
-at once. If the broker fails while it sends one partition's records, the whole request fails, each time.
+at once. If the login may not read one topic, ``getmany`` raises for all, each time. If the broker fails
+while it sends one partition's records, the whole request fails, each time.
 Remove this when a consumer backs off per partition and reports which one fails.
 ``bridge/kafka/client.py`` imports this module, so every consumer of the product has the patch.
 """
@@ -19,7 +20,7 @@ import aiokafka.consumer.consumer
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -27,8 +28,9 @@ from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
-_ROUTINE = {0, 1, 3, 5, 6, 9, 29, 74, 75, 78}
+_ROUTINE = {0, 1, 3, 5, 6, 9, 74, 75, 78}
 """Codes that aiokafka handles, or that a change of leaders causes: no fault of the partition."""
+_REFUSED = TopicAuthorizationFailedError.errno
 _FIRST_BACKOFF_S, _MOST_BACKOFF_S = 1.0, 30.0
 _SILENT_S, _SILENT_TIMES = 30.0, 20
 """How long, and how often, a broker may send nothing of a partition although its log goes on: responses are
@@ -40,6 +42,10 @@ _NOTHING = SimpleNamespace(topics=[], API_VERSION=4)
 _REMEDY = (
     "check the broker's log and its disk, and the partition's other replicas; nothing is skipped, the bridge"
     " tries again at least every 30 s"
+)
+_GRANT = (
+    "grant this login the right to read the topic (ACL operation Read); nothing is skipped, the bridge tries"
+    " again at least every 30 s"
 )
 
 
@@ -59,6 +65,7 @@ class FailingPartitions:
         self._clock = clock
         self._backoffs: dict[TopicPartition, tuple[float, float]] = {}  # the last wait, and until when
         self._silent: dict[TopicPartition, _Silence] = {}
+        self._refused: dict[TopicPartition, str] = {}  # to its topic
         self._lines = Throttle(now=clock)
 
     def __contains__(self, partition: TopicPartition) -> bool:
@@ -75,11 +82,21 @@ class FailingPartitions:
         """Return True if the partition may be fetched now."""
         return partition not in self._backoffs or self._clock() >= self._backoffs[partition][1]
 
-    def failed(self, partition: TopicPartition, offset: int, cause: str) -> None:
+    def refused(self, partition: TopicPartition, offset: int) -> None:
+        """Note that the login may not read the topic; ``failed`` otherwise."""
+        self._refused[partition] = partition.topic
+        self.failed(partition, offset, "this login may not read the topic", _GRANT)
+
+    @property
+    def refused_topics(self) -> frozenset[str]:
+        """The topics that the login may not read, as of the last fetch of each."""
+        return frozenset(self._refused.values())
+
+    def failed(self, partition: TopicPartition, offset: int, cause: str, remedy: str = _REMEDY) -> None:
         """Note that a fetch from this offset failed; wait twice as long as the last time."""
         wait_s = min(_MOST_BACKOFF_S, 2 * self._backoffs.get(partition, (_FIRST_BACKOFF_S / 2, 0))[0])
         self._backoffs[partition] = wait_s, self._clock() + wait_s
-        self._report(partition, offset, cause)
+        self._report(partition, offset, cause, remedy)
 
     def answered(self, partition: TopicPartition, offset: int, end: int, size: int) -> None:
         """Note a response without an error: its bytes, and the end of what the broker would send."""
@@ -90,26 +107,27 @@ class FailingPartitions:
             self._silent[partition] = silence = silence._replace(times=silence.times + 1)
             if self._too_long(silence):
                 self._report(partition, offset, f"the broker sends no records, but its log ends at {end}")
+        self._refused.pop(partition, None)
         if self._backoffs.pop(partition, None) is not None:
             _log.info(events.FETCH_RECOVERED, partition=_name(partition), next_offset=offset)
 
     def keep(self, partitions: Collection[TopicPartition]) -> None:
         """Forget all other partitions: they are no longer read here."""
-        for known in (self._backoffs, self._silent):
+        for known in (self._backoffs, self._silent, self._refused):
             for partition in known.keys() - set(partitions):
                 del known[partition]
 
     def _too_long(self, silence: _Silence) -> bool:
         return silence.times >= _SILENT_TIMES and self._clock() - silence.since >= _SILENT_S
 
-    def _report(self, partition: TopicPartition, offset: int, cause: str) -> None:
+    def _report(self, partition: TopicPartition, offset: int, cause: str, remedy: str = _REMEDY) -> None:
         if self._lines.allows(partition):
             _log.error(
                 events.FETCH_FAILED,
                 partition=_name(partition),
                 next_offset=offset,
                 cause=cause,
-                remedy=_REMEDY,
+                remedy=remedy,
             )
 
 
@@ -148,6 +166,9 @@ class FetchClient:
         self._failures.pop(node_id, None)
         self._suspects -= offsets.keys()
         self._note(response, offsets)
+        response.topics = [
+            (topic, [row for row in rows if row[1] != _REFUSED]) for topic, rows in response.topics
+        ]
         return response
 
     def _choose(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -186,6 +207,8 @@ class FetchClient:
                 if not code:
                     end = rest[0] if response.API_VERSION >= 4 and rest[0] >= 0 else highwater
                     self._failing.answered(partition, offset, end, len(rest[-1] or b""))
+                elif code == _REFUSED:
+                    self._failing.refused(partition, offset)
                 elif code not in _ROUTINE:
                     cause = f"{for_code(code).__name__} (error {code})"
                     self._failing.failed(partition, offset, f"the broker cannot read the records: {cause}")
@@ -206,6 +229,12 @@ def failing_partitions(consumer: AIOKafkaConsumer, assigned: Iterable[TopicParti
         return 0
     fetcher.failing.keep(list(assigned))
     return len(fetcher.failing)
+
+
+def refused_topics(consumer: AIOKafkaConsumer) -> frozenset[str]:
+    """Return the topics that the login may not read, as far as a fetch has shown it."""
+    fetcher: Any = consumer._fetcher
+    return frozenset() if fetcher is None else fetcher.failing.refused_topics
 
 
 def _offsets_of(request: FetchRequest) -> dict[TopicPartition, int]:

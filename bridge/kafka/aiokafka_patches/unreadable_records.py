@@ -25,6 +25,7 @@ from bridge.kafka.batch_frames import (
     OVERHEAD,
     BatchHeader,
     Frame,
+    batch_behind,
     end_of,
     frame_at,
     is_cut,
@@ -46,7 +47,7 @@ _WRITE_AGAIN = (
 
 @dataclass
 class UnreadableRecord(ConsumerRecord):  # type: ignore[misc] # aiokafka has no type information
-    """Takes the place of records that cannot be read; ``damage`` says why, and which offsets it covers."""
+    """Takes the place of records that cannot be read; ``damage`` contains the reason and the offsets."""
 
     damage: Damage = field(kw_only=True)
 
@@ -131,7 +132,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         if not self._is_aborted(batch):
             no_gaps = count == last_delta + 1
             if not no_gaps and count > last_delta:
-                raise UnreadableError(f"its header says {count} records at {last_delta + 1} offsets")
+                raise UnreadableError(f"its header counts {count} records at {last_delta + 1} offsets")
             expected = base
             tp, to_record = self._tp, self._consumer_record
             for record in batch:
@@ -173,9 +174,11 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         cause = _text(exc)
         if (not frame.intact or isinstance(exc, MemoryError)) and not self._given_up(cause):
             return len(self._records.data)  # fetch it again
-        found = next_intact(self._records.data, following_at, position)
+        data, start, raw = self._records.data, following_at - len(frame.raw), frame.raw
+        found = batch_behind(frame, data, start, position)
         if found is not None and not frame.intact:
-            following_at = found[0]  # its length may be wrong, too
+            following_at = found[0]
+            raw = data[start:following_at]
         following = found[1] if found is not None else None
         end = end_of(frame, position, following)
         if header is not None and header.is_control:
@@ -194,7 +197,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
                 return following_at
         first = max(position, min(frame.base, end - 1))
         at_ms = header.first_timestamp_ms if header is not None and frame.intact else None
-        yield self._unreadable(first, end, cause, frame.raw, "batch", at_ms)
+        yield self._unreadable(first, end, cause, raw, "batch", at_ms)
         return following_at
 
     def _pieces(self, frame: Frame, header: BatchHeader, pieces: list[Piece]) -> Iterator[Any]:
@@ -247,7 +250,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         raw_of: Literal["record", "batch"] = "batch",
         timestamp_ms: int | None = None,
     ) -> Any:
-        """Return what takes the place of the offsets [first, end), and move the position behind them."""
+        """Return what takes the place of the offsets [first, end), and move the position to its end."""
         self.next_fetch_offset = end
         kept = raw[:RAW_LIMIT]
         if len(kept) < len(raw):

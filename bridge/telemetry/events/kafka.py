@@ -124,16 +124,18 @@ Always: report it with its traceback, which is written once per type. No event i
 repeats: nothing is read from or written to Kafka while it does."""
 
 CONTROL_UNREADABLE: Final = "control.unreadable"
-"""A record of the control topic cannot be read from the log. It is skipped; the bridge reads on behind it.
+"""A record of the control topic cannot be read from the log. The bridge skips it and reads on.
 
 Always: a switch or a hold may be unknown. `hookferry endpoints list` and `hookferry events list` show the
 states in use; set those again that differ."""
 
 FETCH_FAILED: Final = "fetch.failed"
-"""A broker cannot read a partition's records at `next_offset`. Other partitions go on; nothing is skipped.
+"""A broker cannot read a partition's records at `next_offset`, or the login may not read its topic. Other
+partitions go on; nothing is skipped.
 
-Always: the broker reports damage or a failing disk, or its fetches break off. Nothing of this partition is
-delivered meanwhile. See the broker's log; move the leader to another replica."""
+Always: `cause` names a missing right, damage or a failing disk, or fetches that break off. Nothing of this
+partition is delivered meanwhile. Grant the right; or see the broker's log and move the leader to another
+replica."""
 
 FETCH_RECOVERED: Final = "fetch.recovered"
 """The records of a partition can be read again after `fetch.failed`.

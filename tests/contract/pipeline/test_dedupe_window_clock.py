@@ -1,4 +1,4 @@
-"""The dedupe window begins by the bridge's clock, whatever the timestamps of the records say."""
+"""The dedupe window begins by the bridge's clock, whatever timestamps the records have."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from bridge.app.switching import Switching
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
 from bridge.core.readiness import GroupPlace
 from bridge.dead_letters.hold import Holds
-from bridge.kafka.group_reader import Reader
+from bridge.kafka.group_view import GroupView
 from bridge.model import AnswerKind, Partition
 from bridge.settings import Settings
 from bridge.telemetry import events
@@ -38,7 +38,7 @@ def watch(status: Status, reader: SimpleNamespace, **dispatchers: SimpleNamespac
     pipeline, checkpoints = SimpleNamespace(without_schema=()), SimpleNamespace(unsettled=lambda _: 0)
     path = SimpleNamespace(pipeline=pipeline, dispatchers=dispatchers, checkpoints=checkpoints)
     metrics = Metrics()
-    status.watch(metrics, cast("Reader", reader), cast("Path", path))
+    status.watch(metrics, cast("GroupView", reader), cast("Path", path))
     return metrics
 
 

@@ -1,4 +1,4 @@
-"""A pause that a receiver asks for never slows an endpoint to a crawl after it."""
+"""A pause that a receiver requests never slows an endpoint to a crawl after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request at once, when an operator asks for it: the gate admits it, and its answer decides the rest."""
+"""One request at once, when an operator requests it: the gate admits it, and its answer decides the rest."""
 
 from __future__ import annotations
 

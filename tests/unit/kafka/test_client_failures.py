@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
 from bridge.errors import BrokerError, ClientFailed, CommitError, RecordsDeleted
-from bridge.kafka import group_reader
+from bridge.kafka import group_member
 from bridge.kafka.aiokafka_patches.closing import close_in_time
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
@@ -154,7 +154,7 @@ async def test_a_consumer_that_fails_forever_at_one_record_hands_it_over_and_goe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     consumer = PoisonedConsumer()
-    monkeypatch.setattr(group_reader, "new_consumer", lambda *_: consumer)
+    monkeypatch.setattr(group_member, "new_consumer", lambda *_: consumer)
 
     async def nothing() -> None:
         return None
@@ -189,7 +189,7 @@ async def test_a_partition_that_was_revoked_meanwhile_is_not_read() -> None:
     reader = Reader(KafkaOptions(("nowhere:1",)), Membership("g", ("orders",)), nothing)
     reader.start_at({Partition("orders", 0): 3})
     assert reader.passed() == {}
-    await reader.stop()
+    await reader.member.stop()
 
 
 def test_a_client_that_always_fails_gives_up_fewer_and_fewer_records() -> None:

@@ -13,6 +13,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaStorageError,
     NotLeaderForPartitionError,
+    TopicAuthorizationFailedError,
 )
 from aiokafka.protocol.fetch import FetchRequest
 from structlog.testing import capture_logs
@@ -78,6 +79,27 @@ async def test_a_partition_that_the_broker_reports_as_damaged_is_tried_again_lat
     assert broker.fetched == [[0, 1], [0], [0], [1], [0]]
     (line,) = [line for line in logs if line["event"] == events.FETCH_FAILED]
     assert (line["partition"], line["next_offset"], line["log_level"]) == ("orders-1", 3, "error")
+    assert len(failing) == 1
+
+
+@simulated
+async def test_a_topic_that_the_login_may_not_read_is_left_out_of_the_response_and_tried_again_later() -> (
+    None
+):
+    """aiokafka would raise for the whole poll, so that each topic is read only about once per second."""
+    code = TopicAuthorizationFailedError.errno
+    broker = FakeBroker(lambda numbers: {n: (code, -1, b"") if n else (0, 9, b"x") for n in numbers})
+    client, failing, clock = client_over(broker)
+    with capture_logs() as logs:
+        response = await client.send(1, request())
+        await client.send(1, request())
+        clock.now += 1.1
+        await client.send(1, request())
+    assert [row[0] for _, rows in response.topics for row in rows] == [0]
+    assert broker.fetched == [[0, 1], [0], [1]]
+    (line,) = [line for line in logs if line["event"] == events.FETCH_FAILED]
+    assert (line["partition"], line["cause"]) == ("orders-1", "this login may not read the topic")
+    assert "grant this login the right to read" in line["remedy"]
     assert len(failing) == 1
 
 

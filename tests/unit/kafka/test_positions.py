@@ -53,14 +53,14 @@ async def test_the_position_is_known_only_of_an_assigned_partition_that_has_one(
 async def test_a_reader_reports_only_started_partitions_and_starts_only_assigned_ones() -> None:
     """A partition may be taken away between a failed read and the return to its position."""
     reader = Reader(KafkaOptions(("nowhere:9092",)), Membership("g", ("orders",)), never)
-    await reader._consumer.stop()
-    reader._consumer = StateOnly()  # type: ignore[assignment]
-    state = reader._consumer._subscription
+    await reader.member.consumer.stop()
+    reader.member.consumer = StateOnly()  # type: ignore[assignment]
+    state = reader.member.consumer._subscription
     reader.start_at({Partition("orders", 0): 5})
     assert reader.passed() == {}
     state.subscribe({"orders"})
     state.assign_from_subscribed({TP})
-    reader._assign([TP])
+    reader.member._assigned([TP])
     assert reader.passed() == {}, "it is paused at an arbitrary position"
     reader.start_at({Partition("orders", 0): 5, Partition("orders", 1): 6})
     assert reader.passed() == {Partition("orders", 0): 5}

@@ -21,6 +21,7 @@ class FakeConsumer:
 
     def __init__(self) -> None:
         self._coordinator = SimpleNamespace(generation=1)
+        self._fetcher = None
         self.committed: list[dict[TopicPartition, int]] = []
 
     def partitions_for_topic(self, topic: str) -> set[int] | None:
@@ -36,10 +37,10 @@ async def never() -> None:
 
 async def test_a_deleted_topic_does_not_delay_the_commits_of_the_others() -> None:
     reader = Reader(KafkaOptions(("nowhere:9092",)), Membership("g", ("kept", "deleted")), never)
-    await reader._consumer.stop()
-    reader._consumer = consumer = FakeConsumer()  # type: ignore[assignment]
-    await reader.fence({KEPT: 7, DELETED: 9})
+    await reader.member.consumer.stop()
+    reader.member.consumer = consumer = FakeConsumer()  # type: ignore[assignment]
+    await reader.member.fence({KEPT: 7, DELETED: 9})
     assert consumer.committed == [{TopicPartition("kept", 0): 7}]
     with pytest.raises(PlaceLostError, match="do not exist any more"):
-        await reader.fence({DELETED: 9})
+        await reader.member.fence({DELETED: 9})
     assert len(consumer.committed) == 1

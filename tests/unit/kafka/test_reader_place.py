@@ -11,6 +11,7 @@ from bridge.core.readiness import State, describe
 from bridge.errors import BrokerError, PlaceLostError
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_reader import Reader
+from bridge.kafka.group_view import GroupView
 from bridge.kafka.membership import Membership
 from bridge.model import Partition
 
@@ -38,9 +39,9 @@ async def nothing() -> None: ...
 
 async def reader_of_fake() -> Reader:
     reader = Reader(KafkaOptions(("nowhere:9092",)), MEMBERSHIP, nothing)
-    await reader._consumer.stop()
-    reader._consumer = RefusedConsumer()
-    reader._joined = True
+    await reader.member.consumer.stop()
+    reader.member.consumer = RefusedConsumer()
+    reader.member._joined = True
     return reader
 
 
@@ -52,30 +53,32 @@ async def test_a_session_that_the_broker_refuses_is_reported_with_the_setting() 
 
 async def test_the_place_is_none_until_the_first_assignment_and_rebalancing_between_two() -> None:
     reader = await reader_of_fake()
-    assert reader.place is None
-    await reader._revoked(())
-    assert reader.place is None
+    view = GroupView(reader)
+    assert view.place is None
+    await reader.member._revoked()
+    assert view.place is None
     states: list[State] = []
     for _ in range(2):
-        reader._assign(())
-        assert reader.place is not None
-        states.append(describe(reader.place).state)
-        await reader._revoked(())
-        assert reader.place is not None
-        states.append(describe(reader.place).state)
+        reader.member._assigned(())
+        assert view.place is not None
+        states.append(describe(view.place).state)
+        await reader.member._revoked()
+        assert view.place is not None
+        states.append(describe(view.place).state)
     assert states == [State.STANDBY, State.REBALANCING] * 2
 
 
 async def test_a_reader_whose_name_was_taken_holds_no_lease_and_commits_nothing() -> None:
     reader = await reader_of_fake()
-    reader._assign(())
-    assert reader.holds_lease()
-    reader._name.note_taken()
-    assert not reader.holds_lease()
+    reader.member._assigned(())
+    assert reader.member.holds_lease()
+    reader.member.name.note_taken()
+    assert not reader.member.holds_lease()
     with pytest.raises(PlaceLostError):
-        await reader.fence({Partition("orders", 0): 1})
+        await reader.member.fence({Partition("orders", 0): 1})
     assert await reader.read((), 0) == []
-    assert reader.place is not None
-    assert describe(reader.place).state is State.FENCED
-    reader._assign(())
-    assert not reader.holds_lease(), "a late answer of the group revived the lease"
+    view = GroupView(reader)
+    assert view.place is not None
+    assert describe(view.place).state is State.FENCED
+    reader.member._assigned(())
+    assert not reader.member.holds_lease(), "a late answer of the group revived the lease"

@@ -33,10 +33,10 @@ async def never() -> None:
 
 async def test_the_share_is_the_assigned_partitions_of_all_partitions_the_group_reads() -> None:
     reader = Reader(KafkaOptions(("nowhere:9092",)), Membership("g", ("orders", "g.again")), never)
-    await reader._consumer.stop()
-    reader._consumer = FakeConsumer()  # type: ignore[assignment]
+    await reader.member.consumer.stop()
+    reader.member.consumer = FakeConsumer()  # type: ignore[assignment]
     for numbers, expected in (((0, 1), 4 / 12), ((0, 2, 4), 6 / 12), (range(6), 1.0)):
-        reader._assign(
+        reader.member._assigned(
             [TopicPartition(topic, number) for topic in ("orders", "g.again") for number in numbers]
         )
         assert reader.share == expected

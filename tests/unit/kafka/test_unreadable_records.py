@@ -117,6 +117,24 @@ def test_a_batch_that_cannot_be_separated_is_handed_over_with_its_bytes_and_offs
     assert "the offsets 0 to 4 cannot be read" in damaged.damage.cause
 
 
+@pytest.mark.parametrize("excess", [-9, -1, 1, 20, len(AFTER) - 1, len(AFTER), len(AFTER) + 5])
+def test_a_length_that_ends_elsewhere_costs_only_its_own_batch(excess: int) -> None:
+    """The length is not covered by the checksum, and may reach into the next batches or over them."""
+    length = len(GOOD.pack()) - 12 + excess
+    third = RawBatch(6, plain(b"third")).pack()
+    last = RawBatch(7, plain(b"last")).pack()
+    got = read(replace(GOOD, wrong_length=length).pack(), AFTER, third, last, end=8)
+    assert (got.values, got.damaged) == ([b"after", b"third", b"last"], [(0, 5)])
+    assert got.records[0].value == replace(GOOD, wrong_length=length).pack()
+
+
+def test_a_value_that_contains_a_batch_is_not_taken_for_the_next_batch() -> None:
+    inner = RawBatch(900, plain(b"inner")).pack()
+    batch = RawBatch(0, plain(b"v0", inner), wrong_crc=True)
+    got = read(batch.pack(), RawBatch(2, plain(b"after")).pack(), end=3)
+    assert (got.values, got.damaged) == ([b"after"], [(0, 2)])
+
+
 @pytest.mark.parametrize("name", [*WRONG_BATCHES, *REFETCHED])
 def test_only_damage_that_may_have_happened_on_the_way_is_fetched_again(name: str) -> None:
     got = read((WRONG_BATCHES | REFETCHED)[name].pack(), AFTER)

@@ -259,6 +259,17 @@ async def test_a_cursor_that_was_refused_is_committed_with_the_next_commit() -> 
     assert "g.crm" not in stage.done
 
 
+async def test_a_cursor_that_a_missing_right_refuses_is_tried_again_and_fails_no_commit() -> None:
+    stage = Stage(crm="earliest", erp="earliest")
+    await stage.load()
+    stage.offsets.refused = {P0}
+    await stage.checkpoints.commit()
+    assert stage.offsets.at("crm") is None
+    stage.offsets.refused = set()
+    await stage.checkpoints.commit()
+    assert (stage.offsets.at("crm"), stage.offsets.at("erp")) == (10, 10)
+
+
 async def test_what_settled_out_of_order_is_not_needed_again_after_a_restart() -> None:
     stage = Stage()
     cursor = (await stage.load())["crm"]

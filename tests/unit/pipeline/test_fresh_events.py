@@ -82,7 +82,7 @@ async def test_an_event_that_waits_for_a_retry_keeps_neither_data_nor_body() -> 
 
 
 class Document(dict[str, str]):
-    """Stands for decoded data, and can be seen to live."""
+    """Decoded data; a test can see whether it is still alive."""
 
 
 @simulated

@@ -245,7 +245,7 @@ async def test_the_path_waits_for_an_unavailable_broker() -> None:
 
 @simulated
 async def test_records_that_retention_deleted_are_reported_and_skipped() -> None:
-    """Only for the endpoint that had fallen behind: the other one had settled them."""
+    """Only for the endpoint that lagged: the other one had settled them."""
     world = World({"crm": Plan(window=2), "erp": Plan()})
     world.receivers["crm"].answer = gate = HeldAnswers("a", "b")
     for number, name in enumerate("abcdefgh"):
@@ -267,7 +267,7 @@ async def test_records_that_retention_deleted_are_reported_and_skipped() -> None
 async def test_no_loss_is_reported_for_an_endpoint_that_had_settled_the_deleted_records() -> None:
     """The reader starts at the lowest cursor; retention may overtake that one and not the other.
 
-    Of the three deleted records, the one behind had settled two.
+    Of the three deleted records, the one that lagged had settled two.
     """
     world = World({"behind": Plan(), "ahead": Plan()})
     world.receivers["behind"].answer = HeldAnswers("a")

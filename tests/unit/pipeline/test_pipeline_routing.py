@@ -107,7 +107,7 @@ async def test_an_event_that_cannot_be_decoded_for_a_filter_is_parked_with_the_d
 
 @simulated
 async def test_a_filter_is_evaluated_once_per_event_and_endpoint() -> None:
-    """Even if another endpoint falls behind: its own reader evaluates only its filter."""
+    """Even if another endpoint lags: its own reader evaluates only its filter."""
     world = World({"crm": Plan(when="data.id is defined"), "slow": Plan(when="data.id is defined", window=2)})
     asked: list[tuple[str, str]] = []
 

@@ -1,4 +1,4 @@
-"""Records that cannot be read from the log, on the path: parked once, and the offsets go on behind them."""
+"""Records that cannot be read from the log, on the path: parked once, and the offsets move past them."""
 
 from __future__ import annotations
 

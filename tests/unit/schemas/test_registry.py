@@ -81,7 +81,7 @@ async def test_avro_with_references_is_read_by_id_and_by_guid(
     references = [{"name": "shop.Line", "subject": "line", "version": 1}, money]
     number = stub.register("order", json.dumps(order), references=references)
     raw = b"\x02" + (199).to_bytes(4, "big") + b"\x00" + (2**31 - 1).to_bytes(4, "big")
-    name, document = await filled.read("id", str(number), b"\0" + number.to_bytes(4, "big") + raw)
+    name, document, _ = await filled.read("id", str(number), b"\0" + number.to_bytes(4, "big") + raw)
     assert name == "shop.Order"
     assert str(document["total"]) == "21474836.47"
     assert [str(line["price"]) for line in document["lines"]] == ["1.99"]
@@ -110,18 +110,18 @@ async def test_protobuf_is_read_by_message_indexes_with_its_imports(
     number = stub.register("order", descriptor_text(file), "PROTOBUF", references)
     prefix = b"\0" + number.to_bytes(4, "big")
     first = await filled.read("id", str(number), prefix + b"\0" + b"\x0a\x01a")
-    assert first == ("shop.First", {"order_id": "a"})
+    assert first[:2] == ("shop.First", {"order_id": "a"})
     second = (
         b"\x0a\x01b\x12\x03\x0a\x01c" + b"\x1a\x10\x0a\x03KES\x10\x95\x9a\xef\x3a\x18\x80\xca\xb5\xee\x01"
     )
-    name, document = await filled.read("id", str(number), prefix + b"\x02\x02" + second)
+    name, document, _ = await filled.read("id", str(number), prefix + b"\x02\x02" + second)
     assert name == "shop.Second"
     assert document["common"] == {"order_id": "c"}
     assert document["total"] == {"currency_code": "KES", "units": "123456789", "nanos": 500000000}
     inner = await filled.read(
         "id", str(number), prefix + b"\x04\x02\x00" + b"\x08\x80\x80\x80\x80\x80\x80\x80\x80\x40"
     )
-    assert inner == ("shop.Second.Inner", {"cents": str(2**62)})
+    assert inner[:2] == ("shop.Second.Inner", {"cents": str(2**62)})
     for bad in (b"\x02\x08", b"\x06\x02\x00\x00", b"\x81", b"\xff" * 11, b"\x05"):
         with pytest.raises(DecodeError):
             await filled.read("id", str(number), prefix + bad)
@@ -246,7 +246,7 @@ async def test_references_are_limited_in_depth_and_number_and_may_be_cyclic(
     own = [{"name": "shop.Paid", "subject": "own", "version": 1}]
     circle = stub.register("own", json.dumps(PAID), references=own)
     frame = b"\0" + circle.to_bytes(4, "big") + b"\x02a"
-    assert await filled.read("id", str(circle), frame) == ("shop.Paid", {"id": "a"})
+    assert (await filled.read("id", str(circle), frame))[:2] == ("shop.Paid", {"id": "a"})
 
 
 @pytest.mark.parametrize("text", ["{", "7", '{"type": "record"}', '{"type": "record", "name": "R"}',
@@ -311,9 +311,9 @@ async def test_apicurios_own_api_is_read_by_content_id_and_by_global_id(stub: St
     stub.contents["/groups/default/artifacts/kind/versions/1"] = ("AVRO", json.dumps(inner), [])
     stub.contents["/ids/contentIds/7"] = ("JSON", json.dumps({"title": "Seen", "type": "object"}), [])
     stub.contents["/ids/contentIds/9"] = ("PROTOBUF", 'syntax = "proto3";', [])
-    assert await own.read("content", "5", b"\0\0\0\0\5\2") == ("shop.Paid", {"kind": "CARD"})
-    assert await own.read("global", "6", b"\0" + bytes(7) + b"\6\0") == ("shop.Paid", {"kind": "CASH"})
-    assert await own.read("content", "7", b'\0\0\0\0\7{"a": 1.10}') == ("Seen", {"a": 1.1})
+    assert (await own.read("content", "5", b"\0\0\0\0\5\2"))[:2] == ("shop.Paid", {"kind": "CARD"})
+    assert (await own.read("global", "6", b"\0" + bytes(7) + b"\6\0"))[:2] == ("shop.Paid", {"kind": "CASH"})
+    assert (await own.read("content", "7", b'\0\0\0\0\7{"a": 1.10}'))[:2] == ("Seen", {"a": 1.1})
     with pytest.raises(DecodeError, match="has no schema with content id 8"):
         await own.read("content", "8", b"\0\0\0\0\x08")
     with pytest.raises(DecodeError, match=r"the registry returned \.proto text"):

@@ -149,6 +149,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
     side_window = build_side_window(settings, index, decoders, open_side_reader)
     edges = PathEdges(
         reader=reader,
+        member=reader,
         open_side_reader=open_side_reader,
         offsets=FakeOffsets(),
         look_at_topics=Log().look,
