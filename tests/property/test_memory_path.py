@@ -113,3 +113,24 @@ async def test_a_dead_endpoint_leaves_most_of_the_budget_to_the_others() -> None
         assert 0 < process.checkpoints.waiting_bytes("dead") < 0.15 * budget_bytes
         assert process.budget.used_bytes < 0.15 * budget_bytes
         await process.stop()
+
+
+@simulated
+async def test_an_endpoint_that_used_up_its_share_takes_no_batch_of_another_partition() -> None:
+    """Before, each partition could exceed the budget by a batch."""
+    log = make_log(Random(1), 0, 0)
+    world = World({"dead": plan()}, log=log)
+    world.receivers["dead"].answer = refuse
+    process = Process(world, *PARTITIONS, max_batch=5, memory=MemoryPlan(1, 100_000, 1, 1, 1)).start()
+    with structlog.testing.capture_logs():
+        for number in range(20):
+            document = {"id": f"a{number}", "type": "Created", "entity": "e", "pad": "x" * 2_000}
+            log.add("", partition=P0, raw=json.dumps(document).encode())
+        await until(lambda: process.budget.share("dead").is_used_up)
+        taken = process.checkpoints.unsettled("dead")
+        log.add("b", partition=P1)
+        await asyncio.sleep(60)
+        assert process.checkpoints.unsettled("dead") == taken
+        world.receivers["dead"].answer = recovered
+        await until(lambda: len(set(world.receivers["dead"].delivered)) == 21)
+        await process.stop()

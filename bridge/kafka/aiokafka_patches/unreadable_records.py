@@ -83,7 +83,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
     """
 
     next_fetch_offset: int
-    _records_iterator: Any
+    _records_iterator: Generator[Any, None, None] | None
     in_batch = 1
     """How many records the batch has that is read now."""
     _batch_at: int | None = 0

@@ -1,4 +1,4 @@
-"""Of batches that are read in part few stay unpacked; no record is lost, repeated or reordered by it."""
+"""Batches that are read in part: few are kept unpacked, and each record is read once and in order."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def test_a_quarter_of_the_memory_for_fetched_records_is_for_unpacked_batches() -
     assert (batch.packed, other.packed) == (1, 0)
 
 
-def partition(data: bytes) -> Any:
+def partition(data: bytes, topic: str = "", position: int = 0) -> Any:
     """Return the records of one response, as the fetcher makes them."""
-    response = fetcher.MemoryRecords(data)
-    return fetcher.PartitionRecords(TopicPartition(next(_topics), 0), response, None, 0, None, None, True, 1)
+    place, response = TopicPartition(topic or next(_topics), 0), fetcher.MemoryRecords(data)
+    return fetcher.PartitionRecords(place, response, None, position, None, None, True, 1)
 
 
 def values(first: int, number: int) -> list[bytes]:
@@ -133,9 +133,7 @@ def test_a_damaged_batch_is_not_read_again() -> None:
     topic, position, found, fetches = next(_topics), 0, [], 0
     while position < 6:
         fetches += 1
-        response = fetcher.MemoryRecords(damaged + after)
-        place = TopicPartition(topic, 0)
-        records = fetcher.PartitionRecords(place, response, None, position, None, None, True, 1)
+        records = partition(damaged + after, topic, position)
         for record in records:
             found.append(record.offset)
             records.pack_again()

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.model import Batch, Partition
 from bridge.pipeline.catch_up import CatchUp
+from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.outage import OutageBackoff
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeParking, FakeReceiver, event, record
@@ -27,6 +29,16 @@ class Records(list[object]):
     """Stands for a batch, and can be seen to live."""
 
 
+def enqueue(dispatcher: EndpointDispatcher, cursor: Cursor[Failures], offset: int) -> weakref.ref[Document]:
+    """Enqueue an event of its own entity; return a reference to its data."""
+    data = Document(id=f"{offset}", entity=f"e{offset}")
+    one = event(f"{offset}", offset, entity=f"e{offset}")
+    one.payload = lambda: data
+    dispatcher.enqueue(one, cursor)
+    cursor.advance(offset + 1)
+    return weakref.ref(data)
+
+
 @pytest.mark.parametrize("status", [200, 400, 503])
 @simulated
 async def test_a_worker_that_waits_keeps_neither_its_last_event_nor_its_data(status: int) -> None:
@@ -37,18 +49,12 @@ async def test_a_worker_that_waits_keeps_neither_its_last_event_nor_its_data(sta
     dispatcher = make_dispatcher(
         "crm", Plan(concurrency=8, max_attempts=2), receiver, FakeParking(), Metrics()
     )
-    cursor = Cursor(P0, 0, window=100, window_bytes=1 << 20)
+    cursor: Cursor[Failures] = Cursor(P0, 0, window=100, window_bytes=1 << 20)
     alive: list[weakref.ref[Document]] = []
     async with asyncio.TaskGroup() as tasks:
         workers = dispatcher.start(tasks)
         for offset in range(8):
-            data = Document(id=f"{offset}", entity=f"e{offset}")
-            alive.append(weakref.ref(data))
-            one = event(f"{offset}", offset, entity=f"e{offset}")
-            one.payload = lambda data=data: data
-            dispatcher.enqueue(one, cursor)
-            cursor.advance(offset + 1)
-        del one, data
+            alive.append(enqueue(dispatcher, cursor, offset))
         await until(lambda: cursor.progress().offset == 8)
         dispatcher.forget()
         receiver.sent.clear()
