@@ -131,7 +131,7 @@ class MemoryPlan(NamedTuple):
 
     ``windows`` is for waiting events, without the first batch of each endpoint. ``fetch`` is for what the
     Kafka clients have fetched and not delivered. One batch has at most ``batch`` bytes of records, and the
-    events that keep their decoded data at most ``fresh``; both need several times that while decoded.
+    events that keep their decoded data at most ``fresh``; decoded, both use several times that.
     """
 
     total: int

@@ -36,9 +36,9 @@ class CatchUp:
     """Brings the cursors of one endpoint back to the main reader.
 
     ``accept`` runs steps 2 to 6 for one cursor; False means that the assignment is ending. ``main_at``
-    returns the next offset of the main reader. ``attached(partition)`` is called when a cursor is fed by
-    the main reader again. ``before_read`` makes cursors full that lack memory. ``wake`` is set when a cursor
-    lags or has room again.
+    returns the next offset of the main reader. ``before_read`` makes cursors full that lack memory.
+    ``attached(partition)`` is called when a cursor is fed by the main reader again. ``wake`` is set when a
+    cursor lags or has room again.
 
     There is no gap and no overlap: nothing is awaited between the end of a batch and the comparison
     with the main reader, and a cursor that is ahead of the main reader skips what it has settled.

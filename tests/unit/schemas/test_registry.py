@@ -87,7 +87,7 @@ async def test_avro_with_references_is_read_by_id_and_by_guid(
     assert [str(line["price"]) for line in document["lines"]] == ["1.99"]
     guid = stub.guid(number)
     again = await filled.read("guid", guid, b"\1" + bytes.fromhex(guid.replace("-", "")) + raw)
-    assert again == (name, document)
+    assert again[:2] == (name, document)
 
 
 def proto(name: str, *messages: str, imports: tuple[str, ...] = ()) -> descriptor_pb2.FileDescriptorProto:
