@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bridge.kafka.client  # noqa: F401 - applies the patches
@@ -96,6 +96,7 @@ def drain(random: Random, all_records: list[Any], unpacked: UnpackedBatches) -> 
     raise AssertionError
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32), most_bytes=st.sampled_from((0, 10, 25)))
 def test_reading_several_batches_in_turns_returns_every_record_once_and_in_order(
     seed: int, most_bytes: int
