@@ -1,7 +1,7 @@
 """Every reader of the product steps over what cannot be read: over a real client and the embedded broker.
 
 The embedded broker does not check what is produced, so a batch reaches it as it is. What Apache Kafka lets
-in is in ``tests/integration/test_unreadable_records.py``.
+in is in ``tests/integration/test_damaged_header_names.py``.
 """
 
 from __future__ import annotations
