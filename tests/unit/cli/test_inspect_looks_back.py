@@ -19,7 +19,9 @@ class Stretches:
         self.read: list[tuple[int, int]] = []
         self._log = log
 
-    async def stretch(self, partition: Any, start: int, end: int) -> AsyncIterator[list[Record]]:
+    async def stretch(
+        self, partition: Any, start: int, end: int, stalled_s: float
+    ) -> AsyncIterator[list[Record]]:
         self.read.append((start, end))
         if records := [one for one in self._log.readable(partition, start) if one.offset < end]:
             yield records
