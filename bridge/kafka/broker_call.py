@@ -27,6 +27,7 @@ _log = structlog.get_logger()
 ANSWER_TIMEOUT_S = 15.0
 """Limit for a query: aiokafka waits 40 s for some answers and without a limit for others."""
 CHECK_BROKER = "check kafka.bootstrap_servers, kafka.tls, kafka.sasl and that the broker is up"
+NEWER_BROKER = "none needed; a newer broker has it"
 REFUSED_SESSION = (
     "set kafka.session_timeout_s within the broker's group.min.session.timeout.ms and"
     " group.max.session.timeout.ms"
@@ -54,6 +55,8 @@ async def broker_call(
         raise RecordTooLarge(action, "the record is too large", "raise its max.message.bytes") from exc
     except InvalidSessionTimeoutError as exc:
         raise BrokerError(action, describe(exc), REFUSED_SESSION) from exc
+    except NotImplementedError as exc:  # aiokafka, for a request of which the broker has no usable version
+        raise BrokerError(action, "the broker has no version of this request", NEWER_BROKER) from exc
     except FOREIGN_ERRORS as exc:
         raise BrokerError(action, describe(exc, timeout_s), remedy) from exc
     except HookferryError:

@@ -34,8 +34,8 @@ async def leave_group(options: KafkaOptions, group: str, member_id: str, instanc
             request = StaticLeave(group, member_id, instance_id)
             response = await client.send(node, request, group=ConnectionGroup.COORDINATION)
         cause = _cause({response.error_code, *(code for *_, code in response.members)} - {0})
-    except (BrokerError, NotImplementedError) as exc:  # the latter: Kafka before 2.4
-        cause = exc.cause if isinstance(exc, BrokerError) else "the broker has no LeaveGroup version 3"
+    except BrokerError as exc:
+        cause = exc.cause
     finally:
         await close_client(client, "close the client that leaves the group")
     if cause:

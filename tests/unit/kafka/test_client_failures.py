@@ -40,6 +40,14 @@ async def test_any_exception_of_a_client_is_a_broker_error_with_its_type(error: 
     assert (type(caught.value), caught.value.__cause__) == (ClientFailed, error)
 
 
+async def test_a_request_that_an_old_broker_does_not_have_is_no_failure_of_the_client() -> None:
+    with capture_logs() as logs, pytest.raises(BrokerError, match="no version of this request") as caught:
+        async with broker_call("leave group 'g'"):
+            raise NotImplementedError("Support for LeaveGroup v3 has not yet been added")
+    assert not isinstance(caught.value, ClientFailed), "nothing is replaced"
+    assert logs == []
+
+
 async def test_the_line_has_type_and_text_and_the_traceback_only_once() -> None:
     class NewKindError(Exception):
         pass
