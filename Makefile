@@ -32,6 +32,7 @@ help: ## list these targets
 setup: $(READY) ## create .venv with all dependencies, pinned by hash
 
 $(READY): requirements-dev.lock pyproject.toml
+	@echo "Installing the pinned dependencies into $(VENV): about a minute, once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
