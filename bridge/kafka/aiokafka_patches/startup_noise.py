@@ -1,10 +1,12 @@
 """Log aiokafka's errors of a first start as what they are: no failure.
 
 Upstream: no issue found. A cluster creates its topic ``__consumer_offsets`` when a group first looks up its
-coordinator. Until then it answers with error 15, and aiokafka 0.14 logs each answer at ERROR.
+coordinator. Until then it answers with error 15, and aiokafka 0.14 logs each answer at ERROR. The broker may
+then name itself before it has opened the topic: it refuses the first JoinGroup with error 16, and aiokafka
+logs at WARNING that the coordinator is dead.
 A topic that was just created is unknown for a moment to a broker other than the one that was asked to
 create it, and aiokafka logs that at ERROR, too. When another pod joins, aiokafka logs that
-as a failed heartbeat. Remove this when aiokafka logs all three at INFO.
+as a failed heartbeat. Remove this when aiokafka logs all of these at INFO.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from bridge.telemetry import events
 _log = structlog.get_logger()
 _COORDINATOR_LOGGER = logging.getLogger("aiokafka.consumer.group_coordinator")
 _METADATA_LOGGER = logging.getLogger("aiokafka.cluster")
+_NOT_YET_OPEN = "Marking the coordinator dead (node %s)for group %s."
 _REBALANCING = "Heartbeat failed for group %s because it is rebalancing"
 _EXPECTED_S = 30.0
 """How long a broker may take to create its offsets topic before aiokafka's errors are logged."""
@@ -29,7 +32,7 @@ _SPREADS_S = 10.0
 
 
 class StartupNoise(logging.Filter):
-    """Replaces "Group Coordinator Request failed" by one INFO line while the cluster is new.
+    """Replaces what aiokafka logs while the coordinator of a new cluster gets ready by one INFO line.
 
     aiokafka's own lines pass after the first assignment, or once the answers last longer than 30 s. Its
     warning that a heartbeat was answered with "rebalancing" never passes: another pod joins, which is
@@ -48,7 +51,9 @@ class StartupNoise(logging.Filter):
         if record.msg == _REBALANCING:
             return False
         arguments = record.args if isinstance(record.args, tuple) else ()
-        unavailable = any(isinstance(value, GroupCoordinatorNotAvailableError) for value in arguments)
+        unavailable = record.msg == _NOT_YET_OPEN or any(
+            isinstance(value, GroupCoordinatorNotAvailableError) for value in arguments
+        )
         if self._joined() or not unavailable:
             return True
         if self._since is None:

@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 
 from bridge.kafka.aiokafka_patches.startup_noise import NewTopicNoise, StartupNoise
 
+DEAD = "Marking the coordinator dead (node %s)for group %s."
+
 
 class Startup:
     """A filter with a clock to move and a group to join."""
@@ -22,6 +24,10 @@ class Startup:
     def passes(self, error: Exception) -> bool:
         name, text = "aiokafka.consumer.group_coordinator", "Group Coordinator Request failed: %s"
         return self.filter.filter(logging.LogRecord(name, logging.ERROR, "", 1, text, (error,), None))
+
+    def passes_dead(self) -> bool:
+        name, text = "aiokafka.consumer.group_coordinator", DEAD
+        return self.filter.filter(logging.LogRecord(name, logging.WARNING, "", 1, text, (1, "g"), None))
 
 
 def test_repeated_errors_become_one_line_that_needs_no_action() -> None:
@@ -44,6 +50,17 @@ def test_after_the_first_assignment_the_error_is_logged_at_once() -> None:
     startup = Startup()
     startup.joined = True
     assert startup.passes(GroupCoordinatorNotAvailableError())
+
+
+def test_a_coordinator_that_is_not_open_yet_is_dead_only_after_the_first_assignment() -> None:
+    """aiokafka's text is compared, so an upgrade that rewords it fails here."""
+    assert DEAD in inspect.getsource(group_coordinator)
+    startup = Startup()
+    with capture_logs() as lines:
+        assert not startup.passes_dead()
+    assert [line["event"] for line in lines] == ["coordinator.awaited"]
+    startup.joined = True
+    assert startup.passes_dead()
 
 
 def test_any_other_error_is_logged() -> None:
