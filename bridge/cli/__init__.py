@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
+from pathlib import Path
 
 import click
 
@@ -14,22 +15,28 @@ from bridge.cli.check import check
 from bridge.cli.completion import completion
 from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
+from bridge.cli.doctor import doctor
 from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
 from bridge.cli.inspect import inspect
+from bridge.cli.output import root_output_option
 from bridge.cli.parked import parked
 from bridge.cli.render import render
 from bridge.cli.route import route
-from bridge.cli.run import run
+from bridge.cli.run import root_config_option, run
 from bridge.cli.schemas import schemas
 from bridge.cli.send import send
+from bridge.cli.status import status
 from bridge.errors import ConfigError, HookferryError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-def cli() -> None:
+@root_config_option
+@root_output_option
+@click.version_option(__version__, "--version", "-V", message="hookferry %(version)s")
+def cli(path: Path | None, output: str | None) -> None:
     """Deliver outbox events from Kafka to HTTP receivers as signed webhooks: in order per entity, none lost.
 
     \b
@@ -40,7 +47,11 @@ def cli() -> None:
     hookferry route event.json               show which endpoints get an event, and why the others do not
     hookferry render -e crm -s order.json    show the request that an event becomes; `send` sends it
     hookferry run -c bridge.yaml             deliver events until SIGTERM, then drain and commit
+    hookferry status                         show the endpoints, their lag, and what needs attention
+    hookferry doctor                         try the configuration: brokers, topics, rights, receivers
     hookferry parked list                    list what could not be delivered, and why
+
+    -c and -o may also follow the command, where they take precedence.
     """  # noqa: D301 - a real backspace makes click keep the line breaks
 
 
@@ -51,7 +62,8 @@ def version() -> None:
 
 
 for command in (
-    run, check, inspect, route, render, send, parked, endpoints, events, cursors, schemas, demo, completion,
+    run, check, doctor, status, inspect, route, render, send, parked, endpoints, events, cursors, schemas,
+    demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -3,49 +3,85 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.app.exit_codes import ExitCode
+from bridge.cli.output import Output, colored, output_option, show
 from bridge.cli.run import file_or_option
+
+if TYPE_CHECKING:
+    from bridge.preflight.examine import Examined
+    from bridge.settings.problem import Problem
 
 
 @click.command(short_help="List every mistake in a configuration, with its remedy.")
+@click.option("--online", is_flag=True, help="Also ask the brokers, and connect to each endpoint.")
+@output_option
 @file_or_option
-def check(path: Path) -> None:
+def check(path: Path, online: bool, output: Output) -> None:
     """List every mistake in a configuration at once, with file:line:column, cause and remedy.
 
     FILE is the configuration, the same as --config.
 
-    Exits with 0 if there is no mistake, else with 2. Reads the environment for ${env:NAME} and for
-    HOOKFERRY_ overrides, as `hookferry run` does. Connects neither to Kafka nor to any endpoint. Tries
-    every template with a sample of each event type that its endpoint selects and whose fields are
-    known, and checks the fields that filters name in the same way.
+    Exits with 0 if there is no mistake, else with 2. Warnings are listed too, and change nothing. Reads the
+    environment for ${env:NAME} and for HOOKFERRY_ overrides, as `hookferry run` does. Tries every template
+    with a sample of each event type that its endpoint selects and whose fields are known, and checks the
+    fields that filters name in the same way.
+
+    Connects neither to Kafka nor to any endpoint. With --online it does, sends nothing, and exits with 1 if
+    one of them cannot be used; `hookferry doctor` shows that in full.
     """
     import os
 
-    from bridge.errors import ConfigError
-    from bridge.preflight import files
-    from bridge.preflight.filter_fields import check_filter_fields
-    from bridge.preflight.templates import check_templates
-    from bridge.settings import check as problems_of
-    from bridge.settings import load, tree_of
-    from bridge.wiring.decoders import build_decoders, build_registries
+    from bridge.cli.doctor import describe_finding, find_online
+    from bridge.preflight.examine import examine
+    from bridge.preflight.probes.finding import Level
 
-    problems = problems_of(path, os.environ, files.RULES)
-    if not problems:
-        try:
-            settings = load(path, os.environ)
-            build_registries(settings.sources, build_decoders(settings).by_source)
-            tree = tree_of(path, os.environ)
-            problems = [*check_templates(settings, tree.place), *check_filter_fields(settings, tree)]
-        except ConfigError as exc:
-            problems = list(exc.problems)
-    for problem in problems:
-        click.echo(problem)
+    examined = examine(path, os.environ)
+    problems = examined.lines
+    found = find_online(examined) if online else []
+    document: dict[str, Any] = {
+        "file": str(path),
+        "problems": [*map(_document, examined.problems), *({"text": text} for text in examined.unplaced)],
+        "warnings": list(map(_document, examined.warnings)),
+        **({"online": [finding.as_json() for finding in found]} if online else {}),
+    }
+
+    def lines() -> Iterator[str]:
+        yield from problems
+        for finding in found:
+            yield describe_finding(finding)
+        if not problems:
+            yield f"{path}: no problems"
+
+    show(output, document, lines)
+    _report(path, examined, len(problems), output)
     if problems:
-        plural = "s" if len(problems) > 1 else ""
-        click.echo(f"{len(problems)} problem{plural} in {path}", err=True)
         sys.exit(ExitCode.USAGE)
-    click.echo(f"{path}: no problems")
+    if any(finding.level is Level.ERROR for finding in found):
+        sys.exit(ExitCode.FAILURE)
+
+
+def _report(path: Path, examined: Examined, problems: int, output: Output) -> None:
+    """Print the warnings and the number of problems on standard error."""
+    if output is Output.TABLE:
+        for warning in examined.warnings:
+            click.echo(f"{colored('warning', 'yellow')}: {warning}", err=True)
+    if problems:
+        click.echo(f"{problems} problem{'s' if problems > 1 else ''} in {path}", err=True)
+
+
+def _document(problem: Problem) -> dict[str, Any]:
+    from bridge.settings.problem import dotted
+
+    return {
+        "place": str(problem.place),
+        "setting": dotted(problem.path) or None,
+        "cause": problem.cause,
+        "remedy": problem.remedy,
+        "text": str(problem),
+    }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli import progress
+from bridge.cli.asking import confirm, yes_option
+from bridge.cli.backlog import scan_option
+from bridge.cli.output import Output, output_option, show, table, terminal_width
 from bridge.cli.run import config_option
+from bridge.cli.watching import watch, watch_option
 
 if TYPE_CHECKING:
     from bridge.cli.lag import CursorLag
@@ -25,43 +29,52 @@ def cursors() -> None:
 
 
 @cursors.command("list", short_help="Show every cursor, its lag and its open retries.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array, with every open retry.")
+@scan_option
+@watch_option
+@output_option
 @config_option
-def list_(as_json: bool, path: Path) -> None:
+def list_(path: Path, output: Output, scan: int, every_s: float | None) -> None:
     """Show every cursor, including those of endpoints that are no longer configured.
 
-    LAG is the log end minus the committed offset. LOG END is the last stable offset: nothing after it can
-    be read before the open transactions end. Kafka's own tools count up to the high watermark. SETTLED
-    BEYOND counts the offsets above the committed one that are already settled. RETRIES are failed
-    deliveries that wait for their next attempt: the offset, and the number of attempts so far.
+    LAG counts the events that the endpoint selects and that are not settled. "5000+" means that more may
+    follow what was read, and "≤5000" that these are offsets. OFFSETS is the log end minus the committed
+    offset. LOG END is the last stable offset: nothing after it can be read before the open transactions end.
+    Kafka's own tools count up to the high watermark. SETTLED BEYOND counts the offsets above the committed
+    one that are already settled. RETRIES are failed deliveries that wait for their next attempt: the offset,
+    and the number of attempts so far.
     """
-    import json
+    watch(lambda: _print(path, output, scan), every_s)
 
-    from bridge.cli.terminal import read_settings, table
 
-    rows = asyncio.run(_all(read_settings(path)))
-    if as_json:
-        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
-        return
+def _print(path: Path, output: Output, scan: int) -> None:
+    from bridge.cli.terminal import read_settings
+
+    rows = progress.run(_all(read_settings(path), path, scan))
+    show(output, [row.as_json() for row in rows], lambda: [_table(rows)])
+
+
+def _table(rows: Sequence[CursorLag]) -> str:
     lines: list[Sequence[str]] = [
-        ("ENDPOINT", "PARTITION", "COMMITTED", "LOG END", "LAG", "SETTLED BEYOND", "RETRIES", "")
+        ("ENDPOINT", "PARTITION", "COMMITTED", "LOG END", "LAG", "OFFSETS", "SETTLED BEYOND", "RETRIES", "")
     ]
     for row in rows:
-        shown = ["-" if value is None else str(value) for value in (row.committed, row.log_end, row.lag)]
-        retries = ", ".join(f"{retry.offset} ({retry.attempts})" for retry in row.retries[:3])
-        if len(row.retries) > 3:
-            retries += f" and {len(row.retries) - 3} more"
+        places = [row.committed, row.log_end, row.backlog, row.offsets]
+        shown = ["-" if value is None else str(value) for value in places]
+        most = 3 if terminal_width() is not None else len(row.retries)
+        retries = ", ".join(f"{retry.offset} ({retry.attempts})" for retry in row.retries[:most])
+        if len(row.retries) > most:
+            retries += f" and {len(row.retries) - most} more"
         open_offsets = f"{row.in_transactions} more in open transactions" if row.in_transactions else ""
         notes = ("" if row.configured else _REMOVED, row.problem, open_offsets)
         note = "; ".join(text for text in notes if text)
         beyond = str(row.settled_beyond)
         lines.append((row.endpoint, str(row.partition), *shown, beyond, retries or "-", note))
-    click.echo(table(lines))
+    return table(lines)
 
 
 @cursors.command(short_help="Delete the cursors of removed endpoints.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @config_option
 def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
     """Delete the cursors of endpoints that are no longer configured: all of them, or those of each NAME.
@@ -71,18 +84,23 @@ def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
     """
     from bridge.cli.terminal import read_settings
 
-    asyncio.run(_prune(read_settings(path), path, names, yes=yes))
+    progress.run(_prune(read_settings(path), path, names, yes=yes))
 
 
-async def _all(settings: Settings) -> list[CursorLag]:
+async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
+    from bridge.cli.backlog import count_events
     from bridge.cli.lag import cursor_names
-    from bridge.cli.terminal import read_cursor_lags
+    from bridge.cli.terminal import load_switches, read_cursor_lags
+    from bridge.core.switches import EventTypes, Switches
     from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         names = cursor_names(settings.group, await visit.offsets.groups())
-        return await read_cursor_lags(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
+        rows = await read_cursor_lags(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
+    event_types = Switches[EventTypes]()
+    await load_switches(settings, Switches[str](), event_types)
+    return await count_events(path, settings, rows, event_types, scan)
 
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
@@ -101,8 +119,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
             return
         for name in removed:
             click.echo(f"{settings.group}.{name}: {await _places(visit, settings, name)}")
-        if not yes:
-            click.confirm("Delete these offsets?", abort=True)
+        confirm("Delete these offsets?", yes=yes)
         for name in removed:
             await visit.offsets.delete(f"{settings.group}.{name}")
             click.echo(f"deleted {settings.group}.{name}")

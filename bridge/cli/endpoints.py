@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli import progress
+from bridge.cli.backlog import scan_option
+from bridge.cli.output import Output, colored, output_option, show, table
 from bridge.cli.run import config_option
 from bridge.cli.shell_names import endpoint_names
+from bridge.cli.watching import watch, watch_option
 
 if TYPE_CHECKING:
-    from bridge.cli.lag import CursorLag
+    from bridge.cli.endpoint_rows import EndpointRow
     from bridge.core.switches import Switches
     from bridge.kafka.control_topic import ControlTopic
     from bridge.settings import Settings
@@ -24,40 +28,61 @@ def endpoints() -> None:
 
 
 @endpoints.command("list", short_help="Show each endpoint: on or off, why, and its lag.")
+@scan_option
+@watch_option
+@output_option
 @config_option
-def list_(path: Path) -> None:
-    """Show each endpoint: whether it is on, since when and why, and its lag in offsets.
+def list_(path: Path, output: Output, scan: int, every_s: float | None) -> None:
+    """Show each endpoint: whether it is on, since when and why, and how many events wait for it.
 
-    The last line has the limits that the bridge on this machine has found for overloaded receivers.
+    LAG counts the events that the endpoint selects and that are not settled. "5000+" means that more may
+    follow what was read, and "≤5000" that these are offsets. OLDEST is the age of the oldest event. The last
+    line has the limits that the bridge on this machine has found for overloaded receivers.
     """
-    from bridge.cli.lag import total_lag
-    from bridge.cli.local_bridge import describe_limits
-    from bridge.cli.terminal import read_settings, table
-    from bridge.core.switches import Switches
+    watch(lambda: _print(path, output, scan), every_s)
+
+
+def _print(path: Path, output: Output, scan: int) -> None:
+    from bridge.cli.local_bridge import ask_limits, describe_limits
+    from bridge.cli.terminal import read_settings
 
     settings = read_settings(path)
-    switches = Switches[str]()
-    rows = asyncio.run(_look(settings, switches))
-    lines = [("ENDPOINT", "STATE", "LAG", "SINCE", "BY", "REASON")]
-    for name in settings.endpoints:
-        switch = switches[name]
-        offsets = total_lag([row for row in rows if row.endpoint == name])
-        shown = "-" if offsets is None else str(offsets)
-        lines.append((name, switch.state, shown, switch.since or "-", switch.by or "-", switch.reason or "-"))
-    click.echo(table(lines))
-    click.echo(describe_limits(settings))
+    rows = progress.run(_look(settings, path, scan), "asking the brokers")
+    slowed = ask_limits(settings)
+    show(
+        output,
+        [row.as_json(slowed) for row in rows],
+        lambda: [endpoint_table(rows), describe_limits(settings, slowed)],
+    )
+
+
+def endpoint_table(rows: Sequence[EndpointRow]) -> str:
+    """Return the endpoints as a table."""
+    import time
+
+    from bridge.cli.lag import age
+
+    now_s = time.time()
+    lines = [("ENDPOINT", "STATE", "LAG", "OLDEST", "SINCE", "BY", "REASON")]
+    for row in rows:
+        state = colored(row.switch.state, "green" if row.switch.on else "red")
+        lag, oldest = ("-", "-") if row.lag is None else (str(row.lag), age(row.lag.oldest_ms, now_s))
+        told = [text or "-" for text in (row.switch.since, row.switch.by, row.switch.reason)]
+        lines.append((row.endpoint, state, lag, oldest, told[0], told[1], told[2]))
+    return table(lines)
 
 
 @endpoints.command(short_help="Turn an endpoint on: it continues where it stopped, at once.")
 @click.argument("name", shell_complete=endpoint_names)
+@output_option
 @config_option
-def on(name: str, path: Path) -> None:
+def on(name: str, path: Path, output: Output) -> None:
     """Turn the endpoint NAME on again: it continues where it stopped, in order.
 
     It is tried at once: an open breaker, a Retry-After and the delays of retries end. That also holds for an
     endpoint that is on.
     """
-    asyncio.run(_turn(path, name, "turned on by an operator", on=True))
+    _report(output, progress.run(_turn(path, name, "turned on by an operator", on=True)))
 
 
 @endpoints.command(short_help="Turn an endpoint off: its events wait in Kafka.")
@@ -68,33 +93,37 @@ def on(name: str, path: Path) -> None:
     show_default=True,
     help="Why; `list` shows it.",
 )
+@output_option
 @config_option
-def off(name: str, reason: str, path: Path) -> None:
+def off(name: str, reason: str, path: Path, output: Output) -> None:
     """Turn the endpoint NAME off: the bridge sends nothing to it, and its events wait in Kafka."""
-    asyncio.run(_turn(path, name, reason, on=False))
+    _report(output, progress.run(_turn(path, name, reason, on=False)))
 
 
-async def _look(settings: Settings, switches: Switches[str]) -> list[CursorLag]:
-    from bridge.cli.terminal import read_cursor_lags
+def _report(output: Output, done: Mapping[str, Any]) -> None:
+    was = " (it was already)" if done["before"] == done["state"] else ""
+    line = f"{done['endpoint']} is {done['state']}{was}; every running bridge applies this within a second"
+    show(output, done, lambda: [line])
+
+
+async def _look(settings: Settings, path: Path, scan: int) -> list[EndpointRow]:
+    from bridge.cli.endpoint_rows import read_rows
+    from bridge.core.switches import EventTypes, Switches
     from bridge.kafka.session import AdminSession
-    from bridge.wiring.kafka import build_kafka_options, control_topic
+    from bridge.wiring.kafka import build_kafka_options
 
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
-        if control_topic(settings.group) in await visit.topics():
-            await _control(settings, switches).load()
-        return await read_cursor_lags(visit, settings, settings.endpoints)
+        return await read_rows(visit, settings, path, scan, Switches[str](), Switches[EventTypes]())
 
 
-async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
+async def _turn(path: Path, name: str, reason: str, *, on: bool) -> dict[str, Any]:
+    """Write the switch; return what it is now, and what it was, as JSON values."""
+    from bridge.cli.names import require_endpoint
     from bridge.cli.terminal import ensure_control_topic, read_settings
     from bridge.core.switches import Switches
-    from bridge.errors import ConfigError
-    from bridge.settings.problem import choice, printable
 
     settings = read_settings(path)
-    if name not in settings.endpoints:
-        guess = choice(name, settings.endpoints, "the endpoints are")
-        raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
+    require_endpoint(path, name, settings.endpoints)
     switches = Switches[str]()
     control = _control(settings, switches)
     await ensure_control_topic(settings)
@@ -102,8 +131,14 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> None:
     before = switches[name]
     switch = control.switch(on, reason)
     await control.write(name, switch)
-    was = " (it was already)" if before.on == on else ""
-    click.echo(f"{name} is {switch.state}{was}; every running bridge applies this within a second")
+    return {
+        "endpoint": name,
+        "state": switch.state,
+        "before": before.state,
+        "since": switch.since,
+        "by": switch.by,
+        "reason": switch.reason,
+    }
 
 
 def _control(settings: Settings, switches: Switches[str]) -> ControlTopic:

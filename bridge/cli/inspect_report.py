@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import yaml
 
-from bridge.errors import DecodeError, HookferryError, SchemaNeeded
+from bridge.cli.output import cut, terminal_width
+from bridge.errors import DecodeError, HookferryError, SchemaNeeded, Tombstone
 from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.detect import NO_ID, Guess, detect_format, explain_undetected, find_field_paths
 from bridge.formats.payload_only import PayloadDecoder
@@ -112,8 +115,7 @@ def _settings(record: Record, guess: Guess) -> SourceSettings:
 
 async def report(record: Record, guess: Guess | None, *, ask_registry: bool) -> Iterator[str]:
     """Return the lines about one record."""
-    headers = ", ".join(name for name, _ in record.headers) or "none"
-    head = f"{record.place}: {len(record.value or b'')} bytes, key {_key(record.key)}, headers: {headers}"
+    head = f"{record.place}: {describe(record)}"
     if guess is None:
         return iter([head, f"format:  not recognized: {explain_undetected(record.value or b'')}"])
     lines = [head, f"format:  {guess.format}, because {guess.why}"]
@@ -127,6 +129,92 @@ async def report(record: Record, guess: Guess | None, *, ask_registry: bool) -> 
     else:
         lines += [line for event in events for line in _event(event)]
     return iter([*lines, "", "sources:", *_snippet(record, guess)])
+
+
+def describe(record: Record) -> str:
+    """Return size, key and headers of a record for people."""
+    headers = ", ".join(name for name, _ in record.headers) or "none"
+    return f"{len(record.value or b'')} bytes, key {_key(record.key)}, headers: {headers}"
+
+
+class Judged(NamedTuple):
+    """A record, and what the printed source makes of it: its events, or why it makes none.
+
+    ``undecided``: its schema is in a registry that was not asked.
+    """
+
+    record: Record
+    events: Sequence[Event]
+    cause: str = ""
+    undecided: bool = False
+
+    def as_json(self, format: str) -> dict[str, Any]:
+        """Return what was found as JSON values."""
+        return {
+            "place": self.record.place,
+            "size_bytes": len(self.record.value or b""),
+            "key": None if self.record.key is None else _key(self.record.key),
+            "headers": [name for name, _ in self.record.headers],
+            "format": format,
+            "decoded": not self.cause,
+            "cause": self.cause or None,
+            "events": [_event_document(event) for event in self.events],
+        }
+
+
+async def judge(records: Sequence[Record], guess: Guess, *, ask_registry: bool) -> list[Judged]:
+    """Decode all records with the one source that is printed, payloads included."""
+    decoder, registries = _parts(records[-1], guess)
+    judged = []
+    try:
+        for record in records:
+            try:
+                events = await _events(record, decoder, registries, ask_registry=ask_registry)
+                for event in events:
+                    event.payload()
+            except Tombstone:
+                judged.append(Judged(record, ()))  # the bridge skips it
+            except SchemaNeeded as needed:
+                judged.append(Judged(record, (), f"its schema has the {needed.key}", undecided=True))
+            except HookferryError as exc:
+                judged.append(Judged(record, (), str(exc)))
+            else:
+                judged.append(Judged(record, events))
+    finally:
+        await registries.close()
+    return judged
+
+
+def judgement(judged: Sequence[Judged]) -> Iterator[str]:
+    """Yield how many records the source decodes, those that it does not, and ids that repeat."""
+    good = sum(not one.cause for one in judged)
+    if len(judged) > 1 or good < len(judged):
+        yield f"judged:  {good} of {len(judged)} records are decoded with this source"
+    for one in judged:
+        if one.cause:
+            yield f"  {one.record.place}: {one.cause}"
+    ids = Counter((event.tenant, event.id) for one in judged for event in one.events)
+    for (_, id_), number in ids.most_common():
+        if number > 1:
+            yield (
+                f"  the id {id_} comes {number} times: the bridge drops repetitions. If these are different"
+                " events, name another place as id"
+            )
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    from bridge.rendering import to_json
+
+    return {
+        "id": event.id,
+        "type": event.type,
+        "entity": event.entity,
+        "tenant": event.tenant,
+        "time": event.time,
+        "time_source": event.time_source,
+        "webhook_id": event.webhook_id,
+        "data": json.loads(to_json(event.payload())),
+    }
 
 
 def _event(event: Event) -> Iterator[str]:
@@ -145,21 +233,26 @@ def _event(event: Event) -> Iterator[str]:
         shown = to_json(event.payload()).decode("utf-8", "replace")
     except HookferryError as exc:
         shown = f"cannot be decoded: {exc}"
-    yield f"data:    {shown[:_LONGEST]}{'…' if len(shown) > _LONGEST else ''}"
+    yield f"data:    {cut(shown, None if terminal_width() is None else _LONGEST)}"
 
 
 def _snippet(record: Record, guess: Guess) -> Iterator[str]:
     for hint in guess.open:
         yield f"  # {hint}"
+    text = yaml.safe_dump(source_of(record, guess), sort_keys=False, default_flow_style=None, width=1000)
+    for line in text.splitlines():
+        yield f"  {line}"
+
+
+def source_of(record: Record, guess: Guess) -> dict[str, Any]:
+    """Return the source to start with, by its name, without the login of a registry."""
     name = (
         "".join(c if c.isalnum() else "-" for c in record.partition.topic.lower()).strip("-")[:63] or "events"
     )
     body = {"topics": [record.partition.topic], "format": guess.format, **guess.settings}
     if isinstance(body.get("registry"), RegistrySettings):
-        body["registry"] = {"url": body["registry"].url}  # without its login
-    text = yaml.safe_dump({name: body}, sort_keys=False, default_flow_style=None, width=1000)
-    for line in text.splitlines():
-        yield f"  {line}"
+        body["registry"] = {"url": body["registry"].url}
+    return {name: body}
 
 
 def _key(key: bytes | None) -> str:

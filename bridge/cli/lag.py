@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bridge.core import completion_map
 from bridge.model import Committed, Partition
 
 _CURSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """The part of a cursor group's name after ``<group>.``: the name of an endpoint, which has no dot."""
+
+
+Bound = Literal["exact", "at least", "at most"]
 
 
 class OpenRetry(NamedTuple):
@@ -22,10 +25,35 @@ class OpenRetry(NamedTuple):
     first_failed: str
 
 
+class Backlog(NamedTuple):
+    """The events that an endpoint selects and that are not settled yet.
+
+    ``bound`` is "exact", "at least" (more may follow what was read) or "at most" (nothing was read: these
+    are offsets). ``oldest_ms`` is the timestamp of the oldest one, in Unix milliseconds.
+    """
+
+    events: int
+    bound: Bound = "exact"
+    oldest_ms: int | None = None
+
+    def __str__(self) -> str:
+        return {"exact": "{}", "at least": "{}+", "at most": "≤{}"}[self.bound].format(self.events)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the keys of a document: ``lag`` in events, what it is, and the time of the oldest."""
+        oldest = None if self.oldest_ms is None else _instant(self.oldest_ms // 1000)
+        return {"lag": self.events, "lag_is": self.bound, "oldest": oldest}
+
+
+UNKNOWN: dict[str, object] = {"lag": None, "lag_is": None, "oldest": None}
+"""What ``Backlog.as_json`` returns, of an endpoint without a committed offset."""
+
+
 class CursorLag(NamedTuple):
     """One cursor: the position of an endpoint in one partition. None: does not exist or is unknown.
 
-    ``log_end`` is the last stable offset: what can be read now ends there, so ``lag`` ends there too.
+    ``log_end`` is the last stable offset: what can be read now ends there, so ``offsets``, the distance from
+    ``committed``, ends there too. ``backlog`` are the events among them that the endpoint selects.
     """
 
     endpoint: str
@@ -33,19 +61,32 @@ class CursorLag(NamedTuple):
     configured: bool
     committed: int | None
     log_end: int | None
-    lag: int | None
+    offsets: int | None
     settled_beyond: int
     retries: tuple[OpenRetry, ...]
     problem: str = ""
     in_transactions: int = 0
     """Offsets after ``log_end``: those of open transactions, and what follows the first of them."""
+    completion: completion_map.Completion | None = None
+    """What is settled, as it was committed."""
+    backlog: Backlog | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the row as JSON values."""
-        row: dict[str, object] = self._asdict()
-        row["topic"], row["partition"] = self.partition
-        row["retries"] = [retry._asdict() for retry in self.retries]
-        return row
+        return {
+            "endpoint": self.endpoint,
+            "topic": self.partition.topic,
+            "partition": self.partition.number,
+            "configured": self.configured,
+            "committed": self.committed,
+            "log_end": self.log_end,
+            **(UNKNOWN if self.backlog is None else self.backlog.as_json()),
+            "offsets": self.offsets,
+            "settled_beyond": self.settled_beyond,
+            "in_transactions": self.in_transactions,
+            "retries": [retry._asdict() for retry in self.retries],
+            "problem": self.problem,
+        }
 
 
 def cursor_names(prefix: str, groups: Mapping[str, str]) -> list[str]:
@@ -110,13 +151,31 @@ def _row(
             if not done.settled(offset)
         ),
         problem,
+        completion=done,
     )
 
 
-def total_lag(rows: Collection[CursorLag]) -> int | None:
-    """Return the sum of the lags in offsets, or None if no offset was committed yet."""
-    known = [row.lag for row in rows if row.lag is not None]
-    return sum(known) if known else None
+def total_lag(rows: Collection[CursorLag]) -> Backlog | None:
+    """Return the sum of the backlogs, or None if no offset was committed yet."""
+    known = [row.backlog for row in rows if row.backlog is not None]
+    if not known:
+        return None
+    bounds = {backlog.bound for backlog in known} - {"exact"}
+    bound: Bound = "exact" if not bounds else "at most" if bounds == {"at most"} else "at least"
+    exact = [backlog.events for backlog in known if bound != "at least" or backlog.bound != "at most"]
+    oldest = [backlog.oldest_ms for backlog in known if backlog.oldest_ms is not None]
+    return Backlog(sum(exact), bound, min(oldest, default=None))
+
+
+def age(since_ms: int | None, now_s: float) -> str:
+    """Return how long ago an instant was, in the largest unit that is not zero; "-" without one."""
+    if since_ms is None:
+        return "-"
+    seconds = max(0, round(now_s - since_ms / 1000))
+    for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds // length_s}{unit}"
+    return f"{seconds}s"
 
 
 def _instant(unix_s: int) -> str:

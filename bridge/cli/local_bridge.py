@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,15 +18,38 @@ _MOST_BYTES = 1 << 20
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - only compared with
 
 
-def describe_limits(settings: Settings) -> str:
-    """Return a line with the endpoints that are slowed there, and why; or that no bridge answers."""
-    host, port = _WILDCARDS.get(settings.admin.host, settings.admin.host), settings.admin.port
-    place = f"the bridge at {host}:{port}"
-    slowed = _ask(host, port, settings.group) if port else None
+def ask_limits(settings: Settings) -> dict[str, str] | None:
+    """Return the endpoints that are slowed there, with limit and reason; None if no bridge answers."""
+    host, port = _place(settings)
+    return _ask(host, port, settings.group) if port else None
+
+
+def describe_limits(settings: Settings, slowed: Mapping[str, str] | None) -> str:
+    """Return a line with the endpoints that are slowed, and why; or that no bridge answers."""
+    place = "the bridge at {}:{}".format(*_place(settings))
     if slowed is None:
         return f"limits: {place} does not answer; each bridge shows its own at /readyz"
     shown = "; ".join(f"{name} to {limit}" for name, limit in slowed.items())
     return f"slowed in {place}: {shown or 'none'}"
+
+
+def ask_readiness(settings: Settings) -> tuple[bool, str] | None:
+    """Return whether the bridge there is ready, and its line of /readyz; None if none answers."""
+    host, port = _place(settings)
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        text = response.read(_MOST_BYTES).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return response.status == http.client.OK, " ".join(text.split())
+
+
+def _place(settings: Settings) -> tuple[str, int]:
+    return _WILDCARDS.get(settings.admin.host, settings.admin.host), settings.admin.port
 
 
 def _ask(host: str, port: int, group: str) -> dict[str, str] | None:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bridge.app.exit_codes import ExitCode
-from bridge.cli import parked_lanes
-from bridge.cli.parked_plan import SHOWN, plan_redrive
+from bridge.cli import parked_lanes, progress
+from bridge.cli.asking import confirm, yes_option
+from bridge.cli.output import Output, output_option, show, terminal_width
+from bridge.cli.parked_plan import NOT_TAKEN, SHOWN, plan_redrive, report_result
 from bridge.cli.parked_selection import (
     UNREADABLE_REMEDY,
     AddressType,
     chosen,
     filters,
     find,
+    refuse_unknown,
     same_events,
     wanted,
 )
 from bridge.cli.run import config_option
-from bridge.cli.terminal import operator_name
+from bridge.cli.terminal import operator_name, read_settings
+from bridge.cli.watching import watch, watch_option
 
 if TYPE_CHECKING:
+    from bridge.cli.parked_plan import RedrivePlan
+    from bridge.dead_letters.hold import Hold, HoldKey
     from bridge.dead_letters.letter import Address, Letter
     from bridge.dead_letters.store import DeadLetterStore
     from bridge.model import Damage
@@ -34,7 +39,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
-_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 _by = click.option(
     "--by", metavar="NAME", help="Who does this, for the record; default: the current user at this host."
@@ -53,24 +57,42 @@ def parked() -> None:
 @filters("--reason", "--parked-reason")
 @click.option("--all", "all_", is_flag=True, help="Include events that were redriven or discarded since.")
 @click.option("--holds", "holds_only", is_flag=True, help="List only the held lanes.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@watch_option
+@output_option
 @config_option
-def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any) -> None:
-    """List parked events, the oldest first, and the lanes that are held because of them."""
-    import orjson
+def list_(
+    path: Path, all_: bool, holds_only: bool, output: Output, every_s: float | None, **given: Any
+) -> None:
+    """List parked events, the oldest first, and the lanes that are held because of them.
 
+    An event is queued if it was redriven and still waits in <group>.again: no bridge has settled it yet. JSON
+    and YAML have the events, or with --holds the lanes.
+    """
+    watch(lambda: _print_list(path, all_, holds_only, output, given), every_s)
+
+
+def _print_list(path: Path, all_: bool, holds_only: bool, output: Output, given: dict[str, Any]) -> None:
     from bridge.cli import parked_output as shown
+    from bridge.cli.again import find_waiting_requests, mark_queued
+    from bridge.dead_letters.letter import Fate
+    from bridge.kafka.session import AdminSession
+    from bridge.wiring.kafka import build_kafka_options
 
-    settings = _load(path)
+    settings = read_settings(path)
     mask = shown.mask_of(settings)
-
     unreadable: dict[Address, Damage] = {}
 
     async def look(dead: DeadLetterStore) -> tuple[list[dict[str, Any]], list[Letter]]:
         holds = await dead.holds()
-        letters = [] if holds_only else await find(dead, (), wanted(given), settled=all_)
+        letters = [] if holds_only else await find(dead, (), wanted(given), settled=True)
         unreadable.update(dead.unreadable)
+        if any(letter.fate is Fate.REDRIVEN for letter in letters):
+            async with AdminSession(build_kafka_options(settings.kafka)) as visit:
+                mark_queued(letters, await find_waiting_requests(visit, settings))
+        letters = [one for one in letters if all_ or one.queued or one.fate is Fate.WAITING]
         lanes = parked_lanes.select_lanes(holds, wanted(given)) | parked_lanes.lanes_of(holds, letters)
+        if not letters and not lanes:
+            refuse_unknown(settings, given, {key.endpoint for key in holds})
         waiting = await parked_lanes.find_waiting(dead, lanes)
         return list(parked_lanes.documents({key: holds[key] for key in lanes}, waiting)), letters
 
@@ -78,27 +100,35 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     first = selected[: given["limit"]]
     for address, damage in unreadable.items():
         click.echo(f"{address} cannot be read: {shown.one_line(damage.cause)}; {UNREADABLE_REMEDY}", err=True)
-    if as_json:
-        for document in holds if holds_only else [shown.document(letter, mask) for letter in first]:
-            click.echo(orjson.dumps(document))
-        return
-    if first:
-        import shutil
+    documents = holds if holds_only else [shown.document(letter, mask) for letter in first]
 
-        for line in shown.table(first, mask, shutil.get_terminal_size((160, 24)).columns):
-            click.echo(line)
-    if holds:
-        click.echo(("\n" if first else "") + parked_lanes.table(holds))
+    def lines() -> Iterator[str]:
+        yield from shown.table(first, mask, terminal_width()) if first else ()
+        if holds:
+            yield ("\n" if first else "") + parked_lanes.table(holds)
+
+    show(output, documents, lines)
+    if output is not Output.TABLE:
+        return
     if not holds_only:
-        left = len(selected) - len(first)
-        more = f", {left} more" if left else ""
-        click.echo(f"{len(first)} parked{more}" if selected else "nothing is parked", err=True)
+        click.echo(_counts(settings, selected, len(first)), err=True)
     click.echo(f"{len(holds)} lanes held" if holds else "no lane is held", err=True)
 
 
-@parked.command(short_help="Show everything about one parked event.")
+def _counts(settings: Settings, letters: Sequence[Letter], shown: int) -> str:
+    """Return how many events are listed, and how many of them only wait in the topic for redrives."""
+    from bridge.wiring.kafka import again_topic
+
+    if not letters:
+        return "nothing is parked"
+    left = f", {len(letters) - shown} more" if len(letters) > shown else ""
+    queued = sum(letter.queued for letter in letters)
+    note = f"; {queued} of all are queued in {again_topic(settings)}: {NOT_TAKEN}" if queued else ""
+    return f"{shown} parked{left}{note}"
+
+
+@parked.command("show", short_help="Show everything about one parked event.")
 @click.argument("address", type=AddressType())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--max-bytes",
     metavar="N",
@@ -107,11 +137,10 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     show_default=True,
     help="Number of bytes of the value to show.",
 )
+@output_option
 @config_option
-def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
+def show_(path: Path, address: Address, output: Output, max_bytes: int) -> None:
     """Show everything about one parked event: its cause, its origin, and the request that was sent."""
-    import orjson
-
     from bridge.cli import parked_output as shown
     from bridge.dead_letters.letter import LetterFilter
 
@@ -120,20 +149,16 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
         letter.origin = (await dead.fetch([address])).get(address, letter).origin
         return letter
 
-    settings = _load(path)
+    settings = read_settings(path)
     letter = _with(settings, look)
-    document = shown.whole(letter, _bodies(settings, letter), shown.mask_of(settings), max_bytes)
-    if as_json:
-        click.echo(orjson.dumps(document))
-        return
-    for line in shown.page(document):
-        click.echo(line)
+    document = shown.whole(letter, _bodies(path, settings, letter), shown.mask_of(settings), max_bytes)
+    show(output, document, lambda: shown.page(document))
 
 
 @parked.command(short_help="Send parked events again, in order.")
 @_addresses
 @filters("--reason", "--parked-reason")
-@_yes
+@yes_option
 @_dry_run
 @_by
 @parked_lanes.wait_option
@@ -153,37 +178,58 @@ def redrive(
     ADDRESS sends them again. For a held lane (on_park: hold), everything that waits in it is sent, in
     order, and the lane is released.
     """
-    from bridge.cli.parked_output import mask_of
-    from bridge.dead_letters.resend_request import batches
-
-    settings = _load(path)
+    settings = read_settings(path)
     who = by or operator_name()
 
     async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
         plan = await plan_redrive(dead, settings, holds, addresses, given)
+        if not (plan.letters or plan.lanes or plan.blocked):
+            refuse_unknown(settings, given, {key.endpoint for key in holds})
         _print_plan(settings, "send again", plan.letters)
         plan.print_notes()
         if dry_run or not (plan.requests or plan.lanes):
             return True
-        _confirm(yes, plan.question())
-        parts = list(batches(plan.requests))
-        await _in_batches(parts, lambda batch: dead.redrive(batch, who), quiet=bool(plan.lanes))
-        if not plan.lanes:
-            return True
-        outcome = await parked_lanes.redrive_lanes(dead, plan.lanes, who, wait_s, plan.more)
-        click.echo(f"{len(plan.requests) + outcome.settled} settled")
-        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+        confirm(plan.question(), yes=yes)
+        return await _send(dead, settings, plan, holds, who, wait_s)
 
     if not _with(settings, send):
         raise SystemExit(ExitCode.FAILURE)
+
+
+async def _send(
+    dead: DeadLetterStore,
+    settings: Settings,
+    plan: RedrivePlan,
+    holds: Mapping[HoldKey, Hold],
+    who: str,
+    wait_s: float,
+) -> bool:
+    """Carry out a plan, and report what the bridges did with it; return False if that is not all of it."""
+    from bridge.cli.again import await_requests
+    from bridge.cli.parked_output import mask_of
+    from bridge.dead_letters.resend_request import batches
+    from bridge.wiring.kafka import again_topic
+
+    topic, well = again_topic(settings), True
+    if plan.requests:
+        parts = list(batches(plan.requests))
+        await _in_batches(parts, lambda batch: dead.redrive(batch, who), f"written to {topic}")
+    if plan.lanes:
+        outcome = await parked_lanes.redrive_lanes(dead, plan.lanes, who, wait_s, plan.more)
+        click.echo(f"{outcome.settled} of held lanes written to {topic}")
+        well = parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+    if plan.requests:
+        result = await await_requests(dead, settings, plan.requests, wait_s)
+        well &= report_result(result, topic) or not (wait_s or result.parked_again)
+    return well
 
 
 @parked.command()
 @_addresses
 @filters("--parked-reason")
 @click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is not to be sent; stored.")
-@_yes
+@yes_option
 @_dry_run
 @_by
 @parked_lanes.wait_option
@@ -207,11 +253,13 @@ def discard(
     from bridge.dead_letters.redrive import cause_of
     from bridge.dead_letters.resend_request import BATCH_SIZE
 
-    settings = _load(path)
+    settings = read_settings(path)
 
     async def mark(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
         selected = await chosen(dead, addresses, given)
+        if not selected:
+            refuse_unknown(settings, given, {key.endpoint for key in holds})
         lanes = parked_lanes.lanes_of(holds, selected)
         if lanes:
             selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
@@ -230,9 +278,10 @@ def discard(
             click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
         if dry_run or not selected:
             return True
-        _confirm(yes, f"Discard {len(selected)}?")
+        confirm(f"Discard {len(selected)}?", yes=yes)
         parts = [selected[at : at + BATCH_SIZE] for at in range(0, len(selected), BATCH_SIZE)]
-        await _in_batches(parts, lambda batch: dead.discard(batch, by or operator_name(), because))
+        who = by or operator_name()
+        await _in_batches(parts, lambda batch: dead.discard(batch, who, because), "discarded")
         if not behind:
             return True
         outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
@@ -243,14 +292,6 @@ def discard(
         raise SystemExit(ExitCode.FAILURE)
 
 
-def _load(path: Path) -> Settings:
-    import os
-
-    from bridge.settings import load
-
-    return load(path, os.environ)
-
-
 def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
     """Call ``work`` with the dead letters of the group."""
     from bridge.wiring.kafka import build_letters
@@ -259,21 +300,25 @@ def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -
         async with build_letters(settings) as dead:
             return await work(dead)
 
-    return asyncio.run(connected())
+    return progress.run(connected(), "reading the dead letters")
 
 
-def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
+def _bodies(path: Path, settings: Settings, letter: Letter) -> list[bytes]:
     """Return the bodies that the bridge renders with the current configuration, or why it cannot."""
     from bridge.cli.decode_record import decode_record
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
+    from bridge.settings import uses
     from bridge.wiring.endpoints import build_renderer
+    from bridge.wiring.topics import build_selection
 
     if letter.raw_of:
         return [f"none: the value is the bytes of a {letter.raw_of} that could not be read".encode()]
     if letter.is_stub:
         return [b"none: only a stub of the record is parked"]
     try:
+        source = build_selection(settings).source_of(letter.origin.partition.topic)
+        settings = read_settings(path, uses.showing(source, letter.endpoint))
         events = decode_record(settings, letter.origin)
         if events is None:
             return [b"none: no source reads this topic"]
@@ -290,36 +335,32 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
 
 
 def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
-    import shutil
-
     from bridge.cli import parked_output as shown
 
+    progress.clear()
     if not letters:
         click.echo(f"nothing to {verb}")
         return
-    mask = shown.mask_of(settings)
-    for line in shown.table(letters[:SHOWN], mask, shutil.get_terminal_size((160, 24)).columns):
+    width = terminal_width()
+    listed = letters if width is None else letters[:SHOWN]
+    for line in shown.table(listed, shown.mask_of(settings), width):
         click.echo(line)
-    if len(letters) > SHOWN:
-        click.echo(f"… and {len(letters) - SHOWN} more")
+    if len(letters) > len(listed):
+        click.echo(f"… and {len(letters) - len(listed)} more")
     by_endpoint = Counter(letter.endpoint or "all endpoints" for letter in letters)
     counts = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
     click.echo(f"{verb}: {counts}")
 
 
-def _confirm(yes: bool, question: str) -> None:
-    if not yes:
-        click.confirm(question, abort=True)
-
-
 async def _in_batches(
-    batches: Sequence[Sequence[T]], act: Callable[[Sequence[T]], Awaitable[int]], *, quiet: bool = False
+    batches: Sequence[Sequence[T]], act: Callable[[Sequence[T]], Awaitable[int]], done: str
 ) -> None:
-    settled, ended = 0, False
+    """Act on each batch, and print how many letters that concerned, also if one fails."""
+    number, bar = 0, progress.begin("writing", sum(map(len, batches)))
     try:
         for batch in batches:
-            settled += await act(batch)
-        ended = True
+            number += await act(batch)
+            bar.step(len(batch))
     finally:
-        if not (quiet and ended):
-            click.echo(f"{settled} settled")
+        progress.clear()
+        click.echo(f"{number} {done}")

@@ -139,14 +139,16 @@ def documents(
 
 def table(shown: Sequence[Mapping[str, Any]]) -> str:
     """Return the holds as a table."""
+    from bridge.cli.output import cut, terminal_width
+    from bridge.cli.output import table as aligned
     from bridge.cli.parked_output import one_line
-    from bridge.cli.terminal import table as aligned
 
+    narrow = terminal_width() is not None
     rows = [("HELD FOR", "ENTITY", "SINCE", "WAITS FOR", "PARKED AT", "BEHIND")]
     for row in shown:
-        parked = ", ".join(row["parked"][:3]) + (" …" if len(row["parked"]) > 3 else "")
-        entity = one_line(row["entity"] or "-")
-        entity = entity if len(entity) <= 28 else entity[:27] + "…"
+        most = 3 if narrow else len(row["parked"])
+        parked = ", ".join(row["parked"][:most]) + (" …" if len(row["parked"]) > most else "")
+        entity = cut(one_line(row["entity"] or "-"), 28 if narrow else None)
         rows.append(
             (row["endpoint"], entity, row["since"], row["waits_for"], parked or "-", str(row["behind"]))
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from bridge.cli.output import cut
 from bridge.dead_letters import stub
 from bridge.dead_letters.letter import EVERYONE, Fate, Letter
 
@@ -73,22 +74,26 @@ def instant(at_ms: int) -> str:
         return f"{at_ms} ms"
 
 
-def table(letters: Sequence[Letter], mask: Mask, width: int) -> Iterator[str]:
-    """Yield aligned columns, one line per letter; with a STATE column if any letter is settled."""
+def table(letters: Sequence[Letter], mask: Mask, width: int | None) -> Iterator[str]:
+    """Yield aligned columns, one line per letter; with a STATE column if any letter is settled.
+
+    Without a ``width`` nothing is cut.
+    """
     with_fate = any(letter.fate is not Fate.WAITING for letter in letters)
     columns = (*_COLUMNS[:1], "STATE", *_COLUMNS[1:]) if with_fate else _COLUMNS
     rows = [dict(_row(letter, mask)) for letter in letters]
-    for row in rows:
-        row |= {name: _cut(row[name], widest) for name, widest in _WIDEST.items()}
+    for row in rows if width is not None else ():
+        row |= {name: cut(row[name], widest) for name, widest in _WIDEST.items()}
     widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in columns}
     for row in [dict(zip(columns, columns, strict=True)), *rows]:
         line = "  ".join(row[name].ljust(widths[name]) for name in columns[:-1])
-        yield f"{line}  {_cut(row[columns[-1]], max(20, width - len(line) - 2))}".rstrip()
+        room = None if width is None else max(20, width - len(line) - 2)
+        yield f"{line}  {cut(row[columns[-1]], room)}".rstrip()
 
 
 def _row(letter: Letter, mask: Mask) -> Iterator[tuple[str, str]]:
     yield "ADDRESS", str(letter.address)
-    yield "STATE", letter.fate.value
+    yield "STATE", letter.state
     yield "PARKED AT", instant(letter.parked_at_ms)
     yield "ENDPOINT", letter.endpoint or EVERYONE
     yield "ENTITY", one_line(letter.entity or "-")
@@ -102,16 +107,12 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def document(letter: Letter, mask: Mask) -> dict[str, Any]:
     """Return a letter as JSON values, without its value."""
     facts, origin = letter.facts, letter.origin
     return {
         "address": str(letter.address),
-        "state": letter.fate.value,
+        "state": letter.state,
         "cause": mask(facts["cause"]),
         "remedy": mask(facts.get("remedy", "")),
         "endpoint": letter.endpoint,

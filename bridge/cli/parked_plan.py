@@ -16,6 +16,7 @@ from bridge.cli.parked_selection import chosen, wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bridge.cli.again import Result
     from bridge.dead_letters.hold import Hold, HoldKey
     from bridge.dead_letters.letter import Address, Letter
     from bridge.dead_letters.resend_request import ResendRequest
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 SHOWN = 10
-"""Events of a plan that are printed; the others are only counted."""
+"""Events of a plan that a terminal shows; the others are only counted."""
+NOT_TAKEN = "no bridge has settled them; is one running, and the endpoint on (`hookferry endpoints list`)?"
 
 
 class RedrivePlan(NamedTuple):
@@ -59,6 +61,23 @@ class RedrivePlan(NamedTuple):
             click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
         if len(self.blocked) > SHOWN:
             click.echo(f"… and {len(self.blocked) - SHOWN} more that cannot be sent again", err=True)
+
+
+def report_result(result: Result, topic: str) -> bool:
+    """Print what became of the requests of free lanes; return True if none waits or was parked again."""
+    again = [str(letter.address) for letter in result.parked_again]
+    delivered = result.done - len(again)
+    if delivered:
+        click.echo(f"{delivered} delivered")
+    if again:
+        click.echo(f"{len(again)} parked again: {', '.join(again)} (hookferry parked show ADDRESS)", err=True)
+    if result.waiting:
+        click.echo(
+            f"{result.waiting} wait in {topic}: {NOT_TAKEN} They are sent later, and `hookferry parked list`"
+            " shows them as queued until then",
+            err=True,
+        )
+    return not (again or result.waiting)
 
 
 async def plan_redrive(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.shell_names import endpoint_names
+from bridge.cli.shell_names import endpoint_names, event_types
 
 if TYPE_CHECKING:
     from bridge.dead_letters.letter import Address, Letter, LetterFilter
     from bridge.dead_letters.store import DeadLetterStore
+    from bridge.settings import Settings
 
 UNREADABLE_REMEDY = "its event is not lost if its source topic still has it: send it from there"
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -69,6 +70,7 @@ def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[...,
             "--type",
             "type_",
             metavar="PATTERN",
+            shell_complete=event_types,
             help="Only events of this type: a name or a pattern such as Loan*.",
         ),
         click.option(
@@ -108,6 +110,23 @@ def wanted(given: dict[str, Any]) -> LetterFilter:
         until_ms=given["until"],
         reason=given["reason"],
     )
+
+
+def refuse_unknown(settings: Settings, given: dict[str, Any], known: Set[str]) -> None:
+    """Raise ``ConfigError`` if filters that select nothing name an endpoint or a type that does not exist.
+
+    ``known``: further endpoints, which are not configured any more.
+    """
+    from bridge.cli.names import require_known, require_selected, require_type
+    from bridge.dead_letters.letter import EVERYONE
+
+    endpoint, type_ = given["endpoint"], given["type_"]
+    if endpoint is not None and endpoint != EVERYONE:
+        names = [*settings.endpoints, *sorted(known - settings.endpoints.keys())]
+        require_known("there is no endpoint", endpoint, names, "the endpoints are")
+    if type_ is not None:
+        require_type(type_, settings.sources.values())
+        require_selected(type_, settings, endpoint if endpoint in settings.endpoints else None)
 
 
 async def find(

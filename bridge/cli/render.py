@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from bridge.cli.output import Output, output_option, show
 from bridge.cli.run import config_option
-from bridge.cli.shell_names import endpoint_names
+from bridge.cli.shell_names import endpoint_names, event_types
 
 if TYPE_CHECKING:
     from bridge.model import Event, Request
@@ -30,6 +32,7 @@ sample_option = click.option(
     "-s",
     required=True,
     metavar="TYPE|FILE.json",
+    shell_complete=event_types,
     help="An event type, such as LoanApprovedBusinessEvent, or a JSON file with type, data, and so on.",
 )
 
@@ -53,58 +56,47 @@ class Trial(NamedTuple):
 @click.option(
     "--show-secrets", is_flag=True, help="Show the whole URL, all header values and the routing key."
 )
+@output_option
 @config_option
-def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool) -> None:
+def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool, output: Output) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.
 
     Sends nothing. Exits with 0 if there is a request, with 1 if the event cannot be rendered (it would
     be parked), and with 2 for a mistake in the configuration or the sample.
     """
     trial = build_trial(path, endpoint, sample)
-    click.echo(head(trial, show_secrets=show_secrets))
-    click.echo()
-    click.echo(shown_body(trial, pretty=pretty, show_secrets=show_secrets))
+    show(
+        output,
+        request_document(trial, show_secrets=show_secrets),
+        lambda: [
+            head(trial, show_secrets=show_secrets),
+            "",
+            shown_body(trial, pretty=pretty, show_secrets=show_secrets),
+        ],
+    )
 
 
 def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
     """Render the request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
-    import os
     import time
 
-    from bridge.errors import ConfigError
-    from bridge.settings import load
-    from bridge.settings.problem import choice, printable
+    from bridge.cli.names import require_endpoint, require_type
+    from bridge.cli.terminal import read_settings
+    from bridge.settings import uses
     from bridge.settings.rules.rendering import selects
     from bridge.wiring.endpoints import build_sealed_renderer, build_signer, build_target
 
-    settings = load(path, os.environ)
-    endpoint = settings.endpoints.get(name)
-    if endpoint is None:
-        guess = choice(name, settings.endpoints, "the endpoints are")
-        raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
+    settings = read_settings(path, uses.sending(name))
+    require_endpoint(path, name, settings.endpoints)
+    endpoint = settings.endpoints[name]
     event = _sample(settings, endpoint, sample_name, id)
+    require_type(event.type, [settings.sources[one] for one in endpoint.sources or settings.sources])
     if not selects(endpoint.wanted, event.type):
         click.echo(f"note: {name} gets no events of type {event.type}; see events in its settings", err=True)
-    if meant := _similar_type(settings, endpoint, event.type):
-        click.echo(f'note: Fineract has no event type {event.type}; did you mean "{meant}"?', err=True)
     rendered = build_sealed_renderer(endpoint).render(event)
     signature = build_signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
     request = build_target(name, endpoint, settings).request(rendered, signature)
     return Trial(settings, name, endpoint, event, request)
-
-
-def _similar_type(settings: Settings, endpoint: EndpointSettings, type_: str) -> str | None:
-    """Return the most similar event type if all sources are Fineract's and none has this type."""
-    from bridge.settings import FineractSource
-    from bridge.settings.models.fineract_types import FINERACT_TYPES
-    from bridge.settings.problem import nearest
-
-    sources = [settings.sources[source] for source in endpoint.sources or settings.sources]
-    if type_ in FINERACT_TYPES or any(
-        not isinstance(source, FineractSource) or source.custom_types for source in sources
-    ):
-        return None
-    return nearest(type_, FINERACT_TYPES)
 
 
 def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str | None) -> Event:
@@ -115,6 +107,8 @@ def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str |
     from bridge.wiring.topics import build_selection
 
     sources = endpoint.sources or tuple(settings.sources)
+    if name.endswith(".json"):
+        return _from_file(settings, sources, Path(name), id)
     for source in sources:
         source_settings = settings.sources[source]
         if name.endswith("BusinessEvent") and isinstance(source_settings, FineractSource):
@@ -124,8 +118,32 @@ def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str |
     return sample(name, source=sources[0], id=id)
 
 
+def _from_file(settings: Settings, sources: Sequence[str], file: Path, id: str | None) -> Event:
+    """Build the sample in a file, with the types that its source decodes. Raises ``ConfigError``."""
+    from bridge.cli.names import require_known
+    from bridge.preflight.samples import sample
+    from bridge.preflight.samples.delivered import type_as_delivered
+    from bridge.settings import FineractSource
+
+    event = sample(file, source="")
+    fineract = [name for name in sources if isinstance(settings.sources[name], FineractSource)]
+    source = event.source or [*(fineract if event.type.endswith("BusinessEvent") else ()), *sources][0]
+    require_known(f"{file}: the configuration has no source", source, settings.sources, "the sources are")
+    event = sample(file, source=source, id=id)
+    if note := type_as_delivered(event, settings.sources[source], file):
+        click.echo(f"note: {source}: {note}", err=True)
+    return event
+
+
 def head(trial: Trial, *, show_secrets: bool) -> str:
     """Return the request line and the headers, with secrets masked unless ``show_secrets``."""
+    request = request_document(trial, show_secrets=show_secrets)
+    lines = [f"{name}: {value}" for name, value in request["headers"]]
+    return "\n".join([f"{request['method']} {request['url']}", *lines])
+
+
+def request_document(trial: Trial, *, show_secrets: bool) -> dict[str, Any]:
+    """Return the request as JSON values, with secrets masked unless ``show_secrets``."""
     from bridge.wiring.endpoints import build_target, build_target_template
 
     url, headers = trial.request.url, trial.request.headers
@@ -134,8 +152,13 @@ def head(trial: Trial, *, show_secrets: bool) -> str:
         headers = build_target(trial.name, trial.endpoint, trial.settings).masked(headers)
         template = build_target_template(trial.endpoint)
         shown = template.masked(trial.event, MASK) if template else f"{url.origin}/{MASK}"
-    lines = [f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in headers]
-    return "\n".join([f"{trial.request.method} {shown}", *lines])
+    return {
+        "endpoint": trial.name,
+        "method": trial.request.method,
+        "url": shown,
+        "headers": [[name.decode(), value.decode("utf-8", "replace")] for name, value in headers],
+        "body": shown_body(trial, pretty=False, show_secrets=show_secrets),
+    }
 
 
 def shown_body(trial: Trial, *, pretty: bool, show_secrets: bool) -> str:

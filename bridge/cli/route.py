@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli import progress
+from bridge.cli.output import Output, cut, output_option, show, terminal_width
 from bridge.cli.run import config_option
+from bridge.cli.shell_names import event_types, source_names
 
 if TYPE_CHECKING:
     from bridge.core.routing import Refusal, Router
@@ -23,35 +26,80 @@ _LONGEST_SHOWN = 100
 @click.command(short_help="Show which endpoints get an event, and why the others do not.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--sample", "-s", "type_", metavar="TYPE", help="Use a sample of this event type instead of FILE."
+    "--sample",
+    "-s",
+    "type_",
+    metavar="TYPE",
+    shell_complete=event_types,
+    help="Use a sample of this event type instead of FILE.",
 )
-@click.option("--source", metavar="NAME", help="The source of the event; required if there are several.")
+@click.option(
+    "--source",
+    metavar="NAME",
+    shell_complete=source_names,
+    help="The source of the event; required if there are several.",
+)
 @click.option(
     "--live", is_flag=True, help="Also read from Kafka which event types and endpoints are off now."
 )
+@output_option
 @config_option
-def route(file: Path | None, type_: str | None, source: str | None, live: bool, path: Path) -> None:
+def route(
+    file: Path | None, type_: str | None, source: str | None, live: bool, path: Path, output: Output
+) -> None:
     """Show for each endpoint whether it gets the event in FILE, or which of its settings excludes it.
 
     FILE contains a JSON object with type and data, and, where a setting depends on them, id, time, entity,
-    tenant, source, topic, headers, context. Sends nothing.
+    tenant, source, topic, headers, context. Its data gets the types that the schema of the source declares,
+    as that of a delivered event. Sends nothing.
     """
     from bridge.cli.terminal import read_settings
+    from bridge.settings import uses
     from bridge.wiring.endpoints import build_router
 
     if (file is None) == (type_ is None):
         raise click.UsageError("give either FILE or --sample TYPE")
-    settings = read_settings(path)
+    settings = read_settings(path, uses.LIVE_ROUTING if live else uses.ROUTING)
     event = _event(settings, file, type_, source)
     router = build_router(settings)
-    off = asyncio.run(_load_switches(settings, router)) if live else []
-    click.echo(f"{event.type} of source {event.source}, topic {event.topic}")
-    width = max(map(len, settings.endpoints))
-    for name, refusal in router.explain(event).items():
-        click.echo(f"{name:<{width}}  {_describe(refusal, is_off=name in off)}")
-        if refusal is None or refusal.rule in ("when", "parked"):
-            for line in _filter_values(settings.endpoints[name].when, event):
-                click.echo(f"{'':<{width}}    {line}")
+    off = progress.run(_load_switches(settings, router)) if live else []
+    documents = [
+        _document(settings, name, refusal, event, is_off=name in off)
+        for name, refusal in router.explain(event).items()
+    ]
+    head = {"type": event.type, "source": event.source, "topic": event.topic}
+    show(output, head | {"endpoints": documents}, lambda: _lines(event, documents))
+
+
+def _document(
+    settings: Settings, name: str, refusal: Refusal | None, event: Event, *, is_off: bool
+) -> dict[str, Any]:
+    """Return what happens to the event at an endpoint, as JSON values."""
+    read = refusal is None or refusal.rule in ("when", "parked")
+    when = settings.endpoints[name].when
+    return {
+        "endpoint": name,
+        "gets_it": refusal is None,
+        "parked": refusal is not None and refusal.rule == "parked",
+        "endpoint_off": is_off,
+        "rule": None if refusal is None or refusal.rule == "parked" else refusal.rule,
+        "cause": None if refusal is None else refusal.cause,
+        "when": " ".join(when.split()) if read and when else None,
+        "values": _filter_values(when, event) if read else {},
+        "result": _describe(refusal, is_off=is_off),
+    }
+
+
+def _lines(event: Event, documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    most = None if terminal_width() is None else _LONGEST_SHOWN
+    width = max(len(row["endpoint"]) for row in documents)
+    yield f"{event.type} of source {event.source}, topic {event.topic}"
+    for row in documents:
+        yield f"{row['endpoint']:<{width}}  {row['result']}"
+        if row["values"]:
+            yield f"{'':<{width}}    when: {row['when']}"
+        for text, value in row["values"].items():
+            yield f"{'':<{width}}    {text} = {cut(value, most)}"
 
 
 def _describe(refusal: Refusal | None, *, is_off: bool) -> str:
@@ -62,21 +110,18 @@ def _describe(refusal: Refusal | None, *, is_off: bool) -> str:
     return f"no, {refusal.rule}: {refusal.cause}"
 
 
-def _filter_values(when: str | None, event: Event) -> list[str]:
-    """Return the filter, and the value at each path that it reads."""
+def _filter_values(when: str | None, event: Event) -> dict[str, str]:
+    """Return the value at each path that the filter reads, as text; none if it cannot be decoded."""
     from bridge.core.filter import Filter
     from bridge.errors import DecodeError
 
     if when is None:
-        return []
+        return {}
     try:
         values = Filter(when).path_values(event)
     except DecodeError:
-        return []  # the refusal has this as its cause
-    return [
-        f"when: {' '.join(when.split())}",
-        *(f"{text} = {_shown(value)}" for text, value in values.items()),
-    ]
+        return {}  # the refusal has this as its cause
+    return {text: _shown(value) for text, value in values.items()}
 
 
 def _shown(value: Any) -> str:
@@ -88,8 +133,7 @@ def _shown(value: Any) -> str:
         return "absent"
     if isinstance(value, Decimal):
         return f"{value:f}"
-    text = "none" if value is None else orjson.dumps(value, default=str).decode()
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return "none" if value is None else orjson.dumps(value, default=str).decode()
 
 
 async def _load_switches(settings: Settings, router: Router[str]) -> list[str]:
@@ -108,9 +152,11 @@ async def _load_switches(settings: Settings, router: Router[str]) -> list[str]:
 
 def _event(settings: Settings, file: Path | None, type_: str | None, source: str | None) -> Event:
     """Build the event, with a source and a topic of the configuration. Raises ``ConfigError``."""
+    from bridge.cli.names import require_type
     from bridge.errors import ConfigError
     from bridge.model import Partition
     from bridge.preflight.samples import NO_TOPIC, sample
+    from bridge.preflight.samples.delivered import type_as_delivered
     from bridge.settings.problem import choice
     from bridge.wiring.topics import build_selection
 
@@ -128,6 +174,9 @@ def _event(settings: Settings, file: Path | None, type_: str | None, source: str
     if name not in settings.sources:
         guess = choice(name, settings.sources, "the sources are")
         raise ConfigError([f'{file or type_}: the configuration has no source "{name}"; {guess}'])
+    if file is not None and (note := type_as_delivered(event, settings.sources[name], file)):
+        click.echo(f"note: {name}: {note}", err=True)
+    require_type(event.type, [settings.sources[name]])
     selection, topic = build_selection(settings), event.topic
     if topic == NO_TOPIC:
         topic = selection.example(name)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
+
+from bridge.cli.output import given_globally
 
 config_option = click.option(
     "--config",
@@ -18,7 +21,15 @@ config_option = click.option(
     default="config/bridge.yaml",
     show_default=True,
     show_envvar=True,
+    callback=given_globally,
     help="The configuration file.",
+)
+root_config_option = click.option(
+    "--config",
+    "-c",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The configuration file, for whatever command follows.",
 )
 
 
@@ -26,12 +37,14 @@ def file_or_option(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take the configuration as FILE as well as with --config, but not both."""
 
     @functools.wraps(command)
-    def with_path(*, file: Path | None, path: Path) -> None:
-        if file and click.get_current_context().get_parameter_source("path") is ParameterSource.COMMANDLINE:
+    def with_path(*, file: Path | None, path: Path, **options: Any) -> None:
+        context = click.get_current_context()
+        above = context.find_root().params.get("path") if context.parent is not None else None
+        if file and (above or context.get_parameter_source("path") is ParameterSource.COMMANDLINE):
             raise click.UsageError(
                 "the configuration is given twice: as FILE and with --config; give it once"
             )
-        command(path=file or path)
+        command(path=file or path, **options)
 
     file = click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
     return file(config_option(with_path))

@@ -2,30 +2,76 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bridge.app.exit_codes import ExitCode
+from bridge.cli import progress
+from bridge.cli.output import Output, output_option, show, table, terminal_width
+from bridge.cli.run import config_option
+from bridge.cli.shell_names import schema_names, source_names
 
 if TYPE_CHECKING:
+    from bridge.errors import HookferryError
     from bridge.schemas.folder import Stored
     from bridge.schemas.importing.reading import Skip
 
 _SHOWN = 20
-_folder = click.option(
-    "--in",
-    "folder",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    default=Path("schemas"),
-    show_default=True,
-    help="The folder that `schemas` of a source names.",
-)
+_DEFAULT = Path("schemas")
+_HELP = "Default: the one that `schemas` of a Fineract source names, else schemas."
+
+
+def _folder_options(name: str, action: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the option ``name`` for the folder, --source and --config; the command gets the ``folder``."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_folder(folder: Path | None, source: str | None, path: Path, **options: Any) -> None:
+            command(folder=folder or _configured_folder(path, source, name), **options)
+
+        folder = click.option(
+            name, "folder", metavar="FOLDER", type=click.Path(path_type=Path), help=f"{action} {_HELP}"
+        )
+        source = click.option(
+            "--source",
+            metavar="NAME",
+            shell_complete=source_names,
+            help="The source whose folder is meant; required if sources have several.",
+        )
+        return folder(source(config_option(with_folder)))
+
+    return add
+
+
+def _configured_folder(path: Path, source: str | None, option: str) -> Path:
+    """Return the folder that the configuration names. Raises ``ConfigError`` if it is not clear which."""
+    import os
+
+    from bridge.cli.names import require_known
+    from bridge.errors import ConfigError
+    from bridge.settings.load import schema_folders
+
+    given = click.get_current_context().get_parameter_source("path") is not ParameterSource.DEFAULT
+    above = click.get_current_context().find_root().params.get("path") is not None
+    if not path.exists():
+        if given or above or source:
+            raise ConfigError([f"{path}: there is no such file; correct --config, or give {option} FOLDER"])
+        return _DEFAULT
+    folders = schema_folders(path, os.environ)
+    if source is not None:
+        require_known(f"{path} has no Fineract source", source, folders, "they are")
+        return folders[source]
+    if len(set(folders.values())) > 1:
+        listed = ", ".join(f"{name}: {folder}" for name, folder in folders.items())
+        raise ConfigError([f"{path}: sources have several schema folders ({listed}); add --source NAME"])
+    return next(iter(folders.values()), _DEFAULT)
 
 
 @click.group(short_help="Import, list, show and compare the schemas of Fineract.")
@@ -37,17 +83,10 @@ def schemas() -> None:
 
 
 @schemas.command("import", short_help="Import the schemas of a jar, a tarball or a folder.")
-@click.argument("source", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--into",
-    "folder",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    default=Path("schemas"),
-    show_default=True,
-    help="The folder that `schemas` of a source names; created if it does not exist.",
-)
-def import_(source: Path, folder: Path) -> None:
+@click.argument("archive", metavar="SOURCE", type=click.Path(path_type=Path, exists=True))
+@_folder_options("--into", "The folder to import into; created if it does not exist.")
+@output_option
+def import_(archive: Path, folder: Path, output: Output) -> None:
     """Import every schema of SOURCE. Use the jar of the Fineract that runs: its events have these schemas.
 
     SOURCE is the server's jar (fineract-provider), fineract-avro-schemas.jar, the release tarball,
@@ -59,96 +98,105 @@ def import_(source: Path, folder: Path) -> None:
     from bridge.cli.parked_output import one_line
     from bridge.schemas.importing import import_schemas
 
-    summary = import_schemas(source, folder)
-    for stored in summary.new[:_SHOWN]:
-        click.echo(one_line(f"new    {stored.schema.fingerprint.hex()}  {stored.schema.name}"))
-    if len(summary.new) > _SHOWN:
-        click.echo(f"       … and {len(summary.new) - _SHOWN} more (hookferry schemas list --in {folder})")
+    with progress.working(f"importing {archive.name}"):
+        summary = import_schemas(archive, folder)
+    most = len(summary.new) if terminal_width() is None else _SHOWN
+    lines = [
+        one_line(f"new    {stored.schema.fingerprint.hex()}  {stored.schema.name}")
+        for stored in summary.new[:most]
+    ]
+    if len(summary.new) > most:
+        lines.append(f"       … and {len(summary.new) - most} more (hookferry schemas list --in {folder})")
     for conflict in summary.conflicts:
         click.echo(one_line(f"conflict: {conflict.origin}: {conflict.reason}"), err=True)
     _report_skipped(summary.skipped)
-    click.echo(
+    lines.append(
         f"{summary.found} schemas: {len(summary.new)} new, {len(summary.known)} known, "
         f"{len(summary.conflicts)} conflicting; skipped {len(summary.skipped)} files; in {folder}"
     )
+    document = {
+        "folder": str(folder),
+        "found": summary.found,
+        "new": [_document(stored) for stored in summary.new],
+        "known": len(summary.known),
+        "conflicts": [{"origin": one.origin, "reason": one.reason} for one in summary.conflicts],
+        "skipped": [{"origin": one.origin, "reason": one.reason} for one in summary.skipped],
+    }
+    show(output, document, lambda: lines)
     if not summary.found:
-        click.echo(f"{source}: no schema found; give the jar of the running Fineract", err=True)
+        click.echo(f"{archive}: no schema found; give the jar of the running Fineract", err=True)
     if summary.conflicts or not summary.found:
         sys.exit(ExitCode.FAILURE)
 
 
 @schemas.command("list", short_help="List schemas by type and fingerprint.")
-@_folder
-@click.argument("pattern", default="*")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-def list_(folder: Path, pattern: str, as_json: bool) -> None:
+@_folder_options("--in", "The folder to read.")
+@click.argument("pattern", default="*", shell_complete=schema_names)
+@output_option
+def list_(folder: Path, pattern: str, output: Output) -> None:
     """List the schemas whose type matches PATTERN, such as Loan*, ordered by type and fingerprint."""
     from fnmatch import fnmatchcase
 
-    import orjson
-
     from bridge.cli.parked_output import one_line
-    from bridge.cli.terminal import table
 
+    known = _stored(folder)
     matches = [
         stored
-        for stored in _stored(folder)
+        for stored in known
         if fnmatchcase(stored.schema.name, pattern) or fnmatchcase(_short(stored.schema.name), pattern)
     ]
-    if as_json:
-        for stored in matches:
-            click.echo(orjson.dumps(_document(stored)))
-        return
+    if not matches:
+        raise _no_schema(pattern, known)
     rows = [("TYPE", "FINGERPRINT", "FIELDS", "FROM")]
     for stored in matches:
         fields = str(len(stored.definition["fields"]))
         rows.append(
             (stored.schema.name, stored.schema.fingerprint.hex(), fields, one_line(stored.origin) or "-")
         )
-    click.echo(table(rows))
+    show(output, [_document(stored) for stored in matches], lambda: [table(rows)])
     layouts = Counter(stored.schema.name for stored in matches)
     click.echo(f"{len(matches)} schemas of {len(layouts)} types", err=True)
 
 
-@schemas.command(short_help="Show the fields of one schema.")
-@_folder
-@click.argument("which", metavar="TYPE|FINGERPRINT")
-@click.option("--json", "as_json", is_flag=True, help="Print the schema itself, as Avro JSON.")
-def show(folder: Path, which: str, as_json: bool) -> None:
-    """Show the fields of one schema, in the order of the bytes, and the fields of the types it uses."""
-    import orjson
+@schemas.command("show", short_help="Show the fields of one schema.")
+@_folder_options("--in", "The folder to read.")
+@click.argument("which", metavar="TYPE|FINGERPRINT", shell_complete=schema_names)
+@output_option
+def show_(folder: Path, which: str, output: Output) -> None:
+    """Show the fields of one schema, in the order of the bytes, and the fields of the types it uses.
 
+    JSON and YAML are the schema itself, as Avro writes it.
+    """
     from bridge.schemas.importing.comparing import list_fields
 
     stored = _chosen(_stored(folder), which)
-    if as_json:
-        click.echo(orjson.dumps(stored.definition, option=orjson.OPT_INDENT_2))
-        return
-    click.echo(f"{_label(stored)}, from {stored.origin or 'an unknown origin'}")
-    for line in list_fields(stored.definition):
-        click.echo(line)
+    head = f"{_label(stored)}, from {stored.origin or 'an unknown origin'}"
+    show(output, stored.definition, lambda: [head, *list_fields(stored.definition)])
 
 
 @schemas.command(short_help="Show what changed from one schema to another.")
-@_folder
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
-def diff(folder: Path, first: str, second: str) -> None:
+@_folder_options("--in", "The folder to read.")
+@click.argument("first", metavar="A", shell_complete=schema_names)
+@click.argument("second", metavar="B", shell_complete=schema_names)
+@output_option
+def diff(folder: Path, first: str, second: str, output: Output) -> None:
     """Show what changed from schema A to schema B. Each is a TYPE or a FINGERPRINT."""
     from bridge.schemas.importing.comparing import find_first_shift, list_differences
 
     known = _stored(folder)
     stored, other = _chosen(known, first), _chosen(known, second)
-    click.echo(f"A  {_label(stored)}\nB  {_label(other)}")
-    if stored.schema.fingerprint == other.schema.fingerprint:
-        click.echo("the same layout")
-        return
-    for line in list_differences(stored.definition, other.definition):
-        click.echo(line)
-    click.echo("neither can decode the bytes of the other; the bridge selects the schema by its fingerprint")
-    shift = find_first_shift(stored.definition, other.definition)
-    if shift and stored.schema.name == other.schema.name:
-        click.echo(f"decoded with the other schema, {shift} would be the first wrong field")
+    same = stored.schema.fingerprint == other.schema.fingerprint
+    differences = [] if same else list(list_differences(stored.definition, other.definition))
+    lines = [f"A  {_label(stored)}", f"B  {_label(other)}", *(["the same layout"] if same else differences)]
+    if not same:
+        lines.append(
+            "neither can decode the bytes of the other; the bridge selects the schema by its fingerprint"
+        )
+        shift = find_first_shift(stored.definition, other.definition)
+        if shift and stored.schema.name == other.schema.name:
+            lines.append(f"decoded with the other schema, {shift} would be the first wrong field")
+    document = {"a": _document(stored), "b": _document(other), "same": same, "differences": differences}
+    show(output, document, lambda: lines)
 
 
 def _report_skipped(skipped: Sequence[Skip]) -> None:
@@ -187,7 +235,7 @@ def _chosen(known: Sequence[Stored], which: str) -> Stored:
         stored for stored in known if which in (stored.schema.name, _short(stored.schema.name))
     ]
     if not matches:
-        raise HookferryError(f"no schema {which!r}; `hookferry schemas list` lists all")
+        raise _no_schema(which, known)
     if len(matches) > 1:
         choices = "".join(
             f"\n  {_label(stored)}, {len(stored.definition['fields'])} fields, from {stored.origin}"
@@ -195,6 +243,16 @@ def _chosen(known: Sequence[Stored], which: str) -> Stored:
         )
         raise HookferryError(f"{which!r} has {len(matches)} layouts; choose one by its fingerprint:{choices}")
     return matches[0]
+
+
+def _no_schema(which: str, known: Sequence[Stored]) -> HookferryError:
+    from bridge.errors import HookferryError
+    from bridge.settings.problem import nearest
+
+    names = [word for stored in known for word in (_short(stored.schema.name), stored.schema.name)]
+    guess = nearest(which, names)
+    hint = f'did you mean "{guess}"?' if guess else "`hookferry schemas list` lists all"
+    return HookferryError(f"no schema {which!r}; {hint}")
 
 
 def _written(fingerprint: bytes) -> tuple[str, str]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.app.exit_codes import ExitCode
-from bridge.cli.render import build_trial, endpoint_option, head, sample_option
+from bridge.cli import progress
+from bridge.cli.output import Output, colored, output_option, show
+from bridge.cli.render import (
+    build_trial,
+    endpoint_option,
+    head,
+    request_document,
+    sample_option,
+    shown_body,
+)
 from bridge.cli.run import config_option
 
 if TYPE_CHECKING:
@@ -18,44 +27,73 @@ if TYPE_CHECKING:
     from bridge.errors import TransportError
     from bridge.model import Response
 
-_SHOWN_BYTES = 2000
-
 
 @click.command(short_help="Send a sample event to an endpoint and show the answer.")
 @endpoint_option
 @sample_option
 @click.option("--show-secrets", is_flag=True, help="Show the whole URL and all header values.")
+@output_option
 @config_option
-def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
-    """Send one sample event, signed, with the endpoint's connection settings, and show the answer.
+def send(path: Path, endpoint: str, sample: str, show_secrets: bool, output: Output) -> None:
+    """Send one sample event, signed, with the endpoint's connection settings; show request and answer.
 
-    Each call uses a new webhook-id, unless the sample file contains an id. Does not connect to Kafka and
-    does not retry. Exits with 0 if the event was delivered, with 1 if it was not or cannot be rendered,
-    and with 2 for a mistake in the configuration or the sample.
+    The verdict is what the bridge would do next: delivered, again (it retries), park (it writes a dead
+    letter), or off (it turns the endpoint off). Each call uses a new webhook-id, unless the sample file
+    contains an id. Does not connect to Kafka and does not retry. Exits with 0 if the event was delivered,
+    with 1 if it was not or cannot be rendered, and with 2 for a mistake in the configuration or the sample.
     """
     import time
     import uuid
 
     from bridge.cli import parked_output
     from bridge.core.verdict import judge
+    from bridge.errors import TransportError
     from bridge.model import Verdict
     from bridge.telemetry import logs
 
     logs.set_up("error", "console", sys.stderr)
     trial = build_trial(path, endpoint, sample, id=str(uuid.uuid4()))
-    click.echo(head(trial, show_secrets=show_secrets))
-    click.echo()
     began = time.monotonic()
-    answer = asyncio.run(_send(trial))
+    answer = progress.run(_send(trial), f"sending to {endpoint}")
     took_ms = (time.monotonic() - began) * 1000
     judgement = judge(answer, time.time(), trial.endpoint.chosen.judge)
-    mask = (lambda text: text) if show_secrets else parked_output.mask_of(trial.settings)
-    for line in _answer_lines(answer):
-        click.echo(mask(parked_output.one_line(line)))
-    reason = f": {parked_output.one_line(mask(judgement.reason))}" if judgement.reason else ""
-    click.echo(f"{judgement.verdict.value} after {took_ms:.0f} ms{reason}")
+    secret = (lambda text: text) if show_secrets else parked_output.mask_of(trial.settings)
+
+    def mask(text: str) -> str:
+        return parked_output.one_line(secret(text))
+
+    answered = None if isinstance(answer, TransportError) else _answer(answer, mask)
+    document = {
+        "request": request_document(trial, show_secrets=show_secrets),
+        "answer": answered,
+        "no_answer": mask(str(answer)) if isinstance(answer, TransportError) else None,
+        "verdict": judgement.verdict.value,
+        "reason": mask(judgement.reason) or None,
+        "took_ms": round(took_ms),
+    }
+    show(output, document, lambda: _lines(trial, document, show_secrets=show_secrets))
     if judgement.verdict is not Verdict.DELIVERED:
         sys.exit(ExitCode.FAILURE)
+
+
+def _lines(trial: Trial, document: Mapping[str, Any], *, show_secrets: bool) -> Iterator[str]:
+    yield head(trial, show_secrets=show_secrets)
+    yield ""
+    body = shown_body(trial, pretty=False, show_secrets=show_secrets)
+    yield from [body, ""] if body else []
+    answer = document["answer"]
+    if answer is None:
+        yield f"no answer: {document['no_answer']}"
+    else:
+        yield f"status {answer['status']}"
+        yield from (f"{name}: {value}" for name, value in answer["headers"])
+        yield from ["", *answer["body"].splitlines()] if answer["body"] else []
+    yield ""
+    verdict = document["verdict"]
+    yield f"verdict: {colored(verdict, 'green' if verdict == 'delivered' else 'red')}"
+    if document["reason"]:
+        yield f"reason:  {document['reason']}"
+    yield f"took:    {document['took_ms']} ms"
 
 
 async def _send(trial: Trial) -> Response | TransportError:
@@ -75,12 +113,13 @@ async def _send(trial: Trial) -> Response | TransportError:
         await transport.close()
 
 
-def _answer_lines(answer: Response | TransportError) -> list[str]:
-    """Return the answer in lines, with the beginning of its body."""
-    from bridge.errors import TransportError
-
-    if isinstance(answer, TransportError):
-        return [f"no answer: {answer}"]
-    headers = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in answer.headers]
-    body = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace").splitlines()
-    return [f"status {answer.status}", *headers, "", *body, *([""] if body else [])]
+def _answer(answer: Response, mask: Callable[[str], str]) -> dict[str, Any]:
+    """Return an answer as JSON values, without the secrets of the configuration."""
+    lines = answer.body.decode("utf-8", "replace").splitlines()
+    return {
+        "status": answer.status,
+        "headers": [
+            [mask(name.decode("latin-1")), mask(value.decode("latin-1"))] for name, value in answer.headers
+        ],
+        "body": "\n".join(map(mask, lines)),
+    }

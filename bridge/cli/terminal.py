@@ -1,11 +1,11 @@
-"""What the commands share: reading settings, switches and cursors from Kafka, and printing tables."""
+"""What the commands share: reading settings, switches and cursors from Kafka."""
 
 from __future__ import annotations
 
 import getpass
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,22 +14,31 @@ if TYPE_CHECKING:
     from bridge.core.switches import EventTypes, Switches
     from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
+    from bridge.settings.uses import Uses
 
 
-def read_settings(path: Path) -> Settings:
-    """Read the settings, and send logs to standard error, so that output can be piped.
-
-    Raises ``ConfigError``.
-    """
+def quiet_logs() -> None:
+    """Send logs to standard error, so that output can be piped, and only errors of our own."""
     import logging
-    import os
 
-    from bridge.settings import load
     from bridge.telemetry import logs
 
     logs.set_up("error", "console", sys.stderr)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our error message contains the cause
-    return load(path, os.environ)
+
+
+def read_settings(path: Path, used: Uses | None = None) -> Settings:
+    """Read the settings for a command that prints its own errors.
+
+    ``used``: what the command uses; by default the connection to Kafka. Mistakes elsewhere, such as a secret
+    of a receiver that is not set here, do not stop it. Raises ``ConfigError``.
+    """
+    import os
+
+    from bridge.settings import load_for, uses
+
+    quiet_logs()
+    return load_for(path, os.environ, used or uses.KAFKA)
 
 
 async def ensure_control_topic(settings: Settings) -> None:
@@ -86,14 +95,6 @@ async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Itera
             marks,
         )
     ]
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return the rows as aligned columns; the first row is the heading."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def operator_name() -> str:

@@ -88,11 +88,18 @@ class Letter:
     size_bytes: int
     facts: Mapping[str, str]
     settlements: list[Settlement] = field(default_factory=list)
+    queued: bool = False
+    """True for a redriven letter whose request still waits in ``<group>.again``, as far as that was read."""
 
     @property
     def fate(self) -> Fate:
         """The state according to the latest marker."""
         return self.settlements[-1].fate if self.settlements else Fate.WAITING
+
+    @property
+    def state(self) -> str:
+        """The state for a person: its fate, or ``queued``."""
+        return "queued" if self.queued else self.fate.value
 
     @property
     def endpoint(self) -> str | None:

@@ -49,6 +49,22 @@ class AdminSession:
         """Return the names of all topics. Raises ``KafkaUnavailable``."""
         return await self._admin.names()
 
+    async def partition_counts(self, topics: Collection[str]) -> dict[str, int]:
+        """Return the number of partitions of the topics that exist. Raises ``KafkaUnavailable``."""
+        return await self._admin.partition_counts(topics)
+
+    async def configs(self, topic: str) -> dict[str, str]:
+        """Return the settings of a topic. Raises ``KafkaUnavailable``."""
+        return await self._admin.configs(topic)
+
+    async def members(self, group: str) -> list[str]:
+        """Return the client and the address of each member of a group. Raises ``KafkaUnavailable``."""
+        return await self._admin.members(group)
+
+    async def cluster_id(self) -> str | None:
+        """Return the id of the cluster; None if it has none. Raises ``KafkaUnavailable``."""
+        return await self._admin.cluster_id()
+
     async def committed(self, group: str) -> dict[Partition, Committed]:
         """Return all committed offsets of a group. Raises ``CommitError``.
 

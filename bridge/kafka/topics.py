@@ -45,6 +45,17 @@ class TopicAdmin:
         cluster_id = cluster.get("cluster_id")
         return cluster_id if isinstance(cluster_id, str) else None
 
+    async def members(self, group: str) -> list[str]:
+        """Return the client id and the address of each member of a consumer group."""
+        async with self._client.call(f"describe the group {group}") as client:
+            answers: list[Any] = await client.describe_consumer_groups([group])
+        return [
+            f"{member[1]} at {str(member[2]).lstrip('/')}"
+            for answer in answers
+            for _code, _group, _state, _type, _protocol, members, *_ in answer.groups
+            for member in members
+        ]
+
     async def names(self) -> frozenset[str]:
         """Return the names of all topics."""
         async with self._client.call("list the topics") as client:

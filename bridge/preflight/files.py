@@ -10,13 +10,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
 from bridge.errors import ConfigError
+from bridge.formats.avro.schema_set import SchemaSet
 from bridge.http.tls import describe_failure, load_context
 from bridge.schemas.folder import read_folder, read_schema_file
+from bridge.settings import FineractSource, Settings
 from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem
 from bridge.settings.reading.tree import Tree
 
 _REMEDY = "correct the file, or create it again"
+
+
+def readable_schemas(settings: Settings) -> dict[str, SchemaSet]:
+    """Return the schemas of the Fineract sources, by source; none of a folder that cannot be read.
+
+    ``check_schemas`` reports such a folder.
+    """
+    schemas = {}
+    for name, source in settings.sources.items():
+        if isinstance(source, FineractSource):
+            try:
+                schemas[name] = read_folder(source.schemas)
+            except ConfigError:
+                schemas[name] = SchemaSet()
+    return schemas
 
 
 def check_schemas(tree: Tree) -> Iterator[Problem]:

@@ -14,13 +14,13 @@ from typing import Any
 from bridge.core.filter import ABSENT, UNKNOWN, FieldPath, Filter
 from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.formats.fineract.bulk import BULK
+from bridge.preflight.files import readable_schemas
 from bridge.preflight.samples.payloads import schema_of
 from bridge.settings import EndpointSettings, FineractSource, Settings
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.problem import Path, Problem
 from bridge.settings.reading.tree import Tree
 from bridge.settings.rules.rendering import selects
-from bridge.wiring.decoders import read_schema_sets
 
 _DEEPEST = 4
 
@@ -28,14 +28,14 @@ Kinds = list[dict[str, Any]]
 """The record, list and map types that a field can have; none for plain values."""
 
 
-def check_filter_fields(settings: Settings, tree: Tree) -> list[str]:
-    """Return the mistakes, one line each as ``hookferry check`` prints it. Raises ``ConfigError``."""
+def check_filter_fields(settings: Settings, tree: Tree) -> list[Problem]:
+    """Return the mistakes. The fields of a schema folder that cannot be read count as unknown."""
     filtered = {name: endpoint for name, endpoint in settings.endpoints.items() if endpoint.when is not None}
     if not filtered:
         return []
-    schemas = read_schema_sets(settings)
+    schemas = readable_schemas(settings)
     return [
-        str(problem)
+        problem
         for name, endpoint in filtered.items()
         for problem in _check_endpoint(name, endpoint, _layouts(endpoint, settings, schemas), tree)
     ]
@@ -50,8 +50,10 @@ def _layouts(
     """
     layouts: dict[tuple[str, bytes], Schema] = {}
     for name in endpoint.sources or settings.sources:
-        source = settings.sources[name]
+        source = settings.sources.get(name)
         if not isinstance(source, FineractSource) or source.custom_types:
+            return []
+        if not schemas[name].by_fingerprint:
             return []
         for type_ in (kind for kind in FINERACT_TYPES if selects(endpoint.wanted, kind)):
             full_name = schema_of(type_)

@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from bridge.errors import RenderError
 from bridge.model import Event
+from bridge.preflight.files import readable_schemas
 from bridge.preflight.samples import sample
 from bridge.preflight.samples.payloads import schema_of
 from bridge.rendering import Renderer
@@ -23,15 +24,14 @@ from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.models.request import TemplateSettings
 from bridge.settings.problem import Path, Place, Problem
 from bridge.settings.rules.rendering import line_in, selects
-from bridge.wiring.decoders import read_schema_sets
 from bridge.wiring.endpoints import build_renderer
 
 _PLAIN = "order.placed"
 """An event type for sources whose types are not known."""
 
 
-def check_templates(settings: Settings, place_of: Callable[[Path], Place]) -> list[str]:
-    """Return the mistakes, one line each as ``hookferry check`` prints it. Raises ``ConfigError``."""
+def check_templates(settings: Settings, place_of: Callable[[Path], Place]) -> list[Problem]:
+    """Return the mistakes, in file order. A schema folder that cannot be read counts as empty."""
     templated = {name: endpoint for name, endpoint in settings.endpoints.items() if endpoint.has_templates}
     if not templated:
         return []
@@ -46,7 +46,7 @@ def check_templates(settings: Settings, place_of: Callable[[Path], Place]) -> li
                 where = (name, str(fault).partition(":")[0])  # report each line of a template once
                 if where not in problems:
                     problems[where] = _problem(name, endpoint, event, fault, place_of)
-    return [str(problem) for problem in sorted(problems.values(), key=lambda problem: problem.place)]
+    return sorted(problems.values(), key=lambda problem: problem.place)
 
 
 class _Samples:
@@ -54,12 +54,14 @@ class _Samples:
 
     def __init__(self, settings: Settings) -> None:
         self._sources = settings.sources
-        self._schemas = read_schema_sets(settings)
+        self._schemas = readable_schemas(settings)
         self._events: dict[tuple[str, str], tuple[Event, bool]] = {}
 
     def events(self, endpoint: EndpointSettings) -> Iterator[tuple[Event, bool]]:
         """Yield an event of each type that an endpoint selects, and True if all its fields are known."""
         for source in endpoint.sources or self._sources:
+            if source not in self._sources:
+                continue  # a mistake that is reported at the endpoint
             if isinstance(self._sources[source], FineractSource):
                 types = [kind for kind in FINERACT_TYPES if selects(endpoint.wanted, kind)]
             else:

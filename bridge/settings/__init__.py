@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.settings.load import read, tree_of
+from bridge.settings.load import read, read_for, tree_of
 from bridge.settings.models.endpoints import EndpointSettings, RetrySettings
 from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSettings
 from bridge.settings.models.registry import RegistrySettings
@@ -36,6 +36,7 @@ from bridge.settings.models.sources import (
 )
 from bridge.settings.reading.env_source import CONFIG_VARIABLE
 from bridge.settings.rules.service import Rule
+from bridge.settings.uses import Uses
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -63,13 +64,25 @@ __all__ = [
     "TlsSettings",
     "check",
     "load",
+    "load_for",
     "tree_of",
 ]
 
 
 def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
     """Read the settings from ``path`` and ``environ``; raises ``ConfigError`` with every mistake."""
-    settings, problems = read(path, environ)
+    reading = read(path, environ)
+    if reading.settings is None:
+        raise ConfigError(reading.lines)
+    return reading.settings
+
+
+def load_for(path: str | Path, environ: Mapping[str, str], uses: Uses) -> Settings:
+    """Read the settings for a command that uses only some of them (``bridge/settings/uses.py``).
+
+    Raises ``ConfigError`` with every mistake if one of them is in what it uses.
+    """
+    settings, problems = read_for(path, environ, uses)
     if settings is None:
         raise ConfigError(problems)
     return settings
@@ -80,4 +93,4 @@ def check(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = (
 
     ``also``: further rules, from packages that this one must not import (``bridge/preflight/files.py``).
     """
-    return read(path, environ, also)[1]
+    return read(path, environ, also).lines

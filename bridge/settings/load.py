@@ -8,38 +8,79 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from bridge.errors import ConfigError
 from bridge.settings.models.settings import Settings, layered
 from bridge.settings.problem import Path as SettingsPath
 from bridge.settings.problem import Place, Problem, one_line
 from bridge.settings.reading.env_source import CONFIG_VARIABLE, read_env
 from bridge.settings.reading.explain import explain
 from bridge.settings.reading.secrets import resolve
+from bridge.settings.reading.stand_ins import build_repaired
 from bridge.settings.reading.tree import Tree, overlay
 from bridge.settings.reading.yaml_source import read_yaml
 from bridge.settings.rules.logins import CERTIFICATE_FILES
 from bridge.settings.rules.service import RULES, Rule
+from bridge.settings.uses import Uses
 
 MAX_FILE_BYTES = 1_048_576
 
 
-def read(
-    path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()
-) -> tuple[Settings | None, list[str]]:
-    """Return the settings, or None and the mistakes, one line each, in file order.
+class Reading(NamedTuple):
+    """What a file and the environment contain. ``settings`` is None if there are problems.
+
+    ``tree`` is None if the file cannot be read at all.
+    """
+
+    settings: Settings | None
+    problems: list[Problem]
+    tree: Tree | None
+
+    @property
+    def lines(self) -> list[str]:
+        """The problems, one line each, in file order."""
+        return to_lines(self.problems)
+
+    def repaired(self, more: Iterable[Problem] = (), *, drop: bool = False) -> Settings | None:
+        """Return settings without the values that have problems; None if that is not possible.
+
+        ``more``: further problems. With ``drop``, sources and endpoints may be left out.
+        """
+        problems = [*self.problems, *more]
+        if self.settings is not None and not problems:
+            return self.settings
+        return None if self.tree is None else build_repaired(self.tree, problems, drop=drop)
+
+
+def read(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()) -> Reading:
+    """Read the settings, and find every mistake in them.
 
     ``also``: further rules, from packages that this one must not import.
     """
     file, env, problems = _layers(path, environ)
     if file is None:
-        return None, _lines(problems)
+        return Reading(None, problems, None)
     tree = overlay(file, env)
     settings, more = _validate(file, env, tree)
     problems += more
     problems += [problem for rule in (*RULES, *also) for problem in rule(tree)]
-    return (None if problems else settings), _lines(problems)
+    return Reading(None if problems else settings, problems, tree)
+
+
+def read_for(path: str | Path, environ: Mapping[str, str], uses: Uses) -> tuple[Settings | None, list[str]]:
+    """Return the settings for a command that uses only some of them, or None and all mistakes.
+
+    A mistake elsewhere, such as a secret that is missing, gives that setting its default or a stand-in.
+    """
+    reading = read(path, environ)
+    if reading.settings is not None:
+        return reading.settings, []
+    if any(uses(problem.path) for problem in reading.problems):
+        return None, reading.lines
+    return reading.repaired(), reading.lines
 
 
 def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
@@ -49,10 +90,47 @@ def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
     return overlay(file, env)
 
 
-def endpoints_in(path: str | Path) -> list[str]:
-    """Return the endpoint names in a file, even if it has mistakes; none if it cannot be read."""
-    text, _ = _read_file(Path(path), "")
-    return [] if text is None else read_yaml(text, "")[0].names(("endpoints",))
+def names_in_file(path: str | Path, section: str) -> list[str]:
+    """Return the names of the sources or endpoints in a file, even if it has mistakes."""
+    return written(path).names((section,))
+
+
+def listed_types(path: str | Path) -> tuple[list[str], bool]:
+    """Return the event types that the endpoints of a file list, and True if a source is Fineract's."""
+    tree = written(path)
+    listed = [
+        text
+        for name in tree.names(("endpoints",))
+        for _, text in tree.texts(("endpoints", name, "events"))
+        if not set(text) & set("!*?[")
+    ]
+    formats = [tree.get(("sources", name, "format")) for name in tree.names(("sources",))]
+    return listed, "fineract" in formats
+
+
+def written(path: str | Path) -> Tree:
+    """Return what is written in a file, with its references as text; nothing without a file."""
+    name = one_line(str(path))
+    text, _ = _read_file(Path(path), name)
+    return Tree(Place(name)) if text is None else read_yaml(text, name)[0]
+
+
+def schema_folders(path: str | Path, environ: Mapping[str, str]) -> dict[str, Path]:
+    """Return the schema folder of each Fineract source, even if it does not exist or other keys are wrong.
+
+    Raises ``ConfigError`` if the file cannot be read, or what a folder refers to is missing.
+    """
+    file, env, problems = _layers(path, environ)
+    wrong = [one for one in problems if one.path[:1] == ("sources",) and one.path[2:] == ("schemas",)]
+    if file is None or wrong:
+        raise ConfigError(to_lines(wrong or problems))
+    tree = overlay(file, env)
+    return {
+        name: Path(folder)
+        for name in tree.names(("sources",))
+        if tree.text(("sources", name, "format")) == "fineract"
+        and (folder := tree.text(("sources", name, "schemas")))
+    }
 
 
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:
@@ -74,7 +152,8 @@ def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, 
     return file, env, problems
 
 
-def _lines(problems: list[Problem]) -> list[str]:
+def to_lines(problems: Iterable[Problem]) -> list[str]:
+    """Return the problems as text, in file order, those of the environment last."""
     ordered = sorted(problems, key=lambda p: (p.place.line == 0, p.place))
     return list(dict.fromkeys(str(problem) for problem in ordered))
 

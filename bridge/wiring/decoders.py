@@ -142,11 +142,14 @@ def build_registries(sources: Mapping[str, SourceSettings], decoders: Mapping[st
         decoder = decoders[name]
         assert isinstance(decoder, PayloadDecoder | DebeziumDecoder)
         assert isinstance(decoder.values, RegistryValueReader)
-        registries[name] = Registry(_options(name, settings), settings.speaks, decoder.values.schemas)
+        registries[name] = Registry(
+            build_registry_options(name, settings), settings.speaks, decoder.values.schemas
+        )
     return Registries(registries)
 
 
-def _options(name: str, settings: RegistrySettings) -> RegistryOptions:
+def build_registry_options(name: str, settings: RegistrySettings) -> RegistryOptions:
+    """Build how to connect to the registry of a source. Raises ``ConfigError`` for TLS files."""
     return RegistryOptions(
         settings.url,
         username=settings.username,

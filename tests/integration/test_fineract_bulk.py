@@ -151,7 +151,7 @@ def test_bulk_events_are_split_in_order_over_a_kill_and_redriven_after_an_import
     (into,) = set(re.findall(r"schemas import JAR --into (\S+?)[`,]", waiting[0]["remedy"]))
     assert "1 new, 0 known" in import_(jar, Path(into))
     (filters,) = set(re.findall(r"`hookferry parked redrive ([^`]*)`", waiting[0]["remedy"]))
-    assert "2 settled" in parked(bridge, "redrive", *filters.split(), "--yes")
+    assert "2 written to" in parked(bridge, "redrive", "--wait", "0", *filters.split(), "--yes")
     receiver.wait_for("/even", accepted=5)
     wait_until(lambda: len(arrivals(receiver, "/shop", 43)) == 3, "the redriven item")
     wait_settled(kafka, "bulk.shop", "bulk.again")

@@ -113,7 +113,7 @@ def test_a_stub_is_redriven_from_its_source_topic(
 
     answer = answer_of(bridge, "parked", "redrive", address, "--yes", exits=1)
     run_remedy(kafka, answer, "stubs.again")
-    assert "1 settled" in parked(bridge, "redrive", address, "--yes")
+    assert "1 written to" in parked(bridge, "redrive", "--wait", "0", address, "--yes")
     receiver.wait_for("/shop", accepted=1)
     assert (
         orjson.loads(receiver.records("/shop")[-1]["body"])["data"]["pad"]
@@ -143,7 +143,7 @@ def test_a_record_without_key_and_value_is_parked_and_redriven_and_discarded(
     first, *_ = sorted(listed(bridge), key=lambda letter: letter["from"]["offset"])
     assert "(null)" in parked(bridge, "show", first["address"])
     parked(bridge, "discard", first["address"], "--reason", "a test", "--yes")
-    assert "2 settled" in parked(bridge, "redrive", "--endpoint", "shop", "--yes")
+    assert "2 written to" in parked(bridge, "redrive", "--wait", "0", "--endpoint", "shop", "--yes")
     receiver.wait_for("/shop", accepted=2)
     wait_settled(kafka, "null.shop", "null.again")
     assert listed(bridge) == []

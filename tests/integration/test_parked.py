@@ -64,7 +64,7 @@ def test_a_payload_without_its_schema_is_delivered_after_the_schema_is_added(
         file.with_suffix(".later").rename(file)
     assert bridge.terminate() == 0
     bridge.start()
-    assert "2 settled" in parked(bridge, "redrive", "--since", "1h", "--yes")
+    assert "2 written to" in parked(bridge, "redrive", "--wait", "0", "--since", "1h", "--yes")
     receiver.wait_for("/shop", accepted=1)
     wait_settled(kafka, "bank.shop", "bank.again")
     (came,) = receiver.records("/shop")
@@ -140,7 +140,7 @@ def test_parked_events_are_listed_shown_and_discarded(
     assert hookferry(bridge, "parked", "show", "1:999").stderr.startswith(
         "hookferry: no parked event at 1:999"
     )
-    assert "1 settled" in parked(
+    assert "1 discarded" in parked(
         bridge, "discard", "--parked-reason", "no such", "--entity", "bad", "--reason", "cancelled", "--yes",
         "--by", "ann",
     )  # fmt: skip

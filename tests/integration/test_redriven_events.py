@@ -46,7 +46,7 @@ def test_four_hundred_refused_events_are_redriven_in_order_among_live_events(
     planned = parked(bridge, "redrive", "--endpoint", "shop", "--dry-run")
     assert "send again: 400 for shop" in planned
     publish(kafka, topic, live)
-    assert "400 settled" in parked(bridge, "redrive", "--endpoint", "shop", answer="y\n")
+    assert "400 written to" in parked(bridge, "redrive", "--wait", "0", "--endpoint", "shop", answer="y\n")
     publish(kafka, topic, [order(f"e{n % 40}", 20 + n // 40, n % 40 % 4) for n in range(400)])
     receiver.wait_for("/shop", accepted=1200)
     wait_settled(kafka, "fixed.shop", topic)
@@ -96,13 +96,13 @@ def test_two_redrives_send_an_event_twice_but_a_redrive_repeated_after_a_crash_s
             asyncio.run(redrive())
     receiver.wait_for("/shop", accepted=1)
     assert len(listed(bridge)) == 2, "marked as redriven although the redrive died"
-    assert "2 settled" in parked(bridge, "redrive", "--since", "1h", "--yes")
-    receiver.wait_for("/shop", accepted=2)
+    assert "2 delivered" in parked(bridge, "redrive", "--since", "1h", "--yes")
+    assert receiver.count("/shop")["accepted"] == 2, "the command says what was delivered, after it was"
     wait_settled(kafka, "twice.shop", "twice.again")
     assert [status for _, status, _ in arrivals(receiver, "a")] == [404, 200]
 
     (address,) = (letter["address"] for letter in listed(bridge, "--all") if letter["entity"] == "a")
-    assert "1 settled" in parked(bridge, "redrive", address, "--yes")
+    assert "1 written to" in parked(bridge, "redrive", "--wait", "0", address, "--yes")
     receiver.wait_for("/shop", requests=5)
     wait_settled(kafka, "twice.shop", "twice.again")
     assert [status for _, status, _ in arrivals(receiver, "a")] == [404, 200, 200]
@@ -124,7 +124,7 @@ def test_a_letter_of_a_removed_endpoint_is_not_redriven_and_the_endpoint_is_name
     done = hookferry(other, "parked", "redrive", "--entity", "a", "--yes")
     assert "cannot be sent again: there is no endpoint 'shop'" in done.stderr
     assert "nothing to send again" in done.stdout
-    assert "1 settled" in parked(bridge, "redrive", "--entity", "a", "--yes")
+    assert "1 written to" in parked(bridge, "redrive", "--wait", "0", "--entity", "a", "--yes")
     (rejected,) = wait_until(lambda: logged(other, "record.rejected"), "the bridge parks it again")
     assert "there is no endpoint 'shop' any more" in rejected["cause"]
     (again,) = wait_until(lambda: listed(other), "it is listed again")
@@ -158,7 +158,7 @@ def test_a_bridge_owns_the_same_partition_numbers_of_the_source_and_the_redrive_
     # 24 s of live events at least: the redrive and the rebalance come in the middle, on a slow machine too
     receiver.control("/shop", delay_ms=600)
     publish(kafka, topic, [order(f"e{n % 25}", 6 + n // 25, n % 25 % 5) for n in range(1000)])
-    assert "150 settled" in parked(pair[0], "redrive", "--endpoint", "shop", "--yes")
+    assert "150 written to" in parked(pair[0], "redrive", "--wait", "0", "--endpoint", "shop", "--yes")
     assert receiver.count("/shop")["accepted"] < 900, "no live events were left: nothing could overlap"
     receiver.wait_for("/shop", accepted=400)
     assert receiver.count("/shop")["accepted"] < 1150, "the rebalance came too late to prove anything"
@@ -187,6 +187,6 @@ def test_the_redrive_topic_grows_with_the_source_topics(
     bridge.start()
     wait_parked(bridge, 1)
     assert len(logged(bridge, "topic.grew")) == 1
-    assert "1 settled" in parked(bridge, "redrive", "--entity", "a", "--yes")
+    assert "1 written to" in parked(bridge, "redrive", "--wait", "0", "--entity", "a", "--yes")
     receiver.wait_for("/shop", accepted=1)
     wait_settled(kafka, "grows.shop", "grows.again")

@@ -39,7 +39,7 @@ def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(
     wait_until(lambda: all_report(pods, "assigned: 1 partitions"), "both pods have partitions")
     assert answer_of(pods[0], "events", "list") == "no event type is off\n"
 
-    output = answer_of(pods[0], "events", "off", "OrderP*", "--endpoint", "crm", "--reason", "too chatty")
+    output = answer_of(pods[0], "events", "off", "OrderP*", "-e", "crm", "--reason", "too chatty", "--yes")
     # within a second on an idle machine; a loaded one only has to be faster than a restart or a timeout
     wait_until(lambda: all_report(pods, "; event types off: OrderP* for crm\n"), "both pods report it", 15)
     assert output.startswith("OrderP* for crm: off; every running bridge applies this within a second\n")
@@ -64,7 +64,7 @@ def test_an_event_type_is_switched_off_and_on_in_every_pod_without_a_restart(
     for pod in pods:
         pod.start()
     wait_until(lambda: all_report(pods, "; event types off: OrderP* for crm\n"), "still off after a restart")
-    answer_of(pods[1], "events", "off", "OrderClosed")
+    answer_of(pods[1], "events", "off", "OrderClosed", "--yes")
     wait_until(lambda: all_report(pods, "event types off: OrderClosed, OrderP* for crm\n"), "both switches")
     output = answer_of(pods[1], "events", "on", "OrderP*", "--endpoint", "crm")
     assert output == "OrderP* for crm: on; every running bridge applies this within a second\n"

@@ -44,4 +44,5 @@ def parked(bridge: BridgeProcess, *arguments: str, **options: Any) -> str:
 
 def listed(bridge: BridgeProcess, *arguments: str) -> list[dict[str, Any]]:
     """Return the output of ``hookferry parked list --json``."""
-    return [orjson.loads(line) for line in parked(bridge, "list", "--json", *arguments).splitlines()]
+    rows: list[dict[str, Any]] = orjson.loads(parked(bridge, "list", "--json", *arguments))
+    return rows

@@ -38,6 +38,12 @@ class AvroSchema:
         """See ``KnownSchema``."""
         return self._schema.plan.has_fractions
 
+    @property
+    def layout(self) -> tuple[Any, Named]:
+        """The type of the value as parsed by fastavro, and the named types that it uses."""
+        parsed = self._schema.parsed
+        return (parsed["fields"][0]["type"] if self._wrapped else parsed), self._schema.named
+
     def read(self, frame: Frame, place: str) -> DecodedValue:
         """Decode a value; every byte must belong to it. Raises ``DecodeError``."""
         return self.read_bytes(frame.payload, place)

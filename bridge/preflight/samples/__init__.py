@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from bridge.errors import ConfigError
-from bridge.formats import derive_lane, webhook_id
+from bridge.formats import derive_lane, exact_json, webhook_id
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.timestamp import from_text
 from bridge.model import Event, Partition, Record
@@ -79,7 +79,7 @@ def _read(path: Path) -> dict[str, Any]:
             content = stream.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ConfigError([f"{path}: is larger than {MAX_FILE_BYTES} bytes; use a smaller sample"])
-        facts = orjson.loads(content)
+        facts = exact_json.loads(content)
     except orjson.JSONDecodeError as exc:
         raise ConfigError(
             [f"{path}:{exc.lineno}:{exc.colno}: is not JSON: {exc.msg}; correct the file there"]

@@ -16,8 +16,8 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "endpoints", "events", "inspect", "parked", "render", "route",
-    "run", "schemas", "send", "version",
+    "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "inspect", "parked", "render",
+    "route", "run", "schemas", "send", "status", "version",
 ]  # fmt: skip
 
 
@@ -222,7 +222,9 @@ def test_run_prints_the_line_that_names_an_unusable_file(config: Path) -> None:
     assert result.stderr == hookferry("check", str(config)).stdout
 
 
-@pytest.mark.parametrize("command", ["parked list", "endpoints list", "cursors list", "events list"])
+@pytest.mark.parametrize(
+    "command", ["parked list", "endpoints list", "cursors list", "events list", "status"]
+)
 def test_an_unreachable_broker_gives_one_message(command: str, config: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

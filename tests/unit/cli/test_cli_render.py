@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from standardwebhooks.webhooks import Webhook
 
 from bridge.cli import cli
+from bridge.errors import ConfigError
 from tests.support.cli import ROOT, hookferry
 from tests.support.receiver import Receiver
 from tests.support.settings_example import SECRET
@@ -80,7 +82,7 @@ def test_a_type_that_the_endpoint_does_not_select_is_rendered_with_a_note(config
     assert "note: crm gets no events of type stock.moved" in result.stderr
 
 
-def test_a_similar_type_is_suggested_for_an_unknown_fineract_type(tmp_path: Path) -> None:
+def test_an_unknown_fineract_type_is_an_error_with_the_most_similar_one(tmp_path: Path) -> None:
     schemas = ROOT / "bridge" / "demo" / "schemas"
     path = tmp_path / "bank.yaml"
     path.write_text(f"""\
@@ -89,7 +91,8 @@ sources: {{bank: {{topics: [external-events], format: fineract, schemas: "{schem
 endpoints: {{crm: {{url: "https://crm.example/hooks"}}}}
 """)
     result = run("render", "-c", str(path), "-e", "crm", "-s", "LoanAprovedBusinessEvent")
-    assert 'did you mean "LoanApprovedBusinessEvent"?' in result.stderr
+    assert isinstance(result.exception, ConfigError)
+    assert 'did you mean "LoanApprovedBusinessEvent"?' in str(result.exception)
     result = run("render", "-c", str(path), "-e", "crm", "-s", "LoanApprovedBusinessEvent")
     assert "did you mean" not in result.stderr
 
@@ -130,8 +133,12 @@ def test_an_event_that_cannot_be_rendered_exits_with_1_and_a_mistake_with_2(
 def test_a_sample_is_sent_signed_and_the_verdict_is_printed(config: Path, receiver: Receiver) -> None:
     done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("delivered after ")
-    assert "\nstatus 200\n" in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("PATCH http://127.0.0.1:")
+    assert '{"text": "order.paid 150000.00"}' in lines, "the request is shown with its body"
+    assert lines.index('{"text": "order.paid 150000.00"}') < lines.index("status 200")
+    assert lines[-2] == "verdict: delivered"
+    assert re.fullmatch(r"took:    [0-9]+ ms", lines[-1])
     (one,) = receiver.records("/services/T0K3NT0K3N/1001?sig=S1GS1G")
     assert (one["method"], one["body"]) == ("PATCH", '{"text": "order.paid 150000.00"}')
     assert one["headers"]["authorization"] == "Bearer abcdef123456"
@@ -149,8 +156,10 @@ def test_a_refusal_exits_with_1_and_prints_the_reason_without_secrets(
     receiver.control(path, status=400, body="no hook at /services/T0K3NT0K3N/1001")
     done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].startswith("park after ")
-    assert "status 400" in done.stdout
+    verdict, reason, took = done.stdout.splitlines()[-3:]
+    assert verdict == "verdict: park"
+    assert reason.startswith("reason:  status 400")
+    assert took.startswith("took:    ")
     assert "T0K3N" not in done.stdout
 
 
@@ -163,4 +172,4 @@ def test_no_answer_exits_with_1(config: Path) -> None:
     done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
     assert done.returncode == 1
     assert "no answer: refused_address" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("again after ")
+    assert "verdict: again" in done.stdout.splitlines()

@@ -27,6 +27,7 @@ endpoints:
     topics: ["outbox.*"]
     when: data.amount > 100 and
       data.currency == "USD"
+  strict: {url: "https://a.example/hooks", events: [OrderPlaced], sources: [fineract], tenants: [none]}
   eu:
     url: https://a.example/hooks
     sources: [orders]
@@ -59,13 +60,14 @@ def test_each_endpoint_gets_the_event_or_the_setting_that_excludes_it_is_named(c
     event = {"type": "OrderPaid", "topic": "outbox.more", "tenant": "acme", "headers": {"region": "us-1"}}
     assert route_lines(config, event | {"data": {"amount": 100.5, "currency": "EUR"}}) == [
         "OrderPaid of source orders, topic outbox.more",
-        "all    gets it",
-        'loans  no, sources: "orders" is none of fineract',
-        "big    no, when: the filter is false",
-        '         when: data.amount > 100 and data.currency == "USD"',
-        "         data.amount = 100.5",
-        '         data.currency = "EUR"',
-        'eu     no, record_headers: region: "us-1" is none of eu-*',
+        "all     gets it",
+        'loans   no, sources: "orders" is none of fineract',
+        "big     no, when: the filter is false",
+        '          when: data.amount > 100 and data.currency == "USD"',
+        "          data.amount = 100.5",
+        '          data.currency = "EUR"',
+        'strict  no, sources: "orders" is none of fineract',
+        'eu      no, record_headers: region: "us-1" is none of eu-*',
     ]
 
 
@@ -73,15 +75,15 @@ def test_the_values_that_a_filter_reads_are_shown(config: Path) -> None:
     event = {"type": "x", "source": "orders", "tenant": "acme", "headers": {"region": "eu-1"}}
     lines = route_lines(config, event | {"data": {"amount": 101, "currency": "USD"}})
     assert lines[0] == "x of source orders, topic outbox.orders"
-    assert lines[3:5] == ["big    gets it", '         when: data.amount > 100 and data.currency == "USD"']
-    assert lines[-1] == "eu     gets it"
+    assert lines[3:5] == ["big     gets it", '          when: data.amount > 100 and data.currency == "USD"']
+    assert lines[-1] == "eu      gets it"
 
 
 def test_an_event_that_a_filter_cannot_evaluate_is_reported_as_parked(config: Path) -> None:
     lines = route_lines(config, {"type": "x", "source": "orders", "data": {"amount": "500"}})
-    assert lines[3].startswith("big    parked, unsent: the filter")
+    assert lines[3].startswith("big     parked, unsent: the filter")
     assert "text > a number" in lines[3]
-    assert lines[5:7] == ['         data.amount = "500"', "         data.currency = absent"]
+    assert lines[5:7] == ['          data.amount = "500"', "          data.currency = absent"]
 
 
 def test_a_sample_gets_the_source_of_its_format(config: Path) -> None:
@@ -89,8 +91,8 @@ def test_a_sample_gets_the_source_of_its_format(config: Path) -> None:
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert lines[0] == "LoanApprovedBusinessEvent of source fineract, topic external-events"
-    assert lines[2] == "loans  gets it"
-    assert lines[3] == 'big    no, topics: "external-events" is none of outbox.*'
+    assert lines[2] == "loans   gets it"
+    assert lines[3] == 'big     no, topics: "external-events" is none of outbox.*'
     result = CliRunner().invoke(cli, ["route", "--sample", "OrderPaid", "-c", str(config)])
     assert result.output.startswith("OrderPaid of source orders, topic outbox.orders\n")
 
@@ -101,8 +103,8 @@ def test_a_topic_belongs_to_the_source_that_names_it_or_has_the_first_pattern_th
     config.write_text(CONFIG.replace("[outbox.orders, outbox.more]", '["outbox.*", "!outbox.audit", legacy]'))
     assert route_lines(config, {"type": "x", "data": {}, "topic": "outbox.new"})[:3] == [
         "x of source orders, topic outbox.new",
-        "all    gets it",
-        'loans  no, sources: "orders" is none of fineract',
+        "all     gets it",
+        'loans   no, sources: "orders" is none of fineract',
     ]
     for place in ({"topic": "legacy"}, {"source": "orders"}):
         first, *_ = route_lines(config, {"type": "x", "data": {}} | place)
@@ -146,6 +148,8 @@ def test_exactly_one_of_file_and_sample_is_required(config: Path) -> None:
     [
         (["off", "Loan*", "--endpoint", "bigg"], 'has no endpoint "bigg"; did you mean "big"?'),
         (["on", "Loan*", "--endpoint", "bigg"], 'has no endpoint "bigg"; did you mean "big"?'),
+        (["off", "OrderPaid", "--endpoint", "strict"], "is no event type that endpoint strict selects"),
+        (["off", "OrderPlcaed", "-e", "strict"], 'did you mean "OrderPlaced"?'),
         (["off", "!Loan*"], "without !"),
         (["off", "Loan["], "never closed"),
         (["off", "Loan\n"], "control characters"),

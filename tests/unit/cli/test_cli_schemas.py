@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 def fingerprints(folder: Path) -> dict[str, str]:
     """Return the fingerprints by number of fields."""
     result = run("list", "LoanV1", "--json", "--in", folder)
-    return {one["fields"]: one["fingerprint"] for one in map(json.loads, result.stdout.splitlines())}
+    return {one["fields"]: one["fingerprint"] for one in json.loads(result.stdout)}
 
 
 def test_an_import_lists_new_known_and_skipped_schemas(folder: Path, tmp_path: Path) -> None:
@@ -143,3 +143,75 @@ def test_a_damaged_file_is_named_and_the_others_are_listed(folder: Path) -> None
     result = run("list", "--in", folder)
     assert "0123456789abcdef.avsc:1:2: is not JSON" in result.stderr
     assert len(result.stdout.splitlines()) == 4
+
+
+CONFIG = """\
+kafka: {bootstrap_servers: ["k:9092"]}
+sources:
+  orders: {topics: [orders], format: json, id: id, type: type}
+  bank: {topics: [events], format: fineract, schemas: ../known}
+endpoints: {crm: {url: "${env:CRM_URL}"}}
+"""
+
+
+@pytest.fixture
+def config(folder: Path) -> Path:
+    """Return a configuration whose source names the folder, relative to the file; a secret is not set."""
+    path = folder.parent / "conf" / "bridge.yaml"
+    path.parent.mkdir()
+    path.write_text(CONFIG)
+    return path
+
+
+def test_the_folder_is_the_one_that_the_configuration_names(
+    config: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    wire = fingerprints(folder)[5]
+    assert len(json.loads(run("list", "-c", config, "-o", "json").stdout)) == 3
+    assert "amount: decimal" in run("show", wire, "-c", config).stdout
+    assert "the same layout" in run("diff", wire, wire, "-c", config).stdout
+    monkeypatch.setenv("HOOKFERRY_CONFIG", str(config))
+    assert len(run("list").stdout.splitlines()) == 4
+
+
+def test_an_import_goes_to_the_folder_that_the_configuration_names(config: Path, tmp_path: Path) -> None:
+    """Even if it does not exist yet."""
+    config.write_text(CONFIG.replace("../known", "fresh/avro"))
+    result = run("import", tmp_path / "old", "-c", config)
+    assert result.exit_code == 0, result.output
+    assert str(config.parent / "fresh" / "avro") in result.stdout
+    assert len(run("list", "-c", config).stdout.splitlines()) == 2
+
+
+def test_a_folder_on_the_command_line_takes_precedence(config: Path, tmp_path: Path) -> None:
+    run("import", tmp_path / "old", "--into", tmp_path / "mine")
+    assert len(run("list", "-c", config, "--in", tmp_path / "mine").stdout.splitlines()) == 2
+
+
+def test_several_folders_need_the_name_of_a_source(config: Path) -> None:
+    more = "  other: {topics: [o], format: fineract, schemas: other}\n"
+    config.write_text(CONFIG.replace("sources:\n", f"sources:\n{more}"))
+    told = str(run("list", "-c", config).exception)
+    assert "add --source NAME" in told
+    assert len(run("list", "-c", config, "--source", "bank").stdout.splitlines()) == 4
+    assert 'did you mean "bank"?' in str(run("list", "-c", config, "--source", "bnk").exception)
+
+
+def test_a_folder_that_cannot_be_found_out_is_an_error_and_not_the_default(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    (config.parent / "schemas").mkdir()
+    assert "there is no such file" in str(run("list", "-c", "absent.yaml").exception)
+    config.write_text(CONFIG.replace("../known", "${env:NOWHERE}"))
+    assert "NOWHERE" in str(run("list", "-c", config).exception)
+    config.write_text("sources: [")
+    assert "bridge.yaml" in str(run("list", "-c", config).exception)
+
+
+def test_a_misspelt_type_is_answered_with_the_nearest(folder: Path) -> None:
+    for arguments in (("show", "LoanV2"), ("list", "LaonV1"), ("diff", "LoanV11", "StatusV1")):
+        result = run(*arguments, "--in", folder)
+        assert isinstance(result.exception, HookferryError)
+        assert 'did you mean "LoanV1"?' in str(result.exception)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.app.admin_server import AdminServer
-from bridge.cli.local_bridge import describe_limits
+from bridge.cli.local_bridge import ask_limits, ask_readiness, describe_limits
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
 from tests.support.ports import free_port
@@ -26,7 +26,8 @@ async def shown(slowed: dict[str, str], group: str = "bank") -> str:
     server = AdminServer("127.0.0.1", port, Metrics().registry, lambda: (True, ""), lambda: document)
     await server.start()
     try:
-        line = await asyncio.to_thread(describe_limits, settings_of(port, group))
+        settings = settings_of(port, group)
+        line = describe_limits(settings, await asyncio.to_thread(ask_limits, settings))
     finally:
         await server.stop()
     return line.replace(str(port), "PORT")
@@ -43,5 +44,7 @@ async def test_a_bridge_of_another_group_is_not_taken_for_this_one() -> None:
 
 
 def test_without_a_bridge_on_this_machine_the_line_says_where_limits_are_shown() -> None:
-    line = describe_limits(settings_of(free_port()))
+    settings = settings_of(free_port())
+    assert ask_readiness(settings) is None
+    line = describe_limits(settings, ask_limits(settings))
     assert line.endswith("does not answer; each bridge shows its own at /readyz")

@@ -10,7 +10,8 @@ import pytest
 from bridge.errors import BrokerError
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.topic_ids import TopicIds, _MetadataResponse, _TopicIdsRequest
+from bridge.kafka.metadata_request import MetadataResponseV10, TopicsRequest
+from bridge.kafka.topic_ids import TopicIds
 
 ORDERS = (0x0123456789ABCDEF, 0x0011223344556677)
 
@@ -20,8 +21,8 @@ def response(*topics: tuple[int, str, int, int]) -> Any:
     partition = (0, 0, 1, 0, [1], [1], [], {})
     rows = [(code, name, high, low, False, [partition], -1, {}) for code, name, high, low in topics]
     brokers = [(1, "127.0.0.1", 9092, None, {})]
-    raw = _MetadataResponse(0, brokers, "cluster", 1, rows, -1, {}).encode()
-    return _MetadataResponse.decode(raw)
+    raw = MetadataResponseV10(0, brokers, "cluster", 1, rows, -1, {}).encode()
+    return MetadataResponseV10.decode(raw)
 
 
 class Client:
@@ -35,7 +36,7 @@ class Client:
     def get_random_node(self) -> int | None:
         return 1
 
-    async def send(self, node: int, request: _TopicIdsRequest) -> Any:
+    async def send(self, node: int, request: TopicsRequest) -> Any:
         self.sent += 1
         prepared = request.prepare({3: self._versions})
         assert prepared.encode()

@@ -48,7 +48,7 @@ def problems(folder: Path, when: str, config: str = CONFIG, env: dict[str, str] 
         (folder / "avro" / f"{schema['name']}.avsc").write_text(json.dumps(schema))
     path = folder / "bridge.yaml"
     path.write_text(config.replace("WHEN", when))
-    lines = check_filter_fields(load(path, env or {}), tree_of(path, env or {}))
+    lines = map(str, check_filter_fields(load(path, env or {}), tree_of(path, env or {})))
     return [line.replace(f"{folder}/", "") for line in lines]
 
 

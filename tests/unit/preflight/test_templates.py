@@ -17,7 +17,7 @@ KAFKA = "kafka: {bootstrap_servers: [k:9092]}\n"
 def problems(tmp_path: Path, text: str) -> list[str]:
     file = tmp_path / "bridge.yaml"
     file.write_text(KAFKA + text, encoding="utf-8")
-    lines = check_templates(load(file, {}), tree_of(file, {}).place)
+    lines = map(str, check_templates(load(file, {}), tree_of(file, {}).place))
     return [line.replace(f"{tmp_path}/", "") for line in lines]
 
 

@@ -1,0 +1,142 @@
+"""What a configuration may contain and probably should not. For ``hookferry check``. Pure.
+
+A warning is no mistake: the bridge runs. Its text never contains a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic_core import PydanticCustomError
+
+from bridge.errors import TransportError
+from bridge.http.egress_policy import EgressPolicy
+from bridge.receivers import PRESETS
+from bridge.receivers.teams import CONNECTOR_HOSTS, WORKFLOW_HOSTS
+from bridge.settings.models.request import plain_url
+from bridge.settings.models.values import allowed_networks
+from bridge.settings.problem import Path, Problem
+from bridge.settings.reading.tree import Tree
+
+_UNREPLACED = re.compile(r"\$(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\$\((?P<round>[A-Za-z_][A-Za-z0-9_]*)\)")
+_BARE = re.compile(r"\{?(?P<kind>env|file):(?P<name>[A-Za-z_][A-Za-z0-9_]*|/[^}\s]+)\}?")
+_RECEIVERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    ("Slack", "slack", ("hooks.slack.com",), "/"),
+    ("Discord", "discord", ("discord.com", "discordapp.com"), "/api/webhooks/"),
+    ("Zapier", "zapier", ("hooks.zapier.com",), "/"),
+    ("PagerDuty", "pagerduty", ("events.pagerduty.com", "events.eu.pagerduty.com"), "/v2/"),
+    ("Microsoft Teams", "teams", WORKFLOW_HOSTS, "/"),
+    ("Microsoft Teams", "teams-connector", CONNECTOR_HOSTS, "/"),
+)
+"""Receivers by name: their preset, the ends of their hosts, and the beginning of their paths."""
+
+
+def check_local_https(tree: Tree, written: Tree) -> Iterator[Problem]:
+    """Warn of https to this machine: a receiver there rarely has a certificate for it."""
+    for name, path, parts in _urls(tree):
+        if parts.scheme == "https" and _is_local(parts.hostname or ""):
+            cause = "is https to this machine, where a receiver rarely has a certificate that is valid for it"
+            yield tree.problem(path, cause, f"begin it with http://, if {name} does not serve TLS")
+
+
+def check_refused_addresses(tree: Tree, written: Tree) -> Iterator[Problem]:
+    """Warn of an address that the egress policy refuses, so that every request would fail."""
+    policy = EgressPolicy(allowed_networks(text for _, text in tree.texts(("egress", "allow"))))
+    for name, path, parts in _urls(tree):
+        host = parts.hostname or ""
+        address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+        if tree.has(("endpoints", name, "proxy")):
+            continue  # the proxy connects to the address
+        try:
+            policy.check(ip_address(address))
+        except ValueError:
+            continue  # a name
+        except TransportError as exc:
+            cause, _, remedy = exc.detail.partition("; ")
+            yield tree.problem(path, f"is refused at each request: {cause}", remedy or "correct it")
+
+
+def check_receivers(tree: Tree, written: Tree) -> Iterator[Problem]:
+    """Warn of the URL of a known receiver without its preset: it would not accept the standard body."""
+    for name, path, parts in _urls(tree):
+        host = parts.hostname or ""
+        for receiver, preset, hosts, begin in _RECEIVERS:
+            given = tree.text(("endpoints", name, "preset"))
+            mine = any(host == end or host.endswith(f".{end.removeprefix('.')}") for end in hosts)
+            if mine and parts.path.startswith(begin) and given == "standard":
+                cause = f"is {receiver}'s, but preset is {given}: {receiver} refuses that body"
+                yield tree.problem(path, cause, f"set preset: {preset}")
+
+
+def check_unreplaced(tree: Tree, written: Tree) -> Iterator[Problem]:
+    """Warn of text that looks like a reference, and is not one: ``$NAME``, ``$(NAME)``, ``env:NAME``."""
+    for path, value in written.walk():
+        if not isinstance(value, str) or _is_prose(path):
+            continue
+        match = _UNREPLACED.search(value)
+        if match is not None and (match.group() == value or match.group(match.lastgroup or 0).isupper()):
+            name = match["plain"] or match["round"]
+            place = written.place(path)
+            remedy = f"write ${{env:{name}}} to insert the environment variable"
+            yield Problem(place, path, f"contains {match.group()}, which is not replaced", remedy)
+        elif (bare := _BARE.fullmatch(value)) is not None:
+            remedy = f"write ${{{bare['kind']}:{bare['name']}}} to insert it"
+            yield Problem(written.place(path), path, "looks like a reference, and is taken as it is", remedy)
+
+
+def check_unused_secrets(tree: Tree, written: Tree) -> Iterator[Problem]:
+    """Warn of secrets that nothing uses, and of the same secret twice."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "secrets")
+        preset = PRESETS.get(tree.text(("endpoints", name, "preset")) or "")
+        secrets = tree.texts(path)
+        if secrets and preset is not None and not preset.verifies:
+            cause = f"are not used: a {preset.receiver} verifies no signature"
+            yield tree.problem(path, cause, "remove them", key=True)
+        for at, (place, secret) in enumerate(secrets):
+            if secret in [text for _, text in secrets[:at]]:
+                yield tree.problem(place, "is listed twice", "list each secret once")
+    sections: list[Path] = [("kafka", "tls")]
+    sections += [("sources", name, "registry") for name in tree.names(("sources",))]
+    for section in sections:
+        if tree.has((*section, "key_password")) and not tree.has((*section, "key_file")):
+            cause = "is not used: there is no key_file that it would decrypt"
+            yield tree.problem((*section, "key_password"), cause, "set key_file, or remove it", key=True)
+
+
+def _urls(tree: Tree) -> Iterator[tuple[str, Path, SplitResult]]:
+    """Yield the URL of each endpoint in parts, with a word in place of each ``{{ … }}``."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "url")
+        text = tree.text(path)
+        with suppress(PydanticCustomError, ValueError):
+            if text is not None:
+                yield name, path, urlsplit(plain_url(text))
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_prose(path: Path) -> bool:
+    """Return True if a dollar sign is ordinary there: in a template's text, in a filter."""
+    return path[2:3] in (("body",), ("when",)) or path[-1] == "description"
+
+
+WARNINGS: tuple[Callable[[Tree, Tree], Iterator[Problem]], ...] = (
+    check_local_https,
+    check_refused_addresses,
+    check_receivers,
+    check_unreplaced,
+    check_unused_secrets,
+)
+"""Each gets the values as the bridge reads them, and the file as it is written."""

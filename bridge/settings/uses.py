@@ -1,0 +1,63 @@
+"""Name the settings that a command uses. Mistakes in all others do not stop it (``load_for``). Pure.
+
+So `hookferry endpoints off` needs the login of Kafka, and no secret of a receiver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.settings.problem import Path
+
+Uses = Callable[[Path], bool]
+"""Return True if a command uses the setting at a path, a part of it, or what contains it."""
+
+_ANY = "*"
+_ALWAYS: tuple[Path, ...] = (("group",), ("admin",), ("log", "level"))
+_CONNECTION = ("bootstrap_servers", "security_protocol", "tls", "sasl", "create_topics", "replication_factor")
+_SELECTION = ("sources", "topics", "events", "tenants", "record_headers", "when", "preset")
+_TOPICS: tuple[Path, ...] = (("sources", _ANY, "topics"), ("sources", _ANY, "format"))
+_KAFKA: tuple[Path, ...] = tuple(("kafka", key) for key in _CONNECTION)
+_ROUTING: tuple[Path, ...] = tuple(("endpoints", _ANY, key) for key in _SELECTION)
+_SCHEMAS: tuple[Path, ...] = (("sources", _ANY, "schemas"), ("sources", _ANY, "schema_file"))
+
+
+def parts(*patterns: Path) -> Uses:
+    """Return a rule that is true for these paths. A ``*`` stands for any name."""
+    wanted = (*_ALWAYS, *patterns)
+    return lambda path: any(_touch(path, pattern) for pattern in wanted)
+
+
+def _touch(path: Path, pattern: Path) -> bool:
+    """Return True if one path is the other, or contains it."""
+    return all(wanted in (_ANY, step) for step, wanted in zip(path, pattern, strict=False))
+
+
+KAFKA = parts(*_KAFKA, *_TOPICS)
+"""The commands that only read and write the bridge's own topics and offsets."""
+DECODING = parts(*_KAFKA, ("sources",), *_ROUTING)
+"""What decodes records of the source topics and routes them."""
+SWITCHING = parts(*_KAFKA, *_TOPICS, ("sources", _ANY, "custom_types"), *_ROUTING)
+"""What switches event types: the selections tell which ones exist."""
+ROUTING = parts(*_TOPICS, *_SCHEMAS, *_ROUTING)
+"""What routes a sample without a connection."""
+LIVE_ROUTING = parts(*_TOPICS, *_SCHEMAS, *_ROUTING, *_KAFKA)
+
+
+def sending(endpoint: str) -> Uses:
+    """Return what rendering or sending a sample to one endpoint uses."""
+    return parts(*_TOPICS, *_SCHEMAS, ("endpoints", endpoint), ("egress",))
+
+
+def reading(source: str | None) -> Uses:
+    """Return what reading a topic uses, and decoding it if a source has it."""
+    return parts(*_KAFKA, *_TOPICS, *([("sources", source)] if source is not None else []))
+
+
+def showing(source: str | None, endpoint: str | None) -> Uses:
+    """Return what decoding a parked record and rendering its body uses."""
+    return parts(
+        *_TOPICS,
+        *([("sources", source)] if source is not None else []),
+        *([("endpoints", endpoint, key) for key in ("body", "preset", "method")] if endpoint else []),
+    )
