@@ -52,7 +52,7 @@ def check_refused_addresses(tree: Tree, written: Tree) -> Iterator[Problem]:
         if tree.has(("endpoints", name, "proxy")):
             continue  # the proxy connects to the address
         try:
-            policy.check(ip_address(address))
+            policy.check(ip_address(address), host)
         except ValueError:
             continue  # a name
         except TransportError as exc:

@@ -36,8 +36,10 @@ def test_lag_counts_the_events_that_an_endpoint_selects(
     paid = sum(b'"OrderPaid"' in event.value for event in events)
     assert 0 < paid < 200
     wait_until(
-        lambda: {row["endpoint"]: (row["lag"], row["lag_is"]) for row in rows(bridge)}
-        == {"some": (paid, "exact"), "all": (200, "exact")},
+        lambda: (
+            {row["endpoint"]: (row["lag"], row["lag_is"]) for row in rows(bridge)}
+            == {"some": (paid, "exact"), "all": (200, "exact")}
+        ),
         "the events are counted",
     )
     assert {row["lag_is"] for row in rows(bridge, "--scan", "10")} <= {"at least", "exact"}
@@ -72,7 +74,9 @@ def test_a_redrive_without_a_bridge_waits_where_the_list_shows_it_and_is_deliver
     assert "6 written to later.again" in done.stdout
     assert "6 wait in later.again: no bridge has settled them" in done.stderr
     assert [letter["state"] for letter in listed(bridge)] == ["queued"] * 6
-    assert "nothing to send again" in parked(bridge, "redrive", "-e", "shop", "--yes"), "they are on their way"
+    assert "nothing to send again" in parked(bridge, "redrive", "-e", "shop", "--yes"), (
+        "they are on their way"
+    )
 
     bridge.start()
     receiver.wait_for("/shop", accepted=6)

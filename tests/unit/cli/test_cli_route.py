@@ -27,7 +27,7 @@ endpoints:
     topics: ["outbox.*"]
     when: data.amount > 100 and
       data.currency == "USD"
-  strict: {url: "https://a.example/hooks", events: [OrderPlaced], sources: [fineract], tenants: [none]}
+  strict: {url: "https://a.example/hooks", events: [OrderPlaced], sources: [orders], tenants: [none]}
   eu:
     url: https://a.example/hooks
     sources: [orders]
@@ -66,7 +66,7 @@ def test_each_endpoint_gets_the_event_or_the_setting_that_excludes_it_is_named(c
         '          when: data.amount > 100 and data.currency == "USD"',
         "          data.amount = 100.5",
         '          data.currency = "EUR"',
-        'strict  no, sources: "orders" is none of fineract',
+        'strict  no, events: "OrderPaid" is none of OrderPlaced',
         'eu      no, record_headers: region: "us-1" is none of eu-*',
     ]
 

@@ -204,7 +204,7 @@ def test_a_folder_that_cannot_be_found_out_is_an_error_and_not_the_default(
     monkeypatch.chdir(config.parent)
     (config.parent / "schemas").mkdir()
     assert "there is no such file" in str(run("list", "-c", "absent.yaml").exception)
-    config.write_text(CONFIG.replace("../known", "${env:NOWHERE}"))
+    config.write_text(CONFIG.replace("../known", '"${env:NOWHERE}"'))
     assert "NOWHERE" in str(run("list", "-c", config).exception)
     config.write_text("sources: [")
     assert "bridge.yaml" in str(run("list", "-c", config).exception)

@@ -70,4 +70,6 @@ def test_check_online_asks_brokers_and_receivers_too(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "error    brokers: " in result.stdout
     assert "error    endpoint crm: " in result.stdout
-    assert len(json.loads(CliRunner().invoke(cli, ["check", file, "--online", "--json"]).stdout)["online"]) >= 2
+    assert (
+        len(json.loads(CliRunner().invoke(cli, ["check", file, "--online", "--json"]).stdout)["online"]) >= 2
+    )

@@ -64,7 +64,9 @@ def test_several_formats_in_one_topic_are_reported(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_document_has_every_record_and_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = json.loads(inspect(monkeypatch, [record(9, {"type": "Paid", "eventId": 1}), *GOOD], "--json").stdout)
+    document = json.loads(
+        inspect(monkeypatch, [record(9, {"type": "Paid", "eventId": 1}), *GOOD], "--json").stdout
+    )
     assert [one["decoded"] for one in document["records"]] == [False, True, True, True]
     assert document["records"][1]["events"][0]["id"] == "e0"
     assert document["sources"] == [

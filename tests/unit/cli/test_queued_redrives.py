@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from bridge.dead_letters.letter import Fate, Letter, LetterFilter, Settlement
 from bridge.dead_letters.resend_request import ResendRequest
 from bridge.dead_letters.store import DeadLetterStore
 from bridge.formats.resent import MARK_VALUE, packed, packed_mark
+from bridge.kafka.client import KafkaOptions
 from bridge.kafka.session import AdminSession
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Committed, LaneKey, Partition, Record, RedriveMark, Resend
@@ -34,7 +36,10 @@ endpoints:
 
 
 class Broker:
-    """The topics ``g.parked`` and ``g.again``, and the cursors in the latter. ``bridge`` runs at each look."""
+    """The topics ``g.parked`` and ``g.again``, and the cursors in the latter.
+
+    ``bridge`` is called whenever a command reads the cursors.
+    """
 
     def __init__(self, letters: Sequence[Letter]) -> None:
         self.letters = list(letters)
@@ -65,11 +70,13 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
         return None
 
     async def find(self: Any, wanted: LetterFilter) -> list[Letter]:
-        return [letter for letter in broker.letters if wanted.matches(letter)]
+        return copy.deepcopy([letter for letter in broker.letters if wanted.matches(letter)])
 
     async def redrive(self: Any, requests: Sequence[ResendRequest], by: str) -> int:
-        for request in requests:
-            broker.request(request.letter)
+        asked = {request.letter.address for request in requests}
+        for letter in broker.letters:
+            if letter.address in asked:
+                broker.request(letter)
         return len(requests)
 
     async def holds(self: Any) -> dict[Any, Any]:
@@ -163,7 +170,7 @@ async def waiting(broker: Broker) -> dict[str, set[str]]:
 
     kafka = SimpleNamespace(bootstrap_servers=(), security_protocol="PLAINTEXT", sasl=None)
     settings = SimpleNamespace(group="g", kafka=kafka, endpoints={"crm": 1, "erp": 1})
-    session = AdminSession(cast("Any", None))
+    session = AdminSession(KafkaOptions(("nowhere:1",)))
     found = await find_waiting_requests(session, cast("Settings", settings))
     return {request: set(names) for request, names in found.items()}
 

@@ -37,7 +37,8 @@ async def ports(authority: TestAuthority) -> AsyncIterator[tuple[int, int, list[
     received: list[bytes] = []
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        received.append(await reader.read())
+        received.append(await reader.read(1000))
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" if received[-1] else b"")
         writer.close()
 
     plain = await asyncio.start_server(take, "127.0.0.1", 0)
@@ -92,5 +93,3 @@ async def test_with_a_proxy_the_proxy_is_tried(ports: tuple[int, int, list[bytes
     assert (found.level, found.text) == (Level.OK, f"the proxy 127.0.0.1:{plain} accepts connections")
     found = await probe(tls, "https://nowhere.test/", proxy=f"http://127.0.0.1:{free_port()}")
     assert found.level is Level.ERROR
-
-

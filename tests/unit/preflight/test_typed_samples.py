@@ -25,8 +25,8 @@ LOAN = {
         {"name": "principal", "type": ["null", MONEY]},
         {"name": "active", "type": "boolean"},
         {"name": "note", "type": ["null", "string"]},
-        {"name": "charges", "type": {"type": "array", "items": {"type": "record", "name": "Charge", "fields": [
-            {"name": "amount", "type": MONEY}]}}},
+        {"name": "charges", "type": {"type": "array", "items": {
+            "type": "record", "name": "Charge", "fields": [{"name": "amount", "type": MONEY}]}}},
         {"name": "last", "type": ["null", "Charge"]},
         {"name": "fees", "type": {"type": "map", "values": MONEY}},
     ],
@@ -55,7 +55,9 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def run(config: Path, data: Any, *command: str, type_: str = "LoanApprovedBusinessEvent", **more: Any) -> Result:
+def run(
+    config: Path, data: Any, *command: str, type_: str = "LoanApprovedBusinessEvent", **more: Any
+) -> Result:
     file = config.parent / "event.json"
     text = data if isinstance(data, str) else json.dumps(data)
     facts = json.dumps({"type": type_, **more})
@@ -138,13 +140,14 @@ def test_what_was_read_equals_what_the_decoder_returns(
     import fastavro
 
     schema = fastavro.parse_schema(json.loads(json.dumps(LOAN)), named := {})
-    whole = {"id": number, "principal": amount, "active": active, "note": note, "charges": [{"amount": amount}],
-             "last": {"amount": amount}, "fees": {"x": amount}}  # fmt: skip
+    whole = {"id": number, "principal": amount, "active": active, "note": note,
+             "charges": [{"amount": amount}], "last": {"amount": amount}, "fees": {"x": amount}}  # fmt: skip
     stream = io.BytesIO()
     fastavro.schemaless_writer(stream, schema, whole)
     delivered = Plan(schema, named).read(stream.getvalue(), 0)
     written = {"id": str(number), "principal": str(amount), "active": active, "note": note,
-               "charges": [{"amount": f"{amount:f}"}], "last": {"amount": str(amount)}, "fees": {"x": str(amount)}}  # fmt: skip
+               "charges": [{"amount": f"{amount:f}"}], "last": {"amount": str(amount)},
+               "fees": {"x": str(amount)}}  # fmt: skip
     read = read_as(written, schema, named)
     assert read == delivered
     assert str(read["principal"]) == str(delivered["principal"]), "the same digits too"

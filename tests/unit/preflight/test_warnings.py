@@ -143,7 +143,8 @@ endpoints:
 def test_template_mistakes_are_found_in_the_same_pass_as_all_others(tmp_path: Path) -> None:
     result = check(tmp_path, BROKEN)
     assert result.exit_code == 2
-    for said in ("kafka.unknown", "sources.orders.idd", "endpoints.crm.url", "NOT_SET", "endpoints.crm.concurrency",
+    for said in ("kafka.unknown", "sources.orders.idd", "endpoints.crm.url", "NOT_SET",
+                 "endpoints.crm.concurrency",
                  "endpoints.crm.body.template: with a sample of order.paid", "endpoints.erp.when",
                  "endpoints.erp.body.template", "endpoints.lake.sources[0]"):  # fmt: skip
         assert said in result.stdout, said

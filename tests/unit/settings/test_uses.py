@@ -36,8 +36,19 @@ endpoints:
   pager: {url: "https://events.pagerduty.com/v2/enqueue", preset: pagerduty, routing_key: "${env:PAGER_KEY}"}
 """
 KAFKA = {"KAFKA_USER": "ann", "KAFKA_PASSWORD": "pw-of-kafka"}
-CRM = {"CRM_URL": "https://crm.example.com/x", "CRM_SECRET": SECRET, "CRM_TOKEN": "t0ken", "CRM_PROXY": "http://p:1"}
-REST = {"POD_NAME": "pod", "REGISTRY_URL": "https://r", "REG_USER": "u", "REG_PASSWORD": "p", "PAGER_KEY": KEY}
+CRM = {
+    "CRM_URL": "https://crm.example.com/x",
+    "CRM_SECRET": SECRET,
+    "CRM_TOKEN": "t0ken",
+    "CRM_PROXY": "http://p:1",
+}
+REST = {
+    "POD_NAME": "pod-1",
+    "REGISTRY_URL": "https://r",
+    "REG_USER": "reg-login",
+    "REG_PASSWORD": "pw-of-reg",
+    "PAGER_KEY": KEY,
+}
 
 
 @pytest.fixture
@@ -75,7 +86,9 @@ def test_sending_to_an_endpoint_needs_its_secrets_alone(config: Path) -> None:
 
 
 @pytest.mark.parametrize("used", [uses.ROUTING, uses.reading("orders"), uses.showing("orders", "crm")])
-def test_what_neither_sends_nor_asks_a_registry_needs_no_secret_of_them(config: Path, used: uses.Uses) -> None:
+def test_what_neither_sends_nor_asks_a_registry_needs_no_secret_of_them(
+    config: Path, used: uses.Uses
+) -> None:
     load_for(config, KAFKA, used)
 
 
@@ -92,6 +105,8 @@ def test_a_stand_in_is_never_the_value_of_a_setting_without_a_mistake(config: Pa
     whole = read(config, environ).settings
     assert whole is not None
     for name in (*CRM, *REST):
+        if name.startswith("REG_"):
+            continue  # half of a login is a mistake of the other half
         less = {key: value for key, value in environ.items() if key != name}
         partial = load_for(config, less, uses.KAFKA).model_dump()
         for path, value in _leaves(whole.model_dump()):
@@ -143,7 +158,9 @@ def test_a_mistake_in_an_endpoint_does_not_stop_switching_another(
 
 
 def test_a_missing_schema_folder_does_not_stop_a_command_that_decodes_nothing(config: Path) -> None:
-    text = CONFIG.replace("sources:\n", "sources:\n  bank: {topics: [e], format: fineract, schemas: absent}\n")
+    text = CONFIG.replace(
+        "sources:\n", "sources:\n  bank: {topics: [e], format: fineract, schemas: absent}\n"
+    )
     config.write_text(text)
     assert "bank" in load_for(config, KAFKA, uses.KAFKA).sources
     with pytest.raises(ConfigError, match="absent"):
