@@ -21,6 +21,7 @@ from bridge.cli.shell_names import schema_names, source_names
 if TYPE_CHECKING:
     from bridge.errors import HookferryError
     from bridge.schemas.folder import Stored
+    from bridge.schemas.importing.collecting import Collected
     from bridge.schemas.importing.reading import Skip
 
 _SHOWN = 20
@@ -268,7 +269,7 @@ def _short(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _document(stored: Stored) -> dict[str, object]:
+def _document(stored: Stored | Collected) -> dict[str, object]:
     return {
         "type": stored.schema.name,
         "fingerprint": stored.schema.fingerprint.hex(),

@@ -79,14 +79,15 @@ def _replace(data: dict[str, Any], path: Path) -> bool:
     if isinstance(parent, dict) and (not meanings or any(_is_optional(slot) for slot in meanings)):
         return parent.pop(key, None) is not None or bool(meanings)
     value = next((value for slot in meanings if (value := _stand_in(slot)) is not None), None)
-    if isinstance(parent, list):
-        fits = isinstance(key, int) and key < len(parent) and parent[key] != value
-    else:
-        fits = isinstance(parent, dict) and parent.get(key) != value
-    if value is None or not fits:
+    if value is None:
         return False
-    parent[key] = value
-    return True
+    if isinstance(parent, list) and isinstance(key, int) and key < len(parent):
+        before, parent[key] = parent[key], value
+    elif isinstance(parent, dict):
+        before, parent[key] = parent.get(key), value
+    else:
+        return False
+    return before != value
 
 
 def _is_optional(slot: shape.Slot) -> bool:
