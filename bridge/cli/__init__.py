@@ -19,7 +19,7 @@ from bridge.cli.doctor import doctor
 from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
 from bridge.cli.inspect import inspect
-from bridge.cli.output import root_output_option
+from bridge.cli.output import Output, output_option, root_output_option, show
 from bridge.cli.parked import parked
 from bridge.cli.render import render
 from bridge.cli.route import route
@@ -56,9 +56,10 @@ def cli(path: Path | None, output: str | None) -> None:
 
 
 @cli.command()
-def version() -> None:
+@output_option
+def version(output: Output) -> None:
     """Print the version."""
-    click.echo(f"hookferry {__version__}")
+    show(output, {"version": __version__}, lambda: [f"hookferry {__version__}"])
 
 
 for command in (

@@ -11,7 +11,7 @@ import click
 from bridge.cli import progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.backlog import scan_option
-from bridge.cli.output import Output, output_option, show, table, terminal_width
+from bridge.cli.output import Output, for_people, output_option, show, table, terminal_width
 from bridge.cli.run import config_option
 from bridge.cli.watching import watch, watch_option
 
@@ -75,8 +75,9 @@ def _table(rows: Sequence[CursorLag]) -> str:
 @cursors.command(short_help="Delete the cursors of removed endpoints.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @yes_option
+@output_option
 @config_option
-def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
+def prune(names: tuple[str, ...], yes: bool, path: Path, output: Output) -> None:
     """Delete the cursors of endpoints that are no longer configured: all of them, or those of each NAME.
 
     If an endpoint with that name is configured again, it is new and obeys its `start` setting. If it is
@@ -84,7 +85,9 @@ def prune(names: tuple[str, ...], yes: bool, path: Path) -> None:
     """
     from bridge.cli.terminal import read_settings
 
-    progress.run(_prune(read_settings(path), path, names, yes=yes))
+    with for_people(output):
+        deleted = progress.run(_prune(read_settings(path), path, names, yes=yes))
+    show(output, {"deleted": deleted}, lambda: ())
 
 
 async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
@@ -103,7 +106,8 @@ async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
     return await count_events(path, settings, rows, event_types, scan)
 
 
-async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> None:
+async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> list[str]:
+    """Delete the cursors of removed endpoints; return their names. Raises what the broker's edge raises."""
     from bridge.cli.lag import cursor_names
     from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
@@ -116,7 +120,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
             removed = _chosen(names, removed, settings, path)
         if not removed:
             click.echo("nothing to delete: every cursor belongs to a configured endpoint")
-            return
+            return []
         for name in removed:
             click.echo(f"{settings.group}.{name}: {await _places(visit, settings, name)}")
         confirm("Delete these offsets?", yes=yes)
@@ -125,6 +129,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
             click.echo(f"deleted {settings.group}.{name}")
         await _forget_state(settings, visit, removed)
     await _forget_holds(settings, removed)
+    return removed
 
 
 def _chosen(names: Sequence[str], unused: Sequence[str], settings: Settings, path: Path) -> list[str]:

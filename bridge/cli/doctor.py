@@ -1,4 +1,4 @@
-"""``hookferry doctor``: try everything that the bridge needs, and say what to do about what fails."""
+"""``hookferry doctor``: try everything that the bridge needs, and print a remedy for what fails."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from typing import Any, TextIO
 
@@ -71,6 +72,16 @@ def show(output: Output, document: Any, lines: Callable[[], Iterable[str]]) -> N
             click.echo(line)
     else:
         click.echo(to_text(output, document))
+
+
+@contextmanager
+def for_people(output: Output) -> Iterator[None]:
+    """Print what is printed inside to standard error, if standard output is for one document."""
+    if output is Output.TABLE:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def to_text(output: Output, document: Any) -> str:

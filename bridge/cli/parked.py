@@ -1,48 +1,34 @@
-"""``hookferry parked``: list parked events, show one, send them again, or discard them."""
+"""``hookferry parked``: list parked events and show one. ``parked_settling.py`` settles them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.app.exit_codes import ExitCode
-from bridge.cli import parked_lanes, progress
-from bridge.cli.asking import confirm, yes_option
+from bridge.cli import parked_lanes
 from bridge.cli.output import Output, output_option, show, terminal_width
-from bridge.cli.parked_plan import NOT_TAKEN, SHOWN, plan_redrive, report_result
+from bridge.cli.parked_plan import NOT_TAKEN
 from bridge.cli.parked_selection import (
     UNREADABLE_REMEDY,
     AddressType,
-    chosen,
     filters,
     find,
     refuse_unknown,
-    same_events,
     wanted,
 )
+from bridge.cli.parked_settling import discard, redrive, with_letters
 from bridge.cli.run import config_option
-from bridge.cli.terminal import operator_name, read_settings
+from bridge.cli.terminal import read_settings
 from bridge.cli.watching import watch, watch_option
 
 if TYPE_CHECKING:
-    from bridge.cli.parked_plan import RedrivePlan
-    from bridge.dead_letters.hold import Hold, HoldKey
     from bridge.dead_letters.letter import Address, Letter
     from bridge.dead_letters.store import DeadLetterStore
     from bridge.model import Damage
     from bridge.settings import Settings
-
-T = TypeVar("T")
-
-_addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
-_dry_run = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-_by = click.option(
-    "--by", metavar="NAME", help="Who does this, for the record; default: the current user at this host."
-)
 
 
 @click.group(short_help="List and show parked events, send them again, or discard them.")
@@ -96,7 +82,7 @@ def _print_list(path: Path, all_: bool, holds_only: bool, output: Output, given:
         waiting = await parked_lanes.find_waiting(dead, lanes)
         return list(parked_lanes.documents({key: holds[key] for key in lanes}, waiting)), letters
 
-    holds, selected = _with(settings, look)
+    holds, selected = with_letters(settings, look)
     first = selected[: given["limit"]]
     for address, damage in unreadable.items():
         click.echo(f"{address} cannot be read: {shown.one_line(damage.cause)}; {UNREADABLE_REMEDY}", err=True)
@@ -150,157 +136,9 @@ def show_(path: Path, address: Address, output: Output, max_bytes: int) -> None:
         return letter
 
     settings = read_settings(path)
-    letter = _with(settings, look)
+    letter = with_letters(settings, look)
     document = shown.whole(letter, _bodies(path, settings, letter), shown.mask_of(settings), max_bytes)
     show(output, document, lambda: shown.page(document))
-
-
-@parked.command(short_help="Send parked events again, in order.")
-@_addresses
-@filters("--reason", "--parked-reason")
-@yes_option
-@_dry_run
-@_by
-@parked_lanes.wait_option
-@config_option
-def redrive(
-    path: Path,
-    addresses: tuple[Address, ...],
-    yes: bool,
-    dry_run: bool,
-    by: str | None,
-    wait_s: float,
-    **given: Any,
-) -> None:
-    """Send parked events again, in order, to the endpoint that they were parked for.
-
-    Select them by ADDRESS or by filters. Filters skip events that are already redriven or discarded; an
-    ADDRESS sends them again. For a held lane (on_park: hold), everything that waits in it is sent, in
-    order, and the lane is released.
-    """
-    settings = read_settings(path)
-    who = by or operator_name()
-
-    async def send(dead: DeadLetterStore) -> bool:
-        holds = await dead.holds()
-        plan = await plan_redrive(dead, settings, holds, addresses, given)
-        if not (plan.letters or plan.lanes or plan.blocked):
-            refuse_unknown(settings, given, {key.endpoint for key in holds})
-        _print_plan(settings, "send again", plan.letters)
-        plan.print_notes()
-        if dry_run or not (plan.requests or plan.lanes):
-            return True
-        confirm(plan.question(), yes=yes)
-        return await _send(dead, settings, plan, holds, who, wait_s)
-
-    if not _with(settings, send):
-        raise SystemExit(ExitCode.FAILURE)
-
-
-async def _send(
-    dead: DeadLetterStore,
-    settings: Settings,
-    plan: RedrivePlan,
-    holds: Mapping[HoldKey, Hold],
-    who: str,
-    wait_s: float,
-) -> bool:
-    """Carry out a plan, and report what the bridges did with it; return False if that is not all of it."""
-    from bridge.cli.again import await_requests
-    from bridge.cli.parked_output import mask_of
-    from bridge.dead_letters.resend_request import batches
-    from bridge.wiring.kafka import again_topic
-
-    topic, well = again_topic(settings), True
-    if plan.requests:
-        parts = list(batches(plan.requests))
-        await _in_batches(parts, lambda batch: dead.redrive(batch, who), f"written to {topic}")
-    if plan.lanes:
-        outcome = await parked_lanes.redrive_lanes(dead, plan.lanes, who, wait_s, plan.more)
-        click.echo(f"{outcome.settled} of held lanes written to {topic}")
-        well = parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
-    if plan.requests:
-        result = await await_requests(dead, settings, plan.requests, wait_s)
-        well &= report_result(result, topic) or not (wait_s or result.parked_again)
-    return well
-
-
-@parked.command()
-@_addresses
-@filters("--parked-reason")
-@click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is not to be sent; stored.")
-@yes_option
-@_dry_run
-@_by
-@parked_lanes.wait_option
-@config_option
-def discard(
-    path: Path,
-    addresses: tuple[Address, ...],
-    because: str,
-    yes: bool,
-    dry_run: bool,
-    by: str | None,
-    wait_s: float,
-    **given: Any,
-) -> None:
-    """Mark parked events as never to be sent. Sends none of them and deletes nothing.
-
-    If a held lane waits for one of them (on_park: hold), the later events of that lane are sent.
-    """
-    from bridge.cli.parked_output import mask_of
-    from bridge.dead_letters.letter import LetterFilter
-    from bridge.dead_letters.redrive import cause_of
-    from bridge.dead_letters.resend_request import BATCH_SIZE
-
-    settings = read_settings(path)
-
-    async def mark(dead: DeadLetterStore) -> bool:
-        holds = await dead.holds()
-        selected = await chosen(dead, addresses, given)
-        if not selected:
-            refuse_unknown(settings, given, {key.endpoint for key in holds})
-        lanes = parked_lanes.lanes_of(holds, selected)
-        if lanes:
-            selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
-        gone = {letter.address for letter in selected}
-        waiting = await parked_lanes.find_waiting(dead, lanes)
-        behind = {
-            key: letters
-            for key in lanes
-            if key.endpoint in settings.endpoints
-            and cause_of(letters := [letter for letter in waiting.get(key, ()) if letter.address not in gone])
-            is None
-        }
-        _print_plan(settings, "discard", selected)
-        if behind:
-            number = sum(map(len, behind.values()))
-            click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
-        if dry_run or not selected:
-            return True
-        confirm(f"Discard {len(selected)}?", yes=yes)
-        parts = [selected[at : at + BATCH_SIZE] for at in range(0, len(selected), BATCH_SIZE)]
-        who = by or operator_name()
-        await _in_batches(parts, lambda batch: dead.discard(batch, who, because), "discarded")
-        if not behind:
-            return True
-        outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
-        click.echo(f"{outcome.settled} sent again")
-        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
-
-    if not _with(settings, mark):
-        raise SystemExit(ExitCode.FAILURE)
-
-
-def _with(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
-    """Call ``work`` with the dead letters of the group."""
-    from bridge.wiring.kafka import build_letters
-
-    async def connected() -> T:
-        async with build_letters(settings) as dead:
-            return await work(dead)
-
-    return progress.run(connected(), "reading the dead letters")
 
 
 def _bodies(path: Path, settings: Settings, letter: Letter) -> list[bytes]:
@@ -334,33 +172,5 @@ def _bodies(path: Path, settings: Settings, letter: Letter) -> list[bytes]:
         return [f"none: {exc}".encode("utf-8", "replace")]
 
 
-def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
-    from bridge.cli import parked_output as shown
-
-    progress.clear()
-    if not letters:
-        click.echo(f"nothing to {verb}")
-        return
-    width = terminal_width()
-    listed = letters if width is None else letters[:SHOWN]
-    for line in shown.table(listed, shown.mask_of(settings), width):
-        click.echo(line)
-    if len(letters) > len(listed):
-        click.echo(f"… and {len(letters) - len(listed)} more")
-    by_endpoint = Counter(letter.endpoint or "all endpoints" for letter in letters)
-    counts = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
-    click.echo(f"{verb}: {counts}")
-
-
-async def _in_batches(
-    batches: Sequence[Sequence[T]], act: Callable[[Sequence[T]], Awaitable[int]], done: str
-) -> None:
-    """Act on each batch, and print how many letters that concerned, also if one fails."""
-    number, bar = 0, progress.begin("writing", sum(map(len, batches)))
-    try:
-        for batch in batches:
-            number += await act(batch)
-            bar.step(len(batch))
-    finally:
-        progress.clear()
-        click.echo(f"{number} {done}")
+parked.add_command(redrive)
+parked.add_command(discard)

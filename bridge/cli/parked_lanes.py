@@ -99,6 +99,16 @@ def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
     return not (outcome.refused or outcome.waiting or outcome.busy)
 
 
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """Return the outcome of held lanes as JSON values."""
+    return {
+        "released": len(outcome.released),
+        "parked_again": [str(letter.address) for letter in outcome.refused.values()],
+        "not_confirmed": len(outcome.waiting),
+        "still_busy": len(outcome.busy),
+    }
+
+
 def name(key: HoldKey, hold: Hold) -> str:
     """Return the name of a held lane for people."""
     from bridge.cli.parked_output import one_line

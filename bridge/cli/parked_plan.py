@@ -51,6 +51,13 @@ class RedrivePlan(NamedTuple):
         free = f" and free {parked_lanes.lanes(len(self.lanes))}" if self.lanes else ""
         return f"Send {len(self.letters)} again{free}?"
 
+    def blocked_documents(self) -> list[dict[str, str]]:
+        """Return what cannot be sent, as JSON values."""
+        return [
+            {"address": str(address), "cause": cause, "remedy": remedy}
+            for address, (cause, remedy) in self.blocked.items()
+        ]
+
     def print_notes(self) -> None:
         """Print the held lanes, and what cannot be sent."""
         if self.lanes:

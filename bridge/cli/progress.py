@@ -34,7 +34,7 @@ class Progress:
     def begin(self, doing: str, total: int = 0) -> None:
         """Begin the next part of the work, of ``total`` steps."""
         self.doing, self.done, self.total = doing, 0, total
-        self._began = time.monotonic()
+        self._began, self._drawn = time.monotonic(), 0.0
         self.draw()
 
     def step(self, number: int = 1) -> None:

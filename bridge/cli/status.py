@@ -41,7 +41,7 @@ def status(path: Path, output: Output, scan: int, every_s: float | None) -> None
 
 
 class Screen(NamedTuple):
-    """What is known of a group. ``pods`` and ``here`` are None if nobody answers."""
+    """What is known of a group. ``pods`` and ``here`` are None if there is no answer."""
 
     settings: Settings
     topics_missing: list[str]
@@ -104,7 +104,7 @@ def _print(path: Path, output: Output, scan: int) -> None:
 
     settings = read_settings(path)
     screen = progress.run(_look(settings, path, scan), "asking the brokers")
-    show(output, screen.as_json(), lambda: _lines(screen))
+    show(output, screen.as_json(), lambda: screen_lines(screen))
 
 
 async def _look(settings: Settings, path: Path, scan: int) -> Screen:
@@ -158,7 +158,8 @@ def _count(letters: Sequence[Letter]) -> Counter[str]:
     return Counter(letter.endpoint or EVERYONE for letter in letters)
 
 
-def _lines(screen: Screen) -> Iterator[str]:
+def screen_lines(screen: Screen) -> Iterator[str]:
+    """Yield the screen for people."""
     import time
 
     from bridge.cli.lag import age

@@ -41,7 +41,7 @@ async def probe_brokers(settings: Settings) -> list[Finding]:
         rights = await read_rights(options, [*_sources(settings, names), *_internal(settings)])
     except KafkaUnavailable as exc:
         return [*found, failed("rights", str(exc))]
-    return [*found, *_judge_rights(settings, rights, names)]
+    return [*found, *judge_rights(settings, rights, names)]
 
 
 def _sources(settings: Settings, names: Collection[str]) -> list[str]:
@@ -89,7 +89,7 @@ class _Topics:
         except KafkaUnavailable as exc:
             yield skipped("topics", f"the settings of {name} cannot be read: {exc}")
             return
-        wrong = [*_judge_configs(settings, name, configs)]
+        wrong = [*judge_configs(settings, name, configs)]
         if name == again_topic(settings):
             count = (await self._visit.partition_counts([name])).get(name, 0)
             if count < most:
@@ -105,7 +105,7 @@ def _by_hand(name: str) -> str:
     return f"create it: kafka-topics.sh --bootstrap-server … --create --topic {name}{words}"
 
 
-def _judge_configs(settings: Settings, name: str, configs: Mapping[str, str]) -> Iterator[Finding]:
+def judge_configs(settings: Settings, name: str, configs: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what is wrong with the settings of an internal topic."""
     policy = configs.get("cleanup.policy", "")
     if name == control_topic(settings.group):
@@ -161,10 +161,10 @@ async def _clock(
     return [warning("clock", text, "compare this clock and those of brokers and producers with NTP")]
 
 
-def _judge_rights(settings: Settings, rights: Rights | None, names: Collection[str]) -> Iterator[Finding]:
+def judge_rights(settings: Settings, rights: Rights | None, names: Collection[str]) -> Iterator[Finding]:
     """Yield the operations that the login lacks."""
     if rights is None:
-        yield skipped("rights", "this broker does not tell the rights of a login (Kafka 2.8 and later do)")
+        yield skipped("rights", "this broker does not report the rights of a login (Kafka 2.8 and later do)")
         return
     parked, again, control = _internal(settings)
     needed = dict.fromkeys(_sources(settings, names), ("read", "describe"))
@@ -188,4 +188,4 @@ def _judge_rights(settings: Settings, rights: Rights | None, names: Collection[s
             text = f"this login may not create topics, and {', '.join(absent)} do not exist"
             yield failed("rights", text, "grant CREATE on the cluster, or create them by hand")
     if not lacking:
-        yield ok("rights", f"this login has all rights on {len(needed)} topics that the broker tells of")
+        yield ok("rights", f"this login has all rights on {len(needed)} topics as the broker reports them")

@@ -157,6 +157,21 @@ def test_a_redrive_that_is_delivered_ends_well(broker: Broker, config: str) -> N
     assert run(config, "list", "--all").stdout.count("redriven") == 2
 
 
+def test_a_redrive_and_a_discard_print_one_document_too(broker: Broker, config: str) -> None:
+    dry = run(config, "redrive", "-e", "crm", "--dry-run", "-o", "json")
+    document = json.loads(dry.stdout)
+    assert (document["dry_run"], [one["address"] for one in document["selected"]]) == (True, ["1:5", "1:6"])
+    broker.bridge = broker.settle_all
+    document = json.loads(run(config, "redrive", "-e", "crm", "--yes", "-o", "json").stdout)
+    assert [document[name] for name in ("written", "delivered", "parked_again", "waiting", "blocked")] == [
+        2, 2, [], 0, [],
+    ]  # fmt: skip
+    document = json.loads(
+        run(config, "discard", "-e", "crm", "--reason", "x", "--dry-run", "-o", "json").stdout
+    )
+    assert document == {"dry_run": True, "selected": []}, "they are settled"
+
+
 def test_without_waiting_a_redrive_ends_well_and_still_says_what_waits(broker: Broker, config: str) -> None:
     result = run(config, "redrive", "-e", "crm", "--yes", "--wait", "0")
     assert result.exit_code == 0
@@ -229,6 +244,7 @@ def test_a_type_that_no_endpoint_selects_is_an_error(broker: Broker, config: str
     assert 'did you mean "OrderPaid"?' in str(run(config, "list", "--type", "OrderPiad").exception)
     assert run(config, "list", "--type", "LoanA*").exit_code == 0, "a parked event has it"
     assert run(config, "list", "--type", "Order*").exit_code == 0
+    assert 'did you mean "OrderPaid"?' in str(run(config, "redrive", "--type", "OrderPad").exception)
 
 
 def test_a_long_cause_is_whole_in_a_pipe(broker: Broker, config: str) -> None:

@@ -1,0 +1,253 @@
+"""``hookferry parked redrive`` and ``discard``: settle parked events, and report what became of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bridge.app.exit_codes import ExitCode
+from bridge.cli import parked_lanes, progress
+from bridge.cli.asking import confirm, yes_option
+from bridge.cli.output import Output, for_people, output_option, show, terminal_width
+from bridge.cli.parked_plan import SHOWN, plan_redrive, report_result
+from bridge.cli.parked_selection import AddressType, chosen, filters, refuse_unknown, same_events
+from bridge.cli.run import config_option
+from bridge.cli.terminal import operator_name, read_settings
+
+if TYPE_CHECKING:
+    from bridge.cli.parked_plan import RedrivePlan
+    from bridge.dead_letters.hold import Hold, HoldKey
+    from bridge.dead_letters.letter import Address, Letter
+    from bridge.dead_letters.store import DeadLetterStore
+    from bridge.settings import Settings
+
+T = TypeVar("T")
+
+_addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
+_dry_run = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
+_by = click.option(
+    "--by", metavar="NAME", help="Who does this, for the record; default: the current user at this host."
+)
+
+
+def with_letters(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
+    """Call ``work`` with the dead letters of the group."""
+    from bridge.wiring.kafka import build_letters
+
+    async def connected() -> T:
+        async with build_letters(settings) as dead:
+            return await work(dead)
+
+    return progress.run(connected(), "reading the dead letters")
+
+
+@click.command(short_help="Send parked events again, in order.")
+@_addresses
+@filters("--reason", "--parked-reason")
+@yes_option
+@_dry_run
+@_by
+@parked_lanes.wait_option
+@output_option
+@config_option
+def redrive(
+    path: Path,
+    addresses: tuple[Address, ...],
+    yes: bool,
+    dry_run: bool,
+    by: str | None,
+    wait_s: float,
+    output: Output,
+    **given: Any,
+) -> None:
+    """Send parked events again, in order, to the endpoint that they were parked for.
+
+    Select them by ADDRESS or by filters. Filters skip events that are already redriven or discarded; an
+    ADDRESS sends them again. For a held lane (on_park: hold), everything that waits in it is sent, in
+    order, and the lane is released.
+    """
+    from bridge.cli.parked_output import document, mask_of
+
+    settings = read_settings(path)
+    mask, who = mask_of(settings), by or operator_name()
+    done: dict[str, Any] = {"dry_run": dry_run}
+
+    async def send(dead: DeadLetterStore) -> bool:
+        holds = await dead.holds()
+        plan = await plan_redrive(dead, settings, holds, addresses, given)
+        done["selected"] = [document(letter, mask) for letter in plan.letters]
+        done["blocked"] = plan.blocked_documents()
+        if not (plan.letters or plan.lanes or plan.blocked):
+            refuse_unknown(settings, given, {key.endpoint for key in holds})
+        _print_plan(settings, "send again", plan.letters)
+        plan.print_notes()
+        if dry_run or not (plan.requests or plan.lanes):
+            return True
+        confirm(plan.question(), yes=yes)
+        return await _send(dead, settings, plan, holds, who, wait_s, done)
+
+    _carry_out(settings, send, output, done)
+
+
+def _carry_out(
+    settings: Settings,
+    work: Callable[[DeadLetterStore], Awaitable[bool]],
+    output: Output,
+    done: Mapping[str, Any],
+) -> None:
+    """Do the work, print the document ``done`` that it filled, and exit with 1 if it returns False."""
+    with for_people(output):
+        well = with_letters(settings, work)
+    show(output, done, lambda: ())
+    if not well:
+        raise SystemExit(ExitCode.FAILURE)
+
+
+async def _send(
+    dead: DeadLetterStore,
+    settings: Settings,
+    plan: RedrivePlan,
+    holds: Mapping[HoldKey, Hold],
+    who: str,
+    wait_s: float,
+    done: dict[str, Any],
+) -> bool:
+    """Carry out a plan, and report what the bridges did with it; return False if that is not all of it.
+
+    ``done`` gets the numbers, for the document.
+    """
+    from bridge.cli.again import await_requests
+    from bridge.cli.parked_output import mask_of
+    from bridge.dead_letters.resend_request import batches
+    from bridge.wiring.kafka import again_topic
+
+    topic, well = again_topic(settings), True
+    if plan.requests:
+        parts = list(batches(plan.requests))
+        number = await _in_batches(parts, lambda batch: dead.redrive(batch, who), f"written to {topic}")
+        done["written"] = number
+    if plan.lanes:
+        outcome = await parked_lanes.redrive_lanes(dead, plan.lanes, who, wait_s, plan.more)
+        click.echo(f"{outcome.settled} of held lanes written to {topic}")
+        done["written"] = done.get("written", 0) + outcome.settled
+        done["lanes"] = parked_lanes.outcome_document(outcome)
+        well = parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+    if plan.requests:
+        result = await await_requests(dead, settings, plan.requests, wait_s)
+        done |= {
+            "delivered": result.done - len(result.parked_again),
+            "parked_again": [str(letter.address) for letter in result.parked_again],
+            "waiting": result.waiting,
+        }
+        well &= report_result(result, topic) or not (wait_s or result.parked_again)
+    return well
+
+
+@click.command()
+@_addresses
+@filters("--parked-reason")
+@click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is not to be sent; stored.")
+@yes_option
+@_dry_run
+@_by
+@parked_lanes.wait_option
+@output_option
+@config_option
+def discard(
+    path: Path,
+    addresses: tuple[Address, ...],
+    because: str,
+    yes: bool,
+    dry_run: bool,
+    by: str | None,
+    wait_s: float,
+    output: Output,
+    **given: Any,
+) -> None:
+    """Mark parked events as never to be sent. Sends none of them and deletes nothing.
+
+    If a held lane waits for one of them (on_park: hold), the later events of that lane are sent.
+    """
+    from bridge.cli.parked_output import document, mask_of
+    from bridge.dead_letters.letter import LetterFilter
+    from bridge.dead_letters.redrive import cause_of
+    from bridge.dead_letters.resend_request import BATCH_SIZE
+
+    settings = read_settings(path)
+    done: dict[str, Any] = {"dry_run": dry_run}
+
+    async def mark(dead: DeadLetterStore) -> bool:
+        holds = await dead.holds()
+        selected = await chosen(dead, addresses, given)
+        if not selected:
+            refuse_unknown(settings, given, {key.endpoint for key in holds})
+        lanes = parked_lanes.lanes_of(holds, selected)
+        if lanes:
+            selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
+        gone = {letter.address for letter in selected}
+        waiting = await parked_lanes.find_waiting(dead, lanes)
+        behind = {
+            key: letters
+            for key in lanes
+            if key.endpoint in settings.endpoints
+            and cause_of(letters := [letter for letter in waiting.get(key, ()) if letter.address not in gone])
+            is None
+        }
+        done["selected"] = [document(letter, mask_of(settings)) for letter in selected]
+        _print_plan(settings, "discard", selected)
+        if behind:
+            number = sum(map(len, behind.values()))
+            click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
+        if dry_run or not selected:
+            return True
+        confirm(f"Discard {len(selected)}?", yes=yes)
+        parts = [selected[at : at + BATCH_SIZE] for at in range(0, len(selected), BATCH_SIZE)]
+        who = by or operator_name()
+        done["discarded"] = await _in_batches(
+            parts, lambda batch: dead.discard(batch, who, because), "discarded"
+        )
+        if not behind:
+            return True
+        outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
+        click.echo(f"{outcome.settled} sent again")
+        done["lanes"] = parked_lanes.outcome_document(outcome)
+        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+
+    _carry_out(settings, mark, output, done)
+
+
+def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
+    from bridge.cli import parked_output as shown
+
+    progress.clear()
+    if not letters:
+        click.echo(f"nothing to {verb}")
+        return
+    width = terminal_width()
+    listed = letters if width is None else letters[:SHOWN]
+    for line in shown.table(listed, shown.mask_of(settings), width):
+        click.echo(line)
+    if len(letters) > len(listed):
+        click.echo(f"… and {len(letters) - len(listed)} more")
+    by_endpoint = Counter(letter.endpoint or "all endpoints" for letter in letters)
+    counts = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
+    click.echo(f"{verb}: {counts}")
+
+
+async def _in_batches(
+    batches: Sequence[Sequence[T]], act: Callable[[Sequence[T]], Awaitable[int]], done: str
+) -> int:
+    """Act on each batch; print and return how many letters that concerned. Print it also if one fails."""
+    number, bar = 0, progress.begin("writing", sum(map(len, batches)))
+    try:
+        for batch in batches:
+            number += await act(batch)
+            bar.step(len(batch))
+    finally:
+        progress.clear()
+        click.echo(f"{number} {done}")
+    return number
