@@ -45,7 +45,7 @@ def examine(path: Path, environ: Mapping[str, str]) -> Examined:
     problems, unplaced = list(reading.problems), list[str]()
     if reading.tree is None:
         return Examined(reading, None, problems, [], [])
-    settings = reading.repaired(drop=True)
+    settings = reading.repaired()
     try:
         if reading.settings is not None:
             build_registries(reading.settings.sources, build_decoders(reading.settings).by_source)

@@ -32,11 +32,13 @@ MAX_FILE_BYTES = 1_048_576
 class Reading(NamedTuple):
     """What a file and the environment contain. ``settings`` is None if there are problems.
 
-    ``tree`` is None if the file cannot be read at all.
+    ``values`` are those of the problems without which the settings could be built: references, and values
+    that are not valid by themselves. ``tree`` is None if the file cannot be read at all.
     """
 
     settings: Settings | None
     problems: list[Problem]
+    values: list[Problem]
     tree: Tree | None
 
     @property
@@ -44,15 +46,14 @@ class Reading(NamedTuple):
         """The problems, one line each, in file order."""
         return to_lines(self.problems)
 
-    def repaired(self, more: Iterable[Problem] = (), *, drop: bool = False) -> Settings | None:
-        """Return settings without the values that have problems; None if that is not possible.
+    def repaired(self) -> Settings | None:
+        """Return settings without any value that has a problem; None if that is not possible.
 
-        ``more``: further problems. With ``drop``, sources and endpoints may be left out.
+        Sources and endpoints that cannot be repaired are left out.
         """
-        problems = [*self.problems, *more]
-        if self.settings is not None and not problems:
+        if self.settings is not None:
             return self.settings
-        return None if self.tree is None else build_repaired(self.tree, problems, drop=drop)
+        return None if self.tree is None else build_repaired(self.tree, self.problems, drop=True)
 
 
 def read(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()) -> Reading:
@@ -62,12 +63,13 @@ def read(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()
     """
     file, env, problems = _layers(path, environ)
     if file is None:
-        return Reading(None, problems, None)
+        return Reading(None, problems, problems, None)
     tree = overlay(file, env)
     settings, more = _validate(file, env, tree)
     problems += more
-    problems += [problem for rule in (*RULES, *also) for problem in rule(tree)]
-    return Reading(None if problems else settings, problems, tree)
+    by_rules = [problem for rule in (*RULES, *also) for problem in rule(tree)]
+    whole = None if problems or by_rules else settings
+    return Reading(whole, [*problems, *by_rules], problems, tree)
 
 
 def read_for(path: str | Path, environ: Mapping[str, str], uses: Uses) -> tuple[Settings | None, list[str]]:
@@ -78,9 +80,9 @@ def read_for(path: str | Path, environ: Mapping[str, str], uses: Uses) -> tuple[
     reading = read(path, environ)
     if reading.settings is not None:
         return reading.settings, []
-    if any(uses(problem.path) for problem in reading.problems):
+    if reading.tree is None or any(uses(problem.path) for problem in reading.problems):
         return None, reading.lines
-    return reading.repaired(), reading.lines
+    return build_repaired(reading.tree, reading.values, drop=False), reading.lines
 
 
 def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:

@@ -19,7 +19,6 @@ _SELECTION = ("sources", "topics", "events", "tenants", "record_headers", "when"
 _TOPICS: tuple[Path, ...] = (("sources", _ANY, "topics"), ("sources", _ANY, "format"))
 _KAFKA: tuple[Path, ...] = tuple(("kafka", key) for key in _CONNECTION)
 _ROUTING: tuple[Path, ...] = tuple(("endpoints", _ANY, key) for key in _SELECTION)
-_SCHEMAS: tuple[Path, ...] = (("sources", _ANY, "schemas"), ("sources", _ANY, "schema_file"))
 
 
 def parts(*patterns: Path) -> Uses:
@@ -39,14 +38,14 @@ DECODING = parts(*_KAFKA, ("sources",), *_ROUTING)
 """What decodes records of the source topics and routes them."""
 SWITCHING = parts(*_KAFKA, *_TOPICS, ("sources", _ANY, "custom_types"), *_ROUTING)
 """What switches event types: the selections tell which ones exist."""
-ROUTING = parts(*_TOPICS, *_SCHEMAS, *_ROUTING)
-"""What routes a sample without a connection."""
-LIVE_ROUTING = parts(*_TOPICS, *_SCHEMAS, *_ROUTING, *_KAFKA)
+ROUTING = parts(*_TOPICS, *_ROUTING)
+"""What routes a sample without a connection. The schemas of its source are read when it is known."""
+LIVE_ROUTING = parts(*_TOPICS, *_ROUTING, *_KAFKA)
 
 
 def sending(endpoint: str) -> Uses:
     """Return what rendering or sending a sample to one endpoint uses."""
-    return parts(*_TOPICS, *_SCHEMAS, ("endpoints", endpoint), ("egress",))
+    return parts(*_TOPICS, ("endpoints", endpoint), ("egress",))
 
 
 def reading(source: str | None) -> Uses:

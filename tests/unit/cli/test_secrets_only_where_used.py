@@ -1,0 +1,79 @@
+"""No command needs a secret that it does not use: on a machine without any, it gets as far as the brokers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge.cli import cli
+from bridge.errors import ConfigError, KafkaUnavailable
+from tests.support.ports import free_port
+from tests.support.settings_example import SECRET
+
+CONFIG = """\
+kafka: {{bootstrap_servers: ["127.0.0.1:{port}"], group_instance_id: "${{env:POD_NAME}}"}}
+sources:
+  orders: {{topics: [orders], format: json, id: id, type: type}}
+  cards:
+    topics: [cards]
+    format: confluent
+    id: id
+    registry: {{url: "https://r.example", username: u, password: "${{env:REG_PASSWORD}}", key_file: gone.pem,
+               cert_file: gone.pem}}
+  bank: {{topics: [bank], format: fineract, schemas: gone}}
+endpoints:
+  crm: {{url: "${{env:CRM_URL}}", secrets: ["${{env:CRM_SECRET}}"], sources: [orders]}}
+  erp: {{url: "https://erp.example/", headers: {{Authorization: "${{file:erp.token}}"}}, sources: [orders]}}
+  open: {{url: "https://open.example/", sources: [orders]}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    file = tmp_path / "bridge.yaml"
+    file.write_text(CONFIG.format(port=free_port()))
+    (tmp_path / "event.json").write_text(json.dumps({"type": "OrderPaid", "source": "orders", "data": {}}))
+    return str(file)
+
+
+def run(config: str, command: str, env: dict[str, str] | None = None) -> Result:
+    words = command.replace("EVENT", str(Path(config).parent / "event.json")).split()
+    return CliRunner().invoke(cli, [*words, "-c", config], env=env or {})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "endpoints list", "endpoints on crm", "endpoints off crm", "events list", "events off OrderPaid --yes",
+        "events on OrderPaid", "cursors list", "cursors prune --yes", "parked list", "parked show 0:1",
+        "parked redrive -e crm --yes", "parked discard -e crm --reason x --yes", "status",
+        "inspect --topic orders", "route EVENT --live",
+    ],
+)  # fmt: skip
+def test_a_command_that_asks_only_kafka_needs_no_other_secret(config: str, command: str) -> None:
+    result = run(config, command)
+    assert isinstance(result.exception, KafkaUnavailable), f"{result.output}{result.exception!r}"
+
+
+def test_routing_a_sample_needs_no_secret(config: str) -> None:
+    result = run(config, "route EVENT")
+    assert (result.exit_code, result.output.count("gets it")) == (0, 3)
+
+
+def test_rendering_needs_the_secrets_of_its_endpoint_and_no_other(config: str) -> None:
+    assert run(config, "render -e open -s OrderPaid").exit_code == 0
+    missing = run(config, "render -e crm -s OrderPaid")
+    assert isinstance(missing.exception, ConfigError)
+    assert "CRM_SECRET" in str(missing.exception)
+    env = {"CRM_URL": "https://crm.example/T0KEN", "CRM_SECRET": SECRET}
+    assert run(config, "render -e crm -s OrderPaid", env).exit_code == 0
+
+
+def test_run_and_check_need_all_of_them(config: str) -> None:
+    for command in ("run", "check"):
+        result = run(config, command)
+        told = result.output + str(result.exception)
+        assert all(name in told for name in ("POD_NAME", "REG_PASSWORD", "CRM_URL", "CRM_SECRET", "erp.token"))
