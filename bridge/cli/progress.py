@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -28,13 +29,14 @@ class Progress:
         self.done = 0
         self.total = 0
         self._shown = False
+        self._silent = True
         self._began = time.monotonic()
         self._drawn = 0.0
 
     def begin(self, doing: str, total: int = 0) -> None:
         """Begin the next part of the work, of ``total`` steps."""
         self.doing, self.done, self.total = doing, 0, total
-        self._began, self._drawn = time.monotonic(), 0.0
+        self._began, self._drawn, self._silent = time.monotonic(), 0.0, False
         self.draw()
 
     def step(self, number: int = 1) -> None:
@@ -53,13 +55,16 @@ class Progress:
     def draw(self) -> None:
         """Draw the line, if the work takes long and somebody can see it."""
         now = time.monotonic()
-        if now - self._began < _AFTER_S or now - self._drawn < _EVERY_S or not sys.stderr.isatty():
+        if self._silent or now - self._began < _AFTER_S or now - self._drawn < _EVERY_S:
+            return
+        if not sys.stderr.isatty():
             return
         self._drawn, self._shown = now, True
         click.echo(f"\r\x1b[K{self.text()}", err=True, nl=False)
 
     def clear(self) -> None:
-        """Erase the line, so that output can follow."""
+        """Erase the line, so that output can follow. Nothing is drawn until the next ``begin``."""
+        self._silent = True
         if self._shown:
             self._shown = False
             click.echo("\r\x1b[K", err=True, nl=False)
@@ -70,12 +75,24 @@ _progress = Progress("")
 
 @contextmanager
 def working(doing: str, total: int = 0) -> Iterator[Progress]:
-    """Show the progress of the work inside, for code that is not asynchronous."""
+    """Show the progress of the work inside, which may block; its output must follow ``clear``."""
     _progress.begin(doing, total)
+    ended = threading.Event()
+    drawing = threading.Thread(target=_draw_until, args=(ended,), name="progress", daemon=True)
+    if sys.stderr.isatty():
+        drawing.start()
     try:
         yield _progress
     finally:
+        ended.set()
+        if drawing.is_alive():
+            drawing.join()
         _progress.clear()
+
+
+def _draw_until(ended: threading.Event) -> None:
+    while not ended.wait(_EVERY_S):
+        _progress.draw()
 
 
 def begin(doing: str, total: int = 0) -> Progress:
@@ -91,19 +108,5 @@ def clear() -> None:
 
 def run(work: Coroutine[Any, Any, T], doing: str = "asking the brokers") -> T:
     """Run the work of a command; show its progress. Returns what it returns, raises what it raises."""
-
-    async def watched() -> T:
-        ticking = asyncio.create_task(_tick(), name="progress")
-        try:
-            return await work
-        finally:
-            ticking.cancel()
-
     with working(doing):
-        return asyncio.run(watched())
-
-
-async def _tick() -> None:
-    while True:
-        await asyncio.sleep(_EVERY_S)
-        _progress.draw()
+        return asyncio.run(work)

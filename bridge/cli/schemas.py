@@ -146,7 +146,7 @@ def list_(folder: Path, pattern: str, output: Output) -> None:
         for stored in known
         if fnmatchcase(stored.schema.name, pattern) or fnmatchcase(_short(stored.schema.name), pattern)
     ]
-    if not matches:
+    if not matches and pattern != "*":
         raise _no_schema(pattern, known)
     rows = [("TYPE", "FINGERPRINT", "FIELDS", "FROM")]
     for stored in matches:

@@ -47,8 +47,8 @@ def run(config: str, command: str, env: dict[str, str] | None = None) -> Result:
 @pytest.mark.parametrize(
     "command",
     [
-        "endpoints list", "endpoints on crm", "endpoints off crm", "events list", "events off OrderPaid --yes",
-        "events on OrderPaid", "cursors list", "cursors prune --yes", "parked list", "parked show 0:1",
+        "endpoints list", "endpoints on crm", "endpoints off crm", "events list",
+        "events off OrderPaid --yes", "events on OrderPaid", "cursors list", "cursors prune --yes", "parked list", "parked show 0:1",
         "parked redrive -e crm --yes", "parked discard -e crm --reason x --yes", "status",
         "inspect --topic orders", "route EVENT --live",
     ],
@@ -76,4 +76,5 @@ def test_run_and_check_need_all_of_them(config: str) -> None:
     for command in ("run", "check"):
         result = run(config, command)
         told = result.output + str(result.exception)
-        assert all(name in told for name in ("POD_NAME", "REG_PASSWORD", "CRM_URL", "CRM_SECRET", "erp.token"))
+        for name in ("POD_NAME", "REG_PASSWORD", "CRM_URL", "CRM_SECRET", "erp.token"):
+            assert name in told

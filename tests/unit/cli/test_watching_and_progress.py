@@ -96,5 +96,18 @@ def test_an_error_of_the_work_is_raised_and_the_line_is_erased(monkeypatch: pyte
     assert stream.getvalue().endswith("\r\x1b[K")
 
 
+def test_work_that_blocks_shows_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_AFTER_S", 0.0)
+    monkeypatch.setattr(progress, "_EVERY_S", 0.01)
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    with progress.working("importing"):
+        while "importing … 0 s" not in stream.getvalue()[20:]:
+            time.sleep(0.01)
+        progress.clear()
+        before = stream.getvalue()
+        time.sleep(0.05)
+        assert stream.getvalue() == before, "a question would be overwritten"
+
+
 def test_yes_answers_the_question() -> None:
     confirm("Really?", yes=True)
