@@ -72,11 +72,7 @@ def _of_configuration(path: Path, examined: Examined) -> Iterator[Finding]:
     tree = examined.reading.tree
     for problem in examined.problems:
         is_secret = tree is not None and problem.path in tree.hidden
-        text = (
-            f"{problem.place}: {problem.cause}"
-            if is_secret
-            else str(problem).removesuffix(f"; {problem.remedy}")
-        )
+        text = str(problem).removesuffix(f"; {problem.remedy}")
         yield failed("secrets" if is_secret else "configuration", text, problem.remedy)
     for text in examined.unplaced:
         yield failed("configuration", text)

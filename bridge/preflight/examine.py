@@ -56,5 +56,6 @@ def examine(path: Path, environ: Mapping[str, str]) -> Examined:
         unplaced += exc.problems
     raw = written(path)
     warnings = [problem for rule in WARNINGS for problem in rule(reading.tree, raw)]
-    warnings.sort(key=lambda problem: problem.place)
+    for found in (problems, warnings):
+        found.sort(key=lambda problem: (problem.place.line == 0, problem.place))
     return Examined(reading, settings, problems, unplaced, warnings)

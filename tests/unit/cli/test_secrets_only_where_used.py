@@ -48,7 +48,8 @@ def run(config: str, command: str, env: dict[str, str] | None = None) -> Result:
     "command",
     [
         "endpoints list", "endpoints on crm", "endpoints off crm", "events list",
-        "events off OrderPaid --yes", "events on OrderPaid", "cursors list", "cursors prune --yes", "parked list", "parked show 0:1",
+        "events off OrderPaid --yes", "events on OrderPaid", "cursors list", "cursors prune --yes",
+        "parked list", "parked show 0:1",
         "parked redrive -e crm --yes", "parked discard -e crm --reason x --yes", "status",
         "inspect --topic orders", "route EVENT --live",
     ],
