@@ -15,8 +15,8 @@ from tools.markdown import REFERENCE, code, escape, generated_note, page, prose,
 PAGE = REFERENCE / "cli.md"
 _HEAD = """
     Every command has `--help`. `hookferry completion SHELL` prints a script that completes commands,
-    endpoints and options. A command that fails prints the cause and the remedy on standard error; the
-    [exit codes](exit-codes.md) are for scripts.
+    options, endpoints, sources, event types and schemas. A command that fails prints the cause and the
+    remedy on standard error; the [exit codes](exit-codes.md) are for scripts.
 """
 _BLOCK = "\b\n"
 """The mark in click's help texts before a paragraph whose line breaks stay."""

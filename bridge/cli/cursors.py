@@ -11,7 +11,7 @@ import click
 from bridge.cli import progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.backlog import scan_option
-from bridge.cli.output import Output, for_people, output_option, show, table, terminal_width
+from bridge.cli.output import Output, at_most, for_people, output_option, show, table
 from bridge.cli.run import config_option
 from bridge.cli.watching import watch, watch_option
 
@@ -60,10 +60,10 @@ def _table(rows: Sequence[CursorLag]) -> str:
     for row in rows:
         places = [row.committed, row.log_end, row.backlog, row.offsets]
         shown = ["-" if value is None else str(value) for value in places]
-        most = 3 if terminal_width() is not None else len(row.retries)
-        retries = ", ".join(f"{retry.offset} ({retry.attempts})" for retry in row.retries[:most])
-        if len(row.retries) > most:
-            retries += f" and {len(row.retries) - most} more"
+        first = row.retries[: at_most(3)]
+        retries = ", ".join(f"{retry.offset} ({retry.attempts})" for retry in first)
+        if len(row.retries) > len(first):
+            retries += f" and {len(row.retries) - len(first)} more"
         open_offsets = f"{row.in_transactions} more in open transactions" if row.in_transactions else ""
         notes = ("" if row.configured else _REMOVED, row.problem, open_offsets)
         note = "; ".join(text for text in notes if text)

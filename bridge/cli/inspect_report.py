@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import yaml
 
-from bridge.cli.output import cut, terminal_width
+from bridge.cli.output import at_most, cut
 from bridge.errors import DecodeError, HookferryError, SchemaNeeded, Tombstone
 from bridge.formats.avro.schema import AvroSchema
 from bridge.formats.detect import NO_ID, Guess, detect_format, explain_undetected, find_field_paths
@@ -233,7 +233,7 @@ def _event(event: Event) -> Iterator[str]:
         shown = to_json(event.payload()).decode("utf-8", "replace")
     except HookferryError as exc:
         shown = f"cannot be decoded: {exc}"
-    yield f"data:    {cut(shown, None if terminal_width() is None else _LONGEST)}"
+    yield f"data:    {cut(shown, at_most(_LONGEST))}"
 
 
 def _snippet(record: Record, guess: Guess) -> Iterator[str]:
@@ -259,4 +259,4 @@ def _key(key: bytes | None) -> str:
     if key is None:
         return "null"
     text = key.decode("utf-8", "replace")
-    return repr(text[:80]) if text.isprintable() else f"{key[:40].hex()} (hex)"
+    return repr(text[: at_most(80)]) if text.isprintable() else f"{key[: at_most(40)].hex()} (hex)"

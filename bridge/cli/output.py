@@ -107,6 +107,11 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else None
 
 
+def at_most(number: int) -> int | None:
+    """Return the end of a slice that a terminal shows; None, so that a pipe or a file gets everything."""
+    return None if terminal_width() is None else number
+
+
 def cut(text: str, most: int | None) -> str:
     """Return the text, shortened to this many characters; whole if ``most`` is None."""
     return text if most is None or len(text) <= most else f"{text[: max(0, most - 1)]}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli import parked_lanes
-from bridge.cli.output import Output, output_option, show, terminal_width
+from bridge.cli.output import Output, at_most, output_option, show, terminal_width
 from bridge.cli.parked_plan import NOT_TAKEN
 from bridge.cli.parked_selection import (
     UNREADABLE_REMEDY,
@@ -119,13 +120,11 @@ def _counts(settings: Settings, letters: Sequence[Letter], shown: int) -> str:
     "--max-bytes",
     metavar="N",
     type=click.IntRange(min=1),
-    default=16_384,
-    show_default=True,
-    help="Number of bytes of the value to show.",
+    help="Number of bytes of each value to show. Default: 16384 on a terminal, else all.",
 )
 @output_option
 @config_option
-def show_(path: Path, address: Address, output: Output, max_bytes: int) -> None:
+def show_(path: Path, address: Address, output: Output, max_bytes: int | None) -> None:
     """Show everything about one parked event: its cause, its origin, and the request that was sent."""
     from bridge.cli import parked_output as shown
     from bridge.dead_letters.letter import LetterFilter
@@ -137,7 +136,8 @@ def show_(path: Path, address: Address, output: Output, max_bytes: int) -> None:
 
     settings = read_settings(path)
     letter = with_letters(settings, look)
-    document = shown.whole(letter, _bodies(path, settings, letter), shown.mask_of(settings), max_bytes)
+    most = max_bytes or (output is Output.TABLE and at_most(16_384)) or sys.maxsize
+    document = shown.whole(letter, _bodies(path, settings, letter), shown.mask_of(settings), most)
     show(output, document, lambda: shown.page(document))
 
 

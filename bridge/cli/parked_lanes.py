@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.output import at_most
+
 if TYPE_CHECKING:
     from bridge.cli.parked_output import Mask
     from bridge.dead_letters.hold import Hold, HoldKey
@@ -76,13 +78,14 @@ def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
 
     if outcome.released:
         click.echo(f"released: {lanes(len(outcome.released))}")
-    for key, letter in list(outcome.refused.items())[:_SHOWN]:
+    listed = list(outcome.refused.items())[: at_most(_SHOWN)]
+    for key, letter in listed:
         cause = one_line(mask(letter.facts["cause"]))
         click.echo(
             f"still held: {name(key, holds[key])}: parked again at {letter.address}: {cause}", err=True
         )
-    if len(outcome.refused) > _SHOWN:
-        click.echo(f"… and {len(outcome.refused) - _SHOWN} more lanes that are still held", err=True)
+    if len(outcome.refused) > len(listed):
+        click.echo(f"… and {len(outcome.refused) - len(listed)} more lanes that are still held", err=True)
     if outcome.waiting:
         click.echo(
             f"not confirmed yet: {lanes(len(outcome.waiting))} ({_some(outcome.waiting)}). No bridge has"
@@ -117,8 +120,8 @@ def name(key: HoldKey, hold: Hold) -> str:
 
 
 def _some(holds: Mapping[HoldKey, Hold]) -> str:
-    shown = [name(key, hold) for key, hold in list(holds.items())[:3]]
-    return "; ".join([*shown, *(["…"] if len(holds) > 3 else [])])
+    shown = [name(key, hold) for key, hold in list(holds.items())[: at_most(3)]]
+    return "; ".join([*shown, *(["…"] if len(holds) > len(shown) else [])])
 
 
 def lanes(number: int) -> str:
@@ -149,16 +152,15 @@ def documents(
 
 def table(shown: Sequence[Mapping[str, Any]]) -> str:
     """Return the holds as a table."""
-    from bridge.cli.output import cut, terminal_width
+    from bridge.cli.output import cut
     from bridge.cli.output import table as aligned
     from bridge.cli.parked_output import one_line
 
-    narrow = terminal_width() is not None
     rows = [("HELD FOR", "ENTITY", "SINCE", "WAITS FOR", "PARKED AT", "BEHIND")]
     for row in shown:
-        most = 3 if narrow else len(row["parked"])
-        parked = ", ".join(row["parked"][:most]) + (" …" if len(row["parked"]) > most else "")
-        entity = cut(one_line(row["entity"] or "-"), 28 if narrow else None)
+        first = row["parked"][: at_most(3)]
+        parked = ", ".join(first) + (" …" if len(row["parked"]) > len(first) else "")
+        entity = cut(one_line(row["entity"] or "-"), at_most(28))
         rows.append(
             (row["endpoint"], entity, row["since"], row["waits_for"], parked or "-", str(row["behind"]))
         )

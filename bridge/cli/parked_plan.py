@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from bridge.cli import parked_lanes
+from bridge.cli.output import at_most
 from bridge.cli.parked_selection import chosen, wanted
 
 if TYPE_CHECKING:
@@ -64,10 +65,11 @@ class RedrivePlan(NamedTuple):
             behind = sum(request.letter.held_behind is not None for request in self.with_lanes)
             waits = f"with {behind} events that are sent after the one they wait for"
             click.echo(f"held lanes: {len(self.lanes)}, {waits}")
-        for address, (cause, remedy) in list(self.blocked.items())[:SHOWN]:
+        listed = list(self.blocked.items())[: at_most(SHOWN)]
+        for address, (cause, remedy) in listed:
             click.echo(f"{address} cannot be sent again: {cause}; {remedy}", err=True)
-        if len(self.blocked) > SHOWN:
-            click.echo(f"… and {len(self.blocked) - SHOWN} more that cannot be sent again", err=True)
+        if len(self.blocked) > len(listed):
+            click.echo(f"… and {len(self.blocked) - len(listed)} more that cannot be sent again", err=True)
 
 
 def report_result(result: Result, topic: str) -> bool:

@@ -12,7 +12,7 @@ import click
 from bridge.app.exit_codes import ExitCode
 from bridge.cli import parked_lanes, progress
 from bridge.cli.asking import confirm, yes_option
-from bridge.cli.output import Output, for_people, output_option, show, terminal_width
+from bridge.cli.output import Output, at_most, for_people, output_option, show, terminal_width
 from bridge.cli.parked_plan import SHOWN, plan_redrive, report_result
 from bridge.cli.parked_selection import AddressType, chosen, filters, refuse_unknown, same_events
 from bridge.cli.run import config_option
@@ -227,9 +227,8 @@ def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> Non
     if not letters:
         click.echo(f"nothing to {verb}")
         return
-    width = terminal_width()
-    listed = letters if width is None else letters[:SHOWN]
-    for line in shown.table(listed, shown.mask_of(settings), width):
+    listed = letters[: at_most(SHOWN)]
+    for line in shown.table(listed, shown.mask_of(settings), terminal_width()):
         click.echo(line)
     if len(letters) > len(listed):
         click.echo(f"… and {len(letters) - len(listed)} more")

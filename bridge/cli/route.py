@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli import progress
-from bridge.cli.output import Output, cut, output_option, show, terminal_width
+from bridge.cli.output import Output, at_most, cut, output_option, show
 from bridge.cli.run import config_option
 from bridge.cli.shell_names import event_types, source_names
 
@@ -91,7 +91,6 @@ def _document(
 
 
 def _lines(event: Event, documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    most = None if terminal_width() is None else _LONGEST_SHOWN
     width = max(len(row["endpoint"]) for row in documents)
     yield f"{event.type} of source {event.source}, topic {event.topic}"
     for row in documents:
@@ -99,7 +98,7 @@ def _lines(event: Event, documents: Sequence[Mapping[str, Any]]) -> Iterator[str
         if row["values"]:
             yield f"{'':<{width}}    when: {row['when']}"
         for text, value in row["values"].items():
-            yield f"{'':<{width}}    {text} = {cut(value, most)}"
+            yield f"{'':<{width}}    {text} = {cut(value, at_most(_LONGEST_SHOWN))}"
 
 
 def _describe(refusal: Refusal | None, *, is_off: bool) -> str:

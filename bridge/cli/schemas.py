@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from bridge.app.exit_codes import ExitCode
 from bridge.cli import progress
-from bridge.cli.output import Output, output_option, show, table, terminal_width
+from bridge.cli.output import Output, at_most, output_option, show, table
 from bridge.cli.run import config_option
 from bridge.cli.shell_names import schema_names, source_names
 
@@ -101,13 +101,14 @@ def import_(archive: Path, folder: Path, output: Output) -> None:
 
     with progress.working(f"importing {archive.name}"):
         summary = import_schemas(archive, folder)
-    most = len(summary.new) if terminal_width() is None else _SHOWN
     lines = [
         one_line(f"new    {stored.schema.fingerprint.hex()}  {stored.schema.name}")
-        for stored in summary.new[:most]
+        for stored in summary.new[: at_most(_SHOWN)]
     ]
-    if len(summary.new) > most:
-        lines.append(f"       … and {len(summary.new) - most} more (hookferry schemas list --in {folder})")
+    if len(summary.new) > len(lines):
+        lines.append(
+            f"       … and {len(summary.new) - len(lines)} more (hookferry schemas list --in {folder})"
+        )
     for conflict in summary.conflicts:
         click.echo(one_line(f"conflict: {conflict.origin}: {conflict.reason}"), err=True)
     _report_skipped(summary.skipped)
@@ -208,11 +209,13 @@ def _report_skipped(skipped: Sequence[Skip]) -> None:
     for skip in skipped:
         by_reason.setdefault(skip.reason, []).append(skip.origin)
     reasons = list(by_reason.items())
-    for reason, origins in reasons[:_SHOWN]:
-        more = f" and {len(origins) - 2} more" if len(origins) > 2 else ""
-        click.echo(one_line(f"skipped: {', '.join(origins[:2])}{more}: {reason}"), err=True)
-    if len(reasons) > _SHOWN:
-        click.echo(f"skipped: … for {len(reasons) - _SHOWN} more reasons", err=True)
+    listed = reasons[: at_most(_SHOWN)]
+    for reason, origins in listed:
+        first = origins[: at_most(2)]
+        more = f" and {len(origins) - len(first)} more" if len(origins) > len(first) else ""
+        click.echo(one_line(f"skipped: {', '.join(first)}{more}: {reason}"), err=True)
+    if len(reasons) > len(listed):
+        click.echo(f"skipped: … for {len(reasons) - len(listed)} more reasons", err=True)
 
 
 def _stored(folder: Path) -> list[Stored]:
