@@ -99,9 +99,13 @@ def mark_queued(letters: Sequence[Letter], waiting: Waiting) -> None:
 
 
 class Result(NamedTuple):
-    """What became of requests: processed, waiting, and the new letters of those that were parked again."""
+    """What became of requests. ``routed`` were rejected before their endpoints were known, and are now not.
 
-    done: int
+    ``parked_again`` are the new letters of those that were refused again.
+    """
+
+    delivered: int
+    routed: int
     waiting: int
     parked_again: list[Letter]
 
@@ -132,8 +136,12 @@ async def await_requests(
             if len(left) < len(before):
                 deadline = time.monotonic() + wait_s
     progress.clear()
-    again = await _parked_again(dead, [one for one in requests if one.letter.again_id not in left])
-    return Result(len(ids) - len(left), len(left), again)
+    done = [request for request in requests if request.letter.again_id not in left]
+    again = await _parked_again(dead, done)
+    places = {letter.origin.place for letter in again}
+    well = [request.letter for request in done if request.letter.origin.place not in places]
+    routed = sum(letter.endpoint is None for letter in well)
+    return Result(len(well) - routed, routed, len(left), again)
 
 
 async def _parked_again(dead: DeadLetterStore, requests: Sequence[ResendRequest]) -> list[Letter]:

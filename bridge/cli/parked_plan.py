@@ -75,9 +75,10 @@ class RedrivePlan(NamedTuple):
 def report_result(result: Result, topic: str) -> bool:
     """Print what became of the requests of free lanes; return True if none waits or was parked again."""
     again = [str(letter.address) for letter in result.parked_again]
-    delivered = result.done - len(again)
-    if delivered:
-        click.echo(f"{delivered} delivered")
+    if result.delivered:
+        click.echo(f"{result.delivered} delivered")
+    if result.routed:
+        click.echo(f"{result.routed} decoded, and sent to every endpoint that selects them")
     if again:
         click.echo(f"{len(again)} parked again: {', '.join(again)} (hookferry parked show ADDRESS)", err=True)
     if result.waiting:

@@ -139,7 +139,8 @@ async def _send(
     if plan.requests:
         result = await await_requests(dead, settings, plan.requests, wait_s)
         done |= {
-            "delivered": result.done - len(result.parked_again),
+            "delivered": result.delivered,
+            "routed": result.routed,
             "parked_again": [str(letter.address) for letter in result.parked_again],
             "waiting": result.waiting,
         }

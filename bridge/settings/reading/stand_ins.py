@@ -87,7 +87,7 @@ def _replace(data: dict[str, Any], path: Path) -> bool:
         before, parent[key] = parent.get(key), value
     else:
         return False
-    return before != value
+    return bool(before != value)
 
 
 def _is_optional(slot: shape.Slot) -> bool:

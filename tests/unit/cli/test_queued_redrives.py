@@ -149,6 +149,15 @@ def test_a_redrive_reports_what_was_delivered_and_what_was_parked_again(broker: 
     assert "1 parked again: 1:9" in result.stderr
 
 
+def test_what_was_rejected_for_all_is_not_called_delivered(broker: Broker, config: str) -> None:
+    """No endpoint may select it."""
+    broker.letters = [letter_at(5, endpoint=None)]
+    broker.bridge = broker.settle_all
+    result = run(config, "redrive", "-e", "*", "--yes")
+    assert (result.exit_code, "delivered" in result.stdout) == (0, False)
+    assert "1 decoded, and sent to every endpoint that selects them" in result.stdout
+
+
 def test_a_redrive_that_is_delivered_ends_well(broker: Broker, config: str) -> None:
     broker.bridge = broker.settle_all
     result = run(config, "redrive", "-e", "crm", "--yes")
