@@ -108,7 +108,6 @@ def _passes(passes: Any, event: Event) -> bool:
 
 async def count_events(
     path: Path,
-    settings: Settings,
     rows: Sequence[CursorLag],
     event_types: Switches[EventTypes],
     scan: int,
@@ -117,28 +116,23 @@ async def count_events(
 
     Rows that cannot be counted (a registry's login that is not set here, no ``scan``) have their offsets.
     """
-    import os
-
     from bridge.core.switches import off_for
-    from bridge.settings import uses
-    from bridge.settings.load import read_for
-    from bridge.wiring.decoders import build_decoders
     from bridge.wiring.endpoints import build_router
+    from bridge.wiring.topics import build_selection
 
-    waiting = [row for row in rows if row.configured and row.offsets]
-    decoding, problems = read_for(path, os.environ, uses.DECODING) if waiting and scan else (None, [])
-    try:
-        decoders = None if decoding is None else build_decoders(decoding)
-    except ConfigError as exc:
-        decoders, problems = None, list(exc.problems)
-    if decoding is None or decoders is None:
-        for problem in problems[:1]:
-            click.echo(f"LAG is in offsets: {problem}", err=True)
+    waiting = [row for row in rows if row.configured and row.offsets] if scan else []
+    decoding = _decoding(path) if waiting else None
+    if decoding is None:
         return [_with_offsets(row) for row in rows]
-    router = build_router(decoding)
-    router.turn_off({name: off_for(event_types, name) for name in decoding.endpoints})
+    settings, decoders = decoding
+    sources = build_selection(settings)
+    waiting = [
+        row for row in waiting if sources.source_of(row.partition.topic) in (None, *decoders.by_source)
+    ]
+    router = build_router(settings)
+    router.turn_off({name: off_for(event_types, name) for name in settings.endpoints})
     counter = EventCounter(router, waiting)
-    finished = await _read(decoding, decoders, counter, waiting, scan)
+    finished = await _read(settings, decoders, counter, waiting, scan)
     counted = {(row.endpoint, row.partition) for row in waiting}
     return [
         row._replace(backlog=counter.backlog(row, "exact" if row.partition in finished else "at least"))
@@ -146,6 +140,43 @@ async def count_events(
         else _with_offsets(row)
         for row in rows
     ]
+
+
+def _decoding(path: Path) -> tuple[Settings, TopicDecoders] | None:
+    """Return the settings, and the decoders of the sources that can be decoded on this machine.
+
+    Print what keeps the others from it. Return None if the filters of the endpoints cannot be read.
+    """
+    import os
+
+    from bridge.settings import uses
+    from bridge.settings.load import read, read_for
+    from bridge.wiring.decoders import build_decoder
+    from bridge.wiring.kafka import again_topic
+    from bridge.wiring.topics import TopicDecoders, build_selection
+
+    settings, problems = read_for(path, os.environ, uses.SWITCHING)
+    if settings is None:
+        click.echo(f"LAG is in offsets: {problems[0]}", err=True)
+        return None
+    wrong: dict[str, str] = {}
+    for problem in read(path, os.environ).problems:
+        if problem.path[:1] == ("sources",) and len(problem.path) > 1:
+            wrong.setdefault(str(problem.path[1]), str(problem))
+    by_source = {}
+    for name, source in settings.sources.items():
+        try:
+            if name not in wrong:
+                by_source[name] = build_decoder(name, source)
+        except ConfigError as exc:
+            wrong[name] = exc.problems[0]
+    for name, problem_text in wrong.items():
+        click.echo(f"LAG of source {name} is in offsets: {problem_text}", err=True)
+    usable = settings.model_copy(update={"sources": {name: settings.sources[name] for name in by_source}})
+    decoders = TopicDecoders(
+        by_source, build_selection(usable), again=again_topic(settings), endpoints=settings.endpoints
+    )
+    return settings, decoders
 
 
 def _with_offsets(row: CursorLag) -> CursorLag:
@@ -168,7 +199,8 @@ async def _read(
     from bridge.wiring.decoders import build_registries
     from bridge.wiring.kafka import build_kafka_options
 
-    registries = build_registries(settings.sources, decoders.by_source)
+    sources = {name: settings.sources[name] for name in decoders.by_source}
+    registries = build_registries(sources, decoders.by_source)
     finished: set[Partition] = set()
     stretches = _stretches(rows)
     total = sum(min(end - start, scan) for start, end in stretches.values())

@@ -103,7 +103,7 @@ async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
         rows = await read_cursor_lags(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
     event_types = Switches[EventTypes]()
     await load_switches(settings, Switches[str](), event_types)
-    return await count_events(path, settings, rows, event_types, scan)
+    return await count_events(path, rows, event_types, scan)
 
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> list[str]:

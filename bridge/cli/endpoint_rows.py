@@ -56,7 +56,7 @@ async def read_rows(
     if control_topic(settings.group) in await visit.topics():
         await build_control(settings, switches, event_types, operator_name()).load()
     lags = await read_cursor_lags(visit, settings, settings.endpoints)
-    counted = await count_events(path, settings, lags, event_types, scan)
+    counted = await count_events(path, lags, event_types, scan)
     return [
         _row(name, switches[name], [row for row in counted if row.endpoint == name])
         for name in settings.endpoints

@@ -34,8 +34,6 @@ def _touch(path: Path, pattern: Path) -> bool:
 
 KAFKA = parts(*_KAFKA, *_TOPICS)
 """The commands that only read and write the bridge's own topics and offsets."""
-DECODING = parts(*_KAFKA, ("sources",), *_ROUTING)
-"""What decodes records of the source topics and routes them."""
 SWITCHING = parts(*_KAFKA, *_TOPICS, ("sources", _ANY, "custom_types"), *_ROUTING)
 """What switches event types: the selections tell which ones exist."""
 ROUTING = parts(*_TOPICS, *_ROUTING)

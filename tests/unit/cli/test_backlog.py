@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.cli.backlog import EventCounter
+from bridge.cli.backlog import EventCounter, count_events
 from bridge.cli.lag import CursorLag, cursor_lags
 from bridge.core import completion_map
 from bridge.core.filter import Filter
 from bridge.core.routing import Router, Subscription
+from bridge.core.switches import Switches
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import AgainDecoder, packed
 from bridge.model import Committed, Damage, Partition, Record, Resend
@@ -106,3 +110,42 @@ def test_a_record_whose_schema_is_unknown_counts_everywhere() -> None:
     counter = EventCounter(Router(SUBSCRIPTIONS), cursors)
     counter.take_unknown(event(0))
     assert [counter.backlog(row, "exact").events for row in cursors] == [1, 1, 1]
+
+
+CONFIG = """\
+kafka: {bootstrap_servers: ["k:9092"]}
+sources:
+  orders: {topics: [orders], format: json, id: id, type: type}
+  cards: {topics: [cards], format: confluent, id: id, registry: {url: "${env:NOT_SET}"}}
+  bank: {topics: [bank], format: fineract, schemas: gone}
+endpoints: {crm: {url: "${env:NOT_SET}", sources: [orders]}}
+"""
+
+
+def test_a_source_that_cannot_be_decoded_here_keeps_its_offsets_and_the_others_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "bridge.yaml"
+    file.write_text(CONFIG)
+
+    async def read(
+        settings: Any, decoders: Any, counter: EventCounter, rows: Any, scan: int
+    ) -> set[Partition]:
+        assert [row.partition for row in rows] == [P0]
+        for offset in range(3):
+            counter.take(event(offset), decoders["orders"].decode(event(offset)))
+        return {P0}
+
+    monkeypatch.setattr(import_module("bridge.cli.backlog"), "_read", read)
+    cards = Partition("cards", 0)
+    both = [
+        row._replace(endpoint="crm")
+        for partition in (P0, cards)
+        for row in rows({"all": Committed(0, "")}, 9, partition)
+    ]
+    counted = asyncio.run(count_events(file, both, Switches(), 10))
+    assert [str(row.backlog) for row in counted] == ["3", "≤9"]
+    told = capsys.readouterr().err
+    assert "LAG of source cards is in offsets: " in told
+    assert "LAG of source bank is in offsets: " in told
+    assert [str(row.backlog) for row in asyncio.run(count_events(file, both, Switches(), 0))] == ["≤9", "≤9"]

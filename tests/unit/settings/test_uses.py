@@ -94,8 +94,6 @@ def test_what_neither_sends_nor_asks_a_registry_needs_no_secret_of_them(
 
 def test_decoding_needs_the_login_of_a_registry(config: Path) -> None:
     with pytest.raises(ConfigError, match="REG_PASSWORD"):
-        load_for(config, KAFKA, uses.DECODING)
-    with pytest.raises(ConfigError, match="REG_PASSWORD"):
         load_for(config, KAFKA, uses.reading("cards"))
 
 
@@ -164,7 +162,7 @@ def test_a_missing_schema_folder_does_not_stop_a_command_that_decodes_nothing(co
     config.write_text(text)
     assert "bank" in load_for(config, KAFKA, uses.KAFKA).sources
     with pytest.raises(ConfigError, match="absent"):
-        load_for(config, KAFKA | REST, uses.DECODING)
+        load_for(config, KAFKA | REST, uses.reading("bank"))
 
 
 @pytest.mark.parametrize(
