@@ -24,7 +24,7 @@ _BLOCK = "\b\n"
 
 def render() -> dict[Path, str]:
     """Return the page."""
-    commands = list(_commands(cli, click.Context(cli, info_name="hookferry")))
+    commands = list(_commands(cli, click.Context(cli, info_name="hookferry", **cli.context_settings)))
     overview = table(
         ("Command", "What it does"),
         (
