@@ -46,7 +46,7 @@ def check(path: Path, online: bool, output: Output) -> None:
     found = find_online(examined) if online else []
     document: dict[str, Any] = {
         "file": str(path),
-        "problems": [*map(_document, examined.problems), *({"text": text} for text in examined.unplaced)],
+        "problems": [*map(_document, examined.problems), *map(_unplaced, examined.unplaced)],
         "warnings": list(map(_document, examined.warnings)),
         **({"online": [finding.as_json() for finding in found]} if online else {}),
     }
@@ -73,6 +73,12 @@ def _report(path: Path, examined: Examined, problems: int, output: Output) -> No
             click.echo(f"{colored('warning', 'yellow')}: {warning}", err=True)
     if problems:
         click.echo(f"{problems} problem{'s' if problems > 1 else ''} in {path}", err=True)
+
+
+def _unplaced(text: str) -> dict[str, Any]:
+    """Return a mistake without a place in the file, in the same shape as the others."""
+    cause, _, remedy = text.partition("; ")
+    return {"place": None, "setting": None, "cause": cause, "remedy": remedy or None, "text": text}
 
 
 def _document(problem: Problem) -> dict[str, Any]:
