@@ -144,7 +144,7 @@ async def _send(
             "parked_again": [str(letter.address) for letter in result.parked_again],
             "waiting": result.waiting,
         }
-        well &= report_result(result, topic) or not (wait_s or result.parked_again)
+        well &= report_result(result, topic) or not wait_s
     return well
 
 

@@ -149,6 +149,19 @@ def test_a_redrive_reports_what_was_delivered_and_what_was_parked_again(broker: 
     assert "1 parked again: 1:9" in result.stderr
 
 
+def test_without_waiting_the_exit_code_is_the_same_however_fast_the_bridge_is(
+    broker: Broker, config: str
+) -> None:
+    def bridge() -> None:
+        if broker.again and len(broker.letters) == 2:
+            broker.letters.append(letter_at(9, offset="18", parked_at_ms="1800000000000"))
+            broker.settle_all()
+
+    broker.bridge = bridge
+    result = run(config, "redrive", "-e", "crm", "--yes", "--wait", "0")
+    assert (result.exit_code, "1 parked again: 1:9" in result.stderr) == (0, True)
+
+
 def test_what_was_rejected_for_all_is_not_called_delivered(broker: Broker, config: str) -> None:
     """No endpoint may select it."""
     broker.letters = [letter_at(5, endpoint=None)]
