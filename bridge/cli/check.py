@@ -18,9 +18,9 @@ def check(path: Path) -> None:
 
     FILE is the configuration, the same as --config.
 
-    Exits with 0 if there is no mistake, else with 2; notes are no mistakes. Reads the environment for ${env:NAME} and for
-    HOOKFERRY_ overrides, as `hookferry run` does. Connects neither to Kafka nor to any endpoint. Tries
-    every template with a sample of each event type that its endpoint selects and whose fields are
+    Exits with 0 if there is no mistake, else with 2; notes are no mistakes. Reads the environment for
+    ${env:NAME} and for HOOKFERRY_ overrides, as `hookferry run` does. Connects neither to Kafka nor to any
+    endpoint. Tries every template with a sample of each event type that its endpoint selects and whose fields are
     known, and checks the fields that filters name in the same way.
     """
     import os

@@ -3,7 +3,7 @@
 Steps: read the file, parse it, apply the environment, resolve references, make paths absolute, validate, then
 apply the rules that span several keys. One run finds all mistakes, unless the YAML syntax is wrong.
 
-Invariant: all secrets are in force for ``bridge.telemetry.scrub`` before anything about the values is written.
+Invariant: all secrets are in force for ``bridge.telemetry.scrub`` before any message about them is written.
 """
 
 from __future__ import annotations
