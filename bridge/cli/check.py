@@ -20,8 +20,8 @@ def check(path: Path) -> None:
 
     Exits with 0 if there is no mistake, else with 2; notes are no mistakes. Reads the environment for
     ${env:NAME} and for HOOKFERRY_ overrides, as `hookferry run` does. Connects neither to Kafka nor to any
-    endpoint. Tries every template with a sample of each event type that its endpoint selects and whose fields are
-    known, and checks the fields that filters name in the same way.
+    endpoint. Tries every template with a sample of each event type that its endpoint selects and whose
+    fields are known, and checks the fields that filters name in the same way.
     """
     import os
 

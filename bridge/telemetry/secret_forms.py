@@ -17,8 +17,8 @@ LEAST = 6
 """Shorter secrets have no forms: in most texts, such a word is not the secret."""
 PART = 12
 """So many bytes of the beginning of a form count as the secret, wherever they are."""
-_LEVELS = 4
-"""Encodings inside each other that are searched: HTML around JSON around a percent-encoded query is three."""
+_LEVELS = 6
+"""A text, and five encodings inside each other: HTML around JSON around a percent-encoded query is three."""
 _ENCODED = re.compile(
     rb"""%[0-9a-f]{2}
     | \\ud[89ab][0-9a-f]{2} \\ud[cdef][0-9a-f]{2} | \\u[0-9a-f]{4} | \\x[0-9a-f]{2} | \\["'\\/bfnrt]

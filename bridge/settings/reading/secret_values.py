@@ -36,6 +36,8 @@ _MAY_CONTAIN = frozenset({"template", "when", "username", "client_id"})
 _KEY_PREFIX = re.compile(r"wh(?:sec|sk)_")
 _EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _QUOTES = "\"'"
+_WORD = re.compile(r"[A-Za-z_]\w{5,}")
+"""What an error of a template shows of a secret that the template contains without quotes."""
 _ITEMS = re.compile(r"[\s,;]+")
 _OWN_WORDS = frozenset({"hookferry", "kafka", "webhook", "webhooks"})
 """Words of our own messages: a header such as ``X-Source: hookferry`` contains no secret."""
@@ -80,6 +82,8 @@ def _secrets_at(path: Path, value: str, references: list[str]) -> Iterator[Secre
         yield from _of_key(value)
     if secret or name in _MAY_CONTAIN:
         yield from (Secret(text) for text in references)
+        if "{{" in value:
+            yield from (Secret(word) for text in references for word in _WORD.findall(text))
 
 
 def _of_key(text: str) -> Iterator[Secret]:
