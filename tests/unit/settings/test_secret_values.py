@@ -44,7 +44,7 @@ def read(tmp_path: Path) -> Any:
         ({"headers": {"X-Api-Key": "swordfish"}}, "no swordfish", "no ***"),
         ({"headers": {"X-Trace": "at 7f3a9c1e2d"}}, "trace 7f3a9c1e2d", "trace ***"),
         ({"headers": {"Authorization": "Token {{ data.t }} k3y-0f-us"}}, "Token 7 k3y-0f-us", "Token 7 ***"),
-        ({"url": "https://hooks.test/services/T0AB/xyz7f3a95c1e"}, "POST /services/T0AB/xyz7f3a95c1e", "POST ***"),
+        ({"url": "https://hooks.test/services/T0AB/xyz7f3a95c1e"}, "/services/T0AB/xyz7f3a95c1e", "***"),
         ({"url": "https://hooks.test/services/T0AB/xyz7f3a95c1e"}, '["xyz7f3a95c1e"]', '["***"]'),
         ({"url": "https://hooks.test/in?sig=a%2Fb7f3a9&v=1"}, "sig a/b7f3a9", "sig ***"),
         ({"url": "https://hooks.test/loans/{{ entity }}?sig=abc7f3a9"}, "?sig=abc7f3a9", "?sig=***"),
