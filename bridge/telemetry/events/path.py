@@ -161,7 +161,7 @@ SIGNATURE_REFUSED: Final = "signature.refused"
 """An answer complains of the signature of its request (`signature_failures`). `signed_with` lists the keys of
 the request by their position in `secrets` and their fingerprint. The line is written once per minute.
 
-Always. After a change of keys, the receiver does not have the new one yet: list the old key next to it until
+Always. After a change of keys, the receiver may not have the new one yet: list the old key next to it until
 it does. `hookferry_signature_failures_total` counts all such answers."""
 
 ENDPOINT_SLOWED: Final = "endpoint.slowed"

@@ -49,7 +49,7 @@ def test_every_answer_is_counted_and_one_per_minute_is_logged_with_the_keys() ->
         (events.SIGNATURE_REFUSED, "crm", [*KEYS]),
         (events.SIGNATURE_REFUSED, "crm", [KEYS[1]]),
     ]
-    assert "the first of these keys" in lines[0]["remedy"]
+    assert "one of these keys" in lines[0]["remedy"]
 
 
 def test_an_endpoint_that_does_not_sign_gets_another_remedy() -> None:
