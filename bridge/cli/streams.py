@@ -37,8 +37,10 @@ class ScrubbedStream(io.TextIOWrapper):
 
 def scrub_streams() -> None:
     """Replace standard output and standard error. Tracebacks and warnings use the latter."""
-    sys.stdout = ScrubbedStream(sys.stdout)
-    sys.stderr = ScrubbedStream(sys.stderr)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None:  # it is None if the shell closed it
+            setattr(sys, name, ScrubbedStream(stream))
 
 
 def echo_json(document: object) -> None:

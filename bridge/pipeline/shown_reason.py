@@ -13,8 +13,8 @@ from bridge.errors import TransportError
 from bridge.model import Response
 from bridge.telemetry.scrub import in_force, scrub
 
-_SEARCHED_BYTES = 1024
-"""Of a body. A reason shows less."""
+_SEARCHED_BYTES = 256
+"""Of a body. A reason shows at most 200."""
 
 
 def without_secrets(

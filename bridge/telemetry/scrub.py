@@ -6,6 +6,7 @@ Error pages repeat requests, and clients repeat addresses and logins. Invariant:
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from bridge.telemetry.secret_forms import LEAST, Form, Secret, View, forms_of, views_of
 
 MASK = "***"
-_REACH = 1024
+_REACH = 256
 """Bytes beyond a limit that are searched too: what is masked makes room for them."""
 _TOKENS = 4
 """Tokens of one login that are remembered: an answer may repeat a token that was renewed meanwhile."""
-_CUT = (b"...", "…".encode())
-"""What is written where a text was cut off."""
+_CUT = re.compile(
+    rb"\Z|\.\.\.|\xe2\x80\xa6|(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|&[#a-z0-9]{0,8})\Z"
+)
+"""Where a text was cut off: at its end, at an ellipsis, or inside an escape."""
 _BASE64 = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789+/-_")
 
 Range = tuple[int, int]
@@ -130,9 +133,7 @@ def _length(form: Form, text: bytes, begin: int) -> int:
     most = min(len(form.text), len(text) - begin)
     while length < most and form.text[length] == text[begin + length]:
         length += 1
-    end = begin + length
-    is_cut = end == len(text) or text.startswith(_CUT, end)
-    return length if is_cut or length >= form.part else 0
+    return length if length >= form.part or _CUT.match(text, begin + length) else 0
 
 
 def _in_original(view: View, form: Form, begin: int, end: int) -> Range:

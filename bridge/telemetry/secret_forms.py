@@ -21,7 +21,7 @@ _LEVELS = 6
 """A text, and five encodings inside each other: HTML around JSON around a percent-encoded query is three."""
 _ENCODED = re.compile(
     rb"""%[0-9a-f]{2}
-    | \\ud[89ab][0-9a-f]{2} \\ud[cdef][0-9a-f]{2} | \\u[0-9a-f]{4} | \\x[0-9a-f]{2} | \\["'\\/bfnrt]
+    | \\ud[89ab][0-9a-f]{2} \\ud[cdef][0-9a-f]{2} | \\u[0-9a-f]{4} | \\u\{[0-9a-f]{1,6}\} | \\x[0-9a-f]{2} | \\["'\\/bfnrt]
     | &(?: \#[0-9]{1,7} | \#x[0-9a-f]{1,6} | [a-z][a-z0-9]{1,7} );
     | [\ \t]* \r?\n [\ \t]*""",
     re.VERBOSE,
@@ -129,6 +129,8 @@ def _plain(encoded: bytes) -> bytes:
         return b""  # a wrapped line goes on in the next one
     elif kind == b"x":
         plain = bytes.fromhex(encoded[2:].decode())
+    elif encoded.startswith(b"\\u{"):
+        plain = html.unescape(f"&#x{encoded[3:-1].decode()};").encode("utf-8", "surrogatepass")
     elif kind == b"u":
         units = bytes.fromhex(encoded.replace(b"\\u", b"").decode())
         plain = units.decode("utf-16-be", "surrogatepass").encode("utf-8", "surrogatepass")
