@@ -17,8 +17,8 @@ from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _CHANGE_KEY = (
-    "give the receiver one of these keys, or add the key that it has to secrets. If they are the same, a proxy"
-    " changes the body, or a clock is wrong"
+    "give the receiver one of these keys, or add the key that it has to secrets. If they are the same, a"
+    " proxy changes the body, or a clock is wrong"
 )
 _NO_KEY = "the endpoint signs nothing: set its secrets to the key that the receiver expects"
 

@@ -21,7 +21,8 @@ _LEVELS = 6
 """A text, and five encodings inside each other: HTML around JSON around a percent-encoded query is three."""
 _ENCODED = re.compile(
     rb"""%[0-9a-f]{2}
-    | \\ud[89ab][0-9a-f]{2} \\ud[cdef][0-9a-f]{2} | \\u[0-9a-f]{4} | \\u\{[0-9a-f]{1,6}\} | \\x[0-9a-f]{2} | \\["'\\/bfnrt]
+    | \\ud[89ab][0-9a-f]{2} \\ud[cdef][0-9a-f]{2} | \\u[0-9a-f]{4} | \\u\{[0-9a-f]{1,6}\} | \\x[0-9a-f]{2}
+    | \\["'\\/bfnrt]
     | &(?: \#[0-9]{1,7} | \#x[0-9a-f]{1,6} | [a-z][a-z0-9]{1,7} );
     | [\ \t]* \r?\n [\ \t]*""",
     re.VERBOSE,
