@@ -12,9 +12,9 @@ import hmac
 from collections.abc import Sequence
 
 
-def key_name(number: int, key: bytes) -> str:
-    """Return the position of a key in ``secrets``, from 1, and its fingerprint, which does not reveal it."""
-    return f"{number}: sha256 {hashlib.sha256(key).hexdigest()[:8]}"
+def key_name(key: bytes) -> str:
+    """Return a fingerprint that identifies a key in logs, and does not reveal it."""
+    return hashlib.sha256(b"hookferry signing key\0hmac\0" + key).hexdigest()[:12]
 
 
 class Signer:
@@ -27,8 +27,8 @@ class Signer:
     def __init__(self, secrets: Sequence[bytes]) -> None:
         # keyed once: copying a keyed HMAC takes half the time of keying a new one
         self._keyed = tuple(hmac.new(secret, digestmod="sha256") for secret in secrets)
-        self.key_names = tuple(key_name(number, secret) for number, secret in enumerate(secrets, start=1))
-        """The keys with which requests are signed now, for a person."""
+        self.newest_key = key_name(secrets[0]) if secrets else ""
+        """The name of the newest key that signs, for logs; empty if none does."""
 
     def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """Return the ``webhook-*`` headers of one attempt at Unix second ``at_s``.

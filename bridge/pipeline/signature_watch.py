@@ -5,7 +5,7 @@ Invariant: every such answer is counted; the log has one line per minute at most
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import Counter
@@ -17,8 +17,8 @@ from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _CHANGE_KEY = (
-    "give the receiver one of these keys, or add the key that it has to secrets. If they are the same, a"
-    " proxy changes the body, or a clock is wrong"
+    "give the receiver this key, or sign with the key that it has as well. If the receiver has it, a proxy changes"
+    " the body, or a clock is wrong"
 )
 _NO_KEY = "the endpoint signs nothing: set its secrets to the key that the receiver expects"
 
@@ -26,20 +26,20 @@ _NO_KEY = "the endpoint signs nothing: set its secrets to the key that the recei
 class SignatureWatch:
     """Examines the failed answers of an endpoint.
 
-    ``key_names`` returns the names of the keys with which requests are signed now, the newest first.
+    ``newest_key`` returns the name of the newest key that signs now; empty if none does.
     """
 
     def __init__(
         self,
         endpoint: str,
         failures: SignatureFailures,
-        key_names: Callable[[], Sequence[str]],
+        newest_key: Callable[[], str],
         counter: Counter,
         throttle: Throttle | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._failures = failures
-        self._key_names = key_names
+        self._newest_key = newest_key
         self._counter = counter
         self._throttle = throttle or Throttle()
 
@@ -49,11 +49,11 @@ class SignatureWatch:
             return
         self._counter.inc()
         if self._throttle.allows():
-            keys = list(self._key_names())
+            key = self._newest_key()
             _log.warning(
                 events.SIGNATURE_REFUSED,
                 endpoint=self._endpoint,
                 status=answer.status,
-                signed_with=keys,
-                remedy=_CHANGE_KEY if keys else _NO_KEY,
+                newest_key=key or None,
+                remedy=_CHANGE_KEY if key else _NO_KEY,
             )

@@ -90,7 +90,7 @@ TABLE: Final = (
         "counter",
         "Answers that complain of the signature of the request",
         "If it grows, as after a change of keys: the receiver has another key. The log event"
-        " `signature.refused` names the keys of the request.",
+        " `signature.refused` names the key of the request.",
         _ENDPOINT,
     ),
     MetricSpec(

@@ -139,7 +139,7 @@ def build_signature_watch(
     """Build the part that counts the answers about a wrong signature."""
     chosen = endpoint.signature_failures
     failures = SignatureFailures(frozenset(chosen.statuses), chosen.texts)
-    return SignatureWatch(name, failures, lambda: signer.key_names, metrics.signature_failures)
+    return SignatureWatch(name, failures, lambda: signer.newest_key, metrics.signature_failures)
 
 
 def build_gate(endpoint: EndpointSettings) -> Gate:

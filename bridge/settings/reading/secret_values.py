@@ -33,7 +33,7 @@ _TELLING = re.compile(r"auth|cookie|token|secret|passw|key|sign|session|credenti
 """In the name of a header whose value is a secret in each of its parts."""
 _MAY_CONTAIN = frozenset({"template", "when", "username", "client_id"})
 """Settings that are no secrets themselves, and may contain one by reference."""
-_KEY_PREFIX = re.compile(r"wh(?:sec|sk)_")
+_KEY = re.compile(r"(?:v1a?,)?wh(?:sec|sk)_(\S+)")
 _EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _QUOTES = "\"'"
 _WORD = re.compile(r"[A-Za-z_]\w{5,}")
@@ -87,13 +87,18 @@ def _secrets_at(path: Path, value: str, references: list[str]) -> Iterator[Secre
 
 
 def _of_key(text: str) -> Iterator[Secret]:
-    """Yield a secret as it is written, without its prefix and padding, and the key that it encodes."""
-    bare = _KEY_PREFIX.sub("", text.strip())
+    """Yield a secret as it is written, without its prefix and padding, and the key that it encodes.
+
+    A text may have several keys, one per line, each followed by its times.
+    """
     yield Secret(text)
-    yield Secret(bare)
-    yield Secret(bare.rstrip("="))
-    if bare != text.strip() and (key := _from_base64(bare)):
-        yield Secret(key.hex())
+    for line in text.splitlines():
+        key = _KEY.match(line.strip())
+        if key is None:
+            yield Secret(line.strip())
+            continue
+        yield from (Secret(key[0]), Secret(key[1]), Secret(key[1].rstrip("=")))
+        yield Secret(_from_base64(key[1]).hex())
 
 
 def _of_header(name: str, text: str) -> Iterator[Secret]:

@@ -1,4 +1,4 @@
-"""Answers that complain of the signature are counted per endpoint and logged with the keys."""
+"""Answers that complain of the signature are counted per endpoint and logged with the newest key."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.throttle import Throttle
 
 WRONG = Response(401, (), b'{"error": "No matching Signature found"}')
-KEYS = ("1: sha256 0a1b2c3d", "2: sha256 4e5f6071")
 
 
 class Stage:
     """The watch of one endpoint, its metric, and a clock."""
 
     def __init__(self) -> None:
-        self.metrics, self.now, self.keys = Metrics(), 0.0, KEYS
+        self.metrics, self.now, self.key = Metrics(), 0.0, "0a1b2c3d4e5f"
         counter = self.metrics.endpoint("crm").signature_failures
         failures = SignatureFailures(frozenset({401, 403}), ("signature", "hmac"))
         throttle = Throttle(60, lambda: self.now)
-        self.watch = SignatureWatch("crm", failures, lambda: self.keys, counter, throttle)
+        self.watch = SignatureWatch("crm", failures, lambda: self.key, counter, throttle)
 
     @property
     def count(self) -> float | None:
@@ -36,25 +35,25 @@ def test_the_series_exists_from_the_start() -> None:
     assert Stage().count == 0
 
 
-def test_every_answer_is_counted_and_one_per_minute_is_logged_with_the_keys() -> None:
+def test_every_answer_is_counted_and_one_per_minute_is_logged_with_the_newest_key() -> None:
     stage = Stage()
     with capture_logs() as lines:
         for _ in range(5):
             stage.watch.examine(WRONG)
         stage.now = 61
-        stage.keys = KEYS[1:]
+        stage.key = "60718293a4b5"
         stage.watch.examine(WRONG)
     assert stage.count == 6
-    assert [(line["event"], line["endpoint"], line["signed_with"]) for line in lines] == [
-        (events.SIGNATURE_REFUSED, "crm", [*KEYS]),
-        (events.SIGNATURE_REFUSED, "crm", [KEYS[1]]),
+    assert [(line["event"], line["endpoint"], line["newest_key"]) for line in lines] == [
+        (events.SIGNATURE_REFUSED, "crm", "0a1b2c3d4e5f"),
+        (events.SIGNATURE_REFUSED, "crm", "60718293a4b5"),
     ]
-    assert "one of these keys" in lines[0]["remedy"]
+    assert "give the receiver this key" in lines[0]["remedy"]
 
 
 def test_an_endpoint_that_does_not_sign_gets_another_remedy() -> None:
     stage = Stage()
-    stage.keys = ()
+    stage.key = ""
     with capture_logs() as lines:
         stage.watch.examine(Response(401, (), b"missing HMAC header"))
     assert "signs nothing" in lines[0]["remedy"]
