@@ -256,8 +256,8 @@ class EndpointSettings(PresetSettings):
     )
     signature_failures: SignatureFailureSettings = Field(
         default_factory=SignatureFailureSettings,
-        description="Which answers complain of the signature, as after a rotation that the receiver does not"
-        " know of. The metric hookferry_signature_failures_total counts them, and the log names the newest key.",
+        description="Which answers complain of the signature, as after a rotation that the receiver has not"
+        " made. The metric hookferry_signature_failures_total counts them; the log names the newest key.",
     )
     concurrency: Whole = Field(
         default=64,
