@@ -17,8 +17,8 @@ from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _CHANGE_KEY = (
-    "give the receiver this key, or sign with the key that it has as well. If the receiver has this key, a proxy"
-    " changes the body, or a clock is wrong"
+    "give the receiver this key, or sign with the key that it has as well. If the receiver has this key, a"
+    " proxy changes the body, or a clock is wrong"
 )
 _NO_KEY = "the endpoint signs nothing: set its secrets to the key that the receiver expects"
 

@@ -52,8 +52,8 @@ class Form(NamedTuple):
 def forms_of(secret: Secret) -> Iterator[Form]:
     """Yield the forms of a secret that are not found by decoding the text.
 
-    These are: itself, itself decoded, in hexadecimal, and in Base64 at each of the three positions that
-    it can have inside a longer value, such as ``user:password``.
+    These are: itself, itself decoded, in UTF-16, in hexadecimal, and in Base64 at each of the three positions
+    that it can have inside a longer value, such as ``user:password``.
     """
     raw = secret.text.encode("utf-8", "surrogatepass")
     part = 0 if secret.exact else PART
@@ -65,6 +65,7 @@ def forms_of(secret: Secret) -> Iterator[Form]:
     if len(raw) < LEAST:
         return
     yield Form(raw.hex().encode(), part)
+    yield Form(b"\0".join([raw[at : at + 1] for at in range(len(raw))]).lower(), part)  # of ASCII, in UTF-16
     for text in dict.fromkeys((raw, quote_plus(raw).encode())):  # RFC 6749 2.3.1 encodes before Base64
         for before in range(3):
             for encode in (b64encode, urlsafe_b64encode):

@@ -38,6 +38,7 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for urls": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
+    "utf-16": lambda text: text.encode("utf-16-be").decode("latin-1"),
     "hex": lambda text: text.encode().hex(),
     "hex, upper case": lambda text: text.encode().hex().upper(),
 }
@@ -48,6 +49,7 @@ def forms(canary: str) -> Iterator[bytes]:
     """Yield the first half of a canary, raw, in hexadecimal, and in Base64 at every position."""
     half = canary[: len(canary) // 2].encode()
     yield half.lower()
+    yield half.lower().replace(b"", b"\0")[1:-1]
     yield half.hex().encode()
     for before in range(3):
         digits = base64.b64encode(bytes(before) + half)

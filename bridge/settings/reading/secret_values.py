@@ -129,7 +129,7 @@ def _of_url(text: str, *, whole: bool) -> Iterator[Secret]:
         yield from (Secret(login), Secret(unquote(login)))
         password = login.partition(":")[2]
         yield from (Secret(password), Secret(unquote(password)))
-    for parameter in query.split("&"):
+    for parameter in re.split("[&#]", query):
         yield from map(Secret, _EXPRESSION.split(parameter.partition("=")[2]))
     if "{{" not in query:
         yield Secret(query)
@@ -148,11 +148,10 @@ def _of_path(path: str, query: str) -> Iterator[Secret]:
 
 
 def _split_url(text: str) -> tuple[str, str, str]:
-    """Return what is before the path, the path with its slash, and the query."""
-    rest = text.partition("://")[2]
-    head, mark, query = rest.partition("?")
+    """Return what is before the path, the path with its slash, and the query with the fragment."""
+    head, *query = re.split("[?#]", text.partition("://")[2], maxsplit=1)
     authority, slash, path = head.partition("/")
-    return authority, slash + path, query.partition("#")[0] if mark else ""
+    return authority, slash + path, "".join(query)
 
 
 def _looks_random(text: str) -> bool:

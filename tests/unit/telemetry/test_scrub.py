@@ -24,6 +24,14 @@ OUTER_ENCODER = st.sampled_from(
 )
 
 
+PIECES = [
+    b"&#1114112;", b"&#xd800;", b"&#0;", b"&amp", b"&amp;", b"&#x;", b"%", b"%4", b"%41", b"\\", b"\\u", b"\\u00",
+    b"\\ud83d", b"\\ude00", b"\\ud83d\\ude00", b"\\u{110000}", b"\\u{41}", b"\\x", b"\\x4", b"\\n", b"\r\n", b" ",
+    CANARY[:9].encode(), CANARY[9:].encode(), SECRET[:7].encode(),
+]  # fmt: skip
+"""Pieces of encodings, complete or not."""
+
+
 def knows(*secrets: str, exact: bool = False) -> Scrubber:
     scrubber = Scrubber()
     scrubber.learn(Secret(secret, exact) for secret in secrets)
@@ -89,6 +97,12 @@ def test_the_head_is_masked_where_many_secrets_leave_room_for_the_end_of_the_sea
     for before in range(1100):
         head = knows(secret).head(b"-" * before + secret.encode(), 200)
         assert b"abcdefgh" not in head
+
+
+@given(st.binary(max_size=200) | st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join))
+def test_any_bytes_can_be_searched(raw: bytes) -> None:
+    clean = knows(SECRET, CANARY).scrub_bytes(raw)
+    assert clean is raw or MASK.encode() in clean
 
 
 def test_a_text_without_a_secret_is_returned_as_it_is() -> None:
