@@ -20,13 +20,18 @@ CANARY = "xK9-canary/7f3a+5c1e=8d4b&Zz"
 PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60)
 ENCODER = st.sampled_from(list(ENCODERS.values()))
 OUTER_ENCODER = st.sampled_from(
-    [encoder for name, encoder in ENCODERS.items() if "base64" not in name and "hex" not in name.split(",")]
+    [
+        encoder
+        for name, encoder in ENCODERS.items()
+        if "base64" not in name and not name.startswith(("hex", "utf-16"))
+    ]
 )
 
 
 PIECES = [
-    b"&#1114112;", b"&#xd800;", b"&#0;", b"&amp", b"&amp;", b"&#x;", b"%", b"%4", b"%41", b"\\", b"\\u", b"\\u00",
-    b"\\ud83d", b"\\ude00", b"\\ud83d\\ude00", b"\\u{110000}", b"\\u{41}", b"\\x", b"\\x4", b"\\n", b"\r\n", b" ",
+    b"&#1114112;", b"&#xd800;", b"&#0;", b"&amp", b"&amp;", b"&#x;", b"%", b"%4", b"%41", b"\\", b"\\u",
+    b"\\u00", b"\\ud83d", b"\\ude00", b"\\ud83d\\ude00", b"\\u{110000}", b"\\u{41}", b"\\x", b"\\x4", b"\\n",
+    b"\r\n", b" ",
     CANARY[:9].encode(), CANARY[9:].encode(), SECRET[:7].encode(),
 ]  # fmt: skip
 """Pieces of encodings, complete or not."""
@@ -41,6 +46,8 @@ def knows(*secrets: str, exact: bool = False) -> Scrubber:
 @pytest.mark.parametrize("form", ENCODERS)
 @pytest.mark.parametrize("secret", [SECRET, CANARY, "päss-wörd-7f3a-ß", "0123456789"])
 def test_a_secret_is_removed_in_every_form(form: str, secret: str) -> None:
+    if form == "utf-16" and not secret.isascii():
+        pytest.skip("only ASCII is searched in UTF-16")
     text = f"status 400: got {ENCODERS[form](secret)} from you"
     clean = knows(secret).scrub(text)
     assert clean.startswith("status 400: got ")
