@@ -121,7 +121,7 @@ def _decoded(view: View) -> View | None:
 
 
 def _plain(encoded: bytes) -> bytes:
-    """Return what one match of ``_ENCODED`` stands for, in lower case."""
+    """Return the text that one match of ``_ENCODED`` encodes, in lower case."""
     lead, kind = encoded[:1], encoded[1:2]
     if lead == b"%":
         plain = bytes.fromhex(encoded[1:].decode())

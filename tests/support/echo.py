@@ -1,6 +1,6 @@
 """A receiver and a proxy that repeat each request in their error pages, in every encoding.
 
-``EchoThread`` runs one beside a test that waits for processes.
+``EchoThread`` runs one next to a test that waits for processes.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Tree:
     """Nested dicts, lists and scalars, with places by path.
 
     ``broken``: paths whose problem was reported already. ``hidden``: paths whose values contain a reference;
-    they are never shown. ``references``: what the references in a value stand for, by path. ``written``: the
+    they are never shown. ``references``: the values of the references in a value, by path. ``written``: the
     text of the file, to find places inside values.
     """
 

@@ -31,9 +31,7 @@ def letter(
 def test_secrets_are_masked_everywhere(cause: str) -> None:
     """Also in letters that an earlier release parked with the secret in their cause."""
     in_force.learn([Secret(SECRET)])
-    shown = whole(
-        letter(cause, SECRET.encode(), SECRET.encode(), trace=SECRET.encode()), [SECRET.encode()], 100
-    )
+    shown = whole(letter(cause, SECRET.encode(), trace=SECRET.encode()), [SECRET.encode()], 100)
     lines = [*page(shown), *table([letter(cause)], 200)]
     assert "status 400: got ***" in "\n".join(lines)
     assert SECRET[:9] not in repr((shown, lines))

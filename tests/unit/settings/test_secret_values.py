@@ -47,7 +47,7 @@ def read(tmp_path: Path) -> Any:
         ({"url": "https://hooks.test/services/T0AB/xyz7f3a95c1e"}, "/services/T0AB/xyz7f3a95c1e", "***"),
         ({"url": "https://hooks.test/services/T0AB/xyz7f3a95c1e"}, '["xyz7f3a95c1e"]', '["***"]'),
         ({"url": "https://hooks.test/in?sig=a%2Fb7f3a9&v=1"}, "sig a/b7f3a9", "sig ***"),
-        ({"url": "https://hooks.test/loans/{{ entity }}?sig=abc7f3a9"}, "?sig=abc7f3a9", "?sig=***"),
+        ({"url": "https://hooks.test/loans/{{ entity }}?sig=abc7f3a9"}, "?sig=abc7f3a9", "?***"),
         ({"proxy": "http://agent:pr0xy-word@127.0.0.1:3128"}, "agent:pr0xy-word", "***"),
         ({"proxy": "http://agent:pr0xy%2Fword@127.0.0.1:3128"}, "Basic pr0xy/word", "Basic ***"),
         ({"secrets": [f"whsec_{KEY}"]}, f"key {KEY.rstrip('=')}", "key ***"),

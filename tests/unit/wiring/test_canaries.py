@@ -118,6 +118,7 @@ def log() -> Iterator[io.BytesIO]:
     root.handlers[:] = []
     raw = io.BytesIO()
     logs.set_up("debug", "json", io.TextIOWrapper(raw, encoding="utf-8", write_through=True))
+    structlog.configure(cache_logger_on_first_use=False)  # loggers of modules must not keep this stream
     yield raw
     root.handlers[:] = handlers
     root.setLevel(level)

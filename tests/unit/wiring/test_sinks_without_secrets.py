@@ -82,7 +82,7 @@ def test_the_pages_of_the_admin_port() -> None:
     assert "***" in status.readiness()[1]
     pages = orjson.dumps([status.readiness(), status.limits()])
     assert not find_canaries(pages, [CANARY])
-    assert pages.count(b"***") == 3
+    assert pages.count(b"***") == 4
 
 
 def gate_with_reason(reason: str) -> Any:
