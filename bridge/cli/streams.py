@@ -23,7 +23,7 @@ class ScrubbedStream(io.TextIOWrapper):
         self.original = stream
         """Also keeps the stream open, which would close the bytes with it."""
         super().__init__(
-            stream.buffer,  # type: ignore[arg-type]  # typeshed: any buffered writer is accepted
+            stream.buffer,
             encoding=stream.encoding,
             errors=stream.errors,
             line_buffering=True,

@@ -13,6 +13,7 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.receiver import Receiver
 
 CANARY = "canary_7f3a95c1e28d4b6"
+ENVIRONMENT = {"SECRET": CANARY, "DASHED": f"a-{CANARY}", "QUOTED": f'{CANARY}"'}
 CONFIG = """\
 kafka: {{bootstrap_servers: [localhost:9]}}
 sources:
@@ -33,7 +34,7 @@ def written(
     """Return the output of a command with a configuration, errors included."""
     file = tmp_path / "bridge.yaml"
     file.write_text(CONFIG.format(source=source, endpoint=endpoint, url=url))
-    done = hookferry(*command, "-c", str(file), env={"SECRET": CANARY, "QUOTED": f'{CANARY}"'})
+    done = hookferry(*command, "-c", str(file), env=ENVIRONMENT)
     output = done.stdout + done.stderr
     assert not find_canaries(output.encode(), [CANARY]), output
     return output
@@ -48,7 +49,8 @@ def test_check_does_not_show_the_query_or_the_login_of_a_registry(tmp_path: Path
 
 
 @pytest.mark.parametrize("endpoint", [
-    'headers: {X-Key: "{{ ${env:SECRET} }}"}',
+    'headers: {X-Key: "{{ ${env:DASHED} }}"}',
+        'headers: {X-Key: "{{ ${env:SECRET} }}"}',
     'headers: {X-Key: "{{ data.${env:SECRET} | ${env:SECRET} }}"}',
     'headers: {X-Key: "{{ \'${env:QUOTED}\' + 1 }}"}',
     "body: {template: '{\"key\": {{ ${env:SECRET} }}}'}",

@@ -37,6 +37,15 @@ def test_no_part_of_a_secret_is_left_where_a_reason_is_cut(before: int) -> None:
     assert TOKEN[:6] not in reason(answer)
 
 
+@pytest.mark.parametrize("before", range(170, 200))
+def test_no_part_of_a_secret_is_left_in_front_of_what_follows_the_answer(before: int) -> None:
+    answer = Response(401, (), b"-" * before + TOKEN.encode())
+    judged = partial(judge, retry_on=frozenset({401}))
+    shown = without_secrets(judged(answer), answer, judged).reason
+    assert shown.endswith("(retried: retry.retry_on contains 401)")
+    assert TOKEN[:2] not in shown.replace("retried", "").replace("retry", "")
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("status", [200, 202, 400, 404, 410, 429, 500])
 def test_the_reasons_of_presets_are_without_secrets_too(preset: str, status: int) -> None:
