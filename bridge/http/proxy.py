@@ -50,7 +50,7 @@ class Tunnel(asyncio.Protocol):
         await self._future
         assert self.transport is not None
         if self._received:  # in TLS the client speaks first
-            raise self._failure(TransportFault.PROTOCOL, "sent data before the receiver could")
+            raise self._failure(TransportFault.TLS, "passed on data before the TLS handshake")
         return self.transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
