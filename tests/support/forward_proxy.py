@@ -17,13 +17,18 @@ from tests.support.scripted_http import Peer
 
 @dataclass
 class ForwardProxy:
-    """Runs until the end of ``async with``; ``lines`` are the request lines that it received."""
+    """Runs until the end of ``async with``.
+
+    ``lines`` and ``logins`` are those of the requests that it received, ``clients`` the addresses that
+    connections came from.
+    """
 
     names: dict[str, str] = field(default_factory=dict)
     login: str | None = None
     tls: ssl.SSLContext | None = None
     lines: list[str] = field(default_factory=list)
     logins: list[str | None] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
     port: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _peers: list[Peer] = field(default_factory=list)
@@ -47,6 +52,7 @@ class ForwardProxy:
         assert task is not None
         self._tasks.add(task)
         client = self._peer(reader, writer)
+        self.clients.append(writer.get_extra_info("peername")[0])
         upstream: Peer | None = None
         answers: asyncio.Task[None] | None = None
         try:
