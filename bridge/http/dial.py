@@ -72,7 +72,7 @@ class Dialer:
                 return self._connect(address, make, self._context_for(url), self._server_name(url))
         else:
             if url.scheme == "https":
-                await self.check_behind_proxy(url)
+                await self.check_proxied(url)
             addresses = await self._look_up(proxy.url, self._egress.resolve_proxy, deadline_at)
 
             def open_one(address: Address) -> Awaitable[Connection]:
@@ -83,14 +83,14 @@ class Dialer:
         peer = _Peer(url) if proxy is None else _Peer(proxy.url, "the proxy ", f" for {url.origin}")
         return await self._open_first(peer, addresses, deadline_at, open_one)
 
-    async def check_behind_proxy(self, url: Url) -> None:
+    async def check_proxied(self, url: Url) -> None:
         """Check a receiver to which a proxy connects. The check has half of the time to connect.
 
         ``dial`` does so for a tunnel. For requests that the proxy forwards, call it before each of them.
 
         Raises ``TransportError``: ``connect`` or ``refused_address``.
         """
-        await self._egress.check_behind_proxy(url.host, url.port, self._connect_timeout_s / 2)
+        await self._egress.check_proxied(url.host, url.port, self._connect_timeout_s / 2)
 
     async def _look_up(
         self,

@@ -48,7 +48,7 @@ class EgressPolicy:
     ) -> None:
         """Without ``getaddrinfo`` the policy has a resolver of its own, shared by all that use the policy.
 
-        ``ports``: the only ports of receivers; empty for all. ``unresolved``: what happens behind a proxy
+        ``ports``: the only ports of receivers; empty for all. ``unresolved``: what happens with a proxy
         to the name of a receiver that cannot be resolved here.
         """
         self._allow = tuple(allow)
@@ -85,7 +85,7 @@ class EgressPolicy:
                 raise failure
         return addresses
 
-    async def check_behind_proxy(self, host: str, port: int, timeout_s: float) -> None:
+    async def check_proxied(self, host: str, port: int, timeout_s: float) -> None:
         """Check a receiver that a proxy connects to: its port, its literal, and its name as resolved here.
 
         A proxy may resolve the name to another address: this check cannot prevent that. A name that
@@ -105,7 +105,7 @@ class EgressPolicy:
         if self._unresolved != "proxy":
             raise TransportError(
                 TransportFault.CONNECT,
-                f"{cause}; receivers behind a proxy are checked here first: if only the proxy can resolve"
+                f"{cause}; with a proxy too, receivers are checked here: if only the proxy can resolve"
                 " this name, set egress.unresolved: proxy",
             )
 

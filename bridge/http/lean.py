@@ -175,10 +175,10 @@ class LeanTransport:
         return self._routes.setdefault((method, url), _Route(method, head, origin))
 
     async def _check_forwarded(self, origin: _Origin, deadline_at: float) -> None:
-        """Check the receiver of a request that a proxy forwards: an open connection says nothing of it."""
+        """Check the receiver of a request that a proxy forwards: an open connection is not specific to it."""
         try:
             async with asyncio.timeout_at(deadline_at):
-                await self._dialer.check_behind_proxy(origin.url)
+                await self._dialer.check_proxied(origin.url)
         except TimeoutError as exc:
             raise TransportError(
                 TransportFault.TIMEOUT, f"cannot resolve the name {origin.url.host} in time"

@@ -43,6 +43,7 @@ class Tunnel(asyncio.Protocol):
         self._name = f"the proxy {proxy.url.origin}"
         self._future: asyncio.Future[None] = loop.create_future()
         self._received = b""
+        self._received_bytes = 0  # with the interim answers, which are not kept
         self.transport: asyncio.Transport | None = None
 
     async def opened(self) -> asyncio.Transport:
@@ -61,19 +62,20 @@ class Tunnel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read the answer; what follows it stays in ``_received``."""
         self._received += data
+        self._received_bytes += len(data)
         if self._future.done():
             return
-        while (end := self._received.find(b"\r\n\r\n")) >= 0 and end < MAX_ANSWER_BYTES:
+        if self._received_bytes > MAX_ANSWER_BYTES:
+            self._fail(self._failure(TransportFault.PROTOCOL, "sent too many header bytes"))
+            return
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head, self._received = self._received[: end + 4], self._received[end + 4 :]
             match = _STATUS_LINE.match(head)
             status = int(match[1]) if match else 0
             if not 100 <= status < 200 or status == 101:
                 self._answered(status)
                 return
-        begins = self._received[: len(_BEGINNING)]
-        if len(self._received) > MAX_ANSWER_BYTES:
-            self._fail(self._failure(TransportFault.PROTOCOL, "sent too many header bytes"))
-        elif not _BEGINNING.startswith(begins):
+        if not _BEGINNING.startswith(self._received[: len(_BEGINNING)]):
             self._answered(0)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass
 class Client:
-    """One connection, which sends what it is told and counts what it gets."""
+    """One connection, which sends what a test requires."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    received: bytes = field(default=b"")
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)

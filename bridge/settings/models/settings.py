@@ -46,7 +46,7 @@ class EgressSettings(Section):
         default=(),
         description="Networks, such as 10.1.0.0/16, to which requests may be sent although they are"
         " private, loopback or otherwise reserved. By default such addresses are refused, so that a URL"
-        " cannot reach internal systems. Behind a proxy, too, the URL's host is checked.",
+        " cannot reach internal systems. With a proxy, the URL's host is checked too.",
     )
     proxies: tuple[Network, ...] = Field(
         default=(),
@@ -61,7 +61,7 @@ class EgressSettings(Section):
     )
     unresolved: Literal["refuse", "proxy"] = Field(
         default="refuse",
-        description="What happens behind a proxy if the name of a receiver cannot be resolved here, as in"
+        description="What happens with a proxy if the name of a receiver cannot be resolved here, as in"
         " networks where only the proxy resolves public names. refuse: nothing is sent. proxy: the proxy"
         " decides, so its own rules must refuse internal addresses.",
     )

@@ -52,7 +52,7 @@ ADMIN_LIMITED: Final = "admin.limited"
 """A client of the admin port exceeded a limit (`reason`): its connection was closed, or the one that had
 waited longest without a request. Written at most once per minute and limit.
 
-Worry if it repeats: somebody opens connections to the admin port and does not use them. Restrict who reaches
+Worry if it repeats: a program opens connections to the admin port and does not use them. Restrict who reaches
 the port. Deliveries are not affected, because the port has only its own share of descriptors."""
 
 ADMIN_REFUSED: Final = "admin.refused"

@@ -46,7 +46,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* bridge.yaml: config, in which the admin port knows the names of the Service unless it has others. */}}
+{{/* bridge.yaml: config, with the names of the Service as hosts of the admin port, unless others are set. */}}
 {{- define "hookferry.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $admin := default dict $config.admin -}}

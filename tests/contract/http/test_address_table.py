@@ -1,6 +1,6 @@
 """The address table: every notation of an internal address, on every way a request can take, is refused.
 
-Notations x (direct, tunnel, forwarded) x (written out, behind a name, after the name's answer has changed,
+Notations x (direct, tunnel, forwarded) x (written out, as a name, after the name's answer has changed,
 as the target of a redirect). Nothing may reach a receiver or a proxy, and the message names rule and setting.
 """
 
@@ -173,7 +173,7 @@ async def test_a_name_of_an_internal_address_is_refused(trap: Trap, way: str) ->
 
 @pytest.mark.parametrize("way", ["tunnel", "forwarded"])
 async def test_a_name_that_changes_its_answer_is_refused_from_then_on(trap: Trap, way: str) -> None:
-    """Behind a proxy: for every new tunnel, and for every request that the proxy forwards.
+    """With a proxy: for every new tunnel, and for every request that the proxy forwards.
 
     A direct connection is dialed at the checked address: ``test_every_dial_is_checked_not_only_the_first``.
     """

@@ -169,7 +169,7 @@ def test_no_answer_exits_with_1(config: Path) -> None:
 def test_an_internal_address_is_not_reached_through_a_proxy_either(
     config: Path, receiver: Receiver, scheme: str
 ) -> None:
-    """Neither as a literal, which is a mistake in the settings, nor behind a name."""
+    """Neither as a literal, which is a mistake in the settings, nor as a name."""
     written = config.read_text().replace("127.0.0.0/8", "").replace(receiver.url(""), f"{scheme}://TARGET")
     proxied = "allow_http: true\n    proxy: " + receiver.url("").replace("127.0.0.1", "localhost")
     written = written.replace("egress: {", "egress: {proxies: [127.0.0.0/8, '::1/128'], ")

@@ -150,7 +150,7 @@ async def test_only_the_listed_ports_of_receivers_are_allowed() -> None:
     egress = EgressPolicy([], answering("1.1.1.1"), ports=[443, 8443])
     assert await egress.resolve("h.test", 8443) == [Address("1.1.1.1", 8443)]
     for host in ("h.test", "1.1.1.1"):
-        for check in (egress.resolve(host, 22), egress.check_behind_proxy(host, 22, 5)):
+        for check in (egress.resolve(host, 22), egress.check_proxied(host, 22, 5)):
             with pytest.raises(TransportError) as caught:
                 await check
             assert caught.value.fault is TransportFault.REFUSED_ADDRESS
@@ -172,10 +172,10 @@ async def test_a_name_that_only_the_proxy_resolves_is_left_to_it_if_the_operator
     failure: OSError,
 ) -> None:
     with pytest.raises(TransportError) as caught:
-        await EgressPolicy([], failing(failure)).check_behind_proxy("h.test", 443, 5)
+        await EgressPolicy([], failing(failure)).check_proxied("h.test", 443, 5)
     assert caught.value.fault is TransportFault.CONNECT
     assert "set egress.unresolved: proxy" in caught.value.detail
-    await EgressPolicy([], failing(failure), unresolved="proxy").check_behind_proxy("h.test", 443, 5)
+    await EgressPolicy([], failing(failure), unresolved="proxy").check_proxied("h.test", 443, 5)
 
 
 async def test_a_name_whose_lookup_does_not_end_is_left_to_the_proxy_in_the_same_way() -> None:
@@ -183,9 +183,9 @@ async def test_a_name_whose_lookup_does_not_end_is_left_to_the_proxy_in_the_same
         await asyncio.get_running_loop().create_future()
         return []
 
-    await EgressPolicy([], never, unresolved="proxy").check_behind_proxy("h.test", 443, 0.01)
+    await EgressPolicy([], never, unresolved="proxy").check_proxied("h.test", 443, 0.01)
     with pytest.raises(TransportError, match=r"no answer within .*egress\.unresolved: proxy"):
-        await EgressPolicy([], never).check_behind_proxy("h.test", 443, 0.01)
+        await EgressPolicy([], never).check_proxied("h.test", 443, 0.01)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_leaving_names_to_the_proxy_allows_no_internal_address(host: str) 
     """Neither one that is written out, nor one to which the name resolves here."""
     egress = EgressPolicy([], answering("10.0.0.1"), unresolved="proxy")
     with pytest.raises(TransportError) as caught:
-        await egress.check_behind_proxy(host, 443, 5)
+        await egress.check_proxied(host, 443, 5)
     assert caught.value.fault is TransportFault.REFUSED_ADDRESS
 
 

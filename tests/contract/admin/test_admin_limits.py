@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvloop
 from structlog.testing import capture_logs
 
 from bridge.app.admin_connection import AdminLimits
@@ -23,11 +22,6 @@ from tests.support.ports import free_port
 
 PATIENT = AdminLimits(8, idle_s=600, write_s=600, handle_s=600)
 QUICK = AdminLimits(8, idle_s=0.3, write_s=0.6, handle_s=0.6)
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run every test here on both event loops: they accept connections differently."""
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @asynccontextmanager
