@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from bridge.core.addresses import IpAddress, IpNetwork, read_literal, refusal
 from bridge.core.url import parse_proxy, parse_url
 from bridge.model import Url
+from bridge.settings.models.base import LAST_PORT
 from bridge.settings.models.request import plain_url
 from bridge.settings.models.values import allowed_networks
 from bridge.settings.problem import Path, Problem
@@ -32,7 +33,7 @@ def check_ports(tree: Tree) -> Iterator[Problem]:
     """Check that ``egress.ports``, if it is set, contains the port of every URL."""
     listed = tree.get(("egress", "ports"))
     ports = {str(port) for port in listed} if isinstance(listed, list) else set()
-    if not ports:
+    if not ports or not all(map(_is_port, ports)):  # reported by the validation of the value itself
         return
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "url")
@@ -66,6 +67,10 @@ def _check_address(tree: Tree, path: Path, setting: str, allow: list[IpNetwork])
             f"has the address {address}, to which nothing is sent ({reason})",
             f"if it is intended, add {network} or its network to egress.{setting}",
         )
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 5 and 0 < int(text) <= LAST_PORT
 
 
 def _networks(tree: Tree, key: str) -> list[IpNetwork]:

@@ -33,7 +33,7 @@ def test_a_url_with_an_internal_address_is_a_mistake_with_the_setting_that_allow
     given, text, rule, network
 ):
     (line,) = given(*url(text))
-    assert line.startswith("bridge.yaml:7:10: endpoints.crm.url: has the address")
+    assert line.startswith("bridge.yaml:8:10: endpoints.crm.url: has the address")
     assert rule in line
     assert f"if it is intended, add {network} or its network to egress.allow" in line
     assert given(*url(text), *egress(f'{{allow: ["{network}"]}}')) == []
