@@ -88,10 +88,10 @@ def _host(text: str) -> str:
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"the URL's host {text} is not a domain name")
     try:
-        address = read_literal(host)
+        literal = read_literal(host)
     except ValueError as exc:
         raise ValueError(f"the URL's host {exc}; write the address as four decimal numbers") from exc
-    return host if address is None else str(address)
+    return host if literal is None else str(literal)
 
 
 def _port(text: str | None, scheme: str) -> int:
