@@ -66,7 +66,11 @@ class HttpxTransport:
         outgoing = httpx.Request(
             request.method,
             request.url.origin + request.url.target,
-            headers=[*request.headers, (b"content-length", b"%d" % len(request.body))],
+            headers=[
+                (b"host", request.url.authority.encode()),
+                (b"content-length", b"%d" % len(request.body)),
+                *request.headers,
+            ],
             stream=httpx.ByteStream(request.body),
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)},
         )
