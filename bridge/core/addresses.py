@@ -51,6 +51,7 @@ _LOW_32_BITS = (  # networks whose last 32 bits are the IPv4 address that is rea
     IPv6Network("64:ff9b::/96"),  # NAT64, RFC 6052
 )
 _SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056: bits 16 to 47
+_PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa")  # RFC 6761, 6762, 8375; ICANN 2024
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
@@ -106,6 +107,12 @@ def read_literal(host: str) -> IpAddress | None:
     if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
         raise ValueError(f"{host} ends in a number, but is not an IPv4 address")
     return IPv4Address(sum(number << (24 - 8 * place) for place, number in enumerate(first)) + last)
+
+
+def is_public_name(host: str) -> bool:
+    """Return False for a name that no public receiver can have: one label, or a domain for private use."""
+    name = host.lower().removesuffix(".")
+    return "." in name and not name.endswith(_PRIVATE_DOMAINS)
 
 
 def _is_number(label: str) -> bool:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple
 
-from bridge.core.addresses import IpAddress, IpNetwork, read_literal, refusal
+from bridge.core.addresses import IpAddress, IpNetwork, is_public_name, read_literal, refusal
 from bridge.errors import TransportError, TransportFault
 from bridge.http.resolver import NameResolver
 
@@ -88,7 +88,7 @@ class EgressPolicy:
     async def check_proxied(self, host: str, port: int, timeout_s: float) -> None:
         """Check a receiver that a proxy connects to: its port, its literal, and its name as resolved here.
 
-        A proxy may resolve the name to another address: this check cannot prevent that. A name that
+        A proxy may resolve the name to another address: this check cannot prevent that. A public name that
         cannot be resolved here within ``timeout_s`` is left to the proxy if the operator chose so.
         Raises like ``resolve``.
         """
@@ -102,6 +102,12 @@ class EgressPolicy:
             if exc.fault is not TransportFault.CONNECT:
                 raise
             cause = exc.detail
+        if self._unresolved == "proxy" and not is_public_name(host):
+            raise TransportError(
+                TransportFault.REFUSED_ADDRESS,
+                f"{cause}; it is no public name, so egress.unresolved does not leave it to the proxy: make it"
+                " resolvable here (DNS or /etc/hosts), and add its address to egress.allow",
+            )
         if self._unresolved != "proxy":
             raise TransportError(
                 TransportFault.CONNECT,

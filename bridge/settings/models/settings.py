@@ -63,7 +63,8 @@ class EgressSettings(Section):
         default="refuse",
         description="What happens with a proxy if the name of a receiver cannot be resolved here, as in"
         " networks where only the proxy resolves public names. refuse: nothing is sent. proxy: the proxy"
-        " decides, so its own rules must refuse internal addresses.",
+        " decides, so its own rules must refuse internal addresses. Names for private use, such as"
+        " x.internal, are refused in any case.",
     )
 
 

@@ -199,6 +199,22 @@ async def test_leaving_names_to_the_proxy_allows_no_internal_address(host: str) 
     assert caught.value.fault is TransportFault.REFUSED_ADDRESS
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "localhost.", "LOCALHOST", "x.localhost", "metadata.google.internal", "metadata"),
+        *("metadata.google.internal.", "kafka", "printer.local", "router.home.arpa"),
+    ],
+)
+async def test_a_name_for_private_use_is_never_left_to_the_proxy(host: str) -> None:
+    """The proxy may be where such a name leads to a metadata service or to its own loopback."""
+    fails = failing(socket.gaierror(socket.EAI_NONAME, "no such name"))
+    with pytest.raises(TransportError) as caught:
+        await EgressPolicy([], fails, unresolved="proxy").check_proxied(host, 443, 5)
+    assert caught.value.fault is TransportFault.REFUSED_ADDRESS
+    assert "add its address to egress.allow" in caught.value.detail
+
+
 async def test_a_proxy_is_checked_by_a_list_of_its_own() -> None:
     egress = EgressPolicy(
         [ip_network("10.1.0.0/16")], answering("10.2.0.5"), proxies=[ip_network("10.2.0.5/32")]
