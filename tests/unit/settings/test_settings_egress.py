@@ -124,6 +124,14 @@ def test_the_certificate_files_of_the_admin_port_must_be_readable(given):
     assert "is not a file" in lines[1]
 
 
+def test_the_certificate_files_of_the_admin_port_are_relative_to_the_settings_file(write, folder):
+    for name in ("tls.crt", "tls.key"):
+        (folder / name).write_text("")
+    tls = load(write("admin: {tls: {cert_file: tls.crt, key_file: tls.key}}\n" + VALID), {}).admin.tls
+    assert tls is not None
+    assert (tls.cert_file, tls.key_file) == (folder / "tls.crt", folder / "tls.key")
+
+
 @pytest.mark.parametrize(
     ("env", "file", "host"),
     [
