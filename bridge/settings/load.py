@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from bridge.settings.models.settings import Settings, layered
 from bridge.settings.problem import Path as SettingsPath
 from bridge.settings.problem import Place, Problem, one_line
-from bridge.settings.reading.env_source import CONFIG_VARIABLE, read_env
+from bridge.settings.reading.env_source import CONFIG_VARIABLE, defaults_in, read_env
 from bridge.settings.reading.explain import explain
 from bridge.settings.reading.secret_values import secrets_in, short_secrets
 from bridge.settings.reading.secrets import resolve
@@ -40,7 +41,7 @@ def read(
     if file is None:
         return None, _lines(problems)
     tree = overlay(file, env)
-    settings, more = _validate(file, env, tree)
+    settings, more = _validate(file, env, tree, defaults_in(environ))
     problems += more
     problems += [problem for rule in (*RULES, *also) for problem in rule(tree)]
     return (None if problems else settings), _lines(problems)
@@ -115,7 +116,7 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make paths absolute; relative ones begin at the folder of the settings file."""
-    tls = (("kafka", "tls", key) for key in CERTIFICATE_FILES)
+    tls = ((*section, "tls", key) for section in (("kafka",), ("admin",)) for key in CERTIFICATE_FILES)
     sources = (path for name in tree.names(("sources",)) for path in _source_paths(name))
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
     for path in (*tls, *sources, *templates):
@@ -132,10 +133,12 @@ def _source_paths(name: str) -> list[SettingsPath]:
     ]
 
 
-def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:
+def _validate(
+    file: Tree, env: Tree, tree: Tree, defaults: Mapping[str, Any]
+) -> tuple[Settings | None, list[Problem]]:
     no_arguments: dict[str, object] = {}
     try:
-        with layered(env.data, file.data):
+        with layered(env.data, file.data, defaults):
             return Settings(**no_arguments), []  # type: ignore[arg-type]  # the values come from ``layered``
     except ValidationError as exc:
         return None, explain(exc, tree)

@@ -18,14 +18,15 @@ from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
 from bridge.core.signature_failure import SignatureFailures
 from bridge.core.signing import NoSignature, Signer
+from bridge.core.url import parse_proxy
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.http import Transport
 from bridge.http.egress_policy import EgressPolicy
-from bridge.http.httpx_transport import build_proxied_transport
 from bridge.http.lean import LeanTransport
+from bridge.http.proxy import Proxy
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog, Target
 from bridge.pipeline.cursor_start import CursorPolicy
@@ -80,16 +81,36 @@ def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
     return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes, endpoint.on_lost_offset)
 
 
+def build_egress(settings: Settings) -> EgressPolicy:
+    """Build the address policy, which all endpoints share."""
+    egress = settings.egress
+    return EgressPolicy(
+        egress.allow, proxies=egress.proxies, ports=egress.ports, unresolved=egress.unresolved
+    )
+
+
 def build_transport(
     endpoint: EndpointSettings,
     egress: EgressPolicy,
     tls: ssl.SSLContext,
     may_write: Callable[[], bool] = lambda: True,
 ) -> Transport:
-    """Build the transport of an endpoint: lean connections, or httpx for a proxy."""
-    if endpoint.proxy is not None:
-        return build_proxied_transport(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
-    return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
+    """Build the transport of an endpoint: direct connections, or connections through its proxy."""
+    return LeanTransport(
+        egress,
+        endpoint.concurrency,
+        tls,
+        may_write=may_write,
+        proxy=build_proxy(endpoint, tls),
+        source_address=endpoint.source_address,
+    )
+
+
+def build_proxy(endpoint: EndpointSettings, tls: ssl.SSLContext) -> Proxy | None:
+    """Build the proxy of an endpoint, if it has one; ``tls`` is for the connection to the proxy itself."""
+    if endpoint.proxy is None:
+        return None
+    return Proxy(*parse_proxy(endpoint.proxy.get_secret_value()), tls)
 
 
 def build_renderer(endpoint: EndpointSettings) -> Renderer:

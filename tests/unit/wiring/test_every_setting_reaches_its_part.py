@@ -28,6 +28,8 @@ from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
+from bridge.http.dial import Dialer
+from bridge.http.egress_policy import EgressPolicy
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_loader import CursorLoader
@@ -54,6 +56,7 @@ from tests.unit.wiring.built import (
     read_egress_refuses,
     read_oauth_login,
     read_policy,
+    read_port_refusal,
     read_proxy,
     read_registry_login,
     read_rendered,
@@ -122,6 +125,12 @@ READS: dict[str, tuple[Any, Read]] = {
         (False, True),
         lambda b: (read_egress_refuses(b, "10.9.1.1"), read_egress_refuses(b, "10.8.1.1")),
     ),
+    "egress.proxies": (
+        ["10.9.0.0/16", "10.7.0.0/16"],
+        lambda b: [str(network) for network in part(b.edges.transports["crm"], EgressPolicy)._proxies],
+    ),
+    "egress.ports": ("the port 22 of 10.9", read_port_refusal),
+    "egress.unresolved": ("proxy", lambda b: part(b.edges.transports["crm"], EgressPolicy)._unresolved),
     "dedupe.window_s": (
         [1_234_000] * 4,
         lambda b: [each._window_ms for each in (b.index, b.window, b.side_window, b.side_window._index)],
@@ -149,6 +158,13 @@ READS: dict[str, tuple[Any, Read]] = {
     "memory_budget": ("333MiB", lambda b: b.heard["memory_budget"]),
     "admin.host": ("127.0.0.9", lambda b: b.heard["admin"][0]),
     "admin.port": (8099, lambda b: b.heard["admin"][1]),
+    "admin.hosts": (("admin.test",), lambda b: b.heard["admin"][5]),
+    "admin.tls.cert_file": (FilePath("admin.pem"), lambda b: b.heard["admin"][6].cert_file),
+    "admin.tls.key_file": (FilePath("admin.key"), lambda b: b.heard["admin"][6].key_file),
+    "admin.tls.key_password": (
+        "admin-password",
+        lambda b: b.heard["admin"][6].key_password.get_secret_value(),
+    ),
     "log.level": ("warning", lambda b: b.heard["log"][0]),
     "log.format": ("json", lambda b: b.heard["log"][1]),
     "log.attempts": (False, lambda b: read_target(b).log_successes),
@@ -211,7 +227,11 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.on_lost_offset": ("stop", lambda b: read_policy(b).on_lost_offset),
     "endpoints.window": (333, lambda b: read_policy(b).window),
     "endpoints.window_bytes": (70_001, lambda b: read_policy(b).window_bytes),
-    "endpoints.proxy": ("proxy.test:3129", read_proxy),
+    "endpoints.proxy": (("http://proxy.test:3129", b"Basic dXNlcjp3b3Jk"), read_proxy),
+    "endpoints.source_address": (
+        ["127.0.0.7", None],
+        lambda b: [part(b.edges.transports[name], Dialer)._source for name in ("crm", "thin")],
+    ),
     "endpoints.on_park": (
         [1, 0],
         lambda b: [len(parts(b.dispatcher(name), HeldLanes)) for name in ("crm", "thin")],
