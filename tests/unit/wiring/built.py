@@ -199,8 +199,8 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         return
 
     class AdminServer:
-        def __init__(self, *given: Any) -> None:
-            heard["admin"] = given
+        def __init__(self, host: str, port: int, *rest: object, **options: Any) -> None:
+            heard["admin"] = {"host": host, "port": port, **options}
 
         start = stop = accept
 
