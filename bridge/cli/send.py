@@ -61,12 +61,11 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 async def _send(trial: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
     from bridge.http.egress_policy import EgressPolicy
-    from bridge.http.tls import build_client_context
+    from bridge.http.tls import SystemTls
     from bridge.wiring.endpoints import build_transport
 
-    transport = build_transport(
-        trial.endpoint, EgressPolicy(trial.settings.egress.allow), build_client_context()
-    )
+    egress = EgressPolicy(trial.settings.egress.allow)
+    transport = build_transport(trial.name, trial.endpoint, egress, SystemTls())
     try:
         return await transport.send(trial.request, trial.endpoint.timeout_s)
     except TransportError as exc:

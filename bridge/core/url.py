@@ -46,6 +46,12 @@ def parse_url(text: str) -> Url:
     return Url(scheme, _host(parts["host"]), _port(parts["port"], scheme), _target(match["target"]))
 
 
+def with_parameter(target: str, name: str, value: str) -> str:
+    """Return a target with one more query parameter, percent-encoded."""
+    joint = "" if target.endswith(("?", "&")) else "&" if "?" in target else "?"
+    return f"{target}{joint}{quote(name, safe='')}={quote(value, safe='')}"
+
+
 def _host(text: str) -> str:
     if not text:
         raise ValueError("the URL has no host")

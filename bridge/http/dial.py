@@ -12,6 +12,7 @@ from collections.abc import Callable
 from bridge.errors import TransportError, TransportFault
 from bridge.http.connection import Connection
 from bridge.http.egress_policy import Address, EgressPolicy
+from bridge.http.tls import ClientTls, client_tls
 from bridge.model import Url
 
 
@@ -22,9 +23,11 @@ class Dialer:
     order. Each gets an equal share of the remaining time, so that a dead first one does not use it all.
     """
 
-    def __init__(self, egress: EgressPolicy, tls: ssl.SSLContext | None, connect_timeout_s: float) -> None:
+    def __init__(
+        self, egress: EgressPolicy, tls: ssl.SSLContext | ClientTls | None, connect_timeout_s: float
+    ) -> None:
         self._egress = egress
-        self._tls = tls
+        self._tls = client_tls(tls)
         self._connect_timeout_s = connect_timeout_s
 
     async def dial(self, url: Url, make: Callable[[], Connection]) -> Connection:
@@ -69,17 +72,12 @@ class Dialer:
                 make,
                 address.host,
                 address.port,
-                ssl=self._context(),
-                server_hostname=url.host.removesuffix("."),
+                ssl=self._tls.current(),
+                server_hostname=self._tls.server_name or url.host.removesuffix("."),
             )
         else:
             _, connection = await loop.create_connection(make, address.host, address.port)
         return connection
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:  # created on first use: reading the system's certificates takes 20 ms
-            self._tls = ssl.create_default_context()
-        return self._tls
 
 
 def _failure(exc: Exception, url: Url, address: Address) -> TransportError:

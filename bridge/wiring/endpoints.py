@@ -5,8 +5,9 @@ Each part receives only the values that it needs, never the settings as a whole.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
+
+from pydantic import SecretStr
 
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
@@ -22,11 +23,14 @@ from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.http import Transport
+from bridge.http.authorized import HEADER, AuthorizedTransport
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import build_proxied_transport
 from bridge.http.lean import LeanTransport
+from bridge.http.reloaded_tls import ReloadedTls
+from bridge.http.tls import ClientTls
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, Target
+from bridge.pipeline.attempt_log import MASK, AttemptLog, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
@@ -41,8 +45,10 @@ from bridge.settings import (
     EndpointSettings,
     Settings,
 )
+from bridge.settings.models.auth import OAuth2Settings
 from bridge.storage.attempt_history import History
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.tokens import build_endpoint_tokens
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
@@ -79,16 +85,58 @@ def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
     return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes, endpoint.on_lost_offset)
 
 
+def build_endpoint_tls(name: str, endpoint: EndpointSettings, system: ClientTls) -> ClientTls:
+    """Build the TLS of an endpoint; ``system`` if it has no settings. Raises ``ConfigError``."""
+    tls = endpoint.tls
+    if tls is None:
+        return system
+    return ReloadedTls(f"endpoints.{name}.tls", tls, tls.min_version, tls.server_name)
+
+
 def build_transport(
+    name: str,
     endpoint: EndpointSettings,
     egress: EgressPolicy,
-    tls: ssl.SSLContext,
+    system: ClientTls,
+    may_write: Callable[[], bool] = lambda: True,
+    on_token: Callable[[str], None] = lambda _: None,
+) -> Transport:
+    """Build the transport of an endpoint, which adds an access token if the endpoint has OAuth 2.
+
+    ``system`` is the TLS of endpoints without settings for it; ``on_token`` is called with each new token.
+    Raises ``ConfigError`` for TLS files that do not load.
+    """
+    proxy, tls = endpoint.proxy, build_endpoint_tls(name, endpoint, system)
+    transport = _plain_transport(egress, proxy, endpoint.concurrency, tls, may_write)
+    if endpoint.oauth2 is None:
+        return transport
+    open_token_transport = _token_transports(name, endpoint.oauth2, proxy, egress, system)
+    tokens = build_endpoint_tokens(name, endpoint.oauth2, open_token_transport, on_token)
+    return AuthorizedTransport(transport, tokens, may_write)
+
+
+def _plain_transport(
+    egress: EgressPolicy,
+    proxy: SecretStr | None,
+    connections: int,
+    tls: ClientTls,
     may_write: Callable[[], bool] = lambda: True,
 ) -> Transport:
-    """Build the transport of an endpoint: lean connections, or httpx for a proxy."""
-    if endpoint.proxy is not None:
-        return build_proxied_transport(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
-    return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
+    """Build lean connections, or httpx for a proxy."""
+    if proxy is not None:
+        return build_proxied_transport(proxy.get_secret_value(), connections, tls.current())
+    return LeanTransport(egress, connections, tls, may_write=may_write)
+
+
+def _token_transports(
+    name: str, oauth2: OAuth2Settings, proxy: SecretStr | None, egress: EgressPolicy, system: ClientTls
+) -> Callable[[], Transport]:
+    """Build the function that opens a transport to the token server of an endpoint."""
+    files, tls = oauth2.tls, system
+    if files is not None:
+        tls = ReloadedTls(f"endpoints.{name}.auth.oauth2.tls", files, files.min_version)
+    through = proxy if oauth2.use_proxy else None
+    return lambda: _plain_transport(egress, through, 1, tls)
 
 
 def build_renderer(endpoint: EndpointSettings) -> Renderer:
@@ -162,11 +210,12 @@ def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> T
     return Target(
         endpoint=name,
         headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
-        secret_headers=frozenset(key.lower().encode() for key in endpoint.headers),
+        secret_headers=frozenset(header.encode() for header in endpoint.secret_header_names),
         timeout_s=endpoint.timeout_s,
         keep_bodies=settings.history.bodies,
         log_successes=settings.log.attempts == "all",
         body_secret=endpoint.body_secret,
+        added=((HEADER, MASK),) if endpoint.oauth2 else (),
     )
 
 

@@ -17,6 +17,7 @@ TOPIC = r"^!?[a-zA-Z0-9._*?\[\]!-]{1,249}$"
 GROUP = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,149}$"
 HOST_PORT = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 LAST_PORT = 65_535
+AWS_REGION = r"^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$"
 FIELD_PATH = r"^[^.\s]+(\.[^.\s]+)*$"
 
 RECORD_PARTS = ("key", "offset", "topic")
@@ -26,6 +27,7 @@ PATTERN_REMEDIES = {
     TOPIC: "use letters, digits, dot, _ and -, at most 249 characters; in patterns also * ? and [abc]",
     GROUP: "use letters, digits, dot, _ and -, at most 150 characters, and no dot in front",
     HOST_PORT: "write host:port, without a scheme, such as kafka-1:9092",
+    AWS_REGION: "write the name of a region, such as eu-central-1",
     FIELD_PATH: "write the field names from the outside in, with dots between them, such as order.id",
 }
 
