@@ -103,7 +103,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _check_complete(path: Path) -> None:
-    """Raise ``ValueError`` for a PEM file that ends within a block: OpenSSL reads only the blocks before it."""
+    """Raise ``ValueError`` for a PEM file that ends within a block. OpenSSL may read those before it."""
     content = path.read_bytes()
     if content.count(b"-----BEGIN ") != content.count(b"-----END "):
         raise ValueError(f"{path.name} ends within a PEM block")

@@ -1,7 +1,6 @@
 """Build TLS contexts: for requests to receivers, and from certificate files named in the settings.
 
-Invariant: a server is verified by name and by an authority with at least TLS 1.2, unless the settings of Kafka
-switch the name off.
+Invariant: every context verifies the server, and accepts nothing older than TLS 1.2.
 """
 
 from __future__ import annotations

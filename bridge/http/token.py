@@ -1,7 +1,7 @@
 """Keep an access token fresh: renew it before it expires, with one request for all that wait for it.
 
-Invariant: at most one request for a token is running, and after a failure the next one waits. While a token is
-valid, its renewal delays no request.
+Invariant: at most one request for a token is running, and after a failure the next one waits. While a token
+is valid, its renewal delays no request.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Token:
 class TokenSource:
     """The current token of one client, fetched when it is needed and renewed in the background.
 
-    ``setting`` is the name of the token URL, for the log. ``on_token`` is called with every new token, which is a
-    secret from then on. Use one instance in one event loop at a time.
+    ``setting`` is the name of the token URL, for the log. ``on_token`` is called with every new token, which
+    is a secret from then on. Use one instance in one event loop at a time.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class TokenSource:
     async def replace(self, refused: Token, timeout_s: float) -> Token | None:
         """Return another token for a request that was refused with 401, or None if that would not help.
 
-        Each token is renewed at most once because of refusals. A token that was fetched because of a refusal and
-        was never accepted is not renewed at all: the cause is not the token. Raises ``TokenUnavailable``.
+        Each token is renewed at most once because of refusals. A token that was fetched because of a refusal
+        and was never accepted is not renewed: the cause is not the token. Raises ``TokenUnavailable``.
         """
         if refused is self._token:
             if refused.replaces_refused and not refused.proven:

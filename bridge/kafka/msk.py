@@ -1,7 +1,7 @@
 """Tokens for Amazon MSK with IAM: AWS's own signer makes them from the credentials of the process.
 
-The signer is an optional dependency (extra ``msk``). It blocks while it looks for credentials, so it runs in a
-thread. MSK takes the token by the mechanism OAUTHBEARER.
+The signer is an optional dependency (extra ``msk``). It blocks while it looks for credentials, so it runs in
+a thread. MSK takes the token by the mechanism OAUTHBEARER.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class MskSigner:
         except ImportError as exc:
             raise ConfigError(
                 [
-                    "kafka.sasl.mechanism: AWS_MSK_IAM needs the package aws-msk-iam-sasl-signer-python, which is"
-                    " not installed; install hookferry[msk]"
+                    "kafka.sasl.mechanism: AWS_MSK_IAM needs the package aws-msk-iam-sasl-signer-python, which"
+                    " is not installed; install hookferry[msk]"
                 ]
             ) from exc
         self._region = region

@@ -34,8 +34,8 @@ class Target:
     """What all requests of an endpoint have in common.
 
     ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
-    shown, whether they come from ``headers`` or from the event; so is ``body_secret``. ``added`` are headers that
-    the transport adds to the request, as they may be shown.
+    shown, whether they come from ``headers`` or from the event; so is ``body_secret``. ``added`` are headers
+    that the transport adds to the request, as they may be shown.
     """
 
     endpoint: str

@@ -101,8 +101,8 @@ class OAuth2Settings(Section):
     """An access token that a token server issues (OAuth 2, client credentials grant)."""
 
     token_url: Text = Field(
-        description="URL of the token server's token endpoint. It must be https, unless the host is loopback or"
-        " in egress.allow; a private address must be in egress.allow."
+        description="URL of the token server's token endpoint. It must be https, unless the host is loopback"
+        " or in egress.allow; a private address must be in egress.allow."
     )
     client_id: Text = Field(description="Client id at the token server.")
     client_secret: SecretStr = Field(description="Client secret at the token server.")

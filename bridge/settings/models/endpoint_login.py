@@ -24,12 +24,13 @@ class LoginSettings(PresetSettings):
     )
     tls: EndpointTlsSettings | None = Field(
         default=None,
-        description="Certificates, version and name for TLS to the receiver, if they differ from the default.",
+        description="Certificates, version and name for TLS to the receiver. Default: the authorities of the"
+        " system, TLS 1.2 or newer, and the host of the url.",
     )
 
     @property
     def target(self) -> Url:
-        """The URL in parts, with the API key if that belongs into the query (see ``RequestSettings.target``)."""
+        """The URL in parts, with an API key that belongs into its query (see ``RequestSettings.target``)."""
         url, parameter = super().target, self.auth.parameter if self.auth else None
         return url if parameter is None else url._replace(target=with_parameter(url.target, *parameter))
 

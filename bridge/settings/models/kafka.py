@@ -56,8 +56,8 @@ class SaslSettings(Section):
     """The login of Hookferry, for security_protocol SASL_PLAINTEXT and SASL_SSL."""
 
     mechanism: Mechanism = Field(
-        description="The login method of the brokers. AWS_MSK_IAM is Amazon MSK with IAM; it needs the package"
-        " hookferry[msk]. See docs/how-to/cloud-kafka.md."
+        description="The login method of the brokers. AWS_MSK_IAM is Amazon MSK with IAM; it needs the"
+        " package hookferry[msk]. See docs/how-to/cloud-kafka.md."
     )
     username: Text | None = Field(default=None, description="User name; for PLAIN and SCRAM.")
     password: SecretStr | None = Field(default=None, description="Password; for PLAIN and SCRAM.")
@@ -71,8 +71,8 @@ class SaslSettings(Section):
     scope: Text | None = Field(default=None, description="OAuth scope to request; optional, for OAUTHBEARER.")
     token_ca_file: Path | None = Field(
         default=None,
-        description="PEM file with the certificate authorities that signed the certificate of the token server;"
-        " for OAUTHBEARER. Default: the system's.",
+        description="PEM file with the certificate authorities that signed the certificate of the token"
+        " server; for OAUTHBEARER. Default: the system's.",
     )
     aws_region: Annotated[str, StringConstraints(pattern=AWS_REGION)] | None = Field(
         default=None, description="AWS region of the brokers, such as eu-central-1; for AWS_MSK_IAM."

@@ -11,9 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 
 from bridge.settings.models.base import Section, mistake
 
-_NAME = re.compile(
-    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
-)
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
 
 def _version(value: object) -> object:
@@ -48,7 +47,8 @@ class RequestTlsSettings(Section):
     )
     cert_file: Path | None = Field(
         default=None,
-        description="PEM file with Hookferry's own certificate and its chain, for mutual TLS. Needs key_file.",
+        description="PEM file with Hookferry's own certificate and its chain, for mutual TLS. Needs"
+        " key_file.",
     )
     key_file: Path | None = Field(default=None, description="PEM file with the private key of cert_file.")
     key_password: SecretStr | None = Field(
@@ -64,6 +64,6 @@ class EndpointTlsSettings(RequestTlsSettings):
 
     server_name: ServerName | None = Field(
         default=None,
-        description="The name that is sent to the server (SNI), and that its certificate must contain. Default:"
-        " the host of the url.",
+        description="The name that is sent to the server (SNI), and that its certificate must contain."
+        " Default: the host of the url.",
     )
