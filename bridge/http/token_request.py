@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, urlencode
 
 from bridge.core.retry_after import parse_retry_after
 from bridge.core.url import parse_url
@@ -86,7 +86,7 @@ class ClientLogin:
             form |= {"client_id": self.client_id, "client_secret": self.client_secret}
         else:
             # RFC 6749 2.3.1: both are form-encoded before they are joined.
-            login = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}"
+            login = ":".join(quote(part, safe="") for part in (self.client_id, self.client_secret))
             headers.append((b"authorization", b"Basic " + base64.b64encode(login.encode("ascii"))))
         return Request("POST", parse_url(self.url), tuple(headers), urlencode(form).encode("ascii"))
 

@@ -30,8 +30,8 @@ class MskSigner:
         except ImportError as exc:
             raise ConfigError(
                 [
-                    "kafka.sasl.mechanism: AWS_MSK_IAM needs the package aws-msk-iam-sasl-signer-python, which"
-                    " is not installed; install hookferry[msk]"
+                    "kafka.sasl.mechanism: AWS_MSK_IAM needs the package aws-msk-iam-sasl-signer-python,"
+                    " which is not installed; install hookferry[msk]"
                 ]
             ) from exc
         self._region = region

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -29,7 +31,9 @@ from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
-from bridge.http.token import ClientCredentials
+from bridge.http.reloaded_tls import ReloadedTls
+from bridge.http.tls import FixedTls
+from bridge.http.token_request import ClientLogin, TokenClient
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.membership import Membership
 from bridge.pipeline.attempt_log import Target
@@ -38,6 +42,7 @@ from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.new_endpoints import NewEndpoints
+from bridge.rendering import StandardRenderer
 from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.settings import SaslSettings, Settings
@@ -67,7 +72,7 @@ from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeS
 from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log, event
 from tests.support.parts import part, parts
 from tests.support.simulated import LoopClock
-from tests.unit.wiring.example import OAUTH, example
+from tests.unit.wiring.example import MSK, OAUTH, example
 
 
 class RecordingContext(ssl.SSLContext):
@@ -97,7 +102,8 @@ class Built:
     decoders: Any
     registries: Any
     options: KafkaOptions
-    oauth: ClientCredentials
+    oauth: KafkaOptions
+    msk: KafkaOptions
     membership: Membership
     index: KeyIndex
     window: DedupeWindow
@@ -105,6 +111,13 @@ class Built:
     history: History
     heard: dict[str, Any] = field(default_factory=dict)
     """What the fakes in place of the log set-up, the admin server and the topics were called with."""
+
+    @property
+    def oauth_context(self) -> RecordingContext:
+        """Return the TLS context for the token server of the brokers."""
+        context = part(self.oauth, FixedTls).current()
+        assert isinstance(context, RecordingContext)
+        return context
 
     def dispatcher(self, name: str = "crm") -> EndpointDispatcher:
         return self.path.dispatchers[name]
@@ -130,15 +143,17 @@ def build_example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 
 async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
-    transports = build_transports(settings, lambda: True)
+    def logged_in(sasl: dict[str, str]) -> KafkaOptions:
+        login = {"sasl": SaslSettings.model_validate(sasl), "security_protocol": "SASL_PLAINTEXT"}
+        return build_kafka_options(settings.kafka.model_copy(update=login))
+
     with pytest.MonkeyPatch.context() as tls:
         tls.setattr(ssl, "create_default_context", _recording_context)
-        options = build_kafka_options(settings.kafka)
+        tls.setitem(sys.modules, "aws_msk_iam_sasl_signer", SimpleNamespace(MSKAuthTokenProvider=None))
+        transports = build_transports(settings, lambda: True)
+        options, oauth, msk = build_kafka_options(settings.kafka), logged_in(OAUTH), logged_in(MSK)
         decoders = build_decoders(settings)
         registries = build_registries(settings.sources, decoders.by_source)
-    login = settings.kafka.model_copy(
-        update={"sasl": SaslSettings.model_validate(OAUTH), "security_protocol": "SASL_PLAINTEXT"}
-    )
     metrics, reader = Metrics(), FakeReader(Log())
     index, history = build_index(settings), build_history(settings, metrics)
 
@@ -179,7 +194,8 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         decoders,
         registries,
         options,
-        part(build_kafka_options(login), ClientCredentials),
+        oauth,
+        msk,
         build_membership(settings, "host.default"),
         index,
         window,
@@ -305,8 +321,46 @@ def read_basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def read_oauth_login(b: Built) -> Any:
-    return b.oauth._auth._auth_header
+def read_basic_login(b: Built) -> str:
+    ((_, value),) = read_target(b, "basic").headers
+    return value.decode()
+
+
+def read_url(b: Built, name: str) -> str:
+    return str(part(b.dispatcher(name), StandardRenderer)._url.target)
+
+
+def read_token_login(options: KafkaOptions) -> ClientLogin:
+    return part(options, ClientLogin)
+
+
+def read_endpoint_login(b: Built) -> ClientLogin:
+    return part(b.edges.transports["oauth"], ClientLogin)
+
+
+def read_token_proxies(b: Built) -> tuple[bool, ...]:
+    """Return for each of two endpoints with a proxy whether the token server is reached through it."""
+    clients = (part(b.edges.transports[f"oauth-{way}"], TokenClient) for way in ("direct", "through-proxy"))
+    return tuple(bool(parts(client._open_transport(), HttpxTransport)) for client in clients)
+
+
+def read_tls(b: Built, section: str) -> ReloadedTls:
+    """Return the TLS of an endpoint (``tls``), or that to its token server (``auth.oauth2.tls``)."""
+    transport = b.edges.transports["oauth"]
+    return part(transport._inner if section == "tls" else transport._tokens, ReloadedTls)  # type: ignore[attr-defined]
+
+
+def tls_reads(section: str, wanted: dict[str, str]) -> Iterator[tuple[str, Any, Read]]:
+    """Yield the name of each TLS setting, its value, and how it is read from the context."""
+
+    def context(b: Built) -> Any:
+        return read_tls(b, section)._context
+
+    yield "ca_file", wanted["ca_file"], lambda b: context(b).ca_file.name
+    yield "cert_file", wanted["cert_file"], lambda b: context(b).loaded[0].name
+    yield "key_file", wanted["key_file"], lambda b: context(b).loaded[1].name
+    yield "key_password", wanted["key_password"], lambda b: context(b).loaded[2]
+    yield "min_version", ssl.TLSVersion.TLSv1_3, lambda b: context(b).minimum_version
 
 
 def read_registry_login(b: Built, format: str) -> Any:
