@@ -28,7 +28,8 @@ _RETRY_DELAYS_S = (1.0, 2.0, 5.0, 10.0)
 class KafkaOptions:
     """Everything aiokafka needs to reach the brokers; secrets never show in its ``repr``.
 
-    ``fetch_token`` returns an access token for a login, and raises ``TokenUnavailable``.
+    ``compression`` is the codec of what is written (``record_size.CODECS``). ``fetch_token`` returns an
+    access token for a login, and raises ``TokenUnavailable``.
     """
 
     bootstrap_servers: tuple[str, ...]
@@ -39,6 +40,7 @@ class KafkaOptions:
     sasl_username: str | None = None
     sasl_password: str | None = field(default=None, repr=False)
     fetch_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
+    compression: str = "zstd"
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments that every aiokafka client accepts."""

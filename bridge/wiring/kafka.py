@@ -38,6 +38,7 @@ def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
         sasl_username=sasl.username if sasl else None,
         sasl_password=sasl.password.get_secret_value() if sasl and sasl.password else None,
         fetch_token=fetch_token,
+        compression=kafka.compression,
     )
 
 

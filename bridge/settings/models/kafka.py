@@ -138,6 +138,11 @@ class KafkaSettings(Section):
         description="Copies of each topic that Hookferry creates. -1: three, or one per broker if there"
         " are fewer brokers.",
     )
+    compression: Literal["zstd", "gzip"] = Field(
+        default="zstd",
+        description="How dead letters, redrives and the records of <group>.control are compressed. zstd is"
+        " smaller, and needs Kafka 2.1; Azure Event Hubs accepts gzip only.",
+    )
     create_topics: bool = Field(
         default=True,
         description="Create Hookferry's own topics (<group>.parked, .again and .control) if they are"

@@ -1,4 +1,4 @@
-"""``hookferry render`` and ``send`` with a login: send logs in as the bridge does, and neither shows a secret."""
+"""``hookferry render`` and ``send`` with a login: send logs in as the bridge does; neither shows a secret."""
 
 from __future__ import annotations
 

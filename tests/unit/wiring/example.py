@@ -43,6 +43,7 @@ def example(folder: Path) -> dict[str, Any]:
             "group_instance_id": "pod-7",
             "replication_factor": 5,
             "create_topics": False,
+            "compression": "gzip",
         },
         "sources": {name: _source(name, folder) for name in MAX_VALUE_BYTES},
         "endpoints": {

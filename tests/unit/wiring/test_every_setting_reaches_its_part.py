@@ -122,6 +122,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "kafka.heartbeat_interval_s": (2.5, lambda b: b.membership.heartbeat_interval_s),
     "kafka.rebalance_timeout_s": (71.0, lambda b: b.membership.rebalance_timeout_s),
     "kafka.group_instance_id": ("pod-7", lambda b: b.membership.instance_id),
+    "kafka.compression": ("gzip", lambda b: b.options.compression),
     "kafka.create_topics": ({False}, lambda b: {create for _, create, _ in b.heard["topics"]}),
     "kafka.replication_factor": (
         {("glue.parked", 5), ("glue.again", 5), ("glue.control", 5)},
