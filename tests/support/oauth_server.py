@@ -129,6 +129,11 @@ class OAuthServer:
     token_requests: int = 0
     hooks: list[tuple[int, str]] = field(default_factory=list)
     """Status and token of each request at ``/hooks``."""
+    accepted: list[str] = field(default_factory=list)
+    """The ``webhook-id`` of each request that was answered with 200."""
+    clients: list[str] = field(default_factory=list)
+    """The common name of the client certificate of each of these, if the server requires one."""
+    keep_alive: bool = True
 
     async def __aenter__(self) -> OAuthServer:
         self.gate = asyncio.Event()
@@ -178,4 +183,16 @@ class OAuthServer:
         except OAuth2Error as exc:
             status = exc.status_code or 401
         self.hooks.append((status, text))
-        return web.Response(status=status, text=f"received: {text}" if status != 200 else "ok")
+        if status == 200:
+            self.accepted.append(request.headers.get("webhook-id", ""))
+            self.clients += _common_names(request)
+        response = web.Response(status=status, text=f"received: {text}" if status != 200 else "ok")
+        if not self.keep_alive:
+            response.force_close()
+        return response
+
+
+def _common_names(request: web.Request) -> list[str]:
+    assert request.transport is not None
+    subject = (request.transport.get_extra_info("peercert") or {}).get("subject", ())
+    return [value for ((name, value),) in subject if name == "commonName"]
