@@ -47,8 +47,8 @@ ignores the variables that Kubernetes sets for a Service named `hookferry` (`HOO
 
 ## Paths
 
-`kafka.tls.*_file`, `registry.*_file`, `schemas`, `schema_file` and `${file:…}` are relative to the folder
-of the settings file. `state_dir` is relative to the working directory.
+All settings that end in `_file`, `schemas` and `${file:…}` are relative to the folder of the settings file.
+`state_dir` is relative to the working directory.
 """
 )
 

@@ -29,7 +29,7 @@ UNKNOWN_LIFETIME_S = 300.0
 LONGEST_LIFETIME_S = 86_400.0
 """A token is renewed at least once per day, however long it is valid: a client may lose its rights."""
 
-AuthStyle = Literal["basic", "body"]
+AuthStyle = Literal["basic", "body", "tls"]
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.12, without the space, which a header value cannot end in
 _ERRORS = frozenset(  # RFC 6749 5.2 and 4.1.2.1, RFC 8707 2
@@ -60,7 +60,8 @@ class Grant(NamedTuple):
 class ClientLogin:
     """The login of a client at its token server.
 
-    ``style``: ``basic`` sends id and secret in the Authorization header, ``body`` in the form.
+    ``style``: ``basic`` sends id and secret in the Authorization header, ``body`` in the form. With ``tls`` the
+    client certificate is the login, and only the id is sent (RFC 8705 2).
     ``audience`` is a parameter that some servers require (Auth0), and that RFC 6749 does not have.
     """
 
@@ -82,8 +83,10 @@ class ClientLogin:
             (b"accept", b"application/json"),
             (b"content-type", b"application/x-www-form-urlencoded"),
         ]
-        if self.style == "body":
-            form |= {"client_id": self.client_id, "client_secret": self.client_secret}
+        if self.style != "basic":
+            form["client_id"] = self.client_id
+            if self.style == "body":
+                form["client_secret"] = self.client_secret
         else:
             # RFC 6749 2.3.1: both are form-encoded before they are joined.
             login = ":".join(quote(part, safe="") for part in (self.client_id, self.client_secret))

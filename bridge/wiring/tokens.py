@@ -71,7 +71,7 @@ def build_endpoint_tokens(
     login = ClientLogin(
         oauth2.token_url,
         oauth2.client_id,
-        oauth2.client_secret.get_secret_value(),
+        oauth2.client_secret.get_secret_value() if oauth2.client_secret else "",
         oauth2.scope,
         oauth2.audience,
         oauth2.auth_style,

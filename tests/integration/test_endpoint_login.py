@@ -1,4 +1,4 @@
-"""A bridge at a receiver that requires mutual TLS and an access token: nothing is lost, parked or repeated."""
+"""Events for a receiver that requires mutual TLS and an access token: none is lost, parked or repeated."""
 
 from __future__ import annotations
 

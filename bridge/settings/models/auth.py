@@ -105,17 +105,20 @@ class OAuth2Settings(Section):
         " or in egress.allow; a private address must be in egress.allow."
     )
     client_id: Text = Field(description="Client id at the token server.")
-    client_secret: SecretStr = Field(description="Client secret at the token server.")
+    client_secret: SecretStr | None = Field(
+        default=None, description="Client secret at the token server; not with auth_style tls."
+    )
     scope: Text | None = Field(
         default=None, description="Scopes to request, separated by spaces. Default: those of the client."
     )
     audience: Text | None = Field(
         default=None, description="Value of the parameter audience, which some token servers require."
     )
-    auth_style: Literal["basic", "body"] = Field(
+    auth_style: Literal["basic", "body", "tls"] = Field(
         default="basic",
-        description="How client id and secret are sent: in the Authorization header (basic), or in the form"
-        " (body), for servers that do not accept the header.",
+        description="How the client logs in: with id and secret in the Authorization header (basic), or in the"
+        " form (body), for servers that do not accept the header; or with the client certificate of tls, and"
+        " without a secret (tls, RFC 8705).",
     )
     use_proxy: bool = Field(
         default=True,

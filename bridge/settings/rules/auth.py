@@ -93,6 +93,25 @@ def check_token_urls(tree: Tree) -> Iterator[Problem]:
         )
 
 
+def check_client_logins(tree: Tree) -> Iterator[Problem]:
+    """Check that an OAuth 2 client has what its login needs: a secret, or a certificate."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "auth", "oauth2")
+        style, secret = tree.text((*path, "auth_style")), (*path, "client_secret")
+        if not isinstance(tree.get(path), dict) or tree.is_broken(secret):
+            continue
+        if style == "tls":
+            if tree.has(secret):
+                remedy = "remove it, or set auth_style to basic or body"
+                yield tree.problem(secret, "is not used by auth_style tls", remedy, key=True)
+            if not tree.has((*path, "tls", "cert_file")):
+                remedy = "add tls with cert_file and key_file"
+                yield tree.problem((*path, "auth_style"), "needs a client certificate", remedy)
+        elif style and not tree.has(secret):
+            cause = f"is missing, and auth_style {style} needs it"
+            yield Problem(tree.place(path, key=True), secret, cause, "add client_secret: ${env:NAME}")
+
+
 def check_tls(tree: Tree) -> Iterator[Problem]:
     """Check that the certificate files of endpoints can be read, are complete, and are used."""
     for section in tls_sections(tree):
@@ -109,5 +128,6 @@ RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
     check_methods,
     check_login_headers,
     check_token_urls,
+    check_client_logins,
     check_tls,
 )

@@ -70,6 +70,13 @@ def test_style_body_sends_id_and_secret_in_the_form_only() -> None:
     assert b"authorization" not in headers(request)
 
 
+def test_style_tls_sends_the_id_alone() -> None:
+    request = ClientLogin("https://login.test/token", "client:1", "", style="tls").request()
+    form = dict(parse_qsl(request.body.decode()))
+    assert form == {"grant_type": "client_credentials", "client_id": "client:1"}
+    assert b"authorization" not in headers(request)
+
+
 def test_the_secret_is_not_in_the_repr() -> None:
     assert SECRET not in repr(LOGIN)
 

@@ -130,7 +130,22 @@ def test_each_form_is_accepted(given: Any, line: str) -> None:
         (
             [f"auth: {{oauth2: {OAUTH2[:-1]}, auth_style: post}}}}"],
             "auth.oauth2.auth_style",
-            "use one of basic, body",
+            "use one of basic, body, tls",
+        ),
+        (
+            ["auth: {oauth2: {token_url: https://login.test/token, client_id: a}}"],
+            "auth.oauth2.client_secret",
+            "is missing, and auth_style basic needs it; add client_secret",
+        ),
+        (
+            [f"auth: {{oauth2: {OAUTH2[:-1]}, auth_style: tls}}}}"],
+            "auth.oauth2.client_secret",
+            "is not used by auth_style tls",
+        ),
+        (
+            ["auth: {oauth2: {token_url: https://login.test/token, client_id: a, auth_style: tls}}"],
+            "auth.oauth2.auth_style",
+            "needs a client certificate; add tls with cert_file and key_file",
         ),
         (["tls: {min_version: 1.1}"], "tls.min_version", "use one of 1.2, 1.3"),
         (["tls: {server_name: https://crm}"], "tls.server_name", "is not a host name"),
