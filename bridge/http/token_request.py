@@ -60,8 +60,8 @@ class Grant(NamedTuple):
 class ClientLogin:
     """The login of a client at its token server.
 
-    ``style``: ``basic`` sends id and secret in the Authorization header, ``body`` in the form. With ``tls`` the
-    client certificate is the login, and only the id is sent (RFC 8705 2).
+    ``style``: ``basic`` sends id and secret in the Authorization header, ``body`` in the form. With ``tls``
+    the client certificate is the login, and only the id is sent (RFC 8705 2).
     ``audience`` is a parameter that some servers require (Auth0), and that RFC 6749 does not have.
     """
 

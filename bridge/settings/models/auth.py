@@ -116,9 +116,9 @@ class OAuth2Settings(Section):
     )
     auth_style: Literal["basic", "body", "tls"] = Field(
         default="basic",
-        description="How the client logs in: with id and secret in the Authorization header (basic), or in the"
-        " form (body), for servers that do not accept the header; or with the client certificate of tls, and"
-        " without a secret (tls, RFC 8705).",
+        description="How the client logs in: with id and secret in the Authorization header (basic), or in"
+        " the form (body), for servers that do not accept the header; or with the client certificate of tls,"
+        " and without a secret (tls, RFC 8705).",
     )
     use_proxy: bool = Field(
         default=True,
