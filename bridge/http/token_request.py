@@ -29,7 +29,9 @@ UNKNOWN_LIFETIME_S = 300.0
 LONGEST_LIFETIME_S = 86_400.0
 """A token is renewed at least once per day, however long it is valid: a client may lose its rights."""
 
-AuthStyle = Literal["basic", "body", "tls"]
+AuthStyle = Literal["basic", "body", "tls", "private_key_jwt"]
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 2.2
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.12, without the space, which a header value cannot end in
 _ERRORS = frozenset(  # RFC 6749 5.2 and 4.1.2.1, RFC 8707 2
@@ -62,6 +64,7 @@ class ClientLogin:
 
     ``style``: ``basic`` sends id and secret in the Authorization header, ``body`` in the form. With ``tls``
     the client certificate is the login, and only the id is sent (RFC 8705 2).
+    ``private_key_jwt`` adds a statement that ``sign_statement`` signs.
     ``audience`` is a parameter that some servers require (Auth0), and that RFC 6749 does not have.
     """
 
@@ -71,9 +74,10 @@ class ClientLogin:
     scope: str | None = None
     audience: str | None = None
     style: AuthStyle = "basic"
+    sign_statement: Callable[[], str] | None = field(default=None, repr=False)
 
     def request(self) -> Request:
-        """Return the request for a token."""
+        """Return the request for a token. Raises ``TokenUnavailable`` if no statement can be signed."""
         form = {"grant_type": "client_credentials"}
         if self.scope:
             form["scope"] = self.scope
@@ -87,6 +91,8 @@ class ClientLogin:
             form["client_id"] = self.client_id
             if self.style == "body":
                 form["client_secret"] = self.client_secret
+            if self.sign_statement is not None:
+                form |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.sign_statement()}
         else:
             # RFC 6749 2.3.1: both are form-encoded before they are joined.
             login = ":".join(quote(part, safe="") for part in (self.client_id, self.client_secret))
@@ -107,9 +113,10 @@ class TokenClient:
 
     async def fetch(self) -> Grant:
         """Return a new token. Raises ``TokenUnavailable``."""
+        request = self._login.request()
         transport = self._open_transport()
         try:
-            answer = await transport.send(self._login.request(), TIMEOUT_S)
+            answer = await transport.send(request, TIMEOUT_S)
         except TransportError as exc:
             raise TokenUnavailable(f"{self._setting} returned no token: {exc}", _CHECK_SERVER) from exc
         finally:

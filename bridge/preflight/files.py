@@ -1,4 +1,4 @@
-"""Reads the files that settings name, as the bridge will: schemas and certificates. For ``hookferry check``.
+"""Reads the files that settings name, as the bridge will: schemas, certificates and keys. For ``hookferry check``.
 
 The rules of ``settings`` check that a file exists. These rules check that its content can be used, and
 report a problem at the key that names the file. They run even while other settings are wrong.
@@ -78,4 +78,20 @@ def _load(
         yield tree.problem(path, cause, remedy)
 
 
-RULES = (check_schemas, check_certificates)
+def check_keys(tree: Tree) -> Iterator[Problem]:
+    """Check that the private key of an OAuth 2 client can be used."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "auth", "oauth2", "private_key", "key_file")
+        file = tree.text(path)
+        if not file or unreadable(file, FilePath.is_file, "file"):
+            continue
+        from bridge.http.client_assertion import load_key  # noqa: PLC0415 - it loads cryptography
+
+        try:
+            load_key(FilePath(file), tree.text((*path[:-1], "key_password")))
+        except ValueError as exc:
+            cause, _, remedy = str(exc).partition("; ")
+            yield tree.problem(path, cause, remedy)
+
+
+RULES = (check_schemas, check_certificates, check_keys)

@@ -109,8 +109,12 @@ def _anchor_paths(tree: Tree, folder: Path) -> None:
     sections: list[SettingsPath] = [("kafka", "tls"), *auth.tls_sections(tree)]
     tls = ((*section, key) for section in sections for key in CERTIFICATE_FILES)
     sources = (path for name in tree.names(("sources",)) for path in _source_paths(name))
+    keys = (
+        ("endpoints", name, "auth", "oauth2", "private_key", "key_file")
+        for name in tree.names(("endpoints",))
+    )
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
-    for path in (*tls, ("kafka", "sasl", "token_ca_file"), *sources, *templates):
+    for path in (*tls, ("kafka", "sasl", "token_ca_file"), *keys, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))

@@ -66,8 +66,26 @@ def build_endpoint_tokens(
     open_transport: Callable[[], Transport],
     on_token: Callable[[str], None] = lambda _: None,
 ) -> TokenSource:
-    """Build the tokens of one endpoint. ``on_token`` is called with each new token, which is a secret."""
-    setting = f"endpoints.{name}.auth.oauth2.token_url"
+    """Build the tokens of one endpoint. ``on_token`` is called with each new token, which is a secret.
+
+    Raises ``ConfigError`` for a key that cannot be used.
+    """
+    section = f"endpoints.{name}.auth.oauth2"
+    setting, key = f"{section}.token_url", oauth2.private_key
+    sign_statement = None
+    if key is not None:
+        from bridge.http.client_assertion import PrivateKeyJwt  # noqa: PLC0415 - it loads cryptography
+
+        password = key.key_password.get_secret_value() if key.key_password else None
+        sign_statement = PrivateKeyJwt(
+            f"{section}.private_key.key_file",
+            oauth2.client_id,
+            oauth2.token_url,
+            key.key_file,
+            password,
+            key.key_id,
+            key.rsa_algorithm,
+        ).sign
     login = ClientLogin(
         oauth2.token_url,
         oauth2.client_id,
@@ -75,5 +93,6 @@ def build_endpoint_tokens(
         oauth2.scope,
         oauth2.audience,
         oauth2.auth_style,
+        sign_statement,
     )
     return TokenSource(setting, TokenClient(setting, login, open_transport).fetch, on_token)

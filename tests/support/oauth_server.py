@@ -11,15 +11,18 @@ import secrets
 import ssl
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Error, OAuth2Request, TokenMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc6750 import BearerTokenGenerator, BearerTokenValidator
+from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from joserfc import jwk
 
 CLIENT_ID = "hookferry"
+ASSERTION = JWTBearerClientAssertion.CLIENT_AUTH_METHOD
 CLIENT_SECRET = "client-secret-2b7d+/=:%"
 """With characters that must be encoded in Basic (RFC 6749 2.3.1)."""
 SCOPE = "hooks.write"
@@ -74,7 +77,27 @@ class _Request(OAuth2Request):  # type: ignore[misc]
 
 
 class _Grant(ClientCredentialsGrant):  # type: ignore[misc]
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post", ASSERTION]  # noqa: RUF012
+
+
+class _Statements(JWTBearerClientAssertion):  # type: ignore[misc]
+    """Checks signed statements in place of a secret (RFC 7523)."""
+
+    def __init__(self, owner: OAuthServer) -> None:
+        super().__init__()
+        self._owner = owner
+        self._seen: set[str] = set()
+
+    def get_audiences(self) -> list[str]:
+        return [f"{self._owner.origin}/token"]
+
+    def validate_jti(self, claims: Any, jti: str) -> bool:
+        is_new = jti not in self._seen
+        self._seen.add(jti)
+        return is_new
+
+    def resolve_client_public_key(self, client: _Client) -> jwk.Key:
+        return jwk.import_key(self._owner.public_key, self._owner.key_type)
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]
@@ -82,6 +105,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
         super().__init__(scopes_supported=[SCOPE])
         self._owner = owner
         self.register_grant(_Grant)
+        self.register_client_auth_method(ASSERTION, _Statements(owner))
         generator = BearerTokenGenerator(
             lambda **_: secrets.token_urlsafe(32), expires_generator=lambda *_: owner.lifetime_s
         )
@@ -124,6 +148,9 @@ class OAuthServer:
     tls: ssl.SSLContext | None = None
     lifetime_s: int = 3600
     auth_method: str = "client_secret_basic"
+    public_key: str = ""
+    """With ``auth_method`` ``ASSERTION``: the key of the client, in PEM, and its type."""
+    key_type: Literal["RSA", "EC", "OKP"] = "RSA"
     broken: web.Response | None = None
     issued: dict[str, Issued] = field(default_factory=dict)
     token_requests: int = 0

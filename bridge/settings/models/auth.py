@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -97,6 +98,23 @@ class ApiKeySettings(Section):
     )
 
 
+class PrivateKeySettings(Section):
+    """The key of an OAuth 2 client that logs in with signed statements (RFC 7523)."""
+
+    key_file: Path = Field(
+        description="PEM file with the private key: RSA, P-256 or Ed25519. It is read for each token."
+    )
+    key_password: SecretStr | None = Field(
+        default=None, description="Password of key_file, if it is encrypted."
+    )
+    key_id: Text | None = Field(
+        default=None, description="Id of the key at the token server (kid), if it requires one."
+    )
+    rsa_algorithm: Literal["PS256", "RS256"] = Field(
+        default="PS256", description="How an RSA key signs. RS256 is for servers that do not accept PS256."
+    )
+
+
 class OAuth2Settings(Section):
     """An access token that a token server issues (OAuth 2, client credentials grant)."""
 
@@ -106,7 +124,7 @@ class OAuth2Settings(Section):
     )
     client_id: Text = Field(description="Client id at the token server.")
     client_secret: SecretStr | None = Field(
-        default=None, description="Client secret at the token server; not with auth_style tls."
+        default=None, description="Client secret at the token server, for auth_style basic and body."
     )
     scope: Text | None = Field(
         default=None, description="Scopes to request, separated by spaces. Default: those of the client."
@@ -114,11 +132,14 @@ class OAuth2Settings(Section):
     audience: Text | None = Field(
         default=None, description="Value of the parameter audience, which some token servers require."
     )
-    auth_style: Literal["basic", "body", "tls"] = Field(
+    auth_style: Literal["basic", "body", "tls", "private_key_jwt"] = Field(
         default="basic",
         description="How the client logs in: with id and secret in the Authorization header (basic), or in"
-        " the form (body), for servers that do not accept the header; or with the client certificate of tls,"
-        " and without a secret (tls, RFC 8705).",
+        " the form (body), for servers that do not accept the header; or without a secret, with the client"
+        " certificate of tls (tls, RFC 8705) or with private_key (private_key_jwt, RFC 7523).",
+    )
+    private_key: PrivateKeySettings | None = Field(
+        default=None, description="The key of the client, for auth_style private_key_jwt."
     )
     use_proxy: bool = Field(
         default=True,

@@ -19,6 +19,15 @@ from bridge.settings.rules.logins import (
     check_service_url,
 )
 
+_SECRET = (("client_secret",), "add client_secret: ${env:NAME}")
+_NEEDED: dict[str, tuple[tuple[str, ...], str]] = {
+    "basic": _SECRET,
+    "body": _SECRET,
+    "tls": (("tls", "cert_file"), "add tls with cert_file and key_file"),
+    "private_key_jwt": (("private_key",), "add private_key with key_file"),
+}
+"""What each style of login needs, and how to add it."""
+
 
 def tls_sections(tree: Tree) -> list[Path]:
     """List the sections with certificate files of all endpoints."""
@@ -94,22 +103,21 @@ def check_token_urls(tree: Tree) -> Iterator[Problem]:
 
 
 def check_client_logins(tree: Tree) -> Iterator[Problem]:
-    """Check that an OAuth 2 client has what its login needs: a secret, or a certificate."""
+    """Check that an OAuth 2 client has what its login needs (secret, certificate or key) and nothing else."""
     for name in tree.names(("endpoints",)):
         path: Path = ("endpoints", name, "auth", "oauth2")
-        style, secret = tree.text((*path, "auth_style")), (*path, "client_secret")
-        if not isinstance(tree.get(path), dict) or tree.is_broken(secret):
+        style = tree.text((*path, "auth_style"))
+        if not isinstance(tree.get(path), dict) or style not in _NEEDED:
             continue
-        if style == "tls":
-            if tree.has(secret):
-                remedy = "remove it, or set auth_style to basic or body"
-                yield tree.problem(secret, "is not used by auth_style tls", remedy, key=True)
-            if not tree.has((*path, "tls", "cert_file")):
-                remedy = "add tls with cert_file and key_file"
-                yield tree.problem((*path, "auth_style"), "needs a client certificate", remedy)
-        elif style and not tree.has(secret):
+        yield from check_file(tree, (*path, "private_key", "key_file"))
+        needed, remedy = _NEEDED[style]
+        if not tree.has((*path, *needed)) and not tree.is_broken((*path, *needed)):
             cause = f"is missing, and auth_style {style} needs it"
-            yield Problem(tree.place(path, key=True), secret, cause, "add client_secret: ${env:NAME}")
+            yield Problem(tree.place(path, key=True), (*path, *needed), cause, remedy)
+        for key in ("client_secret", "private_key"):
+            if key != needed[0] and tree.has((*path, key)):
+                cause = f"is not used by auth_style {style}"
+                yield tree.problem((*path, key), cause, "remove it, or change auth_style", key=True)
 
 
 def check_tls(tree: Tree) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from bridge.http import Transport
 from bridge.http.egress_policy import EgressPolicy
 from bridge.model import Request
 from tests.support.endpoint_transports import endpoint_settings, endpoint_transport, hook
-from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, SCOPE, OAuthServer
+from tests.support.oauth_server import ASSERTION, CLIENT_ID, CLIENT_SECRET, SCOPE, OAuthServer
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.tls import TestAuthority
 
@@ -87,6 +88,21 @@ async def test_a_wrong_client_secret_is_named_and_sends_no_event(
     assert "wrong-secret" not in text
     assert server.hooks == []
     await endpoint.transport.close()
+
+
+async def test_a_client_may_log_in_with_its_key(
+    server: OAuthServer, authority: TestAuthority, tmp_path: Path
+) -> None:
+    server.auth_method, server.key_type = ASSERTION, "EC"
+    server.public_key = authority.key_file.read_text()  # the server uses the public half of it
+    key = {"key_file": authority.key_file}
+    style = {"auth_style": "private_key_jwt", "client_secret": None}
+    endpoint = Endpoint(server, authority, **style, private_key=key)
+    assert await endpoint.send() == 200
+    other = Endpoint(server, authority, **style, private_key={"key_file": authority.issue("other")[1]})
+    assert "(invalid_client)" in await other.fault()
+    for each in (endpoint, other):
+        await each.transport.close()
 
 
 async def test_a_scope_that_the_server_does_not_know_is_named(

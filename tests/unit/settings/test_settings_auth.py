@@ -130,7 +130,7 @@ def test_each_form_is_accepted(given: Any, line: str) -> None:
         (
             [f"auth: {{oauth2: {OAUTH2[:-1]}, auth_style: post}}}}"],
             "auth.oauth2.auth_style",
-            "use one of basic, body, tls",
+            "use one of basic, body, tls, private_key_jwt",
         ),
         (
             ["auth: {oauth2: {token_url: https://login.test/token, client_id: a}}"],
@@ -144,8 +144,23 @@ def test_each_form_is_accepted(given: Any, line: str) -> None:
         ),
         (
             ["auth: {oauth2: {token_url: https://login.test/token, client_id: a, auth_style: tls}}"],
-            "auth.oauth2.auth_style",
-            "needs a client certificate; add tls with cert_file and key_file",
+            "auth.oauth2.tls.cert_file",
+            "is missing, and auth_style tls needs it; add tls with cert_file and key_file",
+        ),
+        (
+            ["auth: {oauth2: {token_url: https://a.test/t, client_id: a, auth_style: private_key_jwt}}"],
+            "auth.oauth2.private_key",
+            "is missing, and auth_style private_key_jwt needs it; add private_key with key_file",
+        ),
+        (
+            [f"auth: {{oauth2: {OAUTH2[:-1]}, private_key: {{key_file: gone.key}}}}}}"],
+            "auth.oauth2.private_key",
+            "is not used by auth_style basic",
+        ),
+        (
+            [f"auth: {{oauth2: {OAUTH2[:-1]}, private_key: {{key_file: gone.key}}}}}}"],
+            "auth.oauth2.private_key.key_file",
+            "there is no such file",
         ),
         (["tls: {min_version: 1.1}"], "tls.min_version", "use one of 1.2, 1.3"),
         (["tls: {server_name: https://crm}"], "tls.server_name", "is not a host name"),

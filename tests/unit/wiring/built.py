@@ -29,6 +29,8 @@ from bridge.core.routing import Subscription
 from bridge.core.signing import Signer
 from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
+from bridge.http import client_assertion
+from bridge.http.client_assertion import PrivateKeyJwt
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.reloaded_tls import ReloadedTls
@@ -150,6 +152,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
     with pytest.MonkeyPatch.context() as tls:
         tls.setattr(ssl, "create_default_context", _recording_context)
         tls.setitem(sys.modules, "aws_msk_iam_sasl_signer", SimpleNamespace(MSKAuthTokenProvider=None))
+        tls.setattr(client_assertion, "load_key", lambda file, password: None)
         transports = build_transports(settings, lambda: True)
         options, oauth, msk = build_kafka_options(settings.kafka), logged_in(OAUTH), logged_in(MSK)
         decoders = build_decoders(settings)
@@ -336,6 +339,10 @@ def read_token_login(options: KafkaOptions) -> ClientLogin:
 
 def read_endpoint_login(b: Built) -> ClientLogin:
     return part(b.edges.transports["oauth"], ClientLogin)
+
+
+def read_key(b: Built) -> PrivateKeyJwt:
+    return part(b.edges.transports["keyed-oauth"], PrivateKeyJwt)
 
 
 def read_token_proxies(b: Built) -> tuple[bool, ...]:

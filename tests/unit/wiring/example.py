@@ -67,6 +67,7 @@ def example(folder: Path) -> dict[str, Any]:
                 "auth": {"api_key": {"query": "glue-key", "value": "query-key-value"}},
             },
             "oauth": _oauth(folder) | {"tls": _files(folder, "tls") | {"server_name": "crm.internal.test"}},
+            "keyed-oauth": _keyed_oauth(),
             "oauth-direct": _oauth(folder, use_proxy=False) | {"proxy": "http://proxy.test:3129"},
             "oauth-through-proxy": _oauth(folder) | {"proxy": "http://proxy.test:3129"},
             "pager": {
@@ -111,6 +112,23 @@ TLS_FILES = {
     for section in ("tls", "auth.oauth2.tls")
 }
 """The certificates of an endpoint, and of its token server."""
+
+
+def _keyed_oauth() -> dict[str, Any]:
+    """Return an endpoint whose client logs in with a key, which nothing reads here."""
+    key = {
+        "key_file": "private.key",
+        "key_password": "private-password",
+        "key_id": "key-7",
+        "rsa_algorithm": "RS256",
+    }
+    login = {
+        "token_url": "https://login.test/endpoint",
+        "client_id": "keyed-client",
+        "auth_style": "private_key_jwt",
+        "private_key": key,
+    }
+    return {"url": "https://keyed.test/hooks", "auth": {"oauth2": login}}
 
 
 def _files(folder: Path, section: str) -> dict[str, str]:

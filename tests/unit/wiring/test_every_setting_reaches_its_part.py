@@ -54,6 +54,7 @@ from tests.unit.wiring.built import (
     read_breaker,
     read_egress_refuses,
     read_endpoint_login,
+    read_key,
     read_policy,
     read_proxy,
     read_registry_login,
@@ -193,6 +194,13 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.auth.oauth2.scope": ("endpoint-scope", lambda b: read_endpoint_login(b).scope),
     "endpoints.auth.oauth2.audience": ("endpoint-audience", lambda b: read_endpoint_login(b).audience),
     "endpoints.auth.oauth2.auth_style": ("body", lambda b: read_endpoint_login(b).style),
+    "endpoints.auth.oauth2.private_key.key_file": ("private.key", lambda b: read_key(b)._key_file.name),
+    "endpoints.auth.oauth2.private_key.key_password": (
+        "private-password",
+        lambda b: read_key(b)._key_password,
+    ),
+    "endpoints.auth.oauth2.private_key.key_id": ("key-7", lambda b: read_key(b)._key_id),
+    "endpoints.auth.oauth2.private_key.rsa_algorithm": ("RS256", lambda b: read_key(b)._rsa_padding),
     "endpoints.auth.oauth2.use_proxy": ((False, True), read_token_proxies),
     **{
         f"endpoints.{section}.{name}": (wanted, read)
