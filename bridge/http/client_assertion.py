@@ -44,7 +44,7 @@ class PrivateKeyJwt:
         key_id: str | None,
         rsa_padding: str,
     ) -> None:
-        """``rsa_padding``: ``PS256`` or ``RS256`` for RSA keys. Raises ``ConfigError`` for an unusable file."""
+        """``rsa_padding``: ``PS256`` or ``RS256`` for RSA keys. Raises ``ConfigError`` for a bad file."""
         self._setting = setting
         self._claims = {"iss": client_id, "sub": client_id, "aud": audience}
         self._key_file = key_file
