@@ -21,8 +21,8 @@ _log = structlog.get_logger()
 _TRY_AGAIN_S = 1.0
 """Between two tries to load files that did not load: a writer needs time, and a dial must not wait for it."""
 
-Stamp = tuple[tuple[int, int, int] | None, ...]
-"""Inode, size and time of change of each file; None for one that cannot be read."""
+Stamp = tuple[tuple[int, ...] | None, ...]
+"""Inode, size and times of each file; None for one that cannot be read."""
 
 
 class ReloadedTls:
@@ -94,12 +94,13 @@ class ReloadedTls:
         return [Path(path) for path in (files.ca_file, files.cert_file, files.key_file) if path]
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what changes with every write; ``st_ctime`` also if a copy keeps the time of the original."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _check_complete(path: Path) -> None:
