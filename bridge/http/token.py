@@ -65,7 +65,7 @@ class TokenSource:
         self._on_token = on_token
         self._token: Token | None = None
         self._renew_at = self._usable_until = self._retry_at = 0.0
-        self._refused = False
+        self._refused, self._refused_at = False, 0.0
         self._failures = 0
         self._failure = TokenUnavailable(f"{setting} has not answered yet", "try again")
         self._renewal: asyncio.Task[None] | None = None
@@ -111,6 +111,7 @@ class TokenSource:
             if refused.replaces_refused and not refused.proven:
                 return None
             self._token, self._refused = None, True
+            self._refused_at = asyncio.get_running_loop().time()
             self._renew_at = self._usable_until = 0.0
         token = await self.get(timeout_s)
         return token if token.text != refused.text else None
@@ -129,9 +130,11 @@ class TokenSource:
 
     async def _renew(self) -> None:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = -1.0
         try:
-            grant = await self._fetch()
+            while began < self._refused_at:  # a token may be as old as the one that was refused meanwhile
+                began = loop.time()
+                grant = await self._fetch()
         except TokenUnavailable as exc:
             pause_s = self._note_failure(exc, loop.time())
             if self._throttle.allows():

@@ -218,6 +218,20 @@ async def test_a_token_that_many_requests_report_as_refused_is_renewed_once() ->
 
 
 @simulated
+async def test_a_renewal_that_began_before_the_refusal_is_repeated() -> None:
+    """Its token may be as old as the one that was refused."""
+    server = TokenServer(lifetime_s=1000, takes_s=5)
+    tokens = source(server)
+    token = await tokens.get(10)
+    await asyncio.sleep(760)
+    assert tokens.fresh() is token, "a renewal begins"
+    await asyncio.sleep(1)
+    other = await tokens.replace(token, 30)
+    assert other is not None
+    assert other.text == "token-3"
+
+
+@simulated
 async def test_a_new_token_that_was_never_accepted_is_not_renewed_when_it_is_refused_too() -> None:
     server = TokenServer()
     tokens = source(server)
