@@ -1,4 +1,4 @@
-"""For ``hookferry check``: read the files that settings name, as the bridge does: schemas, certificates, keys.
+"""For ``hookferry check``: read the files of the settings, as the bridge does: schemas, certificates, keys.
 
 The rules of ``settings`` check that a file exists. These rules check that its content can be used, and
 report a problem at the key that names the file. They run even while other settings are wrong.
