@@ -24,6 +24,7 @@ from bridge.errors import ConfigError, TokenUnavailable
 _LIFETIME_S = 60
 _LEAST_RSA_BITS = 2048
 _P256_BYTES = 32
+_SHA256_BYTES = 32
 _REMEDY = (
     "set a PEM file with an RSA key of 2048 bits or more, a P-256 key or an Ed25519 key, and its key_password"
 )
@@ -91,7 +92,7 @@ def _signer(key: PrivateKey, rsa_padding: str) -> tuple[str, Callable[[bytes], b
         return "EdDSA", key.sign
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return "ES256", lambda data: _raw(key.sign(data, ec.ECDSA(SHA256())))
-    pss = padding.PSS(padding.MGF1(SHA256()), SHA256.digest_size)
+    pss = padding.PSS(padding.MGF1(SHA256()), _SHA256_BYTES)
     chosen = pss if rsa_padding == "PS256" else padding.PKCS1v15()
     return rsa_padding, lambda data: key.sign(data, chosen, SHA256())
 

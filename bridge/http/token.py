@@ -130,11 +130,12 @@ class TokenSource:
 
     async def _renew(self) -> None:
         loop = asyncio.get_running_loop()
-        began = -1.0
         try:
-            while began < self._refused_at:  # a token may be as old as the one that was refused meanwhile
+            while True:
                 began = loop.time()
                 grant = await self._fetch()
+                if began >= self._refused_at:  # else it may be as old as the token that was refused meanwhile
+                    break
         except TokenUnavailable as exc:
             pause_s = self._note_failure(exc, loop.time())
             if self._throttle.allows():
@@ -168,7 +169,7 @@ class TokenSource:
 
     def _note_failure(self, failure: TokenUnavailable, now: float) -> float:
         """Return the seconds until the next request."""
-        pause_s = min(_FIRST_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
+        pause_s = min(_FIRST_PAUSE_S * 2.0**self._failures, _LONGEST_PAUSE_S)
         pause_s = max(pause_s, min(failure.retry_after_s, _LONGEST_RETRY_AFTER_S))
         self._failures = min(self._failures + 1, 10)
         self._failure, self._retry_at, self._works = failure, now + pause_s, False

@@ -69,9 +69,9 @@ def check_login_headers(tree: Tree) -> Iterator[Problem]:
             if login and header.lower() == login.lower():
                 path = ("endpoints", name, "headers", header)
                 yield tree.problem(path, "is set by auth as well", "remove it, or remove auth", key=True)
-        path = ("endpoints", name, "auth", "api_key", "query")
-        if (parameter := tree.text(path)) and parameter in _parameters(tree, name):
-            yield tree.problem(path, "is a parameter of the url as well", "remove it from the url")
+        key: Path = ("endpoints", name, "auth", "api_key", "query")
+        if (parameter := tree.text(key)) and parameter in _parameters(tree, name):
+            yield tree.problem(key, "is a parameter of the url as well", "remove it from the url")
 
 
 def _login_header(tree: Tree, name: str) -> str | None:
