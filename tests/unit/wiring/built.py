@@ -30,12 +30,9 @@ from bridge.core.signing import Signer
 from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
 from bridge.http import client_assertion
-from bridge.http.client_assertion import PrivateKeyJwt
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.httpx_transport import HttpxTransport
-from bridge.http.reloaded_tls import ReloadedTls
 from bridge.http.tls import FixedTls
-from bridge.http.token_request import ClientLogin, TokenClient
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.membership import Membership
 from bridge.pipeline.attempt_log import Target
@@ -44,7 +41,6 @@ from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.new_endpoints import NewEndpoints
-from bridge.rendering import StandardRenderer
 from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.settings import SaslSettings, Settings
@@ -322,52 +318,6 @@ def read_signature(keys: Sequence[bytes]) -> Any:
 
 def read_basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
-
-
-def read_basic_login(b: Built) -> str:
-    ((_, value),) = read_target(b, "basic").headers
-    return value.decode()
-
-
-def read_url(b: Built, name: str) -> str:
-    return str(part(b.dispatcher(name), StandardRenderer)._url.target)
-
-
-def read_token_login(options: KafkaOptions) -> ClientLogin:
-    return part(options, ClientLogin)
-
-
-def read_endpoint_login(b: Built) -> ClientLogin:
-    return part(b.edges.transports["oauth"], ClientLogin)
-
-
-def read_key(b: Built) -> PrivateKeyJwt:
-    return part(b.edges.transports["keyed-oauth"], PrivateKeyJwt)
-
-
-def read_token_proxies(b: Built) -> tuple[bool, ...]:
-    """Return for each of two endpoints with a proxy whether the token server is reached through it."""
-    clients = (part(b.edges.transports[f"oauth-{way}"], TokenClient) for way in ("direct", "through-proxy"))
-    return tuple(bool(parts(client._open_transport(), HttpxTransport)) for client in clients)
-
-
-def read_tls(b: Built, section: str) -> ReloadedTls:
-    """Return the TLS of an endpoint (``tls``), or that to its token server (``auth.oauth2.tls``)."""
-    transport = b.edges.transports["oauth"]
-    return part(transport._inner if section == "tls" else transport._tokens, ReloadedTls)  # type: ignore[attr-defined]
-
-
-def tls_reads(section: str, wanted: dict[str, str]) -> Iterator[tuple[str, Any, Read]]:
-    """Yield the name of each TLS setting, its value, and how it is read from the context."""
-
-    def context(b: Built) -> Any:
-        return read_tls(b, section)._context
-
-    yield "ca_file", wanted["ca_file"], lambda b: context(b).ca_file.name
-    yield "cert_file", wanted["cert_file"], lambda b: context(b).loaded[0].name
-    yield "key_file", wanted["key_file"], lambda b: context(b).loaded[1].name
-    yield "key_password", wanted["key_password"], lambda b: context(b).loaded[2]
-    yield "min_version", ssl.TLSVersion.TLSv1_3, lambda b: context(b).minimum_version
 
 
 def read_registry_login(b: Built, format: str) -> Any:

@@ -27,7 +27,6 @@ from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
-from bridge.kafka.msk import MskSigner
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_loader import CursorLoader
@@ -50,11 +49,8 @@ from tests.unit.wiring.built import (
     Read,
     build_example,
     read_basic,
-    read_basic_login,
     read_breaker,
     read_egress_refuses,
-    read_endpoint_login,
-    read_key,
     read_policy,
     read_proxy,
     read_registry_login,
@@ -63,11 +59,6 @@ from tests.unit.wiring.built import (
     read_signature,
     read_subscription,
     read_target,
-    read_tls,
-    read_token_login,
-    read_token_proxies,
-    read_url,
-    tls_reads,
 )
 from tests.unit.wiring.example import (
     KEY,
@@ -75,10 +66,10 @@ from tests.unit.wiring.example import (
     OTHER_KEY,
     ROUTING_KEY,
     TIME_UNITS,
-    TLS_FILES,
     example,
     registry,
 )
+from tests.unit.wiring.login_reads import LOGIN_READS
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +104,6 @@ READS: dict[str, tuple[Any, Read]] = {
     "kafka.sasl.mechanism": ("SCRAM-SHA-512", lambda b: b.options.arguments()["sasl_mechanism"]),
     "kafka.sasl.username": ("kafka-user", lambda b: b.options.arguments()["sasl_plain_username"]),
     "kafka.sasl.password": ("kafka-password", lambda b: b.options.arguments()["sasl_plain_password"]),
-    "kafka.sasl.token_url": ("https://login.test/token", lambda b: read_token_login(b.oauth).url),
-    "kafka.sasl.client_id": ("oauth-client", lambda b: read_token_login(b.oauth).client_id),
-    "kafka.sasl.client_secret": ("oauth-secret", lambda b: read_token_login(b.oauth).client_secret),
-    "kafka.sasl.scope": ("oauth-scope", lambda b: read_token_login(b.oauth).scope),
-    "kafka.sasl.token_ca_file": ("token-ca.pem", lambda b: str(b.oauth_context.ca_file)),
-    "kafka.sasl.aws_region": ("eu-central-1", lambda b: part(b.msk, MskSigner)._region),
     "kafka.session_timeout_s": (41.0, lambda b: b.membership.session_timeout_s),
     "kafka.heartbeat_interval_s": (2.5, lambda b: b.membership.heartbeat_interval_s),
     "kafka.rebalance_timeout_s": (71.0, lambda b: b.membership.rebalance_timeout_s),
@@ -167,47 +152,7 @@ READS: dict[str, tuple[Any, Read]] = {
         (("https", "crm.test", 443), "/hooks/e7"),
         lambda b: (read_rendered(b).url[:3], read_rendered(b).url.target),
     ),
-    "endpoints.auth.basic.username": (read_basic("basic-user", "basic-password"), read_basic_login),
-    "endpoints.auth.basic.password": (read_basic("basic-user", "basic-password"), read_basic_login),
-    "endpoints.auth.bearer.token": (
-        ((b"Authorization", b"Bearer bearer-token"),),
-        lambda b: read_target(b, "bearer").headers,
-    ),
-    "endpoints.auth.api_key.header": (
-        ((b"X-Glue-Key", b"key-value"),),
-        lambda b: read_target(b, "keyed").headers,
-    ),
-    "endpoints.auth.api_key.value": (
-        ((b"X-Glue-Key", b"key-value"), {b"x-glue-key"}),
-        lambda b: (*read_target(b, "keyed").headers, read_target(b, "keyed").secret_headers),
-    ),
-    "endpoints.auth.api_key.query": ("/hooks?glue-key=query-key-value", lambda b: read_url(b, "queried")),
-    "endpoints.auth.oauth2.token_url": (
-        ("https://login.test/endpoint", ((b"authorization", b"***"),)),
-        lambda b: (read_endpoint_login(b).url, read_target(b, "oauth").added),
-    ),
-    "endpoints.auth.oauth2.client_id": ("endpoint-client", lambda b: read_endpoint_login(b).client_id),
-    "endpoints.auth.oauth2.client_secret": (
-        "endpoint-secret",
-        lambda b: read_endpoint_login(b).client_secret,
-    ),
-    "endpoints.auth.oauth2.scope": ("endpoint-scope", lambda b: read_endpoint_login(b).scope),
-    "endpoints.auth.oauth2.audience": ("endpoint-audience", lambda b: read_endpoint_login(b).audience),
-    "endpoints.auth.oauth2.auth_style": ("body", lambda b: read_endpoint_login(b).style),
-    "endpoints.auth.oauth2.private_key.key_file": ("private.key", lambda b: read_key(b)._key_file.name),
-    "endpoints.auth.oauth2.private_key.key_password": (
-        "private-password",
-        lambda b: read_key(b)._key_password,
-    ),
-    "endpoints.auth.oauth2.private_key.key_id": ("key-7", lambda b: read_key(b)._key_id),
-    "endpoints.auth.oauth2.private_key.rsa_algorithm": ("RS256", lambda b: read_key(b)._rsa_padding),
-    "endpoints.auth.oauth2.use_proxy": ((False, True), read_token_proxies),
-    **{
-        f"endpoints.{section}.{name}": (wanted, read)
-        for section, values in TLS_FILES.items()
-        for name, wanted, read in tls_reads(section, values)
-    },
-    "endpoints.tls.server_name": ("crm.internal.test", lambda b: read_tls(b, "tls").server_name),
+    **LOGIN_READS,
     "endpoints.method": ("PUT", lambda b: read_rendered(b).method),
     "endpoints.headers": (
         ((b"X-Fixed", b"fixed-value"), b"made of Created", {b"x-fixed", b"x-made"}),
