@@ -103,7 +103,7 @@ lock: ## pin all dependencies again, by hash and without the name of an index (n
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --extra msk --constraints requirements.lock pyproject.toml -o requirements-msk.lock
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
-	$(UV_COMPILE) --extra demo --extra msk --group dev pyproject.toml -o requirements-dev.lock
+	$(UV_COMPILE) --extra demo --group dev pyproject.toml -o requirements-dev.lock
 
 image: ## build the container image, tagged with the version (BUILDER=podman)
 	$(BUILDER) build --tag hookferry:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .

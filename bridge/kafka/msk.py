@@ -15,7 +15,7 @@ from bridge.errors import ConfigError, TokenUnavailable
 from bridge.http.token_request import Grant
 
 SETTING = "kafka.sasl.aws_region"
-_MODULE = "aws_msk_iam_sasl_signer"
+_MODULE = "aws_msk_iam_sasl_signer.MSKAuthTokenProvider"
 _TIMEOUT_S = 15.0
 _CHECK_ROLE = "give the pod an IAM role (or set AWS credentials in its environment), and check aws_region"
 
@@ -26,7 +26,7 @@ class MskSigner:
     def __init__(self, region: str) -> None:
         """Load the signer. Raises ``ConfigError`` if it is not installed."""
         try:
-            self._provider: Any = import_module(_MODULE).MSKAuthTokenProvider
+            self._signer: Any = import_module(_MODULE)
         except ImportError as exc:
             raise ConfigError(
                 [
@@ -42,7 +42,7 @@ class MskSigner:
         The signer's exceptions come from its AWS library and may contain requests: only their type is shown.
         """
         try:
-            signing = asyncio.to_thread(self._provider.generate_auth_token, self._region)
+            signing = asyncio.to_thread(self._signer.generate_auth_token, self._region)
             token, expires_at_ms = await asyncio.wait_for(signing, _TIMEOUT_S)
         except TimeoutError as exc:
             cause = f"{SETTING}: no AWS credentials within {_TIMEOUT_S:.0f} s"

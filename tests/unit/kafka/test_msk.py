@@ -39,8 +39,8 @@ async def token(options: KafkaOptions) -> str:
 
 
 def install(patch: pytest.MonkeyPatch, sign: Callable[[str], tuple[str, int]]) -> None:
-    provider = SimpleNamespace(generate_auth_token=sign)
-    patch.setitem(sys.modules, MODULE, SimpleNamespace(MSKAuthTokenProvider=provider))
+    patch.setitem(sys.modules, MODULE, SimpleNamespace())
+    patch.setitem(sys.modules, f"{MODULE}.MSKAuthTokenProvider", SimpleNamespace(generate_auth_token=sign))
 
 
 @pytest.mark.skipif(

@@ -147,7 +147,8 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
 
     with pytest.MonkeyPatch.context() as tls:
         tls.setattr(ssl, "create_default_context", _recording_context)
-        tls.setitem(sys.modules, "aws_msk_iam_sasl_signer", SimpleNamespace(MSKAuthTokenProvider=None))
+        for module in ("aws_msk_iam_sasl_signer", "aws_msk_iam_sasl_signer.MSKAuthTokenProvider"):
+            tls.setitem(sys.modules, module, SimpleNamespace())
         tls.setattr(client_assertion, "load_key", lambda file, password: None)
         transports = build_transports(settings, lambda: True)
         options, oauth, msk = build_kafka_options(settings.kafka), logged_in(OAUTH), logged_in(MSK)
