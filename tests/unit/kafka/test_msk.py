@@ -105,6 +105,6 @@ async def test_a_signer_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_the_extra_the_settings_are_refused_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, MODULE, None)
+    monkeypatch.setitem(sys.modules, f"{MODULE}.MSKAuthTokenProvider", None)
     with pytest.raises(ConfigError, match=r"which is not installed; install hookferry\[msk\]"):
         options()
