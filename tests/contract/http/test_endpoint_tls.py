@@ -234,12 +234,15 @@ async def test_files_that_cannot_be_used_leave_the_old_certificate_in_use_and_ar
         await transport.close()
 
 
-async def test_a_half_written_bundle_of_authorities_never_replaces_a_whole_one(renewed: Renewed) -> None:
-    """OpenSSL would load the certificates before the one that is cut off."""
+@pytest.mark.parametrize("part", [0.5, 0.03], ids=["in a certificate", "in its first line"])
+async def test_a_half_written_bundle_of_authorities_never_replaces_a_whole_one(
+    renewed: Renewed, part: float
+) -> None:
+    """If it ends in a first line, OpenSSL loads the certificates before it without an error."""
     whole = renewed.ca.read_bytes()
     async with Receiver(renewed.authority.mutual_context()) as server:
         transport, request = build(server, **renewed.files)
-        renewed.ca.write_bytes(whole + whole[: len(whole) // 2])
+        renewed.ca.write_bytes(whole + whole[: int(len(whole) * part)])
         with capture_logs() as logs:
             assert (await transport.send(request, 5)).status == 200
         await transport.close()
