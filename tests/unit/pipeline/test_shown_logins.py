@@ -19,6 +19,14 @@ CANARY = "s3cr3t-canary-77"
 OAUTH2 = {"token_url": "https://login.test/token", "client_id": "a", "client_secret": CANARY}
 
 
+def test_a_key_in_the_query_follows_what_a_template_inserts() -> None:
+    url = "https://crm.test/hooks/{{ entity }}?type={{ type }}"
+    auth = {"api_key": {"query": "key", "value": "a{{b"}}
+    endpoint = EndpointSettings.model_validate({"url": url, "auth": auth})
+    rendered = build_renderer(endpoint).render(event("a", entity="e 7"))
+    assert rendered.url.target == "/hooks/e%207?type=Created&key=a%7B%7Bb"
+
+
 @pytest.mark.parametrize(
     ("auth", "shown"),
     [
