@@ -209,7 +209,9 @@ def test_a_parameter_that_the_url_has_already_is_a_mistake(given: Any, query: st
 
 
 def test_tls_of_a_plain_http_url_is_a_mistake(given: Any) -> None:
-    (line,) = given("https://crm.example.com", "http://127.0.0.1:9", *with_lines("tls: {min_version: '1.3'}"))
+    (line,) = given(
+        "https://crm.example.com", "http://127.0.0.1:9000", *with_lines("tls: {min_version: '1.3'}")
+    )
     assert "endpoints.crm.tls: is set, but url is plain http; use an https url, or remove tls" in line
 
 

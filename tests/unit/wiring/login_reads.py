@@ -14,7 +14,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.msk import MskSigner
 from bridge.rendering import StandardRenderer
 from tests.support.parts import part, parts
-from tests.unit.wiring.built import Built, Read, read_basic, read_target
+from tests.unit.wiring.built import Built, Read, read_basic, read_rendered, read_target
 from tests.unit.wiring.example import TLS_FILES
 
 
@@ -71,6 +71,14 @@ LOGIN_READS: dict[str, tuple[Any, Read]] = {
     "kafka.sasl.scope": ("oauth-scope", lambda b: read_token_login(b.oauth).scope),
     "kafka.sasl.token_ca_file": ("token-ca.pem", lambda b: str(b.oauth_context.ca_file)),
     "kafka.sasl.aws_region": ("eu-central-1", lambda b: part(b.msk, MskSigner)._region),
+    "endpoints.headers": (
+        ((b"X-Fixed", b"fixed-value"), b"made of Created", {b"x-fixed", b"x-made"}),
+        lambda b: (
+            *read_target(b).headers,
+            dict(read_rendered(b).headers)[b"X-Made"],
+            read_target(b).secret_headers,
+        ),
+    ),
     "endpoints.auth.basic.username": (read_basic("basic-user", "basic-password"), read_basic_login),
     "endpoints.auth.basic.password": (read_basic("basic-user", "basic-password"), read_basic_login),
     "endpoints.auth.bearer.token": (

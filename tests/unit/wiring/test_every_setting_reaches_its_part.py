@@ -154,14 +154,6 @@ READS: dict[str, tuple[Any, Read]] = {
     ),
     **LOGIN_READS,
     "endpoints.method": ("PUT", lambda b: read_rendered(b).method),
-    "endpoints.headers": (
-        ((b"X-Fixed", b"fixed-value"), b"made of Created", {b"x-fixed", b"x-made"}),
-        lambda b: (
-            *read_target(b).headers,
-            dict(read_rendered(b).headers)[b"X-Made"],
-            read_target(b).secret_headers,
-        ),
-    ),
     "endpoints.body": (b'"type":"Created"', lambda b: read_rendered(b, "thin").body[1:17]),
     "endpoints.body.template": (b"inline Created", lambda b: read_rendered(b).body),
     "endpoints.body.template_file": (b"from the file Created", lambda b: read_rendered(b, "file").body),
