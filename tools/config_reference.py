@@ -48,8 +48,8 @@ the default of `admin.host`; this variable overrides nothing.
 
 ## Paths
 
-`kafka.tls.*_file`, `admin.tls.*_file`, `registry.*_file`, `schemas`, `schema_file` and `${file:…}` are relative to the folder
-of the settings file. `state_dir` is relative to the working directory.
+All settings that end in `_file`, `schemas` and `${file:…}` are relative to the folder of the settings file.
+`state_dir` is relative to the working directory.
 """
 )
 

@@ -34,7 +34,8 @@ class Target:
     """What all requests of an endpoint have in common.
 
     ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
-    shown, whether they come from ``headers`` or from the event; so is ``body_secret``.
+    shown, whether they come from ``headers`` or from the event; so is ``body_secret``. ``added`` are headers
+    that the transport adds to the request, as they may be shown.
     """
 
     endpoint: str
@@ -44,6 +45,7 @@ class Target:
     keep_bodies: bool
     log_successes: bool
     body_secret: BodySecret | None = None
+    added: Headers = ()
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
         """Return the request: what was rendered, then the signature, then the endpoint's own headers."""
@@ -97,7 +99,7 @@ class AttemptLog:
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
         self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
         self._successes: list[_Success] = []
-        self._shown_constant = _header_lines(target.masked(target.headers))
+        self._shown_constant = _header_lines(target.masked(target.headers) + target.added)
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
         self._url: Url | None = None

@@ -53,7 +53,6 @@ from tests.unit.wiring.built import (
     read_basic,
     read_breaker,
     read_egress_refuses,
-    read_oauth_login,
     read_policy,
     read_port_refusal,
     read_proxy,
@@ -73,6 +72,7 @@ from tests.unit.wiring.example import (
     example,
     registry,
 )
+from tests.unit.wiring.login_reads import LOGIN_READS
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +107,11 @@ READS: dict[str, tuple[Any, Read]] = {
     "kafka.sasl.mechanism": ("SCRAM-SHA-512", lambda b: b.options.arguments()["sasl_mechanism"]),
     "kafka.sasl.username": ("kafka-user", lambda b: b.options.arguments()["sasl_plain_username"]),
     "kafka.sasl.password": ("kafka-password", lambda b: b.options.arguments()["sasl_plain_password"]),
-    "kafka.sasl.token_url": ("https://login.test/token", lambda b: b.oauth._url),
-    "kafka.sasl.client_id": (read_basic("oauth-client", "oauth-secret"), read_oauth_login),
-    "kafka.sasl.client_secret": (read_basic("oauth-client", "oauth-secret"), read_oauth_login),
-    "kafka.sasl.scope": ("oauth-scope", lambda b: b.oauth._form["scope"]),
     "kafka.session_timeout_s": (41.0, lambda b: b.membership.session_timeout_s),
     "kafka.heartbeat_interval_s": (2.5, lambda b: b.membership.heartbeat_interval_s),
     "kafka.rebalance_timeout_s": (71.0, lambda b: b.membership.rebalance_timeout_s),
     "kafka.group_instance_id": ("pod-7", lambda b: b.membership.instance_id),
+    "kafka.compression": ("gzip", lambda b: b.options.compression),
     "kafka.create_topics": ({False}, lambda b: {create for _, create, _ in b.heard["topics"]}),
     "kafka.replication_factor": (
         {("glue.parked", 5), ("glue.again", 5), ("glue.control", 5)},
@@ -171,15 +168,8 @@ READS: dict[str, tuple[Any, Read]] = {
         (("https", "crm.test", 443), "/hooks/e7"),
         lambda b: (read_rendered(b).url[:3], read_rendered(b).url.target),
     ),
+    **LOGIN_READS,
     "endpoints.method": ("PUT", lambda b: read_rendered(b).method),
-    "endpoints.headers": (
-        ((b"X-Fixed", b"fixed-value"), b"made of Created", {b"x-fixed", b"x-made"}),
-        lambda b: (
-            *read_target(b).headers,
-            dict(read_rendered(b).headers)[b"X-Made"],
-            read_target(b).secret_headers,
-        ),
-    ),
     "endpoints.body": (b'"type":"Created"', lambda b: read_rendered(b, "thin").body[1:17]),
     "endpoints.body.template": (b"inline Created", lambda b: read_rendered(b).body),
     "endpoints.body.template_file": (b"from the file Created", lambda b: read_rendered(b, "file").body),
