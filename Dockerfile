@@ -2,7 +2,7 @@
 #
 #   docker build --tag hookferry:0.1.0 --build-arg VERSION=0.1.0 .
 #
-# `make lock` writes both lock files. Pin the base by digest with --build-arg PYTHON_IMAGE=python@sha256:...
+# `make lock` writes the lock files; --build-arg LOCK=requirements-msk.lock adds the login to Amazon MSK. Pin the base by digest with --build-arg PYTHON_IMAGE=python@sha256:...
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -11,8 +11,9 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/hookferry
 
 # Dependencies first: this layer changes only with the lock. Wheels only, so that no compiler is needed.
-COPY requirements.lock ./
-RUN pip --python /opt/hookferry/bin/python install --no-compile --only-binary=:all: --require-hashes -r requirements.lock
+COPY requirements.lock requirements-msk.lock ./
+ARG LOCK=requirements.lock
+RUN pip --python /opt/hookferry/bin/python install --no-compile --only-binary=:all: --require-hashes -r "$LOCK"
 
 # The build backend is installed outside the environment.
 COPY requirements-build.lock ./

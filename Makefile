@@ -102,6 +102,7 @@ chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 
 lock: ## pin all dependencies again, by hash and without the name of an index (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
+	$(UV_COMPILE) --extra msk --constraints requirements.lock pyproject.toml -o requirements-msk.lock
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
 	$(UV_COMPILE) --extra demo --group dev pyproject.toml -o requirements-dev.lock
 

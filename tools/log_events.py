@@ -14,6 +14,7 @@ SECTIONS = {
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),
     "Deliveries": ("delivery", "signature", "record", "event", "parking"),
+    "Tokens and certificates": ("token", "certificates"),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
     "Files in state_dir": ("index", "history", "state"),

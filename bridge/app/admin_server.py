@@ -42,6 +42,7 @@ class AdminServer:
         registry: CollectorRegistry,
         ready: Callable[[], tuple[bool, str]],
         limits: Callable[[], Mapping[str, object]],
+        *,
         hosts: Sequence[str] = (),
         tls: AdminTls | None = None,
         client_limits: AdminLimits | None = None,

@@ -146,8 +146,8 @@ class App:
             self._metrics.registry,
             self._status.readiness,
             self._status.limits,
-            admin.hosts,
-            None if admin.tls is None else AdminTls(admin.tls),
+            hosts=admin.hosts,
+            tls=None if admin.tls is None else AdminTls(admin.tls),
         )
         await server.start()
         stack.push_async_callback(server.stop)

@@ -68,10 +68,10 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 
 async def _send(trial: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
-    from bridge.http.tls import build_client_context
+    from bridge.http.tls import SystemTls
     from bridge.wiring.endpoints import build_egress, build_transport
 
-    transport = build_transport(trial.endpoint, build_egress(trial.settings), build_client_context())
+    transport = build_transport(trial.name, trial.endpoint, build_egress(trial.settings), SystemTls())
     try:
         return await transport.send(trial.request, trial.endpoint.timeout_s)
     except TransportError as exc:

@@ -70,6 +70,12 @@ def parse_proxy(text: str) -> tuple[Url, bytes | None]:
     return url, b"Basic " + b64encode(pair)
 
 
+def with_parameter(target: str, name: str, value: str) -> str:
+    """Return a target with one more query parameter, percent-encoded."""
+    joint = "" if target.endswith(("?", "&")) else "&" if "?" in target else "?"
+    return f"{target}{joint}{quote(name, safe='')}={quote(value, safe='')}"
+
+
 def _host(text: str) -> str:
     if not text:
         raise ValueError("the URL has no host")

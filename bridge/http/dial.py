@@ -16,6 +16,7 @@ from bridge.errors import TransportError, TransportFault
 from bridge.http.connection import Connection
 from bridge.http.egress_policy import Address, EgressPolicy
 from bridge.http.proxy import Proxy, Tunnel
+from bridge.http.tls import ClientTls, client_tls
 from bridge.model import Url
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
@@ -46,14 +47,14 @@ class Dialer:
     def __init__(
         self,
         egress: EgressPolicy,
-        tls: ssl.SSLContext | None,
+        tls: ssl.SSLContext | ClientTls | None,
         connect_timeout_s: float,
         proxy: Proxy | None = None,
         source_address: str | None = None,
     ) -> None:
         """``source_address``: the address of this machine that connections come from; None for any."""
         self._egress = egress
-        self._tls = tls
+        self._tls = client_tls(tls)
         self._connect_timeout_s = connect_timeout_s
         self._proxy = proxy
         self._source = source_address
@@ -168,7 +169,7 @@ class Dialer:
     async def _connect_proxy(
         self, proxy: Proxy, address: Address, make: Callable[[], _Protocol]
     ) -> _Protocol:
-        context = None if proxy.url.scheme == "http" else proxy.tls or ssl.create_default_context()
+        context = client_tls(proxy.tls).current() if proxy.url.scheme == "https" else None
         return await self._connect(address, make, context, proxy.url.host.removesuffix("."))
 
     async def _tunnel(
@@ -182,7 +183,7 @@ class Dialer:
             transport = await tunnel.opened()
             connection = make()
             secured = await loop.start_tls(
-                transport, connection, self._context(), server_hostname=self._server_name(url)
+                transport, connection, self._tls.current(), server_hostname=self._server_name(url)
             )
         except (OSError, ssl.CertificateError, RuntimeError) as exc:  # RuntimeError: closed meanwhile
             tunnel.transport.abort()
@@ -198,16 +199,11 @@ class Dialer:
         return connection
 
     def _context_for(self, url: Url) -> ssl.SSLContext | None:
-        return self._context() if url.scheme == "https" else None
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:  # created on first use: reading the system's certificates takes 20 ms
-            self._tls = ssl.create_default_context()
-        return self._tls
+        return self._tls.current() if url.scheme == "https" else None
 
     def _server_name(self, url: Url) -> str:
         """Return the name that TLS sends and expects: without a trailing dot, as names in certificates."""
-        return url.host.removesuffix(".")
+        return self._tls.server_name or url.host.removesuffix(".")
 
     def _failure(self, exc: Exception, peer: _Peer, where: str) -> TransportError:
         """Convert an exception of the event loop. ``where``: the peer, and how it was dialed."""

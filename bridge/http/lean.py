@@ -17,6 +17,7 @@ from bridge.http.dial import Dialer
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.head import Head
 from bridge.http.proxy import Proxy, refused
+from bridge.http.tls import ClientTls
 from bridge.model import Request, Response, Url
 
 _MAX_ROUTES = 4096  # an endpoint usually has one URL; this bounds URLs that change with the event
@@ -71,7 +72,7 @@ class LeanTransport:
         self,
         egress: EgressPolicy,
         max_connections: int,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | ClientTls | None = None,
         connect_timeout_s: float = 5.0,
         idle_s: float = 4.0,
         max_body_bytes: int = 65536,

@@ -12,6 +12,7 @@ import ssl
 from typing import NamedTuple, cast
 
 from bridge.errors import TransportError, TransportFault
+from bridge.http.tls import ClientTls
 from bridge.model import Url
 
 MAX_ANSWER_BYTES = 16_384
@@ -25,7 +26,7 @@ class Proxy(NamedTuple):
 
     url: Url
     authorization: bytes | None = None
-    tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | ClientTls | None = None
     """Used for an https proxy itself: never the receiver's context, which may have a client certificate."""
 
     @property

@@ -23,6 +23,7 @@ from bridge.settings.reading.secret_values import secrets_in, short_secrets
 from bridge.settings.reading.secrets import resolve
 from bridge.settings.reading.tree import Tree, overlay
 from bridge.settings.reading.yaml_source import read_yaml
+from bridge.settings.rules import auth
 from bridge.settings.rules.logins import CERTIFICATE_FILES
 from bridge.settings.rules.service import RULES, Rule
 from bridge.telemetry.scrub import in_force
@@ -116,10 +117,15 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make paths absolute; relative ones begin at the folder of the settings file."""
-    tls = ((*section, "tls", key) for section in (("kafka",), ("admin",)) for key in CERTIFICATE_FILES)
+    sections: list[SettingsPath] = [("kafka", "tls"), ("admin", "tls"), *auth.tls_sections(tree)]
+    tls = ((*section, key) for section in sections for key in CERTIFICATE_FILES)
     sources = (path for name in tree.names(("sources",)) for path in _source_paths(name))
+    keys = (
+        ("endpoints", name, "auth", "oauth2", "private_key", "key_file")
+        for name in tree.names(("endpoints",))
+    )
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
-    for path in (*tls, *sources, *templates):
+    for path in (*tls, ("kafka", "sasl", "token_ca_file"), *keys, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))

@@ -19,7 +19,7 @@ from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import RecordWriter
 from bridge.errors import SchemaNeeded
 from bridge.http import Transport
-from bridge.http.tls import build_client_context
+from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints, Fence
@@ -231,10 +231,13 @@ def build_hold_register(
 
 
 def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[str, Transport]:
-    """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written."""
-    egress, tls = build_egress(settings), build_client_context()
+    """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written.
+
+    Raises ``ConfigError`` for TLS files that do not load.
+    """
+    egress, system = build_egress(settings), SystemTls()
     return {
-        name: build_transport(endpoint, egress, tls, may_write)
+        name: build_transport(name, endpoint, egress, system, may_write)
         for name, endpoint in settings.endpoints.items()
     }
 

@@ -18,6 +18,7 @@ GROUP = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,149}$"
 HOST_PORT = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 LAST_PORT = 65_535
 HOST_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$"
+AWS_REGION = r"^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$"
 FIELD_PATH = r"^[^.\s]+(\.[^.\s]+)*$"
 
 RECORD_PARTS = ("key", "offset", "topic")
@@ -28,6 +29,7 @@ PATTERN_REMEDIES = {
     GROUP: "use letters, digits, dot, _ and -, at most 150 characters, and no dot in front",
     HOST_PORT: "write host:port, without a scheme, such as kafka-1:9092",
     HOST_NAME: "write a name without scheme and port, such as hookferry.monitoring.svc",
+    AWS_REGION: "write the name of a region, such as eu-central-1",
     FIELD_PATH: "write the field names from the outside in, with dots between them, such as order.id",
 }
 

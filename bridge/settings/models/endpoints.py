@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
-from bridge.settings.models.receiver import PresetSettings
+from bridge.settings.models.endpoint_login import LoginSettings
 from bridge.settings.models.signature_failures import SignatureFailureSettings
 from bridge.settings.models.values import (
     START_WORDS,
@@ -211,7 +211,7 @@ ParkLimit = Annotated[
 ]
 
 
-class EndpointSettings(PresetSettings):
+class EndpointSettings(LoginSettings):
     """One receiver of webhooks."""
 
     events: tuple[EventPattern, ...] = Field(

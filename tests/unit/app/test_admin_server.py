@@ -36,7 +36,7 @@ async def serving(
     readiness: FakeReadiness, metrics: Metrics, hosts: Sequence[str] = ()
 ) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
-    admin = AdminServer("127.0.0.1", port, metrics.registry, readiness, dict, hosts)
+    admin = AdminServer("127.0.0.1", port, metrics.registry, readiness, dict, hosts=hosts)
     await admin.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
