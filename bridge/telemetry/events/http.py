@@ -11,8 +11,9 @@ are not logged.
 Never."""
 
 TOKEN_FAILED: Final = "token.failed"  # noqa: S105 - the name of an event
-"""The token server issued no access token. The token in use is used until it expires. After that, events of
-the endpoint wait and use up no attempts. The line is written once per minute.
+"""The token server issued no access token; `setting` names its URL. The token in use is used until it
+expires. After that, events of the endpoint wait and use up no attempts, or no connection to a broker is
+opened. The line is written once per minute.
 
 Worry if `token.fetched` does not follow: `cause` and `remedy` name what to correct."""
 
