@@ -143,8 +143,9 @@ def _of_path(path: str, query: str) -> Iterator[Secret]:
         yield Secret(path)
         if query and "{{" not in query:
             yield Secret(f"{path}?{query}")
-    parts = (part for piece in pieces for part in (piece, piece.strip("/"), *piece.split("/")))
-    yield from (Secret(part) for part in parts if _looks_random(part))
+    for piece in filter(_looks_random, pieces):
+        yield from (Secret(piece), Secret(piece.strip("/"), exact=True))
+        yield from (Secret(segment) for segment in piece.split("/") if _looks_random(segment))
 
 
 def _split_url(text: str) -> tuple[str, str, str]:
