@@ -22,7 +22,7 @@ from tests.support.watch import SOON, ask, log_ends, logged, quick_config, wait_
 
 Bridges = Callable[..., BridgeProcess]
 REGISTRY_PASSWORD = "cnry-registry-c1e28d4b67f3a9"
-EVENTS = 12
+EVENTS = 4
 WIDE_OPEN = ("sh", "-c", 'umask 000; exec "$0" "$@"')
 """Files are created with all rights, unless the bridge takes them away."""
 
@@ -54,6 +54,33 @@ def test_no_secret_is_written_anywhere(kafka: RealKafka, bridges: Bridges) -> No
         wait_until(lambda: logged(bridge, "endpoint.turned_off"), "the receiver's 410 turned an endpoint off")
         wait_until(lambda: logged(bridge, "registry.failed"), "the registry's refusal is logged")
         written = {page: ask(bridge, page)[1].encode() for page in ("/metrics", "/limits", "/readyz")}
+        written |= _commands(bridge)
+        assert bridge.terminate() == 0
+    state = Path(bridge.config["state_dir"])
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in state.iterdir()} == {0o600}
+    written |= {file.name: file.read_bytes() for file in [*state.iterdir(), bridge.log]}
+    for name in ("canary.parked", "canary.control", "canary.again"):
+        messages = read_messages(kafka, name, sum(log_ends(kafka, name).values()))
+        written[name] = repr([(one.key(), one.value(), one.headers()) for one in messages]).encode()
+    assert b"***" in written["canary.parked"]
+    assert b"***" in written["canary.control"]
+    for place, data in written.items():
+        assert not find_canaries(data, [*ALL, REGISTRY_PASSWORD]), place
+
+
+def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
+    """Return what the commands print, by command."""
+    (first, *_) = _run(bridge, "parked", "list", "--json").splitlines()
+    address = orjson.loads(first)["address"]
+    sample = str(bridge.folder / "event.json")
+    Path(sample).write_text('{"type": "T", "id": "e1", "data": {}}')
+    commands = [
+        ("check",), ("route", sample), ("endpoints", "list"), ("parked", "list", "--json"),
+        ("parked", "show", address), ("send", "-e", "bearer", "-s", sample),
+        ("send", "-e", "proxied", "-s", sample), ("render", "-e", "body", "-s", sample),
+    ]  # fmt: skip
+    written = {page: ask(bridge, page)[1].encode() for page in ("/metrics", "/limits", "/readyz")}
         written |= _commands(bridge)
         assert bridge.terminate() == 0
     state = Path(bridge.config["state_dir"])
