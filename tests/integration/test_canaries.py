@@ -80,35 +80,6 @@ def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
         ("parked", "show", address), ("send", "-e", "bearer", "-s", sample),
         ("send", "-e", "proxied", "-s", sample), ("render", "-e", "body", "-s", sample),
     ]  # fmt: skip
-    written = {page: ask(bridge, page)[1].encode() for page in ("/metrics", "/limits", "/readyz")}
-        written |= _commands(bridge)
-        assert bridge.terminate() == 0
-    state = Path(bridge.config["state_dir"])
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in state.iterdir()} == {0o600}
-    written |= {file.name: file.read_bytes() for file in [*state.iterdir(), bridge.log]}
-    for name in ("canary.parked", "canary.control", "canary.again"):
-        messages = read_messages(kafka, name, sum(log_ends(kafka, name).values()))
-        written[name] = repr([(one.key(), one.value(), one.headers()) for one in messages]).encode()
-    assert b"***" in written["canary.parked"]
-    assert b"***" in written["canary.control"]
-    for place, data in written.items():
-        assert not find_canaries(data, [*ALL, REGISTRY_PASSWORD]), place
-
-
-def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
-    """Return what the commands print, by command."""
-    (first, *_) = _run(bridge, "parked", "list", "--json").splitlines()
-    address = orjson.loads(first)["address"]
-    sample = str(bridge.folder / "event.json")
-    Path(sample).write_text('{"type": "T", "id": "e1", "data": {}}')
-    commands = [
-        ("check",), ("route", sample), ("endpoints", "list"), ("cursors", "list"), ("events", "list"),
-        ("parked", "list"), ("parked", "list", "--json"), ("parked", "show", address),
-        ("parked", "show", address, "--json"), ("inspect", "--topic", "canary.parked"),
-        *(("send", "-e", name, "-s", sample) for name in ("bearer", "slack", "proxied", "body")),
-        *(("render", "-e", name, "-s", sample) for name in ("basic", "pager", "body", "broken")),
-    ]  # fmt: skip
     written = {" ".join(words): _run(bridge, *words).encode() for words in commands}
     bearer = next(
         letter["address"]
