@@ -78,6 +78,8 @@ def _secrets_at(path: Path, value: str, references: list[str]) -> Iterator[Secre
         if name.lower() in _OPEN_HEADERS:
             return
         yield from _of_header(name, value)
+    elif path[-2:] == ("api_key", "value"):  # what a header or a parameter contains, with a word in front
+        yield from _of_header("api-key", value)
     elif known and secret:
         yield from _of_key(value)
     if secret or name in _MAY_CONTAIN:

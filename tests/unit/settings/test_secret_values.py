@@ -146,3 +146,8 @@ def test_a_mistake_shows_a_url_without_its_query(read: Any, url: str) -> None:
     mistakes = read({}, sources=sources)
     assert any("reg.test/?…" in mistake for mistake in mistakes)
     assert not any("qu3ry-key" in mistake for mistake in mistakes)
+
+
+def test_the_word_in_front_of_a_key_is_no_secret(read: Any) -> None:
+    read({"auth": {"api_key": {"header": "X-Login", "value": "Token k3y-7f3a9"}}})
+    assert scrub("got k3y-7f3a9; a Token is required") == "got ***; a Token is required"
