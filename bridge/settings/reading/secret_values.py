@@ -78,6 +78,8 @@ def _secrets_at(path: Path, value: str, references: list[str]) -> Iterator[Secre
         if name.lower() in _OPEN_HEADERS:
             return
         yield from _of_header(name, value)
+    elif path[-2:] == ("api_key", "value"):  # what a header or a parameter contains, with a word in front
+        yield from _of_header("api-key", value)
     elif known and secret:
         yield from _of_key(value)
     if secret or name in _MAY_CONTAIN:
@@ -143,8 +145,9 @@ def _of_path(path: str, query: str) -> Iterator[Secret]:
         yield Secret(path)
         if query and "{{" not in query:
             yield Secret(f"{path}?{query}")
-    parts = (part for piece in pieces for part in (piece, piece.strip("/"), *piece.split("/")))
-    yield from (Secret(part) for part in parts if _looks_random(part))
+    for piece in filter(_looks_random, pieces):
+        yield from (Secret(piece), Secret(piece.strip("/"), exact=True))
+        yield from (Secret(segment) for segment in piece.split("/") if _looks_random(segment))
 
 
 def _split_url(text: str) -> tuple[str, str, str]:
