@@ -25,7 +25,7 @@ OWN_RULES = frozenset({URL, HEADER, ("endpoints", ANY, "proxy")})
 """Secret for the program, which masks them, but often without a secret in them: the chart looks closer."""
 
 SECRET_URL_PRESETS = ("discord", "slack", "teams", "teams-connector", "zapier")
-"""Presets of receivers that accept a message from whoever has the URL."""
+"""Presets of receivers that accept a message from anyone who has the URL."""
 
 SECRET_URL_HOSTS = (
     r"hooks\.slack\.com",

@@ -17,6 +17,7 @@ from tools import (
     config_schema,
     exit_codes,
     gallery,
+    licences,
     log_events,
     metrics,
     topics,
@@ -33,6 +34,7 @@ GENERATORS: tuple[Callable[[], dict[Path, str]], ...] = (
     gallery.render,
     architecture.render,
     chart_secrets.render,
+    licences.render,
 )
 
 

@@ -23,7 +23,7 @@ from bridge.rendering.sandbox.values import (
 )
 
 _PIECE_CHARS = 8
-"""What a piece of a fragment counts beside its characters."""
+"""What a piece of a fragment counts in addition to its characters."""
 
 
 class Places:

@@ -39,7 +39,7 @@ def scan(text: str, inside: bool) -> bool:
 
 
 class Quotes:
-    """What the quotes of one template say. The constructor marks its values.
+    """The places of one template's values. The constructor marks those that need it.
 
     ``undecided``: there are values outside macros whose place is not known. ``keys_vary``: the name of a key
     may contain a value. Raises ``TemplateSyntaxError`` for a value right after a backslash, which would undo

@@ -48,7 +48,7 @@ files/secret-places.json, made from the program's settings, lists where. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* One text. In $plain, ¤ stands for each reference without a default, whose value is not in the text. */}}
+{{/* One text. In $plain, ¤ replaces each reference without a default, whose value is not in the text. */}}
 {{- define "hookferry.checkText" -}}
 {{- $text := toString .value -}}
 {{- $plain := regexReplaceAll "\\$\\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\\}" (replace "¤" "" $text) "¤" -}}
