@@ -159,6 +159,9 @@ BY_REFERENCE: dict[str, dict[str, Any]] = {
         "env": [{"name": "S", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}, {"name": "TZ", "value": "UTC"}],
     },
     "null": values(config={"kafka": {"bootstrap_servers": ["k:9092"], "sasl": None}, "history": None}),
+    "the minimal example": {
+        **values(), **yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text()),
+    },
     "the full example": {
         **values(), **yaml.safe_load((CHART / "ci" / "full-values.yaml").read_text()),
     },

@@ -34,7 +34,7 @@ from bridge.rendering.sandbox.language import (
 )
 from bridge.rendering.sandbox.places import JsonPlaces, Places
 from bridge.rendering.sandbox.quotes import BARE, UNDECIDED
-from bridge.rendering.sandbox.values import Missing, NotPossible, describe_kind
+from bridge.rendering.sandbox.values import Missing, NotPossible, as_text, describe_kind
 
 _LOOP = LOOP_CALLS | {
     "index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0", "previtem",
@@ -107,7 +107,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def unescaped(self, value: Any) -> Any:
         """Return the plain text of a value that is text, and other values unchanged."""
-        return "".join((value,)) if isinstance(value, str) else value
+        return as_text(value) if isinstance(value, str) else value
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return ``obj.attribute``, or the same with a constant name in brackets: the item of a mapping."""
