@@ -31,6 +31,7 @@ _XML_ENTITIES = {
     "\r": "&#13;", "\x85": "&#133;", "\u2028": "&#8232;",
 }  # fmt: skip
 _JSON_WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null", re.ASCII)
+_TAG_WORD = re.compile(r"[\w.:-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -135,6 +136,17 @@ def outside_quotes(escape: Escape | None = None) -> Insert:
         return _inside_quotes(value)
 
     return insert
+
+
+def name_in_tag(value: Any) -> str:
+    """Return a value in a tag of XML or HTML outside quotes; any other text could add attributes or elements.
+
+    Raises ``NotPossible``.
+    """
+    text = value if type(value) is str else readable(value)
+    if not _TAG_WORD.fullmatch(text):
+        raise NotPossible("a value in a tag has no quotes around it, and is not a name; put it in quotes")
+    return text
 
 
 def escape_texts(value: Any, escape: Escape) -> Any:

@@ -15,9 +15,17 @@ import orjson
 from bridge.errors import RenderError
 from bridge.model import Event
 from bridge.rendering import Headers
-from bridge.rendering.escape import Escape, Kind, insert_for, kind_of_content, outside_quotes, to_bytes
+from bridge.rendering.escape import (
+    Escape,
+    Kind,
+    insert_for,
+    kind_of_content,
+    name_in_tag,
+    outside_quotes,
+    to_bytes,
+)
 from bridge.rendering.filters import filters_for
-from bridge.rendering.sandbox import Insert, Program, Sandbox
+from bridge.rendering.sandbox import JSON, XML, Insert, Program, Sandbox
 
 _MAX_KNOWN_TYPES = 4096
 _OUT_OF_RANGE = "infinity"
@@ -60,8 +68,12 @@ class Text:
 
 def sandbox(insert: Insert, kind: Kind, escape: Escape | None = None) -> Sandbox:
     """Return a sandbox that compiles templates for text of a kind."""
-    outside = outside_quotes(escape) if kind is Kind.JSON else None
-    return Sandbox(insert, VARIABLES.keys(), filters_for(kind, escape), outside=outside)
+    filters = filters_for(kind, escape)
+    if kind is Kind.JSON:
+        return Sandbox(insert, VARIABLES.keys(), filters, outside=outside_quotes(escape), syntax=JSON)
+    if kind is Kind.XML:
+        return Sandbox(insert, VARIABLES.keys(), filters, outside=name_in_tag, syntax=XML)
+    return Sandbox(insert, VARIABLES.keys(), filters)
 
 
 class TemplateBody:

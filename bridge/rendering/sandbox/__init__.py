@@ -22,11 +22,14 @@ from bridge.rendering.sandbox.environment import Environment
 from bridge.rendering.sandbox.filters import charged, number
 from bridge.rendering.sandbox.filters import filters as common_filters
 from bridge.rendering.sandbox.language import restrict
-from bridge.rendering.sandbox.places import JsonPlaces, Places
+from bridge.rendering.sandbox.places import Places, SyntaxPlaces
 from bridge.rendering.sandbox.quotes import Quotes
+from bridge.rendering.sandbox.syntax import JSON, XML, Syntax
 from bridge.rendering.sandbox.values import Insert, JsonText, Missing, NotPossible, as_text, format_decimal
 
 __all__ = [
+    "JSON",
+    "XML",
     "Insert",
     "JsonText",
     "Missing",
@@ -81,17 +84,19 @@ class Sandbox:
         filters: Mapping[str, Callable[..., Any]] | None = None,
         *,
         outside: Insert | None = None,
+        syntax: Syntax = JSON,
     ) -> None:
         """``insert`` returns the escaped text of a value; ``filters`` extend the common ones.
 
-        With ``outside`` the templates are JSON: ``insert`` is for values inside quotes, and ``outside``
-        returns the JSON value of the others.
+        With ``outside`` the place of a value matters: ``insert`` is for values inside quotes or text, and
+        ``outside`` for those that nothing encloses in this ``syntax``.
         """
         self._budget = budget = Budget()
         self._variables = frozenset(variables)
-        self._json = None if outside is None else JsonPlaces(insert, outside, budget)
+        self._syntax = syntax
+        self._by_place = None if outside is None else SyntaxPlaces(insert, outside, syntax, budget)
         own = {name: charged(function, budget) for name, function in (filters or {}).items()}
-        places = self._json or Places(insert, budget)
+        places = self._by_place or Places(insert, budget)
         self._environment = Environment(places, {**common_filters(budget), **own}, budget)
 
     def compile(self, source: str, name: str) -> Program:
@@ -106,15 +111,15 @@ class Sandbox:
             undeclared = meta.find_undeclared_variables(tree) - set(environment.globals)
             for unknown in sorted(undeclared - self._variables):
                 raise self._unknown(unknown, source)
-            quotes = None if self._json is None else Quotes(tree)
+            quotes = None if self._by_place is None else Quotes(tree, self._syntax)
             template = environment.from_string(restrict(tree))
         except TemplateSyntaxError as exc:
             raise _syntax(exc, [*environment.filters]) from None
         except (RecursionError, MemoryError, SyntaxError):
             raise TemplateMistake(1, "is nested too deep", "reduce the nesting") from None
         join: Callable[[Iterable[str]], str] = "".join
-        if self._json is not None and quotes is not None and quotes.undecided:
-            join = self._json.whole
+        if self._by_place is not None and quotes is not None and quotes.undecided:
+            join = self._by_place.whole
         keys_vary = quotes is not None and quotes.keys_vary
         uses = frozenset(undeclared)
         return Program(template, name, uses, self._budget, join, environment.expressions, keys_vary=keys_vary)

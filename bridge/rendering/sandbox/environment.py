@@ -32,7 +32,7 @@ from bridge.rendering.sandbox.language import (
     SLICED,
     UNESCAPE,
 )
-from bridge.rendering.sandbox.places import JsonPlaces, Places
+from bridge.rendering.sandbox.places import Places, SyntaxPlaces
 from bridge.rendering.sandbox.quotes import BARE, UNDECIDED
 from bridge.rendering.sandbox.values import Missing, NotPossible, as_text, describe_kind
 
@@ -73,7 +73,7 @@ class Environment(ImmutableSandboxedEnvironment):
         """The expressions of the template that was compiled last, by the line of the compiled code."""
         self.finalize = places.finalize
         self.concat = places.block
-        if isinstance(places, JsonPlaces):
+        if isinstance(places, SyntaxPlaces):
             self.outside, self.undecided = places.outside, places.undecided
         self.globals = {"range": self._range, "dict": self._dict, "namespace": self._namespace}
         self.filters = dict(filters)

@@ -1,4 +1,4 @@
-"""Insert values into text: in one way for most content types, in two for JSON, inside quotes and outside.
+"""Insert values into text: in one way everywhere, or for JSON and XML in two, inside quotes and outside.
 
 The invariant for JSON: a value inside quotes stays a part of that text, and a value outside quotes is one
 complete JSON value. So the keys and the nesting are those of the template.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bridge.rendering.sandbox.budget import Budget
-from bridge.rendering.sandbox.quotes import scan
+from bridge.rendering.sandbox.syntax import JSON, Syntax
 from bridge.rendering.sandbox.values import (
     NO_TEXT,
     Escaped,
@@ -61,18 +61,19 @@ class Places:
         return text
 
 
-class JsonPlaces(Places):
-    """Inserts values into JSON. ``inside`` is for quotes; ``outside`` returns one JSON value."""
+class SyntaxPlaces(Places):
+    """Inserts values by their place. ``outside`` is for values that nothing encloses (``Syntax.outside``)."""
 
-    def __init__(self, inside: Insert, outside: Insert, budget: Budget) -> None:
-        super().__init__(inside, budget)
+    def __init__(self, inside: Insert, outside: Insert, syntax: Syntax, budget: Budget) -> None:
         self._outside = outside
+        self._syntax = syntax
+        super().__init__(inside, budget)
 
     def _finalizer(self, insert: Insert) -> Callable[[Any], str]:
-        budget = self.budget
+        budget, inside = self.budget, self._syntax.inside
 
         def finalize(value: Any) -> str:
-            text = insert(value) if type(value) is not Fragment else self._balanced(value, True)
+            text = insert(value) if type(value) is not Fragment else self._balanced(value, inside)
             budget.chars = left = budget.chars - len(text)
             if left < 0:
                 budget.spend()
@@ -81,13 +82,18 @@ class JsonPlaces(Places):
         return finalize
 
     def outside(self, value: Any) -> str:
-        """Insert a value outside quotes."""
-        text = self._balanced(value, False) if type(value) is Fragment else self._outside(value)
+        """Insert a value that nothing encloses."""
+        if type(value) is Fragment:
+            text = self._balanced(value, self._syntax.outside)
+        else:
+            text = self._outside(value)
         self.budget.spend(0, len(text))
         return text
 
     def undecided(self, value: Any) -> str:
-        """Keep a value until it is known whether it is inside quotes."""
+        """Keep a value until its place is known. Only in JSON there is one for lists and mappings."""
+        if self._syntax is not JSON and isinstance(value, dict | list | tuple):
+            as_text(value)  # raises NotPossible
         piece = value if type(value) is Fragment else _piece(value)
         self.budget.spend(0, len(piece))
         return piece
@@ -110,25 +116,27 @@ class JsonPlaces(Places):
         return text
 
     def whole(self, parts: Iterable[str]) -> str:
-        """Return the text of a template that has undecided values; it begins outside quotes."""
-        return self._placed(_flat(parts), False)[0]
+        """Return the text of a template that has undecided values."""
+        return self._placed(_flat(parts), self._syntax.start)[0]
 
-    def _balanced(self, fragment: Fragment, inside: bool) -> str:
-        text, ends_inside = self._placed(fragment.pieces, inside)
-        if ends_inside is not inside:
-            raise NotPossible('a macro or {% set %} block contains a " without its second one; add that')
+    def _balanced(self, fragment: Fragment, start: str) -> str:
+        text, end = self._placed(fragment.pieces, start)
+        if end != start:
+            raise NotPossible(
+                "a macro or {% set %} block contains a quote or < without its second one; add that"
+            )
         return text
 
-    def _placed(self, pieces: Iterable[str | Inserted], inside: bool) -> tuple[str, bool]:
-        """Return the text, and True if its end is inside quotes."""
+    def _placed(self, pieces: Iterable[str | Inserted], place: str) -> tuple[str, str]:
+        """Return the text, and the place at its end."""
         texts = list[str]()
         for piece in pieces:
             if type(piece) is Inserted:
-                texts.append((self._insert if inside else self._outside)(piece.value))
+                texts.append((self._outside if place == self._syntax.outside else self._insert)(piece.value))
             else:
                 texts.append(piece)
-                inside = scan(piece, inside)
-        return "".join(texts), inside
+                place = self._syntax.scan(piece, place)
+        return "".join(texts), place
 
 
 def _flat(parts: Iterable[str]) -> Iterable[str | Inserted]:

@@ -1,7 +1,7 @@
-"""Find the values of a JSON template that are inside quotes, and those that are outside.
+"""Find the values that nothing encloses: in JSON outside quotes, in XML in a tag outside quotes.
 
 Inside quotes a text is escaped and cannot end the quotes. Outside, a text such as ``1, "admin": true`` would
-add a key, so those values get the mark ``BARE``. The state is derived from the template alone. Where it is
+add a key, so those values get the mark ``BARE``. The place is derived from the template alone. Where it is
 not known, in a macro or where branches end differently, values get the mark ``UNDECIDED``, and ``places``
 decides when the whole text exists.
 """
@@ -13,29 +13,15 @@ from collections.abc import Sequence
 
 from jinja2 import TemplateSyntaxError, nodes
 
+from bridge.rendering.sandbox.syntax import JSON, Syntax
+
 BARE, UNDECIDED = "bare!", "undecided!"
 
-_State = bool | None
-"""True inside quotes, False outside, None if unknown."""
+_State = str | None
+"""The place (see ``Syntax``), None if it is not known."""
 
-_QUOTE = re.compile(r'\\.|"', re.DOTALL)
 _ENDS_A_KEY = re.compile(r'"\s*(?::|\Z)')
 _CLOSES_A_KEY = re.compile(r'(?:[^"\\]|\\.)*"\s*(?::|\Z)', re.DOTALL)
-
-
-def scan(text: str, inside: bool) -> bool:
-    """Return True if the end of the text is inside quotes.
-
-    A backslash outside quotes is no JSON, so it does not matter what it does there.
-    """
-    if '"' not in text:
-        return inside
-    if "\\" not in text:
-        return inside ^ (text.count('"') % 2 == 1)
-    for found in _QUOTE.findall(text):
-        if found == '"':
-            inside = not inside
-    return inside
 
 
 class Quotes:
@@ -46,15 +32,14 @@ class Quotes:
     its escaping.
     """
 
-    def __init__(self, tree: nodes.Template) -> None:
+    def __init__(self, tree: nodes.Template, syntax: Syntax) -> None:
         self.undecided = False
         self.keys_vary = False
-        for data in tree.find_all(nodes.TemplateData):
-            if (len(data.data) - len(data.data.rstrip("\\"))) % 2:
-                cause = "a single backslash is right before {{ or {%; write two"
-                raise TemplateSyntaxError(cause, data.lineno)
+        self._syntax = syntax
         self._in_block = False
-        self._mark(tree.body, False)
+        if syntax.has_backslash:
+            _check_backslashes(tree)
+        self._mark(tree.body, syntax.start)
 
     def _mark(self, body: Sequence[nodes.Node], state: _State, *, dry: bool = False) -> _State:
         for node in body:
@@ -86,24 +71,35 @@ class Quotes:
     def _output(self, node: nodes.Output, state: _State, dry: bool) -> _State:
         for index, child in enumerate(node.nodes):
             if isinstance(child, nodes.TemplateData):
-                self.keys_vary |= _may_end_a_key(child.data, state)
-                state = None if state is None else scan(child.data, state)
-            elif state is True or dry:
+                self._note_key(child.data, state)
+                state = None if state is None else self._syntax.scan(child.data, state)
+            elif dry or state == self._syntax.inside:
                 continue
             elif _is_authors(child):
                 constants = [child, *child.find_all(nodes.Const)]
                 self.keys_vary |= any(":" in str(getattr(node, "value", "")) for node in constants)
             else:
-                self.undecided |= state is None and not self._in_block
-                node.nodes[index] = _marked(child, UNDECIDED if state is None else BARE)
+                mark = BARE if state == self._syntax.outside else UNDECIDED
+                self.undecided |= mark == UNDECIDED and not self._in_block
+                node.nodes[index] = _marked(child, mark)
         return state
 
+    def _note_key(self, text: str, state: _State) -> None:
+        """Set ``keys_vary`` if a key that begins before this text may end in it."""
+        if self._syntax is not JSON or self.keys_vary:
+            return
+        if state not in {None, JSON.outside}:
+            self.keys_vary = _CLOSES_A_KEY.match(text) is not None
+        else:
+            may_end = state is None and _ENDS_A_KEY.search(text) is not None
+            self.keys_vary = may_end or text.lstrip().startswith(":")
 
-def _may_end_a_key(text: str, state: _State) -> bool:
-    """Return True if a key that begins before this text may end in it, so that a value may be part of it."""
-    if state is True:
-        return _CLOSES_A_KEY.match(text) is not None
-    return text.lstrip().startswith(":") or (state is None and _ENDS_A_KEY.search(text) is not None)
+
+def _check_backslashes(tree: nodes.Template) -> None:
+    for data in tree.find_all(nodes.TemplateData):
+        if (len(data.data) - len(data.data.rstrip("\\"))) % 2:
+            cause = "a single backslash is right before {{ or {%; write two"
+            raise TemplateSyntaxError(cause, data.lineno)
 
 
 def _marked(child: nodes.Expr, mark: str) -> nodes.Filter:

@@ -126,7 +126,7 @@ def test_the_text_of_a_macro_fits_the_place_where_it_is_inserted() -> None:
 def test_a_block_with_an_unpaired_quote_is_an_error() -> None:
     """The places of the values after it would be wrong."""
     source = '{% macro q() %}"{% endmacro %}{"a": {{ q() }}{{ data.x }}{{ q() }} }'
-    with pytest.raises(RenderError, match='contains a " without its second one'):
+    with pytest.raises(RenderError, match="contains a quote or < without its second one"):
         render(source, MOVES_KEYS)
 
 
