@@ -75,7 +75,7 @@ def test_the_budget_accepts_no_negative_charge() -> None:
 @pytest.mark.parametrize("name", ["varargs", "kwargs", "caller"])
 def test_uncounted_arguments_of_macros_are_not_available(name: str) -> None:
     with pytest.raises(TemplateMistake, match=f'there is no "{name}"'):
-        run("{% macro m() %}{{ " + name + " | json }}{% endmacro %}{{ m(1, 2) }}")
+        run("{% macro m() %}{{ " + name + " | length }}{% endmacro %}{{ m(1, 2) }}")
 
 
 DOUBLING = "{% set ns = namespace(x=data.document) %}{% for i in range(64) %}{% set ns.x = _ %}{% endfor %}"
@@ -84,7 +84,6 @@ TOO_MUCH = [
     DOUBLING.replace("_", "(ns.x, ns.x)") + "{{ ns.x | json }}",
     DOUBLING.replace("_", "{'a': ns.x, 'b': ns.x}") + "{{ ns.x | json }}",
     DOUBLING.replace("_", "dict(a=ns.x, b=ns.x)") + "{{ ns.x | json }}",
-    DOUBLING.replace("_", "[1, 2] | map('default', ns.x) | list") + "{{ ns.x | json }}",
     DOUBLING.replace("_", "[none, none] | map('default', ns.x)") + "{{ ns.x | json }}",
     DOUBLING.replace("_", "[ns.x, ns.x]") + "{% set a = ns.x %}{{ a == a }}",
     "{{ data.nulls | map('default', data.document) | json }}",
