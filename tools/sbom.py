@@ -117,7 +117,9 @@ def image_subject() -> dict[str, Any]:
 def base_component(base: str) -> dict[str, Any]:
     """Return the component of the base image: ``name:tag`` or ``name@sha256:…``."""
     name, _, digest = base.partition("@sha256:")
-    repository, _, tag = name.partition(":")
+    folder, _, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    repository = f"{folder}/{last}" if folder else last
     version = f"sha256:{digest}" if digest else tag or "latest"
     made: dict[str, Any] = {
         "type": "container",
@@ -127,7 +129,7 @@ def base_component(base: str) -> dict[str, Any]:
     }
     if digest:
         made["hashes"] = [{"alg": "SHA-256", "content": digest}]
-        made["purl"] = f"pkg:oci/{repository.rpartition('/')[2]}@sha256%3A{digest}"
+        made["purl"] = f"pkg:oci/{last}@sha256%3A{digest}"
     return made
 
 

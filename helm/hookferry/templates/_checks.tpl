@@ -28,6 +28,9 @@
 files/secret-places.json, made from the program's settings, lists where. */}}
 {{- define "hookferry.checkSecrets" -}}
 {{- $rules := .Files.Get "files/secret-places.json" | fromJson -}}
+{{- if not $rules.headers -}}
+{{- fail "files/secret-places.json of the chart is missing or damaged, so secrets in clear would not be found; install the whole chart" -}}
+{{- end -}}
 {{- include "hookferry.checkSecretsIn" (dict "at" "" "value" .Values.config "rules" $rules "values" .Values) -}}
 {{- end -}}
 

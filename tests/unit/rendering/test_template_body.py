@@ -71,7 +71,9 @@ def test_line_breaks_of_a_form_template_are_removed() -> None:
 
 
 def test_plain_text_is_not_escaped() -> None:
-    made = body("{{ data.x }} {{ data.list | json }}", {"x": HOSTILE, "list": [1]}, "text/plain; charset=utf-8")
+    made = body(
+        "{{ data.x }} {{ data.list | json }}", {"x": HOSTILE, "list": [1]}, "text/plain; charset=utf-8"
+    )
     assert made == HOSTILE.replace("\ud800", "\ufffd") + " [1]"
 
 

@@ -61,6 +61,7 @@ async def test_a_compressed_answer_is_refused_without_unpacking_it(
 async def test_an_answer_that_is_not_compressed_is_read(
     stub: StubRegistry, client: RegistryClient, encoding: str | None
 ) -> None:
+    stub.register("paid", json.dumps("string"))
     stub.encoding, stub.raw = encoding, json.dumps({"schema": "x"}).encode()
     answer = await client.get("/schemas/ids/1")
     assert answer is not None
