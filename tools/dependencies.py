@@ -104,11 +104,11 @@ def _needed(requirement: str) -> str | None:
 
 
 def _licence(name: str, declared: metadata.PackageMetadata) -> str:
-    expression = declared.get("License-Expression")
+    expression = _field(declared, "License-Expression")
     if expression:
         return expression
     classifiers = [text for text in declared.get_all("Classifier") or () if text.startswith("License")]
-    for text in (declared.get("License") or "", *classifiers):
+    for text in (_field(declared, "License"), *classifiers):
         if text in _SPDX:
             return _SPDX[text]
     raise DependencyError(f"{name} declares no licence that is known; add it to tools/dependencies.py")
@@ -120,4 +120,8 @@ def _home(declared: metadata.PackageMetadata) -> str:
     for label in ("source", "source code", "repository", "homepage", "github", "code"):
         if label in by_label:
             return by_label[label]
-    return declared.get("Home-page") or next(iter(urls.values()), "")
+    return _field(declared, "Home-page") or next(iter(urls.values()), "")
+
+
+def _field(declared: metadata.PackageMetadata, name: str) -> str:
+    return str(declared[name]) if name in declared else ""

@@ -72,12 +72,15 @@ class Environment(ImmutableSandboxedEnvironment):
         self.expressions: dict[int, str] = {}
         """The expressions of the template that was compiled last, by the line of the compiled code."""
         self.finalize = places.finalize
-        self.concat = places.block
         if isinstance(places, SyntaxPlaces):
             self.outside, self.undecided = places.outside, places.undecided
         self.globals = {"range": self._range, "dict": self._dict, "namespace": self._namespace}
         self.filters = dict(filters)
         self.tests = tests({name: self.tests[name] for name in TESTS}, budget)
+
+    def concat(self, parts: Iterable[str]) -> str:
+        """Return the text of a macro or ``{% set %}`` block. Compiled code calls this."""
+        return self.places.block(parts)
 
     def charge(self, chars: int) -> bool:
         """Charge one step and the constant text of a loop's or macro's body."""

@@ -204,7 +204,7 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
     return {name: charged(function, budget) for name, function in plain.items()}
 
 
-def tests(known: Mapping[str, Callable[..., Any]], budget: Budget) -> dict[str, Callable[..., Any]]:
+def tests(known: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     """Return Jinja2's tests by name, each one charged for the values that it may read completely."""
 
     def metered(test: Callable[..., Any]) -> Callable[..., Any]:
