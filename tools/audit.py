@@ -1,7 +1,8 @@
 """Ask a vulnerability service about every pinned dependency, with pip-audit: ``make audit``.
 
 Invariant: exit code 0 means that the service answered for every package, and reported no vulnerability. An
-audit without data is never a success: it ends with ``NO DATA`` and exit code 3.
+audit without data is never a success: it ends with ``NO DATA`` and exit code 3. pip-audit itself ends
+with 0 and "No known vulnerabilities found" if the service has none of the packages.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def judge(pins: Iterable[Pin], report: str, complaint: str) -> Finding:
     found = [line for name in sorted(known) for line in _vulnerabilities(answered[name])]
     unknown = sorted(set(wanted) - known)
     if unknown:
-        no_data = _no_data(unknown, complaint)
+        reasons = [
+            answered[name]["skip_reason"] for name in unknown if "skip_reason" in answered.get(name, {})
+        ]
+        no_data = _no_data(unknown, reasons[0] if reasons else complaint)
         return Finding(VULNERABLE if found else NO_DATA, (*found, *no_data.lines))
     if found:
         return Finding(VULNERABLE, tuple(found))

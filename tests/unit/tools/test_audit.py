@@ -54,8 +54,22 @@ def test_an_audit_without_data_says_so_and_fails(answer: str) -> None:
     assert finding.exit_code == NO_DATA != 0
     assert finding.lines[0].startswith("NO DATA: nothing is known about")
     assert "click" in finding.lines[0]
-    assert finding.lines[1] == "pip-audit: ConnectionError: no route"
+    expected = (
+        json.loads(answer)["dependencies"][1]["skip_reason"]
+        if "skip_reason" in answer
+        else "ConnectionError: no route"
+    )
+    assert finding.lines[1] == f"pip-audit: {expected}"
     assert finding.lines[2].startswith("This is not a clean audit.")
+
+
+def test_what_pip_audit_reports_without_an_answer_is_not_a_success() -> None:
+    """It exits with 0 and this text when the service has none of the packages, as behind a mirror."""
+    reason = "Dependency not found on PyPI and could not be audited: click (8.5.1)"
+    skipped = [{"name": pin.name, "skip_reason": reason} for pin in PINS]
+    finding = judge(PINS, report(*skipped), "No known vulnerabilities found")
+    assert finding.exit_code == NO_DATA
+    assert finding.lines[1] == f"pip-audit: {reason}"
 
 
 def test_a_finding_counts_more_than_missing_data_and_both_are_shown() -> None:
