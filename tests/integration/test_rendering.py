@@ -113,8 +113,8 @@ def test_an_event_that_a_template_cannot_render_is_parked_with_the_template_line
         "the body's template, line 1: {{ data.id }}: a text has no quotes around it; put it in quotes, or add"
         " | json",
         'the body\'s template, line 2: there is no "nmae"; did you mean "name"?',
-        "the body's template, line 2: {{ data.tags | default }}: a list is not text; select a part of it, or use"
-        " | json",
+        "the body's template, line 2: {{ data.tags | default }}: a list is not text; select a part of it, or"
+        " use | json",
     ]
     assert "template" in letters[0]["remedy"]
     assert "N4M3" not in bridge.log.read_text() + repr(letters)
