@@ -115,7 +115,8 @@ def _licence(name: str, declared: metadata.PackageMetadata) -> str:
 
 
 def _home(declared: metadata.PackageMetadata) -> str:
-    urls = dict(text.split(", ", 1) for text in declared.get_all("Project-URL") or () if ", " in text)
+    listed = map(str, declared.get_all("Project-URL") or ())
+    urls: dict[str, str] = dict(text.split(", ", 1) for text in listed if ", " in text)
     by_label = {label.lower(): url for label, url in urls.items()}
     for label in ("source", "source code", "repository", "homepage", "github", "code"):
         if label in by_label:
