@@ -9,7 +9,9 @@ from tools.dependencies import BUILD, RUNTIME, Dependency, dependencies
 from tools.markdown import REFERENCE, generated_note, page, prose, table
 
 PAGE = REFERENCE / "licences.md"
-ALLOWED = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MPL-2.0", "PSF-2.0"})
+ALLOWED = frozenset(
+    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
+)
 """Licences that allow use in a closed product. Another one needs a decision first."""
 
 _INTRO = """

@@ -136,6 +136,13 @@ def test_the_base_image_is_an_argument_that_the_image_names() -> None:
     assert default[1] == used[1]
 
 
+def test_another_lock_file_is_listed_instead_if_its_packages_are_installed(tmp_path: Path) -> None:
+    first = run(tmp_path / "a", "--lock", str(BUILD))["wheel.cdx.json"]
+    assert {one["name"] for one in first["components"]} == {pin.name for pin in read_lock(BUILD)}
+    (tmp_path / "x.lock").write_text("not-installed-here==1.0\n")
+    assert sbom.main(["--lock", str(tmp_path / "x.lock"), "--into", str(tmp_path / "b")]) == 1
+
+
 def test_a_pin_keeps_its_hashes_in_order(tmp_path: Path) -> None:
     lock = tmp_path / "x.lock"
     lock.write_text(f"A_b[x]==1.0 ; python_version < '3' \\\n    --hash=sha256:{DIGEST}\n    # via c\nd==2\n")
