@@ -14,9 +14,10 @@ SECTIONS = {
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),
     "Deliveries": ("delivery", "record", "event", "parking"),
+    "The history": ("history",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
-    "Files in state_dir": ("index", "history", "state"),
+    "Files in state_dir": ("index", "state"),
 }
 """Heading, and the first words of the events below it."""
 RANK = ("error", "warning", "info", "debug")

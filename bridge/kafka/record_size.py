@@ -16,7 +16,9 @@ CODEC = "zstd"
 """Its window covers a whole record of some MiB; gzip looks back 32 KiB. Brokers support it since 2.1."""
 LARGE_BYTES = 1024 * 1024
 """From this size on, a record is compressed in a thread, and written alone."""
-_CODEC_NUMBER = 4
+HISTORY_CODEC = "snappy"
+"""For attempts: a fifth of the time of zstd, for nearly twice the size. Every client reads it."""
+_CODEC_NUMBERS = {"snappy": 2, "zstd": 4}
 _MIB = 1024 * 1024
 
 
@@ -25,17 +27,19 @@ def plain_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Header
     return int(DefaultRecordBatchBuilder.estimate_size_in_bytes(key, value, list(headers)))
 
 
-async def batch_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
+async def batch_bytes(
+    key: bytes | None, value: bytes | None, headers: Sequence[Header], codec: str = CODEC
+) -> int:
     """Return the size of a record in a compressed batch of its own."""
     if plain_bytes(key, value, headers) < LARGE_BYTES:
-        return _batch_bytes(key, value, headers)
-    return await asyncio.to_thread(_batch_bytes, key, value, headers)
+        return _batch_bytes(key, value, headers, codec)
+    return await asyncio.to_thread(_batch_bytes, key, value, headers, codec)
 
 
-def _batch_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
+def _batch_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Header], codec: str) -> int:
     builder = DefaultRecordBatchBuilder(
         magic=2,
-        compression_type=_CODEC_NUMBER,
+        compression_type=_CODEC_NUMBERS[codec],
         is_transactional=0,
         producer_id=0,
         producer_epoch=0,

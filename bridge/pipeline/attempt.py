@@ -65,7 +65,7 @@ class EndpointClient:
         """
         event = delivery.event
         delivery.attempts += 1
-        delivery.status = 0
+        delivery.status, delivery.later = 0, None
         try:
             if delivery.fault is not None:
                 raise delivery.fault
@@ -101,7 +101,7 @@ class EndpointClient:
             delivery.status = answer.status
         if judgement.verdict is Verdict.PARK and isinstance(answer, Response):
             judgement = self._limited(delivery, judgement, refusal(answer.status), FIX_RECEIVER)
-        self._log.record(event, delivery.attempts, request, outcome, judgement)
+        delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement)
         return judgement
 
     def _limited(self, delivery: Delivery, judgement: Judgement, cause: str, remedy: str) -> Judgement:

@@ -11,11 +11,14 @@ from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.store import DeadLetterStore
 from bridge.dead_letters.topic import DeadLetterTopic, RecordWriter
+from bridge.history.store import HistoryStore
 from bridge.http.tls import load_configured_context
 from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.membership import Membership
+from bridge.kafka.producer import DurableProducer
+from bridge.kafka.record_size import HISTORY_CODEC
 from bridge.settings import KafkaSettings, Settings
 from bridge.storage.state_dir import StateDir
 from bridge.wiring.topics import build_selection
@@ -105,6 +108,21 @@ def build_letters(settings: Settings) -> DeadLetterStore:
 def parked_topic(settings: Settings) -> str:
     """Return the dead-letter topic of the group."""
     return f"{settings.group}.parked"
+
+
+def attempts_topic(settings: Settings) -> str:
+    """Return the topic of the history of a group."""
+    return f"{settings.group}.attempts"
+
+
+def build_history_producer(settings: Settings) -> DurableProducer:
+    """Build the producer of the history: one of its own, so that nothing waits behind attempts."""
+    return DurableProducer(build_kafka_options(settings.kafka), "the history", codec=HISTORY_CODEC)
+
+
+def build_history_store(settings: Settings) -> HistoryStore:
+    """Build the part that finds attempts; it connects when it is entered."""
+    return HistoryStore(build_kafka_options(settings.kafka), attempts_topic(settings))
 
 
 def again_topic(settings: Settings) -> str:

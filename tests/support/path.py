@@ -169,7 +169,7 @@ def make_dispatcher(
         settings,
         transport=receiver,
         parks=parking,
-        history=history or FakeHistory(),  # type: ignore[arg-type]
+        history=history or FakeHistory(),
         metrics=metrics,
         clock=LoopClock(),
         settle=settle_if_live,
@@ -215,7 +215,7 @@ class Process:
             hold_register=world.register,
             load_holds=self.load_holds,
             transports=world.receivers,
-            history=FakeHistory(),  # type: ignore[arg-type]
+            history=FakeHistory(),
             journal=journal or world.journal,  # type: ignore[arg-type]
             flush=self._flush,
             window=self.window,
