@@ -13,7 +13,7 @@ from bridge.core.completion_map import LIMIT_BYTES
 from bridge.history.pool import ATTEMPT_BYTES
 from bridge.history.stream import BATCH_BYTES
 from bridge.kafka.topic_setup import AGAIN_CONFIGS, ATTEMPTS_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
-from bridge.pipeline.attempt_log import ANSWER_BYTES, ANSWER_HEADER_BYTES
+from bridge.pipeline.shown_answers import BODY_BYTES, HEADER_BYTES, LEFT_OUT
 from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
 
 PAGE = REFERENCE / "topics.md"
@@ -139,8 +139,8 @@ ATTEMPTS_COLUMNS = {
     "next_s": "when the next attempt was due, in Unix seconds; null if none was planned",
     "headers": "headers of the request, as lines `name: value`; values of the configuration are `***`",
     "body": "body of the request; null if it is not kept (`history.bodies`, `history.max_body_bytes`)",
-    "answer_headers": f"headers of the answer in the same form, at most {ANSWER_HEADER_BYTES:,} bytes",
-    "answer_body": f"the first {ANSWER_BYTES:,} bytes of the answer's body; nothing if bodies are not kept",
+    "answer_headers": f"headers of the answer in the same form, at most {HEADER_BYTES:,} bytes",
+    "answer_body": f"the first {BODY_BYTES:,} bytes of the answer's body; nothing if bodies are not kept",
 }
 CONTROL_KEYS = {
     "endpoint/<endpoint>": "whether an endpoint is on or off",
@@ -205,6 +205,10 @@ _ATTEMPTS = f"""
     other. The last four columns have bytes: the JSON has only their number, or null for what is not
     kept. The bytes follow attempt by attempt, in the order of the columns. They are not escaped, so a
     body is stored exactly as it was sent, except that a secret in it is masked.
+
+    Answers are searched for secrets that they repeat. If a receiver answers deliveries with very many
+    different texts, some of them are not searched: `{LEFT_OUT.decode()}` stands for a header or a
+    body that was left out.
 
     The records are compressed with snappy. The topic has as many partitions as the largest source topic
     had when it was created.

@@ -7,6 +7,7 @@ most attempts succeed. Invariant: what is kept contains no secret of the request
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bridge.errors import DecodeError, RenderError, TransportError
 from bridge.history.attempt import Attempt, Later
 from bridge.history.pool import ATTEMPT_BYTES
 from bridge.model import Event, Request, Response, Url, Verdict
+from bridge.pipeline.shown_answers import ShownAnswers
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.request import TargetTemplate
@@ -28,10 +30,6 @@ from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
 
 MASK = b"***"
-ANSWER_BYTES = 2048
-"""Bytes of an answer's body that the history keeps."""
-ANSWER_HEADER_BYTES = 4096
-"""Bytes of an answer's headers that the history keeps."""
 _NO_BODY = -1
 _BATCH_AFTER_S = 0.05
 _BATCH_SIZE = 128
@@ -123,6 +121,7 @@ class AttemptLog:
         self._shown_constant = tuple(map(_LINE, target.masked(target.headers)))
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
+        self._answers = ShownAnswers(lambda text, most: text[:most], time.monotonic)
         self._url: Url | None = None
         self._shown_url = ""
 
@@ -214,8 +213,7 @@ class AttemptLog:
             digest = sha256(target.shown_body(body)).hexdigest()
         if isinstance(answer, Response):
             status = answer.status
-            answer_lines = b"\n".join(map(_LINE, answer.headers))[:ANSWER_HEADER_BYTES]
-            answer_body = answer.body[:ANSWER_BYTES] if most >= 0 else b""
+            answer_lines, answer_body = self._answers.keep(answer, most >= 0, later is None)
             size_bytes += len(answer_lines) + len(answer_body)
         attempt = Attempt(
             at, at + duration_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,

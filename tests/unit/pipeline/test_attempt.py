@@ -217,7 +217,8 @@ async def test_the_beginning_of_a_long_answer_is_kept() -> None:
     stage = Stage(Response(500, headers, b"a" * 60_000))
     await stage.attempt()
     (row,) = stage.history.rows
-    assert (row.answer_body, len(row.answer_headers or b"")) == (b"a" * 2048, 4096)
+    assert row.answer_body == b"a" * 2048
+    assert 3900 < len(row.answer_headers or b"") <= 4096
 
 
 @simulated
