@@ -124,7 +124,7 @@ ATTEMPTS_COLUMNS = {
     "topic": "topic of the record that the event was read from; `<group>.again` for a redrive",
     "partition": "its partition",
     "offset": "its offset",
-    "index": "which event of a record with several, from 1; 0 for the only one",
+    "event_index": "which event of a record with several, from 1; 0 for the only one",
     "event_time": "time of the event (RFC 3339)",
     "appended_ms": "timestamp of the record, in Unix milliseconds",
     "again_id": "id of the redrive that sent the event again, or null",
@@ -199,7 +199,7 @@ _ATTEMPTS = f"""
 
     The key of a record is the endpoint, so the attempts of an endpoint are in one partition, unless
     partitions are added. Records of several processes alternate there. The id of an attempt is
-    `partition:offset:index`: the place of the record, and the number of the attempt in it, from 0.
+    `partition:offset:entry`: the place of the record, and the number of the attempt in it, from 0.
 
     The value is one line of JSON, a line feed, and then the bytes of headers and bodies, one after the
     other. The last four columns have bytes: the JSON has only their number, or null for what is not

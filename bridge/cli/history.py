@@ -99,7 +99,7 @@ class StatusType(click.ParamType):  # type: ignore[type-arg]  # no type argument
 @_output
 @config_option
 @click.pass_context
-def history(ctx: click.Context, path: Path, output: str, limit: int, bodies: bool, **given: Any) -> None:
+def history(ctx: click.Context, /, path: Path, output: str, limit: int, bodies: bool, **given: Any) -> None:
     """Find attempts in the topic <group>.attempts, and print them, the newest last.
 
     Every request that the bridge made is there, with its answer, until the retention of the topic ends.

@@ -86,7 +86,7 @@ def document(kept: Kept, mask: Mask) -> dict[str, Any]:
             "topic": attempt.topic,
             "partition": attempt.partition,
             "offset": attempt.offset,
-            "index": attempt.index or None,
+            "index": attempt.event_index or None,
             "timestamp": instant(attempt.appended_ms / 1000),
         },
         "again_id": attempt.again_id,
@@ -135,7 +135,11 @@ def page(kept: Kept, mask: Mask) -> Iterator[str]:
     """Yield an attempt for people: one line per fact, then the request, then the answer."""
     shown, attempt = document(kept, mask), kept.attempt
     came = shown["from"]
-    place = f"{attempt.place} (event {attempt.index} of its record)" if attempt.index else attempt.place
+    place = (
+        f"{attempt.place} (event {attempt.event_index} of its record)"
+        if attempt.event_index
+        else attempt.place
+    )
     facts = {
         "attempt": f"{shown['id']}, try {attempt.attempt}",
         "endpoint": kept.endpoint,

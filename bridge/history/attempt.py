@@ -30,7 +30,7 @@ class Attempt(NamedTuple):
 
     Times are in Unix seconds, ``appended_ms`` is the timestamp of the record in Unix milliseconds. The place
     is that of the record that was read: in ``<group>.again`` for an event that was sent again, which
-    has an ``again_id``. ``index`` numbers the events of one record from 1; 0 is the only one.
+    has an ``again_id``. ``event_index`` numbers the events of one record from 1; 0 is the only one.
 
     ``body`` is what was sent; None if it is not kept. ``body_bytes`` is its size in any case, and
     ``body_sha256`` its hash if it was too large. Without an answer, ``status`` and the parts of the answer
@@ -48,7 +48,7 @@ class Attempt(NamedTuple):
     topic: str
     partition: int
     offset: int
-    index: int
+    event_index: int
     event_time: str
     appended_ms: int
     again_id: str | None
@@ -80,15 +80,15 @@ class Attempt(NamedTuple):
 class AttemptId(NamedTuple):
     """The id of an attempt: where it is in ``<group>.attempts``, and its number in that record, from 0.
 
-    It is typed by operators as ``partition:offset:index``. It never changes, because records do not.
+    It is typed by operators as ``partition:offset:entry``. It never changes, because records do not.
     """
 
     number: int
     offset: int
-    index: int
+    entry: int
 
     def __str__(self) -> str:
-        return f"{self.number}:{self.offset}:{self.index}"
+        return f"{self.number}:{self.offset}:{self.entry}"
 
     @classmethod
     def parse(cls, text: str) -> AttemptId:

@@ -14,6 +14,7 @@ it does not know, so columns can be added without a new format.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -27,6 +28,7 @@ _BYTES = ("headers", "body", "answer_headers", "answer_body")
 """The columns of bytes: the last ones of ``Attempt``."""
 _PLAIN = Attempt._fields.index("later")
 """The fields before it are stored as they are."""
+_SENT_S, _ANSWERED_S = itemgetter(0), itemgetter(1)
 COLUMNS = (*Attempt._fields[:_PLAIN], "next_s", *_BYTES)
 
 
@@ -44,30 +46,20 @@ class UnreadableBatch(ValueError):
 
 def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     """Return the value of a record."""
-    rows, parts = [], []
+    rows: list[tuple[Any, ...]] = []
+    parts: list[bytes] = []
     for attempt in attempts:
-        later, headers, body, answer_headers, answer_body = attempt[_PLAIN:]
-        parts.append(headers)
-        body_bytes = answer_headers_bytes = answer_body_bytes = None
-        if body is not None:
-            body_bytes = len(body)
-            parts.append(body)
-        if answer_headers is not None:
-            answer_headers_bytes = len(answer_headers)
-            parts.append(answer_headers)
-        if answer_body is not None:
-            answer_body_bytes = len(answer_body)
-            parts.append(answer_body)
-        rows.append(
-            (
-                *attempt[:_PLAIN],
-                None if later is None else later.at_s,
-                len(headers),
-                body_bytes,
-                answer_headers_bytes,
-                answer_body_bytes,
-            )
-        )
+        end: tuple[Later | None, bytes, bytes, bytes, bytes]
+        end = attempt[_PLAIN:]  # type: ignore[assignment]  # those that may be None are looked at first
+        later, headers, body, answer_headers, answer_body = end
+        next_s = None if later is None else later.at_s
+        if body is not None and answer_body is not None:  # as most: an answer has both of its parts
+            parts += (headers, body, answer_headers, answer_body)
+            lengths = len(headers), len(body), len(answer_headers), len(answer_body)
+            rows.append((*attempt[:_PLAIN], next_s, *lengths))
+        else:
+            parts += [content for content in end[1:] if content is not None]
+            rows.append((*attempt[:_PLAIN], next_s, *map(_length, end[1:])))
     head = {
         "format": FORMAT,
         "process": writer.process,
@@ -79,10 +71,13 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     return b"".join((_json(head), b"\n", *parts))
 
 
+def _length(content: bytes | None) -> int | None:
+    return None if content is None else len(content)
+
+
 def batch_headers(attempts: Sequence[Attempt]) -> tuple[Header, ...]:
     """Return the headers of a record: when its attempts were made."""
-    first_s = min([attempt.sent_s for attempt in attempts])
-    last_s = max([attempt.answered_s for attempt in attempts])
+    first_s, last_s = min(map(_SENT_S, attempts)), max(map(_ANSWERED_S, attempts))
     return (FIRST_MS, b"%d" % int(first_s * 1000)), (LAST_MS, b"%d" % int(last_s * 1000 + 1))
 
 

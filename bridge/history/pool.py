@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import TypeAlias
 
 from bridge.history.attempt import Attempt
 
 ATTEMPT_BYTES = 2_000
 """What an attempt uses besides the bytes of its headers and bodies: the tuple, its texts, and their objects.
 Measured by ``tests/unit/history/test_cost_of_an_attempt.py``."""
+Queue: TypeAlias = deque[tuple[Attempt, int]]
+"""Attempts, each with what it uses in memory."""
 _WAKE_PART = 4
 _DROP_PART = 8
 
@@ -39,13 +42,13 @@ class Pool:
         self._wake_at = most_bytes // _WAKE_PART
         self.press_at = self._wake_at
         """Whoever adds an attempt calls ``press`` if ``bytes`` are more than this afterwards."""
-        self._waiting: list[deque[Attempt]] = []
+        self._waiting: list[Queue] = []
         self._wakes: list[Callable[[], None]] = []
         self._dropped = dropped
 
-    def join(self, wake: Callable[[], None]) -> deque[Attempt]:
+    def join(self, wake: Callable[[], None]) -> Queue:
         """Return a queue for the attempts of one endpoint; ``wake`` is called when it should be written."""
-        queue: deque[Attempt] = deque()
+        queue: Queue = deque()
         self._waiting.append(queue)
         self._wakes.append(wake)
         return queue
@@ -71,7 +74,7 @@ class Pool:
             queues = [queue for queue in self._waiting if queue]
             if not queues:
                 break
-            self.bytes -= size_of(min(queues, key=lambda queue: queue[0].answered_s).popleft())
+            self.bytes -= min(queues, key=lambda queue: queue[0][0].answered_s).popleft()[1]
             dropped += 1
         if dropped:
             self._dropped(dropped)

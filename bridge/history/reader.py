@@ -79,7 +79,7 @@ class AttemptReader:
                     _, attempts = decode(record)
                 except UnreadableBatch:
                     return None
-                return attempts[wanted.index] if wanted.index < len(attempts) else None
+                return attempts[wanted.entry] if wanted.entry < len(attempts) else None
         return None
 
     async def _first_since(self, partition: Partition, since_ms: int | None, begin: int, end: int) -> int:

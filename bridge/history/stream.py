@@ -15,12 +15,12 @@ import structlog
 from bridge.errors import BrokerError, RecordTooLarge
 from bridge.history.attempt import Attempt
 from bridge.history.batch import Writer, batch_headers, encode
-from bridge.history.pool import Pool, size_of
+from bridge.history.pool import Pool
 from bridge.kafka.producer import NewRecord
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
-BATCH_BYTES = 384 * 1024
+BATCH_BYTES = 256 * 1024
 """Attempts of so many bytes in memory become one record: compressing it takes the loop about a
 millisecond, and it fits every topic."""
 _DELAYS_S = (0.5, 1.0, 5.0)
@@ -84,7 +84,7 @@ class AttemptStream:
 
     def add(self, attempt: Attempt, size_bytes: int) -> None:
         """Keep an attempt until it is written; ``size_bytes`` is that of ``size_of``."""
-        self._queue.append(attempt)
+        self._queue.append((attempt, size_bytes))
         pool = self._pool
         pool.bytes += size_bytes
         if pool.bytes > pool.press_at:
@@ -135,8 +135,8 @@ class AttemptStream:
         queue, size_bytes = self._queue, 0
         taken: list[Attempt] = []
         while most > len(taken) and queue and size_bytes < BATCH_BYTES:
-            attempt = queue.popleft()
-            size_bytes += size_of(attempt)
+            attempt, own_bytes = queue.popleft()
+            size_bytes += own_bytes
             taken.append(attempt)
         return taken, size_bytes
 

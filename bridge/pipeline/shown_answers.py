@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.model import Response
+from bridge.rendering import Headers
 
 BODY_BYTES = 2048
 """Bytes of an answer's body that the history keeps."""
@@ -19,6 +20,7 @@ SEARCHES_PER_S = 200
 """So many unknown parts of answers to deliveries are searched per second and endpoint, some hundredths of a
 core. Parts beyond that are left out. Parts of other answers are always searched."""
 _MOST_KNOWN = 256
+_MOST_WHOLE = 32
 _KNOWN_BYTES = 512
 _LINE = b": ".join
 LEFT_OUT = b"(not kept: too many different answers)"
@@ -36,21 +38,25 @@ class ShownAnswers:
         self._clean = clean
         self._now = now
         self._known: dict[bytes, bytes] = {b"": b""}
+        self._whole: dict[tuple[Headers, bytes], tuple[bytes, bytes]] = {}
         self._second = 0.0
         self._left = 0
 
     def keep(self, answer: Response, keeps_body: bool, delivered: bool) -> tuple[bytes, bytes]:
         """Return the headers as lines, and the beginning of the body; it is empty without ``keeps_body``."""
-        known, body = self._known, answer.body if keeps_body else b""
-        try:
-            lines = b"\n".join([known[line] for line in map(_LINE, answer.headers)])
-            shown = known[body]
-        except KeyError:
-            lines = b"\n".join(
-                [self._searched(line, HEADER_BYTES, delivered) for line in map(_LINE, answer.headers)]
-            )
-            shown = self._searched(body, BODY_BYTES, delivered)
-        return (lines if len(lines) <= HEADER_BYTES else _cut(lines)), shown
+        whole = answer.headers, answer.body if keeps_body else b""
+        if (shown := self._whole.get(whole)) is not None:
+            return shown
+        headers, body = whole
+        lines = b"\n".join([self._searched(line, HEADER_BYTES, delivered) for line in map(_LINE, headers)])
+        if len(lines) > HEADER_BYTES:
+            lines = lines[: max(lines.rfind(b"\n", 0, HEADER_BYTES + 1), 0)]
+        shown = lines, self._searched(body, BODY_BYTES, delivered)
+        if LEFT_OUT not in lines and shown[1] != LEFT_OUT and len(body) <= _KNOWN_BYTES:
+            if len(self._whole) >= _MOST_WHOLE:
+                self._whole.clear()
+            self._whole[whole] = shown
+        return shown
 
     def _searched(self, text: bytes, most: int, delivered: bool) -> bytes:
         """Return the beginning of a text without secrets; ``LEFT_OUT`` if there were too many to search."""
@@ -71,9 +77,3 @@ class ShownAnswers:
             self._second, self._left = now, SEARCHES_PER_S
         self._left -= 1
         return self._left >= 0
-
-
-def _cut(lines: bytes) -> bytes:
-    """Return whole lines, as many as may be kept."""
-    end = lines.rfind(b"\n", 0, HEADER_BYTES + 1)
-    return lines[: max(end, 0)]

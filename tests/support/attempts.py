@@ -16,8 +16,9 @@ def attempt_at(second: float, **facts: Any) -> Attempt:
     usual: dict[str, Any] = {
         "sent_s": BEGAN_S + second, "answered_s": BEGAN_S + second + 0.25, "event_id": f"id-{second:g}",
         "webhook_id": f"msg_{second:g}", "type": "LoanApproved", "entity": "e1", "tenant": None,
-        "topic": "orders", "partition": 3, "offset": 17, "index": 0, "event_time": "2026-06-29T08:15:30Z",
-        "appended_ms": 1_700_000_000_000, "again_id": None, "attempt": 1, "method": "POST",
+        "topic": "orders", "partition": 3, "offset": 17, "event_index": 0,
+        "event_time": "2026-06-29T08:15:30Z", "appended_ms": 1_700_000_000_000, "again_id": None,
+        "attempt": 1, "method": "POST",
         "url": "https://crm.test:443/***", "status": 200, "verdict": "delivered", "reason": "",
         "body_bytes": 2, "body_sha256": None, "later": None, "headers": b"content-type: application/json",
         "body": b"{}", "answer_headers": b"server: x", "answer_body": b"ok",

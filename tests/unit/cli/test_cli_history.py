@@ -56,7 +56,7 @@ def test_json_has_every_fact_of_an_attempt() -> None:
     flat = {*document, *(f"from.{name}" for name in document["from"])}
     renamed = {
         "sent_s": "sent_at", "answered_s": "answered_at", "topic": "from.topic", "next_s": "next_attempt_at",
-        "partition": "from.partition", "offset": "from.offset", "index": "from.index",
+        "partition": "from.partition", "offset": "from.offset", "event_index": "from.index",
         "appended_ms": "from.timestamp", "headers": "request_headers", "body": "request_body",
     }  # fmt: skip
     assert {renamed.get(name, name) for name in COLUMNS} <= flat
@@ -91,7 +91,10 @@ def test_a_page_shows_request_and_answer() -> None:
         ({"body": None, "body_bytes": 9, "body_sha256": "ab"}, "(9 bytes, not kept; SHA-256 ab)"),
         ({"status": None, "verdict": "again", "answer_headers": None, "answer_body": None}, "no answer"),
         ({"again_id": "a1"}, "sent again  by redrive a1"),
-        ({"index": 2}, "came from   orders-3@17 (event 2 of its record), written 2023-11-14T22:13:20.000Z"),
+        (
+            {"event_index": 2},
+            "came from   orders-3@17 (event 2 of its record), written 2023-11-14T22:13:20.000Z",
+        ),
     ],
 )
 def test_a_page_says_what_an_attempt_does_not_have(facts: dict[str, Any], shown: str) -> None:

@@ -161,6 +161,7 @@ async def test_a_write_that_fails_is_repeated_until_it_succeeds_in_order_and_wit
             stage.add(0)
             await stage.history.flush()
             stage.add(1)
+            await stage.history.flush()
             await asyncio.sleep(60)
             assert [attempt.event_id for attempt in topic.attempts()] == ["id-0", "id-1"]
             assert [writer.number for writer in topic.writers()] == [1, 2]
@@ -213,7 +214,7 @@ async def test_a_record_that_the_topic_refuses_as_too_large_is_split_and_then_lo
         assert [attempt.body is None for attempt in kept].count(True) == 1
         assert kept[3].body is None
         numbers = [writer.number for writer in topic.writers()]
-        assert numbers == sorted(set(numbers)), "readers drop what has the number of another record"
+        assert len(numbers) == len(set(numbers)), "readers drop what has the number of another record"
 
 
 @simulated

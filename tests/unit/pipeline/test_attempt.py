@@ -165,8 +165,9 @@ async def test_the_history_has_every_fact_of_an_attempt() -> None:
     assert row._asdict() == {
         "sent_s": BEGAN_S, "answered_s": BEGAN_S + 2, "event_id": "a", "webhook_id": sample.webhook_id,
         "type": "Created", "entity": "e1", "tenant": None, "topic": "orders", "partition": 0, "offset": 5,
-        "index": 0, "event_time": sample.time, "appended_ms": sample.record.timestamp_ms, "again_id": None,
-        "attempt": 3, "method": "POST", "url": "http://crm.test:8080/***", "status": 503, "verdict": "again",
+        "event_index": 0, "event_time": sample.time, "appended_ms": sample.record.timestamp_ms,
+        "again_id": None, "attempt": 3, "method": "POST", "url": "http://crm.test:8080/***",
+        "status": 503, "verdict": "again",
         "reason": "status 503: busy", "body_bytes": 4, "body_sha256": None, "later": Later(),
         "headers": b"a: 1\nX-Key: ***", "body": b"body", "answer_headers": b"retry-after: 7\nserver: x",
         "answer_body": b"busy",

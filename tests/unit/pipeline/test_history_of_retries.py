@@ -1,8 +1,9 @@
-"""The history says of each failed attempt when the next one was due, and of the last one that there is none."""
+"""The history has when the attempt after a failed one was due; after the last one there is none."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -40,7 +41,7 @@ async def test_the_next_attempt_is_made_when_the_history_says() -> None:
     history = await attempts_of([500, 503, 500, 200])
     rows = history.rows
     assert [row.attempt for row in rows] == [1, 2, 3, 4]
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         assert row.next_s == pytest.approx(following.sent_s, abs=0.01)
     assert rows[-1].next_s is None
 
