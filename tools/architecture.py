@@ -31,7 +31,7 @@ DUTIES = {
     "receivers": ("Slack, Teams,", "PagerDuty …"),
     "formats": ("bytes become", "events"),
     "kafka": ("reader, producer,", "offsets, control"),
-    "storage": ("journal, state folder,", "dedupe index"),
+    "storage": ("journal, state,", "dedupe index"),
     "rendering": ("an event becomes", "a request"),
     "http": ("connections, TLS,", "egress policy"),
     "core": ("the rules: pure", "and synchronous"),

@@ -50,10 +50,10 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     parts: list[bytes] = []
     for attempt in attempts:
         end: tuple[Later | None, bytes, bytes, bytes, bytes]
-        end = attempt[_PLAIN:]  # type: ignore[assignment]  # those that may be None are looked at first
+        end = attempt[_PLAIN:]  # type: ignore[assignment]  # None is looked for first
         later, headers, body, answer_headers, answer_body = end
         next_s = None if later is None else later.at_s
-        if body is not None and answer_body is not None:  # as most: an answer has both of its parts
+        if None not in end[1:]:
             parts += (headers, body, answer_headers, answer_body)
             lengths = len(headers), len(body), len(answer_headers), len(answer_body)
             rows.append((*attempt[:_PLAIN], next_s, *lengths))
