@@ -138,8 +138,8 @@ class AttemptReader:
 class _Search:
     """What a search of one partition has found so far, within its part of the memory.
 
-    Stretches are read one before the other, and each of them forwards. So what is found in a stretch is
-    collected first, the newest of it, and then put before what was found in later ones.
+    The newest stretch is read first, and each stretch forwards. So the newest of what a stretch has is known
+    only at its end.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class _Search:
     ) -> None:
         self.wanted = wanted
         self.found = found
-        self.kept: deque[Kept] = deque()
+        self.kept: list[Kept] = []
         self._limit = limit
         self._bodies = bodies
         self._free_bytes = most_bytes
@@ -181,8 +181,8 @@ class _Search:
         self._stretch_bytes -= size_of(self._stretch.popleft().attempt)
 
     def end_stretch(self) -> None:
-        """Put what the stretch has before what was found so far."""
-        self.kept.extendleft(reversed(self._stretch))
+        """Keep what the stretch has; an older one follows."""
+        self.kept += self._stretch
         self._free_bytes -= self._stretch_bytes
         self._stretch.clear()
         self._stretch_bytes = 0
