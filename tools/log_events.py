@@ -13,7 +13,7 @@ SECTIONS = {
     "The broker and its topics": ("kafka", "coordinator", "topics", "topic", "client"),
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),
-    "Deliveries": ("delivery", "record", "event", "parking"),
+    "Deliveries": ("delivery", "signature", "record", "event", "parking"),
     "The history": ("history",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),

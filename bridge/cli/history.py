@@ -108,20 +108,19 @@ def history(ctx: click.Context, /, path: Path, output: str, limit: int, bodies: 
     if ctx.invoked_subcommand is not None:
         return
     from bridge.cli import history_output as shown
-    from bridge.cli.parked_output import mask_of
+    from bridge.cli.streams import echo_json
 
     settings = _load(path)
     found = _with(settings, lambda store: store.newest(_wanted(given), limit, bodies=bodies))
-    mask = mask_of(settings)
     if output == "json":
-        for line in shown.json_lines(found.attempts, mask, bodies=bodies):
-            click.echo(line)
+        for kept in found.attempts:
+            echo_json(shown.document(kept, bodies=bodies))
     elif bodies:
         for kept in found.attempts:
-            click.echo("\n".join([*shown.page(kept, mask), ""]))
+            click.echo("\n".join([*shown.page(kept), ""]))
     elif found.attempts:
         width = shutil.get_terminal_size((160, 24)).columns
-        for row in shown.table(found.attempts, mask, width):
+        for row in shown.table(found.attempts, width):
             click.echo(row)
     _note(found, limit)
 
@@ -133,7 +132,7 @@ def history(ctx: click.Context, /, path: Path, output: str, limit: int, bodies: 
 def show(path: Path, attempt: AttemptId, output: str) -> None:
     """Show one attempt: what was sent, what was answered, and what followed."""
     from bridge.cli import history_output as shown
-    from bridge.cli.parked_output import mask_of
+    from bridge.cli.streams import echo_json
     from bridge.errors import HookferryError
 
     settings = _load(path)
@@ -143,9 +142,10 @@ def show(path: Path, attempt: AttemptId, output: str) -> None:
             f"no attempt {attempt}: the retention of the topic may have deleted it; `hookferry history`"
             " prints the ids"
         )
-    mask = mask_of(settings)
-    lines = shown.json_lines([kept], mask, bodies=True) if output == "json" else shown.page(kept, mask)
-    for line in lines:
+    if output == "json":
+        echo_json(shown.document(kept, bodies=True))
+        return
+    for line in shown.page(kept):
         click.echo(line)
 
 

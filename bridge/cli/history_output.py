@@ -1,7 +1,4 @@
-"""Print attempts as a table, in full, or as JSON.
-
-What receivers answered may echo secrets of the configuration, so every text is searched for them.
-"""
+"""Lay attempts out as a table, in full, or as JSON values."""
 
 from __future__ import annotations
 
@@ -10,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from bridge.cli.parked_output import Mask, one_line
+from bridge.cli.parked_output import one_line
 from bridge.history.attempt import Attempt, Kept
 
 _COLUMNS = ("ATTEMPT", "SENT AT", "ENDPOINT", "TYPE", "ENTITY", "TRY", "STATUS", "VERDICT", "MS", "WHY")
@@ -29,9 +24,9 @@ def instant(at_s: float | None) -> str | None:
         return f"{at_s} s"
 
 
-def table(attempts: Sequence[Kept], mask: Mask, width: int) -> Iterator[str]:
+def table(attempts: Sequence[Kept], width: int) -> Iterator[str]:
     """Yield aligned columns, one line per attempt."""
-    rows = [dict(zip(_COLUMNS, _cells(kept, mask), strict=True)) for kept in attempts]
+    rows = [dict(zip(_COLUMNS, _cells(kept), strict=True)) for kept in attempts]
     for row in rows:
         row |= {name: _cut(row[name], widest) for name, widest in _WIDEST.items()}
     widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in _COLUMNS}
@@ -40,7 +35,7 @@ def table(attempts: Sequence[Kept], mask: Mask, width: int) -> Iterator[str]:
         yield f"{line}  {_cut(row['WHY'], max(20, width - len(line) - 2))}".rstrip()
 
 
-def _cells(kept: Kept, mask: Mask) -> tuple[str, ...]:
+def _cells(kept: Kept) -> tuple[str, ...]:
     attempt = kept.attempt
     return (
         str(kept.id),
@@ -52,7 +47,7 @@ def _cells(kept: Kept, mask: Mask) -> tuple[str, ...]:
         str(attempt.status or "-"),
         attempt.verdict,
         f"{_duration_ms(attempt):.0f}",
-        one_line(mask(attempt.reason)),
+        one_line(attempt.reason),
     )
 
 
@@ -64,14 +59,8 @@ def _duration_ms(attempt: Attempt) -> float:
     return round((attempt.answered_s - attempt.sent_s) * 1000, 3)
 
 
-def json_lines(attempts: Sequence[Kept], mask: Mask, *, bodies: bool) -> Iterator[str]:
-    """Yield one JSON object per attempt; with ``bodies``, with request and answer."""
-    for kept in attempts:
-        yield orjson.dumps(document(kept, mask) | (_parts(kept.attempt, mask) if bodies else {})).decode()
-
-
-def document(kept: Kept, mask: Mask) -> dict[str, Any]:
-    """Return an attempt as JSON values, without headers and bodies."""
+def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
+    """Return an attempt as JSON values; with ``bodies``, with headers and bodies."""
     attempt = kept.attempt
     return {
         "id": str(kept.id),
@@ -98,42 +87,43 @@ def document(kept: Kept, mask: Mask) -> dict[str, Any]:
         "url": attempt.url,
         "status": attempt.status,
         "verdict": attempt.verdict,
-        "reason": mask(attempt.reason),
+        "reason": attempt.reason,
         "next_attempt_at": instant(attempt.next_s),
         "body_bytes": attempt.body_bytes,
         "body_sha256": attempt.body_sha256,
+        **(_parts(attempt) if bodies else {}),
     }
 
 
-def _parts(attempt: Attempt, mask: Mask) -> dict[str, Any]:
+def _parts(attempt: Attempt) -> dict[str, Any]:
     """Return headers and bodies. A body that is no text is Base64, under ``body_base64``."""
     return {
-        "request_headers": _header_pairs(attempt.headers, mask),
-        **_body("request_body", attempt.body, mask),
-        "answer_headers": _header_pairs(attempt.answer_headers, mask),
-        **_body("answer_body", attempt.answer_body, mask),
+        "request_headers": _header_pairs(attempt.headers),
+        **_body("request_body", attempt.body),
+        "answer_headers": _header_pairs(attempt.answer_headers),
+        **_body("answer_body", attempt.answer_body),
     }
 
 
-def _header_pairs(lines: bytes | None, mask: Mask) -> list[list[str]] | None:
+def _header_pairs(lines: bytes | None) -> list[list[str]] | None:
     if lines is None:
         return None
     pairs = (line.partition(": ") for line in lines.decode("latin-1").split("\n") if line)
-    return [[name, mask(value)] for name, _, value in pairs]
+    return [[name, value] for name, _, value in pairs]
 
 
-def _body(name: str, body: bytes | None, mask: Mask) -> dict[str, str | None]:
+def _body(name: str, body: bytes | None) -> dict[str, str | None]:
     if body is None:
         return {name: None}
     try:
-        return {name: mask(body.decode())}
+        return {name: body.decode()}
     except UnicodeDecodeError:
         return {f"{name}_base64": base64.b64encode(body).decode()}
 
 
-def page(kept: Kept, mask: Mask) -> Iterator[str]:
+def page(kept: Kept) -> Iterator[str]:
     """Yield an attempt for people: one line per fact, then the request, then the answer."""
-    shown, attempt = document(kept, mask), kept.attempt
+    shown, attempt = document(kept, bodies=False), kept.attempt
     came = shown["from"]
     place = (
         f"{attempt.place} (event {attempt.event_index} of its record)"
@@ -159,13 +149,13 @@ def page(kept: Kept, mask: Mask) -> Iterator[str]:
             yield f"{name:<12}{one_line(str(fact))}"
     yield ""
     yield one_line(f"{attempt.method} {attempt.url}")
-    yield from _message(attempt.headers, attempt.body, mask, _no_body(attempt))
+    yield from _message(attempt.headers, attempt.body, _no_body(attempt))
     yield ""
     if attempt.status is None:
         yield "no answer"
         return
     yield f"status {attempt.status}"
-    yield from _message(attempt.answer_headers or b"", attempt.answer_body, mask, "")
+    yield from _message(attempt.answer_headers or b"", attempt.answer_body, "")
 
 
 def _no_body(attempt: Attempt) -> str:
@@ -174,11 +164,11 @@ def _no_body(attempt: Attempt) -> str:
     return f"({attempt.body_bytes} bytes, not kept: see history.bodies)"
 
 
-def _message(headers: bytes, body: bytes | None, mask: Mask, without: str) -> Iterator[str]:
+def _message(headers: bytes, body: bytes | None, without: str) -> Iterator[str]:
     """Yield headers and body of a request or an answer, without terminal control characters."""
     for line in headers.decode("latin-1").split("\n"):
         if line:
-            yield one_line(mask(line))
+            yield one_line(line)
     if body is None:
         if without:
             yield ""
@@ -186,7 +176,7 @@ def _message(headers: bytes, body: bytes | None, mask: Mask, without: str) -> It
     elif body:
         yield ""
         try:
-            text = mask(body.decode())
+            text = body.decode()
         except UnicodeDecodeError:
             text = f"hex:{body.hex()}"
         yield from (one_line(line) for line in text.splitlines())

@@ -28,6 +28,7 @@ from bridge.rendering.request import TargetTemplate
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.scrub import in_force
 
 MASK = b"***"
 _NO_BODY = -1
@@ -47,7 +48,8 @@ class Target:
     ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
     shown, whether they come from ``headers`` or from the event; so are ``body_secret`` and what the
     configuration has after the origin of the URL. ``shown_url`` renders the rest of it, if events change it.
-    ``kept_success`` and ``kept_failure``: the size up to which the history keeps bodies, -1 for none.
+    ``kept_success`` and ``kept_failure``: the size up to which the history keeps bodies, -1 for none. With
+    ``scrub_bodies``, bodies are searched for secrets before they are kept: a template inserts one.
     """
 
     endpoint: str
@@ -59,6 +61,7 @@ class Target:
     kept_failure: int = _NO_BODY
     body_secret: BodySecret | None = None
     shown_url: TargetTemplate | None = None
+    scrub_bodies: bool = False
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
         """Return the request: what was rendered, then the signature, then the endpoint's own headers."""
@@ -67,7 +70,8 @@ class Target:
 
     def shown_body(self, sent: bytes) -> bytes:
         """Return a body as it may be kept and shown."""
-        return sent if self.body_secret is None else self.body_secret.shown(sent)
+        shown = sent if self.body_secret is None else self.body_secret.shown(sent)
+        return in_force.scrub_bytes(shown) if self.scrub_bodies else shown
 
     def shown(self, event: Event, url: Url) -> str:
         """Return the URL of a request as it may be kept and shown."""
@@ -120,11 +124,12 @@ class AttemptLog:
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
         self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
         self._successes: list[Attempt] = []
+        self._masks_bodies = target.body_secret is not None or target.scrub_bodies
         self._constant_begins = -len(target.headers) or None
         self._constant_lines = b"".join(b"\n" + _LINE(header) for header in target.masked(target.headers))
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
-        self._answers = ShownAnswers(lambda text, most: text[:most], time.monotonic)
+        self._answers = ShownAnswers(in_force.head, time.monotonic)
         self._url: Url | None = None
         self._shown_url = ""
 
@@ -210,7 +215,7 @@ class AttemptLog:
         kept = digest = answer_lines = answer_body = status = None
         size_bytes = ATTEMPT_BYTES + len(lines)
         if len(body) <= most:
-            kept = body if target.body_secret is None else target.shown_body(body)
+            kept = target.shown_body(body) if self._masks_bodies else body
             size_bytes += len(kept)
         elif most >= 0:
             digest = sha256(target.shown_body(body)).hexdigest()

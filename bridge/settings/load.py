@@ -2,6 +2,8 @@
 
 Steps: read the file, parse it, apply the environment, resolve references, make paths absolute, validate, then
 apply the rules that span several keys. One run finds all mistakes, unless the YAML syntax is wrong.
+
+Invariant: all secrets are in force for ``bridge.telemetry.scrub`` before any message about them is written.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from bridge.settings.problem import Path as SettingsPath
 from bridge.settings.problem import Place, Problem, one_line
 from bridge.settings.reading.env_source import CONFIG_VARIABLE, read_env
 from bridge.settings.reading.explain import explain
+from bridge.settings.reading.secret_values import secrets_in, short_secrets
 from bridge.settings.reading.secrets import resolve
 from bridge.settings.reading.tree import Tree, overlay
 from bridge.settings.reading.yaml_source import read_yaml
 from bridge.settings.rules.logins import CERTIFICATE_FILES
 from bridge.settings.rules.service import RULES, Rule
+from bridge.telemetry.scrub import in_force
 
 MAX_FILE_BYTES = 1_048_576
 
@@ -49,6 +53,11 @@ def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
     return overlay(file, env)
 
 
+def notes(path: str | Path, environ: Mapping[str, str]) -> list[str]:
+    """Return what is no mistake and yet worth a line, about settings in which ``read`` found no mistake."""
+    return _lines(list(short_secrets(tree_of(path, environ))))
+
+
 def endpoints_in(path: str | Path) -> list[str]:
     """Return the endpoint names in a file, even if it has mistakes; none if it cannot be read."""
     text, _ = _read_file(Path(path), "")
@@ -70,6 +79,7 @@ def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, 
     problems += resolve(file, folder, environ, skip=set(env.marks))
     problems += resolve(env, folder, environ, skip=set())
     for layer in (file, env):
+        in_force.learn(secrets_in(layer))
         _anchor_paths(layer, folder)
     return file, env, problems
 

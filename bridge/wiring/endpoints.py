@@ -17,6 +17,7 @@ from bridge.core.filter import Filter
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
+from bridge.core.signature_failure import SignatureFailures
 from bridge.core.signing import NoSignature, Signer
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
@@ -31,6 +32,7 @@ from bridge.pipeline.attempt_log import MASK, AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
+from bridge.pipeline.signature_watch import SignatureWatch
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import BodySecretRenderer
@@ -38,11 +40,10 @@ from bridge.rendering.named import named_body
 from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import TemplateBody
-from bridge.settings import (
-    EndpointSettings,
-    Settings,
-)
-from bridge.telemetry.metrics import Metrics
+from bridge.settings import EndpointSettings, Settings
+from bridge.settings.models.request import TemplateSettings
+from bridge.telemetry.metrics import EndpointMetrics, Metrics
+from bridge.telemetry.scrub import scrub
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
@@ -146,6 +147,15 @@ def build_signer(endpoint: EndpointSettings) -> Signer:
     return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
 
 
+def build_signature_watch(
+    name: str, endpoint: EndpointSettings, signer: Signer, metrics: EndpointMetrics
+) -> SignatureWatch:
+    """Build the part that counts the answers about a wrong signature."""
+    chosen = endpoint.signature_failures
+    failures = SignatureFailures(frozenset(chosen.statuses), chosen.texts)
+    return SignatureWatch(name, failures, lambda: signer.newest_key, metrics.signature_failures)
+
+
 def build_gate(endpoint: EndpointSettings) -> Gate:
     """Build the limits of an endpoint: rates, adaptive limit, and breaker."""
     breaker = endpoint.breaker
@@ -187,7 +197,16 @@ def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> T
         kept_failure=history.max_body_bytes if history.bodies != "none" else -1,
         body_secret=endpoint.body_secret,
         shown_url=_build_shown_url(endpoint),
+        scrub_bodies=_body_has_secrets(endpoint),
     )
+
+
+def _body_has_secrets(endpoint: EndpointSettings) -> bool:
+    """Return True if a template inserts a secret by reference: only such bodies are searched for it."""
+    if not isinstance(endpoint.body, TemplateSettings):
+        return False
+    source = endpoint.body.source()
+    return scrub(source) != source
 
 
 def build_dispatcher(
@@ -209,6 +228,7 @@ def build_dispatcher(
     """Build the delivering half of the path for one endpoint."""
     bound, gate, target = metrics.endpoint(name), build_gate(endpoint), build_target(name, endpoint, settings)
     retry, park_limit = endpoint.retry, build_park_limit(endpoint)
+    signer = build_signer(endpoint)
     attempt_log = AttemptLog(
         target,
         history,
@@ -222,7 +242,7 @@ def build_dispatcher(
         client=EndpointClient(
             target,
             renderer=build_sealed_renderer(endpoint),
-            signer=build_signer(endpoint),
+            signer=signer,
             gate=gate,
             transport=transport,
             log=attempt_log,
@@ -230,6 +250,7 @@ def build_dispatcher(
             own_verdict=endpoint.chosen.judge,
             retry_on=frozenset(retry.retry_on),
             park_limit=park_limit,
+            signatures=build_signature_watch(name, endpoint, signer, bound),
         ),
         attempt_log=attempt_log,
         park_limit=park_limit,

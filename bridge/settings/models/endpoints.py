@@ -21,6 +21,7 @@ from pydantic import (
 
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
 from bridge.settings.models.receiver import PresetSettings
+from bridge.settings.models.signature_failures import SignatureFailureSettings
 from bridge.settings.models.values import (
     START_WORDS,
     event_pattern,
@@ -252,6 +253,11 @@ class EndpointSettings(PresetSettings):
         description="Standard Webhooks signing secrets: whsec_ and base64 of 24 to 64 bytes. List the old"
         " and the new one during a rotation: each request is signed with all of them. Empty: requests are"
         " not signed.",
+    )
+    signature_failures: SignatureFailureSettings = Field(
+        default_factory=SignatureFailureSettings,
+        description="Which answers complain of the signature, as after a rotation that the receiver has not"
+        " made. The metric hookferry_signature_failures_total counts them; the log names the newest key.",
     )
     concurrency: Whole = Field(
         default=64,

@@ -87,6 +87,12 @@ INDEX_REPLACED: Final = "index.replaced"
 
 Worry if it repeats: the disk under `state_dir` is failing."""
 
+STATE_EXPOSED: Final = "state.exposed"
+"""Another user may read `path`, a file or folder with bodies or positions, and the bridge cannot change that.
+
+Worry at level warning: follow the remedy. At level info, the folder belongs to another user, as a mounted
+volume does; the files in it are readable by the bridge's user alone."""
+
 STATE_FORGOTTEN: Final = "state.forgotten"
 """The state folder belonged to another consumer group or cluster. Its dedupe index and journal were cleared.
 

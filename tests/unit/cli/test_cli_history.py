@@ -1,15 +1,14 @@
-"""How attempts are shown: columns, JSON, request and answer as they were, and no secrets."""
+"""How attempts are shown: columns, JSON, request and answer as they were."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import orjson
 import pytest
 from click.testing import CliRunner
 
 from bridge.cli import cli
-from bridge.cli.history_output import instant, json_lines, page, table
+from bridge.cli.history_output import document, instant, page, table
 from bridge.history.attempt import AttemptId, Kept, Later
 from bridge.history.batch import COLUMNS
 from tests.support.attempts import attempt_at
@@ -19,41 +18,36 @@ def kept(**facts: Any) -> Kept:
     return Kept(AttemptId(3, 1042, 17), "crm", attempt_at(1, **facts))
 
 
-def mask(text: str) -> str:
-    return text.replace("S3CR3T", "***")
-
-
 REFUSED = kept(
-    status=503, verdict="again", reason="status 503: S3CR3T", later=Later(1_700_000_061.5), attempt=2,
-    answer_headers=b"location: /S3CR3T\nserver: x", answer_body=b"busy S3CR3T",
+    status=503, verdict="again", reason="status 503: late", later=Later(1_700_000_061.5), attempt=2,
+    answer_headers=b"location: /late\nserver: x", answer_body=b"busy late",
 )  # fmt: skip
 
 
 def test_a_table_has_one_line_per_attempt_with_its_id() -> None:
-    heading, first, second = table([kept(), REFUSED], mask, 200)
+    heading, first, second = table([kept(), REFUSED], 200)
     assert heading.split() == [
         "ATTEMPT", "SENT", "AT", "ENDPOINT", "TYPE", "ENTITY", "TRY", "STATUS", "VERDICT", "MS", "WHY"
     ]  # fmt: skip
     assert first.split() == [
         "3:1042:17", "2023-11-14T22:13:21.000Z", "crm", "LoanApproved", "e1", "1", "200", "delivered", "250"
     ]  # fmt: skip
-    assert second.endswith("status 503: ***")
+    assert second.endswith("status 503: late")
 
 
 def test_control_characters_of_events_and_answers_do_not_reach_the_terminal() -> None:
     strange = kept(entity="e\x1b[2J", reason="a\nb", answer_body=b"x\x1b]0;t\x07", headers=b"a: \x1b[1m")
-    for lines in (table([strange], mask, 200), page(strange, mask)):
+    for lines in (table([strange], 200), page(strange)):
         assert not any("\x1b" in line or "\n" in line for line in lines)
 
 
 def test_json_has_every_fact_of_an_attempt() -> None:
-    (line,) = json_lines([REFUSED], mask, bodies=True)
-    document = orjson.loads(line)
-    assert document["id"] == "3:1042:17"
-    assert document["next_attempt_at"] == "2023-11-14T22:14:21.500Z"
-    assert document["answer_headers"] == [["location", "/***"], ["server", "x"]]
-    assert (document["request_body"], document["answer_body"]) == ("{}", "busy ***")
-    flat = {*document, *(f"from.{name}" for name in document["from"])}
+    shown = document(REFUSED, bodies=True)
+    assert shown["id"] == "3:1042:17"
+    assert shown["next_attempt_at"] == "2023-11-14T22:14:21.500Z"
+    assert shown["answer_headers"] == [["location", "/late"], ["server", "x"]]
+    assert (shown["request_body"], shown["answer_body"]) == ("{}", "busy late")
+    flat = {*shown, *(f"from.{name}" for name in shown["from"])}
     renamed = {
         "sent_s": "sent_at", "answered_s": "answered_at", "topic": "from.topic", "next_s": "next_attempt_at",
         "partition": "from.partition", "offset": "from.offset", "event_index": "from.index",
@@ -63,25 +57,21 @@ def test_json_has_every_fact_of_an_attempt() -> None:
 
 
 def test_json_without_bodies_has_neither_headers_nor_bodies() -> None:
-    (line,) = json_lines([REFUSED], mask, bodies=False)
-    assert (
-        not {"request_headers", "request_body", "answer_headers", "answer_body"} & orjson.loads(line).keys()
-    )
+    parts = {"request_headers", "request_body", "answer_headers", "answer_body"}
+    assert not parts & document(REFUSED, bodies=False).keys()
 
 
 def test_a_body_that_is_no_text_is_shown_exactly() -> None:
-    (line,) = json_lines([kept(body=b"\xff\x00")], mask, bodies=True)
-    assert orjson.loads(line)["request_body_base64"] == "/wA="
-    assert "hex:ff00" in list(page(kept(body=b"\xff\x00"), mask))
+    assert document(kept(body=b"\xff\x00"), bodies=True)["request_body_base64"] == "/wA="
+    assert "hex:ff00" in list(page(kept(body=b"\xff\x00")))
 
 
 def test_a_page_shows_request_and_answer() -> None:
-    text = "\n".join(page(REFUSED, mask))
+    text = "\n".join(page(REFUSED))
     assert "attempt     3:1042:17, try 2" in text
     assert "POST https://crm.test:443/***\ncontent-type: application/json\n\n{}" in text
-    assert "status 503\nlocation: /***\nserver: x\n\nbusy ***" in text
+    assert "status 503\nlocation: /late\nserver: x\n\nbusy late" in text
     assert "next try    2023-11-14T22:14:21.500Z" in text
-    assert "S3CR3T" not in text
 
 
 @pytest.mark.parametrize(
@@ -98,7 +88,7 @@ def test_a_page_shows_request_and_answer() -> None:
     ],
 )
 def test_a_page_says_what_an_attempt_does_not_have(facts: dict[str, Any], shown: str) -> None:
-    assert shown in list(page(kept(**facts), mask))
+    assert shown in list(page(kept(**facts)))
 
 
 def test_an_instant_that_no_calendar_has_is_shown_as_a_number() -> None:

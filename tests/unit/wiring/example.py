@@ -94,6 +94,7 @@ def _crm() -> dict[str, Any]:
         "record_headers": {"region": ["eu-*"]},
         "when": "data.a == 1",
         "secrets": list(SECRETS),
+        "signature_failures": {"statuses": [400, 419], "texts": ["bad seal"]},
         "concurrency": 17,
         "rate": ["7/3s", "90/1m"],
         "timeout_s": 9.5,

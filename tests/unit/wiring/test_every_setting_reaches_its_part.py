@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from bridge.app.stop import OVERTIME_S
 from bridge.core.filter import Filter
 from bridge.core.limits import Gate, ParkLimit, RateWindows
+from bridge.core.signature_failure import SignatureFailures
 from bridge.core.signing import Signer
 from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.formats.avro.schema import AvroSchema
@@ -195,6 +196,14 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.secrets": (
         read_signature([KEY, OTHER_KEY]),
         lambda b: part(b.dispatcher(), Signer).headers("id", 1, b"body"),
+    ),
+    "endpoints.signature_failures.statuses": (
+        {400, 419},
+        lambda b: part(b.dispatcher(), SignatureFailures)._statuses,
+    ),
+    "endpoints.signature_failures.texts": (
+        (b"bad seal",),
+        lambda b: part(b.dispatcher(), SignatureFailures)._texts,
     ),
     "endpoints.concurrency": (
         (17, 17, 17),
