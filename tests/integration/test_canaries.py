@@ -80,7 +80,8 @@ def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
         ("check",), ("route", sample), ("endpoints", "list"), ("cursors", "list"), ("events", "list"),
         ("parked", "list"), ("parked", "list", "--json"), ("parked", "show", address),
         ("parked", "show", address, "--json"),
-        ("history", "--bodies"), ("history", "-o", "json", "--bodies"), ("inspect", "--topic", "canary.parked"),
+        ("history", "--bodies"), ("history", "-o", "json", "--bodies"),
+        ("inspect", "--topic", "canary.parked"),
         *(("send", "-e", name, "-s", sample) for name in ("bearer", "slack", "proxied", "body")),
         *(("render", "-e", name, "-s", sample) for name in ("basic", "pager", "body", "broken")),
     ]  # fmt: skip
