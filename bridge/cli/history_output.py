@@ -26,7 +26,7 @@ def instant(at_s: float | None) -> str | None:
 
 def table(attempts: Sequence[Kept], width: int) -> Iterator[str]:
     """Yield aligned columns, one line per attempt."""
-    rows = [dict(zip(_COLUMNS, _cells(kept), strict=True)) for kept in attempts]
+    rows: list[dict[str, str]] = [dict(zip(_COLUMNS, _cells(kept), strict=True)) for kept in attempts]
     for row in rows:
         row |= {name: _cut(row[name], widest) for name, widest in _WIDEST.items()}
     widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in _COLUMNS}

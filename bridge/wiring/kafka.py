@@ -116,8 +116,12 @@ def attempts_topic(settings: Settings) -> str:
 
 
 def build_history_producer(settings: Settings) -> DurableProducer:
-    """Build the producer of the history: one of its own, so that nothing waits behind attempts."""
-    return DurableProducer(build_kafka_options(settings.kafka), "the history", codec=HISTORY_CODEC)
+    """Build the producer of the history: one of its own, so that nothing waits behind attempts.
+
+    A stop that has little time left spends little on it: what was to be written was flushed before.
+    """
+    options = build_kafka_options(settings.kafka)
+    return DurableProducer(options, "the history", codec=HISTORY_CODEC, close_timeout_s=0.3)
 
 
 def build_history_store(settings: Settings) -> HistoryStore:
