@@ -139,7 +139,8 @@ ATTEMPTS_COLUMNS = {
     "next_s": "when the next attempt was due, in Unix seconds; null if none was planned",
     "headers": "headers of the request, as lines `name: value`; values of the configuration are `***`",
     "body": "body of the request; null if it is not kept (`history.bodies`, `history.max_body_bytes`)",
-    "answer_headers": f"headers of the answer in the same form, at most {HEADER_BYTES:,} bytes",
+    "answer_headers": f"headers of the answer in the same form, at most {HEADER_BYTES:,} bytes; null without"
+    " an answer",
     "answer_body": f"the first {BODY_BYTES:,} bytes of the answer's body; nothing if bodies are not kept",
 }
 CONTROL_KEYS = {
