@@ -22,11 +22,13 @@ def without_secrets(
 ) -> Judgement:
     """Return the judgement of an answer with a reason that may be logged, stored and parked.
 
-    ``judge_again`` judges an answer; only the reason of its judgement is used.
+    ``judge_again`` judges an answer without its secrets; only the reason of its judgement is used.
     """
     reason = judgement.reason
     if isinstance(answer, Response):
         body = in_force.head(answer.body, _SEARCHED_BYTES)
         if body != answer.body[:_SEARCHED_BYTES]:
-            reason = judge_again(answer._replace(body=body)).reason
+            again = judge_again(answer._replace(body=body))
+            if again.verdict is judgement.verdict:  # else the secret was a part of the word that decided
+                reason = again.reason
     return judgement._replace(reason=scrub(reason))

@@ -146,7 +146,7 @@ def _in_original(view: View, form: Form, begin: int, end: int) -> Range:
             end += 1
         while text.startswith(b"=", end):
             end += 1
-    return view.starts[begin], view.ends[end - 1]
+    return view.original(begin, end)
 
 
 def _merged(ranges: Iterable[Range]) -> Iterator[Range]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import html
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
@@ -22,12 +23,14 @@ _LEVELS = 6
 _ENCODED = re.compile(
     rb"""%[0-9a-f]{2}
     | \\ud[89ab][0-9a-f]{2} \\ud[cdef][0-9a-f]{2} | \\u[0-9a-f]{4} | \\u\{[0-9a-f]{1,6}\} | \\x[0-9a-f]{2}
-    | \\["'\\/bfnrt]
+    | \\[0-3][0-7]{2} | \\["'\\/bfnrt]
     | &(?: \#[0-9]{1,7} | \#x[0-9a-f]{1,6} | [a-z][a-z0-9]{1,7} );
-    | [\ \t]* \r?\n [\ \t]*""",
+    | \r\n[\ \t]* | \n[\ \t]*""",
     re.VERBOSE,
 )
-"""Percent-encoding, escapes of JSON and of programming languages, HTML references, and wrapped lines."""
+"""Percent-encoding, escapes of JSON and of programming languages, HTML references, and wrapped lines.
+
+Each alternative begins with a literal, so that a search skips other bytes quickly."""
 _ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
@@ -78,22 +81,35 @@ def _inside_base64(encoded: bytes, before: int, size: int) -> bytes:
     return encoded[(8 * before + 5) // 6 : 8 * (before + size) // 6]
 
 
-class View(NamedTuple):
-    """A text, decoded or not, and for each of its bytes where it begins and ends in the original."""
+class View:
+    """A text in lower case, or such a text with one encoding taken off; ``outer`` is then the text before."""
 
-    text: bytes
-    starts: Sequence[int]
-    ends: Sequence[int]
+    def __init__(self, text: bytes, outer: View | None = None) -> None:
+        self.text = text
+        self._outer = outer
+
+    def decoded(self) -> View | None:
+        """Return the text with one encoding taken off; None if it has none."""
+        if _ENCODED.search(self.text) is None:
+            return None
+        return View(_ENCODED.sub(lambda match: _plain(match[0]), self.text), self)
+
+    def original(self, begin: int, end: int) -> tuple[int, int]:
+        """Return the range of the original text that these bytes come from. It is not empty."""
+        if self._outer is None:
+            return begin, end
+        first, last = _source(self._outer.text, begin), _source(self._outer.text, end - 1)
+        return self._outer.original(first[0], last[1])
 
 
 def views_of(lower: bytes) -> Iterator[View]:
     """Yield a text in lower case, then with one encoding after the other taken off."""
-    view: View | None = View(lower, range(len(lower)), range(1, len(lower) + 1))
+    view: View | None = View(lower)
     for _ in range(_LEVELS):
         if view is None:
             return
         yield view
-        view = _decoded(view)
+        view = view.decoded()
 
 
 def fully_decoded(raw: bytes) -> bytes:
@@ -102,24 +118,24 @@ def fully_decoded(raw: bytes) -> bytes:
     return last.text
 
 
-def _decoded(view: View) -> View | None:
-    """Return the text with one encoding taken off; None if it has none."""
-    text, at = view.text, 0
-    pieces: list[bytes] = []
-    starts: list[int] = []
-    ends: list[int] = []
+def _source(text: bytes, index: int) -> tuple[int, int]:
+    """Return the range of a text from which decoding makes the byte with this index."""
+    at = decoded = 0
     for match in _ENCODED.finditer(text):
-        begin, end = match.span()
-        plain = _plain(match[0])
-        pieces += text[at:begin], plain
-        starts += [*view.starts[at:begin], *[view.starts[begin]] * len(plain)]
-        ends += [*view.ends[at:begin], *[view.ends[end - 1]] * len(plain)]
-        at = end
-    if not at:
-        return None
-    return View(b"".join([*pieces, text[at:]]), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]])
+        literal = match.start() - at
+        if index < decoded + literal:
+            break
+        decoded += literal
+        at = match.end()
+        size = len(_plain(match[0]))
+        if index < decoded + size:
+            return match.span()
+        decoded += size
+    begin = at + index - decoded
+    return begin, begin + 1
 
 
+@lru_cache(maxsize=1024)
 def _plain(encoded: bytes) -> bytes:
     """Return the text that one match of ``_ENCODED`` encodes, in lower case."""
     lead, kind = encoded[:1], encoded[1:2]
@@ -133,6 +149,8 @@ def _plain(encoded: bytes) -> bytes:
         plain = bytes.fromhex(encoded[2:].decode())
     elif encoded.startswith(b"\\u{"):
         plain = html.unescape(f"&#x{encoded[3:-1].decode()};").encode("utf-8", "surrogatepass")
+    elif kind.isdigit():
+        plain = bytes([int(encoded[1:], 8)])
     elif kind == b"u":
         units = bytes.fromhex(encoded.replace(b"\\u", b"").decode())
         plain = units.decode("utf-16-be", "surrogatepass").encode("utf-8", "surrogatepass")

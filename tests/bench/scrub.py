@@ -22,7 +22,7 @@ ANSWERS = {
     "an empty answer": Response(503, (), b""),
     "a short answer": Response(400, (), b'{"error": "no such loan", "code": 17}'),
     "an HTML page of 4 kB": Response(502, (), b"<p>upstream&nbsp;is away</p>\n" * 140),
-    "a page that repeats a secret": Response(401, (), b"you sent Bearer secret-number-000007 to us"),
+    "a page that repeats a secret": Response(401, (), b"you sent Bearer 000007-secret-of-an-endpoint to us"),
 }
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2_000)
     rounds = parser.parse_args().rounds
     for secrets in (10, 500):
-        in_force.learn(Secret(f"secret-number-{number:06}") for number in range(secrets))
+        in_force.learn(Secret(f"{number:06x}-secret-of-an-endpoint") for number in range(secrets))
         for name, answer in ANSWERS.items():
             judgement = judge(answer)
             cost_us = cpu_us(lambda a=answer, j=judgement: without_secrets(j, a, judge), rounds)  # type: ignore[misc]

@@ -22,7 +22,7 @@ from tests.support.watch import SOON, ask, log_ends, logged, quick_config, wait_
 
 Bridges = Callable[..., BridgeProcess]
 REGISTRY_PASSWORD = "cnry-registry-c1e28d4b67f3a9"
-EVENTS = 12
+EVENTS = 4
 WIDE_OPEN = ("sh", "-c", 'umask 000; exec "$0" "$@"')
 """Files are created with all rights, unless the bridge takes them away."""
 
@@ -77,13 +77,10 @@ def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
     sample = str(bridge.folder / "event.json")
     Path(sample).write_text('{"type": "T", "id": "e1", "data": {}}')
     commands = [
-        ("check",), ("route", sample), ("endpoints", "list"), ("cursors", "list"), ("events", "list"),
-        ("parked", "list"), ("parked", "list", "--json"), ("parked", "show", address),
-        ("parked", "show", address, "--json"),
-        ("history", "--bodies"), ("history", "-o", "json", "--bodies"),
-        ("inspect", "--topic", "canary.parked"),
-        *(("send", "-e", name, "-s", sample) for name in ("bearer", "slack", "proxied", "body")),
-        *(("render", "-e", name, "-s", sample) for name in ("basic", "pager", "body", "broken")),
+        ("check",), ("route", sample), ("endpoints", "list"), ("parked", "list", "--json"),
+        ("parked", "show", address), ("send", "-e", "bearer", "-s", sample),
+        ("send", "-e", "proxied", "-s", sample), ("render", "-e", "body", "-s", sample),
+        ("history", "--bodies"),
     ]  # fmt: skip
     written = {" ".join(words): _run(bridge, *words).encode() for words in commands}
     bearer = next(

@@ -13,7 +13,7 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.receiver import Receiver
 
 CANARY = "canary_7f3a95c1e28d4b6"
-ENVIRONMENT = {"SECRET": CANARY, "DASHED": f"a-{CANARY}", "QUOTED": f'{CANARY}"'}
+ENVIRONMENT = {"SECRET": CANARY, "DASHED": f"type-{CANARY}", "QUOTED": f'{CANARY}"'}
 CONFIG = """\
 kafka: {{bootstrap_servers: [localhost:9]}}
 sources:

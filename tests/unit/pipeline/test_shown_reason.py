@@ -53,6 +53,13 @@ def test_the_reasons_of_presets_are_without_secrets_too(preset: str, status: int
     assert TOKEN[:6] not in shown
 
 
+def test_a_secret_that_is_the_word_which_decides_does_not_change_the_verdict_or_the_remedy() -> None:
+    in_force.learn([Secret("service-7f3a9"), Secret("no_service")])
+    assert reason(Response(404, (), b"no_service"), "slack") == (
+        "status 404: *** (create a new webhook in Slack and set its URL as url)"
+    )
+
+
 def test_an_error_of_the_transport_is_without_secrets() -> None:
     error = TransportError(TransportFault.CONNECT, f"cannot be reached through the proxy: 407 {TOKEN}")
     assert reason(error).endswith("proxy: 407 ***")

@@ -69,6 +69,7 @@ def test_a_secret_of_an_endpoint_is_removed_in_each_of_its_parts(
         ({"headers": {"X-Source": "hookferry"}}, "hookferry endpoints on crm"),
         ({"headers": {"Authorization": "Bearer {{ data.token }}"}}, "Bearer authentication required"),
         ({}, "https://crm.example.com:443 answered"),
+        ({"url": "https://hooks.test/services/T0AB/B1CD/xyz7f3a95c1e"}, "status 404: no_service"),
         ({"proxy": "http://bridge:pr0xy-word@127.0.0.1:3128"}, "bridge.started"),
     ],
 )
@@ -136,3 +137,26 @@ def test_a_secret_that_is_too_short_to_be_removed_is_a_note_and_no_mistake(read:
     assert "endpoints.crm.headers.X-Api-Key: has fewer than 6 characters" in note
     assert note.endswith("use a longer secret")
     assert "ab12" not in note
+
+
+@pytest.mark.parametrize("url", ["http://reg.test/?key=qu3ry-key", "ftp://reg.test/#qu3ry-key"])
+def test_a_mistake_shows_a_url_without_its_query(read: Any, url: str) -> None:
+    registry = {"url": url, "username": "u"}
+    sources = {"s": {"topics": ["t"], "format": "confluent", "type": "t", "id": "i", "registry": registry}}
+    mistakes = read({}, sources=sources)
+    assert any("reg.test/?…" in mistake for mistake in mistakes)
+    assert not any("qu3ry-key" in mistake for mistake in mistakes)
+
+
+def test_the_word_in_front_of_a_key_is_no_secret(read: Any) -> None:
+    read({"auth": {"api_key": {"header": "X-Login", "value": "Token k3y-7f3a9"}}})
+    assert scrub("got k3y-7f3a9; a Token is required") == "got ***; a Token is required"
+
+
+def test_the_header_of_a_basic_login_is_a_secret_too(read: Any) -> None:
+    """A receiver that encodes the request hides a value that is Base64 itself."""
+    read({"auth": {"basic": {"username": "agent", "password": "pass-7f3a9"}},
+          "proxy": "http://agent:pr0xy-word@127.0.0.1:3128"})  # fmt: skip
+    for login in (b"agent:pass-7f3a9", b"agent:pr0xy-word"):
+        dump = b"authorization: Basic " + base64.b64encode(login)
+        assert scrub(base64.b64encode(dump).decode()) == "***"
