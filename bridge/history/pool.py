@@ -41,7 +41,7 @@ class Pool:
         self.most_bytes = most_bytes
         self._wake_at = most_bytes // _WAKE_PART
         self.press_at = self._wake_at
-        """Whoever adds an attempt calls ``press`` if ``bytes`` are more than this afterwards."""
+        """After adding an attempt, call ``press`` if ``bytes`` are more than this."""
         self._waiting: list[Queue] = []
         self._wakes: list[Callable[[], None]] = []
         self._dropped = dropped
