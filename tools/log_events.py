@@ -15,9 +15,10 @@ SECTIONS = {
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),
     "Deliveries": ("delivery", "signature", "record", "event", "parking"),
     "Tokens and certificates": ("token", "certificates"),
+    "The history": ("history",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
-    "Files in state_dir": ("index", "history", "state"),
+    "Files in state_dir": ("index", "state"),
 }
 """Heading, and the first words of the events below it."""
 RANK = ("error", "warning", "info", "debug")

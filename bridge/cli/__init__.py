@@ -16,6 +16,7 @@ from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
+from bridge.cli.history import history
 from bridge.cli.inspect import inspect
 from bridge.cli.parked import parked
 from bridge.cli.render import render
@@ -41,6 +42,7 @@ def cli() -> None:
     hookferry route event.json               show which endpoints get an event, and why the others do not
     hookferry render -e crm -s order.json    show the request that an event becomes; `send` sends it
     hookferry run -c bridge.yaml             deliver events until SIGTERM, then drain and commit
+    hookferry history --entity 4711          find what was sent, when, and what was answered
     hookferry parked list                    list what could not be delivered, and why
     """  # noqa: D301 - a real backspace makes click keep the line breaks
 
@@ -52,7 +54,8 @@ def version() -> None:
 
 
 for command in (
-    run, check, inspect, route, render, send, parked, endpoints, events, cursors, schemas, demo, completion,
+    run, check, inspect, route, render, send, history, parked, endpoints, events, cursors, schemas, demo,
+    completion,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from bridge.model import Event, Request
     from bridge.settings import EndpointSettings, Settings
 
-MASK = "***"
-
 endpoint_option = click.option(
     "--endpoint",
     "-e",
@@ -128,15 +126,13 @@ def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str |
 
 def head(trial: Trial, *, show_secrets: bool) -> str:
     """Return the request line and the headers, with secrets masked unless ``show_secrets``."""
-    from bridge.wiring.endpoints import build_target, build_target_template
+    from bridge.wiring.endpoints import build_target
 
     url, target = trial.request.url, build_target(trial.name, trial.endpoint, trial.settings)
     headers = trial.request.headers
     shown = f"{url.origin}{url.target}"
     if not show_secrets:
-        headers = target.masked(headers)
-        template = build_target_template(trial.endpoint)
-        shown = template.masked(trial.event, MASK) if template else f"{url.origin}/{MASK}"
+        headers, shown = target.masked(headers), target.shown(trial.event, url)
     lines = [
         f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in (*headers, *target.added)
     ]

@@ -27,6 +27,7 @@ GROUP = "demo"
 PARKED_TOPIC = f"{GROUP}.parked"
 CONTROL_TOPIC = f"{GROUP}.control"
 AGAIN_TOPIC = f"{GROUP}.again"
+ATTEMPTS_TOPIC = f"{GROUP}.attempts"
 _STOP_S = 5.0
 _MOST_BYTES, _CHUNK_BYTES = 4 << 20, 64 * 1024
 _CONFIG = """\

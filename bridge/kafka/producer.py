@@ -1,4 +1,4 @@
-"""The one producer of the product: dead letters, holds, switches and redrives are written through it.
+"""The one kind of producer: dead letters, holds, switches, redrives and attempts are written through it.
 
 Records are compressed, so the broker's limits apply to the compressed size. aiokafka would compare its own
 limit with the size before compression; that limit is therefore set out of reach.
@@ -65,24 +65,28 @@ class DurableProducer:
         options: KafkaOptions,
         purpose: str,
         *,
+        codec: str | None = None,
         request_timeout_s: float = _REQUEST_TIMEOUT_S,
         close_timeout_s: float = 1.0,
         create: Callable[..., AIOKafkaProducer] = AIOKafkaProducer,
     ) -> None:
-        """``purpose`` is what log lines call this producer; ``create`` is the class of the client."""
+        """``purpose`` is what log lines call this producer; ``create`` is the class of the client.
+
+        ``codec`` compresses the records; None for that of the options.
+        """
 
         def new_producer() -> AIOKafkaProducer:
             return create(
                 **options.arguments(),
                 acks="all",
                 enable_idempotence=True,
-                compression_type=options.compression,
+                compression_type=codec or options.compression,
                 max_request_size=_NO_CLIENT_LIMIT,
                 request_timeout_ms=int(request_timeout_s * 1000),
             )
 
         self._purpose = purpose
-        self._codec = options.compression
+        self._codec = codec or options.compression
         self._servers = ",".join(options.bootstrap_servers)
         self._one_large = asyncio.Lock()
         self._client: ReplaceableClient[AIOKafkaProducer] = ReplaceableClient(

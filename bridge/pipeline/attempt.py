@@ -70,7 +70,7 @@ class EndpointClient:
         """
         event = delivery.event
         delivery.attempts += 1
-        delivery.status = 0
+        delivery.status, delivery.later = 0, None
         try:
             if delivery.fault is not None:
                 raise delivery.fault
@@ -104,7 +104,7 @@ class EndpointClient:
             self._limit_log.note()
         if judgement.verdict is not Verdict.DELIVERED:
             judgement = self._failed(delivery, outcome, judgement)
-        self._log.record(event, delivery.attempts, request, outcome, judgement)
+        delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement)
         return judgement
 
     def _failed(self, delivery: Delivery, outcome: Outcome, judgement: Judgement) -> Judgement:

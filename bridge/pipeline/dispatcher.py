@@ -266,6 +266,8 @@ class EndpointDispatcher:
             self._note_refusal(delivery)
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
         else:
+            if delivery.later is not None:
+                delivery.later.at_s = now + retry.delay_s
             self._retry_later(lane, retry.delay_s)
 
     def _stop_sending(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:

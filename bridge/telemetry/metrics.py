@@ -179,10 +179,10 @@ TABLE: Final = (
         {"outcome": "done, failed"},
     ),
     MetricSpec(
-        "hookferry_history_rows_total",
+        "hookferry_history_attempts_total",
         "counter",
-        "Attempts for the history file",
-        "If `dropped` grows: the history file cannot be written and has gaps.",
+        "Attempts for the topic of the history",
+        "If `dropped` grows: the history has gaps; the log event `history.failed` has the reason.",
         {"outcome": "written, dropped"},
     ),
     MetricSpec(
@@ -298,7 +298,7 @@ class Metrics:
         self.endpoint_on = gauge("endpoint_on")
         self.held_lanes = gauge("held_lanes")
         self.commits = counter("commits")
-        self.history_rows = counter("history_rows")
+        self.history_attempts = counter("history_attempts")
         self.without_schema = gauge("partitions_without_schema")
         self.failing = gauge("partitions_failing")
         self.ready = gauge("ready")

@@ -23,7 +23,7 @@ _LEVELS = 6
 _ENCODED = re.compile(
     rb"""%[0-9a-f]{2}
     | \\ud[89ab][0-9a-f]{2} \\ud[cdef][0-9a-f]{2} | \\u[0-9a-f]{4} | \\u\{[0-9a-f]{1,6}\} | \\x[0-9a-f]{2}
-    | \\["'\\/bfnrt]
+    | \\[0-3][0-7]{2} | \\["'\\/bfnrt]
     | &(?: \#[0-9]{1,7} | \#x[0-9a-f]{1,6} | [a-z][a-z0-9]{1,7} );
     | \r\n[\ \t]* | \n[\ \t]*""",
     re.VERBOSE,
@@ -149,6 +149,8 @@ def _plain(encoded: bytes) -> bytes:
         plain = bytes.fromhex(encoded[2:].decode())
     elif encoded.startswith(b"\\u{"):
         plain = html.unescape(f"&#x{encoded[3:-1].decode()};").encode("utf-8", "surrogatepass")
+    elif kind.isdigit():
+        plain = bytes([int(encoded[1:], 8)])
     elif kind == b"u":
         units = bytes.fromhex(encoded.replace(b"\\u", b"").decode())
         plain = units.decode("utf-16-be", "surrogatepass").encode("utf-8", "surrogatepass")

@@ -5,7 +5,8 @@ Each part receives only the values that it needs, never the settings as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
@@ -30,7 +31,7 @@ from bridge.http.proxy import Proxy
 from bridge.http.reloaded_tls import ReloadedTls
 from bridge.http.tls import ClientTls
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import MASK, AttemptLog, Target
+from bridge.pipeline.attempt_log import MASK, AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
@@ -45,7 +46,6 @@ from bridge.rendering.template import TemplateBody
 from bridge.settings import EndpointSettings, Settings
 from bridge.settings.models.auth import OAuth2Settings
 from bridge.settings.models.request import TemplateSettings
-from bridge.storage.attempt_history import History
 from bridge.telemetry.metrics import EndpointMetrics, Metrics
 from bridge.telemetry.scrub import scrub
 from bridge.wiring.tokens import build_endpoint_tokens
@@ -165,11 +165,25 @@ def build_renderer(endpoint: EndpointSettings) -> Renderer:
 
     Raises ``ConfigError`` for templates that cannot be used.
     """
-    try:
+    with _usable_templates(endpoint):
         url = build_target_template(endpoint) or endpoint.target
         return build_request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
+
+
+@contextmanager
+def _usable_templates(endpoint: EndpointSettings) -> Iterator[None]:
+    """Map ``TemplateMistake`` to ``ConfigError``."""
+    try:
+        yield
     except TemplateMistake as exc:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
+
+
+def _build_shown_url(endpoint: EndpointSettings) -> TargetTemplate | None:
+    """Build the template of the URL with masks for what the configuration has; None if it is constant."""
+    with _usable_templates(endpoint):
+        template = build_target_template(endpoint)
+        return None if template is None else template.masked(MASK.decode())
 
 
 def build_target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
@@ -236,15 +250,21 @@ def build_park_limit(endpoint: EndpointSettings) -> ParkLimit | None:
 
 
 def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
-    """Build the values that all requests of an endpoint share."""
+    """Build the values that all requests of an endpoint share.
+
+    Raises ``ConfigError`` for templates that cannot be used.
+    """
+    history = settings.history
     return Target(
         endpoint=name,
         headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
         secret_headers=frozenset(header.encode() for header in endpoint.secret_header_names),
         timeout_s=endpoint.timeout_s,
-        keep_bodies=settings.history.bodies,
         log_successes=settings.log.attempts == "all",
+        kept_success=history.max_body_bytes if history.bodies == "all" else -1,
+        kept_failure=history.max_body_bytes if history.bodies != "none" else -1,
         body_secret=endpoint.body_secret,
+        shown_url=_build_shown_url(endpoint),
         scrub_bodies=_body_has_secrets(endpoint),
         added=((HEADER, MASK),) if endpoint.oauth2 else (),
     )
@@ -265,7 +285,7 @@ def build_dispatcher(
     *,
     transport: Transport,
     parks: DeadLetterWriter,
-    history: History,
+    history: KeepsAttempts,
     metrics: Metrics,
     clock: Clock,
     settle: Callable[[Cursor[Failures], int, int, int], None],

@@ -11,10 +11,13 @@ from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.store import DeadLetterStore
 from bridge.dead_letters.topic import DeadLetterTopic, RecordWriter
+from bridge.history.store import HistoryStore
 from bridge.http.tls import load_configured_context
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.membership import Membership
+from bridge.kafka.producer import DurableProducer
+from bridge.kafka.record_size import HISTORY_CODEC
 from bridge.settings import KafkaSettings, Settings
 from bridge.storage.state_dir import StateDir
 from bridge.wiring.tokens import build_kafka_token
@@ -103,6 +106,26 @@ def build_letters(settings: Settings) -> DeadLetterStore:
 def parked_topic(settings: Settings) -> str:
     """Return the dead-letter topic of the group."""
     return f"{settings.group}.parked"
+
+
+def attempts_topic(settings: Settings) -> str:
+    """Return the topic of the history of a group."""
+    return f"{settings.group}.attempts"
+
+
+def build_history_producer(settings: Settings) -> DurableProducer:
+    """Build the producer of the history: one of its own, so that nothing waits behind attempts.
+
+    A stop that has little time left spends little on it: what was to be written was flushed before.
+    """
+    options = build_kafka_options(settings.kafka)
+    codec = HISTORY_CODEC if options.compression == "zstd" else options.compression
+    return DurableProducer(options, "the history", codec=codec, close_timeout_s=0.3)
+
+
+def build_history_store(settings: Settings) -> HistoryStore:
+    """Build the part that finds attempts; it connects when it is entered."""
+    return HistoryStore(build_kafka_options(settings.kafka), attempts_topic(settings))
 
 
 def again_topic(settings: Settings) -> str:

@@ -60,11 +60,12 @@ def test_no_secret_is_written_anywhere(kafka: RealKafka, bridges: Bridges) -> No
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in state.iterdir()} == {0o600}
     written |= {file.name: file.read_bytes() for file in [*state.iterdir(), bridge.log]}
-    for name in ("canary.parked", "canary.control", "canary.again"):
+    for name in ("canary.parked", "canary.control", "canary.again", "canary.attempts"):
         messages = read_messages(kafka, name, sum(log_ends(kafka, name).values()))
         written[name] = repr([(one.key(), one.value(), one.headers()) for one in messages]).encode()
     assert b"***" in written["canary.parked"]
     assert b"***" in written["canary.control"]
+    assert b"***" in written["canary.attempts"]
     for place, data in written.items():
         assert not find_canaries(data, [*ALL, REGISTRY_PASSWORD]), place
 
@@ -79,6 +80,7 @@ def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
         ("check",), ("route", sample), ("endpoints", "list"), ("parked", "list", "--json"),
         ("parked", "show", address), ("send", "-e", "bearer", "-s", sample),
         ("send", "-e", "proxied", "-s", sample), ("render", "-e", "body", "-s", sample),
+        ("history", "--bodies"),
     ]  # fmt: skip
     written = {" ".join(words): _run(bridge, *words).encode() for words in commands}
     bearer = next(

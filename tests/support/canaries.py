@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 _ROUNDS = 8
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 _ESCAPE = re.compile(rb"\\u([0-9a-fA-F]{4})")
 
 
@@ -31,6 +32,7 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "json with slashes": lambda text: json.dumps({"request": text}).replace("/", "\\/"),
     "json in json": lambda text: json.dumps({"log": json.dumps({"request": text})}),
     "escapes": escaped,
+    "octal": lambda text: "".join(f"\\{ord(char):03o}" if ord(char) < 256 else char for char in text),
     "html": lambda text: f"<pre>{html.escape(text)}</pre>",
     "html numbers": lambda text: "".join(f"&#{ord(char)};" for char in text),
     "html hex": lambda text: "".join(f"&#x{ord(char):X};" for char in text),
@@ -62,6 +64,7 @@ def plain(data: bytes) -> Iterator[bytes]:
         yield data.lower()
         before = data
         data = _ESCAPE.sub(lambda match: chr(int(match[1], 16)).encode("utf-8", "surrogatepass"), data)
+        data = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), data)
         data = data.replace(b"\\/", b"/").replace(b'\\"', b'"').replace(b"\\\\", b"\\").replace(b"\\n", b"\n")
         data = html.unescape(unquote_to_bytes(data).decode("latin-1")).encode("utf-8")
         data = re.sub(rb"[ \t]*\r?\n[ \t]*", b"", data)

@@ -145,6 +145,6 @@ class KafkaSettings(Section):
     )
     create_topics: bool = Field(
         default=True,
-        description="Create Hookferry's own topics (<group>.parked, .again and .control) if they are"
-        " missing. If false, a start without them fails with the commands that create them.",
+        description="Create Hookferry's own topics (<group>.parked, .again, .control and .attempts) if they"
+        " are missing. If false, a start without them fails with the commands that create them.",
     )

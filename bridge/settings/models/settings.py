@@ -88,24 +88,27 @@ class DedupeSettings(Section):
 
 
 class HistorySettings(Section):
-    """The history of attempts that each pod keeps."""
+    """The history of attempts, in the topic <group>.attempts."""
 
     retention_s: Seconds = Field(
         default=604_800.0,
         ge=60,
-        le=31_536_000,
-        description="Seconds that attempts are kept in the history file of a pod. The default is seven days.",
+        le=315_360_000,
+        description="Seconds that the topic of the history keeps attempts, if the bridge creates it. The"
+        " default is seven days. For an existing topic, change its retention.ms.",
     )
-    max_bytes: Whole = Field(
-        default=1_073_741_824,
-        ge=1_048_576,
-        le=1_099_511_627_776,
-        description="Size of the history file, in bytes, above which the oldest attempts are deleted.",
+    bodies: Literal["all", "failures", "none"] = Field(
+        default="all",
+        description="Which requests the history keeps with their body and the beginning of the answer: all,"
+        " only those that did not deliver (failures), or none. Without its body, a request can be found, but"
+        " not be sent again as it was.",
     )
-    bodies: bool = Field(
-        default=True,
-        description="Keep request bodies in the history, so that a request can be inspected and sent"
-        " again. Set it to false if events hold data that must not be on the pod's disk.",
+    max_body_bytes: Whole = Field(
+        default=65_536,
+        ge=0,
+        le=1_048_576,
+        description="Size of a request's body, in bytes, above which the history keeps its size and its"
+        " SHA-256 instead.",
     )
 
 
@@ -193,7 +196,8 @@ class Settings(BaseSettings):
         default="hookferry",
         description="Consumer group of all pods. The position of an endpoint is committed as"
         " <group>.<endpoint>; parked events are written to <group>.parked, redriven events to"
-        " <group>.again. After a change every endpoint begins again, as a new one does.",
+        " <group>.again, and attempts to <group>.attempts. After a change every endpoint begins again, as a"
+        " new one does.",
     )
     kafka: KafkaSettings = Field(description="The brokers and how to connect to them.")
     sources: dict[Name, SourceSettings] = Field(
@@ -211,7 +215,7 @@ class Settings(BaseSettings):
         default_factory=DedupeSettings, description="How long repetitions by a producer are recognized."
     )
     history: HistorySettings = Field(
-        default_factory=HistorySettings, description="The history of attempts that each pod keeps."
+        default_factory=HistorySettings, description="The history of attempts, in the topic <group>.attempts."
     )
     park_oversize: Literal["wait", "stub"] = Field(
         default="wait",
@@ -243,7 +247,7 @@ class Settings(BaseSettings):
     )
     state_dir: Path = Field(
         default=Path("state"),
-        description="Folder for the files of one process: dedupe index, journal and history. Two"
+        description="Folder for the files of one process: dedupe index and journal. Two"
         " processes must not share it. A relative path begins at the working directory.",
     )
     admin: AdminSettings = Field(

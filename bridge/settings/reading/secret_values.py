@@ -50,6 +50,9 @@ def secrets_in(tree: Tree) -> Iterator[Secret]:
             for secret in _secrets_at(path, value, tree.references.get(path, [])):
                 if secret.text.lower() not in _OWN_WORDS:
                     yield secret
+            user = tree.get((*path[:-1], "username")) if path[-1] == "password" else None
+            if user is not None:  # what a request contains, which a receiver may encode once more
+                yield Secret(_basic(f"{user}:{value}"))
 
 
 def short_secrets(tree: Tree) -> Iterator[Problem]:
@@ -128,7 +131,7 @@ def _of_url(text: str, *, whole: bool) -> Iterator[Secret]:
     authority, path, query = _split_url(text)
     login, at, _ = authority.rpartition("@")
     if at:
-        yield from (Secret(login), Secret(unquote(login)))
+        yield from (Secret(login), Secret(unquote(login)), Secret(_basic(unquote(login))))
         password = login.partition(":")[2]
         yield from (Secret(password), Secret(unquote(password)))
     for parameter in re.split("[&#]", query):
@@ -160,6 +163,10 @@ def _split_url(text: str) -> tuple[str, str, str]:
 def _looks_random(text: str) -> bool:
     """Return True if a text is hardly a word of a language."""
     return len(text) >= 20 or (len(text) >= 8 and any(char.isdigit() for char in text))
+
+
+def _basic(login: str) -> str:
+    return base64.b64encode(login.encode("utf-8", "surrogatepass")).decode()
 
 
 def _from_base64(text: str) -> bytes:

@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 
 from bridge.core.dedupe import Claim
 from bridge.model import Committed, Partition
-from bridge.storage.attempt_history import AttemptRow, History
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.storage.journal_segment import JournaledCursor
@@ -24,12 +23,9 @@ from bridge.telemetry import events
 
 ORDERS, BASE = Partition("orders", 0), Committed(100, "")
 EVERY_FILE = {
-    "history.sqlite", "history.sqlite-wal", "history.sqlite-shm", "dedupe.sqlite", "dedupe.sqlite-wal",
-    "dedupe.sqlite-shm", "lock", "owner.json", "member-id", "journal.0", "journal.3",
+    "dedupe.sqlite", "dedupe.sqlite-wal", "dedupe.sqlite-shm", "lock", "owner.json", "member-id",
+    "journal.0", "journal.3",
 }  # fmt: skip
-ROW = AttemptRow(
-    1, "crm", "e", "w", "T", None, None, "orders", 0, 1, 1, "park", 400, "r", 1.0, "POST", "o", b"h", b"b"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +39,6 @@ async def run(folder: Path) -> None:
     """Use a state directory as a process does, so that every kind of file is written."""
     state = StateDir(folder)
     index = KeyIndex(folder / "dedupe.sqlite", window_s=3600, max_keys=100)
-    history = History(folder / "history.sqlite", retention_s=60, max_bytes=1 << 20)
     claim_state(state, Owner("g", "cluster"), index)
     state.identity()
     journal = Journal(folder)
@@ -53,13 +48,10 @@ async def run(folder: Path) -> None:
     journal.delete_before(3)
     index.claim(ORDERS, [Claim(1, 2, 50)], 51, 1)
     index.flush()
-    history.add(ROW)
-    await history.flush()
     modes = {path.name: mode(path) for path in folder.iterdir()}
     assert modes.keys() >= EVERY_FILE
     assert set(modes.values()) == {0o600}, modes
     journal.close()
-    await history.close()
     index.close()
     state.release()
 
@@ -85,20 +77,6 @@ async def test_the_files_of_an_earlier_release_are_tightened(tmp_path: Path) -> 
     assert lines == []
     assert mode(folder) == 0o700
     await run(folder)
-
-
-async def test_a_damaged_history_that_is_kept_aside_is_private(tmp_path: Path) -> None:
-    (tmp_path / "history.sqlite").write_bytes(b"no database" * 500)
-    (tmp_path / "history.sqlite").chmod(0o644)
-    StateDir(tmp_path).release()
-    history = History(tmp_path / "history.sqlite", retention_s=60, max_bytes=1 << 20)
-    history.add(ROW)
-    with capture_logs():
-        await history.flush()
-        await history.flush()
-    await history.close()
-    assert {mode(path) for path in tmp_path.iterdir()} == {0o600}
-    assert (tmp_path / "history.sqlite.damaged").exists()
 
 
 def test_a_folder_with_other_files_is_left_as_it_is_and_reported(tmp_path: Path) -> None:

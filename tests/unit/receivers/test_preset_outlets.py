@@ -77,7 +77,7 @@ class Stage:
             settings,
             transport=self.wire,
             parks=self.parking,
-            history=self.history,  # type: ignore[arg-type]
+            history=self.history,
             metrics=Metrics(),
             clock=LoopClock(),
             settle=settle_if_live,

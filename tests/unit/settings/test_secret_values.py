@@ -152,3 +152,12 @@ def test_a_mistake_shows_a_url_without_its_query(read: Any, url: str) -> None:
 def test_the_word_in_front_of_a_key_is_no_secret(read: Any) -> None:
     read({"auth": {"api_key": {"header": "X-Login", "value": "Token k3y-7f3a9"}}})
     assert scrub("got k3y-7f3a9; a Token is required") == "got ***; a Token is required"
+
+
+def test_the_header_of_a_basic_login_is_a_secret_too(read: Any) -> None:
+    """A receiver that encodes the request hides a value that is Base64 itself."""
+    read({"auth": {"basic": {"username": "agent", "password": "pass-7f3a9"}},
+          "proxy": "http://agent:pr0xy-word@127.0.0.1:3128"})  # fmt: skip
+    for login in (b"agent:pass-7f3a9", b"agent:pr0xy-word"):
+        dump = b"authorization: Basic " + base64.b64encode(login)
+        assert scrub(base64.b64encode(dump).decode()) == "***"

@@ -29,6 +29,7 @@ from bridge.core.routing import Subscription
 from bridge.core.signing import Signer
 from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
+from bridge.history.writer import History
 from bridge.http import client_assertion
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.proxy import Proxy
@@ -44,7 +45,6 @@ from bridge.pipeline.new_endpoints import NewEndpoints
 from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.settings import SaslSettings, Settings
-from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.telemetry import logs
 from bridge.telemetry.metrics import Metrics
@@ -67,6 +67,7 @@ from bridge.wiring.path import (
 )
 from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
+from tests.support.fake_producer import FakeProducer
 from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log, event
 from tests.support.parts import part, parts
 from tests.support.simulated import LoopClock
@@ -155,7 +156,8 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         decoders = build_decoders(settings)
         registries = build_registries(settings.sources, decoders.by_source)
     metrics, reader = Metrics(), FakeReader(Log())
-    index, history = build_index(settings), build_history(settings, metrics)
+    index = build_index(settings)
+    history = build_history(settings, FakeProducer(), metrics, divide(1 << 30))
 
     def open_side_reader() -> Any:
         return FakeSideReader(Log())
@@ -206,10 +208,11 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
 
 async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run the few steps of ``App`` that read settings, with fakes in place of what they call."""
-    heard: dict[str, Any] = {"topics": []}
+    heard: dict[str, Any] = {"topics": [], "configs": {}}
 
     async def ensure_topic(admin: Any, topic: str, **options: Any) -> None:
         heard["topics"].append((topic, options["create"], options["replication_factor"]))
+        heard["configs"][topic] = options["configs"]
 
     async def accept(*args: Any, **options: Any) -> None:
         return
@@ -234,7 +237,13 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         here.setattr(app_module, "AdminTls", lambda files: files)
         here.setattr(app_module, "plan_memory", plan_memory)
         here.setattr(app_module.asyncio, "sleep", sleep)
-        for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_retention_deletes"):
+        checks = (
+            "ensure_partitions",
+            "warn_unless_compacted",
+            "warn_if_retention_deletes",
+            "report_retention",
+        )
+        for name in checks:
             here.setattr(internal_topics, name, accept)
         here.setattr(internal_topics, "ensure_topic", ensure_topic)
         here.setattr(
@@ -243,7 +252,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         app = App(settings)
         async with AsyncExitStack() as stack:
             await app._open_admin_server(stack)
-            state, _, _ = app._open_files(stack)
+            state, _ = app._open_files(stack)
             heard["state_file"] = state._owner_file
         await internal_topics.ensure_control_topic(None, settings)  # type: ignore[arg-type]
         await internal_topics.ensure_internal_topics(None, settings)  # type: ignore[arg-type]

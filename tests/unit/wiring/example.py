@@ -83,7 +83,7 @@ def example(folder: Path) -> dict[str, Any]:
             "allow": ["10.9.0.0/16"], "proxies": ["10.7.0.0/16"], "ports": [443, 8443], "unresolved": "proxy",
         },
         "dedupe": {"window_s": 1234.0, "max_keys": 4321},
-        "history": {"retention_s": 777.0, "max_bytes": 3_000_001, "bodies": False},
+        "history": {"retention_s": 777.0, "max_body_bytes": 30_001, "bodies": "failures"},
         "park_oversize": "stub",
         "commit_interval_s": 0.35,
         "drain_timeout_s": 21.5,

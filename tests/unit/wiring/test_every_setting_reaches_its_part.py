@@ -84,12 +84,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 READS: dict[str, tuple[Any, Read]] = {
     "group": (
-        ("glue", "glue.parked", "glue.again", "glue.control", "glue", "glue", "glue"),
+        ("glue", "glue.parked", "glue.again", "glue.control", "glue.attempts", "glue", "glue", "glue"),
         lambda b: (
             b.membership.group,
             parked_topic(b.settings),
             again_topic(b.settings),
             control_topic(b.settings.group),
+            b.history._topic,
             b.path.checkpoints._group,
             part(b.path.pipeline, CursorLoader)._group,
             b.new_endpoints._group,
@@ -115,7 +116,7 @@ READS: dict[str, tuple[Any, Read]] = {
     "kafka.compression": ("gzip", lambda b: b.options.compression),
     "kafka.create_topics": ({False}, lambda b: {create for _, create, _ in b.heard["topics"]}),
     "kafka.replication_factor": (
-        {("glue.parked", 5), ("glue.again", 5), ("glue.control", 5)},
+        {("glue.parked", 5), ("glue.again", 5), ("glue.control", 5), ("glue.attempts", 5)},
         lambda b: {(topic, copies) for topic, _, copies in b.heard["topics"]},
     ),
     "egress.allow": (
@@ -136,9 +137,12 @@ READS: dict[str, tuple[Any, Read]] = {
         [4321] * 4,
         lambda b: [each._max_keys for each in (b.index, b.window, b.side_window, b.side_window._index)],
     ),
-    "history.retention_s": (777_000, lambda b: b.history._retention_ms),
-    "history.max_bytes": (3_000_001, lambda b: b.history._max_bytes),
-    "history.bodies": (False, lambda b: read_target(b).keep_bodies),
+    "history.retention_s": ("777000", lambda b: b.heard["configs"]["glue.attempts"]["retention.ms"]),
+    "history.max_body_bytes": (30_001, lambda b: read_target(b).kept_failure),
+    "history.bodies": (
+        (-1, True),
+        lambda b: (read_target(b).kept_success, read_target(b).kept_failure >= 0),
+    ),
     "park_oversize": (True, lambda b: build_dead_letters(b.settings, FakeProducer())._stubs),
     "commit_interval_s": (0.35, lambda b: b.heard["commit_interval_s"]),
     "drain_timeout_s": (
@@ -146,10 +150,10 @@ READS: dict[str, tuple[Any, Read]] = {
         lambda b: (b.path.pipeline.assignment._drain_timeout_s, b.heard["deadline_s"]),
     ),
     "state_dir": (
-        ["state/dedupe.sqlite", "state/history.sqlite", "state/owner.json"],
+        ["state/dedupe.sqlite", "state/owner.json"],
         lambda b: [
             str(file.relative_to(b.settings.state_dir.parent))
-            for file in (b.index._path, b.history._path, b.heard["state_file"])
+            for file in (b.index._path, b.heard["state_file"])
         ],
     ),
     "memory_budget": ("333MiB", lambda b: b.heard["memory_budget"]),
