@@ -18,7 +18,7 @@ gzip 32 KiB. Brokers support zstd since 2.1; Azure Event Hubs accepts gzip alone
 LARGE_BYTES = 1024 * 1024
 """From this size on, a record is compressed in a thread, and written alone."""
 HISTORY_CODEC = "snappy"
-"""For attempts, unless the brokers refuse zstd: half of its time, 1.7 times the size. Every client reads it."""
+"""For attempts, unless brokers refuse zstd: half of its time, 1.7 times the size. Every client reads it."""
 _MIB = 1024 * 1024
 
 
