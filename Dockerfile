@@ -47,12 +47,14 @@ COPY --from=build /opt/hookferry /opt/hookferry
 ENV PATH=/opt/hookferry/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    HOOKFERRY_CONFIG=/etc/hookferry/bridge.yaml
+    HOOKFERRY_CONFIG=/etc/hookferry/bridge.yaml \
+    HOOKFERRY_IN_CONTAINER=1
 
 # The default state_dir, "state", is relative to this folder, the only one besides /tmp that the process writes to.
 WORKDIR /var/lib/hookferry
 VOLUME ["/var/lib/hookferry"]
 USER 10001:10001
+# In a container (HOOKFERRY_IN_CONTAINER) the admin port listens on all addresses, unless admin.host is set.
 EXPOSE 8080
 
 # SIGTERM drains and commits. No HEALTHCHECK, because the admin port depends on the configuration and

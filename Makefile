@@ -88,6 +88,7 @@ ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.decode
 	$(BIN)/python -m tests.bench.routing
 	$(BIN)/python -m tests.bench.templates
+	$(BIN)/python -m tests.bench.scrub
 endif
 
 faults: $(READY) ## run bridges under half an hour of faults, then count every event (FAULTS="--seconds 60 …")

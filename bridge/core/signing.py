@@ -7,8 +7,14 @@ the instant of the attempt.
 from __future__ import annotations
 
 import binascii
+import hashlib
 import hmac
 from collections.abc import Sequence
+
+
+def key_name(key: bytes) -> str:
+    """Return a fingerprint that identifies a key in logs, and does not reveal it."""
+    return hashlib.sha256(b"hookferry signing key\0hmac\0" + key).hexdigest()[:12]
 
 
 class Signer:
@@ -21,6 +27,8 @@ class Signer:
     def __init__(self, secrets: Sequence[bytes]) -> None:
         # keyed once: copying a keyed HMAC takes half the time of keying a new one
         self._keyed = tuple(hmac.new(secret, digestmod="sha256") for secret in secrets)
+        self.newest_key = key_name(secrets[0]) if secrets else ""
+        """The name of the newest key that signs, for logs; empty if none does."""
 
     def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """Return the ``webhook-*`` headers of one attempt at Unix second ``at_s``.

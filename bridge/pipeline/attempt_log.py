@@ -22,6 +22,7 @@ from bridge.storage.attempt_history import AttemptRow, History
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.scrub import in_force
 
 MASK = b"***"
 _BATCH_AFTER_S = 0.05
@@ -35,7 +36,8 @@ class Target:
 
     ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
     shown, whether they come from ``headers`` or from the event; so is ``body_secret``. ``added`` are headers
-    that the transport adds to the request, as they may be shown.
+    that the transport adds to the request, as they may be shown. With ``scrub_bodies``, bodies are searched
+    for secrets before they are kept: a template inserts one.
     """
 
     endpoint: str
@@ -46,6 +48,7 @@ class Target:
     log_successes: bool
     body_secret: BodySecret | None = None
     added: Headers = ()
+    scrub_bodies: bool = False
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
         """Return the request: what was rendered, then the signature, then the endpoint's own headers."""
@@ -54,7 +57,8 @@ class Target:
 
     def shown_body(self, sent: bytes) -> bytes:
         """Return a body as it may be kept and shown."""
-        return sent if self.body_secret is None else self.body_secret.shown(sent)
+        shown = sent if self.body_secret is None else self.body_secret.shown(sent)
+        return in_force.scrub_bytes(shown) if self.scrub_bodies else shown
 
     def masked(self, headers: Headers) -> Headers:
         """Return headers as they may be shown."""

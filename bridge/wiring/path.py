@@ -19,7 +19,6 @@ from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import RecordWriter
 from bridge.errors import SchemaNeeded
 from bridge.http import Transport
-from bridge.http.egress_policy import EgressPolicy
 from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
@@ -40,6 +39,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import (
     build_cursor_policy,
     build_dispatcher,
+    build_egress,
     build_lane_holds,
     build_router,
     build_transport,
@@ -235,7 +235,7 @@ def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[
 
     Raises ``ConfigError`` for TLS files that do not load.
     """
-    egress, system = EgressPolicy(settings.egress.allow), SystemTls()
+    egress, system = build_egress(settings), SystemTls()
     return {
         name: build_transport(name, endpoint, egress, system, may_write)
         for name, endpoint in settings.endpoints.items()

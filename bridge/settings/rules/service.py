@@ -12,7 +12,7 @@ from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem, nearest
 from bridge.settings.reading import shape
 from bridge.settings.reading.tree import Tree
-from bridge.settings.rules import auth, endpoints, receivers, rendering, sources, topics
+from bridge.settings.rules import auth, egress, endpoints, receivers, rendering, sources, topics
 from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
@@ -82,6 +82,12 @@ def check_tls(tree: Tree) -> Iterator[Problem]:
                 path, cause, "set security_protocol to SSL or SASL_SSL, or remove it", key=True
             )
     yield from check_pairs(tree, _TLS, CERTIFICATE_PAIRS)
+
+
+def check_admin_tls(tree: Tree) -> Iterator[Problem]:
+    """Check that the certificate files of the admin port can be read."""
+    for key in ("cert_file", "key_file"):
+        yield from check_file(tree, ("admin", "tls", key))
 
 
 def check_sasl(tree: Tree) -> Iterator[Problem]:
@@ -170,12 +176,14 @@ RULES: tuple[Rule, ...] = (
     check_schema_folders,
     check_bulk_events,
     check_tls,
+    check_admin_tls,
     check_sasl,
     check_token_url,
     check_times,
     check_endpoint_times,
     *sources.RULES,
     *endpoints.RULES,
+    *egress.RULES,
     *auth.RULES,
     *rendering.RULES,
     *receivers.RULES,

@@ -29,6 +29,7 @@
 {{- $kafka := default dict .Values.config.kafka -}}
 {{- include "hookferry.checkClear" (list "kafka.sasl" $kafka.sasl "password" "client_secret") -}}
 {{- include "hookferry.checkClear" (list "kafka.tls" $kafka.tls "key_password") -}}
+{{- include "hookferry.checkClear" (list "admin.tls" (default dict .Values.config.admin).tls "key_password") -}}
 {{- range $name, $source := default dict .Values.config.sources -}}
 {{- include "hookferry.checkClear" (list (printf "sources.%s.registry" $name) (default dict $source).registry "password" "token" "key_password") -}}
 {{- end -}}

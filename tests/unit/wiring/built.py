@@ -31,7 +31,7 @@ from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
 from bridge.http import client_assertion
 from bridge.http.egress_policy import EgressPolicy
-from bridge.http.httpx_transport import HttpxTransport
+from bridge.http.proxy import Proxy
 from bridge.http.tls import FixedTls
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.membership import Membership
@@ -215,8 +215,8 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         return
 
     class AdminServer:
-        def __init__(self, host: str, port: int, *rest: object) -> None:
-            heard["admin"] = (host, port)
+        def __init__(self, host: str, port: int, *rest: object, **options: Any) -> None:
+            heard["admin"] = {"host": host, "port": port, **options}
 
         start = stop = accept
 
@@ -231,6 +231,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
     with patch.context() as here:
         here.setattr(ssl, "create_default_context", _recording_context)
         here.setattr(app_module, "AdminServer", AdminServer)
+        here.setattr(app_module, "AdminTls", lambda files: files)
         here.setattr(app_module, "plan_memory", plan_memory)
         here.setattr(app_module.asyncio, "sleep", sleep)
         for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_retention_deletes"):
@@ -313,6 +314,14 @@ def read_egress_refuses(b: Built, address: str) -> bool:
     return False
 
 
+def read_port_refusal(b: Built) -> str:
+    try:
+        asyncio.run(part(b.edges.transports["crm"], EgressPolicy).resolve("10.9.1.1", 22))
+    except TransportError as exc:
+        return exc.detail[:19]
+    return ""
+
+
 def read_signature(keys: Sequence[bytes]) -> Any:
     return Signer(keys).headers("id", 1, b"body")
 
@@ -327,10 +336,9 @@ def read_registry_login(b: Built, format: str) -> Any:
     return auth._auth_header if isinstance(auth, httpx.BasicAuth) else client.headers["authorization"]
 
 
-def read_proxy(b: Built) -> str:
-    pool = part(b.dispatcher("thin"), HttpxTransport)._inner._pool  # type: ignore[attr-defined]
-    host, port = pool._proxy_url.host, pool._proxy_url.port
-    return f"{host.decode()}:{port}"
+def read_proxy(b: Built) -> tuple[str, bytes | None]:
+    proxy = part(b.dispatcher("thin"), Proxy)
+    return proxy.url.origin, proxy.authorization
 
 
 Read = Callable[[Built], Any]

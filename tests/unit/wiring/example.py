@@ -52,7 +52,10 @@ def example(folder: Path) -> dict[str, Any]:
                 "url": "https://file.test/hooks",
                 "body": {"template_file": str(folder / "body.txt"), "content_type": "text/plain"},
             },
-            "thin": {"url": "https://thin.test/hooks", "body": "thin", "proxy": "http://proxy.test:3129"},
+            "thin": {
+                "url": "https://thin.test/hooks", "body": "thin",
+                "proxy": "http://user:word@proxy.test:3129",
+            },
             "basic": {
                 "url": "https://basic.test/hooks",
                 "auth": {"basic": {"username": "basic-user", "password": "basic-password"}},
@@ -76,7 +79,9 @@ def example(folder: Path) -> dict[str, Any]:
                 "routing_key": ROUTING_KEY,
             },
         },
-        "egress": {"allow": ["10.9.0.0/16"]},
+        "egress": {
+            "allow": ["10.9.0.0/16"], "proxies": ["10.7.0.0/16"], "ports": [443, 8443], "unresolved": "proxy",
+        },
         "dedupe": {"window_s": 1234.0, "max_keys": 4321},
         "history": {"retention_s": 777.0, "max_bytes": 3_000_001, "bodies": False},
         "park_oversize": "stub",
@@ -84,7 +89,10 @@ def example(folder: Path) -> dict[str, Any]:
         "drain_timeout_s": 21.5,
         "memory_budget": "333MiB",
         "state_dir": str(folder / "state"),
-        "admin": {"host": "127.0.0.9", "port": 8099},
+        "admin": {
+            "host": "127.0.0.9", "port": 8099, "hosts": ["admin.test"],
+            "tls": {"cert_file": "admin.pem", "key_file": "admin.key", "key_password": "admin-password"},
+        },
         "log": {"level": "warning", "format": "json", "attempts": "failures"},
     }  # fmt: skip
 
@@ -168,11 +176,13 @@ def _crm() -> dict[str, Any]:
         "record_headers": {"region": ["eu-*"]},
         "when": "data.a == 1",
         "secrets": list(SECRETS),
+        "signature_failures": {"statuses": [400, 419], "texts": ["bad seal"]},
         "concurrency": 17,
         "rate": ["7/3s", "90/1m"],
         "timeout_s": 9.5,
         "start": "2026-01-02T03:04:05Z",
         "on_lost_offset": "stop",
+        "source_address": "127.0.0.7",
         "window": 333,
         "window_bytes": 70_001,
         "retry": {

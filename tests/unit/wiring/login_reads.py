@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.http.client_assertion import PrivateKeyJwt
-from bridge.http.httpx_transport import HttpxTransport
+from bridge.http.proxy import Proxy
 from bridge.http.reloaded_tls import ReloadedTls
 from bridge.http.token_request import ClientLogin, TokenClient
 from bridge.kafka.client import KafkaOptions
@@ -42,7 +42,7 @@ def read_key(b: Built) -> PrivateKeyJwt:
 def read_token_proxies(b: Built) -> tuple[bool, ...]:
     """Return for each of two endpoints with a proxy whether the token server is reached through it."""
     clients = (part(b.edges.transports[f"oauth-{way}"], TokenClient) for way in ("direct", "through-proxy"))
-    return tuple(bool(parts(client._open_transport(), HttpxTransport)) for client in clients)
+    return tuple(bool(parts(client._open_transport(), Proxy)) for client in clients)
 
 
 def read_tls(b: Built, section: str) -> ReloadedTls:

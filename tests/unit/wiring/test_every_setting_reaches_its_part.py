@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from bridge.app.stop import OVERTIME_S
 from bridge.core.filter import Filter
 from bridge.core.limits import Gate, ParkLimit, RateWindows
+from bridge.core.signature_failure import SignatureFailures
 from bridge.core.signing import Signer
 from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.formats.avro.schema import AvroSchema
@@ -27,6 +28,8 @@ from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
+from bridge.http.dial import Dialer
+from bridge.http.egress_policy import EgressPolicy
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_loader import CursorLoader
@@ -52,6 +55,7 @@ from tests.unit.wiring.built import (
     read_breaker,
     read_egress_refuses,
     read_policy,
+    read_port_refusal,
     read_proxy,
     read_registry_login,
     read_rendered,
@@ -118,6 +122,12 @@ READS: dict[str, tuple[Any, Read]] = {
         (False, True),
         lambda b: (read_egress_refuses(b, "10.9.1.1"), read_egress_refuses(b, "10.8.1.1")),
     ),
+    "egress.proxies": (
+        ["10.9.0.0/16", "10.7.0.0/16"],
+        lambda b: [str(network) for network in part(b.edges.transports["crm"], EgressPolicy)._proxies],
+    ),
+    "egress.ports": ("the port 22 of 10.9", read_port_refusal),
+    "egress.unresolved": ("proxy", lambda b: part(b.edges.transports["crm"], EgressPolicy)._unresolved),
     "dedupe.window_s": (
         [1_234_000] * 4,
         lambda b: [each._window_ms for each in (b.index, b.window, b.side_window, b.side_window._index)],
@@ -143,8 +153,15 @@ READS: dict[str, tuple[Any, Read]] = {
         ],
     ),
     "memory_budget": ("333MiB", lambda b: b.heard["memory_budget"]),
-    "admin.host": ("127.0.0.9", lambda b: b.heard["admin"][0]),
-    "admin.port": (8099, lambda b: b.heard["admin"][1]),
+    "admin.host": ("127.0.0.9", lambda b: b.heard["admin"]["host"]),
+    "admin.port": (8099, lambda b: b.heard["admin"]["port"]),
+    "admin.hosts": (("admin.test",), lambda b: b.heard["admin"]["hosts"]),
+    "admin.tls.cert_file": (FilePath("admin.pem"), lambda b: b.heard["admin"]["tls"].cert_file),
+    "admin.tls.key_file": (FilePath("admin.key"), lambda b: b.heard["admin"]["tls"].key_file),
+    "admin.tls.key_password": (
+        "admin-password",
+        lambda b: b.heard["admin"]["tls"].key_password.get_secret_value(),
+    ),
     "log.level": ("warning", lambda b: b.heard["log"][0]),
     "log.format": ("json", lambda b: b.heard["log"][1]),
     "log.attempts": (False, lambda b: read_target(b).log_successes),
@@ -182,6 +199,14 @@ READS: dict[str, tuple[Any, Read]] = {
         read_signature([KEY, OTHER_KEY]),
         lambda b: part(b.dispatcher(), Signer).headers("id", 1, b"body"),
     ),
+    "endpoints.signature_failures.statuses": (
+        {400, 419},
+        lambda b: part(b.dispatcher(), SignatureFailures)._statuses,
+    ),
+    "endpoints.signature_failures.texts": (
+        (b"bad seal",),
+        lambda b: part(b.dispatcher(), SignatureFailures)._texts,
+    ),
     "endpoints.concurrency": (
         (17, 17, 17),
         lambda b: (b.dispatcher()._concurrency, read_breaker(b)._concurrency, b.edges.transports["crm"]._max),
@@ -192,7 +217,11 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.on_lost_offset": ("stop", lambda b: read_policy(b).on_lost_offset),
     "endpoints.window": (333, lambda b: read_policy(b).window),
     "endpoints.window_bytes": (70_001, lambda b: read_policy(b).window_bytes),
-    "endpoints.proxy": ("proxy.test:3129", read_proxy),
+    "endpoints.proxy": (("http://proxy.test:3129", b"Basic dXNlcjp3b3Jk"), read_proxy),
+    "endpoints.source_address": (
+        ["127.0.0.7", None],
+        lambda b: [part(b.edges.transports[name], Dialer)._source for name in ("crm", "thin")],
+    ),
     "endpoints.on_park": (
         [1, 0],
         lambda b: [len(parts(b.dispatcher(name), HeldLanes)) for name in ("crm", "thin")],
