@@ -2,7 +2,9 @@
 #
 #   docker build --tag hookferry:0.1.0 --build-arg VERSION=0.1.0 .
 #
-# `make lock` writes the lock files; --build-arg LOCK=requirements-msk.lock adds the login to Amazon MSK. Pin the base by digest with --build-arg PYTHON_IMAGE=python@sha256:...
+# `make lock` writes the lock files; --build-arg LOCK=requirements-msk.lock adds the login to Amazon MSK. A tag may
+# move: for a release, fix the base by its digest with --build-arg PYTHON_IMAGE=python@sha256:...
+# (docs/how-to/docker.md).
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -27,13 +29,15 @@ RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . \
  && /opt/hookferry/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/hookferry/lib
 
 FROM ${PYTHON_IMAGE}
+ARG PYTHON_IMAGE
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="hookferry" \
       org.opencontainers.image.description="Kafka outbox events as signed webhooks: at least once, in order per entity, nothing lost" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 
 # Remove the base image's pip: the image installs nothing at run time. The user is a number, so that
 # Kubernetes can verify that it is not root.
