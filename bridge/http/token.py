@@ -7,13 +7,13 @@ is valid, its renewal delays no request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import structlog
 
 from bridge.errors import TokenUnavailable
 from bridge.http.token_request import FetchGrant, Grant
 from bridge.telemetry import events
+from bridge.telemetry.scrub import in_force
 from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
@@ -53,16 +53,13 @@ class Token:
 class TokenSource:
     """The current token of one client, fetched when it is needed and renewed in the background.
 
-    ``setting`` is the name of the token URL, for the log. ``on_token`` is called with every new token, which
-    is a secret from then on. Use one instance in one event loop at a time.
+    ``setting`` is the name of the token URL, for the log. Each token is a secret of the process as soon as it
+    is issued. Use one instance in one event loop at a time.
     """
 
-    def __init__(
-        self, setting: str, fetch: FetchGrant, on_token: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, setting: str, fetch: FetchGrant) -> None:
         self._setting = setting
         self._fetch = fetch
-        self._on_token = on_token
         self._token: Token | None = None
         self._renew_at = self._usable_until = self._retry_at = 0.0
         self._refused, self._refused_at = False, 0.0
@@ -155,7 +152,7 @@ class TokenSource:
 
     def _take(self, grant: Grant, began: float, now: float) -> None:
         lifetime_s = grant.lifetime_s
-        self._on_token(grant.token)
+        in_force.learn_token(self._setting, grant.token)
         self._token = Token(grant.token, replaces_refused=self._refused)
         self._refused = False
         ends_at = began + lifetime_s

@@ -107,11 +107,10 @@ def build_transport(
     egress: EgressPolicy,
     system: ClientTls,
     may_write: Callable[[], bool] = lambda: True,
-    on_token: Callable[[str], None] = lambda _: None,
 ) -> Transport:
     """Build the transport of an endpoint, which adds an access token if the endpoint has OAuth 2.
 
-    ``system`` is the TLS of endpoints without settings for it; ``on_token`` is called with each new token.
+    ``system`` is the TLS of endpoints without settings for it.
     Raises ``ConfigError`` for TLS files that do not load.
     """
     proxy, tls = build_proxy(endpoint, system), build_endpoint_tls(name, endpoint, system)
@@ -119,7 +118,7 @@ def build_transport(
     if endpoint.oauth2 is None:
         return transport
     open_token_transport = _token_transports(name, endpoint, endpoint.oauth2, egress, system)
-    tokens = build_endpoint_tokens(name, endpoint.oauth2, open_token_transport, on_token)
+    tokens = build_endpoint_tokens(name, endpoint.oauth2, open_token_transport)
     return AuthorizedTransport(transport, tokens, may_write)
 
 

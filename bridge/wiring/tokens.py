@@ -64,12 +64,8 @@ def build_endpoint_tokens(
     name: str,
     oauth2: OAuth2Settings,
     open_transport: Callable[[], Transport],
-    on_token: Callable[[str], None] = lambda _: None,
 ) -> TokenSource:
-    """Build the tokens of one endpoint. ``on_token`` is called with each new token, which is a secret.
-
-    Raises ``ConfigError`` for a key that cannot be used.
-    """
+    """Build the tokens of one endpoint. Raises ``ConfigError`` for a key that cannot be used."""
     section = f"endpoints.{name}.auth.oauth2"
     setting, key = f"{section}.token_url", oauth2.private_key
     sign_statement = None
@@ -95,4 +91,4 @@ def build_endpoint_tokens(
         oauth2.auth_style,
         sign_statement,
     )
-    return TokenSource(setting, TokenClient(setting, login, open_transport).fetch, on_token)
+    return TokenSource(setting, TokenClient(setting, login, open_transport).fetch)

@@ -16,13 +16,26 @@ IN_BODY = "cnry-in-body-67f3a95c1e28d4b"
 IN_HEADER = "cnry-in-header-95c1e28d4b67f"
 IN_EXPRESSION = "cnry_in_expression_1e28d4b67"
 PROXY = "cnry-proxy-3a95c1e28d4b67f00"
+LOGIN = {kind: f"cnry-login-{kind}-8d4b67f3a95c1e" for kind in ("basic", "bearer", "key", "query")}
 SIGNING = base64.b64encode(b"cnry-signing-f3a95c1e28d4b67").decode()
 
 ENVIRONMENT = {
     "BEARER": BEARER, "API_KEY": API_KEY, "SLACK_PATH": SLACK_PATH, "IN_BODY": IN_BODY,
     "IN_HEADER": IN_HEADER, "IN_EXPRESSION": IN_EXPRESSION, "SIGNING": f"whsec_{SIGNING}",
 }  # fmt: skip
-SENT = (BEARER, PASSWORD, API_KEY, SESSION, ROUTING, SLACK_PATH, QUERY, IN_BODY, IN_HEADER, PROXY)
+SENT = (
+    BEARER,
+    PASSWORD,
+    API_KEY,
+    SESSION,
+    ROUTING,
+    SLACK_PATH,
+    QUERY,
+    IN_BODY,
+    IN_HEADER,
+    PROXY,
+    *LOGIN.values(),
+)
 """The canaries that are part of a request, so that a receiver or proxy can repeat them."""
 ALL = (*SENT, IN_EXPRESSION, SIGNING, "cnry-signing-f3a95c1e28d4b67")
 
@@ -43,6 +56,10 @@ def endpoints(port: int, proxy_port: int, **common: Any) -> dict[str, dict[str, 
             "body": {"template": '{"key": "${env:IN_BODY}", "type": "{{ type }}"}'},
             "headers": {"X-Sum": "{{ id }} ${env:IN_HEADER}"},
         },
+        "login-basic": {"auth": {"basic": {"username": "agent", "password": LOGIN["basic"]}}},
+        "login-bearer": {"auth": {"bearer": {"token": LOGIN["bearer"]}}},
+        "login-key": {"auth": {"api_key": {"header": "X-Own", "value": f"Own {LOGIN['key']}"}}},
+        "login-query": {"auth": {"api_key": {"query": "k", "value": LOGIN["query"]}}},
         "broken": {"body": {"template": "{{ '${env:IN_EXPRESSION}' + 1 }}", "content_type": "text/plain"}},
         "proxied": {"proxy": f"http://agent:{PROXY}@127.0.0.1:{proxy_port}"},
     }

@@ -117,7 +117,9 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
     def save_token(self, token: dict[str, Any], request: Any) -> None:
         expires_at = time.monotonic() + token["expires_in"]
         text = token["access_token"]
-        self._owner.issued[text] = Issued(text, token.get("scope", ""), expires_at)
+        self._owner.issued[text] = Issued(
+            text, token.get("scope", ""), expires_at, revoked=self._owner.revokes_new
+        )
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         return
@@ -161,6 +163,8 @@ class OAuthServer:
     clients: list[str] = field(default_factory=list)
     """The common name of the client certificate of each of these, if the server requires one."""
     keep_alive: bool = True
+    revokes_new: bool = False
+    """Issue only tokens that ``/hooks`` refuses; it repeats them in its answers."""
 
     async def __aenter__(self) -> OAuthServer:
         self.gate = asyncio.Event()

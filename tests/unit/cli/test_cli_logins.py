@@ -45,6 +45,14 @@ def test_render_masks_a_key_in_the_query(tmp_path: Path) -> None:
     assert "http://127.0.0.1:9/hooks?a=b&key=K3YK3YK3Y\n" in shown.stdout
 
 
+async def test_a_token_that_a_receiver_repeats_is_not_shown(tmp_path: Path) -> None:
+    async with OAuthServer(revokes_new=True) as server:
+        result = await asyncio.to_thread(run, tmp_path, server.origin, CLIENT_SECRET, "send", "-e", "crm")
+    assert server.statuses == [401, 401]
+    assert "received: ***" in result.output, result.output
+    assert not any(token in result.output for token in server.issued)
+
+
 async def test_send_logs_in_with_a_token(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         send = ("send", "-e", "crm")
