@@ -130,13 +130,16 @@ def head(trial: Trial, *, show_secrets: bool) -> str:
     """Return the request line and the headers, with secrets masked unless ``show_secrets``."""
     from bridge.wiring.endpoints import build_target, build_target_template
 
-    url, headers = trial.request.url, trial.request.headers
+    url, target = trial.request.url, build_target(trial.name, trial.endpoint, trial.settings)
+    headers = trial.request.headers
     shown = f"{url.origin}{url.target}"
     if not show_secrets:
-        headers = build_target(trial.name, trial.endpoint, trial.settings).masked(headers)
+        headers = target.masked(headers)
         template = build_target_template(trial.endpoint)
         shown = template.masked(trial.event, MASK) if template else f"{url.origin}/{MASK}"
-    lines = [f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in headers]
+    lines = [
+        f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in (*headers, *target.added)
+    ]
     return "\n".join([f"{trial.request.method} {shown}", *lines])
 
 

@@ -68,13 +68,10 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
 
 async def _send(trial: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
-    from bridge.http.egress_policy import EgressPolicy
-    from bridge.http.tls import build_client_context
-    from bridge.wiring.endpoints import build_transport
+    from bridge.http.tls import SystemTls
+    from bridge.wiring.endpoints import build_egress, build_transport
 
-    transport = build_transport(
-        trial.endpoint, EgressPolicy(trial.settings.egress.allow), build_client_context()
-    )
+    transport = build_transport(trial.name, trial.endpoint, build_egress(trial.settings), SystemTls())
     try:
         return await transport.send(trial.request, trial.endpoint.timeout_s)
     except TransportError as exc:

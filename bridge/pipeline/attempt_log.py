@@ -35,8 +35,9 @@ class Target:
     """What all requests of an endpoint have in common.
 
     ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
-    shown, whether they come from ``headers`` or from the event; so is ``body_secret``. With ``scrub_bodies``,
-    bodies are searched for secrets before they are kept: a template inserts one.
+    shown, whether they come from ``headers`` or from the event; so is ``body_secret``. ``added`` are headers
+    that the transport adds to the request, as they may be shown. With ``scrub_bodies``, bodies are searched
+    for secrets before they are kept: a template inserts one.
     """
 
     endpoint: str
@@ -46,6 +47,7 @@ class Target:
     keep_bodies: bool
     log_successes: bool
     body_secret: BodySecret | None = None
+    added: Headers = ()
     scrub_bodies: bool = False
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
@@ -101,7 +103,7 @@ class AttemptLog:
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
         self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
         self._successes: list[_Success] = []
-        self._shown_constant = _header_lines(target.masked(target.headers))
+        self._shown_constant = _header_lines(target.masked(target.headers) + target.added)
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
         self._url: Url | None = None

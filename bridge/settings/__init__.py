@@ -16,6 +16,7 @@ from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSetting
 from bridge.settings.models.registry import RegistrySettings
 from bridge.settings.models.settings import (
     AdminSettings,
+    AdminTlsSettings,
     DedupeSettings,
     EgressSettings,
     HistorySettings,
@@ -40,6 +41,7 @@ from bridge.settings.rules.service import Rule
 __all__ = [
     "CONFIG_VARIABLE",
     "AdminSettings",
+    "AdminTlsSettings",
     "ApicurioSource",
     "AvroSource",
     "CloudEventsSource",

@@ -20,16 +20,17 @@ from pydantic import (
 )
 
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
-from bridge.settings.models.receiver import PresetSettings
+from bridge.settings.models.endpoint_login import LoginSettings
 from bridge.settings.models.signature_failures import SignatureFailureSettings
 from bridge.settings.models.values import (
     START_WORDS,
     event_pattern,
     instant_ms,
     parse_rate,
+    proxy_url,
     rate,
     signing_key,
-    split_url,
+    source_address,
     start_place,
 )
 
@@ -37,7 +38,7 @@ _RETRIED_FIRST, _RETRIED_LAST = 400, 499
 
 
 def _proxy(value: SecretStr) -> SecretStr:
-    split_url(value.get_secret_value())
+    proxy_url(value.get_secret_value())
     return value
 
 
@@ -65,6 +66,7 @@ def _no_duplicates(statuses: tuple[int, ...]) -> tuple[int, ...]:
 
 
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
+SourceAddress = Annotated[str, AfterValidator(source_address)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
 RetriedStatus = Annotated[
     Whole,
@@ -209,7 +211,7 @@ ParkLimit = Annotated[
 ]
 
 
-class EndpointSettings(PresetSettings):
+class EndpointSettings(LoginSettings):
     """One receiver of webhooks."""
 
     events: tuple[EventPattern, ...] = Field(
@@ -310,7 +312,14 @@ class EndpointSettings(PresetSettings):
         " partition; memory_budget limits all partitions and endpoints together, by what events really use.",
     )
     proxy: ProxyUrl | None = Field(
-        default=None, description="http or https URL of a proxy for the requests to this endpoint."
+        default=None,
+        description="http or https URL of a proxy for the requests to this endpoint, with user and password"
+        " if it requires them. A proxy on a private address must be in egress.proxies.",
+    )
+    source_address: SourceAddress | None = Field(
+        default=None,
+        description="Address of this machine that connections to this endpoint come from, for a receiver that"
+        " accepts only known addresses. Default: the system chooses.",
     )
     allow_http: bool = Field(
         default=False,

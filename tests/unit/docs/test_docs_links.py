@@ -20,6 +20,7 @@ CHECKED_ELSEWHERE = ("docs/how-to/formats/", "docs/how-to/receivers/", "docs/ref
 ENV = {
     "CRM_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "CRM_TOKEN": "t",
+    "PROXY_PASSWORD": "p",
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
 }
 MAP_WIDTH = 34  # columns of the floor map with names; the descriptions follow

@@ -25,6 +25,7 @@ def read(tmp_path: Path) -> Any:
             "kafka": {"bootstrap_servers": ["localhost:9092"]},
             "sources": {"orders": {"topics": ["t"], "format": "json", "id": "id", "type": "type"}},
             "endpoints": {"crm": {"url": "https://crm.example.com/hooks"} | endpoint},
+            "egress": {"proxies": ["127.0.0.0/8"]},
         } | top
         file = tmp_path / "bridge.yaml"
         file.write_text(json.dumps(document))

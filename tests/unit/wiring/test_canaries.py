@@ -21,8 +21,7 @@ from bridge.clock import SystemClock
 from bridge.core.cursor import Cursor
 from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.topic import DeadLetterTopic
-from bridge.http.egress_policy import EgressPolicy
-from bridge.http.tls import build_client_context
+from bridge.http.tls import SystemTls
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import ControlTopic
 from bridge.model import Verdict
@@ -35,7 +34,7 @@ from bridge.settings import Settings, load
 from bridge.storage.state_dir import StateDir
 from bridge.telemetry import logs
 from bridge.telemetry.metrics import Metrics
-from bridge.wiring.endpoints import build_dispatcher, build_transport
+from bridge.wiring.endpoints import build_dispatcher, build_egress, build_transport
 from bridge.wiring.path import build_history
 from tests.support.canaries import ENCODERS, find_canaries
 from tests.support.canary_settings import ALL, ENVIRONMENT, SENT, endpoints
@@ -64,8 +63,7 @@ class Stage:
 
     def dispatcher(self, name: str) -> tuple[EndpointDispatcher, Any]:
         endpoint = self.settings.endpoints[name]
-        policy = EgressPolicy(self.settings.egress.allow)
-        transport = build_transport(endpoint, policy, build_client_context())
+        transport = build_transport(name, endpoint, build_egress(self.settings), SystemTls())
         dispatcher = build_dispatcher(
             name,
             endpoint,
@@ -134,7 +132,7 @@ async def test_no_secret_is_written_whatever_a_receiver_or_a_proxy_repeats(
             "kafka": {"bootstrap_servers": ["localhost:9"]},
             "sources": {"orders": {"format": "json", "topics": ["orders"], "id": "id", "type": "type"}},
             "endpoints": endpoints(at.port, proxy_at.port, park_limit="off"),
-            "egress": {"allow": ["127.0.0.0/8"]},
+            "egress": {"allow": ["127.0.0.0/8"], "proxies": ["127.0.0.0/8"]},
             "state_dir": str(tmp_path / "state"),
         }
         (tmp_path / "bridge.yaml").write_text(yaml.safe_dump(document))
@@ -167,7 +165,7 @@ async def test_an_answer_that_succeeds_is_not_searched(
             "kafka": {"bootstrap_servers": ["localhost:9"]},
             "sources": {"orders": {"format": "json", "topics": ["orders"], "id": "id", "type": "type"}},
             "endpoints": {"bearer": endpoints(at.port, 1)["bearer"]},
-            "egress": {"allow": ["127.0.0.0/8"]},
+            "egress": {"allow": ["127.0.0.0/8"], "proxies": ["127.0.0.0/8"]},
             "state_dir": str(tmp_path / "state"),
         }
         (tmp_path / "bridge.yaml").write_text(yaml.safe_dump(document))
