@@ -1,4 +1,4 @@
-"""The admin port: /metrics, /healthz for the process, /readyz for its place in the group, /limits.
+"""The admin port: /metrics, /healthz for the process, /readyz for its place in the group, /limits, keys.
 
 Health never depends on Kafka or on an endpoint: restarting a bridge fixes neither.
 """
@@ -17,7 +17,7 @@ class AdminServer:
     """Serves the admin port.
 
     ``ready`` returns whether the process is ready, and one line for a person. ``limits`` returns the document
-    of /limits.
+    of /limits. ``public_keys`` returns the JSON Web Key Set of the endpoints' Ed25519 keys.
     """
 
     def __init__(
@@ -27,17 +27,20 @@ class AdminServer:
         registry: CollectorRegistry,
         ready: Callable[[], tuple[bool, str]],
         limits: Callable[[], Mapping[str, object]],
+        public_keys: Callable[[], Mapping[str, object]] = lambda: {"keys": []},
     ) -> None:
         self._host = host
         self._port = port
         self._registry = registry
         self._ready = ready
         self._limits = limits
+        self._public_keys = public_keys
         app = web.Application(client_max_size=64 * 1024)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/limits", self._show_limits)
+        app.router.add_get("/.well-known/jwks.json", self._show_public_keys)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
     async def start(self) -> None:
@@ -69,3 +72,6 @@ class AdminServer:
 
     async def _show_limits(self, _: web.Request) -> web.Response:
         return web.json_response(dict(self._limits()))
+
+    async def _show_public_keys(self, _: web.Request) -> web.Response:
+        return web.json_response(dict(self._public_keys()), content_type="application/jwk-set+json")

@@ -53,6 +53,7 @@ from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
+from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
     again_topic,
     build_control,
@@ -138,9 +139,14 @@ class App:
         return state, history, index
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
-        admin = self._settings.admin
+        admin, public_keys = self._settings.admin, build_key_set(self._settings)
         server = AdminServer(
-            admin.host, admin.port, self._metrics.registry, self._status.readiness, self._status.limits
+            admin.host,
+            admin.port,
+            self._metrics.registry,
+            self._status.readiness,
+            self._status.limits,
+            lambda: public_keys(SystemClock().time()),
         )
         await server.start()
         stack.push_async_callback(server.stop)

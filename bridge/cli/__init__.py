@@ -17,12 +17,14 @@ from bridge.cli.demo import demo
 from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
 from bridge.cli.inspect import inspect
+from bridge.cli.keys import keys
 from bridge.cli.parked import parked
 from bridge.cli.render import render
 from bridge.cli.route import route
 from bridge.cli.run import run
 from bridge.cli.schemas import schemas
 from bridge.cli.send import send
+from bridge.cli.verify import verify
 from bridge.errors import ConfigError, HookferryError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -51,7 +53,8 @@ def version() -> None:
 
 
 for command in (
-    run, check, inspect, route, render, send, parked, endpoints, events, cursors, schemas, demo, completion,
+    run, check, inspect, route, render, send, parked, endpoints, events, cursors, keys, verify, schemas, demo,
+    completion,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -6,7 +6,7 @@ Each part receives only the values that it needs, never the settings as a whole.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
@@ -16,7 +16,8 @@ from bridge.core.filter import Filter
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
-from bridge.core.signing import NoSignature, Signer
+from bridge.core.signing import HmacSigner, IdOnly, NoSignature, Signer, StandardSigner
+from bridge.core.signing.jwks import key_set
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
@@ -127,9 +128,17 @@ def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:
-    """Build the signer; without secrets, it adds id and timestamp only if the receiver can use them."""
-    keys = endpoint.signing_keys
-    return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
+    """Build the signer; without keys, it adds id and timestamp only if the receiver can use them."""
+    keys, form = endpoint.signing_keys, endpoint.signing_form
+    if not keys:
+        return IdOnly() if endpoint.chosen.verifies else NoSignature()
+    return StandardSigner(keys) if form is None else HmacSigner(form, keys)
+
+
+def build_key_set(settings: Settings) -> Callable[[float], Mapping[str, object]]:
+    """Build the function that returns the public keys of all endpoints at a Unix second, as a JWKS."""
+    keys = [key for endpoint in settings.endpoints.values() for key in endpoint.signing_keys]
+    return lambda at_s: key_set(keys, at_s)
 
 
 def build_gate(endpoint: EndpointSettings) -> Gate:

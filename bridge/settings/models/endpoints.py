@@ -19,15 +19,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from bridge.core.instant import instant_ms
+from bridge.core.signing import HmacForm, SigningKey
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
 from bridge.settings.models.receiver import PresetSettings
+from bridge.settings.models.signing import SigningSettings
 from bridge.settings.models.values import (
     START_WORDS,
     event_pattern,
-    instant_ms,
     parse_rate,
     rate,
-    signing_key,
     split_url,
     start_place,
 )
@@ -37,11 +38,6 @@ _RETRIED_FIRST, _RETRIED_LAST = 400, 499
 
 def _proxy(value: SecretStr) -> SecretStr:
     split_url(value.get_secret_value())
-    return value
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    signing_key(value.get_secret_value())
     return value
 
 
@@ -64,7 +60,6 @@ def _no_duplicates(statuses: tuple[int, ...]) -> tuple[int, ...]:
 
 
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
-SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
 RetriedStatus = Annotated[
     Whole,
     AfterValidator(_retried_status),
@@ -246,12 +241,17 @@ class EndpointSettings(PresetSettings):
         description="Filter on the content of an event, evaluated after all other filters: data.amount >"
         ' 1000 and data.currency.code == "USD". See docs/how-to/routing.md.',
     )
-    secrets: tuple[SigningSecret, ...] = Field(
+    secrets: tuple[SecretStr, ...] = Field(
         default=(),
         max_length=10,
-        description="Standard Webhooks signing secrets: whsec_ and base64 of 24 to 64 bytes. List the old"
-        " and the new one during a rotation: each request is signed with all of them. Empty: requests are"
-        " not signed.",
+        description="Signing keys of Standard Webhooks, the short form of signing: whsec_ and base64 of 24"
+        " to 64 bytes, or whsk_ for Ed25519. During a rotation, list the new one and the old one: each"
+        " request is signed with all of them. Empty, and without signing: requests are not signed.",
+    )
+    signing: SigningSettings | None = Field(
+        default=None,
+        description="How requests are signed, if secrets is not enough: keys that begin or end by themselves,"
+        " and the forms of other senders, such as github. See docs/how-to/signing.md.",
     )
     concurrency: Whole = Field(
         default=64,
@@ -355,6 +355,20 @@ class EndpointSettings(PresetSettings):
         return at_ms
 
     @property
-    def signing_keys(self) -> tuple[bytes, ...]:
-        """The decoded signing secrets, in their order."""
-        return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """The signing keys in their order, whether set by ``secrets`` or by ``signing``."""
+        return self._signing.read_keys()
+
+    @property
+    def signing_form(self) -> HmacForm | None:
+        """The form of the signatures; None for Standard Webhooks."""
+        return self._signing.hmac_form
+
+    @property
+    def signing_texts(self) -> tuple[str, ...]:
+        """The text of each signing key, as it must not appear anywhere."""
+        return self._signing.key_texts()
+
+    @property
+    def _signing(self) -> SigningSettings:
+        return self.signing or SigningSettings(keys=self.secrets)

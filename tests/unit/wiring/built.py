@@ -24,7 +24,7 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.limits import Breaker
 from bridge.core.memory_budget import MemoryPlan, divide
 from bridge.core.routing import Subscription
-from bridge.core.signing import Signer
+from bridge.core.signing import SigningKey, StandardSigner
 from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
 from bridge.http.egress_policy import EgressPolicy
@@ -298,7 +298,7 @@ def read_egress_refuses(b: Built, address: str) -> bool:
 
 
 def read_signature(keys: Sequence[bytes]) -> Any:
-    return Signer(keys).headers("id", 1, b"body")
+    return StandardSigner([SigningKey(key) for key in keys]).headers("id", 1, b"body")
 
 
 def read_basic(username: str, password: str) -> str:
