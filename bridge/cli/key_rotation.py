@@ -34,7 +34,7 @@ _RESTART = "Restart every bridge: it reads its keys when it starts (kubectl roll
 
 
 class _Plan(NamedTuple):
-    """A rotation: the new key, when it is made, when the old ones end, and whether both can sign meanwhile."""
+    """A rotation: the new key, when it is made, when the old ones end, and if only one key can sign."""
 
     new: NewKey
     now_s: int

@@ -78,7 +78,7 @@ def rotate(name: str, overlap: str, ed25519: bool, path: Path) -> None:
     """Replace the signing key of the endpoint NAME. The old key ends by itself after the overlap.
 
     If the first key of the endpoint is ${file:PATH} and the file can be written, the command writes the new
-    key into its first line and the end of the old ones behind them. Otherwise it changes nothing, and prints
+    key into its first line, and gives the old ones an end. Otherwise it changes nothing, and prints
     the new key and the lines of the configuration. Every bridge reads its keys when it starts.
 
     A form with one signature per request, such as github, cannot be signed with both keys. Then the old key
