@@ -43,6 +43,7 @@ def cli() -> None:
     hookferry render -e crm -s order.json    show the request that an event becomes; `send` sends it
     hookferry run -c bridge.yaml             deliver events until SIGTERM, then drain and commit
     hookferry parked list                    list what could not be delivered, and why
+    hookferry verify request.http -e crm     find out why a receiver refuses a signature
     """  # noqa: D301 - a real backspace makes click keep the line breaks
 
 

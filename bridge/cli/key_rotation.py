@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bridge.cli.new_key import NewKey, ed25519_pair, hmac_secret, shared_secret
 from bridge.core.instant import instant_text
 from bridge.core.signing.jwks import public_text
-from bridge.core.signing.key_text import ReadKey, read_keys
+from bridge.core.signing.key_text import ReadKey, key_texts, read_keys
 from bridge.core.signing.keys import SigningKey
 from bridge.errors import ConfigError
 from bridge.settings.models.signing import key_reader
@@ -65,9 +65,12 @@ def rotate_key(
     plan = _plan(name, endpoint, int(now_s), _seconds(overlap), ed25519=ed25519)
     written = written_in(path)
     file = _key_file(path, written, name)
-    if file is not None and os.access(file.parent, os.W_OK):
+    if file is not None and os.access(file.parent, os.W_OK) and _is_in_force(file, endpoint):
         yield from _in_file(file, plan, _reader(endpoint))
         yield from _steps_after(name, endpoint, plan)
+        shared = [other for other in settings.endpoints if _key_file(path, written, other) == file]
+        if len(shared) > 1:
+            yield f"Several endpoints use the file, and each receiver must switch: {', '.join(shared)}."
     else:
         yield from _by_hand(written, name, plan, file)
 
@@ -115,6 +118,12 @@ def _key_file(path: Path, written: Tree, name: str) -> Path | None:
     entries = _entries(written, name)
     match = _FILE.fullmatch(entries[0]) if entries and isinstance(entries[0], str) else None
     return None if match is None else (path.absolute().parent / match["file"]).resolve()
+
+
+def _is_in_force(file: Path, endpoint: EndpointSettings) -> bool:
+    """Return True if the keys come from the file, and no variable overrides them."""
+    texts = key_texts(file.read_text("utf-8"))
+    return endpoint.signing_texts[: len(texts)] == tuple(texts)
 
 
 def _in_file(file: Path, plan: _Plan, read: ReadKey) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Cost of the signature of one attempt, for a body of 1 kB: Standard Webhooks v1 and v1a, and the ready forms.
+"""Cost of the signature of one attempt, for a body of 1 kB: Standard Webhooks v1, v1a, and the ready forms.
 
     python -m tests.bench.signing [--rounds N]
 

@@ -213,3 +213,21 @@ def test_after_two_rotations_and_their_overlaps_the_configuration_is_still_valid
     rotated(file)
     assert check(file, {}) == []
     assert text not in keys.read_text()
+
+
+def test_a_file_that_a_variable_overrides_is_left_alone(config, tmp_path):
+    keys = tmp_path / "crm.key"
+    keys.write_text(SECRET)
+    other = json.dumps(["whsec_" + "B" * 32])
+    env = {"HOOKFERRY_ENDPOINTS__CRM__SECRETS": other}
+    assert "Nothing was changed" in rotated(config('secrets: ["${file:crm.key}"]'), env=env)
+    assert keys.read_text() == SECRET
+
+
+def test_the_other_endpoints_of_a_shared_file_are_named(config, tmp_path):
+    (tmp_path / "crm.key").write_text(SECRET)
+    file = config('secrets: ["${file:crm.key}"]')
+    file.write_text(
+        file.read_text() + '  shop: {url: "https://shop.example.com/", secrets: ["${file:crm.key}"]}\n'
+    )
+    assert "each receiver must switch: crm, shop." in rotated(file)
