@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.cli.new_key import NewKey, ed25519_pair, hmac_secret, shared_secret
 from bridge.core.instant import instant_text
+from bridge.core.signing.forms import HmacForm
 from bridge.core.signing.jwks import public_text
 from bridge.core.signing.key_text import ReadKey, key_texts, read_keys
 from bridge.core.signing.keys import SigningKey
@@ -66,7 +67,7 @@ def rotate_key(
     written = written_in(path)
     file = _key_file(path, written, name)
     if file is not None and os.access(file.parent, os.W_OK) and _is_in_force(file, endpoint):
-        yield from _in_file(file, plan, _reader(endpoint))
+        yield from _in_file(file, plan, key_reader(endpoint.signing_form))
         yield from _steps_after(name, endpoint, plan)
         shared = [other for other in settings.endpoints if _key_file(path, written, other) == file]
         if len(shared) > 1:
@@ -90,18 +91,13 @@ def _plan(name: str, endpoint: EndpointSettings, now_s: int, overlap_s: int, *, 
         begins = instant_text(later[0].since_s)
         cause = f"{name}: the key {later[0].name} begins at {begins}, after the end of this overlap"
         raise ConfigError([f"{cause}; wait until then, or give a longer --overlap"])
-    if form is None:
+    if not isinstance(form, HmacForm):
         as_before = bool(keys) and keys[0].public is not None
         new = ed25519_pair() if ed25519 or as_before else shared_secret()
         return _Plan(new, now_s, end_s, one_signature=False)
     if ed25519:
         raise ConfigError([f"--ed25519: the form of {name} uses a shared secret; leave the option out"])
     return _Plan(hmac_secret(form.key_encoding), now_s, end_s, one_signature=form.separator is None)
-
-
-def _reader(endpoint: EndpointSettings) -> ReadKey:
-    form = endpoint.signing_form
-    return key_reader(None if form is None else form.key_encoding)
 
 
 def _entries(written: Tree, name: str) -> list[Any]:

@@ -129,6 +129,7 @@ def _form_name(endpoint: EndpointSettings) -> str:
 
 
 def _state(endpoint: EndpointSettings, key: SigningKey, now_s: float) -> str:
+    from bridge.core.signing import HmacForm
     from bridge.core.signing.keys import active
 
     if not key.signs_at(now_s):
@@ -136,7 +137,9 @@ def _state(endpoint: EndpointSettings, key: SigningKey, now_s: float) -> str:
     if active(endpoint.signing_keys, now_s).keys[0].name == key.name:
         return "signs, newest"
     form = endpoint.signing_form
-    return "signs" if form is None or form.separator is not None else "waits: the form has one signature"
+    if isinstance(form, HmacForm) and form.separator is None:
+        return "waits: the form has one signature"
+    return "signs"
 
 
 def _instant(at_s: float) -> str | None:

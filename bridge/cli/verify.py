@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridge.cli.captured_request import CapturedRequest
     from bridge.cli.verify_report import Candidate
     from bridge.core.signing import HmacForm
+    from bridge.core.signing.forms import Form
 
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -117,6 +118,7 @@ def _of_endpoint(path: Path, name: str) -> tuple[HmacForm | None, list[Candidate
     """Return the form and the keys of an endpoint, and the keys of all other ones."""
     from bridge.cli.terminal import read_settings
     from bridge.cli.verify_report import Candidate
+    from bridge.core.signing import HmacForm
     from bridge.errors import ConfigError
     from bridge.settings.problem import choice, printable
 
@@ -125,16 +127,28 @@ def _of_endpoint(path: Path, name: str) -> tuple[HmacForm | None, list[Candidate
     if endpoint is None:
         guess = choice(name, settings.endpoints, "the endpoints are")
         raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
+    form = _checkable(endpoint.signing_form)
     if not endpoint.signing_keys:
         raise ConfigError([f"{path}: endpoint {name} has no keys; its requests are not signed: add secrets"])
     candidates = [Candidate(name, key) for key in endpoint.signing_keys]
     others = [
         Candidate(other, key)
         for other, settings_of in settings.endpoints.items()
-        if other != name and (settings_of.signing_form is None) == (endpoint.signing_form is None)
+        if other != name and isinstance(settings_of.signing_form, HmacForm) == (form is not None)
         for key in settings_of.signing_keys
     ]
-    return endpoint.signing_form, candidates, others
+    return form, candidates, others
+
+
+def _checkable(form: Form) -> HmacForm | None:
+    """Return the form to check, None for Standard Webhooks. Raises ``ConfigError`` for another one."""
+    from bridge.core.signing.forms import MESSAGE_SIGNATURES
+    from bridge.errors import ConfigError
+
+    if form == MESSAGE_SIGNATURES:
+        remedy = "check it with a library for RFC 9421, such as http-message-signatures for Python"
+        raise ConfigError([f"the form {form} cannot be checked by this command; {remedy}"])
+    return None if isinstance(form, str) else form
 
 
 def _given(
@@ -144,10 +158,9 @@ def _given(
     import os
 
     from bridge.cli.verify_report import Candidate
-    from bridge.core.signing import FORMS
     from bridge.core.signing.key_text import BadKey, read_keys, received_key
     from bridge.errors import ConfigError
-    from bridge.settings.models.signing import FORM_NAMES, key_reader
+    from bridge.settings.models.signing import FORM_NAMES, form_named, key_reader
     from bridge.settings.problem import choice, printable
 
     if (key_file is None) == (key_env is None):
@@ -159,9 +172,9 @@ def _given(
     text = (
         _content(str(key_file)).decode("utf-8", "replace") if key_file else os.environ.get(key_env or "", "")
     )
-    form = FORMS.get(form_name)
+    form = _checkable(form_named(form_name))
     try:
-        keys = read_keys(text, received_key if form is None else key_reader(form.key_encoding))
+        keys = read_keys(text, received_key if form is None else key_reader(form))
     except BadKey as exc:
         raise ConfigError([f"{origin}: {exc}"]) from exc
     return form, [Candidate(origin, key) for key in keys], []

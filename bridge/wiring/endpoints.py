@@ -16,7 +16,16 @@ from bridge.core.filter import Filter
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
-from bridge.core.signing import HmacSigner, IdOnly, NoSignature, Signer, StandardSigner
+from bridge.core.signing import (
+    HmacForm,
+    HmacSigner,
+    IdOnly,
+    MessageSigner,
+    NoSignature,
+    Signer,
+    StandardSigner,
+)
+from bridge.core.signing.forms import MESSAGE_SIGNATURES
 from bridge.core.signing.jwks import key_set
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
@@ -132,7 +141,9 @@ def build_signer(endpoint: EndpointSettings) -> Signer:
     keys, form = endpoint.signing_keys, endpoint.signing_form
     if not keys:
         return IdOnly() if endpoint.chosen.verifies else NoSignature()
-    return StandardSigner(keys) if form is None else HmacSigner(form, keys)
+    if isinstance(form, HmacForm):
+        return HmacSigner(form, keys)
+    return MessageSigner(keys) if form == MESSAGE_SIGNATURES else StandardSigner(keys)
 
 
 def build_key_set(settings: Settings) -> Callable[[float], Mapping[str, object]]:

@@ -12,8 +12,9 @@ import functools
 import time
 from collections.abc import Callable
 
-from bridge.core.signing import FORMS, HmacSigner, IdOnly, Signer, SigningKey, StandardSigner
+from bridge.core.signing import FORMS, HmacSigner, IdOnly, MessageSigner, Signer, SigningKey, StandardSigner
 from bridge.core.signing.ed25519 import public_key
+from bridge.model import Url
 
 TARGETS_US = {"v1": 4.0, "v1a": 60.0}
 ID, AT, BODY = (
@@ -21,6 +22,7 @@ ID, AT, BODY = (
     1_800_000_000,
     b"x" * 1000,
 )
+URL = Url("https", "receiver.example", 443, "/hooks")
 SECRET, OTHER, SEED = SigningKey(b"k" * 32), SigningKey(b"o" * 32), bytes(range(32))
 
 
@@ -43,6 +45,7 @@ def signers() -> dict[str, Signer]:
         "v1": StandardSigner([SECRET]),
         "v1, two keys": StandardSigner([SECRET, OTHER]),
         "v1a": StandardSigner([pair]),
+        "rfc9421, shared secret": MessageSigner([SECRET]),
         **{form: HmacSigner(FORMS[form], [SECRET]) for form in FORMS},
     }
 
@@ -53,7 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3000)
     rounds = parser.parse_args().rounds
     for name, signer in signers().items():
-        cost_us = cpu_us(functools.partial(signer.headers, ID, AT, BODY), rounds)
+        cost_us = cpu_us(functools.partial(signer.headers, ID, AT, BODY, "POST", URL), rounds)
         target = f" (target: at most {TARGETS_US[name]:g})" if name in TARGETS_US else ""
         print(f"{cost_us:7.2f} us  {name}{target}")
 

@@ -6,6 +6,7 @@ keys is never sent without a signature.
 
 from bridge.core.signing.forms import FORMS, HmacForm
 from bridge.core.signing.keys import SigningKey
+from bridge.core.signing.message_signatures import MessageSigner
 from bridge.core.signing.signer import HmacSigner, IdOnly, NoSignature, Signer, StandardSigner
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "HmacForm",
     "HmacSigner",
     "IdOnly",
+    "MessageSigner",
     "NoSignature",
     "Signer",
     "SigningKey",

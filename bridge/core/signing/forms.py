@@ -42,6 +42,11 @@ class HmacForm:
         return (self.header,) if self.timestamp_header is None else (self.timestamp_header, self.header)
 
 
+STANDARD, MESSAGE_SIGNATURES = "standard", "rfc9421"
+"""The forms that are signers of their own: Standard Webhooks, and HTTP Message Signatures."""
+
+Form = HmacForm | Literal["standard", "rfc9421"]
+
 FORMS: Mapping[str, HmacForm] = {
     "github": HmacForm("X-Hub-Signature-256", prefix="sha256="),
     "stripe": HmacForm(
@@ -55,7 +60,7 @@ FORMS: Mapping[str, HmacForm] = {
         timestamp_header="X-Slack-Request-Timestamp",
     ),
 }
-"""The ready forms by name."""
+"""The ready HMAC forms by name."""
 
 
 def placeholders(template: str) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from bridge.core.signing.forms import HmacForm, bytes_format
 from bridge.core.signing.keys import SigningKey, active
+from bridge.model import Url
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -24,14 +25,19 @@ class Signer(ABC):
     """The name of the newest key that signs, for logs and metrics; empty if none does."""
 
     @abstractmethod
-    def headers(self, webhook_id: str, at_s: int, body: bytes) -> Headers:
-        """Return the headers of one attempt at Unix second ``at_s``."""
+    def headers(self, webhook_id: str, at_s: int, body: bytes, method: str, url: Url) -> Headers:
+        """Return the headers of one attempt at Unix second ``at_s``.
+
+        Most forms do not sign ``method`` and ``url``.
+        """
 
 
 class NoSignature(Signer):
     """Adds no headers: for receivers that neither verify signatures nor use the id."""
 
-    def headers(self, webhook_id: str, at_s: int, body: bytes) -> Headers:
+    def headers(
+        self, webhook_id: str, at_s: int, body: bytes, method: str = "", url: Url | None = None
+    ) -> Headers:
         """Return no headers."""
         return ()
 
@@ -39,13 +45,15 @@ class NoSignature(Signer):
 class IdOnly(Signer):
     """Adds the id and the time of the attempt: for receivers that drop repetitions by the id."""
 
-    def headers(self, webhook_id: str, at_s: int, body: bytes) -> Headers:
+    def headers(
+        self, webhook_id: str, at_s: int, body: bytes, method: str = "", url: Url | None = None
+    ) -> Headers:
         """Return ``webhook-id`` and ``webhook-timestamp``."""
         return ((b"webhook-id", webhook_id.encode("ascii")), (b"webhook-timestamp", b"%d" % at_s))
 
 
-class _KeyedSigner(Signer):
-    """Signs with the keys that are active at the time of an attempt.
+class KeyedSigner(Signer):
+    """Base of the signers that have keys: signs with the keys that are active at the time of an attempt.
 
     So an overlap of two keys ends by itself, without a restart. Invariant: every attempt is signed.
     """
@@ -66,7 +74,7 @@ class _KeyedSigner(Signer):
         """Prepare to sign with these keys, the newest first."""
 
 
-class StandardSigner(_KeyedSigner):
+class StandardSigner(KeyedSigner):
     """Signs by Standard Webhooks 1.0.0, with every active key, so that receivers can change keys at any time.
 
     The signed bytes are ``{id}.{unix seconds}.{body}``. The signature header lists one ``v1,<base64>`` per
@@ -78,7 +86,9 @@ class StandardSigner(_KeyedSigner):
         self._macs: tuple[hmac.HMAC, ...] = ()
         self._functions: tuple[Callable[[bytes], bytes], ...] = ()
 
-    def headers(self, webhook_id: str, at_s: int, body: bytes) -> Headers:
+    def headers(
+        self, webhook_id: str, at_s: int, body: bytes, method: str = "", url: Url | None = None
+    ) -> Headers:
         """Return the ``webhook-*`` headers of one attempt."""
         if not self._since_s <= at_s < self._until_s:
             self._select(at_s)
@@ -101,16 +111,17 @@ class StandardSigner(_KeyedSigner):
     def _prepare(self, keys: Sequence[SigningKey]) -> None:
         # keyed once: copying a keyed HMAC takes half the time of keying a new one
         self._macs = tuple(hmac.new(key.secret, digestmod="sha256") for key in keys if key.public is None)
-        self._functions = tuple(_ed25519_function(key) for key in keys if key.public is not None)
+        self._functions = tuple(ed25519_function(key) for key in keys if key.public is not None)
 
 
-def _ed25519_function(key: SigningKey) -> Callable[[bytes], bytes]:
+def ed25519_function(key: SigningKey) -> Callable[[bytes], bytes]:
+    """Return the function that signs with an Ed25519 key."""
     from bridge.core.signing.ed25519 import signing_function  # noqa: PLC0415 - see its module
 
     return signing_function(key.secret)
 
 
-class HmacSigner(_KeyedSigner):
+class HmacSigner(KeyedSigner):
     """Signs in the form of another sender. ``webhook-id`` and ``webhook-timestamp`` are sent as well.
 
     If the form has room for one signature only, the newest active key signs.
@@ -128,7 +139,9 @@ class HmacSigner(_KeyedSigner):
         self._is_hex = form.encoding == "hex"
         self._macs: tuple[hmac.HMAC, ...] = ()
 
-    def headers(self, webhook_id: str, at_s: int, body: bytes) -> Headers:
+    def headers(
+        self, webhook_id: str, at_s: int, body: bytes, method: str = "", url: Url | None = None
+    ) -> Headers:
         """Return id and time, and the signature in its header."""
         if not self._since_s <= at_s < self._until_s:
             self._select(at_s)

@@ -20,7 +20,8 @@ from pydantic import (
 )
 
 from bridge.core.instant import instant_ms
-from bridge.core.signing import HmacForm, SigningKey
+from bridge.core.signing import SigningKey
+from bridge.core.signing.forms import Form
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
 from bridge.settings.models.receiver import PresetSettings
 from bridge.settings.models.signing import SigningSettings
@@ -360,9 +361,9 @@ class EndpointSettings(PresetSettings):
         return self._signing.read_keys()
 
     @property
-    def signing_form(self) -> HmacForm | None:
-        """The form of the signatures; None for Standard Webhooks."""
-        return self._signing.hmac_form
+    def signing_form(self) -> Form:
+        """The form of the signatures."""
+        return self._signing.chosen_form
 
     @property
     def signing_texts(self) -> tuple[str, ...]:

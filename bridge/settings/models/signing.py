@@ -12,14 +12,13 @@ from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, WithJ
 
 from bridge.core.instant import instant_ms
 from bridge.core.signing import FORMS, HmacForm, SigningKey
-from bridge.core.signing.forms import KeyEncoding, placeholders
+from bridge.core.signing.forms import MESSAGE_SIGNATURES, STANDARD, Form, KeyEncoding, placeholders
 from bridge.core.signing.key_text import ReadKey, key_texts, read_keys, standard_key, text_key
 from bridge.settings.models.base import Section, mistake
 from bridge.settings.models.values import header_name, header_value, instant
 from bridge.settings.problem import choice
 
-STANDARD = "standard"
-FORM_NAMES = (STANDARD, *FORMS)
+FORM_NAMES = (STANDARD, MESSAGE_SIGNATURES, *FORMS)
 FORM_TAGS = ("named", "own")
 KEY_TAGS = ("secret", "times")
 
@@ -146,7 +145,7 @@ def _key_tag(value: Any) -> str:
 FormName = Annotated[
     str, AfterValidator(_form_name), WithJsonSchema({"type": "string", "enum": [*FORM_NAMES]})
 ]
-Form = Annotated[
+ChosenForm = Annotated[
     Annotated[FormName, Tag("named")] | Annotated[HmacFormSettings, Tag("own")], Discriminator(_form_tag)
 ]
 Key = Annotated[
@@ -157,11 +156,11 @@ Key = Annotated[
 class SigningSettings(Section):
     """How the requests of an endpoint are signed."""
 
-    form: Form = Field(
+    form: ChosenForm = Field(
         default=STANDARD,
         description="What the receiver checks: standard (Standard Webhooks: v1, and v1a for keys with whsk_),"
-        " github, stripe, shopify, slack (as Slack signs requests to apps); or a mapping with a form of your"
-        " own.",
+        " rfc9421 (HTTP Message Signatures), github, stripe, shopify, slack (as Slack signs requests to apps);"
+        " or a mapping with a form of your own.",
     )
     keys: tuple[Key, ...] = Field(
         max_length=10,
@@ -169,13 +168,15 @@ class SigningSettings(Section):
     )
 
     @property
-    def hmac_form(self) -> HmacForm | None:
-        """The form of the signatures; None for Standard Webhooks."""
-        return FORMS.get(self.form) if isinstance(self.form, str) else self.form.form
+    def chosen_form(self) -> Form:
+        """The form of the signatures."""
+        if isinstance(self.form, HmacFormSettings):
+            return self.form.form
+        return form_named(self.form)
 
     def read_keys(self) -> tuple[SigningKey, ...]:
         """Return the keys in their order. Raises ``BadKey`` for texts that the rules refuse."""
-        read = key_reader(None if (form := self.hmac_form) is None else form.key_encoding)
+        read = key_reader(self.chosen_form)
         return tuple(key for entry in self.keys for key in _keys_of(entry, read))
 
     def key_texts(self) -> tuple[str, ...]:
@@ -183,9 +184,16 @@ class SigningSettings(Section):
         return tuple(text for entry in self.keys for text in key_texts(_secret_of(entry).get_secret_value()))
 
 
-def key_reader(encoding: KeyEncoding | None) -> ReadKey:
-    """Return the function that reads a key of a form; None is Standard Webhooks."""
-    return standard_key if encoding is None else text_key(encoding)
+def form_named(name: str) -> Form:
+    """Return the ready form of this name; Standard Webhooks for any other name."""
+    if name in FORMS:
+        return FORMS[name]
+    return "rfc9421" if name == MESSAGE_SIGNATURES else "standard"
+
+
+def key_reader(form: Form) -> ReadKey:
+    """Return the function that reads the keys of a form."""
+    return text_key(form.key_encoding) if isinstance(form, HmacForm) else standard_key
 
 
 def _secret_of(entry: SecretStr | KeySettings) -> SecretStr:

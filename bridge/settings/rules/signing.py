@@ -12,10 +12,11 @@ from math import inf
 
 from bridge.core.instant import instant_ms, instant_text
 from bridge.core.signing import FORMS, SigningKey
-from bridge.core.signing.forms import KeyEncoding
-from bridge.core.signing.key_text import BadKey, ReadKey, read_keys
+from bridge.core.signing.forms import MESSAGE_SIGNATURES, STANDARD, KeyEncoding
+from bridge.core.signing.key_text import BadKey, ReadKey, read_keys, text_key
 from bridge.core.signing.keys import gap
-from bridge.settings.models.signing import STANDARD, key_reader
+from bridge.core.signing.message_signatures import HEADERS
+from bridge.settings.models.signing import FORM_NAMES, form_named, key_reader
 from bridge.settings.problem import Path, Problem
 from bridge.settings.reading.tree import Tree
 
@@ -38,7 +39,7 @@ def check_keys(tree: Tree) -> Iterator[Problem]:
     """Check the text and the times of every key, and that from now on some key signs at any time."""
     for name in tree.names(("endpoints",)):
         endpoint: Path = ("endpoints", name)
-        yield from _check_list(tree, (*endpoint, "secrets"), key_reader(None))
+        yield from _check_list(tree, (*endpoint, "secrets"), key_reader(STANDARD))
         if (read := _reader(tree, (*endpoint, "signing", "form"))) is not None:
             yield from _check_list(tree, (*endpoint, "signing", "keys"), read)
 
@@ -48,12 +49,11 @@ def _reader(tree: Tree, path: Path) -> ReadKey | None:
     form = tree.get(path)
     if isinstance(form, dict):
         encoding = _ENCODINGS.get(tree.text((*path, "key_encoding")) or "")
-        return None if encoding is None else key_reader(encoding)
+        return None if encoding is None else text_key(encoding)
     if tree.is_broken(path):
         return None
-    if form is None or form == STANDARD:
-        return key_reader(None)
-    return key_reader(FORMS[form].key_encoding) if form in FORMS else None
+    name = STANDARD if form is None else form
+    return key_reader(form_named(name)) if name in FORM_NAMES else None
 
 
 def _check_list(tree: Tree, path: Path, read: ReadKey) -> Iterator[Problem]:
@@ -134,6 +134,8 @@ def _form_headers(tree: Tree, path: Path) -> set[str]:
     if isinstance(form, dict):
         names = (tree.text((*path, key)) for key in ("header", "timestamp_header"))
         return {name.lower() for name in names if name}
+    if form == MESSAGE_SIGNATURES:
+        return {name.lower() for name in HEADERS}
     with suppress(KeyError, TypeError):  # other forms are reported by their own validation
         return {name.lower() for name in FORMS[form].headers}
     return set()

@@ -244,6 +244,7 @@ def test_the_keys_of_an_endpoint_with_another_form_are_checked_in_that_form(veri
         (b"a: b\n\n", ["-e", "unsigned"], "has no keys"),
         (b"a: b\n\n", ["--key-env", "GONE"], "$GONE: contains no key"),
         (b"a: b\n\n", ["--key-env", "KEY", "--form", "gitbu"], "is not a form"),
+        (b"a: b\n\n", ["--key-env", "KEY", "--form", "rfc9421"], "cannot be checked by this command"),
         (b"a: b\n\n", ["--key-file", "/no/such/file"], "cannot be read"),
         (b"a: b\n\n", ["-e", "crm", "--at", "noon"], "is not an instant"),
         (b"a: b\n\n", ["-e", "crm", "--body", "/no/such/file"], "cannot be read"),

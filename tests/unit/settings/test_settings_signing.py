@@ -19,7 +19,8 @@ def signing(text: str) -> str:
 
 
 def signature(write, text: str, at_s: int = 1) -> tuple[tuple[bytes, bytes], ...]:
-    return build_signer(load(write(text), {}).endpoints["crm"]).headers("id", at_s, b"body")
+    crm = load(write(text), {}).endpoints["crm"]
+    return build_signer(crm).headers("id", at_s, b"body", "POST", crm.target)
 
 
 def test_secrets_is_the_short_form_of_signing(write):
@@ -61,6 +62,11 @@ def test_a_ready_form_is_selected_by_its_name(write, form):
     headers = dict(signature(write, signing(f'form: {form}, keys: ["{TEXT}"]')))
     assert any(form in name.decode().lower() or b"X-Hub" in name for name in headers)
     assert headers[b"webhook-id"] == b"id"
+
+
+def test_message_signatures_are_made_with_the_keys_of_standard_webhooks(write):
+    headers = dict(signature(write, signing(f"form: rfc9421, keys: [{SECRET}, {PAIR}]")))
+    assert headers[b"Signature-Input"].count(b"keyid=") == 2
 
 
 def test_a_form_of_ones_own_is_a_mapping(write):
@@ -167,6 +173,8 @@ def test_secrets_and_signing_cannot_be_set_together(given):
 
 
 def test_a_header_of_the_signature_cannot_be_set_a_second_time(given):
+    message = f"    signing: {{form: rfc9421, keys: [{OTHER}]}}\n    headers: {{signature: a}}\n"
+    assert "headers.signature: is set by the signature as well" in given(SHORT, message)[0]
     signed = f'    signing: {{form: slack, keys: ["{TEXT}"]}}\n    headers: {{x-slack-signature: a}}\n'
     (line,) = given(SHORT, signed)
     assert "headers.x-slack-signature: is set by the signature as well" in line
