@@ -1,7 +1,7 @@
 """Sign requests by RFC 9421, HTTP Message Signatures, with a content digest by RFC 9530. Pure.
 
-The covered components are fixed, and their values contain nothing that structured fields (RFC 8941) would have
-to escape. So the fields are built, never parsed. In the tests, a verifier of other people reads them.
+The covered components are fixed, and their values contain nothing that structured fields (RFC 8941) would
+have to escape. So the fields are built, never parsed. In the tests, a verifier of other people reads them.
 """
 
 from __future__ import annotations

@@ -159,8 +159,8 @@ class SigningSettings(Section):
     form: ChosenForm = Field(
         default=STANDARD,
         description="What the receiver checks: standard (Standard Webhooks: v1, and v1a for keys with whsk_),"
-        " rfc9421 (HTTP Message Signatures), github, stripe, shopify, slack (as Slack signs requests to apps);"
-        " or a mapping with a form of your own.",
+        " rfc9421 (HTTP Message Signatures), github, stripe, shopify, slack (as Slack signs requests to"
+        " apps); or a mapping with a form of your own.",
     )
     keys: tuple[Key, ...] = Field(
         max_length=10,
