@@ -77,7 +77,7 @@ def test_a_form_of_ones_own_is_a_mapping(write):
 @pytest.mark.parametrize(
     ("text", "place", "cause"),
     [
-        (f"keys: [{SECRET}, whsec_abc]", "11:58: endpoints.crm.signing.keys[1]:", "has 2 bytes"),
+        (f"keys: [{SECRET}, whsec_abc]", "10:62: endpoints.crm.signing.keys[1]:", "has 2 bytes"),
         ("keys: [{secret: whsec_abc}]", "endpoints.crm.signing.keys[0].secret:", "has 2 bytes"),
         ("keys: []", "endpoints.crm.signing.keys:", "is empty; list a key, or remove signing"),
         ("form: github", "endpoints.crm.signing.keys:", "is missing"),
