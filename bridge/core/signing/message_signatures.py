@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from bridge.core.signing.keys import SigningKey
+from bridge.core.signing.mac import mac, prepare
 from bridge.core.signing.signer import Headers, KeyedSigner, ed25519_function
 from bridge.model import Url
 
@@ -71,10 +72,7 @@ class MessageSigner(KeyedSigner):
 
 
 def _mac_function(secret: bytes) -> _Sign:
-    def sign(signed: bytes) -> bytes:
-        return hmac.digest(secret, signed, "sha256")
-
-    return sign
+    return partial(mac, prepare(secret, "sha256"))
 
 
 def _base64(raw: bytes) -> str:
