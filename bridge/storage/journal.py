@@ -6,7 +6,8 @@ survives the death of the process, not of the machine.
 
 The journal is a chain of segments (``journal_segment.py``). Each commit begins a segment, and deletes
 the older ones once the broker has accepted it. What those contain about cursors of other assignments
-is copied to segment 0, in case these partitions return.
+is copied to segment 0, in case these partitions return. While the broker accepts no commit, all of them
+stay, because it may have accepted one without an answer; so they are kept small and few.
 
 Invariant: a cursor's entries count only if the broker has exactly the commit that a segment recorded
 for it.
@@ -41,6 +42,9 @@ from bridge.telemetry import events
 _log = structlog.get_logger()
 _CAPACITY = 16_384
 """Entries of one segment, 320 KiB; a full one is followed by another."""
+_MOST_SEGMENTS = 256
+"""With as many, a failed commit is followed by none. If the broker did accept a commit after that, the
+journal does not match it, and a kill repeats what settled since."""
 _KEPT_S = 600.0
 """Partitions return within a rebalance or two. Older entries might match a cursor that was rewound to the
 same commit."""
@@ -86,10 +90,21 @@ class Journal:
         self._failing = False
 
     def begin_segment(self, cursors: Iterable[JournaledCursor]) -> int:
-        """Begin a segment for these cursors, numbered in their order. Return the number of the segment."""
-        self._cursors = list(cursors)
-        self._open()
+        """Begin a segment for these cursors, numbered in their order. Return the number of the segment.
+
+        The current one is kept if it is for the same cursors and commits, as after a commit that failed.
+        """
+        listed = list(cursors)
+        if self._map is None or not self._continues(listed):
+            self._cursors = listed
+            self._open()
         return self._number
+
+    def _continues(self, cursors: list[JournaledCursor]) -> bool:
+        """Return True if the current segment serves these cursors too."""
+        if len(self._keys) < _MOST_SEGMENTS:
+            return cursors == self._cursors
+        return [cursor.key for cursor in cursors] == [cursor.key for cursor in self._cursors]
 
     def record_settled(self, cursor: int, offset: int, part: int = 0) -> None:
         """Store that an event settled, for the cursor with this number in the current segment.
@@ -134,7 +149,7 @@ class Journal:
         kept = [row for row in rows if row.spots and row.cursor.key not in ours]
         if not kept:
             return False
-        path, new = self._folder / "journal.0", self._folder / "left.new"
+        path, new = self._path_of(0), self._folder / "left.new"
         try:
             new.write_bytes(encode_segment(kept))
             new.rename(path)
@@ -156,10 +171,12 @@ class Journal:
         return journaled
 
     def close(self) -> None:
-        """Unmap the file. What it contains stays on the disk."""
+        """Unmap the file. What it contains stays on the disk; the rest of its space is released."""
         if self._map is not None:
             self._map.close()
             self._map = None
+            with suppress(OSError):
+                os.truncate(self._path_of(self._number), self._at)
 
     def _is_old(self, path: Path) -> bool:
         try:
@@ -173,6 +190,9 @@ class Journal:
         except OSError as exc:
             self._log_failure(path, exc)
 
+    def _path_of(self, number: int) -> Path:
+        return self._folder / f"journal.{number}"
+
     def _segments(self) -> list[Path]:
         return sorted(self._folder.glob("journal.*"), key=_number)
 
@@ -182,7 +202,7 @@ class Journal:
         self._keys[self._number] = frozenset(cursor.key for cursor in self._cursors)
         head = encode_head(self._cursors)
         size = len(head) + _CAPACITY * ENTRY.size
-        path = self._folder / f"journal.{self._number}"
+        path = self._path_of(self._number)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)

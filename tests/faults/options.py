@@ -17,7 +17,7 @@ from tests.faults.verify import Endpoint
 from tests.support.bridge_process import plain_config
 from tests.support.ports import free_port
 
-SESSION_S = 4.0
+SESSION_S = 6.0
 TIMEOUT_S = 2.0
 COMMIT_S = 0.2
 FULL_DISK_POD = 1

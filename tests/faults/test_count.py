@@ -156,6 +156,18 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
         "in flight at a kill",
     ),
     (
+        "killed while its loop read what had waited",
+        lambda case: (case.killed(1_000), case.ledger.delays.append((T0 + 900 * MS, 0, 0.7))),
+        "in flight at a kill",
+        "in flight at a kill",
+    ),
+    (
+        "killed later than its loop had been busy",
+        lambda case: (case.killed(1_200), case.ledger.delays.append((T0 + 900 * MS, 0, 0.7))),
+        "unexplained",
+        "not committed at a kill",
+    ),
+    (
         "the loop of another was busy",
         lambda case: (case.killed(600), case.ledger.delays.append((T0 + 100 * MS, 1, 0.7))),
         "unexplained",

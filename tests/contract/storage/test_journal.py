@@ -183,3 +183,45 @@ def test_deleting_segments_empties_the_journal(tmp_path: Path) -> None:
     delete_segments(tmp_path)
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == set()
     delete_segments(tmp_path / "nowhere")
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("journal.*"))
+
+
+def test_a_commit_that_is_tried_again_unchanged_begins_no_segment(tmp_path: Path) -> None:
+    journal, new = begin_journal(tmp_path), Committed(104, "")
+    journal.record_settled(0, 101)
+    first = journal.begin_segment([JournaledCursor("crm", P0, new)])
+    assert [journal.begin_segment([JournaledCursor("crm", P0, new)]) for _ in range(100)] == [first] * 100
+    journal.record_settled(0, 107)
+    journal.delete_before(first)
+    assert Journal(tmp_path).read().settled("crm", P0, new) == whole(107)
+
+
+def test_an_hour_of_failed_commits_takes_little_space_and_forgets_nothing(tmp_path: Path) -> None:
+    """One event settles between two tries, and the broker may have accepted any of them."""
+    journal = begin_journal(tmp_path)
+    bases = [Committed(101 + number, f"map {number}") for number in range(200)]
+    for base in bases:
+        journal.record_settled(0, base.offset)
+        journal.begin_segment([JournaledCursor("crm", P0, base)])
+    assert folder_bytes(tmp_path) < 1024 * 1024, "only the current segment has its whole space"
+    journaled = Journal(tmp_path).read()
+    for base in (BASE, bases[0], bases[100], bases[-1]):
+        assert journaled.settled("crm", P0, base) == whole(*range(101, 301))
+
+
+def test_the_number_of_segments_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_SEGMENTS", 4)
+    journal = begin_journal(tmp_path)
+    for number in range(20):
+        last = journal.begin_segment([JournaledCursor("crm", P0, Committed(101 + number, ""))])
+        journal.record_settled(0, 200 + number)
+    assert len([*tmp_path.glob("journal.*")]) == 4
+    assert Journal(tmp_path).read().settled("crm", P0, BASE) == whole(*range(200, 220))
+    last = journal.begin_segment([JournaledCursor("crm", P1, Committed(3, ""))])
+    journal.record_settled(0, 5)
+    assert Journal(tmp_path).read().settled("crm", P1, Committed(3, "")) == whole(5), "other cursors"
+    journal.delete_before(last)
+    assert len([*tmp_path.glob("journal.*")]) == 2, "the kept rows and the current segment"
