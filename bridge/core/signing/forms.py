@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 _PLACEHOLDER = re.compile(r"\{(id|timestamp|body)\}")
 
@@ -42,7 +42,8 @@ class HmacForm:
         return (self.header,) if self.timestamp_header is None else (self.timestamp_header, self.header)
 
 
-STANDARD, MESSAGE_SIGNATURES = "standard", "rfc9421"
+STANDARD: Final = "standard"
+MESSAGE_SIGNATURES: Final = "rfc9421"
 """The forms that are signers of their own: Standard Webhooks, and HTTP Message Signatures."""
 
 Form = HmacForm | Literal["standard", "rfc9421"]

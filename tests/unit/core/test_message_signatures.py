@@ -76,6 +76,19 @@ def test_method_url_digest_and_id_are_covered_and_each_key_has_a_label() -> None
     assert shown["Signature"].startswith(f"sig1=:{mac}:, sig2=:")
 
 
+@pytest.mark.parametrize(
+    "url", ["https://crm.example.com/hooks", "http://crm.example.com/", "https://[2001:db8::1]:81/a"]
+)
+def test_the_url_is_signed_as_the_receiver_gets_it_without_a_default_port(url: str) -> None:
+    shown = dict(MessageSigner([SHARED]).headers("evt_1", 100, BODY, "POST", parse_url(url)))
+    covered = {"@method": "POST", "@target-uri": url, "webhook-id": "evt_1"}
+    covered["content-digest"] = shown[b"Content-Digest"].decode()
+    names = ("@method", "@target-uri", "content-digest", "webhook-id")
+    parameters = shown[b"Signature-Input"].decode().removeprefix("sig1=")
+    base = signature_base([(name, covered[name]) for name in names], parameters)
+    assert shown[b"Signature"] == b"sig1=:" + base64.b64encode(_mac_function(SECRET)(base)) + b":"
+
+
 def test_keys_begin_and_end_as_in_the_other_forms() -> None:
     signer = MessageSigner([replace(PAIR, since_s=100), replace(SHARED, until_s=200)])
     counts = [

@@ -149,7 +149,17 @@ def php(folder: Path) -> list[str]:
     return ["php", "harness.php"]
 
 
-@pytest.mark.parametrize("language", [python, javascript, go, java, php], ids=lambda build: build.__name__)
+@pytest.mark.parametrize(
+    "language",
+    [
+        python,
+        javascript,
+        pytest.param(go, marks=pytest.mark.slow),
+        java,
+        php,
+    ],  # Go compiles its library first
+    ids=lambda build: build.__name__,
+)
 def test_the_code_of_a_page_accepts_genuine_requests_and_no_others(
     language: Callable[[Path], list[str]], tmp_path: Path
 ) -> None:

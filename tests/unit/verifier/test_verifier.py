@@ -87,6 +87,16 @@ def test_a_body_that_differs_in_any_byte_is_refused(body: bytes, at: int) -> Non
         verify([SECRET], headers, bytes(changed), now_s=1000)
 
 
+@given(st.integers(0, 31))
+def test_a_signature_that_differs_in_any_byte_is_refused(at: int) -> None:
+    headers = signed()
+    raw = bytearray(base64.b64decode(headers["webhook-signature"].removeprefix("v1,")))
+    raw[at] ^= 1
+    headers["webhook-signature"] = "v1," + base64.b64encode(raw).decode()
+    with pytest.raises(VerificationError):
+        verify([SECRET], headers, BODY, now_s=1000)
+
+
 def test_the_file_imports_only_the_standard_library_and_cryptography_for_v1a() -> None:
     tree = ast.parse(Path(bridge.verifier.__file__).read_text("utf-8"))
     modules = set()
