@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-@click.command(short_help="Check the signature of a captured request, and show which part fails.")
+@click.command(short_help="Find out why a receiver refuses a signature.")
 @click.argument("request_file", metavar="REQUEST")
 @click.option("--body", "body_file", metavar="FILE", help="The raw body, if it is not in REQUEST.")
 @click.option(
