@@ -62,11 +62,13 @@ def verify(
     webhook_id = lower.get("webhook-id", "")
     if not webhook_id:
         raise VerificationError("webhook-id", "the header is missing")
+    if not webhook_id.isascii():
+        raise VerificationError("webhook-id", "contains characters outside of ASCII")
     timestamp = _recent(
         lower.get("webhook-timestamp", ""), time.time() if now_s is None else now_s, tolerance_s
     )
     signatures = _signatures(lower.get("webhook-signature", ""))
-    signed = b"%b.%b.%b" % (webhook_id.encode("utf-8", "surrogateescape"), timestamp.encode("ascii"), body)
+    signed = b"%b.%b.%b" % (webhook_id.encode("ascii"), timestamp.encode("ascii"), body)
     if not (_any_mac(secrets, signatures, signed) or _any_ed25519(public_keys, signatures, signed)):
         raise VerificationError(
             "webhook-signature", "matches no key: the key is another one, or the body or the id was changed"

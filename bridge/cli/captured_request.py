@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _FIELD = re.compile(rb"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(?P<value>.*?)[ \t]*")
+_LONGEST_LENGTH = 15
 _FIRST_LINE = re.compile(rb"[A-Z]+ \S+( HTTP/[0-9.]+)?|HTTP/[0-9.]+ [0-9]{3}.*")
 
 
@@ -23,7 +24,8 @@ class CapturedRequest(NamedTuple):
     def length_note(self) -> str | None:
         """Return how the body differs from ``Content-Length``, or None."""
         announced = self.headers.get("content-length", "")
-        if not (announced.isascii() and announced.isdigit()) or int(announced) == len(self.body):
+        is_length = announced.isascii() and announced.isdigit() and len(announced) <= _LONGEST_LENGTH
+        if not is_length or int(announced) == len(self.body):
             return None
         return f"the captured body has {len(self.body)} bytes, but Content-Length is {int(announced)}"
 

@@ -65,7 +65,10 @@ def report(
 
 
 def _id(request: CapturedRequest) -> _Checked:
-    if request.headers.get("webhook-id"):
+    webhook_id = request.headers.get("webhook-id", "")
+    if not webhook_id.isascii():
+        return _Checked("webhook-id: contains characters outside of ASCII", holds=False)
+    if webhook_id:
         return _Checked("webhook-id: present", holds=True)
     return _Checked("webhook-id: missing; it is part of what is signed", holds=False)
 
@@ -152,7 +155,11 @@ def _matcher(request: CapturedRequest, form: HmacForm | None, given: Sequence[st
         always = replace(key, since_s=-inf, until_s=inf)
         signer = StandardSigner([always]) if form is None else HmacSigner(form, [always])
         expected = _given(signer.headers(webhook_id, at_s, body)[-1][1].decode("ascii"), form)
-        return any(hmac.compare_digest(one.encode(), two.encode()) for one in given for two in expected)
+        return any(
+            hmac.compare_digest(one.encode("utf-8", "replace"), two.encode())
+            for one in given
+            for two in expected
+        )
 
     return matches
 

@@ -285,3 +285,23 @@ def test_the_command_and_the_verifier_for_receivers_always_agree(signers, keys, 
     candidates = [Candidate("here", received_key(text)) for text in texts]
     request = CapturedRequest(headers, body)
     assert report(request, None, candidates, [], now_s=AT + age_s, tolerance_s=300).verified is accepted
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"webhook-signature: v1,\xff\xfe",
+        b"webhook-signature: v1a,\xff",
+        b"webhook-id: \xff",
+        b"content-length: " + b"9" * 5000,
+        b"webhook-timestamp: 999999999999",
+        b"webhook-timestamp: " + b"9" * 5000,
+        b"webhook-signature: " + b"v1, " * 5000,
+    ],
+)
+def test_a_hostile_capture_is_refused_without_a_traceback(verify, line):
+    """Headers come from outside: any bytes, any length."""
+    name = line.partition(b":")[0].decode()
+    content = line + b"\r\n" + capture(without(standard(OTHER), name), b"[" * 100_000).partition(b"\r\n")[2]
+    shown = verify(content, "-e", "crm", *NOW, exits=1)
+    assert "NOT verified" in shown

@@ -51,7 +51,8 @@ def test_without_a_time_the_clock_of_the_machine_counts() -> None:
         ({"webhook-signature": "v9,abc"}, "webhook-signature", "has no signature of the form"),
         ({"webhook-signature": "sha256=abc"}, "webhook-signature", "has no signature of the form"),
         ({"webhook-id": "evt_2"}, "webhook-signature", "matches no key"),
-        ({"webhook-id": "\udcff"}, "webhook-signature", "matches no key"),
+        ({"webhook-id": "\udcff"}, "webhook-id", "outside of ASCII"),
+        ({"webhook-signature": "v1,\udcff v1a,\ud800"}, "webhook-signature", "has no signature of the form"),
     ],
 )
 def test_a_refusal_names_the_part_that_failed(change: dict[str, str], part: str, reason: str) -> None:
