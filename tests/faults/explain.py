@@ -17,6 +17,8 @@ from tests.faults.ledger import Ledger, Run
 
 UNEXPLAINED = "unexplained"
 EXPIRED = "its offset was deleted"
+LOST_SESSION = "its pod lost its session"
+"""Without a fault of the harness, it was too busy to send heartbeats: the report counts it by itself."""
 _NS = 1_000_000_000
 _SEEN_NS = 50_000_000
 """Maximum difference between two recorded instants of the same incident."""
@@ -32,14 +34,15 @@ class Terms:
     answered_before_s: float = 0.05
     """An answer sent this shortly before a kill may still have waited in a busy event loop.
 
-    On a loaded machine it waits longer: ``Ledger.delay_s`` has what the pod itself measured. That is of an
-    answer that was read; those behind it waited for up to half as long again (seen: 1.33 s, then a kill
-    within 0.1 s, with 25 answers unread).
+    On a loaded machine it waits longer: ``Ledger.delay_s`` has what the pod itself measured, and
+    ``Ledger.unread`` knows which answers the pod never logged.
     """
     commit_lag_s: float = 10.0
     """With a broker available, a longer time without a commit is not an explanation."""
     broker_margin_s: float = 5.0
     resumed_s: float = 3.0
+    unread_s: float = 10.0
+    """The longest time that an event loop of a starved machine is believed to have stood still."""
 
     def uncommitted_since(self, ledger: Ledger, at_ns: int) -> int:
         """Return the earliest instant whose events may be uncommitted at ``at_ns``, outages included."""
@@ -55,7 +58,8 @@ def explain_repeat(
     again: int,
     ledger: Ledger,
     terms: Terms,
-    partition: int,
+    endpoint: str,
+    place: int,
     committed: Callable[[int], bool],
 ) -> tuple[str, float | None]:
     """Return why an event was accepted again, and for a kill how many ms before it the first answer was sent.
@@ -66,10 +70,10 @@ def explain_repeat(
     run, later = ledger.runs.get(requests.run[first]), ledger.runs.get(requests.run[again])
     if run is None or later is None:
         return UNEXPLAINED, None
-    again_ns = requests.came_ns[again]
+    again_ns, partition = requests.came_ns[again], place >> 40
     if (ended - came) / _NS >= terms.timeout_s - 0.1:
         return "its client had given up", None
-    lost_ns = int(max(terms.answered_before_s, 1.5 * ledger.delay_s(run.pod, ended)) * _NS)
+    lost_ns = int(max(terms.answered_before_s, ledger.delay_s(run.pod, ended)) * _NS)
     if any(ended - _SEEN_NS <= away <= ended + lost_ns for away, _ in ledger.receiver_away):
         return "answer lost with the receiver", None
     if _sent_before(later, again_ns):
@@ -83,7 +87,10 @@ def explain_repeat(
     killed = run.killed_ns
     if killed is not None:  # it sent nothing afterwards, even if the receiver read it later
         age_ms = (killed - ended) / 1e6
-        if ended >= killed - lost_ns:
+        never_read = ended >= killed - terms.unread_s * _NS and ledger.unread(
+            run.pod, endpoint, place, ended, killed
+        )
+        if ended >= killed - lost_ns or never_read:
             return "in flight at a kill", age_ms
         if commit_counts and ended >= terms.uncommitted_since(ledger, killed) and not committed(killed):
             return "not committed at a kill", age_ms
@@ -95,6 +102,8 @@ def explain_repeat(
         if long and commit_counts and recent and not committed(began):
             return "not committed at a stop", None
     if commit_counts and not committed(again_ns):
+        if any(ended <= lost <= ended + terms.unread_s * _NS for lost in ledger.sessions_lost(run.pod)):
+            return LOST_SESSION, None
         for away, back in ledger.broker_away:
             if terms.uncommitted_since(ledger, away) <= ended <= back + terms.broker_margin_s * _NS:
                 return "no broker to commit to", None

@@ -205,6 +205,8 @@ class Harness:
         commits = read_commits(self.kafka, GROUP, TOPIC)
         self.ledger.assignments = report.assignments(self.stage.pods, TOPIC)
         self.ledger.delays = report.delays(self.stage.pods)
+        self.ledger.told = report.told(self.stage.pods, TOPIC)
+        self.ledger.lost_sessions = report.lost_sessions(self.stage.pods)
         terms = Terms(SESSION_S, TIMEOUT_S, since_commit=self.options.repeats == "since-commit")
 
         def settled(endpoint: str, place: int) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 RUNS_PER_POD = 4096
 DELAY_NEAR_S = 3.0
+TOLD_BEFORE_NS = 50_000_000
 """A pod measures its event loop every few tenths of a second, and the load of a machine lasts for seconds."""
 
 
@@ -57,6 +58,10 @@ class Ledger:
     """(instant, pod, partitions), from the logs of the pods"""
     delays: list[tuple[int, int, float]] = field(default_factory=list)
     """(instant, pod, seconds): how late a pod read an answer that was there at once, from its log"""
+    told: dict[tuple[int, str, int], list[int]] | None = None
+    """(pod, endpoint, place): the instants at which the pod logged that it was delivered; None: not known"""
+    lost_sessions: list[tuple[int, int]] = field(default_factory=list)
+    """(instant, pod), from the logs of the pods"""
     incidents: list[Incident] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What no pod may do: exit by itself, or not exit after SIGTERM."""
@@ -96,6 +101,19 @@ class Ledger:
             (delay for when, of, delay in self.delays if of == pod and abs(when - at_ns) <= near_ns),
             default=0.0,
         )
+
+    def unread(self, pod: int, endpoint: str, place: int, since_ns: int, until_ns: int) -> bool:
+        """Return True if a pod did not log until an instant that an event was delivered."""
+        if self.told is None:
+            return False
+        return not any(
+            since_ns - TOLD_BEFORE_NS <= at_ns <= until_ns
+            for at_ns in self.told.get((pod, endpoint, place), ())
+        )
+
+    def sessions_lost(self, pod: int) -> list[int]:
+        """Return when a pod found that its session in the group had ended."""
+        return [at_ns for at_ns, of in self.lost_sessions if of == pod]
 
     def disk_touched(self, pod: int, since_ns: int, until_ns: int) -> bool:
         """Return True if the files of the pod were damaged or removed in between."""

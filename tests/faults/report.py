@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,43 @@ def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dic
             if count > bound and name not in PER_EVENT
         ]
     return sorted(stormy, key=lambda one: -one["lines"]), totals
+
+
+def told(pods: Iterable[Pod], topic: str) -> dict[tuple[int, str, int], list[int]]:
+    """Return when each pod logged each delivery of a topic, by pod, endpoint and place."""
+    found: defaultdict[tuple[int, str, int], list[int]] = defaultdict(list)
+    for pod in pods:
+        for entry in _lines_with(pod, b'"verdict":"delivered"'):
+            name, _, number = entry["place"].rpartition("-")
+            partition, _, offset = number.partition("@")
+            if name == topic and offset.isdecimal():
+                key = pod.number, sys.intern(entry["endpoint"]), int(partition) << 40 | int(offset)
+                found[key].append(_instant_ns(entry))
+    return dict(found)
+
+
+def lost_sessions(pods: Iterable[Pod]) -> list[tuple[int, int]]:
+    """Return when each pod found that its session had ended: (instant, pod)."""
+    return [
+        (_instant_ns(entry), pod.number)
+        for pod in pods
+        for entry in _lines_with(pod, b'"commit.failed"')
+        if "no longer a member" in entry["cause"]
+    ]
+
+
+def _lines_with(pod: Pod, part: bytes) -> Iterator[dict[str, Any]]:
+    if not pod.bridge.log.exists():
+        return
+    with pod.bridge.log.open("rb") as lines:
+        for line in lines:
+            if part in line:
+                with suppress(ValueError):  # the line that a kill cut off
+                    yield orjson.loads(line)
+
+
+def _instant_ns(entry: dict[str, Any]) -> int:
+    return int(datetime.fromisoformat(entry["timestamp"]).timestamp() * 1e9)
 
 
 def assignments(pods: Iterable[Pod], topic: str) -> list[tuple[int, int, frozenset[int]]]:

@@ -71,6 +71,11 @@ class Case:
         self.ledger.runs[self.run(pod)].stops.append((T0 + int(at * MS), T0 + int(until * MS)))
         return self
 
+    def told(self, *at: float) -> Case:
+        """The log of pod 0 tells at these instants that event 0 was delivered, and nothing else."""
+        self.ledger.told = {(0, "shop", 0): [T0 + int(one * MS) for one in at]}
+        return self
+
     def commit(self, at: float, offset: int = 1) -> Case:
         self.commits.add("shop", 0, T0 + int(at * MS), offset, "")
         return self
@@ -156,17 +161,18 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
         "in flight at a kill",
     ),
     (
-        "killed while its loop read what had waited",
-        lambda case: (case.killed(1_000), case.ledger.delays.append((T0 + 900 * MS, 0, 0.7))),
+        "killed before it read the answer",
+        lambda case: (case.killed(2_600), case.told()),
         "in flight at a kill",
         "in flight at a kill",
     ),
     (
-        "killed later than its loop had been busy",
-        lambda case: (case.killed(1_200), case.ledger.delays.append((T0 + 900 * MS, 0, 0.7))),
+        "killed after it read the answer",
+        lambda case: (case.killed(2_600), case.told(2_500)),
         "unexplained",
         "not committed at a kill",
     ),
+    ("its answer never read, and not killed", lambda case: case.told(), "unexplained", "unexplained"),
     (
         "the loop of another was busy",
         lambda case: (case.killed(600), case.ledger.delays.append((T0 + 100 * MS, 1, 0.7))),
@@ -215,6 +221,15 @@ def test_a_repeat_on_the_same_disk_is_explained_only_by_faults_of_its_process(
         result = case.count(terms)
         assert dict(result.repeats) == {why: 1}, name
         assert broken(result) == ({"unexplained repeat": 1} if why == "unexplained" else {})
+
+
+def test_a_repeat_by_another_pod_after_a_lost_session_has_a_reason_of_its_own() -> None:
+    case = Case(1).saw(0, 0).saw(0, 9_000, pod=1)
+    assert dict(case.count().repeats) == {"unexplained": 1}
+    case.ledger.lost_sessions.append((T0 + 6 * S, 1))
+    assert dict(case.count().repeats) == {"unexplained": 1}, "the session of the other pod"
+    case.ledger.lost_sessions.append((T0 + 6 * S, 0))
+    assert dict(case.count().repeats) == {"its pod lost its session": 1}
 
 
 def test_a_request_of_a_dead_process_was_in_flight_however_late_it_is_read() -> None:

@@ -165,7 +165,9 @@ def _acceptances(
             def committed(at_ns: int, place: int = place) -> bool:
                 return commits.settled(endpoint.name, place, at_ns)
 
-            why, age_ms = explain_repeat(requests, before, row, ledger, terms, place >> 40, committed)
+            why, age_ms = explain_repeat(
+                requests, before, row, ledger, terms, endpoint.name, place, committed
+            )
             if ledger.offsets_expired(
                 endpoint.name, place >> 40, requests.came_ns[before], requests.came_ns[row]
             ):
