@@ -17,6 +17,7 @@ import structlog
 
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
+from bridge.app.admin_tls import AdminTls
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
 from bridge.app.status import Status
@@ -147,6 +148,8 @@ class App:
             self._status.readiness,
             self._status.limits,
             lambda: public_keys(SystemClock().time()),
+            hosts=admin.hosts,
+            tls=None if admin.tls is None else AdminTls(admin.tls),
         )
         await server.start()
         stack.push_async_callback(server.stop)

@@ -24,6 +24,7 @@ from bridge.cli.route import route
 from bridge.cli.run import run
 from bridge.cli.schemas import schemas
 from bridge.cli.send import send
+from bridge.cli.streams import scrub_streams
 from bridge.cli.verify import verify
 from bridge.errors import ConfigError, HookferryError
 
@@ -64,6 +65,7 @@ def main() -> None:
     """Run the command. A mistake of the user ends in its message and exit code 2, not in a traceback."""
     # commands print their own errors; only `run` sets up a log, which includes that of aiokafka
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    scrub_streams()
     try:
         cli(prog_name="hookferry")
     except ConfigError as exc:

@@ -18,10 +18,10 @@ def check(path: Path) -> None:
 
     FILE is the configuration, the same as --config.
 
-    Exits with 0 if there is no mistake, else with 2. Reads the environment for ${env:NAME} and for
-    HOOKFERRY_ overrides, as `hookferry run` does. Connects neither to Kafka nor to any endpoint. Tries
-    every template with a sample of each event type that its endpoint selects and whose fields are
-    known, and checks the fields that filters name in the same way.
+    Exits with 0 if there is no mistake, else with 2; notes are no mistakes. Reads the environment for
+    ${env:NAME} and for HOOKFERRY_ overrides, as `hookferry run` does. Connects neither to Kafka nor to any
+    endpoint. Tries every template with a sample of each event type that its endpoint selects and whose
+    fields are known, and checks the fields that filters name in the same way.
     """
     import os
 
@@ -30,7 +30,7 @@ def check(path: Path) -> None:
     from bridge.preflight.filter_fields import check_filter_fields
     from bridge.preflight.templates import check_templates
     from bridge.settings import check as problems_of
-    from bridge.settings import load, tree_of
+    from bridge.settings import load, notes, tree_of
     from bridge.wiring.decoders import build_decoders, build_registries
 
     problems = problems_of(path, os.environ, files.RULES)
@@ -48,4 +48,6 @@ def check(path: Path) -> None:
         plural = "s" if len(problems) > 1 else ""
         click.echo(f"{len(problems)} problem{plural} in {path}", err=True)
         sys.exit(ExitCode.USAGE)
+    for note in notes(path, os.environ):
+        click.echo(f"note: {note}", err=True)
     click.echo(f"{path}: no problems")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,17 +23,21 @@ def describe_limits(settings: Settings) -> str:
     """Return a line with the endpoints that are slowed there, and why; or that no bridge answers."""
     host, port = _WILDCARDS.get(settings.admin.host, settings.admin.host), settings.admin.port
     place = f"the bridge at {host}:{port}"
-    slowed = _ask(host, port, settings.group) if port else None
+    tls = settings.admin.tls
+    slowed = _ask(host, port, settings.group, tls.cert_file if tls else None) if port else None
     if slowed is None:
         return f"limits: {place} does not answer; each bridge shows its own at /readyz"
     shown = "; ".join(f"{name} to {limit}" for name, limit in slowed.items())
     return f"slowed in {place}: {shown or 'none'}"
 
 
-def _ask(host: str, port: int, group: str) -> dict[str, str] | None:
+def _ask(host: str, port: int, group: str, cert_file: Path | None) -> dict[str, str] | None:
     """Return the limits, by endpoint; None if no bridge of this group answers."""
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
+        if cert_file is not None:
+            context = _context(cert_file)
+            connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
         connection.request("GET", "/limits")
         response = connection.getresponse()
         document = json.loads(response.read(_MOST_BYTES))
@@ -42,3 +48,11 @@ def _ask(host: str, port: int, group: str) -> dict[str, str] | None:
     if response.status != http.client.OK or not isinstance(document, dict) or document.get("group") != group:
         return None
     return {str(name): str(limit) for name, limit in dict(document.get("slowed", {})).items()}
+
+
+def _context(cert_file: Path) -> ssl.SSLContext:
+    """Return a context that trusts the bridge's own certificate, whatever names are in it."""
+    context = ssl.create_default_context(cafile=cert_file)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself, without its authority
+    return context

@@ -23,6 +23,7 @@ from bridge.cli.parked_selection import (
     wanted,
 )
 from bridge.cli.run import config_option
+from bridge.cli.streams import echo_json
 from bridge.cli.terminal import operator_name
 
 if TYPE_CHECKING:
@@ -57,12 +58,9 @@ def parked() -> None:
 @config_option
 def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any) -> None:
     """List parked events, the oldest first, and the lanes that are held because of them."""
-    import orjson
-
     from bridge.cli import parked_output as shown
 
     settings = _load(path)
-    mask = shown.mask_of(settings)
 
     unreadable: dict[Address, Damage] = {}
 
@@ -79,13 +77,13 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
     for address, damage in unreadable.items():
         click.echo(f"{address} cannot be read: {shown.one_line(damage.cause)}; {UNREADABLE_REMEDY}", err=True)
     if as_json:
-        for document in holds if holds_only else [shown.document(letter, mask) for letter in first]:
-            click.echo(orjson.dumps(document))
+        for document in holds if holds_only else [shown.document(letter) for letter in first]:
+            echo_json(document)
         return
     if first:
         import shutil
 
-        for line in shown.table(first, mask, shutil.get_terminal_size((160, 24)).columns):
+        for line in shown.table(first, shutil.get_terminal_size((160, 24)).columns):
             click.echo(line)
     if holds:
         click.echo(("\n" if first else "") + parked_lanes.table(holds))
@@ -110,8 +108,6 @@ def list_(path: Path, all_: bool, holds_only: bool, as_json: bool, **given: Any)
 @config_option
 def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
     """Show everything about one parked event: its cause, its origin, and the request that was sent."""
-    import orjson
-
     from bridge.cli import parked_output as shown
     from bridge.dead_letters.letter import LetterFilter
 
@@ -122,9 +118,9 @@ def show(path: Path, address: Address, as_json: bool, max_bytes: int) -> None:
 
     settings = _load(path)
     letter = _with(settings, look)
-    document = shown.whole(letter, _bodies(settings, letter), shown.mask_of(settings), max_bytes)
+    document = shown.whole(letter, _bodies(settings, letter), max_bytes)
     if as_json:
-        click.echo(orjson.dumps(document))
+        echo_json(document)
         return
     for line in shown.page(document):
         click.echo(line)
@@ -153,7 +149,6 @@ def redrive(
     ADDRESS sends them again. For a held lane (on_park: hold), everything that waits in it is sent, in
     order, and the lane is released.
     """
-    from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.resend_request import batches
 
     settings = _load(path)
@@ -162,7 +157,7 @@ def redrive(
     async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
         plan = await plan_redrive(dead, settings, holds, addresses, given)
-        _print_plan(settings, "send again", plan.letters)
+        _print_plan("send again", plan.letters)
         plan.print_notes()
         if dry_run or not (plan.requests or plan.lanes):
             return True
@@ -173,7 +168,7 @@ def redrive(
             return True
         outcome = await parked_lanes.redrive_lanes(dead, plan.lanes, who, wait_s, plan.more)
         click.echo(f"{len(plan.requests) + outcome.settled} settled")
-        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+        return parked_lanes.report(outcome, holds) or not wait_s
 
     if not _with(settings, send):
         raise SystemExit(ExitCode.FAILURE)
@@ -202,7 +197,6 @@ def discard(
 
     If a held lane waits for one of them (on_park: hold), the later events of that lane are sent.
     """
-    from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.letter import LetterFilter
     from bridge.dead_letters.redrive import cause_of
     from bridge.dead_letters.resend_request import BATCH_SIZE
@@ -224,7 +218,7 @@ def discard(
             and cause_of(letters := [letter for letter in waiting.get(key, ()) if letter.address not in gone])
             is None
         }
-        _print_plan(settings, "discard", selected)
+        _print_plan("discard", selected)
         if behind:
             number = sum(map(len, behind.values()))
             click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
@@ -237,7 +231,7 @@ def discard(
             return True
         outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
         click.echo(f"{outcome.settled} sent again")
-        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+        return parked_lanes.report(outcome, holds) or not wait_s
 
     if not _with(settings, mark):
         raise SystemExit(ExitCode.FAILURE)
@@ -289,7 +283,7 @@ def _bodies(settings: Settings, letter: Letter) -> list[bytes]:
         return [f"none: {exc}".encode("utf-8", "replace")]
 
 
-def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
+def _print_plan(verb: str, letters: Sequence[Letter]) -> None:
     import shutil
 
     from bridge.cli import parked_output as shown
@@ -297,8 +291,7 @@ def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> Non
     if not letters:
         click.echo(f"nothing to {verb}")
         return
-    mask = shown.mask_of(settings)
-    for line in shown.table(letters[:SHOWN], mask, shutil.get_terminal_size((160, 24)).columns):
+    for line in shown.table(letters[:SHOWN], shutil.get_terminal_size((160, 24)).columns):
         click.echo(line)
     if len(letters) > SHOWN:
         click.echo(f"… and {len(letters) - SHOWN} more")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from bridge.cli.parked_output import Mask
     from bridge.dead_letters.hold import Hold, HoldKey
     from bridge.dead_letters.letter import Letter, LetterFilter
     from bridge.dead_letters.redrive import Outcome
@@ -70,14 +69,15 @@ async def redrive_lanes(
     )
 
 
-def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
+def report(outcome: Outcome, holds: Mapping[HoldKey, Hold]) -> bool:
     """Print the outcome for each lane; return True if all are released."""
     from bridge.cli.parked_output import one_line
+    from bridge.telemetry.scrub import scrub
 
     if outcome.released:
         click.echo(f"released: {lanes(len(outcome.released))}")
     for key, letter in list(outcome.refused.items())[:_SHOWN]:
-        cause = one_line(mask(letter.facts["cause"]))
+        cause = one_line(scrub(letter.facts["cause"]))
         click.echo(
             f"still held: {name(key, holds[key])}: parked again at {letter.address}: {cause}", err=True
         )

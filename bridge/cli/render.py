@@ -10,6 +10,7 @@ import click
 
 from bridge.cli.run import config_option
 from bridge.cli.shell_names import endpoint_names
+from bridge.cli.streams import echo_secrets
 
 if TYPE_CHECKING:
     from bridge.model import Event, Request
@@ -61,9 +62,10 @@ def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: b
     be parked), and with 2 for a mistake in the configuration or the sample.
     """
     trial = build_trial(path, endpoint, sample)
-    click.echo(head(trial, show_secrets=show_secrets))
-    click.echo()
-    click.echo(shown_body(trial, pretty=pretty, show_secrets=show_secrets))
+    echo = echo_secrets if show_secrets else click.echo
+    echo(head(trial, show_secrets=show_secrets))
+    echo("")
+    echo(shown_body(trial, pretty=pretty, show_secrets=show_secrets))
 
 
 def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) -> Trial:
@@ -130,13 +132,16 @@ def head(trial: Trial, *, show_secrets: bool) -> str:
     """Return the request line and the headers, with secrets masked unless ``show_secrets``."""
     from bridge.wiring.endpoints import build_target, build_target_template
 
-    url, headers = trial.request.url, trial.request.headers
+    url, target = trial.request.url, build_target(trial.name, trial.endpoint, trial.settings)
+    headers = trial.request.headers
     shown = f"{url.origin}{url.target}"
     if not show_secrets:
-        headers = build_target(trial.name, trial.endpoint, trial.settings).masked(headers)
+        headers = target.masked(headers)
         template = build_target_template(trial.endpoint)
         shown = template.masked(trial.event, MASK) if template else f"{url.origin}/{MASK}"
-    lines = [f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in headers]
+    lines = [
+        f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in (*headers, *target.added)
+    ]
     return "\n".join([f"{trial.request.method} {shown}", *lines])
 
 

@@ -12,6 +12,7 @@ import click
 from bridge.app.exit_codes import ExitCode
 from bridge.cli.render import build_trial, endpoint_option, head, sample_option
 from bridge.cli.run import config_option
+from bridge.cli.streams import echo_secrets
 
 if TYPE_CHECKING:
     from bridge.cli.render import Trial
@@ -37,36 +38,40 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool) -> None:
     import uuid
 
     from bridge.cli import parked_output
-    from bridge.core.verdict import judge
+    from bridge.core.verdict import Judgement, judge
     from bridge.model import Verdict
+    from bridge.pipeline.shown_reason import without_secrets
     from bridge.telemetry import logs
 
     logs.set_up("error", "console", sys.stderr)
     trial = build_trial(path, endpoint, sample, id=str(uuid.uuid4()))
-    click.echo(head(trial, show_secrets=show_secrets))
-    click.echo()
+    echo = echo_secrets if show_secrets else click.echo
+    echo(head(trial, show_secrets=show_secrets))
+    echo("")
     began = time.monotonic()
     answer = asyncio.run(_send(trial))
     took_ms = (time.monotonic() - began) * 1000
-    judgement = judge(answer, time.time(), trial.endpoint.chosen.judge)
-    mask = (lambda text: text) if show_secrets else parked_output.mask_of(trial.settings)
-    for line in _answer_lines(answer):
-        click.echo(mask(parked_output.one_line(line)))
-    reason = f": {parked_output.one_line(mask(judgement.reason))}" if judgement.reason else ""
-    click.echo(f"{judgement.verdict.value} after {took_ms:.0f} ms{reason}")
+
+    def judged(answer: Response | TransportError) -> Judgement:
+        return judge(answer, time.time(), trial.endpoint.chosen.judge)
+
+    judgement = judged(answer)
+    if not show_secrets:
+        judgement = without_secrets(judgement, answer, judged)
+    for line in _answer_lines(answer, show_secrets=show_secrets):
+        echo(parked_output.one_line(line))
+    reason = f": {parked_output.one_line(judgement.reason)}" if judgement.reason else ""
+    echo(f"{judgement.verdict.value} after {took_ms:.0f} ms{reason}")
     if judgement.verdict is not Verdict.DELIVERED:
         sys.exit(ExitCode.FAILURE)
 
 
 async def _send(trial: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
-    from bridge.http.egress_policy import EgressPolicy
-    from bridge.http.tls import build_client_context
-    from bridge.wiring.endpoints import build_transport
+    from bridge.http.tls import SystemTls
+    from bridge.wiring.endpoints import build_egress, build_transport
 
-    transport = build_transport(
-        trial.endpoint, EgressPolicy(trial.settings.egress.allow), build_client_context()
-    )
+    transport = build_transport(trial.name, trial.endpoint, build_egress(trial.settings), SystemTls())
     try:
         return await transport.send(trial.request, trial.endpoint.timeout_s)
     except TransportError as exc:
@@ -75,12 +80,14 @@ async def _send(trial: Trial) -> Response | TransportError:
         await transport.close()
 
 
-def _answer_lines(answer: Response | TransportError) -> list[str]:
+def _answer_lines(answer: Response | TransportError, *, show_secrets: bool) -> list[str]:
     """Return the answer in lines, with the beginning of its body."""
     from bridge.errors import TransportError
+    from bridge.telemetry.scrub import in_force
 
     if isinstance(answer, TransportError):
         return [f"no answer: {answer}"]
     headers = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in answer.headers]
-    body = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace").splitlines()
+    shown = answer.body[:_SHOWN_BYTES] if show_secrets else in_force.head(answer.body, _SHOWN_BYTES)
+    body = shown.decode("utf-8", "replace").splitlines()
     return [f"status {answer.status}", *headers, "", *body, *([""] if body else [])]

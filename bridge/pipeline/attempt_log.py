@@ -22,6 +22,7 @@ from bridge.storage.attempt_history import AttemptRow, History
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.scrub import in_force
 
 MASK = b"***"
 _BATCH_AFTER_S = 0.05
@@ -34,7 +35,9 @@ class Target:
     """What all requests of an endpoint have in common.
 
     ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
-    shown, whether they come from ``headers`` or from the event; so is ``body_secret``.
+    shown, whether they come from ``headers`` or from the event; so is ``body_secret``. ``added`` are headers
+    that the transport adds to the request, as they may be shown. With ``scrub_bodies``, bodies are searched
+    for secrets before they are kept: a template inserts one.
     """
 
     endpoint: str
@@ -44,6 +47,8 @@ class Target:
     keep_bodies: bool
     log_successes: bool
     body_secret: BodySecret | None = None
+    added: Headers = ()
+    scrub_bodies: bool = False
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
         """Return the request: what was rendered, then the signature, then the endpoint's own headers."""
@@ -52,7 +57,8 @@ class Target:
 
     def shown_body(self, sent: bytes) -> bytes:
         """Return a body as it may be kept and shown."""
-        return sent if self.body_secret is None else self.body_secret.shown(sent)
+        shown = sent if self.body_secret is None else self.body_secret.shown(sent)
+        return in_force.scrub_bytes(shown) if self.scrub_bodies else shown
 
     def masked(self, headers: Headers) -> Headers:
         """Return headers as they may be shown."""
@@ -97,7 +103,7 @@ class AttemptLog:
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
         self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
         self._successes: list[_Success] = []
-        self._shown_constant = _header_lines(target.masked(target.headers))
+        self._shown_constant = _header_lines(target.masked(target.headers) + target.added)
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
         self._url: Url | None = None

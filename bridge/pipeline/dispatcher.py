@@ -251,6 +251,10 @@ class EndpointDispatcher:
         if not delivery.cursor.live:
             self._complete(lane, delivery)
             return
+        if not judgement.counts:
+            self._retry_later(lane, self._schedule.delay_s(delivery.attempts))
+            delivery.attempts -= 1
+            return
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.settings.load import read, tree_of, written_in
+from bridge.settings.load import notes, read, tree_of, written_in
 from bridge.settings.models.endpoints import EndpointSettings, RetrySettings
 from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSettings
 from bridge.settings.models.registry import RegistrySettings
 from bridge.settings.models.settings import (
     AdminSettings,
+    AdminTlsSettings,
     DedupeSettings,
     EgressSettings,
     HistorySettings,
@@ -40,6 +41,7 @@ from bridge.settings.rules.service import Rule
 __all__ = [
     "CONFIG_VARIABLE",
     "AdminSettings",
+    "AdminTlsSettings",
     "ApicurioSource",
     "AvroSource",
     "CloudEventsSource",
@@ -63,6 +65,7 @@ __all__ = [
     "TlsSettings",
     "check",
     "load",
+    "notes",
     "tree_of",
     "written_in",
 ]

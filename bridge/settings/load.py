@@ -2,25 +2,31 @@
 
 Steps: read the file, parse it, apply the environment, resolve references, make paths absolute, validate, then
 apply the rules that span several keys. One run finds all mistakes, unless the YAML syntax is wrong.
+
+Invariant: all secrets are in force for ``bridge.telemetry.scrub`` before any message about them is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from bridge.settings.models.settings import Settings, layered
 from bridge.settings.problem import Path as SettingsPath
 from bridge.settings.problem import Place, Problem, one_line
-from bridge.settings.reading.env_source import CONFIG_VARIABLE, read_env
+from bridge.settings.reading.env_source import CONFIG_VARIABLE, defaults_in, read_env
 from bridge.settings.reading.explain import explain
+from bridge.settings.reading.secret_values import secrets_in, short_secrets
 from bridge.settings.reading.secrets import resolve
 from bridge.settings.reading.tree import Tree, overlay
 from bridge.settings.reading.yaml_source import read_yaml
+from bridge.settings.rules import auth
 from bridge.settings.rules.logins import CERTIFICATE_FILES
 from bridge.settings.rules.service import RULES, Rule
+from bridge.telemetry.scrub import in_force
 
 MAX_FILE_BYTES = 1_048_576
 
@@ -36,7 +42,7 @@ def read(
     if file is None:
         return None, _lines(problems)
     tree = overlay(file, env)
-    settings, more = _validate(file, env, tree)
+    settings, more = _validate(file, env, tree, defaults_in(environ))
     problems += more
     problems += [problem for rule in (*RULES, *also) for problem in rule(tree)]
     return (None if problems else settings), _lines(problems)
@@ -53,6 +59,11 @@ def written_in(path: str | Path) -> Tree:
     """Return the values of a file as they are written, with their references; empty if it cannot be read."""
     text, _ = _read_file(Path(path), "")
     return Tree(Place("")) if text is None else read_yaml(text, "")[0]
+
+
+def notes(path: str | Path, environ: Mapping[str, str]) -> list[str]:
+    """Return what is no mistake and yet worth a line, about settings in which ``read`` found no mistake."""
+    return _lines(list(short_secrets(tree_of(path, environ))))
 
 
 def endpoints_in(path: str | Path) -> list[str]:
@@ -75,6 +86,7 @@ def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, 
     problems += resolve(file, folder, environ, skip=set(env.marks))
     problems += resolve(env, folder, environ, skip=set())
     for layer in (file, env):
+        in_force.learn(secrets_in(layer))
         _anchor_paths(layer, folder)
     return file, env, problems
 
@@ -110,10 +122,15 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make paths absolute; relative ones begin at the folder of the settings file."""
-    tls = (("kafka", "tls", key) for key in CERTIFICATE_FILES)
+    sections: list[SettingsPath] = [("kafka", "tls"), ("admin", "tls"), *auth.tls_sections(tree)]
+    tls = ((*section, key) for section in sections for key in CERTIFICATE_FILES)
     sources = (path for name in tree.names(("sources",)) for path in _source_paths(name))
+    keys = (
+        ("endpoints", name, "auth", "oauth2", "private_key", "key_file")
+        for name in tree.names(("endpoints",))
+    )
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
-    for path in (*tls, *sources, *templates):
+    for path in (*tls, ("kafka", "sasl", "token_ca_file"), *keys, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))
@@ -127,10 +144,12 @@ def _source_paths(name: str) -> list[SettingsPath]:
     ]
 
 
-def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:
+def _validate(
+    file: Tree, env: Tree, tree: Tree, defaults: Mapping[str, Any]
+) -> tuple[Settings | None, list[Problem]]:
     no_arguments: dict[str, object] = {}
     try:
-        with layered(env.data, file.data):
+        with layered(env.data, file.data, defaults):
             return Settings(**no_arguments), []  # type: ignore[arg-type]  # the values come from ``layered``
     except ValidationError as exc:
         return None, explain(exc, tree)

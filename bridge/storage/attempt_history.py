@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
+from bridge.storage.private_files import make_file, make_folder
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -186,7 +187,8 @@ class History:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+    make_file(path)
     db = sqlite3.connect(path, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")

@@ -12,12 +12,12 @@ from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.store import DeadLetterStore
 from bridge.dead_letters.topic import DeadLetterTopic, RecordWriter
 from bridge.http.tls import load_configured_context
-from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.membership import Membership
 from bridge.settings import KafkaSettings, Settings
 from bridge.storage.state_dir import StateDir
+from bridge.wiring.tokens import build_kafka_token
 from bridge.wiring.topics import build_selection
 
 
@@ -27,20 +27,18 @@ def control_topic(group: str) -> str:
 
 
 def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
-    """Build the connection options. Raises ``ConfigError`` for TLS files that do not load."""
+    """Build the connection options. Raises ``ConfigError`` for files or packages that do not load."""
     sasl = kafka.sasl
-    fetch_token = None
-    if sasl is not None and sasl.mechanism == "OAUTHBEARER" and sasl.token_url and sasl.client_id:
-        secret = sasl.client_secret.get_secret_value() if sasl.client_secret else ""
-        fetch_token = ClientCredentials(sasl.token_url, sasl.client_id, secret, sasl.scope).token
+    fetch_token = build_kafka_token(sasl) if sasl else None
     return KafkaOptions(
         bootstrap_servers=tuple(kafka.bootstrap_servers),
         security_protocol=kafka.security_protocol,
         ssl_context=_kafka_tls(kafka) if kafka.security_protocol.endswith("SSL") else None,
-        sasl_mechanism=sasl.mechanism if sasl else "PLAIN",
+        sasl_mechanism="OAUTHBEARER" if fetch_token else sasl.mechanism if sasl else "PLAIN",
         sasl_username=sasl.username if sasl else None,
         sasl_password=sasl.password.get_secret_value() if sasl and sasl.password else None,
         fetch_token=fetch_token,
+        compression=kafka.compression,
     )
 
 

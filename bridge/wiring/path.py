@@ -19,8 +19,7 @@ from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import RecordWriter
 from bridge.errors import SchemaNeeded
 from bridge.http import Transport
-from bridge.http.egress_policy import EgressPolicy
-from bridge.http.tls import build_client_context
+from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints, Fence
@@ -40,6 +39,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import (
     build_cursor_policy,
     build_dispatcher,
+    build_egress,
     build_lane_holds,
     build_router,
     build_transport,
@@ -231,10 +231,13 @@ def build_hold_register(
 
 
 def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[str, Transport]:
-    """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written."""
-    egress, tls = EgressPolicy(settings.egress.allow), build_client_context()
+    """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written.
+
+    Raises ``ConfigError`` for TLS files that do not load.
+    """
+    egress, system = build_egress(settings), SystemTls()
     return {
-        name: build_transport(endpoint, egress, tls, may_write)
+        name: build_transport(name, endpoint, egress, system, may_write)
         for name, endpoint in settings.endpoints.items()
     }
 

@@ -23,14 +23,16 @@ from bridge.core.instant import instant_ms
 from bridge.core.signing import SigningKey
 from bridge.core.signing.forms import Form
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
-from bridge.settings.models.receiver import PresetSettings
+from bridge.settings.models.endpoint_login import LoginSettings
+from bridge.settings.models.signature_failures import SignatureFailureSettings
 from bridge.settings.models.signing import SigningSettings
 from bridge.settings.models.values import (
     START_WORDS,
     event_pattern,
     parse_rate,
+    proxy_url,
     rate,
-    split_url,
+    source_address,
     start_place,
 )
 
@@ -38,7 +40,7 @@ _RETRIED_FIRST, _RETRIED_LAST = 400, 499
 
 
 def _proxy(value: SecretStr) -> SecretStr:
-    split_url(value.get_secret_value())
+    proxy_url(value.get_secret_value())
     return value
 
 
@@ -61,6 +63,7 @@ def _no_duplicates(statuses: tuple[int, ...]) -> tuple[int, ...]:
 
 
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
+SourceAddress = Annotated[str, AfterValidator(source_address)]
 RetriedStatus = Annotated[
     Whole,
     AfterValidator(_retried_status),
@@ -204,7 +207,7 @@ ParkLimit = Annotated[
 ]
 
 
-class EndpointSettings(PresetSettings):
+class EndpointSettings(LoginSettings):
     """One receiver of webhooks."""
 
     events: tuple[EventPattern, ...] = Field(
@@ -253,6 +256,11 @@ class EndpointSettings(PresetSettings):
         default=None,
         description="How requests are signed, if secrets is not enough: keys that begin or end by themselves,"
         " and the forms of other senders, such as github. See docs/how-to/signing.md.",
+    )
+    signature_failures: SignatureFailureSettings = Field(
+        default_factory=SignatureFailureSettings,
+        description="Which answers complain of the signature, as after a rotation that the receiver has not"
+        " made. The metric hookferry_signature_failures_total counts them; the log names the newest key.",
     )
     concurrency: Whole = Field(
         default=64,
@@ -305,7 +313,14 @@ class EndpointSettings(PresetSettings):
         " partition; memory_budget limits all partitions and endpoints together, by what events really use.",
     )
     proxy: ProxyUrl | None = Field(
-        default=None, description="http or https URL of a proxy for the requests to this endpoint."
+        default=None,
+        description="http or https URL of a proxy for the requests to this endpoint, with user and password"
+        " if it requires them. A proxy on a private address must be in egress.proxies.",
+    )
+    source_address: SourceAddress | None = Field(
+        default=None,
+        description="Address of this machine that connections to this endpoint come from, for a receiver that"
+        " accepts only known addresses. Default: the system chooses.",
     )
     allow_http: bool = Field(
         default=False,

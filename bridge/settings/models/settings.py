@@ -12,11 +12,21 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bridge.settings.models.base import Group, Name, Network, Seconds, Section, Text, Whole
+from bridge.settings.models.base import (
+    Group,
+    HostName,
+    Name,
+    Network,
+    Port,
+    Seconds,
+    Section,
+    Text,
+    Whole,
+)
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.kafka import KafkaSettings
 from bridge.settings.models.sources import SourceSettings
@@ -36,7 +46,25 @@ class EgressSettings(Section):
         default=(),
         description="Networks, such as 10.1.0.0/16, to which requests may be sent although they are"
         " private, loopback or otherwise reserved. By default such addresses are refused, so that a URL"
-        " cannot reach internal systems.",
+        " cannot reach internal systems. With a proxy, the URL's host is checked too.",
+    )
+    proxies: tuple[Network, ...] = Field(
+        default=(),
+        description="Networks in which proxies may be although they are private, such as 10.0.0.5/32. They"
+        " are allowed for the proxy of an endpoint only, not for its url.",
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="The only ports to which requests may be sent, such as [443, 8443]. Empty: all ports. The"
+        " port of a proxy itself does not count.",
+    )
+    unresolved: Literal["refuse", "proxy"] = Field(
+        default="refuse",
+        description="What happens with a proxy if the name of a receiver cannot be resolved here, as in"
+        " networks where only the proxy resolves public names. refuse: nothing is sent. proxy: the proxy"
+        " decides, so its own rules must refuse internal addresses. Names for private use, such as"
+        " x.internal, are refused in any case.",
     )
 
 
@@ -81,15 +109,38 @@ class HistorySettings(Section):
     )
 
 
+class AdminTlsSettings(Section):
+    """The certificate of the admin port."""
+
+    cert_file: Path = Field(
+        description="PEM file with the certificate and its chain. It is read again when it changes."
+    )
+    key_file: Path = Field(description="PEM file with the private key of cert_file.")
+    key_password: SecretStr | None = Field(
+        default=None, description="Password of key_file, if it is encrypted."
+    )
+
+
 class AdminSettings(Section):
     """The port for health checks and metrics."""
 
     host: Text = Field(
-        default="0.0.0.0",  # noqa: S104 - probes come from outside the pod
-        description="Address to listen on; 127.0.0.1 accepts only this machine.",
+        default="127.0.0.1",
+        description="Address to listen on. 127.0.0.1 accepts only this machine, 0.0.0.0 every network. The"
+        " container image listens on 0.0.0.0 unless this is set, because probes come from outside.",
     )
     port: Whole = Field(
         default=8080, ge=0, le=65_535, description="Port to listen on; 0 selects any free port."
+    )
+    hosts: tuple[HostName, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Names by which clients reach this port, such as the name of a Kubernetes Service. A"
+        " request that names another host is refused, because a web page could send it (DNS rebinding)."
+        " IP addresses, localhost and the host name of the machine are always accepted.",
+    )
+    tls: AdminTlsSettings | None = Field(
+        default=None, description="Serve the port over TLS, with this certificate."
     )
 
 

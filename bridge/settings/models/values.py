@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.core.instant import instant_ms
-from bridge.core.url import parse_url
+from bridge.core.url import parse_proxy, parse_url
 from bridge.settings.models.base import mistake
 from bridge.settings.problem import nearest
 
@@ -83,6 +83,28 @@ def endpoint_url(text: str) -> str:
     except ValueError as exc:
         cause, _, remedy = str(exc).partition("; ")
         raise mistake(f"cannot be used: {cause}", remedy or "correct it") from None
+    return text
+
+
+def proxy_url(text: str) -> str:
+    """Return ``text`` if it is the URL of a proxy. Raises a ``mistake``."""
+    split_url(text)
+    try:
+        parse_proxy(text)
+    except ValueError as exc:
+        cause, _, remedy = str(exc).partition("; ")
+        raise mistake(f"cannot be used: {cause}", remedy or "correct it") from None
+    return text
+
+
+def source_address(text: str) -> str:
+    """Return ``text`` if it is an address that connections can come from. Raises a ``mistake``."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise mistake("is not an IP address", "write one of this machine's, such as 10.0.0.7") from None
+    if address.is_unspecified or address.is_multicast:
+        raise mistake("is not the address of one machine", "write one of this machine's, such as 10.0.0.7")
     return text
 
 

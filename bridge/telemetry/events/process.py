@@ -48,6 +48,25 @@ end with the process.
 
 Worry if it is frequent: a broker accepts connections but does not answer."""
 
+ADMIN_LIMITED: Final = "admin.limited"
+"""A client of the admin port exceeded a limit (`reason`): its connection was closed, or the one that had
+waited longest without a request. Written at most once per minute and limit.
+
+Worry if it repeats: a program opens connections to the admin port and does not use them. Restrict who reaches
+the port. Deliveries are not affected, because the port has only its own share of descriptors."""
+
+ADMIN_REFUSED: Final = "admin.refused"
+"""The admin port refused a request, because it named an unknown host or came from a web page of another site.
+Written at most once per minute and kind.
+
+Worry if a probe or Prometheus is refused: add the name by which it reaches the port to `admin.hosts`."""
+
+ADMIN_CERTIFICATE_KEPT: Final = "admin.certificate_kept"
+"""The certificate files of the admin port have changed and cannot be loaded. The old certificate stays in
+use.
+
+Worry if it repeats: correct `admin.tls.cert_file` and `admin.tls.key_file` before the old one expires."""
+
 MEMORY_PLANNED: Final = "memory.planned"
 """The memory that the process may use beyond what it uses at rest (`budget_bytes`): `waiting_bytes` of it for
 waiting events and `fetched_bytes` for fetched records. `limit_source` is the place of the limit.
@@ -85,6 +104,12 @@ INDEX_REPLACED: Final = "index.replaced"
 """The file of the dedupe index was damaged. It was replaced and is rebuilt from Kafka.
 
 Worry if it repeats: the disk under `state_dir` is failing."""
+
+STATE_EXPOSED: Final = "state.exposed"
+"""Another user may read `path`, a file or folder with bodies or positions, and the bridge cannot change that.
+
+Worry at level warning: follow the remedy. At level info, the folder belongs to another user, as a mounted
+volume does; the files in it are readable by the bridge's user alone."""
 
 STATE_FORGOTTEN: Final = "state.forgotten"
 """The state folder belonged to another consumer group or cluster. Its dedupe index and journal were cleared.

@@ -22,6 +22,7 @@ ENV = {
     "CRM_KEY": "whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     "CRM_TOKEN": "t",
     "OLD_SECRET": "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "PROXY_PASSWORD": "p",
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
 }
 MAP_WIDTH = 34  # columns of the floor map with names; the descriptions follow
