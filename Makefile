@@ -27,8 +27,8 @@ UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --
 	--python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench faults docs lock chart image \
-	sbom audit clean
+.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench verifiers faults docs lock chart \
+	image sbom audit clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -92,8 +92,12 @@ ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.decode
 	$(BIN)/python -m tests.bench.routing
 	$(BIN)/python -m tests.bench.templates
+	$(BIN)/python -m tests.bench.signing
 	$(BIN)/python -m tests.bench.scrub
 endif
+
+verifiers: ## install the JavaScript libraries that verify our signatures in a test (needs npm)
+	npm ci --prefix tests/support/verifiers/node --ignore-scripts --no-audit --no-fund
 
 faults: $(READY) ## run bridges under half an hour of faults, then count every event (FAULTS="--seconds 60 …")
 	$(BIN)/python -m tests.faults.harness $(FAULTS)

@@ -39,6 +39,7 @@ DUTIES = {
     "errors": ("all exceptions", ""),
     "model": ("record, event,", "request, verdict"),
     "clock": ("time", ""),
+    "verifier": ("verify requests,", "for receivers"),
 }
 """Two lines for each package."""
 _STEP = re.compile(r"^ {4}(\w[\w? ]*?) (\d+) {2,}([\w/.]+)", re.MULTILINE)

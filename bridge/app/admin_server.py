@@ -1,4 +1,4 @@
-"""The admin port: /metrics, /healthz for the process, /readyz for its place in the group, /limits.
+"""The admin port: /metrics, /healthz for the process, /readyz for its place in the group, /limits, keys.
 
 Health never depends on Kafka or on an endpoint: restarting a bridge fixes neither.
 """
@@ -32,7 +32,8 @@ class AdminServer:
     """Serves the admin port.
 
     ``ready`` returns whether the process is ready, and one line for a person. ``limits`` returns the document
-    of /limits. ``hosts``: names by which clients reach the port. ``tls``: None for plain HTTP.
+    of /limits, ``public_keys`` the JSON Web Key Set of the endpoints' Ed25519 keys. ``hosts``: names by which
+    clients reach the port. ``tls``: None for plain HTTP.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class AdminServer:
         registry: CollectorRegistry,
         ready: Callable[[], tuple[bool, str]],
         limits: Callable[[], Mapping[str, object]],
+        public_keys: Callable[[], Mapping[str, object]] = lambda: {"keys": []},
         *,
         hosts: Sequence[str] = (),
         tls: AdminTls | None = None,
@@ -53,6 +55,7 @@ class AdminServer:
         self._registry = registry
         self._ready = ready
         self._limits = limits
+        self._public_keys = public_keys
         self._tls = tls
         self._client_limits = client_limits or limits_of_process()
         self._access = AdminAccess([*hosts, host, socket.gethostname()])
@@ -63,6 +66,7 @@ class AdminServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/limits", self._show_limits)
+        app.router.add_get("/.well-known/jwks.json", self._show_public_keys)
         self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=_STOP_S)
         self._listener: AdminListener | None = None
 
@@ -126,6 +130,9 @@ class AdminServer:
 
     async def _show_limits(self, _: web.Request) -> web.Response:
         return web.json_response(dict(self._limits()))
+
+    async def _show_public_keys(self, _: web.Request) -> web.Response:
+        return web.json_response(dict(self._public_keys()), content_type="application/jwk-set+json")
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

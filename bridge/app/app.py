@@ -55,6 +55,7 @@ from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
+from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
     again_topic,
     build_control,
@@ -147,13 +148,14 @@ class App:
         return build_history(self._settings, producer, self._metrics, self._memory)
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
-        admin = self._settings.admin
+        admin, public_keys = self._settings.admin, build_key_set(self._settings)
         server = AdminServer(
             admin.host,
             admin.port,
             self._metrics.registry,
             self._status.readiness,
             self._status.limits,
+            lambda: public_keys(SystemClock().time()),
             hosts=admin.hosts,
             tls=None if admin.tls is None else AdminTls(admin.tls),
         )

@@ -32,10 +32,10 @@ class ExitCode(IntEnum):
     FAILURE = (
         1,
         "The command could not do it, or the result is not the wanted one: an error ended `run`, Kafka is"
-        " not reachable, the receiver did not accept the event (`send`), a lane is still held"
-        " (`parked redrive`, `parked discard`), no format was recognized (`inspect`), no schema was found"
-        " or two contradict each other (`schemas import`), the demo broke a promise, the disk is full, or"
-        " the answer to a question was no.",
+        " not reachable, the receiver did not accept the event (`send`), a request is not genuine"
+        " (`verify`), a lane is still held (`parked redrive`, `parked discard`), no format was recognized"
+        " (`inspect`), no schema was found or two contradict each other (`schemas import`), the demo broke"
+        " a promise, the disk is full, or the answer to a question was no.",
         "Read the message: it names the place, the cause and the remedy. Then run the command again.",
     )
     USAGE = (

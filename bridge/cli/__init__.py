@@ -18,6 +18,7 @@ from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
 from bridge.cli.history import history
 from bridge.cli.inspect import inspect
+from bridge.cli.keys import keys
 from bridge.cli.parked import parked
 from bridge.cli.render import render
 from bridge.cli.route import route
@@ -25,6 +26,7 @@ from bridge.cli.run import run
 from bridge.cli.schemas import schemas
 from bridge.cli.send import send
 from bridge.cli.streams import scrub_streams
+from bridge.cli.verify import verify
 from bridge.errors import ConfigError, HookferryError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -44,6 +46,7 @@ def cli() -> None:
     hookferry run -c bridge.yaml             deliver events until SIGTERM, then drain and commit
     hookferry history --entity 4711          find what was sent, when, and what was answered
     hookferry parked list                    list what could not be delivered, and why
+    hookferry verify request.http -e crm     find out why a receiver refuses a signature
     """  # noqa: D301 - a real backspace makes click keep the line breaks
 
 
@@ -54,7 +57,8 @@ def version() -> None:
 
 
 for command in (
-    run, check, inspect, route, render, send, history, parked, endpoints, events, cursors, schemas, demo,
+    run, check, inspect, route, render, send, history, parked, endpoints, events, cursors, keys, verify, schemas,
+    demo,
     completion,
 ):  # fmt: skip
     cli.add_command(command)

@@ -88,7 +88,9 @@ def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) 
     if meant := _similar_type(settings, endpoint, event.type):
         click.echo(f'note: Fineract has no event type {event.type}; did you mean "{meant}"?', err=True)
     rendered = build_sealed_renderer(endpoint).render(event)
-    signature = build_signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
+    signature = build_signer(endpoint).headers(
+        event.webhook_id, int(time.time()), rendered.body, rendered.method, rendered.url
+    )
     request = build_target(name, endpoint, settings).request(rendered, signature)
     return Trial(settings, name, endpoint, event, request)
 

@@ -84,7 +84,9 @@ class EndpointClient:
             event.rendered = None
         clock, gate = self._clock, self._gate
         at, began = clock.time(), clock.monotonic()
-        signature = self._signer.headers(event.webhook_id, int(at), rendered.body)
+        signature = self._signer.headers(
+            event.webhook_id, int(at), rendered.body, rendered.method, rendered.url
+        )
         request = self._target.request(rendered, signature)
         number = gate.sent(began)
         answer: Response | TransportError

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.settings.load import notes, read, tree_of
+from bridge.settings.load import notes, read, tree_of, written_in
 from bridge.settings.models.endpoints import EndpointSettings, RetrySettings
 from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSettings
 from bridge.settings.models.registry import RegistrySettings
@@ -67,6 +67,7 @@ __all__ = [
     "load",
     "notes",
     "tree_of",
+    "written_in",
 ]
 
 

@@ -55,6 +55,12 @@ def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
     return overlay(file, env)
 
 
+def written_in(path: str | Path) -> Tree:
+    """Return the values of a file as they are written, with their references; empty if it cannot be read."""
+    text, _ = _read_file(Path(path), "")
+    return Tree(Place("")) if text is None else read_yaml(text, "")[0]
+
+
 def notes(path: str | Path, environ: Mapping[str, str]) -> list[str]:
     """Return what is no mistake and yet worth a line, about settings in which ``read`` found no mistake."""
     return _lines(list(short_secrets(tree_of(path, environ))))
@@ -62,8 +68,7 @@ def notes(path: str | Path, environ: Mapping[str, str]) -> list[str]:
 
 def endpoints_in(path: str | Path) -> list[str]:
     """Return the endpoint names in a file, even if it has mistakes; none if it cannot be read."""
-    text, _ = _read_file(Path(path), "")
-    return [] if text is None else read_yaml(text, "")[0].names(("endpoints",))
+    return written_in(path).names(("endpoints",))
 
 
 def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, Tree, list[Problem]]:

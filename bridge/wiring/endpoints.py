@@ -5,7 +5,7 @@ Each part receives only the values that it needs, never the settings as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from bridge.clock import Clock
@@ -17,7 +17,17 @@ from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWind
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
 from bridge.core.signature_failure import SignatureFailures
-from bridge.core.signing import NoSignature, Signer
+from bridge.core.signing import (
+    HmacForm,
+    HmacSigner,
+    IdOnly,
+    MessageSigner,
+    NoSignature,
+    Signer,
+    StandardSigner,
+)
+from bridge.core.signing.forms import MESSAGE_SIGNATURES
+from bridge.core.signing.jwks import key_set
 from bridge.core.url import parse_proxy
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
@@ -209,9 +219,19 @@ def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:
-    """Build the signer; without secrets, it adds id and timestamp only if the receiver can use them."""
-    keys = endpoint.signing_keys
-    return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
+    """Build the signer; without keys, it adds id and timestamp only if the receiver can use them."""
+    keys, form = endpoint.signing_keys, endpoint.signing_form
+    if not keys:
+        return IdOnly() if endpoint.chosen.verifies else NoSignature()
+    if isinstance(form, HmacForm):
+        return HmacSigner(form, keys)
+    return MessageSigner(keys) if form == MESSAGE_SIGNATURES else StandardSigner(keys)
+
+
+def build_key_set(settings: Settings) -> Callable[[float], Mapping[str, object]]:
+    """Build the function that returns the public keys of all endpoints at a Unix second, as a JWKS."""
+    keys = [key for endpoint in settings.endpoints.values() for key in endpoint.signing_keys]
+    return lambda at_s: key_set(keys, at_s)
 
 
 def build_signature_watch(

@@ -12,7 +12,7 @@ from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem, nearest
 from bridge.settings.reading import shape
 from bridge.settings.reading.tree import Tree
-from bridge.settings.rules import auth, egress, endpoints, receivers, rendering, sources, topics
+from bridge.settings.rules import auth, egress, endpoints, receivers, rendering, signing, sources, topics
 from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
@@ -187,4 +187,5 @@ RULES: tuple[Rule, ...] = (
     *auth.RULES,
     *rendering.RULES,
     *receivers.RULES,
+    *signing.RULES,
 )

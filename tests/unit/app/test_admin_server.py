@@ -64,6 +64,19 @@ async def test_metrics_are_those_of_the_registry_in_prometheus_form() -> None:
     assert 'hookferry_parked_total{endpoint="crm"} 3.0' in answer.text.splitlines()
 
 
+async def test_the_public_keys_are_served_as_a_key_set() -> None:
+    port, keys = free_port(), {"keys": [{"kty": "OKP", "kid": "a1"}]}
+    admin = AdminServer("127.0.0.1", port, Metrics().registry, FakeReadiness(), dict, lambda: keys)
+    await admin.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            answer = await client.get("/.well-known/jwks.json")
+    finally:
+        await admin.stop()
+    assert answer.headers["content-type"].startswith("application/jwk-set+json")
+    assert answer.json() == keys
+
+
 async def test_every_other_path_is_not_found() -> None:
     async with serving(FakeReadiness(), Metrics()) as client:
         assert (await client.get("/")).status_code == 404

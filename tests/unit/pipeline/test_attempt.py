@@ -63,7 +63,9 @@ class FixedRenderer:
 class FixedSigner(Signer):
     """Signs with one header, the same for every request."""
 
-    def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    def headers(
+        self, webhook_id: str, at_s: int, body: bytes, method: str, url: Url
+    ) -> tuple[tuple[bytes, bytes], ...]:
         return ((b"a", b"1"),)
 
 
@@ -94,7 +96,7 @@ class Stage:
         self.client = EndpointClient(
             target,
             renderer=FixedRenderer(rendered),
-            signer=FixedSigner([]),
+            signer=FixedSigner(),
             gate=self.gate,
             transport=self.transport,
             log=self.log,

@@ -26,7 +26,7 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.limits import Breaker
 from bridge.core.memory_budget import MemoryPlan, divide
 from bridge.core.routing import Subscription
-from bridge.core.signing import Signer
+from bridge.core.signing import SigningKey, StandardSigner
 from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
 from bridge.history.writer import History
@@ -332,7 +332,7 @@ def read_port_refusal(b: Built) -> str:
 
 
 def read_signature(keys: Sequence[bytes]) -> Any:
-    return Signer(keys).headers("id", 1, b"body")
+    return StandardSigner([SigningKey(key) for key in keys]).headers("id", 1, b"body")
 
 
 def read_basic(username: str, password: str) -> str:

@@ -9,6 +9,14 @@ from typing import Any
 
 KEY, OTHER_KEY = b"k" * 24, b"o" * 25
 SECRETS = tuple(f"whsec_{base64.b64encode(key).decode()}" for key in (KEY, OTHER_KEY))
+FORM = {
+    "header": "X-Own-Signature", "algorithm": "sha512", "encoding": "base64", "key_encoding": "hex",
+    "head": "t={timestamp} ", "prefix": "sig=", "separator": ";", "signs": "{id}-{timestamp}-{body}",
+    "timestamp_header": "X-Own-Time",
+}  # fmt: skip
+BEGINS_S = 1_800_000_000
+"""When the second key of the own form takes over from the first."""
+BEGINS = "2027-01-15T08:00:00Z"
 ROUTING_KEY = "R0ut1ngK3y" + "x" * 22
 SCHEMA = {"type": "record", "name": "Paid", "namespace": "shop", "fields": [{"name": "id", "type": "string"}]}
 
@@ -51,10 +59,19 @@ def example(folder: Path) -> dict[str, Any]:
             "file": {
                 "url": "https://file.test/hooks",
                 "body": {"template_file": str(folder / "body.txt"), "content_type": "text/plain"},
+                "signing": {
+                    "form": FORM,
+                    "keys": [
+                        {"secret": KEY.hex(), "until": BEGINS},
+                        {"secret": OTHER_KEY.hex(), "since": BEGINS},
+                    ],
+                },
             },
             "thin": {
-                "url": "https://thin.test/hooks", "body": "thin",
+                "url": "https://thin.test/hooks",
+                "body": "thin",
                 "proxy": "http://user:word@proxy.test:3129",
+                "signing": {"form": "shopify", "keys": [KEY.decode()]},
             },
             "basic": {
                 "url": "https://basic.test/hooks",

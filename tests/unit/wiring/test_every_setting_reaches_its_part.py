@@ -74,6 +74,7 @@ from tests.unit.wiring.example import (
     registry,
 )
 from tests.unit.wiring.login_reads import LOGIN_READS
+from tests.unit.wiring.signing_reads import SIGNING_READS
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +338,7 @@ DECODERS = {
     "debezium": DebeziumDecoder, "confluent": PayloadDecoder, "apicurio": PayloadDecoder,
     "avro": PayloadDecoder, "eventuate": EventuateDecoder, "modulith": PayloadDecoder,
 }  # fmt: skip
-READS |= dict(_source_reads())
+READS |= dict(_source_reads()) | SIGNING_READS
 
 READ_BY_CHECK_ALONE = {
     "endpoints.allow_http": "a rule about the URL; requests go where the URL says",
@@ -355,7 +356,7 @@ def _leaves(model: type[BaseModel], path: str = "") -> Iterator[str]:
                 yield from _leaves(source, f"sources.{format}.")
             continue
         models = list(_models(info.annotation))
-        if not models or here == "endpoints.body":  # which is a name or a model
+        if not models or here in NAME_OR_MODEL:
             yield here
         for inner in models:
             yield from _leaves(inner, f"{here}.")
@@ -368,6 +369,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
+NAME_OR_MODEL = {"endpoints.body", "endpoints.signing.form", "endpoints.signing.keys"}
+"""Settings that are a text or a model: the text has a row of its own."""
 LEAVES = list(_leaves(Settings))
 
 
