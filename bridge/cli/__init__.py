@@ -57,9 +57,8 @@ def version() -> None:
 
 
 for command in (
-    run, check, inspect, route, render, send, history, parked, endpoints, events, cursors, keys, verify, schemas,
-    demo,
-    completion,
+    run, check, inspect, route, render, send, history, parked, endpoints, events, cursors, keys, verify,
+    schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 
