@@ -2,7 +2,9 @@
 #
 #   docker build --tag hookferry:0.1.0 --build-arg VERSION=0.1.0 .
 #
-# `make lock` writes both lock files. Pin the base by digest with --build-arg PYTHON_IMAGE=python@sha256:...
+# `make lock` writes the lock files; --build-arg LOCK=requirements-msk.lock adds the login to Amazon MSK. A tag may
+# move: for a release, fix the base by its digest with --build-arg PYTHON_IMAGE=python@sha256:...
+# (docs/how-to/docker.md).
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -11,8 +13,9 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/hookferry
 
 # Dependencies first: this layer changes only with the lock. Wheels only, so that no compiler is needed.
-COPY requirements.lock ./
-RUN pip --python /opt/hookferry/bin/python install --no-compile --only-binary=:all: --require-hashes -r requirements.lock
+COPY requirements.lock requirements-msk.lock ./
+ARG LOCK=requirements.lock
+RUN pip --python /opt/hookferry/bin/python install --no-compile --only-binary=:all: --require-hashes -r "$LOCK"
 
 # The build backend is installed outside the environment.
 COPY requirements-build.lock ./
@@ -26,13 +29,15 @@ RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . \
  && /opt/hookferry/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/hookferry/lib
 
 FROM ${PYTHON_IMAGE}
+ARG PYTHON_IMAGE
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="hookferry" \
       org.opencontainers.image.description="Kafka outbox events as signed webhooks: at least once, in order per entity, nothing lost" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 
 # Remove the base image's pip: the image installs nothing at run time. The user is a number, so that
 # Kubernetes can verify that it is not root.
@@ -46,12 +51,14 @@ COPY --from=build /opt/hookferry /opt/hookferry
 ENV PATH=/opt/hookferry/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    HOOKFERRY_CONFIG=/etc/hookferry/bridge.yaml
+    HOOKFERRY_CONFIG=/etc/hookferry/bridge.yaml \
+    HOOKFERRY_IN_CONTAINER=1
 
 # The default state_dir, "state", is relative to this folder, the only one besides /tmp that the process writes to.
 WORKDIR /var/lib/hookferry
 VOLUME ["/var/lib/hookferry"]
 USER 10001:10001
+# In a container (HOOKFERRY_IN_CONTAINER) the admin port listens on all addresses, unless admin.host is set.
 EXPOSE 8080
 
 # SIGTERM drains and commits. No HEALTHCHECK, because the admin port depends on the configuration and

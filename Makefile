@@ -20,11 +20,15 @@ KAFKA_4 := 4.4.0
 ON_KAFKA_4 := $(addprefix tests/integration/test_,kafka_itself.py guarantee.py transactions.py)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
 BUILDER ?= docker
+# Keep equal to the default in the Dockerfile. A tag may move; for a release set the digest: python@sha256:…
+PYTHON_IMAGE ?= python:3.12-slim
+AUDIT := .tools/audit
 UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench faults docs lock chart image clean
+.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench verifiers faults docs lock chart \
+	image sbom audit clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -88,7 +92,12 @@ ifeq ($(BENCH),)
 	$(BIN)/python -m tests.bench.decode
 	$(BIN)/python -m tests.bench.routing
 	$(BIN)/python -m tests.bench.templates
+	$(BIN)/python -m tests.bench.signing
+	$(BIN)/python -m tests.bench.scrub
 endif
+
+verifiers: ## install the JavaScript libraries that verify our signatures in a test (needs npm)
+	npm ci --prefix tests/support/verifiers/node --ignore-scripts --no-audit --no-fund
 
 faults: $(READY) ## run bridges under half an hour of faults, then count every event (FAULTS="--seconds 60 …")
 	$(BIN)/python -m tests.faults.harness $(FAULTS)
@@ -101,11 +110,25 @@ chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 
 lock: ## pin all dependencies again, by hash and without the name of an index (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
+	$(UV_COMPILE) --extra msk --constraints requirements.lock pyproject.toml -o requirements-msk.lock
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
 	$(UV_COMPILE) --extra demo --group dev pyproject.toml -o requirements-dev.lock
 
-image: ## build the container image, tagged with the version (BUILDER=podman)
-	$(BUILDER) build --tag hookferry:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
+image: ## build the container image, tagged with the version (BUILDER=podman; PYTHON_IMAGE=python@sha256:… fixes its base)
+	$(BUILDER) build --tag hookferry:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) .
+
+sbom: $(READY) ## write the bills of materials of wheel and image into dist/ (CycloneDX; PYTHON_IMAGE as for image)
+	$(BIN)/python -m hatchling build --target wheel
+	$(BIN)/python -m tools.sbom --wheel dist/hookferry-$(VERSION)-py3-none-any.whl --base $(PYTHON_IMAGE) --into dist
+
+audit: $(AUDIT) ## ask for known vulnerabilities of all dependencies; ends with NO DATA and an error if nothing answers
+	$(AUDIT)/bin/python -m tools.audit
+
+$(AUDIT):
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check pip-audit || { rm -rf $@; \
+		echo "NO DATA: pip-audit cannot be installed, so no dependency was audited."; exit 3; }
 
 clean: ## remove .venv, builds and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@
     ├── FilterError          an event whose values do not fit an endpoint's filter
     ├── RenderError          an event that cannot be rendered as a request for one endpoint
     ├── TransportError       an attempt without an answer (``TransportFault`` lists the kinds)
+    ├── TokenUnavailable     a token server that issued no access token
     ├── ParkError            the dead-letter topic did not accept a record
     ├── ParkDeferred         a record is too large for it; the write is tried again later
     ├── CommitError          the broker did not accept a commit
@@ -113,6 +114,8 @@ class TransportFault(StrEnum):
     PROTOCOL = "protocol"
     WITHHELD = "withheld"
     """The request was not sent: the group may have assigned the partition to another process."""
+    TOKEN = "token"  # noqa: S105 - the name of a fault
+    """The request was not sent, or its token was refused: there is no valid access token for it."""
 
 
 class TransportError(HookferryError):
@@ -122,6 +125,19 @@ class TransportError(HookferryError):
         super().__init__(f"{fault}: {detail}")
         self.fault = fault
         self.detail = detail
+
+
+class TokenUnavailable(HookferryError):
+    """A token server issued no access token. The text contains cause and remedy, and no secret.
+
+    ``retry_after_s`` is the pause that the server requested.
+    """
+
+    def __init__(self, cause: str, remedy: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(f"{cause}; {remedy}")
+        self.cause = cause
+        self.remedy = remedy
+        self.retry_after_s = retry_after_s
 
 
 class ParkError(HookferryError):

@@ -115,6 +115,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.workeroutput["kept_logs"] = session.config.stash[_kept_logs]
 
 
+@pytest.fixture(autouse=True)
+def _secrets_are_forgotten() -> Iterator[None]:
+    """Forget the secrets of the settings that a test read: the texts of later tests may contain them."""
+    from bridge.telemetry.scrub import in_force
+
+    yield
+    in_force.forget()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Collect the kept logs of a worker process; there are none if it crashed."""

@@ -27,10 +27,11 @@ DUTIES = {
     "settings": ("models, reading,", "rules"),
     "schemas": ("folder, registries,", "import"),
     "dead_letters": ("parked events,", "held lanes, redrives"),
+    "history": ("every attempt,", "written and found"),
     "receivers": ("Slack, Teams,", "PagerDuty …"),
     "formats": ("bytes become", "events"),
     "kafka": ("reader, producer,", "offsets, control"),
-    "storage": ("journal, history,", "dedupe index"),
+    "storage": ("journal, state,", "dedupe index"),
     "rendering": ("an event becomes", "a request"),
     "http": ("connections, TLS,", "egress policy"),
     "core": ("the rules: pure", "and synchronous"),
@@ -38,6 +39,7 @@ DUTIES = {
     "errors": ("all exceptions", ""),
     "model": ("record, event,", "request, verdict"),
     "clock": ("time", ""),
+    "verifier": ("verify requests,", "for receivers"),
 }
 """Two lines for each package."""
 _STEP = re.compile(r"^ {4}(\w[\w? ]*?) (\d+) {2,}([\w/.]+)", re.MULTILINE)

@@ -30,7 +30,7 @@ def render() -> dict[Path, str]:
         (
             (f"[{code(path)}](#{path.replace(' ', '-')})", escape(command.get_short_help_str(200)))
             for path, command, _ in commands
-            if not isinstance(command, click.Group)
+            if _runs(command)
         ),
     )
     sections = (part for path, command, context in commands for part in _section(path, command, context))
@@ -57,10 +57,15 @@ def _commands(
             yield from _commands(command, inner)
 
 
+def _runs(command: click.Command) -> bool:
+    """Return True if a command does something itself; most groups only have commands below them."""
+    return not isinstance(command, click.Group) or command.invoke_without_command
+
+
 def _section(path: str, command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"## {path}"
     yield _help(command.help or "")
-    if isinstance(command, click.Group):
+    if not _runs(command):
         return
     yield f"```sh\n{path} {' '.join(command.collect_usage_pieces(context))}\n```"
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]

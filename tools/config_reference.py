@@ -43,12 +43,13 @@ mappings as JSON: `HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS='["kafka-1:9092"]'`. The e
 file. A variable that matches no key is an error. To set single keys of a source or an endpoint, define the
 source or endpoint in the file, or in the JSON of `HOOKFERRY_SOURCES` or `HOOKFERRY_ENDPOINTS`. Hookferry
 ignores the variables that Kubernetes sets for a Service named `hookferry` (`HOOKFERRY_PORT`,
-`HOOKFERRY_SERVICE_HOST` and so on).
+`HOOKFERRY_SERVICE_HOST` and so on). The container image sets `HOOKFERRY_IN_CONTAINER=1`, which makes
+`0.0.0.0` the default of `admin.host`; this variable overrides nothing.
 
 ## Paths
 
-`kafka.tls.*_file`, `registry.*_file`, `schemas`, `schema_file` and `${file:…}` are relative to the folder
-of the settings file. `state_dir` is relative to the working directory.
+All settings that end in `_file`, `schemas` and `${file:…}` are relative to the folder of the settings file.
+`state_dir` is relative to the working directory.
 """
 )
 

@@ -10,7 +10,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import architecture, cli_reference, config_schema, exit_codes, gallery, log_events, metrics, topics
+from tools import (
+    architecture,
+    chart_secrets,
+    cli_reference,
+    config_schema,
+    exit_codes,
+    gallery,
+    licences,
+    log_events,
+    metrics,
+    topics,
+)
 from tools.markdown import ROOT
 
 GENERATORS: tuple[Callable[[], dict[Path, str]], ...] = (
@@ -22,6 +33,8 @@ GENERATORS: tuple[Callable[[], dict[Path, str]], ...] = (
     topics.render,
     gallery.render,
     architecture.render,
+    chart_secrets.render,
+    licences.render,
 )
 
 

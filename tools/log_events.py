@@ -9,14 +9,16 @@ from tools.markdown import REFERENCE, code, escape, generated_note, page, prose,
 
 PAGE = REFERENCE / "log-events.md"
 SECTIONS = {
-    "The process": ("bridge", "readiness", "signal", "task", "log", "memory"),
+    "The process": ("bridge", "readiness", "signal", "task", "log", "memory", "admin"),
     "The broker and its topics": ("kafka", "coordinator", "topics", "topic", "client"),
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),
-    "Deliveries": ("delivery", "record", "event", "parking"),
+    "Deliveries": ("delivery", "signature", "record", "event", "parking"),
+    "Tokens and certificates": ("token", "certificates"),
+    "The history": ("history",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
-    "Files in state_dir": ("index", "history", "state"),
+    "Files in state_dir": ("index", "state"),
 }
 """Heading, and the first words of the events below it."""
 RANK = ("error", "warning", "info", "debug")

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.core.completion_map import LIMIT_BYTES
-from bridge.kafka.topic_setup import AGAIN_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
+from bridge.history.pool import ATTEMPT_BYTES
+from bridge.history.stream import BATCH_BYTES
+from bridge.kafka.topic_setup import AGAIN_CONFIGS, ATTEMPTS_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
+from bridge.pipeline.shown_answers import BODY_BYTES, HEADER_BYTES, LEFT_OUT
 from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
 
 PAGE = REFERENCE / "topics.md"
@@ -97,6 +100,49 @@ BEGINNING_FIELDS = {
     "topics.<topic>.cursors": "the partitions in which an offset was committed, as runs [first, last]",
     "topics.<topic>.begins": "by partition without a cursor so far: the offset where the endpoint begins",
 }
+ATTEMPTS_HEADERS = {
+    "hookferry-first-ms": "when the first request of the record was sent, in Unix milliseconds",
+    "hookferry-last-ms": "when its last request was answered, in Unix milliseconds",
+}
+ATTEMPTS_FIELDS = {
+    "format": "the version of this format: 1",
+    "process": "a random name of the process that wrote the record",
+    "number": "the number of the record, per process and endpoint. Two records with the same process,"
+    " endpoint and number are one that was written twice",
+    "endpoint": "the endpoint",
+    "columns": "the names of the columns. Later releases may add some; ignore those that you do not know",
+    "attempts": "a list of values for each attempt, in the order of the columns",
+}
+ATTEMPTS_COLUMNS = {
+    "sent_s": "when the request was sent, in Unix seconds with fractions",
+    "answered_s": "when the answer was complete, or when it was given up",
+    "event_id": "id of the event",
+    "webhook_id": "the `webhook-id` of the request",
+    "type": "type of the event",
+    "entity": "its entity, or null",
+    "tenant": "its tenant, or null",
+    "topic": "topic of the record that the event was read from; `<group>.again` for a redrive",
+    "partition": "its partition",
+    "offset": "its offset",
+    "event_index": "which event of a record with several, from 1; 0 for the only one",
+    "event_time": "time of the event (RFC 3339)",
+    "appended_ms": "timestamp of the record, in Unix milliseconds",
+    "again_id": "id of the redrive that sent the event again, or null",
+    "attempt": "the number of the attempt for this event and endpoint, from 1",
+    "method": "method of the request",
+    "url": "URL of the request, with `***` for what the configuration contains after the origin",
+    "status": "status of the answer; null without an answer",
+    "verdict": "`delivered`, `again`, `park`, or `off` (the endpoint is turned off, and the event waits)",
+    "reason": "the reason of the verdict; empty for `delivered`",
+    "body_bytes": "size of the body that was sent",
+    "body_sha256": "SHA-256 of the body, if it is larger than `history.max_body_bytes`; else null",
+    "next_s": "when the next attempt was due, in Unix seconds; null if none was planned",
+    "headers": "headers of the request, as lines `name: value`; values of the configuration are `***`",
+    "body": "body of the request; null if it is not kept (`history.bodies`, `history.max_body_bytes`)",
+    "answer_headers": f"headers of the answer in the same form, at most {HEADER_BYTES:,} bytes; null without"
+    " an answer",
+    "answer_body": f"the first {BODY_BYTES:,} bytes of the answer's body; nothing if bodies are not kept",
+}
 CONTROL_KEYS = {
     "endpoint/<endpoint>": "whether an endpoint is on or off",
     "events/<endpoint>/<pattern>": "whether event types are on or off; `*` for all endpoints",
@@ -105,7 +151,7 @@ CONTROL_KEYS = {
 }
 
 _HEAD = """
-    Kafka is the only service that Hookferry needs. All state that processes share is in three topics
+    Kafka is the only service that Hookferry needs. All state that processes share is in four topics
     and in committed offsets. `<group>` is the setting `group`. Every header that Hookferry writes
     begins with `hookferry-`. It copies the headers of the original record, except those with this prefix.
 
@@ -143,6 +189,30 @@ _CONTROL = """
     exceeded, or when its cursor is lost and `on_lost_offset` is `stop`. The bridge that owns a
     partition writes the holds of its lanes, and adds the partition to the beginnings. `hookferry cursors
     prune` deletes the holds and beginnings of endpoints that were removed.
+"""
+_ATTEMPTS = f"""
+    The history: what was sent, when, and what was answered. The bridge writes the attempts of each
+    endpoint in batches, and never later than the commit that depends on them, unless the topic does not
+    accept them within a second. A record has attempts of one endpoint, in the order of their answers,
+    and at most {BATCH_BYTES:,} bytes of them, counted with {ATTEMPT_BYTES:,} bytes for each in addition
+    to headers and bodies. An attempt that is larger has a record of its own. `hookferry history` reads
+    the topic.
+
+    The key of a record is the endpoint, so the attempts of an endpoint are in one partition, unless
+    partitions are added. Records of several processes alternate there. The id of an attempt is
+    `partition:offset:entry`: the place of the record, and the number of the attempt in it, from 0.
+
+    The value is one line of JSON, a line feed, and then the bytes of headers and bodies, one after the
+    other. The last four columns have bytes: the JSON has only their number, or null for what is not
+    kept. The bytes follow attempt by attempt, in the order of the columns. They are not escaped, so a
+    body is stored exactly as it was sent, except that a secret in it is masked.
+
+    Answers are searched for secrets that they repeat. If a receiver answers deliveries with very many
+    different texts, some of them are not searched: `{LEFT_OUT.decode()}` stands for a header or a
+    body that was left out.
+
+    The records are compressed with snappy. The topic has as many partitions as the largest source topic
+    had when it was created.
 """
 _MEMBERS = """
     The consumer group whose members are the running bridges. It reads the source topics and
@@ -194,6 +264,13 @@ def render() -> dict[Path, str]:
             _fields("Field", BEGINNING_FIELDS),
             "### Value of a hold (JSON)",
             _fields("Field", HOLD_FIELDS),
+            *_topic("attempts", _ATTEMPTS, {**ATTEMPTS_CONFIGS, "retention.ms": "<history.retention_s>"}),
+            "### Headers of a batch of attempts",
+            _fields("Header", ATTEMPTS_HEADERS),
+            "### Fields of the JSON line",
+            _fields("Field", ATTEMPTS_FIELDS),
+            "### Columns of an attempt",
+            _fields("Column", ATTEMPTS_COLUMNS),
             "## The group `<group>`",
             prose(_MEMBERS),
             "## The groups `<group>.<endpoint>`",
@@ -213,6 +290,7 @@ def _overview() -> str:
         ),
         ("`<group>.again`", "topic", "the largest source topic's", "`hookferry parked`", "bridge"),
         ("`<group>.control`", "topic", "1", "bridge, commands", "bridge, commands"),
+        ("`<group>.attempts`", "topic", "the largest source topic's", "bridge", "`hookferry history`"),
         ("`<group>`", "consumer group", "", "bridge", "broker"),
         ("`<group>.<endpoint>`", "group without members", "", "bridge", "bridge, every Kafka tool"),
     ]

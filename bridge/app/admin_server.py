@@ -1,23 +1,39 @@
-"""The admin port: /metrics, /healthz for the process, /readyz for its place in the group, /limits.
+"""The admin port: /metrics, /healthz for the process, /readyz for its place in the group, /limits, keys.
 
 Health never depends on Kafka or on an endpoint: restarting a bridge fixes neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from aiohttp import web
+import structlog
+from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from bridge.app.admin_access import AdminAccess, Refusal
+from bridge.app.admin_connection import AdminConnection, AdminLimits
+from bridge.app.admin_listener import AdminListener, limits_of_process
+from bridge.app.admin_tls import AdminTls
 from bridge.errors import ConfigError
+from bridge.telemetry import events
+from bridge.telemetry.throttle import Throttle
+
+_log = structlog.get_logger()
+_MOST_BODY_BYTES = 64 * 1024
+_STOP_S = 2.0
+_ALIVE = "/healthz"
+"""Answers to every host: load balancers choose their own, and the answer contains nothing."""
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class AdminServer:
     """Serves the admin port.
 
     ``ready`` returns whether the process is ready, and one line for a person. ``limits`` returns the document
-    of /limits.
+    of /limits, ``public_keys`` the JSON Web Key Set of the endpoints' Ed25519 keys. ``hosts``: names by which
+    clients reach the port. ``tls``: None for plain HTTP.
     """
 
     def __init__(
@@ -27,24 +43,41 @@ class AdminServer:
         registry: CollectorRegistry,
         ready: Callable[[], tuple[bool, str]],
         limits: Callable[[], Mapping[str, object]],
+        public_keys: Callable[[], Mapping[str, object]] = lambda: {"keys": []},
+        *,
+        hosts: Sequence[str] = (),
+        tls: AdminTls | None = None,
+        client_limits: AdminLimits | None = None,
     ) -> None:
+        """``client_limits``: None for those that the process's limit of descriptors allows."""
         self._host = host
         self._port = port
         self._registry = registry
         self._ready = ready
         self._limits = limits
-        app = web.Application(client_max_size=64 * 1024)
+        self._public_keys = public_keys
+        self._tls = tls
+        self._client_limits = client_limits or limits_of_process()
+        self._access = AdminAccess([*hosts, host, socket.gethostname()])
+        self._throttle = Throttle()
+        app = web.Application(client_max_size=_MOST_BODY_BYTES, middlewares=[self._mark_busy, self._guard])
+        app.on_response_prepare.append(_add_headers)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/limits", self._show_limits)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        app.router.add_get("/.well-known/jwks.json", self._show_public_keys)
+        self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=_STOP_S)
+        self._listener: AdminListener | None = None
 
     async def start(self) -> None:
         """Start to listen. Raises ``ConfigError`` if the port is in use."""
         await self._runner.setup()
+        assert self._runner.server is not None
+        tls = None if self._tls is None else self._tls.context
+        self._listener = AdminListener(self._runner.server, self._client_limits, tls)
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            await self._listener.listen(self._host, self._port)
         except OSError as exc:
             await self._runner.cleanup()
             raise ConfigError(
@@ -53,7 +86,35 @@ class AdminServer:
 
     async def stop(self) -> None:
         """Close the port."""
+        if self._listener is not None:
+            await self._listener.close()
         await self._runner.cleanup()
+
+    @web.middleware
+    async def _mark_busy(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, AdminConnection)
+        connection.begin()
+        try:
+            return await handler(request)
+        finally:
+            connection.end()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse what a web page in an operator's browser could have sent."""
+        headers = request.headers
+        host = headers.get(hdrs.HOST)
+        refusal = None if request.path == _ALIVE else self._access.check_host(host)
+        refusal = refusal or self._access.check_change(
+            request.method, host, headers.get(hdrs.ORIGIN), headers.get("Sec-Fetch-Site")
+        )
+        return await handler(request) if refusal is None else self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> web.Response:
+        if self._throttle.allows(refusal.status):
+            _log.warning(events.ADMIN_REFUSED, reason=refusal.text)
+        return web.Response(status=refusal.status, text=f"{refusal.text}\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(
@@ -69,3 +130,13 @@ class AdminServer:
 
     async def _show_limits(self, _: web.Request) -> web.Response:
         return web.json_response(dict(self._limits()))
+
+    async def _show_public_keys(self, _: web.Request) -> web.Response:
+        return web.json_response(dict(self._public_keys()), content_type="application/jwk-set+json")
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Name the product without its version, and let browsers interpret nothing."""
+    response.headers[hdrs.SERVER] = "hookferry"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"

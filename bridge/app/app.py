@@ -17,6 +17,7 @@ import structlog
 
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
+from bridge.app.admin_tls import AdminTls
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
 from bridge.app.status import Status
@@ -28,6 +29,7 @@ from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
 from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.errors import CommitError, KafkaUnavailable
+from bridge.history.writer import History
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
@@ -46,17 +48,19 @@ from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
-from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
+from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
+from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
     again_topic,
     build_control,
     build_dead_letters,
+    build_history_producer,
     build_kafka_options,
     build_letters,
     build_member_name,
@@ -114,7 +118,7 @@ class App:
         self._stop.handle_signals()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
-            state, history, index = self._open_files(stack)
+            state, index = self._open_files(stack)
             await self._open_admin_server(stack)
             try:
                 reader, writer, offsets = await self._reach_kafka(
@@ -122,25 +126,38 @@ class App:
                     lambda cluster: claim_state(state, Owner(self._settings.group, cluster), index),
                     build_membership(self._settings, build_member_name(state), self._memory.batch),
                 )
+                history = await self._open_history(stack)
                 path = self._build_path(stack, reader, writer, offsets, history, index)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader)
+            await self._carry(path, reader, history)
 
-    def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, History, KeyIndex]:
+    def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
         stack.callback(state.release)
         index = build_index(self._settings)
         stack.callback(index.close)
-        history = build_history(self._settings, self._metrics)
-        stack.push_async_callback(history.close)
-        return state, history, index
+        report_old_history(self._settings.state_dir)
+        return state, index
+
+    async def _open_history(self, stack: AsyncExitStack) -> History:
+        producer = build_history_producer(self._settings)
+        stack.push_async_callback(producer.close)
+        await self._reach(producer.start)
+        return build_history(self._settings, producer, self._metrics, self._memory)
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
-        admin = self._settings.admin
+        admin, public_keys = self._settings.admin, build_key_set(self._settings)
         server = AdminServer(
-            admin.host, admin.port, self._metrics.registry, self._status.readiness, self._status.limits
+            admin.host,
+            admin.port,
+            self._metrics.registry,
+            self._status.readiness,
+            self._status.limits,
+            lambda: public_keys(SystemClock().time()),
+            hosts=admin.hosts,
+            tls=None if admin.tls is None else AdminTls(admin.tls),
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -274,7 +291,7 @@ class App:
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.member.start)
 
-    async def _carry(self, path: Path, reader: Reader) -> None:
+    async def _carry(self, path: Path, reader: Reader, history: History) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
@@ -300,9 +317,11 @@ class App:
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
+                *history.start(tasks),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await path.pipeline.run()
+            await history.close()
             for task in background:
                 task.cancel()
         _log.info(events.BRIDGE_DRAINED)

@@ -32,11 +32,12 @@ class ExitCode(IntEnum):
     FAILURE = (
         1,
         "The command could not do it, or the result is not the wanted one: an error ended `run`, Kafka is"
-        " not reachable, the receiver did not accept the event (`send`), an event was parked again or still"
-        " waits (`parked redrive`), a lane is still held (`parked redrive`, `parked discard`), something that"
-        " the bridge needs fails (`doctor`, `check --online`), a record has no known format or is not decoded"
-        " (`inspect`), no schema was found or two contradict each other (`schemas import`), the demo broke a"
-        " promise, the disk is full, or the answer to a question was no.",
+        " not reachable, the receiver did not accept the event (`send`), a request is not genuine"
+        " (`verify`), an event was parked again or still waits (`parked redrive`), a lane is still held"
+        " (`parked redrive`, `parked discard`), something that the bridge needs fails (`doctor`,"
+        " `check --online`), a record has no known format or is not decoded (`inspect`), no schema was found"
+        " or two contradict each other (`schemas import`), the demo broke a promise, the disk is full, or the"
+        " answer to a question was no.",
         "Read the message: it names the place, the cause and the remedy. Then run the command again.",
     )
     USAGE = (

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 from bridge.kafka.topic_setup import (
     AGAIN_CONFIGS,
+    ATTEMPTS_CONFIGS,
     CONTROL_CONFIGS,
     PARKED_CONFIGS,
     ensure_partitions,
     ensure_topic,
+    report_retention,
     warn_if_retention_deletes,
     warn_unless_compacted,
 )
 from bridge.kafka.topics import TopicAdmin
 from bridge.settings import Settings
 from bridge.wiring.endpoints import holding_endpoints
-from bridge.wiring.kafka import again_topic, control_topic, parked_topic
+from bridge.wiring.kafka import again_topic, attempts_topic, control_topic, parked_topic
 from bridge.wiring.topics import build_selection
 
 
 async def ensure_internal_topics(admin: TopicAdmin, settings: Settings) -> None:
-    """Create the missing ones of .parked and .again: they follow the source topics in partitions.
+    """Create the missing ones of .parked, .again and .attempts, with the partitions of the largest source.
 
     Raises ``KafkaUnavailable``.
     """
     kafka, selection = settings.kafka, build_selection(settings)
     sources = selection.select(await admin.names()) if selection.patterns else selection.names
     create, copies = kafka.create_topics, kafka.replication_factor
-    parked, again = parked_topic(settings), again_topic(settings)
-    for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS)):
+    parked, again, attempts = parked_topic(settings), again_topic(settings), attempts_topic(settings)
+    retention_ms = int(settings.history.retention_s * 1000)
+    kept = {**ATTEMPTS_CONFIGS, "retention.ms": str(retention_ms)}
+    for topic, configs in ((parked, PARKED_CONFIGS), (again, AGAIN_CONFIGS), (attempts, kept)):
         await ensure_topic(
             admin, topic, like=sources, create=create, replication_factor=copies, configs=configs
         )
     if holding_endpoints(settings):
         await warn_if_retention_deletes(admin, parked)
+    await report_retention(admin, attempts, retention_ms)
     await ensure_partitions(admin, again, like=sources)
 
 

@@ -91,5 +91,6 @@ def plan_memory(setting: str, endpoints: int) -> MemoryPlan:
         budget_bytes=plan.total,
         waiting_bytes=plan.windows,
         fetched_bytes=plan.fetch,
+        history_bytes=plan.history,
     )
     return plan

@@ -22,6 +22,7 @@ from bridge.pipeline.pipeline import Pipeline
 from bridge.settings import Settings
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.scrub import in_force, scrub
 from bridge.wiring.kafka import again_topic
 from bridge.wiring.path import Path
 from bridge.wiring.topics import build_selection
@@ -109,7 +110,7 @@ class Status:
             *_listed("held lanes", held),
             *_listed("slowed", [f"{name} to {limit}" for name, limit in self._slowed().items()]),
         )
-        return place.ready, "; ".join([place.words, *notes])
+        return place.ready, scrub("; ".join([place.words, *notes]))
 
     def _place_in_group(self) -> Readiness:
         if self._stopping:
@@ -121,7 +122,7 @@ class Status:
 
     def limits(self) -> dict[str, object]:
         """Return the document of /limits: the group, and by endpoint its limit and why."""
-        return {"group": self._settings.group, "slowed": self._slowed()}
+        return {"group": self._settings.group, "slowed": in_force.scrub_value(self._slowed())}
 
     def _slowed(self) -> dict[str, str]:
         """Return the endpoints that an overloaded receiver limits, with the limit and the reason."""

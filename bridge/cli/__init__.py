@@ -18,7 +18,9 @@ from bridge.cli.demo import demo
 from bridge.cli.doctor import doctor
 from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
+from bridge.cli.history import history
 from bridge.cli.inspect import inspect
+from bridge.cli.keys import keys
 from bridge.cli.output import Output, output_option, root_output_option, show
 from bridge.cli.parked import parked
 from bridge.cli.render import render
@@ -27,6 +29,8 @@ from bridge.cli.run import root_config_option, run
 from bridge.cli.schemas import schemas
 from bridge.cli.send import send
 from bridge.cli.status import status
+from bridge.cli.streams import scrub_streams
+from bridge.cli.verify import verify
 from bridge.errors import ConfigError, HookferryError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -49,7 +53,9 @@ def cli(path: Path | None, output: str | None) -> None:
     hookferry run -c bridge.yaml             deliver events until SIGTERM, then drain and commit
     hookferry status                         show the endpoints, their lag, and what needs attention
     hookferry doctor                         try the configuration: brokers, topics, rights, receivers
+    hookferry history --entity 4711          find what was sent, when, and what was answered
     hookferry parked list                    list what could not be delivered, and why
+    hookferry verify request.http -e crm     find out why a receiver refuses a signature
 
     -c and -o may also follow the command, where they take precedence.
     """  # noqa: D301 - a real backspace makes click keep the line breaks
@@ -63,8 +69,8 @@ def version(output: Output) -> None:
 
 
 for command in (
-    run, check, doctor, status, inspect, route, render, send, parked, endpoints, events, cursors, schemas,
-    demo, completion,
+    run, check, doctor, status, inspect, route, render, send, history, parked, endpoints, events, cursors,
+    keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 
@@ -73,6 +79,7 @@ def main() -> None:
     """Run the command. A mistake of the user ends in its message and exit code 2, not in a traceback."""
     # commands print their own errors; only `run` sets up a log, which includes that of aiokafka
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    scrub_streams()
     try:
         cli(prog_name="hookferry")
     except ConfigError as exc:

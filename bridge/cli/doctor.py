@@ -95,13 +95,13 @@ def find_online(examined: Examined) -> list[Finding]:
 
 async def _find(examined: Examined) -> list[Finding]:
     from bridge.cli.terminal import quiet_logs
-    from bridge.http.egress_policy import EgressPolicy
-    from bridge.http.tls import build_client_context
+    from bridge.http.tls import SystemTls
     from bridge.preflight.probes.brokers import probe_brokers
     from bridge.preflight.probes.finding import skipped
     from bridge.preflight.probes.receivers import probe_receivers
     from bridge.preflight.probes.schemas import probe_schemas
     from bridge.settings import uses
+    from bridge.wiring.endpoints import build_egress
 
     quiet_logs()
     settings = examined.settings
@@ -119,7 +119,4 @@ async def _find(examined: Examined) -> list[Finding]:
         for name, endpoint in settings.endpoints.items()
         if not any(path[:3] in (("endpoints", name, "url"), ("endpoints", name, "proxy")) for path in wrong)
     }
-    return [
-        *found,
-        *await probe_receivers(usable, EgressPolicy(settings.egress.allow), build_client_context()),
-    ]
+    return [*found, *await probe_receivers(usable, build_egress(settings), SystemTls())]

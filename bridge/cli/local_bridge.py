@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,8 +22,17 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S10
 
 def ask_limits(settings: Settings) -> dict[str, str] | None:
     """Return the endpoints that are slowed there, with limit and reason; None if no bridge answers."""
-    host, port = _place(settings)
-    return _ask(host, port, settings.group) if port else None
+    got = _get(settings, "/limits") if settings.admin.port else None
+    if got is None:
+        return None
+    status, content = got
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    if status != http.client.OK or not isinstance(document, dict) or document.get("group") != settings.group:
+        return None
+    return {str(name): str(limit) for name, limit in dict(document.get("slowed", {})).items()}
 
 
 def describe_limits(settings: Settings, slowed: Mapping[str, str] | None) -> str:
@@ -35,34 +46,38 @@ def describe_limits(settings: Settings, slowed: Mapping[str, str] | None) -> str
 
 def ask_readiness(settings: Settings) -> tuple[bool, str] | None:
     """Return whether the bridge there is ready, and its line of /readyz; None if none answers."""
-    host, port = _place(settings)
-    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
-    try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        text = response.read(_MOST_BYTES).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException):
+    got = _get(settings, "/readyz")
+    if got is None:
         return None
-    finally:
-        connection.close()
-    return response.status == http.client.OK, " ".join(text.split())
+    status, content = got
+    return status == http.client.OK, " ".join(content.decode("utf-8", "replace").split())
 
 
 def _place(settings: Settings) -> tuple[str, int]:
     return _WILDCARDS.get(settings.admin.host, settings.admin.host), settings.admin.port
 
 
-def _ask(host: str, port: int, group: str) -> dict[str, str] | None:
-    """Return the limits, by endpoint; None if no bridge of this group answers."""
+def _get(settings: Settings, target: str) -> tuple[int, bytes] | None:
+    """Return status and body of an answer of the admin port; None if nothing answers there."""
+    host, port = _place(settings)
+    tls = settings.admin.tls
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
-        connection.request("GET", "/limits")
+        if tls is not None:
+            context = _context(tls.cert_file)
+            connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
+        connection.request("GET", target)
         response = connection.getresponse()
-        document = json.loads(response.read(_MOST_BYTES))
+        return response.status, response.read(_MOST_BYTES)
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    if response.status != http.client.OK or not isinstance(document, dict) or document.get("group") != group:
-        return None
-    return {str(name): str(limit) for name, limit in dict(document.get("slowed", {})).items()}
+
+
+def _context(cert_file: Path) -> ssl.SSLContext:
+    """Return a context that trusts the bridge's own certificate, whatever names are in it."""
+    context = ssl.create_default_context(cafile=cert_file)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself, without its authority
+    return context

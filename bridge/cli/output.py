@@ -19,6 +19,9 @@ from typing import Any, TextIO
 import click
 from click.core import ParameterSource
 
+from bridge.cli.streams import echo_secrets
+from bridge.telemetry.scrub import in_force
+
 
 class Output(StrEnum):
     """The form of what a command prints."""
@@ -65,13 +68,21 @@ def given_globally(ctx: click.Context, param: click.Parameter, value: Any) -> An
     return value if own or above is None else above
 
 
-def show(output: Output, document: Any, lines: Callable[[], Iterable[str]]) -> None:
-    """Print the document, or the lines for people."""
+def show(
+    output: Output, document: Any, lines: Callable[[], Iterable[str]], *, show_secrets: bool = False
+) -> None:
+    """Print the document, or the lines for people; without secrets, unless the user asked for them.
+
+    The texts of a document are scrubbed one by one, so that it stays JSON or YAML.
+    """
+    echo = echo_secrets if show_secrets else click.echo
     if output is Output.TABLE:
         for line in lines():
-            click.echo(line)
+            echo(line)
+    elif show_secrets:
+        echo(to_text(output, document))
     else:
-        click.echo(to_text(output, document))
+        click.echo(to_text(output, in_force.scrub_value(document)).encode())  # past the search of the stream
 
 
 @contextmanager

@@ -66,7 +66,6 @@ def _print_list(path: Path, all_: bool, holds_only: bool, output: Output, given:
     from bridge.wiring.kafka import build_kafka_options
 
     settings = read_settings(path)
-    mask = shown.mask_of(settings)
     unreadable: dict[Address, Damage] = {}
 
     async def look(dead: DeadLetterStore) -> tuple[list[dict[str, Any]], list[Letter]]:
@@ -87,10 +86,10 @@ def _print_list(path: Path, all_: bool, holds_only: bool, output: Output, given:
     first = selected[: given["limit"]]
     for address, damage in unreadable.items():
         click.echo(f"{address} cannot be read: {shown.one_line(damage.cause)}; {UNREADABLE_REMEDY}", err=True)
-    documents = holds if holds_only else [shown.document(letter, mask) for letter in first]
+    documents = holds if holds_only else [shown.document(letter) for letter in first]
 
     def lines() -> Iterator[str]:
-        yield from shown.table(first, mask, terminal_width()) if first else ()
+        yield from shown.table(first, terminal_width()) if first else ()
         if holds:
             yield ("\n" if first else "") + parked_lanes.table(holds)
 
@@ -137,7 +136,7 @@ def show_(path: Path, address: Address, output: Output, max_bytes: int | None) -
     settings = read_settings(path)
     letter = with_letters(settings, look)
     most = max_bytes or (output is Output.TABLE and at_most(16_384)) or sys.maxsize
-    document = shown.whole(letter, _bodies(path, settings, letter), shown.mask_of(settings), most)
+    document = shown.whole(letter, _bodies(path, settings, letter), most)
     show(output, document, lambda: shown.page(document))
 
 

@@ -10,7 +10,6 @@ import click
 from bridge.cli.output import at_most
 
 if TYPE_CHECKING:
-    from bridge.cli.parked_output import Mask
     from bridge.dead_letters.hold import Hold, HoldKey
     from bridge.dead_letters.letter import Letter, LetterFilter
     from bridge.dead_letters.redrive import Outcome
@@ -72,15 +71,16 @@ async def redrive_lanes(
     )
 
 
-def report(outcome: Outcome, holds: Mapping[HoldKey, Hold], mask: Mask) -> bool:
+def report(outcome: Outcome, holds: Mapping[HoldKey, Hold]) -> bool:
     """Print the outcome for each lane; return True if all are released."""
     from bridge.cli.parked_output import one_line
+    from bridge.telemetry.scrub import scrub
 
     if outcome.released:
         click.echo(f"released: {lanes(len(outcome.released))}")
     listed = list(outcome.refused.items())[: at_most(_SHOWN)]
     for key, letter in listed:
-        cause = one_line(mask(letter.facts["cause"]))
+        cause = one_line(scrub(letter.facts["cause"]))
         click.echo(
             f"still held: {name(key, holds[key])}: parked again at {letter.address}: {cause}", err=True
         )

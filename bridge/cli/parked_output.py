@@ -1,69 +1,26 @@
 """Print dead letters as a table, in full, or as JSON, without the secrets of the configuration.
 
 Answers of receivers and record headers come from outside, so every text is searched for these secrets before
-it is printed.
+it is cut and printed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-from pydantic import BaseModel, SecretStr
 
 from bridge.cli.output import cut
 from bridge.dead_letters import stub
 from bridge.dead_letters.letter import EVERYONE, Fate, Letter
+from bridge.telemetry.scrub import MASK, in_force, scrub
 
-MASK = "***"
-_LEAST_SECRET = 6
-"""Shorter texts are not masked: they are too common in harmless text to be secrets."""
 _TELLING = re.compile(
     r"authorization|cookie|token|secret|password|passwd|api[-_]?key|credential", re.IGNORECASE
 )
-_FILLED_IN = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _COLUMNS = ("ADDRESS", "PARKED AT", "ENDPOINT", "ENTITY", "TYPE", "TRIES", "WHY")
 _WIDEST = {"ENDPOINT": 24, "ENTITY": 28, "TYPE": 40}
-
-Mask = Callable[[str], str]
-
-
-def mask_of(settings: BaseModel) -> Mask:
-    """Return a function that masks every secret of the settings in a text."""
-    secrets = sorted(
-        {part for secret in _secrets(settings) for part in _parts(secret)}, key=len, reverse=True
-    )
-    if not secrets:
-        return lambda text: text
-    pattern = re.compile("|".join(map(re.escape, secrets)))
-    return lambda text: pattern.sub(MASK, text)
-
-
-def _secrets(value: Any) -> Iterator[str]:
-    if isinstance(value, SecretStr):
-        yield value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _secrets(getattr(value, name))
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _secrets(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _secrets(inner)
-
-
-def _parts(secret: str) -> Iterator[str]:
-    """Yield the secret and its secret parts: the token after ``Bearer``, the path of a URL.
-
-    Of a text with ``{{ … }}``, which never appears unrendered, yield the parts around the expressions.
-    """
-    for fixed in _FILLED_IN.split(secret):
-        _, separator, rest = fixed.partition("://")
-        parts = [fixed, fixed.strip().rpartition(" ")[2], *([rest.partition("/")[2]] if separator else [])]
-        yield from (part for part in parts if len(part) >= _LEAST_SECRET)
 
 
 def instant(at_ms: int) -> str:
@@ -74,14 +31,14 @@ def instant(at_ms: int) -> str:
         return f"{at_ms} ms"
 
 
-def table(letters: Sequence[Letter], mask: Mask, width: int | None) -> Iterator[str]:
+def table(letters: Sequence[Letter], width: int | None) -> Iterator[str]:
     """Yield aligned columns, one line per letter; with a STATE column if any letter is settled.
 
     Without a ``width`` nothing is cut.
     """
     with_fate = any(letter.fate is not Fate.WAITING for letter in letters)
     columns = (*_COLUMNS[:1], "STATE", *_COLUMNS[1:]) if with_fate else _COLUMNS
-    rows = [dict(_row(letter, mask)) for letter in letters]
+    rows = [dict(_row(letter)) for letter in letters]
     for row in rows if width is not None else ():
         row |= {name: cut(row[name], widest) for name, widest in _WIDEST.items()}
     widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in columns}
@@ -91,7 +48,7 @@ def table(letters: Sequence[Letter], mask: Mask, width: int | None) -> Iterator[
         yield f"{line}  {cut(row[columns[-1]], room)}".rstrip()
 
 
-def _row(letter: Letter, mask: Mask) -> Iterator[tuple[str, str]]:
+def _row(letter: Letter) -> Iterator[tuple[str, str]]:
     yield "ADDRESS", str(letter.address)
     yield "STATE", letter.state
     yield "PARKED AT", instant(letter.parked_at_ms)
@@ -99,7 +56,7 @@ def _row(letter: Letter, mask: Mask) -> Iterator[tuple[str, str]]:
     yield "ENTITY", one_line(letter.entity or "-")
     yield "TYPE", one_line(letter.facts.get("event-type", "-"))
     yield "TRIES", letter.facts.get("attempts", "0")
-    yield "WHY", one_line(mask(letter.facts["cause"]))
+    yield "WHY", one_line(scrub(letter.facts["cause"]))
 
 
 def one_line(text: str) -> str:
@@ -107,14 +64,14 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def document(letter: Letter, mask: Mask) -> dict[str, Any]:
+def document(letter: Letter) -> dict[str, Any]:
     """Return a letter as JSON values, without its value."""
     facts, origin = letter.facts, letter.origin
     return {
         "address": str(letter.address),
         "state": letter.state,
-        "cause": mask(facts["cause"]),
-        "remedy": mask(facts.get("remedy", "")),
+        "cause": scrub(facts["cause"]),
+        "remedy": scrub(facts.get("remedy", "")),
         "endpoint": letter.endpoint,
         "entity": letter.entity,
         "tenant": facts.get("tenant"),
@@ -162,27 +119,27 @@ def _stub(letter: Letter) -> dict[str, Any] | None:
     }
 
 
-def whole(letter: Letter, bodies: Sequence[bytes], mask: Mask, most_bytes: int) -> dict[str, Any]:
+def whole(letter: Letter, bodies: Sequence[bytes], most_bytes: int) -> dict[str, Any]:
     """Return a letter as JSON values, with key, headers, value, and the bodies of its requests."""
     origin = letter.origin
-    return document(letter, mask) | {
-        "key": _shown(origin.key, mask, most_bytes),
+    return document(letter) | {
+        "key": _shown(origin.key, most_bytes),
         "headers": [
-            [name, MASK if value is not None and _TELLING.search(name) else _shown(value, mask, most_bytes)]
+            [name, MASK if value is not None and _TELLING.search(name) else _shown(value, most_bytes)]
             for name, value in origin.headers
         ],
-        "value": _shown(origin.value, mask, most_bytes),
-        "requests": [_bytes(body, mask, most_bytes) for body in bodies],
+        "value": _shown(origin.value, most_bytes),
+        "requests": [_bytes(body, most_bytes) for body in bodies],
     }
 
 
-def _shown(raw: bytes | None, mask: Mask, most_bytes: int) -> str | None:
-    return None if raw is None else _bytes(raw, mask, most_bytes)
+def _shown(raw: bytes | None, most_bytes: int) -> str | None:
+    return None if raw is None else _bytes(raw, most_bytes)
 
 
-def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
+def _bytes(raw: bytes, most_bytes: int) -> str:
     """Return the bytes as text if printable, else as ``hex:``; note how many bytes were cut off."""
-    shown, left = raw[:most_bytes], max(0, len(raw) - most_bytes)
+    shown, left = in_force.head(raw, most_bytes), max(0, len(raw) - most_bytes)
     more = f" … and {left} bytes more (--max-bytes)" if left else ""
     try:
         text = shown.decode()
@@ -191,7 +148,7 @@ def _bytes(raw: bytes, mask: Mask, most_bytes: int) -> str:
             return f"hex:{shown.hex()}{more}"
         text = shown[: exc.start].decode()
     if all(char.isprintable() or char in "\n\r\t" for char in text):
-        return mask(text) + more
+        return text + more
     return f"hex:{shown.hex()}{more}"
 
 

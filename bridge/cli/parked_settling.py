@@ -70,20 +70,20 @@ def redrive(
     ADDRESS sends them again. For a held lane (on_park: hold), everything that waits in it is sent, in
     order, and the lane is released.
     """
-    from bridge.cli.parked_output import document, mask_of
+    from bridge.cli.parked_output import document
 
     settings = read_settings(path)
-    mask, who = mask_of(settings), by or operator_name()
+    who = by or operator_name()
     done: dict[str, Any] = {"dry_run": dry_run}
 
     async def send(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
         plan = await plan_redrive(dead, settings, holds, addresses, given)
-        done["selected"] = [document(letter, mask) for letter in plan.letters]
+        done["selected"] = [document(letter) for letter in plan.letters]
         done["blocked"] = plan.blocked_documents()
         if not (plan.letters or plan.lanes or plan.blocked):
             refuse_unknown(settings, given, {key.endpoint for key in holds})
-        _print_plan(settings, "send again", plan.letters)
+        _print_plan("send again", plan.letters)
         plan.print_notes()
         if dry_run or not (plan.requests or plan.lanes):
             return True
@@ -121,7 +121,6 @@ async def _send(
     ``done`` gets the numbers, for the document.
     """
     from bridge.cli.again import await_requests
-    from bridge.cli.parked_output import mask_of
     from bridge.dead_letters.resend_request import batches
     from bridge.wiring.kafka import again_topic
 
@@ -135,7 +134,7 @@ async def _send(
         click.echo(f"{outcome.settled} of held lanes written to {topic}")
         done["written"] = done.get("written", 0) + outcome.settled
         done["lanes"] = parked_lanes.outcome_document(outcome)
-        well = parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+        well = parked_lanes.report(outcome, holds) or not wait_s
     if plan.requests:
         result = await await_requests(dead, settings, plan.requests, wait_s)
         done |= {
@@ -173,7 +172,7 @@ def discard(
 
     If a held lane waits for one of them (on_park: hold), the later events of that lane are sent.
     """
-    from bridge.cli.parked_output import document, mask_of
+    from bridge.cli.parked_output import document
     from bridge.dead_letters.letter import LetterFilter
     from bridge.dead_letters.redrive import cause_of
     from bridge.dead_letters.resend_request import BATCH_SIZE
@@ -198,8 +197,8 @@ def discard(
             and cause_of(letters := [letter for letter in waiting.get(key, ()) if letter.address not in gone])
             is None
         }
-        done["selected"] = [document(letter, mask_of(settings)) for letter in selected]
-        _print_plan(settings, "discard", selected)
+        done["selected"] = [document(letter) for letter in selected]
+        _print_plan("discard", selected)
         if behind:
             number = sum(map(len, behind.values()))
             click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
@@ -216,12 +215,12 @@ def discard(
         outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
         click.echo(f"{outcome.settled} sent again")
         done["lanes"] = parked_lanes.outcome_document(outcome)
-        return parked_lanes.report(outcome, holds, mask_of(settings)) or not wait_s
+        return parked_lanes.report(outcome, holds) or not wait_s
 
     _carry_out(settings, mark, output, done)
 
 
-def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> None:
+def _print_plan(verb: str, letters: Sequence[Letter]) -> None:
     from bridge.cli import parked_output as shown
 
     progress.clear()
@@ -229,7 +228,7 @@ def _print_plan(settings: Settings, verb: str, letters: Sequence[Letter]) -> Non
         click.echo(f"nothing to {verb}")
         return
     listed = letters[: at_most(SHOWN)]
-    for line in shown.table(listed, shown.mask_of(settings), terminal_width()):
+    for line in shown.table(listed, terminal_width()):
         click.echo(line)
     if len(letters) > len(listed):
         click.echo(f"… and {len(letters) - len(listed)} more")

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bridge.model import Event, Request
     from bridge.settings import EndpointSettings, Settings
 
-MASK = "***"
-
 endpoint_option = click.option(
     "--endpoint",
     "-e",
@@ -73,6 +71,7 @@ def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: b
             "",
             shown_body(trial, pretty=pretty, show_secrets=show_secrets),
         ],
+        show_secrets=show_secrets,
     )
 
 
@@ -94,7 +93,9 @@ def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) 
     if not selects(endpoint.wanted, event.type):
         click.echo(f"note: {name} gets no events of type {event.type}; see events in its settings", err=True)
     rendered = build_sealed_renderer(endpoint).render(event)
-    signature = build_signer(endpoint).headers(event.webhook_id, int(time.time()), rendered.body)
+    signature = build_signer(endpoint).headers(
+        event.webhook_id, int(time.time()), rendered.body, rendered.method, rendered.url
+    )
     request = build_target(name, endpoint, settings).request(rendered, signature)
     return Trial(settings, name, endpoint, event, request)
 
@@ -144,19 +145,20 @@ def head(trial: Trial, *, show_secrets: bool) -> str:
 
 def request_document(trial: Trial, *, show_secrets: bool) -> dict[str, Any]:
     """Return the request as JSON values, with secrets masked unless ``show_secrets``."""
-    from bridge.wiring.endpoints import build_target, build_target_template
+    from bridge.wiring.endpoints import build_target
 
-    url, headers = trial.request.url, trial.request.headers
+    url, target = trial.request.url, build_target(trial.name, trial.endpoint, trial.settings)
+    headers = trial.request.headers
     shown = f"{url.origin}{url.target}"
     if not show_secrets:
-        headers = build_target(trial.name, trial.endpoint, trial.settings).masked(headers)
-        template = build_target_template(trial.endpoint)
-        shown = template.masked(trial.event, MASK) if template else f"{url.origin}/{MASK}"
+        headers, shown = target.masked(headers), target.shown(trial.event, url)
     return {
         "endpoint": trial.name,
         "method": trial.request.method,
         "url": shown,
-        "headers": [[name.decode(), value.decode("utf-8", "replace")] for name, value in headers],
+        "headers": [
+            [name.decode(), value.decode("utf-8", "replace")] for name, value in (*headers, *target.added)
+        ],
         "body": shown_body(trial, pretty=False, show_secrets=show_secrets),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +45,11 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool, output: Out
     import time
     import uuid
 
-    from bridge.cli import parked_output
-    from bridge.core.verdict import judge
+    from bridge.cli.parked_output import one_line
+    from bridge.core.verdict import Judgement, judge
     from bridge.errors import TransportError
     from bridge.model import Verdict
+    from bridge.pipeline.shown_reason import without_secrets
     from bridge.telemetry import logs
 
     logs.set_up("error", "console", sys.stderr)
@@ -56,22 +57,28 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool, output: Out
     began = time.monotonic()
     answer = progress.run(_send(trial), f"sending to {endpoint}")
     took_ms = (time.monotonic() - began) * 1000
-    judgement = judge(answer, time.time(), trial.endpoint.chosen.judge)
-    secret = (lambda text: text) if show_secrets else parked_output.mask_of(trial.settings)
 
-    def mask(text: str) -> str:
-        return parked_output.one_line(secret(text))
+    def judged(answer: Response | TransportError) -> Judgement:
+        return judge(answer, time.time(), trial.endpoint.chosen.judge)
 
-    answered = None if isinstance(answer, TransportError) else _answer(answer, mask)
+    judgement = judged(answer)
+    if not show_secrets:
+        judgement = without_secrets(judgement, answer, judged)
+    is_answered = not isinstance(answer, TransportError)
     document = {
         "request": request_document(trial, show_secrets=show_secrets),
-        "answer": answered,
-        "no_answer": mask(str(answer)) if isinstance(answer, TransportError) else None,
+        "answer": None if isinstance(answer, TransportError) else _answer(answer, show_secrets=show_secrets),
+        "no_answer": None if is_answered else one_line(str(answer)),
         "verdict": judgement.verdict.value,
-        "reason": mask(judgement.reason) or None,
+        "reason": one_line(judgement.reason) or None,
         "took_ms": round(took_ms),
     }
-    show(output, document, lambda: _lines(trial, document, show_secrets=show_secrets))
+    show(
+        output,
+        document,
+        lambda: _lines(trial, document, show_secrets=show_secrets),
+        show_secrets=show_secrets,
+    )
     if judgement.verdict is not Verdict.DELIVERED:
         sys.exit(ExitCode.FAILURE)
 
@@ -98,13 +105,10 @@ def _lines(trial: Trial, document: Mapping[str, Any], *, show_secrets: bool) -> 
 
 async def _send(trial: Trial) -> Response | TransportError:
     from bridge.errors import TransportError
-    from bridge.http.egress_policy import EgressPolicy
-    from bridge.http.tls import build_client_context
-    from bridge.wiring.endpoints import build_transport
+    from bridge.http.tls import SystemTls
+    from bridge.wiring.endpoints import build_egress, build_transport
 
-    transport = build_transport(
-        trial.endpoint, EgressPolicy(trial.settings.egress.allow), build_client_context()
-    )
+    transport = build_transport(trial.name, trial.endpoint, build_egress(trial.settings), SystemTls())
     try:
         return await transport.send(trial.request, trial.endpoint.timeout_s)
     except TransportError as exc:
@@ -113,13 +117,17 @@ async def _send(trial: Trial) -> Response | TransportError:
         await transport.close()
 
 
-def _answer(answer: Response, mask: Callable[[str], str]) -> dict[str, Any]:
-    """Return an answer as JSON values, without the secrets of the configuration."""
-    lines = answer.body.decode("utf-8", "replace").splitlines()
+def _answer(answer: Response, *, show_secrets: bool) -> dict[str, Any]:
+    """Return an answer as JSON values. The body is searched for secrets before it is split into lines."""
+    from bridge.cli.parked_output import one_line
+    from bridge.telemetry.scrub import in_force
+
+    body = answer.body if show_secrets else in_force.scrub_bytes(answer.body)
     return {
         "status": answer.status,
         "headers": [
-            [mask(name.decode("latin-1")), mask(value.decode("latin-1"))] for name, value in answer.headers
+            [one_line(name.decode("latin-1")), one_line(value.decode("latin-1"))]
+            for name, value in answer.headers
         ],
-        "body": "\n".join(map(mask, lines)),
+        "body": "\n".join(map(one_line, body.decode("utf-8", "replace").splitlines())),
     }

@@ -48,12 +48,16 @@ class RetrySchedule:
         """
         if attempts >= self._max_attempts:
             return Retry(None, f"gave up after {attempts} attempts")
-        # tenacity's wait reads attempt_number alone, but offers no way to call it without a state
-        state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
-        state.attempt_number = attempts
-        delay_s = self._wait(state)
+        delay_s = self.delay_s(attempts)
         if at_least_s is not None:
             delay_s = max(delay_s, min(at_least_s, self._retry_after_cap_s))
         if age_s + delay_s > self._max_age_s:
             return Retry(None, f"gave up after {age_s:.0f} s and {attempts} attempts")
         return Retry(delay_s)
+
+    def delay_s(self, attempts: int) -> float:
+        """Return the random delay after the ``attempts``-th failure (from 1)."""
+        # tenacity's wait reads attempt_number alone, but offers no way to call it without a state
+        state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+        state.attempt_number = attempts
+        return self._wait(state)

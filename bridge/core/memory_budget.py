@@ -35,6 +35,9 @@ _LEAST_BATCH_BYTES = 256 * 1024
 MOST_BATCH_BYTES = 4 * 1024 * 1024
 """Decoded, a batch needs five to eight times its bytes."""
 _BATCHES = 64
+_HISTORY_PART = 16
+_MOST_HISTORY_BYTES = 64 * 1024 * 1024
+"""Attempts of some seconds at full speed; more is only needed while the broker accepts none."""
 _FIRST_BATCHES_PART = 8
 """The first batches of all endpoints together, which are taken in any case, are at most this part of the
 budget."""
@@ -132,6 +135,7 @@ class MemoryPlan(NamedTuple):
     ``windows`` is for waiting events, without the first batch of each endpoint. ``fetch`` is for what the
     Kafka clients have fetched and not delivered. One batch has at most ``batch`` bytes of records, and the
     events that keep their decoded data at most ``fresh``; decoded, both use several times that.
+    ``history`` is for attempts that the topic of the history does not have yet.
     """
 
     total: int
@@ -139,6 +143,7 @@ class MemoryPlan(NamedTuple):
     fetch: int
     batch: int
     fresh: int
+    history: int
 
 
 def divide(total_bytes: int, endpoints: int = 1) -> MemoryPlan:
@@ -149,5 +154,6 @@ def divide(total_bytes: int, endpoints: int = 1) -> MemoryPlan:
     """
     most = total_bytes // max(_BATCHES, _FIRST_BATCHES_PART * endpoints)
     batch = min(max(most, _LEAST_BATCH_BYTES), MOST_BATCH_BYTES)
-    windows = max(total_bytes // 2 - endpoints * batch, total_bytes // 4)
-    return MemoryPlan(total_bytes, windows, total_bytes // 4, batch, batch)
+    history = min(total_bytes // _HISTORY_PART, _MOST_HISTORY_BYTES)
+    windows = max(total_bytes // 2 - endpoints * batch - history, total_bytes // 4)
+    return MemoryPlan(total_bytes, windows, total_bytes // 4, batch, batch, history)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 RESERVED_PREFIX = "__"
 """The topics of Kafka itself begin with it: ``__consumer_offsets``, ``__transaction_state``."""
-RESERVED_SUFFIXES = (".parked", ".again", ".control")
+RESERVED_SUFFIXES = (".parked", ".again", ".control", ".attempts")
 """The topics that Hookferry writes end in one of these, whatever its group is."""
 _CHARACTERS = f"{ascii_letters}{digits}._-"
 _TOKENS = re.compile(r"\[!?.[^\]]*\]|.", re.DOTALL)

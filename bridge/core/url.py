@@ -1,16 +1,18 @@
 """Decide what a configured URL means: the host to connect to, and the target to request.
 
 Invariant: what two parsers could read differently (credentials, backslashes, control characters, dot
-segments, characters outside ASCII in the host) is refused, never guessed. The egress policy and the
-receiver must agree on the host.
+segments, characters outside ASCII in the host) is refused, never guessed. An IPv4 address in an unusual
+notation becomes the usual one. The egress policy, a proxy and the receiver must agree on the host.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from ipaddress import AddressValueError, IPv6Address
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
+from bridge.core.addresses import read_literal
 from bridge.model import Url
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
@@ -46,6 +48,34 @@ def parse_url(text: str) -> Url:
     return Url(scheme, _host(parts["host"]), _port(parts["port"], scheme), _target(match["target"]))
 
 
+def parse_proxy(text: str) -> tuple[Url, bytes | None]:
+    """Return the URL of a proxy, and the Basic credentials of its user and password, or None.
+
+    Both may be percent-encoded. Raises ``ValueError``. Its text never shows them.
+    """
+    match = _SHAPE.fullmatch(text)
+    login, at, authority = match["authority"].rpartition("@") if match is not None else ("", "", "")
+    if match is None or not at:
+        url = parse_url(text)
+    elif _FORBIDDEN.search(login) or "#" in login:
+        raise ValueError("the URL's user or password has a character with another meaning; percent-encode it")
+    else:
+        url = parse_url(f"{match['scheme']}://{authority}{match['target']}")
+    if url.target != "/":
+        raise ValueError("the URL of a proxy has a path or a query; remove it")
+    if not at:
+        return url, None
+    user, _, password = login.partition(":")
+    pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return url, b"Basic " + b64encode(pair)
+
+
+def with_parameter(target: str, name: str, value: str) -> str:
+    """Return a target with one more query parameter, percent-encoded."""
+    joint = "" if target.endswith(("?", "&")) else "&" if "?" in target else "?"
+    return f"{target}{joint}{quote(name, safe='')}={quote(value, safe='')}"
+
+
 def _host(text: str) -> str:
     if not text:
         raise ValueError("the URL has no host")
@@ -63,7 +93,11 @@ def _host(text: str) -> str:
     labels = host.removesuffix(".").split(".")  # a final dot makes the resolver skip its search list
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"the URL's host {text} is not a domain name")
-    return host
+    try:
+        literal = read_literal(host)
+    except ValueError as exc:
+        raise ValueError(f"the URL's host {exc}; write the address as four decimal numbers") from exc
+    return host if literal is None else str(literal)
 
 
 def _port(text: str | None, scheme: str) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bridge.core.retry_after import parse_retry_after
-from bridge.errors import TransportError
+from bridge.errors import TransportError, TransportFault
 from bridge.model import AnswerKind, Response, Verdict
 
 RETRIED_STATUSES = frozenset({408, 425, 429})
@@ -25,12 +25,14 @@ class Judgement(NamedTuple):
     ``kind`` describes the endpoint as a whole. ``retry_after_s`` is the pause that the receiver
     requested; with kind ``ok``, the event was delivered and the pause applies to the next request.
     Verdict ``off`` with kind ``ok`` is a 2xx that ends the subscription: its own event is settled.
+    ``counts`` is False for a retry that uses up neither attempts nor time: the cause is not the event.
     """
 
     verdict: Verdict
     reason: str = ""
     kind: AnswerKind = "other"
     retry_after_s: float | None = None
+    counts: bool = True
 
 
 DELIVERED = Judgement(Verdict.DELIVERED, kind="ok")
@@ -52,6 +54,7 @@ def judge(
     """Return the judgement of one attempt.
 
     - 2xx: delivered.
+    - No access token: retry, without limit. An outage of a token server must not park events.
     - 408, 425, 429, 5xx and no answer: retry.
     - A redirect: retry, and never follow it (Standard Webhooks 1.0.0). The address is wrong, not the
       event.
@@ -65,7 +68,8 @@ def judge(
     An endpoint that goes off and a message that the receiver aborts are unaffected.
     """
     if isinstance(outcome, TransportError):
-        return Judgement(Verdict.AGAIN, str(outcome), "failed")
+        counts = outcome.fault is not TransportFault.TOKEN
+        return Judgement(Verdict.AGAIN, str(outcome), "failed", counts=counts)
     judgement = _by_status(outcome, now_epoch_s)
     if own is not by_status:
         judgement = own(outcome, judgement)

@@ -24,6 +24,7 @@ from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import TopicAdmin
 from bridge.model import Damage, Record, RedriveMark, Resend
+from bridge.telemetry.scrub import scrub
 
 _LONG_POLL_MS = 20
 _REQUEST_TIMEOUT_S = 40.0
@@ -209,7 +210,7 @@ class DeadLetterStore:
 
         Raises ``KafkaUnavailable``, ``RedriveError``.
         """
-        now_ms = int(time.time() * 1000)
+        now_ms, reason = int(time.time() * 1000), scrub(reason)
         await self._mark(
             [(letter, Settlement(letter.address, Fate.DISCARDED, now_ms, by, reason)) for letter in letters]
         )

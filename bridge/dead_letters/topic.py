@@ -15,6 +15,7 @@ from bridge.errors import BrokerError, ParkError, RecordTooLarge
 from bridge.formats.resent import NULL_VALUE, PREFIX
 from bridge.kafka.producer import NewRecord
 from bridge.model import Header, Record
+from bridge.telemetry.scrub import scrub
 
 _REASON_BYTES = 2_000
 EVENT_INDEX = "event-index"
@@ -50,8 +51,8 @@ class DeadLetterTopic:
     """Writes to ``<group>.parked``, idempotently and acknowledged by all replicas.
 
     The record keeps its key, value and headers, so parked events of one entity keep their order.
-    The reason is added as ``hookferry-*`` headers. Of a record that the topic does not accept, a stub is
-    written if ``stubs`` is True (``park_oversize: stub``).
+    The reason is added as ``hookferry-*`` headers, without secrets. Of a record that the topic does not
+    accept, a stub is written if ``stubs`` is True (``park_oversize: stub``).
     """
 
     def __init__(self, producer: RecordWriter, topic: str, *, stubs: bool = False) -> None:
@@ -107,8 +108,8 @@ class DeadLetterTopic:
 
 def _facts(record: Record, reason: Reason) -> dict[str, str]:
     return {
-        "cause": reason.cause[:_REASON_BYTES],
-        "remedy": reason.remedy,
+        "cause": scrub(reason.cause)[:_REASON_BYTES],
+        "remedy": scrub(reason.remedy),
         "topic": record.partition.topic,
         "partition": str(record.partition.number),
         "offset": str(record.offset),

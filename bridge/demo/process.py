@@ -27,7 +27,9 @@ GROUP = "demo"
 PARKED_TOPIC = f"{GROUP}.parked"
 CONTROL_TOPIC = f"{GROUP}.control"
 AGAIN_TOPIC = f"{GROUP}.again"
+ATTEMPTS_TOPIC = f"{GROUP}.attempts"
 _STOP_S = 5.0
+_MOST_BYTES, _CHUNK_BYTES = 4 << 20, 64 * 1024
 _CONFIG = """\
 group: {group}
 kafka: {{bootstrap_servers: ["{broker}"], create_topics: false}}
@@ -148,13 +150,20 @@ class BridgeProcess:
         )
 
     async def _get(self, path: str) -> str | None:
-        """Return the text of an admin page, or None without an answer of 200."""
+        """Return the text of an admin page, or None without an answer of 200 of a reasonable size."""
         try:
             async with (
-                ClientSession(timeout=ClientTimeout(total=2)) as session,
+                ClientSession(timeout=ClientTimeout(total=2), auto_decompress=False) as session,
                 session.get(self.admin + path) as response,
             ):
-                return await response.text() if response.status == 200 else None
+                if response.status != 200:
+                    return None
+                page = bytearray()
+                async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                    page += chunk
+                    if len(page) > _MOST_BYTES:
+                        return None
+                return page.decode("utf-8", "replace")
         except (ClientError, OSError, TimeoutError):
             return None
 

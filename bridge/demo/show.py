@@ -16,7 +16,15 @@ from enum import Enum, auto
 from pathlib import Path
 
 from bridge.demo.broker import Broker
-from bridge.demo.process import AGAIN_TOPIC, CONTROL_TOPIC, GROUP, PARKED_TOPIC, BridgeProcess, new_secret
+from bridge.demo.process import (
+    AGAIN_TOPIC,
+    ATTEMPTS_TOPIC,
+    CONTROL_TOPIC,
+    GROUP,
+    PARKED_TOPIC,
+    BridgeProcess,
+    new_secret,
+)
 from bridge.demo.receiver import Receiver, Webhook
 from bridge.demo.samples import CRM, ORDERS_TOPIC, SHOP, TOPICS, Answer, samples
 from bridge.demo.services import SLACK, ZAPIER, Services
@@ -100,7 +108,8 @@ class _Demo:
     async def run(self, *, keep: bool) -> bool:
         """Run all steps; return True if every promise was kept. Cleans up in any case."""
         screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _SIGNED}
-        broker = await asyncio.to_thread(Broker, (*TOPICS, PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC))
+        own = (PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC, ATTEMPTS_TOPIC)
+        broker = await asyncio.to_thread(Broker, (*TOPICS, *own))
         receiver = Receiver(secrets, self._answer, self._services.add_to)
         await receiver.start()
         bridge = BridgeProcess(broker.address, receiver.origin, secrets)

@@ -1,10 +1,9 @@
 """Send one HTTP request and return its answer, or raise a named fault.
 
-A transport is independent of events, retries and verdicts: an answer of any status is an answer. Two
-classes fulfill the same contract (``tests/contract/http``):
-
-- ``lean.LeanTransport``: our own HTTP/1.1 keep-alive connections, for the usual case;
-- ``httpx_transport.HttpxTransport``: any ``httpx.AsyncBaseTransport``, for proxies and other needs.
+A transport is independent of events, retries and verdicts: an answer of any status is an answer.
+``lean.LeanTransport`` has our own HTTP/1.1 keep-alive connections. They go to the receiver directly, through
+a tunnel of a proxy (https), or to a proxy that forwards (http). All three fulfill one contract
+(``tests/contract/http``), and all check the receiver's address (``egress_policy``).
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from bridge.model import Request, Response
 class Transport(Protocol):
     """Sends requests and returns answers, each in a bounded time.
 
+    - It connects only to addresses that the egress policy allows, and asks a proxy only for such receivers.
     - It follows no redirects, reads no proxy from the environment, and sends nothing twice.
     - It truncates the body of an answer at its limit, converts header names to lower case, and does not
       decode content codings.

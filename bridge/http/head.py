@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from bridge import __version__
+from bridge.http.proxy import Proxy
 from bridge.model import Url
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
@@ -68,11 +69,15 @@ class Head:
 
     __slots__ = ("_start", "_templates", "_with_length")
 
-    def __init__(self, method: str, url: Url) -> None:
+    def __init__(self, method: str, url: Url, forwarder: Proxy | None = None) -> None:
+        """``forwarder``: the proxy that gets the requests, with the whole URL (RFC 9112 3.2.2)."""
         check_method(method)
-        self._start = f"{method} {url.target} HTTP/1.1\r\nhost: {url.authority}\r\n".encode("ascii")
+        target = url.target if forwarder is None else f"{url.scheme}://{url.authority}{url.target}"
+        self._start = f"{method} {target} HTTP/1.1\r\nhost: {url.authority}\r\n".encode("ascii")
         if self._start.count(b"\n") != 2 or self._start.count(b" ") != 3:
             raise ValueError("the URL contains a space or a line break")
+        if forwarder is not None:
+            self._start += forwarder.login
         self._with_length = method in _WITH_LENGTH
         self._templates: dict[tuple[bytes, ...], _Template] = {}
 

@@ -1,4 +1,4 @@
-"""The usual transport: a bounded pool of our own HTTP/1.1 keep-alive connections.
+"""The transport: a bounded pool of our own HTTP/1.1 keep-alive connections, direct or through a proxy.
 
 A client library costs five to ten times as much per request (measured: ``tests/bench/transport.py``).
 A request that finds a free connection needs no task, no lock and no timer of its own.
@@ -16,18 +16,26 @@ from bridge.http.connection import Connection, Limits
 from bridge.http.dial import Dialer
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.head import Head
+from bridge.http.proxy import Proxy, refused
+from bridge.http.tls import ClientTls
 from bridge.model import Request, Response, Url
 
 _MAX_ROUTES = 4096  # an endpoint usually has one URL; this bounds URLs that change with the event
 
 
 class _Origin:
-    """The free connections to one scheme, host and port; the one freed last is used first."""
+    """The free connections to one scheme, host and port; the one freed last is used first.
 
-    __slots__ = ("free", "url")
+    ``forwarder``: the proxy that gets the requests themselves, because the scheme is http. It resolves the
+    name for each of them, so each is checked. None for a direct connection and for a tunnel.
+    """
 
-    def __init__(self, url: Url) -> None:
+    __slots__ = ("forwarder", "free", "label", "url")
+
+    def __init__(self, url: Url, proxy: Proxy | None) -> None:
         self.url = url
+        self.forwarder = proxy if url.scheme == "http" else None
+        self.label = url.origin if proxy is None else f"{url.origin} (through the proxy {proxy.url.origin})"
         self.free: list[Connection] = []
 
 
@@ -64,16 +72,19 @@ class LeanTransport:
         self,
         egress: EgressPolicy,
         max_connections: int,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | ClientTls | None = None,
         connect_timeout_s: float = 5.0,
         idle_s: float = 4.0,
         max_body_bytes: int = 65536,
         max_header_bytes: int = 65536,
         may_write: Callable[[], bool] = lambda: True,
+        proxy: Proxy | None = None,
+        source_address: str | None = None,
     ) -> None:
         """``may_write`` is called again after a wait for a connection, during which it may become False."""
         self._may_write = may_write
-        self._dialer = Dialer(egress, tls, connect_timeout_s)
+        self._proxy = proxy
+        self._dialer = Dialer(egress, tls, connect_timeout_s, proxy, source_address)
         self._max = max_connections
         self._limits = Limits(max_body_bytes, max_header_bytes, idle_s)
         self._routes: dict[tuple[str, Url], _Route] = {}
@@ -93,22 +104,26 @@ class LeanTransport:
             data = route.head.write(headers, body)
         except ValueError as exc:
             raise TransportError(TransportFault.PROTOCOL, f"the request was not sent: {exc}") from exc
-        free = route.origin.free
+        origin = route.origin
+        if origin.forwarder is not None:
+            await self._check_forwarded(origin, now + timeout_s)
+        free = origin.free
         if free and free[-1].is_fresh(now):
             connection = free.pop()
         else:
-            connection = await self._acquire(route.origin, now + timeout_s)
+            connection = await self._acquire(origin, now + timeout_s)
             if not self._may_write():
                 self._hand_back(connection)
-                raise TransportError(
-                    TransportFault.WITHHELD, "this process was suspended while it waited for a connection"
-                )
+                raise _withheld()
         future = connection.start(data, now + timeout_s, route.expects_body)
         try:
-            return await future
+            response = await future
         except asyncio.CancelledError:
             connection.abandon(future)
             raise
+        if response.status == 407 and origin.forwarder is not None:  # from the proxy, not the receiver
+            raise refused(f"the proxy {origin.forwarder.url.origin}", 407)
+        return response
 
     async def close(self) -> None:
         """Close all connections and wait until their sockets are closed."""
@@ -156,9 +171,21 @@ class LeanTransport:
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
             self._origins = {key: origin for key, origin in self._origins.items() if origin.free}
-        head = Head(method, url)
-        origin = self._origins.setdefault((url.scheme, url.host, url.port), _Origin(url))
+        origin = self._origins.setdefault((url.scheme, url.host, url.port), _Origin(url, self._proxy))
+        head = Head(method, url, origin.forwarder)
         return self._routes.setdefault((method, url), _Route(method, head, origin))
+
+    async def _check_forwarded(self, origin: _Origin, deadline_at: float) -> None:
+        """Check the receiver of a request that a proxy forwards: an open connection is not specific to it."""
+        try:
+            async with asyncio.timeout_at(deadline_at):
+                await self._dialer.check_proxied(origin.url)
+        except TimeoutError as exc:
+            raise TransportError(
+                TransportFault.TIMEOUT, f"cannot resolve the name {origin.url.host} in time"
+            ) from exc
+        if not self._may_write():
+            raise _withheld()
 
     async def _acquire(self, origin: _Origin, deadline_at: float) -> Connection:
         """Return a connection to ``origin``: freed by another request, or new."""
@@ -173,7 +200,7 @@ class LeanTransport:
         except TimeoutError as exc:
             usage = f"{self._open} of {self._max} connections in use"
             raise TransportError(
-                TransportFault.TIMEOUT, f"no connection to {origin.url.origin} in time ({usage})"
+                TransportFault.TIMEOUT, f"no connection to {origin.label} in time ({usage})"
             ) from exc
 
     async def _next(self, origin: _Origin) -> Connection:
@@ -202,7 +229,7 @@ class LeanTransport:
         loop = asyncio.get_running_loop()
         try:
             connection = await self._dialer.dial(
-                origin.url, lambda: Connection(loop, origin.url.origin, self._limits)
+                origin.url, lambda: Connection(loop, origin.label, self._limits)
             )
             connection.join(self)
         except BaseException:
@@ -240,3 +267,9 @@ class LeanTransport:
             if origin.free and origin.free[0] is connection:
                 connection.retire()
                 return
+
+
+def _withheld() -> TransportError:
+    return TransportError(
+        TransportFault.WITHHELD, "this process was suspended while it waited for a connection"
+    )

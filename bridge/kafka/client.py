@@ -12,7 +12,7 @@ import structlog
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaConnectionError
 
-from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.errors import BrokerError, TokenUnavailable
 from bridge.kafka.aiokafka_patches import batch_bytes as _batch_patch  # noqa: F401 - every consumer needs it
 from bridge.kafka.aiokafka_patches import connection as _connection_patch  # noqa: F401 - every client needs it
 from bridge.kafka.aiokafka_patches import failing_fetches as _fetch_patch  # noqa: F401 - every consumer needs it
@@ -26,7 +26,11 @@ _RETRY_DELAYS_S = (1.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class KafkaOptions:
-    """Everything aiokafka needs to reach the brokers; secrets never show in its ``repr``."""
+    """Everything aiokafka needs to reach the brokers; secrets never show in its ``repr``.
+
+    ``compression`` is the codec of what is written (``record_size.CODECS``). ``fetch_token`` returns an
+    access token for a login, and raises ``TokenUnavailable``.
+    """
 
     bootstrap_servers: tuple[str, ...]
     client_id: str = "hookferry"
@@ -36,6 +40,7 @@ class KafkaOptions:
     sasl_username: str | None = None
     sasl_password: str | None = field(default=None, repr=False)
     fetch_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
+    compression: str = "zstd"
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments that every aiokafka client accepts."""
@@ -65,7 +70,7 @@ class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc] # aiokafka ha
     async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - annotated None upstream
         try:
             return await self._fetch()
-        except KafkaUnavailable as exc:  # aiokafka retries only after its own exceptions
+        except TokenUnavailable as exc:  # aiokafka retries only after its own exceptions
             raise KafkaConnectionError(str(exc)) from exc
 
 

@@ -32,6 +32,7 @@ from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Record
 from bridge.telemetry import events
+from bridge.telemetry.scrub import scrub
 
 _log = structlog.get_logger()
 _RETRY_S = 1.0
@@ -220,9 +221,9 @@ class ControlTopic:
                 await asyncio.sleep(_RETRY_S)
 
     def switch(self, on: bool, reason: str) -> Switch:
-        """Return a switch that this process sets now."""
+        """Return a switch that this process sets now. Its reason contains no secret."""
         since = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-        return Switch(on, since, self._who, reason)
+        return Switch(on, since, self._who, scrub(reason))
 
     async def write(self, subject: Subject, switch: Switch | None) -> None:
         """Write the state of a subject, or delete it (None). Raises ``KafkaUnavailable``."""

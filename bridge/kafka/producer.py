@@ -1,4 +1,4 @@
-"""The one producer of the product: dead letters, holds, switches and redrives are written through it.
+"""The one kind of producer: dead letters, holds, switches, redrives and attempts are written through it.
 
 Records are compressed, so the broker's limits apply to the compressed size. aiokafka would compare its own
 limit with the size before compression; that limit is therefore set out of reach.
@@ -19,7 +19,7 @@ from bridge.errors import BrokerError, RecordTooLarge
 from bridge.kafka.aiokafka_patches.sequence import has_lost_count
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.record_size import CODEC, LARGE_BYTES, batch_bytes, limit_for, plain_bytes
+from bridge.kafka.record_size import LARGE_BYTES, batch_bytes, limit_for, plain_bytes
 from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Header
 
@@ -65,23 +65,28 @@ class DurableProducer:
         options: KafkaOptions,
         purpose: str,
         *,
+        codec: str | None = None,
         request_timeout_s: float = _REQUEST_TIMEOUT_S,
         close_timeout_s: float = 1.0,
         create: Callable[..., AIOKafkaProducer] = AIOKafkaProducer,
     ) -> None:
-        """``purpose`` is what log lines call this producer; ``create`` is the class of the client."""
+        """``purpose`` is what log lines call this producer; ``create`` is the class of the client.
+
+        ``codec`` compresses the records; None for that of the options.
+        """
 
         def new_producer() -> AIOKafkaProducer:
             return create(
                 **options.arguments(),
                 acks="all",
                 enable_idempotence=True,
-                compression_type=CODEC,
+                compression_type=codec or options.compression,
                 max_request_size=_NO_CLIENT_LIMIT,
                 request_timeout_ms=int(request_timeout_s * 1000),
             )
 
         self._purpose = purpose
+        self._codec = codec or options.compression
         self._servers = ",".join(options.bootstrap_servers)
         self._one_large = asyncio.Lock()
         self._client: ReplaceableClient[AIOKafkaProducer] = ReplaceableClient(
@@ -158,7 +163,7 @@ class DurableProducer:
             return
         async with self._one_large:
             if record.plain_bytes > _REQUEST_MAX_BYTES:
-                needed = await batch_bytes(record.key, record.value, record.headers)
+                needed = await batch_bytes(self._codec, record.key, record.value, record.headers)
                 if needed > _REQUEST_MAX_BYTES:
                     raise _larger_than_a_request(record, needed)
             yield
@@ -178,7 +183,7 @@ class DurableProducer:
 
     async def _too_large(self, record: NewRecord, error: RecordTooLarge) -> RecordTooLarge:
         """Return the error with the size that the topic must accept, and the command that allows it."""
-        needed = await batch_bytes(record.key, record.value, record.headers)
+        needed = await batch_bytes(self._codec, record.key, record.value, record.headers)
         setting = (
             "segment.bytes" if isinstance(error.__cause__, RecordListTooLargeError) else "max.message.bytes"
         )

@@ -18,6 +18,8 @@ _log = structlog.get_logger()
 AGAIN_CONFIGS = {"max.message.bytes": str(PARKED_MAX_BYTES)}
 PARKED_CONFIGS = {**AGAIN_CONFIGS, "retention.ms": "-1"}
 """Dead letters are kept until an operator decides: a held lane whose letters are deleted has lost events."""
+ATTEMPTS_CONFIGS = {"cleanup.policy": "delete", "max.message.bytes": str(2 * 1024 * 1024)}
+"""An attempt with the largest body that the history keeps fits, even if it cannot be compressed."""
 CONTROL_CONFIGS = {
     "cleanup.policy": "compact",
     "max.message.bytes": "65536",
@@ -153,6 +155,20 @@ async def warn_if_retention_deletes(admin: TopicAdmin, topic: str) -> None:
             " continues without them",
             remedy=f"kafka-configs.sh --bootstrap-server … --alter --topic {topic}"
             " --add-config retention.ms=-1",
+        )
+
+
+async def report_retention(admin: TopicAdmin, topic: str, wanted_ms: int) -> None:
+    """Log that a topic keeps its records for another time than the settings say."""
+    retention_ms = (await _configs(admin, topic)).get("retention.ms")
+    if retention_ms and retention_ms != str(wanted_ms):
+        _log.info(
+            events.RETENTION_DIFFERS,
+            topic=topic,
+            retention_ms=retention_ms,
+            wanted_ms=wanted_ms,
+            remedy=f"kafka-configs.sh --bootstrap-server … --alter --topic {topic}"
+            f" --add-config retention.ms={wanted_ms}",
         )
 
 

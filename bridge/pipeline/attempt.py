@@ -18,6 +18,8 @@ from bridge.model import Response, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
 from bridge.pipeline.lane_queue import FIX_RECEIVER, Delivery
 from bridge.pipeline.limit_log import LimitLog
+from bridge.pipeline.shown_reason import without_secrets
+from bridge.pipeline.signature_watch import SignatureWatch
 from bridge.rendering import Renderer
 
 _FIX_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
@@ -28,8 +30,9 @@ class EndpointClient:
 
     ``own_verdict`` interprets the answers of this kind of receiver, and ``retry_on`` has the statuses
     that are configured to be retried instead of parked. An event that would exceed the ``park_limit`` is
-    not parked: its verdict is ``off``, as if the receiver had requested it. Invariant: each request that
-    the gate counts as sent is then reported to the gate as answered or abandoned.
+    not parked: its verdict is ``off``, as if the receiver had requested it. ``signatures`` counts the answers
+    that complain of the signature. Invariant: each request that the gate counts as sent is then reported to
+    the gate as answered or abandoned.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class EndpointClient:
         own_verdict: OwnVerdict = by_status,
         retry_on: frozenset[int] = frozenset(),
         park_limit: ParkLimit | None = None,
+        signatures: SignatureWatch | None = None,
     ) -> None:
         self._target = target
         self._renderer = renderer
@@ -56,6 +60,7 @@ class EndpointClient:
         self._own_verdict = own_verdict
         self._retry_on = retry_on
         self._park_limit = park_limit
+        self._signatures = signatures
         self._limit_log = LimitLog(target.endpoint, gate)
 
     async def attempt(self, delivery: Delivery) -> Judgement:
@@ -65,7 +70,7 @@ class EndpointClient:
         """
         event = delivery.event
         delivery.attempts += 1
-        delivery.status = 0
+        delivery.status, delivery.later = 0, None
         try:
             if delivery.fault is not None:
                 raise delivery.fault
@@ -79,7 +84,9 @@ class EndpointClient:
             event.rendered = None
         clock, gate = self._clock, self._gate
         at, began = clock.time(), clock.monotonic()
-        signature = self._signer.headers(event.webhook_id, int(at), rendered.body)
+        signature = self._signer.headers(
+            event.webhook_id, int(at), rendered.body, rendered.method, rendered.url
+        )
         request = self._target.request(rendered, signature)
         number = gate.sent(began)
         answer: Response | TransportError
@@ -97,11 +104,24 @@ class EndpointClient:
         gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         if gate.slowed or self._limit_log.slowed:
             self._limit_log.note()
-        if judgement.verdict is not Verdict.DELIVERED and isinstance(answer, Response):
-            delivery.status = answer.status
-        if judgement.verdict is Verdict.PARK and isinstance(answer, Response):
-            judgement = self._limited(delivery, judgement, refusal(answer.status), FIX_RECEIVER)
-        self._log.record(event, delivery.attempts, request, outcome, judgement)
+        if judgement.verdict is not Verdict.DELIVERED:
+            judgement = self._failed(delivery, outcome, judgement)
+        delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement)
+        return judgement
+
+    def _failed(self, delivery: Delivery, outcome: Outcome, judgement: Judgement) -> Judgement:
+        """Note what a failed attempt means, and return its judgement with a reason that may be shown."""
+        answer, ended_at = outcome.answer, outcome.at + outcome.duration_s
+        judgement = without_secrets(
+            judgement, answer, lambda shown: judge(shown, ended_at, self._own_verdict, self._retry_on)
+        )
+        if not isinstance(answer, Response):
+            return judgement
+        delivery.status = answer.status
+        if self._signatures is not None:
+            self._signatures.examine(answer)
+        if judgement.verdict is Verdict.PARK:
+            return self._limited(delivery, judgement, refusal(answer.status), FIX_RECEIVER)
         return judgement
 
     def _limited(self, delivery: Delivery, judgement: Judgement, cause: str, remedy: str) -> Judgement:

@@ -1,32 +1,44 @@
-"""What is kept of an attempt: a row of the history, metrics, and the canonical log line.
+"""What is kept of an attempt: an entry of the history, metrics, and the canonical log line.
 
 Metrics and log lines of successes are written in batches: that costs a third of writing each, and
-most attempts succeed.
+most attempts succeed. Invariant: what is kept contains no secret of the request; ``Target`` masks them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from hashlib import sha256
+from typing import NamedTuple, Protocol
 
 import structlog
 
 from bridge.core.verdict import Judgement
-from bridge.errors import TransportError
+from bridge.errors import DecodeError, RenderError, TransportError
+from bridge.history.attempt import Attempt, Later
+from bridge.history.pool import ATTEMPT_BYTES
 from bridge.model import Event, Request, Response, Url, Verdict
+from bridge.pipeline.shown_answers import ShownAnswers
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.body_secret import BodySecret
-from bridge.storage.attempt_history import AttemptRow, History
+from bridge.rendering.request import TargetTemplate
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.scrub import in_force
 
 MASK = b"***"
+_NO_BODY = -1
 _BATCH_AFTER_S = 0.05
 _BATCH_SIZE = 128
 """Successes that are written at once: writing these takes about 2 ms, in which nothing else runs."""
+_NEW = tuple.__new__
+"""Makes a named tuple in half the time of calling its class."""
+_LINE = b": ".join
+"""Makes a line of a header: name and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +46,24 @@ class Target:
     """What all requests of an endpoint have in common.
 
     ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
-    shown, whether they come from ``headers`` or from the event; so is ``body_secret``.
+    shown, whether they come from ``headers`` or from the event; so are ``body_secret`` and what the
+    configuration has after the origin of the URL. ``shown_url`` renders the rest of it, if events change it.
+    ``added`` are headers that the transport adds to the request, as they may be shown.
+    ``kept_success`` and ``kept_failure``: the size up to which the history keeps bodies, -1 for none. With
+    ``scrub_bodies``, bodies are searched for secrets before they are kept: a template inserts one.
     """
 
     endpoint: str
     headers: Headers
     secret_headers: frozenset[bytes]
     timeout_s: float
-    keep_bodies: bool
     log_successes: bool
+    kept_success: int = _NO_BODY
+    kept_failure: int = _NO_BODY
     body_secret: BodySecret | None = None
+    added: Headers = ()
+    shown_url: TargetTemplate | None = None
+    scrub_bodies: bool = False
 
     def request(self, rendered: Rendered, signature: Headers) -> Request:
         """Return the request: what was rendered, then the signature, then the endpoint's own headers."""
@@ -52,7 +72,16 @@ class Target:
 
     def shown_body(self, sent: bytes) -> bytes:
         """Return a body as it may be kept and shown."""
-        return sent if self.body_secret is None else self.body_secret.shown(sent)
+        shown = sent if self.body_secret is None else self.body_secret.shown(sent)
+        return in_force.scrub_bytes(shown) if self.scrub_bodies else shown
+
+    def shown(self, event: Event, url: Url) -> str:
+        """Return the URL of a request as it may be kept and shown."""
+        if self.shown_url is not None:
+            with suppress(RenderError, DecodeError):  # it was rendered before, with the same expressions
+                shown = self.shown_url.of(event)
+                return f"{shown.origin}{shown.target}"
+        return f"{url.origin}/{MASK.decode()}"
 
     def masked(self, headers: Headers) -> Headers:
         """Return headers as they may be shown."""
@@ -68,25 +97,25 @@ class Outcome(NamedTuple):
     duration_s: float
 
 
-class _Success(NamedTuple):
-    """A delivery whose metrics and log line are not written yet."""
+class KeepsAttempts(Protocol):
+    """Keeps the attempts of one endpoint (``bridge.history.stream.AttemptStream``)."""
 
-    row: AttemptRow
-    duration_s: float
-    latency_s: float
+    def add(self, attempt: Attempt, size_bytes: int) -> None:
+        """Keep an attempt; ``size_bytes`` is that of ``bridge.history.pool.size_of``."""
+        ...
 
 
 class AttemptLog:
     """Keeps the attempts of one endpoint.
 
-    Invariant: the row of an attempt is in the history before its event can settle, and the history is
+    Invariant: an attempt is added to the history before its event can settle, and the history is
     written before a cursor is committed. ``on_delivered`` is called with the size of each batch of successes.
     """
 
     def __init__(
         self,
         target: Target,
-        history: History,
+        history: KeepsAttempts,
         metrics: EndpointMetrics,
         on_delivered: Callable[[int], None] | None = None,
     ) -> None:
@@ -96,32 +125,36 @@ class AttemptLog:
         self._on_delivered = on_delivered
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
         self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
-        self._successes: list[_Success] = []
-        self._shown_constant = _header_lines(target.masked(target.headers))
+        self._successes: list[Attempt] = []
+        self._masks_bodies = target.body_secret is not None or target.scrub_bodies
+        self._constant_begins = -len(target.headers) or None
+        constant_lines = map(_LINE, target.masked(target.headers) + target.added)
+        self._constant_lines = b"".join(b"\n" + line for line in constant_lines)
         constant = {name.lower() for name, _ in target.headers}
         self._secret_in_rendered = not target.secret_headers <= constant
+        self._answers = ShownAnswers(in_force.head, time.monotonic)
         self._url: Url | None = None
-        self._origin = ""
+        self._shown_url = ""
 
     def record(
         self, event: Event, number: int, request: Request, outcome: Outcome, judgement: Judgement
-    ) -> None:
+    ) -> Later | None:
         """Keep an attempt; ``number`` counts from 1.
 
-        Queue the history row before returning. Log a failure immediately, a success with its batch.
+        Add it to the history before returning. Log a failure immediately, a success with its batch. Return
+        where the time of the next attempt belongs, which the history writes later; None for a success.
         """
-        _, at, duration_s = outcome
-        row = self._row(event, number, request, outcome, judgement)
-        self._history.add(row)
         if judgement.verdict is not Verdict.DELIVERED:
-            self._record_failure(event, row, duration_s)
-            return
-        latency_s = at + duration_s - event.record.timestamp_ms / 1000
-        self._successes.append(_Success(row, duration_s, latency_s))
-        if len(self._successes) == 1:
+            later = Later()
+            self._record_failure(event, self._keep(event, number, request, outcome, judgement, later))
+            return later
+        successes = self._successes
+        successes.append(self._keep(event, number, request, outcome, judgement, None))
+        if len(successes) == 1:
             asyncio.get_running_loop().call_later(_BATCH_AFTER_S, self.write_successes)
-        elif len(self._successes) == _BATCH_SIZE:
+        elif len(successes) == _BATCH_SIZE:
             asyncio.get_running_loop().call_soon(self.write_successes)
+        return None
 
     def write_successes(self) -> None:
         """Write metrics and log lines of the successes so far. A timer calls it as well."""
@@ -130,57 +163,76 @@ class AttemptLog:
         if successes and self._on_delivered is not None:
             self._on_delivered(len(successes))
         metrics.attempts[Verdict.DELIVERED].inc(len(successes))
-        metrics.retries_succeeded.inc(sum(success.row.attempt > 1 for success in successes))
-        for _, duration_s, latency_s in successes:
-            metrics.attempt_seconds.observe(duration_s)
-            metrics.latency_seconds.observe(latency_s)
+        metrics.retries_succeeded.inc(sum(success.attempt > 1 for success in successes))
+        for success in successes:
+            metrics.attempt_seconds.observe(success.answered_s - success.sent_s)
+            metrics.latency_seconds.observe(success.answered_s - success.appended_ms / 1000)
         if successes and self._target.log_successes:
             self._lines.write(
                 (
-                    row.at_ms / 1000 + duration_s,
+                    success.answered_s,
                     {
-                        "status": row.status,
-                        "attempt": row.attempt,
-                        "duration_ms": row.duration_ms,
-                        "type": row.type,
-                        "webhook_id": row.webhook_id,
-                        "entity": row.entity,
-                        "place": f"{row.topic}-{row.partition}@{row.offset}",
+                        "status": success.status,
+                        "attempt": success.attempt,
+                        "duration_ms": round((success.answered_s - success.sent_s) * 1000, 3),
+                        "type": success.type,
+                        "webhook_id": success.webhook_id,
+                        "entity": success.entity,
+                        "place": f"{success.topic}-{success.partition}@{success.offset}",
                     },
                 )
-                for row, duration_s, _ in successes
+                for success in successes
             )
 
-    def _record_failure(self, event: Event, row: AttemptRow, duration_s: float) -> None:
-        self._metrics.attempts[Verdict(row.verdict)].inc()
-        self._metrics.attempt_seconds.observe(duration_s)
+    def _record_failure(self, event: Event, attempt: Attempt) -> None:
+        self._metrics.attempts[Verdict(attempt.verdict)].inc()
+        self._metrics.attempt_seconds.observe(attempt.answered_s - attempt.sent_s)
+        origin = "" if self._url is None else self._url.origin
         self._log.warning(
-            events.DELIVERY_ATTEMPTED, verdict=row.verdict,
-            status=row.status, attempt=row.attempt, duration_ms=row.duration_ms, type=event.type,
+            events.DELIVERY_ATTEMPTED, verdict=attempt.verdict,
+            status=attempt.status, attempt=attempt.attempt,
+            duration_ms=round((attempt.answered_s - attempt.sent_s) * 1000, 3), type=event.type,
             webhook_id=event.webhook_id, entity=event.entity, place=event.record.place,
-            reason=row.reason, origin=row.origin,
+            reason=attempt.reason, origin=origin,
         )  # fmt: skip
 
-    def _row(
-        self, event: Event, number: int, request: Request, outcome: Outcome, judgement: Judgement
-    ) -> AttemptRow:
+    def _keep(
+        self,
+        event: Event,
+        number: int,
+        request: Request,
+        outcome: Outcome,
+        judgement: Judgement,
+        later: Later | None,
+    ) -> Attempt:
+        """Add an attempt to the history, with its secrets masked. This is the one place that does so."""
         target, record, (answer, at, duration_s) = self._target, event.record, outcome
         method, url, headers, body = request
         if url is not self._url:
-            self._url, self._origin = url, url.origin
-        rendered = headers[: len(headers) - len(target.headers)]
+            self._url, self._shown_url = url, target.shown(event, url)
+        rendered = headers[: self._constant_begins]
         if self._secret_in_rendered:
             rendered = target.masked(rendered)
-        return AttemptRow(
-            int(at * 1000), target.endpoint, event.id, event.webhook_id, event.type,
-            event.entity, event.tenant, record.partition.topic, record.partition.number,
-            record.offset, number, judgement.verdict.value,
-            answer.status if isinstance(answer, Response) else None, judgement.reason,
-            round(duration_s * 1000, 3), method, self._origin,
-            _header_lines(rendered) + self._shown_constant,
-            target.shown_body(body) if target.keep_bodies else None,
-        )  # fmt: skip
-
-
-def _header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    return b"".join([b"%b: %b\n" % pair for pair in headers])
+        lines = b"\n".join(map(_LINE, rendered)) + self._constant_lines
+        most = target.kept_success if later is None else target.kept_failure
+        kept = digest = answer_lines = answer_body = status = None
+        size_bytes = ATTEMPT_BYTES + len(lines)
+        if len(body) <= most:
+            kept = target.shown_body(body) if self._masks_bodies else body
+            size_bytes += len(kept)
+        elif most >= 0:
+            digest = sha256(target.shown_body(body)).hexdigest()
+        if isinstance(answer, Response):
+            status = answer.status
+            answer_lines, answer_body = self._answers.keep(answer, most >= 0, later is None)
+            size_bytes += len(answer_lines) + len(answer_body)
+        (topic, partition), offset, appended_ms = record[:3]
+        attempt = _NEW(Attempt, (
+            at, at + duration_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,
+            topic, partition, offset, event.index, event.time, appended_ms,
+            None if event.resend is None else event.resend.again_id, number, method, self._shown_url, status,
+            "delivered" if later is None else judgement.verdict.value, judgement.reason, len(body), digest,
+            later, lines, kept, answer_lines, answer_body,
+        ))  # fmt: skip
+        self._history.add(attempt, size_bytes)
+        return attempt

@@ -251,6 +251,10 @@ class EndpointDispatcher:
         if not delivery.cursor.live:
             self._complete(lane, delivery)
             return
+        if not judgement.counts:
+            self._retry_later(lane, self._schedule.delay_s(delivery.attempts))
+            delivery.attempts -= 1
+            return
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
@@ -262,6 +266,8 @@ class EndpointDispatcher:
             self._note_refusal(delivery)
             await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
         else:
+            if delivery.later is not None:
+                delivery.later.at_s = now + retry.delay_s
             self._retry_later(lane, retry.delay_s)
 
     def _stop_sending(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:

@@ -10,7 +10,7 @@
     lanes 6        core/lanes                    queue it after the earlier events of its entity
     ---------- steps 2 to 6: intake.py, per batch; below: dispatcher.py, per endpoint ----------
     render 7       rendering/                    method, URL, headers, body
-    sign 8         core/signing                  the webhook-* headers
+    sign 8         core/signing                  id, time, signatures
     attempt 9      http/                         one request; core/limits/ says when it may be sent
     verdict 10     core/verdict                  delivered, retry, park, or switch the endpoint off
                                                  (steps 7 to 10: attempt.py; attempt_log.py keeps it)

@@ -16,7 +16,7 @@ from bridge.preflight.filter_fields import check_filter_fields
 from bridge.preflight.templates import check_templates
 from bridge.preflight.warnings import WARNINGS
 from bridge.settings import Settings
-from bridge.settings.load import Reading, read, to_lines, written
+from bridge.settings.load import Reading, read, to_lines, written_in
 from bridge.settings.problem import Problem
 from bridge.wiring.decoders import build_decoders, build_registries
 
@@ -54,7 +54,7 @@ def examine(path: Path, environ: Mapping[str, str]) -> Examined:
             problems += check_filter_fields(settings, reading.tree)
     except ConfigError as exc:
         unplaced += exc.problems
-    raw = written(path)
+    raw = written_in(path)
     warnings = [problem for rule in WARNINGS for problem in rule(reading.tree, raw)]
     for found in (problems, warnings):
         found.sort(key=lambda problem: (problem.place.line == 0, problem.place))

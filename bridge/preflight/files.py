@@ -1,4 +1,4 @@
-"""Reads the files that settings name, as the bridge will: schemas and certificates. For ``hookferry check``.
+"""For ``hookferry check``: read the files of the settings, as the bridge does: schemas, certificates, keys.
 
 The rules of ``settings`` check that a file exists. These rules check that its content can be used, and
 report a problem at the key that names the file. They run even while other settings are wrong.
@@ -17,6 +17,7 @@ from bridge.settings import FineractSource, Settings
 from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem
 from bridge.settings.reading.tree import Tree
+from bridge.settings.rules.auth import tls_sections
 
 _REMEDY = "correct the file, or create it again"
 
@@ -61,8 +62,8 @@ def _read(
 
 
 def check_certificates(tree: Tree) -> Iterator[Problem]:
-    """Check that the TLS files of the brokers and of each registry can be loaded."""
-    sections: list[Path] = [("kafka", "tls")]
+    """Check that the TLS files of the brokers, of each registry and of each endpoint can be loaded."""
+    sections: list[Path] = [("kafka", "tls"), *tls_sections(tree)]
     sections += [("sources", name, "registry") for name in tree.names(("sources",))]
     for section in sections:
         files = {key: tree.text((*section, key)) for key in ("ca_file", "cert_file", "key_file")}
@@ -73,6 +74,10 @@ def check_certificates(tree: Tree) -> Iterator[Problem]:
         if files["cert_file"] and files["key_file"]:
             path = (*section, "cert_file")
             yield from _load(tree, path, None, files["cert_file"], files["key_file"])
+    path = ("kafka", "sasl", "token_ca_file")
+    file = tree.text(path)
+    if file and not unreadable(file, FilePath.is_file, "file"):
+        yield from _load(tree, path, file, None, None)
 
 
 def _load(
@@ -90,4 +95,20 @@ def _load(
         yield tree.problem(path, cause, remedy)
 
 
-RULES = (check_schemas, check_certificates)
+def check_keys(tree: Tree) -> Iterator[Problem]:
+    """Check that the private key of an OAuth 2 client can be used."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "auth", "oauth2", "private_key", "key_file")
+        file = tree.text(path)
+        if not file or unreadable(file, FilePath.is_file, "file"):
+            continue
+        from bridge.http.client_assertion import load_key  # noqa: PLC0415 - it loads cryptography
+
+        try:
+            load_key(FilePath(file), tree.text((*path[:-1], "key_password")))
+        except ValueError as exc:
+            cause, _, remedy = str(exc).partition("; ")
+            yield tree.problem(path, cause, remedy)
+
+
+RULES = (check_schemas, check_certificates, check_keys)

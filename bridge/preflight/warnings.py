@@ -20,7 +20,9 @@ from bridge.receivers.teams import CONNECTOR_HOSTS, WORKFLOW_HOSTS
 from bridge.settings.models.request import plain_url
 from bridge.settings.models.values import allowed_networks
 from bridge.settings.problem import Path, Problem
+from bridge.settings.reading.secret_values import short_secrets
 from bridge.settings.reading.tree import Tree
+from bridge.settings.rules.auth import tls_sections
 
 _UNREPLACED = re.compile(r"\$(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\$\((?P<round>[A-Za-z_][A-Za-z0-9_]*)\)")
 _BARE = re.compile(r"\{?(?P<kind>env|file):(?P<name>[A-Za-z_][A-Za-z0-9_]*|/[^}\s]+)\}?")
@@ -44,17 +46,17 @@ def check_local_https(tree: Tree, written: Tree) -> Iterator[Problem]:
 
 
 def check_refused_addresses(tree: Tree, written: Tree) -> Iterator[Problem]:
-    """Warn of an address that the egress policy refuses, so that every request would fail."""
+    """Warn of a name of this machine that the egress policy refuses, so that every request would fail.
+
+    An address that is written out and refused is a mistake (``bridge/settings/rules/egress.py``).
+    """
     policy = EgressPolicy(allowed_networks(text for _, text in tree.texts(("egress", "allow"))))
-    for name, path, parts in _urls(tree):
+    for _, path, parts in _urls(tree):
         host = parts.hostname or ""
-        address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
-        if tree.has(("endpoints", name, "proxy")):
-            continue  # the proxy connects to the address
+        if host != "localhost" and not host.endswith(".localhost"):
+            continue
         try:
-            policy.check(ip_address(address), host)
-        except ValueError:
-            continue  # a name
+            policy.check("127.0.0.1", host)
         except TransportError as exc:
             cause, _, remedy = exc.detail.partition("; ")
             yield tree.problem(path, f"is refused at each request: {cause}", remedy or "correct it")
@@ -89,23 +91,27 @@ def check_unreplaced(tree: Tree, written: Tree) -> Iterator[Problem]:
 
 
 def check_unused_secrets(tree: Tree, written: Tree) -> Iterator[Problem]:
-    """Warn of secrets that nothing uses, and of the same secret twice."""
+    """Warn of signing keys and passwords that nothing uses."""
     for name in tree.names(("endpoints",)):
-        path: Path = ("endpoints", name, "secrets")
         preset = PRESETS.get(tree.text(("endpoints", name, "preset")) or "")
-        secrets = tree.texts(path)
-        if secrets and preset is not None and not preset.verifies:
-            cause = f"are not used: a {preset.receiver} verifies no signature"
-            yield tree.problem(path, cause, "remove them", key=True)
-        for at, (place, secret) in enumerate(secrets):
-            if secret in [text for _, text in secrets[:at]]:
-                yield tree.problem(place, "is listed twice", "list each secret once")
-    sections: list[Path] = [("kafka", "tls")]
+        for key in ("secrets", "signing"):
+            path: Path = ("endpoints", name, key)
+            if tree.get(path) and preset is not None and not preset.verifies:
+                subject = "are not used" if key == "secrets" else "is not used"
+                yield tree.problem(
+                    path, f"{subject}: a {preset.receiver} verifies no signature", "remove it", key=True
+                )
+    sections: list[Path] = [("kafka", "tls"), ("admin", "tls"), *tls_sections(tree)]
     sections += [("sources", name, "registry") for name in tree.names(("sources",))]
     for section in sections:
         if tree.has((*section, "key_password")) and not tree.has((*section, "key_file")):
             cause = "is not used: there is no key_file that it would decrypt"
             yield tree.problem((*section, "key_password"), cause, "set key_file, or remove it", key=True)
+
+
+def check_short_secrets(tree: Tree, written: Tree) -> Iterator[Problem]:
+    """Warn of secrets that are too short to be found in the texts that receivers send."""
+    yield from short_secrets(tree)
 
 
 def _urls(tree: Tree) -> Iterator[tuple[str, Path, SplitResult]]:
@@ -138,5 +144,6 @@ WARNINGS: tuple[Callable[[Tree, Tree], Iterator[Problem]], ...] = (
     check_receivers,
     check_unreplaced,
     check_unused_secrets,
+    check_short_secrets,
 )
 """Each gets the values as the bridge reads them, and the file as it is written."""

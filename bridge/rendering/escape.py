@@ -19,7 +19,7 @@ import orjson
 
 from bridge.errors import RenderError
 from bridge.rendering import to_json
-from bridge.rendering.sandbox import Insert, NotPossible, as_text, format_decimal
+from bridge.rendering.sandbox import Insert, JsonText, NotPossible, as_text, format_decimal
 
 Escape = Callable[[str], str]
 """Escaping that a receiver requires beyond its content type, such as Slack's ``&amp;``; applied first."""
@@ -30,6 +30,8 @@ _XML_ENTITIES = {
     "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;",
     "\r": "&#13;", "\x85": "&#133;", "\u2028": "&#8232;",
 }  # fmt: skip
+_JSON_WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null", re.ASCII)
+_TAG_WORD = re.compile(r"[\w.:-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -53,10 +55,13 @@ def kind_of_content(content_type: str) -> Kind:
 
 
 def insert_for(kind: Kind, escape: Escape | None = None) -> Insert:
-    """Return the function that converts any value to its inserted text in text of this kind."""
-    if kind is Kind.JSON:
-        return _json if escape is None else _json_after(escape)
+    """Return the function that converts any value to its inserted text in text of this kind.
+
+    In JSON that is the text inside quotes; ``outside_quotes`` is for the other values.
+    """
     encode = _ENCODE[kind]
+    if kind is Kind.JSON:
+        return _inside_quotes if escape is None else _inside_quotes_after(escape)
 
     def insert(value: Any) -> str:
         text = value if type(value) is str else readable(value)
@@ -74,11 +79,8 @@ def to_bytes(text: str) -> bytes:
 
 
 def readable(value: Any) -> str:
-    """Format a value as text; lists and mappings as JSON. Raises ``NotPossible``."""
-    kind = type(value)
-    if kind is dict or kind is list or kind is tuple:
-        return json_of(value)
-    if kind is bytes:
+    """Format a value as text. Raises ``NotPossible`` for a list or mapping, which is no text by itself."""
+    if type(value) is bytes:
         return base64.b64encode(value).decode("ascii")
     return as_text(value)
 
@@ -93,34 +95,58 @@ def json_of(value: Any) -> str:
         raise NotPossible("the value has no JSON form") from None
 
 
-def _json(value: Any) -> str:
-    """Return a text without quotes, because the template contains them; anything else in its JSON form.
-
-    Null is the empty text inside quotes. Without quotes it is ``null``, which the sandbox inserts.
-    """
+def _inside_quotes(value: Any) -> str:
+    """Return a value as part of a JSON string; the template contains its quotes. Null is the empty text."""
     kind = type(value)
     if kind is str:
         return encode_basestring(value)[1:-1]
-    if value is None:
-        return ""
     if kind is Decimal:
         return format_decimal(value)
     if kind is float:
         return orjson.dumps(value).decode()
-    if kind is dict or kind is list or kind is tuple:
-        return json_of(value)
     return encode_basestring(readable(value))[1:-1]
 
 
-def _json_after(escape: Escape) -> Insert:
+def _inside_quotes_after(escape: Escape) -> Insert:
     def insert(value: Any) -> str:
-        if type(value) is str:
-            return encode_basestring(escape(value))[1:-1]
-        if isinstance(value, dict | list | tuple):
-            return json_of(escape_texts(value, escape))
-        return _json(value)
+        if isinstance(value, str):
+            text = json_of(value.value) if type(value) is JsonText else value
+            return encode_basestring(escape(text))[1:-1]
+        return _inside_quotes(value)
 
     return insert
+
+
+def outside_quotes(escape: Escape | None = None) -> Insert:
+    """Return the function for values outside quotes in JSON: each becomes one complete JSON value.
+
+    A text is only possible if it is a number, ``true``, ``false`` or ``null``: any other one could add keys.
+    """
+
+    def insert(value: Any) -> str:
+        kind = type(value)
+        if value is None:
+            return "null"
+        if kind is JsonText:
+            return "".join((value,))
+        if kind is dict or kind is list or kind is tuple:
+            return json_of(value if escape is None else escape_texts(value, escape))
+        if kind is bytes or (isinstance(value, str) and not _JSON_WORD.fullmatch(value)):
+            raise NotPossible("a text has no quotes around it; put it in quotes, or add | json")
+        return _inside_quotes(value)
+
+    return insert
+
+
+def name_in_tag(value: Any) -> str:
+    """Return a value in a tag of XML or HTML outside quotes; any other text could add attributes or elements.
+
+    Raises ``NotPossible``.
+    """
+    text = value if type(value) is str else readable(value)
+    if not _TAG_WORD.fullmatch(text):
+        raise NotPossible("a value in a tag has no quotes around it, and is not a name; put it in quotes")
+    return text
 
 
 def escape_texts(value: Any, escape: Escape) -> Any:
@@ -142,7 +168,7 @@ def form_text(text: str) -> str:
     return quote(to_bytes(text), safe="")
 
 
-_ENCODE: dict[Kind, Escape] = {Kind.XML: xml_text, Kind.FORM: form_text, Kind.TEXT: str}
+_ENCODE: dict[Kind, Escape] = {Kind.JSON: str, Kind.XML: xml_text, Kind.FORM: form_text, Kind.TEXT: str}
 
 
 def path_text(value: Any) -> str:

@@ -12,10 +12,12 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from bridge.rendering.escape import Escape, Kind, escape_texts, json_of
-from bridge.rendering.sandbox import Escaped, Missing, NotPossible, as_text, number
+from bridge.rendering.sandbox import JsonText, Missing, NotPossible, as_text, number
 
 _EXACT = Context(prec=600)
 _MOST_DECIMALS = 12
+_LONGEST_MARK = 16
+"""An amount may have 160 groups of digits, and the mark between them may come from the event."""
 _LARGEST_SECONDS = 100_000_000_000
 """A larger number is milliseconds: in seconds it would be the year 5138, in milliseconds it is 1973."""
 _MONTHS = (
@@ -34,13 +36,15 @@ _NAMED = {
 
 
 def filters_for(kind: Kind, escape: Escape | None) -> dict[str, Callable[..., Any]]:
-    """Return the filters by name, for text of a kind; in JSON, ``json`` returns escaped text."""
+    """Return the filters by name, for text of a kind; in JSON, ``json`` returns a ``JsonText``."""
 
     def json(value: Any) -> str:
-        if isinstance(value, Missing):
-            str(value)
-        whole = json_of(value if escape is None else escape_texts(value, escape))
-        return Escaped(whole) if kind is Kind.JSON else whole
+        plain = as_text(value) if isinstance(value, str | Missing) else value
+        if kind is not Kind.JSON or escape is None:
+            whole = json_of(plain)
+        else:
+            whole = json_of(escape_texts(plain, escape))
+        return JsonText(whole, plain) if kind is Kind.JSON else whole
 
     return {"money": money, "date": date, "mask": mask, "pointer": pointer, "json": json}
 
@@ -49,12 +53,15 @@ def money(
     value: Any, currency: str | None = None, digits: int = 2, group: str = ",", point: str = "."
 ) -> str:
     """Format an amount: ``KES 1,250.50``. Exact, and rounded half to even, as banks do."""
+    group, point = as_text(group), as_text(point)
+    if len(group) > _LONGEST_MARK or len(point) > _LONGEST_MARK:
+        raise NotPossible(f"money accepts at most {_LONGEST_MARK} characters between digits")
     if not isinstance(digits, int) or not 0 <= digits <= _MOST_DECIMALS:
         raise NotPossible(f"money accepts 0 to {_MOST_DECIMALS} digits after the point")
     amount = number(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN, context=_EXACT)
     sign = "-" if amount < 0 else ""
     units, _, fraction = format(abs(amount), ",f").partition(".")
-    text = sign + units.replace(",", as_text(group)) + (as_text(point) + fraction if fraction else "")
+    text = sign + units.replace(",", group) + (point + fraction if fraction else "")
     return f"{as_text(currency)} {text}" if currency else text
 
 

@@ -67,12 +67,11 @@ class TargetTemplate:
         self._path = _text(_filled(path, expressions), "the URL's path", path_text)
         self._query = _text(_filled(query, expressions), "the URL's query", query_text)
 
-    def masked(self, event: Event, mask: str) -> str:
-        """Return the URL for an event, with ``mask`` for every part from the configuration."""
+    def masked(self, mask: str) -> TargetTemplate:
+        """Return the same template with ``mask`` for every part from the configuration."""
         pieces = _PLACEHOLDERS.split(self._url.target)
         pieces[::2] = [_SEGMENT.sub(mask, piece) for piece in pieces[::2]]
-        shown = TargetTemplate(self._url._replace(target="".join(pieces)), self._expressions).of(event)
-        return f"{shown.origin}{shown.target}"
+        return TargetTemplate(self._url._replace(target="".join(pieces)), self._expressions)
 
     def of(self, event: Event) -> Url:
         """Return the URL for an event. Raises ``DecodeError`` and ``RenderError``."""

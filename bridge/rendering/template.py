@@ -15,9 +15,17 @@ import orjson
 from bridge.errors import RenderError
 from bridge.model import Event
 from bridge.rendering import Headers
-from bridge.rendering.escape import Escape, Kind, insert_for, kind_of_content, to_bytes
+from bridge.rendering.escape import (
+    Escape,
+    Kind,
+    insert_for,
+    kind_of_content,
+    name_in_tag,
+    outside_quotes,
+    to_bytes,
+)
 from bridge.rendering.filters import filters_for
-from bridge.rendering.sandbox import Insert, Program, Sandbox
+from bridge.rendering.sandbox import JSON, XML, Insert, Program, Sandbox
 
 _MAX_KNOWN_TYPES = 4096
 _OUT_OF_RANGE = "infinity"
@@ -43,10 +51,11 @@ VARIABLES: Mapping[str, Callable[[Event], Any]] = {
 
 
 class Text:
-    """One compiled template that renders text for an event."""
+    """One compiled template that renders text for an event. ``keys_vary`` as in ``Program``."""
 
     def __init__(self, program: Program) -> None:
         self._run = program.run
+        self.keys_vary = program.keys_vary
         self._values = tuple((name, VARIABLES[name]) for name in sorted(program.uses))
 
     def of(self, event: Event) -> str:
@@ -59,7 +68,12 @@ class Text:
 
 def sandbox(insert: Insert, kind: Kind, escape: Escape | None = None) -> Sandbox:
     """Return a sandbox that compiles templates for text of a kind."""
-    return Sandbox(insert, VARIABLES.keys(), filters_for(kind, escape), json=kind is Kind.JSON)
+    filters = filters_for(kind, escape)
+    if kind is Kind.JSON:
+        return Sandbox(insert, VARIABLES.keys(), filters, outside=outside_quotes(escape), syntax=JSON)
+    if kind is Kind.XML:
+        return Sandbox(insert, VARIABLES.keys(), filters, outside=name_in_tag, syntax=XML)
+    return Sandbox(insert, VARIABLES.keys(), filters)
 
 
 class TemplateBody:
@@ -95,6 +109,8 @@ class TemplateBody:
         """Return headers and bytes. Raises ``DecodeError`` and ``RenderError``."""
         text = self._by_type.get(event.type) or self._choose(event.type)
         body = self._finish(text.of(event))
+        if text.keys_vary:
+            _check_keys(body)
         return self._headers, body if self._shorten is None else self._shorten(body)
 
     def _choose(self, type_: str) -> Text:
@@ -118,6 +134,22 @@ def _checked_json(text: str) -> bytes:
         place = f"line {exc.lineno}, column {exc.colno} of the body"
         raise RenderError(f"the body's template rendered invalid JSON: {place}: {exc.msg}") from exc
     return body
+
+
+def _check_keys(body: bytes) -> None:
+    """Refuse an object with two equal keys: each receiver would choose another one of their values."""
+    try:
+        json.loads(body, object_pairs_hook=_distinct, parse_float=str, parse_int=str)
+    except RecursionError:
+        raise RenderError("the body is nested too deep to look for equal keys") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise RenderError(
+            "the body's template rendered the same key twice in one object; a key with {{ … }} must differ"
+            " from every other one"
+        )
 
 
 def _is_json(body: bytes) -> bool:

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.settings.load import read, read_for, tree_of
+from bridge.settings.load import read, read_for, tree_of, written_in
 from bridge.settings.models.endpoints import EndpointSettings, RetrySettings
 from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSettings
 from bridge.settings.models.registry import RegistrySettings
 from bridge.settings.models.settings import (
     AdminSettings,
+    AdminTlsSettings,
     DedupeSettings,
     EgressSettings,
     HistorySettings,
@@ -41,6 +42,7 @@ from bridge.settings.uses import Uses
 __all__ = [
     "CONFIG_VARIABLE",
     "AdminSettings",
+    "AdminTlsSettings",
     "ApicurioSource",
     "AvroSource",
     "CloudEventsSource",
@@ -66,6 +68,7 @@ __all__ = [
     "load",
     "load_for",
     "tree_of",
+    "written_in",
 ]
 
 

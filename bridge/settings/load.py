@@ -2,13 +2,15 @@
 
 Steps: read the file, parse it, apply the environment, resolve references, make paths absolute, validate, then
 apply the rules that span several keys. One run finds all mistakes, unless the YAML syntax is wrong.
+
+Invariant: all secrets are in force for ``bridge.telemetry.scrub`` before any message about them is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -16,15 +18,18 @@ from bridge.errors import ConfigError
 from bridge.settings.models.settings import Settings, layered
 from bridge.settings.problem import Path as SettingsPath
 from bridge.settings.problem import Place, Problem, one_line
-from bridge.settings.reading.env_source import CONFIG_VARIABLE, read_env
+from bridge.settings.reading.env_source import CONFIG_VARIABLE, defaults_in, read_env
 from bridge.settings.reading.explain import explain
+from bridge.settings.reading.secret_values import secrets_in
 from bridge.settings.reading.secrets import resolve
 from bridge.settings.reading.stand_ins import build_repaired
 from bridge.settings.reading.tree import Tree, overlay
 from bridge.settings.reading.yaml_source import read_yaml
+from bridge.settings.rules import auth
 from bridge.settings.rules.logins import CERTIFICATE_FILES
 from bridge.settings.rules.service import RULES, Rule
 from bridge.settings.uses import Uses
+from bridge.telemetry.scrub import in_force
 
 MAX_FILE_BYTES = 1_048_576
 
@@ -33,13 +38,15 @@ class Reading(NamedTuple):
     """What a file and the environment contain. ``settings`` is None if there are problems.
 
     ``values`` are those of the problems without which the settings could be built: references, and values
-    that are not valid by themselves. ``tree`` is None if the file cannot be read at all.
+    that are not valid by themselves. ``tree`` is None if the file cannot be read at all. ``defaults`` are
+    those that differ where the process runs.
     """
 
     settings: Settings | None
     problems: list[Problem]
     values: list[Problem]
     tree: Tree | None
+    defaults: Mapping[str, Any]
 
     @property
     def lines(self) -> list[str]:
@@ -53,7 +60,9 @@ class Reading(NamedTuple):
         """
         if self.settings is not None:
             return self.settings
-        return None if self.tree is None else build_repaired(self.tree, self.problems, drop=True)
+        if self.tree is None:
+            return None
+        return build_repaired(self.tree, self.problems, self.defaults, drop=True)
 
 
 def read(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()) -> Reading:
@@ -63,13 +72,14 @@ def read(path: str | Path, environ: Mapping[str, str], also: Iterable[Rule] = ()
     """
     file, env, problems = _layers(path, environ)
     if file is None:
-        return Reading(None, problems, problems, None)
+        return Reading(None, problems, problems, None, {})
     tree = overlay(file, env)
-    settings, more = _validate(file, env, tree)
+    defaults = defaults_in(environ)
+    settings, more = _validate(file, env, tree, defaults)
     problems += more
     by_rules = [problem for rule in (*RULES, *also) for problem in rule(tree)]
     whole = None if problems or by_rules else settings
-    return Reading(whole, [*problems, *by_rules], problems, tree)
+    return Reading(whole, [*problems, *by_rules], problems, tree, defaults)
 
 
 def read_for(path: str | Path, environ: Mapping[str, str], uses: Uses) -> tuple[Settings | None, list[str]]:
@@ -82,7 +92,7 @@ def read_for(path: str | Path, environ: Mapping[str, str], uses: Uses) -> tuple[
         return reading.settings, []
     if reading.tree is None or any(uses(problem.path) for problem in reading.problems):
         return None, reading.lines
-    return build_repaired(reading.tree, reading.values, drop=False), reading.lines
+    return build_repaired(reading.tree, reading.values, reading.defaults, drop=False), reading.lines
 
 
 def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
@@ -94,12 +104,12 @@ def tree_of(path: str | Path, environ: Mapping[str, str]) -> Tree:
 
 def names_in_file(path: str | Path, section: str) -> list[str]:
     """Return the names of the sources or endpoints in a file, even if it has mistakes."""
-    return written(path).names((section,))
+    return written_in(path).names((section,))
 
 
 def listed_types(path: str | Path) -> tuple[list[str], bool]:
     """Return the event types that the endpoints of a file list, and True if a source is Fineract's."""
-    tree = written(path)
+    tree = written_in(path)
     listed = [
         text
         for name in tree.names(("endpoints",))
@@ -110,7 +120,7 @@ def listed_types(path: str | Path) -> tuple[list[str], bool]:
     return listed, "fineract" in formats
 
 
-def written(path: str | Path) -> Tree:
+def written_in(path: str | Path) -> Tree:
     """Return what is written in a file, with its references as text; nothing without a file."""
     name = one_line(str(path))
     text, _ = _read_file(Path(path), name)
@@ -150,6 +160,7 @@ def _layers(path: str | Path, environ: Mapping[str, str]) -> tuple[Tree | None, 
     problems += resolve(file, folder, environ, skip=set(env.marks))
     problems += resolve(env, folder, environ, skip=set())
     for layer in (file, env):
+        in_force.learn(secrets_in(layer))
         _anchor_paths(layer, folder)
     return file, env, problems
 
@@ -186,10 +197,15 @@ def _read_file(path: Path, name: str) -> tuple[str | None, list[Problem]]:
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     """Make paths absolute; relative ones begin at the folder of the settings file."""
-    tls = (("kafka", "tls", key) for key in CERTIFICATE_FILES)
+    sections: list[SettingsPath] = [("kafka", "tls"), ("admin", "tls"), *auth.tls_sections(tree)]
+    tls = ((*section, key) for section in sections for key in CERTIFICATE_FILES)
     sources = (path for name in tree.names(("sources",)) for path in _source_paths(name))
+    keys = (
+        ("endpoints", name, "auth", "oauth2", "private_key", "key_file")
+        for name in tree.names(("endpoints",))
+    )
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
-    for path in (*tls, *sources, *templates):
+    for path in (*tls, ("kafka", "sasl", "token_ca_file"), *keys, *sources, *templates):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))
@@ -203,10 +219,12 @@ def _source_paths(name: str) -> list[SettingsPath]:
     ]
 
 
-def _validate(file: Tree, env: Tree, tree: Tree) -> tuple[Settings | None, list[Problem]]:
+def _validate(
+    file: Tree, env: Tree, tree: Tree, defaults: Mapping[str, Any]
+) -> tuple[Settings | None, list[Problem]]:
     no_arguments: dict[str, object] = {}
     try:
-        with layered(env.data, file.data):
+        with layered(env.data, file.data, defaults):
             return Settings(**no_arguments), []  # type: ignore[arg-type]  # the values come from ``layered``
     except ValidationError as exc:
         return None, explain(exc, tree)

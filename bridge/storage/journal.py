@@ -37,6 +37,7 @@ from bridge.storage.journal_segment import (
     encode_segment,
     read_segment,
 )
+from bridge.storage.private_files import FILE_MODE, make_folder, replace_file
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -151,8 +152,7 @@ class Journal:
             return False
         path, new = self._path_of(0), self._folder / "left.new"
         try:
-            new.write_bytes(encode_segment(kept))
-            new.rename(path)
+            replace_file(path, new, encode_segment(kept))
         except OSError as exc:
             self._log_failure(path, exc)
             return False
@@ -204,8 +204,8 @@ class Journal:
         size = len(head) + _CAPACITY * ENTRY.size
         path = self._path_of(self._number)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            make_folder(self._folder)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, FILE_MODE)
             try:
                 # reserved, not sparse: a full disk must be an error here and not a SIGBUS later
                 os.posix_fallocate(handle, 0, size)

@@ -19,9 +19,15 @@ import structlog
 from bridge.errors import ConfigError
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import delete_segments
+from bridge.storage.private_files import make_folder, replace_file, tighten
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
+_MOVE_STATE = "name a folder with no other files as state_dir, or run: chmod 700 on this folder"
+_MOUNTED = (
+    "none needed for a mounted volume, which belongs to another user: the files in it are readable by this"
+    " user alone"
+)
 
 
 class Owner(NamedTuple):
@@ -46,7 +52,7 @@ class StateDir:
         self._owner_file = folder / "owner.json"
         self._lock: int | None = None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             if exc.errno in (ENOSPC, EDQUOT, EFBIG):
@@ -63,6 +69,17 @@ class StateDir:
                 remedy = "stop that process, or name another directory for this one (HOOKFERRY_STATE_DIR=…)"
                 raise ConfigError([f"{cause}; {remedy}"]) from exc
             # a file system without locks: there is no better protection
+        self._tighten()
+
+    def _tighten(self) -> None:
+        """Take the rights of other users away, and log what this user cannot change."""
+        try:
+            for path in tighten(self.path):
+                is_ours = path.stat().st_uid == os.geteuid()
+                log = _log.warning if is_ours else _log.info
+                log(events.STATE_EXPOSED, path=str(path), remedy=_MOVE_STATE if is_ours else _MOUNTED)
+        except OSError as exc:
+            _log.warning(events.STATE_EXPOSED, path=str(self.path), cause=str(exc), remedy=_MOVE_STATE)
 
     def owner(self) -> Owner | None:
         """Return the recorded owner; None if there is no record or it cannot be read."""
@@ -78,8 +95,7 @@ class StateDir:
         with suppress(OSError):
             self._owner_file.unlink(missing_ok=True)
         with suppress(OSError):
-            new.write_bytes(orjson.dumps(owner._asdict()))
-            new.rename(self._owner_file)
+            replace_file(self._owner_file, new, orjson.dumps(owner._asdict()))
 
     def identity(self) -> str | None:
         """Return the random id of this directory, created at the first call; None if it cannot be kept.
@@ -93,8 +109,7 @@ class StateDir:
             return uuid.UUID(file.read_text()).hex
         identity, new = uuid.uuid4().hex, file.with_suffix(".new")
         try:
-            new.write_text(identity)
-            new.rename(file)
+            replace_file(file, new, identity.encode())
         except OSError:
             return None
         return identity

@@ -1,6 +1,8 @@
 """How logs are written: one line per event, as JSON, or colored on a terminal.
 
-Everything goes through structlog, including the standard library's loggers, which aiokafka uses.
+Everything goes through structlog, including the standard library's loggers, which aiokafka uses. Invariant:
+no line contains a secret in force, tracebacks included. ``Lines`` alone is not searched: its lines contain
+nothing that a receiver or a broker wrote.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, TextIO
 
@@ -16,8 +18,10 @@ import orjson
 import structlog
 
 from bridge.telemetry import events
+from bridge.telemetry.scrub import in_force
 from bridge.telemetry.throttle import INTERVAL_S, Throttle
 
+_OWN_FIELDS = frozenset({"level", "timestamp", "logger"})
 _EPOCH = datetime(1970, 1, 1)  # without a zone: isoformat() then appends none
 
 
@@ -82,6 +86,13 @@ class RepeatFilter(logging.Filter):
         return True
 
 
+def scrub_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Remove the secrets in force from all values of a line: the last step before it is written."""
+    return {
+        name: value if name in _OWN_FIELDS else in_force.scrub_value(value) for name, value in line.items()
+    }
+
+
 def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up logging: ``style`` is ``json``, ``console``, or ``auto`` (text on a terminal, else JSON)."""
     out = stream or sys.stdout
@@ -95,13 +106,14 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     if console:
         renderer = structlog.dev.ConsoleRenderer(colors=out.isatty())
         factory: Any = structlog.WriteLoggerFactory(file=out)
-        own = [*shared, structlog.processors.format_exc_info, renderer]
+        own = [*shared, structlog.processors.format_exc_info, scrub_line, renderer]
     else:
         renderer = structlog.processors.JSONRenderer(serializer=_dumps_text)
         factory = _JsonFactory(out.buffer, number)
         own = [
             *shared,
             structlog.processors.format_exc_info,
+            scrub_line,
             structlog.processors.JSONRenderer(serializer=_dumps),
         ]
     structlog.configure(
@@ -118,6 +130,7 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                scrub_line,
                 renderer,
             ],
         )

@@ -86,6 +86,14 @@ TABLE: Final = (
         },
     ),
     MetricSpec(
+        "hookferry_signature_failures_total",
+        "counter",
+        "Answers that complain of the signature of the request",
+        "If it grows, as after a change of keys: the receiver has another key. The log event"
+        " `signature.refused` names the key of the request.",
+        _ENDPOINT,
+    ),
+    MetricSpec(
         "hookferry_attempt_seconds",
         "histogram",
         "Seconds from sending a request to its answer",
@@ -171,10 +179,10 @@ TABLE: Final = (
         {"outcome": "done, failed"},
     ),
     MetricSpec(
-        "hookferry_history_rows_total",
+        "hookferry_history_attempts_total",
         "counter",
-        "Attempts for the history file",
-        "If `dropped` grows: the history file cannot be written and has gaps.",
+        "Attempts for the topic of the history",
+        "If `dropped` grows: the history has gaps; the log event `history.failed` has the reason.",
         {"outcome": "written, dropped"},
     ),
     MetricSpec(
@@ -243,6 +251,7 @@ class EndpointMetrics(NamedTuple):
     """The metrics of one endpoint, bound to its label once: a look-up per event would cost more."""
 
     attempts: dict[Verdict, Counter]
+    signature_failures: Counter
     attempt_seconds: Histogram
     latency_seconds: Histogram
     retries_succeeded: Counter
@@ -276,6 +285,7 @@ class Metrics:
         self.fields_refused = counter("fields_refused")
         self.events_off = counter("events_off")
         self.attempts = counter("attempts")
+        self.signature_failures = counter("signature_failures")
         self.attempt_seconds = histogram("attempt_seconds")
         self.latency_seconds = histogram("delivery_latency_seconds")
         self.retries_succeeded = counter("retries_succeeded")
@@ -288,7 +298,7 @@ class Metrics:
         self.endpoint_on = gauge("endpoint_on")
         self.held_lanes = gauge("held_lanes")
         self.commits = counter("commits")
-        self.history_rows = counter("history_rows")
+        self.history_attempts = counter("history_attempts")
         self.without_schema = gauge("partitions_without_schema")
         self.failing = gauge("partitions_failing")
         self.ready = gauge("ready")
@@ -303,6 +313,7 @@ class Metrics:
         """Bind the metrics of one endpoint; all its series exist from the start, at zero."""
         return EndpointMetrics(
             attempts={verdict: self.attempts.labels(name, verdict.value) for verdict in Verdict},
+            signature_failures=self.signature_failures.labels(name),
             attempt_seconds=self.attempt_seconds.labels(name),
             latency_seconds=self.latency_seconds.labels(name),
             retries_succeeded=self.retries_succeeded.labels(name),

@@ -5,8 +5,8 @@ Each part receives only the values that it needs, never the settings as a whole.
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule
@@ -16,20 +16,36 @@ from bridge.core.filter import Filter
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
-from bridge.core.signing import NoSignature, Signer
+from bridge.core.signature_failure import SignatureFailures
+from bridge.core.signing import (
+    HmacForm,
+    HmacSigner,
+    IdOnly,
+    MessageSigner,
+    NoSignature,
+    Signer,
+    StandardSigner,
+)
+from bridge.core.signing.forms import MESSAGE_SIGNATURES
+from bridge.core.signing.jwks import key_set
+from bridge.core.url import parse_proxy
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.http import Transport
+from bridge.http.authorized import HEADER, AuthorizedTransport
 from bridge.http.egress_policy import EgressPolicy
-from bridge.http.httpx_transport import build_proxied_transport
 from bridge.http.lean import LeanTransport
+from bridge.http.proxy import Proxy
+from bridge.http.reloaded_tls import ReloadedTls
+from bridge.http.tls import ClientTls
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, Target
+from bridge.pipeline.attempt_log import MASK, AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
+from bridge.pipeline.signature_watch import SignatureWatch
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import BodySecretRenderer
@@ -37,12 +53,12 @@ from bridge.rendering.named import named_body
 from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.sandbox import TemplateMistake
 from bridge.rendering.template import TemplateBody
-from bridge.settings import (
-    EndpointSettings,
-    Settings,
-)
-from bridge.storage.attempt_history import History
-from bridge.telemetry.metrics import Metrics
+from bridge.settings import EndpointSettings, Settings
+from bridge.settings.models.auth import OAuth2Settings
+from bridge.settings.models.request import TemplateSettings
+from bridge.telemetry.metrics import EndpointMetrics, Metrics
+from bridge.telemetry.scrub import scrub
+from bridge.wiring.tokens import build_endpoint_tokens
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
@@ -79,16 +95,78 @@ def build_cursor_policy(endpoint: EndpointSettings) -> CursorPolicy:
     return CursorPolicy(endpoint.start_at, endpoint.window, endpoint.window_bytes, endpoint.on_lost_offset)
 
 
+def build_egress(settings: Settings) -> EgressPolicy:
+    """Build the address policy, which all endpoints share."""
+    egress = settings.egress
+    return EgressPolicy(
+        egress.allow, proxies=egress.proxies, ports=egress.ports, unresolved=egress.unresolved
+    )
+
+
+def build_endpoint_tls(name: str, endpoint: EndpointSettings, system: ClientTls) -> ClientTls:
+    """Build the TLS of an endpoint; ``system`` if it has no settings. Raises ``ConfigError``."""
+    tls = endpoint.tls
+    if tls is None:
+        return system
+    return ReloadedTls(f"endpoints.{name}.tls", tls, tls.min_version, tls.server_name)
+
+
 def build_transport(
+    name: str,
     endpoint: EndpointSettings,
     egress: EgressPolicy,
-    tls: ssl.SSLContext,
+    system: ClientTls,
     may_write: Callable[[], bool] = lambda: True,
 ) -> Transport:
-    """Build the transport of an endpoint: lean connections, or httpx for a proxy."""
-    if endpoint.proxy is not None:
-        return build_proxied_transport(endpoint.proxy.get_secret_value(), endpoint.concurrency, tls)
-    return LeanTransport(egress, endpoint.concurrency, tls, may_write=may_write)
+    """Build the transport of an endpoint, which adds an access token if the endpoint has OAuth 2.
+
+    ``system`` is the TLS of endpoints without settings for it.
+    Raises ``ConfigError`` for TLS files that do not load.
+    """
+    proxy, tls = build_proxy(endpoint, system), build_endpoint_tls(name, endpoint, system)
+    transport = _plain_transport(endpoint, egress, proxy, endpoint.concurrency, tls, may_write)
+    if endpoint.oauth2 is None:
+        return transport
+    open_token_transport = _token_transports(name, endpoint, endpoint.oauth2, egress, system)
+    tokens = build_endpoint_tokens(name, endpoint.oauth2, open_token_transport)
+    return AuthorizedTransport(transport, tokens, may_write)
+
+
+def _plain_transport(
+    endpoint: EndpointSettings,
+    egress: EgressPolicy,
+    proxy: Proxy | None,
+    connections: int,
+    tls: ClientTls,
+    may_write: Callable[[], bool] = lambda: True,
+) -> Transport:
+    """Build direct connections, or connections through the endpoint's proxy."""
+    return LeanTransport(
+        egress,
+        connections,
+        tls,
+        may_write=may_write,
+        proxy=proxy,
+        source_address=endpoint.source_address,
+    )
+
+
+def build_proxy(endpoint: EndpointSettings, system: ClientTls) -> Proxy | None:
+    """Build the proxy of an endpoint, if it has one; ``system`` is for the connection to the proxy itself."""
+    if endpoint.proxy is None:
+        return None
+    return Proxy(*parse_proxy(endpoint.proxy.get_secret_value()), system)
+
+
+def _token_transports(
+    name: str, endpoint: EndpointSettings, oauth2: OAuth2Settings, egress: EgressPolicy, system: ClientTls
+) -> Callable[[], Transport]:
+    """Build the function that opens a transport to the token server of an endpoint."""
+    files, tls = oauth2.tls, system
+    if files is not None:
+        tls = ReloadedTls(f"endpoints.{name}.auth.oauth2.tls", files, files.min_version)
+    proxy = build_proxy(endpoint, system) if oauth2.use_proxy else None
+    return lambda: _plain_transport(endpoint, egress, proxy, 1, tls)
 
 
 def build_renderer(endpoint: EndpointSettings) -> Renderer:
@@ -96,11 +174,25 @@ def build_renderer(endpoint: EndpointSettings) -> Renderer:
 
     Raises ``ConfigError`` for templates that cannot be used.
     """
-    try:
+    with _usable_templates(endpoint):
         url = build_target_template(endpoint) or endpoint.target
         return build_request_renderer(endpoint.method, url, endpoint.header_templates, _body(endpoint))
+
+
+@contextmanager
+def _usable_templates(endpoint: EndpointSettings) -> Iterator[None]:
+    """Map ``TemplateMistake`` to ``ConfigError``."""
+    try:
+        yield
     except TemplateMistake as exc:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
+
+
+def _build_shown_url(endpoint: EndpointSettings) -> TargetTemplate | None:
+    """Build the template of the URL with masks for what the configuration has; None if it is constant."""
+    with _usable_templates(endpoint):
+        template = build_target_template(endpoint)
+        return None if template is None else template.masked(MASK.decode())
 
 
 def build_target_template(endpoint: EndpointSettings) -> TargetTemplate | None:
@@ -127,9 +219,28 @@ def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:
-    """Build the signer; without secrets, it adds id and timestamp only if the receiver can use them."""
-    keys = endpoint.signing_keys
-    return Signer(keys) if keys or endpoint.chosen.verifies else NoSignature()
+    """Build the signer; without keys, it adds id and timestamp only if the receiver can use them."""
+    keys, form = endpoint.signing_keys, endpoint.signing_form
+    if not keys:
+        return IdOnly() if endpoint.chosen.verifies else NoSignature()
+    if isinstance(form, HmacForm):
+        return HmacSigner(form, keys)
+    return MessageSigner(keys) if form == MESSAGE_SIGNATURES else StandardSigner(keys)
+
+
+def build_key_set(settings: Settings) -> Callable[[float], Mapping[str, object]]:
+    """Build the function that returns the public keys of all endpoints at a Unix second, as a JWKS."""
+    keys = [key for endpoint in settings.endpoints.values() for key in endpoint.signing_keys]
+    return lambda at_s: key_set(keys, at_s)
+
+
+def build_signature_watch(
+    name: str, endpoint: EndpointSettings, signer: Signer, metrics: EndpointMetrics
+) -> SignatureWatch:
+    """Build the part that counts the answers about a wrong signature."""
+    chosen = endpoint.signature_failures
+    failures = SignatureFailures(frozenset(chosen.statuses), chosen.texts)
+    return SignatureWatch(name, failures, lambda: signer.newest_key, metrics.signature_failures)
 
 
 def build_gate(endpoint: EndpointSettings) -> Gate:
@@ -158,16 +269,32 @@ def build_park_limit(endpoint: EndpointSettings) -> ParkLimit | None:
 
 
 def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
-    """Build the values that all requests of an endpoint share."""
+    """Build the values that all requests of an endpoint share.
+
+    Raises ``ConfigError`` for templates that cannot be used.
+    """
+    history = settings.history
     return Target(
         endpoint=name,
         headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
-        secret_headers=frozenset(key.lower().encode() for key in endpoint.headers),
+        secret_headers=frozenset(header.encode() for header in endpoint.secret_header_names),
         timeout_s=endpoint.timeout_s,
-        keep_bodies=settings.history.bodies,
         log_successes=settings.log.attempts == "all",
+        kept_success=history.max_body_bytes if history.bodies == "all" else -1,
+        kept_failure=history.max_body_bytes if history.bodies != "none" else -1,
         body_secret=endpoint.body_secret,
+        shown_url=_build_shown_url(endpoint),
+        scrub_bodies=_body_has_secrets(endpoint),
+        added=((HEADER, MASK),) if endpoint.oauth2 else (),
     )
+
+
+def _body_has_secrets(endpoint: EndpointSettings) -> bool:
+    """Return True if a template inserts a secret by reference: only such bodies are searched for it."""
+    if not isinstance(endpoint.body, TemplateSettings):
+        return False
+    source = endpoint.body.source()
+    return scrub(source) != source
 
 
 def build_dispatcher(
@@ -177,7 +304,7 @@ def build_dispatcher(
     *,
     transport: Transport,
     parks: DeadLetterWriter,
-    history: History,
+    history: KeepsAttempts,
     metrics: Metrics,
     clock: Clock,
     settle: Callable[[Cursor[Failures], int, int, int], None],
@@ -189,6 +316,7 @@ def build_dispatcher(
     """Build the delivering half of the path for one endpoint."""
     bound, gate, target = metrics.endpoint(name), build_gate(endpoint), build_target(name, endpoint, settings)
     retry, park_limit = endpoint.retry, build_park_limit(endpoint)
+    signer = build_signer(endpoint)
     attempt_log = AttemptLog(
         target,
         history,
@@ -202,7 +330,7 @@ def build_dispatcher(
         client=EndpointClient(
             target,
             renderer=build_sealed_renderer(endpoint),
-            signer=build_signer(endpoint),
+            signer=signer,
             gate=gate,
             transport=transport,
             log=attempt_log,
@@ -210,6 +338,7 @@ def build_dispatcher(
             own_verdict=endpoint.chosen.judge,
             retry_on=frozenset(retry.retry_on),
             park_limit=park_limit,
+            signatures=build_signature_watch(name, endpoint, signer, bound),
         ),
         attempt_log=attempt_log,
         park_limit=park_limit,

@@ -11,13 +11,16 @@ from bridge.core.memory_budget import MOST_BATCH_BYTES
 from bridge.core.switches import EventTypes, Switches
 from bridge.dead_letters.store import DeadLetterStore
 from bridge.dead_letters.topic import DeadLetterTopic, RecordWriter
+from bridge.history.store import HistoryStore
 from bridge.http.tls import load_configured_context
-from bridge.http.token import ClientCredentials
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.membership import Membership
+from bridge.kafka.producer import DurableProducer
+from bridge.kafka.record_size import HISTORY_CODEC
 from bridge.settings import KafkaSettings, Settings
 from bridge.storage.state_dir import StateDir
+from bridge.wiring.tokens import build_kafka_token
 from bridge.wiring.topics import build_selection
 
 
@@ -27,20 +30,18 @@ def control_topic(group: str) -> str:
 
 
 def build_kafka_options(kafka: KafkaSettings) -> KafkaOptions:
-    """Build the connection options. Raises ``ConfigError`` for TLS files that do not load."""
+    """Build the connection options. Raises ``ConfigError`` for files or packages that do not load."""
     sasl = kafka.sasl
-    fetch_token = None
-    if sasl is not None and sasl.mechanism == "OAUTHBEARER" and sasl.token_url and sasl.client_id:
-        secret = sasl.client_secret.get_secret_value() if sasl.client_secret else ""
-        fetch_token = ClientCredentials(sasl.token_url, sasl.client_id, secret, sasl.scope).token
+    fetch_token = build_kafka_token(sasl) if sasl else None
     return KafkaOptions(
         bootstrap_servers=tuple(kafka.bootstrap_servers),
         security_protocol=kafka.security_protocol,
         ssl_context=_kafka_tls(kafka) if kafka.security_protocol.endswith("SSL") else None,
-        sasl_mechanism=sasl.mechanism if sasl else "PLAIN",
+        sasl_mechanism="OAUTHBEARER" if fetch_token else sasl.mechanism if sasl else "PLAIN",
         sasl_username=sasl.username if sasl else None,
         sasl_password=sasl.password.get_secret_value() if sasl and sasl.password else None,
         fetch_token=fetch_token,
+        compression=kafka.compression,
     )
 
 
@@ -105,6 +106,26 @@ def build_letters(settings: Settings) -> DeadLetterStore:
 def parked_topic(settings: Settings) -> str:
     """Return the dead-letter topic of the group."""
     return f"{settings.group}.parked"
+
+
+def attempts_topic(settings: Settings) -> str:
+    """Return the topic of the history of a group."""
+    return f"{settings.group}.attempts"
+
+
+def build_history_producer(settings: Settings) -> DurableProducer:
+    """Build the producer of the history: one of its own, so that nothing waits behind attempts.
+
+    A stop that has little time left spends little on it: what was to be written was flushed before.
+    """
+    options = build_kafka_options(settings.kafka)
+    codec = HISTORY_CODEC if options.compression == "zstd" else options.compression
+    return DurableProducer(options, "the history", codec=codec, close_timeout_s=0.3)
+
+
+def build_history_store(settings: Settings) -> HistoryStore:
+    """Build the part that finds attempts; it connects when it is entered."""
+    return HistoryStore(build_kafka_options(settings.kafka), attempts_topic(settings))
 
 
 def again_topic(settings: Settings) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bridge.clock import Clock
 from bridge.core.beginning import Beginning, Beginnings
@@ -18,11 +19,13 @@ from bridge.dead_letters.lane_holds import HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import RecordWriter
 from bridge.errors import SchemaNeeded
+from bridge.history.stream import RecordWriter as HistoryProducer
+from bridge.history.writer import History
 from bridge.http import Transport
-from bridge.http.egress_policy import EgressPolicy
-from bridge.http.tls import build_client_context
+from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
+from bridge.pipeline.attempt_log import KeepsAttempts
 from bridge.pipeline.checkpoints import Checkpoints, Fence
 from bridge.pipeline.cursor_loader import CursorLoader, Offsets
 from bridge.pipeline.cursor_start import CursorPolicy
@@ -33,19 +36,27 @@ from bridge.pipeline.pipeline import Pipeline
 from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
 from bridge.pipeline.topic_watch import Look
 from bridge.settings import Settings
-from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import (
     build_cursor_policy,
     build_dispatcher,
+    build_egress,
     build_lane_holds,
     build_router,
     build_transport,
     holding_endpoints,
 )
-from bridge.wiring.kafka import again_topic, control_topic
+from bridge.wiring.kafka import again_topic, attempts_topic, control_topic
+
+
+class Histories(Protocol):
+    """The history of all endpoints (``bridge.history.writer.History``)."""
+
+    def stream(self, endpoint: str) -> KeepsAttempts:
+        """Return the part that keeps the attempts of one endpoint."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +82,10 @@ class PathEdges:
     """Read the holds of these partitions from the control topic into the ``holds`` of ``build_path``."""
     transports: Mapping[str, Transport]
     """By endpoint."""
-    history: History
+    history: Histories
     journal: Journal
     flush: Callable[[], Awaitable[None]]
-    """Write to disk what the index and the history still buffer; called before every commit."""
+    """Write what the index and the history still buffer; called before every commit."""
     window: FirstOffsets
     side_window: Callable[[], FirstOffsets]
     """Create the dedupe window of one catch-up reader."""
@@ -202,7 +213,7 @@ def _dispatcher(
         settings,
         transport=edges.transports[name],
         parks=edges.dead_letters,
-        history=edges.history,
+        history=edges.history.stream(name),
         metrics=edges.metrics,
         clock=edges.clock,
         settle=checkpoints.settle,
@@ -231,10 +242,13 @@ def build_hold_register(
 
 
 def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[str, Transport]:
-    """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written."""
-    egress, tls = EgressPolicy(settings.egress.allow), build_client_context()
+    """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written.
+
+    Raises ``ConfigError`` for TLS files that do not load.
+    """
+    egress, system = build_egress(settings), SystemTls()
     return {
-        name: build_transport(endpoint, egress, tls, may_write)
+        name: build_transport(name, endpoint, egress, system, may_write)
         for name, endpoint in settings.endpoints.items()
     }
 
@@ -248,14 +262,17 @@ def build_index(settings: Settings) -> KeyIndex:
     )
 
 
-def build_history(settings: Settings, metrics: Metrics) -> History:
-    """Open the attempt history on disk."""
-    rows = metrics.history_rows
+def build_history(
+    settings: Settings, producer: HistoryProducer, metrics: Metrics, memory: MemoryPlan
+) -> History:
+    """Build the part that writes the attempts of all endpoints to their topic."""
+    counted = metrics.history_attempts
     return History(
-        settings.state_dir / "history.sqlite",
-        retention_s=settings.history.retention_s,
-        max_bytes=settings.history.max_bytes,
-        count=lambda outcome, number: rows.labels(outcome).inc(number),
+        attempts_topic(settings),
+        settings.endpoints,
+        producer,
+        most_bytes=memory.history,
+        count=lambda outcome, number: counted.labels(outcome).inc(number),
     )
 
 

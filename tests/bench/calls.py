@@ -30,7 +30,10 @@ import structlog
 
 import bridge
 from bridge.clock import SystemClock
+from bridge.core.memory_budget import divide
 from bridge.dead_letters.hold import Holds
+from bridge.kafka.producer import NewRecord
+from bridge.kafka.record_size import HISTORY_CODEC, batch_bytes
 from bridge.model import Batch, Partition, Record, Request, Response
 from bridge.settings import Settings, load
 from bridge.storage.journal import Journal
@@ -71,6 +74,13 @@ class Answers:
 
     async def close(self) -> None:
         return
+
+
+class Compressed:
+    """A producer that compresses each record as the real one does, and forgets it."""
+
+    async def write(self, record: NewRecord) -> None:
+        await batch_bytes(record.key, record.value, record.headers, HISTORY_CODEC)
 
 
 class BacklogReader(FakeReader):
@@ -122,7 +132,8 @@ class WholePath:
         self.reader = BacklogReader()
         self._delivered = 0
         metrics, decoders = Metrics(), build_decoders(settings)
-        self._history, self._index = build_history(settings, metrics), build_index(settings)
+        self._history = build_history(settings, Compressed(), metrics, divide(1 << 30))
+        self._index = build_index(settings)
         window = build_window(settings, self._index, decoders, self._no_reader)
         edges = PathEdges(
             reader=self.reader,
@@ -166,14 +177,17 @@ class WholePath:
         """Carry events until the end of the block."""
         self.reader.assign(*PARTITIONS)
         async with asyncio.TaskGroup() as tasks:
-            workers = [task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)]
+            workers = [
+                *self._history.start(tasks),
+                *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
+            ]
             carrying = tasks.create_task(self.pipeline.run())
             yield
             self.pipeline.stop()
             await carrying
+            await self._history.close()
             for task in workers:
                 task.cancel()
-        await self._history.close()
 
     async def _flush(self) -> None:
         self._index.flush()

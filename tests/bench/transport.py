@@ -22,9 +22,8 @@ import uvloop
 from bridge.core.url import parse_url
 from bridge.http import Transport
 from bridge.http.egress_policy import EgressPolicy
-from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.lean import LeanTransport
-from bridge.model import Request
+from bridge.model import Request, Response
 
 BODY = b'{"type":"LoanApproved","data":"' + b"x" * 816 + b'"}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: bench\r\nContent-Length: 2\r\n\r\nok"
@@ -56,11 +55,38 @@ def receive(pipe: Connection) -> None:
     uvloop.run(main())
 
 
+class HttpxTransport:
+    """httpx's own transport, without ``httpx.Client``: what a client library would cost at least."""
+
+    def __init__(self, connections: int) -> None:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._inner = httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+
+    async def send(self, request: Request, timeout_s: float) -> Response:
+        outgoing = httpx.Request(
+            request.method,
+            request.url.origin + request.url.target,
+            headers=[
+                (b"host", request.url.authority.encode()),
+                (b"content-length", b"%d" % len(request.body)),
+                *request.headers,
+            ],
+            stream=httpx.ByteStream(request.body),
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)},
+        )
+        answer = await self._inner.handle_async_request(outgoing)
+        body = await answer.aread()
+        await answer.aclose()
+        return Response(answer.status_code, tuple(answer.headers.raw), body)
+
+    async def close(self) -> None:
+        await self._inner.aclose()
+
+
 def make(kind: str, connections: int) -> Transport:
     if kind == "lean":
         return LeanTransport(EgressPolicy([ip_network("127.0.0.0/8")]), connections)
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    return HttpxTransport(httpx.AsyncHTTPTransport(trust_env=False, limits=limits))
+    return HttpxTransport(connections)
 
 
 async def measure(kind: str, port: int, requests: int, connections: int) -> None:

@@ -20,7 +20,7 @@ from bridge.app import stop
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from bridge.settings.reading import shape
-from bridge.settings.reading.env_source import CONFIG_VARIABLE
+from bridge.settings.reading.env_source import CONFIG_VARIABLE, CONTAINER_VARIABLE, defaults_in
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "hookferry"
@@ -102,13 +102,20 @@ def test_the_configuration_in_values_yaml_contains_only_settings() -> None:
     assert unknown == []
 
 
-@pytest.mark.parametrize("key", [("group",), ("drain_timeout_s",), ("admin", "host"), ("admin", "port")])
+@pytest.mark.parametrize("key", [("group",), ("drain_timeout_s",), ("admin", "port"), ("admin", "hosts")])
 def test_a_default_of_the_chart_equals_that_of_the_program(key: tuple[str, ...]) -> None:
     """For a key set to null the program's default applies, and the pod must still match it."""
     in_values: Any = VALUES["config"]
     for step in key:
         in_values = in_values[step]
-    assert in_values == shape.default(key)
+    default = shape.default(key)
+    assert in_values == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_the_admin_port_of_a_pod_listens_where_probes_can_reach_it() -> None:
+    """Outside a container it listens on loopback only; the image has the chart's default."""
+    assert shape.default(("admin", "host")) == "127.0.0.1"
+    assert VALUES["config"]["admin"]["host"] == defaults_in({CONTAINER_VARIABLE: "1"})["admin"]["host"]
 
 
 def test_the_templates_fall_back_to_the_programs_defaults() -> None:

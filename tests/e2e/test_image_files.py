@@ -15,7 +15,7 @@ import yaml
 import bridge
 from bridge.app import stop
 from bridge.settings.models.settings import Settings
-from bridge.settings.reading.env_source import CONFIG_VARIABLE
+from bridge.settings.reading.env_source import CONFIG_VARIABLE, CONTAINER_VARIABLE, defaults_in
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "docker.md").read_text()
@@ -124,6 +124,12 @@ def test_image_and_chart_agree_on_folders_and_port() -> None:
     assert VALUES["config"]["state_dir"] == folder
     assert of("EXPOSE") == [str(Settings.model_fields["admin"].get_default(call_default_factory=True).port)]
     assert environment()[CONFIG_VARIABLE] in re.findall(rf"{CONFIG_VARIABLE}\s+value: (\S+)", POD)
+
+
+def test_the_admin_port_of_the_image_can_be_published() -> None:
+    """Its process listens on all addresses of the container; a setting in the file still wins."""
+    assert environment()[CONTAINER_VARIABLE] == "1"
+    assert defaults_in(environment()) == {"admin": {"host": "0.0.0.0"}}
 
 
 def test_the_image_runs_the_command_of_the_project_as_process_1() -> None:

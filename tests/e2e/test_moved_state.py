@@ -13,7 +13,7 @@ from tests.support.receiver import Receiver
 from tests.support.watch import logged, wait_until
 
 Bridges = Callable[..., BridgeProcess]
-TOPICS = ("moved", "g.parked", "g.again", "g.control")
+TOPICS = ("moved", "g.parked", "g.again", "g.control", "g.attempts")
 
 
 def fill(broker: Broker, *ids: str) -> None:

@@ -71,7 +71,7 @@ def pod_config(
     """Return the configuration of one pod; every second one has a configured name in the group."""
     config = plain_config(
         bootstrap, TOPIC, endpoints, group=GROUP, commit_interval_s=COMMIT_S,
-        drain_timeout_s=5, history={"max_bytes": 16 * 1024 * 1024, "bodies": False},
+        drain_timeout_s=5, history={"bodies": "none"},
         log={"attempts": options.log_attempts},
     )  # fmt: skip
     config["sources"]["orders"]["topics"].append(side_topic.NAME)

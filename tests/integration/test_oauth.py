@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import orjson
@@ -13,9 +14,10 @@ from aiohttp import web
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from bridge.errors import KafkaUnavailable
-from bridge.http.token import ClientCredentials
+from bridge.errors import TokenUnavailable
 from bridge.kafka.client import KafkaOptions
+from bridge.settings import SaslSettings
+from bridge.wiring.tokens import build_kafka_token
 from tests.support.kafka import RealKafka
 
 MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
@@ -70,8 +72,21 @@ def oauth_kafka(kafka: RealKafka) -> Iterator[RealKafka]:
         yield broker
 
 
-def credentials(tokens: Any) -> ClientCredentials:
-    return ClientCredentials(tokens.url, "bridge", SECRET, "kafka")
+def fetcher(tokens: Any) -> Callable[[], Awaitable[str]]:
+    """Return the function that a Kafka client calls for a token, as the wiring builds it."""
+    fetch_token = build_kafka_token(
+        SaslSettings.model_validate(
+            {
+                "mechanism": "OAUTHBEARER",
+                "token_url": tokens.url,
+                "client_id": "bridge",
+                "client_secret": SECRET,
+                "scope": "kafka",
+            }
+        )
+    )
+    assert fetch_token is not None
+    return fetch_token
 
 
 def options(broker: RealKafka, tokens: Any) -> KafkaOptions:
@@ -79,7 +94,7 @@ def options(broker: RealKafka, tokens: Any) -> KafkaOptions:
         bootstrap_servers=(broker.sasl_bootstrap,),
         security_protocol="SASL_PLAINTEXT",
         sasl_mechanism="OAUTHBEARER",
-        fetch_token=credentials(tokens).token,
+        fetch_token=fetcher(tokens),
     )
 
 
@@ -103,29 +118,35 @@ async def test_a_failed_token_request_raises_an_error_that_kafka_clients_retry(
     await admin.close()
 
 
-async def test_a_token_is_cached_until_shortly_before_it_expires(tokens: TokenServer) -> None:
-    kept = credentials(tokens)
-    assert await kept.token() == await kept.token()
+async def test_a_token_is_cached(tokens: TokenServer) -> None:
+    kept = fetcher(tokens)
+    assert await kept() == await kept()
     assert len(tokens.asked) == 1
-    tokens.answer = {"access_token": "short", "expires_in": 31.001}
-    short = credentials(tokens)
-    assert await short.token() == "short"
-    assert short._valid_until - time.monotonic() <= 1.001
+
+
+async def test_many_clients_that_connect_at_once_cause_one_request(tokens: TokenServer) -> None:
+    kept = fetcher(tokens)
+    assert len({*await asyncio.gather(*(kept() for _ in range(20)))}) == 1
+    assert len(tokens.asked) == 1
 
 
 @pytest.mark.parametrize(
     ("status", "answer", "message"),
     [
-        (401, {}, "answered with status 401; check client_id, client_secret and scope"),
-        (200, {}, "returned no token: KeyError"),
-        (200, [], "returned no token: TypeError"),
-        (200, {"access_token": "t", "expires_in": "soon"}, "returned no token: ValueError"),
+        (
+            401,
+            {},
+            r"kafka\.sasl\.token_url answered with status 401; check client_id, client_secret and scope",
+        ),
+        (200, {}, "returned no access_token"),
+        (200, [], "returned an answer that is not a JSON object"),
+        (200, {"access_token": "t", "pad": "x" * 70_000}, "returned an answer of 64 KiB or more"),
     ],
 )
 async def test_the_error_message_names_the_cause_without_the_secret(
     tokens: TokenServer, status: int, answer: object, message: str
 ) -> None:
     tokens.status, tokens.answer = status, answer
-    with pytest.raises(KafkaUnavailable, match=message) as caught:
-        await credentials(tokens).token()
+    with pytest.raises(TokenUnavailable, match=message) as caught:
+        await fetcher(tokens)()
     assert SECRET not in str(caught.value)

@@ -163,14 +163,17 @@ def test_retries_keep_the_order_of_an_entity_and_let_others_pass(
     assert bridge.metric("hookferry_parked_total") == 0
 
     wait_until(
-        lambda: len(history(bridge)) == 76, "a history row for each attempt"
-    )  # rows are written in batches
+        lambda: len(history(bridge)) == 76, "the history has each attempt"
+    )  # which are written in batches
     rows = [row for row in history(bridge) if row["event_id"] == "slow-0"]
     assert [(row["attempt"], row["verdict"], row["status"]) for row in rows] == [
         (1, "again", 503), (2, "again", 503), (3, "again", 503), (4, "delivered", 200)
     ]  # fmt: skip
     assert len({row["webhook_id"] for row in rows}) == 1
     assert {row["reason"] for row in rows} == {"status 503: later", ""}
+    assert [row["later"] is not None and row["later"].at_s > row["answered_s"] for row in rows] == [
+        True, True, True, False
+    ]  # fmt: skip
     sent = [
         request for request in receiver.records("/shop") if (request["entity"], request["seq"]) == ("slow", 0)
     ]

@@ -52,7 +52,7 @@ async def live(random: Random) -> None:
     world = World({name: plan() for name in (*names, *dead)}, log=log)
     for name in dead:
         world.receivers[name].answer = refuse
-    memory = MemoryPlan(budget_bytes, budget_bytes, 1, 1, random.choice((0, 3_000)))
+    memory = MemoryPlan(budget_bytes, budget_bytes, 1, 1, random.choice((0, 3_000)), 1)
     process = Process(world, *PARTITIONS, max_batch=random.randint(1, MAX_BATCH), memory=memory).start()
     batch_bytes = MAX_BATCH * (most_bytes + 500 + RECORD_BYTES + DELIVERY_BYTES * len(world.plans))
     most = budget_bytes + batch_bytes * len(world.plans)
@@ -107,7 +107,7 @@ async def test_a_dead_endpoint_leaves_most_of_the_budget_to_the_others() -> None
     log = make_log(Random(1), 800, 2_000)
     world = World({"well": plan(), "dead": plan()}, log=log)
     world.receivers["dead"].answer = refuse
-    process = Process(world, *PARTITIONS, max_batch=5, memory=MemoryPlan(1, budget_bytes, 1, 1, 1)).start()
+    process = Process(world, *PARTITIONS, max_batch=5, memory=MemoryPlan(1, budget_bytes, 1, 1, 1, 1)).start()
     with structlog.testing.capture_logs():
         await until(lambda: len(world.receivers["well"].delivered) == 800)
         assert 0 < process.checkpoints.waiting_bytes("dead") < 0.15 * budget_bytes
@@ -121,7 +121,7 @@ async def test_an_endpoint_that_used_up_its_share_takes_no_batch_of_another_part
     log = make_log(Random(1), 0, 0)
     world = World({"dead": plan()}, log=log)
     world.receivers["dead"].answer = refuse
-    process = Process(world, *PARTITIONS, max_batch=5, memory=MemoryPlan(1, 100_000, 1, 1, 1)).start()
+    process = Process(world, *PARTITIONS, max_batch=5, memory=MemoryPlan(1, 100_000, 1, 1, 1, 1)).start()
     with structlog.testing.capture_logs():
         for number in range(20):
             document = {"id": f"a{number}", "type": "Created", "entity": "e", "pad": "x" * 2_000}

@@ -28,7 +28,7 @@ PLANS = {
     "all": Plan(window=6, concurrency=3, base_s=0.5, max_attempts=1000, max_age_s=MONTH_S),
     "paid": Plan(("Paid",), window=3, concurrency=2, base_s=0.5, max_attempts=1000, max_age_s=MONTH_S),
 }
-LITTLE_MEMORY = MemoryPlan(40_000, 20_000, 10_000, 1_000, 200)
+LITTLE_MEMORY = MemoryPlan(40_000, 20_000, 10_000, 1_000, 200, 1_000)
 """Room for a handful of events, and decoded data of one or two."""
 Firsts = dict[str, tuple[Partition, int, int]]
 """Of each event the partition, the offset and the part of its first record."""

@@ -44,7 +44,7 @@ def plain_config(
         "kafka": {"bootstrap_servers": [bootstrap], "replication_factor": 1},
         "sources": {"orders": source},
         "endpoints": {name: defaults | dict(endpoint) for name, endpoint in endpoints.items()},
-        "egress": {"allow": ["127.0.0.0/8"]},
+        "egress": {"allow": ["127.0.0.0/8"], "proxies": ["127.0.0.0/8"]},
         **top,
     }
 

@@ -20,9 +20,10 @@ from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import MARK_VALUE, packed, packed_mark
+from bridge.history.attempt import Attempt
+from bridge.history.pool import size_of
 from bridge.model import Damage, Event, Header, Partition, Record, RedriveMark, Request, Resend, Response
 from bridge.pipeline.ports import RecordDecoder
-from bridge.storage.attempt_history import AttemptRow
 from tests.support.simulated import BEGAN_S
 
 TOPIC = "orders"
@@ -245,13 +246,17 @@ class FakeRegister:
 
 
 class FakeHistory:
-    """Keeps the rows; replaces ``History`` where only ``add`` is called."""
+    """Keeps the attempts; replaces ``History`` and its streams where nothing is written."""
 
     def __init__(self) -> None:
-        self.rows: list[AttemptRow] = []
+        self.rows: list[Attempt] = []
 
-    def add(self, row: AttemptRow) -> None:
-        self.rows.append(row)
+    def stream(self, endpoint: str) -> FakeHistory:
+        return self
+
+    def add(self, attempt: Attempt, size_bytes: int) -> None:
+        assert size_bytes == size_of(attempt)
+        self.rows.append(attempt)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from bridge.dead_letters.hold import Holds
 from bridge.errors import SchemaNeeded
 from bridge.formats import Decoder
 from bridge.formats.resent import AgainDecoder
+from bridge.history.writer import History
 from bridge.model import Partition
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
@@ -169,7 +170,7 @@ def make_dispatcher(
         settings,
         transport=receiver,
         parks=parking,
-        history=history or FakeHistory(),  # type: ignore[arg-type]
+        history=history or FakeHistory(),
         metrics=metrics,
         clock=LoopClock(),
         settle=settle_if_live,
@@ -191,8 +192,10 @@ class Process:
         max_batch: int = 1000,
         journal: FakeJournal | None = None,
         memory: MemoryPlan | None = None,
+        history: History | None = None,
     ) -> None:
         self.world = world
+        self._history = history
         self.partitions = partitions or (P0,)
         self.metrics = Metrics()
         self.flushes = 0
@@ -215,7 +218,7 @@ class Process:
             hold_register=world.register,
             load_holds=self.load_holds,
             transports=world.receivers,
-            history=FakeHistory(),  # type: ignore[arg-type]
+            history=history or FakeHistory(),
             journal=journal or world.journal,  # type: ignore[arg-type]
             flush=self._flush,
             window=self.window,
@@ -304,6 +307,7 @@ class Process:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),
+                *(self._history.start(tasks) if self._history else ()),
                 *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await self.pipeline.run()
@@ -317,4 +321,4 @@ class Process:
 
     async def _flush(self) -> None:
         self.flushes += 1
-        await asyncio.sleep(0)
+        await (self._history.flush() if self._history else asyncio.sleep(0))

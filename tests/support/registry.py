@@ -36,6 +36,10 @@ class StubRegistry:
         self.supports_serialized = True
         self.raw: bytes | None = None
         """Sent as the body of every answer, if set."""
+        self.encoding: str | None = None
+        """Sent as the content-encoding of every answer, if set."""
+        self.accepted: set[str | None] = set()
+        """The accept-encoding of each request."""
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,6 +47,7 @@ class StubRegistry:
 
             def do_GET(self) -> None:
                 registry.authorizations.add(self.headers.get("authorization"))
+                registry.accepted.add(self.headers.get("accept-encoding"))
                 parts = urlsplit(self.path)
                 registry.requests[parts.path] += 1
                 self._send(*registry._get(parts.path, parse_qs(parts.query)))
@@ -57,6 +62,8 @@ class StubRegistry:
                     raw = registry.raw
                 self.send_response(status)
                 self.send_header("content-length", str(len(raw)))
+                if registry.encoding:
+                    self.send_header("content-encoding", registry.encoding)
                 if artifact_type:
                     self.send_header("X-Registry-ArtifactType", artifact_type)
                 self.end_headers()

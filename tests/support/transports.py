@@ -6,15 +6,14 @@ import ssl
 from collections.abc import Callable
 from ipaddress import ip_network
 
-import httpx
 import pytest
 
-from bridge.core.url import parse_url
+from bridge.core.url import parse_proxy, parse_url
 from bridge.errors import TransportError, TransportFault
 from bridge.http import Transport
 from bridge.http.egress_policy import EgressPolicy
-from bridge.http.httpx_transport import HttpxTransport
 from bridge.http.lean import LeanTransport
+from bridge.http.proxy import Proxy
 from bridge.model import Request
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 
@@ -29,6 +28,7 @@ def make_lean(
     tls: ssl.SSLContext | None = None,
     idle_s: float = 60.0,
     max_header_bytes: int = 65536,
+    proxy: Proxy | None = None,
 ) -> LeanTransport:
     """Return a lean transport with a long idle time, so that no connection closes because of it."""
     return LeanTransport(
@@ -38,15 +38,13 @@ def make_lean(
         idle_s=idle_s,
         max_body_bytes=max_body_bytes,
         max_header_bytes=max_header_bytes,
+        proxy=proxy,
     )
 
 
-def make_httpx(
-    max_connections: int = 4, max_body_bytes: int = 1000, tls: ssl.SSLContext | None = None
-) -> HttpxTransport:
-    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-    inner = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits)
-    return HttpxTransport(inner, max_body_bytes)
+def proxy_at(url: str, tls: ssl.SSLContext | None = None) -> Proxy:
+    """Return the proxy with this URL, which may contain user and password."""
+    return Proxy(*parse_proxy(url), tls)
 
 
 def post(

@@ -1,24 +1,24 @@
 """Read the state of a running bridge, its files and its cursors, and wait for a state.
 
-Everything here reads what an operator can read: the log, the admin port, the history file, the committed
+Everything here reads what an operator can read: the log, the admin port, the history, the committed
 offsets. Only ``wait_until`` polls. A test waits for a state instead of reading it once after an action: on a
-loaded machine, commits, log lines and history rows arrive later.
+loaded machine, commits, log lines and attempts in the history arrive later.
 """
 
 from __future__ import annotations
 
 import http.client
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from typing import Any, TypeVar
 
 import orjson
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from bridge.core import completion_map
+from bridge.history.batch import decode
+from bridge.model import Partition, Record
 from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 
@@ -82,11 +82,53 @@ def log_counts(bridge: BridgeProcess) -> Counter[str]:
 
 
 def history(bridge: BridgeProcess) -> list[dict[str, Any]]:
-    """Return the rows of the attempt history, oldest first."""
-    file = f"file:{bridge.config['state_dir']}/history.sqlite?mode=ro"
-    with closing(sqlite3.connect(file, uri=True)) as db:
-        db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute("SELECT * FROM attempts ORDER BY id")]
+    """Return the attempts in the topic of the history, oldest first, with their ids and endpoints."""
+    (bootstrap,) = bridge.config["kafka"]["bootstrap_servers"]
+    return attempts_of(bootstrap, f"{bridge.config['group']}.attempts")
+
+
+def attempts_of(bootstrap: str, topic: str) -> list[dict[str, Any]]:
+    """Return the attempts in a topic, oldest first; a record that was written twice counts once."""
+    rows: dict[tuple[Any, int], dict[str, Any]] = {}
+    for record in read_topic(bootstrap, topic):
+        writer, attempts = decode(record)
+        for index, (id, endpoint, attempt) in enumerate(attempts):
+            row = {"id": str(id), "endpoint": endpoint, **attempt._asdict()}
+            rows.setdefault((writer, index), row)
+    return sorted(rows.values(), key=lambda row: (row["answered_s"], row["id"]))
+
+
+def read_topic(bootstrap: str, topic: str) -> list[Record]:
+    """Return all records that a topic has now; none if it does not exist."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "looks", "enable.auto.commit": False, "log_level": 0,
+         "allow.auto.create.topics": False}
+    )  # fmt: skip
+    try:
+        known = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ends = {}
+        for number in known:
+            begin, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
+            if end > begin:
+                ends[number] = end
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in ends])
+        records: list[Record] = []
+        while ends:
+            message = consumer.poll(10)
+            assert message is not None, f"{topic}: no record within 10 s"
+            assert message.error() is None, message.error()
+            number, offset = message.partition(), message.offset()
+            records.append(
+                Record(
+                    Partition(topic, number), offset, message.timestamp()[1], message.key(), message.value(),
+                    tuple(message.headers() or ()),
+                )
+            )  # fmt: skip
+            if offset + 1 >= ends.get(number, 0):
+                ends.pop(number, None)
+        return records
+    finally:
+        consumer.close()
 
 
 def log_ends(kafka: RealKafka, topic: str) -> dict[int, int]:

@@ -2,12 +2,13 @@
 
 A ``Program`` renders plain values (text, numbers, lists, mappings) to text. ``language`` restricts the
 syntax, ``environment`` the operations, ``filters`` the calls, and ``budget`` the work of one run.
-``quotes`` finds values outside quotes in JSON; ``values`` defines missing and escaped values.
+``quotes`` finds values outside quotes in JSON, ``places`` inserts values, and ``values`` defines missing and
+escaped ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
@@ -21,12 +22,16 @@ from bridge.rendering.sandbox.environment import Environment
 from bridge.rendering.sandbox.filters import charged, number
 from bridge.rendering.sandbox.filters import filters as common_filters
 from bridge.rendering.sandbox.language import restrict
-from bridge.rendering.sandbox.quotes import mark_bare
-from bridge.rendering.sandbox.values import Escaped, Insert, Missing, NotPossible, as_text, format_decimal
+from bridge.rendering.sandbox.places import Places, SyntaxPlaces
+from bridge.rendering.sandbox.quotes import Quotes
+from bridge.rendering.sandbox.syntax import JSON, XML, Syntax
+from bridge.rendering.sandbox.values import Insert, JsonText, Missing, NotPossible, as_text, format_decimal
 
 __all__ = [
-    "Escaped",
+    "JSON",
+    "XML",
     "Insert",
+    "JsonText",
     "Missing",
     "NotPossible",
     "Program",
@@ -78,37 +83,46 @@ class Sandbox:
         variables: Collection[str],
         filters: Mapping[str, Callable[..., Any]] | None = None,
         *,
-        json: bool = False,
+        outside: Insert | None = None,
+        syntax: Syntax = JSON,
     ) -> None:
         """``insert`` returns the escaped text of a value; ``filters`` extend the common ones.
 
-        With ``json``, a value outside quotes must be a JSON literal, not text.
+        With ``outside`` the place of a value matters: ``insert`` is for values inside quotes or text, and
+        ``outside`` for those that nothing encloses in this ``syntax``.
         """
-        self._json = json
-        self._budget = Budget()
+        self._budget = budget = Budget()
         self._variables = frozenset(variables)
-        own = {name: charged(function, self._budget) for name, function in (filters or {}).items()}
-        self._environment = Environment(insert, {**common_filters(self._budget), **own}, self._budget)
+        self._syntax = syntax
+        self._by_place = None if outside is None else SyntaxPlaces(insert, outside, syntax, budget)
+        own = {name: charged(function, budget) for name, function in (filters or {}).items()}
+        places = self._by_place or Places(insert, budget)
+        self._environment = Environment(places, {**common_filters(budget), **own}, budget)
 
     def compile(self, source: str, name: str) -> Program:
         """Compile a template. ``name`` is its name in messages. Raises ``TemplateMistake``."""
         if len(source) > MAX_SOURCE_CHARS:
             raise TemplateMistake(1, f"is longer than {MAX_SOURCE_CHARS} characters", "make it shorter")
         environment = self._environment
+        environment.expressions = {}
         self._budget.begin()
         try:
             tree = environment.parse(source)
             undeclared = meta.find_undeclared_variables(tree) - set(environment.globals)
             for unknown in sorted(undeclared - self._variables):
                 raise self._unknown(unknown, source)
-            if self._json:
-                mark_bare(tree)
+            quotes = None if self._by_place is None else Quotes(tree, self._syntax)
             template = environment.from_string(restrict(tree))
         except TemplateSyntaxError as exc:
             raise _syntax(exc, [*environment.filters]) from None
         except (RecursionError, MemoryError, SyntaxError):
             raise TemplateMistake(1, "is nested too deep", "reduce the nesting") from None
-        return Program(template, name, frozenset(undeclared), self._budget)
+        join: Callable[[Iterable[str]], str] = "".join
+        if self._by_place is not None and quotes is not None and quotes.undecided:
+            join = self._by_place.whole
+        keys_vary = quotes is not None and quotes.keys_vary
+        uses = frozenset(undeclared)
+        return Program(template, name, uses, self._budget, join, environment.expressions, keys_vary=keys_vary)
 
     def _unknown(self, name: str, source: str) -> TemplateMistake:
         line = next((n for n, text in enumerate(source.splitlines(), 1) if name in text), 1)
@@ -130,10 +144,27 @@ def _syntax(exc: TemplateSyntaxError, filters: list[str]) -> TemplateMistake:
 
 
 class Program:
-    """A compiled template. ``uses`` are the variables it reads."""
+    """A compiled template.
 
-    def __init__(self, template: Template, name: str, uses: frozenset[str], budget: Budget) -> None:
+    ``uses`` are the variables it reads. ``keys_vary``: in JSON, a value may be part of a key.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        name: str,
+        uses: frozenset[str],
+        budget: Budget,
+        join: Callable[[Iterable[str]], str],
+        expressions: Mapping[int, str],
+        *,
+        keys_vary: bool,
+    ) -> None:
+        """``join`` combines what the template yields; ``expressions`` are by lines of the compiled code."""
         self.uses = uses
+        self.keys_vary = keys_vary
+        self._join = join
+        self._expressions = expressions
         self._name = name
         self._template = template
         self._budget = budget
@@ -151,20 +182,27 @@ class Program:
             context = new_context(
                 self._environment, None, self._template.blocks, {**self._globals, **values}, shared=True
             )
-            return "".join(self._run(context))
+            return self._join(self._run(context))
         except _FAULTS as exc:
             missing = isinstance(exc, UndefinedError)
-            raise TemplateFault(self._name, self._line(exc), _cause(exc), missing=missing) from exc
+            line, expression = self._place(exc)
+            cause = _cause(exc)
+            if isinstance(exc, NotPossible) and expression:
+                cause = f"{{{{ {expression} }}}}: {cause}"
+            raise TemplateFault(self._name, line, cause, missing=missing) from exc
+        finally:
+            self._budget.end()
 
-    def _line(self, exc: BaseException) -> int:
-        """Return the line of the template at which the exception was raised."""
+    def _place(self, exc: BaseException) -> tuple[int, str]:
+        """Return the line of the template that raised the exception, and its ``{{ … }}``, if it is one."""
         frame: TracebackType | None = exc.__traceback__
-        line = 0
+        line, expression = 0, ""
         while frame is not None:
             if frame.tb_frame.f_globals is self._run.__globals__:
                 line = self._template.get_corresponding_lineno(frame.tb_lineno)
+                expression = self._expressions.get(frame.tb_lineno, "")
             frame = frame.tb_next
-        return line
+        return line, expression
 
 
 def _cause(exc: Exception) -> str:

@@ -6,13 +6,12 @@ be reached, and fast: Jinja2's own sandbox calls ``is_safe_attribute`` each time
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from jinja2 import Undefined, nodes, pass_context
+from jinja2 import Undefined, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -20,25 +19,28 @@ from jinja2.utils import Namespace
 
 from bridge.model import ExactNumber
 from bridge.rendering.sandbox.budget import Budget, BudgetExceeded
-from bridge.rendering.sandbox.language import CHARGE, CONCAT, LOOP_CALLS, LOOP_OVER, UNESCAPE
-from bridge.rendering.sandbox.quotes import BARE
-from bridge.rendering.sandbox.values import (
-    ESCAPED,
-    Escaped,
-    Insert,
-    Missing,
-    NotPossible,
-    as_text,
-    describe_kind,
-    unescaped,
+from bridge.rendering.sandbox.expressions import source_of
+from bridge.rendering.sandbox.filters import tests
+from bridge.rendering.sandbox.language import (
+    BUILT,
+    CHARGE,
+    COMPARED,
+    CONCAT,
+    LOOP_CALLS,
+    LOOP_OVER,
+    SEARCHED,
+    SLICED,
+    UNESCAPE,
 )
+from bridge.rendering.sandbox.places import Places, SyntaxPlaces
+from bridge.rendering.sandbox.quotes import BARE, UNDECIDED
+from bridge.rendering.sandbox.values import Missing, NotPossible, as_text, describe_kind
 
 _LOOP = LOOP_CALLS | {
     "index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0", "previtem",
     "nextitem",
 }  # fmt: skip
 _NUMBERS = frozenset({int, float, Decimal, bool})
-_JSON_WORD = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null")
 _LONGEST_RANGE = 10_000
 _MOST_BITS = 1024
 _MOST_POWER = 64
@@ -56,9 +58,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
-    def __init__(self, insert: Insert, filters: Mapping[str, Callable[..., Any]], budget: Budget) -> None:
+    def __init__(self, places: Places, filters: Mapping[str, Callable[..., Any]], budget: Budget) -> None:
         super().__init__(
-            autoescape=True,  # the result of a macro or {% set %} block is Markup: not escaped again
             undefined=Missing,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -67,40 +68,49 @@ class Environment(ImmutableSandboxedEnvironment):
         )
         self.code_generator_class = _Generator
         self.budget = budget
-        self._insert = insert
-        self.finalize = self._finalizer()
-        self.globals = {"range": self._range, "dict": dict, "namespace": Namespace}
-        self.filters = {
-            **filters,
-            CHARGE: self._charger(),
-            CONCAT: self.concatenated,
-            LOOP_OVER: self._over,
-            BARE: self._bare,
-            UNESCAPE: unescaped,
-        }
-        self.tests = {name: self.tests[name] for name in TESTS}
+        self.places = places
+        self.expressions: dict[int, str] = {}
+        """The expressions of the template that was compiled last, by the line of the compiled code."""
+        self.finalize = places.finalize
+        if isinstance(places, SyntaxPlaces):
+            self.outside, self.undecided = places.outside, places.undecided
+        self.globals = {"range": self._range, "dict": self._dict, "namespace": self._namespace}
+        self.filters = dict(filters)
+        self.tests = tests({name: self.tests[name] for name in TESTS}, budget)
 
-    def _finalizer(self) -> Callable[[Any], str]:
-        insert, budget, ready = self._insert, self.budget, ESCAPED
+    def concat(self, parts: Iterable[str]) -> str:
+        """Return the text of a macro or ``{% set %}`` block. Compiled code calls this."""
+        return self.places.block(parts)
 
-        def finalize(value: Any) -> str:
-            text: str = value if type(value) in ready else insert(value)
-            budget.chars = left = budget.chars - len(text)
-            if left < 0:
-                budget.spend()
-            return text
+    def charge(self, chars: int) -> bool:
+        """Charge one step and the constant text of a loop's or macro's body."""
+        self.budget.spend(1, chars)
+        return True
 
-        return finalize
+    def compared(self, value: Any) -> Any:
+        """Charge for an operand of a comparison, and return it."""
+        self.budget.read(value)
+        return value
 
-    def _charger(self) -> Callable[[Context, int], bool]:
-        spend = self.budget.spend
+    def searched(self, value: Any) -> Any:
+        """Charge for what ``in`` searches, and return it; a look-up in a mapping costs nothing."""
+        if type(value) is not dict:
+            self.budget.read(value)
+        return value
 
-        @pass_context  # so that Jinja2 does not fold it into a constant
-        def charge(_context: Context, chars: int) -> bool:
-            spend(1, chars)
-            return True
+    def built(self, value: Any) -> Any:
+        """Charge for a list or mapping that the template contains, and return it."""
+        self.budget.create(value)
+        return value
 
-        return charge
+    def sliced(self, value: Any) -> Any:
+        """Charge for a slice, and return it; the items of a list are not copied."""
+        self.budget.spend(1, len(value) * (1 if isinstance(value, str) else 8))
+        return value
+
+    def unescaped(self, value: Any) -> Any:
+        """Return the plain text of a value that is text, and other values unchanged."""
+        return as_text(value) if isinstance(value, str) else value
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return ``obj.attribute``, or the same with a constant name in brackets: the item of a mapping."""
@@ -181,7 +191,7 @@ class Environment(ImmutableSandboxedEnvironment):
                 str(value)  # raises UndefinedError
         if operator == "+":
             if isinstance(left, str) and isinstance(right, str):
-                return self.concatenated([left, right])
+                return self.places.joined([left, right])
             if kind is list and other is list:
                 self.budget.spend(len(left) + len(right))
                 return left + right
@@ -190,24 +200,10 @@ class Environment(ImmutableSandboxedEnvironment):
         raise NotPossible(f"{operator} does not work with {kinds}{hint}")
 
     def concatenated(self, parts: list[Any]) -> str:
-        """Join texts (``~``). If one of them is escaped, as from a macro, the result is escaped too."""
-        if any(type(part) in ESCAPED for part in parts):
-            pieces = [part if type(part) in ESCAPED else self._insert(part) for part in parts]
-            joined: str = Escaped("".join(pieces))
-        else:
-            joined = "".join([part if type(part) is str else as_text(part) for part in parts])
-        self.budget.spend(1, len(joined))
-        return joined
+        """Join texts (``~``)."""
+        return self.places.joined(parts)
 
-    def _bare(self, value: Any) -> str:
-        """Insert a value that has no quotes around it in JSON."""
-        if value is None:
-            return Escaped("null")
-        if type(value) is str and not _JSON_WORD.fullmatch(value):
-            raise NotPossible("a text has no quotes around it; put it in quotes, or add | json")
-        return value if type(value) in ESCAPED else Escaped(self._insert(value))
-
-    def _over(self, value: Any) -> Any:
+    def over(self, value: Any) -> Any:
         """Return what a loop iterates over: a list, or the keys of a mapping; nothing for null."""
         if value is None:
             return ()
@@ -216,6 +212,14 @@ class Environment(ImmutableSandboxedEnvironment):
         if isinstance(value, Undefined):
             str(value)  # raises UndefinedError
         raise NotPossible(f"a loop needs a list or a mapping, not {describe_kind(value)}")
+
+    def _dict(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = dict(*args, **kwargs)
+        self.budget.create(mapping)
+        return mapping
+
+    def _namespace(self, *args: Any, **kwargs: Any) -> Namespace:
+        return Namespace(self._dict(*args, **kwargs))
 
     def _range(self, *bounds: int) -> range:
         numbers = range(*bounds)
@@ -231,8 +235,24 @@ def _check_growth(operator: str, left: int, right: int) -> None:
         raise BudgetExceeded(f"a number has more than {_MOST_BITS} bits")
 
 
+_OPERATIONS = {
+    CHARGE: "charge", COMPARED: "compared", SEARCHED: "searched", BUILT: "built", SLICED: "sliced",
+    UNESCAPE: "unescaped", CONCAT: "concatenated", LOOP_OVER: "over", BARE: "outside", UNDECIDED: "undecided",
+}  # fmt: skip
+"""The method of the environment for each internal filter node."""
+
+
 class _Generator(CodeGenerator):
-    """Compiles outputs so that only ``finalize`` decides what is inserted."""
+    """Compiles outputs so that only ``Places`` decides what is inserted, and internal filters to methods."""
+
+    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:
+        operation = _OPERATIONS.get(node.name)
+        if operation is None or node.node is None:
+            super().visit_Filter(node, frame)
+        else:
+            self.write(f"environment.{operation}(")
+            self.visit(node.node, frame)
+            self.write(")")
 
     def _output_const_repr(self, group: Iterable[Any]) -> str:
         return repr("".join(group))
@@ -245,7 +265,13 @@ class _Generator(CodeGenerator):
         return text
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
-        self.write("environment.finalize(")
+        self.write("(" if _is_placed(node) else "environment.finalize(")
+        assert isinstance(self.environment, Environment), "only this environment uses this generator"
+        self.environment.expressions[self.code_lineno] = source_of(node)
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         self.write(")")
+
+
+def _is_placed(node: nodes.Expr) -> bool:
+    return isinstance(node, nodes.Filter) and node.name in {BARE, UNDECIDED}

@@ -6,7 +6,7 @@ generator, whose items are not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import wraps
 from typing import Any
@@ -15,10 +15,9 @@ from urllib.parse import quote
 from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context as RunContext
 
-from bridge.rendering.sandbox.budget import Budget
+from bridge.rendering.sandbox.budget import CHARS_A_STEP, Budget
 from bridge.rendering.sandbox.values import NotPossible, as_text, format_decimal, list_items
 
-_CHARS_A_STEP = 256
 _MOST_DIGITS = 30
 _EXACT = Context(prec=1200)
 """Digits enough for any sum of numbers that ``format_decimal`` lets through."""
@@ -60,39 +59,45 @@ def rounded(value: Any, digits: int = 0) -> Decimal:
         raise NotPossible("the number is too large to round") from None
 
 
+def encoded(value: Any) -> str:
+    """Percent-encode everything except letters, digits and ``-._~`` (``urlencode``)."""
+    return quote(as_text(value), safe="", errors="replace")
+
+
 def charged(function: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
-    """Wrap a filter so that a call costs one step, and more if it returns a long text."""
+    """Wrap a filter so that a call costs one step, and more if it reads or returns a long text."""
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        read = 0
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, str):
+                read += len(value)
+        budget.spend(1 + read // CHARS_A_STEP)
         result = function(*args, **kwargs)
-        budget.spend(1 + len(result) // _CHARS_A_STEP if isinstance(result, str) else 1)
+        if isinstance(result, str) and len(result) >= CHARS_A_STEP:
+            budget.spend(len(result) // CHARS_A_STEP)
         return result
 
     return wrapper
 
 
 class _Filters:
-    """The filters that read many items or characters; each one costs budget."""
+    """The filters that read many items, or whose result may be longer than what they read."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-
-    def text(self, value: Any) -> str:
-        plain_text = as_text(value)
-        self._budget.spend(1 + len(plain_text) // _CHARS_A_STEP)
-        return plain_text
 
     def items(self, value: Any) -> list[Any]:
         return list_items(value, self._budget)
 
     def replace(self, value: Any, old: str, new: str) -> str:
-        whole_text, old, new = self.text(value), as_text(old), as_text(new)
+        whole_text, old, new = as_text(value), as_text(old), as_text(new)
         self._budget.spend(1, len(whole_text) + whole_text.count(old) * len(new))
         return whole_text.replace(old, new)
 
     def truncate(self, value: Any, length: int = 255, end: str = "…") -> str:
-        whole_text, end = self.text(value), as_text(end)
+        whole_text, end = as_text(value), as_text(end)
         return whole_text if len(whole_text) <= length else whole_text[: max(0, length - len(end))] + end
 
     def join(self, value: Any, separator: str = "", attribute: str | None = None) -> str:
@@ -135,8 +140,12 @@ class _Filters:
     ) -> Any:
         if attribute is not None:
             return [_value_at(item, attribute) for item in self.items(value)]
+        if name not in context.environment.filters:
+            raise NotPossible("map needs the name of a filter, such as map('upper'), or attribute='…'")
         call = context.environment.call_filter
-        return [call(str(name), item, list(args), context=context) for item in self.items(value)]
+        results = [call(name, item, list(args), context=context) for item in self.items(value)]
+        self._budget.create(results)
+        return results
 
     @pass_context
     def select(self, context: RunContext, value: Any, test: str = "true", *args: Any) -> list[Any]:
@@ -155,16 +164,13 @@ class _Filters:
         check = context.environment.call_test
         return [item for item in self.items(value) if not check(test, item, list(args))]
 
-    def encoded(self, value: Any) -> str:
-        return quote(self.text(value), safe="", errors="replace")
-
 
 def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
-    """Return the filters by name."""
+    """Return the filters by name. Each one that a template can name is ``charged``."""
     own = _Filters(budget)
-    return {
+    plain: dict[str, Callable[..., Any]] = {
         "abs": lambda value: abs(number(value)),
-        "capitalize": lambda value: own.text(value).capitalize(),
+        "capitalize": lambda value: as_text(value).capitalize(),
         "count": own.length,
         "d": default,
         "default": default,
@@ -175,26 +181,45 @@ def filters(budget: Budget) -> dict[str, Callable[..., Any]]:
         "last": own.last,
         "length": own.length,
         "list": own.items,
-        "lower": lambda value: own.text(value).lower(),
+        "lower": lambda value: as_text(value).lower(),
         "map": own.mapped,
         "max": lambda value: max(own.items(value), default=None),
         "min": lambda value: min(own.items(value), default=None),
         "reject": own.reject,
         "replace": own.replace,
-        "reverse": lambda value: own.text(value)[::-1] if isinstance(value, str) else own.items(value)[::-1],
+        "reverse": lambda value: as_text(value)[::-1] if isinstance(value, str) else own.items(value)[::-1],
         "round": rounded,
         "select": own.select,
         "selectattr": own.select_by,
         "sort": own.ordered,
-        "string": own.text,
+        "string": as_text,
         "sum": own.total,
-        "title": lambda value: own.text(value).title(),
-        "trim": lambda value: own.text(value).strip(),
+        "title": lambda value: as_text(value).title(),
+        "trim": lambda value: as_text(value).strip(),
         "truncate": own.truncate,
         "unique": own.unique,
-        "upper": lambda value: own.text(value).upper(),
-        "urlencode": own.encoded,
+        "upper": lambda value: as_text(value).upper(),
+        "urlencode": encoded,
     }
+    return {name: charged(function, budget) for name, function in plain.items()}
+
+
+def tests(known: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
+    """Return Jinja2's tests by name, each one charged for the values that it may read completely."""
+
+    def metered(test: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(test)
+        def wrapper(value: Any, *args: Any) -> Any:
+            budget.spend(1)
+            for compared in args:
+                budget.read(compared)
+            if args or isinstance(value, str):
+                budget.read(value)
+            return test(value, *args)
+
+        return wrapper
+
+    return {name: metered(test) for name, test in known.items()}
 
 
 def _value_at(value: Any, path: str | None) -> Any:

@@ -10,8 +10,14 @@ from typing import TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
 
-CHARGE, CONCAT, LOOP_OVER, UNESCAPE = "charge!", "concat!", "over!", "unescaped!"
-"""Internal filters. No template can name them, because ``!`` is not allowed in names."""
+CHARGE, CONCAT, LOOP_OVER, UNESCAPE, SLICED, BUILT, COMPARED, SEARCHED = (
+    "charge!", "concat!", "over!", "unescaped!", "sliced!", "built!", "compared!", "searched!",
+)  # fmt: skip
+"""Operations of the environment, in the form of filter nodes.
+
+They are compiled to calls of its methods and are in no table of filters, so no template can name one, not
+even in a text as in ``map('charge!')``.
+"""
 
 LOOP_CALLS = frozenset({"cycle", "changed"})
 
@@ -30,6 +36,9 @@ _WORDS: dict[type[nodes.Node], str] = {
     nodes.FromImport: "import", nodes.CallBlock: "call", nodes.FilterBlock: "filter",
     nodes.ScopedEvalContextModifier: "autoescape",
 }  # fmt: skip
+
+_NOT_NAMES = frozenset({"self", "super", "caller", "varargs", "kwargs"})
+"""Names that Jinja2 defines. The last two are containers that no budget has counted."""
 
 N = TypeVar("N", bound=nodes.Node)
 
@@ -53,7 +62,7 @@ def _check(node: nodes.Node) -> None:
     if type(node) not in _ALLOWED:
         word = _WORDS.get(type(node), type(node).__name__.lower())
         raise _refuse(node, f"{{% {word} %}} is not available in templates")
-    if isinstance(node, nodes.Name) and node.name in {"self", "super"}:
+    if isinstance(node, nodes.Name) and node.name in _NOT_NAMES:
         raise _refuse(node, f'there is no "{node.name}"')
     if isinstance(node, nodes.For) and node.recursive:
         raise _refuse(node, "a loop cannot be recursive")
@@ -96,18 +105,32 @@ def _rewritten(node: object) -> object:
     if not isinstance(node, nodes.Node):
         return node
     _rewrite(node)
-    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
-        node.node = _filter(node, node.node, UNESCAPE)  # a slice could split an escape
-        return node
+    if isinstance(node, nodes.Getitem):
+        return _rewritten_item(node)
     if isinstance(node, nodes.Concat):
         return _filter(node, _of(node, nodes.List(node.nodes)), CONCAT)
-    if (
-        isinstance(node, nodes.Getitem)
-        and isinstance(node.arg, nodes.Const)
-        and isinstance(node.arg.value, str)
-    ):
+    if isinstance(node, nodes.List | nodes.Dict) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
+        return _filter(node, node, BUILT)
+    _meter_parts(node)
+    return node
+
+
+def _rewritten_item(node: nodes.Getitem) -> nodes.Node:
+    if isinstance(node.arg, nodes.Slice):
+        node.node = _filter(node, node.node, UNESCAPE)  # a slice could split an escape
+        return _filter(node, node, SLICED)
+    if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
         return _of(node, nodes.Getattr(node.node, node.arg.value, node.ctx))
-    if isinstance(node, nodes.CondExpr) and node.expr2 is None:
+    return node
+
+
+def _meter_parts(node: nodes.Node) -> None:
+    """Insert charges into a loop, macro or comparison."""
+    if isinstance(node, nodes.Compare):
+        node.expr = _metered(node.expr, COMPARED)
+        for operand in node.ops:
+            operand.expr = _metered(operand.expr, SEARCHED if operand.op in {"in", "notin"} else COMPARED)
+    elif isinstance(node, nodes.CondExpr) and node.expr2 is None:
         node.expr2 = _of(node, nodes.Const(""))
     elif isinstance(node, nodes.For):
         node.iter = _filter(node, node.iter, LOOP_OVER)
@@ -116,7 +139,6 @@ def _rewritten(node: object) -> object:
         node.body.insert(0, _of(node, nodes.ExprStmt(_meter(node, _constant_chars(node.body)))))
     elif isinstance(node, nodes.Macro):
         node.body.insert(0, _of(node, nodes.ExprStmt(_meter(node, _constant_chars(node.body)))))
-    return node
 
 
 def _of(origin: nodes.Node, node: N) -> N:
@@ -127,6 +149,10 @@ def _of(origin: nodes.Node, node: N) -> N:
 
 def _filter(origin: nodes.Node, value: nodes.Node, name: str) -> nodes.Filter:
     return _of(origin, nodes.Filter(value, name, [], [], None, None))
+
+
+def _metered(operand: nodes.Expr, name: str) -> nodes.Expr:
+    return operand if isinstance(operand, nodes.Const) else _filter(operand, operand, name)
 
 
 def _meter(origin: nodes.Node, chars: int) -> nodes.Filter:

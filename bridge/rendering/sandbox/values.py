@@ -1,4 +1,8 @@
-"""The values of a template: text, numbers, lists, mappings, missing values, and escaped text."""
+"""The values of a template: text, numbers, lists, mappings, missing values, and text with a form of its own.
+
+``str`` is always a plain text, which is escaped when it is inserted. Only the classes below are inserted in
+another way, and every operation except an insertion treats them as the plain text that they contain.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Undefined
 from jinja2.runtime import Macro
-from markupsafe import Markup
 
 from bridge.model import ExactNumber
 from bridge.rendering.sandbox.budget import Budget
@@ -22,17 +25,72 @@ _KEYS_COMPARED = 200
 """A comparison takes about 10 µs per key, and a payload may have any number of keys."""
 
 
+NO_TEXT = (dict, list, tuple, bytes)
+"""Kinds of values that are no text by themselves."""
+
+
 class NotPossible(Exception):
     """An operation that the values do not allow; the text names it and never contains a value."""
 
 
 class Escaped(str):
-    """Text that is already escaped. Jinja2 marks the result of a macro or ``{% set %}`` block as Markup."""
+    """Text of a macro or ``{% set %}`` block that is escaped already, for a content type without places."""
 
     __slots__ = ()
 
 
-ESCAPED = frozenset({Escaped, Markup})
+class JsonText(str):
+    """The JSON form of a value, by the filter ``json``.
+
+    Outside quotes of a JSON template it is inserted as it is. Everywhere else it is a text, which is
+    escaped. ``value`` is the value before the receiver's own escaping.
+    """
+
+    __slots__ = ("value",)
+    value: Any
+
+    def __new__(cls, text: str, value: Any) -> JsonText:
+        """Return the text of a value."""
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+
+class Inserted(str):
+    """A value that was inserted where the place is not known yet. As a text it is the value, not escaped."""
+
+    __slots__ = ("value",)
+    value: Any
+
+    def __new__(cls, text: str, value: Any) -> Inserted:
+        """Return the value with its plain text."""
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+
+class Fragment(str):
+    """The text of a macro or ``{% set %}`` block of a JSON template.
+
+    Whether its values are inside quotes is decided where it is inserted: ``pieces`` are the template's own
+    texts and the inserted values, in order.
+    """
+
+    __slots__ = ("pieces",)
+    pieces: tuple[str | Inserted, ...]
+
+    def __new__(cls, pieces: tuple[str | Inserted, ...]) -> Fragment:
+        """Return the text that these pieces form."""
+        made = super().__new__(cls, "".join(pieces))
+        made.pieces = pieces
+        return made
+
+    def as_text(self) -> str:
+        """Return the text with its values as plain text. Raises ``NotPossible`` if one has none."""
+        for piece in self.pieces:
+            if type(piece) is Inserted and isinstance(piece.value, NO_TEXT):
+                as_text(piece.value)
+        return "".join((self,))
 
 
 class Missing(StrictUndefined):
@@ -56,16 +114,12 @@ class Missing(StrictUndefined):
 def describe_kind(value: Any) -> str:
     """Return the kind of a value, in the terms of templates."""
     words: dict[type, str] = {
-        str: "text", Escaped: "text", Markup: "text", bytes: "bytes", bool: "true or false", int: "a number",
-        float: "a number", Decimal: "a number", ExactNumber: "a number", list: "a list", tuple: "a list",
-        dict: "a mapping", Macro: "a macro",
+        bytes: "bytes", bool: "true or false", int: "a number", float: "a number", Decimal: "a number",
+        ExactNumber: "a number", list: "a list", tuple: "a list", dict: "a mapping", Macro: "a macro",
     }  # fmt: skip
+    if isinstance(value, str):
+        return "text"
     return "null" if value is None else words.get(type(value), "not a value")
-
-
-def unescaped(value: Any) -> Any:
-    """Convert escaped text to plain text, which is escaped when inserted; return other values unchanged."""
-    return "".join((value,)) if type(value) in ESCAPED else value
 
 
 def as_text(value: Any) -> str:
@@ -81,6 +135,8 @@ def as_text(value: Any) -> str:
         return str(value)
     if kind is Decimal:
         return format_decimal(value)
+    if kind is Fragment:
+        value = value.as_text()
     if isinstance(value, str):
         return "".join((value,))
     raise NotPossible(f"{describe_kind(value)} is not text; select a part of it, or use | json")

@@ -16,13 +16,10 @@ import httpx
 import orjson
 
 from bridge import __version__
-from bridge.errors import HookferryError, RegistryUnavailable
+from bridge.errors import RegistryUnavailable
+from bridge.http.bounded_answer import UNPACKED, AnswerEncodedError, read_bounded
 
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
-
-
-class AnswerTooLargeError(HookferryError):
-    """An answer is larger than ``MAX_ANSWER_BYTES``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +58,7 @@ class RegistryClient:
         self._timeout_s = options.timeout_s
         headers = {
             "user-agent": f"hookferry/{__version__}",
+            **UNPACKED,
             "accept": "application/vnd.schemaregistry.v1+json, application/json, */*;q=0.1",
         }
         if options.token:
@@ -89,11 +87,9 @@ class RegistryClient:
                 asyncio.timeout(self._timeout_s),
                 self._client.stream("GET", self.url + path, params=dict(params or {})) as response,
             ):
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise AnswerTooLargeError(f"its answer is larger than {MAX_ANSWER_BYTES} bytes")
+                body = await read_bounded(response, MAX_ANSWER_BYTES)
+        except AnswerEncodedError as exc:
+            raise RegistryUnavailable(f"the registry {self.origin}: {exc}") from exc
         except TimeoutError as exc:
             raise RegistryUnavailable(
                 f"the registry {self.origin} did not answer in {self._timeout_s:g} s"
@@ -101,7 +97,7 @@ class RegistryClient:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as exc:
             cause = str(exc)[:200] if isinstance(exc, httpx.ConnectError) else type(exc).__name__
             raise RegistryUnavailable(f"the registry {self.origin} cannot be reached: {cause}") from exc
-        answer = Answer(bytes(body), response.headers.get("x-registry-artifacttype"))
+        answer = Answer(body, response.headers.get("x-registry-artifacttype"))
         if response.status_code == 200:
             return answer
         if response.status_code == 404 and _is_missing_schema(answer.json()):

@@ -19,8 +19,9 @@ from bridge.formats.avro.schema import avro_schema
 from bridge.formats.registry.json_schema import JsonSchema
 from bridge.formats.registry.protobuf_schema import protobuf_schema
 from bridge.formats.schema_cache import KnownSchema, Refusal, SchemaCache, SchemaKey
+from bridge.http.bounded_answer import AnswerTooLargeError
 from bridge.schemas.registry.apicurio import ApicurioApi
-from bridge.schemas.registry.client import AnswerTooLargeError, RegistryClient, RegistryOptions
+from bridge.schemas.registry.client import RegistryClient, RegistryOptions
 from bridge.schemas.registry.confluent import ConfluentApi
 from bridge.schemas.registry.gather import Gathered, UnusableSchemaError
 from bridge.telemetry import events

@@ -17,6 +17,8 @@ TOPIC = r"^!?[a-zA-Z0-9._*?\[\]!-]{1,249}$"
 GROUP = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,149}$"
 HOST_PORT = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 LAST_PORT = 65_535
+HOST_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$"
+AWS_REGION = r"^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$"
 FIELD_PATH = r"^[^.\s]+(\.[^.\s]+)*$"
 
 RECORD_PARTS = ("key", "offset", "topic")
@@ -26,6 +28,8 @@ PATTERN_REMEDIES = {
     TOPIC: "use letters, digits, dot, _ and -, at most 249 characters; in patterns also * ? and [abc]",
     GROUP: "use letters, digits, dot, _ and -, at most 150 characters, and no dot in front",
     HOST_PORT: "write host:port, without a scheme, such as kafka-1:9092",
+    HOST_NAME: "write a name without scheme and port, such as hookferry.monitoring.svc",
+    AWS_REGION: "write the name of a region, such as eu-central-1",
     FIELD_PATH: "write the field names from the outside in, with dots between them, such as order.id",
 }
 
@@ -79,6 +83,8 @@ def _port(value: str) -> str:
 
 Seconds = Annotated[float, BeforeValidator(_not_a_flag), Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_not_a_flag)]
+Port = Annotated[int, BeforeValidator(_not_a_flag), Field(ge=1, le=LAST_PORT)]
+HostName = Annotated[str, StringConstraints(pattern=HOST_NAME)]
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Group = Annotated[str, StringConstraints(pattern=GROUP)]
 HostPort = Annotated[str, StringConstraints(pattern=HOST_PORT), AfterValidator(_port)]

@@ -19,16 +19,20 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from bridge.core.instant import instant_ms
+from bridge.core.signing import SigningKey
+from bridge.core.signing.forms import Form
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
-from bridge.settings.models.receiver import PresetSettings
+from bridge.settings.models.endpoint_login import LoginSettings
+from bridge.settings.models.signature_failures import SignatureFailureSettings
+from bridge.settings.models.signing import SigningSettings
 from bridge.settings.models.values import (
     START_WORDS,
     event_pattern,
-    instant_ms,
     parse_rate,
+    proxy_url,
     rate,
-    signing_key,
-    split_url,
+    source_address,
     start_place,
 )
 
@@ -36,12 +40,7 @@ _RETRIED_FIRST, _RETRIED_LAST = 400, 499
 
 
 def _proxy(value: SecretStr) -> SecretStr:
-    split_url(value.get_secret_value())
-    return value
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    signing_key(value.get_secret_value())
+    proxy_url(value.get_secret_value())
     return value
 
 
@@ -64,7 +63,7 @@ def _no_duplicates(statuses: tuple[int, ...]) -> tuple[int, ...]:
 
 
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
-SigningSecret = Annotated[SecretStr, AfterValidator(_secret)]
+SourceAddress = Annotated[str, AfterValidator(source_address)]
 RetriedStatus = Annotated[
     Whole,
     AfterValidator(_retried_status),
@@ -208,7 +207,7 @@ ParkLimit = Annotated[
 ]
 
 
-class EndpointSettings(PresetSettings):
+class EndpointSettings(LoginSettings):
     """One receiver of webhooks."""
 
     events: tuple[EventPattern, ...] = Field(
@@ -246,12 +245,22 @@ class EndpointSettings(PresetSettings):
         description="Filter on the content of an event, evaluated after all other filters: data.amount >"
         ' 1000 and data.currency.code == "USD". See docs/how-to/routing.md.',
     )
-    secrets: tuple[SigningSecret, ...] = Field(
+    secrets: tuple[SecretStr, ...] = Field(
         default=(),
         max_length=10,
-        description="Standard Webhooks signing secrets: whsec_ and base64 of 24 to 64 bytes. List the old"
-        " and the new one during a rotation: each request is signed with all of them. Empty: requests are"
-        " not signed.",
+        description="Signing keys of Standard Webhooks, the short form of signing: whsec_ and base64 of 24"
+        " to 64 bytes, or whsk_ for Ed25519. During a rotation, list the new one and the old one: each"
+        " request is signed with all of them. Empty, and without signing: requests are not signed.",
+    )
+    signing: SigningSettings | None = Field(
+        default=None,
+        description="How requests are signed, if secrets is not enough: keys that begin or end by themselves,"
+        " and the forms of other senders, such as github. See docs/how-to/signing.md.",
+    )
+    signature_failures: SignatureFailureSettings = Field(
+        default_factory=SignatureFailureSettings,
+        description="Which answers complain of the signature, as after a rotation that the receiver has not"
+        " made. The metric hookferry_signature_failures_total counts them; the log names the newest key.",
     )
     concurrency: Whole = Field(
         default=64,
@@ -304,7 +313,14 @@ class EndpointSettings(PresetSettings):
         " partition; memory_budget limits all partitions and endpoints together, by what events really use.",
     )
     proxy: ProxyUrl | None = Field(
-        default=None, description="http or https URL of a proxy for the requests to this endpoint."
+        default=None,
+        description="http or https URL of a proxy for the requests to this endpoint, with user and password"
+        " if it requires them. A proxy on a private address must be in egress.proxies.",
+    )
+    source_address: SourceAddress | None = Field(
+        default=None,
+        description="Address of this machine that connections to this endpoint come from, for a receiver that"
+        " accepts only known addresses. Default: the system chooses.",
     )
     allow_http: bool = Field(
         default=False,
@@ -355,6 +371,20 @@ class EndpointSettings(PresetSettings):
         return at_ms
 
     @property
-    def signing_keys(self) -> tuple[bytes, ...]:
-        """The decoded signing secrets, in their order."""
-        return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """The signing keys in their order, whether set by ``secrets`` or by ``signing``."""
+        return self._signing.read_keys()
+
+    @property
+    def signing_form(self) -> Form:
+        """The form of the signatures."""
+        return self._signing.chosen_form
+
+    @property
+    def signing_texts(self) -> tuple[str, ...]:
+        """The text of each signing key, as it must not appear anywhere."""
+        return self._signing.key_texts()
+
+    @property
+    def _signing(self) -> SigningSettings:
+        return self.signing or SigningSettings(keys=self.secrets)

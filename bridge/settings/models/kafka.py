@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
-from bridge.settings.models.base import Group, HostPort, Seconds, Section, Text, Whole, mistake
+from bridge.settings.models.base import (
+    AWS_REGION,
+    Group,
+    HostPort,
+    Seconds,
+    Section,
+    Text,
+    Whole,
+    mistake,
+)
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
 
 
 def _copies(value: int) -> int:
@@ -46,7 +55,10 @@ class TlsSettings(Section):
 class SaslSettings(Section):
     """The login of Hookferry, for security_protocol SASL_PLAINTEXT and SASL_SSL."""
 
-    mechanism: Mechanism = Field(description="The login method of the brokers.")
+    mechanism: Mechanism = Field(
+        description="The login method of the brokers. AWS_MSK_IAM is Amazon MSK with IAM; it needs the"
+        " package hookferry[msk]. See docs/how-to/cloud-kafka.md."
+    )
     username: Text | None = Field(default=None, description="User name; for PLAIN and SCRAM.")
     password: SecretStr | None = Field(default=None, description="Password; for PLAIN and SCRAM.")
     token_url: Text | None = Field(
@@ -57,6 +69,14 @@ class SaslSettings(Section):
     client_id: Text | None = Field(default=None, description="OAuth client id; for OAUTHBEARER.")
     client_secret: SecretStr | None = Field(default=None, description="OAuth client secret; for OAUTHBEARER.")
     scope: Text | None = Field(default=None, description="OAuth scope to request; optional, for OAUTHBEARER.")
+    token_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate authorities that signed the certificate of the token"
+        " server; for OAUTHBEARER. Default: the system's.",
+    )
+    aws_region: Annotated[str, StringConstraints(pattern=AWS_REGION)] | None = Field(
+        default=None, description="AWS region of the brokers, such as eu-central-1; for AWS_MSK_IAM."
+    )
 
 
 class KafkaSettings(Section):
@@ -118,8 +138,13 @@ class KafkaSettings(Section):
         description="Copies of each topic that Hookferry creates. -1: three, or one per broker if there"
         " are fewer brokers.",
     )
+    compression: Literal["zstd", "gzip"] = Field(
+        default="zstd",
+        description="How dead letters, redrives and the records of <group>.control are compressed. zstd is"
+        " smaller, and needs Kafka 2.1; Azure Event Hubs accepts gzip only.",
+    )
     create_topics: bool = Field(
         default=True,
-        description="Create Hookferry's own topics (<group>.parked, .again and .control) if they are"
-        " missing. If false, a start without them fails with the commands that create them.",
+        description="Create Hookferry's own topics (<group>.parked, .again, .control and .attempts) if they"
+        " are missing. If false, a start without them fails with the commands that create them.",
     )

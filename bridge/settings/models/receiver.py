@@ -1,6 +1,6 @@
 """Settings for the kind of receiver: the preset and its secret. Pure models.
 
-Base of ``EndpointSettings``. Explicit settings take precedence over those of the preset.
+Base of ``LoginSettings``. Explicit settings take precedence over those of the preset.
 """
 
 from __future__ import annotations

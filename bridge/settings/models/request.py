@@ -1,6 +1,6 @@
 """Settings of the request for an event: URL, method, headers and body. Pure models.
 
-Base of ``EndpointSettings``. URL and header values may contain ``{{ … }}``; both are secret as a whole.
+Base of ``PresetSettings``. URL and header values may contain ``{{ … }}``; both are secret as a whole.
 """
 
 from __future__ import annotations

@@ -12,11 +12,21 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bridge.settings.models.base import Group, Name, Network, Seconds, Section, Text, Whole
+from bridge.settings.models.base import (
+    Group,
+    HostName,
+    Name,
+    Network,
+    Port,
+    Seconds,
+    Section,
+    Text,
+    Whole,
+)
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.kafka import KafkaSettings
 from bridge.settings.models.sources import SourceSettings
@@ -36,7 +46,25 @@ class EgressSettings(Section):
         default=(),
         description="Networks, such as 10.1.0.0/16, to which requests may be sent although they are"
         " private, loopback or otherwise reserved. By default such addresses are refused, so that a URL"
-        " cannot reach internal systems.",
+        " cannot reach internal systems. With a proxy, the URL's host is checked too.",
+    )
+    proxies: tuple[Network, ...] = Field(
+        default=(),
+        description="Networks in which proxies may be although they are private, such as 10.0.0.5/32. They"
+        " are allowed for the proxy of an endpoint only, not for its url.",
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="The only ports to which requests may be sent, such as [443, 8443]. Empty: all ports. The"
+        " port of a proxy itself does not count.",
+    )
+    unresolved: Literal["refuse", "proxy"] = Field(
+        default="refuse",
+        description="What happens with a proxy if the name of a receiver cannot be resolved here, as in"
+        " networks where only the proxy resolves public names. refuse: nothing is sent. proxy: the proxy"
+        " decides, so its own rules must refuse internal addresses. Names for private use, such as"
+        " x.internal, are refused in any case.",
     )
 
 
@@ -60,24 +88,39 @@ class DedupeSettings(Section):
 
 
 class HistorySettings(Section):
-    """The history of attempts that each pod keeps."""
+    """The history of attempts, in the topic <group>.attempts."""
 
     retention_s: Seconds = Field(
         default=604_800.0,
         ge=60,
-        le=31_536_000,
-        description="Seconds that attempts are kept in the history file of a pod. The default is seven days.",
+        le=315_360_000,
+        description="Seconds that the topic of the history keeps attempts, if the bridge creates it. The"
+        " default is seven days. For an existing topic, change its retention.ms.",
     )
-    max_bytes: Whole = Field(
-        default=1_073_741_824,
-        ge=1_048_576,
-        le=1_099_511_627_776,
-        description="Size of the history file, in bytes, above which the oldest attempts are deleted.",
+    bodies: Literal["all", "failures", "none"] = Field(
+        default="all",
+        description="Which requests the history keeps with their body and the beginning of the answer: all,"
+        " only those that did not deliver (failures), or none. Without its body, a request can be found, but"
+        " not be sent again as it was.",
     )
-    bodies: bool = Field(
-        default=True,
-        description="Keep request bodies in the history, so that a request can be inspected and sent"
-        " again. Set it to false if events hold data that must not be on the pod's disk.",
+    max_body_bytes: Whole = Field(
+        default=65_536,
+        ge=0,
+        le=1_048_576,
+        description="Size of a request's body, in bytes, above which the history keeps its size and its"
+        " SHA-256 instead.",
+    )
+
+
+class AdminTlsSettings(Section):
+    """The certificate of the admin port."""
+
+    cert_file: Path = Field(
+        description="PEM file with the certificate and its chain. It is read again when it changes."
+    )
+    key_file: Path = Field(description="PEM file with the private key of cert_file.")
+    key_password: SecretStr | None = Field(
+        default=None, description="Password of key_file, if it is encrypted."
     )
 
 
@@ -85,11 +128,22 @@ class AdminSettings(Section):
     """The port for health checks and metrics."""
 
     host: Text = Field(
-        default="0.0.0.0",  # noqa: S104 - probes come from outside the pod
-        description="Address to listen on; 127.0.0.1 accepts only this machine.",
+        default="127.0.0.1",
+        description="Address to listen on. 127.0.0.1 accepts only this machine, 0.0.0.0 every network. The"
+        " container image listens on 0.0.0.0 unless this is set, because probes come from outside.",
     )
     port: Whole = Field(
         default=8080, ge=0, le=65_535, description="Port to listen on; 0 selects any free port."
+    )
+    hosts: tuple[HostName, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Names by which clients reach this port, such as the name of a Kubernetes Service. A"
+        " request that names another host is refused, because a web page could send it (DNS rebinding)."
+        " IP addresses, localhost and the host name of the machine are always accepted.",
+    )
+    tls: AdminTlsSettings | None = Field(
+        default=None, description="Serve the port over TLS, with this certificate."
     )
 
 
@@ -142,7 +196,8 @@ class Settings(BaseSettings):
         default="hookferry",
         description="Consumer group of all pods. The position of an endpoint is committed as"
         " <group>.<endpoint>; parked events are written to <group>.parked, redriven events to"
-        " <group>.again. After a change every endpoint begins again, as a new one does.",
+        " <group>.again, and attempts to <group>.attempts. After a change every endpoint begins again, as a"
+        " new one does.",
     )
     kafka: KafkaSettings = Field(description="The brokers and how to connect to them.")
     sources: dict[Name, SourceSettings] = Field(
@@ -160,7 +215,7 @@ class Settings(BaseSettings):
         default_factory=DedupeSettings, description="How long repetitions by a producer are recognized."
     )
     history: HistorySettings = Field(
-        default_factory=HistorySettings, description="The history of attempts that each pod keeps."
+        default_factory=HistorySettings, description="The history of attempts, in the topic <group>.attempts."
     )
     park_oversize: Literal["wait", "stub"] = Field(
         default="wait",
@@ -192,7 +247,7 @@ class Settings(BaseSettings):
     )
     state_dir: Path = Field(
         default=Path("state"),
-        description="Folder for the files of one process: dedupe index, journal and history. Two"
+        description="Folder for the files of one process: dedupe index and journal. Two"
         " processes must not share it. A relative path begins at the working directory.",
     )
     admin: AdminSettings = Field(

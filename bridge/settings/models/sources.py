@@ -25,8 +25,8 @@ class SourceCommon(Section):
         description="Topics to read, as names or patterns (* ? [abc]); case-sensitive. A ! in front"
         " excludes, and a list must not only exclude. New topics that a pattern matches are read without a"
         " restart. A topic belongs to one source only: the one that names it, else the first one with a"
-        " pattern that matches. Patterns match no topic that begins with __ or ends in .parked, .again or"
-        " .control; such a topic must be named.",
+        " pattern that matches. Patterns match no topic that begins with __ or ends in .parked, .again,"
+        " .control or .attempts; such a topic must be named.",
     )
     max_value_bytes: Whole = Field(
         default=1_048_576,

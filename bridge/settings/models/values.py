@@ -1,4 +1,4 @@
-"""Checks of single values beyond their type: URLs, signing secrets, headers, event patterns. Pure.
+"""Checks of single values beyond their type: URLs, instants, headers, event patterns. Pure.
 
 The validators of the models and the rules call them. They raise a ``mistake``, whose text never contains the
 value, because most values are secret.
@@ -6,24 +6,19 @@ value, because most values are secret.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path as FilePath
 from urllib.parse import SplitResult, urlsplit
 
-from bridge.core.url import parse_url
+from bridge.core.instant import instant_ms
+from bridge.core.url import parse_proxy, parse_url
 from bridge.settings.models.base import mistake
 from bridge.settings.problem import nearest
 
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)  # RFC 3339 5.6
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _URL_TEXT = re.compile(r"[\x21-\x7e]+")
@@ -32,7 +27,6 @@ _RATE = re.compile(r"(?P<count>[0-9]{1,9})/(?P<number>[0-9]{1,9})(?P<unit>[smhd]
 _MEMORY = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>%|MiB|GiB)")
 _MEMORY_UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_MAKE_ONE = 'create one with: echo "whsec_$(openssl rand -base64 32)"'
 
 CONNECTION_HEADERS = frozenset(
     [
@@ -92,6 +86,28 @@ def endpoint_url(text: str) -> str:
     return text
 
 
+def proxy_url(text: str) -> str:
+    """Return ``text`` if it is the URL of a proxy. Raises a ``mistake``."""
+    split_url(text)
+    try:
+        parse_proxy(text)
+    except ValueError as exc:
+        cause, _, remedy = str(exc).partition("; ")
+        raise mistake(f"cannot be used: {cause}", remedy or "correct it") from None
+    return text
+
+
+def source_address(text: str) -> str:
+    """Return ``text`` if it is an address that connections can come from. Raises a ``mistake``."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise mistake("is not an IP address", "write one of this machine's, such as 10.0.0.7") from None
+    if address.is_unspecified or address.is_multicast:
+        raise mistake("is not the address of one machine", "write one of this machine's, such as 10.0.0.7")
+    return text
+
+
 def is_plain_http(text: str, allowed: list[IPv4Network | IPv6Network]) -> bool:
     """Return True if the URL is plain http to a host that is neither loopback nor in ``allowed``."""
     parts = urlsplit(text)
@@ -114,20 +130,6 @@ def allowed_networks(texts: Iterable[str]) -> list[IPv4Network | IPv6Network]:
     return networks
 
 
-def signing_key(secret: str) -> bytes:
-    """Decode the key of a Standard Webhooks secret, with or without prefix and padding."""
-    if secret.startswith(("whsk_", "whpk_")):
-        raise mistake("is an Ed25519 key, which is not supported", f"use a shared secret; {_MAKE_ONE}")
-    text = secret.removeprefix("whsec_").rstrip("=")
-    try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise mistake("is not a signing secret, which is whsec_ and base64", _MAKE_ONE) from None
-    if not 24 <= len(key) <= 64:  # Standard Webhooks 1.0.0
-        raise mistake(f"has {len(key)} bytes, and must have 24 to 64", _MAKE_ONE)
-    return key
-
-
 def header_name(name: str) -> str:
     """Return ``name`` if a user may set that request header. Raises a ``mistake``."""
     if not _TOKEN.fullmatch(name):
@@ -135,7 +137,9 @@ def header_name(name: str) -> str:
     if name.lower() in CONNECTION_HEADERS:
         raise mistake("belongs to the connection and is set by Hookferry", "remove it")
     if name.lower() in OWN_HEADERS:
-        raise mistake("is set by Hookferry for every request", "remove it, and set secrets to sign requests")
+        raise mistake(
+            "is set by Hookferry for every request", "remove it, and set secrets or signing to sign requests"
+        )
     return name
 
 
@@ -204,16 +208,11 @@ def start_place(text: str) -> str:
     return text
 
 
-def instant_ms(text: str) -> int | None:
-    """Return an RFC 3339 instant from 1970 on in Unix milliseconds; None for other text."""
-    if not _INSTANT.fullmatch(text):
-        return None
-    try:
-        at = datetime.fromisoformat(text.upper())
-    except ValueError:
-        return None
-    since = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return since // timedelta(milliseconds=1) if since >= timedelta() else None
+def instant(text: str) -> str:
+    """Return ``text`` if it is an instant with a time zone. Raises a ``mistake``."""
+    if instant_ms(text) is None:
+        raise mistake("is not an instant with a time zone", "write it as 2026-06-29T08:15:30Z")
+    return text
 
 
 def event_pattern(pattern: str) -> str:

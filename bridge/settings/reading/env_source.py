@@ -20,6 +20,11 @@ from bridge.settings.reading.tree import Tree
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 """The settings file, for the command line; not a setting itself."""
 
+CONTAINER_VARIABLE = ENV_PREFIX + "IN_CONTAINER"
+"""Set by the container image; not a setting itself. The file and all other variables take precedence."""
+
+_SPECIAL = frozenset({CONFIG_VARIABLE, CONTAINER_VARIABLE})
+
 # Kubernetes sets these in every pod for a Service called hookferry or hookferry-…
 # (kubernetes.io/docs/concepts/containers/container-environment). The user did not set them: ignore them.
 _SERVICE_LINK = re.compile(
@@ -41,8 +46,19 @@ def read_env(environ: Mapping[str, str], below: Tree) -> tuple[Tree, list[Proble
     return tree, problems
 
 
+def defaults_in(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the defaults that differ where the process runs.
+
+    In a container the admin port listens on every address: its loopback cannot be reached by the probes of
+    the platform, and a port is reachable only if it is published.
+    """
+    if environ.get(CONTAINER_VARIABLE) == "1":
+        return {"admin": {"host": "0.0.0.0"}}  # noqa: S104 - the container's own network
+    return {}
+
+
 def _is_exempt(name: str, value: str) -> bool:
-    if name == CONFIG_VARIABLE or _SERVICE_LINK.fullmatch(name):
+    if name in _SPECIAL or _SERVICE_LINK.fullmatch(name):
         return True
     return name.endswith("_PORT") and _SERVICE_URL.match(value) is not None
 

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from bridge.settings.models.base import PATTERN_REMEDIES
 from bridge.settings.models.endpoints import PARK_LIMIT_TAGS
 from bridge.settings.models.request import BODY_TAGS
+from bridge.settings.models.signing import FORM_TAGS, KEY_TAGS
 from bridge.settings.models.sources import SOURCE_MODELS
 from bridge.settings.problem import Path, Problem, choice, nearest, printable
 from bridge.settings.reading import shape
@@ -75,11 +76,15 @@ def explain(exc: ValidationError, tree: Tree) -> list[Problem]:
 
 
 def _path(loc: tuple[int | str, ...]) -> Path:
-    """Drop the tag that pydantic inserts after a name, body or park_limit; keep ``[key]``, the last step."""
+    """Drop the tag that pydantic inserts where several types are allowed; keep ``[key]``, the last step."""
     if len(loc) > 3 and loc[0] == "sources" and loc[2] in SOURCE_MODELS:
         return (*loc[:2], *loc[3:])
     if len(loc) > 3 and loc[0] == "endpoints" and loc[3] in _ENDPOINT_TAGS.get(loc[2], ()):
         return (*loc[:3], *loc[4:])
+    if len(loc) > 4 and loc[0] == "endpoints" and loc[2:4] == ("signing", "form") and loc[4] in FORM_TAGS:
+        return (*loc[:4], *loc[5:])
+    if len(loc) > 5 and loc[0] == "endpoints" and loc[2:4] == ("signing", "keys") and loc[5] in KEY_TAGS:
+        return (*loc[:5], *loc[6:])
     return loc
 
 

@@ -39,7 +39,8 @@ def resolve(tree: Tree, folder: FilePath, environ: Mapping[str, str], skip: set[
         if any(path[:depth] in skip for depth in range(1, len(path) + 1)):
             continue
         tree.hidden.add(path)
-        expanded, unresolved = _expand(value, folder, environ)
+        found = tree.references.setdefault(path, [])
+        expanded, unresolved = _expand(value, folder, environ, found)
         if unresolved:
             tree.broken.add(path)
             problems += [Problem(tree.place(path), path, exc.cause, exc.remedy) for exc in unresolved]
@@ -48,8 +49,13 @@ def resolve(tree: Tree, folder: FilePath, environ: Mapping[str, str], skip: set[
     return problems
 
 
-def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> tuple[str, list[_Unresolved]]:
-    """Return the text with its references replaced, and all references that cannot be resolved."""
+def _expand(
+    text: str, folder: FilePath, environ: Mapping[str, str], found: list[str]
+) -> tuple[str, list[_Unresolved]]:
+    """Return the text with its references replaced, and all references that cannot be resolved.
+
+    ``found`` gets the value of each reference.
+    """
     parts: list[str] = []
     unresolved: list[_Unresolved] = []
     at = 0
@@ -69,7 +75,8 @@ def _expand(text: str, folder: FilePath, environ: Mapping[str, str]) -> tuple[st
             )
             break  # its end is unknown, so the next reference cannot be found
         try:
-            parts.append(_lookup(reference, folder, environ))
+            found.append(_lookup(reference, folder, environ))
+            parts.append(found[-1])
         except _Unresolved as exc:
             unresolved.append(exc)
         at = reference.end()

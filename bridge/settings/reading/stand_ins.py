@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -32,7 +32,9 @@ _CANDIDATES = (
 """Tried in this order until one passes the validation of a setting."""
 
 
-def build_repaired(tree: Tree, problems: Collection[Problem], *, drop: bool) -> Settings | None:
+def build_repaired(
+    tree: Tree, problems: Collection[Problem], defaults: Mapping[str, Any], *, drop: bool
+) -> Settings | None:
     """Return the settings without these mistakes; None if that cannot be done.
 
     With ``drop``, a source or an endpoint that cannot be repaired is left out.
@@ -44,7 +46,7 @@ def build_repaired(tree: Tree, problems: Collection[Problem], *, drop: bool) -> 
             return None
         no_arguments: dict[str, object] = {}
         try:
-            with layered(data):
+            with layered(data, defaults):
                 return Settings(**no_arguments)  # type: ignore[arg-type]  # the values come from ``layered``
         except ValidationError as exc:
             paths = [problem.path for problem in explain(exc, Tree(tree.root, data=data))]

@@ -6,6 +6,7 @@ None for a value that is missing, broken or of another type.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from pydantic import BaseModel
 from bridge.settings.problem import Marks, Path, Place, Problem, one_line, printable, within
 from bridge.settings.reading import shape
 
+_QUERY = re.compile(r"[?#].+", re.DOTALL)
+"""Of a URL: it may contain a key."""
 _LONGEST_PATH = 4096
 """``PATH_MAX`` of Linux. A path is shown whole, because its end is the file's name."""
 
@@ -24,7 +27,8 @@ class Tree:
     """Nested dicts, lists and scalars, with places by path.
 
     ``broken``: paths whose problem was reported already. ``hidden``: paths whose values contain a reference;
-    they are never shown. ``written``: the text of the file, to find places inside values.
+    they are never shown. ``references``: the values of the references in a value, by path. ``written``: the
+    text of the file, to find places inside values.
     """
 
     root: Place
@@ -32,6 +36,7 @@ class Tree:
     marks: dict[Path, Marks] = field(default_factory=dict)
     broken: set[Path] = field(default_factory=set)
     hidden: set[Path] = field(default_factory=set)
+    references: dict[Path, list[str]] = field(default_factory=dict)
     written: str = ""
 
     def get(self, path: Path) -> Any:
@@ -114,8 +119,10 @@ class Tree:
             text = str(value).lower() if isinstance(value, bool) else str(value)
         except ValueError:  # an int of more digits than Python converts
             return None
-        if "://" in text and "@" in text:  # a URL with a password in it
-            return None
+        if "://" in text:
+            if "@" in text:  # a URL with a password in it
+                return None
+            text = _QUERY.sub("?…", text)
         if len(text) < _LONGEST_PATH and shape.names_a_file(path):
             return one_line(text)
         return printable(text)

@@ -12,7 +12,7 @@ from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem, nearest
 from bridge.settings.reading import shape
 from bridge.settings.reading.tree import Tree
-from bridge.settings.rules import endpoints, receivers, rendering, sources, topics
+from bridge.settings.rules import auth, egress, endpoints, receivers, rendering, signing, sources, topics
 from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
@@ -32,7 +32,8 @@ _FIELDS = {  # mechanism: required, optional
     "PLAIN": (_LOGIN, ()),
     "SCRAM-SHA-256": (_LOGIN, ()),
     "SCRAM-SHA-512": (_LOGIN, ()),
-    "OAUTHBEARER": (_OAUTH, ("scope",)),
+    "OAUTHBEARER": (_OAUTH, ("scope", "token_ca_file")),
+    "AWS_MSK_IAM": (("aws_region",), ()),
 }
 
 
@@ -83,6 +84,12 @@ def check_tls(tree: Tree) -> Iterator[Problem]:
     yield from check_pairs(tree, _TLS, CERTIFICATE_PAIRS)
 
 
+def check_admin_tls(tree: Tree) -> Iterator[Problem]:
+    """Check that the certificate files of the admin port can be read."""
+    for key in ("cert_file", "key_file"):
+        yield from check_file(tree, ("admin", "tls", key))
+
+
 def check_sasl(tree: Tree) -> Iterator[Problem]:
     """Check that a login is set exactly if the protocol has one, complete for its mechanism."""
     protocol = tree.text(("kafka", "security_protocol"))
@@ -106,7 +113,7 @@ def check_sasl(tree: Tree) -> Iterator[Problem]:
             yield Problem(
                 place, (*_SASL, key), f"is missing, and mechanism {mechanism} needs it", f"add {key}"
             )
-    for key in (*_LOGIN, *_OAUTH, "scope"):
+    for key in (*_LOGIN, *_OAUTH, "scope", "token_ca_file", "aws_region"):
         if key not in (*required, *optional) and tree.has((*_SASL, key)):
             cause = f"is not used by mechanism {mechanism}"
             yield tree.problem(
@@ -115,7 +122,8 @@ def check_sasl(tree: Tree) -> Iterator[Problem]:
 
 
 def check_token_url(tree: Tree) -> Iterator[Problem]:
-    """Check that the token URL is valid and does not send the client secret unencrypted."""
+    """Check that the token URL is valid, sends no client secret unencrypted, and that its file exists."""
+    yield from check_file(tree, (*_SASL, "token_ca_file"))
     yield from check_service_url(
         tree,
         (*_SASL, "token_url"),
@@ -168,12 +176,16 @@ RULES: tuple[Rule, ...] = (
     check_schema_folders,
     check_bulk_events,
     check_tls,
+    check_admin_tls,
     check_sasl,
     check_token_url,
     check_times,
     check_endpoint_times,
     *sources.RULES,
     *endpoints.RULES,
+    *egress.RULES,
+    *auth.RULES,
     *rendering.RULES,
     *receivers.RULES,
+    *signing.RULES,
 )

@@ -66,7 +66,8 @@ def check_patterns(tree: Tree) -> Iterator[Problem]:
             owner = next((of for of, other in earlier if covers(other, text) and other != text), None)
             if text.startswith(RESERVED_PREFIX) or text.endswith(RESERVED_SUFFIXES):
                 cause = (
-                    "can match nothing: topics that begin with __ or end in .parked, .again or .control are"
+                    "can match nothing: topics that begin with __ or end in .parked, .again, .control or"
+                    " .attempts are"
                 )
                 yield tree.problem(place, f"{cause} read only if they are named", "name the topics")
             elif owner is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import ConfigError
+from bridge.storage.private_files import make_file, make_folder
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -33,7 +34,7 @@ PRAGMA user_version = {_VERSION};
 def open_index(path: Path) -> sqlite3.Connection:
     """Open the file, or create it. Raises ``ConfigError`` if that is not possible."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         return _open_or_replace(path)
     except (OSError, sqlite3.Error) as exc:
         if "full" in str(exc) or getattr(exc, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -67,7 +68,12 @@ def delete(path: Path) -> None:
 
 
 def connect(path: Path | str) -> sqlite3.Connection:
-    """Return a database with our tables. Raises ``sqlite3.Error`` if it is damaged or of another version."""
+    """Return a database with our tables.
+
+    Raises ``sqlite3.Error`` if it is damaged or of another version, and ``OSError``.
+    """
+    if isinstance(path, Path):
+        make_file(path)
     db = sqlite3.connect(path, isolation_level="DEFERRED", check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")

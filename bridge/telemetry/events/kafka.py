@@ -37,7 +37,8 @@ TOPICS_VANISHED: Final = "topics.vanished"
 Always, unless you deleted them: their events that were not delivered are lost."""
 
 TOPICS_LEFT_OUT: Final = "topics.left_out"
-"""Patterns match these topics, but they end in .parked, .again or .control, as topics that Hookferry writes.
+"""Patterns match these topics, but they end in .parked, .again, .control or .attempts, as topics that
+Hookferry writes.
 
 Worry if they contain events to send: name them in `topics` of the source."""
 

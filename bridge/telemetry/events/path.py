@@ -157,6 +157,13 @@ HOLDS_LIFTED: Final = "holds.lifted"
 Worry if the setting was not changed on purpose. `hookferry parked redrive` sends the parked events, after
 those that were delivered in the meantime."""
 
+SIGNATURE_REFUSED: Final = "signature.refused"
+"""An answer complains of the signature of its request (`signature_failures`). `newest_key` is the fingerprint
+of the newest key with which the request was signed. The line is written once per minute.
+
+Always. After a change of keys, the receiver may not have the new one yet: list the old key next to it until
+it does. `hookferry_signature_failures_total` counts all such answers."""
+
 ENDPOINT_SLOWED: Final = "endpoint.slowed"
 """The receiver is overloaded, so the bridge sends less: `rate_per_s` (null without a limit) and `concurrency`
 are the limits now, `reason` is what the receiver answered. Repeated at most once per minute while it lasts.

@@ -1,4 +1,4 @@
-"""Log events of the process and of its files in ``state_dir``."""
+"""Log events of the process, of its files in ``state_dir``, and of the history."""
 
 from __future__ import annotations
 
@@ -48,9 +48,29 @@ end with the process.
 
 Worry if it is frequent: a broker accepts connections but does not answer."""
 
+ADMIN_LIMITED: Final = "admin.limited"
+"""A client of the admin port exceeded a limit (`reason`): its connection was closed, or the one that had
+waited longest without a request. Written at most once per minute and limit.
+
+Worry if it repeats: a program opens connections to the admin port and does not use them. Restrict who reaches
+the port. Deliveries are not affected, because the port has only its own share of descriptors."""
+
+ADMIN_REFUSED: Final = "admin.refused"
+"""The admin port refused a request, because it named an unknown host or came from a web page of another site.
+Written at most once per minute and kind.
+
+Worry if a probe or Prometheus is refused: add the name by which it reaches the port to `admin.hosts`."""
+
+ADMIN_CERTIFICATE_KEPT: Final = "admin.certificate_kept"
+"""The certificate files of the admin port have changed and cannot be loaded. The old certificate stays in
+use.
+
+Worry if it repeats: correct `admin.tls.cert_file` and `admin.tls.key_file` before the old one expires."""
+
 MEMORY_PLANNED: Final = "memory.planned"
 """The memory that the process may use beyond what it uses at rest (`budget_bytes`): `waiting_bytes` of it for
-waiting events and `fetched_bytes` for fetched records. `limit_source` is the place of the limit.
+waiting events, `fetched_bytes` for fetched records, and `history_bytes` for attempts that the history topic
+does not have yet. `limit_source` is the place of the limit.
 
 Worry if `limit_bytes` is not the memory limit that you set: set `memory_budget` to a size then."""
 
@@ -86,6 +106,12 @@ INDEX_REPLACED: Final = "index.replaced"
 
 Worry if it repeats: the disk under `state_dir` is failing."""
 
+STATE_EXPOSED: Final = "state.exposed"
+"""Another user may read `path`, a file or folder with bodies or positions, and the bridge cannot change that.
+
+Worry at level warning: follow the remedy. At level info, the folder belongs to another user, as a mounted
+volume does; the files in it are readable by the bridge's user alone."""
+
 STATE_FORGOTTEN: Final = "state.forgotten"
 """The state folder belonged to another consumer group or cluster. Its dedupe index and journal were cleared.
 
@@ -98,16 +124,35 @@ Always: free the disk or correct the path. Until then, a killed process repeats 
 deliveries."""
 
 HISTORY_FAILED: Final = "history.failed"
-"""Attempts could not be written to the history file and are missing in it. Deliveries go on.
+"""The topic of the history did not accept attempts. Deliveries go on; the attempts wait in memory and are
+written later. The line is written once per minute.
 
-Always: free the disk or correct the path."""
+Worry if `history.recovered` does not follow: see `cause`. The bridge needs the right to write to it."""
 
-HISTORY_REPLACED: Final = "history.replaced"
-"""The history file was damaged. A new one was begun, and the damaged one was kept under another name.
+HISTORY_DROPPED: Final = "history.dropped"
+"""So many `attempts` will be missing in the history: the memory for those that wait was full, the process
+ended before the topic accepted them, or one was too large. Deliveries were not affected. The line is written
+once per minute.
 
-Worry if it repeats: the disk under `state_dir` is failing."""
+Always: see `history.failed` for the cause. If there is none, the topic is too slow for the load."""
+
+HISTORY_FAILED_INSIDE: Final = "history.failed_inside"
+"""Attempts could not be written because of an unexpected exception inside the bridge. Deliveries go on.
+
+Always: this is a bug. Report it with the exception."""
 
 HISTORY_RECOVERED: Final = "history.recovered"
-"""Attempts are written to the history file again.
+"""The topic of the history accepts attempts again.
 
 Never."""
+
+HISTORY_FILE_LEFT: Final = "history.file_left"
+"""`state_dir` contains the history file of an older release. The bridge neither reads nor changes it.
+
+Never by itself. It contains requests with their bodies: delete the files, or move them where you keep such
+data."""
+
+RETENTION_DIFFERS: Final = "topic.retention_differs"
+"""The topic of the history exists with another retention than `history.retention_s`. The topic's applies.
+
+Worry if the setting was changed on purpose: `remedy` has the command that changes the topic."""

@@ -24,44 +24,91 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Every user who may list ConfigMaps can read them, so secrets must be references: ${env:...} or ${file:...}. */}}
+{{/* Every user who may list ConfigMaps can read them, so secrets must be references: ${env:...} or ${file:...}.
+files/secret-places.json, made from the program's settings, lists where. */}}
 {{- define "hookferry.checkSecrets" -}}
-{{- $kafka := default dict .Values.config.kafka -}}
-{{- include "hookferry.checkClear" (list "kafka.sasl" $kafka.sasl "password" "client_secret") -}}
-{{- include "hookferry.checkClear" (list "kafka.tls" $kafka.tls "key_password") -}}
-{{- range $name, $source := default dict .Values.config.sources -}}
-{{- include "hookferry.checkClear" (list (printf "sources.%s.registry" $name) (default dict $source).registry "password" "token" "key_password") -}}
+{{- $rules := .Files.Get "files/secret-places.json" | fromJson -}}
+{{- if not $rules.headers -}}
+{{- fail "files/secret-places.json of the chart is missing or damaged, so secrets in clear would not be found; install the whole chart" -}}
 {{- end -}}
-{{- range $name, $endpoint := default dict .Values.config.endpoints -}}
-{{- $place := printf "endpoints.%s" $name -}}
-{{- include "hookferry.checkClear" (list $place $endpoint "secrets" "routing_key") -}}
-{{- range $header, $_ := (default dict $endpoint).headers -}}
-{{- if regexMatch "^(proxy-)?authorization$|api-?key" (lower $header) -}}
-{{- include "hookferry.checkClear" (list (printf "%s.headers" $place) $endpoint.headers $header) -}}
+{{- include "hookferry.checkSecretsIn" (dict "at" "" "value" .Values.config "rules" $rules "values" .Values) -}}
 {{- end -}}
+
+{{/* Argument: at (the path, with slashes), value, rules, values. Checks every text in the value. */}}
+{{- define "hookferry.checkSecretsIn" -}}
+{{- $in := . -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $member := .value -}}
+{{- $at := eq $in.at "" | ternary $key (printf "%s/%s" $in.at $key) -}}
+{{- include "hookferry.checkSecretsIn" (dict "at" $at "value" $member "rules" $in.rules "values" $in.values) -}}
 {{- end -}}
-{{- if contains "@" (toString (default "" (default dict $endpoint).proxy)) -}}
-{{- include "hookferry.checkClear" (list $place $endpoint "proxy") -}}
+{{- else if kindIs "slice" .value -}}
+{{- range .value -}}
+{{- include "hookferry.checkSecretsIn" (dict "at" $in.at "value" . "rules" $in.rules "values" $in.values) -}}
 {{- end -}}
+{{- else if and (not (kindIs "invalid" .value)) (ne (toString .value) "") -}}
+{{- include "hookferry.checkText" . -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Argument: list of place, map, keys. Fails if one of these keys has a value, or a list with a value, that is not a reference. */}}
-{{- define "hookferry.checkClear" -}}
-{{- $place := index . 0 -}}
-{{- $map := default dict (index . 1) -}}
-{{- range $key := slice . 2 -}}
-{{- $value := get $map $key -}}
-{{- range kindIs "slice" $value | ternary $value (list $value) -}}
-{{- if and . (not (contains "${" (toString .))) -}}
-{{- fail (printf "config.%s.%s: a secret in clear would be readable in the ConfigMap; write ${env:NAME} or ${file:/path} instead, and supply the value from a Secret with env or extraVolumes" $place $key) -}}
+{{/* One text. In $plain, ¤ replaces each reference without a default, whose value is not in the text. */}}
+{{- define "hookferry.checkText" -}}
+{{- $text := toString .value -}}
+{{- $plain := regexReplaceAll "\\$\\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\\}" (replace "¤" "" $text) "¤" -}}
+{{- $secret := false -}}
+{{- $rest := $plain -}}
+{{- range .rules.secrets -}}
+{{- if regexMatch . $.at -}}{{- $secret = true -}}{{- end -}}
 {{- end -}}
+{{- if regexMatch .rules.headers .at -}}
+{{- $name := splitList "/" .at | last | lower -}}
+{{- $rest = regexReplaceAll "\\{\\{[^}]*\\}\\}" $plain "" -}}
+{{- $harmless := has $name .rules.harmlessHeaders -}}
+{{- range .values.harmlessHeaders -}}
+{{- if eq (lower .) $name -}}{{- $harmless = true -}}{{- end -}}
+{{- end -}}
+{{- if and (not $harmless) (regexMatch "[^\\s]" $rest) -}}{{- $secret = true -}}{{- end -}}
+{{- end -}}
+{{- if regexMatch .rules.urls .at -}}
+{{- $endpoint := get (default dict .values.config.endpoints) (index (splitList "/" .at) 1) -}}
+{{- $preset := get (default dict $endpoint) "preset" | toString -}}
+{{- if or (has $preset .rules.secretUrlPresets) (regexMatch .rules.secretUrlHosts $text) -}}
+{{- $secret = true -}}
+{{- $rest = regexReplaceAll "\\{\\{[^}]*\\}\\}" (regexReplaceAll "^[a-zA-Z]+://[^/]*" $plain "") "" -}}
+{{- end -}}
+{{- end -}}
+{{- $clear := and $secret (not (contains "¤" $rest)) -}}
+{{- if $secret -}}
+{{- range regexFindAll "[A-Za-z0-9_+=-]{13,}" $rest -1 -}}
+{{- if regexMatch "[0-9]" . -}}{{- $clear = true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (regexMatch .rules.login $plain) (not (regexMatch .rules.loginByReference $plain)) -}}{{- $clear = true -}}{{- end -}}
+{{- if regexMatch .rules.secretParameters $plain -}}{{- $clear = true -}}{{- end -}}
+{{- if and $secret (or (contains "$${" $text) (regexMatch "\\$\\{env:[^}]*:-[^}]" $text)) -}}{{- $clear = true -}}{{- end -}}
+{{- if $clear -}}
+{{- $remedy := regexMatch .rules.headers .at | ternary "; if this header is no secret, add its name to harmlessHeaders" "" -}}
+{{- fail (printf "config.%s: a secret in clear would be readable in the ConfigMap; write ${env:NAME} or ${file:/path} instead, without a default, and supply the value from a Secret with env or extraVolumes%s" (replace "/" "." .at) $remedy) -}}
+{{- end -}}
+{{- if or $secret (regexMatch .rules.login $plain) (regexMatch .rules.urls .at) (regexMatch .rules.headers .at) -}}
+{{- include "hookferry.checkReferences" (list $text .values.env) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Argument: list of a text and env. Fails if a variable that the text refers to has its value in the pod's manifest. */}}
+{{- define "hookferry.checkReferences" -}}
+{{- $text := index . 0 -}}
+{{- range index . 1 -}}
+{{- if and (hasKey . "value") (contains (printf "${env:%s}" .name) $text) -}}
+{{- fail (printf "env: %s is a secret, and its value would be readable in the pod's manifest; use valueFrom with a secretKeyRef" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Parts of the pod follow config; a variable that overrides it would make the pod and the program disagree. */}}
 {{- define "hookferry.checkEnv" -}}
+{{- $rules := .Files.Get "files/secret-places.json" | fromJson -}}
+{{- $values := .Values -}}
 {{- $instead := dict
   "HOOKFERRY_CONFIG" "the chart's own path"
   "HOOKFERRY_DRAIN_TIMEOUT_S" "config.drain_timeout_s, which terminationGracePeriodSeconds follows"
@@ -72,6 +119,13 @@
 {{- range .Values.env -}}
 {{- if hasKey $instead .name -}}
 {{- fail (printf "env: %s cannot be set here; use %s" .name (get $instead .name)) -}}
+{{- end -}}
+{{- if and (hasKey . "value") (hasPrefix "HOOKFERRY_" .name) -}}
+{{- $at := trimPrefix "HOOKFERRY_" .name | lower | replace "__" "/" -}}
+{{- $value := .value -}}
+{{- if hasPrefix "{" .value -}}{{- $value = fromJson .value -}}{{- end -}}
+{{- if hasPrefix "[" .value -}}{{- $value = fromJsonArray .value -}}{{- end -}}
+{{- include "hookferry.checkSecretsIn" (dict "at" $at "value" $value "rules" $rules "values" $values) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -46,6 +46,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* bridge.yaml: config, with the names of the Service as hosts of the admin port, unless others are set. */}}
+{{- define "hookferry.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $admin := default dict $config.admin -}}
+{{- if not $admin.hosts -}}
+{{- $name := include "hookferry.fullname" . -}}
+{{- $short := printf "%s.%s" $name .Release.Namespace -}}
+{{- $hosts := list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) -}}
+{{- $_ := set $config "admin" (merge (dict "hosts" $hosts) $admin) -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* HTTPS if the admin port has a certificate, else HTTP. */}}
+{{- define "hookferry.adminScheme" -}}
+{{- ternary "HTTPS" "HTTP" (not (empty (default dict .Values.config.admin).tls)) -}}
+{{- end -}}
+
 {{/* The three settings that the pod follows; for a key set to null, the program's default applies. */}}
 {{- define "hookferry.adminPort" -}}
 {{- (default dict .Values.config.admin).port | default 8080 | int -}}

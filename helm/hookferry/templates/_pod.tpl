@@ -48,13 +48,13 @@ spec:
           containerPort: {{ include "hookferry.adminPort" . }}
           protocol: TCP
       startupProbe:
-        httpGet: {path: /healthz, port: admin}
+        httpGet: {path: /healthz, port: admin, scheme: {{ include "hookferry.adminScheme" . }}}
         {{- toYaml .Values.probes.startup | nindent 8 }}
       livenessProbe:
-        httpGet: {path: /healthz, port: admin}
+        httpGet: {path: /healthz, port: admin, scheme: {{ include "hookferry.adminScheme" . }}}
         {{- toYaml .Values.probes.liveness | nindent 8 }}
       readinessProbe:
-        httpGet: {path: /readyz, port: admin}
+        httpGet: {path: /readyz, port: admin, scheme: {{ include "hookferry.adminScheme" . }}}
         {{- toYaml .Values.probes.readiness | nindent 8 }}
       resources:
         {{- toYaml .Values.resources | nindent 8 }}

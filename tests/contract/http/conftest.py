@@ -1,17 +1,19 @@
-"""Both transports, newly created for each test."""
+"""The transport, newly created for each test: with direct connections, and with a proxy."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import uvloop
 
 from bridge.http import Transport
 from bridge.http.lean import LeanTransport
+from tests.support.forward_proxy import ForwardProxy
 from tests.support.tls import TestAuthority, make_authority
-from tests.support.transports import MakeTransport, make_httpx, make_lean
+from tests.support.transports import MakeTransport, make_lean, proxy_at
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -19,9 +21,14 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-@pytest.fixture(params=[make_lean, make_httpx], ids=["lean", "httpx"])
-def make_either(request: pytest.FixtureRequest) -> MakeTransport:
-    return request.param  # type: ignore[no-any-return]
+@pytest.fixture(params=["direct", "proxy"])
+async def make_either(request: pytest.FixtureRequest) -> AsyncIterator[MakeTransport]:
+    """Make transports that connect directly, or through a proxy: a tunnel for https, else forwarded."""
+    if request.param == "direct":
+        yield make_lean
+        return
+    async with ForwardProxy() as proxy:
+        yield partial(make_lean, proxy=proxy_at(f"http://user:word@127.0.0.1:{proxy.port}"))
 
 
 @pytest.fixture

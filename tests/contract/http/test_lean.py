@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from bridge.core.url import parse_url
 from bridge.errors import TransportFault
 from bridge.http.egress_policy import EgressPolicy
@@ -61,27 +59,6 @@ async def test_an_answer_to_head_has_no_body(lean: LeanTransport) -> None:
     async with ScriptedServer(script) as server:
         response = await lean.send(post(server, method="HEAD"), 5)
     assert (response.status, response.body) == (200, b"")
-
-
-@pytest.mark.parametrize(
-    "surplus", [b"HTTP/1.1 500 Evil\r\nContent-Length: 4\r\n\r\nevil", b"x", b"HTTP/1.1 500 "]
-)
-@pytest.mark.parametrize("waiting", [False, True])
-async def test_a_second_answer_is_never_used_for_the_next_request(surplus: bytes, waiting: bool) -> None:
-    """It comes in the same read as the first one, with and without a request waiting for the connection."""
-    lean = make_lean(max_connections=1)
-
-    async def script(peer: Peer, received: Received) -> None:
-        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood" + surplus)
-
-    async with ScriptedServer(script) as server:
-        if waiting:
-            answers = await asyncio.gather(*(lean.send(post(server), 5) for _ in range(3)))
-        else:
-            answers = [await lean.send(post(server), 5) for _ in range(3)]
-        assert [(a.status, a.body) for a in answers] == [(200, b"good")] * 3
-        assert server.connections == 3
-        await lean.close()
 
 
 async def test_an_answer_with_excessive_framing_is_truncated(lean: LeanTransport) -> None:

@@ -92,8 +92,8 @@ async def test_a_dial_is_bounded_by_the_whole_attempt_too() -> None:
         return []
 
     lean = LeanTransport(EgressPolicy(LOOPBACK, never), 1, connect_timeout_s=0.05)
-    assert await fault_of(lean, post(80), 5) is TransportFault.CONNECT
-    assert await fault_of(lean, post(80), 0.01) is TransportFault.TIMEOUT
+    assert await fault_of(lean, post(80, host="slow.test"), 5) is TransportFault.CONNECT
+    assert await fault_of(lean, post(80, host="slow.test"), 0.01) is TransportFault.TIMEOUT
     assert lean._open == 0
 
 

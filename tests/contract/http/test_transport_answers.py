@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bridge.errors import TransportFault
 from bridge.http import Transport
 from tests.support.scripted_http import Peer, Received, Script, ScriptedServer
-from tests.support.transports import fault_of, ok, post
+from tests.support.transports import MakeTransport, fault_of, ok, post
 
 
 def says(raw: bytes, close: bool = False) -> Script:
@@ -170,3 +172,65 @@ async def test_a_reset_does_not_complete_an_answer_without_a_length(transport: T
 
     async with ScriptedServer(script) as server:
         assert await fault_of(transport, post(server)) is TransportFault.READ
+
+
+@pytest.mark.parametrize(
+    "surplus", [b"HTTP/1.1 500 Evil\r\nContent-Length: 4\r\n\r\nevil", b"x", b"HTTP/1.1 500 "]
+)
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_a_second_answer_is_never_used_for_the_next_request(
+    make_either: MakeTransport, surplus: bytes, waiting: bool
+) -> None:
+    """It comes in the same read as the first one, with and without a request waiting for the connection."""
+    transport = make_either(max_connections=1)
+
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood" + surplus)
+
+    async with ScriptedServer(script) as server:
+        if waiting:
+            answers = await asyncio.gather(*(transport.send(post(server), 5) for _ in range(3)))
+        else:
+            answers = [await transport.send(post(server), 5) for _ in range(3)]
+        assert [(a.status, a.body) for a in answers] == [(200, b"good")] * 3
+        assert server.connections == 3
+        await transport.close()
+
+
+async def test_a_second_answer_that_comes_later_is_never_used_for_the_next_request(
+    make_either: MakeTransport,
+) -> None:
+    """It comes while the connection is free: the connection is closed, and the next request gets its own."""
+    transport, sent, closed = make_either(max_connections=1), asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.answer(body=b"good")
+        if len(server.received) == 1:
+            await sent.wait()
+            await peer.write(b"HTTP/1.1 500 Evil\r\nContent-Length: 4\r\n\r\nevil")
+            if await peer.closed_by_client():
+                closed.set()
+
+    async with ScriptedServer(script) as server:
+        assert (await transport.send(post(server), 5)).body == b"good"
+        sent.set()
+        await asyncio.wait_for(closed.wait(), 30)
+        assert (await transport.send(post(server), 5)).body == b"good"
+        assert server.connections == 2
+        await transport.close()
+
+
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 E\r\nLink: x\r\n\r\n"])
+async def test_a_flood_of_interim_answers_ends_early(transport: Transport, interim: bytes) -> None:
+    """The bytes that are read are bounded, and with them the time of the processor."""
+    written = 0
+
+    async def script(peer: Peer, received: Received) -> None:
+        nonlocal written
+        while True:
+            await peer.write(interim * 1000)
+            written += 1000 * len(interim)
+
+    async with ScriptedServer(script) as server:
+        assert await fault_of(transport, post(server)) is TransportFault.PROTOCOL
+    assert written < 20_000_000  # about the size of the socket buffers

@@ -16,8 +16,8 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "inspect", "parked", "render",
-    "route", "run", "schemas", "send", "status", "version",
+    "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "keys",
+    "parked", "render", "route", "run", "schemas", "send", "status", "verify", "version",
 ]  # fmt: skip
 
 

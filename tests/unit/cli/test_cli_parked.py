@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 
 import click
 import pytest
-from pydantic import BaseModel, SecretStr
 
-from bridge.cli.parked_output import MASK, mask_of, page, table, whole
+from bridge.cli.parked_output import MASK, page, table, whole
 from bridge.cli.parked_selection import AddressType, InstantType
 from bridge.dead_letters.letter import Address, Fate, Letter, Settlement
 from bridge.model import Partition, Record
+from bridge.telemetry.scrub import in_force
+from bridge.telemetry.secret_forms import Secret
+
+SECRET = "s3cret-7f3a9-5c1e2-8d4b6"
 
 
 def letter(
@@ -24,48 +27,25 @@ def letter(
     return Letter(Address(0, 5), origin, len(value or b""), facts)
 
 
-class Nested(BaseModel):
-    headers: dict[str, SecretStr]
-    keys: tuple[SecretStr, ...] = ()
+@pytest.mark.parametrize("cause", [f"status 400: got {SECRET}", f"status 400: got {SECRET[:9]}…"])
+def test_secrets_are_masked_everywhere(cause: str) -> None:
+    """Also in letters that an earlier release parked with the secret in their cause."""
+    in_force.learn([Secret(SECRET)])
+    shown = whole(letter(cause, SECRET.encode(), trace=SECRET.encode()), [SECRET.encode()], 100)
+    lines = [*page(shown), *table([letter(cause)], 200)]
+    assert "status 400: got ***" in "\n".join(lines)
+    assert SECRET[:9] not in repr((shown, lines))
 
 
-class Some(BaseModel):
-    url: SecretStr
-    inner: Nested
-    plain: str = "plain-text"
-
-
-SOME = Some(
-    url=SecretStr("https://crm.test/hooks/T0KEN-IN-PATH"),
-    inner=Nested(
-        headers={"Authorization": SecretStr("Bearer abcdef123456")},
-        keys=(
-            SecretStr("whsec_x"),
-            SecretStr("ab"),
-            SecretStr("https://crm.test/f1xed-part/{{ data.id }}/s3cond-part?n={{ x }}"),
-        ),
-    ),
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("got Bearer abcdef123456.", "got ***."),
-        ("got abcdef123456", "got ***"),
-        ("at https://crm.test/hooks/T0KEN-IN-PATH", "at ***"),
-        ("no page /hooks/T0KEN-IN-PATH", "no page /***"),
-        ("no page /f1xed-part/42/s3cond-part?n=7", "no page /***42***7"),
-        ("whsec_x", "***"),
-        ("about plain-text", "about plain-text"),
-    ],
-)
-def test_secrets_of_the_configuration_are_masked_everywhere(text: str, shown: str) -> None:
-    assert mask_of(SOME)(text) == shown
+@pytest.mark.parametrize("most", range(1, 40))
+def test_a_value_is_cut_after_its_secrets_were_masked(most: int) -> None:
+    in_force.learn([Secret(SECRET)])
+    shown = whole(letter(value=f"before {SECRET} after".encode()), [], most)["value"]
+    assert SECRET[:6] not in shown
 
 
 def test_a_null_value_is_shown_differently_from_an_empty_one() -> None:
-    null, empty = (whole(letter(value=value), [], str, 100) for value in (None, b""))
+    null, empty = (whole(letter(value=value), [], 100) for value in (None, b""))
     assert (null["value"], empty["value"]) == (None, "")
     assert "value       null" in list(page(null))
     assert "value       0 bytes" in list(page(empty))
@@ -73,7 +53,7 @@ def test_a_null_value_is_shown_differently_from_an_empty_one() -> None:
 
 @pytest.mark.parametrize("name", ["authorization", "X_Api_Key", "auth_token", "Set_Cookie", "db_password"])
 def test_a_record_header_with_the_name_of_a_secret_is_masked(name: str) -> None:
-    told = whole(letter(**{name: b"hush", "trace": b"seen"}), [], str, 100)
+    told = whole(letter(**{name: b"hush", "trace": b"seen"}), [], 100)
     assert [value for _, value in told["headers"]] == [MASK, "seen"]
 
 
@@ -90,29 +70,29 @@ def test_a_record_header_with_the_name_of_a_secret_is_masked(name: str) -> None:
     ],
 )
 def test_a_value_is_shown_as_text_or_hex_up_to_the_limit(raw: bytes, shown: str) -> None:
-    assert whole(letter(value=raw), [], str, 20)["value"] == shown
+    assert whole(letter(value=raw), [], 20)["value"] == shown
 
 
 def test_text_from_outside_contains_no_terminal_control_characters() -> None:
     odd = letter(cause="status 400: \x1b]0;owned\x07\nnext", key=b"\x1b[31m")
-    lines = [*table([odd], str, 120), *page(whole(odd, [b"\x1b[2J"], str, 100))]
+    lines = [*table([odd], 120), *page(whole(odd, [b"\x1b[2J"], 100))]
     assert all(line.isprintable() for line in lines)
 
 
 def test_columns_are_aligned_and_the_state_column_appears_only_if_a_letter_is_settled() -> None:
     waiting, settled = letter(), letter("timed out")
-    head, row = table([waiting], str, 200)
+    head, row = table([waiting], 200)
     assert "STATE" not in head
     assert row.index("status 400") == head.index("WHY")
     settled.settlements.append(Settlement(settled.address, Fate.REDRIVEN, 1_700_000_600_000, "ann@desk"))
-    head, *rows = table([waiting, settled], str, 200)
+    head, *rows = table([waiting, settled], 200)
     assert [line[head.index("STATE") :].split()[0] for line in rows] == ["waiting", "redriven"]
-    told = "\n".join(page(whole(settled, [], str, 100)))
+    told = "\n".join(page(whole(settled, [], 100)))
     assert "redriven    2023-11-14T22:23:20Z by ann@desk" in told
 
 
 def test_a_long_cause_is_cut_to_the_width_of_the_terminal() -> None:
-    assert {len(line) <= 120 for line in table([letter("x" * 500)], str, 120)} == {True}
+    assert {len(line) <= 120 for line in table([letter("x" * 500)], 120)} == {True}
 
 
 def test_an_instant_is_a_time_ago_or_a_date_and_time() -> None:
@@ -138,6 +118,6 @@ def test_a_mistyped_address_is_refused_with_the_command_that_lists_them() -> Non
 def test_the_bytes_of_a_batch_are_shown_with_all_their_offsets_and_not_as_an_event() -> None:
     one = letter("the batch cannot be read", b"\x00\xff")
     one.facts = {**one.facts, "raw-of": "batch", "last-offset": "21"}
-    shown = "\n".join(page(whole(one, [], mask_of(SOME), 100)))
+    shown = "\n".join(page(whole(one, [], 100)))
     assert "came from   orders-3@17 to 21, written" in shown
     assert "value       2 bytes of a batch\n  hex:00ff" in shown

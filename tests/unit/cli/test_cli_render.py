@@ -165,11 +165,31 @@ def test_a_refusal_exits_with_1_and_prints_the_reason_without_secrets(
 
 def test_no_answer_exits_with_1(config: Path) -> None:
     config.write_text(
-        config.read_text()
-        .replace("127.0.0.0/8", "10.0.0.0/8")
-        .replace("    method", "    allow_http: true\n    method")
+        config.read_text().replace("127.0.0.0/8", "10.0.0.0/8").replace("127.0.0.1", "localhost")
     )
     done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
     assert done.returncode == 1
     assert "no answer: refused_address" in done.stdout
     assert "verdict: again" in done.stdout.splitlines()
+    assert "egress.allow" in done.stdout
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_internal_address_is_not_reached_through_a_proxy_either(
+    config: Path, receiver: Receiver, scheme: str
+) -> None:
+    """Neither as a literal, which is a mistake in the settings, nor as a name."""
+    written = config.read_text().replace("127.0.0.0/8", "").replace(receiver.url(""), f"{scheme}://TARGET")
+    proxied = "allow_http: true\n    proxy: " + receiver.url("").replace("127.0.0.1", "localhost")
+    written = written.replace("egress: {", "egress: {proxies: [127.0.0.0/8, '::1/128'], ")
+    written = written.replace("method:", f"{proxied}\n    method:")
+    for host, status, said in (
+        ("2852039166", 2, "has the address 169.254.169.254, to which nothing is sent (link-local"),
+        ("localhost", 1, "refused_address: localhost has the address"),
+    ):
+        config.write_text(written.replace("TARGET", f"{host}:{receiver.port}"))
+        done = process("send", "-c", str(config), "-e", "crm", "-s", "order.paid")
+        assert done.returncode == status, done.stdout + done.stderr
+        assert said in done.stdout + done.stderr
+        assert "egress.allow" in done.stdout + done.stderr
+    assert receiver.records("/services/T0K3NT0K3N/1001?sig=S1GS1G") == []

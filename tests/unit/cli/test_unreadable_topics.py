@@ -42,7 +42,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     file.write_text(
         "group: g\nkafka: {bootstrap_servers: ['nowhere:1']}\n"
         "sources: {orders: {topics: [orders], format: json, id: id, type: type, entity: entity}}\n"
-        "endpoints: {crm: {url: 'http://127.0.0.1:9/', allow_http: true}}\n"
+        "endpoints: {crm: {url: 'https://crm.example.com/'}}\n"
     )
 
     async def enter(self: DeadLetterStore) -> DeadLetterStore:

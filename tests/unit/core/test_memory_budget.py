@@ -143,7 +143,7 @@ def test_a_plan_with_decoded_batches_stays_within_the_budget(total_mib: int, end
     """A batch needs up to eight times its bytes while it is decoded, the fresh events up to six times."""
     plan = divide(total_mib * MIB, endpoints)
     waiting = plan.windows + (endpoints * plan.batch if plan.batch > 256 * 1024 else 0)
-    assert waiting + plan.fetch + 8 * plan.batch + 6 * plan.fresh <= plan.total
+    assert waiting + plan.fetch + 8 * plan.batch + 6 * plan.fresh + plan.history <= plan.total
 
 
 @pytest.mark.parametrize(("endpoints", "part"), [(1, 1 / 64), (8, 1 / 8), (50, 1 / 8), (500, 1 / 2)])

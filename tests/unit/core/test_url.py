@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.url import parse_url
+from bridge.core.url import parse_proxy, parse_url
 from bridge.model import Url
 
 
@@ -26,7 +26,10 @@ from bridge.model import Url
         ("http://h/100%/%zz/%41", Url("http", "h", 80, "/100%25/%25zz/%41")),
         ('http://h/"<>`{}|^', Url("http", "h", 80, "/%22%3C%3E%60%7B%7D%7C%5E")),
         ("http://h/a..b/.c/...?x=/../", Url("http", "h", 80, "/a..b/.c/...?x=/../")),
-        ("http://2130706433/", Url("http", "2130706433", 80, "/")),
+        ("http://2130706433/", Url("http", "127.0.0.1", 80, "/")),
+        ("http://0x7F.1:81/", Url("http", "127.0.0.1", 81, "/")),
+        ("http://1.2.3.4./", Url("http", "1.2.3.4", 80, "/")),
+        ("http://1.2.3.4.example./", Url("http", "1.2.3.4.example.", 80, "/")),
     ],
 )
 def test_a_url_is_parsed_to_scheme_host_port_and_target(text: str, url: Url) -> None:
@@ -67,6 +70,9 @@ def test_a_url_is_parsed_to_scheme_host_port_and_target(text: str, url: Url) -> 
         ("http://a..b/secret", "domain name"),
         ("http://-a/secret", "domain name"),
         ("http://a%2eb/secret", "domain name"),
+        ("http://1.2.3.4.5/secret", "not an IPv4 address"),
+        ("http://1.2.3.08/secret", "not an IPv4 address"),
+        ("http://1.2.3.256/secret", "not an IPv4 address"),
         ("http://" + "a" * 64 + "/secret", "domain name"),
         ("http://" + "a." * 130 + "a/secret", "domain name"),
         ("http://\u202eevil/secret", "outside ASCII"),
@@ -82,3 +88,39 @@ def test_a_url_that_two_parsers_could_read_differently_is_refused(text: str, mes
         parse_url(text)
     assert message in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "authorization"),
+    [
+        ("http://proxy.example.com", Url("http", "proxy.example.com", 80, "/"), None),
+        ("https://proxy:3129/", Url("https", "proxy", 3129, "/"), None),
+        ("http://user:word@proxy:3128", Url("http", "proxy", 3128, "/"), b"Basic dXNlcjp3b3Jk"),
+        ("http://us%65r:w%6frd@[::1]:3128", Url("http", "::1", 3128, "/"), b"Basic dXNlcjp3b3Jk"),
+        ("http://user@127.1:3128", Url("http", "127.0.0.1", 3128, "/"), b"Basic dXNlcjo="),
+    ],
+)
+def test_the_url_of_a_proxy_may_contain_its_login(text: str, url: Url, authorization: bytes | None) -> None:
+    assert parse_proxy(text) == (url, authorization)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secret:secret@proxy:3128",
+        "socks5://user:secret@proxy:1080",
+        "http://user:secret@",
+        "http://user:secret@a..b:3128",
+        "http://user:secret@proxy:0",
+        "http://user:sec#ret@proxy:3128",
+        "http://user:sec ret@proxy:3128",
+        "http://user:sec\nret@proxy:3128",
+        "http://user:secret@proxy:3128/secret",
+        "http://user:secret@proxy:3128?secret",
+        "http://user:secret@proxy:3128#secret",
+    ],
+)
+def test_the_url_of_a_proxy_that_is_refused_is_not_shown(text: str) -> None:
+    with pytest.raises(ValueError, match="the URL") as caught:
+        parse_proxy(text)
+    assert "sec" not in str(caught.value)

@@ -35,7 +35,7 @@ def test_a_status_has_its_verdict(status: int, verdict: Verdict) -> None:
 @pytest.mark.parametrize("fault", list(TransportFault))
 def test_no_answer_is_retried(fault: TransportFault) -> None:
     judgement = judge(TransportError(fault, "crm.test"))
-    assert judgement == (AGAIN, f"{fault}: crm.test", "failed", None)
+    assert judgement[:4] == (AGAIN, f"{fault}: crm.test", "failed", None)
 
 
 def test_the_reason_shows_the_beginning_of_the_body_on_one_line() -> None:
@@ -114,7 +114,7 @@ def test_a_410_turns_the_endpoint_off_even_with_abort_message() -> None:
 
 def test_a_status_in_retry_on_is_retried_and_the_reason_names_the_setting() -> None:
     answer = Response(404, ((b"retry-after", b"37"),), b"no route")
-    assert judge(answer, NOON_S, retry_on=frozenset({401, 404})) == (
+    assert judge(answer, NOON_S, retry_on=frozenset({401, 404}))[:4] == (
         AGAIN,
         "status 404: no route (retried: retry.retry_on contains 404)",
         "other",

@@ -19,7 +19,10 @@ PAGES = sorted(
 CHECKED_ELSEWHERE = ("docs/how-to/formats/", "docs/how-to/receivers/", "docs/reference/")
 ENV = {
     "CRM_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "CRM_KEY": "whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     "CRM_TOKEN": "t",
+    "OLD_SECRET": "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "PROXY_PASSWORD": "p",
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
 }
 MAP_WIDTH = 34  # columns of the floor map with names; the descriptions follow

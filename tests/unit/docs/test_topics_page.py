@@ -13,8 +13,10 @@ from bridge.dead_letters.park import letter_facts
 from bridge.dead_letters.topic import LAST_OFFSET, RAW_OF, DeadLetterTopic, Reason
 from bridge.errors import RecordTooLarge
 from bridge.formats.resent import packed, packed_mark
+from bridge.history.batch import Writer, batch_headers, encode
 from bridge.kafka import topic_setup
 from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
+from tests.support.attempts import attempt_at
 from tests.support.fake_producer import FakeProducer
 from tools import topics
 
@@ -88,6 +90,14 @@ def test_a_beginning_has_the_fields_of_the_page() -> None:
     assert fields == topics.BEGINNING_FIELDS.keys()
 
 
+def test_a_batch_of_attempts_has_the_headers_fields_and_columns_of_the_page() -> None:
+    attempts = [attempt_at(1)]
+    assert own(batch_headers(attempts)) == topics.ATTEMPTS_HEADERS.keys()
+    document = json.loads(encode(Writer("p", "crm", 1), attempts).partition(b"\n")[0])
+    assert document.keys() == topics.ATTEMPTS_FIELDS.keys()
+    assert document["columns"] == [*topics.ATTEMPTS_COLUMNS]
+
+
 def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
     keys = {
         key_of("<endpoint>"),
@@ -99,7 +109,7 @@ def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
 
 
 def test_the_page_has_the_configuration_of_every_topic_that_is_created() -> None:
-    for name in ("AGAIN_CONFIGS", "PARKED_CONFIGS", "CONTROL_CONFIGS"):
+    for name in ("AGAIN_CONFIGS", "PARKED_CONFIGS", "CONTROL_CONFIGS", "ATTEMPTS_CONFIGS"):
         for setting, value in getattr(topic_setup, name).items():
             assert f"`{setting}={value}`" in PAGE
 
@@ -108,6 +118,6 @@ def test_every_header_and_field_is_on_the_page() -> None:
     tables = (
         topics.PARKED_HEADERS, topics.MARKER_HEADERS, topics.AGAIN_HEADERS, topics.MARK_HEADERS,
         topics.SWITCH_FIELDS, topics.HOLD_FIELDS, topics.STUB_HEADERS, topics.NULL_HEADERS,
-        topics.BEGINNING_FIELDS,
+        topics.BEGINNING_FIELDS, topics.ATTEMPTS_HEADERS, topics.ATTEMPTS_FIELDS, topics.ATTEMPTS_COLUMNS,
     )  # fmt: skip
     assert all(f"| `{name}` |" in PAGE for table in tables for name in table)

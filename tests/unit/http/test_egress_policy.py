@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -136,3 +137,95 @@ async def test_a_name_that_cannot_be_resolved_is_a_connect_fault() -> None:
             await EgressPolicy([], resolver).resolve("h.test", 80)
         assert caught.value.fault is TransportFault.CONNECT
         assert "h.test" in caught.value.detail
+
+
+def failing(exc: Exception) -> Any:
+    async def resolver(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+        raise exc
+
+    return resolver
+
+
+async def test_only_the_listed_ports_of_receivers_are_allowed() -> None:
+    egress = EgressPolicy([], answering("1.1.1.1"), ports=[443, 8443])
+    assert await egress.resolve("h.test", 8443) == [Address("1.1.1.1", 8443)]
+    for host in ("h.test", "1.1.1.1"):
+        for check in (egress.resolve(host, 22), egress.check_proxied(host, 22, 5)):
+            with pytest.raises(TransportError) as caught:
+                await check
+            assert caught.value.fault is TransportFault.REFUSED_ADDRESS
+            assert "egress.ports lists 443, 8443" in caught.value.detail
+            assert "add 22 to egress.ports" in caught.value.detail
+    assert await egress.resolve_proxy("proxy.test", 3128) == [Address("1.1.1.1", 3128)]
+
+
+async def test_a_port_that_is_not_allowed_is_not_even_resolved() -> None:
+    with pytest.raises(TransportError, match=r"egress\.ports"):
+        await EgressPolicy([], failing(AssertionError("looked up")), ports=[443]).resolve("h.test", 80)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [socket.gaierror(socket.EAI_NONAME, "no such name"), socket.gaierror(socket.EAI_AGAIN, "later")],
+)
+async def test_a_name_that_only_the_proxy_resolves_is_left_to_it_if_the_operator_says_so(
+    failure: OSError,
+) -> None:
+    with pytest.raises(TransportError) as caught:
+        await EgressPolicy([], failing(failure)).check_proxied("h.test", 443, 5)
+    assert caught.value.fault is TransportFault.CONNECT
+    assert "set egress.unresolved: proxy" in caught.value.detail
+    await EgressPolicy([], failing(failure), unresolved="proxy").check_proxied("h.test", 443, 5)
+
+
+async def test_a_name_whose_lookup_does_not_end_is_left_to_the_proxy_in_the_same_way() -> None:
+    async def never(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+        await asyncio.get_running_loop().create_future()
+        return []
+
+    await EgressPolicy([], never, unresolved="proxy").check_proxied("h.test", 443, 0.01)
+    with pytest.raises(TransportError, match=r"no answer within .*egress\.unresolved: proxy"):
+        await EgressPolicy([], never).check_proxied("h.test", 443, 0.01)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1", "0x7f000001", "::1", "64:ff9b::7f00:1", "1.2.3.4.5", "internal.test"]
+)
+async def test_leaving_names_to_the_proxy_allows_no_internal_address(host: str) -> None:
+    """Neither one that is written out, nor one to which the name resolves here."""
+    egress = EgressPolicy([], answering("10.0.0.1"), unresolved="proxy")
+    with pytest.raises(TransportError) as caught:
+        await egress.check_proxied(host, 443, 5)
+    assert caught.value.fault is TransportFault.REFUSED_ADDRESS
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "localhost.", "LOCALHOST", "x.localhost", "metadata.google.internal", "metadata"),
+        *("metadata.google.internal.", "kafka", "printer.local", "router.home.arpa"),
+    ],
+)
+async def test_a_name_for_private_use_is_never_left_to_the_proxy(host: str) -> None:
+    """The proxy may be where such a name leads to a metadata service or to its own loopback."""
+    fails = failing(socket.gaierror(socket.EAI_NONAME, "no such name"))
+    with pytest.raises(TransportError) as caught:
+        await EgressPolicy([], fails, unresolved="proxy").check_proxied(host, 443, 5)
+    assert caught.value.fault is TransportFault.REFUSED_ADDRESS
+    assert "add its address to egress.allow" in caught.value.detail
+
+
+async def test_a_proxy_is_checked_by_a_list_of_its_own() -> None:
+    egress = EgressPolicy(
+        [ip_network("10.1.0.0/16")], answering("10.2.0.5"), proxies=[ip_network("10.2.0.5/32")]
+    )
+    assert await egress.resolve_proxy("proxy.test", 3128) == [Address("10.2.0.5", 3128)]
+    assert await egress.resolve_proxy("10.1.0.1", 3128) == [Address("10.1.0.1", 3128)]
+    with pytest.raises(
+        TransportError, match=r"if this proxy is intended, add 10\.2\.0\.6/32 .*egress\.proxies"
+    ):
+        await egress.resolve_proxy("10.2.0.6", 3128)
+    with pytest.raises(
+        TransportError, match=r"if this receiver is intended, add 10\.2\.0\.5/32 .*egress\.allow"
+    ):
+        await egress.resolve("proxy.test", 443)

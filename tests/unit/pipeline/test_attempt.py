@@ -1,9 +1,10 @@
-"""One attempt and what is kept of it: timing, metrics, the log line, the history row."""
+"""One attempt and what is kept of it: timing, metrics, the log line, the history."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
 from bridge.core.signing import Signer
 from bridge.core.verdict import DELIVERED, judge
 from bridge.errors import TransportError, TransportFault
+from bridge.history.attempt import Later
 from bridge.model import Event, Request, Response, Url, Verdict
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
@@ -61,13 +63,17 @@ class FixedRenderer:
 class FixedSigner(Signer):
     """Signs with one header, the same for every request."""
 
-    def headers(self, webhook_id: str, at_s: int, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    def headers(
+        self, webhook_id: str, at_s: int, body: bytes, method: str, url: Url
+    ) -> tuple[tuple[bytes, bytes], ...]:
         return ((b"a", b"1"),)
 
 
 def target(**changes: Any) -> Target:
     return replace(
-        Target("crm", ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0, keep_bodies=True, log_successes=True),
+        Target(
+            "crm", ((b"X-Key", b"k"),), frozenset({b"x-key"}), 7.0, True, kept_success=100, kept_failure=100
+        ),
         **changes,
     )
 
@@ -86,11 +92,11 @@ class Stage:
         self.metrics = Metrics()
         breaker = Breaker(failures=10, window_s=30, open_s=5, max_open_s=60, concurrency=4)
         self.gate = Gate(RateWindows(()), AdaptiveLimit(64), breaker, retry_after_cap_s=60)
-        self.log = AttemptLog(target, self.history, self.metrics.endpoint("crm"))  # type: ignore[arg-type]
+        self.log = AttemptLog(target, self.history, self.metrics.endpoint("crm"))
         self.client = EndpointClient(
             target,
             renderer=FixedRenderer(rendered),
-            signer=FixedSigner([]),
+            signer=FixedSigner(),
             gate=self.gate,
             transport=self.transport,
             log=self.log,
@@ -125,7 +131,7 @@ async def test_an_attempt_is_timed_and_limited_by_the_timeout_of_the_endpoint() 
     stage = Stage()
     assert await stage.client.attempt(delivery()) == DELIVERED
     (row,) = stage.history.rows
-    assert (row.at_ms, row.duration_ms) == (int(BEGAN_S * 1000), 2000)
+    assert (row.sent_s, row.answered_s) == (BEGAN_S, BEGAN_S + 2)
     assert stage.transport.timeouts == [7.0]
 
 
@@ -153,23 +159,82 @@ async def test_an_attempt_that_is_cancelled_is_reported_to_the_gate_as_abandoned
 
 
 @simulated
-async def test_a_history_row_has_every_fact_of_an_attempt() -> None:
-    stage = Stage(Response(503, (), b"busy"))
+async def test_the_history_has_every_fact_of_an_attempt() -> None:
+    stage = Stage(Response(503, ((b"retry-after", b"7"), (b"server", b"x")), b"busy"))
     await stage.attempt(3)
     (row,) = stage.history.rows
+    sample = event("a", 5)
     assert row._asdict() == {
-        "at_ms": int(BEGAN_S * 1000), "endpoint": "crm", "event_id": "a", "webhook_id": event("a").webhook_id,
+        "sent_s": BEGAN_S, "answered_s": BEGAN_S + 2, "event_id": "a", "webhook_id": sample.webhook_id,
         "type": "Created", "entity": "e1", "tenant": None, "topic": "orders", "partition": 0, "offset": 5,
-        "attempt": 3, "verdict": "again", "status": 503, "reason": "status 503: busy", "duration_ms": 2000.0,
-        "method": "POST", "origin": "http://crm.test:8080", "headers": b"a: 1\nX-Key: ***\n", "body": b"body",
+        "event_index": 0, "event_time": sample.time, "appended_ms": sample.record.timestamp_ms,
+        "again_id": None, "attempt": 3, "method": "POST", "url": "http://crm.test:8080/***",
+        "status": 503, "verdict": "again",
+        "reason": "status 503: busy", "body_bytes": 4, "body_sha256": None, "later": Later(),
+        "headers": b"a: 1\nX-Key: ***", "body": b"body", "answer_headers": b"retry-after: 7\nserver: x",
+        "answer_body": b"busy",
     }  # fmt: skip
 
 
 @simulated
-async def test_no_body_is_kept_if_bodies_are_off() -> None:
-    stage = Stage(target=target(keep_bodies=False))
+async def test_an_attempt_without_an_answer_is_kept_without_the_parts_of_one() -> None:
+    stage = Stage(TransportError(TransportFault.CONNECT, "crm.test"))
     await stage.attempt()
-    assert stage.history.rows[0].body is None
+    (row,) = stage.history.rows
+    assert (row.status, row.answer_headers, row.answer_body, row.verdict) == (None, None, None, "again")
+
+
+FAILED = Response(500, (), b"oops")
+
+
+@pytest.mark.parametrize(
+    ("kept", "answer", "body", "answered"),
+    [
+        ({"kept_success": -1}, OK, None, b""),
+        ({"kept_success": -1}, FAILED, b"body", b"oops"),
+        ({"kept_success": -1, "kept_failure": -1}, FAILED, None, b""),
+        ({"kept_success": 4}, OK, b"body", b""),
+        ({"kept_success": 3}, OK, None, b""),
+        ({"kept_failure": 3}, FAILED, None, b"oops"),
+    ],
+)
+@simulated
+async def test_bodies_are_kept_as_the_settings_say(kept, answer, body, answered) -> None:
+    stage = Stage(answer, target=target(**kept))
+    await stage.attempt()
+    (row,) = stage.history.rows
+    assert (row.body, row.answer_body, row.body_bytes) == (body, answered, 4)
+
+
+@simulated
+async def test_of_a_body_that_is_too_large_its_hash_is_kept_and_of_one_that_is_not_wanted_nothing() -> None:
+    for limit, digest in ((3, sha256(b"body").hexdigest()), (-1, None), (4, None)):
+        stage = Stage(target=target(kept_success=limit))
+        await stage.attempt()
+        assert stage.history.rows[0].body_sha256 == digest
+
+
+@simulated
+async def test_the_beginning_of_a_long_answer_is_kept() -> None:
+    headers = tuple((b"x-%d" % number, b"v" * 100) for number in range(100))
+    stage = Stage(Response(500, headers, b"a" * 60_000))
+    await stage.attempt()
+    (row,) = stage.history.rows
+    assert row.answer_body == b"a" * 2048
+    assert 3900 < len(row.answer_headers or b"") <= 4096
+
+
+@simulated
+async def test_a_failure_gets_the_time_of_the_next_attempt_and_a_delivery_has_none() -> None:
+    stage = Stage(FAILED)
+    failed = delivery()
+    await stage.client.attempt(failed)
+    assert failed.later is not None
+    failed.later.at_s = 7.5
+    assert stage.history.rows[0].next_s == 7.5
+    stage.transport.answer = OK
+    await stage.client.attempt(failed)
+    assert (failed.later, stage.history.rows[1].next_s) == (None, None)
 
 
 @simulated
@@ -259,17 +324,17 @@ async def test_a_failure_is_written_at_once() -> None:
 
 @simulated
 async def test_the_rendered_request_is_sent_and_kept_with_its_secrets_masked() -> None:
-    """Method, URL and templated headers come with each event; the target of the URL is kept nowhere."""
+    """Method, URL and templated headers come with each event; no secret part of the URL is kept."""
     url = Url("https", "crm.test", 443, "/T0K3N/42")
     rendered = Rendered("PUT", url, ((b"content-type", b"text/plain"), (b"X-Id", b"S3CR3T-42")), b"body")
-    secret = Target("crm", ((b"X-Fixed", b"F1X3D"),), frozenset({b"x-fixed", b"x-id"}), 7.0, True, True)
+    secret = target(headers=((b"X-Fixed", b"F1X3D"),), secret_headers=frozenset({b"x-fixed", b"x-id"}))
     stage = Stage(Response(400, (), b""), secret, rendered)
     logs = await stage.attempt()
     assert stage.transport.requests == [
         Request("PUT", url, (*rendered.headers, (b"a", b"1"), (b"X-Fixed", b"F1X3D")), b"body")
     ]
     (row,) = stage.history.rows
-    assert (row.method, row.origin) == ("PUT", "https://crm.test:443")
-    assert row.headers == b"content-type: text/plain\nX-Id: ***\na: 1\nX-Fixed: ***\n"
+    assert (row.method, row.url) == ("PUT", "https://crm.test:443/***")
+    assert row.headers == b"content-type: text/plain\nX-Id: ***\na: 1\nX-Fixed: ***"
     assert logs[0]["origin"] == "https://crm.test:443"
     assert not any(text in repr((row, logs)) for text in ("T0K3N", "S3CR3T", "F1X3D"))

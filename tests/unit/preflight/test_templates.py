@@ -60,6 +60,10 @@ def test_a_field_that_some_types_lack_is_reported_once(tmp_path: Path) -> None:
         ("      template: '{% for i in range(10000) %}{% for j in range(10000) %}{% endfor %}{% endfor %}'\n", "stopped"),
         ("      template: <a>{{ data.id }}\n      content_type: text/xml\n", "did not produce well-formed XML"),
         ("      template: '{{ data.status | upper }}'\n      content_type: text/plain\n", "a mapping is not text"),
+        ("      template: '{\"a\": \"Loan {{ data.timeline }}\"}'\n", "line 1: {{ data.timeline }}: a mapping is not text"),
+        ("      template: '{% macro m(v) %}{{ v }}{% endmacro %}{\"a\": {{ m(data.clientName) }} }'\n", "{{ m(…) }}: a text has no quotes"),
+        ("      template: '{\"{{ data.id }}\": 1, \"{{ data.id }}\": 2}'\n", "the same key twice in one object"),
+        ("      template: '{{ data.timeline }}'\n      content_type: text/plain\n", "{{ data.timeline }}: a mapping is not text"),
         ("      template: '{{ data.accountNo | date }}'\n      content_type: text/plain\n", "date needs a date"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.signing import Signer
+from bridge.core.signing import SigningKey, StandardSigner
 from bridge.core.verdict import judge
 from bridge.model import Event, Response, Verdict
 from bridge.preflight.samples import sample
@@ -48,7 +48,7 @@ def delivered(preset: str, event: Event) -> Any:
     if isinstance(simulator, PagerDuty):
         body = BodySecret(chosen.key_field, simulator.routing_key).insert(body)
     at_s, key = now_signed()
-    headers = (*headers, *Signer([key]).headers("msg", at_s, body))
+    headers = (*headers, *StandardSigner([SigningKey(key)]).headers("msg", at_s, body))
     target = simulator.path + QUERIES.get(preset, "")
     said = simulator.answer(target, {name.decode(): text.decode() for name, text in headers}, body, 0.0)
     verdict = judge(Response(said.status, (), said.body.encode()), 0.0, chosen.judge).verdict

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.core.cursor import Cursor
-from bridge.core.signing import Signer
+from bridge.core.signing import SigningKey, StandardSigner
 from bridge.demo.receivers import Reply
 from bridge.model import Request, Response
 from bridge.settings import load
@@ -77,7 +77,7 @@ class Stage:
             settings,
             transport=self.wire,
             parks=self.parking,
-            history=self.history,  # type: ignore[arg-type]
+            history=self.history,
             metrics=Metrics(),
             clock=LoopClock(),
             settle=settle_if_live,
@@ -270,7 +270,7 @@ async def test_the_signature_covers_the_sent_body_including_the_secret(tmp_path)
         await until(lambda: stage.settled == 1)
         request = stage.wire.requests[0]
         headers = dict(request.headers)
-        signed = Signer([base64.b64decode(secret.removeprefix("whsec_"))])
+        signed = StandardSigner([SigningKey(base64.b64decode(secret.removeprefix("whsec_")))])
         again = dict(
             signed.headers(headers[b"webhook-id"].decode(), int(headers[b"webhook-timestamp"]), request.body)
         )

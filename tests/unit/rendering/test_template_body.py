@@ -71,7 +71,9 @@ def test_line_breaks_of_a_form_template_are_removed() -> None:
 
 
 def test_plain_text_is_not_escaped() -> None:
-    made = body("{{ data.x }} {{ data.list }}", {"x": HOSTILE, "list": [1]}, "text/plain; charset=utf-8")
+    made = body(
+        "{{ data.x }} {{ data.list | json }}", {"x": HOSTILE, "list": [1]}, "text/plain; charset=utf-8"
+    )
     assert made == HOSTILE.replace("\ud800", "\ufffd") + " [1]"
 
 
@@ -101,7 +103,7 @@ def test_the_content_type_selects_the_escaping(content_type: str, made: str) -> 
 )  # fmt: skip
 def test_a_text_outside_quotes_cannot_add_keys(source: str) -> None:
     """The result would be valid JSON, but with keys that the template does not contain."""
-    with pytest.raises(RenderError, match="line 1: a text has no quotes around it"):
+    with pytest.raises(RenderError, match=r"line 1: \{\{ .+ \}\}: a text has no quotes around it"):
         body(source, {"x": '1, "admin": true'})
 
 
@@ -120,8 +122,11 @@ def test_outside_quotes_numeric_text_and_constants_are_allowed() -> None:
     ]
 
 
-def test_a_value_with_an_unknown_quote_state_is_treated_as_inside_quotes() -> None:
-    assert body('[{% for x in data.l %}{{ x }}"{% endfor %}]', {"l": ["", 'a"b']}) == '["a\\"b"]'
+def test_a_value_whose_place_changes_in_a_loop_is_inserted_by_its_place_in_each_iteration() -> None:
+    source = '[{% for x in data.l %}{{ x }}{{ "," if loop.first }}"{% endfor %}]'
+    assert body(source, {"l": [5, 'a"b']}) == '[5,"a\\"b"]'
+    with pytest.raises(RenderError, match="a text has no quotes around it"):
+        body(source, {"l": ["1,2", "a"]})
 
 
 def test_the_error_for_invalid_json_contains_the_position_but_no_data() -> None:
@@ -172,7 +177,7 @@ def test_a_resent_event_shows_its_original_topic_and_headers() -> None:
         partition=one.record.partition._replace(topic="g.again"), headers=(("x", b"y"),)
     )
     one.record, one.resend = again, Resend(one.record, None, "x1")
-    assert TemplateBody({}, "{{ topic }} {{ headers }}", "text/plain")(one)[1] == b"orders {}"
+    assert TemplateBody({}, "{{ topic }} {{ headers | json }}", "text/plain")(one)[1] == b"orders {}"
 
 
 def test_the_payload_is_decoded_only_for_a_template_that_reads_it() -> None:

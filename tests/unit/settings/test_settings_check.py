@@ -22,7 +22,7 @@ def test_load_returns_typed_settings_with_defaults(write, folder):
     assert fineract.schemas == folder / "avro"
     assert (crm.timeout_s, crm.events, crm.retry.max_attempts) == (15.0, ("*",), 20)
     assert crm.target.origin == "https://crm.example.com:443"
-    assert len(crm.signing_keys[0]) == 24
+    assert len(crm.signing_keys[0].secret) == 24
 
 
 def test_loading_the_same_file_twice_gives_equal_settings(write):

@@ -87,9 +87,9 @@ def test_presets_send_webhook_headers_only_if_secrets_are_set(endpoint):
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     plain, signed = endpoint(SLACK), endpoint(SLACK + f", secrets: [{secret}]")
     standard = endpoint("url: https://crm.example.com/")
-    assert build_signer(plain).headers("id", 1, b"") == ()
-    assert len(build_signer(signed).headers("id", 1, b"")) == 3
-    assert len(build_signer(standard).headers("id", 1, b"")) == 2
+    assert build_signer(plain).headers("id", 1, b"", "POST", plain.target) == ()
+    assert len(build_signer(signed).headers("id", 1, b"", "POST", signed.target)) == 3
+    assert len(build_signer(standard).headers("id", 1, b"", "POST", standard.target)) == 2
 
 
 PAGERDUTY = "url: https://events.pagerduty.com/v2/enqueue, preset: pagerduty, routing_key: '${env:KEY}'"

@@ -63,7 +63,13 @@ def test_only_exclusions_select_nothing(given):
 @pytest.mark.parametrize(
     "swaps",
     [
-        ("https://crm.example.com", "http://127.0.0.1:9000"),
+        ("https://crm.example.com", "http://localhost:9000"),
+        (
+            "https://crm.example.com",
+            "http://127.0.0.1:9000",
+            KAFKA,
+            "egress: {allow: [127.0.0.1/32]}\nkafka:\n",
+        ),
         ("https://crm.example.com", "http://10.1.2.3", KAFKA, "egress: {allow: [10.1.0.0/16]}\nkafka:\n"),
         ("https://crm.example.com", "http://crm.example.com", SOURCES, SOURCES + "    allow_http: true\n"),
     ],

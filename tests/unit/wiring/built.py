@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -24,12 +26,14 @@ from bridge.core.backoff import RetrySchedule
 from bridge.core.limits import Breaker
 from bridge.core.memory_budget import MemoryPlan, divide
 from bridge.core.routing import Subscription
-from bridge.core.signing import Signer
+from bridge.core.signing import SigningKey, StandardSigner
 from bridge.dead_letters.hold import Holds
 from bridge.errors import TransportError
+from bridge.history.writer import History
+from bridge.http import client_assertion
 from bridge.http.egress_policy import EgressPolicy
-from bridge.http.httpx_transport import HttpxTransport
-from bridge.http.token import ClientCredentials
+from bridge.http.proxy import Proxy
+from bridge.http.tls import FixedTls
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.membership import Membership
 from bridge.pipeline.attempt_log import Target
@@ -41,7 +45,6 @@ from bridge.pipeline.new_endpoints import NewEndpoints
 from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.settings import SaslSettings, Settings
-from bridge.storage.attempt_history import History
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.telemetry import logs
 from bridge.telemetry.metrics import Metrics
@@ -64,10 +67,11 @@ from bridge.wiring.path import (
 )
 from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
+from tests.support.fake_producer import FakeProducer
 from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log, event
 from tests.support.parts import part, parts
 from tests.support.simulated import LoopClock
-from tests.unit.wiring.example import OAUTH, example
+from tests.unit.wiring.example import MSK, OAUTH, example
 
 
 class RecordingContext(ssl.SSLContext):
@@ -97,7 +101,8 @@ class Built:
     decoders: Any
     registries: Any
     options: KafkaOptions
-    oauth: ClientCredentials
+    oauth: KafkaOptions
+    msk: KafkaOptions
     membership: Membership
     index: KeyIndex
     window: DedupeWindow
@@ -105,6 +110,13 @@ class Built:
     history: History
     heard: dict[str, Any] = field(default_factory=dict)
     """What the fakes in place of the log set-up, the admin server and the topics were called with."""
+
+    @property
+    def oauth_context(self) -> RecordingContext:
+        """Return the TLS context for the token server of the brokers."""
+        context = part(self.oauth, FixedTls).current()
+        assert isinstance(context, RecordingContext)
+        return context
 
     def dispatcher(self, name: str = "crm") -> EndpointDispatcher:
         return self.path.dispatchers[name]
@@ -130,17 +142,22 @@ def build_example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 
 async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
-    transports = build_transports(settings, lambda: True)
+    def logged_in(sasl: dict[str, str]) -> KafkaOptions:
+        login = {"sasl": SaslSettings.model_validate(sasl), "security_protocol": "SASL_PLAINTEXT"}
+        return build_kafka_options(settings.kafka.model_copy(update=login))
+
     with pytest.MonkeyPatch.context() as tls:
         tls.setattr(ssl, "create_default_context", _recording_context)
-        options = build_kafka_options(settings.kafka)
+        for module in ("aws_msk_iam_sasl_signer", "aws_msk_iam_sasl_signer.MSKAuthTokenProvider"):
+            tls.setitem(sys.modules, module, SimpleNamespace())
+        tls.setattr(client_assertion, "load_key", lambda file, password: None)
+        transports = build_transports(settings, lambda: True)
+        options, oauth, msk = build_kafka_options(settings.kafka), logged_in(OAUTH), logged_in(MSK)
         decoders = build_decoders(settings)
         registries = build_registries(settings.sources, decoders.by_source)
-    login = settings.kafka.model_copy(
-        update={"sasl": SaslSettings.model_validate(OAUTH), "security_protocol": "SASL_PLAINTEXT"}
-    )
     metrics, reader = Metrics(), FakeReader(Log())
-    index, history = build_index(settings), build_history(settings, metrics)
+    index = build_index(settings)
+    history = build_history(settings, FakeProducer(), metrics, divide(1 << 30))
 
     def open_side_reader() -> Any:
         return FakeSideReader(Log())
@@ -179,7 +196,8 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         decoders,
         registries,
         options,
-        part(build_kafka_options(login), ClientCredentials),
+        oauth,
+        msk,
         build_membership(settings, "host.default"),
         index,
         window,
@@ -190,17 +208,18 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
 
 async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run the few steps of ``App`` that read settings, with fakes in place of what they call."""
-    heard: dict[str, Any] = {"topics": []}
+    heard: dict[str, Any] = {"topics": [], "configs": {}}
 
     async def ensure_topic(admin: Any, topic: str, **options: Any) -> None:
         heard["topics"].append((topic, options["create"], options["replication_factor"]))
+        heard["configs"][topic] = options["configs"]
 
     async def accept(*args: Any, **options: Any) -> None:
         return
 
     class AdminServer:
-        def __init__(self, host: str, port: int, *rest: object) -> None:
-            heard["admin"] = (host, port)
+        def __init__(self, host: str, port: int, *rest: object, **options: Any) -> None:
+            heard["admin"] = {"host": host, "port": port, **options}
 
         start = stop = accept
 
@@ -215,9 +234,16 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
     with patch.context() as here:
         here.setattr(ssl, "create_default_context", _recording_context)
         here.setattr(app_module, "AdminServer", AdminServer)
+        here.setattr(app_module, "AdminTls", lambda files: files)
         here.setattr(app_module, "plan_memory", plan_memory)
         here.setattr(app_module.asyncio, "sleep", sleep)
-        for name in ("ensure_partitions", "warn_unless_compacted", "warn_if_retention_deletes"):
+        checks = (
+            "ensure_partitions",
+            "warn_unless_compacted",
+            "warn_if_retention_deletes",
+            "report_retention",
+        )
+        for name in checks:
             here.setattr(internal_topics, name, accept)
         here.setattr(internal_topics, "ensure_topic", ensure_topic)
         here.setattr(
@@ -226,7 +252,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         app = App(settings)
         async with AsyncExitStack() as stack:
             await app._open_admin_server(stack)
-            state, _, _ = app._open_files(stack)
+            state, _ = app._open_files(stack)
             heard["state_file"] = state._owner_file
         await internal_topics.ensure_control_topic(None, settings)  # type: ignore[arg-type]
         await internal_topics.ensure_internal_topics(None, settings)  # type: ignore[arg-type]
@@ -297,16 +323,20 @@ def read_egress_refuses(b: Built, address: str) -> bool:
     return False
 
 
+def read_port_refusal(b: Built) -> str:
+    try:
+        asyncio.run(part(b.edges.transports["crm"], EgressPolicy).resolve("10.9.1.1", 22))
+    except TransportError as exc:
+        return exc.detail[:19]
+    return ""
+
+
 def read_signature(keys: Sequence[bytes]) -> Any:
-    return Signer(keys).headers("id", 1, b"body")
+    return StandardSigner([SigningKey(key) for key in keys]).headers("id", 1, b"body")
 
 
 def read_basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
-
-
-def read_oauth_login(b: Built) -> Any:
-    return b.oauth._auth._auth_header
 
 
 def read_registry_login(b: Built, format: str) -> Any:
@@ -315,10 +345,9 @@ def read_registry_login(b: Built, format: str) -> Any:
     return auth._auth_header if isinstance(auth, httpx.BasicAuth) else client.headers["authorization"]
 
 
-def read_proxy(b: Built) -> str:
-    pool = part(b.dispatcher("thin"), HttpxTransport)._inner._pool  # type: ignore[attr-defined]
-    host, port = pool._proxy_url.host, pool._proxy_url.port
-    return f"{host.decode()}:{port}"
+def read_proxy(b: Built) -> tuple[str, bytes | None]:
+    proxy = part(b.dispatcher("thin"), Proxy)
+    return proxy.url.origin, proxy.authorization
 
 
 Read = Callable[[Built], Any]

@@ -9,6 +9,14 @@ from typing import Any
 
 KEY, OTHER_KEY = b"k" * 24, b"o" * 25
 SECRETS = tuple(f"whsec_{base64.b64encode(key).decode()}" for key in (KEY, OTHER_KEY))
+FORM = {
+    "header": "X-Own-Signature", "algorithm": "sha512", "encoding": "base64", "key_encoding": "hex",
+    "head": "t={timestamp} ", "prefix": "sig=", "separator": ";", "signs": "{id}-{timestamp}-{body}",
+    "timestamp_header": "X-Own-Time",
+}  # fmt: skip
+BEGINS_S = 1_800_000_000
+"""When the second key of the own form takes over from the first."""
+BEGINS = "2027-01-15T08:00:00Z"
 ROUTING_KEY = "R0ut1ngK3y" + "x" * 22
 SCHEMA = {"type": "record", "name": "Paid", "namespace": "shop", "fields": [{"name": "id", "type": "string"}]}
 
@@ -43,6 +51,7 @@ def example(folder: Path) -> dict[str, Any]:
             "group_instance_id": "pod-7",
             "replication_factor": 5,
             "create_topics": False,
+            "compression": "gzip",
         },
         "sources": {name: _source(name, folder) for name in MAX_VALUE_BYTES},
         "endpoints": {
@@ -50,23 +59,57 @@ def example(folder: Path) -> dict[str, Any]:
             "file": {
                 "url": "https://file.test/hooks",
                 "body": {"template_file": str(folder / "body.txt"), "content_type": "text/plain"},
+                "signing": {
+                    "form": FORM,
+                    "keys": [
+                        {"secret": KEY.hex(), "until": BEGINS},
+                        {"secret": OTHER_KEY.hex(), "since": BEGINS},
+                    ],
+                },
             },
-            "thin": {"url": "https://thin.test/hooks", "body": "thin", "proxy": "http://proxy.test:3129"},
+            "thin": {
+                "url": "https://thin.test/hooks",
+                "body": "thin",
+                "proxy": "http://user:word@proxy.test:3129",
+                "signing": {"form": "shopify", "keys": [KEY.decode()]},
+            },
+            "basic": {
+                "url": "https://basic.test/hooks",
+                "auth": {"basic": {"username": "basic-user", "password": "basic-password"}},
+            },
+            "bearer": {"url": "https://bearer.test/hooks", "auth": {"bearer": {"token": "bearer-token"}}},
+            "keyed": {
+                "url": "https://keyed.test/hooks",
+                "auth": {"api_key": {"header": "X-Glue-Key", "value": "key-value"}},
+            },
+            "queried": {
+                "url": "https://queried.test/hooks",
+                "auth": {"api_key": {"query": "glue-key", "value": "query-key-value"}},
+            },
+            "oauth": _oauth(folder) | {"tls": _files(folder, "tls") | {"server_name": "crm.internal.test"}},
+            "keyed-oauth": _keyed_oauth(),
+            "oauth-direct": _oauth(folder, use_proxy=False) | {"proxy": "http://proxy.test:3129"},
+            "oauth-through-proxy": _oauth(folder) | {"proxy": "http://proxy.test:3129"},
             "pager": {
                 "url": "https://events.pagerduty.com/v2/enqueue",
                 "preset": "pagerduty",
                 "routing_key": ROUTING_KEY,
             },
         },
-        "egress": {"allow": ["10.9.0.0/16"]},
+        "egress": {
+            "allow": ["10.9.0.0/16"], "proxies": ["10.7.0.0/16"], "ports": [443, 8443], "unresolved": "proxy",
+        },
         "dedupe": {"window_s": 1234.0, "max_keys": 4321},
-        "history": {"retention_s": 777.0, "max_bytes": 3_000_001, "bodies": False},
+        "history": {"retention_s": 777.0, "max_body_bytes": 30_001, "bodies": "failures"},
         "park_oversize": "stub",
         "commit_interval_s": 0.35,
         "drain_timeout_s": 21.5,
         "memory_budget": "333MiB",
         "state_dir": str(folder / "state"),
-        "admin": {"host": "127.0.0.9", "port": 8099},
+        "admin": {
+            "host": "127.0.0.9", "port": 8099, "hosts": ["admin.test"],
+            "tls": {"cert_file": "admin.pem", "key_file": "admin.key", "key_password": "admin-password"},
+        },
         "log": {"level": "warning", "format": "json", "attempts": "failures"},
     }  # fmt: skip
 
@@ -77,8 +120,64 @@ OAUTH = {
     "client_id": "oauth-client",
     "client_secret": "oauth-secret",
     "scope": "oauth-scope",
+    "token_ca_file": "token-ca.pem",
 }
 """The login of ``kafka.sasl`` that cannot be set together with user name and password."""
+MSK = {"mechanism": "AWS_MSK_IAM", "aws_region": "eu-central-1"}
+"""One more login of ``kafka.sasl``."""
+
+TLS_FILES = {
+    section: {
+        "ca_file": f"{section}-ca.pem",
+        "cert_file": f"{section}-cert.pem",
+        "key_file": f"{section}-key.pem",
+        "key_password": f"{section}-key-password",
+        "min_version": "1.3",
+    }
+    for section in ("tls", "auth.oauth2.tls")
+}
+"""The certificates of an endpoint, and of its token server."""
+
+
+def _keyed_oauth() -> dict[str, Any]:
+    """Return an endpoint whose client logs in with a key, which nothing reads here."""
+    key = {
+        "key_file": "private.key",
+        "key_password": "private-password",
+        "key_id": "key-7",
+        "rsa_algorithm": "RS256",
+    }
+    login = {
+        "token_url": "https://login.test/endpoint",
+        "client_id": "keyed-client",
+        "auth_style": "private_key_jwt",
+        "private_key": key,
+    }
+    return {"url": "https://keyed.test/hooks", "auth": {"oauth2": login}}
+
+
+def _files(folder: Path, section: str) -> dict[str, str]:
+    """Return the TLS settings of a section, and create the files, whose content nothing reads here."""
+    settings = dict(TLS_FILES[section])
+    for key in ("ca_file", "cert_file", "key_file"):
+        file = folder / settings[key]
+        file.touch()
+        settings[key] = str(file)
+    return settings
+
+
+def _oauth(folder: Path, use_proxy: bool = True) -> dict[str, Any]:
+    login = {
+        "token_url": "https://login.test/endpoint",
+        "client_id": "endpoint-client",
+        "client_secret": "endpoint-secret",
+        "scope": "endpoint-scope",
+        "audience": "endpoint-audience",
+        "auth_style": "body",
+        "use_proxy": use_proxy,
+        "tls": _files(folder, "auth.oauth2.tls"),
+    }
+    return {"url": "https://oauth.test/hooks", "auth": {"oauth2": login}}
 
 
 def _crm() -> dict[str, Any]:
@@ -94,11 +193,13 @@ def _crm() -> dict[str, Any]:
         "record_headers": {"region": ["eu-*"]},
         "when": "data.a == 1",
         "secrets": list(SECRETS),
+        "signature_failures": {"statuses": [400, 419], "texts": ["bad seal"]},
         "concurrency": 17,
         "rate": ["7/3s", "90/1m"],
         "timeout_s": 9.5,
         "start": "2026-01-02T03:04:05Z",
         "on_lost_offset": "stop",
+        "source_address": "127.0.0.7",
         "window": 333,
         "window_bytes": 70_001,
         "retry": {

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from bridge.app.stop import OVERTIME_S
 from bridge.core.filter import Filter
 from bridge.core.limits import Gate, ParkLimit, RateWindows
+from bridge.core.signature_failure import SignatureFailures
 from bridge.core.signing import Signer
 from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.formats.avro.schema import AvroSchema
@@ -27,6 +28,8 @@ from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
+from bridge.http.dial import Dialer
+from bridge.http.egress_policy import EgressPolicy
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_loader import CursorLoader
@@ -51,8 +54,8 @@ from tests.unit.wiring.built import (
     read_basic,
     read_breaker,
     read_egress_refuses,
-    read_oauth_login,
     read_policy,
+    read_port_refusal,
     read_proxy,
     read_registry_login,
     read_rendered,
@@ -70,6 +73,8 @@ from tests.unit.wiring.example import (
     example,
     registry,
 )
+from tests.unit.wiring.login_reads import LOGIN_READS
+from tests.unit.wiring.signing_reads import SIGNING_READS
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +85,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 READS: dict[str, tuple[Any, Read]] = {
     "group": (
-        ("glue", "glue.parked", "glue.again", "glue.control", "glue", "glue", "glue"),
+        ("glue", "glue.parked", "glue.again", "glue.control", "glue.attempts", "glue", "glue", "glue"),
         lambda b: (
             b.membership.group,
             parked_topic(b.settings),
             again_topic(b.settings),
             control_topic(b.settings.group),
+            b.history._topic,
             b.path.checkpoints._group,
             part(b.path.pipeline, CursorLoader)._group,
             b.new_endpoints._group,
@@ -104,23 +110,26 @@ READS: dict[str, tuple[Any, Read]] = {
     "kafka.sasl.mechanism": ("SCRAM-SHA-512", lambda b: b.options.arguments()["sasl_mechanism"]),
     "kafka.sasl.username": ("kafka-user", lambda b: b.options.arguments()["sasl_plain_username"]),
     "kafka.sasl.password": ("kafka-password", lambda b: b.options.arguments()["sasl_plain_password"]),
-    "kafka.sasl.token_url": ("https://login.test/token", lambda b: b.oauth._url),
-    "kafka.sasl.client_id": (read_basic("oauth-client", "oauth-secret"), read_oauth_login),
-    "kafka.sasl.client_secret": (read_basic("oauth-client", "oauth-secret"), read_oauth_login),
-    "kafka.sasl.scope": ("oauth-scope", lambda b: b.oauth._form["scope"]),
     "kafka.session_timeout_s": (41.0, lambda b: b.membership.session_timeout_s),
     "kafka.heartbeat_interval_s": (2.5, lambda b: b.membership.heartbeat_interval_s),
     "kafka.rebalance_timeout_s": (71.0, lambda b: b.membership.rebalance_timeout_s),
     "kafka.group_instance_id": ("pod-7", lambda b: b.membership.instance_id),
+    "kafka.compression": ("gzip", lambda b: b.options.compression),
     "kafka.create_topics": ({False}, lambda b: {create for _, create, _ in b.heard["topics"]}),
     "kafka.replication_factor": (
-        {("glue.parked", 5), ("glue.again", 5), ("glue.control", 5)},
+        {("glue.parked", 5), ("glue.again", 5), ("glue.control", 5), ("glue.attempts", 5)},
         lambda b: {(topic, copies) for topic, _, copies in b.heard["topics"]},
     ),
     "egress.allow": (
         (False, True),
         lambda b: (read_egress_refuses(b, "10.9.1.1"), read_egress_refuses(b, "10.8.1.1")),
     ),
+    "egress.proxies": (
+        ["10.9.0.0/16", "10.7.0.0/16"],
+        lambda b: [str(network) for network in part(b.edges.transports["crm"], EgressPolicy)._proxies],
+    ),
+    "egress.ports": ("the port 22 of 10.9", read_port_refusal),
+    "egress.unresolved": ("proxy", lambda b: part(b.edges.transports["crm"], EgressPolicy)._unresolved),
     "dedupe.window_s": (
         [1_234_000] * 4,
         lambda b: [each._window_ms for each in (b.index, b.window, b.side_window, b.side_window._index)],
@@ -129,9 +138,12 @@ READS: dict[str, tuple[Any, Read]] = {
         [4321] * 4,
         lambda b: [each._max_keys for each in (b.index, b.window, b.side_window, b.side_window._index)],
     ),
-    "history.retention_s": (777_000, lambda b: b.history._retention_ms),
-    "history.max_bytes": (3_000_001, lambda b: b.history._max_bytes),
-    "history.bodies": (False, lambda b: read_target(b).keep_bodies),
+    "history.retention_s": ("777000", lambda b: b.heard["configs"]["glue.attempts"]["retention.ms"]),
+    "history.max_body_bytes": (30_001, lambda b: read_target(b).kept_failure),
+    "history.bodies": (
+        (-1, True),
+        lambda b: (read_target(b).kept_success, read_target(b).kept_failure >= 0),
+    ),
     "park_oversize": (True, lambda b: build_dead_letters(b.settings, FakeProducer())._stubs),
     "commit_interval_s": (0.35, lambda b: b.heard["commit_interval_s"]),
     "drain_timeout_s": (
@@ -139,15 +151,22 @@ READS: dict[str, tuple[Any, Read]] = {
         lambda b: (b.path.pipeline.assignment._drain_timeout_s, b.heard["deadline_s"]),
     ),
     "state_dir": (
-        ["state/dedupe.sqlite", "state/history.sqlite", "state/owner.json"],
+        ["state/dedupe.sqlite", "state/owner.json"],
         lambda b: [
             str(file.relative_to(b.settings.state_dir.parent))
-            for file in (b.index._path, b.history._path, b.heard["state_file"])
+            for file in (b.index._path, b.heard["state_file"])
         ],
     ),
     "memory_budget": ("333MiB", lambda b: b.heard["memory_budget"]),
-    "admin.host": ("127.0.0.9", lambda b: b.heard["admin"][0]),
-    "admin.port": (8099, lambda b: b.heard["admin"][1]),
+    "admin.host": ("127.0.0.9", lambda b: b.heard["admin"]["host"]),
+    "admin.port": (8099, lambda b: b.heard["admin"]["port"]),
+    "admin.hosts": (("admin.test",), lambda b: b.heard["admin"]["hosts"]),
+    "admin.tls.cert_file": (FilePath("admin.pem"), lambda b: b.heard["admin"]["tls"].cert_file),
+    "admin.tls.key_file": (FilePath("admin.key"), lambda b: b.heard["admin"]["tls"].key_file),
+    "admin.tls.key_password": (
+        "admin-password",
+        lambda b: b.heard["admin"]["tls"].key_password.get_secret_value(),
+    ),
     "log.level": ("warning", lambda b: b.heard["log"][0]),
     "log.format": ("json", lambda b: b.heard["log"][1]),
     "log.attempts": (False, lambda b: read_target(b).log_successes),
@@ -155,15 +174,8 @@ READS: dict[str, tuple[Any, Read]] = {
         (("https", "crm.test", 443), "/hooks/e7"),
         lambda b: (read_rendered(b).url[:3], read_rendered(b).url.target),
     ),
+    **LOGIN_READS,
     "endpoints.method": ("PUT", lambda b: read_rendered(b).method),
-    "endpoints.headers": (
-        ((b"X-Fixed", b"fixed-value"), b"made of Created", {b"x-fixed", b"x-made"}),
-        lambda b: (
-            *read_target(b).headers,
-            dict(read_rendered(b).headers)[b"X-Made"],
-            read_target(b).secret_headers,
-        ),
-    ),
     "endpoints.body": (b'"type":"Created"', lambda b: read_rendered(b, "thin").body[1:17]),
     "endpoints.body.template": (b"inline Created", lambda b: read_rendered(b).body),
     "endpoints.body.template_file": (b"from the file Created", lambda b: read_rendered(b, "file").body),
@@ -192,6 +204,14 @@ READS: dict[str, tuple[Any, Read]] = {
         read_signature([KEY, OTHER_KEY]),
         lambda b: part(b.dispatcher(), Signer).headers("id", 1, b"body"),
     ),
+    "endpoints.signature_failures.statuses": (
+        {400, 419},
+        lambda b: part(b.dispatcher(), SignatureFailures)._statuses,
+    ),
+    "endpoints.signature_failures.texts": (
+        (b"bad seal",),
+        lambda b: part(b.dispatcher(), SignatureFailures)._texts,
+    ),
     "endpoints.concurrency": (
         (17, 17, 17),
         lambda b: (b.dispatcher()._concurrency, read_breaker(b)._concurrency, b.edges.transports["crm"]._max),
@@ -202,7 +222,11 @@ READS: dict[str, tuple[Any, Read]] = {
     "endpoints.on_lost_offset": ("stop", lambda b: read_policy(b).on_lost_offset),
     "endpoints.window": (333, lambda b: read_policy(b).window),
     "endpoints.window_bytes": (70_001, lambda b: read_policy(b).window_bytes),
-    "endpoints.proxy": ("proxy.test:3129", read_proxy),
+    "endpoints.proxy": (("http://proxy.test:3129", b"Basic dXNlcjp3b3Jk"), read_proxy),
+    "endpoints.source_address": (
+        ["127.0.0.7", None],
+        lambda b: [part(b.edges.transports[name], Dialer)._source for name in ("crm", "thin")],
+    ),
     "endpoints.on_park": (
         [1, 0],
         lambda b: [len(parts(b.dispatcher(name), HeldLanes)) for name in ("crm", "thin")],
@@ -314,7 +338,7 @@ DECODERS = {
     "debezium": DebeziumDecoder, "confluent": PayloadDecoder, "apicurio": PayloadDecoder,
     "avro": PayloadDecoder, "eventuate": EventuateDecoder, "modulith": PayloadDecoder,
 }  # fmt: skip
-READS |= dict(_source_reads())
+READS |= dict(_source_reads()) | SIGNING_READS
 
 READ_BY_CHECK_ALONE = {
     "endpoints.allow_http": "a rule about the URL; requests go where the URL says",
@@ -332,7 +356,7 @@ def _leaves(model: type[BaseModel], path: str = "") -> Iterator[str]:
                 yield from _leaves(source, f"sources.{format}.")
             continue
         models = list(_models(info.annotation))
-        if not models or here == "endpoints.body":  # which is a name or a model
+        if not models or here in NAME_OR_MODEL:
             yield here
         for inner in models:
             yield from _leaves(inner, f"{here}.")
@@ -345,6 +369,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
+NAME_OR_MODEL = {"endpoints.body", "endpoints.signing.form", "endpoints.signing.keys"}
+"""Settings that are a text or a model: the text has a row of its own."""
 LEAVES = list(_leaves(Settings))
 
 

@@ -1,0 +1,105 @@
+"""What the history costs per attempt: ``python -m tests.bench.history``.
+
+Prints microseconds of CPU for keeping an attempt (the tuple, masked, in its stream) and for writing it
+(taken, encoded, and compressed as the producer does), and its size in the topic. Kafka is a fake: the cost
+of a request is shared by all attempts of a record. Compare two commits in turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import os
+import statistics
+import time
+
+import orjson
+import structlog
+
+from bridge.core.verdict import DELIVERED
+from bridge.history.writer import History
+from bridge.kafka.producer import NewRecord
+from bridge.kafka.record_size import HISTORY_CODEC, batch_bytes
+from bridge.model import Event, Partition, Record, Request, Response, Url
+from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.telemetry.metrics import Metrics
+
+ATTEMPTS, ROUNDS = 2000, 12
+NOTE = "The quick brown fox jumps over the lazy dog. " * 10
+URL = Url("https", "receiver.test", 443, "/hooks")
+
+
+class Compressed:
+    """A producer that compresses each record as the real one does, and counts its bytes."""
+
+    def __init__(self) -> None:
+        self.written_bytes = 0
+
+    async def write(self, record: NewRecord) -> None:
+        self.written_bytes += await batch_bytes(record.key, record.value, record.headers, HISTORY_CODEC)
+
+
+def event(number: int) -> Event:
+    record = Record(Partition("orders", number % 4), number, 1_700_000_000_000, b"key", b"{}")
+    return Event(
+        record=record, source="orders", id=f"id-{number}", type="OrderPlaced", time="2026-06-29T08:15:30Z",
+        entity=f"entity-{number % 400}", tenant=None, lane=None, payload=dict,
+        webhook_id=f"evt_{os.urandom(12).hex()}",
+    )  # fmt: skip
+
+
+def request(sent: Event) -> Request:
+    random = base64.b64encode(os.urandom(60)).decode()
+    data = {"id": sent.id, "amount": 12.5, "reference": random, "note": NOTE}
+    body = orjson.dumps({"type": sent.type, "timestamp": sent.time, "entity": sent.entity, "data": data})
+    headers = (
+        (b"content-type", b"application/json"),
+        (b"webhook-id", sent.webhook_id.encode()),
+        (b"webhook-timestamp", b"1782726000"),
+        (b"webhook-signature", b"v1," + base64.b64encode(os.urandom(32))),
+    )
+    return Request("POST", URL, headers, body)
+
+
+def answered(number: int) -> Outcome:
+    names = (b"content-type", b"content-length", b"date", b"server")
+    values = (b"text/plain", b"2", b"Fri, 27 Nov 2026 06:00:%02d GMT" % (number // 1000), b"nginx")
+    return Outcome(
+        Response(200, tuple(zip(names, values, strict=True)), b"ok"), 1.78e9 + number / 1000, 0.0123
+    )
+
+
+async def main() -> None:
+    """Print the figures."""
+    producer = Compressed()
+    history = History("g.attempts", ("crm",), producer, most_bytes=1 << 30)
+    target = Target("crm", (), frozenset(), 7.0, False, kept_success=65_536, kept_failure=65_536)
+    log = AttemptLog(target, history.stream("crm"), Metrics().endpoint("crm"))
+    events = [event(number) for number in range(ATTEMPTS)]
+    requests = [request(sent) for sent in events]
+    outcomes = [answered(number) for number in range(ATTEMPTS)]
+    keeping, writing = [], []
+    async with asyncio.TaskGroup() as tasks:
+        writers = history.start(tasks)
+        for _ in range(ROUNDS):
+            began = time.process_time()
+            for sent, made, outcome in zip(events, requests, outcomes, strict=True):
+                log._keep(sent, 1, made, outcome, DELIVERED, None)
+            kept = time.process_time()
+            await history.flush()
+            keeping.append((kept - began) / ATTEMPTS * 1e6)
+            writing.append((time.process_time() - kept) / ATTEMPTS * 1e6)
+        for writer in writers:
+            writer.cancel()
+    size = producer.written_bytes / ROUNDS / ATTEMPTS
+    body = statistics.mean(len(made.body) for made in requests)
+    for name, figures in (("keep", keeping), ("write", writing)):
+        print(f"{name:<6} {min(figures):.2f} µs of CPU per attempt (median {statistics.median(figures):.2f})")
+    print(f"body   {body:.0f} bytes, in the topic {size:.0f} bytes per attempt")
+
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(open(os.devnull, "w")))  # noqa: SIM115
+    gc.set_threshold(20_000)  # as the bridge does
+    asyncio.run(main())

@@ -1,0 +1,40 @@
+"""Attempts for tests of the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.history.attempt import Attempt, Later
+from bridge.history.batch import Writer, batch_headers, encode
+from bridge.model import Partition, Record
+
+BEGAN_S = 1_700_000_000.0
+
+
+def attempt_at(second: float, **facts: Any) -> Attempt:
+    """Return an attempt that was sent in this second, and answered a quarter of a second later."""
+    usual: dict[str, Any] = {
+        "sent_s": BEGAN_S + second, "answered_s": BEGAN_S + second + 0.25, "event_id": f"id-{second:g}",
+        "webhook_id": f"msg_{second:g}", "type": "LoanApproved", "entity": "e1", "tenant": None,
+        "topic": "orders", "partition": 3, "offset": 17, "event_index": 0,
+        "event_time": "2026-06-29T08:15:30Z", "appended_ms": 1_700_000_000_000, "again_id": None,
+        "attempt": 1, "method": "POST",
+        "url": "https://crm.test:443/***", "status": 200, "verdict": "delivered", "reason": "",
+        "body_bytes": 2, "body_sha256": None, "later": None, "headers": b"content-type: application/json",
+        "body": b"{}", "answer_headers": b"server: x", "answer_body": b"ok",
+    }  # fmt: skip
+    if facts.get("verdict", "delivered") != "delivered":
+        usual["later"] = Later()
+    return Attempt(**(usual | facts))
+
+
+def batch_record(
+    offset: int, *attempts: Attempt, endpoint: str = "crm", process: str = "p", partition: int = 0
+) -> Record:
+    """Return the record that a process writes with these attempts, as its number ``offset``."""
+    value = encode(Writer(process, endpoint, offset), attempts)
+    headers = batch_headers(attempts)
+    return Record(
+        Partition("g.attempts", partition), offset, int(attempts[-1].answered_s * 1000), endpoint.encode(),
+        value, headers,
+    )  # fmt: skip
