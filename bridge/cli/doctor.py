@@ -26,7 +26,8 @@ _COLORS = {"ok": "green", "skipped": "blue", "warning": "yellow", "error": "red"
 @file_or_option
 def doctor(path: Path, output: Output) -> None:
     """Try everything that the bridge needs: configuration, secrets, brokers, topics and their settings,
-    rights, schemas, the clock, and for each endpoint its name, connection, TLS and certificate.
+    rights, schemas, the clock, and for each endpoint its name, connection, TLS, certificate, OAuth 2 login and
+    signing keys.
 
     FILE is the configuration, the same as --config.
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.parked_selection import InstantType
+from bridge.cli import progress
+from bridge.cli.output import Output, output_option, show, terminal_width
+from bridge.cli.parked_selection import InstantType, refuse_unknown
 from bridge.cli.run import config_option
-from bridge.cli.shell_names import endpoint_names
+from bridge.cli.shell_names import endpoint_names, event_types
+from bridge.cli.terminal import read_settings
 
 if TYPE_CHECKING:
     from bridge.history.attempt import AttemptId, Kept
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MOST = 10_000
 _VERDICTS = ("delivered", "again", "park", "off")
-_output = click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="A table for people, or one JSON object per line.",
-)
 
 
 class AttemptIdType(click.ParamType):  # type: ignore[type-arg]  # no type argument before click 8.5
@@ -74,7 +67,11 @@ class StatusType(click.ParamType):  # type: ignore[type-arg]  # no type argument
 )
 @click.option("--event", metavar="ID", help="Only attempts of this event: its id, or its webhook-id.")
 @click.option(
-    "--type", "type_", metavar="PATTERN", help="Only events of this type: a name or a pattern such as Loan*."
+    "--type",
+    "type_",
+    metavar="PATTERN",
+    shell_complete=event_types,
+    help="Only events of this type: a name or a pattern such as Loan*.",
 )
 @click.option("--entity", metavar="ID", help="Only events of this entity.")
 @click.option("--tenant", metavar="NAME", help="Only events of this tenant.")
@@ -96,63 +93,51 @@ class StatusType(click.ParamType):  # type: ignore[type-arg]  # no type argument
     help=f"At most this number of attempts, the newest ones; at most {_MOST}.",
 )
 @click.option("--bodies", is_flag=True, help="Show request and answer of each attempt as they were.")
-@_output
+@output_option
 @config_option
-@click.pass_context
-def history(ctx: click.Context, /, path: Path, output: str, limit: int, bodies: bool, **given: Any) -> None:
+def history(path: Path, output: Output, limit: int, bodies: bool, **given: Any) -> None:
     """Find attempts in the topic <group>.attempts, and print them, the newest last.
 
     Every request that the bridge made is there, with its answer, until the retention of the topic ends.
     An attempt has an id, which `hookferry history show` takes.
     """
-    if ctx.invoked_subcommand is not None:
+    if click.get_current_context().invoked_subcommand is not None:
         return
     from bridge.cli import history_output as shown
-    from bridge.cli.streams import echo_json
 
-    settings = _load(path)
+    settings = read_settings(path)
     found = _with(settings, lambda store: store.newest(_wanted(given), limit, bodies=bodies))
-    if output == "json":
-        for kept in found.attempts:
-            echo_json(shown.document(kept, bodies=bodies))
-    elif bodies:
-        for kept in found.attempts:
-            click.echo("\n".join([*shown.page(kept), ""]))
-    elif found.attempts:
-        width = shutil.get_terminal_size((160, 24)).columns
-        for row in shown.table(found.attempts, width):
-            click.echo(row)
+    if not found.attempts:
+        refuse_unknown(settings, given, set())
+
+    def lines() -> Iterator[str]:
+        if bodies:
+            for kept in found.attempts:
+                yield from (*shown.page(kept), "")
+        elif found.attempts:
+            yield from shown.table(found.attempts, terminal_width())
+
+    show(output, [shown.document(kept, bodies=bodies) for kept in found.attempts], lines)
     _note(found, limit)
 
 
-@history.command(short_help="Show one attempt: request and answer as they were.")
+@history.command("show", short_help="Show one attempt: request and answer as they were.")
 @click.argument("attempt", type=AttemptIdType())
-@_output
+@output_option
 @config_option
-def show(path: Path, attempt: AttemptId, output: str) -> None:
+def show_(path: Path, attempt: AttemptId, output: Output) -> None:
     """Show one attempt: what was sent, what was answered, and what followed."""
     from bridge.cli import history_output as shown
-    from bridge.cli.streams import echo_json
     from bridge.errors import HookferryError
 
-    settings = _load(path)
+    settings = read_settings(path)
     kept: Kept | None = _with(settings, lambda store: store.fetch(attempt))
     if kept is None:
         raise HookferryError(
             f"no attempt {attempt}: the retention of the topic may have deleted it; `hookferry history`"
             " prints the ids"
         )
-    if output == "json":
-        echo_json(shown.document(kept, bodies=True))
-        return
-    for line in shown.page(kept):
-        click.echo(line)
-
-
-def _load(path: Path) -> Settings:
-    from bridge.cli.terminal import read_settings
-
-    return read_settings(path)
+    show(output, shown.document(kept, bodies=True), lambda: shown.page(kept))
 
 
 def _wanted(given: dict[str, Any]) -> AttemptFilter:
@@ -180,7 +165,7 @@ def _with(settings: Settings, work: Callable[[HistoryStore], Awaitable[T]]) -> T
         async with build_history_store(settings) as store:
             return await work(store)
 
-    return asyncio.run(connected())
+    return progress.run(connected(), "reading the history")
 
 
 def _note(found: Found, limit: int) -> None:

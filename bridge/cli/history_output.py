@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bridge.cli.output import cut
 from bridge.cli.parked_output import one_line
 from bridge.history.attempt import Attempt, Kept
 
@@ -24,15 +25,16 @@ def instant(at_s: float | None) -> str | None:
         return f"{at_s} s"
 
 
-def table(attempts: Sequence[Kept], width: int) -> Iterator[str]:
-    """Yield aligned columns, one line per attempt."""
+def table(attempts: Sequence[Kept], width: int | None) -> Iterator[str]:
+    """Yield aligned columns, one line per attempt. Without a ``width`` nothing is cut."""
     rows: list[dict[str, str]] = [dict(zip(_COLUMNS, _cells(kept), strict=True)) for kept in attempts]
-    for row in rows:
-        row |= {name: _cut(row[name], widest) for name, widest in _WIDEST.items()}
+    for row in rows if width is not None else ():
+        row |= {name: cut(row[name], widest) for name, widest in _WIDEST.items()}
     widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in _COLUMNS}
     for row in [dict(zip(_COLUMNS, _COLUMNS, strict=True)), *rows]:
         line = "  ".join(row[name].ljust(widths[name]) for name in _COLUMNS[:-1])
-        yield f"{line}  {_cut(row['WHY'], max(20, width - len(line) - 2))}".rstrip()
+        room = None if width is None else max(20, width - len(line) - 2)
+        yield f"{line}  {cut(row['WHY'], room)}".rstrip()
 
 
 def _cells(kept: Kept) -> tuple[str, ...]:
@@ -49,10 +51,6 @@ def _cells(kept: Kept) -> tuple[str, ...]:
         f"{_duration_ms(attempt):.0f}",
         one_line(attempt.reason),
     )
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _duration_ms(attempt: Attempt) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.output import Output, output_option, show, table
 from bridge.cli.run import config_option
 from bridge.cli.shell_names import endpoint_names
 
@@ -26,7 +27,8 @@ def keys() -> None:
 @keys.command(short_help="Print a new signing key.")
 @click.option("--ed25519", is_flag=True, help="An Ed25519 key (v1a): receivers get only its public half.")
 @click.option("--text", "as_text", is_flag=True, help="A secret for other forms, such as github: 64 digits.")
-def new(ed25519: bool, as_text: bool) -> None:
+@output_option
+def new(ed25519: bool, as_text: bool, output: Output) -> None:
     """Print a new signing key: a shared secret of Standard Webhooks, unless an option selects another kind.
 
     Standard output has only the key, so that CRM_SECRET=$(hookferry keys new) works. Its name, and the public
@@ -38,32 +40,30 @@ def new(ed25519: bool, as_text: bool) -> None:
     if ed25519 and as_text:
         raise click.UsageError("--ed25519 and --text are two kinds of keys; give one of them")
     made = ed25519_pair() if ed25519 else hmac_secret("text") if as_text else shared_secret()
-    click.echo(made.text)
-    click.echo(f"name: {made.key.name}", err=True)
-    if made.key.public is not None:
-        click.echo(f"public key, for the receiver: {public_text(made.key.public)}", err=True)
+    public = None if made.key.public is None else public_text(made.key.public)
+    document = {"key": made.text, "name": made.key.name, "public_key": public}
+    show(output, document, lambda: [made.text], show_secrets=True)
+    if output is Output.TABLE:
+        click.echo(f"name: {made.key.name}", err=True)
+        if public is not None:
+            click.echo(f"public key, for the receiver: {public}", err=True)
 
 
 @keys.command("list", short_help="Show every signing key: when it signs, and its name.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@output_option
 @config_option
-def list_(as_json: bool, path: Path) -> None:
+def list_(path: Path, output: Output) -> None:
     """Show the signing keys of every endpoint: whether they sign now, from when and until when.
 
     KEY is a name that is computed from the key and does not reveal it. Metrics and logs use the same name.
     """
-    import orjson
+    from bridge.cli.terminal import read_settings
+    from bridge.settings import uses
 
-    from bridge.cli.terminal import read_settings, table
-
-    rows = list(_rows(read_settings(path), time.time()))
-    if as_json:
-        for row in rows:
-            click.echo(orjson.dumps(row))
-        return
-    lines = [("ENDPOINT", "FORM", "KEY", "STATE", "SINCE", "UNTIL", "PUBLIC KEY")]
-    lines += [tuple(value or "-" for value in row.values()) for row in rows]  # type: ignore[misc]
-    click.echo(table(lines) if rows else "no endpoint has a signing key")
+    rows = list(_rows(read_settings(path, uses.SIGNING_KEYS), time.time()))
+    heading = ["ENDPOINT", "FORM", "KEY", "STATE", "SINCE", "UNTIL", "PUBLIC KEY"]
+    cells = [[value or "-" for value in row.values()] for row in rows]
+    show(output, rows, lambda: [table([heading, *cells]) if rows else "no endpoint has a signing key"])
 
 
 @keys.command(short_help="Replace the signing key of an endpoint, with an overlap.")
@@ -73,8 +73,9 @@ def list_(as_json: bool, path: Path) -> None:
     help="How long the receiver may take to accept the new key: a number and s, m, h or d.",
 )  # fmt: skip
 @click.option("--ed25519", is_flag=True, help="The new key is an Ed25519 key (v1a).")
+@output_option
 @config_option
-def rotate(name: str, overlap: str, ed25519: bool, path: Path) -> None:
+def rotate(name: str, overlap: str, ed25519: bool, path: Path, output: Output) -> None:
     """Replace the signing key of the endpoint NAME. The old key ends by itself after the overlap.
 
     If the first key of the endpoint is ${file:PATH} and the file can be written, the command writes the new
@@ -86,14 +87,17 @@ def rotate(name: str, overlap: str, ed25519: bool, path: Path) -> None:
     """
     from bridge.cli.key_rotation import rotate_key
     from bridge.cli.terminal import read_settings
+    from bridge.settings import uses
 
-    for line in rotate_key(path, read_settings(path), name, overlap, time.time(), ed25519=ed25519):
-        click.echo(line)
+    settings = read_settings(path, uses.signing(name))
+    lines = list(rotate_key(path, settings, name, overlap, time.time(), ed25519=ed25519))
+    show(output, {"endpoint": name, "lines": [line for line in lines if line]}, lambda: lines)
 
 
 @keys.command(short_help="Print the public keys as a JSON Web Key Set.")
+@output_option
 @config_option
-def jwks(path: Path) -> None:
+def jwks(path: Path, output: Output) -> None:
     """Print the public keys of all Ed25519 signing keys as a JSON Web Key Set (RFC 7517).
 
     The admin port serves the same document as /.well-known/jwks.json. It contains nothing secret.
@@ -101,10 +105,11 @@ def jwks(path: Path) -> None:
     import orjson
 
     from bridge.cli.terminal import read_settings
+    from bridge.settings import uses
     from bridge.wiring.endpoints import build_key_set
 
-    document = build_key_set(read_settings(path))(time.time())
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    document = build_key_set(read_settings(path, uses.SIGNING_KEYS))(time.time())
+    show(output, document, lambda: [orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()])
 
 
 def _rows(settings: Settings, now_s: float) -> Iterator[dict[str, str | None]]:

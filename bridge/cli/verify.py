@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.app.exit_codes import ExitCode
+from bridge.cli.output import Output, output_option, show
 from bridge.cli.run import config_option
 from bridge.cli.shell_names import endpoint_names
 
@@ -42,6 +43,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 @click.option(
     "--tolerance-s", default=300.0, show_default=True, help="How old a timestamp may be, in seconds."
 )
+@output_option
 @config_option
 def verify(
     request_file: str,
@@ -53,6 +55,7 @@ def verify(
     at: str | None,
     tolerance_s: float,
     path: Path,
+    output: Output,
 ) -> None:
     """Check the signature of a request that a receiver captured, and show which part of it fails.
 
@@ -72,9 +75,11 @@ def verify(
     else:
         chosen, candidates, others = _given(key_file, key_env, form)
     result = report(request, chosen, candidates, others, now_s=now_s, tolerance_s=tolerance_s)
-    for line in result.lines:
-        click.echo(line)
-    click.echo("verified" if result.verified else "NOT verified")
+    show(
+        output,
+        {"verified": result.verified, "findings": result.lines},
+        lambda: [*result.lines, "verified" if result.verified else "NOT verified"],
+    )
     sys.exit(ExitCode.SUCCESS if result.verified else ExitCode.FAILURE)
 
 
@@ -116,17 +121,16 @@ def _instant(text: str) -> float:
 
 def _of_endpoint(path: Path, name: str) -> tuple[HmacForm | None, list[Candidate], list[Candidate]]:
     """Return the form and the keys of an endpoint, and the keys of all other ones."""
+    from bridge.cli.names import require_endpoint
     from bridge.cli.terminal import read_settings
     from bridge.cli.verify_report import Candidate
     from bridge.core.signing import HmacForm
     from bridge.errors import ConfigError
-    from bridge.settings.problem import choice, printable
+    from bridge.settings import uses
 
-    settings = read_settings(path)
-    endpoint = settings.endpoints.get(name)
-    if endpoint is None:
-        guess = choice(name, settings.endpoints, "the endpoints are")
-        raise ConfigError([f'{path} has no endpoint "{printable(name)}"; {guess}'])
+    settings = read_settings(path, uses.signing(name))
+    require_endpoint(path, name, settings.endpoints)
+    endpoint = settings.endpoints[name]
     form = _checkable(endpoint.signing_form)
     if not endpoint.signing_keys:
         raise ConfigError([f"{path}: endpoint {name} has no keys; its requests are not signed: add secrets"])

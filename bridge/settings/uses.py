@@ -16,6 +16,7 @@ _ANY = "*"
 _ALWAYS: tuple[Path, ...] = (("group",), ("admin",), ("log", "level"))
 _CONNECTION = ("bootstrap_servers", "security_protocol", "tls", "sasl", "create_topics", "replication_factor")
 _SELECTION = ("sources", "topics", "events", "tenants", "record_headers", "when", "preset")
+_KEYS = ("secrets", "signing")
 _TOPICS: tuple[Path, ...] = (("sources", _ANY, "topics"), ("sources", _ANY, "format"))
 _KAFKA: tuple[Path, ...] = tuple(("kafka", key) for key in _CONNECTION)
 _ROUTING: tuple[Path, ...] = tuple(("endpoints", _ANY, key) for key in _SELECTION)
@@ -40,10 +41,18 @@ ROUTING = parts(*_TOPICS, *_ROUTING)
 """What routes a sample without a connection. The schemas of its source are read when it is known."""
 LIVE_ROUTING = parts(*_TOPICS, *_ROUTING, *_KAFKA)
 
+SIGNING_KEYS = parts(*(("endpoints", _ANY, key) for key in _KEYS))
+"""What lists the signing keys of all endpoints."""
+
 
 def sending(endpoint: str) -> Uses:
     """Return what rendering or sending a sample to one endpoint uses."""
     return parts(*_TOPICS, ("endpoints", endpoint), ("egress",))
+
+
+def signing(endpoint: str) -> Uses:
+    """Return what checking or changing the signatures of one endpoint uses."""
+    return parts(*(("endpoints", endpoint, key) for key in _KEYS))
 
 
 def reading(source: str | None) -> Uses:

@@ -40,6 +40,7 @@ from bridge.http.lean import LeanTransport
 from bridge.http.proxy import Proxy
 from bridge.http.reloaded_tls import ReloadedTls
 from bridge.http.tls import ClientTls
+from bridge.http.token_request import TokenClient
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import MASK, AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
@@ -58,7 +59,7 @@ from bridge.settings.models.auth import OAuth2Settings
 from bridge.settings.models.request import TemplateSettings
 from bridge.telemetry.metrics import EndpointMetrics, Metrics
 from bridge.telemetry.scrub import scrub
-from bridge.wiring.tokens import build_endpoint_tokens
+from bridge.wiring.tokens import build_endpoint_tokens, build_token_client
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
@@ -130,6 +131,16 @@ def build_transport(
     open_token_transport = _token_transports(name, endpoint, endpoint.oauth2, egress, system)
     tokens = build_endpoint_tokens(name, endpoint.oauth2, open_token_transport)
     return AuthorizedTransport(transport, tokens, may_write)
+
+
+def build_login(
+    name: str, endpoint: EndpointSettings, egress: EgressPolicy, system: ClientTls
+) -> TokenClient | None:
+    """Build what requests one access token for an endpoint; None if it uses none. Raises ``ConfigError``."""
+    if endpoint.oauth2 is None:
+        return None
+    open_transport = _token_transports(name, endpoint, endpoint.oauth2, egress, system)
+    return build_token_client(name, endpoint.oauth2, open_transport)
 
 
 def _plain_transport(

@@ -61,11 +61,17 @@ def _token_server_tls(sasl: SaslSettings) -> ClientTls:
 
 
 def build_endpoint_tokens(
-    name: str,
-    oauth2: OAuth2Settings,
-    open_transport: Callable[[], Transport],
+    name: str, oauth2: OAuth2Settings, open_transport: Callable[[], Transport]
 ) -> TokenSource:
     """Build the tokens of one endpoint. Raises ``ConfigError`` for a key that cannot be used."""
+    client = build_token_client(name, oauth2, open_transport)
+    return TokenSource(f"endpoints.{name}.auth.oauth2.token_url", client.fetch)
+
+
+def build_token_client(
+    name: str, oauth2: OAuth2Settings, open_transport: Callable[[], Transport]
+) -> TokenClient:
+    """Build what requests one token for an endpoint. Raises ``ConfigError`` for a key that cannot be used."""
     section = f"endpoints.{name}.auth.oauth2"
     setting, key = f"{section}.token_url", oauth2.private_key
     sign_statement = None
@@ -91,4 +97,4 @@ def build_endpoint_tokens(
         oauth2.auth_style,
         sign_statement,
     )
-    return TokenSource(setting, TokenClient(setting, login, open_transport).fetch)
+    return TokenClient(setting, login, open_transport)

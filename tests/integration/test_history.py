@@ -44,7 +44,8 @@ def set_topic(kafka: RealKafka, topic: str, **config: object) -> None:
 def found(bridge: BridgeProcess, *arguments: str) -> list[dict[str, Any]]:
     """Return the output of ``hookferry history -o json``."""
     output = answer_of(bridge, "history", "--output=json", *arguments)
-    return [orjson.loads(line) for line in output.splitlines() if line.startswith("{")]
+    attempts: list[dict[str, Any]] = orjson.loads(output[output.index("[") : output.rindex("]") + 1])
+    return attempts
 
 
 def test_after_a_kill_only_the_last_attempts_of_the_killed_process_are_missing_in_the_history(

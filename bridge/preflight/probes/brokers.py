@@ -13,11 +13,11 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.rights import Rights, read_rights
 from bridge.kafka.session import AdminSession
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topic_setup import AGAIN_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
+from bridge.kafka.topic_setup import AGAIN_CONFIGS, ATTEMPTS_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
 from bridge.preflight.probes.finding import Finding, failed, ok, skipped, warning
 from bridge.settings import Settings
 from bridge.wiring.endpoints import holding_endpoints
-from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic, parked_topic
+from bridge.wiring.kafka import again_topic, attempts_topic, build_kafka_options, control_topic, parked_topic
 from bridge.wiring.topics import build_selection
 
 _AHEAD_MS = 5000
@@ -48,8 +48,9 @@ def _sources(settings: Settings, names: Collection[str]) -> list[str]:
     return sorted(build_selection(settings).select(names))
 
 
-def _internal(settings: Settings) -> tuple[str, str, str]:
-    return parked_topic(settings), again_topic(settings), control_topic(settings.group)
+def _internal(settings: Settings) -> tuple[str, ...]:
+    topics = parked_topic(settings), again_topic(settings), attempts_topic(settings)
+    return *topics, control_topic(settings.group)
 
 
 class _Topics:
@@ -100,8 +101,9 @@ class _Topics:
 
 
 def _by_hand(name: str) -> str:
-    configs = {".control": CONTROL_CONFIGS, ".again": AGAIN_CONFIGS}.get(f".{name.rpartition('.')[2]}")
-    words = "".join(f" --config {key}={value}" for key, value in (configs or PARKED_CONFIGS).items())
+    configs = {"control": CONTROL_CONFIGS, "again": AGAIN_CONFIGS, "attempts": ATTEMPTS_CONFIGS}
+    chosen = configs.get(name.rpartition(".")[2], PARKED_CONFIGS)
+    words = "".join(f" --config {key}={value}" for key, value in chosen.items())
     return f"create it: kafka-topics.sh --bootstrap-server … --create --topic {name}{words}"
 
 
@@ -113,17 +115,24 @@ def judge_configs(settings: Settings, name: str, configs: Mapping[str, str]) -> 
             text = f"{name} has cleanup.policy {policy}: an endpoint that is off is on again later"
             yield failed("topics", text, f"{_ALTER} {name} --add-config cleanup.policy=compact")
         return
+    is_history = name == attempts_topic(settings)
     if "compact" in policy:
-        text = f"{name} has cleanup.policy {policy}, which deletes events"
+        text = f"{name} has cleanup.policy {policy}, which deletes {'attempts' if is_history else 'events'}"
         yield failed("topics", text, f"{_ALTER} {name} --add-config cleanup.policy=delete")
     retention = configs.get("retention.ms") or "-1"
     if name == parked_topic(settings) and retention != "-1":
         text = f"{name} has retention.ms {retention}: dead letters that are older are deleted"
         remedy = f"{_ALTER} {name} --add-config retention.ms=-1"
         yield (failed if holding_endpoints(settings) else warning)("topics", text, remedy)
-    limit, wanted = configs.get("max.message.bytes", ""), AGAIN_CONFIGS["max.message.bytes"]
+    wanted_ms = str(int(settings.history.retention_s * 1000))
+    if is_history and (kept := configs.get("retention.ms")) not in (None, "", wanted_ms):
+        text = f"{name} has retention.ms {kept}, and history.retention_s is {wanted_ms} ms"
+        yield warning("topics", text, f"{_ALTER} {name} --add-config retention.ms={wanted_ms}")
+    limit = configs.get("max.message.bytes", "")
+    wanted = (ATTEMPTS_CONFIGS if is_history else AGAIN_CONFIGS)["max.message.bytes"]
     if limit.isdecimal() and int(limit) < int(wanted):
-        text = f"{name} has max.message.bytes {limit}: larger events wait"
+        what = "attempts are kept without their bodies" if is_history else "events wait"
+        text = f"{name} has max.message.bytes {limit}: larger {what}"
         yield warning("topics", text, f"{_ALTER} {name} --add-config max.message.bytes={wanted}")
 
 
@@ -166,9 +175,9 @@ def judge_rights(settings: Settings, rights: Rights | None, names: Collection[st
     if rights is None:
         yield skipped("rights", "this broker does not report the rights of a login (Kafka 2.8 and later do)")
         return
-    parked, again, control = _internal(settings)
     needed = dict.fromkeys(_sources(settings, names), ("read", "describe"))
-    needed |= {parked: ("read", "write"), again: ("read", "write"), control: ("read", "write")}
+    needed |= dict.fromkeys(_internal(settings), ("read", "write"))
+    needed[attempts_topic(settings)] = ("write", "describe")
     lacking = False
     for name, operations in needed.items():
         facts = rights.topics.get(name)

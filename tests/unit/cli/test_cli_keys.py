@@ -88,7 +88,7 @@ def test_the_list_shows_names_and_times_and_no_key(config):
 
 def test_the_list_is_json_on_demand(config):
     file = config(f"signing: {{form: github, keys: [{'a' * 16}, {'b' * 16}]}}")
-    rows = [json.loads(line) for line in run("list", "-c", file, "--json").stdout.splitlines()]
+    rows = json.loads(run("list", "-c", file, "--json").stdout)
     assert [row["state"] for row in rows] == ["signs, newest", "waits: the form has one signature"]
     assert rows[0]["form"] == "github"
     assert rows[0]["until"] is None

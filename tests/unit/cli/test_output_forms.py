@@ -14,13 +14,16 @@ from click.testing import CliRunner, Result
 from bridge import __version__
 from bridge.cli import cli, output
 from bridge.cli.output import Output, table, to_text
+from bridge.core.signing import StandardSigner
+from bridge.core.signing.key_text import standard_key
+from tests.support.settings_example import SECRET
 
-CONFIG = """\
-kafka: {bootstrap_servers: ["127.0.0.1:1"]}
-sources: {orders: {topics: [orders], format: json, id: id, type: type}}
+CONFIG = f"""\
+kafka: {{bootstrap_servers: ["127.0.0.1:1"]}}
+sources: {{orders: {{topics: [orders], format: json, id: id, type: type}}}}
 endpoints:
-  crm: {url: "https://crm.example.com/T0KEN", secrets: ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}
-  big: {url: "https://big.example.com/", when: "data.text == 'x'"}
+  crm: {{url: "https://crm.example.com/T0KEN", secrets: ["{SECRET}"]}}
+  big: {{url: "https://big.example.com/", when: "data.text == 'x'"}}
 """
 
 
@@ -50,6 +53,11 @@ def commands(config: Path) -> dict[str, list[str]]:
         "schemas diff": ["schemas", "diff", "A", "A", "--in", str(folder / "avro")],
         "schemas import": ["schemas", "import", str(folder / "avro"), "--into", str(folder / "into")],
         "inspect": ["inspect", "-"],
+        "keys new": ["keys", "new", "--ed25519"],
+        "keys list": ["keys", "list", "-c", str(config)],
+        "keys jwks": ["keys", "jwks", "-c", str(config)],
+        "keys rotate": ["keys", "rotate", "crm", "-c", str(config)],
+        "verify": ["verify", "-", "-e", "crm", "-c", str(config), "--at", "2027-01-15T08:00:00Z"],
     }
 
 
@@ -58,9 +66,18 @@ NAMES = [
 ]
 
 
+def stdin_of(name: str) -> bytes:
+    """Return the record of ``inspect``, or the captured request of ``verify``."""
+    if name != "verify":
+        return b'{"id": 1, "type": "Paid"}'
+    signer = StandardSigner([standard_key(SECRET)])
+    headers = signer.headers("evt_1", 1_800_000_000, b"{}")
+    return b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n{}"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_json_and_yaml_are_one_document_with_the_same_content(name: str, config: Path) -> None:
-    arguments, stdin = commands(config)[name], b'{"id": 1, "type": "Paid"}'
+    arguments, stdin = commands(config)[name], stdin_of(name)
     as_json = run(*arguments, "-o", "json", standard_input=stdin)
     if name == "schemas import":
         (config.parent / "into").rename(config.parent / "moved")
@@ -68,7 +85,7 @@ def test_json_and_yaml_are_one_document_with_the_same_content(name: str, config:
     assert (as_json.exit_code, as_yaml.exit_code) == (0, 0), as_json.output + str(as_json.exception)
     document = json.loads(as_json.stdout)
     assert isinstance(document, dict | list)
-    if name not in ("render", "inspect"):  # their time changes
+    if name not in ("render", "inspect", "keys new", "keys rotate"):  # their time or key changes
         assert yaml.safe_load(as_yaml.stdout) == document
     if name == "schemas import":
         (config.parent / "into").rename(config.parent / "moved again")
@@ -77,7 +94,7 @@ def test_json_and_yaml_are_one_document_with_the_same_content(name: str, config:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_form_is_also_taken_before_the_command(name: str, config: Path) -> None:
-    result = run("-o", "json", *commands(config)[name], standard_input=b'{"id": 1, "type": "Paid"}')
+    result = run("-o", "json", *commands(config)[name], standard_input=stdin_of(name))
     assert result.exit_code == 0, result.output
     json.loads(result.stdout)
 

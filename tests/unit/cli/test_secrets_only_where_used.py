@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import cli
+from bridge.core.signing import StandardSigner
+from bridge.core.signing.key_text import standard_key
 from bridge.errors import ConfigError, KafkaUnavailable
 from tests.support.ports import free_port
 from tests.support.settings_example import SECRET
@@ -51,7 +53,7 @@ def run(config: str, command: str, env: dict[str, str] | None = None) -> Result:
         "events off OrderPaid --yes", "events on OrderPaid", "cursors list", "cursors prune --yes",
         "parked list", "parked show 0:1",
         "parked redrive -e crm --yes", "parked discard -e crm --reason x --yes", "status",
-        "inspect --topic orders", "route EVENT --live",
+        "inspect --topic orders", "route EVENT --live", "history", "history show 3:1042:17",
     ],
 )  # fmt: skip
 def test_a_command_that_asks_only_kafka_needs_no_other_secret(config: str, command: str) -> None:
@@ -71,6 +73,35 @@ def test_rendering_needs_the_secrets_of_its_endpoint_and_no_other(config: str) -
     assert "CRM_SECRET" in str(missing.exception)
     env = {"CRM_URL": "https://crm.example/T0KEN", "CRM_SECRET": SECRET}
     assert run(config, "render -e crm -s OrderPaid", env).exit_code == 0
+
+
+def test_signing_commands_need_the_keys_and_no_other_secret(config: str) -> None:
+    for command in ("keys list", "keys jwks", "keys rotate crm"):
+        missing = run(config, command)
+        assert isinstance(missing.exception, ConfigError)
+        assert "CRM_SECRET" in str(missing.exception)
+        assert run(config, command, {"CRM_SECRET": SECRET}).exit_code == 0
+
+
+def test_one_endpoint_is_verified_without_the_keys_of_the_others(config: str) -> None:
+    text = Path(config).read_text()
+    Path(config).write_text(text + '  old: {url: "https://o.example/", secrets: ["${env:OLD_SECRET}"]}\n')
+    headers = StandardSigner([standard_key(SECRET)]).headers("evt_1", 1_800_000_000, b"{}")
+    capture = Path(config).parent / "request.http"
+    capture.write_bytes(b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n{}")
+    command = f"verify {capture} -e crm --at 2027-01-15T08:00:00Z"
+    verified = run(config, command, {"CRM_SECRET": SECRET})
+    assert (verified.exit_code, verified.stdout.splitlines()[-1]) == (0, "verified")
+    assert "CRM_SECRET" in str(run(config, command).exception)
+
+
+def test_a_misspelt_endpoint_is_answered_with_the_nearest(config: str) -> None:
+    capture = Path(config).parent / "request.http"
+    capture.write_bytes(b"webhook-id: evt_1\r\n\r\n{}")
+    for command in ("keys rotate crn", f"verify {capture} -e crn"):
+        refused = run(config, command, {"CRM_SECRET": SECRET})
+        assert isinstance(refused.exception, ConfigError)
+        assert 'has no endpoint "crn"; did you mean "crm"?' in str(refused.exception)
 
 
 def test_run_and_check_need_all_of_them(config: str) -> None:

@@ -15,6 +15,7 @@ from bridge.preflight.probes.brokers import judge_configs, judge_rights
 from bridge.preflight.probes.finding import Finding, Level, failed
 from bridge.settings import Settings
 
+TOPICS = ("orders", "g.parked", "g.again", "g.attempts", "g.control")
 ALL = frozenset({"read", "write", "create", "describe", "describe configs", "alter"})
 
 
@@ -37,6 +38,10 @@ def settings_of(**endpoint: Any) -> Settings:
         ("g.parked", {"cleanup.policy": "compact"}, Level.ERROR, "which deletes events"),
         ("g.again", {"retention.ms": "604800000", "max.message.bytes": "1048588"}, Level.WARNING, "16777216"),
         ("g.again", {}, None, ""),
+        ("g.attempts", {"retention.ms": "604800000", "max.message.bytes": "2097152"}, None, ""),
+        ("g.attempts", {"retention.ms": "60000"}, Level.WARNING, "retention.ms=604800000"),
+        ("g.attempts", {"cleanup.policy": "compact"}, Level.ERROR, "which deletes attempts"),
+        ("g.attempts", {"max.message.bytes": "1048588"}, Level.WARNING, "without their bodies"),
     ],
 )
 def test_the_settings_of_internal_topics(
@@ -52,13 +57,13 @@ def test_a_retention_of_dead_letters_is_an_error_where_lanes_are_held() -> None:
     assert found.level is Level.ERROR
 
 
-def judge(rights: Rights | None, names: Collection[str] = ("orders", "g.parked", "g.again", "g.control"),
+def judge(rights: Rights | None, names: Collection[str] = TOPICS,
           ) -> list[Finding]:  # fmt: skip
     return list(judge_rights(settings_of(), rights, names))
 
 
 def test_a_login_that_may_do_all_is_well() -> None:
-    facts = dict.fromkeys(("orders", "g.parked", "g.again", "g.control"), TopicFacts(ALL, 3))
+    facts = dict.fromkeys(TOPICS, TopicFacts(ALL, 3))
     assert [found.level for found in judge(Rights(facts, frozenset(), ALL, 3))] == [Level.OK]
 
 
@@ -81,7 +86,9 @@ def test_a_login_that_may_not_create_the_missing_topics_is_told() -> None:
     texts = [
         found.text for found in judge(Rights(facts, frozenset(), frozenset({"describe"}), 1), ["orders"])
     ]
-    assert texts == ["this login may not create topics, and g.parked, g.again, g.control do not exist"]
+    assert texts == [
+        "this login may not create topics, and g.parked, g.again, g.attempts, g.control do not exist"
+    ]
 
 
 def test_one_copy_on_several_brokers_is_a_warning() -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from bridge.http.egress_policy import EgressPolicy
+from bridge.http.tls import FixedTls
 from bridge.preflight.probes.finding import Finding, Level
-from bridge.preflight.probes.receivers import probe_receivers
+from bridge.preflight.probes.receivers import judge_keys, probe_receivers
 from bridge.settings import EndpointSettings
 from tests.support.ports import free_port
+from tests.support.settings_example import SECRET
 from tests.support.tls import TestAuthority, make_authority
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -49,7 +51,7 @@ async def ports(authority: TestAuthority) -> AsyncIterator[tuple[int, int, list[
 
 async def probe(tls: ssl.SSLContext, url: str, **more: Any) -> Finding:
     endpoint = EndpointSettings.model_validate({"url": url, **more})
-    findings = await probe_receivers({"crm": endpoint}, EgressPolicy(LOOPBACK, resolve), tls)
+    findings = await probe_receivers({"crm": endpoint}, EgressPolicy(LOOPBACK, resolve), FixedTls(tls))
     assert {finding.part for finding in findings} == {"endpoint crm"}
     return findings[-1]
 
@@ -89,7 +91,56 @@ async def test_what_keeps_a_receiver_from_being_reached_is_named_with_a_remedy(
 async def test_with_a_proxy_the_proxy_is_tried(ports: tuple[int, int, list[bytes]]) -> None:
     plain, _, _ = ports
     tls = ssl.create_default_context()
-    found = await probe(tls, "https://nowhere.test/", proxy=f"http://user:pw@127.0.0.1:{plain}")
+    found = await probe(tls, "https://receiver.test/", proxy=f"http://user:pw@127.0.0.1:{plain}")
     assert (found.level, found.text) == (Level.OK, f"the proxy 127.0.0.1:{plain} accepts connections")
-    found = await probe(tls, "https://nowhere.test/", proxy=f"http://127.0.0.1:{free_port()}")
+    found = await probe(tls, "https://receiver.test/", proxy=f"http://127.0.0.1:{free_port()}")
     assert found.level is Level.ERROR
+    found = await probe(tls, "https://inside.test/", proxy=f"http://127.0.0.1:{plain}")
+    assert (found.level, "which is not allowed" in found.text) == (Level.ERROR, True)
+
+
+async def test_tls_files_of_an_endpoint_are_used(
+    ports: tuple[int, int, list[bytes]], authority: TestAuthority
+) -> None:
+    _, secure, _ = ports
+    url, strict = f"https://receiver.test:{secure}/", ssl.create_default_context()
+    own = {"ca_file": authority.ca_file}
+    assert "accepts TLS" in (await probe(strict, url, tls=own)).text
+    named = await probe(strict, f"https://other.test:{secure}/", tls={**own, "server_name": "receiver.test"})
+    assert "accepts TLS" in named.text
+    missing = await probe(strict, url, tls={"ca_file": authority.ca_file.with_name("gone.pem")})
+    assert (missing.level, "TLS files cannot be loaded" in missing.text) == (Level.ERROR, True)
+
+
+async def test_a_token_server_that_issues_no_token_is_named_without_its_secret(
+    ports: tuple[int, int, list[bytes]],
+) -> None:
+    plain, _, _ = ports
+    login = {"token_url": f"http://127.0.0.1:{plain}/token", "client_id": "c", "client_secret": "s3cret-word"}
+    found = await probe(
+        ssl.create_default_context(), f"http://receiver.test:{plain}/", auth={"oauth2": login}
+    )
+    assert (found.level, "no access token" in found.text) == (Level.ERROR, True)
+    assert found.remedy
+    assert "s3cret-word" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("until", "level", "said"),
+    [
+        (None, Level.OK, "requests are signed with 1 key"),
+        ("2027-01-20T00:00:00Z", Level.WARNING, "the last key ends on 2027-01-20"),
+        ("2028-01-20T00:00:00Z", Level.OK, "requests are signed with 1 key"),
+    ],
+)
+def test_a_last_signing_key_that_ends_soon_is_a_warning(until: str | None, level: Level, said: str) -> None:
+    key = {"secret": SECRET, **({"until": until} if until else {})}
+    endpoint = EndpointSettings.model_validate({"url": "https://x.test/", "signing": {"keys": (key,)}})
+    (found,) = judge_keys("endpoint crm", endpoint, 1_800_000_000)
+    assert (found.level, said in found.text) == (level, True)
+    assert found.remedy == ("hookferry keys rotate crm" if level is Level.WARNING else "")
+
+
+def test_an_endpoint_without_keys_has_no_finding_about_them() -> None:
+    endpoint = EndpointSettings.model_validate({"url": "https://x.test/"})
+    assert list(judge_keys("endpoint crm", endpoint, 1_800_000_000)) == []
