@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from bridge.cli.run import file_or_option
 if TYPE_CHECKING:
     from bridge.preflight.examine import Examined
     from bridge.preflight.probes.finding import Finding
+    from bridge.settings import EndpointSettings, Settings
+    from bridge.settings.problem import Path as SettingsPath
 
 _COLORS = {"ok": "green", "skipped": "blue", "warning": "yellow", "error": "red"}
 
@@ -26,8 +28,8 @@ _COLORS = {"ok": "green", "skipped": "blue", "warning": "yellow", "error": "red"
 @file_or_option
 def doctor(path: Path, output: Output) -> None:
     """Try everything that the bridge needs: configuration, secrets, brokers, topics and their settings,
-    rights, schemas, the clock, and for each endpoint its name, connection, TLS, certificate, OAuth 2 login and
-    signing keys.
+    rights, schemas, the clock, and for each endpoint its name, connection, TLS, certificate, OAuth 2 login
+    and signing keys.
 
     FILE is the configuration, the same as --config.
 
@@ -115,9 +117,18 @@ async def _find(examined: Examined) -> list[Finding]:
     else:
         found += await probe_brokers(settings)
     found += await probe_schemas(settings)
-    usable = {
-        name: endpoint
-        for name, endpoint in settings.endpoints.items()
-        if not any(path[:3] in (("endpoints", name, "url"), ("endpoints", name, "proxy")) for path in wrong)
-    }
+    usable = dict(_usable(settings, wrong))
     return [*found, *await probe_receivers(usable, build_egress(settings), SystemTls())]
+
+
+def _usable(settings: Settings, wrong: Sequence[SettingsPath]) -> Iterator[tuple[str, EndpointSettings]]:
+    """Yield the endpoints that can be tried, without a login or keys that have mistakes.
+
+    The settings contain stand-ins for these, and a stand-in must never be sent.
+    """
+    for name, endpoint in settings.endpoints.items():
+        keys = {str(path[2]) for path in wrong if path[:2] == ("endpoints", name) and len(path) > 2}
+        if not keys & {"url", "proxy", "tls", "source_address"}:
+            fields = type(endpoint).model_fields
+            left_out = {key: fields[key].default for key in keys & {"auth", "secrets", "signing"}}
+            yield name, endpoint.model_copy(update=left_out)

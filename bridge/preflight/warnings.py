@@ -97,10 +97,9 @@ def check_unused_secrets(tree: Tree, written: Tree) -> Iterator[Problem]:
         for key in ("secrets", "signing"):
             path: Path = ("endpoints", name, key)
             if tree.get(path) and preset is not None and not preset.verifies:
-                subject = "are not used" if key == "secrets" else "is not used"
-                yield tree.problem(
-                    path, f"{subject}: a {preset.receiver} verifies no signature", "remove it", key=True
-                )
+                are, them = ("are", "them") if key == "secrets" else ("is", "it")
+                cause = f"{are} not used: a {preset.receiver} verifies no signature"
+                yield tree.problem(path, cause, f"remove {them}", key=True)
     sections: list[Path] = [("kafka", "tls"), ("admin", "tls"), *tls_sections(tree)]
     sections += [("sources", name, "registry") for name in tree.names(("sources",))]
     for section in sections:

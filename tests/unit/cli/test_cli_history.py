@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+import yaml
+from click.testing import CliRunner, Result
 
 from bridge.cli import cli
 from bridge.cli.history_output import document, instant, page, table
+from bridge.errors import ConfigError
 from bridge.history.attempt import AttemptId, Kept, Later
 from bridge.history.batch import COLUMNS
+from bridge.history.reader import Found
+from bridge.history.selection import AttemptFilter
 from tests.support.attempts import attempt_at
 
 
@@ -110,3 +117,60 @@ def test_a_mistake_on_the_command_line_is_named(words: list[str], problem: str) 
     result = CliRunner().invoke(cli, ["history", *words])
     assert result.exit_code == 2
     assert problem in result.output
+
+
+class FakeStore:
+    """A history with these attempts."""
+
+    def __init__(self, *attempts: Kept) -> None:
+        self._attempts = list(attempts)
+
+    async def __aenter__(self) -> FakeStore:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def newest(self, wanted: AttemptFilter, limit: int, *, bodies: bool) -> Found:
+        return Found([kept for kept in self._attempts if wanted.endpoint in (None, kept.endpoint)])
+
+    async def fetch(self, attempt: AttemptId) -> Kept | None:
+        return next((kept for kept in self._attempts if kept.id == attempt), None)
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    (tmp_path / "bridge.yaml").write_text("""\
+kafka: {bootstrap_servers: ["127.0.0.1:1"]}
+sources: {orders: {topics: [orders], format: json, id: id, type: type}}
+endpoints: {shop: {url: "https://shop.example.com/"}}
+""")
+    monkeypatch.setattr("bridge.wiring.kafka.build_history_store", lambda _: FakeStore(kept(), REFUSED))
+
+    def run(*words: str, form: str = "table") -> Result:
+        config = str(tmp_path / "bridge.yaml")
+        return CliRunner().invoke(cli, ["-c", config, "-o", form, "history", *words])
+
+    return run
+
+
+def test_json_and_yaml_are_one_list_of_attempts_or_one_attempt(history: Callable[..., Result]) -> None:
+    for words, ids in (([], ["3:1042:17"] * 2), (["show", "3:1042:17"], "3:1042:17")):
+        shown = json.loads(history(*words, form="json").stdout)
+        assert shown == yaml.safe_load(history(*words, form="yaml").stdout)
+        assert ([one["id"] for one in shown] if isinstance(shown, list) else shown["id"]) == ids
+
+
+def test_nothing_is_cut_in_a_pipe(history: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    long = kept(reason="x" * 500, type="T" * 100)
+    monkeypatch.setattr("bridge.wiring.kafka.build_history_store", lambda _: FakeStore(long))
+    assert "x" * 500 in history().stdout
+    assert "T" * 100 in history().stdout
+    assert max(map(len, table([long], 100))) < 300
+
+
+def test_a_misspelt_endpoint_is_an_error_and_a_removed_one_is_found(history: Callable[..., Result]) -> None:
+    refused = history("-e", "shpo")
+    assert isinstance(refused.exception, ConfigError)
+    assert 'there is no endpoint "shpo"; did you mean "shop"?' in str(refused.exception)
+    assert history("-e", "crm").stdout.count("3:1042:17") == 2, "it was removed from the configuration"
+    assert (history("-e", "shop").exit_code, history("-e", "shop").stdout) == (0, "")

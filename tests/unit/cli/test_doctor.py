@@ -6,10 +6,12 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import cli
 from tests.support.ports import free_port
+from tests.support.settings_example import SECRET
 
 
 def doctor(folder: Path, endpoints: str, *more: str, env: dict[str, str] | None = None) -> Result:
@@ -73,3 +75,26 @@ def test_check_online_asks_brokers_and_receivers_too(tmp_path: Path) -> None:
     assert (
         len(json.loads(CliRunner().invoke(cli, ["check", file, "--online", "--json"]).stdout)["online"]) >= 2
     )
+
+
+def test_no_stand_in_for_a_missing_secret_is_sent_to_a_token_server(tmp_path: Path) -> None:
+    with socket.socket() as receiver, socket.socket() as tokens:
+        for server in (receiver, tokens):
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+        tokens.setblocking(False)
+        place = f"http://127.0.0.1:{tokens.getsockname()[1]}/token"
+        login = f'{{oauth2: {{token_url: "{place}", client_id: c, client_secret: "${{env:CRM_SECRET}}"}}}}'
+        url = f"http://127.0.0.1:{receiver.getsockname()[1]}/"
+        result = doctor(tmp_path, f'{{crm: {{url: "{url}", auth: {login}}}}}', "-o", "json")
+        with pytest.raises(BlockingIOError):
+            tokens.accept()
+    found = findings(result)
+    assert "CRM_SECRET is not set" in found["secrets"][0][1]
+    assert [level for level, _ in found["endpoint crm"]] == ["ok"], "the connection is tried all the same"
+
+
+def test_a_key_that_is_missing_is_not_shown_as_the_key_that_signs(tmp_path: Path) -> None:
+    endpoints = f'{{crm: {{url: "http://127.0.0.1:{free_port()}/", secrets: ["${{env:CRM_SECRET}}"]}}}}'
+    assert "signed with" not in doctor(tmp_path, endpoints).stdout
+    assert "signed with 1 key" in doctor(tmp_path, endpoints, env={"CRM_SECRET": SECRET}).stdout

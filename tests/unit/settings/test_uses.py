@@ -75,7 +75,7 @@ def test_a_missing_secret_that_is_used_is_an_error_that_lists_every_mistake(conf
 
 
 def test_sending_to_an_endpoint_needs_its_secrets_alone(config: Path) -> None:
-    (config.parent / "crm.key").write_text(SECRET)
+    (config.parent / "crm.key").write_text("whsec_" + "B" * 32)
     settings = load_for(config, CRM, uses.sending("crm"))
     assert len(settings.endpoints["crm"].signing_keys) == 2
     with pytest.raises(ConfigError, match="PAGER_KEY"):
@@ -98,7 +98,7 @@ def test_decoding_needs_the_login_of_a_registry(config: Path) -> None:
 
 
 def test_a_stand_in_is_never_the_value_of_a_setting_without_a_mistake(config: Path) -> None:
-    (config.parent / "crm.key").write_text(SECRET)
+    (config.parent / "crm.key").write_text("whsec_" + "B" * 32)
     environ = KAFKA | CRM | REST
     whole = read(config, environ).settings
     assert whole is not None
@@ -144,7 +144,7 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
 def test_a_mistake_in_an_endpoint_does_not_stop_switching_another(
     config: Path, change: dict[str, Any]
 ) -> None:
-    (config.parent / "crm.key").write_text(SECRET)
+    (config.parent / "crm.key").write_text("whsec_" + "B" * 32)
     document = yaml.safe_load(CONFIG)
     for name, keys in change.items():
         document["endpoints"][name] |= keys
