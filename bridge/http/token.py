@@ -14,6 +14,7 @@ import structlog
 from bridge.errors import TokenUnavailable
 from bridge.http.token_request import FetchGrant, Grant
 from bridge.telemetry import events
+from bridge.telemetry.scrub import in_force
 from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
@@ -155,6 +156,7 @@ class TokenSource:
 
     def _take(self, grant: Grant, began: float, now: float) -> None:
         lifetime_s = grant.lifetime_s
+        in_force.learn_token(self._setting, grant.token)  # a receiver may repeat it from now on
         self._on_token(grant.token)
         self._token = Token(grant.token, replaces_refused=self._refused)
         self._refused = False

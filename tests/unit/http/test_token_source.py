@@ -11,6 +11,7 @@ from bridge.errors import TokenUnavailable
 from bridge.http.token import Token, TokenSource
 from bridge.http.token_request import Grant
 from bridge.telemetry import events
+from bridge.telemetry.scrub import scrub
 from tests.support.simulated import simulated
 
 
@@ -272,3 +273,10 @@ async def test_closing_cancels_a_renewal_that_is_running() -> None:
         await waiting
     assert asyncio.get_running_loop().time() == 1
     await tokens.close()
+
+
+@simulated
+async def test_an_issued_token_is_a_secret_before_the_first_request_with_it() -> None:
+    assert scrub("got token-1") == "got token-1"
+    await text(source(TokenServer()))
+    assert scrub("got token-1") == "got ***"
