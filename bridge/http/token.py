@@ -152,7 +152,7 @@ class TokenSource:
 
     def _take(self, grant: Grant, began: float, now: float) -> None:
         lifetime_s = grant.lifetime_s
-        in_force.learn_token(self._setting, grant.token)
+        in_force.learn_token(self._setting, grant.token)  # a receiver may repeat it from now on
         self._token = Token(grant.token, replaces_refused=self._refused)
         self._refused = False
         ends_at = began + lifetime_s

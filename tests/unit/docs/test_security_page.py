@@ -9,19 +9,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "explanation" / "security.md"
-BRANCHES = {
-    "contract/http/test_address_table.py", "contract/http/test_endpoint_tls.py",
-    "contract/http/test_oauth2_endpoint.py", "contract/storage/test_private_files.py",
-    "integration/test_canaries.py", "integration/test_signing_keys.py", "unit/app/test_admin_access.py",
-    "unit/app/test_admin_limits.py", "unit/app/test_admin_tls.py", "unit/cli/test_cli_keys.py",
-    "unit/cli/test_streams_without_secrets.py", "unit/core/test_addresses.py",
-    "unit/core/test_signature_failure.py", "unit/core/test_signing_forms.py",
-    "unit/core/test_signing_vendors.py", "unit/docs/test_verifying_pages.py", "unit/http/test_authorized.py",
-    "unit/http/test_token_request.py", "unit/http/test_token_source.py", "unit/pipeline/test_key_overlap.py",
-    "unit/pipeline/test_signature_watch.py", "unit/telemetry/test_scrub.py", "unit/verifier/test_verifier.py",
-    "unit/wiring/test_canaries.py",
-}  # fmt: skip
-"""Tests of parts that are merged separately. Remove this set when all of them are there."""
 SECTIONS = (
     "What is protected",
     "The borders",
@@ -51,7 +38,7 @@ def test_the_page_has_all_its_parts() -> None:
 @pytest.mark.parametrize(("threat", "tests"), threats())
 def test_the_tests_that_hold_a_threat_exist(threat: str, tests: list[str]) -> None:
     assert tests, f"no test holds: {threat}"
-    missing = [test for test in tests if not (ROOT / "tests" / test).is_file() and test not in BRANCHES]
+    missing = [test for test in tests if not (ROOT / "tests" / test).is_file()]
     assert missing == []
 
 

@@ -60,16 +60,12 @@ async def test_nothing_of_a_compressed_answer_is_read(encoding: str) -> None:
     assert body.sent == 0
 
 
-REPLACED = "http/token.py"
-"""Its one request is replaced by the transports, with the logins per endpoint. Remove this after that."""
-
-
 def test_no_module_reads_an_answer_without_a_bound() -> None:
     """``read_bounded`` and the transports are the only ways to read an answer."""
     findings = [
         f"{path.relative_to(BRIDGE)}:{node.lineno}: {node.func.attr}()"
         for path in sorted(BRIDGE.rglob("*.py"))
-        if path != BRIDGE / REPLACED and CLIENTS & _imported(tree := ast.parse(path.read_text("utf-8")))
+        if CLIENTS & _imported(tree := ast.parse(path.read_text("utf-8")))
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_unbounded(node)
     ]

@@ -275,3 +275,10 @@ async def test_closing_cancels_a_renewal_that_is_running() -> None:
         await waiting
     assert asyncio.get_running_loop().time() == 1
     await tokens.close()
+
+
+@simulated
+async def test_an_issued_token_is_a_secret_before_the_first_request_with_it() -> None:
+    assert scrub("got token-1") == "got token-1"
+    await text(source(TokenServer()))
+    assert scrub("got token-1") == "got ***"

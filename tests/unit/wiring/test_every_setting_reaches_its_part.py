@@ -29,7 +29,6 @@ from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, RegistryValueReader
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.http.dial import Dialer
-from bridge.http.egress_policy import EgressPolicy
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_loader import CursorLoader
@@ -53,9 +52,7 @@ from tests.unit.wiring.built import (
     build_example,
     read_basic,
     read_breaker,
-    read_egress_refuses,
     read_policy,
-    read_port_refusal,
     read_proxy,
     read_registry_login,
     read_rendered,
@@ -74,6 +71,7 @@ from tests.unit.wiring.example import (
     registry,
 )
 from tests.unit.wiring.login_reads import LOGIN_READS
+from tests.unit.wiring.network_reads import NETWORK_READS
 from tests.unit.wiring.signing_reads import SIGNING_READS
 
 
@@ -120,16 +118,6 @@ READS: dict[str, tuple[Any, Read]] = {
         {("glue.parked", 5), ("glue.again", 5), ("glue.control", 5), ("glue.attempts", 5)},
         lambda b: {(topic, copies) for topic, _, copies in b.heard["topics"]},
     ),
-    "egress.allow": (
-        (False, True),
-        lambda b: (read_egress_refuses(b, "10.9.1.1"), read_egress_refuses(b, "10.8.1.1")),
-    ),
-    "egress.proxies": (
-        ["10.9.0.0/16", "10.7.0.0/16"],
-        lambda b: [str(network) for network in part(b.edges.transports["crm"], EgressPolicy)._proxies],
-    ),
-    "egress.ports": ("the port 22 of 10.9", read_port_refusal),
-    "egress.unresolved": ("proxy", lambda b: part(b.edges.transports["crm"], EgressPolicy)._unresolved),
     "dedupe.window_s": (
         [1_234_000] * 4,
         lambda b: [each._window_ms for each in (b.index, b.window, b.side_window, b.side_window._index)],
@@ -158,15 +146,6 @@ READS: dict[str, tuple[Any, Read]] = {
         ],
     ),
     "memory_budget": ("333MiB", lambda b: b.heard["memory_budget"]),
-    "admin.host": ("127.0.0.9", lambda b: b.heard["admin"]["host"]),
-    "admin.port": (8099, lambda b: b.heard["admin"]["port"]),
-    "admin.hosts": (("admin.test",), lambda b: b.heard["admin"]["hosts"]),
-    "admin.tls.cert_file": (FilePath("admin.pem"), lambda b: b.heard["admin"]["tls"].cert_file),
-    "admin.tls.key_file": (FilePath("admin.key"), lambda b: b.heard["admin"]["tls"].key_file),
-    "admin.tls.key_password": (
-        "admin-password",
-        lambda b: b.heard["admin"]["tls"].key_password.get_secret_value(),
-    ),
     "log.level": ("warning", lambda b: b.heard["log"][0]),
     "log.format": ("json", lambda b: b.heard["log"][1]),
     "log.attempts": (False, lambda b: read_target(b).log_successes),
@@ -175,6 +154,7 @@ READS: dict[str, tuple[Any, Read]] = {
         lambda b: (read_rendered(b).url[:3], read_rendered(b).url.target),
     ),
     **LOGIN_READS,
+    **NETWORK_READS,
     "endpoints.method": ("PUT", lambda b: read_rendered(b).method),
     "endpoints.body": (b'"type":"Created"', lambda b: read_rendered(b, "thin").body[1:17]),
     "endpoints.body.template": (b"inline Created", lambda b: read_rendered(b).body),
