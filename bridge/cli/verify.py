@@ -17,8 +17,9 @@ from bridge.cli.shell_names import endpoint_names
 if TYPE_CHECKING:
     from bridge.cli.captured_request import CapturedRequest
     from bridge.cli.verify_report import Candidate
-    from bridge.core.signing import HmacForm
+    from bridge.core.signing import HmacForm, SigningKey
     from bridge.core.signing.forms import Form
+    from bridge.settings import EndpointSettings
 
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -139,9 +140,19 @@ def _of_endpoint(path: Path, name: str) -> tuple[HmacForm | None, list[Candidate
         Candidate(other, key)
         for other, settings_of in settings.endpoints.items()
         if other != name and isinstance(settings_of.signing_form, HmacForm) == (form is not None)
-        for key in settings_of.signing_keys
+        for key in _readable_keys(settings_of)
     ]
     return form, candidates, others
+
+
+def _readable_keys(endpoint: EndpointSettings) -> tuple[SigningKey, ...]:
+    """Return the keys of an endpoint; none if their secrets are not set here."""
+    from bridge.core.signing.key_text import BadKey
+
+    try:
+        return endpoint.signing_keys
+    except BadKey:
+        return ()
 
 
 def _checkable(form: Form) -> HmacForm | None:

@@ -57,7 +57,7 @@ async def test_send_logs_in_with_a_token(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         send = ("send", "-e", "crm")
         result = await asyncio.to_thread(run, tmp_path, server.origin, CLIENT_SECRET, *send)
-        assert "delivered after" in result.output, result.output
+        assert "verdict: delivered" in result.output, result.output
         assert server.statuses == [200]
         refused = await asyncio.to_thread(run, tmp_path, server.origin, "wrong-secret", *send)
     assert refused.exit_code == 1

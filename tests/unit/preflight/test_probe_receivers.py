@@ -49,9 +49,9 @@ async def ports(authority: TestAuthority) -> AsyncIterator[tuple[int, int, list[
         yield plain.sockets[0].getsockname()[1], secure.sockets[0].getsockname()[1], received
 
 
-async def probe(tls: ssl.SSLContext, url: str, **more: Any) -> Finding:
+async def probe(system: ssl.SSLContext, url: str, **more: Any) -> Finding:
     endpoint = EndpointSettings.model_validate({"url": url, **more})
-    findings = await probe_receivers({"crm": endpoint}, EgressPolicy(LOOPBACK, resolve), FixedTls(tls))
+    findings = await probe_receivers({"crm": endpoint}, EgressPolicy(LOOPBACK, resolve), FixedTls(system))
     assert {finding.part for finding in findings} == {"endpoint crm"}
     return findings[-1]
 
