@@ -72,6 +72,19 @@ func number(value interface{}) float64 {
 	return 0
 }
 
+// merge returns a map with the members of all; the first one that has a key wins.
+func merge(from ...object) object {
+	made := object{}
+	for _, one := range from {
+		for key, value := range one {
+			if _, found := made[key]; !found {
+				made[key] = value
+			}
+		}
+	}
+	return made
+}
+
 func functions(root *template.Template) template.FuncMap {
 	return template.FuncMap{
 		"include": func(name string, data interface{}) (string, error) {
@@ -131,11 +144,15 @@ func functions(root *template.Template) template.FuncMap {
 			}
 			return text
 		},
-		"ceil":   func(value interface{}) float64 { return math.Ceil(number(value)) },
-		"int":    func(value interface{}) int { return int(number(value)) },
-		"add":    func(a, b interface{}) int { return int(number(a)) + int(number(b)) },
-		"nindent": func(_ int, text string) string { return text },
-		"toYaml":  func(value interface{}) string { return fmt.Sprint(value) },
+		"ceil":     func(value interface{}) float64 { return math.Ceil(number(value)) },
+		"int":      func(value interface{}) int { return int(number(value)) },
+		"add":      func(a, b interface{}) int { return int(number(a)) + int(number(b)) },
+		"nindent":  func(_ int, text string) string { return text },
+		"empty":    isEmpty,
+		"deepCopy": func(from object) object { return merge(from) },
+		"set":      func(into object, key string, value interface{}) object { into[key] = value; return into },
+		"merge":    merge,
+		"toYaml":   func(value interface{}) string { return fmt.Sprint(value) },
 		"fromJson": func(text string) object {
 			made := object{}
 			_ = json.Unmarshal([]byte(text), &made)
