@@ -208,8 +208,6 @@ async def waiting(broker: Broker) -> dict[str, set[str]]:
     kafka = SimpleNamespace(
         bootstrap_servers=(), security_protocol="PLAINTEXT", sasl=None, compression="none"
     )
-        bootstrap_servers=(), security_protocol="PLAINTEXT", sasl=None, compression="none"
-    )
     settings = SimpleNamespace(group="g", kafka=kafka, endpoints={"crm": 1, "erp": 1})
     session = AdminSession(KafkaOptions(("nowhere:1",)))
     found = await find_waiting_requests(session, cast("Settings", settings))

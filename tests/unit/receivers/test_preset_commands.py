@@ -38,7 +38,7 @@ def test_a_sample_is_rendered_and_sent(tmp_path, preset):
     with served(simulator) as origin:
         result = run(tmp_path, preset, origin, simulator.path + QUERIES.get(preset, ""), "send")
     assert result.exit_code == 0, result.output
-    assert "delivered after" in result.output
+    assert "verdict: delivered" in result.output
     assert len(simulator.shown) == 1
     assert KEY not in result.output
 
