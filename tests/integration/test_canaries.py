@@ -5,9 +5,11 @@ Afterwards everything is searched that the bridge and the commands wrote: log, f
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -72,8 +74,8 @@ def test_no_secret_is_written_anywhere(kafka: RealKafka, bridges: Bridges) -> No
 
 def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
     """Return what the commands print, by command."""
-    (first, *_) = _run(bridge, "parked", "list", "--json").splitlines()
-    address = orjson.loads(first)["address"]
+    (first, *_) = _letters(_run(bridge, "parked", "list", "--json"))
+    address = first["address"]
     sample = str(bridge.folder / "event.json")
     Path(sample).write_text('{"type": "T", "id": "e1", "data": {}}')
     commands = [
@@ -85,10 +87,16 @@ def _commands(bridge: BridgeProcess) -> dict[str, bytes]:
     written = {" ".join(words): _run(bridge, *words).encode() for words in commands}
     bearer = next(
         letter["address"]
-        for letter in map(orjson.loads, written["parked list --json"].splitlines())
-        if letter.get("endpoint") == "bearer" and "address" in letter
+        for letter in _letters(written["parked list --json"].decode())
+        if letter["endpoint"] == "bearer"
     )
     return written | {"redrive": _run(bridge, "parked", "redrive", bearer, "--yes").encode()}
+
+
+def _letters(output: str) -> list[dict[str, Any]]:
+    """Return the document that an output begins with; notes on standard error follow it."""
+    letters: list[dict[str, Any]] = json.JSONDecoder().raw_decode(output)[0]
+    return letters
 
 
 def _run(bridge: BridgeProcess, *words: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.canaries import find_canaries
 from tests.support.cli import ROOT, hookferry
@@ -113,3 +114,29 @@ def test_render_shows_a_body_without_the_secret_that_its_template_inserts(tmp_pa
     body = 'body: {template: \'{"key": "${env:SECRET}", "type": "{{ type }}"}\'}'
     shown = written(tmp_path, "render", "-e", "crm", "-s", "order.paid", endpoint=body)
     assert '{"key": "***", "type": "order.paid"}' in shown
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_a_document_has_no_secret_and_is_whole_unless_secrets_are_asked_for(
+    tmp_path: Path, receiver: Receiver, form: str
+) -> None:
+    receiver.control("/hooks", status=401, body=f"Bearer {CANARY}\n\nis wrong", headers={"X-Echo": CANARY})
+    settings = {"endpoint": "headers: {Authorization: 'Bearer ${env:SECRET}'}", "url": receiver.url("/hooks")}
+    words = ("send", "-e", "crm", "-s", "order.paid", "-o", form)
+    written(tmp_path, *words, **settings)
+    arguments = (*words, "-c", str(tmp_path / "bridge.yaml"))
+    document = yaml.safe_load(hookferry(*arguments, env=ENVIRONMENT).stdout)
+    assert document["reason"].startswith("status 401: ***")
+    assert document["answer"]["body"] == "***\n\nis wrong"
+    asked = yaml.safe_load(hookferry(*arguments, "--show-secrets", env=ENVIRONMENT).stdout)
+    assert asked["answer"]["body"] == f"Bearer {CANARY}\n\nis wrong"
+    assert ["Authorization", f"Bearer {CANARY}"] in asked["request"]["headers"]
+
+
+@pytest.mark.parametrize("form", ["table", "json", "yaml"])
+def test_the_doctor_shows_no_secret(tmp_path: Path, receiver: Receiver, form: str) -> None:
+    proxy = f"proxy: 'http://user:${{env:SECRET}}@{receiver.url('').removeprefix('http://')}'"
+    endpoint = f"{proxy}\n    secrets: ['${{env:ABSENT}}']\n    headers: {{X-Key: '${{env:SECRET}}'}}"
+    shown = written(tmp_path, "doctor", "-o", form, endpoint=endpoint, url=receiver.url("/hooks"))
+    assert "accepts connections" in shown
+    assert "ABSENT is not set" in shown

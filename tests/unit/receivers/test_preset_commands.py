@@ -49,7 +49,7 @@ def test_send_judges_an_answer_like_the_endpoint(tmp_path):
     with served(connector) as origin:
         result = run(tmp_path, "teams-connector", origin, connector.path, "send")
     assert result.exit_code == 1
-    assert "again after" in result.output
+    assert "verdict: again" in result.output
     assert "HTTP error 429" in result.output
 
 
