@@ -16,8 +16,8 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "endpoints", "events", "inspect", "keys", "parked", "render",
-    "route", "run", "schemas", "send", "verify", "version",
+    "check", "completion", "cursors", "demo", "endpoints", "events", "history", "inspect", "keys", "parked",
+    "render", "route", "run", "schemas", "send", "verify", "version",
 ]  # fmt: skip
 
 
