@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 TESTS = Path(__file__).parent
 ROOT = str(TESTS.parent)
@@ -51,6 +52,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         places = {ring: place for place, ring in enumerate(RINGS)}
         items.sort(key=lambda item: places.get(item.path.relative_to(TESTS).parts[0], 0))
+
+
+@pytest.fixture(autouse=True)
+def _loggers_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a module's logger from writing to the stream of the test that first used it."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog,
+        "configure",
+        lambda **settings: configure(**settings | {"cache_logger_on_first_use": False}),
+    )
 
 
 def _broker(request: pytest.FixtureRequest, *, sasl: bool) -> Iterator[Any]:

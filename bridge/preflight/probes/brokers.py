@@ -175,7 +175,7 @@ def judge_rights(settings: Settings, rights: Rights | None, names: Collection[st
     if rights is None:
         yield skipped("rights", "this broker does not report the rights of a login (Kafka 2.8 and later do)")
         return
-    needed = dict.fromkeys(_sources(settings, names), ("read", "describe"))
+    needed: dict[str, tuple[str, ...]] = dict.fromkeys(_sources(settings, names), ("read", "describe"))
     needed |= dict.fromkeys(_internal(settings), ("read", "write"))
     needed[attempts_topic(settings)] = ("write", "describe")
     lacking = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.signature_failure import SignatureFailures
-from bridge.core.signing import Signer
 from bridge.model import Response
 from bridge.settings.models.signature_failures import SignatureFailureSettings
 
@@ -40,10 +39,3 @@ def test_statuses_and_texts_can_be_configured() -> None:
 
 def test_without_texts_the_status_is_enough() -> None:
     assert SignatureFailures(frozenset({418}), ()).match(Response(418, (), b""))
-
-
-def test_the_newest_key_is_named_by_a_fingerprint_that_does_not_reveal_it() -> None:
-    first, second = Signer([b"a" * 24, b"b" * 24]), Signer([b"b" * 24])
-    assert len(first.newest_key) == 12
-    assert first.newest_key != second.newest_key
-    assert Signer([]).newest_key == ""

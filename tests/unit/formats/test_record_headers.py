@@ -71,7 +71,7 @@ async def test_null_headers_and_values_survive_parking_and_redriving(value: byte
 
 async def test_parked_show_prints_null_headers_differently_from_empty_ones() -> None:
     letter = await parked_letter(record(b"v", headers=(("x", None), ("y", b""), ("token", None))))
-    shown = whole(letter, [], str, 100)
+    shown = whole(letter, [], 100)
     assert shown["headers"] == [["x", None], ["y", ""], ["token", None]]
     lines = list(page(shown))
     assert "header      x (null)" in lines
