@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from bridge.dead_letters import stub
 from bridge.dead_letters.letter import Address, Letter, LetterFilter, to_letter, to_settlement
-from bridge.errors import HookferryError, KafkaUnavailable, RecordsDeleted
-from bridge.kafka.side_reader import SideReader
+from bridge.errors import HookferryError
+from bridge.kafka.side_reader import SideReader, read_stretch
 from bridge.model import Damage, Partition, Record
 
 _NEAR = 1000
@@ -50,7 +50,7 @@ class LetterReader:
         begins, ends = await self._reader.begins(partitions), await self._reader.ends(partitions)
         for partition in partitions:
             begin = await self._first_since(partition, wanted.since_ms, begins[partition], ends[partition])
-            async for records in self._read(partition, begin, ends[partition]):
+            async for records in read_stretch(self._reader, partition, begin, ends[partition]):
                 for record in records:
                     if record.damage is not None and record.damage.raw_of:
                         self.unreadable[Address(record.partition.number, record.offset)] = record.damage
@@ -78,7 +78,7 @@ class LetterReader:
             end = (await self._reader.ends([partition]))[partition]
             existing = sorted(offset for offset in wanted if begin <= offset < end)
             for start, stop in runs(existing, _NEAR):
-                async for records in self._read(partition, start, stop):
+                async for records in read_stretch(self._reader, partition, start, stop):
                     for record in records:
                         letter = to_letter(record) if record.offset in wanted else None
                         if letter is not None:
@@ -92,21 +92,12 @@ class LetterReader:
         begin = (await self._reader.begins([partition]))[partition]
         end = (await self._reader.ends([partition]))[partition]
         if begin <= offset < end:
-            async for records in self._read(partition, offset, offset + 1):
+            async for records in read_stretch(self._reader, partition, offset, offset + 1):
                 source = records[0]
         problem = await asyncio.to_thread(stub.mismatch, letter.facts, source)
         if problem is not None or source is None:
             raise StubError(*(problem or ("", "")))
         return source
-
-    async def _read(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
-        try:
-            async for records in self._reader.stretch(partition, start, end):
-                yield records
-        except RecordsDeleted as exc:
-            raise KafkaUnavailable(
-                f"cannot read {partition}: retention deleted records meanwhile; run the command again"
-            ) from exc
 
 
 def _collect(record: Record, wanted: LetterFilter, letters: dict[Address, Letter]) -> None:

@@ -7,15 +7,13 @@ number and the bytes of what is found, never by the length of the topic.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from bridge.errors import KafkaUnavailable, RecordsDeleted
 from bridge.history.attempt import AttemptId, Kept
 from bridge.history.batch import UnreadableBatch, Writer, covers, decode
 from bridge.history.pool import size_of
 from bridge.history.selection import AttemptFilter
-from bridge.kafka.side_reader import SideReader
+from bridge.kafka.side_reader import SideReader, read_stretch
 from bridge.model import Partition, Record
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -73,7 +71,7 @@ class AttemptReader:
         end = (await self._reader.ends([partition]))[partition]
         if not begin <= wanted.offset < end:
             return None
-        async for records in self._read(partition, wanted.offset, wanted.offset + 1):
+        async for records in read_stretch(self._reader, partition, wanted.offset, wanted.offset + 1):
             for record in records:
                 try:
                     _, attempts = decode(record)
@@ -94,7 +92,7 @@ class AttemptReader:
         length = _FIRST_STRETCH
         while end > begin and not search.is_done:
             start = max(begin, end - length)
-            async for records in self._read(partition, start, end):
+            async for records in read_stretch(self._reader, partition, start, end):
                 for record in records:
                     for kept in self._matching(record, search):
                         search.add(kept)
@@ -124,15 +122,6 @@ class AttemptReader:
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return first == here
-
-    async def _read(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
-        try:
-            async for records in self._reader.stretch(partition, start, end):
-                yield records
-        except RecordsDeleted as exc:
-            raise KafkaUnavailable(
-                f"cannot read {partition}: retention deleted records meanwhile; run the command again"
-            ) from exc
 
 
 class _Search:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bridge.core.memory_budget import MOST_BATCH_BYTES
-from bridge.errors import BrokerError, KafkaUnavailable
+from bridge.errors import BrokerError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.batch_bytes import at_most
@@ -150,3 +150,16 @@ class SideReader:
                     f"cannot read {partition}: no record at or after offset {position} arrived within"
                     f" {stalled_s:g} s; {CHECK_BROKER}"
                 )
+
+
+async def read_stretch(
+    reader: SideReader, partition: Partition, start: int, end: int
+) -> AsyncIterator[list[Record]]:
+    """Yield the records of [start, end) for a command. Raises ``KafkaUnavailable``, also for deleted ones."""
+    try:
+        async for records in reader.stretch(partition, start, end):
+            yield records
+    except RecordsDeleted as exc:
+        raise KafkaUnavailable(
+            f"cannot read {partition}: retention deleted records meanwhile; run the command again"
+        ) from exc

@@ -159,7 +159,7 @@ async def warn_if_retention_deletes(admin: TopicAdmin, topic: str) -> None:
 
 
 async def report_retention(admin: TopicAdmin, topic: str, wanted_ms: int) -> None:
-    """Log that a topic keeps its records for another time than the settings say."""
+    """Log that a topic keeps its records for another time than the settings require."""
     retention_ms = (await _configs(admin, topic)).get("retention.ms")
     if retention_ms and retention_ms != str(wanted_ms):
         _log.info(

@@ -9,14 +9,13 @@ force.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 from bridge.core.verdict import judge
 from bridge.model import Response
 from bridge.pipeline.shown_reason import without_secrets
 from bridge.telemetry.scrub import in_force
 from bridge.telemetry.secret_forms import Secret
+from tests.bench.cpu import cpu_us
 
 ANSWERS = {
     "an empty answer": Response(503, (), b""),
@@ -24,17 +23,6 @@ ANSWERS = {
     "an HTML page of 4 kB": Response(502, (), b"<p>upstream&nbsp;is away</p>\n" * 140),
     "a page that repeats a secret": Response(401, (), b"you sent Bearer 000007-secret-of-an-endpoint to us"),
 }
-
-
-def cpu_us(work: Callable[[], object], rounds: int) -> float:
-    """Return the lowest CPU time of one call, of five times this many rounds."""
-    best = float("inf")
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(rounds):
-            work()
-        best = min(best, (time.process_time() - began) / rounds)
-    return best * 1e6
 
 
 def main() -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
-from collections.abc import Callable
 
 from bridge.core.signing import FORMS, HmacSigner, IdOnly, MessageSigner, Signer, SigningKey, StandardSigner
 from bridge.core.signing.ed25519 import public_key
 from bridge.model import Url
+from tests.bench.cpu import cpu_us
 
 TARGETS_US = {"v1": 4.0, "v1a": 60.0}
 ID, AT, BODY = (
@@ -24,17 +23,6 @@ ID, AT, BODY = (
 )
 URL = Url("https", "receiver.example", 443, "/hooks")
 SECRET, OTHER, SEED = SigningKey(b"k" * 32), SigningKey(b"o" * 32), bytes(range(32))
-
-
-def cpu_us(work: Callable[[], object], rounds: int) -> float:
-    """Return the lowest CPU time of one call, of five times this many rounds."""
-    best = float("inf")
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(rounds):
-            work()
-        best = min(best, (time.process_time() - began) / rounds)
-    return best * 1e6
 
 
 def signers() -> dict[str, Signer]:

@@ -9,7 +9,6 @@ all lines equally. The payload is decoded already: decoding costs the same for e
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 
 import orjson
@@ -19,6 +18,7 @@ from bridge.preflight.samples import sample
 from bridge.rendering import StandardRenderer, to_json
 from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.template import TemplateBody
+from tests.bench.cpu import cpu_us
 
 FIELDS = (
     "type", "webhook_id", "time", "entity", "tenant", "data.id", "data.accountNo", "data.externalId",
@@ -33,17 +33,6 @@ RICH = (
     "account": "{{ data.accountNo | mask }}, {{ data.timeline.approvedOnDate | date("long") }}",
     "officer": {{ data.loanOfficerName | json }} }"""
 )
-
-
-def cpu_us(work: Callable[[], object], rounds: int) -> float:
-    """Return the lowest CPU time of one call, of five times this many rounds."""
-    best = float("inf")
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(rounds):
-            work()
-        best = min(best, (time.process_time() - began) / rounds)
-    return best * 1e6
 
 
 def lines(event: Event) -> dict[str, Callable[[], object]]:

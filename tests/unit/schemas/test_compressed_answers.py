@@ -41,6 +41,7 @@ async def client(stub: StubRegistry) -> AsyncIterator[RegistryClient]:
         ("identity, gzip", gzip.compress(b"{}")),
         ("x-anything", b"{}"),
     ],
+    ids=["gzip", "gzip twice", "a bomb", "deflate", "identity first", "unknown"],
 )
 async def test_a_compressed_answer_is_refused_without_unpacking_it(
     stub: StubRegistry, client: RegistryClient, encoding: str, body: bytes
