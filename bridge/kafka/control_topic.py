@@ -54,14 +54,19 @@ class ControlTopic:
         event_types: Switches[EventTypes],
         who: str,
         beginnings: Beginnings | None = None,
+        others: Mapping[bytes, Callable[[Record], None]] | None = None,
     ) -> None:
-        """``who`` is recorded as the author of each switch that is written."""
+        """``who`` is recorded as the author of each switch that is written.
+
+        ``others`` are called with the records of other kinds, in order; they are by the prefix of the key.
+        """
         self._options = options
         self._topic = topic
         self._switches = switches
         self._event_types = event_types
         self._who = who
         self._beginnings = Beginnings() if beginnings is None else beginnings
+        self._others = dict(others or {})
         self._remembered: set[str] = set()
         """The endpoints whose beginnings this process writes."""
         self._position: int | None = None
@@ -132,7 +137,8 @@ class ControlTopic:
             return
         subject = subject_of(record.key)
         if subject is None:
-            return  # a hold, or the key of a newer release
+            self._apply_other(record)  # or a hold, or the key of a newer release
+            return
         try:
             put(subject, read_switch(record.value))
         except DamagedSwitchError as exc:
@@ -145,6 +151,11 @@ class ControlTopic:
                 cause=str(exc),
                 remedy=f"its state is unchanged; set it again with `hookferry {command} on` or `off`",
             )
+
+    def _apply_other(self, record: Record) -> None:
+        for prefix, apply in self._others.items():
+            if record.key is not None and record.key.startswith(prefix):
+                apply(record)
 
     def _apply_beginning(self, record: Record, endpoint: str) -> None:
         try:
@@ -172,14 +183,14 @@ class ControlTopic:
 
     async def _write_beginnings(self) -> None:
         unwritten = self._beginnings.unwritten(self._remembered)
-        await self._write_all(
+        await self.write_all(
             {beginning.key_of(endpoint): known.to_bytes() for endpoint, known in unwritten.items()}
         )
         self._beginnings.written(unwritten)
 
     async def forget_beginnings(self, endpoints: Collection[str]) -> None:
         """Delete the records of these endpoints: they are new if they return. Raises ``KafkaUnavailable``."""
-        await self._write_all({beginning.key_of(endpoint): None for endpoint in endpoints})
+        await self.write_all({beginning.key_of(endpoint): None for endpoint in endpoints})
 
     async def stop(self, endpoint: str, reason: str) -> None:
         """Turn an endpoint off, and return once the topic has it. Raises ``KafkaUnavailable``."""
@@ -227,9 +238,9 @@ class ControlTopic:
 
     async def write(self, subject: Subject, switch: Switch | None) -> None:
         """Write the state of a subject, or delete it (None). Raises ``KafkaUnavailable``."""
-        await self._write_all({key_of(subject): switch.to_bytes() if switch else None})
+        await self.write_all({key_of(subject): switch.to_bytes() if switch else None})
 
-    async def _write_all(self, values: Mapping[bytes, bytes | None]) -> None:
+    async def write_all(self, values: Mapping[bytes, bytes | None]) -> None:
         """Write these values by key, and return once the topic has them. Raises ``KafkaUnavailable``."""
         if not values:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable, Mapping
 
 from bridge.core.beginning import Beginnings
 from bridge.core.member_name import member_name
@@ -18,6 +19,7 @@ from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.membership import Membership
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.record_size import HISTORY_CODEC
+from bridge.model import Record
 from bridge.settings import KafkaSettings, Settings
 from bridge.storage.state_dir import StateDir
 from bridge.wiring.tokens import build_kafka_token
@@ -83,13 +85,14 @@ def build_control(
     event_types: Switches[EventTypes],
     who: str,
     beginnings: Beginnings | None = None,
+    others: Mapping[bytes, Callable[[Record], None]] | None = None,
 ) -> ControlTopic:
     """Build the part that follows and writes the control topic; ``who`` is recorded with each switch.
 
-    It keeps in ``beginnings`` where the endpoints have begun.
+    It keeps in ``beginnings`` where the endpoints have begun. ``others`` get the records of other kinds.
     """
     options, topic = build_kafka_options(settings.kafka), control_topic(settings.group)
-    return ControlTopic(options, topic, switches, event_types, who, beginnings)
+    return ControlTopic(options, topic, switches, event_types, who, beginnings, others)
 
 
 def build_dead_letters(settings: Settings, writer: RecordWriter) -> DeadLetterTopic:
