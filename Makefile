@@ -112,7 +112,7 @@ lock: ## pin all dependencies again, by hash and without the name of an index (n
 	$(UV_COMPILE) --extra otel --extra postgresql pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --extra otel --extra postgresql --extra msk --constraints requirements.lock pyproject.toml -o requirements-msk.lock
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
-	$(UV_COMPILE) --extra demo --extra otel --extra postgresql --group dev pyproject.toml -o requirements-dev.lock
+	$(UV_COMPILE) --extra demo --extra otel --extra postgresql --group dev --constraints requirements.lock pyproject.toml -o requirements-dev.lock
 
 image: ## build the container image, tagged with the version (BUILDER=podman; PYTHON_IMAGE=python@sha256:… fixes its base)
 	$(BUILDER) build --tag hookferry:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \

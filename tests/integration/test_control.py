@@ -269,7 +269,7 @@ def test_cursors_are_listed_with_their_open_events_and_unused_ones_are_pruned(
     assert 'did you mean "older"?' in answer_of(bridge, "cursors", "prune", "oldr", "--yes", exits=2)
     assert "Delete these offsets?" in answer_of(bridge, "cursors", "prune", exits=1, typed="n\n")
     assert cursors(kafka, "looked.old", topic)
-    assert answer_of(bridge, "cursors", "prune", "older", typed="y\n").endswith("deleted looked.older\n")
+    assert "\ndeleted looked.older\n" in answer_of(bridge, "cursors", "prune", "older", typed="y\n")
     assert cursors(kafka, "looked.old", topic)
     output = answer_of(bridge, "cursors", "prune", "--yes").splitlines()
     assert output[0].startswith(f"looked.old: {topic}-0 at 4, {topic}-1 at 0, looked.again-0 at 0")
