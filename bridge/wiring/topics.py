@@ -34,9 +34,16 @@ class TopicDecoders(dict[str, RecordDecoder]):
         endpoints: Collection[str],
     ) -> None:
         """``by_source``: the decoders by source. ``again``: the topic of events that are sent again."""
-        self.by_source = by_source
+        self.by_source = dict(by_source)
         self._selection = selection
-        super().__init__({again: AgainDecoder(self.original, endpoints)})
+        self._again = again
+        self._endpoints = set(endpoints)
+        super().__init__({again: AgainDecoder(self.original, self._endpoints)})
+
+    def adopt(self, endpoints: Collection[str]) -> None:
+        """Know these endpoints, and no others, from now on."""
+        self._endpoints.clear()
+        self._endpoints.update(endpoints)
 
     def original(self, topic: str) -> Decoder | None:
         """Return the decoder of a source topic, which need not exist any more; None if no source reads it."""
