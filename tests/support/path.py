@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 
+from bridge.app.in_force import InForce, Surroundings
 from bridge.app.switching import Switching
+from bridge.app.transports import Transports
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.memory_budget import MemoryBudget, MemoryPlan, divide
@@ -20,6 +23,7 @@ from bridge.history.writer import History
 from bridge.model import Partition
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
+from bridge.settings.changes import compare
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import build_dispatcher
 from bridge.wiring.path import PathEdges, build_new_endpoints, build_path
@@ -40,6 +44,7 @@ from tests.support.fakes import (
 )
 from tests.support.simulated import LoopClock
 
+Built = TypeVar("Built")
 MONTH_S = 2_592_000
 """The largest ``retry.max_age_s``: attempts count, not time."""
 
@@ -92,6 +97,12 @@ class World:
         """Return the receiver of the only endpoint."""
         (receiver,) = self.receivers.values()
         return receiver
+
+
+async def _at_once(build: Callable[[], Built]) -> Built:
+    """Call a function that the process calls in a thread: simulated time knows no threads."""
+    await asyncio.sleep(0)
+    return build()
 
 
 def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
@@ -200,11 +211,12 @@ class Process:
         self.metrics = Metrics()
         self.flushes = 0
         self.reader = FakeReader(world.log, max_batch=max_batch)
-        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}.get, world.plans)}
+        self.names = set(world.plans)
+        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}.get, self.names)}
         self.window = FakeWindow(world.log, decoders)
         self.holds = Holds()
         self._control = world.control.open()
-        edges = PathEdges(
+        self.edges = edges = PathEdges(
             reader=self.reader,
             member=self.reader,
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
@@ -230,6 +242,7 @@ class Process:
             memory=memory or divide(1 << 40),
         )
         settings = settings_of(world.plans, drain_timeout_s)
+        self._drain_timeout_s = drain_timeout_s
         path = build_path(settings, decoders, self.holds, edges)
         control = self._control
         self._new_endpoints = build_new_endpoints(
@@ -243,6 +256,39 @@ class Process:
         self._switching = Switching(world.plans.keys())
         self._switching.attach(path.router, path.dispatchers)
         self._commit_interval_s = commit_interval_s
+        around = Surroundings(
+            open_transports=lambda settings, names: {name: world.receivers[name] for name in names},
+            begin_new_endpoints=self._begin_new,
+            load_holds_of=self._load_holds_of,
+            adopt_names=self._adopt_names,
+            run_aside=_at_once,
+        )
+        self.in_force = InForce(settings, path, edges, Transports(world.receivers), self._switching, around)
+
+    async def reload(self, plans: Mapping[str, Plan], others: Mapping[str, object] | None = None) -> None:
+        """Take over these endpoints, as after a change of the file. ``others``: further settings."""
+        new = settings_of(plans, self._drain_timeout_s).model_copy(update=dict(others or {}))
+        for name in plans:
+            self.world.receivers.setdefault(name, FakeReceiver())
+        change = compare(self.in_force.settings, new)
+        assert not change.refused, change.refused
+        await self.in_force.take_over(new, change)
+
+    async def _begin_new(self, settings: Settings) -> None:
+        control = self._control
+        new = build_new_endpoints(
+            settings, self.world.offsets, control.beginnings, control.remember, LoopClock()
+        )
+        await new.begin([TOPIC], FakeLogs(self.world.log))
+
+    async def _load_holds_of(self, names: Collection[str], partitions: Collection[Partition]) -> None:
+        for key, hold in (await self.world.register.read()).items():
+            if key.endpoint in names and hold.partition in partitions:
+                self.holds.put(key.endpoint, hold.lane, hold)
+
+    def _adopt_names(self, settings: Settings) -> None:
+        self.names.clear()
+        self.names.update(settings.endpoints)
 
     def turn_off(self, patterns: Mapping[str, tuple[str, ...]]) -> None:
         """Make exactly these event types (patterns by endpoint) off, as records of the control topic do."""
@@ -308,9 +354,10 @@ class Process:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),
                 *(self._history.start(tasks) if self._history else ()),
-                *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
+            self.in_force.start(tasks)
             await self.pipeline.run()
+            self.in_force.stop()
             for task in background:
                 task.cancel()
 
