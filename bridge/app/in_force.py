@@ -91,7 +91,7 @@ class InForce:
         around: Surroundings,
     ) -> None:
         self.settings = settings
-        self._path = path
+        self.path = path
         self._edges = edges
         self._transports = transports
         self._switching = switching
@@ -102,7 +102,7 @@ class InForce:
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Start the workers of all endpoints."""
         self._tasks = tasks
-        for name in self._path.dispatchers:
+        for name in self.path.dispatchers:
             self._start_workers(name)
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class InForce:
 
     def _start_workers(self, name: str) -> None:
         assert self._tasks is not None, "start() comes first"
-        self._running[name] = self._path.dispatchers[name].start(self._tasks)
+        self._running[name] = self.path.dispatchers[name].start(self._tasks)
 
     async def take_over(self, settings: Settings, change: SettingsChange) -> None:
         """Return once these settings are in force: added endpoints deliver, removed ones have gone.
@@ -125,7 +125,7 @@ class InForce:
             await self._around.begin_new_endpoints(settings)
         while True:
             assignment, loaded = await self._load(prepared)
-            if self._path.pipeline.settled and assignment == self._assignment:
+            if self.path.pipeline.settled and assignment == self._assignment:
                 self._swap(prepared, loaded)
                 break
         await self._admit(change.added, loaded)
@@ -145,7 +145,7 @@ class InForce:
         streams: Mapping[str, KeepsAttempts],
         bound: Mapping[str, EndpointMetrics],
     ) -> _Prepared:
-        edges, path = self._edges, self._path
+        edges, path = self._edges, self.path
         transports = self._around.open_transports(settings, streams.keys())
         parts = {
             name: build_delivery(
@@ -173,11 +173,11 @@ class InForce:
 
     @property
     def _assignment(self) -> tuple[int, frozenset[Partition]]:
-        return self._edges.reader.epoch, frozenset(self._path.checkpoints.cursors)
+        return self._edges.reader.epoch, frozenset(self.path.checkpoints.cursors)
 
     async def _load(self, prepared: _Prepared) -> tuple[tuple[int, frozenset[Partition]], Loaded]:
         """Load the cursors of the added endpoints in the assigned partitions."""
-        pipeline, edges = self._path.pipeline, self._edges
+        pipeline, edges = self.path.pipeline, self._edges
         while not pipeline.settled:  # noqa: ASYNC110 - the end of a rebalance has no event of its own
             await asyncio.sleep(_WAIT_S)
         assignment = self._assignment
@@ -195,7 +195,7 @@ class InForce:
 
     def _swap(self, prepared: _Prepared, loaded: Loaded) -> None:
         """Put the new parts in the place of the old. Nothing is awaited, read, or built here."""
-        path, change, settings = self._path, prepared.change, prepared.settings
+        path, change, settings = self.path, prepared.change, prepared.settings
         path.router.adopt(prepared.router)
         for name, parts in prepared.parts.items():
             path.dispatchers[name].adopt(parts)
@@ -218,7 +218,7 @@ class InForce:
         """Let added endpoints deliver, once their first positions are committed and remembered."""
         if not added:
             return
-        path, edges, outage = self._path, self._edges, OutageBackoff()
+        path, edges, outage = self.path, self._edges, OutageBackoff()
         while True:
             try:
                 await path.checkpoints.commit()
@@ -237,7 +237,7 @@ class InForce:
 
         What was queued is read again if the endpoint returns.
         """
-        path, dispatcher = self._path, self._path.dispatchers[name]
+        path, dispatcher = self.path, self.path.dispatchers[name]
         try:
             async with asyncio.timeout(self.settings.drain_timeout_s):
                 await dispatcher.drain()

@@ -23,6 +23,7 @@ from bridge.cli.inspect import inspect
 from bridge.cli.keys import keys
 from bridge.cli.output import Output, output_option, root_output_option, show
 from bridge.cli.parked import parked
+from bridge.cli.reload import reload
 from bridge.cli.render import render
 from bridge.cli.route import route
 from bridge.cli.run import root_config_option, run
@@ -70,7 +71,7 @@ def version(output: Output) -> None:
 
 for command in (
     run, check, doctor, status, inspect, route, render, send, history, parked, endpoints, events, cursors,
-    keys, verify, schemas, demo, completion,
+    reload, keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -64,18 +64,19 @@ def run(path: Path) -> None:
     import uvloop
 
     from bridge.app.app import App
+    from bridge.app.config_file import open_source
     from bridge.errors import ConfigError
     from bridge.http.event_loop import EventLoop
     from bridge.preflight import files
-    from bridge.settings import check, load
+    from bridge.settings import check
     from bridge.telemetry import logs
 
-    settings = load(path, os.environ)
+    settings, source = open_source(path, os.environ)
     logs.set_up(settings.log.level, settings.log.format)
 
     async def carry() -> None:
         try:
-            app = App(settings)
+            app = App(settings, source)
         except ConfigError as exc:  # a mistake in a file that the settings name: the rules give its line
             raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
         await app.run()

@@ -18,13 +18,14 @@ from bridge.settings.models.settings import Settings
 from bridge.telemetry.scrub import scrub
 
 _DIGITS = 12
-_OWN = {"state_dir": True, "kafka": {"group_instance_id"}}
-"""What differs between the pods of one group."""
 
 
 def config_hash(settings: Settings) -> str:
     """Return the hash of a configuration without its secrets: twelve hexadecimal digits."""
-    document = settings.model_dump(mode="json", exclude=_OWN)
+    document = settings.model_dump(mode="json", exclude={"state_dir"})
+    document["kafka"].pop(
+        "group_instance_id", None
+    )  # it differs between the pods of a group
     made_of = {
         name: [endpoint.target.origin, scrub(_template(endpoint))]
         for name, endpoint in settings.endpoints.items()

@@ -7,6 +7,7 @@ docs/reference/metrics.md is generated from ``TABLE``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -243,6 +244,28 @@ TABLE: Final = (
         "If it stays high for an endpoint that delivers: it is slower than its events arrive.",
         _ENDPOINT,
     ),
+    MetricSpec(
+        "hookferry_config_reloads_total",
+        "counter",
+        "Times that the configuration was read again, by what came of it",
+        "If `refused` grows: the file has mistakes, or changes what needs a restart; `/readyz` and the log"
+        " event `config.refused` name it. A process that starts with this file would fail.",
+        {"outcome": "taken_over, unchanged, refused, failed (the broker did not answer; it is tried again)"},
+    ),
+    MetricSpec(
+        "hookferry_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "Unix time at which the configuration came into force: at the start, or by a reload",
+        "If it is older than the last change of the file: the change was not taken over.",
+    ),
+    MetricSpec(
+        "hookferry_config_info",
+        "gauge",
+        "1, with the hash of the configuration in force",
+        "If processes of one group have different hashes for longer than a rollout: one did not take over a"
+        " change. The hash leaves out secrets.",
+        {"hash": "the first twelve digits of the hash"},
+    ),
 )
 """In the order of an event's way."""
 
@@ -308,6 +331,11 @@ class Metrics:
         self.memory_fetched = gauge("memory_fetched_bytes")
         self.memory_resident = gauge("memory_resident_bytes")
         self.endpoint_memory = gauge("endpoint_memory_bytes")
+        self.config_reloads = counter("config_reloads")
+        for outcome in ("taken_over", "unchanged", "refused", "failed"):
+            self.config_reloads.labels(outcome)
+        self.config_reloaded_at = gauge("config_last_reload_success_timestamp_seconds")
+        self.config_info = gauge("config_info")
 
     def endpoint(self, name: str) -> EndpointMetrics:
         """Bind the metrics of one endpoint; all its series exist from the start, at zero."""
@@ -320,6 +348,21 @@ class Metrics:
             parked=self.parked.labels(name),
             events_off=self.events_off.labels(name),
         )
+
+    def forget(self, endpoint: str) -> None:
+        """Remove the gauges of an endpoint that has left; what was counted for it stays."""
+        for gauge in (
+            self.unsettled, self.in_flight, self.breaker_open, self.rate_limit, self.concurrency_limit,
+            self.endpoint_on, self.held_lanes, self.endpoint_memory,
+        ):  # fmt: skip
+            with suppress(KeyError):
+                gauge.remove(endpoint)
+
+    def show_config(self, config_hash: str, since: float) -> None:
+        """Show which configuration is in force, and since when (Unix seconds)."""
+        self.config_info.clear()
+        self.config_info.labels(config_hash).set(1)
+        self.config_reloaded_at.set(since)
 
     def watch(self, gauge: Gauge, read: Callable[[], float], *labels: str) -> None:
         """Make a gauge call ``read`` for its value whenever it is scraped."""

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -33,6 +33,10 @@ from bridge.settings.models.sources import SourceSettings
 from bridge.settings.models.values import memory_size
 
 MemorySize = Annotated[str, AfterValidator(memory_size)]
+ReloadMode = Annotated[
+    Literal["watch", "signal", "off"],
+    BeforeValidator(lambda mode: "off" if mode is False else mode),  # YAML reads a bare off as false
+]
 ENV_PREFIX = "HOOKFERRY_"
 ENV_DELIMITER = "__"
 
@@ -254,6 +258,12 @@ class Settings(BaseSettings):
         default_factory=AdminSettings, description="The port for health checks and metrics."
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard output.")
+    reload: ReloadMode = Field(
+        default="watch",
+        description="When a changed configuration is taken over without a restart. watch: when this file, or"
+        " a file that it names, has changed; also on SIGHUP and hookferry reload. signal: only on these two."
+        " off: never. See docs/how-to/reload.md.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -44,6 +44,11 @@ and the bridge tries again.
 
 Worry if it repeats: the broker does not answer."""
 
+CONFIG_FAILED_INSIDE: Final = "config.failed_inside"
+"""An internal error ended a reload; the line has the traceback.
+
+Always: this is a bug, report it. Deliveries go on."""
+
 CONFIG_UNCHANGED: Final = "config.unchanged"
 """The configuration was read again, and it is the one that is in force.
 
