@@ -22,6 +22,7 @@ from bridge.http import Transport
 from bridge.model import Partition
 from bridge.pipeline.attempt_log import KeepsAttempts
 from bridge.pipeline.cursor_loader import CursorLoader, Loaded
+from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.outage import OutageBackoff
@@ -55,6 +56,7 @@ class _Prepared:
     dispatchers: Mapping[str, EndpointDispatcher]
     loader: CursorLoader
     """Of the added endpoints alone."""
+    policies: Mapping[str, CursorPolicy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,8 @@ class InForce:
         }
         added = {name: build_cursor_policy(settings.endpoints[name]) for name in sorted(change.added)}
         loader = build_cursor_loader(edges, settings, path.budget, added)
-        return _Prepared(settings, change, build_router(settings), transports, parts, dispatchers, loader)
+        policies, router = build_cursor_policies(settings), build_router(settings)
+        return _Prepared(settings, change, router, transports, parts, dispatchers, loader, policies)
 
     @property
     def _assignment(self) -> tuple[int, frozenset[Partition]]:
@@ -204,10 +207,10 @@ class InForce:
         for name in change.removed:
             path.pipeline.let_go(name)
         for name in change.cursors:
-            policy = build_cursor_policy(settings.endpoints[name])
+            policy = prepared.policies[name]
             for cursor in path.checkpoints.of(name):
                 cursor.set_bounds(policy.window, policy.window_bytes)
-        path.loader.adopt(build_cursor_policies(settings))
+        path.loader.adopt(prepared.policies)
         self._transports.adopt(prepared.transports, self.settings)
         self.settings = settings
         self._around.adopt_names(settings)

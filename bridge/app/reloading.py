@@ -128,7 +128,8 @@ class Reloads:
         self._seen = candidate.stamps
         if candidate.settings is None:
             return self._refuse(candidate.problems)
-        change = compare(self._in_force.settings, candidate.settings, self._digests, candidate.digests)
+        before, after = (self._in_force.settings, candidate.settings), (self._digests, candidate.digests)
+        change = await asyncio.to_thread(compare, *before, *after)
         if change.refused:
             return self._refuse([_needs_restart(name) for name in change.refused])
         if change.is_empty:

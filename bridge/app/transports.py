@@ -24,13 +24,15 @@ class Transports:
     def adopt(self, others: Mapping[str, Transport], before: Settings) -> None:
         """Use these from now on. ``before``: the settings that were in force."""
         for name, transport in others.items():
-            if name in self._in_use:
+            if name in self._in_use and name in before.endpoints:
                 self.retire(name, before.endpoints[name].timeout_s)
             self._in_use[name] = transport
 
     def retire(self, name: str, after_s: float) -> None:
         """Close the transport of an endpoint after so many seconds: its requests have ended by then."""
-        transport = self._in_use.pop(name)
+        transport = self._in_use.pop(name, None)
+        if transport is None:
+            return
         task = asyncio.get_running_loop().create_task(
             self._close_later(transport, after_s + _MARGIN_S), name=f"{name}-retired"
         )

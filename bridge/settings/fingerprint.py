@@ -23,9 +23,7 @@ _DIGITS = 12
 def config_hash(settings: Settings) -> str:
     """Return the hash of a configuration without its secrets: twelve hexadecimal digits."""
     document = settings.model_dump(mode="json", exclude={"state_dir"})
-    document["kafka"].pop(
-        "group_instance_id", None
-    )  # it differs between the pods of a group
+    document["kafka"].pop("group_instance_id", None)  # it differs between the pods of a group
     made_of = {
         name: [endpoint.target.origin, scrub(_template(endpoint))]
         for name, endpoint in settings.endpoints.items()

@@ -263,7 +263,7 @@ class Process:
             adopt_names=self._adopt_names,
             run_aside=_at_once,
         )
-        self.in_force = InForce(settings, path, edges, Transports(world.receivers), self._switching, around)
+        self.in_force = InForce(settings, path, edges, Transports({}), self._switching, around)
 
     async def reload(self, plans: Mapping[str, Plan], others: Mapping[str, object] | None = None) -> None:
         """Take over these endpoints, as after a change of the file. ``others``: further settings."""

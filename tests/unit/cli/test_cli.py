@@ -17,7 +17,7 @@ from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
     "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "keys",
-    "parked", "render", "route", "run", "schemas", "send", "status", "verify", "version",
+    "parked", "reload", "render", "route", "run", "schemas", "send", "status", "verify", "version",
 ]  # fmt: skip
 
 
