@@ -247,6 +247,7 @@ class App:
             control=self._control,
             beginnings=self._beginnings,
             beginner=self._beginner(offsets),
+            selection=self._selection,
             topic_ids=self._topic_ids,
             holds=self._holds,
             metrics=self._metrics,

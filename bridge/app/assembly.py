@@ -14,6 +14,7 @@ from bridge.app.transports import Transports
 from bridge.clock import SystemClock
 from bridge.core.beginning import Beginnings
 from bridge.core.memory_budget import MemoryPlan
+from bridge.core.topic_selection import TopicSelection
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
 from bridge.dead_letters.parked_before import ParkedBefore
@@ -35,7 +36,7 @@ from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import holding_endpoints
-from bridge.wiring.kafka import build_dead_letters, build_letters, control_topic
+from bridge.wiring.kafka import build_dead_letters, build_letters, build_membership, control_topic
 from bridge.wiring.path import (
     Path,
     PathEdges,
@@ -45,7 +46,7 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
-from bridge.wiring.topics import TopicDecoders
+from bridge.wiring.topics import TopicDecoders, build_selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ class Assembly:
     control: ControlTopic
     beginnings: Beginnings
     beginner: EndpointBeginner
+    selection: TopicSelection
     topic_ids: TopicIds
     holds: Holds
     metrics: Metrics
@@ -93,8 +95,14 @@ class Assembly:
         """Return what a change of the configuration reaches besides the path."""
 
         def adopt_names(settings: Settings) -> None:
-            self.decoders.adopt(settings.endpoints)
+            self.selection.adopt(build_selection(settings))
+            self.decoders.adopt(settings.endpoints, self.selection)
+            self.status.adopt(self.selection)
             register.adopt(holding_endpoints(settings), settings.endpoints)
+
+        def subscribe(settings: Settings) -> None:
+            wanted = build_membership(settings, None)
+            self.reader.member.subscribe(wanted.topics, wanted.pattern)
 
         def came(name: str) -> None:
             self.status.watch_endpoint(self.metrics, name, path.dispatchers[name], path.checkpoints)
@@ -104,7 +112,9 @@ class Assembly:
             open_transports=lambda settings, names: build_transports(settings, lease, names),
             begin_new_endpoints=self.beginner.added,
             load_holds_of=register.load_for,
+            prepare_topics=self.beginner.topics,
             adopt_names=adopt_names,
+            subscribe=subscribe,
             endpoint_came=came,
             endpoint_left=self.metrics.forget,
         )

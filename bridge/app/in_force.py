@@ -73,6 +73,10 @@ class Surroundings:
     """Build the transports of these endpoints; called in a thread. Raises ``ConfigError``."""
     begin_new_endpoints: Callable[[Settings], Awaitable[None]]
     load_holds_of: Callable[[Collection[str], Collection[Partition]], Awaitable[None]]
+    prepare_topics: Callable[[Settings], Awaitable[None]] | None = None
+    """Return once the topics of these settings can be read. Raises ``ConfigError`` if one does not exist."""
+    subscribe: Callable[[Settings], None] = lambda settings: None
+    """Join the group again soon, with the topics of these settings."""
     run_aside: Callable[[Callable[[], _Prepared]], Awaitable[_Prepared]] = asyncio.to_thread
     """Run a function in a thread, so that deliveries go on meanwhile."""
     adopt_names: Callable[[Settings], None] = lambda settings: None
@@ -123,6 +127,8 @@ class InForce:
         Raises ``ConfigError``, ``KafkaUnavailable`` and ``CommitError``; nothing has changed then.
         """
         prepared = await self._prepare(settings, change)
+        if change.topics and self._around.prepare_topics is not None:
+            await self._around.prepare_topics(settings)
         if change.added:
             await self._around.begin_new_endpoints(settings)
         while True:
@@ -215,6 +221,8 @@ class InForce:
         self.settings = settings
         self._around.adopt_names(settings)
         self._switching.adopt(settings.endpoints, change.added)
+        if change.topics:
+            self._around.subscribe(settings)
         path.checkpoints.add(loaded)
 
     async def _admit(self, added: Collection[str], loaded: Loaded) -> None:

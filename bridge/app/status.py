@@ -15,6 +15,7 @@ from bridge.core.instant import instant_text
 from bridge.core.limits import Gate
 from bridge.core.readiness import Readiness, State, describe
 from bridge.core.reload_state import ReloadState
+from bridge.core.topic_selection import TopicSelection
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_view import GroupView
@@ -73,6 +74,10 @@ class Status:
                 _log.info(events.READINESS_CHANGED, ready=now.ready, state=now.state, reason=now.words)
                 before = now
             await asyncio.sleep(every_s)
+
+    def adopt(self, selection: TopicSelection) -> None:
+        """Know the topics of this selection from now on."""
+        self._selection = selection
 
     def watch_configuration(self, state: Callable[[], ReloadState]) -> None:
         """Show which configuration is in force, and why another one is not."""

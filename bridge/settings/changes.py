@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from bridge.core.topic_selection import is_pattern
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.settings import Settings
 from bridge.settings.problem import Path, dotted
@@ -44,6 +45,8 @@ class SettingsChange:
     cursors: frozenset[str]
     new_gate: frozenset[str]
     same_receiver: frozenset[str]
+    topics: bool
+    """A source reads more topics than before: the group assigns its partitions again."""
     others: tuple[str, ...]
     """Settings of no endpoint that change."""
     refused: tuple[str, ...]
@@ -51,7 +54,7 @@ class SettingsChange:
     @property
     def is_empty(self) -> bool:
         """Return True if both configurations are the same."""
-        return not (self.added or self.removed or self.changed or self.others or self.refused)
+        return not (self.added or self.removed or self.changed or self.others or self.topics or self.refused)
 
     @property
     def changed(self) -> frozenset[str]:
@@ -67,7 +70,8 @@ def compare(
 ) -> SettingsChange:
     """Return what differs. ``files``: by endpoint, a digest of the files that its requests are made with."""
     differing = list(_differing(old, new, ()))
-    refused = [path for path in differing if not _is_taken_over(path)]
+    grown = [path for path in differing if _is_grown(path, old, new)]
+    refused = [path for path in differing if path not in grown and not _is_taken_over(path)]
     both = old.endpoints.keys() & new.endpoints.keys()
     all_change = any(_touches(path, one) for path in differing for one in _ALL_DELIVERIES)
     keys: dict[str, set[str]] = {}
@@ -91,6 +95,7 @@ def compare(
             for name in delivery
             if old.endpoints[name].target.origin == new.endpoints[name].target.origin
         ),
+        topics=bool(grown),
         others=tuple(dotted(path) for path in differing if path[0] != "endpoints" and path not in refused),
         refused=tuple(dotted(path) for path in refused),
     )
@@ -110,6 +115,20 @@ def _is_taken_over(path: Path) -> bool:
     if path[0] == "endpoints":
         return not (len(path) > 2 and path[2] in _NEEDS_RESTART)
     return any(path[: len(known)] == known for known in _TAKEN_OVER)
+
+
+def _is_grown(path: Path, old: Settings, new: Settings) -> bool:
+    """Return True if a source has all topics that it had, and more, without another exclusion.
+
+    The first pattern of all sources needs a restart: the group is then joined in another way.
+    """
+    if len(path) != 3 or path[0] != "sources" or path[2] != "topics":
+        return False
+    before, after = old.sources[str(path[1])].topics, new.sources[str(path[1])].topics
+    added = set(after) - set(before)
+    patterns = any(is_pattern(text) for source in old.sources.values() for text in source.topics)
+    is_known_kind = not any(text.startswith("!") or (is_pattern(text) and not patterns) for text in added)
+    return set(before) < set(after) and is_known_kind
 
 
 def _touches(path: Path, other: Path) -> bool:

@@ -144,6 +144,16 @@ def test_a_swapped_link_sighup_and_the_command_reload_and_a_removed_endpoint_kee
     (answer,) = orjson.loads(answer_of(bridge, "reload", "--json", "--reason", "a test"))["pods"]
     assert answer["outcome"] == "taken_over", answer
     assert taken_over(bridge) == 4
+    other = kafka.fresh_topic("swapped-link-too", partitions=3)
+    source = bridge.config["sources"]["orders"]
+    mount("6", sources={"orders": source | {"topics": [topic, other]}})
+    os.kill(bridge.pid, signal.SIGHUP)
+    wait_until(lambda: taken_over(bridge) == 5, "a topic is added")
+    produce(kafka.bootstrap, other, outbox_events(20, entities=3, seed=3, first_seq=40))
     for name in ("crm", "erp"):
+        receiver.wait_for(f"/{name}", accepted=60)
+        wait_settled(kafka, f"{group}.{name}", other)
         report = receiver.report(f"/{name}")
-        assert (report["accepted"], report["inversions"], report["repeats"]) == (40, 0, 0), name
+        assert (report["accepted"], report["inversions"], report["repeats"]) == (60, 0, 0), name
+    assert len(logged(bridge, "source.resubscribed")) == 1
+    assert bridge.terminate() == 0

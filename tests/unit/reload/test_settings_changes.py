@@ -41,6 +41,11 @@ def endpoint(**values: Any) -> dict[str, Any]:
         ({"endpoints": endpoint(on_park="hold")}, "endpoints.crm.on_park"),
         ({"sources": {"orders": BASE["sources"]["orders"] | {"id": "key"}}}, "sources.orders.id"),
         ({"sources": {"others": BASE["sources"]["orders"]}}, "sources.orders"),
+        ({"sources": {"orders": BASE["sources"]["orders"] | {"topics": ["u"]}}}, "sources.orders.topics"),
+        (
+            {"sources": {"orders": BASE["sources"]["orders"] | {"topics": ["t", "u*"]}}},
+            "sources.orders.topics",
+        ),
         (
             {"sources": {"orders": {"format": "cloudevents", "topics": ["t"]}}},
             "sources.orders",
@@ -82,6 +87,24 @@ def test_a_value_that_is_written_out_differs_from_a_default_of_a_preset() -> Non
     slack = {"url": "https://hooks.slack.com/services/T/B/x", "preset": "slack"}
     change = compare(settings(endpoints={"crm": slack}), settings(endpoints={"crm": slack | {"rate": []}}))
     assert change.new_gate == {"crm"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_taken_over"),
+    [
+        (["t"], ["t", "u"], True),
+        (["t", "a*"], ["b*", "a*", "t"], True),
+        (["t", "u"], ["t"], False),
+        (["a*"], ["a*", "!ab"], False),
+        (["t"], ["t", "a*"], False),
+    ],
+)
+def test_a_source_may_get_more_topics(before: list[str], after: list[str], is_taken_over: bool) -> None:
+    def with_topics(topics: list[str]) -> Settings:
+        return settings(sources={"orders": BASE["sources"]["orders"] | {"topics": topics}})
+
+    change = compare(with_topics(before), with_topics(after))
+    assert (change.topics, not change.refused, change.is_empty) == (is_taken_over, is_taken_over, False)
 
 
 def test_endpoints_come_and_go_by_their_names() -> None:
