@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
+from bridge.core.switches import Switch
+from bridge.model import Committed, Partition
 from tests.support.fakes import P0, HeldAnswers, Sent
-from tests.support.path import Plan, Process, World
+from tests.support.path import Plan, Process, World, settings_of
 from tests.support.simulated import simulated, until
 
 
@@ -158,4 +161,61 @@ async def test_an_added_endpoint_delivers_only_after_its_first_commit() -> None:
     await process.reload({"crm": Plan(), "erp": Plan()})
     await until(lambda: world.receivers["erp"].delivered == ["a"])
     assert at_first_request[0] is not None
+    await process.stop()
+
+
+@simulated
+async def test_a_type_that_is_off_is_off_for_an_endpoint_that_is_added_later() -> None:
+    world = World({"crm": Plan()})
+    process = Process(world).start()
+    process.turn_off({"erp": ("Muted",)})
+    await process.reload({"crm": Plan(), "erp": Plan()})
+    world.log.add("a", type="Muted")
+    world.log.add("b")
+    await until(lambda: world.receivers["erp"].delivered)
+    assert world.receivers["erp"].ids == ["b"]
+    await process.stop()
+
+
+@simulated
+async def test_an_endpoint_that_is_off_stays_off_when_it_is_added() -> None:
+    world = World({"crm": Plan()})
+    process = Process(world).start()
+    process._switching.endpoints.put("erp", Switch(on=False, reason="410"))
+    world.log.add("a")
+    await process.reload({"crm": Plan(), "erp": Plan()})
+    await until(lambda: world.receivers["crm"].delivered == ["a"])
+    await asyncio.sleep(5)
+    assert world.receivers["erp"].ids == []
+    process._switching.endpoints.put("erp", Switch(on=True))
+    await until(lambda: world.receivers["erp"].delivered == ["a"])
+    await process.stop()
+
+
+@simulated
+async def test_partitions_that_were_away_while_cursors_were_read_are_read_again() -> None:
+    """Another pod had them meanwhile, knew the endpoint, and delivered to it."""
+    world = World({"crm": Plan()})
+    world.log.add("a")
+    process = Process(world).start()
+    await until(lambda: world.receivers["crm"].delivered == ["a"])
+    fetch, moves = world.offsets.fetch, []
+
+    async def fetch_and_move(group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        committed = await fetch(group, partitions)
+        if group == "g.erp" and not moves:
+            moves.append(group)
+            await process.revoke()
+            world.offsets.committed["g.erp", P0] = Committed(1, "")
+            process.assign()
+            await until(lambda: process.pipeline.settled)
+        return committed
+
+    world.offsets.fetch = fetch_and_move  # type: ignore[method-assign]
+    await process._begin_new(settings_of({"crm": Plan(), "erp": Plan()}))
+    moves.clear()
+    await process.reload({"crm": Plan(), "erp": Plan()})
+    world.log.add("b")
+    await until(lambda: world.receivers["erp"].delivered)
+    assert (moves, world.receivers["erp"].ids) == (["g.erp"], ["b"])
     await process.stop()
