@@ -199,7 +199,8 @@ async def test_partitions_that_were_away_while_cursors_were_read_are_read_again(
     world.log.add("a")
     process = Process(world).start()
     await until(lambda: world.receivers["crm"].delivered == ["a"])
-    fetch, moves = world.offsets.fetch, []
+    moves: list[str] = []
+    fetch = world.offsets.fetch
 
     async def fetch_and_move(group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
         committed = await fetch(group, partitions)
@@ -211,9 +212,8 @@ async def test_partitions_that_were_away_while_cursors_were_read_are_read_again(
             await until(lambda: process.pipeline.settled)
         return committed
 
-    world.offsets.fetch = fetch_and_move  # type: ignore[method-assign]
     await process._begin_new(settings_of({"crm": Plan(), "erp": Plan()}))
-    moves.clear()
+    world.offsets.fetch = fetch_and_move  # type: ignore[method-assign]
     await process.reload({"crm": Plan(), "erp": Plan()})
     world.log.add("b")
     await until(lambda: world.receivers["erp"].delivered)
