@@ -20,6 +20,7 @@ from bridge.app.admin_server import AdminServer
 from bridge.app.admin_tls import AdminTls
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
+from bridge.app.observers import Observers
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
@@ -92,6 +93,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._metrics = Metrics()
+        self._metrics.prepare(settings.endpoints, settings.sources)
         self._options = build_kafka_options(settings.kafka)
         self._selection = build_selection(settings)
         self._decoders = build_decoders(settings)
@@ -128,10 +130,13 @@ class App:
                 )
                 history = await self._open_history(stack)
                 path = self._build_path(stack, reader, writer, offsets, history, index)
+                self._status.watch(self._metrics, GroupView(reader), path)
+                observers = Observers(self._settings, self._metrics, self._status, reader, path, index)
+                stack.push_async_callback(observers.close)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader, history)
+            await self._carry(path, reader, history, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -183,7 +188,9 @@ class App:
         self._status.enter(f"reading {control_topic(settings.group)}")
         await self._reach(lambda: ensure_control_topic(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
-        reader = Reader(options, membership, self._drain_revoked, self._fetch)
+        reader = Reader(
+            options, membership, self._drain_revoked, self._fetch, self._metrics.rebalance_seconds.observe
+        )
         stack.push_async_callback(reader.member.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.member.holds_lease)
         stack.push_async_callback(offsets.close)
@@ -278,7 +285,6 @@ class App:
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline
         self._switching.attach(path.router, path.dispatchers)
-        self._status.watch(self._metrics, GroupView(reader), path)
         return path
 
     async def _drain_revoked(self) -> None:
@@ -291,7 +297,7 @@ class App:
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.member.start)
 
-    async def _carry(self, path: Path, reader: Reader, history: History) -> None:
+    async def _carry(self, path: Path, reader: Reader, history: History, observers: Observers) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
@@ -317,6 +323,7 @@ class App:
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
+                *observers.start(tasks),
                 *history.start(tasks),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]

@@ -27,7 +27,7 @@ from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.request import TargetTemplate
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
-from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.metrics import EndpointMetrics, status_class
 from bridge.telemetry.scrub import in_force
 
 MASK = b"***"
@@ -162,11 +162,14 @@ class AttemptLog:
         metrics = self._metrics
         if successes and self._on_delivered is not None:
             self._on_delivered(len(successes))
-        metrics.attempts[Verdict.DELIVERED].inc(len(successes))
         metrics.retries_succeeded.inc(sum(success.attempt > 1 for success in successes))
+        statuses: dict[int | None, int] = {}
         for success in successes:
+            statuses[success.status] = statuses.get(success.status, 0) + 1
             metrics.attempt_seconds.observe(success.answered_s - success.sent_s)
             metrics.latency_seconds.observe(success.answered_s - success.appended_ms / 1000)
+        for status, number in statuses.items():
+            metrics.attempts[Verdict.DELIVERED, status_class(status)].inc(number)
         if successes and self._target.log_successes:
             self._lines.write(
                 (
@@ -185,7 +188,7 @@ class AttemptLog:
             )
 
     def _record_failure(self, event: Event, attempt: Attempt) -> None:
-        self._metrics.attempts[Verdict(attempt.verdict)].inc()
+        self._metrics.attempts[Verdict(attempt.verdict), status_class(attempt.status)].inc()
         self._metrics.attempt_seconds.observe(attempt.answered_s - attempt.sent_s)
         origin = "" if self._url is None else self._url.origin
         self._log.warning(
