@@ -148,6 +148,8 @@ CONTROL_KEYS = {
     "events/<endpoint>/<pattern>": "whether event types are on or off; `*` for all endpoints",
     "begun/<endpoint>": "where an endpoint has begun; without the record and without offsets it is new",
     "hold/<endpoint>/<lane id>": "a held lane; the id is that of `hookferry-lane`",
+    "pod/<name>": "the report of a process (see `bridge/core/pod_report.py`): when it changes, at most every"
+    " 5 s, and once a minute. A tombstone: it stopped. Without one for 3 minutes: it died",
 }
 
 _HEAD = """

@@ -25,7 +25,6 @@ from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
-from bridge.core import jobs
 from bridge.core.beginning import Beginnings
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
@@ -49,8 +48,6 @@ from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
-from bridge.pipeline.replay.carrier import Bridge
-from bridge.pipeline.replay.replays import Replays
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
@@ -83,7 +80,6 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
-from bridge.wiring.replay import ReplayBuilder, build_replay_edges, build_replaying
 from bridge.wiring.topics import build_selection
 
 _log = structlog.get_logger()
@@ -106,16 +102,9 @@ class App:
         self._pipeline: Pipeline | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
-        self._by = by
         self._beginnings = Beginnings()
-        self._replays = Replays()
         self._control = build_control(
-            settings,
-            switching.endpoints,
-            switching.event_types,
-            by,
-            self._beginnings,
-            {jobs.PREFIX: self._replays.apply},
+            settings, switching.endpoints, switching.event_types, by, self._beginnings
         )
         self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
@@ -244,8 +233,7 @@ class App:
         offsets: OffsetStore,
         history: History,
         index: KeyIndex,
-    ) -> tuple[Path, Bridge]:
-        """Build the path, and what the replays use of it."""
+    ) -> Path:
         settings, decoders = self._settings, self._decoders
 
         async def flush() -> None:
@@ -293,7 +281,6 @@ class App:
             metrics=self._metrics,
             clock=SystemClock(),
             memory=self._memory,
-            alongside=self._replays,
         )
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline
@@ -336,7 +323,6 @@ class App:
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
-                tasks.create_task(self._replays.run(replaying), name="replays"),
                 *observers.start(tasks),
                 *history.start(tasks),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
