@@ -20,6 +20,7 @@ SECTIONS = {
         "loop",
         "report",
         "watch",
+        "tracing",
     ),
     "The broker and its topics": ("kafka", "coordinator", "topics", "topic", "client"),
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),

@@ -55,6 +55,7 @@ from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.spans import SpanSink
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
@@ -81,6 +82,7 @@ from bridge.wiring.path import (
     build_window,
 )
 from bridge.wiring.topics import build_selection
+from bridge.wiring.tracing import build_spans
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
@@ -100,6 +102,7 @@ class App:
         self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
+        self._spans: SpanSink | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
         self._beginnings = Beginnings()
@@ -121,6 +124,7 @@ class App:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             state, index = self._open_files(stack)
+            self._open_spans(stack)
             await self._open_admin_server(stack)
             try:
                 reader, writer, offsets = await self._reach_kafka(
@@ -151,6 +155,11 @@ class App:
         stack.push_async_callback(producer.close)
         await self._reach(producer.start)
         return build_history(self._settings, producer, self._metrics, self._memory)
+
+    def _open_spans(self, stack: AsyncExitStack) -> None:
+        self._spans = build_spans(self._settings, self._metrics)
+        if self._spans is not None:
+            stack.push_async_callback(self._spans.close)
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin, public_keys = self._settings.admin, build_key_set(self._settings)
@@ -280,6 +289,7 @@ class App:
             turn_off=self._control.turn_off,
             metrics=self._metrics,
             clock=SystemClock(),
+            spans=self._spans,
             memory=self._memory,
         )
         path = build_path(settings, decoders, self._holds, edges)

@@ -90,11 +90,15 @@ class Target:
 
 
 class Outcome(NamedTuple):
-    """The answer to one attempt or its error, when it began (Unix seconds), and its duration (seconds)."""
+    """The answer to one attempt or its error, when it began (Unix seconds), and its duration (seconds).
+
+    ``trace_id`` is that of its trace; None without traces.
+    """
 
     answer: Response | TransportError
     at: float
     duration_s: float
+    trace_id: str | None = None
 
 
 class KeepsAttempts(Protocol):
@@ -182,6 +186,7 @@ class AttemptLog:
                         "webhook_id": success.webhook_id,
                         "entity": success.entity,
                         "place": f"{success.topic}-{success.partition}@{success.offset}",
+                        **({} if success.trace_id is None else {"trace_id": success.trace_id}),
                     },
                 )
                 for success in successes
@@ -197,6 +202,7 @@ class AttemptLog:
             duration_ms=round((attempt.answered_s - attempt.sent_s) * 1000, 3), type=event.type,
             webhook_id=event.webhook_id, entity=event.entity, place=event.record.place,
             reason=attempt.reason, origin=origin,
+            **({} if attempt.trace_id is None else {"trace_id": attempt.trace_id}),
         )  # fmt: skip
 
     def _keep(
@@ -209,7 +215,7 @@ class AttemptLog:
         later: Later | None,
     ) -> Attempt:
         """Add an attempt to the history, with its secrets masked. This is the one place that does so."""
-        target, record, (answer, at, duration_s) = self._target, event.record, outcome
+        target, record, (answer, at, duration_s, trace_id) = self._target, event.record, outcome
         method, url, headers, body = request
         if url is not self._url:
             self._url, self._shown_url = url, target.shown(event, url)
@@ -235,7 +241,7 @@ class AttemptLog:
             topic, partition, offset, event.index, event.time, appended_ms,
             None if event.resend is None else event.resend.again_id, number, method, self._shown_url, status,
             "delivered" if later is None else judgement.verdict.value, judgement.reason, len(body), digest,
-            later, lines, kept, answer_lines, answer_body,
+            later, lines, kept, answer_lines, answer_body, trace_id,
         ))  # fmt: skip
         self._history.add(attempt, size_bytes)
         return attempt

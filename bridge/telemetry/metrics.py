@@ -117,6 +117,7 @@ class Metrics:
         self.memory_resident = gauge("memory_resident_bytes")
         self.endpoint_memory = gauge("endpoint_memory_bytes")
         self.loop_lag_seconds = histogram("event_loop_lag_seconds")
+        self.trace_spans = counter("trace_spans")
         self.build_info = gauge("build_info")
         self._create_series({})
         self.parked.labels("", ParkReason.UNDECODABLE)

@@ -59,6 +59,17 @@ again after a minute.
 
 Always: this is a bug. Report it with the traceback. Deliveries are not affected."""
 
+TRACING_FAILED: Final = "tracing.failed"
+"""The collector of `tracing.endpoint` did not accept spans, and they are dropped. Written at most once per
+minute.
+
+Worry if traces are needed: check the address, the login and the collector. Deliveries are not affected."""
+
+TRACING_RECOVERED: Final = "tracing.recovered"
+"""The collector accepts spans again.
+
+Never by itself: it ends `tracing.failed`."""
+
 TASK_SEEN: Final = "task.seen"
 """A task of the process and the calls it waits in: written for each task on `SIGUSR1`, and before
 `bridge.abandoned`.

@@ -106,6 +106,15 @@ TABLE: Final = (
         "If many are above 0.1: the process has too little CPU, or something in it computes for too long.",
     ),
     MetricSpec(
+        "hookferry_trace_spans_total",
+        "counter",
+        "Spans for the collector of `tracing.endpoint`",
+        "If `dropped` grows: traces have gaps. The log event `tracing.failed` has the reason, or the queue"
+        " is full.",
+        {"outcome": "exported, dropped"},
+        {"outcome": ("exported", "dropped")},
+    ),
+    MetricSpec(
         "hookferry_build_info",
         "gauge",
         "Always 1; the labels have the version of Hookferry and of Python",

@@ -173,7 +173,7 @@ async def test_the_history_has_every_fact_of_an_attempt() -> None:
         "status": 503, "verdict": "again",
         "reason": "status 503: busy", "body_bytes": 4, "body_sha256": None, "later": Later(),
         "headers": b"a: 1\nX-Key: ***", "body": b"body", "answer_headers": b"retry-after: 7\nserver: x",
-        "answer_body": b"busy",
+        "answer_body": b"busy", "trace_id": None,
     }  # fmt: skip
 
 
