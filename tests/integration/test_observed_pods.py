@@ -1,4 +1,4 @@
-"""What is observed from outside, on real Kafka: the reports of the pods, and metrics of the backlog."""
+"""What is observed from outside, on real Kafka: reports of the pods, metrics of the backlog, traces."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from bridge.core.pod_report import PodReport, PodReports, name_of, read_report
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import answer_of
 from tests.support.kafka import RealKafka
+from tests.support.otlp_collector import collecting
+from tests.support.parked_orders import order
 from tests.support.produce import outbox_events, produce
+from tests.support.raw_records import publish
 from tests.support.receiver import Receiver
-from tests.support.watch import logged, quick_config, read_topic, wait_until
+from tests.support.watch import SOON, history, logged, quick_config, read_topic, wait_until
 
 Bridges = Callable[..., BridgeProcess]
 
@@ -63,3 +66,33 @@ def test_two_pods_report_themselves_with_their_backlogs_until_they_stop(
 
 def lag_of(bridge: BridgeProcess) -> float:
     return bridge.metric("hookferry_endpoint_lag_events", endpoint="shop")
+
+
+def test_the_trace_of_a_record_reaches_the_receiver_and_the_collector(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """The first answer is 503: two attempts are two spans of the trace that the record began."""
+    topic, group = kafka.fresh_topic("traced", partitions=1), "traced"
+    trace, above = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    receiver.control("/shop", status=503, fail_first=1)
+    with collecting() as collector:
+        config = quick_config(kafka, topic, {"shop": {"url": receiver.url("/shop"), "retry": SOON}}, group)
+        config["tracing"] = {"endpoint": collector.url, "service_name": "loans"}
+        bridge = bridges(config).start()
+        carried = ("traceparent", f"00-{trace}-{above}-01".encode())
+        publish(kafka, topic, [order("a", 0)._replace(headers=(carried,))])
+        wait_until(lambda: len(collector.spans) == 2, "a span for each attempt")
+        assert {span.trace_id.hex() for span in collector.spans} == {trace}
+        assert {span.parent_span_id.hex() for span in collector.spans} == {above}
+        wait_until(lambda: len(history(bridge)) == 2, "both attempts are in the history")
+        sent = {
+            line.removeprefix(b"traceparent: ").decode()
+            for row in history(bridge)
+            for line in row["headers"].split(b"\n")
+            if line.startswith(b"traceparent: ")
+        }
+        assert sent == {f"00-{trace}-{span.span_id.hex()}-01" for span in collector.spans}
+        assert {row["trace_id"] for row in history(bridge)} == {trace}
+        assert {line["trace_id"] for line in logged(bridge, "delivery.attempted")} == {trace}
+        wait_until(lambda: bridge.metric("hookferry_trace_spans_total", outcome="exported") == 2, "counted")
+        assert bridge.terminate() == 0
