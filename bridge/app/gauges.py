@@ -5,6 +5,8 @@ Invariant: a scrape changes nothing and asks no broker.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bridge.core.limits import BreakerState
 from bridge.model import LimitReason
 from bridge.pipeline.backlog import Backlogs
@@ -19,24 +21,33 @@ def watch_path(metrics: Metrics, path: Path, backlogs: Backlogs, index: KeyIndex
     metrics.watch(metrics.again_unsettled, backlogs.again_records)
     metrics.watch(metrics.dedupe_keys, lambda: index.keys)
     metrics.watch(metrics.dedupe_bytes, lambda: index.size_bytes)
-    for name, dispatcher in path.dispatchers.items():
-        watch_endpoint(metrics, name, dispatcher, backlogs)
+    for name in path.dispatchers:
+        watch_endpoint(metrics, name, path.dispatchers, backlogs)
 
 
-def watch_endpoint(metrics: Metrics, name: str, dispatcher: EndpointDispatcher, backlogs: Backlogs) -> None:
-    """Let the gauges of one endpoint read these parts from now on."""
+def watch_endpoint(
+    metrics: Metrics, name: str, dispatchers: Mapping[str, EndpointDispatcher], backlogs: Backlogs
+) -> None:
+    """Let the gauges of one endpoint read these parts from now on; 0 while it has no dispatcher."""
     metrics.watch(metrics.lag_events, lambda: backlogs.of(name).events, name)
     metrics.watch(metrics.lag_seconds, lambda: backlogs.of(name).age_s, name)
     metrics.watch(metrics.unread, lambda: backlogs.of(name).unread, name)
+
+    def watch_state(state: BreakerState) -> None:
+        def read() -> float:
+            dispatcher = dispatchers.get(name)
+            return float(dispatcher is not None and dispatcher.gate.state == state)
+
+        metrics.watch(metrics.breaker_state, read, name, state)
+
+    def watch_reason(reason: LimitReason) -> None:
+        def read() -> float:
+            dispatcher = dispatchers.get(name)
+            return float(dispatcher is not None and reason in dispatcher.limits())
+
+        metrics.watch(metrics.limited, read, name, reason)
+
     for state in BreakerState:
-        _watch_state(metrics, name, dispatcher, state)
+        watch_state(state)
     for reason in LimitReason:
-        _watch_reason(metrics, name, dispatcher, reason)
-
-
-def _watch_state(metrics: Metrics, name: str, dispatcher: EndpointDispatcher, state: BreakerState) -> None:
-    metrics.watch(metrics.breaker_state, lambda: float(dispatcher.gate.state == state), name, state)
-
-
-def _watch_reason(metrics: Metrics, name: str, dispatcher: EndpointDispatcher, reason: LimitReason) -> None:
-    metrics.watch(metrics.limited, lambda: float(reason in dispatcher.limits()), name, reason)
+        watch_reason(reason)

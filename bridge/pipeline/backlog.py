@@ -111,7 +111,8 @@ class Backlogs:
 
     def oldest_ms(self, endpoint: str) -> int | None:
         """Return the record timestamp of the oldest event that is read and waits; None if none does."""
-        return self._dispatchers[endpoint].oldest_ms()
+        dispatcher = self._dispatchers.get(endpoint)
+        return None if dispatcher is None else dispatcher.oldest_ms()
 
     def again_records(self) -> int:
         """Return how many records to send again some endpoint has not settled."""
