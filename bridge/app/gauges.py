@@ -1,6 +1,6 @@
 """The gauges that are computed when they are scraped: backlogs, limits, dedupe index.
 
-Invariant: a scrape changes nothing and asks no broker.
+Invariant: a scrape changes nothing and sends no request.
 """
 
 from __future__ import annotations

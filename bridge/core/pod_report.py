@@ -159,7 +159,7 @@ def _dump(report: PodReport) -> bytes:
 
 
 def _halve(report: PodReport) -> PodReport:
-    """Leave out half of the endpoints, those in no trouble first, and half of the partitions."""
+    """Leave out half of the endpoints, those that work first, and half of the partitions."""
     troubled_first = sorted(report.endpoints.items(), key=lambda item: _is_fine(item[1]))
     numbers = [(topic, number) for topic, all_ in report.partitions.items() for number in all_]
     partitions: dict[str, tuple[int, ...]] = {}

@@ -19,7 +19,7 @@ from bridge.pipeline.cursor_start import EndpointCursor
 
 LOOK_EVERY_S = 10.0
 _FEWEST_OFFSETS = 100
-"""Below this number of offsets, the share that an endpoint wants is not known: all of them count."""
+"""Below this number of offsets, the share that an endpoint selects is not known: all of them count."""
 
 
 class Dispatches(Protocol):
@@ -45,7 +45,7 @@ class Lag(NamedTuple):
 
     ``waiting`` events are read and not settled: an exact number. ``unread`` offsets are not read for it:
     an upper bound of the records in them. ``events`` is ``waiting``, plus the part of ``unread`` that the
-    endpoint wants if it wants as many as so far. ``age_s`` is that of the oldest event that waits, by its
+    endpoint selects if it selects as many as so far. ``age_s`` is that of the oldest event that waits, by its
     record timestamp, or the time for which unread offsets have not moved; the larger of the two.
     """
 
@@ -67,7 +67,7 @@ class Backlogs:
         again_topic: str,
         clock: Clock,
     ) -> None:
-        """``ends`` asks the broker for the next offset of each log; raises ``KafkaUnavailable``.
+        """``ends`` returns the next offset of each log; raises ``KafkaUnavailable``.
 
         ``main_at`` has the next offset of the main reader by partition, and changes with it.
         """

@@ -76,7 +76,7 @@ TABLE: Final = (
         "Events written to the dead-letter topic, by reason",
         "If it grows: `hookferry parked list` shows the events and why.",
         {
-            "endpoint": "the endpoint's name; empty for records that nobody can decode, which are parked once"
+            "endpoint": "the endpoint's name; empty for records that cannot be decoded, which are parked once"
             " for all endpoints",
             "reason": "refused (a final answer of the receiver), retries_used_up, unrenderable (a template,"
             " filter or field failed), held (it waits for a parked event of its entity), left_over (an"
@@ -89,7 +89,7 @@ TABLE: Final = (
         "gauge",
         "Events that the endpoint has yet to get: those read and not settled, counted, plus an estimate of"
         " those not read yet. The estimate is `hookferry_endpoint_unread_offsets` times the share of offsets"
-        " that the endpoint wanted so far (1 until 100 were read)",
+        " that the endpoint selected so far (1 until 100 were read)",
         "If it grows: the endpoint is slower than its events arrive, down, or off.",
         ENDPOINT,
     ),
