@@ -15,8 +15,9 @@ _HEAD = """
 
     Every series exists from the start, at 0. [Metrics and alerts](../how-to/alerts.md) has queries and rules.
 
-    For the backlog of an endpoint while no bridge runs, read the lag of the Kafka group `<group>.<endpoint>` with
-    any Kafka tool. It counts offsets, and also the records of open transactions, which no consumer can read yet.
+    For the backlog of an endpoint while no bridge runs, read the lag of the Kafka group
+    `<group>.<endpoint>` with any Kafka tool. It counts offsets, and also the records of open transactions,
+    which no consumer can read yet.
     The [topics](topics.md) page describes these groups.
 """
 
