@@ -53,7 +53,11 @@ class Observers:
             clock,
         )
         watch_path(metrics, path, self.backlogs, index)
-        name = reader.member.name.value or f"{host}-{os.getpid()}"
+        member, own = reader.member.name, f"{host}-{os.getpid()}"
+
+        def name() -> str:
+            return own if member.value is None or member.taken else member.value
+
         view = PodView(name, host, status, group, path, self.backlogs, clock)
         topic, producer = control_topic(settings.group), build_report_producer(settings)
         self._reporter = PodReporter(view, topic, producer, clock)

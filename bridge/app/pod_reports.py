@@ -50,11 +50,11 @@ class ReportProducer(Protocol):
 
 
 class PodView:
-    """Describes this process as it is now. ``name`` is its name in the group, or unique in another way."""
+    """Describes this process as it is now."""
 
     def __init__(
         self,
-        name: str,
+        name: Callable[[], str],
         host: str,
         status: Status,
         group: GroupView,
@@ -63,7 +63,10 @@ class PodView:
         clock: Clock,
         config: Callable[[], tuple[str, str]] = lambda: ("", ""),
     ) -> None:
-        """``config`` returns the hash of the configuration and why its last change was not accepted."""
+        """``name`` returns the name in the group, or another one once a process has taken that.
+
+        ``config`` returns the hash of the configuration and why its last change was not accepted.
+        """
         self.name = name
         self._host = host
         self._status = status
@@ -82,7 +85,7 @@ class PodView:
             partitions[topic].append(number)
         config_hash, config_error = self._config()
         return PodReport(
-            name=self.name,
+            name=self.name(),
             version=__version__,
             host=self._host,
             since=self._since,
@@ -139,7 +142,7 @@ class PodReporter:
         is_due = self._last is None or now - self._written_at >= AT_LEAST_EVERY_S
         if is_due or self._last is None or report.steady != self._last.steady:
             try:
-                await self._write(report.to_bytes())
+                await self._write(report.name, report.to_bytes())
             except BrokerError as exc:
                 self._log_failure(exc)
             else:
@@ -148,18 +151,18 @@ class PodReporter:
 
     async def close(self) -> None:
         """Delete the report at a clean stop, if that takes no time, and disconnect."""
-        if self._last is not None:
+        if self._last is not None and self._last.name == self._view.name():
             with suppress(BrokerError, TimeoutError):
                 async with asyncio.timeout(_LAST_WRITE_S):
-                    await self._write(None)
+                    await self._write(self._last.name, None)
         if self._connected:
             await self._producer.close()
 
-    async def _write(self, value: bytes | None) -> None:
+    async def _write(self, name: str, value: bytes | None) -> None:
         if not self._connected:
             await self._producer.start()
             self._connected = True
-        await self._producer.write(NewRecord(self._topic, value, key_of(self._view.name), 0))
+        await self._producer.write(NewRecord(self._topic, value, key_of(name), 0))
 
     def _log_failure(self, exc: BrokerError) -> None:
         self._failing = True

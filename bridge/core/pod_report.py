@@ -89,7 +89,15 @@ class PodReport(NamedTuple):
         endpoints = {
             name: (one.on, one.breaker, bool(one.slow), one.held > 0) for name, one in self.endpoints.items()
         }
-        return (self.ready, self.state, self.partitions, endpoints, self.config_hash, self.config_error)
+        return (
+            self.name,
+            self.ready,
+            self.state,
+            self.partitions,
+            endpoints,
+            self.config_hash,
+            self.config_error,
+        )
 
 
 def instant(unix_s: float) -> str:

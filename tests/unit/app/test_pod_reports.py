@@ -52,11 +52,12 @@ class Stage:
         self.dispatcher = SimpleNamespace(on=True, in_flight=0, gate=self.gate)
         self.readiness = Readiness(State.ASSIGNED, "assigned: 2 partitions")
         self.lag = Lag(3, 4, 5.0, 6.0)
+        self.name = "bridge-0"
         status = SimpleNamespace(place_in_group=lambda: self.readiness, held_lanes=lambda: {"crm": 2})
         group = SimpleNamespace(assigned=frozenset({Partition("orders", 1), Partition("orders", 0)}))
         backlogs = SimpleNamespace(of=lambda _: self.lag, oldest_ms=lambda _: 17)
         view = PodView(
-            "bridge-0", "host", cast("Status", status), cast("GroupView", group),
+            lambda: self.name, "host", cast("Status", status), cast("GroupView", group),
             cast("Path", SimpleNamespace(dispatchers={"crm": self.dispatcher})),
             cast("Backlogs", backlogs), LoopClock(),
         )  # fmt: skip
@@ -108,6 +109,22 @@ async def test_a_clean_stop_deletes_the_report_and_a_crash_leaves_it() -> None:
     never = Stage()
     await never.reporter.close()
     assert (never.producer.written, never.producer.closed) == ([], 0)
+
+
+@simulated
+async def test_a_process_whose_name_another_one_took_neither_overwrites_nor_deletes_its_report() -> None:
+    stage = Stage()
+    await stage.reporter.look()
+    stage.name = "host-17"
+    await stage.reporter.close()
+    assert [record.key for record in stage.producer.written] == [key_of("bridge-0")]
+    fenced = Stage()
+    await fenced.reporter.look()
+    fenced.name = "host-17"
+    await fenced.reporter.look()
+    await fenced.reporter.close()
+    keys = [(record.key, record.value is None) for record in fenced.producer.written]
+    assert keys == [(key_of("bridge-0"), False), (key_of("host-17"), False), (key_of("host-17"), True)]
 
 
 @simulated
