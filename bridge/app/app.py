@@ -25,6 +25,7 @@ from bridge.app.config_file import Source
 from bridge.app.in_force import InForce
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
+from bridge.app.observers import Observers
 from bridge.app.reload_requests import ReloadRequests
 from bridge.app.reloading import Reloads
 from bridge.app.status import Status
@@ -55,6 +56,7 @@ from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.spans import SpanSink
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
@@ -71,6 +73,7 @@ from bridge.wiring.path import (
     build_index,
 )
 from bridge.wiring.topics import build_selection
+from bridge.wiring.tracing import build_spans
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
@@ -85,13 +88,16 @@ class App:
         self._settings = settings
         self._source = source
         self._in_force: InForce | None = None
+        self._observers: Observers | None = None
         self._metrics = Metrics()
+        self._metrics.prepare(settings.endpoints, settings.sources)
         self._options = build_kafka_options(settings.kafka)
         self._selection = build_selection(settings)
         self._decoders = build_decoders(settings)
         self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
+        self._spans: SpanSink | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
         self._beginnings = Beginnings()
@@ -119,6 +125,7 @@ class App:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             state, index = self._open_files(stack)
+            self._open_spans(stack)
             await self._open_admin_server(stack)
             try:
                 reader, writer, offsets = await self._reach_kafka(
@@ -128,11 +135,16 @@ class App:
                 )
                 history = await self._open_history(stack)
                 in_force = self._build_in_force(stack, reader, writer, offsets, history, index)
+                observers = Observers(
+                    self._settings, self._metrics, self._status, reader, in_force.path, index
+                )
+                stack.push_async_callback(observers.close)
+                self._observers = observers
                 reloads = self._build_reloads(in_force, state)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(in_force, reader, history, reloads)
+            await self._carry(in_force, reader, history, reloads, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -147,6 +159,11 @@ class App:
         stack.push_async_callback(producer.close)
         await self._reach(producer.start)
         return build_history(self._settings, producer, self._metrics, self._memory)
+
+    def _open_spans(self, stack: AsyncExitStack) -> None:
+        self._spans = build_spans(self._settings, self._metrics)
+        if self._spans is not None:
+            stack.push_async_callback(self._spans.close)
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin = self._settings.admin
@@ -189,7 +206,9 @@ class App:
         self._status.enter(f"reading {control_topic(settings.group)}")
         await self._reach(lambda: ensure_control_topic(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
-        reader = Reader(options, membership, self._drain_revoked, self._fetch)
+        reader = Reader(
+            options, membership, self._drain_revoked, self._fetch, self._metrics.rebalance_seconds.observe
+        )
         stack.push_async_callback(reader.member.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.member.holds_lease)
         stack.push_async_callback(offsets.close)
@@ -252,6 +271,8 @@ class App:
             holds=self._holds,
             metrics=self._metrics,
             memory=self._memory,
+            spans=self._spans,
+            came=self._endpoint_came,
             fetch=self._fetch,
             reader=reader,
             writer=writer,
@@ -262,6 +283,14 @@ class App:
         self._pipeline = in_force.path.pipeline
         self._in_force = in_force
         return in_force
+
+    def _endpoint_came(self, name: str) -> None:
+        """Let the gauges of an endpoint that a reload added read its parts."""
+        assert self._in_force is not None, "it was started"
+        path = self._in_force.path
+        self._status.watch_endpoint(self._metrics, name, path.dispatchers[name], path.checkpoints)
+        if self._observers is not None:
+            self._observers.watch_endpoint(name)
 
     def _build_reloads(self, in_force: InForce, state: StateDir) -> Reloads | None:
         """Build what reloads the configuration; None if the settings come from no file."""
@@ -285,7 +314,12 @@ class App:
         await self._reach(reader.member.start)
 
     async def _carry(
-        self, in_force: InForce, reader: Reader, history: History, reloads: Reloads | None
+        self,
+        in_force: InForce,
+        reader: Reader,
+        history: History,
+        reloads: Reloads | None,
+        observers: Observers,
     ) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         path = in_force.path
@@ -314,6 +348,7 @@ class App:
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
                 *([tasks.create_task(reloads.run(), name="reloads")] if reloads else ()),
+                *observers.start(tasks),
             ]
             writing = history.start(tasks)
             in_force.start(tasks)

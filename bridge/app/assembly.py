@@ -35,10 +35,10 @@ from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.spans import SpanSink
 from bridge.wiring.endpoints import holding_endpoints
 from bridge.wiring.kafka import build_dead_letters, build_letters, build_membership, control_topic
 from bridge.wiring.path import (
-    Path,
     PathEdges,
     build_hold_register,
     build_path,
@@ -71,6 +71,9 @@ class Assembly:
     metrics: Metrics
     memory: MemoryPlan
     fetch: FetchBudget
+    spans: SpanSink | None
+    came: Callable[[str], None]
+    """Called with each endpoint that a reload has added."""
     reader: Reader
     writer: DurableProducer
     offsets: OffsetStore
@@ -88,10 +91,10 @@ class Assembly:
         path = build_path(settings, self.decoders, self.holds, edges)
         self.switching.attach(path.router, path.dispatchers)
         self.status.watch(self.metrics, GroupView(self.reader), path)
-        around = self._surroundings(path, register)
+        around = self._surroundings(register)
         return InForce(settings, path, edges, transports, self.switching, around)
 
-    def _surroundings(self, path: Path, register: HoldRegister) -> Surroundings:
+    def _surroundings(self, register: HoldRegister) -> Surroundings:
         """Return what a change of the configuration reaches besides the path."""
 
         def adopt_names(settings: Settings) -> None:
@@ -104,9 +107,6 @@ class Assembly:
             wanted = build_membership(settings, None)
             self.reader.member.subscribe(wanted.topics, wanted.pattern)
 
-        def came(name: str) -> None:
-            self.status.watch_endpoint(self.metrics, name, path.dispatchers[name], path.checkpoints)
-
         lease = self.reader.member.holds_lease
         return Surroundings(
             open_transports=lambda settings, names: build_transports(settings, lease, names),
@@ -115,7 +115,7 @@ class Assembly:
             prepare_topics=self.beginner.topics,
             adopt_names=adopt_names,
             subscribe=subscribe,
-            endpoint_came=came,
+            endpoint_came=self.came,
             endpoint_left=self.metrics.forget,
         )
 
@@ -164,5 +164,6 @@ class Assembly:
             turn_off=self.control.turn_off,
             metrics=self.metrics,
             clock=SystemClock(),
+            spans=self.spans,
             memory=self.memory,
         )

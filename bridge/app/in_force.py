@@ -164,6 +164,7 @@ class InForce:
                 history=streams[name],
                 metrics=bound[name],
                 clock=edges.clock,
+                spans=edges.spans,
                 gate=None if name in change.new_gate else path.dispatchers[name].gate,
                 same_receiver=name in change.same_receiver,
             )

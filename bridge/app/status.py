@@ -69,7 +69,7 @@ class Status:
         """Log each change of the readiness, until cancelled."""
         before: Readiness | None = None
         while True:
-            now = self._place_in_group()
+            now = self.place_in_group()
             if before is None or now.state is not before.state:
                 _log.info(events.READINESS_CHANGED, ready=now.ready, state=now.state, reason=now.words)
                 before = now
@@ -92,7 +92,7 @@ class Status:
         """Report these parts from now on, and let the gauges read them."""
         self._group, self._pipeline = group, path.pipeline
         self._dispatchers = path.dispatchers
-        metrics.watch(metrics.ready, lambda: float(self._place_in_group().ready))
+        metrics.watch(metrics.ready, lambda: float(self.place_in_group().ready))
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
         metrics.watch(metrics.failing, lambda: group.failing)
@@ -108,7 +108,7 @@ class Status:
     ) -> None:
         """Let the gauges of an endpoint read its parts."""
         metrics.watch(metrics.endpoint_on, lambda: float(dispatcher.on), name)
-        metrics.watch(metrics.held_lanes, lambda: self._held_lanes()[name], name)
+        metrics.watch(metrics.held_lanes, lambda: self.held_lanes()[name], name)
         metrics.watch(metrics.in_flight, lambda: dispatcher.in_flight, name)
         metrics.watch(metrics.breaker_open, lambda: dispatcher.gate.state != "closed", name)
         metrics.watch(metrics.rate_limit, lambda: dispatcher.gate.rate_per_s or 0.0, name)
@@ -121,8 +121,8 @@ class Status:
 
         The first is about the work; a second about the configuration, if it comes from a file.
         """
-        place = self._place_in_group()
-        held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
+        place = self.place_in_group()
+        held = [f"{name} {number}" for name, number in sorted(self.held_lanes().items())]
         topics = self._selection.select(self._group.topics) if self._group else ()
         notes = (
             *_listed("waiting for topics that match", self._selection.awaited(topics)),
@@ -135,7 +135,8 @@ class Status:
         lines = ["; ".join([place.words, *notes]), *_configuration(self.reload_state)]
         return place.ready, scrub("\n".join(lines))
 
-    def _place_in_group(self) -> Readiness:
+    def place_in_group(self) -> Readiness:
+        """Return whether the process does its part of the work, and why not."""
         if self._stopping:
             return Readiness(State.STOPPING, "stopping: finishing the requests in flight")
         place = self._group.place if self._group else None
@@ -152,7 +153,7 @@ class Status:
         gates = ((name, dispatcher.gate) for name, dispatcher in self._dispatchers.items())
         return {name: f"{_limit(gate)} ({gate.reason})" for name, gate in gates if gate.slowed}
 
-    def _held_lanes(self) -> Counter[str]:
+    def held_lanes(self) -> Counter[str]:
         """Count the held lanes of our partitions; the sum over all pods is the group's number."""
         return self._holds.counts(self._group.assigned if self._group else ())
 

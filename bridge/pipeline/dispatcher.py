@@ -20,11 +20,11 @@ from bridge.core.lanes import Lane
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError, ParkDeferred
-from bridge.model import Event, Record, RedriveMark, Verdict
+from bridge.model import Event, LimitReason, ParkReason, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
-from bridge.pipeline.parking import EventParking
+from bridge.pipeline.parking import EventParking, refused_before
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 
@@ -132,7 +132,7 @@ class EndpointDispatcher:
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
-            delivery.park_cause = _refused_before(failed)
+            delivery.park_cause = refused_before(failed)
         if self._queue.push(event.lane, delivery) and self._queue.sleepers:
             self._queue.wake()
 
@@ -170,6 +170,20 @@ class EndpointDispatcher:
     def is_in_trouble(self) -> bool:
         """Return True if nothing is sent, or only to find out whether the receiver works again."""
         return not self.on or self.gate.state != "closed"
+
+    def limits(self) -> set[LimitReason]:
+        """Return what limits the requests now."""
+        return ({LimitReason.OFF} if not self.on else set()) | self.gate.limits(self._clock.monotonic())
+
+    def oldest_ms(self) -> int | None:
+        """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
+
+        It looks at the head of each lane: call it per scrape, not per event.
+        """
+        waiting = (
+            head.event.record.timestamp_ms for head in self._queue.heads() if isinstance(head, Delivery)
+        )
+        return min(waiting, default=None)
 
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""
@@ -244,7 +258,7 @@ class EndpointDispatcher:
             await self._complete_parked(parked, lane, delivery)
             return
         if delivery.park_cause:
-            await self._park(lane, delivery, delivery.park_cause)
+            await self._park(lane, delivery, delivery.park_cause, delivery.park_reason)
             return
         try:
             judgement = await self._client.attempt(delivery)
@@ -255,9 +269,11 @@ class EndpointDispatcher:
             case Verdict.DELIVERED:
                 self._complete(lane, delivery)
             case Verdict.PARK:
+                reason = ParkReason.UNRENDERABLE
                 if delivery.status:
+                    reason = ParkReason.REFUSED
                     self._note_refusal(delivery)
-                await self._park(lane, delivery, judgement.reason)
+                await self._park(lane, delivery, judgement.reason, reason)
             case Verdict.AGAIN:
                 await self._retry(lane, delivery, judgement)
             case Verdict.OFF:
@@ -281,13 +297,15 @@ class EndpointDispatcher:
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
+            self._metrics.retries_needed.inc()
         note = Failures(delivery.attempts, int(delivery.first_failed_at))
         delivery.cursor.record_failure(delivery.offset, note, delivery.part)
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             self._note_refusal(delivery)
-            await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
+            cause = f"{retry.reason}; the last: {judgement.reason}"
+            await self._park(lane, delivery, cause, ParkReason.RETRIES_USED_UP)
         else:
             if delivery.later is not None:
                 delivery.later.at_s = now + retry.delay_s
@@ -314,8 +332,8 @@ class EndpointDispatcher:
         note = Failures(delivery.attempts, first_at_s, delivery.status or NO_ANSWER)
         delivery.cursor.record_failure(delivery.offset, note, delivery.part)
 
-    async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str) -> None:
-        delivery.park_cause = cause
+    async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str, reason: ParkReason) -> None:
+        delivery.park_cause, delivery.park_reason = cause, reason
         parked = self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
         await self._complete_parked(parked, lane, delivery)
 
@@ -377,11 +395,3 @@ class EndpointDispatcher:
             self._complete(lane, item)
         else:
             self._drop_head(lane)
-
-
-def _refused_before(failed: Failures) -> str:
-    """Return the cause of an event that an earlier process had yet to park; "" if it is to be sent again."""
-    if not failed.refused:
-        return ""
-    answer = "without an answer" if failed.refused == NO_ANSWER else f"status {failed.refused}"
-    return f"{answer}, in an earlier process that could not park it: {failed.attempts} attempts in all"

@@ -60,7 +60,9 @@ from bridge.settings.models.auth import OAuth2Settings
 from bridge.settings.models.request import TemplateSettings
 from bridge.telemetry.metrics import EndpointMetrics, Metrics
 from bridge.telemetry.scrub import scrub
+from bridge.telemetry.spans import SpanSink
 from bridge.wiring.tokens import build_endpoint_tokens, build_token_client
+from bridge.wiring.tracing import build_tracer
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
@@ -318,6 +320,7 @@ def build_delivery(
     history: KeepsAttempts,
     metrics: EndpointMetrics,
     clock: Clock,
+    spans: SpanSink | None = None,
     gate: Gate | None = None,
     same_receiver: bool = False,
 ) -> DeliveryParts:
@@ -344,6 +347,7 @@ def build_delivery(
             retry_on=frozenset(retry.retry_on),
             park_limit=park_limit,
             signatures=build_signature_watch(name, endpoint, signer, metrics),
+            tracer=build_tracer(name, endpoint, settings, spans),
         ),
         attempt_log=attempt_log,
         schedule=RetrySchedule(
@@ -373,14 +377,17 @@ def build_dispatcher(
     turn_off: Callable[[str, str], None],
     budget: MemoryBudget | None = None,
     held: HeldLanes | None = None,
+    spans: SpanSink | None = None,
 ) -> EndpointDispatcher:
     """Build the delivering half of the path for one endpoint. Raises ``ConfigError``."""
     bound = metrics.endpoint(name)
+    parts = build_delivery(
+        name, endpoint, settings, transport=transport, history=history, metrics=bound, clock=clock,
+        spans=spans,
+    )  # fmt: skip
     return EndpointDispatcher(
         name,
-        parts=build_delivery(
-            name, endpoint, settings, transport=transport, history=history, metrics=bound, clock=clock
-        ),
+        parts=parts,
         parking=EventParking(name, parks, bound.parked, clock, held),
         metrics=bound,
         clock=clock,

@@ -30,6 +30,7 @@ from bridge.settings.models.base import (
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.kafka import KafkaSettings
 from bridge.settings.models.sources import SourceSettings
+from bridge.settings.models.tracing import TracingSettings
 from bridge.settings.models.values import memory_size
 
 MemorySize = Annotated[str, AfterValidator(memory_size)]
@@ -263,6 +264,11 @@ class Settings(BaseSettings):
         description="When a changed configuration is taken over without a restart. watch: when this file, or"
         " a file that it names, has changed; also on SIGHUP and hookferry reload. signal: only on these two."
         " off: never. See docs/how-to/reload.md.",
+    )
+    tracing: TracingSettings | None = Field(
+        default=None,
+        description="Continue the trace of a record (traceparent) in its requests, and send a span per"
+        " attempt to a collector. Without it, requests have no traceparent.",
     )
 
     @classmethod
