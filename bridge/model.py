@@ -139,6 +139,12 @@ class LaneKey(NamedTuple):
     tenant: str
 
 
+FieldSet = frozenset[tuple[str, ...]]
+"""Paths into a payload. A path stands for all below it, and the empty path for the whole payload."""
+
+WHOLE: FieldSet = frozenset({()})
+
+
 class Resend(NamedTuple):
     """A request to send a record again: to one endpoint, or to all that want it (None).
 
