@@ -130,13 +130,14 @@ def _size(fixed: dict[str, Any]) -> int:
     return size
 
 
-def read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:  # noqa: PLR0912
-    """Read the fields of a record. This is the hot loop: the types of financial data are inlined."""
+def read_record(fields: dict[str, Any], steps: list[Step], data: bytes, at: int, depth: int) -> int:  # noqa: PLR0912
+    """Read the fields of a record into ``fields``, and return their end.
+
+    This is the hot loop: the types of financial data are inlined, the most frequent ones first.
+    """
     if depth > MAX_NESTING:
         raise MalformedBytes(f"values are nested more than {MAX_NESTING} deep")
-    fields: dict[str, Any] = {}
-    for step in steps:
-        name, null, kind, more = step
+    for name, null, kind, more in steps:
         if null >= 0:
             branch = data[at]
             at += 1
@@ -145,9 +146,19 @@ def read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[di
                 continue
             if branch != 2 - null:
                 raise MalformedBytes(f"a union of two has no branch {read_long(data, at - 1)[0]}")
-        if kind == DECIMAL:
+        if kind == STRING:
             length = data[at]
             if length & 0x81:  # two bytes or more, or negative
+                length, at = read_length(data, at)
+            else:
+                length >>= 1
+                at += 1
+            end = at + length
+            fields[name] = data[at:end].decode()
+            at = end
+        elif kind == DECIMAL:
+            length = data[at]
+            if length & 0x81:
                 length, at = read_length(data, at)
                 if length > MAX_DECIMAL_BYTES:
                     raise MalformedBytes(f"a decimal of {length} bytes, the limit is {MAX_DECIMAL_BYTES}")
@@ -157,11 +168,6 @@ def read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[di
             end = at + length
             fields[name] = Decimal(_integer(data[at:end], "big", signed=True)).scaleb(more, _EXACT)
             at = end
-        elif kind == RECORD:
-            fields[name], at = read_record(more, data, at, depth + 1)
-        elif kind == BOOLEAN:
-            fields[name] = data[at] != 0
-            at += 1
         elif kind == LONG:
             number = data[at]
             if number > 0x7F:
@@ -169,25 +175,22 @@ def read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[di
             else:
                 fields[name] = (number >> 1) ^ -(number & 1)
                 at += 1
-        elif kind == STRING:
-            length = data[at]
-            if length & 0x81:
-                length, at = read_length(data, at)
-            else:
-                length >>= 1
-                at += 1
-            end = at + length
-            fields[name] = data[at:end].decode()
-            at = end
+        elif kind == RECORD:
+            fields[name] = inner = {}
+            at = read_record(inner, more, data, at, depth + 1)
+        elif kind == BOOLEAN:
+            fields[name] = data[at] != 0
+            at += 1
         else:
             fields[name], at = _read_other(kind, more, data, at, depth)
-    return fields, at
+    return at
 
 
 def _read_value(step: Step, data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    fields: dict[str, Any] = {}
     if step.kind == RECORD and step.null < 0:
-        return read_record(step.more, data, at, depth)
-    fields, at = read_record([step], data, at, depth)
+        return fields, read_record(fields, step.more, data, at, depth)
+    at = read_record(fields, [step], data, at, depth)
     return fields[step.name], at
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import partial
 from itertools import groupby
 from struct import error
-from typing import Any, Protocol
+from typing import Any
 
 from bridge.formats.avro.bounds import MalformedBytes
 from bridge.formats.avro.decoder import ARRAY, RECORD, Plan, Step, read_block, read_record
-from bridge.formats.avro.skipped import Skipped, pattern_runs
+from bridge.formats.avro.skipped import Dropped, Move, Skipped, pattern_runs
 from bridge.formats.non_finite import has_non_finite
 from bridge.model import FieldSet
 
@@ -23,14 +24,6 @@ Tree = Mapping[str, "Tree | None"]
 
 _DEEPEST = 100
 """Levels that are read in part. Each may have as many again inside a pattern, below ``MAX_NESTING``."""
-
-
-class Move(Protocol):
-    """What to do with the next fields of a record."""
-
-    def read(self, fields: dict[str, Any], data: bytes, at: int, depth: int) -> int:
-        """Read the fields, add those that are asked for to ``fields``, and return their end."""
-        ...
 
 
 class PartPlan:
@@ -111,9 +104,19 @@ class _Compiler:
         for pattern, run in pattern_runs(steps):
             if pattern:
                 self._patterns += 1
-                yield Skipped(pattern, run, self._patterns, has_fractions=self._has_fractions)
+                dropped = Dropped(run, has_fractions=self._has_fractions)
+                yield Skipped(pattern, dropped, self._patterns, partial(self._split, run))
             else:
                 yield from map(self._skip, run)
+
+    def _split(self, steps: list[Step]) -> list[Move]:
+        """Return the moves for fields that their pattern did not match: a list is the usual cause."""
+        if len(steps) == 1:
+            return [self._skip(steps[0])]
+        lists = (place for place, step in enumerate(steps) if step.kind == ARRAY)
+        middle = next(lists, len(steps) // 2)
+        parts = steps[:middle], steps[middle : middle + 1], steps[middle + 1 :]
+        return [move for part in parts for move in self._skips(part)]
 
     def _skip(self, step: Step) -> Move:
         if step.kind == RECORD:
@@ -122,7 +125,7 @@ class _Compiler:
             item = step.more[0]
             is_record = item.kind == RECORD and item.null < 0
             return _Items(step, self._all_skipped(item.more) if is_record else list(self._skips([item])))
-        return Skipped("", [step], 0, has_fractions=self._has_fractions)
+        return Dropped([step], has_fractions=self._has_fractions)
 
     def _all_skipped(self, steps: list[Step]) -> list[Move]:
         moves = self._left_out.get(id(steps))  # the steps live as long as the plan
@@ -142,9 +145,7 @@ class _Kept:
 
     def read(self, fields: dict[str, Any], data: bytes, at: int, depth: int) -> int:
         """See ``Move``."""
-        values, at = read_record(self._steps, data, at, depth)
-        fields.update(values)
-        return at
+        return read_record(fields, self._steps, data, at, depth)
 
 
 class _Inner:

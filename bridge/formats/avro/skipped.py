@@ -2,19 +2,21 @@
 
 The encoding of most types is a regular language: a length of one byte and that many bytes, a number of at
 most ten bytes, null or a value. Invariant: a pattern matches only bytes that the steps accept too. Whatever
-it does not match (a long text, one that is not ASCII, damage) is read by the steps, which decide.
+it does not match (a long text, one that is not ASCII, a longer list, damage) is read by the steps, which
+decide.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from bridge.formats.avro.bounds import MalformedBytes
 from bridge.formats.avro.decoder import (
+    ARRAY,
     BOOLEAN,
     BYTES,
     DECIMAL,
@@ -36,7 +38,10 @@ _LONGEST_NUMBER = 16
 _MOST_FIELDS = 48
 """Fields in one pattern, with those of records inside it."""
 _WARM_UP = 64
-"""Uses of a run before its pattern is compiled, which takes some milliseconds: rare types do without it."""
+"""Uses of a run before its pattern is compiled, which takes up to 20 ms: rare types do without it."""
+
+_MOST_MISSES = 64
+"""Records that a pattern does not match before it is given up."""
 
 
 class _Pattern(NamedTuple):
@@ -62,7 +67,7 @@ _PATTERNS = {
     LONG: r"[\x80-\xff]{0,9}[\x00-\x7f]",
     BOOLEAN: ".",
     NULL: "",
-    DOUBLE: r".{6}(?>[\x00-\xef].|.[^\x7f\xff])",  # not 11 ones in the exponent: neither NaN nor infinite
+    DOUBLE: r".{6}(?>[\x00-\xef].|[\xf0-\xff][^\x7f\xff])",  # not 11 ones in the exponent
 }
 
 
@@ -90,6 +95,8 @@ def _pattern(step: Step, room: int) -> _Pattern | None:
         inner = _record(step.more, room - 1)
     elif step.kind == ENUM and step.more:  # the first 64 symbols
         inner = _Pattern(_one_of(range(0, 2 * min(len(step.more), 64), 2)), 1)
+    elif step.kind == ARRAY and not step.more[1]:
+        inner = _array(step.more[0], room - 1)
     else:
         inner = _Pattern(_PATTERNS[step.kind], 1) if step.kind in _PATTERNS else None
     if inner is None or step.null < 0:
@@ -109,10 +116,26 @@ def _record(steps: list[Step], room: int) -> _Pattern | None:
     return _Pattern(_joined(texts), size)
 
 
+def _array(item: Step, room: int) -> _Pattern:
+    """Return the pattern of a list with no item, or with one item in a block."""
+    one = _pattern(item, room) if room > 0 else None
+    if one is None:
+        return _Pattern(r"\x00", 1)
+    return _Pattern(rf"(?>\x00|\x02{one.text}\x00)", 1 + one.fields)
+
+
 def _joined(texts: list[str]) -> str:
     """Join patterns; equal ones in a row are written once, which makes compiling them faster."""
     runs = ((text, len(list(run))) for text, run in groupby(texts))
     return "".join(text if count == 1 else f"(?:{text}){{{count}}}" for text, count in runs)
+
+
+class Move(Protocol):
+    """What to do with the next fields of a record."""
+
+    def read(self, fields: dict[str, Any], data: bytes, at: int, depth: int) -> int:
+        """Read the fields, add those that are asked for to ``fields``, and return their end."""
+        ...
 
 
 @lru_cache(maxsize=1024)
@@ -120,39 +143,67 @@ def _compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode(), re.DOTALL)
 
 
-class Skipped:
-    """Consecutive fields that are left out (a ``Move``)."""
+class Dropped:
+    """Consecutive fields that are left out, and that the steps read (a ``Move``)."""
 
-    __slots__ = ("_has_fractions", "_match", "_pattern", "_steps", "_uses_left")
+    __slots__ = ("_has_fractions", "_steps")
 
-    def __init__(self, pattern: str, steps: list[Step], number: int, *, has_fractions: bool) -> None:
-        """``pattern`` matches the fields, "" for none. ``number`` is that of the pattern in its plan.
-
-        No two patterns of a plan are compiled for the same record, so none is held up for long.
-        """
-        self._pattern = pattern
+    def __init__(self, steps: list[Step], *, has_fractions: bool) -> None:
         self._steps = steps
         self._has_fractions = has_fractions
-        self._uses_left = _WARM_UP + number
-        self._match: Callable[[bytes, int], re.Match[bytes] | None] = self._warm_up if pattern else _nothing
 
     def read(self, fields: dict[str, Any], data: bytes, at: int, depth: int) -> int:
         """See ``Move``."""
-        match = self._match(data, at)
-        if match is not None:
-            return match.end()
-        values, at = read_record(self._steps, data, at, depth)
+        values: dict[str, Any] = {}
+        at = read_record(values, self._steps, data, at, depth)
         if self._has_fractions and has_non_finite(values):
             raise MalformedBytes("a number is not finite")
         return at
 
-    def _warm_up(self, data: bytes, at: int) -> re.Match[bytes] | None:
-        self._uses_left -= 1
-        if self._uses_left > 0:
-            return None
-        self._match = _compiled(self._pattern).match
-        return self._match(data, at)
 
+class Skipped:
+    """Consecutive fields that are left out, and that one pattern usually matches (a ``Move``).
 
-def _nothing(data: bytes, at: int) -> None:
-    return None
+    If it does not match them, they are read in parts, which have patterns of their own. After
+    ``_MOST_MISSES`` they always are: then the data usually look different from what the pattern describes.
+    """
+
+    __slots__ = ("_match", "_misses", "_parts", "_pattern", "_split", "_unmatched", "_warm_up")
+
+    def __init__(
+        self, pattern: str, unmatched: Move, number: int, split: Callable[[], Sequence[Move]]
+    ) -> None:
+        """``unmatched`` reads the fields without the pattern, ``split`` returns the moves for their parts.
+
+        ``number`` is the pattern's in its plan: no two of them are compiled for the same record, so that
+        none is held up for long.
+        """
+        self._pattern = pattern
+        self._unmatched = unmatched
+        self._warm_up = _WARM_UP + number
+        self._misses = 0
+        self._split = split
+        self._parts: Sequence[Move] = ()
+        self._match: Callable[[bytes, int], re.Match[bytes] | None] | None = None
+
+    def read(self, fields: dict[str, Any], data: bytes, at: int, depth: int) -> int:
+        """See ``Move``."""
+        if self._match is not None:
+            match = self._match(data, at)
+            if match is not None:
+                return match.end()
+            self._miss()
+        elif not self._parts:
+            self._warm_up -= 1
+            if self._warm_up <= 0:
+                self._match = _compiled(self._pattern).match
+            return self._unmatched.read(fields, data, at, depth)
+        for part in self._parts:
+            at = part.read(fields, data, at, depth)
+        return at
+
+    def _miss(self) -> None:
+        self._parts = self._parts or self._split()
+        self._misses += 1
+        if self._misses >= _MOST_MISSES:
+            self._match = None
