@@ -22,8 +22,8 @@ from bridge.model import FieldSet
 Tree = Mapping[str, "Tree | None"]
 """The asked fields of a record, by name; None for all of a field."""
 
-_DEEPEST = 100
-"""Levels that are read in part. Each may have as many again inside a pattern, below ``MAX_NESTING``."""
+_DEEPEST = 90
+"""Levels that are read in part. A pattern may have 100 more, together fewer than ``MAX_NESTING``."""
 
 
 class PartPlan:
