@@ -176,7 +176,8 @@ def read_record(fields: dict[str, Any], steps: list[Step], data: bytes, at: int,
                 fields[name] = (number >> 1) ^ -(number & 1)
                 at += 1
         elif kind == RECORD:
-            fields[name] = inner = {}
+            inner: dict[str, Any] = {}
+            fields[name] = inner
             at = read_record(inner, more, data, at, depth + 1)
         elif kind == BOOLEAN:
             fields[name] = data[at] != 0
