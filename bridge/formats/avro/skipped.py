@@ -35,10 +35,10 @@ _LONGEST_TEXT = 40
 """Characters: dates, names and UUIDs have fewer. Each more makes every pattern larger."""
 _LONGEST_NUMBER = 16
 """Bytes of a decimal, 38 digits."""
-_MOST_FIELDS = 100
+_MOST_FIELDS = 48
 """Fields in one pattern, with those of records inside it."""
 _WARM_UP = 64
-"""Uses of a run before its pattern is compiled, which takes up to 60 ms: rare types do without it."""
+"""Uses of a run before its pattern is compiled, which takes up to 25 ms: rare types do without it."""
 _MOST_MISSES = 64
 """Records that a pattern does not match before it is given up."""
 
