@@ -1,6 +1,6 @@
 """The configuration in force, and how a running process takes over another one.
 
-Everything is built and read first, beside what is in use. Then the parts are swapped between two turns of the
+Everything is built and read first, while the other parts are in use. Then the parts are swapped between two turns of the
 loop, by steps that only assign. Invariant: either all of a configuration is in force or nothing of it, and no
 delivery is lost or repeated by the change.
 """
@@ -65,7 +65,7 @@ class Surroundings:
 
     ``begin_new_endpoints`` records where endpoints begin that are new. ``load_holds_of`` reads the held lanes
     of endpoints that deliver nothing yet. ``adopt_names`` is called with the configuration that is in force
-    from now on, for the parts that know endpoints by their names. ``endpoint_came`` and ``endpoint_left`` are
+    from now on, for the parts that hold names of endpoints. ``endpoint_came`` and ``endpoint_left`` are
     called with a name.
     """
 

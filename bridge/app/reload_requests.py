@@ -1,6 +1,6 @@
 """Follow the requests of ``hookferry reload`` in the control topic, and answer each for this process.
 
-Invariant: a request that was made before the process started asks nothing of it: it has read the file since.
+Invariant: a request from before the start of the process has no effect: it has read the file since.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reload the configuration: when its files change, on SIGHUP, and when an operator asks for it.
+"""Reload the configuration: when its files change, on SIGHUP, and when an operator requests it.
 
 Invariant: a configuration that is not taken over changes nothing, and stops nothing. Reloads happen one after
 another.
@@ -80,7 +80,7 @@ class Reloads:
                 await answer(outcome, self.state)
 
     async def _reason(self) -> None:
-        """Return when files have changed and nobody is writing them any more, or when a reload is due."""
+        """Return when files have changed and are complete, or when a reload is due."""
         while True:
             try:
                 async with asyncio.timeout(LOOK_S):

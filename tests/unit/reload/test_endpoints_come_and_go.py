@@ -194,7 +194,7 @@ async def test_an_endpoint_that_is_off_stays_off_when_it_is_added() -> None:
 
 @simulated
 async def test_partitions_that_were_away_while_cursors_were_read_are_read_again() -> None:
-    """Another pod had them meanwhile, knew the endpoint, and delivered to it."""
+    """Another pod had them and the endpoint meanwhile, and delivered to it."""
     world = World({"crm": Plan()})
     world.log.add("a")
     process = Process(world).start()

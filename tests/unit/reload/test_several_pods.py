@@ -80,7 +80,7 @@ async def test_with_two_filters_each_partition_obeys_the_one_of_its_pod() -> Non
 
 @simulated
 async def test_an_event_sent_again_for_an_endpoint_that_the_pod_does_not_know_reaches_it_later() -> None:
-    """It is parked for it as well, because the pod cannot tell an endpoint that is gone from one to come."""
+    """It is parked for it as well, because an endpoint to come looks like one that is gone."""
     world = World({"crm": Plan()})
     origin = world.log.add("a")
     process = Process(world).start()
