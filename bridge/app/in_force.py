@@ -1,8 +1,8 @@
 """The configuration in force, and how a running process takes over another one.
 
 Everything is built and read first, while the other parts are in use. Then the parts are swapped between two
-turns of the loop, by steps that only assign. Invariant: either all of a configuration is in force or nothing of
-it, and no delivery is lost or repeated by the change.
+turns of the loop, by steps that only assign. Invariant: either all of a configuration is in force or nothing
+of it, and no delivery is lost or repeated by the change.
 """
 
 from __future__ import annotations
