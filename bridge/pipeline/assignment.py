@@ -17,7 +17,7 @@ from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import skip_deleted_offsets
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed
-from bridge.pipeline.ports import Reads
+from bridge.pipeline.ports import Alongside, Reads
 from bridge.pipeline.schema_wait import SchemaWait
 from bridge.pipeline.topic_watch import TopicWatch
 from bridge.pipeline.undecodable import UndecodableRecords
@@ -50,6 +50,7 @@ class Assignment:
         undecodable: UndecodableRecords,
         schema_wait: SchemaWait,
         drain_timeout_s: float,
+        alongside: Alongside,
     ) -> None:
         """``remember`` and ``stop_endpoint`` return once the broker has it; raise ``KafkaUnavailable``."""
         self.ending = False
@@ -68,6 +69,7 @@ class Assignment:
         self._undecodable = undecodable
         self._schema_wait = schema_wait
         self._drain_timeout_s = drain_timeout_s
+        self._alongside = alongside
         self._draining = asyncio.Lock()
 
     async def begin(self) -> None:
@@ -129,7 +131,10 @@ class Assignment:
             self._schema_wait.cancel()
             try:
                 async with asyncio.timeout_at(deadline):
-                    await asyncio.gather(*(dispatcher.drain() for dispatcher in self._dispatchers.values()))
+                    await asyncio.gather(
+                        *(dispatcher.drain() for dispatcher in self._dispatchers.values()),
+                        self._alongside.drain(),
+                    )
                     await self._undecodable.drain()
             except TimeoutError:
                 unfinished = sum(dispatcher.in_flight for dispatcher in self._dispatchers.values())
@@ -140,6 +145,7 @@ class Assignment:
             existing = await self._topics.look_in_time(self._checkpoints.cursors)
             if existing is not None:
                 self._checkpoints.drop_others(existing)
+            await self._alongside.end()
             await self._checkpoints.commit_last(deadline)
             self._checkpoints.clear()
             self._topics.clear()

@@ -258,6 +258,14 @@ class Checkpoints:
             listed.append(JournaledCursor(cursor.endpoint, cursor.partition, base))
         return self._journal.begin_segment(listed)
 
+    async def pass_fence(self) -> None:
+        """Write the history and commit the member group's offsets, before the cursors of a replay.
+
+        Raises ``CommitError``.
+        """
+        async with self._committing:
+            await self._pass_fence()
+
     async def _pass_fence(self) -> None:
         """Write the history, then commit the member group's offsets. Raises ``CommitError``."""
         lowest = {
