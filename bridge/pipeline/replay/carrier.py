@@ -7,14 +7,15 @@ replayed by two of them. It is done once the commits of its group reach all of i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from bridge.core.dedupe import Stretch
+from bridge.core.instant import precise_instant
 from bridge.core.jobs import Job, JobState
 from bridge.core.replay import group_of, progress_of, recreated_topic, runs, stretches_of
 from bridge.errors import CommitError, KafkaUnavailable
@@ -193,7 +194,7 @@ class ReplayCarrier:
 
     def _write(self, job: Job, state: JobState, *, reason: str = "", error: str = "", done: int = 0) -> None:
         """Have a new state of a job written. It does not run here from now on."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+        now = precise_instant(int(time.time() * 1000))
         current, by = self._jobs.get(job.id) or job, self._bridge.who
         self._writes[job.id] = current._replace(
             state=state, changed=now, by=by, reason=reason, error=error, done=done
