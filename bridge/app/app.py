@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -24,7 +24,7 @@ from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
-from bridge.core import jobs
+from bridge.core import jobs, moves
 from bridge.core.beginning import Beginnings
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
@@ -46,6 +46,7 @@ from bridge.kafka.topic_setup import wait_for_topics
 from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
 from bridge.pipeline.replay.carrier import Bridge
@@ -57,6 +58,7 @@ from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.cursor_moves import read_moves
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
@@ -107,13 +109,14 @@ class App:
         self._by = by
         self._beginnings = Beginnings()
         self._replays = Replays()
+        self._mover = CursorMover(self._read_moves, self._write_control)
         self._control = build_control(
             settings,
             switching.endpoints,
             switching.event_types,
             by,
             self._beginnings,
-            {jobs.PREFIX: self._replays.apply},
+            {jobs.PREFIX: self._replays.apply, moves.PREFIX: self._mover.note},
         )
         self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
@@ -298,6 +301,12 @@ class App:
             settings, path, edges, builder, offsets, self._control.write_all, self._by
         )
 
+    async def _read_moves(self) -> moves.Moves:
+        return await read_moves(self._options, control_topic(self._settings.group))
+
+    async def _write_control(self, values: Mapping[bytes, bytes | None]) -> None:
+        await self._control.write_all(values)
+
     async def _drain_revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
         assert self._pipeline is not None
@@ -335,6 +344,9 @@ class App:
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
                 tasks.create_task(self._replays.run(replaying), name="replays"),
+                tasks.create_task(
+                    self._mover.run(path.pipeline.assignment, path.checkpoints), name="moved cursors"
+                ),
                 *history.start(tasks),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]

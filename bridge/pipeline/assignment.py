@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 import structlog
 
 from bridge.core.beginning import Beginning
-from bridge.model import Partition
+from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.cursor_loader import CursorLoader
-from bridge.pipeline.cursor_start import skip_deleted_offsets
+from bridge.pipeline.cursor_start import EndpointCursor, skip_deleted_offsets
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed
 from bridge.pipeline.ports import Alongside, Reads
@@ -152,6 +152,21 @@ class Assignment:
             for dispatcher in self._dispatchers.values():
                 dispatcher.forget()
             self.ending = False
+
+    def move(self, endpoint: str, partition: Partition, committed: Committed) -> EndpointCursor:
+        """Put a cursor that begins as committed in place of the present one; it catches up by itself.
+
+        What is queued for the present one is dropped, and what is in flight ends without an effect.
+        """
+        cursor = self._loader.rebuild(endpoint, partition, committed)
+        replaced = self._checkpoints.replace(cursor)
+        self._dispatchers[endpoint].drop(replaced)
+        for feed in self._feeds:
+            feed.covered.discard(partition)  # the window before the new position may not be covered
+        cursor.detach_if_passed(self.next_offsets[partition])
+        self._checkpoints.room.set()
+        self._checkpoints.room_behind[endpoint].set()
+        return cursor
 
     def pass_unreadable(self) -> None:
         """Advance past offsets without a readable record: transaction markers, aborted records, gaps.

@@ -110,7 +110,10 @@ async def _write(settings: Settings, job: Job, action: str, key: str) -> None:
 
 def details_of(job: Job) -> str:
     """Return the query of a job for a person."""
-    shown = [f"{name} {value}" for name, value in job.query.items()]
+    shown = [
+        f"{name} {', '.join(value) if isinstance(value, list | tuple) else value}"
+        for name, value in job.query.items()
+    ]
     return ", ".join(shown + ([f"at most {job.rate_per_s:g} per second"] if job.rate_per_s else []))
 
 

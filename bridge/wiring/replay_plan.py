@@ -79,6 +79,13 @@ class ReplayPlan(NamedTuple):
         """Return how many offsets the replay reads."""
         return sum(end - start for start, end in self.stretches.values())
 
+    @property
+    def is_empty(self) -> bool:
+        """Return True if nothing would be sent."""
+        return not self.stretches or (
+            self.selected is not None and self.selected.exact and not self.selected.events
+        )
+
 
 async def plan_replay(
     settings: Settings,

@@ -19,6 +19,7 @@ from bridge.formats.resent import AgainDecoder
 from bridge.history.writer import History
 from bridge.model import Partition
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.replay.carrier import Bridge
 from bridge.pipeline.replay.replays import Replays
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
@@ -41,7 +42,7 @@ from tests.support.fakes import (
     FakeWindow,
     Log,
 )
-from tests.support.replays import FakeJobs, FakeReplayOffsets, replay_edges
+from tests.support.replays import FakeJobs, FakeMoves, FakeReplayOffsets, replay_edges
 from tests.support.simulated import LoopClock
 
 MONTH_S = 2_592_000
@@ -87,6 +88,7 @@ class World:
     decoder: Decoder = DECODER
     learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
     jobs: FakeJobs = field(default_factory=FakeJobs)
+    moves: FakeMoves = field(default_factory=FakeMoves)
 
     def __post_init__(self) -> None:
         self.parked_before = FakeParkedRecords(self.parking)
@@ -214,6 +216,7 @@ class Process:
         self.holds = Holds()
         self._control = world.control.open()
         self.replays = Replays()
+        self.mover = CursorMover(world.moves.read, world.moves.write)
         edges = PathEdges(
             reader=self.reader,
             member=self.reader,
@@ -254,7 +257,7 @@ class Process:
         self._switching = Switching(world.plans.keys())
         self._switching.attach(path.router, path.dispatchers)
         self._commit_interval_s = commit_interval_s
-        self._replays_jobs = False
+        self._replays_jobs = self._moves_cursors = False
         if world.jobs.records:
             self.follow_jobs()
         self._replaying = self._build_replaying(settings, decoders, path, edges)
@@ -263,6 +266,12 @@ class Process:
         """Follow the jobs of the control topic. A process that finds none at its start does not."""
         self.world.jobs.follow(self.replays.apply)
         self._replays_jobs = True
+        return self
+
+    def follow_moves(self) -> Process:
+        """Follow the moves of the control topic."""
+        self.world.moves.follow(self.mover.note)
+        self._moves_cursors = True
         return self
 
     def turn_off(self, patterns: Mapping[str, tuple[str, ...]]) -> None:
@@ -319,6 +328,9 @@ class Process:
         """Load the holds from the fake register."""
         self.holds.begin(partitions, await self.world.register.read())
 
+    async def _move_cursors(self) -> None:
+        await self.mover.run(self.pipeline.assignment, self.checkpoints)
+
     def _build_replaying(
         self,
         settings: Settings,
@@ -364,6 +376,7 @@ class Process:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),
                 *(self._history.start(tasks) if self._history else ()),
+                *([tasks.create_task(self._move_cursors())] if self._moves_cursors else ()),
                 *([tasks.create_task(self.replays.run(self._replaying()))] if self._replays_jobs else ()),
                 *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
             ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from bridge.core.dedupe import Stretch
-from bridge.core.jobs import Job, JobKind, JobState, key_of
+from bridge.core.jobs import Job, JobKind, JobState, key_of, read_job
+from bridge.core.moves import Move, Moves
 from bridge.core.replay import ReplayQuery, to_position
 from bridge.errors import KafkaUnavailable
 from bridge.model import Committed, Partition, Record
@@ -56,10 +58,53 @@ class FakeJobs:
             apply(record)
 
     def now(self, job_id: str) -> Job:
-        from bridge.core.jobs import read_job
-
         last = next(record for record in reversed(self.records) if record.key == key_of(job_id))
         return read_job(job_id, last.value or b"")
+
+
+class FakeMoves:
+    """The moves of cursors in the control topic, which outlive every process."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.followers: list[Callable[[Record], None]] = []
+        self.trouble = 0
+        """How many of the next writes fail."""
+
+    def follow(self, note: Callable[[Record], None]) -> None:
+        """Read all records, and every later one."""
+        for record in self.records:
+            note(record)
+        self.followers.append(note)
+
+    def put(self, move: Move) -> None:
+        self._append(move.key, move.to_bytes())
+
+    async def write(self, values: Mapping[bytes, bytes | None]) -> None:
+        await asyncio.sleep(0)
+        if self.trouble:
+            self.trouble -= 1
+            raise KafkaUnavailable("the control topic is away")
+        for key, value in values.items():
+            self._append(key, value)
+
+    async def read(self) -> Moves:
+        await asyncio.sleep(0)
+        return self.now
+
+    @property
+    def now(self) -> Moves:
+        """The moves that wait."""
+        moves = Moves()
+        for record in self.records:
+            moves.apply(record)
+        return moves
+
+    def _append(self, key: bytes, value: bytes | None) -> None:
+        record = Record(CONTROL, len(self.records), 0, key, value)
+        self.records.append(record)
+        for note in list(self.followers):
+            note(record)
 
 
 def replay(
