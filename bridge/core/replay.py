@@ -20,6 +20,10 @@ MARK = "replay-"
 """The cursors of a replay are offsets of the group ``<group>.<endpoint>.replay-<id>``."""
 
 
+class UnusableReplayError(ValueError):
+    """A job that this release cannot carry out: it does not know a filter, or cannot read one."""
+
+
 class Condition(Protocol):
     """A content filter (``bridge.core.filter.Filter``)."""
 
@@ -51,8 +55,10 @@ class ReplayQuery(NamedTuple):
 
     @classmethod
     def of(cls, job: Job) -> ReplayQuery:
-        """Read the query of a job."""
+        """Read the query of a job. Raises ``UnusableReplayError`` for a filter that it would leave out."""
         query = job.query
+        if unknown := sorted(query.keys() - set(cls._fields)):
+            raise UnusableReplayError(f"this release does not know {', '.join(unknown)}")
         return cls(
             str(query["since"]),
             query.get("until"),

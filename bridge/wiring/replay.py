@@ -14,11 +14,11 @@ from pathlib import Path as FilePath
 
 from bridge.clock import Clock
 from bridge.core.dedupe import Stretch
-from bridge.core.filter import Filter
+from bridge.core.filter import BadExpression, Filter
 from bridge.core.jobs import Job, key_of
 from bridge.core.limits import ParkLimit
 from bridge.core.memory_budget import MemoryBudget
-from bridge.core.replay import ReplayQuery, ReplaySelection, mark_of, stretches_of
+from bridge.core.replay import ReplayQuery, ReplaySelection, UnusableReplayError, mark_of, stretches_of
 from bridge.core.routing import Router, Subscription
 from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.http import Transport
@@ -217,9 +217,15 @@ class ReplayBuilder:
 
 
 def subscription_of(endpoint: EndpointSettings, query: ReplayQuery) -> Subscription:
-    """Return what a replay selects: what the endpoint does, and the query as well."""
+    """Return what a replay selects: what the endpoint does, and the query as well.
+
+    Raises ``UnusableReplayError``.
+    """
     subscription = build_subscription(endpoint)
-    own = [] if query.when is None else [Filter(query.when)]
+    try:
+        own = [] if query.when is None else [Filter(query.when)]
+    except BadExpression as exc:
+        raise UnusableReplayError(f"its filter cannot be read: {exc}") from exc
     conditions = own if subscription.when is None else [subscription.when, *own]
     return subscription._replace(when=ReplaySelection(query, *conditions))
 

@@ -17,7 +17,7 @@ import structlog
 from bridge.core.dedupe import Stretch
 from bridge.core.instant import precise_instant
 from bridge.core.jobs import Job, JobState
-from bridge.core.replay import group_of, progress_of, recreated_topic, runs, stretches_of
+from bridge.core.replay import UnusableReplayError, group_of, progress_of, recreated_topic, runs, stretches_of
 from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Committed, Partition
 from bridge.pipeline.outage import OutageBackoff
@@ -141,6 +141,8 @@ class ReplayCarrier:
         """Carry out a job for these partitions; whatever fails, live deliveries go on."""
         try:
             await self._run(job, mine)
+        except UnusableReplayError as exc:
+            self._write(job, JobState.FAILED, error=str(exc))
         except (KafkaUnavailable, CommitError) as exc:
             await self._outage.wait(exc)
         except Exception:
@@ -242,7 +244,7 @@ def _log_state(job: Job) -> None:
     """Log a state that this process has written."""
     facts = {"job": job.id, "endpoint": job.endpoint}
     if job.state is JobState.FAILED:
-        remedy = "start another replay, if the events of the new topic are to be sent"
+        remedy = "start another replay for what is still to be sent"
         _log.error(events.REPLAY_FAILED, **facts, cause=job.error, remedy=remedy)
     elif job.state is JobState.PAUSED:
         remedy = f"correct the cause, then run: hookferry replay resume {job.id}"

@@ -40,16 +40,17 @@ class LiveTraffic(Protocol):
 class ReplayGate(Gate):
     """Admits the requests of one replay.
 
-    The breaker, the rates and the adaptive limit are those of the live gate, which counts the requests of the
-    replay as well. Of the endpoint's ``concurrency``, a replay uses what live deliveries leave free, and one
-    request at a time in any case. All state but the windows is the live gate's, so the constructor of
-    ``Gate`` is not called.
+    The breaker, the rates and the adaptive limit are those of the live gate, which counts the requests of
+    the replay as well. Of the endpoint's ``concurrency``, a replay uses what live deliveries leave free: half
+    of it at most, and one request at a time in any case. All state but the windows is the live gate's, so
+    the constructor of ``Gate`` is not called.
     """
 
     def __init__(self, live: LiveTraffic, windows: RateWindows, concurrency: int) -> None:
         self._live = live
         self._own_windows = windows
-        self._most = concurrency
+        self._concurrency = concurrency
+        self._most_own = max(1, concurrency // 2)
         self._sent = 0
 
     def admit(self, now: float) -> float:
@@ -57,9 +58,12 @@ class ReplayGate(Gate):
         live = self._live
         if not live.on:
             return _OFF_S
-        if live.waits_for_gate or (self._sent and live.in_flight + self._sent >= self._most):
+        if live.waits_for_gate or (self._sent and not self._has_slot()):
             return _BEHIND_S
         return max(self._own_windows.wait_s(now), live.gate.admit(now))
+
+    def _has_slot(self) -> bool:
+        return self._sent < self._most_own and self._live.in_flight + self._sent < self._concurrency
 
     def try_now(self, now: float) -> None:
         """Do nothing: the live gate decides when to try."""

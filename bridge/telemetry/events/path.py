@@ -213,9 +213,10 @@ REPLAY_PAUSED: Final = "replay.paused"
 Always: more of its events would become dead letters for the same `cause`."""
 
 REPLAY_FAILED: Final = "replay.failed"
-"""A replay cannot go on: its topic was deleted and created again, so the offsets mean other records.
+"""A replay cannot go on. Either its topic was deleted and created again, so that its offsets mean other
+records, or this release cannot read its query. The `cause` states which.
 
-Always: what it has not sent is in no log any more."""
+Always: what it has not sent is not sent."""
 
 REPLAY_FAILED_INSIDE: Final = "replay.failed_inside"
 """A replay met an error of our own. It is tried again after ten seconds; live deliveries go on.
