@@ -258,6 +258,19 @@ async def test_a_commit_that_is_refused_leaves_the_replay_open_until_it_is_accep
 
 
 @simulated
+async def test_a_restart_of_the_runs_repeats_nothing() -> None:
+    """As after another configuration was taken over."""
+    world, process = await started()
+    world.jobs.put(replay({P0: (0, COUNT)}, rate_per_s=2.0))
+    for count in (5, 12):
+        await until(lambda count=count: len(world.replay_receivers["crm"].ids) >= count)
+        process.replays.restart()
+    await until(lambda: world.jobs.now("r1").state is JobState.DONE)
+    assert sorted(world.replay_receivers["crm"].ids) == sorted(names(0, COUNT))
+    await process.stop()
+
+
+@simulated
 async def test_several_replays_run_next_to_each_other_and_the_rest_wait() -> None:
     world, process = await started()
     for number in range(6):
