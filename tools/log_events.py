@@ -29,6 +29,7 @@ SECTIONS = {
     "Deliveries": ("delivery", "signature", "record", "event", "parking"),
     "Tokens and certificates": ("token", "certificates"),
     "The history": ("history",),
+    "Replays": ("replay",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
     "Files in state_dir": ("index", "state"),

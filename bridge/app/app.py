@@ -10,7 +10,7 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -32,6 +32,7 @@ from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
+from bridge.core import jobs, moves
 from bridge.core.beginning import Beginnings
 from bridge.core.reload_request import REQUEST_KEY
 from bridge.dead_letters.hold import Holds
@@ -48,8 +49,11 @@ from bridge.kafka.topic_ids import TopicIds
 from bridge.kafka.topic_setup import wait_for_topics
 from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
+from bridge.pipeline.replay.carrier import Bridge
+from bridge.pipeline.replay.replays import Replays
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.old_history import report_old_history
@@ -58,6 +62,7 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import SpanSink
 from bridge.wiring.asked import build_asked_fields
+from bridge.wiring.cursor_moves import read_moves
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
@@ -101,15 +106,22 @@ class App:
         self._spans: SpanSink | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
+        self._by = by
         self._beginnings = Beginnings()
         self._requests = ReloadRequests()
+        self._replays = Replays()
+        self._mover = CursorMover(self._read_moves, self._write_control)
         self._control = build_control(
             settings,
             switching.endpoints,
             switching.event_types,
             by,
             self._beginnings,
-            {REQUEST_KEY: self._requests.apply},
+            {
+                REQUEST_KEY: self._requests.apply,
+                jobs.PREFIX: self._replays.apply,
+                moves.PREFIX: self._mover.note,
+            },
         )
         self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
@@ -135,7 +147,7 @@ class App:
                     build_membership(self._settings, build_member_name(state), self._memory.batch),
                 )
                 history = await self._open_history(stack)
-                in_force = self._build_in_force(stack, reader, writer, offsets, history, index)
+                in_force, replaying = self._build_in_force(stack, reader, writer, offsets, history, index)
                 observers = Observers(
                     self._settings, self._metrics, self._status, reader, in_force.path, index
                 )
@@ -145,7 +157,7 @@ class App:
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(in_force, reader, history, reloads, observers)
+            await self._carry(in_force, reader, history, reloads, replaying, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -256,8 +268,9 @@ class App:
         offsets: OffsetStore,
         history: History,
         index: KeyIndex,
-    ) -> InForce:
-        in_force = Assembly(
+    ) -> tuple[InForce, Bridge]:
+        """Build the path, and what the replays use of it."""
+        in_force, replaying = Assembly(
             settings=self._settings,
             options=self._options,
             decoders=self._decoders,
@@ -274,6 +287,8 @@ class App:
             memory=self._memory,
             spans=self._spans,
             came=self._endpoint_came,
+            replays=self._replays,
+            by=self._by,
             fetch=self._fetch,
             reader=reader,
             writer=writer,
@@ -283,7 +298,7 @@ class App:
         ).build(stack)
         self._pipeline = in_force.path.pipeline
         self._in_force = in_force
-        return in_force
+        return in_force, replaying
 
     def _endpoint_came(self, name: str) -> None:
         """Let the gauges of an endpoint that a reload added read its parts."""
@@ -304,6 +319,12 @@ class App:
         self._requests.open(reloads, name, self._control.write_all)
         return reloads
 
+    async def _read_moves(self) -> moves.Moves:
+        return await read_moves(self._options, control_topic(self._settings.group))
+
+    async def _write_control(self, values: Mapping[bytes, bytes | None]) -> None:
+        await self._control.write_all(values)
+
     async def _drain_revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
         assert self._pipeline is not None
@@ -320,6 +341,7 @@ class App:
         reader: Reader,
         history: History,
         reloads: Reloads | None,
+        replaying: Bridge,
         observers: Observers,
     ) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
@@ -349,6 +371,10 @@ class App:
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
                 *([tasks.create_task(reloads.run(), name="reloads")] if reloads else ()),
+                tasks.create_task(self._replays.run(replaying), name="replays"),
+                tasks.create_task(
+                    self._mover.run(path.pipeline.assignment, path.checkpoints), name="moved cursors"
+                ),
                 *observers.start(tasks),
             ]
             writing = history.start(tasks)

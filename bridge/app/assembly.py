@@ -31,6 +31,8 @@ from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topic_ids import TopicIds
 from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.replay.carrier import Bridge
+from bridge.pipeline.replay.replays import Replays
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
@@ -46,6 +48,7 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
+from bridge.wiring.replay import ReplayBuilder, build_replay_edges, build_replaying
 from bridge.wiring.topics import TopicDecoders, build_selection
 
 
@@ -72,6 +75,9 @@ class Assembly:
     memory: MemoryPlan
     fetch: FetchBudget
     spans: SpanSink | None
+    replays: Replays
+    by: str
+    """Who writes a job, for a person."""
     came: Callable[[str], None]
     """Called with each endpoint that a reload has added."""
     reader: Reader
@@ -80,8 +86,11 @@ class Assembly:
     history: History
     index: KeyIndex
 
-    def build(self, stack: AsyncExitStack) -> InForce:
-        """Build the path, with these settings in force. Raises ``ConfigError``."""
+    def build(self, stack: AsyncExitStack) -> tuple[InForce, Bridge]:
+        """Build the path, with these settings in force, and what the replays use of it.
+
+        Raises ``ConfigError``.
+        """
         settings, lease = self.settings, self.reader.member.holds_lease
         register = build_hold_register(settings, self.holds, self.writer, self._open_holds)
         in_use = build_transports(settings, lease)
@@ -92,7 +101,22 @@ class Assembly:
         self.switching.attach(path.router, path.dispatchers)
         self.status.watch(self.metrics, GroupView(self.reader), path)
         around = self._surroundings(register)
-        return InForce(settings, path, edges, transports, self.switching, around)
+        in_force = InForce(settings, path, edges, transports, self.switching, around)
+        return in_force, self._replaying(in_force, edges)
+
+    def _replaying(self, in_force: InForce, edges: PathEdges) -> Bridge:
+        path, decoders = in_force.path, self.decoders
+        own = build_replay_edges(
+            lambda: in_force.settings,
+            decoders,
+            self.index,
+            self._open_side_reader,
+            self.reader.member.holds_lease,
+        )
+        builder = ReplayBuilder(lambda: in_force.settings, decoders, path, edges, own)
+        return build_replaying(
+            self.settings, path, edges, builder, self.offsets, self.control.write_all, self.by
+        )
 
     def _surroundings(self, register: HoldRegister) -> Surroundings:
         """Return what a change of the configuration reaches besides the path."""
@@ -117,6 +141,7 @@ class Assembly:
             subscribe=subscribe,
             endpoint_came=self.came,
             endpoint_left=self.metrics.forget,
+            changed=self.replays.restart,
         )
 
     def _open_side_reader(self) -> SideReader:
@@ -166,4 +191,5 @@ class Assembly:
             clock=SystemClock(),
             spans=self.spans,
             memory=self.memory,
+            alongside=self.replays,
         )

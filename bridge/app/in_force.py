@@ -66,7 +66,7 @@ class Surroundings:
     ``begin_new_endpoints`` records where endpoints begin that are new. ``load_holds_of`` reads the held lanes
     of endpoints that deliver nothing yet. ``adopt_names`` is called with the configuration that is in force
     from now on, for the parts that hold names of endpoints. ``endpoint_came`` and ``endpoint_left`` are
-    called with a name.
+    called with a name, ``changed`` after each change: replays begin again with it.
     """
 
     open_transports: Callable[[Settings, Collection[str]], Mapping[str, Transport]]
@@ -82,6 +82,7 @@ class Surroundings:
     adopt_names: Callable[[Settings], None] = lambda settings: None
     endpoint_came: Callable[[str], None] = lambda endpoint: None
     endpoint_left: Callable[[str], None] = lambda endpoint: None
+    changed: Callable[[], None] = lambda: None
 
 
 class InForce:
@@ -135,6 +136,7 @@ class InForce:
             assignment, loaded = await self._load(prepared)
             if self.path.pipeline.settled and assignment == self._assignment:
                 self._swap(prepared, loaded)
+                self._around.changed()
                 break
         await self._admit(change.added, loaded)
         await asyncio.gather(*(self._dismiss(name) for name in sorted(change.removed)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from bridge.cli.output import cut
 from bridge.cli.parked_output import one_line
+from bridge.core.replay import MARK
 from bridge.history.attempt import Attempt, Kept
 
 _COLUMNS = ("ATTEMPT", "SENT AT", "ENDPOINT", "TYPE", "ENTITY", "TRY", "STATUS", "VERDICT", "MS", "WHY")
@@ -138,7 +139,7 @@ def page(kept: Kept) -> Iterator[str]:
         "tenant": attempt.tenant,
         "time": attempt.event_time,
         "came from": f"{place}, written {came['timestamp']}",
-        "sent again": attempt.again_id and f"by redrive {attempt.again_id}",
+        "sent again": _sent_again(attempt.again_id),
         "sent at": f"{shown['sent_at']}, answered after {shown['duration_ms']:g} ms",
         "verdict": f"{attempt.verdict}{': ' if attempt.reason else ''}{shown['reason']}",
         "next try": shown["next_attempt_at"],
@@ -179,3 +180,10 @@ def _message(headers: bytes, body: bytes | None, without: str) -> Iterator[str]:
         except UnicodeDecodeError:
             text = f"hex:{body.hex()}"
         yield from (one_line(line) for line in text.splitlines())
+
+
+def _sent_again(again_id: str | None) -> str | None:
+    """Return what sent an event again, from the id that its attempt has."""
+    if again_id is None:
+        return None
+    return f"by {again_id.replace('-', ' ', 1)}" if again_id.startswith(MARK) else f"by redrive {again_id}"

@@ -322,14 +322,16 @@ def build_delivery(
     clock: Clock,
     spans: SpanSink | None = None,
     gate: Gate | None = None,
+    park_limit: ParkLimit | None = None,
     same_receiver: bool = False,
 ) -> DeliveryParts:
     """Build what the configuration decides about the deliveries of one endpoint.
 
-    ``gate``: the one in use, if its settings are the same. Raises ``ConfigError``.
+    ``gate``: the one in use, if its settings are the same. ``park_limit``: in place of the endpoint's own.
+    Raises ``ConfigError``.
     """
     gate, retry, signer = gate or build_gate(endpoint), endpoint.retry, build_signer(endpoint)
-    target, park_limit = build_target(name, endpoint, settings), build_park_limit(endpoint)
+    target, park_limit = build_target(name, endpoint, settings), park_limit or build_park_limit(endpoint)
     delivered = None if park_limit is None else lambda count: park_limit.delivered(clock.monotonic(), count)
     attempt_log = AttemptLog(target, history, metrics, delivered)
     return DeliveryParts(
@@ -377,13 +379,19 @@ def build_dispatcher(
     turn_off: Callable[[str, str], None],
     budget: MemoryBudget | None = None,
     held: HeldLanes | None = None,
+    gate: Gate | None = None,
+    park_limit: ParkLimit | None = None,
+    bound: EndpointMetrics | None = None,
     spans: SpanSink | None = None,
 ) -> EndpointDispatcher:
-    """Build the delivering half of the path for one endpoint. Raises ``ConfigError``."""
-    bound = metrics.endpoint(name)
+    """Build the delivering half of the path for one endpoint. Raises ``ConfigError``.
+
+    ``gate``, ``park_limit`` and ``bound``: those of a replay, in place of the endpoint's own.
+    """
+    bound = bound or metrics.endpoint(name)
     parts = build_delivery(
         name, endpoint, settings, transport=transport, history=history, metrics=bound, clock=clock,
-        spans=spans,
+        spans=spans, gate=gate, park_limit=park_limit,
     )  # fmt: skip
     return EndpointDispatcher(
         name,

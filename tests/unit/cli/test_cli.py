@@ -17,7 +17,8 @@ from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
     "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "keys",
-    "parked", "reload", "render", "route", "run", "schemas", "send", "status", "verify", "version",
+    "parked", "reload", "render", "replay", "rewind", "route", "run", "schemas", "send", "skip-to", "status",
+    "verify", "version",
 ]  # fmt: skip
 
 
