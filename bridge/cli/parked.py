@@ -143,6 +143,7 @@ def show_(path: Path, address: Address, output: Output, max_bytes: int | None) -
 def _bodies(path: Path, settings: Settings, letter: Letter) -> list[bytes]:
     """Return the bodies that the bridge renders with the current configuration, or why it cannot."""
     from bridge.cli.decode_record import decode_record
+    from bridge.dead_letters.letter import STORED_FACT
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
     from bridge.settings import uses
@@ -151,6 +152,8 @@ def _bodies(path: Path, settings: Settings, letter: Letter) -> list[bytes]:
 
     if letter.raw_of:
         return [f"none: the value is the bytes of a {letter.raw_of} that could not be read".encode()]
+    if STORED_FACT in letter.facts:
+        return [letter.origin.value or b""]
     if letter.is_stub:
         return [b"none: only a stub of the record is parked"]
     try:
