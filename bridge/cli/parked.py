@@ -150,12 +150,11 @@ def _bodies(path: Path, settings: Settings, letter: Letter) -> list[bytes]:
     from bridge.wiring.endpoints import build_renderer
     from bridge.wiring.topics import build_selection
 
-    if letter.raw_of:
-        return [f"none: the value is the bytes of a {letter.raw_of} that could not be read".encode()]
     if STORED_FACT in letter.facts:
         return [letter.origin.value or b""]
-    if letter.is_stub:
-        return [b"none: only a stub of the record is parked"]
+    if letter.raw_of or letter.is_stub:
+        what = f"the value is the bytes of a {letter.raw_of} that could not be read"
+        return [f"none: {what if letter.raw_of else 'only a stub of the record is parked'}".encode()]
     try:
         source = build_selection(settings).source_of(letter.origin.partition.topic)
         settings = read_settings(path, uses.showing(source, letter.endpoint))

@@ -2,8 +2,8 @@
 
 ``packed`` writes the layout and ``AgainDecoder`` reads it: key, value and headers are those of the
 original, and ``hookferry-*`` headers name its offset and the endpoint. The original's own decoder then
-decodes it. Of an event that is sent again as it was, the value is the body of the earlier request instead, and
-a header has the rest of that request. Pure.
+decodes it. Of an event that is sent again as it was, the value is the body of the earlier request instead,
+and a header has the rest of that request. Pure.
 """
 
 from __future__ import annotations

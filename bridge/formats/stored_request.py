@@ -1,4 +1,4 @@
-"""The stored request of an event that is sent again as it was, as one text: in ``<group>.again``, and in letters.
+"""The stored request of an event that is sent again as it was, as text: in ``<group>.again`` and in letters.
 
 Invariant: ``read_stored(write_stored(stored)) == stored``, and what was not written so is refused: no text of
 a topic puts a line break into a request.
@@ -34,7 +34,9 @@ def read_stored(text: str) -> StoredRequest:
         stored = StoredRequest(
             method=facts["method"],
             url=facts["url"],
-            headers=tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in facts["headers"]),
+            headers=tuple(
+                (name.encode("latin-1"), value.encode("latin-1")) for name, value in facts["headers"]
+            ),
             id=facts["id"],
             type=facts["type"],
             time=facts["time"],

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from bridge.model import Partition
 
+MASK = b"***"
+"""What an attempt has in place of a secret."""
 _ID = re.compile(r"([0-9]{1,9}):([0-9]{1,18}):([0-9]{1,6})")
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, RenderError, TransportError
-from bridge.history.attempt import Attempt, Later
+from bridge.history.attempt import MASK, Attempt, Later
 from bridge.history.pool import ATTEMPT_BYTES
 from bridge.model import Event, Request, Response, Url, Verdict
 from bridge.pipeline.shown_answers import ShownAnswers
@@ -31,7 +31,6 @@ from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
 from bridge.telemetry.scrub import in_force
 
-MASK = b"***"
 _NO_BODY = -1
 _BATCH_AFTER_S = 0.05
 _BATCH_SIZE = 128

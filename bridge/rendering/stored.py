@@ -43,7 +43,5 @@ class StoredRenderer:
             return self._url
         url = self._url.refilled(target_of(stored.url), self._mask)
         if url is None:
-            raise RenderError(
-                f"the URL of the endpoint has another form than when this was sent, so it is not known; {RENDER}"
-            )
+            raise RenderError(f"the URL of the endpoint has another form than when this was sent; {RENDER}")
         return url

@@ -33,6 +33,7 @@ from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
+from bridge.history.attempt import MASK
 from bridge.http import Transport
 from bridge.http.authorized import HEADER, AuthorizedTransport
 from bridge.http.egress_policy import EgressPolicy
@@ -42,7 +43,7 @@ from bridge.http.reloaded_tls import ReloadedTls
 from bridge.http.tls import ClientTls
 from bridge.http.token_request import TokenClient
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import MASK, AttemptLog, KeepsAttempts, Target
+from bridge.pipeline.attempt_log import AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking

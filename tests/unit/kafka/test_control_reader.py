@@ -28,6 +28,9 @@ class FakeSideReader:
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return dict.fromkeys(partitions, self.end)
 
+    async def written(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, self.end)
+
     async def read_from(
         self, positions: Mapping[Partition, int], timeout_s: float
     ) -> tuple[list[Batch], dict[Partition, int]]:
