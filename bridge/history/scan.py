@@ -51,10 +51,11 @@ class AttemptScan:
         """Return these attempts, without those that the topic does not have any more."""
         found: dict[AttemptId, Kept] = {}
         ids = frozenset(ids)
-        begins = await self._reader.begins(self._partitions)
+        begins, ends = await self._reader.begins(self._partitions), await self.ends()
         for number in sorted({id.number for id in ids} & {place.number for place in self._partitions}):
             partition = Partition(self._topic, number)
-            wanted = {id.offset for id in ids if id.number == number and id.offset >= begins[partition]}
+            offsets = {id.offset for id in ids if id.number == number}
+            wanted = {offset for offset in offsets if begins[partition] <= offset < ends[number]}
             for start, end in runs(wanted):
                 async for records in read_stretch(self._reader, partition, start, end):
                     for record in records:

@@ -87,7 +87,7 @@ def test_a_page_shows_request_and_answer() -> None:
         ({"body": None, "body_bytes": 9}, "(9 bytes, not kept: see history.bodies)"),
         ({"body": None, "body_bytes": 9, "body_sha256": "ab"}, "(9 bytes, not kept; SHA-256 ab)"),
         ({"status": None, "verdict": "again", "answer_headers": None, "answer_body": None}, "no answer"),
-        ({"again_id": "a1"}, "sent again  by redrive a1"),
+        ({"again_id": "a1", "origin": "orders-3@5"}, "sent again  by request a1, first read from orders-3@5"),
         (
             {"event_index": 2},
             "came from   orders-3@17 (event 2 of its record), written 2023-11-14T22:13:20.000Z",
