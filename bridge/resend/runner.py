@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from bridge.clock import Clock, SystemClock
 from bridge.core.jobs import Job, JobState
 from bridge.errors import BrokerError, KafkaUnavailable, RecordTooLarge
 from bridge.history.scan import AttemptScan
@@ -31,6 +31,8 @@ MOST, MOST_BYTES = 200, 8 * 1024 * 1024
 COMMIT_S = 1.0
 BEAT_S = 10.0
 LEAST_RATE = 0.1
+InThread = Callable[..., Awaitable[Any]]
+"""Runs a function with arguments in another thread (``asyncio.to_thread``)."""
 _RETRY_S = 2.0
 _RETRIES = 30
 """Without any progress, over a minute: then the job is paused."""
@@ -53,8 +55,13 @@ class ResendRunner:
         scan: Callable[[SideReader], AttemptScan],
         targets: Targets,
         on_progress: Callable[[Job], object] = lambda job: None,
+        clock: Clock | None = None,
+        in_thread: InThread = asyncio.to_thread,
     ) -> None:
-        """``open_reader`` opens a reader that returns few records at once."""
+        """``open_reader`` opens a reader that returns few records at once.
+
+        ``in_thread`` runs what takes too long for the event loop.
+        """
         self._id = job_id
         self._store = store
         self._open_writer = open_writer
@@ -62,6 +69,8 @@ class ResendRunner:
         self._scan = scan
         self._targets = targets
         self._on_progress = on_progress
+        self._clock = clock or SystemClock()
+        self._in_thread = in_thread
         self._runner = secrets.token_hex(6)
 
     async def run(self) -> Job:
@@ -105,9 +114,9 @@ class ResendRunner:
             sources = await stack.enter_async_context(self._open_reader())
             selection = Selection()
             stack.callback(selection.close)
-            run = _Run(job, self._runner, writer, self._store, self._on_progress)
+            run = _Run(job, self._runner, writer, self._store, self._on_progress, self._clock)
             work = _Work(run, self._scan(reader), sources, selection, self._targets)
-            return await work.carry_out()
+            return await work.carry_out(self._in_thread)
 
     async def _pause(self, error: str) -> Job:
         async with self._open_writer(self._id) as writer:
@@ -130,7 +139,9 @@ class _Run:
         writer: Writer,
         store: JobStore,
         on_progress: Callable[[Job], object],
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self.query: ResendQuery = read_query(job.query)
         self.job = job
         self.position: dict[str, Any] = {"done": {}, "lost": {}, **job.position, "runner": runner}
@@ -139,7 +150,7 @@ class _Run:
         self._on_progress = on_progress
         self._committed_at = -math.inf
         self.rate = None if job.rate_per_s is None else max(LEAST_RATE, job.rate_per_s)
-        self._free_at = time.monotonic()
+        self._free_at = self._clock.monotonic()
 
     async def add(self, turns: list[Turn], records: list[NewRecord]) -> None:
         """Write the records of turns, and move the position past them."""
@@ -156,7 +167,7 @@ class _Run:
 
     async def beat(self, every_s: float = BEAT_S) -> None:
         """Commit if the last commit is this long ago."""
-        if time.monotonic() - self._committed_at >= every_s:
+        if self._clock.monotonic() - self._committed_at >= every_s:
             await self.commit()
 
     async def commit(self, state: JobState = JobState.RUNNING) -> None:
@@ -164,15 +175,15 @@ class _Run:
         self.job = self.job._replace(state=state, changed=now(), position=self.position)
         await self._store.write(self._writer, self.job)
         await self._writer.commit()
-        self._committed_at = time.monotonic()
+        self._committed_at = self._clock.monotonic()
         self._on_progress(self.job)
 
     async def pace(self, number: int) -> None:
         """Wait as the rate of the job requires after so many records. No transaction is open for long."""
         wait_s = 0.0
         if self.rate is not None:
-            self._free_at = max(self._free_at, time.monotonic() - COMMIT_S) + number / self.rate
-            wait_s = max(0.0, self._free_at - time.monotonic())
+            self._free_at = max(self._free_at, self._clock.monotonic() - COMMIT_S) + number / self.rate
+            wait_s = max(0.0, self._free_at - self._clock.monotonic())
         await self.beat(COMMIT_S - wait_s)
         await asyncio.sleep(wait_s)
 
@@ -194,13 +205,14 @@ class _Work:
         self._selection = selection
         self._targets = targets
 
-    async def carry_out(self) -> Job:
+    async def carry_out(self, in_thread: InThread) -> Job:
+        """Return the job when it is done. Raises ``KafkaUnavailable``."""
         run = self._run
         if "ends" not in run.position:
             run.position["ends"] = {str(number): end for number, end in (await self._scan.ends()).items()}
         await run.commit()
         await select(self._scan, run.query, run.position["ends"], self._targets, self._selection, run.beat)
-        await asyncio.to_thread(self._selection.arrange, run.position["done"])
+        await in_thread(self._selection.arrange, run.position["done"])
         if run.job.total is None:
             run.job = run.job._replace(total=self._selection.left)
         run.position["refused"] = {
@@ -249,5 +261,5 @@ async def select(
     async for attempts in scan.matching(query.wanted, until):
         if attempts:
             picked = [(kept, refusal(kept, targets, render=query.render)) for kept in attempts]
-            await asyncio.to_thread(selection.pick, picked)
+            selection.pick(picked)
         await beat()

@@ -16,7 +16,6 @@ from bridge.core.jobs import Job, JobState
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.side_reader import SideReader
 from bridge.resend.job_store import JobStore
-
 from tests.support.bridge_process import ROOT, BridgeProcess
 from tests.support.command import answer_of, hookferry, listed
 from tests.support.kafka import RealKafka
@@ -88,7 +87,7 @@ def test_an_attempt_is_sent_again_as_it_was_or_rendered_with_the_same_or_a_new_w
 def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_each_event_once(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Two bridges; the runner is killed, a bridge too, and the job is paused; live events of the same entities go on."""
+    """Two bridges; the runner is killed, a bridge too, and the job is paused; live events go on."""
     topic, config = topic_and_config(kafka, receiver, "bulk", partitions=4, concurrency=30)
 
     def read() -> SideReader:
