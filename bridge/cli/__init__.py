@@ -22,6 +22,7 @@ from bridge.cli.history import history
 from bridge.cli.inspect import inspect
 from bridge.cli.jobs import jobs
 from bridge.cli.keys import keys
+from bridge.cli.listen import listen
 from bridge.cli.output import Output, output_option, root_output_option, show
 from bridge.cli.parked import parked
 from bridge.cli.render import render
@@ -72,8 +73,8 @@ def version(output: Output) -> None:
 
 
 for command in (
-    run, check, doctor, status, inspect, route, render, send, history, resend, jobs, parked, endpoints,
-    events, cursors, keys, verify, schemas, demo, completion,
+    run, check, doctor, status, inspect, route, render, send, history, resend, jobs, listen, parked,
+    endpoints, events, cursors, keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -91,6 +91,7 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
         "next_attempt_at": instant(attempt.next_s),
         "body_bytes": attempt.body_bytes,
         "body_sha256": attempt.body_sha256,
+        "body_masked": attempt.body_masked,
         **(_parts(attempt) if bodies else {}),
     }
 
