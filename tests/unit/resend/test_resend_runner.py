@@ -41,12 +41,12 @@ class Broker:
     ) -> None:
         self.attempts = list(attempts)
         self.committed: list[NewRecord] = []
-        self.plan = list(plan)
+        self.plan: Sequence[Exception | type[Killed] | None] = plan
         self._epoch = 0
         self.commits: list[float] = []
 
     def step(self) -> None:
-        fault = self.plan.pop(0) if self.plan else None
+        fault, self.plan = (self.plan[0], self.plan[1:]) if self.plan else (None, ())
         if fault is not None:
             raise fault
 
