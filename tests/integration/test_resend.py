@@ -38,9 +38,9 @@ def answer(bridge: BridgeProcess, *arguments: str, exits: int = 0) -> Any:
     return orjson.loads(done.stdout)
 
 
-def run_resend(bridge: BridgeProcess, *arguments: str) -> subprocess.Popen[str]:
-    """Start ``hookferry resend``, which may be killed."""
-    command = [sys.executable, "-m", "bridge", "resend", "-c", str(bridge.file), *arguments]
+def run_command(bridge: BridgeProcess, name: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a command that may be killed."""
+    command = [sys.executable, "-m", "bridge", name, "-c", str(bridge.file), *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -79,6 +79,18 @@ def test_an_attempt_is_sent_again_as_it_was_or_rendered_with_the_same_or_a_new_w
     newest = answer(bridge, "history", "--entity=a")[-1]
     assert newest["repeats"] == found[1]["id"], "the letter kept the stored request, and the link"
 
+    listener = run_command(
+        bridge, "listen", "--endpoint=shop", "--since=1h", "--forward", receiver.url("/dev")
+    )
+    receiver.wait_for("/dev", accepted=6)
+    listener.send_signal(signal.SIGINT)
+    shown, _ = listener.communicate(timeout=30)
+    assert listener.returncode == 0, shown
+    assert "Traceback" not in shown
+    assert shown.count("forwarded: status 200") == 6
+    bodies = [request["body"] for request in receiver.records("/dev") if request["entity"] == "a"]
+    assert bodies == [was["body"]] * 5
+
 
 def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_each_event_once(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
@@ -100,7 +112,7 @@ def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_e
 
     planned = answer(one, "resend", "--endpoint=shop", "--verdict=delivered", "--dry-run")
     assert (planned["total"], planned["refused"]) == (len(events), [])
-    runner = run_resend(one, "--endpoint=shop", "--verdict=delivered", "--yes", "--rate", "250")
+    runner = run_command(one, "resend", "--endpoint=shop", "--verdict=delivered", "--yes", "--rate", "250")
 
     def job() -> Job | None:
         jobs = asyncio.run(store.all())
@@ -119,7 +131,7 @@ def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_e
         [order(f"e{n % ENTITIES}", EACH + n // ENTITIES, n % ENTITIES % 4) for n in range(ENTITIES * LIVE)],
     )
 
-    resumed = run_resend(one, "--resume", killed.id)
+    resumed = run_command(one, "resend", "--resume", killed.id)
     wait_until(lambda: (now := job()) and now.done > killed.done, "it goes on")
     two.kill()
     paused = asyncio.run(store.change(killed.id, JobState.PAUSED, Author("ann", "too fast")))
