@@ -68,7 +68,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> type[FakeClient]:
 
 
 def writer_of(client: type[FakeClient]) -> TransactionalWriter:
-    return TransactionalWriter(KafkaOptions(("kafka.test:9092",)), "g.resend.1", create=client)
+    return TransactionalWriter(KafkaOptions(("kafka.test:9092",)), "g.resend.1", create=client)  # type: ignore[arg-type]  # only what it calls
 
 
 async def write_one(client: type[FakeClient]) -> None:
