@@ -24,9 +24,9 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.record_size import batch_bytes, limit_for
 
-OPEN_S = 20.0
-"""The broker aborts a transaction that is open for longer. Until then, a killed writer holds up the readers
-of the partitions that it wrote to."""
+OPEN_S = 10.0
+"""The broker aborts a transaction that is open for longer; it looks every 10 s by default. Until then, a
+killed writer holds up the readers of the partitions that it wrote to."""
 _ANSWER_S = 15.0
 _BATCH_BYTES = 256 * 1024
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
