@@ -146,6 +146,7 @@ ATTEMPTS_COLUMNS = {
     "repeats": "id of the attempt that this one repeats, `partition:offset:entry`; null for any other",
     "origin": "of an event that was sent again: the place of its record in the source topic; else null",
     "origin_ms": "the timestamp of that record, in Unix milliseconds; else null",
+    "trace_id": "the id of the trace, 32 hexadecimal digits; null without `tracing`",
     "next_s": "when the next attempt was due, in Unix seconds; null if none was planned",
     "lane": "the ordering key, or null: a list of its key (bytes as hexadecimal digits, anything else in a"
     " list) and its tenant; topic and partition are those of `origin` or of the record",
@@ -162,6 +163,8 @@ CONTROL_KEYS = {
     "hold/<endpoint>/<lane id>": "a held lane; the id is that of `hookferry-lane`",
     "job/<id>": "a bulk re-send or a replay: its state, what it selects, and how far it is",
     "change/<at>-<random>": "what a person changed: when, who, and why",
+    "pod/<name>": "the report of a process (see `bridge/core/pod_report.py`): when it changes, at most every"
+    " 5 s, and once a minute. A tombstone: it stopped. Without one for 3 minutes: it died",
 }
 
 _HEAD = """

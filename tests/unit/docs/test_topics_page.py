@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bridge.core import beginning, changes, jobs
+from bridge.core import beginning, changes, jobs, pod_report
 from bridge.core.beginning import Beginning, TopicPlaces
 from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
@@ -108,6 +108,7 @@ def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
         beginning.key_of("<endpoint>"),
         jobs.key_of("<id>"),
         changes.PREFIX + b"<at>-<random>",
+        pod_report.key_of("<name>"),
     }
     assert {key.decode() for key in keys} == topics.CONTROL_KEYS.keys()
 
