@@ -56,6 +56,7 @@ from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import SpanSink
+from bridge.wiring.asked import build_asked_fields
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
@@ -98,7 +99,7 @@ class App:
         self._metrics.prepare(settings.endpoints, settings.sources)
         self._options = build_kafka_options(settings.kafka)
         self._selection = build_selection(settings)
-        self._decoders = build_decoders(settings)
+        self._decoders = build_decoders(settings, build_asked_fields(settings))
         self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
