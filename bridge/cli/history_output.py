@@ -78,6 +78,8 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
             "timestamp": instant(attempt.appended_ms / 1000),
         },
         "again_id": attempt.again_id,
+        "repeats": attempt.repeats,
+        "origin": attempt.origin,
         "attempt": attempt.attempt,
         "sent_at": instant(attempt.sent_s),
         "answered_at": instant(attempt.answered_s),
@@ -90,6 +92,7 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
         "next_attempt_at": instant(attempt.next_s),
         "body_bytes": attempt.body_bytes,
         "body_sha256": attempt.body_sha256,
+        "body_masked": attempt.body_masked,
         "trace_id": attempt.trace_id,
         **(_parts(attempt) if bodies else {}),
     }
@@ -139,7 +142,8 @@ def page(kept: Kept) -> Iterator[str]:
         "tenant": attempt.tenant,
         "time": attempt.event_time,
         "came from": f"{place}, written {came['timestamp']}",
-        "sent again": _sent_again(attempt.again_id),
+        "sent again": _sent_again(attempt),
+        "repeats": attempt.repeats and f"attempt {attempt.repeats}",
         "sent at": f"{shown['sent_at']}, answered after {shown['duration_ms']:g} ms",
         "verdict": f"{attempt.verdict}{': ' if attempt.reason else ''}{shown['reason']}",
         "next try": shown["next_attempt_at"],
@@ -182,8 +186,10 @@ def _message(headers: bytes, body: bytes | None, without: str) -> Iterator[str]:
         yield from (one_line(line) for line in text.splitlines())
 
 
-def _sent_again(again_id: str | None) -> str | None:
-    """Return what sent an event again, from the id that its attempt has."""
-    if again_id is None:
+def _sent_again(attempt: Attempt) -> str | None:
+    """Return what sent an event again; None for a first delivery."""
+    if attempt.again_id is None:
         return None
-    return f"by {again_id.replace('-', ' ', 1)}" if again_id.startswith(MARK) else f"by redrive {again_id}"
+    if attempt.again_id.startswith(MARK):
+        return f"by {attempt.again_id.replace('-', ' ', 1)}"
+    return f"by request {attempt.again_id}, first read from {attempt.origin}"

@@ -325,6 +325,8 @@ class EndpointDispatcher:
         if retry.delay_s is None:
             self._note_refusal(delivery)
             cause = f"{retry.reason}; the last: {judgement.reason}"
+            if delivery.later is not None:
+                delivery.later.give_up(cause)
             await self._park(lane, delivery, cause, ParkReason.RETRIES_USED_UP)
         else:
             if delivery.later is not None:

@@ -43,6 +43,8 @@ LIVE_ROUTING = parts(*_TOPICS, *_ROUTING, *_KAFKA)
 COUNTING = parts(*_KAFKA, ("sources",), *_ROUTING)
 """What counts the events of a part of the log: it decodes them as the bridge does."""
 
+FOLLOWING = parts(*_KAFKA, *_TOPICS, ("egress",))
+"""What follows the history, and forwards attempts to a developer."""
 SIGNING_KEYS = parts(*(("endpoints", _ANY, key) for key in _KEYS))
 """What lists the signing keys of all endpoints."""
 

@@ -16,9 +16,9 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "keys",
-    "parked", "reload", "render", "replay", "rewind", "route", "run", "schemas", "send", "skip-to", "status",
-    "verify", "version",
+    "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "jobs",
+    "keys", "listen", "parked", "reload", "render", "replay", "resend", "rewind", "route", "run",
+    "schemas", "send", "skip-to", "status", "verify", "version",
 ]  # fmt: skip
 
 

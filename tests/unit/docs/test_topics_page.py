@@ -16,13 +16,14 @@ from bridge.errors import RecordTooLarge
 from bridge.formats.resent import packed, packed_mark
 from bridge.history.batch import Writer, batch_headers, encode
 from bridge.kafka import topic_setup
-from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
+from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend, StoredRequest
 from bridge.pipeline.replay.marks import MarkedDeadLetters
 from tests.support.attempts import attempt_at
 from tests.support.fake_producer import FakeProducer
 from tools import topics
 
 RECORD = Record(Partition("orders", 2), 7, 1_000, b"key", b"{}", (("traceparent", b"00"),))
+STORED = StoredRequest("POST", "https://crm.test/***", (), "1", "t", "", "e", None, None)
 LANE = LaneKey("orders", 2, b"key", "default")
 MOVE = Move("id", "crm", Partition("orders", 2), True, 7, "2026-01-01T00:00:00Z", "anna")
 PAGE = next(iter(topics.render().values()))
@@ -37,6 +38,7 @@ async def test_a_parked_record_has_the_headers_of_the_page() -> None:
         record=RECORD, source="s", id="1", type="t", time="", entity="e", tenant="default", lane=LANE,
         payload=dict, index=3,
     )  # fmt: skip
+    event.resend = Resend(RECORD, "crm", "id", 3, "", "evt_1", STORED, "0:7:0")
     producer = FakeProducer()
     details = {**letter_facts(event, 5), "held-behind": "orders-2@6", RAW_OF: "batch", LAST_OFFSET: "9"}
     replayed = MarkedDeadLetters(DeadLetterTopic(producer, "g.parked"), "replay-1")
@@ -67,7 +69,7 @@ def test_a_marker_has_the_headers_of_the_page() -> None:
 
 
 def test_a_redriven_record_has_the_headers_of_the_page() -> None:
-    resend = Resend(RECORD, "crm", "id", 3, "round", "evt_1")
+    resend = Resend(RECORD, "crm", "id", 3, "round", "evt_1", STORED, "0:7:0")
     assert own(packed(resend)) == topics.AGAIN_HEADERS.keys()
 
 
