@@ -20,6 +20,7 @@
     ├── ActionRefused        an operator's action that cannot be done, with its remedy
     ├── BadCursor            a page's cursor that the console did not issue
     ├── StoreUnavailable     the console's store cannot be read or written
+    │   └── RowsRefused        it cannot contain a value of these rows
     └── RecordsDeleted       retention deleted the records at a position before they were read
 
 What a receiver answers is a ``Verdict``, never an exception.
@@ -222,3 +223,7 @@ class StoreUnavailable(HookferryError):
         self.place = place
         self.cause = cause
         self.remedy = remedy
+
+
+class RowsRefused(StoreUnavailable):
+    """A database cannot contain a value of these rows; the others are not written either."""

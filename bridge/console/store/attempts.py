@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bridge.console.store.database import Database, places
 from bridge.console.store.intake import unpacked
 from bridge.console.store.schema import STRETCH
-from bridge.console.store.series import NO_ANSWER, KnownSeries, Series, is_narrow
+from bridge.console.store.series import DELIVERED, NO_ANSWER, KnownSeries, Series, is_narrow
 from bridge.console.views import AttemptDetail, AttemptQuery, AttemptRow, Page
 from bridge.errors import BadCursor
 from bridge.history.attempt import Attempt, AttemptId
@@ -80,19 +80,14 @@ class AttemptQueries:
             (after, max(limit, 1000)),
         )
         known = series.by_id()
-        chosen = [row for row in found if _selects(query, known[row[1]], row)][:limit]
+        chosen = [row for row in found if row[1] in known and _selects(query, known[row[1]], row)][:limit]
         end = chosen[-1][0] if len(chosen) == limit else found[-1][0] if found else after
-        rows = await self._rows([row[0] for row in chosen], series)
-        rows.sort(key=lambda row: row.sent_s)
+        numbers = [row[0] for row in chosen]
         if query.text:
-            wanted = await self._texts([row[0] for row in chosen], query.text)
-            names = {row[0] for row in await self._named(wanted)}
-            rows = [row for row in rows if row.id in names]
-        return Page(rows, str(end))
-
-    async def _named(self, numbers: Iterable[int]) -> list[tuple[str]]:
-        series = await self._series()
-        return [(row.id,) for row in await self._rows(list(numbers), series)]
+            wanted = await self._texts(numbers, query.text)
+            numbers = [number for number in numbers if number in wanted]
+        rows = await self._rows(numbers, series)
+        return Page(list(reversed(rows)), str(end))
 
     async def one(self, attempt_id: str) -> AttemptDetail | None:
         """Return an attempt with its request and answer; None if the store does not have it."""
@@ -102,7 +97,7 @@ class AttemptQueries:
             return None
         rows = await self._db.fetch(
             "SELECT a.id, b.value FROM attempts a JOIN batches b ON b.id = a.batch"
-            " WHERE b.part = ? AND b.place = ? AND a.entry = ? AND a.id >= 0",
+            " WHERE b.part = ? AND b.place = ? AND a.entry = ?",
             (place.number, place.offset, place.entry),
         )
         if not rows:
@@ -116,6 +111,22 @@ class AttemptQueries:
         series = await self._series()
         found = await self._keys(AttemptQuery(event=event), _Bounds(_END, 0), limit, series)
         return list(reversed(await self._rows([number for _, number in found], series)))
+
+    async def last_of_each(self) -> dict[str, dict[str, Any]]:
+        """Return of each endpoint when it last delivered, when it last failed, and why (``EndpointState``)."""
+        series = await self._series()
+        known = series.by_id()
+        last: dict[tuple[str, bool], Key] = {}
+        for sent_ms, number, which in await self._newest_of_each(list(known), _Bounds(_END, 0), 1):
+            key = known[which].endpoint, known[which].verdict == DELIVERED
+            last[key] = max(last.get(key, (0, 0)), (sent_ms, number))
+        failed = [number for (_, delivered), (_, number) in last.items() if not delivered]
+        reasons = {row.endpoint: row.reason for row in await self._rows(failed, series)}
+        facts: dict[str, dict[str, Any]] = {}
+        for (endpoint, delivered), (sent_ms, _) in last.items():
+            name = "last_delivered_s" if delivered else "last_failed_s"
+            facts.setdefault(endpoint, {"last_reason": reasons.get(endpoint, "")})[name] = sent_ms / 1000
+        return facts
 
     async def count(self, query: AttemptQuery, most: int = 1_000_000) -> int:
         """Return how many events a query selects, at each of its endpoints; at most ``most`` attempts."""
@@ -352,8 +363,8 @@ def _matching(rows: Sequence[Sequence[Any]], values: dict[int, bytes], text: str
     found = set()
     for batch, entries in by_batch.items():
         record = unpacked(values[batch], "", 0, 0)
-        if wanted.isascii() and wanted not in (record.value or b"").lower():
-            continue  # also not in any of its attempts
+        if text.isalnum() and text.isascii() and wanted not in (record.value or b"").lower():
+            continue  # JSON writes these letters as they are, so none of its attempts has them
         attempts = decode(record)[1]
         found.update(number for number, entry in entries if _contains(attempts[entry].attempt, text))
     return found

@@ -1,8 +1,9 @@
 """What the store needs of a database: rows of a query, and changes in one transaction with a position.
 
-SQL is written once: parameters are ``?``, and both databases understand the rest. Invariant: changes of a
-topic are applied only if its position is still the one that they follow. So a process that was killed, and two
-consoles with the same database, lose and repeat nothing.
+SQL is written once: parameters are ``?``, and both databases understand the rest.
+
+Invariant: changes of a topic are applied only if its position is still the one that they follow. So a process
+that was killed, and two consoles with the same database, lose and repeat nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Position(NamedTuple):
 
 
 class Database(Protocol):
-    """SQLite or PostgreSQL. Methods raise ``StoreUnavailable``."""
+    """SQLite or PostgreSQL. Methods raise ``StoreUnavailable``, also ``RowsRefused``."""
 
     async def fetch(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""

@@ -7,7 +7,7 @@ Invariant: a record that was written twice, and one that was read before, adds n
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log2
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -62,7 +62,7 @@ class IntakeState(NamedTuple):
     offsets: dict[int, int]
     next_id: int = 0
     next_batch: int = 0
-    writers: dict[str, int] = {}
+    writers: Mapping[str, int] = {}
 
     def to_text(self) -> str:
         """Return it as JSON."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from bridge.console.store.database import Change, Insert, Position, Row, places
 from bridge.console.store.schema import NAMES, TABLES
-from bridge.errors import StoreUnavailable
+from bridge.errors import RowsRefused, StoreUnavailable
 from bridge.storage.private_files import make_file, make_folder
 
 T = TypeVar("T")
@@ -146,10 +146,16 @@ class SqliteDatabase:
     async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, work)
+        except _BAD_VALUES as exc:
+            raise RowsRefused(f"the store {self._path}", str(exc), "report it as a bug") from exc
         except sqlite3.Error as exc:
             raise StoreUnavailable(f"the store {self._path}", str(exc), _REMEDY) from exc
 
 
+_BAD_VALUES = (
+    OverflowError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
+    sqlite3.DataError, UnicodeEncodeError,
+)  # fmt: skip
 _REMEDY = (
     "free some space on that disk and check that this user may write there; if the file is damaged, delete"
     " the folder: the console rebuilds it from the topics"
