@@ -71,8 +71,8 @@ def version(output: Output) -> None:
 
 
 for command in (
-    run, console, check, doctor, status, inspect, route, render, send, history, parked, endpoints, events, cursors,
-    keys, verify, schemas, demo, completion,
+    run, console, check, doctor, status, inspect, route, render, send, history, parked, endpoints, events,
+    cursors, keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

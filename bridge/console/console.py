@@ -1,6 +1,7 @@
 """The console as one process or part of one: followers, store, API, from its settings to its end.
 
-Invariant: a console changes nothing at the bridges by itself. It can be stopped, killed and deleted at any time.
+Invariant: a console changes nothing at the bridges by itself. It can be stopped, killed and deleted at any
+time.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import structlog
 
@@ -34,10 +35,8 @@ class Retention:
     async def run(self) -> None:
         """Trim every ``EVERY_S`` until it is cancelled."""
         while True:
-            try:
+            with suppress(StoreUnavailable):  # the followers report it
                 await self.trim(time.time())
-            except StoreUnavailable:
-                pass  # the followers report it
             await asyncio.sleep(EVERY_S)
 
     async def trim(self, now_s: float) -> int:

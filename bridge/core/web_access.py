@@ -1,4 +1,6 @@
-"""Decide which requests the admin port and the console accept, so that a web page in an operator's browser can use none.
+"""Decide which requests the admin port and the console accept.
+
+A web page in an operator's browser can use neither of them.
 
 A page can send requests to any address that the browser reaches. It can read an answer if its own host name
 resolves to that address (DNS rebinding), and change something without reading the answer. Pure.

@@ -1,4 +1,7 @@
-"""The routes that change something. Each takes a reason, and an ``Idempotency-Key`` that makes repeats safe."""
+"""The routes that change something.
+
+Each takes a reason, and an ``Idempotency-Key`` that makes repetitions safe.
+"""
 
 from __future__ import annotations
 
