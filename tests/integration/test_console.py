@@ -1,4 +1,4 @@
-"""The console on real Kafka: two bridges and a console as processes, and what remains after each is killed."""
+"""The console on real Kafka, with two bridges: what it finds, what it changes, and what survives a kill."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def test_every_attempt_is_found_and_acted_upon_and_is_back_after_the_store_was_d
 ) -> None:
     topic = kafka.fresh_topic("desk", partitions=4)
     receiver.control("/bad", status=400)
-    endpoints = {"shop": {"url": receiver.url("/shop")}, "bad": {"url": receiver.url("/bad"), "park_limit": "off"}}
+    bad = {"url": receiver.url("/bad"), "park_limit": "off"}
+    endpoints = {"shop": {"url": receiver.url("/shop")}, "bad": bad}
     config = quick_config(kafka, topic, endpoints, "desk")
     first = bridges(config).start()
     bridges(config).start()

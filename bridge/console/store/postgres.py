@@ -1,7 +1,7 @@
 """The store in PostgreSQL, for those who keep years of attempts.
 
-Invariant: the text of a query is the same as for SQLite. Only names of types, parameters, and the way in which
-many rows are written differ.
+Invariant: the text of a query is the same as for SQLite. Only names of types, the form of parameters, and the
+way in which many rows are written differ.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class PostgresDatabase:
             await self._create(connection)
 
     async def size_bytes(self) -> int:
-        """Return 0: a table of PostgreSQL does not shrink when rows are deleted, so its size limits nothing."""
+        """Return 0: tables of PostgreSQL do not shrink, so their size limits nothing."""
         return 0
 
     async def close(self) -> None:
