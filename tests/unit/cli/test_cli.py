@@ -16,7 +16,8 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "keys",
+    "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect",
+    "keys",
     "parked", "render", "route", "run", "schemas", "send", "status", "verify", "version",
 ]  # fmt: skip
 
