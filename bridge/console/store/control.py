@@ -26,6 +26,8 @@ from bridge.core.switches import (
 )
 from bridge.dead_letters.hold import read_key
 
+ANSWER = "answer"
+"""The action of a record that only keeps the answer for an ``Idempotency-Key``; the audit omits it."""
 _JOB = jobs.PREFIX.decode().rstrip("/")
 
 
@@ -121,6 +123,8 @@ def _change_row(name: str, value: bytes) -> ChangeRow | None:
     try:
         change = changes.read_change(value)
     except DamagedChangeError:
+        return None
+    if change.action == ANSWER:
         return None
     return ChangeRow(name, change.at, change.by, change.action, change.subject, change.reason, change.details)
 

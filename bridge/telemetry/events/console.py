@@ -56,3 +56,8 @@ CONSOLE_BUG: Final = "console.failed_inside"
 """A request to the console failed because of an error in the console; the line has the traceback.
 
 Always: this is a bug. Report it. Deliveries are not affected."""
+
+CONSOLE_JOB_FAILED: Final = "console.job_failed"
+"""The console could not go on with a re-send (`job`). It stays as it is, and is taken over.
+
+Worry if it repeats for the same job: cancel it, and find the `cause`."""
