@@ -15,6 +15,7 @@ from bridge.console.views import ChangeRow, JobRow, Page, PodRow, SwitchRow
 from bridge.core import changes, jobs
 from bridge.core.changes import Change, DamagedChangeError
 from bridge.core.jobs import DamagedJobError, Job
+from bridge.core.replay import ReplayProgress
 from bridge.core.switches import (
     DamagedSwitchError,
     EventTypes,
@@ -154,9 +155,12 @@ def seconds(instant: str) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def job_row(job: Job, now_s: float) -> JobRow:
-    """Return a job as it is shown, with its progress and an estimate."""
-    total, done = job.total, job.done
+def job_row(job: Job, now_s: float, replayed: ReplayProgress | None = None) -> JobRow:
+    """Return a job as it is shown, with its progress and an estimate.
+
+    Without ``replayed``, the progress is that of its record. A replay's is in offsets of the log.
+    """
+    total, done = (job.total, job.done) if replayed is None else (replayed.total, replayed.settled)
     progress = min(1.0, done / total) if total else None
     left_s: float | None = None
     if total is not None and not job.state.final:
