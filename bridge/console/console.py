@@ -22,7 +22,7 @@ from bridge.console.access import Logins
 from bridge.console.actions import StoreActions
 from bridge.console.api.app import build_web
 from bridge.console.config_view import ConfigFile
-from bridge.console.follower import TopicFollower, TopicRecreated
+from bridge.console.follower import Intake, TopicFollower, TopicRecreated
 from bridge.console.intakes import AttemptsIntake, ControlIntake, ParkedIntake
 from bridge.console.job_runner import JobRunner
 from bridge.console.lags import LagWatch
@@ -109,7 +109,7 @@ class Console:
         return True, f"ready{f', but: {errors[0]}' if errors else ''}"
 
     def _build_followers(self, database: Database, admin: TopicAdmin) -> list[TopicFollower]:
-        intakes = {
+        intakes: dict[str, Intake] = {
             attempts_topic(self._settings): AttemptsIntake(database),
             parked_topic(self._settings): ParkedIntake(),
             control_topic(self._settings.group): ControlIntake(database),
