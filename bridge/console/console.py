@@ -26,6 +26,8 @@ from bridge.console.follower import Intake, TopicFollower, TopicRecreated
 from bridge.console.intakes import AttemptsIntake, ControlIntake, ParkedIntake
 from bridge.console.job_runner import JobRunner
 from bridge.console.lags import LagWatch
+from bridge.console.oidc import OidcProvider
+from bridge.console.oidc_login import OidcLogin
 from bridge.console.ports import Actions, Reads
 from bridge.console.reads import StoreReads
 from bridge.console.retention import Retention
@@ -42,6 +44,7 @@ from bridge.settings import Settings
 from bridge.telemetry import events
 from bridge.wiring.backlog import build_decoding
 from bridge.wiring.kafka import attempts_topic, build_kafka_options, control_topic, parked_topic
+from bridge.wiring.oidc import build_oidc_transport
 from bridge.wiring.resend import build_resending
 
 _log = structlog.get_logger()
@@ -60,7 +63,10 @@ class Console:
         self._config = config
         self._pages = pages
         self._options = build_kafka_options(settings.kafka)
-        self.logins = Logins(settings.console)
+        oidc = settings.console.oidc
+        self.provider = oidc and OidcProvider(oidc, build_oidc_transport(oidc.ca_file))
+        login = OidcLogin(oidc, self.provider) if oidc and self.provider and oidc.client_id else None
+        self.logins = Logins(settings.console, self.provider.actor if self.provider else None, login)
         self._followers: list[TopicFollower] = []
 
     async def run(self, stop: asyncio.Event) -> None:

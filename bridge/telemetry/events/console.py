@@ -61,3 +61,9 @@ CONSOLE_JOB_FAILED: Final = "console.job_failed"
 """The console could not go on with a re-send (`job`). It stays as it is, and is taken over.
 
 Worry if it repeats for the same job: cancel it, and find the `cause`."""
+
+CONSOLE_OIDC_FAILED: Final = "console.oidc_failed"
+"""The OpenID provider (`issuer`) did not answer with its keys. Written at most once per minute.
+
+Worry if it lasts: people cannot log in once the keys that are known are replaced. Tokens of
+`console.tokens` work."""
