@@ -18,6 +18,7 @@ SECTIONS = {
     "The history": ("history",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
+    "The console": ("console",),
     "Files in state_dir": ("index", "state"),
 }
 """Heading, and the first words of the events below it."""
