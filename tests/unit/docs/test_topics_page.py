@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bridge.core import beginning
+from bridge.core import beginning, changes, jobs
 from bridge.core.beginning import Beginning, TopicPlaces
 from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
@@ -15,12 +15,13 @@ from bridge.errors import RecordTooLarge
 from bridge.formats.resent import packed, packed_mark
 from bridge.history.batch import Writer, batch_headers, encode
 from bridge.kafka import topic_setup
-from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
+from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend, StoredRequest
 from tests.support.attempts import attempt_at
 from tests.support.fake_producer import FakeProducer
 from tools import topics
 
 RECORD = Record(Partition("orders", 2), 7, 1_000, b"key", b"{}", (("traceparent", b"00"),))
+STORED = StoredRequest("POST", "https://crm.test/***", (), "1", "t", "", "e", None, None)
 LANE = LaneKey("orders", 2, b"key", "default")
 PAGE = next(iter(topics.render().values()))
 
@@ -34,6 +35,7 @@ async def test_a_parked_record_has_the_headers_of_the_page() -> None:
         record=RECORD, source="s", id="1", type="t", time="", entity="e", tenant="default", lane=LANE,
         payload=dict, index=3,
     )  # fmt: skip
+    event.resend = Resend(RECORD, "crm", "id", 3, "", "evt_1", STORED, "0:7:0")
     producer = FakeProducer()
     details = {**letter_facts(event, 5), "held-behind": "orders-2@6", RAW_OF: "batch", LAST_OFFSET: "9"}
     await DeadLetterTopic(producer, "g.parked").park(RECORD, Reason("cause", "remedy", "crm", details))
@@ -63,7 +65,7 @@ def test_a_marker_has_the_headers_of_the_page() -> None:
 
 
 def test_a_redriven_record_has_the_headers_of_the_page() -> None:
-    resend = Resend(RECORD, "crm", "id", 3, "round", "evt_1")
+    resend = Resend(RECORD, "crm", "id", 3, "round", "evt_1", STORED, "0:7:0")
     assert own(packed(resend)) == topics.AGAIN_HEADERS.keys()
 
 
@@ -104,6 +106,8 @@ def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
         key_of(EventTypes("<pattern>", "<endpoint>")),
         HoldKey("<endpoint>", "<lane id>").to_bytes(),
         beginning.key_of("<endpoint>"),
+        jobs.key_of("<id>"),
+        changes.PREFIX + b"<at>-<random>",
     }
     assert {key.decode() for key in keys} == topics.CONTROL_KEYS.keys()
 
