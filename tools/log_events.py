@@ -16,6 +16,7 @@ SECTIONS = {
     "Deliveries": ("delivery", "signature", "record", "event", "parking"),
     "Tokens and certificates": ("token", "certificates"),
     "The history": ("history",),
+    "Replays": ("replay",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
     "The console": ("console",),

@@ -45,6 +45,7 @@ PARKED_HEADERS = {
     "hookferry-last-offset": "the last offset of these bytes; absent for an event",
     "hookferry-stored": "the request that it is to be sent as, as in the topic `<group>.again`",
     "hookferry-repeats": "id of the attempt that the event was a re-send of; absent otherwise",
+    "hookferry-replay": "`replay-<id>` of the replay that parked it; absent for a live delivery",
 }
 STUB_HEADERS = {
     "hookferry-stub-value-bytes": "size of the original value; `null` if it was null",
@@ -160,8 +161,15 @@ CONTROL_KEYS = {
     "events/<endpoint>/<pattern>": "whether event types are on or off; `*` for all endpoints",
     "begun/<endpoint>": "where an endpoint has begun; without the record and without offsets it is new",
     "hold/<endpoint>/<lane id>": "a held lane; the id is that of `hookferry-lane`",
-    "job/<id>": "a bulk re-send or a replay: its state, what it selects, and how far it is",
-    "change/<at>-<random>": "what a person changed: when, who, and why",
+    "job/<id>": "a replay or a bulk re-send: what it does, how far it is, its state",
+    "move/<id>/<endpoint>/<topic>/<partition>": "a cursor that is to move, until it has moved",
+    "change/<instant>-<random>": "a change that a person made: who, when, why",
+}
+MOVE_FIELDS = {
+    "back": "true for `rewind`, false for `skip-to`",
+    "offset": "where the cursor is to go on",
+    "at": "when it was requested (RFC 3339)",
+    "by": "who requested it: user and host",
 }
 
 _HEAD = """
@@ -195,8 +203,9 @@ _AGAIN = """
     discarded one.
 """
 _CONTROL = """
-    The compacted topic of switches, holds and beginnings. All its records are in partition 0, so that
-    they have one order. Every process reads the topic at start and follows it. A record without a value
+    The compacted topic of switches, holds, beginnings, jobs, moves of cursors, and changes (the audit).
+    All its records are in partition 0, so that they have one order. Every process reads the topic at
+    start and follows it. A record without a value
     deletes its key: the endpoint or the event types are on, the lane is not held, the endpoint is new.
 
     `hookferry endpoints` and `hookferry events` write switches. The bridge switches an endpoint off
@@ -204,6 +213,10 @@ _CONTROL = """
     exceeded, or when its cursor is lost and `on_lost_offset` is `stop`. The bridge that owns a
     partition writes the holds of its lanes, and adds the partition to the beginnings. `hookferry cursors
     prune` deletes the holds and beginnings of endpoints that were removed.
+
+    `hookferry replay` writes jobs, and the bridge that finds a replay done, or has to pause it, writes its
+    new state. `hookferry rewind` and `skip-to` write a move for each partition; the bridge that has the
+    partition deletes the record once it has applied the move.
 """
 _ATTEMPTS = f"""
     The history: what was sent, when, and what was answered. The bridge writes the attempts of each
@@ -249,6 +262,12 @@ _CURSORS = f"""
     shows the cursors; `hookferry cursors prune` deletes those of endpoints that were removed.
 """
 
+_REPLAYS = """
+    The cursors of a replay, as long as it lasts: one in each of its partitions. The job `job/<id>` in
+    `<group>.control` has the offsets where each begins and ends. The bridges delete the group when the
+    replay has ended.
+"""
+
 
 def render() -> dict[Path, str]:
     """Return the page."""
@@ -279,6 +298,8 @@ def render() -> dict[Path, str]:
             _fields("Field", BEGINNING_FIELDS),
             "### Value of a hold (JSON)",
             _fields("Field", HOLD_FIELDS),
+            "### Value of a move (JSON)",
+            _fields("Field", MOVE_FIELDS),
             *_topic("attempts", _ATTEMPTS, {**ATTEMPTS_CONFIGS, "retention.ms": "<history.retention_s>"}),
             "### Headers of a batch of attempts",
             _fields("Header", ATTEMPTS_HEADERS),
@@ -290,6 +311,8 @@ def render() -> dict[Path, str]:
             prose(_MEMBERS),
             "## The groups `<group>.<endpoint>`",
             prose(_CURSORS),
+            "## The groups `<group>.<endpoint>.replay-<id>`",
+            prose(_REPLAYS),
         )
     }
 
@@ -314,6 +337,7 @@ def _overview() -> str:
         ),
         ("`<group>`", "consumer group", "", "bridge", "broker"),
         ("`<group>.<endpoint>`", "group without members", "", "bridge", "bridge, every Kafka tool"),
+        ("`<group>.<endpoint>.replay-<id>`", "group without members", "", "bridge", "bridge, commands"),
     ]
     return table(("Name", "Kind", "Partitions", "Written by", "Read by"), rows)
 
