@@ -63,13 +63,13 @@ class WatchPages:
 
 
 def _chart(state: EndpointState) -> str:
-    """Return the columns of the chart as JSON: instants, delivered, failed, median latency in ms."""
+    """Return the columns of the chart as JSON: instants, attempts, delivered, median latency in ms."""
     points = state.points
     return orjson.dumps(
         [
             [point.at_s for point in points],
+            [point.attempts for point in points],
             [point.delivered for point in points],
-            [point.attempts - point.delivered for point in points],
             [None if point.latency_p50_s is None else point.latency_p50_s * 1000 for point in points],
         ]
     ).decode()

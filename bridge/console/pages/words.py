@@ -60,7 +60,8 @@ def relative(at_s: float, now_s: float) -> str:
     apart_s = now_s - at_s
     if abs(apart_s) < 1:
         return "now"
-    return f"{duration(apart_s)} ago" if apart_s > 0 else f"in {duration(-apart_s)}"
+    apart = duration(float(round(abs(apart_s))), tenths=False)
+    return f"{apart} ago" if apart_s > 0 else f"in {apart}"
 
 
 def seconds_of(text: str) -> float | None:
@@ -69,14 +70,14 @@ def seconds_of(text: str) -> float | None:
     return None if ms is None else ms / 1000
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float, *, tenths: bool = True) -> str:
     """Return a duration with the unit that suits it: ``120 ms``, ``1.4 s``, ``12 s``, ``3 min``, ``5 d``."""
     if seconds < 1:
         return f"{max(0, round(seconds * 1000))} ms"
     for limit_s, unit_s, name in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
         if seconds < limit_s:
             count = seconds / unit_s
-            return f"{count:.1f} {name}" if count < 9.95 and unit_s == 1 else f"{round(count)} {name}"
+            return f"{count:.1f} {name}" if tenths and count < 9.95 and unit_s == 1 else f"{round(count)} {name}"
     return f"{round(seconds / 86400)} d"
 
 
