@@ -60,7 +60,7 @@ def endpoint_table(rows: Sequence[EndpointRow]) -> str:
     """Return the endpoints as a table."""
     import time
 
-    from bridge.cli.lag import age
+    from bridge.core.lag import age
 
     now_s = time.time()
     lines = [("ENDPOINT", "STATE", "LAG", "OLDEST", "SINCE", "BY", "REASON")]
