@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from bridge.console.pages.attempts import AttemptPages
@@ -32,7 +34,12 @@ def pages(
 ) -> FastAPI:
     """Return the application of the pages. ``clock`` returns Unix seconds."""
     shell = Shell(group, logins, Sessions(time.monotonic), environment(), clock)
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={404: _plainly, 405: _plainly, 500: _plainly},
+    )
     app.mount("/static", _Static(directory=_STATIC))
     _add_reading(app, shell, reads, actions)
     _add_changing(app, shell, reads, actions)
@@ -91,6 +98,12 @@ def _add_login(app: FastAPI, shell: Shell, login: LoginPages) -> None:
         raise Problem(404, f"There is no page {visit.request.url.path!r}.")
 
     app.add_route("/{path:path}", shell.read(missing), ["GET"])
+
+
+async def _plainly(request: Request, exc: Exception) -> Response:
+    """Answer what has no page of its own, such as a file that does not exist."""
+    status = getattr(exc, "status_code", 500)
+    return PlainTextResponse(HTTPStatus(status).phrase, status, HEADERS)
 
 
 class _Static(StaticFiles):

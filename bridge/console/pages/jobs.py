@@ -35,7 +35,7 @@ class JobPages:
         job_id = visit.request.path_params["job"]
         job = await self._reads.job(job_id)
         if job is None:
-            raise Problem(404, f"There is no job {job_id!r}. The list of jobs has all that exist.")
+            return self._shell.page(visit, "job_missing.html", 404, job_id=job_id)
         return self._shell.page(visit, "job.html", job=job, now=self._shell.now_s())
 
     async def act(self, visit: Visit) -> Response:

@@ -6,6 +6,7 @@ Invariant: no template marks data as safe, and none contains a script or a style
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,8 +21,9 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _SPARK_WIDTH, _SPARK_HEIGHT = 120.0, 26.0
 
 
+@cache
 def environment() -> Environment:
-    """Return the templates with their filters."""
+    """Return the templates with their filters. They are compiled once per process."""
     made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -143,7 +143,7 @@ class Shell:
             "logged_in": self._logins.anonymous is None,
             "form_token": self._sessions.form_token(visit.session),
             "form_key": secrets.token_hex(12),
-            "note": self._sessions.take_note(visit.session) if status == 200 else None,
+            "note": self._sessions.take_note(visit.session),
             "path": visit.request.url.path,
             "here": here(visit.request),
             "theme": theme_of(visit.request),

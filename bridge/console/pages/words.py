@@ -77,7 +77,9 @@ def duration(seconds: float, *, tenths: bool = True) -> str:
     for limit_s, unit_s, name in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
         if seconds < limit_s:
             count = seconds / unit_s
-            return f"{count:.1f} {name}" if tenths and count < 9.95 and unit_s == 1 else f"{round(count)} {name}"
+            return (
+                f"{count:.1f} {name}" if tenths and count < 9.95 and unit_s == 1 else f"{round(count)} {name}"
+            )
     return f"{round(seconds / 86400)} d"
 
 
