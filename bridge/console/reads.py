@@ -1,4 +1,6 @@
-"""What the API and the pages read, from the store, the lag, and the settings (``bridge.console.ports.Reads``).
+"""What the API and the pages read: from the store, the lag, and the settings.
+
+It implements ``bridge.console.ports.Reads``.
 
 Invariant: nothing here waits for Kafka, except the value of one parked event.
 """

@@ -113,7 +113,7 @@ class AttemptQueries:
         return list(reversed(await self._rows([number for _, number in found], series)))
 
     async def last_of_each(self) -> dict[str, dict[str, Any]]:
-        """Return of each endpoint when it last delivered, when it last failed, and why (``EndpointState``)."""
+        """Return of each endpoint when it last delivered, when it last failed, and why, by name."""
         series = await self._series()
         known = series.by_id()
         last: dict[tuple[str, bool], Key] = {}
@@ -363,8 +363,9 @@ def _matching(rows: Sequence[Sequence[Any]], values: dict[int, bytes], text: str
     found = set()
     for batch, entries in by_batch.items():
         record = unpacked(values[batch], "", 0, 0)
-        if text.isalnum() and text.isascii() and wanted not in (record.value or b"").lower():
-            continue  # JSON writes these letters as they are, so none of its attempts has them
+        value = record.value or b""
+        if text.isalnum() and value.isascii() and wanted not in value.lower():
+            continue  # JSON writes letters and digits as they are, so none of its attempts has them
         attempts = decode(record)[1]
         found.update(number for number, entry in entries if _contains(attempts[entry].attempt, text))
     return found

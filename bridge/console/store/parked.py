@@ -101,7 +101,8 @@ class ParkedQueries:
     async def of_event(self, event_id: str, webhook_id: str) -> list[ParkedRow]:
         """Return where an event is parked, oldest first."""
         rows = await self._db.fetch(
-            f"SELECT {_COLUMNS} {_FROM} WHERE p.event_id = ? OR p.webhook_id = ? ORDER BY p.parked_ms LIMIT 100",
+            f"SELECT {_COLUMNS} {_FROM} WHERE p.event_id = ? OR p.webhook_id = ?"
+            " ORDER BY p.parked_ms LIMIT 100",
             (event_id, webhook_id),
         )
         return [_row(row) for row in rows]

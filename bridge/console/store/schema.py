@@ -39,8 +39,8 @@ TABLES = (
     " bucket {int} NOT NULL, number {int} NOT NULL, PRIMARY KEY (endpoint, minute, bucket))",
     "CREATE TABLE IF NOT EXISTS parked (part {int} NOT NULL, place {int} NOT NULL, parked_ms {int} NOT NULL,"
     " state TEXT NOT NULL, endpoint TEXT, event_id TEXT, webhook_id TEXT, type TEXT, entity TEXT,"
-    " tenant TEXT, lane TEXT, cause TEXT NOT NULL, facts TEXT NOT NULL, origin TEXT NOT NULL, settled TEXT NOT NULL,"
-    " PRIMARY KEY (part, place))",
+    " tenant TEXT, lane TEXT, cause TEXT NOT NULL, facts TEXT NOT NULL, origin TEXT NOT NULL,"
+    " settled TEXT NOT NULL, PRIMARY KEY (part, place))",
     "CREATE INDEX IF NOT EXISTS parked_state ON parked (state, parked_ms, part, place)",
     "CREATE INDEX IF NOT EXISTS parked_time ON parked (parked_ms, part, place)",
     "CREATE INDEX IF NOT EXISTS parked_event ON parked (event_id)",

@@ -51,3 +51,8 @@ CONSOLE_REFUSED: Final = "console.refused"
 minute and kind.
 
 Worry if it repeats: someone tries tokens, or a proxy needs its name in `console.hosts`."""
+
+CONSOLE_BUG: Final = "console.failed_inside"
+"""A request to the console failed because of an error in the console; the line has the traceback.
+
+Always: this is a bug. Report it. Deliveries are not affected."""
