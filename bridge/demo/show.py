@@ -146,9 +146,9 @@ class _Demo:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 await bridge.start()
-                screen.step(
-                    "Bridge", f"ready after {self._age_s:.1f} s: hookferry run -c {bridge.config_file}"
-                )
+                command = f"hookferry run --console -c {bridge.config_file}"
+                screen.step("Bridge", f"ready after {self._age_s:.1f} s: {command}")
+                screen.step("Console", f"{bridge.console}, what was sent, and what is parked and why")
                 screen.say()
                 screen.headings()
                 await self._publish(broker)
@@ -233,6 +233,7 @@ class _Demo:
         command = f"{sys.executable} -m bridge.demo.publish {broker.address}"
         screen.say(f"  publish   {command} A-20 order.placed")
         screen.say(f"            (any entity and event type; publishes JSON to topic {ORDERS_TOPIC})")
+        screen.say(f"  console   {bridge.console}/parked (read why an order is parked, and send it again)")
         screen.say(f"  metrics   curl {bridge.admin}/metrics")
         screen.say(f"  receiver  {receiver.origin}/shop (answers 200 to every webhook)")
         screen.say(f"  files     {bridge.folder} (configuration, log, state; deleted at the end)")

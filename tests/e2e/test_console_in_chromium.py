@@ -122,7 +122,7 @@ def test_a_parked_event_is_read_and_sent_again(browser, console):
         page.goto(console.origin + "/")
         page.click("text=Parked >> nth=0")
         page.click("tbody tr:nth-child(2) [data-open]")
-        assert "answer 422: amount is missing" in page.inner_text("main")
+        assert "status 422: amount is missing" in page.inner_text("main")
         page.fill("#why-redrive", "amount added")
         page.click("button:text-is('Send again')")
         assert "redrive: 0:1" in page.inner_text("#note")

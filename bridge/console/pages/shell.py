@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 import structlog
 from fastapi import Request, Response
@@ -20,6 +20,7 @@ from jinja2 import Environment
 from bridge.console.pages.sessions import LONGEST_S, Sessions
 from bridge.console.ports import Who
 from bridge.console.views import Actor
+from bridge.core.web_access import WebAccess
 from bridge.errors import ActionRefused, BadCursor, KafkaUnavailable
 
 _log = structlog.get_logger()
@@ -27,6 +28,7 @@ COOKIE, THEME_COOKIE = "hookferry_session", "hookferry_theme"
 THEMES = ("auto", "light", "dark")
 _MOST_FORM_BYTES = 256 * 1024
 _MOST_FIELDS = 2000
+_ACCESS = WebAccess((), "console.hosts")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -239,12 +241,12 @@ def theme_of(request: Request) -> str:
 
 def check_same_origin(request: Request) -> None:
     """Raise ``Problem`` for a form that a page of another site sent."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    foreign = site not in (None, "same-origin", "none")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
-        foreign = foreign or site is None
-    if foreign:
-        raise Problem(403, "A page of another site must not change anything here.")
+    headers = request.headers
+    refusal = _ACCESS.check_change(
+        request.method, headers.get("host"), headers.get("origin"), headers.get("sec-fetch-site")
+    )
+    if refusal is not None:
+        raise Problem(refusal.status, "A page of another site must not change anything here.")
 
 
 async def read_form(request: Request) -> Mapping[str, list[str]]:

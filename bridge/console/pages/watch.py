@@ -68,8 +68,8 @@ def _chart(state: EndpointState) -> str:
     return orjson.dumps(
         [
             [point.at_s for point in points],
-            [point.attempts for point in points],
-            [point.delivered for point in points],
+            [point.attempts or None for point in points],
+            [point.delivered or None for point in points],
             [None if point.latency_p50_s is None else point.latency_p50_s * 1000 for point in points],
         ]
     ).decode()

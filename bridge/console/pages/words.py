@@ -85,9 +85,9 @@ def duration(seconds: float, *, tenths: bool = True) -> str:
 
 def number(value: float) -> str:
     """Return a number with separators of thousands: ``12,345``, or ``3.2`` if it is small."""
-    if isinstance(value, int) or value >= 100:
+    if isinstance(value, int) or value >= 100 or value == 0:
         return f"{round(value):,}"
-    return f"{value:.1f}" if value >= 10 or value == 0 else f"{value:.2g}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
 
 
 def percent(share: float) -> str:

@@ -36,8 +36,8 @@
       series: [
         { label: "UTC", value: (u, s) => (s === null ? "–" : new Date(s * 1000).toISOString().slice(11, 16)) },
         // All attempts first, then the delivered ones in front: what is left to see of the first are the failed.
-        { label: "failed", stroke: color("--bad"), fill: color("--bad"), paths: bars, points: { show: false }, value: (u, total, series, at) => (at === null ? "–" : String(total - data[2][at])) },
-        { label: "delivered", stroke: color("--accent-fill"), fill: color("--accent-fill"), paths: bars, points: { show: false }, value: (u, count) => (count === null ? "–" : String(count)) },
+        { label: "failed", stroke: color("--bad"), fill: color("--bad"), paths: bars, points: { show: false }, value: (u, total, series, at) => (at === null ? "–" : String((total || 0) - (data[2][at] || 0))) },
+        { label: "delivered", stroke: color("--accent-fill"), fill: color("--accent-fill"), paths: bars, points: { show: false }, value: (u, count) => (count === null ? "0" : String(count)) },
         { label: "median latency", scale: "ms", stroke: color("--warn"), width: 1.5, points: { show: false }, value: (u, ms) => (ms === null ? "–" : `${Math.round(ms)} ms`) },
       ],
     }, data, place);
