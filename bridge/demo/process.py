@@ -28,6 +28,9 @@ PARKED_TOPIC = f"{GROUP}.parked"
 CONTROL_TOPIC = f"{GROUP}.control"
 AGAIN_TOPIC = f"{GROUP}.again"
 ATTEMPTS_TOPIC = f"{GROUP}.attempts"
+OWN_TOPICS = (PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC, ATTEMPTS_TOPIC)
+READERS_TOPICS = ("my.orders", "mine.parked", "mine.again", "mine.control", "mine.attempts")
+"""For the reader of the quick start, who runs a bridge of the group `mine` on the demo's broker."""
 _STOP_S = 5.0
 _MOST_BYTES, _CHUNK_BYTES = 4 << 20, 64 * 1024
 _CONFIG = """\

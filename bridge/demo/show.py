@@ -17,11 +17,10 @@ from pathlib import Path
 
 from bridge.demo.broker import Broker
 from bridge.demo.process import (
-    AGAIN_TOPIC,
-    ATTEMPTS_TOPIC,
-    CONTROL_TOPIC,
     GROUP,
+    OWN_TOPICS,
     PARKED_TOPIC,
+    READERS_TOPICS,
     BridgeProcess,
     new_secret,
 )
@@ -108,8 +107,7 @@ class _Demo:
     async def run(self, *, keep: bool) -> bool:
         """Run all steps; return True if every promise was kept. Cleans up in any case."""
         screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _SIGNED}
-        own = (PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC, ATTEMPTS_TOPIC)
-        broker = await asyncio.to_thread(Broker, (*TOPICS, *own))
+        broker = await asyncio.to_thread(Broker, (*TOPICS, *OWN_TOPICS, *(READERS_TOPICS if keep else ())))
         receiver = Receiver(secrets, self._answer, self._services.add_to)
         await receiver.start()
         bridge = BridgeProcess(broker.address, receiver.origin, secrets)
