@@ -139,13 +139,32 @@ class LaneKey(NamedTuple):
     tenant: str
 
 
+class StoredRequest(NamedTuple):
+    """The request of an earlier attempt, which is sent again as it was, and the event that it was made of.
+
+    ``headers`` are those that were rendered: neither secrets nor a signature. ``url`` is as the history has
+    it, with masks for what the configuration contains. The body is the value of ``Resend.origin``.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    id: str
+    type: str
+    time: str
+    entity: str | None
+    tenant: str | None
+    lane: LaneKey | None
+
+
 class Resend(NamedTuple):
     """A request to send a record again: to one endpoint, or to all that want it (None).
 
     ``origin`` is the record as it first came in. ``number`` selects one event of several
     (``Event.index``); 0 means all events of the record. ``round`` names the redrive of a held lane that
     the request belongs to, if any. ``again_id`` identifies the request. ``webhook_id`` is the one that the
-    event was sent with before; empty if it was not recorded.
+    event is sent with; empty if it was not recorded. With a ``stored`` request, nothing is decoded or
+    rendered, and the value of ``origin`` is the body. ``repeats`` is the id of the attempt that is repeated.
     """
 
     origin: Record
@@ -154,6 +173,8 @@ class Resend(NamedTuple):
     number: int = 0
     round: str = ""
     webhook_id: str = ""
+    stored: StoredRequest | None = None
+    repeats: str = ""
 
 
 class RedriveMark(NamedTuple):

@@ -21,10 +21,13 @@ from bridge.cli.endpoints import endpoints
 from bridge.cli.events import events
 from bridge.cli.history import history
 from bridge.cli.inspect import inspect
+from bridge.cli.jobs import jobs
 from bridge.cli.keys import keys
+from bridge.cli.listen import listen
 from bridge.cli.output import Output, output_option, root_output_option, show
 from bridge.cli.parked import parked
 from bridge.cli.render import render
+from bridge.cli.resend import resend
 from bridge.cli.route import route
 from bridge.cli.run import root_config_option, run
 from bridge.cli.schemas import schemas
@@ -56,6 +59,7 @@ def cli(path: Path | None, output: str | None) -> None:
     hookferry doctor                         try the configuration: brokers, topics, rights, receivers
     hookferry console                        pages and an API with every attempt, switches and lag
     hookferry history --entity 4711          find what was sent, when, and what was answered
+    hookferry resend --event 4711-a          send it again as it was; `jobs` shows bulk re-sends
     hookferry parked list                    list what could not be delivered, and why
     hookferry verify request.http -e crm     find out why a receiver refuses a signature
 
@@ -71,8 +75,8 @@ def version(output: Output) -> None:
 
 
 for command in (
-    run, console, check, doctor, status, inspect, route, render, send, history, parked, endpoints, events,
-    cursors, keys, verify, schemas, demo, completion,
+    run, console, check, doctor, status, inspect, route, render, send, history, resend, jobs, listen, parked,
+    endpoints, events, cursors, keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

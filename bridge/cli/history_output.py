@@ -77,6 +77,8 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
             "timestamp": instant(attempt.appended_ms / 1000),
         },
         "again_id": attempt.again_id,
+        "repeats": attempt.repeats,
+        "origin": attempt.origin,
         "attempt": attempt.attempt,
         "sent_at": instant(attempt.sent_s),
         "answered_at": instant(attempt.answered_s),
@@ -89,6 +91,7 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
         "next_attempt_at": instant(attempt.next_s),
         "body_bytes": attempt.body_bytes,
         "body_sha256": attempt.body_sha256,
+        "body_masked": attempt.body_masked,
         **(_parts(attempt) if bodies else {}),
     }
 
@@ -137,7 +140,8 @@ def page(kept: Kept) -> Iterator[str]:
         "tenant": attempt.tenant,
         "time": attempt.event_time,
         "came from": f"{place}, written {came['timestamp']}",
-        "sent again": attempt.again_id and f"by redrive {attempt.again_id}",
+        "sent again": attempt.again_id and f"by request {attempt.again_id}, first read from {attempt.origin}",
+        "repeats": attempt.repeats and f"attempt {attempt.repeats}",
         "sent at": f"{shown['sent_at']}, answered after {shown['duration_ms']:g} ms",
         "verdict": f"{attempt.verdict}{': ' if attempt.reason else ''}{shown['reason']}",
         "next try": shown["next_attempt_at"],

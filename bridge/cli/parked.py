@@ -143,16 +143,18 @@ def show_(path: Path, address: Address, output: Output, max_bytes: int | None) -
 def _bodies(path: Path, settings: Settings, letter: Letter) -> list[bytes]:
     """Return the bodies that the bridge renders with the current configuration, or why it cannot."""
     from bridge.cli.decode_record import decode_record
+    from bridge.dead_letters.letter import STORED_FACT
     from bridge.errors import HookferryError
     from bridge.rendering import standard_body
     from bridge.settings import uses
     from bridge.wiring.endpoints import build_renderer
     from bridge.wiring.topics import build_selection
 
-    if letter.raw_of:
-        return [f"none: the value is the bytes of a {letter.raw_of} that could not be read".encode()]
-    if letter.is_stub:
-        return [b"none: only a stub of the record is parked"]
+    if STORED_FACT in letter.facts:
+        return [letter.origin.value or b""]
+    if letter.raw_of or letter.is_stub:
+        what = f"the value is the bytes of a {letter.raw_of} that could not be read"
+        return [f"none: {what if letter.raw_of else 'only a stub of the record is parked'}".encode()]
     try:
         source = build_selection(settings).source_of(letter.origin.partition.topic)
         settings = read_settings(path, uses.showing(source, letter.endpoint))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import orjson
 import structlog
+from pydantic_core import PydanticCustomError
 
 from bridge.console.job_actions import JobActions
 from bridge.console.parked_actions import ParkedActions
@@ -26,6 +27,7 @@ from bridge.core.jobs import JobState
 from bridge.core.switches import ALL, EventTypes, Subject, Switch, key_of
 from bridge.errors import ActionRefused
 from bridge.settings import Settings
+from bridge.settings.models.values import event_pattern
 from bridge.telemetry import events
 from bridge.telemetry.scrub import scrub
 from bridge.wiring.audit import audit_record, now, write_control
@@ -34,6 +36,7 @@ from bridge.wiring.kafka import attempts_topic
 _log = structlog.get_logger()
 _MOST_REMEMBERED = 1000
 _MOST_MESSAGE = 300
+_MOST_PATTERN = 300
 
 
 class _Deed(NamedTuple):
@@ -71,8 +74,7 @@ class StoreActions:
         """Turn event types on or off, for one endpoint or for all (``*``)."""
         if endpoint != ALL and endpoint not in self._settings.endpoints:
             raise ActionRefused(f"endpoint {endpoint!r}", "it is not configured", "see the list of endpoints")
-        if not pattern.isprintable():
-            raise ActionRefused("the pattern", "it has characters that cannot be printed", "correct it")
+        _check_pattern(pattern)
         subject: Subject = EventTypes(pattern, endpoint)
 
         async def work() -> Done:
@@ -207,6 +209,18 @@ class StoreActions:
             reason=scrub(who.why),
         )
         return done
+
+
+def _check_pattern(pattern: str) -> None:
+    """Raise ``ActionRefused`` for what is no pattern of event types."""
+    try:
+        event_pattern(pattern)
+    except PydanticCustomError as exc:
+        raise ActionRefused("the pattern", exc.message(), "write a type or a pattern such as Loan*") from None
+    if pattern.startswith("!") or len(pattern) > _MOST_PATTERN:
+        raise ActionRefused(
+            "the pattern", "it is an exclusion, or too long", "write a type or a pattern such as Loan*"
+        )
 
 
 def _require_same(known: _Deed, deed: _Deed, who: Who) -> None:

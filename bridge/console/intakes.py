@@ -10,7 +10,7 @@ from bridge.console.follower import Taken
 from bridge.console.store import sources
 from bridge.console.store.database import Change, Database
 from bridge.console.store.intake import IntakeState, take_in
-from bridge.console.store.series import KnownSeries
+from bridge.console.store.series import SELECT_SERIES, KnownSeries
 from bridge.model import Record
 
 
@@ -25,8 +25,8 @@ class AttemptsIntake:
     async def load(self, state: str | None) -> Mapping[int, int]:
         """Begin at a position, with the series of the store."""
         self._state = IntakeState({}) if state is None else IntakeState.read(state)
-        rows = await self._db.fetch("SELECT id, endpoint, type, tenant, status, verdict FROM series")
-        self._series = KnownSeries(rows)  # type: ignore[arg-type]  # the table has these columns
+        self._series = KnownSeries()
+        self._series.grow(await self._db.fetch(f"{SELECT_SERIES} ORDER BY id"))
         return self._state.offsets
 
     def take(self, records: Sequence[Record]) -> Taken:

@@ -15,11 +15,13 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from bridge.dead_letters import stub
-from bridge.formats.resent import NULL_VALUE, PREFIX
-from bridge.model import Header, Partition, Record
+from bridge.formats.resent import NULL_VALUE, PREFIX, REPEATS, STORED
+from bridge.formats.stored_request import read_stored
+from bridge.model import Header, Partition, Record, StoredRequest
 
 _SETTLES = "hookferry-settles"
 _ADDRESS = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
+STORED_FACT, REPEATS_FACT = STORED.removeprefix(PREFIX), REPEATS.removeprefix(PREFIX)
 _NULL_FACT = NULL_VALUE.removeprefix(PREFIX)
 _REQUIRED_FACTS = ("topic", "partition", "offset", "timestamp-ms", "parked-at-ms", "cause")
 EVERYONE = "*"
@@ -136,6 +138,17 @@ class Letter:
     def is_stub(self) -> bool:
         """Return True if the original was too large: it must be read at its place to send it again."""
         return stub.VALUE_BYTES in self.facts
+
+    @property
+    def stored(self) -> StoredRequest | None:
+        """The request that it is to be sent as; None if it is rendered. Raises ``ValueError``: it is cut."""
+        text = self.facts.get(STORED_FACT)
+        return None if text is None else read_stored(text)
+
+    @property
+    def repeats(self) -> str:
+        """The id of the attempt that it is a re-send of; empty for any other event."""
+        return self.facts.get(REPEATS_FACT, "")
 
     @property
     def parked_at_ms(self) -> int:

@@ -9,9 +9,11 @@ import structlog
 
 from bridge.core.ordering_key import lane_id
 from bridge.dead_letters.durable_write import write_durably
+from bridge.dead_letters.letter import REPEATS_FACT, STORED_FACT
 from bridge.dead_letters.topic import EVENT_INDEX, Reason
 from bridge.errors import ParkDeferred, ParkError
-from bridge.model import Event, Record
+from bridge.formats.stored_request import write_stored
+from bridge.model import Event, Record, Resend
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
@@ -38,6 +40,15 @@ def letter_facts(event: Event, attempts: int) -> dict[str, str]:
         **({"entity": event.entity} if event.entity is not None else {}),
         **({"tenant": event.tenant} if event.tenant is not None else {}),
         **({"lane": lane_id(event.lane)} if event.lane is not None else {}),
+        **(resend_facts(event.resend) if event.resend is not None else {}),
+    }
+
+
+def resend_facts(resend: Resend) -> dict[str, str]:
+    """Return what a dead letter needs to be sent again as it was: the request, and the attempt it is of."""
+    return {
+        **({STORED_FACT: write_stored(resend.stored)} if resend.stored is not None else {}),
+        **({REPEATS_FACT: resend.repeats} if resend.repeats else {}),
     }
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from bridge.dead_letters.letter import Address, Letter
+from bridge.dead_letters.letter import STORED_FACT, Address, Letter
 from bridge.model import Partition
 
 BATCH_SIZE = 500
@@ -55,7 +55,12 @@ def obstacle(
             f"its value is not an event but the bytes of a {letter.raw_of} that could not be read",
             "have the producer write the events again, and discard this letter",
         )
-    if topic not in topics:
+    if letter.is_stub and STORED_FACT in letter.facts:
+        return (
+            "only a stub of it is parked, and its request was not rendered from its record",
+            f"send the attempt again: hookferry resend {letter.repeats}",
+        )
+    if topic not in topics and STORED_FACT not in letter.facts:
         return f"no source reads topic {topic!r}", "name it in a source, or discard the event"
     if letter.endpoint is not None and letter.endpoint not in endpoints:
         return f"there is no endpoint {letter.endpoint!r}", "configure it, or discard the event"

@@ -168,7 +168,14 @@ class DeadLetterStore:
         origin = await self.whole(letter)
         webhook_id = request.letter.facts.get("webhook-id", "")
         resent = Resend(
-            origin, letter.endpoint, request.letter.again_id, letter.index, request.round, webhook_id
+            origin,
+            letter.endpoint,
+            request.letter.again_id,
+            letter.index,
+            request.round,
+            webhook_id,
+            letter.stored,
+            letter.repeats,
         )
         return NewRecord(self._again, origin.value, origin.key, origin.partition.number, packed(resent))
 

@@ -2,18 +2,21 @@
 
 ``packed`` writes the layout and ``AgainDecoder`` reads it: key, value and headers are those of the
 original, and ``hookferry-*`` headers name its offset and the endpoint. The original's own decoder then
-decodes it. Pure.
+decodes it. Of an event that is sent again as it was, the value is the body of the earlier request instead,
+and a header has the rest of that request. Pure.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from typing import NoReturn
 
 from bridge.core import ordering_key
 from bridge.errors import DecodeError
 from bridge.formats import Decoder
-from bridge.model import Event, Header, Partition, Record, RedriveMark, Resend
+from bridge.formats.stored_request import read_stored, write_stored
+from bridge.model import Event, Header, Partition, Record, RedriveMark, Resend, StoredRequest
 
 PREFIX = "hookferry-"
 AGAIN_ID = "hookferry-again-id"
@@ -23,6 +26,8 @@ ROUND = "hookferry-round"
 WEBHOOK_ID = "hookferry-webhook-id"
 COVERS = "hookferry-covers"
 LANE = "hookferry-lane-key"
+STORED = "hookferry-stored"
+REPEATS = "hookferry-repeats"
 NULL_VALUE = "hookferry-value-is-null"
 """The original has neither key nor value: Kafka's clients write a value then, which this header cancels."""
 MARK_VALUE = b"release"
@@ -30,7 +35,8 @@ MARK_VALUE = b"release"
 
 _WEBHOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 """What any version writes: it is signed and sent as a header, so nothing else is taken over."""
-_FOREIGN = "only `hookferry parked redrive` should write to this topic"
+_REPEATS = re.compile(r"[0-9:]{1,40}")
+_FOREIGN = "only `hookferry parked redrive` and `hookferry resend` should write to this topic"
 
 
 class ResentDecodeError(DecodeError):
@@ -58,6 +64,8 @@ class AgainDecoder:
             mark = unpacked_mark(record)
             return (mark,) if mark.endpoint in self._endpoints else ()  # no endpoint, no hold
         resend = unpacked(record)
+        if resend.stored is not None:
+            return (self._as_it_was(resend, resend.stored, record),)
         events = self._original_events(resend)
         for event in events:
             event.record, event.resend = record, resend
@@ -65,8 +73,42 @@ class AgainDecoder:
                 event.webhook_id = resend.webhook_id
         return events
 
+    def _as_it_was(self, resend: Resend, stored: StoredRequest, record: Record) -> Event:
+        """Return the event of a stored request: it is in the lane of the original, and nothing is decoded."""
+        self._check_endpoint(resend)
+        place = resend.origin.place
+
+        def payload() -> NoReturn:
+            raise DecodeError(place, "it is sent again as it was, so its data is not decoded", "none needed")
+
+        return Event(
+            record=record,
+            source="",
+            id=stored.id,
+            type=stored.type,
+            time=stored.time,
+            entity=stored.entity,
+            tenant=stored.tenant,
+            lane=None if stored.lane is None else tuple(stored.lane),
+            payload=payload,
+            index=resend.number,
+            webhook_id=resend.webhook_id,
+            resend=resend,
+        )
+
+    def _check_endpoint(self, resend: Resend) -> None:
+        """Raise ``ResentDecodeError`` if the endpoint is not configured."""
+        endpoint = resend.endpoint
+        if endpoint is not None and endpoint not in self._endpoints:
+            raise ResentDecodeError(
+                resend,
+                resend.origin.place,
+                f"there is no endpoint {endpoint!r} any more",
+                "configure the endpoint again, or discard this event",
+            )
+
     def _original_events(self, resend: Resend) -> tuple[Event, ...]:
-        origin, endpoint, number = resend.origin, resend.endpoint, resend.number
+        origin, number = resend.origin, resend.number
         decoder = self._find(origin.partition.topic)
         if decoder is None:
             raise ResentDecodeError(
@@ -75,13 +117,7 @@ class AgainDecoder:
                 f"no source reads topic {origin.partition.topic!r} any more",
                 "name the topic in a source again, or discard this event",
             )
-        if endpoint is not None and endpoint not in self._endpoints:
-            raise ResentDecodeError(
-                resend,
-                origin.place,
-                f"there is no endpoint {endpoint!r} any more",
-                "configure the endpoint again, or discard this event",
-            )
+        self._check_endpoint(resend)
         try:
             events = decoder.decode(origin)
         except DecodeError as exc:
@@ -113,6 +149,8 @@ def packed(resend: Resend) -> tuple[Header, ...]:
         **({ROUND: resend.round} if resend.round else {}),
         **({NULL_VALUE: "yes"} if origin.key is None and origin.value is None else {}),
         **({WEBHOOK_ID: resend.webhook_id} if resend.webhook_id else {}),
+        **({STORED: write_stored(resend.stored)} if resend.stored is not None else {}),
+        **({REPEATS: resend.repeats} if resend.repeats else {}),
     }
     own = tuple((name, value) for name, value in origin.headers if not name.startswith(PREFIX))
     return (*own, *((name, value.encode()) for name, value in facts.items()))
@@ -125,7 +163,13 @@ def unpacked(record: Record) -> Resend:
         origin = original(record, facts)
         number, round = int(facts.get(EVENT_INDEX, "0")), facts.get(ROUND, "")
         webhook_id = known if _WEBHOOK_ID.fullmatch(known := facts.get(WEBHOOK_ID, "")) else ""
-        return Resend(origin, facts.get(ENDPOINT), facts[AGAIN_ID], number, round, webhook_id)
+        stored = read_stored(facts[STORED]) if STORED in facts else None
+        if stored is not None and not (webhook_id and facts.get(ENDPOINT)):
+            raise ValueError("a stored request needs a webhook-id and an endpoint")
+        repeats = known if _REPEATS.fullmatch(known := facts.get(REPEATS, "")) else ""
+        return Resend(
+            origin, facts.get(ENDPOINT), facts[AGAIN_ID], number, round, webhook_id, stored, repeats
+        )
     except KeyError as exc:
         raise DecodeError(record.place, f"the header {exc.args[0]} is missing", _FOREIGN) from exc
     except ValueError as exc:

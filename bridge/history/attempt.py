@@ -6,23 +6,47 @@ Invariant: an attempt contains no secret. ``pipeline/attempt_log.py`` masks all 
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from typing import NamedTuple
 
+from bridge.model import Partition
+
+MASK = b"***"
+"""What an attempt has in place of a secret."""
 _ID = re.compile(r"([0-9]{1,9}):([0-9]{1,18}):([0-9]{1,6})")
 
 
 class Later:
-    """When the next attempt of an event is due (Unix seconds): known only after the attempt is kept."""
+    """What follows a failed attempt, which is known only after the attempt is kept.
 
-    __slots__ = ("at_s",)
+    ``at_s`` is when the next attempt is due (Unix seconds). ``parked_for`` is the reason if there is none,
+    because the attempts or the time of the event are used up.
+    """
+
+    __slots__ = ("at_s", "parked_for")
 
     def __init__(self, at_s: float | None = None) -> None:
         self.at_s = at_s
+        self.parked_for = ""
+
+    def give_up(self, reason: str) -> None:
+        """Note that the event is parked now: the attempt was its last one."""
+        self.parked_for = reason
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Later) and other.at_s == self.at_s
+        if not isinstance(other, Later):
+            return False
+        return (other.at_s, other.parked_for) == (self.at_s, self.parked_for)
 
     __hash__ = None  # type: ignore[assignment]  # it changes; mypy has no other form for "not hashable"
+
+
+class Source(NamedTuple):
+    """The place of a record in its source topic, and its timestamp in Unix milliseconds."""
+
+    partition: Partition
+    offset: int
+    timestamp_ms: int
 
 
 class Attempt(NamedTuple):
@@ -36,6 +60,12 @@ class Attempt(NamedTuple):
     ``body_sha256`` its hash if it was too large. Without an answer, ``status`` and the parts of the answer
     are None. ``answer_body`` is the beginning of the answer. Headers are lines ``name: value``. ``later`` is
     None for a delivery.
+
+    What a re-send needs: the first ``own_headers`` lines are those that were rendered, before the signature
+    and the endpoint's own. ``body_masked`` is True if ``body`` is not exactly what was sent. ``lane`` is the
+    ordering key. Of an event that was sent again, ``origin`` and ``origin_ms`` are place and timestamp of its
+    record in the source topic, and ``repeats`` is the id of the attempt that this one repeats. Attempts of
+    earlier releases have none of these.
     """
 
     sent_s: float
@@ -60,7 +90,13 @@ class Attempt(NamedTuple):
     reason: str
     body_bytes: int
     body_sha256: str | None
+    body_masked: bool | None
+    own_headers: int | None
+    repeats: str | None
+    origin: str | None
+    origin_ms: int | None
     later: Later | None
+    lane: Hashable | None
     headers: bytes
     body: bytes | None
     answer_headers: bytes | None
@@ -70,6 +106,15 @@ class Attempt(NamedTuple):
     def place(self) -> str:
         """Return ``topic-partition@offset`` of the record that the event was read from."""
         return f"{self.topic}-{self.partition}@{self.offset}"
+
+    @property
+    def source(self) -> Source:
+        """Return where the record of the event is in its source topic, and its timestamp."""
+        if self.origin is None:
+            return Source(Partition(self.topic, self.partition), self.offset, self.appended_ms)
+        place, _, offset = self.origin.rpartition("@")
+        topic, _, number = place.rpartition("-")
+        return Source(Partition(topic, int(number)), int(offset), self.origin_ms or 0)
 
     @property
     def next_s(self) -> float | None:

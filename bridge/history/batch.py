@@ -5,7 +5,8 @@
     value    one line of JSON, a line feed, and then the bytes of headers and bodies, one after the other
 
 The JSON has the names of the columns, and a list of values for each attempt. For a column of bytes, the
-value is their number; the bytes follow the line, attempt by attempt, in the order of the columns.
+value is their number; the bytes follow the line, attempt by attempt, in the order of the columns. A lane is
+its key (bytes as hexadecimal digits, anything else in a list) and its tenant.
 
 Invariant: one attempt that cannot be encoded as it is never costs another one. A reader ignores columns that
 it does not know, so columns can be added without a new format.
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from bridge.history.attempt import Attempt, AttemptId, Kept, Later
-from bridge.model import Header, Record
+from bridge.model import Header, LaneKey, Record
 
 FORMAT = 1
 FIRST_MS, LAST_MS = "hookferry-first-ms", "hookferry-last-ms"
@@ -29,7 +30,7 @@ _BYTES = ("headers", "body", "answer_headers", "answer_body")
 _PLAIN = Attempt._fields.index("later")
 """The fields before it are stored as they are."""
 _SENT_S, _ANSWERED_S = itemgetter(0), itemgetter(1)
-COLUMNS = (*Attempt._fields[:_PLAIN], "next_s", *_BYTES)
+COLUMNS = (*Attempt._fields[:_PLAIN], "next_s", "lane", *_BYTES)
 
 
 class Writer(NamedTuple):
@@ -49,17 +50,25 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     rows: list[tuple[Any, ...]] = []
     parts: list[bytes] = []
     for attempt in attempts:
-        end: tuple[Later | None, bytes, bytes, bytes, bytes]
+        end: tuple[Later | None, Any, bytes, bytes, bytes, bytes]
         end = attempt[_PLAIN:]  # type: ignore[assignment]  # None is looked for first
-        later, headers, body, answer_headers, answer_body = end
-        next_s = None if later is None else later.at_s
-        if None not in end[1:]:
+        later, lane, headers, body, answer_headers, answer_body = end
+        plain: tuple[Any, ...] = attempt[:_PLAIN]
+        next_s = None
+        if later is not None:
+            next_s = later.at_s
+            if later.parked_for:
+                plain = attempt._replace(verdict="park", reason=later.parked_for)[:_PLAIN]
+        if lane is not None:  # topic and partition are those of the source
+            part = lane[2]
+            lane = part.hex() if type(part) is bytes else [part], lane[3]
+        if None not in end[2:]:
             parts += (headers, body, answer_headers, answer_body)
             lengths = len(headers), len(body), len(answer_headers), len(answer_body)
-            rows.append((*attempt[:_PLAIN], next_s, *lengths))
+            rows.append((*plain, next_s, lane, *lengths))
         else:
-            parts += [content for content in end[1:] if content is not None]
-            rows.append((*attempt[:_PLAIN], next_s, *map(_length, end[1:])))
+            parts += [content for content in end[2:] if content is not None]
+            rows.append((*plain, next_s, lane, *map(_length, end[2:])))
     head = {
         "format": FORMAT,
         "process": writer.process,
@@ -155,6 +164,12 @@ def decode(record: Record) -> tuple[Writer, list[Kept]]:
     ]
 
 
+def _lane(attempt: Attempt, part: str | list[str | int], tenant: str) -> LaneKey:
+    """Return an ordering key: its part is bytes as hexadecimal digits, or a list of a text or a number."""
+    key = part[0] if isinstance(part, list) else bytes.fromhex(part)
+    return LaneKey(*attempt.source.partition, key, tenant)
+
+
 def _attempts(columns: tuple[str, ...], rows: Sequence[Sequence[Any]], content: bytes) -> list[Attempt]:
     attempts, at = [], 0
     for row in rows:
@@ -165,7 +180,9 @@ def _attempts(columns: tuple[str, ...], rows: Sequence[Sequence[Any]], content: 
                 at += length
         next_s, verdict = values.get("next_s"), values.get("verdict")
         values["later"] = None if verdict == "delivered" else Later(next_s)
-        attempts.append(Attempt._make(map(values.get, Attempt._fields)))
+        lane = values.pop("lane", None)
+        attempt = Attempt._make(map(values.get, Attempt._fields))
+        attempts.append(attempt if lane is None else attempt._replace(lane=_lane(attempt, *lane)))
     if at != len(content):
         raise UnreadableBatch("its bytes do not have the length that it names")
     return attempts

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bridge.history.attempt import AttemptId, Kept
 from bridge.history.batch import UnreadableBatch, Writer, covers, decode
 from bridge.history.pool import size_of
+from bridge.history.scan import CLOCKS_DIFFER_MS
 from bridge.history.selection import AttemptFilter
 from bridge.kafka.side_reader import SideReader, read_stretch
 from bridge.model import Partition, Record
@@ -19,8 +20,6 @@ from bridge.model import Partition, Record
 MOST_BYTES = 64 * 1024 * 1024
 """What the attempts that are found may use together."""
 _FIRST_STRETCH, _LONGEST_STRETCH = 64, 1024
-_CLOCKS_DIFFER_MS = 600_000
-"""The time of a record is that of the broker or of another moment of the pod that wrote it."""
 _REMEMBERED = 100_000
 
 
@@ -84,7 +83,7 @@ class AttemptReader:
         """Return the first offset whose record may have attempts that were made since then."""
         if since_ms is None or begin == end:
             return begin
-        offset = await self._reader.offset_at(partition, since_ms - _CLOCKS_DIFFER_MS)
+        offset = await self._reader.offset_at(partition, since_ms - CLOCKS_DIFFER_MS)
         return end if offset is None else max(begin, offset)
 
     async def _search(self, partition: Partition, begin: int, end: int, search: _Search) -> None:

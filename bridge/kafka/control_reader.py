@@ -58,8 +58,12 @@ class ControlReader:
         self._position = (await self._reader.begins([self._partition]))[self._partition]
 
     async def read_to_end(self) -> None:
-        """Apply every record that is in the topic now. Raises ``KafkaUnavailable``, ``RecordsDeleted``."""
-        end = (await self._reader.ends([self._partition]))[self._partition]
+        """Apply every record that is in the topic now. Raises ``KafkaUnavailable``, ``RecordsDeleted``.
+
+        Waits for open transactions of bulk re-sends: records after their first one, such as holds, can be
+        read only once they have ended, after 20 s at most (``transactions.OPEN_S``).
+        """
+        end = (await self._reader.written([self._partition]))[self._partition]
         if self._position is None:
             await self.rewind()
         while self._position is not None and self._position < end:

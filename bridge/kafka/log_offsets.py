@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from aiokafka import AIOKafkaConsumer
 
+from bridge.kafka.aiokafka_patches.high_watermark import high_watermarks
 from bridge.kafka.broker_call import ANSWER_TIMEOUT_S, broker_call
 from bridge.kafka.records import to_partition, to_topic_partitions
 from bridge.model import Partition
@@ -27,6 +28,16 @@ async def next_offsets(consumer: AIOKafkaConsumer, partitions: Collection[Partit
     """Return the next offset of each log: the last stable offset, if the consumer reads committed records."""
     async with broker_call(f"read the end offsets of {_names(partitions)}", timeout_s=ANSWER_TIMEOUT_S):
         offsets = await consumer.end_offsets(to_topic_partitions(partitions))
+    return {to_partition(partition): offset for partition, offset in offsets.items()}
+
+
+async def written_offsets(
+    consumer: AIOKafkaConsumer, partitions: Collection[Partition]
+) -> dict[Partition, int]:
+    """Return the high watermark of each log, whatever the consumer reads: open transactions are below it."""
+    wanted = to_topic_partitions(partitions)
+    async with broker_call(f"read the high watermarks of {_names(partitions)}", timeout_s=ANSWER_TIMEOUT_S):
+        offsets = await high_watermarks(consumer, wanted)
     return {to_partition(partition): offset for partition, offset in offsets.items()}
 
 

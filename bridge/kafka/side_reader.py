@@ -121,6 +121,13 @@ class SideReader:
         """Return the next offset of each log. Raises ``KafkaUnavailable``."""
         return await log_offsets.next_offsets(self._consumer, partitions)
 
+    async def written(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the high watermark of each log: also what a transaction wrote that is not committed yet.
+
+        Raises ``KafkaUnavailable``.
+        """
+        return await log_offsets.written_offsets(self._consumer, partitions)
+
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> int | None:
         """Return the first offset at or after an instant, or None. Raises ``KafkaUnavailable``."""
         return (await self.offsets_at([partition], max(0, timestamp_ms))).get(partition)

@@ -28,6 +28,7 @@ _FIX_RENDERING = "correct the endpoint's template or what writes this event, or 
 class EndpointClient:
     """Makes the attempts of one endpoint.
 
+    ``stored`` renders the events that are sent again as they were, ``renderer`` all others.
     ``own_verdict`` interprets the answers of this kind of receiver, and ``retry_on`` has the statuses
     that are configured to be retried instead of parked. An event that would exceed the ``park_limit`` is
     not parked: its verdict is ``off``, as if the receiver had requested it. ``signatures`` counts the answers
@@ -40,6 +41,7 @@ class EndpointClient:
         target: Target,
         *,
         renderer: Renderer,
+        stored: Renderer,
         signer: Signer,
         gate: Gate,
         transport: Transport,
@@ -52,6 +54,7 @@ class EndpointClient:
     ) -> None:
         self._target = target
         self._renderer = renderer
+        self._stored = stored
         self._signer = signer
         self._gate = gate
         self._transport = transport
@@ -74,7 +77,9 @@ class EndpointClient:
         try:
             if delivery.fault is not None:
                 raise delivery.fault
-            rendered = self._renderer.render(event)
+            resend = event.resend
+            renderer = self._renderer if resend is None or resend.stored is None else self._stored
+            rendered = renderer.render(event)
         except (DecodeError, FilterError) as exc:
             judgement = Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
             return self._limited(delivery, judgement, RENDER, exc.remedy)
@@ -106,7 +111,8 @@ class EndpointClient:
             self._limit_log.note()
         if judgement.verdict is not Verdict.DELIVERED:
             judgement = self._failed(delivery, outcome, judgement)
-        delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement)
+        own = len(rendered.headers)
+        delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement, own)
         return judgement
 
     def _failed(self, delivery: Delivery, outcome: Outcome, judgement: Judgement) -> Judgement:

@@ -18,19 +18,19 @@ import structlog
 
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, RenderError, TransportError
-from bridge.history.attempt import Attempt, Later
+from bridge.history.attempt import MASK, Attempt, Later
 from bridge.history.pool import ATTEMPT_BYTES
 from bridge.model import Event, Request, Response, Url, Verdict
 from bridge.pipeline.shown_answers import ShownAnswers
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.request import TargetTemplate
+from bridge.rendering.stored import target_of
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics
 from bridge.telemetry.scrub import in_force
 
-MASK = b"***"
 _NO_BODY = -1
 _BATCH_AFTER_S = 0.05
 _BATCH_SIZE = 128
@@ -78,6 +78,8 @@ class Target:
     def shown(self, event: Event, url: Url) -> str:
         """Return the URL of a request as it may be kept and shown."""
         if self.shown_url is not None:
+            if event.resend is not None and event.resend.stored is not None:
+                return f"{url.origin}{target_of(event.resend.stored.url)}"
             with suppress(RenderError, DecodeError):  # it was rendered before, with the same expressions
                 shown = self.shown_url.of(event)
                 return f"{shown.origin}{shown.target}"
@@ -137,19 +139,19 @@ class AttemptLog:
         self._shown_url = ""
 
     def record(
-        self, event: Event, number: int, request: Request, outcome: Outcome, judgement: Judgement
+        self, event: Event, number: int, request: Request, outcome: Outcome, judgement: Judgement, own: int
     ) -> Later | None:
-        """Keep an attempt; ``number`` counts from 1.
+        """Keep an attempt; ``number`` counts from 1. The first ``own`` headers are those that were rendered.
 
         Add it to the history before returning. Log a failure immediately, a success with its batch. Return
         where the time of the next attempt belongs, which the history writes later; None for a success.
         """
         if judgement.verdict is not Verdict.DELIVERED:
             later = Later()
-            self._record_failure(event, self._keep(event, number, request, outcome, judgement, later))
+            self._record_failure(event, self._keep(event, number, request, outcome, judgement, own, later))
             return later
         successes = self._successes
-        successes.append(self._keep(event, number, request, outcome, judgement, None))
+        successes.append(self._keep(event, number, request, outcome, judgement, own, None))
         if len(successes) == 1:
             asyncio.get_running_loop().call_later(_BATCH_AFTER_S, self.write_successes)
         elif len(successes) == _BATCH_SIZE:
@@ -203,6 +205,7 @@ class AttemptLog:
         request: Request,
         outcome: Outcome,
         judgement: Judgement,
+        own: int,
         later: Later | None,
     ) -> Attempt:
         """Add an attempt to the history, with its secrets masked. This is the one place that does so."""
@@ -216,6 +219,7 @@ class AttemptLog:
         lines = b"\n".join(map(_LINE, rendered)) + self._constant_lines
         most = target.kept_success if later is None else target.kept_failure
         kept = digest = answer_lines = answer_body = status = None
+        again_id = repeats = origin = origin_ms = None
         size_bytes = ATTEMPT_BYTES + len(lines)
         if len(body) <= most:
             kept = target.shown_body(body) if self._masks_bodies else body
@@ -227,12 +231,16 @@ class AttemptLog:
             answer_lines, answer_body = self._answers.keep(answer, most >= 0, later is None)
             size_bytes += len(answer_lines) + len(answer_body)
         (topic, partition), offset, appended_ms = record[:3]
+        if (resend := event.resend) is not None:
+            again_id, repeats = resend.again_id, resend.repeats or None
+            origin, origin_ms = resend.origin.place, resend.origin.timestamp_ms
         attempt = _NEW(Attempt, (
             at, at + duration_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,
             topic, partition, offset, event.index, event.time, appended_ms,
-            None if event.resend is None else event.resend.again_id, number, method, self._shown_url, status,
+            again_id, number, method, self._shown_url, status,
             "delivered" if later is None else judgement.verdict.value, judgement.reason, len(body), digest,
-            later, lines, kept, answer_lines, answer_body,
+            kept is not None and kept != body, own, repeats, origin, origin_ms,
+            later, event.lane, lines, kept, answer_lines, answer_body,
         ))  # fmt: skip
         self._history.add(attempt, size_bytes)
         return attempt

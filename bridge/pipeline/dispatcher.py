@@ -264,7 +264,10 @@ class EndpointDispatcher:
         retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             self._note_refusal(delivery)
-            await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
+            cause = f"{retry.reason}; the last: {judgement.reason}"
+            if delivery.later is not None:
+                delivery.later.give_up(cause)
+            await self._park(lane, delivery, cause)
         else:
             if delivery.later is not None:
                 delivery.later.at_s = now + retry.delay_s

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import structlog
 
 from bridge.core.memory_budget import RECORD_BYTES, MemoryBudget
-from bridge.dead_letters.park import DeadLetterWriter, park_durably
+from bridge.dead_letters.park import DeadLetterWriter, park_durably, resend_facts
 from bridge.dead_letters.topic import EVENT_INDEX, LAST_OFFSET, RAW_OF, Reason
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
@@ -130,5 +130,9 @@ def _dead_letter(record: Record, error: DecodeError) -> tuple[Record, Reason]:
     if not isinstance(error, ResentDecodeError):
         return record, Reason(cause, error.remedy, None, {})
     resend = error.resend
-    details = {EVENT_INDEX: str(resend.number)} if resend.number else {}
+    details = {
+        **({EVENT_INDEX: str(resend.number)} if resend.number else {}),
+        **({"webhook-id": resend.webhook_id} if resend.stored is not None else {}),
+        **resend_facts(resend),
+    }
     return resend.origin, Reason(cause, error.remedy, resend.endpoint, details)

@@ -73,6 +73,20 @@ class TargetTemplate:
         pieces[::2] = [_SEGMENT.sub(mask, piece) for piece in pieces[::2]]
         return TargetTemplate(self._url._replace(target="".join(pieces)), self._expressions)
 
+    def refilled(self, shown_target: str, mask: str) -> Url | None:
+        """Return the URL whose ``masked`` form is this target; None if there is none, or more than one.
+
+        What the configuration contains is that of today; what events inserted is taken from the target.
+        """
+        pieces = _PLACEHOLDERS.split(self._url.target)
+        shown = [re.escape(_SEGMENT.sub(mask, piece)) for piece in pieces[::2]]
+        shortest = re.fullmatch("(.*?)".join(shown), shown_target, re.DOTALL)
+        longest = re.fullmatch("(.*)".join(shown), shown_target, re.DOTALL)
+        if shortest is None or longest is None or shortest.groups() != longest.groups():
+            return None
+        pieces[1::2] = shortest.groups()
+        return self._url._replace(target="".join(pieces))
+
     def of(self, event: Event) -> Url:
         """Return the URL for an event. Raises ``DecodeError`` and ``RenderError``."""
         target = f"{self._path.of(event)}{self._mark}{self._query.of(event)}"

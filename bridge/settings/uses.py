@@ -41,6 +41,8 @@ ROUTING = parts(*_TOPICS, *_ROUTING)
 """What routes a sample without a connection. The schemas of its source are read when it is known."""
 LIVE_ROUTING = parts(*_TOPICS, *_ROUTING, *_KAFKA)
 
+FOLLOWING = parts(*_KAFKA, *_TOPICS, ("egress",))
+"""What follows the history, and forwards attempts to a developer."""
 SIGNING_KEYS = parts(*(("endpoints", _ANY, key) for key in _KEYS))
 """What lists the signing keys of all endpoints."""
 

@@ -33,6 +33,7 @@ from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
+from bridge.history.attempt import MASK
 from bridge.http import Transport
 from bridge.http.authorized import HEADER, AuthorizedTransport
 from bridge.http.egress_policy import EgressPolicy
@@ -42,7 +43,7 @@ from bridge.http.reloaded_tls import ReloadedTls
 from bridge.http.tls import ClientTls
 from bridge.http.token_request import TokenClient
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import MASK, AttemptLog, KeepsAttempts, Target
+from bridge.pipeline.attempt_log import AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
@@ -53,6 +54,7 @@ from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.named import named_body
 from bridge.rendering.request import TargetTemplate, build_request_renderer
 from bridge.rendering.sandbox import TemplateMistake
+from bridge.rendering.stored import StoredRenderer
 from bridge.rendering.template import TemplateBody
 from bridge.settings import EndpointSettings, Settings
 from bridge.settings.models.auth import OAuth2Settings
@@ -229,6 +231,12 @@ def build_sealed_renderer(endpoint: EndpointSettings) -> Renderer:
     )
 
 
+def build_stored_renderer(endpoint: EndpointSettings) -> Renderer:
+    """Build the renderer of requests that are sent again as they were. Raises ``ConfigError``."""
+    with _usable_templates(endpoint):
+        return StoredRenderer(build_target_template(endpoint) or endpoint.target, MASK.decode())
+
+
 def build_signer(endpoint: EndpointSettings) -> Signer:
     """Build the signer; without keys, it adds id and timestamp only if the receiver can use them."""
     keys, form = endpoint.signing_keys, endpoint.signing_form
@@ -341,6 +349,7 @@ def build_dispatcher(
         client=EndpointClient(
             target,
             renderer=build_sealed_renderer(endpoint),
+            stored=build_stored_renderer(endpoint),
             signer=signer,
             gate=gate,
             transport=transport,

@@ -44,7 +44,7 @@ def event(number: int) -> Event:
     record = Record(Partition("orders", number % 4), number, 1_700_000_000_000, b"key", b"{}")
     return Event(
         record=record, source="orders", id=f"id-{number}", type="OrderPlaced", time="2026-06-29T08:15:30Z",
-        entity=f"entity-{number % 400}", tenant=None, lane=None, payload=dict,
+        entity=f"entity-{number % 400}", tenant=None, lane=("orders", number % 4, b"key", ""), payload=dict,
         webhook_id=f"evt_{os.urandom(12).hex()}",
     )  # fmt: skip
 
@@ -85,7 +85,7 @@ async def main() -> None:
         for _ in range(ROUNDS):
             began = time.process_time()
             for sent, made, outcome in zip(events, requests, outcomes, strict=True):
-                log._keep(sent, 1, made, outcome, DELIVERED, None)
+                log._keep(sent, 1, made, outcome, DELIVERED, 1, None)
             kept = time.process_time()
             await history.flush()
             keeping.append((kept - began) / ATTEMPTS * 1e6)

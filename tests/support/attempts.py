@@ -20,7 +20,9 @@ def attempt_at(second: float, **facts: Any) -> Attempt:
         "event_time": "2026-06-29T08:15:30Z", "appended_ms": 1_700_000_000_000, "again_id": None,
         "attempt": 1, "method": "POST",
         "url": "https://crm.test:443/***", "status": 200, "verdict": "delivered", "reason": "",
-        "body_bytes": 2, "body_sha256": None, "later": None, "headers": b"content-type: application/json",
+        "body_bytes": 2, "body_sha256": None, "body_masked": False, "own_headers": 1, "repeats": None,
+        "origin": None, "origin_ms": None, "later": None, "lane": ("orders", 3, b"e1", ""),
+        "headers": b"content-type: application/json",
         "body": b"{}", "answer_headers": b"server: x", "answer_body": b"ok",
     }  # fmt: skip
     if facts.get("verdict", "delivered") != "delivered":

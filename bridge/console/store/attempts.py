@@ -16,7 +16,7 @@ from typing import Any
 from bridge.console.store.database import Database, places
 from bridge.console.store.intake import unpacked
 from bridge.console.store.schema import STRETCH
-from bridge.console.store.series import DELIVERED, NO_ANSWER, KnownSeries, Series, is_narrow
+from bridge.console.store.series import DELIVERED, NO_ANSWER, SELECT_SERIES, KnownSeries, Series, is_narrow
 from bridge.console.views import AttemptDetail, AttemptQuery, AttemptRow, Page
 from bridge.errors import BadCursor
 from bridge.history.attempt import Attempt, AttemptId
@@ -57,6 +57,7 @@ class AttemptQueries:
     def __init__(self, database: Database, topic: str) -> None:
         self._db = database
         self._topic = topic
+        self._known = KnownSeries()
 
     async def page(self, query: AttemptQuery, cursor: str | None, limit: int) -> Page[AttemptRow]:
         """Return attempts, newest first. Raises ``BadCursor``."""
@@ -147,8 +148,12 @@ class AttemptQueries:
         return len(known)
 
     async def _series(self) -> KnownSeries:
-        rows = await self._db.fetch("SELECT id, endpoint, type, tenant, status, verdict FROM series")
-        return KnownSeries(rows)  # type: ignore[arg-type]  # the table has these columns
+        """Return the combinations; only new ones are read. They begin again when the store was rebuilt."""
+        rows = await self._db.fetch(f"{SELECT_SERIES} WHERE id >= ? ORDER BY id", (self._known.last,))
+        if not self._known.grow(rows):
+            self._known = KnownSeries()
+            self._known.grow(await self._db.fetch(f"{SELECT_SERIES} ORDER BY id"))
+        return self._known
 
     async def _keys(self, query: AttemptQuery, bounds: _Bounds, limit: int, series: KnownSeries) -> list[Key]:
         """Return the newest keys within the bounds, newest first."""

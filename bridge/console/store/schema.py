@@ -46,7 +46,7 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS parked_event ON parked (event_id)",
     "CREATE INDEX IF NOT EXISTS parked_webhook ON parked (webhook_id)",
     "CREATE TABLE IF NOT EXISTS control"
-    " (name TEXT PRIMARY KEY, kind TEXT NOT NULL, value {bytes} NOT NULL, token TEXT)",
+    " (name TEXT {order} PRIMARY KEY, kind TEXT NOT NULL, value {bytes} NOT NULL, token TEXT)",
     "CREATE INDEX IF NOT EXISTS control_kind ON control (kind, name)",
     "CREATE INDEX IF NOT EXISTS control_token ON control (token)",
 )

@@ -5,10 +5,11 @@ Invariant: a combination has one id, which never changes while the store exists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from bridge.console.store.database import Row
 from bridge.console.views import AttemptQuery
 
 NO_ANSWER = 0
@@ -47,32 +48,47 @@ def is_narrow(query: AttemptQuery) -> bool:
     return any((query.endpoint, query.verdict, query.tenant, query.type, query.status))
 
 
+SELECT_SERIES = "SELECT id, endpoint, type, tenant, status, verdict FROM series"
+Facts = tuple[str, str, str, int, str]
+
+
 class KnownSeries:
     """All combinations by id, and the ids of new ones."""
 
-    def __init__(self, rows: Iterable[tuple[int, str, str, str, int, str]] = ()) -> None:
-        self._ids = {Series(*row[1:]): row[0] for row in rows}
-        self._next = max(self._ids.values(), default=0) + 1
+    def __init__(self) -> None:
+        self._ids: dict[Facts, int] = {}
+        self._by_id: dict[int, Series] = {}
+        self.last = 0
+        """The largest id; 0 without any."""
         self.added: list[tuple[int, str, str, str, int, str]] = []
         """The rows of those that the store does not have."""
 
-    def id_of(self, series: tuple[str, str, str, int, str]) -> int:
+    def grow(self, rows: Sequence[Row]) -> bool:
+        """Add the rows of the store from ``last`` on, by id; return False if they are of another store."""
+        if self.last and (not rows or self._by_id[self.last] != rows[0][1:]):
+            return False
+        for row in rows:
+            self._put(row[0], row[1:])
+        return True
+
+    def _put(self, number: int, facts: Any) -> None:
+        self._ids[facts] = number
+        self._by_id[number] = Series(*facts)
+        self.last = max(self.last, number)
+
+    def id_of(self, facts: Facts) -> int:
         """Return the id of a combination; a new one is added."""
-        known = self._ids.get(series)  # type: ignore[call-overload]  # a NamedTuple equals its tuple
-        if known is not None:
-            return int(known)
-        number, self._next = self._next, self._next + 1
-        self._ids[Series(*series)] = number
-        self.added.append((number, *series))
-        return number
+        known = self._ids.get(facts)
+        if known is None:
+            known = self.last + 1
+            self._put(known, facts)
+            self.added.append((known, *facts))
+        return known
 
     def matching(self, query: AttemptQuery) -> list[int]:
         """Return the ids of all that a query selects."""
-        return [number for series, number in self._ids.items() if series.matches(query)]
+        return [number for number, series in self._by_id.items() if series.matches(query)]
 
-    def __getitem__(self, number: int) -> Series:
-        return next(series for series, known in self._ids.items() if known == number)
-
-    def by_id(self) -> dict[int, Series]:
+    def by_id(self) -> Mapping[int, Series]:
         """Return all by their id."""
-        return {number: series for series, number in self._ids.items()}
+        return self._by_id

@@ -18,7 +18,7 @@ from bridge.errors import RowsRefused, StoreUnavailable
 from bridge.storage.private_files import make_file, make_folder
 
 T = TypeVar("T")
-_TYPES = {"int": "INTEGER", "key": "INTEGER PRIMARY KEY", "bytes": "BLOB"}
+_TYPES = {"int": "INTEGER", "key": "INTEGER PRIMARY KEY", "bytes": "BLOB", "order": ""}
 _READERS = 3
 _CACHE_KIB = 65_536
 _BUSY_S = 30.0

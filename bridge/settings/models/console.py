@@ -127,7 +127,8 @@ class ConsoleSettings(Section):
         default=20_000,
         ge=10,
         le=100_000_000,
-        description="Size of the store, in megabytes, above which the oldest attempts are deleted.",
+        description="Size of the SQLite store, in megabytes, above which the oldest attempts are deleted. A"
+        " PostgreSQL store is limited by keep_s only.",
     )
     tokens: dict[Name, ConsoleTokenSettings] = Field(
         default_factory=dict,

@@ -16,7 +16,8 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "keys",
+    "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect",
+    "keys",
     "parked", "render", "route", "run", "schemas", "send", "status", "verify", "version",
 ]  # fmt: skip
 
@@ -73,7 +74,9 @@ def test_each_shell_gets_its_completion_script(shell: str, part: str) -> None:
 def test_the_script_completes_the_commands() -> None:
     """Call the command as the completion script of bash does."""
     env = {"_HOOKFERRY_COMPLETE": "bash_complete", "COMP_WORDS": "hookferry c", "COMP_CWORD": "1"}
-    assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion", "plain,cursors"]
+    assert hookferry(env=env).stdout.split() == [
+        "plain,check", "plain,completion", "plain,console", "plain,cursors",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,9 @@ class FakeSideReader:
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return {CONTROL: 5 + len(self.records)}
 
+    async def written(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return {CONTROL: 5 + len(self.records)}
+
     async def read_from(
         self, positions: Mapping[Partition, int], timeout_s: float
     ) -> tuple[list[Batch], dict[Partition, int]]:

@@ -67,6 +67,9 @@ class SourceTopic:
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return dict.fromkeys(partitions, 100)
 
+    async def written(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, 100)
+
     async def stretch(self, partition: Partition, start: int, end: int) -> AsyncIterator[list[Record]]:
         if self._record is not None and start == self._record.offset:
             yield [self._record]

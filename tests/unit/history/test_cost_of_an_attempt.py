@@ -24,7 +24,9 @@ def make(number: int, body_bytes: int) -> Attempt:
         f"entity-{text}", f"tenant-{text}", f"topic-{text}", 1000 + number, 100_000 + number, 0,
         f"2026-06-29T08:15:30.{text}Z", 1_700_000_000_000 + number, f"again-{text}", 1, "POST",
         f"https://crm.test:443/{text}", 503, "again", f"status 503: {text * 20}", body_bytes, None,
-        Later(1.7e9 + number + 0.7), bytes(f"x: {text}" * 40, "ascii"), bytes(body_bytes),
+        False, 1, f"{number}:{number}:0", f"topic-{text}-1@{text}", 1_700_000_000_000 + number,
+        Later(1.7e9 + number + 0.7), (f"topic-{text}", 1000 + number, text.encode(), f"tenant-{text}"),
+        bytes(f"x: {text}" * 40, "ascii"), bytes(body_bytes),
         bytes(f"x: {text}" * 40, "ascii"), bytes(f"{text}", "ascii") * 4,
     )  # fmt: skip
 

@@ -28,6 +28,9 @@ class FakeSideReader:
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return dict.fromkeys(partitions, self.end)
 
+    async def written(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, self.end)
+
     async def read_from(
         self, positions: Mapping[Partition, int], timeout_s: float
     ) -> tuple[list[Batch], dict[Partition, int]]:
@@ -77,5 +80,27 @@ async def test_a_position_that_was_deleted_is_reported_and_kept_until_a_rewind()
         await reader.read_on(0.1)
     assert (applied, reader.position) == ([], 3)
     await reader.rewind()
+    await reader.read_to_end()
+    assert applied == [5, 6, 7, 8, 9]
+
+
+async def test_reading_to_the_end_waits_for_what_an_open_transaction_hides() -> None:
+    """A hold after the first record of a bulk re-send's transaction must not be missed at an assignment."""
+
+    class WithTransaction(FakeSideReader):
+        reads = 0
+
+        async def read_from(
+            self, positions: Mapping[Partition, int], timeout_s: float
+        ) -> tuple[list[Batch], dict[Partition, int]]:
+            self.reads += 1
+            if positions[CONTROL] >= 7 and self.reads < 8:
+                return [], dict(positions)
+            return await super().read_from(positions, timeout_s)
+
+        async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+            return dict.fromkeys(partitions, 7)
+
+    reader, applied = reading(WithTransaction(5, 10))
     await reader.read_to_end()
     assert applied == [5, 6, 7, 8, 9]

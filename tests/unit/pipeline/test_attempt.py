@@ -96,6 +96,7 @@ class Stage:
         self.client = EndpointClient(
             target,
             renderer=FixedRenderer(rendered),
+            stored=FixedRenderer(rendered),
             signer=FixedSigner(),
             gate=self.gate,
             transport=self.transport,
@@ -114,7 +115,7 @@ class Stage:
         """Keep an attempt that took two seconds, without making it."""
         outcome = Outcome(answer, BEGAN_S, 2.0)
         request = target().request(RENDERED, ())
-        self.log.record(event("a", offset), 1, request, outcome, judge(answer))
+        self.log.record(event("a", offset), 1, request, outcome, judge(answer), 1)
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"hookferry_{name}", {"endpoint": "crm", **labels})
@@ -170,7 +171,9 @@ async def test_the_history_has_every_fact_of_an_attempt() -> None:
         "event_index": 0, "event_time": sample.time, "appended_ms": sample.record.timestamp_ms,
         "again_id": None, "attempt": 3, "method": "POST", "url": "http://crm.test:8080/***",
         "status": 503, "verdict": "again",
-        "reason": "status 503: busy", "body_bytes": 4, "body_sha256": None, "later": Later(),
+        "reason": "status 503: busy", "body_bytes": 4, "body_sha256": None,
+            "body_masked": False, "own_headers": 1, "repeats": None, "origin": None, "origin_ms": None,
+            "later": Later(), "lane": event("a", 5).lane,
         "headers": b"a: 1\nX-Key: ***", "body": b"body", "answer_headers": b"retry-after: 7\nserver: x",
         "answer_body": b"busy",
     }  # fmt: skip

@@ -9,7 +9,9 @@ import pytest
 
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
+from bridge.history.batch import decode
 from bridge.telemetry.metrics import Metrics
+from tests.support.attempts import batch_record
 from tests.support.fakes import P0, FakeHistory, FakeParking, FakeReceiver, Sent, event
 from tests.support.path import Plan, make_dispatcher
 from tests.support.simulated import simulated, until
@@ -50,7 +52,10 @@ async def test_the_next_attempt_is_made_when_the_history_says() -> None:
 async def test_the_last_attempt_of_an_event_that_is_parked_has_no_next_one() -> None:
     history = await attempts_of([500, 500, 500], max_attempts=3)
     assert [row.next_s is None for row in history.rows] == [False, False, True]
-    assert {row.verdict for row in history.rows} == {"again"}
+    record = batch_record(0, *history.rows)
+    kept = [one.attempt for one in decode(record)[1]]
+    assert [one.verdict for one in kept] == ["again", "again", "park"]
+    assert kept[-1].reason == "gave up after 3 attempts; the last: status 500"
 
 
 @simulated

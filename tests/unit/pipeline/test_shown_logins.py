@@ -43,7 +43,7 @@ async def test_the_row_of_an_attempt_has_the_masked_header(auth: dict[str, Any],
     history = FakeHistory()
     log = AttemptLog(target, history, Metrics().endpoint("crm"))  # type: ignore[arg-type]
     request = target.request(build_renderer(endpoint).render(event("a")), ((b"webhook-id", b"1"),))
-    log.record(event("a"), 1, request, Outcome(Response(200, (), b""), 0.0, 0.1), DELIVERED)
+    log.record(event("a"), 1, request, Outcome(Response(200, (), b""), 0.0, 0.1), DELIVERED, 1)
     log.write_successes()
     (row,) = history.rows
     assert shown in row.headers

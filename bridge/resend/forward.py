@@ -1,0 +1,83 @@
+"""Forward attempts to a developer's machine: the request as the history has it, one at a time.
+
+Invariant: what the history masks is left out, and no more than one request is open.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from bridge.core.url import parse_url
+from bridge.errors import HookferryError, TransportError
+from bridge.history.attempt import MASK, Kept
+from bridge.http import Transport
+from bridge.model import Request, Response, Url
+
+TIMEOUT_S = 10.0
+
+
+class Forwarded(NamedTuple):
+    """What became of one forwarded attempt: an answer, or why there is none. ``note`` is what differs."""
+
+    status: int | None
+    failure: str
+    note: str
+
+
+def forward_target(text: str) -> Url:
+    """Return the URL to forward to. Raises ``HookferryError`` for one that is wrong, or not encrypted.
+
+    Only this machine may get events without TLS.
+    """
+    try:
+        url = parse_url(text)
+    except ValueError as exc:
+        raise HookferryError(f"--forward: {exc}") from exc
+    if url.scheme == "http" and not _is_this_machine(url.host):
+        raise HookferryError(
+            f"--forward: {url.origin} is not this machine, so the events would cross a network in clear; use"
+            " https, or a tunnel that ends at http://localhost"
+        )
+    return url
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def to_request(kept: Kept, url: Url) -> Request:
+    """Return the request of an attempt for another URL, without the headers that are masked."""
+    attempt = kept.attempt
+    pairs = (line.partition(b": ") for line in attempt.headers.split(b"\n") if line)
+    headers = tuple((name, value) for name, _, value in pairs if value != MASK)
+    return Request(attempt.method, url, headers, attempt.body or b"")
+
+
+class Forwarder:
+    """Sends attempts to one URL through ``transport``."""
+
+    def __init__(self, url: Url, transport: Transport) -> None:
+        self._url = url
+        self._transport = transport
+
+    async def forward(self, kept: Kept) -> Forwarded:
+        """Send an attempt, and wait for the answer for at most ``TIMEOUT_S``."""
+        attempt = kept.attempt
+        if attempt.body is None:
+            return Forwarded(None, "not forwarded: its body was not kept (history.bodies)", "")
+        note = "a secret in the body is masked, so its signature is wrong" if attempt.body_masked else ""
+        try:
+            answer: Response = await self._transport.send(to_request(kept, self._url), TIMEOUT_S)
+        except TransportError as exc:
+            return Forwarded(None, str(exc), note)
+        return Forwarded(answer.status, "", note)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
