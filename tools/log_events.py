@@ -19,6 +19,7 @@ SECTIONS = {
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
     "Files in state_dir": ("index", "state"),
+    "The console": ("console",),
 }
 """Heading, and the first words of the events below it."""
 RANK = ("error", "warning", "info", "debug")
