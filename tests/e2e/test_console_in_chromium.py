@@ -1,4 +1,4 @@
-"""The console's pages in a real Chromium, over a console without a broker: all pages, both themes, a phone."""
+"""The console's pages in a real Chromium, over a fake console: all pages, both themes, a phone."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class _Static(StaticFiles):
     """The files of the pages: they may be kept, and are asked for again when the console is a newer one."""
 
     async def get_response(self, path: str, scope: object) -> Response:  # type: ignore[override]  # a mapping
-        response = await super().get_response(path, scope)  # type: ignore[arg-type]  # the same one
+        response = await super().get_response(path, scope)
         for name, text in HEADERS.items():
             response.headers[name] = text
         response.headers["Cache-Control"] = "no-cache"

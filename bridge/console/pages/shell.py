@@ -1,4 +1,4 @@
-"""What every page has in common: who asks, what this person may do, and the headers of the answer.
+"""What every page has in common: who sent the request, what this person may do, and the headers of the answer.
 
 Invariant: a request that changes something reaches its handler only from a page of this console, with the
 token of its session, by a person whose role is ``operate``.
@@ -265,7 +265,8 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
 
 
 def _set_cookie(request: Request, response: Response, token: str) -> None:
-    secure = request.url.scheme == "https"
+    origin = request.headers.get("origin", "")  # of the address that the browser shows, also behind a proxy
+    secure = request.url.scheme == "https" or origin.startswith("https://")
     response.set_cookie(
         COOKIE, token, max_age=int(LONGEST_S), httponly=True, samesite="strict", secure=secure
     )

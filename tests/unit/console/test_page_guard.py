@@ -19,8 +19,8 @@ from tests.support.console_pages import OPEN, FakeLogins
 
 ORIGIN = "http://console.test"
 READING = (
-    "/", "/endpoints/crm", "/search", "/search?status=5xx", "/live", "/event?id=evt-2", "/resend?endpoint=crm",
-    "/parked", "/parked/one?address=0:1", "/jobs", "/jobs/rs-1", "/replay", "/switches", "/schemas",
+    "/", "/endpoints/crm", "/search", "/search?status=5xx", "/live", "/event?id=evt-2",
+    "/resend?endpoint=crm", "/parked", "/parked/one?address=0:1", "/jobs", "/jobs/rs-1", "/replay", "/switches", "/schemas",
     "/configuration", "/audit",
 )  # fmt: skip
 CHANGES: dict[str, dict[str, str]] = {
@@ -184,6 +184,13 @@ async def test_over_tls_the_cookie_is_secure():
         assert "secure" in answer.headers["set-cookie"].lower()
 
 
+async def test_behind_a_proxy_that_ends_tls_the_cookie_is_secure_too():
+    async with browser(FakeLogins()) as client:
+        given = {"token": "read-token"}
+        answer = await client.post("/login", data=given, headers={"origin": ORIGIN.replace("http", "https")})
+        assert "secure" in answer.headers["set-cookie"].lower()
+
+
 async def test_logging_out_ends_the_session_on_the_server():
     async with browser(FakeLogins()) as client:
         await log_in(client, "operate-token")
@@ -213,7 +220,7 @@ async def test_no_link_leads_to_another_site(path):
 
 
 async def test_a_link_from_another_site_finds_the_session_of_a_strict_cookie():
-    """The browser keeps the cookie back on the first request, so the page asks for itself once more."""
+    """The browser keeps the cookie back on the first request, so the page loads itself once more."""
     async with browser(FakeLogins()) as client:
         answer = await client.get("/event?id=a%22b", headers={"sec-fetch-site": "cross-site"})
         assert 'content="0; url=/event?id=a%22b"' in answer.text

@@ -80,7 +80,8 @@ def test_a_success_rate_is_100_percent_only_if_nothing_failed(share, text):
 
 
 def test_json_is_indented_and_nothing_else_of_it_changes():
-    text = '{"amount":5000.00,"big":123456789012345678901234567890,"a":"\\u00e9 {[,:","a":[],"b":{},"c":[1,{"d":null}]}'
+    numbers = '"amount":5000.00,"big":123456789012345678901234567890'
+    text = f'{{{numbers},"a":"\\u00e9 {{[,:","a":[],"b":{{}},"c":[1,{{"d":null}}]}}'
     shown = pretty(text)
     assert shown is not None
     assert '"amount": 5000.00' in shown
