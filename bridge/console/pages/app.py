@@ -14,6 +14,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from bridge.console.pages.attempts import AttemptPages
 from bridge.console.pages.jobs import JobPages
@@ -109,7 +110,7 @@ async def _plainly(request: Request, exc: Exception) -> Response:
 class _Static(StaticFiles):
     """The files of the pages: they may be kept, and are asked for again when the console is a newer one."""
 
-    async def get_response(self, path: str, scope: object) -> Response:  # type: ignore[override]  # a mapping
+    async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         for name, text in HEADERS.items():
             response.headers[name] = text

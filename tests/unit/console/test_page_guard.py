@@ -20,8 +20,8 @@ from tests.support.console_pages import OPEN, FakeLogins
 ORIGIN = "http://console.test"
 READING = (
     "/", "/endpoints/crm", "/search", "/search?status=5xx", "/live", "/event?id=evt-2",
-    "/resend?endpoint=crm", "/parked", "/parked/one?address=0:1", "/jobs", "/jobs/rs-1", "/replay", "/switches", "/schemas",
-    "/configuration", "/audit",
+    "/resend?endpoint=crm", "/parked", "/parked/one?address=0:1", "/jobs", "/jobs/rs-1", "/replay",
+    "/switches", "/schemas", "/configuration", "/audit",
 )  # fmt: skip
 CHANGES: dict[str, dict[str, str]] = {
     "/event/resend": {"attempt": "0:1000:0", "event": "evt-0"},
