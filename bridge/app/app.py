@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -24,6 +24,7 @@ from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
+from bridge.core import jobs, moves
 from bridge.core.beginning import Beginnings
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader
@@ -45,8 +46,11 @@ from bridge.kafka.topic_setup import wait_for_topics
 from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
+from bridge.pipeline.replay.carrier import Bridge
+from bridge.pipeline.replay.replays import Replays
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
@@ -54,6 +58,7 @@ from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.cursor_moves import read_moves
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
@@ -79,6 +84,7 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
+from bridge.wiring.replay import ReplayBuilder, build_replay_edges, build_replaying
 from bridge.wiring.topics import build_selection
 
 _log = structlog.get_logger()
@@ -100,9 +106,17 @@ class App:
         self._pipeline: Pipeline | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
+        self._by = by
         self._beginnings = Beginnings()
+        self._replays = Replays()
+        self._mover = CursorMover(self._read_moves, self._write_control)
         self._control = build_control(
-            settings, switching.endpoints, switching.event_types, by, self._beginnings
+            settings,
+            switching.endpoints,
+            switching.event_types,
+            by,
+            self._beginnings,
+            {jobs.PREFIX: self._replays.apply, moves.PREFIX: self._mover.note},
         )
         self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
@@ -127,11 +141,11 @@ class App:
                     build_membership(self._settings, build_member_name(state), self._memory.batch),
                 )
                 history = await self._open_history(stack)
-                path = self._build_path(stack, reader, writer, offsets, history, index)
+                path, replaying = self._build_path(stack, reader, writer, offsets, history, index)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader, history)
+            await self._carry(path, reader, history, replaying)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -226,7 +240,8 @@ class App:
         offsets: OffsetStore,
         history: History,
         index: KeyIndex,
-    ) -> Path:
+    ) -> tuple[Path, Bridge]:
+        """Build the path, and what the replays use of it."""
         settings, decoders = self._settings, self._decoders
 
         async def flush() -> None:
@@ -274,12 +289,23 @@ class App:
             metrics=self._metrics,
             clock=SystemClock(),
             memory=self._memory,
+            alongside=self._replays,
         )
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline
         self._switching.attach(path.router, path.dispatchers)
         self._status.watch(self._metrics, GroupView(reader), path)
-        return path
+        own = build_replay_edges(settings, decoders, index, open_side_reader, reader.member.holds_lease)
+        builder = ReplayBuilder(settings, decoders, path, edges, own)
+        return path, build_replaying(
+            settings, path, edges, builder, offsets, self._control.write_all, self._by
+        )
+
+    async def _read_moves(self) -> moves.Moves:
+        return await read_moves(self._options, control_topic(self._settings.group))
+
+    async def _write_control(self, values: Mapping[bytes, bytes | None]) -> None:
+        await self._control.write_all(values)
 
     async def _drain_revoked(self) -> None:
         _log.info(events.SOURCE_REVOKED)
@@ -291,7 +317,7 @@ class App:
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.member.start)
 
-    async def _carry(self, path: Path, reader: Reader, history: History) -> None:
+    async def _carry(self, path: Path, reader: Reader, history: History, replaying: Bridge) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
@@ -317,6 +343,10 @@ class App:
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
+                tasks.create_task(self._replays.run(replaying), name="replays"),
+                tasks.create_task(
+                    self._mover.run(path.pipeline.assignment, path.checkpoints), name="moved cursors"
+                ),
                 *history.start(tasks),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]

@@ -24,9 +24,11 @@ from bridge.cli.inspect import inspect
 from bridge.cli.jobs import jobs
 from bridge.cli.keys import keys
 from bridge.cli.listen import listen
+from bridge.cli.moving import rewind, skip_to
 from bridge.cli.output import Output, output_option, root_output_option, show
 from bridge.cli.parked import parked
 from bridge.cli.render import render
+from bridge.cli.replay import replay
 from bridge.cli.resend import resend
 from bridge.cli.route import route
 from bridge.cli.run import root_config_option, run
@@ -61,6 +63,7 @@ def cli(path: Path | None, output: str | None) -> None:
     hookferry history --entity 4711          find what was sent, when, and what was answered
     hookferry resend --event 4711-a          send it again as it was; `jobs` shows bulk re-sends
     hookferry parked list                    list what could not be delivered, and why
+    hookferry replay start -e crm --from 2h  send what was sent in the last two hours again
     hookferry verify request.http -e crm     find out why a receiver refuses a signature
 
     -c and -o may also follow the command, where they take precedence.
@@ -75,8 +78,8 @@ def version(output: Output) -> None:
 
 
 for command in (
-    run, console, check, doctor, status, inspect, route, render, send, history, resend, jobs, listen, parked,
-    endpoints, events, cursors, keys, verify, schemas, demo, completion,
+    run, console, check, doctor, status, inspect, route, render, send, history, resend, jobs, replay, listen,
+    parked, endpoints, events, cursors, rewind, skip_to, keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

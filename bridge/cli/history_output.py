@@ -9,6 +9,7 @@ from typing import Any
 
 from bridge.cli.output import cut
 from bridge.cli.parked_output import one_line
+from bridge.core.replay import MARK
 from bridge.history.attempt import Attempt, Kept
 
 _COLUMNS = ("ATTEMPT", "SENT AT", "ENDPOINT", "TYPE", "ENTITY", "TRY", "STATUS", "VERDICT", "MS", "WHY")
@@ -140,7 +141,7 @@ def page(kept: Kept) -> Iterator[str]:
         "tenant": attempt.tenant,
         "time": attempt.event_time,
         "came from": f"{place}, written {came['timestamp']}",
-        "sent again": attempt.again_id and f"by request {attempt.again_id}, first read from {attempt.origin}",
+        "sent again": _sent_again(attempt),
         "repeats": attempt.repeats and f"attempt {attempt.repeats}",
         "sent at": f"{shown['sent_at']}, answered after {shown['duration_ms']:g} ms",
         "verdict": f"{attempt.verdict}{': ' if attempt.reason else ''}{shown['reason']}",
@@ -182,3 +183,13 @@ def _message(headers: bytes, body: bytes | None, without: str) -> Iterator[str]:
         except UnicodeDecodeError:
             text = f"hex:{body.hex()}"
         yield from (one_line(line) for line in text.splitlines())
+
+
+def _sent_again(attempt: Attempt) -> str | None:
+    """Return what sent an event again, and where it was first read."""
+    again_id = attempt.again_id
+    if again_id is None:
+        return None
+    if again_id.startswith(MARK):
+        return f"by {again_id.replace('-', ' ', 1)}"
+    return f"by request {again_id}, first read from {attempt.origin}"

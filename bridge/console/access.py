@@ -9,12 +9,16 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from bridge.console.views import Actor
 from bridge.errors import ConfigError
 from bridge.settings.models.console import ConsoleSettings
+
+if TYPE_CHECKING:
+    from bridge.console.oidc_login import OidcLogin
 
 OPERATE, READ = "operate", "read"
 EVERYONE = Actor("someone on this machine", OPERATE)
@@ -25,9 +29,18 @@ VerifyBearer = Callable[[str], Awaitable[Actor | None]]
 class Logins:
     """The tokens of the settings, and who everybody is where no login is configured."""
 
-    def __init__(self, settings: ConsoleSettings, verify: VerifyBearer | None = None) -> None:
-        """``verify`` checks tokens of an OpenID provider. Raises ``ConfigError``."""
+    def __init__(
+        self,
+        settings: ConsoleSettings,
+        verify: VerifyBearer | None = None,
+        browser: OidcLogin | None = None,
+    ) -> None:
+        """``verify`` checks tokens of an OpenID provider, and ``browser`` logs people in there.
+
+        Raises ``ConfigError``.
+        """
         self._verify = verify
+        self.browser = browser
         self._actors = [
             (_digest(token.token.get_secret_value()), Actor(name, token.role))
             for name, token in settings.tokens.items()

@@ -18,7 +18,7 @@ from bridge.console.job_actions import JobActions
 from bridge.console.parked_actions import ParkedActions
 from bridge.console.ports import Who
 from bridge.console.store.attempts import AttemptQueries
-from bridge.console.store.control import ControlQueries
+from bridge.console.store.control import ANSWER, ControlQueries
 from bridge.console.store.database import Database
 from bridge.console.store.parked import ParkedQueries
 from bridge.console.views import AttemptQuery, Done, ParkedQuery
@@ -26,6 +26,7 @@ from bridge.core.changes import Change
 from bridge.core.jobs import JobState
 from bridge.core.switches import ALL, EventTypes, Subject, Switch, key_of
 from bridge.errors import ActionRefused
+from bridge.resend.service import Resending
 from bridge.settings import Settings
 from bridge.settings.models.values import event_pattern
 from bridge.telemetry import events
@@ -49,12 +50,15 @@ class _Deed(NamedTuple):
 class StoreActions:
     """See ``bridge.console.ports.Actions``."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, resending: Resending, carry_out: Callable[[str], None]
+    ) -> None:
+        """``carry_out`` is called with the id of each re-send that this console is to run."""
         self._settings = settings
         self._control = ControlQueries(database)
         self._attempts = AttemptQueries(database, attempts_topic(settings))
         self._parked = ParkedActions(settings, ParkedQueries(database))
-        self._jobs = JobActions(settings, self._control)
+        self._jobs = JobActions(settings, self._control, resending, carry_out)
         self._recent: dict[tuple[str, str], tuple[_Deed, asyncio.Task[Done]]] = {}
 
     async def switch_endpoint(self, name: str, on: bool, who: Who) -> Done:
@@ -103,7 +107,7 @@ class StoreActions:
         """Send the event of one attempt again."""
         deed = _Deed("resend", attempt_id)
         return await self._once(
-            deed, who, lambda: self._jobs.resend(attempt_id, who, render=render, new_id=new_id)
+            deed, who, lambda: self._jobs.resend(attempt_id, who, render=render, new_id=new_id), recorded=True
         )
 
     async def count(self, query: AttemptQuery) -> int:
@@ -124,6 +128,7 @@ class StoreActions:
             _Deed("resend start", _words(query)),
             who,
             lambda: self._jobs.resend_all(query, who, render=render, new_id=new_id, rate_per_s=rate_per_s),
+            recorded=True,
         )
 
     async def replay(
@@ -145,6 +150,7 @@ class StoreActions:
             lambda: self._jobs.replay(
                 endpoint, since_s, until_s, who, type=type, entity=entity, when=when, rate_per_s=rate_per_s
             ),
+            recorded=True,
         )
 
     async def pause_job(self, job_id: str, who: Who) -> Done:
@@ -160,15 +166,22 @@ class StoreActions:
         return await self._change_job("job cancel", job_id, JobState.CANCELLED, who)
 
     async def _change_job(self, action: str, job_id: str, state: JobState, who: Who) -> Done:
-        return await self._once(_Deed(action, job_id), who, lambda: self._jobs.set_state(job_id, state, who))
+        return await self._once(
+            _Deed(action, job_id), who, lambda: self._jobs.set_state(job_id, state, who), recorded=True
+        )
 
     async def _write(self, who: Who, records: dict[bytes, bytes | None]) -> None:
         await write_control(self._settings, who.by, records)
 
-    async def _once(self, deed: _Deed, who: Who, work: Callable[[], Awaitable[Done]]) -> Done:
-        """Do a deed and record it; with the key of an earlier one, return the answer of that one."""
+    async def _once(
+        self, deed: _Deed, who: Who, work: Callable[[], Awaitable[Done]], *, recorded: bool = False
+    ) -> Done:
+        """Do a deed and record it; with the key of an earlier one, return the answer of that one.
+
+        ``recorded``: ``work`` writes into the audit by itself. Then only the answer is kept, for the key.
+        """
         if not who.key:
-            return await self._do(deed, who, work)
+            return await self._do(deed, who, work, recorded=recorded)
         name = who.by, who.key
         known = self._recent.get(name)
         if known is None:
@@ -177,7 +190,7 @@ class StoreActions:
                 return stored
             known = self._recent.get(name)  # another request with it may have come meanwhile
         if known is None:
-            known = deed, asyncio.ensure_future(self._do(deed, who, work))
+            known = deed, asyncio.ensure_future(self._do(deed, who, work, recorded=recorded))
             self._recent[name] = known
             while len(self._recent) > _MOST_REMEMBERED:
                 del self._recent[next(iter(self._recent))]
@@ -191,15 +204,20 @@ class StoreActions:
     async def _stored(self, deed: _Deed, who: Who) -> Done | None:
         for change in await self._control.change_with(who.key):
             if change.by == who.by:
-                _require_same(_Deed(change.action, change.subject), _cut(deed), who)
+                _require_same(_deed_of(change), deed, who)
                 return _answer(change)
         return None
 
-    async def _do(self, deed: _Deed, who: Who, work: Callable[[], Awaitable[Done]]) -> Done:
+    async def _do(
+        self, deed: _Deed, who: Who, work: Callable[[], Awaitable[Done]], *, recorded: bool
+    ) -> Done:
         done = await work()
+        if recorded and not who.key:
+            return done
+        shown = _Deed(ANSWER, f"{deed.action}: {deed.subject}") if recorded else deed
         short = Done(done.message[:_MOST_MESSAGE], done.count, done.job)
         answer = orjson.dumps({"message": short.message, "count": short.count, "job": short.job}).decode()
-        change = Change(now(), who.by, *_cut(deed), who.why, done.message, who.key, answer)
+        change = Change(now(), who.by, *_cut(shown), who.why, done.message, who.key, answer)
         await self._write(who, audit_record(change))
         _log.info(
             events.CONSOLE_CHANGED,
@@ -235,6 +253,14 @@ def _require_same(known: _Deed, deed: _Deed, who: Who) -> None:
 def _cut(deed: _Deed) -> _Deed:
     """Return a deed as its record has it: texts are limited and scrubbed."""
     return _Deed(deed.action, scrub(deed.subject)[:500])
+
+
+def _deed_of(change: Change) -> _Deed:
+    """Return what a record of the audit says was done."""
+    if change.action != ANSWER:
+        return _Deed(change.action, change.subject)
+    action, _, subject = change.subject.partition(": ")
+    return _Deed(action, subject)
 
 
 def _answer(change: Change) -> Done:

@@ -22,9 +22,12 @@ from bridge.console.access import Logins
 from bridge.console.actions import StoreActions
 from bridge.console.api.app import build_web
 from bridge.console.config_view import ConfigFile
-from bridge.console.follower import TopicFollower, TopicRecreated
+from bridge.console.follower import Intake, TopicFollower, TopicRecreated
 from bridge.console.intakes import AttemptsIntake, ControlIntake, ParkedIntake
+from bridge.console.job_runner import JobRunner
 from bridge.console.lags import LagWatch
+from bridge.console.oidc import OidcProvider
+from bridge.console.oidc_login import OidcLogin
 from bridge.console.ports import Actions, Reads
 from bridge.console.reads import StoreReads
 from bridge.console.retention import Retention
@@ -41,6 +44,8 @@ from bridge.settings import Settings
 from bridge.telemetry import events
 from bridge.wiring.backlog import build_decoding
 from bridge.wiring.kafka import attempts_topic, build_kafka_options, control_topic, parked_topic
+from bridge.wiring.oidc import build_oidc_transport
+from bridge.wiring.resend import build_resending
 
 _log = structlog.get_logger()
 _RECORDS = 200
@@ -58,7 +63,10 @@ class Console:
         self._config = config
         self._pages = pages
         self._options = build_kafka_options(settings.kafka)
-        self.logins = Logins(settings.console)
+        oidc = settings.console.oidc
+        self.provider = oidc and OidcProvider(oidc, build_oidc_transport(oidc.ca_file))
+        login = OidcLogin(oidc, self.provider) if oidc and self.provider and oidc.client_id else None
+        self.logins = Logins(settings.console, self.provider.actor if self.provider else None, login)
         self._followers: list[TopicFollower] = []
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -77,15 +85,19 @@ class Console:
                 return (await control.states())[1]
 
             decoding = build_decoding(self._config, os.environ, _note)
-            lags = LagWatch(self._settings, decoding, event_types)
+            lags = LagWatch(self._settings, decoding, event_types, control.all_jobs)
             self._followers = self._build_followers(database, admin)
             reads = StoreReads(self._settings, database, lags, self._followers, ConfigFile(self._config))
-            actions = StoreActions(self._settings, database)
+            resending = build_resending(self._settings)
+            runner = JobRunner(control, resending)
+            actions = StoreActions(self._settings, database, resending, runner.carry_out)
             server = build_server(self._build_web(reads, actions))
             address = f"http://{settings.host}:{port.getsockname()[1]}"
             login = _NO_LOGIN if self.logins.anonymous else "required"
             _log.info(events.CONSOLE_STARTED, address=address, login=login)
-            await _run_until(stop, server, server.serve(sockets=[port]), self._follow(database, admin, lags))
+            await _run_until(
+                stop, server, server.serve(sockets=[port]), self._follow(database, admin, lags, runner)
+            )
             _log.info(events.CONSOLE_STOPPED)
 
     def _build_web(self, reads: Reads, actions: Actions) -> ASGIApp:
@@ -103,7 +115,7 @@ class Console:
         return True, f"ready{f', but: {errors[0]}' if errors else ''}"
 
     def _build_followers(self, database: Database, admin: TopicAdmin) -> list[TopicFollower]:
-        intakes = {
+        intakes: dict[str, Intake] = {
             attempts_topic(self._settings): AttemptsIntake(database),
             parked_topic(self._settings): ParkedIntake(),
             control_topic(self._settings.group): ControlIntake(database),
@@ -116,7 +128,7 @@ class Console:
     def _open_reader(self) -> SideReader:
         return SideReader(self._options, max_batch=_RECORDS)
 
-    async def _follow(self, database: Database, admin: TopicAdmin, lags: LagWatch) -> None:
+    async def _follow(self, database: Database, admin: TopicAdmin, lags: LagWatch, runner: JobRunner) -> None:
         """Follow all topics until it is cancelled; begin again with an empty store if it is another's."""
         await start_when_reachable(admin.start, self._options.bootstrap_servers)
         owner = f"{self._settings.group} at {await admin.cluster_id()}"
@@ -128,6 +140,7 @@ class Console:
                     for follower in self._followers:
                         tasks.create_task(follower.run(), name=f"follow {follower.topic}")
                     tasks.create_task(lags.run(), name="lags")
+                    tasks.create_task(runner.run(), name="jobs")
                     tasks.create_task(retention.run(), name="retention")
             except* TopicRecreated as group:
                 _log.warning(

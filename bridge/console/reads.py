@@ -208,8 +208,8 @@ class StoreReads:
 
     async def jobs(self) -> Sequence[JobRow]:
         """Return all jobs, newest first."""
-        now_s = time.time()
-        return [job_row(job, now_s) for job in await self._control.all_jobs()]
+        now_s, progress = time.time(), self._lags.replays
+        return [job_row(job, now_s, progress.get(job.id)) for job in await self._control.all_jobs()]
 
     async def job(self, job_id: str) -> JobRow | None:
         """Return one job."""

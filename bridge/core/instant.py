@@ -25,3 +25,9 @@ def instant_ms(text: str) -> int | None:
 def instant_text(at_s: float) -> str:
     """Return Unix seconds as RFC 3339 text in UTC, to the second."""
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def precise_instant(at_ms: int) -> str:
+    """Return Unix milliseconds as RFC 3339 text in UTC, to the millisecond."""
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

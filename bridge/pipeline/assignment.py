@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 import structlog
 
 from bridge.core.beginning import Beginning
-from bridge.model import Partition
+from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.cursor_loader import CursorLoader
-from bridge.pipeline.cursor_start import skip_deleted_offsets
+from bridge.pipeline.cursor_start import EndpointCursor, skip_deleted_offsets
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed
-from bridge.pipeline.ports import Reads
+from bridge.pipeline.ports import Alongside, Reads
 from bridge.pipeline.schema_wait import SchemaWait
 from bridge.pipeline.topic_watch import TopicWatch
 from bridge.pipeline.undecodable import UndecodableRecords
@@ -50,6 +50,7 @@ class Assignment:
         undecodable: UndecodableRecords,
         schema_wait: SchemaWait,
         drain_timeout_s: float,
+        alongside: Alongside,
     ) -> None:
         """``remember`` and ``stop_endpoint`` return once the broker has it; raise ``KafkaUnavailable``."""
         self.ending = False
@@ -68,6 +69,7 @@ class Assignment:
         self._undecodable = undecodable
         self._schema_wait = schema_wait
         self._drain_timeout_s = drain_timeout_s
+        self._alongside = alongside
         self._draining = asyncio.Lock()
 
     async def begin(self) -> None:
@@ -129,7 +131,10 @@ class Assignment:
             self._schema_wait.cancel()
             try:
                 async with asyncio.timeout_at(deadline):
-                    await asyncio.gather(*(dispatcher.drain() for dispatcher in self._dispatchers.values()))
+                    await asyncio.gather(
+                        *(dispatcher.drain() for dispatcher in self._dispatchers.values()),
+                        self._alongside.drain(),
+                    )
                     await self._undecodable.drain()
             except TimeoutError:
                 unfinished = sum(dispatcher.in_flight for dispatcher in self._dispatchers.values())
@@ -140,12 +145,28 @@ class Assignment:
             existing = await self._topics.look_in_time(self._checkpoints.cursors)
             if existing is not None:
                 self._checkpoints.drop_others(existing)
+            await self._alongside.end()
             await self._checkpoints.commit_last(deadline)
             self._checkpoints.clear()
             self._topics.clear()
             for dispatcher in self._dispatchers.values():
                 dispatcher.forget()
             self.ending = False
+
+    def move(self, endpoint: str, partition: Partition, committed: Committed) -> EndpointCursor:
+        """Put a cursor that begins as committed in place of the present one; it catches up by itself.
+
+        What is queued for the present one is dropped, and what is in flight ends without an effect.
+        """
+        cursor = self._loader.rebuild(endpoint, partition, committed)
+        replaced = self._checkpoints.replace(cursor)
+        self._dispatchers[endpoint].drop(replaced)
+        for feed in self._feeds:
+            feed.covered.discard(partition)  # the window before the new position may not be covered
+        cursor.detach_if_passed(self.next_offsets[partition])
+        self._checkpoints.room.set()
+        self._checkpoints.room_behind[endpoint].set()
+        return cursor
 
     def pass_unreadable(self) -> None:
         """Advance past offsets without a readable record: transaction markers, aborted records, gaps.

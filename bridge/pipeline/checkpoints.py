@@ -127,6 +127,20 @@ class Checkpoints:
             self._checkpoints[cursor] = _Checkpoint(committed, topic_id)
         self._begin_segment({})
 
+    def replace(self, cursor: EndpointCursor) -> EndpointCursor:
+        """Commit this cursor from now on, in place of the one of its endpoint in its partition.
+
+        Return that one, which has ended.
+        """
+        by_endpoint = self.cursors[cursor.partition]
+        replaced = by_endpoint[cursor.endpoint]
+        replaced.end()
+        topic_id = self._checkpoints.pop(replaced).topic_id
+        by_endpoint[cursor.endpoint] = cursor
+        self._checkpoints[cursor] = _Checkpoint(None, topic_id)
+        self._begin_segment({})
+        return replaced
+
     def clear(self) -> None:
         """End the assignment: this process does not commit what settles from now on."""
         for cursor in self.all():
@@ -257,6 +271,14 @@ class Checkpoints:
             base = coming.get(cursor) or checkpoint.committed
             listed.append(JournaledCursor(cursor.endpoint, cursor.partition, base))
         return self._journal.begin_segment(listed)
+
+    async def pass_fence(self) -> None:
+        """Write the history and commit the member group's offsets, before the cursors of a replay.
+
+        Raises ``CommitError``.
+        """
+        async with self._committing:
+            await self._pass_fence()
 
     async def _pass_fence(self) -> None:
         """Write the history, then commit the member group's offsets. Raises ``CommitError``."""

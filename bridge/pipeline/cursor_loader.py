@@ -133,6 +133,12 @@ class CursorLoader:
         share = self._budget.share(endpoint)
         return build_cursor(endpoint, policy, share, partition, log, start, settled)
 
+    def rebuild(self, endpoint: str, partition: Partition, committed: Committed) -> EndpointCursor:
+        """Return a cursor that begins as committed, wherever its log begins and ends."""
+        policy, share = self._policies[endpoint], self._budget.share(endpoint)
+        log = (0, committed.offset)
+        return build_cursor(endpoint, policy, share, partition, log, Continued(committed), ())
+
     def beginnings_in(self, loaded: Loaded) -> dict[str, Beginning]:
         """Return what to remember of these cursors, by endpoint, once they are committed."""
         topics: dict[str, TopicPlaces] = {}

@@ -153,6 +153,26 @@ class EndpointDispatcher:
         self._types_off = off
 
     @property
+    def waits_for_gate(self) -> bool:
+        """Return True if an event could be sent now, but for the gate."""
+        return bool(self._queue.sleepers and self._queue.ready)
+
+    def wake(self) -> None:
+        """Look for an event to send: the gate may admit one."""
+        self._queue.wake()
+
+    def drop(self, cursor: EndpointCursor) -> None:
+        """Drop what is queued for a cursor that has ended; what is in flight ends without an effect."""
+
+        def is_dropped(item: LaneItem) -> bool:
+            if item.cursor is not cursor:
+                return False
+            self._release(item)
+            return True
+
+        self._queue.drop(is_dropped)
+
+    @property
     def is_in_trouble(self) -> bool:
         """Return True if nothing is sent, or only to find out whether the receiver works again."""
         return not self.on or self.gate.state != "closed"

@@ -51,7 +51,7 @@ from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.intake import Feed, Intake
 from bridge.pipeline.memory_watch import MemoryWatch
 from bridge.pipeline.outage import OutageBackoff
-from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
+from bridge.pipeline.ports import Alongside, FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
 from bridge.pipeline.schema_wait import SchemaWait
 from bridge.pipeline.topic_watch import Look, TopicWatch
 from bridge.pipeline.undecodable import UndecodableRecords
@@ -96,6 +96,7 @@ class Pipeline:
         budget: MemoryBudget,
         fresh_bytes: int,
         learn: Callable[[SchemaNeeded], Awaitable[None]],
+        alongside: Alongside,
     ) -> None:
         self._source = source
         self._checkpoints = checkpoints
@@ -133,6 +134,7 @@ class Pipeline:
             undecodable=undecodable,
             schema_wait=self._schema_wait,
             drain_timeout_s=drain_timeout_s,
+            alongside=alongside,
         )
         self._catch_ups = {
             endpoint: self._catch_up(endpoint, feed, open_side_reader)

@@ -106,3 +106,15 @@ class FirstOffsets(Protocol):
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         """Return the first event of each claim's key."""
         ...
+
+
+class Alongside(Protocol):
+    """What works on the partitions of an assignment beside the path (``bridge.pipeline.replay.replays``)."""
+
+    async def drain(self) -> None:
+        """Send nothing more, and return when nothing is in flight."""
+        ...
+
+    async def end(self) -> None:
+        """Commit for the last time, while the live cursors still exist."""
+        ...

@@ -40,6 +40,8 @@ SWITCHING = parts(*_KAFKA, *_TOPICS, ("sources", _ANY, "custom_types"), *_ROUTIN
 ROUTING = parts(*_TOPICS, *_ROUTING)
 """What routes a sample without a connection. The schemas of its source are read when it is known."""
 LIVE_ROUTING = parts(*_TOPICS, *_ROUTING, *_KAFKA)
+COUNTING = parts(*_KAFKA, ("sources",), *_ROUTING)
+"""What counts the events of a part of the log: it decodes them as the bridge does."""
 
 FOLLOWING = parts(*_KAFKA, *_TOPICS, ("egress",))
 """What follows the history, and forwards attempts to a developer."""

@@ -331,10 +331,17 @@ def build_dispatcher(
     turn_off: Callable[[str, str], None],
     budget: MemoryBudget | None = None,
     held: HeldLanes | None = None,
+    gate: Gate | None = None,
+    park_limit: ParkLimit | None = None,
+    bound: EndpointMetrics | None = None,
 ) -> EndpointDispatcher:
-    """Build the delivering half of the path for one endpoint."""
-    bound, gate, target = metrics.endpoint(name), build_gate(endpoint), build_target(name, endpoint, settings)
-    retry, park_limit = endpoint.retry, build_park_limit(endpoint)
+    """Build the delivering half of the path for one endpoint.
+
+    ``gate``, ``park_limit`` and ``bound``: those of a replay, in place of the endpoint's own.
+    """
+    gate, bound = gate or build_gate(endpoint), bound or metrics.endpoint(name)
+    retry, target = endpoint.retry, build_target(name, endpoint, settings)
+    park_limit = park_limit or build_park_limit(endpoint)
     signer = build_signer(endpoint)
     attempt_log = AttemptLog(
         target,

@@ -33,7 +33,8 @@ from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.new_endpoints import NewEndpoints
 from bridge.pipeline.pipeline import Pipeline
-from bridge.pipeline.ports import FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
+from bridge.pipeline.ports import Alongside, FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
+from bridge.pipeline.replay.replays import Replays
 from bridge.pipeline.topic_watch import Look
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
@@ -96,6 +97,8 @@ class PathEdges:
     clock: Clock
     memory: MemoryPlan = field(default_factory=lambda: divide(1 << 40))
     """The default limits nothing: for tests."""
+    alongside: Alongside = field(default_factory=Replays)
+    """The replays, which end with the assignment. The default has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ def build_path(
         budget=budget,
         fresh_bytes=edges.memory.fresh,
         learn=edges.learn,
+        alongside=edges.alongside,
     )
     return Path(router, checkpoints, dispatchers, pipeline, budget)
 

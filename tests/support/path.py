@@ -19,10 +19,14 @@ from bridge.formats.resent import AgainDecoder
 from bridge.history.writer import History
 from bridge.model import Partition
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.moving import CursorMover
+from bridge.pipeline.replay.carrier import Bridge
+from bridge.pipeline.replay.replays import Replays
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import build_dispatcher
-from bridge.wiring.path import PathEdges, build_new_endpoints, build_path
+from bridge.wiring.path import Path, PathEdges, build_new_endpoints, build_path
+from bridge.wiring.replay import ReplayBuilder
 from tests.support.fake_control import FakeControl, FakeLogs
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fakes import (
@@ -38,6 +42,7 @@ from tests.support.fakes import (
     FakeWindow,
     Log,
 )
+from tests.support.replays import FakeJobs, FakeMoves, FakeReplayOffsets, replay_edges
 from tests.support.simulated import LoopClock
 
 MONTH_S = 2_592_000
@@ -82,10 +87,14 @@ class World:
     control: FakeControl = field(default_factory=FakeControl)
     decoder: Decoder = DECODER
     learn: Callable[[SchemaNeeded], Awaitable[None]] = field(default=learns_nothing)
+    jobs: FakeJobs = field(default_factory=FakeJobs)
+    moves: FakeMoves = field(default_factory=FakeMoves)
 
     def __post_init__(self) -> None:
         self.parked_before = FakeParkedRecords(self.parking)
         self.receivers = {name: FakeReceiver() for name in self.plans}
+        self.replay_receivers = {name: FakeReceiver() for name in self.plans}
+        self.replay_offsets = FakeReplayOffsets(self.offsets)
 
     @property
     def receiver(self) -> FakeReceiver:
@@ -196,14 +205,18 @@ class Process:
     ) -> None:
         self.world = world
         self._history = history
+        self.history = FakeHistory()
         self.partitions = partitions or (P0,)
         self.metrics = Metrics()
         self.flushes = 0
+        self.turned_off: list[tuple[str, str]] = []
         self.reader = FakeReader(world.log, max_batch=max_batch)
         decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}.get, world.plans)}
         self.window = FakeWindow(world.log, decoders)
         self.holds = Holds()
         self._control = world.control.open()
+        self.replays = Replays()
+        self.mover = CursorMover(world.moves.read, world.moves.write)
         edges = PathEdges(
             reader=self.reader,
             member=self.reader,
@@ -218,16 +231,17 @@ class Process:
             hold_register=world.register,
             load_holds=self.load_holds,
             transports=world.receivers,
-            history=history or FakeHistory(),
+            history=history or self.history,
             journal=journal or world.journal,  # type: ignore[arg-type]
             flush=self._flush,
             window=self.window,
             side_window=lambda: FakeWindow(world.log, decoders),
             learn=world.learn,
-            turn_off=lambda endpoint, reason: None,
+            turn_off=self._turn_off,
             metrics=self.metrics,
             clock=LoopClock(),
             memory=memory or divide(1 << 40),
+            alongside=self.replays,
         )
         settings = settings_of(world.plans, drain_timeout_s)
         path = build_path(settings, decoders, self.holds, edges)
@@ -243,6 +257,22 @@ class Process:
         self._switching = Switching(world.plans.keys())
         self._switching.attach(path.router, path.dispatchers)
         self._commit_interval_s = commit_interval_s
+        self._replays_jobs = self._moves_cursors = False
+        if world.jobs.records:
+            self.follow_jobs()
+        self._replaying = self._build_replaying(settings, decoders, path, edges)
+
+    def follow_jobs(self) -> Process:
+        """Follow the jobs of the control topic. A process that finds none at its start does not."""
+        self.world.jobs.follow(self.replays.apply)
+        self._replays_jobs = True
+        return self
+
+    def follow_moves(self) -> Process:
+        """Follow the moves of the control topic."""
+        self.world.moves.follow(self.mover.note)
+        self._moves_cursors = True
+        return self
 
     def turn_off(self, patterns: Mapping[str, tuple[str, ...]]) -> None:
         """Make exactly these event types (patterns by endpoint) off, as records of the control topic do."""
@@ -298,6 +328,44 @@ class Process:
         """Load the holds from the fake register."""
         self.holds.begin(partitions, await self.world.register.read())
 
+    async def _move_cursors(self) -> None:
+        await self.mover.run(self.pipeline.assignment, self.checkpoints)
+
+    def _build_replaying(
+        self,
+        settings: Settings,
+        decoders: Mapping[str, Decoder | AgainDecoder],
+        path: Path,
+        edges: PathEdges,
+    ) -> Callable[[], Bridge]:
+        """Return what builds the part of the process that carries out replays."""
+        world = self.world
+
+        def build() -> Bridge:
+            own = replay_edges(world.jobs, world.replay_receivers, edges.side_window, world.parked_before)
+            builder = ReplayBuilder(settings, decoders, path, edges, own)
+            return Bridge(
+                group="g",
+                endpoints=path.dispatchers.keys(),
+                assigned=lambda: () if path.pipeline.assignment.ending else path.checkpoints.cursors.keys(),
+                look=world.log.look,
+                offsets=world.replay_offsets,
+                open_run=builder.open_run,
+                write=world.jobs.write,
+                forget_files=builder.forget_files,
+                who="a bridge",
+            )
+
+        return build
+
+    def switch(self, endpoint: str, *, on: bool, reason: str = "") -> None:
+        """Turn an endpoint on or off, as a record of the control topic does."""
+        self._switching.endpoints.put(endpoint, Switch(on=on, reason=reason))
+
+    def _turn_off(self, endpoint: str, reason: str) -> None:
+        self.turned_off.append((endpoint, reason))
+        self.switch(endpoint, on=False, reason=reason)
+
     async def _stop_endpoint(self, endpoint: str, reason: str) -> None:
         await self._control.stop(endpoint, reason)
         self._switching.endpoints.put(endpoint, Switch(on=False, reason=reason))
@@ -308,6 +376,8 @@ class Process:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),
                 *(self._history.start(tasks) if self._history else ()),
+                *([tasks.create_task(self._move_cursors())] if self._moves_cursors else ()),
+                *([tasks.create_task(self.replays.run(self._replaying()))] if self._replays_jobs else ()),
                 *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
             await self.pipeline.run()

@@ -6,6 +6,7 @@ Invariant: no more than ``MOST_BODY_BYTES`` of a body are ever in memory.
 from __future__ import annotations
 
 import structlog
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,8 +25,14 @@ _HEADERS = {
 }
 
 
-class _TooLarge(Exception):
-    """A body is larger than ``MOST_BODY_BYTES``."""
+_TOO_LARGE = f"a body must not have more than {MOST_BODY_BYTES} bytes"
+
+
+class _TooLarge(HTTPException):
+    """A body is larger than ``MOST_BODY_BYTES``. FastAPI passes on an error of this class only."""
+
+    def __init__(self) -> None:
+        super().__init__(413, _TOO_LARGE)
 
 
 class Guard:
@@ -57,8 +64,7 @@ class Guard:
             await self._app(scope, _bounded(receive), _with_headers(noted))
         except _TooLarge:
             if not started:
-                text = f"a body must not have more than {MOST_BODY_BYTES} bytes"
-                await problem(413, text)(scope, receive, _with_headers(send))
+                await problem(413, _TOO_LARGE)(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
@@ -68,7 +74,7 @@ class Guard:
         )
         length = headers.get("content-length", "0")
         if refusal is None and (not length.isdecimal() or int(length[:19]) > MOST_BODY_BYTES):
-            return Refusal(413, f"a body must not have more than {MOST_BODY_BYTES} bytes")
+            return Refusal(413, _TOO_LARGE)
         return refusal
 
 

@@ -246,11 +246,10 @@ class AttemptQueries:
             f"SELECT id, batch, entry FROM attempts WHERE id IN ({places(len(numbers))})", numbers
         )
         batches = sorted({row[1] for row in rows})
-        values = dict(
-            await self._db.fetch(
-                f"SELECT id, value FROM batches WHERE id IN ({places(len(batches))})", batches
-            )
+        found = await self._db.fetch(
+            f"SELECT id, value FROM batches WHERE id IN ({places(len(batches))})", batches
         )
+        values = {int(row[0]): bytes(row[1]) for row in found}
         return await asyncio.to_thread(_matching, rows, values, text.casefold())
 
     async def _rows(self, numbers: Sequence[int], series: KnownSeries) -> list[AttemptRow]:
@@ -365,7 +364,7 @@ def _matching(rows: Sequence[Sequence[Any]], values: dict[int, bytes], text: str
     by_batch: dict[int, list[tuple[int, int]]] = {}
     for number, batch, entry in rows:
         by_batch.setdefault(batch, []).append((number, entry))
-    found = set()
+    found: set[int] = set()
     for batch, entries in by_batch.items():
         record = unpacked(values[batch], "", 0, 0)
         value = record.value or b""

@@ -15,6 +15,7 @@ from bridge.console.views import ChangeRow, JobRow, Page, PodRow, SwitchRow
 from bridge.core import changes, jobs
 from bridge.core.changes import Change, DamagedChangeError
 from bridge.core.jobs import DamagedJobError, Job
+from bridge.core.replay import ReplayProgress
 from bridge.core.switches import (
     DamagedSwitchError,
     EventTypes,
@@ -26,6 +27,8 @@ from bridge.core.switches import (
 )
 from bridge.dead_letters.hold import read_key
 
+ANSWER = "answer"
+"""The action of a record that only keeps the answer for an ``Idempotency-Key``; the audit omits it."""
 _JOB = jobs.PREFIX.decode().rstrip("/")
 
 
@@ -122,6 +125,8 @@ def _change_row(name: str, value: bytes) -> ChangeRow | None:
         change = changes.read_change(value)
     except DamagedChangeError:
         return None
+    if change.action == ANSWER:
+        return None
     return ChangeRow(name, change.at, change.by, change.action, change.subject, change.reason, change.details)
 
 
@@ -150,9 +155,12 @@ def seconds(instant: str) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def job_row(job: Job, now_s: float) -> JobRow:
-    """Return a job as it is shown, with its progress and an estimate."""
-    total, done = job.total, job.done
+def job_row(job: Job, now_s: float, replayed: ReplayProgress | None = None) -> JobRow:
+    """Return a job as it is shown, with its progress and an estimate.
+
+    Without ``replayed``, the progress is that of its record. A replay's is in offsets of the log.
+    """
+    total, done = (job.total, job.done) if replayed is None else (replayed.total, replayed.settled)
     progress = min(1.0, done / total) if total else None
     left_s: float | None = None
     if total is not None and not job.state.final:

@@ -26,7 +26,7 @@ async def open_database(settings: ConsoleSettings) -> Database:
 
 async def claim(database: Database, owner: str) -> None:
     """Empty the store if it has other tables, or the topics of another group or cluster."""
-    known = dict(await database.fetch("SELECT name, value FROM meta"))
+    known = {str(row[0]): row[1] for row in await database.fetch("SELECT name, value FROM meta")}
     wanted = {"owner": owner, "version": VERSION}
     if known and known != wanted:
         _log.warning(

@@ -17,7 +17,7 @@ from bridge.console.store.schema import NAMES, TABLES
 from bridge.errors import ConfigError, RowsRefused, StoreUnavailable
 
 try:
-    import asyncpg
+    import asyncpg  # type: ignore[import-untyped]  # it has no type hints
 except ImportError as exc:  # pragma: no cover - the extra is installed where tests run
     raise ConfigError(
         ["console.store: PostgreSQL needs the package asyncpg; run: pip install 'hookferry[postgresql]'"]

@@ -56,3 +56,14 @@ CONSOLE_BUG: Final = "console.failed_inside"
 """A request to the console failed because of an error in the console; the line has the traceback.
 
 Always: this is a bug. Report it. Deliveries are not affected."""
+
+CONSOLE_JOB_FAILED: Final = "console.job_failed"
+"""The console could not go on with a re-send (`job`). It stays as it is, and is taken over.
+
+Worry if it repeats for the same job: cancel it, and find the `cause`."""
+
+CONSOLE_OIDC_FAILED: Final = "console.oidc_failed"
+"""The OpenID provider (`issuer`) did not answer with its keys. Written at most once per minute.
+
+Worry if it lasts: people cannot log in once the keys that are known are replaced. Tokens of
+`console.tokens` work."""

@@ -195,3 +195,47 @@ EVENT_TYPES_TURNED_ON: Final = "types.turned_on"
 """Event types were switched on again.
 
 Never."""
+
+REPLAY_STARTED: Final = "replay.started"
+"""This process carries out a replay for some partitions: a new one, or one that goes on after a pause, a
+restart or a rebalance.
+
+Never. `hookferry replay show` shows how far it is."""
+
+REPLAY_ENDED: Final = "replay.ended"
+"""The last partition of a replay reached its end, and this process recorded that the job is done.
+
+Never."""
+
+REPLAY_PAUSED: Final = "replay.paused"
+"""A replay exceeded the `park_limit` of its endpoint, and this process paused it. Live deliveries go on.
+
+Always: more of its events would become dead letters for the same `cause`."""
+
+REPLAY_FAILED: Final = "replay.failed"
+"""A replay cannot go on. Either its topic was deleted and created again, so that its offsets mean other
+records, or this release cannot read its query. The `cause` states which.
+
+Always: what it has not sent is not sent."""
+
+REPLAY_FAILED_INSIDE: Final = "replay.failed_inside"
+"""A replay met an error of our own. It is tried again after ten seconds; live deliveries go on.
+
+Always: report it with its traceback."""
+
+REPLAY_WAITING: Final = "replay.waiting"
+"""A replay cannot read on, because the log ends before its position.
+
+Always: the topic was deleted and created again."""
+
+REPLAY_OFFSETS_KEPT: Final = "replay.offsets_kept"
+"""The consumer group of a replay that ended could not be deleted. The broker deletes its offsets after
+`offsets.retention.minutes`.
+
+Never; `hookferry cursors prune` deletes them as well."""
+
+CURSOR_MOVED: Final = "cursor.moved"
+"""An operator moved the cursor of an endpoint with `hookferry rewind` or `skip-to`, and this process applied
+it to a partition: `next_offset` is where it goes on.
+
+Never, if an operator did. `skipped` counts the offsets that are not sent any more."""

@@ -1,0 +1,407 @@
+"""Build the run of a replay: the parts of the path, with cursors, limits and marks of its own.
+
+Invariant: a run shares with live deliveries only what must hold for both: the endpoint's limits and switches,
+the fence of the member, and the history.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from bridge.clock import Clock
+from bridge.core.dedupe import Stretch
+from bridge.core.filter import BadExpression, Filter
+from bridge.core.jobs import Job, key_of
+from bridge.core.limits import ParkLimit
+from bridge.core.memory_budget import MemoryBudget
+from bridge.core.replay import ReplayQuery, ReplaySelection, UnusableReplayError, mark_of, stretches_of
+from bridge.core.routing import Router, Subscription
+from bridge.dead_letters.parked_before import ParkedBefore
+from bridge.http import Transport
+from bridge.http.tls import SystemTls
+from bridge.kafka.side_reader import SideReader
+from bridge.model import Committed, Partition
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.cursor_loader import Loaded
+from bridge.pipeline.cursor_start import Continued, Started, build_cursor
+from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.fresh_events import FreshEvents
+from bridge.pipeline.intake import Feed, Intake
+from bridge.pipeline.ports import FirstOffsets, ParkedRecords, RecordDecoder
+from bridge.pipeline.replay.carrier import Bridge, ReplayOffsets
+from bridge.pipeline.replay.gate import ReplayGate, windows_of
+from bridge.pipeline.replay.marks import MarkedDeadLetters, MarkedHistory, renamed
+from bridge.pipeline.replay.run import ReplayRun
+from bridge.pipeline.undecodable import UndecodableRecords
+from bridge.settings import EndpointSettings, Settings
+from bridge.storage.dedupe_index import KeyIndex
+from bridge.storage.journal import Journal
+from bridge.telemetry.metrics import Metrics
+from bridge.wiring.endpoints import (
+    build_cursor_policy,
+    build_dispatcher,
+    build_egress,
+    build_subscription,
+    build_transport,
+)
+from bridge.wiring.kafka import build_letters
+from bridge.wiring.path import Path, PathEdges, build_side_window
+
+_RESERVED_PART = 16
+"""A replay takes this part of the memory for waiting events from the live deliveries while it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayEdges:
+    """What a run reaches outside the process with, beside the edges of the path."""
+
+    open_transport: Callable[[str], Transport]
+    """Build a transport to an endpoint, with connections of its own."""
+    open_window: Callable[[], AbstractContextManager[FirstOffsets]]
+    open_parked_before: Callable[[], ParkedRecords]
+    folder: FilePath
+    """Where the journals of the replays are."""
+
+
+class ReplayBuilder:
+    """Builds the runs of one process, over the live path and its edges."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        decoders: Mapping[str, RecordDecoder],
+        path: Path,
+        edges: PathEdges,
+        replay_edges: ReplayEdges,
+    ) -> None:
+        self._settings = settings
+        self._decoders = decoders
+        self._path = path
+        self._edges = edges
+        self._own = replay_edges
+        self._metrics = Metrics()
+        """Of what is only true of live deliveries: the records read, and the time since they were written."""
+
+    @asynccontextmanager
+    async def open_run(
+        self, job: Job, mine: Mapping[Partition, Stretch], pause: Callable[[str], None]
+    ) -> AsyncIterator[ReplayRun]:
+        """Build a run, and close what it uses. ``pause`` is called above the limit on dead letters."""
+        name = job.endpoint or ""
+        async with AsyncExitStack() as stack:
+            transport = self._own.open_transport(name)
+            stack.push_async_callback(transport.close)
+            window = stack.enter_context(self._own.open_window())
+            journal = Journal(self._own.folder / job.id)
+            stack.callback(journal.close)
+            budget = self._reserve(stack)
+            yield self._build(job, mine, pause, transport, window, journal, budget)
+
+    def forget_files(self, job: Job) -> None:
+        """Delete the journal of a job that ended."""
+        shutil.rmtree(self._own.folder / job.id, ignore_errors=True)
+
+    def _reserve(self, stack: AsyncExitStack) -> MemoryBudget:
+        """Take a part of the live budget until the run is closed."""
+        live = self._path.budget
+        reserved = live.total_bytes // _RESERVED_PART
+        live.free -= reserved
+
+        def give_back() -> None:
+            live.free += reserved
+
+        stack.callback(give_back)
+        return MemoryBudget(reserved)
+
+    def _build(
+        self,
+        job: Job,
+        mine: Mapping[Partition, Stretch],
+        pause: Callable[[str], None],
+        transport: Transport,
+        window: FirstOffsets,
+        journal: Journal,
+        budget: MemoryBudget,
+    ) -> ReplayRun:
+        name = job.endpoint or ""
+        endpoint, edges, mark = self._settings.endpoints[name], self._edges, mark_of(job)
+        checkpoints = Checkpoints(
+            self._settings.group,
+            [name],
+            offsets=_ReplayOffsets(edges, mark),
+            fence=_ReplayFence(self._path.checkpoints, edges.member.holds_lease),
+            flush=_nothing,
+            journal=journal,
+            metrics=self._metrics,
+            clock=edges.clock,
+            budget=budget,
+        )
+        dead_letters = MarkedDeadLetters(edges.dead_letters, mark)
+        dispatcher = self._dispatcher(job, mine, pause, transport, checkpoints, dead_letters, budget)
+        dispatchers = {name: dispatcher}
+        undecodable = UndecodableRecords(
+            dead_letters, self._own.open_parked_before(), dispatchers.keys(), checkpoints.settle, budget
+        )
+        query = ReplayQuery.of(job)
+        topics = {partition.topic for partition in mine}
+        decoders = renamed(self._decoders, topics, job.id) if query.new_id else self._decoders
+        return ReplayRun(
+            job,
+            mine,
+            load=_Loader(
+                job, mine, endpoint, group=self._settings.group, journal=journal, budget=budget, edges=edges
+            ).load,
+            checkpoints=checkpoints,
+            dispatcher=dispatcher,
+            intake=Intake(
+                decoders=decoders,
+                router=Router({name: subscription_of(endpoint, query)}),
+                dispatchers=dispatchers,
+                undecodable=undecodable,
+                fresh=FreshEvents(edges.memory.fresh),
+                metrics=self._metrics,
+            ),
+            feed=Feed(window),
+            undecodable=undecodable,
+            open_reader=edges.open_side_reader,
+            learn=edges.learn,
+            mirror=_Mirror(name, self._path, dispatcher, budget, checkpoints, edges.clock).apply,
+            commit_interval_s=self._settings.commit_interval_s,
+            drain_timeout_s=self._settings.drain_timeout_s,
+        )
+
+    def _dispatcher(
+        self,
+        job: Job,
+        mine: Mapping[Partition, Stretch],
+        pause: Callable[[str], None],
+        transport: Transport,
+        checkpoints: Checkpoints,
+        dead_letters: MarkedDeadLetters,
+        budget: MemoryBudget,
+    ) -> EndpointDispatcher:
+        name = job.endpoint or ""
+        endpoint, edges, live = self._settings.endpoints[name], self._edges, self._path.dispatchers[name]
+        windows = windows_of(job.rate_per_s, len(mine) / len(stretches_of(job)))
+        park_limit = None if endpoint.park_limit == "off" else _NotedLimit(endpoint)
+
+        def stop(endpoint: str, reason: str) -> None:
+            if park_limit is not None and park_limit.is_exceeded:
+                pause(reason)
+            else:  # the receiver answered that it takes nothing more: that holds for all events
+                edges.turn_off(endpoint, reason)
+
+        bound = edges.metrics.endpoint(name)
+        return build_dispatcher(
+            name,
+            endpoint,
+            self._settings,
+            transport=transport,
+            parks=dead_letters,
+            history=MarkedHistory(edges.history.stream(name), mark_of(job)),
+            metrics=edges.metrics,
+            clock=edges.clock,
+            settle=checkpoints.settle,
+            may_send=edges.member.holds_lease,
+            turn_off=stop,
+            budget=budget,
+            gate=ReplayGate(live, windows, endpoint.concurrency),
+            park_limit=park_limit,
+            bound=bound._replace(latency_seconds=self._metrics.endpoint(name).latency_seconds),
+        )
+
+
+def subscription_of(endpoint: EndpointSettings, query: ReplayQuery) -> Subscription:
+    """Return what a replay selects: what the endpoint does, and the query as well.
+
+    Raises ``UnusableReplayError``.
+    """
+    subscription = build_subscription(endpoint)
+    try:
+        own = [] if query.when is None else [Filter(query.when)]
+    except BadExpression as exc:
+        raise UnusableReplayError(f"its filter cannot be read: {exc}") from exc
+    conditions = own if subscription.when is None else [subscription.when, *own]
+    return subscription._replace(when=ReplaySelection(query, *conditions))
+
+
+def build_replaying(
+    settings: Settings,
+    path: Path,
+    edges: PathEdges,
+    builder: ReplayBuilder,
+    offsets: ReplayOffsets,
+    write_all: Callable[[Mapping[bytes, bytes | None]], Awaitable[None]],
+    who: str,
+) -> Bridge:
+    """Build what the replays use of the bridge. ``write_all`` writes values to the control topic by key."""
+    return Bridge(
+        group=settings.group,
+        endpoints=path.dispatchers.keys(),
+        assigned=lambda: () if path.pipeline.assignment.ending else path.checkpoints.cursors.keys(),
+        look=edges.look_at_topics,
+        offsets=offsets,
+        open_run=builder.open_run,
+        write=lambda job: write_all({key_of(job.id): job.to_bytes()}),
+        forget_files=builder.forget_files,
+        who=who,
+    )
+
+
+def build_replay_edges(
+    settings: Settings,
+    decoders: Mapping[str, RecordDecoder],
+    index: KeyIndex,
+    open_side_reader: Callable[[], SideReader],
+    may_write: Callable[[], bool],
+) -> ReplayEdges:
+    """Build what the runs reach outside the process with. ``index`` is that of the main reader."""
+    egress, system = build_egress(settings), SystemTls()
+
+    def open_transport(name: str) -> Transport:
+        return build_transport(name, settings.endpoints[name], egress, system, may_write)
+
+    @contextmanager
+    def open_window() -> Iterator[DedupeWindow]:
+        window = build_side_window(settings, index, decoders, open_side_reader)
+        try:
+            yield window
+        finally:
+            window.close()
+
+    return ReplayEdges(
+        open_transport=open_transport,
+        open_window=open_window,
+        open_parked_before=lambda: ParkedBefore(lambda: build_letters(settings)),
+        folder=settings.state_dir / "replays",
+    )
+
+
+class _NotedLimit(ParkLimit):
+    """The limit on dead letters, of the replay alone. It notes that it was exceeded."""
+
+    def __init__(self, endpoint: EndpointSettings) -> None:
+        limit = endpoint.park_limit
+        assert limit != "off", "there is a limit"
+        super().__init__(events=limit.events, share=limit.share, window_s=limit.window_s)
+        self.is_exceeded = False
+
+    def exceeded(self, now: float, cause: str) -> str:
+        """Count an event that is to be parked. Return "" if it may be, else why not and what to do."""
+        reason = super().exceeded(now, cause)
+        self.is_exceeded = self.is_exceeded or bool(reason)
+        return reason
+
+
+class _ReplayFence:
+    """The fence of a replay's commits: the live cursors' own, which moves no offset of a replay."""
+
+    def __init__(self, live: Checkpoints, holds_lease: Callable[[], bool]) -> None:
+        self._live = live
+        self.holds_lease = holds_lease
+
+    async def fence(self, lowest: Mapping[Partition, int]) -> None:
+        """Commit the live member's offsets. Raises ``CommitError`` if this process is no member any more."""
+        await self._live.pass_fence()
+
+
+class _ReplayOffsets:
+    """The store of cursors, for the group of a replay: that of its endpoint, and the mark."""
+
+    def __init__(self, edges: PathEdges, mark: str) -> None:
+        self._offsets = edges.offsets
+        self._mark = mark
+
+    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        """Return what is committed. Raises ``CommitError``."""
+        return await self._offsets.fetch(f"{group}.{self._mark}", partitions)
+
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
+        """Commit; return the partitions that a missing right refuses. Raises ``CommitError``."""
+        return await self._offsets.commit(f"{group}.{self._mark}", offsets)
+
+
+class _Loader:
+    """Builds the cursors of a run: where the replay stopped, or at its beginning."""
+
+    def __init__(
+        self,
+        job: Job,
+        mine: Mapping[Partition, Stretch],
+        endpoint: EndpointSettings,
+        *,
+        group: str,
+        journal: Journal,
+        budget: MemoryBudget,
+        edges: PathEdges,
+    ) -> None:
+        self._name = job.endpoint or ""
+        self._mine = mine
+        self._policy = build_cursor_policy(endpoint)
+        self._group = f"{group}.{self._name}"
+        self._journal = journal
+        self._share = budget.share(self._name)
+        self._edges = edges
+        self._offsets = _ReplayOffsets(edges, mark_of(job))
+
+    async def load(self) -> Loaded:
+        """Return the cursors. Raises ``CommitError`` and ``KafkaUnavailable``."""
+        partitions = list(self._mine)
+        topic_ids = await self._edges.look_at_topics(frozenset(each.topic for each in partitions)) or {}
+        commits = await self._offsets.fetch(self._group, partitions)
+        async with self._edges.open_side_reader() as reader:
+            firsts = await reader.begins(partitions)
+        journaled = self._journal.read()
+        loaded = Loaded({}, {}, topic_ids, {})
+        for partition, (start, end) in self._mine.items():
+            committed = commits.get(partition)
+            cursor = build_cursor(
+                self._name,
+                self._policy,
+                self._share,
+                partition,
+                (min(firsts[partition], end), end),
+                Started(start, "a replay") if committed is None else Continued(committed),
+                journaled.settled(self._name, partition, committed),
+            )
+            loaded.cursors[partition] = {self._name: cursor}
+            loaded.committed[cursor] = committed
+        return loaded
+
+
+class _Mirror:
+    """Applies to a run what switches the live deliveries of its endpoint, and adapts its memory."""
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        dispatcher: EndpointDispatcher,
+        budget: MemoryBudget,
+        checkpoints: Checkpoints,
+        clock: Clock,
+    ) -> None:
+        self._name = name
+        self._path = path
+        self._dispatcher = dispatcher
+        self._budget = budget
+        self._checkpoints = checkpoints
+        self._clock = clock
+
+    def apply(self) -> None:
+        """Look at the live endpoint. Call it several times a second."""
+        is_on = self._path.dispatchers[self._name].on
+        if is_on != self._dispatcher.on:
+            self._dispatcher.turn(is_on, self._clock.time())
+        self._dispatcher.switch_types(self._path.router.off_pattern(self._name))
+        self._budget.adapt(self._clock.monotonic(), ())
+        self._checkpoints.reopen_pressed(self._name)
+
+
+async def _nothing() -> None:
+    """Flush nothing: the live fence writes the history, also of replays."""
