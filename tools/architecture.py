@@ -21,6 +21,8 @@ DUTIES = {
     "cli": ("the commands", "and the lag report"),
     "preflight": ("what check tries:", "templates, filters, files"),
     "app": ("start, stop, signals,", "status, admin port"),
+    "console": ("API and pages over", "what the topics have"),
+    "resend": ("stored attempts,", "sent again"),
     "wiring": ("settings become", "parts"),
     "pipeline": ("the path of an event,", "from record to commit"),
     "demo": ("broker, receivers and", "bridge in one terminal"),

@@ -24,6 +24,7 @@ def console(path: Path) -> None:
     import uvloop
 
     from bridge.console.console import Console
+    from bridge.console.pages.app import pages
     from bridge.http.event_loop import EventLoop
     from bridge.settings import load_for, uses
     from bridge.telemetry import logs
@@ -36,6 +37,6 @@ def console(path: Path) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await Console(settings, path).run(stop)
+        await Console(settings, path, pages).run(stop)
 
     uvloop.run(serve(), loop_factory=EventLoop)

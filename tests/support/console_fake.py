@@ -89,8 +89,8 @@ class FakeConsole:
         self.parked_rows = [
             ParkedRow(
                 f"0:{index}", "crm", f"evt-{index}", f"msg_{index:06d}", "LoanApprovedBusinessEvent",
-                str(4711 + index), "default", "rejected", "answer 422: amount is missing", 422, 1,
-                NOW_S - 600 * index, f"external-events-0@{8000 + index}", held=index == 1,
+                str(4711 + index), "default", "status 422: amount is missing",
+                "fix the cause at the receiver", 422, 1, NOW_S - 600 * index, f"external-events-0@{8000 + index}", held=index == 1,
             )
             for index in range(12)
         ]  # fmt: skip
