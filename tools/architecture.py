@@ -26,7 +26,6 @@ DUTIES = {
     "wiring": ("settings become", "parts"),
     "pipeline": ("the path of an event,", "from record to commit"),
     "demo": ("broker, receivers and", "bridge in one terminal"),
-    "resend": ("attempts are sent", "again, and followed"),
     "settings": ("models, reading,", "rules"),
     "schemas": ("folder, registries,", "import"),
     "dead_letters": ("parked events,", "held lanes, redrives"),
