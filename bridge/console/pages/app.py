@@ -20,6 +20,7 @@ from bridge.console.pages.attempts import AttemptPages
 from bridge.console.pages.jobs import JobPages
 from bridge.console.pages.login import LoginPages
 from bridge.console.pages.parked import ParkedPages
+from bridge.console.pages.provider import CALLBACK, ProviderPages
 from bridge.console.pages.rendering import environment
 from bridge.console.pages.sessions import Sessions
 from bridge.console.pages.setup import SetupPages
@@ -44,7 +45,7 @@ def pages(
     app.mount("/static", _Static(directory=_STATIC))
     _add_reading(app, shell, reads, actions)
     _add_changing(app, shell, reads, actions)
-    _add_login(app, shell, LoginPages(shell, logins))
+    _add_login(app, shell, LoginPages(shell, logins), ProviderPages(shell, logins.browser))
     return app
 
 
@@ -89,9 +90,11 @@ def _add_changing(app: FastAPI, shell: Shell, reads: Reads, actions: Actions) ->
         app.add_route(path, shell.change(handler), ["POST"])
 
 
-def _add_login(app: FastAPI, shell: Shell, login: LoginPages) -> None:
+def _add_login(app: FastAPI, shell: Shell, login: LoginPages, provider: ProviderPages) -> None:
     app.add_route("/login", login.form, ["GET"])
     app.add_route("/login", login.begin, ["POST"])
+    app.add_route("/login/provider", provider.begin, ["GET"])
+    app.add_route(CALLBACK, provider.callback, ["GET"])
     app.add_route("/logout", shell.change(login.end, role="read"), ["POST"])
     app.add_route("/theme", shell.change(login.theme, role="read"), ["POST"])
 

@@ -17,6 +17,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 
+from bridge.console.oidc_login import OidcLogin
 from bridge.console.pages.sessions import LONGEST_S, Sessions
 from bridge.console.ports import Who
 from bridge.console.views import Actor
@@ -53,6 +54,11 @@ class Logins(Protocol):
 
     def by_token(self, token: str) -> Actor | None:
         """Return whose token this is, else None. Compares in constant time."""
+        ...
+
+    @property
+    def browser(self) -> OidcLogin | None:
+        """Return the logins at an OpenID provider, if one is configured."""
         ...
 
 
@@ -168,9 +174,11 @@ class Shell:
         title = HTTPStatus(problem.status).phrase
         return self.page(visit, "problem.html", problem.status, title=title, text=str(problem))
 
-    def begin(self, request: Request, actor: Actor, response: Response) -> Response:
-        """Begin a session with this answer."""
-        _set_cookie(request, response, self._sessions.begin(actor))
+    def begin(
+        self, request: Request, actor: Actor, response: Response, *, is_secure: bool = False
+    ) -> Response:
+        """Begin a session with this answer. ``is_secure``: the browser reaches the console by https."""
+        _set_cookie(request, response, self._sessions.begin(actor), is_secure=is_secure)
         return response
 
     def end(self, visit: Visit, response: Response) -> Response:
@@ -264,9 +272,9 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
         raise Problem(400, "The form cannot be read.") from exc
 
 
-def _set_cookie(request: Request, response: Response, token: str) -> None:
+def _set_cookie(request: Request, response: Response, token: str, *, is_secure: bool = False) -> None:
     origin = request.headers.get("origin", "")  # of the address that the browser shows, also behind a proxy
-    secure = request.url.scheme == "https" or origin.startswith("https://")
+    secure = is_secure or request.url.scheme == "https" or origin.startswith("https://")
     response.set_cookie(
         COOKIE, token, max_age=int(LONGEST_S), httponly=True, samesite="strict", secure=secure
     )
