@@ -18,7 +18,7 @@ kafka:
   security_protocol: SASL_SSL
   sasl: {mechanism: PLAIN, username: bank, password: hunter2-of-kafka}
 sources: {orders: {topics: [orders], format: json, id: id, type: type}}
-endpoints: {crm: {url: "https://a.example/", rate: ["10/s"]}}
+endpoints: {crm: {url: "https://a.example/", rate: ["10/1s"]}}
 console: {tokens: {ann: {token: a-token-that-is-long-enough, role: operate}}}
 """
 
@@ -43,9 +43,9 @@ def test_no_secret_is_shown_and_the_hash_is_that_of_the_bridges(file: Path) -> N
 
 def test_a_changed_file_is_shown_as_a_difference_without_new_secrets(file: Path) -> None:
     config = ConfigFile(file, load_for(file, os.environ, uses.CONSOLE))
-    file.write_text(CONFIG.replace("10/s", "20/s").replace("hunter2-of-kafka", "another-word-2"))
+    file.write_text(CONFIG.replace("10/1s", "20/1s").replace("hunter2-of-kafka", "another-word-2"))
     view = config.view(())
-    assert any(line.startswith("+") and "20/s" in line for line in view.difference)
+    assert any(line.startswith("+") and "20/1s" in line for line in view.difference)
     assert "another-word-2" not in "\n".join(view.difference)
     assert view.hash != view.file_hash
 
