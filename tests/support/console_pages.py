@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvicorn
 
@@ -23,6 +23,7 @@ class FakeLogins(NamedTuple):
 
     anonymous: Actor | None = None
     tokens: Mapping[str, Actor] = TOKENS
+    browser: Any = None
 
     def by_token(self, token: str) -> Actor | None:
         """Return whose token it is."""

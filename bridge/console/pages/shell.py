@@ -1,4 +1,4 @@
-"""What every page has in common: who sent the request, what this person may do, and the headers of the answer.
+"""What every page has in common: who sent the request, what they may do, and the headers of the answer.
 
 Invariant: a request that changes something reaches its handler only from a page of this console, with the
 token of its session, by a person whose role is ``operate``.
@@ -17,6 +17,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 
+from bridge.console.oidc_login import Attempt
 from bridge.console.pages.sessions import LONGEST_S, Sessions
 from bridge.console.ports import Who
 from bridge.console.views import Actor
@@ -43,12 +44,29 @@ HEADERS = {
 }
 
 
+class BrowserLogin(Protocol):
+    """Logins at a provider (``bridge.console.oidc_login.OidcLogin``)."""
+
+    async def begin(self, redirect_uri: str) -> tuple[Attempt, str]:
+        """Return a new login, and the address to which the browser goes. Raises ``ProviderUnavailable``."""
+        ...
+
+    async def redeem(self, attempt: Attempt, code: str) -> Actor | None:
+        """Return who has logged in, or None. Raises ``ProviderUnavailable``."""
+        ...
+
+
 class Logins(Protocol):
     """How people log in."""
 
     @property
     def anonymous(self) -> Actor | None:
         """Return who everybody is where no login is configured, else None."""
+        ...
+
+    @property
+    def browser(self) -> BrowserLogin | None:
+        """Return the logins at an OpenID provider or None without one."""
         ...
 
     def by_token(self, token: str) -> Actor | None:
@@ -155,7 +173,8 @@ class Shell:
 
     def alone(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page for a person who is not logged in."""
-        values |= {"group": self._group, "theme": theme_of(request)}
+        provider = self._logins.browser is not None
+        values |= {"group": self._group, "theme": theme_of(request), "provider": provider}
         return HTMLResponse(self._templates.get_template(template).render(values), status, HEADERS)
 
     def then(self, visit: Visit, path: str, note: str) -> Response:
@@ -266,7 +285,8 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
 
 def _set_cookie(request: Request, response: Response, token: str) -> None:
     origin = request.headers.get("origin", "")  # of the address that the browser shows, also behind a proxy
-    secure = request.url.scheme == "https" or origin.startswith("https://")
+    forwarded = request.headers.get("x-forwarded-proto")
+    secure = "https" in (request.url.scheme, forwarded) or origin.startswith("https://")
     response.set_cookie(
         COOKIE, token, max_age=int(LONGEST_S), httponly=True, samesite="strict", secure=secure
     )
