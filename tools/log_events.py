@@ -16,10 +16,11 @@ SECTIONS = {
     "Deliveries": ("delivery", "signature", "record", "event", "parking"),
     "Tokens and certificates": ("token", "certificates"),
     "The history": ("history",),
+    "Replays": ("replay",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
-    "Files in state_dir": ("index", "state"),
     "The console": ("console",),
+    "Files in state_dir": ("index", "state"),
 }
 """Heading, and the first words of the events below it."""
 RANK = ("error", "warning", "info", "debug")

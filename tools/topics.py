@@ -43,6 +43,9 @@ PARKED_HEADERS = {
     "hookferry-held-behind": "place of the earlier event that a held lane waits for; absent otherwise",
     "hookferry-raw-of": "`record` or `batch` if the value is the bytes of an unreadable one; else absent",
     "hookferry-last-offset": "the last offset of these bytes; absent for an event",
+    "hookferry-stored": "the request that it is to be sent as, as in the topic `<group>.again`",
+    "hookferry-repeats": "id of the attempt that the event was a re-send of; absent otherwise",
+    "hookferry-replay": "`replay-<id>` of the replay that parked it; absent for a live delivery",
 }
 STUB_HEADERS = {
     "hookferry-stub-value-bytes": "size of the original value; `null` if it was null",
@@ -68,7 +71,10 @@ AGAIN_HEADERS = {
     "hookferry-endpoint": "the only endpoint that receives it; absent if it was parked for all endpoints",
     "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
     "hookferry-round": "round of the hold on its lane; absent if the lane is not held",
-    "hookferry-webhook-id": "the `webhook-id` that it was sent with; absent if it was not decoded before",
+    "hookferry-webhook-id": "the `webhook-id` to send; absent if it was not decoded before",
+    "hookferry-stored": "if it is sent as it was, whose body is the value then: a JSON object with `method`,"
+    " `url` (masked), `headers`, and the event's `id`, `type`, `time`, `entity`, `tenant` and `lane`",
+    "hookferry-repeats": "id of the attempt that a re-send repeats; absent for a redrive",
 }
 MARK_HEADERS = {
     "hookferry-again-id": "id of the mark; a hold repeats it as `answered` if it was not released",
@@ -127,7 +133,7 @@ ATTEMPTS_COLUMNS = {
     "event_index": "which event of a record with several, from 1; 0 for the only one",
     "event_time": "time of the event (RFC 3339)",
     "appended_ms": "timestamp of the record, in Unix milliseconds",
-    "again_id": "id of the redrive that sent the event again, or null",
+    "again_id": "id of the request that sent the event again, or null",
     "attempt": "the number of the attempt for this event and endpoint, from 1",
     "method": "method of the request",
     "url": "URL of the request, with `***` for what the configuration contains after the origin",
@@ -136,7 +142,14 @@ ATTEMPTS_COLUMNS = {
     "reason": "the reason of the verdict; empty for `delivered`",
     "body_bytes": "size of the body that was sent",
     "body_sha256": "SHA-256 of the body, if it is larger than `history.max_body_bytes`; else null",
+    "body_masked": "whether the body that is kept differs from the sent one, because a secret is masked",
+    "own_headers": "how many of the headers, from the first one, were rendered for the event",
+    "repeats": "id of the attempt that this one repeats, `partition:offset:entry`; null for any other",
+    "origin": "of an event that was sent again: the place of its record in the source topic; else null",
+    "origin_ms": "the timestamp of that record, in Unix milliseconds; else null",
     "next_s": "when the next attempt was due, in Unix seconds; null if none was planned",
+    "lane": "the ordering key, or null: a list of its key (bytes as hexadecimal digits, anything else in a"
+    " list) and its tenant; topic and partition are those of `origin` or of the record",
     "headers": "headers of the request, as lines `name: value`; values of the configuration are `***`",
     "body": "body of the request; null if it is not kept (`history.bodies`, `history.max_body_bytes`)",
     "answer_headers": f"headers of the answer in the same form, at most {HEADER_BYTES:,} bytes; null without"
@@ -148,6 +161,15 @@ CONTROL_KEYS = {
     "events/<endpoint>/<pattern>": "whether event types are on or off; `*` for all endpoints",
     "begun/<endpoint>": "where an endpoint has begun; without the record and without offsets it is new",
     "hold/<endpoint>/<lane id>": "a held lane; the id is that of `hookferry-lane`",
+    "job/<id>": "a replay or a bulk re-send: what it does, how far it is, its state",
+    "move/<id>/<endpoint>/<topic>/<partition>": "a cursor that is to move, until it has moved",
+    "change/<instant>-<random>": "a change that a person made: who, when, why",
+}
+MOVE_FIELDS = {
+    "back": "true for `rewind`, false for `skip-to`",
+    "offset": "where the cursor is to go on",
+    "at": "when it was requested (RFC 3339)",
+    "by": "who requested it: user and host",
 }
 
 _HEAD = """
@@ -170,18 +192,20 @@ _PARKED = """
     If a record could not be decoded, the headers about the event are absent.
 """
 _AGAIN = """
-    The topic of redrives. `hookferry parked redrive` writes each chosen record to the partition number
-    that the original has, with the original's key, value and headers. The bridge reads the topic as one
-    more source, so a redriven event has the order and the guarantee of a first delivery, and its first
-    `webhook-id`.
+    The topic of redrives and re-sends. `hookferry parked redrive` writes each chosen record to the partition
+    number that the original has, with the original's key, value and headers. The bridge reads the topic as
+    one more source, so a redriven event has the order and the guarantee of a first delivery, and its first
+    `webhook-id`. `hookferry resend` writes the same with `--render`; otherwise the value is the body that
+    was sent.
 
     A *mark* ends the redrive of a held lane: a record with the value `release` after all records of
     that lane. `hookferry parked discard` writes records and marks too, for the events that waited for a
     discarded one.
 """
 _CONTROL = """
-    The compacted topic of switches, holds and beginnings. All its records are in partition 0, so that
-    they have one order. Every process reads the topic at start and follows it. A record without a value
+    The compacted topic of switches, holds, beginnings, jobs, moves of cursors, and changes (the audit).
+    All its records are in partition 0, so that they have one order. Every process reads the topic at
+    start and follows it. A record without a value
     deletes its key: the endpoint or the event types are on, the lane is not held, the endpoint is new.
 
     `hookferry endpoints` and `hookferry events` write switches. The bridge switches an endpoint off
@@ -189,6 +213,10 @@ _CONTROL = """
     exceeded, or when its cursor is lost and `on_lost_offset` is `stop`. The bridge that owns a
     partition writes the holds of its lanes, and adds the partition to the beginnings. `hookferry cursors
     prune` deletes the holds and beginnings of endpoints that were removed.
+
+    `hookferry replay` writes jobs, and the bridge that finds a replay done, or has to pause it, writes its
+    new state. `hookferry rewind` and `skip-to` write a move for each partition; the bridge that has the
+    partition deletes the record once it has applied the move.
 """
 _ATTEMPTS = f"""
     The history: what was sent, when, and what was answered. The bridge writes the attempts of each
@@ -234,6 +262,12 @@ _CURSORS = f"""
     shows the cursors; `hookferry cursors prune` deletes those of endpoints that were removed.
 """
 
+_REPLAYS = """
+    The cursors of a replay, as long as it lasts: one in each of its partitions. The job `job/<id>` in
+    `<group>.control` has the offsets where each begins and ends. The bridges delete the group when the
+    replay has ended.
+"""
+
 
 def render() -> dict[Path, str]:
     """Return the page."""
@@ -264,6 +298,8 @@ def render() -> dict[Path, str]:
             _fields("Field", BEGINNING_FIELDS),
             "### Value of a hold (JSON)",
             _fields("Field", HOLD_FIELDS),
+            "### Value of a move (JSON)",
+            _fields("Field", MOVE_FIELDS),
             *_topic("attempts", _ATTEMPTS, {**ATTEMPTS_CONFIGS, "retention.ms": "<history.retention_s>"}),
             "### Headers of a batch of attempts",
             _fields("Header", ATTEMPTS_HEADERS),
@@ -275,6 +311,8 @@ def render() -> dict[Path, str]:
             prose(_MEMBERS),
             "## The groups `<group>.<endpoint>`",
             prose(_CURSORS),
+            "## The groups `<group>.<endpoint>.replay-<id>`",
+            prose(_REPLAYS),
         )
     }
 
@@ -288,11 +326,18 @@ def _overview() -> str:
             "bridge, `hookferry parked`",
             "`hookferry parked`",
         ),
-        ("`<group>.again`", "topic", "the largest source topic's", "`hookferry parked`", "bridge"),
+        ("`<group>.again`", "topic", "the largest source topic's", "`hookferry parked`, `resend`", "bridge"),
         ("`<group>.control`", "topic", "1", "bridge, commands", "bridge, commands"),
-        ("`<group>.attempts`", "topic", "the largest source topic's", "bridge", "`hookferry history`"),
+        (
+            "`<group>.attempts`",
+            "topic",
+            "the largest source topic's",
+            "bridge",
+            "`hookferry history`, `resend`",
+        ),
         ("`<group>`", "consumer group", "", "bridge", "broker"),
         ("`<group>.<endpoint>`", "group without members", "", "bridge", "bridge, every Kafka tool"),
+        ("`<group>.<endpoint>.replay-<id>`", "group without members", "", "bridge", "bridge, commands"),
     ]
     return table(("Name", "Kind", "Partitions", "Written by", "Read by"), rows)
 

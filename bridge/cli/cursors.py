@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,14 +34,14 @@ def cursors() -> None:
 @output_option
 @config_option
 def list_(path: Path, output: Output, scan: int, every_s: float | None) -> None:
-    """Show every cursor, including those of endpoints that are no longer configured.
+    """Show every cursor, including those of replays, and of endpoints that are no longer configured.
 
     LAG counts the events that the endpoint selects and that are not settled. "5000+" means that more may
     follow what was read, and "≤5000" that these are offsets. OFFSETS is the log end minus the committed
     offset. LOG END is the last stable offset: nothing after it can be read before the open transactions end.
     Kafka's own tools count up to the high watermark. SETTLED BEYOND counts the offsets above the committed
     one that are already settled. RETRIES are failed deliveries that wait for their next attempt: the offset,
-    and the number of attempts so far.
+    and the number of attempts so far. The LOG END of a replay is where it ends.
     """
     watch(lambda: _print(path, output, scan), every_s)
 
@@ -78,7 +78,9 @@ def _table(rows: Sequence[CursorLag]) -> str:
 @output_option
 @config_option
 def prune(names: tuple[str, ...], yes: bool, path: Path, output: Output) -> None:
-    """Delete the cursors of endpoints that are no longer configured: all of them, or those of each NAME.
+    """Delete the cursors of endpoints that are no longer configured, and of replays that have ended.
+
+    All of them, or those of each NAME.
 
     If an endpoint with that name is configured again, it is new and obeys its `start` setting. If it is
     configured again without a prune, it continues where it stopped.
@@ -102,9 +104,27 @@ async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         names = cursor_names(settings.group, await visit.offsets.groups())
         rows = await read_cursor_lags(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
+        replays = await _of_replays(visit, settings)
     event_types = Switches[EventTypes]()
     await load_switches(settings, Switches[str](), event_types)
-    return await count_events(path, rows, event_types, scan)
+    return [*await count_events(path, rows, event_types, scan), *replays]
+
+
+async def _of_replays(visit: AdminSession, settings: Settings) -> list[CursorLag]:
+    """Return the cursors of the replays that have not ended."""
+    from bridge.cli.lag import cursor_lags
+    from bridge.core.replay import group_of, stretches_of
+    from bridge.wiring.replay_control import load_replays
+
+    rows = []
+    for job in await load_replays(settings):
+        if job.state.final:
+            continue
+        group, ends = group_of(settings.group, job), {each: at.end for each, at in stretches_of(job).items()}
+        name, committed = group.removeprefix(f"{settings.group}."), await visit.committed(group)
+        lags = cursor_lags(name, True, committed, ends, ends)
+        rows += [row._replace(problem=row.problem or f"a replay, {job.state}") for row in lags]
+    return rows
 
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> list[str]:
@@ -114,9 +134,10 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
     from bridge.wiring.kafka import build_kafka_options
 
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
-        groups = cursor_names(settings.group, await visit.offsets.groups())
-        there = sorted({*groups, *await _begun(settings, visit)})
+        groups = await visit.offsets.groups()
+        there = sorted({*cursor_names(settings.group, groups), *await _begun(settings, visit)})
         removed = [name for name in there if name not in settings.endpoints]
+        removed += await _ended_replays(settings, groups)
         if names:
             removed = _chosen(names, removed, settings, path)
         if not removed:
@@ -131,6 +152,17 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
         await _forget_state(settings, visit, removed)
     await _forget_holds(settings, removed)
     return removed
+
+
+async def _ended_replays(settings: Settings, groups: Mapping[str, str]) -> list[str]:
+    """Return the cursors of replays that have ended, or that no record of the control topic knows."""
+    from bridge.cli.lag import replay_names
+    from bridge.core.replay import group_of
+    from bridge.wiring.replay_control import load_replays
+
+    active = {group_of(settings.group, job) for job in await load_replays(settings) if not job.state.final}
+    names = replay_names(settings.group, groups)
+    return [name for name in names if f"{settings.group}.{name}" not in active]
 
 
 def _chosen(names: Sequence[str], unused: Sequence[str], settings: Settings, path: Path) -> list[str]:

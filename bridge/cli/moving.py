@@ -100,7 +100,7 @@ def _options(word: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 def rewind(endpoint: str, to: Target, **given: Any) -> None:
     """Set the cursor of ENDPOINT back: everything from there on is sent again, in order, with the same ids.
 
-    Live events wait behind it. To send a part of the log again beside them, use `hookferry replay`.
+    Live events wait until it has caught up. `hookferry replay` sends a part of the log again next to them.
     """
     _move(endpoint, to, is_back=True, **given)
 

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from bridge.core import completion_map
+from bridge.core.replay import MARK
 from bridge.model import Committed, Partition
 
 _CURSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """The part of a cursor group's name after ``<group>.``: the name of an endpoint, which has no dot."""
-
+_REPLAY = re.compile(_CURSOR.pattern + re.escape(f".{MARK}") + r"[0-9a-f]{8}")
 
 Bound = Literal["exact", "at least", "at most"]
 
@@ -101,6 +102,12 @@ def cursor_names(prefix: str, groups: Mapping[str, str]) -> list[str]:
         if name != group and not kind and _CURSOR.fullmatch(name):
             names.append(name)
     return names
+
+
+def replay_names(prefix: str, groups: Mapping[str, str]) -> list[str]:
+    """Return the names of the cursors of replays among all groups, as ``cursor_names`` does."""
+    names = (group.removeprefix(f"{prefix}.") for group in sorted(groups) if group.startswith(f"{prefix}."))
+    return [name for name in names if _REPLAY.fullmatch(name)]
 
 
 def cursor_lags(

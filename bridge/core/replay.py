@@ -21,7 +21,7 @@ MARK = "replay-"
 
 
 class UnusableReplayError(ValueError):
-    """A job that this release cannot carry out: it does not know a filter, or cannot read one."""
+    """A job that this release cannot carry out: one of its filters is of a newer release, or not valid."""
 
 
 class Condition(Protocol):
@@ -58,7 +58,7 @@ class ReplayQuery(NamedTuple):
         """Read the query of a job. Raises ``UnusableReplayError`` for a filter that it would leave out."""
         query = job.query
         if unknown := sorted(query.keys() - set(cls._fields)):
-            raise UnusableReplayError(f"this release does not know {', '.join(unknown)}")
+            raise UnusableReplayError(f"this release has no filter {', '.join(unknown)}")
         return cls(
             str(query["since"]),
             query.get("until"),

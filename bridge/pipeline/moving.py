@@ -1,7 +1,7 @@
 """Apply the moves of cursors that an operator requested, while deliveries go on.
 
 Invariant: a move is read from the control topic right before it is applied, and its record is deleted only
-after the broker has the moved cursor. Whoever owns the partition next therefore applies it, or finds it done.
+after the broker has the moved cursor. The next owner of the partition therefore applies it, or finds it done.
 """
 
 from __future__ import annotations

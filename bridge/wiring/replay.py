@@ -58,7 +58,7 @@ _RESERVED_PART = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayEdges:
-    """What a run reaches outside the process with, beside the edges of the path."""
+    """What a run reaches outside the process with, in addition to the edges of the path."""
 
     open_transport: Callable[[str], Transport]
     """Build a transport to an endpoint, with connections of its own."""

@@ -38,7 +38,7 @@ _LONGEST_FILTER = 2_000
 
 
 class ReplayRequest(NamedTuple):
-    """What an operator wants to be sent again to an endpoint.
+    """What is to be sent again to an endpoint.
 
     ``since_ms`` and ``until_ms`` (None: now) are Unix milliseconds, compared with the timestamps of the
     records. ``types`` are patterns, ``topics`` names; empty: all that the endpoint selects. ``rate_per_s`` is
@@ -56,7 +56,7 @@ class ReplayRequest(NamedTuple):
     new_id: bool = False
 
     def query(self) -> ReplayQuery:
-        """Return what the job has to know of it."""
+        """Return the query of the job."""
         until = None if self.until_ms is None else precise_instant(self.until_ms)
         since = precise_instant(self.since_ms)
         return ReplayQuery(since, until, self.types, self.entity, self.when, self.topics, self.new_id)
@@ -66,7 +66,7 @@ class ReplayPlan(NamedTuple):
     """A replay that could be started.
 
     ``selected`` is what was counted, None if nothing was. ``offsets`` are how many offsets it reads, and
-    ``notes`` what an operator should know, such as records that retention deleted.
+    ``notes`` are for an operator, such as records that retention deleted.
     """
 
     job: Job

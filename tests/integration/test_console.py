@@ -76,19 +76,39 @@ def test_every_attempt_is_found_and_acted_upon_and_is_back_after_the_store_was_d
     receiver.wait_for("/bad", accepted=1)
     wait_until(lambda: len(console.all("parked", endpoint="bad")) == EVENTS - 1, "one parked event less")
     wait_until(lambda: console.get("endpoints/bad")["last_delivered_s"], "the redrive is in the history")
+    console.post(f"attempts/{some['id']}/resend", {"reason": "asked for"})
+    receiver.wait_for("/bad", requests=EVENTS + 2)
+    bulk = {"filter": {"endpoint": "bad", "status": "4xx"}, "dry_run": True}
+    assert console.post("resends", bulk)["count"] == EVENTS
+    job = console.post("resends", bulk | {"dry_run": False}, Idempotency_Key="k2")["job"]
+    assert console.post("resends", bulk | {"dry_run": False}, Idempotency_Key="k2")["job"] == job
+    wait_until(lambda: console.get(f"jobs/{job}")["state"] == "done", "the bulk re-send ends")
+    receiver.wait_for("/bad", accepted=EVENTS)
+    wait_until(
+        lambda: (
+            len({row["event_id"] for row in console.all("attempts", endpoint="bad", status="200")}) == EVENTS
+        ),
+        "all re-sends are in the history",
+    )
+    wait_settled(kafka, "desk.bad", topic)
     before = {row["id"] for row in console.all("attempts")}
     audit = [(row["action"], row["subject"], row["reason"]) for row in console.all("audit")]
-    assert audit == [("parked redrive", address, "repaired"), ("endpoint off", "shop", "inventory")]
+    assert audit == [
+        ("resend start", f"job {job}", ""),
+        ("resend", f"bad attempt {some['id']}", "asked for"),
+        ("parked redrive", address, "repaired"),
+        ("endpoint off", "shop", "inventory"),
+    ]
 
     console.kill()
     console.delete_store()
     console.start()
     assert {row["id"] for row in console.all("attempts")} == before
     assert len(console.all("parked", endpoint="bad")) == EVENTS - 1
-    assert len(console.all("audit")) == 2
+    assert len(console.all("audit")) == 4
     repeated = console.post("endpoints/shop/off", {"reason": "inventory"}, Idempotency_Key="k1")
     assert repeated == done
-    assert len(console.all("audit")) == 2
+    assert len(console.all("audit")) == 4
 
     other = consoles(config, "second")
     assert {row["id"] for row in other.all("attempts")} == before

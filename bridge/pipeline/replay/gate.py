@@ -1,4 +1,4 @@
-"""The gate of a replay: its own rate, and behind it all limits of the endpoint, which both share.
+"""The gate of a replay: its own rate, and all limits of the endpoint, which it shares with live deliveries.
 
 Invariant: a request of a replay is admitted only if the endpoint is on, its limits allow it, and no live
 event waits for the same slot.

@@ -1,7 +1,7 @@
 """The replays of the group, as the control topic has them.
 
-Invariant: a job that ended stays ended. A change that was written by somebody who did not know that yet is
-answered with the end, written once more.
+Invariant: a job that ended stays ended. If its author had not read the end, a change is answered with the end,
+written once more.
 """
 
 from __future__ import annotations

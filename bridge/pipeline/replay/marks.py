@@ -1,4 +1,4 @@
-"""What a replay leaves behind names it: attempts in the history, dead letters, and new webhook-ids.
+"""What names a replay: attempts in the history, dead letters, and new webhook-ids.
 
 Invariant: an entry that was made for a live delivery never contains the mark of a replay.
 """

@@ -1,7 +1,7 @@
 """One replay in one process: read its part of the log, deliver through the steps of the path, and commit.
 
-Invariant: the cursors of a replay are committed as all cursors are, behind the fence of the member, and none
-is accepted past the end that its job has.
+Invariant: the cursors of a replay are committed as all cursors are, after the fence of the member, and no
+record is accepted past the end that its job has.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from bridge.core import beginning
+from bridge.core import beginning, changes, jobs
 from bridge.core.beginning import Beginning, TopicPlaces
+from bridge.core.moves import Move
 from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
 from bridge.dead_letters.letter import Address, Fate, Settlement
@@ -15,13 +16,16 @@ from bridge.errors import RecordTooLarge
 from bridge.formats.resent import packed, packed_mark
 from bridge.history.batch import Writer, batch_headers, encode
 from bridge.kafka import topic_setup
-from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend
+from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend, StoredRequest
+from bridge.pipeline.replay.marks import MarkedDeadLetters
 from tests.support.attempts import attempt_at
 from tests.support.fake_producer import FakeProducer
 from tools import topics
 
 RECORD = Record(Partition("orders", 2), 7, 1_000, b"key", b"{}", (("traceparent", b"00"),))
+STORED = StoredRequest("POST", "https://crm.test/***", (), "1", "t", "", "e", None, None)
 LANE = LaneKey("orders", 2, b"key", "default")
+MOVE = Move("id", "crm", Partition("orders", 2), True, 7, "2026-01-01T00:00:00Z", "anna")
 PAGE = next(iter(topics.render().values()))
 
 
@@ -34,9 +38,11 @@ async def test_a_parked_record_has_the_headers_of_the_page() -> None:
         record=RECORD, source="s", id="1", type="t", time="", entity="e", tenant="default", lane=LANE,
         payload=dict, index=3,
     )  # fmt: skip
+    event.resend = Resend(RECORD, "crm", "id", 3, "", "evt_1", STORED, "0:7:0")
     producer = FakeProducer()
     details = {**letter_facts(event, 5), "held-behind": "orders-2@6", RAW_OF: "batch", LAST_OFFSET: "9"}
-    await DeadLetterTopic(producer, "g.parked").park(RECORD, Reason("cause", "remedy", "crm", details))
+    replayed = MarkedDeadLetters(DeadLetterTopic(producer, "g.parked"), "replay-1")
+    await replayed.park(RECORD, Reason("cause", "remedy", "crm", details))
     assert own([*producer.written[0].headers]) == topics.PARKED_HEADERS.keys()
 
 
@@ -63,7 +69,7 @@ def test_a_marker_has_the_headers_of_the_page() -> None:
 
 
 def test_a_redriven_record_has_the_headers_of_the_page() -> None:
-    resend = Resend(RECORD, "crm", "id", 3, "round", "evt_1")
+    resend = Resend(RECORD, "crm", "id", 3, "round", "evt_1", STORED, "0:7:0")
     assert own(packed(resend)) == topics.AGAIN_HEADERS.keys()
 
 
@@ -82,6 +88,10 @@ def test_a_switch_has_the_fields_of_the_page() -> None:
 def test_a_hold_has_the_fields_of_the_page() -> None:
     hold = Hold(LANE, 1, "orders-2@6", 1, "orders-2@7", 2, "round", "e", "id")
     assert json.loads(hold.to_bytes()).keys() == topics.HOLD_FIELDS.keys()
+
+
+def test_a_move_has_the_fields_of_the_page() -> None:
+    assert json.loads(MOVE.to_bytes()).keys() == topics.MOVE_FIELDS.keys()
 
 
 def test_a_beginning_has_the_fields_of_the_page() -> None:
@@ -104,6 +114,9 @@ def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
         key_of(EventTypes("<pattern>", "<endpoint>")),
         HoldKey("<endpoint>", "<lane id>").to_bytes(),
         beginning.key_of("<endpoint>"),
+        jobs.key_of("<id>"),
+        changes.PREFIX + b"<instant>-<random>",
+        MOVE._replace(id="<id>", endpoint="<endpoint>").key.replace(b"orders/2", b"<topic>/<partition>"),
     }
     assert {key.decode() for key in keys} == topics.CONTROL_KEYS.keys()
 
@@ -118,6 +131,7 @@ def test_every_header_and_field_is_on_the_page() -> None:
     tables = (
         topics.PARKED_HEADERS, topics.MARKER_HEADERS, topics.AGAIN_HEADERS, topics.MARK_HEADERS,
         topics.SWITCH_FIELDS, topics.HOLD_FIELDS, topics.STUB_HEADERS, topics.NULL_HEADERS,
-        topics.BEGINNING_FIELDS, topics.ATTEMPTS_HEADERS, topics.ATTEMPTS_FIELDS, topics.ATTEMPTS_COLUMNS,
+        topics.MOVE_FIELDS, topics.BEGINNING_FIELDS, topics.ATTEMPTS_HEADERS,
+        topics.ATTEMPTS_FIELDS, topics.ATTEMPTS_COLUMNS,
     )  # fmt: skip
     assert all(f"| `{name}` |" in PAGE for table in tables for name in table)
