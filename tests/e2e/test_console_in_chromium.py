@@ -23,7 +23,7 @@ PICTURES = Path(__file__).parents[2] / "docs" / "how-to" / "pictures"
 PICTURED = {
     "overview": ("/", 640),
     "endpoint": ("/endpoints/crm", 760),
-    "event": ("/event?id=evt-4", 860),
+    "event": ("/event?id=evt-2", 860),
     "search": ("/search?status=5xx", 640),
     "parked": ("/parked", 640),
 }
