@@ -38,10 +38,15 @@ class OidcLogin:
         assert settings.client_id is not None
         self._client_id = settings.client_id
         self._secret = settings.client_secret.get_secret_value() if settings.client_secret else None
+        self._redirect_uri = settings.redirect_uri
         self._provider = provider
 
     async def begin(self, redirect_uri: str) -> tuple[Attempt, str]:
-        """Return a new login, and the address at the provider to which the browser goes."""
+        """Return a new login, and the address at the provider to which the browser goes.
+
+        ``redirect_uri`` is where it returns to, unless the settings name another address.
+        """
+        redirect_uri = self._redirect_uri or redirect_uri
         attempt = Attempt(
             secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48), redirect_uri
         )

@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import uvicorn
 
+from bridge.console.oidc_login import OidcLogin
 from bridge.console.pages.app import pages
 from bridge.console.views import Actor
 from tests.support.console_fake import NOW_S, FakeConsole
@@ -23,7 +24,7 @@ class FakeLogins(NamedTuple):
 
     anonymous: Actor | None = None
     tokens: Mapping[str, Actor] = TOKENS
-    browser: Any = None
+    browser: OidcLogin | None = None
 
     def by_token(self, token: str) -> Actor | None:
         """Return whose token it is."""

@@ -19,8 +19,8 @@ from starlette.types import Scope
 from bridge.console.pages.attempts import AttemptPages
 from bridge.console.pages.jobs import JobPages
 from bridge.console.pages.login import LoginPages
-from bridge.console.pages.oidc import CALLBACK, OidcPages
 from bridge.console.pages.parked import ParkedPages
+from bridge.console.pages.provider import CALLBACK, ProviderPages
 from bridge.console.pages.rendering import environment
 from bridge.console.pages.sessions import Sessions
 from bridge.console.pages.setup import SetupPages
@@ -45,12 +45,7 @@ def pages(
     app.mount("/static", _Static(directory=_STATIC))
     _add_reading(app, shell, reads, actions)
     _add_changing(app, shell, reads, actions)
-    _add_login(app, shell, LoginPages(shell, logins))
-    if logins.browser is not None:
-        provider = OidcPages(shell, logins.browser, time.monotonic)
-        app.add_route("/login/oidc", provider.begin, ["GET"])
-        app.add_route(CALLBACK, provider.end, ["GET"])
-    app.add_route("/{path:path}", shell.read(_missing), ["GET"])
+    _add_login(app, shell, LoginPages(shell, logins), ProviderPages(shell, logins.browser))
     return app
 
 
@@ -95,15 +90,18 @@ def _add_changing(app: FastAPI, shell: Shell, reads: Reads, actions: Actions) ->
         app.add_route(path, shell.change(handler), ["POST"])
 
 
-def _add_login(app: FastAPI, shell: Shell, login: LoginPages) -> None:
+def _add_login(app: FastAPI, shell: Shell, login: LoginPages, provider: ProviderPages) -> None:
     app.add_route("/login", login.form, ["GET"])
     app.add_route("/login", login.begin, ["POST"])
+    app.add_route("/login/provider", provider.begin, ["GET"])
+    app.add_route(CALLBACK, provider.callback, ["GET"])
     app.add_route("/logout", shell.change(login.end, role="read"), ["POST"])
     app.add_route("/theme", shell.change(login.theme, role="read"), ["POST"])
 
+    async def missing(visit: Visit) -> Response:
+        raise Problem(404, f"There is no page {visit.request.url.path!r}.")
 
-async def _missing(visit: Visit) -> Response:
-    raise Problem(404, f"There is no page {visit.request.url.path!r}.")
+    app.add_route("/{path:path}", shell.read(missing), ["GET"])
 
 
 async def _plainly(request: Request, exc: Exception) -> Response:

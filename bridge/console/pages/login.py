@@ -42,7 +42,7 @@ class LoginPages:
         back = local_path(request.query_params.get("next", "/"))
         if self._logins.anonymous is not None:
             return RedirectResponse(back, HTTPStatus.SEE_OTHER, HEADERS)
-        return self._shell.alone(request, "login.html", next=back, mistake="")
+        return self._page(request, 200, back, "")
 
     async def begin(self, request: Request) -> Response:
         """Begin a session for whose token was typed."""
@@ -85,4 +85,8 @@ class LoginPages:
         return len(self._wrong) == _MOST_WRONG and time.monotonic() - self._wrong[0] < _WRONG_S
 
     def _refused(self, request: Request, status: int, back: str, text: str) -> Response:
-        return self._shell.alone(request, "login.html", status, next=back, mistake=text)
+        return self._page(request, status, back, text)
+
+    def _page(self, request: Request, status: int, back: str, mistake: str) -> Response:
+        provider = self._logins.browser is not None
+        return self._shell.alone(request, "login.html", status, next=back, mistake=mistake, provider=provider)

@@ -17,7 +17,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 
-from bridge.console.oidc_login import Attempt
+from bridge.console.oidc_login import OidcLogin
 from bridge.console.pages.sessions import LONGEST_S, Sessions
 from bridge.console.ports import Who
 from bridge.console.views import Actor
@@ -44,18 +44,6 @@ HEADERS = {
 }
 
 
-class BrowserLogin(Protocol):
-    """Logins at a provider (``bridge.console.oidc_login.OidcLogin``)."""
-
-    async def begin(self, redirect_uri: str) -> tuple[Attempt, str]:
-        """Return a new login, and the address to which the browser goes. Raises ``ProviderUnavailable``."""
-        ...
-
-    async def redeem(self, attempt: Attempt, code: str) -> Actor | None:
-        """Return who has logged in, or None. Raises ``ProviderUnavailable``."""
-        ...
-
-
 class Logins(Protocol):
     """How people log in."""
 
@@ -64,13 +52,13 @@ class Logins(Protocol):
         """Return who everybody is where no login is configured, else None."""
         ...
 
-    @property
-    def browser(self) -> BrowserLogin | None:
-        """Return the logins at an OpenID provider or None without one."""
-        ...
-
     def by_token(self, token: str) -> Actor | None:
         """Return whose token this is, else None. Compares in constant time."""
+        ...
+
+    @property
+    def browser(self) -> OidcLogin | None:
+        """Return the logins at an OpenID provider, if one is configured."""
         ...
 
 
@@ -173,8 +161,7 @@ class Shell:
 
     def alone(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page for a person who is not logged in."""
-        provider = self._logins.browser is not None
-        values |= {"group": self._group, "theme": theme_of(request), "provider": provider}
+        values |= {"group": self._group, "theme": theme_of(request)}
         return HTMLResponse(self._templates.get_template(template).render(values), status, HEADERS)
 
     def then(self, visit: Visit, path: str, note: str) -> Response:
@@ -187,9 +174,11 @@ class Shell:
         title = HTTPStatus(problem.status).phrase
         return self.page(visit, "problem.html", problem.status, title=title, text=str(problem))
 
-    def begin(self, request: Request, actor: Actor, response: Response) -> Response:
-        """Begin a session with this answer."""
-        _set_cookie(request, response, self._sessions.begin(actor))
+    def begin(
+        self, request: Request, actor: Actor, response: Response, *, is_secure: bool = False
+    ) -> Response:
+        """Begin a session with this answer. ``is_secure``: the browser reaches the console by https."""
+        _set_cookie(request, response, self._sessions.begin(actor), is_secure=is_secure)
         return response
 
     def end(self, visit: Visit, response: Response) -> Response:
@@ -283,10 +272,9 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
         raise Problem(400, "The form cannot be read.") from exc
 
 
-def _set_cookie(request: Request, response: Response, token: str) -> None:
+def _set_cookie(request: Request, response: Response, token: str, *, is_secure: bool = False) -> None:
     origin = request.headers.get("origin", "")  # of the address that the browser shows, also behind a proxy
-    forwarded = request.headers.get("x-forwarded-proto")
-    secure = "https" in (request.url.scheme, forwarded) or origin.startswith("https://")
+    secure = is_secure or request.url.scheme == "https" or origin.startswith("https://")
     response.set_cookie(
         COOKIE, token, max_age=int(LONGEST_S), httponly=True, samesite="strict", secure=secure
     )

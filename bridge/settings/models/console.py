@@ -34,9 +34,7 @@ def _token(value: SecretStr) -> SecretStr:
 
 def _issuer(value: str) -> str:
     if not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-        raise mistake(
-            "is no https URL", "write the issuer as its tokens name it, such as https://login.bank/"
-        )
+        raise mistake("is no https URL", "write it with https, exactly as the provider knows it")
     return value
 
 
@@ -83,6 +81,12 @@ class ConsoleOidcSettings(Section):
     )
     client_secret: SecretStr | None = Field(
         default=None, description="The secret of client_id; a public client has none."
+    )
+    redirect_uri: Issuer | None = Field(
+        default=None,
+        description="Where the provider sends a browser back, such as"
+        " https://console.bank/login/callback. Required if a proxy in front of the console ends TLS; else it"
+        " is built from the request.",
     )
     ca_file: Path | None = Field(
         default=None, description="PEM file with the CA of the provider, if it is not a public one."

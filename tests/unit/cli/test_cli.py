@@ -16,8 +16,9 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect",
-    "jobs", "keys", "listen", "parked", "render", "replay", "resend", "rewind", "route", "run", "schemas",
+    "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history",
+    "inspect", "jobs", "keys", "listen", "parked", "render", "replay", "resend", "rewind", "route", "run",
+    "schemas",
     "send", "skip-to", "status", "verify", "version",
 ]  # fmt: skip
 

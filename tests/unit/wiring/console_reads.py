@@ -86,6 +86,10 @@ CONSOLE_READS: dict[str, tuple[Any, Read]] = {
     "console.oidc.audience": ("us", lambda b: _provider(b)._settings.audience),
     "console.oidc.client_id": ("console-client", lambda b: part(_console(b), OidcLogin)._client_id),
     "console.oidc.client_secret": ("console-client-secret", lambda b: part(_console(b), OidcLogin)._secret),
+    "console.oidc.redirect_uri": (
+        "https://console.test/login/callback",
+        lambda b: part(_console(b), OidcLogin)._redirect_uri,
+    ),
     "console.oidc.role_claim": (Actor("u1", "read"), lambda b: _actor(b, groups=["staff"])),
     "console.oidc.operate": (Actor("u1", "operate"), lambda b: _actor(b, groups=["admins"])),
     "console.oidc.read": (Actor("u1", "read"), lambda b: _actor(b, groups="staff")),

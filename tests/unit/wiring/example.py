@@ -119,6 +119,7 @@ def example(folder: Path) -> dict[str, Any]:
                 "issuer": "https://login.test/", "audience": "us", "role_claim": "groups",
                 "operate": ["admins"], "read": ["staff"], "client_id": "console-client",
                 "client_secret": "console-client-secret", "ca_file": "oidc-ca.pem",
+                "redirect_uri": "https://console.test/login/callback",
             },
         },
         "log": {"level": "warning", "format": "json", "attempts": "failures"},
