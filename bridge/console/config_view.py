@@ -6,14 +6,15 @@ Invariant: a text is shown only after the secrets of this process were removed f
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.console.views import ConfigView, PodRow
-from bridge.settings.load import read
+from bridge.settings import Settings
+from bridge.settings.fingerprint import config_hash
+from bridge.settings.load import Reading, read
 from bridge.telemetry.scrub import scrub
 
 _MOST_LINES = 2000
@@ -22,8 +23,10 @@ _MOST_LINES = 2000
 class ConfigFile:
     """The settings file, as it was when the console started."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: Settings) -> None:
+        """``settings`` are those that the console read from the file."""
         self._path = path
+        self._hash = config_hash(settings)
         self._text = _read(path)
         self._read_s = time.time()
 
@@ -39,8 +42,8 @@ class ConfigFile:
         return ConfigView(
             path=str(self._path),
             text=before,
-            hash=_hash(self._text),
-            file_hash=_hash(now),
+            hash=self._hash,
+            file_hash=_hash(reading),
             read_s=self._read_s,
             difference=difference,
             problems=[scrub(line) for line in reading.lines],
@@ -55,5 +58,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+def _hash(reading: Reading) -> str:
+    """Return the hash that a bridge with this file has; empty if the file has mistakes."""
+    settings = reading.repaired()
+    return "" if settings is None else config_hash(settings)

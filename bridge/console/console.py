@@ -87,7 +87,9 @@ class Console:
             decoding = build_decoding(self._config, os.environ, _note)
             lags = LagWatch(self._settings, decoding, event_types, control.all_jobs)
             self._followers = self._build_followers(database, admin)
-            reads = StoreReads(self._settings, database, lags, self._followers, ConfigFile(self._config))
+            reads = StoreReads(
+                self._settings, database, lags, self._followers, ConfigFile(self._config, self._settings)
+            )
             resending = build_resending(self._settings)
             runner = JobRunner(control, resending)
             actions = StoreActions(self._settings, database, resending, runner.carry_out)

@@ -76,9 +76,10 @@ class ParkedActions:
 
     async def discard(self, addresses: Sequence[str], who: Who) -> Done:
         """Mark parked events as never to be sent; release the lanes that wait for them."""
+        places = _parsed(addresses)
         async with build_letters(self._settings) as dead:
             holds = await dead.holds()
-            letters = await _waiting(dead, _parsed(addresses))
+            letters = await _waiting(dead, places)
             lanes = {key for letter in letters if (key := lane_of(letter)) in holds and key is not None}
             letters = _with_repetitions(letters, await _letters_of(dead, lanes))
             number = 0

@@ -1,4 +1,4 @@
-"""What every page has in common: who sent the request, what they may do, and the headers of the answer.
+"""What all pages have in common: who sent a request, what this person may do, and the headers of the answer.
 
 Invariant: a request that changes something reaches its handler only from a page of this console, with the
 token of its session, by a person whose role is ``operate``.

@@ -56,7 +56,8 @@ def latency_s(bucket: int) -> float:
 class IntakeState(NamedTuple):
     """What the position of the topic has: next offsets, the next ids, and the last numbers of writers.
 
-    Retries of a write follow each other, so the last number of each writer recognizes a repetition.
+    Retries of a write follow each other, so the last number of each writer in a partition recognizes a
+    repetition. Partitions are read in any order, and an endpoint moves to another if the topic gets more.
     """
 
     offsets: dict[int, int]
@@ -169,7 +170,7 @@ def take_in(records: Sequence[Record], state: IntakeState, series: KnownSeries) 
             if record.damage is not None:
                 raise UnreadableBatch(record.damage.cause)
             writer, columns, values = read_head(record.value)
-            name = f"{writer.process}/{writer.endpoint}"
+            name = f"{number}/{writer.process}/{writer.endpoint}"
             if writers.get(name, -1) >= writer.number:
                 continue
             rows.add(record, writer.endpoint, columns, values)
