@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from tools.dependencies import BUILD, RUNTIME, Dependency, dependencies
-from tools.markdown import REFERENCE, ROOT, generated_note, page, prose, table
+from tools.markdown import REFERENCE, generated_note, page, prose, table
+from tools.vendored import scripts
 
 PAGE = REFERENCE / "licences.md"
-STATIC = ROOT / "bridge" / "console" / "static"
 ALLOWED = frozenset(
     {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 )
@@ -33,11 +30,6 @@ _SCRIPTS = """
 The wheel contains these scripts unchanged, with their licences, in `bridge/console/static`. They are served
 by the console itself.
 """
-
-
-def vendored() -> list[dict[str, Any]]:
-    """Return the scripts of other projects that the tree contains, with their files and hashes."""
-    return list(orjson.loads((STATIC / "vendored.json").read_bytes()))
 
 
 def identifiers(licence: str) -> set[str]:
@@ -70,10 +62,7 @@ def _table(packages: Iterable[Dependency]) -> str:
 
 
 def _scripts() -> str:
-    rows = (
-        (f"[{script['name']}]({script['home']})", script["version"], script["licence"])
-        for script in vendored()
-    )
+    rows = ((f"[{script.name}]({script.home})", script.version, script.licence) for script in scripts())
     return table(("script", "version", "licence"), rows)
 
 

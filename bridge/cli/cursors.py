@@ -112,7 +112,7 @@ async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
 
 async def _of_replays(visit: AdminSession, settings: Settings) -> list[CursorLag]:
     """Return the cursors of the replays that have not ended."""
-    from bridge.cli.lag import cursor_lags
+    from bridge.core.lag import cursor_lags
     from bridge.core.replay import group_of, stretches_of
     from bridge.wiring.replay_control import load_replays
 
@@ -156,7 +156,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
 
 async def _ended_replays(settings: Settings, groups: Mapping[str, str]) -> list[str]:
     """Return the cursors of replays that have ended, or that no record of the control topic knows."""
-    from bridge.cli.lag import replay_names
+    from bridge.core.lag import replay_names
     from bridge.core.replay import group_of
     from bridge.wiring.replay_control import load_replays
 

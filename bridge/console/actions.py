@@ -131,6 +131,23 @@ class StoreActions:
             recorded=True,
         )
 
+    async def plan_replay(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        *,
+        type: str | None = None,
+        entity: str | None = None,
+        when: str | None = None,
+        rate_per_s: float | None = None,
+    ) -> Done:
+        """Return how many events a replay would send. It starts nothing, so there is nothing to record."""
+        return await self._jobs.plan_replay(
+            endpoint, since_s, until_s, who, type=type, entity=entity, when=when, rate_per_s=rate_per_s
+        )
+
     async def replay(
         self,
         endpoint: str,

@@ -20,7 +20,7 @@ from bridge.resend.query import ResendQuery
 from bridge.resend.service import Resending
 from bridge.settings import Settings
 from bridge.wiring.replay_control import change_replay, start_replay
-from bridge.wiring.replay_plan import ReplayRequest, plan_replay
+from bridge.wiring.replay_plan import ReplayPlan, ReplayRequest, plan_replay
 
 _WORDS = {JobState.PAUSED: "paused", JobState.RUNNING: "resumed", JobState.CANCELLED: "cancelled"}
 
@@ -83,6 +83,27 @@ class JobActions:
         self._carry_out(job.id)
         return Done(f"re-send {job.id} has begun", job=job.id)
 
+    async def plan_replay(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        *,
+        type: str | None,
+        entity: str | None,
+        when: str | None,
+        rate_per_s: float | None,
+    ) -> Done:
+        """Count what a replay would send."""
+        plan = await self._plan(endpoint, since_s, until_s, who, type, entity, when, rate_per_s)
+        selected = plan.selected
+        if selected is None:
+            return Done(f"it reads {plan.offsets:,} offsets of the log", ids=plan.notes)
+        bound = "" if selected.exact else "at least "
+        text = f"{bound}{selected.events:,} events, of {plan.offsets:,} offsets of the log"
+        return Done(text, selected.events, ids=plan.notes)
+
     async def replay(
         self,
         endpoint: str,
@@ -96,6 +117,22 @@ class JobActions:
         rate_per_s: float | None,
     ) -> Done:
         """Start a replay, which the bridges carry out."""
+        plan = await self._plan(endpoint, since_s, until_s, who, type, entity, when, rate_per_s)
+        job = await start_replay(self._settings, plan, key=who.key)
+        notes = "".join(f"; {note}" for note in plan.notes)
+        return Done(f"replay {job.id} to {endpoint} has begun{notes}", job.total, job.id)
+
+    async def _plan(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        type: str | None,
+        entity: str | None,
+        when: str | None,
+        rate_per_s: float | None,
+    ) -> ReplayPlan:
         request = ReplayRequest(
             endpoint,
             round(since_s * 1000),
@@ -114,9 +151,7 @@ class JobActions:
             raise ActionRefused("the replay", exc.problems[0], "correct it") from exc
         if plan.is_empty:
             raise ActionRefused("the replay", "it selects no event", "change the times or the filters")
-        job = await start_replay(self._settings, plan, key=who.key)
-        notes = "".join(f"; {note}" for note in plan.notes)
-        return Done(f"replay {job.id} to {endpoint} has begun{notes}", job.total, job.id)
+        return plan
 
     async def set_state(self, job_id: str, state: JobState, who: Who) -> Done:
         """Pause, resume or cancel a job."""

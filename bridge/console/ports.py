@@ -151,6 +151,21 @@ class Actions(Protocol):
         """Start a job that sends again all events that a query selects."""
         ...
 
+    async def plan_replay(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        *,
+        type: str | None = None,
+        entity: str | None = None,
+        when: str | None = None,
+        rate_per_s: float | None = None,
+    ) -> Done:
+        """Return how many events a replay would send (the dry run). It starts nothing."""
+        ...
+
     async def replay(
         self,
         endpoint: str,

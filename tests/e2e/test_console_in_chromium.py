@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 
 from tests.support.chromium import chromium, tab
+from tests.support.console_fake import NOW_S
 from tests.support.console_pages import FakeLogins, ServedPages, served
 
 PAGES = (
     "/", "/endpoints/crm", "/search?status=5xx", "/live", "/event?id=evt-4", "/event?id=evt-5", "/resend",
     "/resend?endpoint=crm", "/parked", "/parked?text=nothing&entity=0", "/parked/one?address=0:1", "/jobs",
-    "/jobs/rs-1", "/replay", "/switches", "/schemas", "/configuration", "/audit",
+    "/jobs/rs-1", "/replay?endpoint=crm&from=2h", "/switches", "/schemas", "/configuration", "/audit",
 )  # fmt: skip
 PICTURES = Path(__file__).parents[2] / "docs" / "how-to" / "pictures"
 PICTURED = {
     "overview": ("/", 640),
     "endpoint": ("/endpoints/crm", 760),
-    "event": ("/event?id=evt-4", 860),
+    "event": ("/event?id=evt-2", 860),
     "search": ("/search?status=5xx", 640),
     "parked": ("/parked", 640),
 }
@@ -187,6 +188,22 @@ def test_a_bulk_re_send_counts_before_it_starts(browser, console):
         errors.clear()  # Chromium reports the status 404
     ((action, given, _),) = console.fake.done
     assert (action, given[0].endpoint, given[-1]) == ("resend_all", "crm", 20.0)
+
+
+def test_a_replay_is_counted_and_then_started_with_the_same_times(browser, console):
+    with tab(browser) as (page, errors):
+        page.goto(console.origin + "/replay")
+        page.select_option("#r-endpoint", "ledger")
+        page.fill("#r-from", "2h")
+        page.click("text=Count them")
+        assert "Send 40 events, of 1,200 offsets" in page.inner_text("main")
+        assert "retention deleted 3 records" in page.inner_text("main")
+        page.fill("#why-replay", "new ledger")
+        page.click("text=Start the replay")
+        page.wait_for_selector("text=There is no such job yet")
+        errors.clear()  # Chromium reports the status 404
+    ((action, given, who),) = console.fake.done
+    assert (action, given[:2], who.why) == ("replay", ("ledger", NOW_S - 7200), "new ledger")
 
 
 def test_the_choice_of_the_theme_is_kept(browser, console):

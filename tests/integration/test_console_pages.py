@@ -1,4 +1,4 @@
-"""The console next to a bridge on real Kafka: a parked order is found in a browser, understood, and sent again."""
+"""The console on real Kafka: a parked order is found in a browser, understood, and sent again."""
 
 from __future__ import annotations
 

@@ -90,7 +90,8 @@ class FakeConsole:
             ParkedRow(
                 f"0:{index}", "crm", f"evt-{index}", f"msg_{index:06d}", "LoanApprovedBusinessEvent",
                 str(4711 + index), "default", "status 422: amount is missing",
-                "fix the cause at the receiver", 422, 1, NOW_S - 600 * index, f"external-events-0@{8000 + index}", held=index == 1,
+                "fix the cause at the receiver", 422, 1, NOW_S - 600 * index,
+                f"external-events-0@{8000 + index}", held=index == 1,
             )
             for index in range(12)
         ]  # fmt: skip
@@ -262,6 +263,20 @@ class FakeConsole:
         rate_per_s: float | None = None,
     ) -> Done:
         return replace(self._note("resend_all", who, query, render, new_id, rate_per_s), job="rs-3")
+
+    async def plan_replay(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        *,
+        type: str | None = None,
+        entity: str | None = None,
+        when: str | None = None,
+        rate_per_s: float | None = None,
+    ) -> Done:
+        return Done("40 events, of 1,200 offsets of the log", 40, ids=["retention deleted 3 records"])
 
     async def replay(
         self,

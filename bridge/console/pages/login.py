@@ -9,6 +9,7 @@ import time
 from collections import deque
 from http import HTTPStatus
 
+import structlog
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -24,7 +25,10 @@ from bridge.console.pages.shell import (
     local_path,
     read_form,
 )
+from bridge.telemetry import events
+from bridge.telemetry.throttle import Throttle
 
+_log = structlog.get_logger()
 _MOST_WRONG, _WRONG_S = 20, 60.0
 _THEME_S = 365 * 86400
 
@@ -35,6 +39,7 @@ class LoginPages:
     def __init__(self, shell: Shell, logins: Logins) -> None:
         self._shell = shell
         self._logins = logins
+        self._throttle = Throttle()
         self._wrong: deque[float] = deque(maxlen=_MOST_WRONG)
 
     async def form(self, request: Request) -> Response:
@@ -61,6 +66,8 @@ class LoginPages:
         if self._is_slowed():
             return self._refused(request, 429, back, "Too many wrong tokens. Wait a minute, then try again.")
         self._wrong.append(time.monotonic())
+        if self._throttle.allows():
+            _log.warning(events.CONSOLE_REFUSED, reason="a wrong token on the login page")
         text = "This token is not valid here. Compare it with the file that console.tokens names."
         return self._refused(request, 401, back, text)
 

@@ -23,6 +23,7 @@ from bridge.console.ports import Who
 from bridge.console.views import Actor
 from bridge.core.web_access import WebAccess
 from bridge.errors import ActionRefused, BadCursor, KafkaUnavailable
+from bridge.telemetry import events
 
 _log = structlog.get_logger()
 COOKIE, THEME_COOKIE = "hookferry_session", "hookferry_theme"
@@ -179,6 +180,7 @@ class Shell:
     ) -> Response:
         """Begin a session with this answer. ``is_secure``: the browser reaches the console by https."""
         _set_cookie(request, response, self._sessions.begin(actor), is_secure=is_secure)
+        _log.info(events.CONSOLE_LOGGED_IN, by=actor.name, role=actor.role)
         return response
 
     def end(self, visit: Visit, response: Response) -> Response:

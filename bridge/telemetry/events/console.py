@@ -52,6 +52,11 @@ minute and kind.
 
 Worry if it repeats: someone tries tokens, or a proxy needs its name in `console.hosts`."""
 
+CONSOLE_LOGGED_IN: Final = "console.logged_in"
+"""A person (`by`, with its `role`) logged in to the pages, by token or at the OpenID provider.
+
+Worry if you do not know the person."""
+
 CONSOLE_BUG: Final = "console.failed_inside"
 """A request to the console failed because of an error in the console; the line has the traceback.
 

@@ -90,7 +90,7 @@ async def test_the_end_of_the_block_reports_its_own_error(tmp_path):
 
 
 async def test_a_killed_bridge_leaves_no_console(tmp_path):
-    """The child is a real one, up to the program that it becomes: `python -m bridge` is replaced by a sleep."""
+    """The child is a real one, until it becomes `python -m bridge`, which only sleeps here."""
     package = tmp_path / "bridge"
     package.mkdir()
     (package / "__init__.py").touch()

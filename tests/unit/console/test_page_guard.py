@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.console.pages.app import pages
 from bridge.console.pages.sessions import IDLE_S, LONGEST_S, Sessions
 from bridge.console.pages.shell import local_path
 from bridge.console.views import Actor
+from bridge.telemetry import events
 from tests.support.console_fake import MARKUP, NOW_S, FakeConsole
 from tests.support.console_pages import OPEN, FakeLogins
 
@@ -162,6 +164,16 @@ async def test_a_wrong_token_begins_no_session_and_guessing_is_slowed_down():
             answer = await log_in(client, "guess")
             assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
         assert (await log_in(client, "operate-token")).status_code == 429
+
+
+async def test_the_log_has_who_logged_in_and_that_a_token_was_wrong_but_no_token():
+    with capture_logs() as lines:
+        async with browser(FakeLogins()) as client:
+            for token in ("guess-1", "guess-2", "read-token"):
+                await log_in(client, token)
+    assert [line["event"] for line in lines] == [events.CONSOLE_REFUSED, events.CONSOLE_LOGGED_IN]
+    assert (lines[1]["by"], lines[1]["role"]) == ("rob", "read")
+    assert not any("guess" in str(line) or "read-token" in str(line) for line in lines)
 
 
 async def test_a_login_goes_back_to_where_it_began_and_its_cookie_is_out_of_reach():
