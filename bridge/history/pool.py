@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from bridge.history.attempt import Attempt
 
-ATTEMPT_BYTES = 2_000
+ATTEMPT_BYTES = 2_100
 """What an attempt uses besides the bytes of its headers and bodies: the tuple, its texts, and their objects.
 Measured by ``tests/unit/history/test_cost_of_an_attempt.py``."""
 Queue: TypeAlias = deque[tuple[Attempt, int]]
@@ -23,7 +23,7 @@ _DROP_PART = 8
 
 def size_of(attempt: Attempt) -> int:
     """Return what an attempt uses in memory."""
-    headers, body, answer_headers, answer_body = attempt[-4:]
+    headers, body, answer_headers, answer_body = attempt[-5:-1]
     return (
         ATTEMPT_BYTES + len(headers) + len(body or b"") + len(answer_headers or b"") + len(answer_body or b"")
     )
