@@ -295,8 +295,10 @@ class App:
         self._pipeline = path.pipeline
         self._switching.attach(path.router, path.dispatchers)
         self._status.watch(self._metrics, GroupView(reader), path)
-        own = build_replay_edges(settings, decoders, index, open_side_reader, reader.member.holds_lease)
-        builder = ReplayBuilder(settings, decoders, path, edges, own)
+        own = build_replay_edges(
+            lambda: self._settings, decoders, index, open_side_reader, reader.member.holds_lease
+        )
+        builder = ReplayBuilder(lambda: self._settings, decoders, path, edges, own)
         return path, build_replaying(
             settings, path, edges, builder, offsets, self._control.write_all, self._by
         )

@@ -61,7 +61,7 @@ class ControlReader:
         """Apply every record that is in the topic now. Raises ``KafkaUnavailable``, ``RecordsDeleted``.
 
         Waits for open transactions of bulk re-sends: records after their first one, such as holds, can be
-        read only once they have ended, after 20 s at most (``transactions.OPEN_S``).
+        read only once they have ended. That takes 20 s at most (``transactions.OPEN_S``).
         """
         end = (await self._reader.written([self._partition]))[self._partition]
         if self._position is None:

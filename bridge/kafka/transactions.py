@@ -19,14 +19,14 @@ from bridge.errors import BrokerError, RecordTooLarge
 from bridge.kafka.aiokafka_patches import sequence as _sequence_patch  # noqa: F401 - every producer needs it
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import close_client
-from bridge.kafka.broker_call import broker_call
+from bridge.kafka.broker_call import CHECK_BROKER, broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.record_size import batch_bytes, limit_for
 
-OPEN_S = 20.0
-"""The broker aborts a transaction that is open for longer. Until then, a killed writer holds up the readers
-of the partitions that it wrote to."""
+OPEN_S = 10.0
+"""The broker aborts a transaction that is open for longer; it looks every 10 s by default. Until then, a
+killed writer holds up the readers of the partitions that it wrote to."""
 _ANSWER_S = 15.0
 _BATCH_BYTES = 256 * 1024
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
@@ -69,7 +69,7 @@ class TransactionalWriter:
             request_timeout_ms=int(_ANSWER_S * 1000),
         )
         try:
-            async with self._mapped("start a writer"):
+            async with self._mapped("start a writer of transactions", remedy=self._needs):
                 await self._producer.start()
                 await self._producer.begin_transaction()
             self._open = True
@@ -123,11 +123,20 @@ class TransactionalWriter:
             await self._producer.commit_transaction()
         self._open = False
 
+    @property
+    def _needs(self) -> str:
+        return (
+            f"{CHECK_BROKER}; with ACLs, grant write on the transactional id {self._id!r}; a cluster of fewer"
+            " than three brokers needs transaction.state.log.replication.factor=1"
+        )
+
     @asynccontextmanager
-    async def _mapped(self, action: str, record: NewRecord | None = None) -> AsyncIterator[None]:
+    async def _mapped(
+        self, action: str, record: NewRecord | None = None, remedy: str = CHECK_BROKER
+    ) -> AsyncIterator[None]:
         """Map errors of the client; with a ``record``, name the size that its topic must accept."""
         try:
-            async with broker_call(action, timeout_s=_ANSWER_S + 5):
+            async with broker_call(action, timeout_s=_ANSWER_S + 5, remedy=remedy):
                 if ended := ended_task(self._producer):
                     raise BrokerError(action, ended, "none needed: another writer continues")
                 yield

@@ -7,7 +7,6 @@ position only after it has ended all earlier ones. So a job that is killed and r
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -21,16 +20,14 @@ from bridge.kafka.producer import NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.transactions import Fenced
 from bridge.resend.entries import Refusal, Targets, refusal, rendered_entry, request_id, stored_entry
+from bridge.resend.job_progress import JobProgress
 from bridge.resend.job_store import JobStore, OpenWriter, Writer, now
 from bridge.resend.query import ResendQuery, read_query
 from bridge.resend.selection import Selection, Turn
 from bridge.resend.source_records import fetch_records
 
-MOST, MOST_BYTES = 200, 8 * 1024 * 1024
-"""Events that are read and written at once, and their bodies."""
-COMMIT_S = 1.0
-BEAT_S = 10.0
-LEAST_RATE = 0.1
+MOST_BYTES = 8 * 1024 * 1024
+"""The bodies of the events that are read and written at once."""
 InThread = Callable[..., Awaitable[Any]]
 """Runs a function with arguments in another thread (``asyncio.to_thread``)."""
 _RETRY_S = 2.0
@@ -110,13 +107,23 @@ class ResendRunner:
             job = await self._store.get(self._id)
             if job.state is not JobState.RUNNING:
                 return job
+            try:
+                read_query(job.query)
+            except ValueError as exc:
+                return await self._fail(writer, job, f"its query is not of this release: {exc}")
             reader = await stack.enter_async_context(self._open_reader())
             sources = await stack.enter_async_context(self._open_reader())
             selection = Selection()
             stack.callback(selection.close)
-            run = _Run(job, self._runner, writer, self._store, self._on_progress, self._clock)
+            run = JobProgress(job, self._runner, writer, self._store, self._on_progress, self._clock)
             work = _Work(run, self._scan(reader), sources, selection, self._targets)
             return await work.carry_out(self._in_thread)
+
+    async def _fail(self, writer: Writer, job: Job, error: str) -> Job:
+        job = job._replace(state=JobState.FAILED, error=error, changed=now())
+        await self._store.write(writer, job)
+        await writer.commit()
+        return job
 
     async def _pause(self, error: str) -> Job:
         async with self._open_writer(self._id) as writer:
@@ -129,75 +136,11 @@ class ResendRunner:
         return job
 
 
-class _Run:
-    """The job while one writer carries it out: what it has added since the last commit, and when that was."""
-
-    def __init__(
-        self,
-        job: Job,
-        runner: str,
-        writer: Writer,
-        store: JobStore,
-        on_progress: Callable[[Job], object],
-        clock: Clock,
-    ) -> None:
-        self._clock = clock
-        self.query: ResendQuery = read_query(job.query)
-        self.job = job
-        self.position: dict[str, Any] = {"done": {}, "lost": {}, **job.position, "runner": runner}
-        self._writer = writer
-        self._store = store
-        self._on_progress = on_progress
-        self._committed_at = -math.inf
-        self.rate = None if job.rate_per_s is None else max(LEAST_RATE, job.rate_per_s)
-        self._free_at = self._clock.monotonic()
-
-    async def add(self, turns: list[Turn], records: list[NewRecord]) -> None:
-        """Write the records of turns, and move the position past them."""
-        await self._writer.add(records)
-        for turn in turns:
-            numbers = self.position["done"].setdefault(turn.endpoint, {}).setdefault(turn.topic, {})
-            numbers[str(turn.number)] = turn.spot
-        self.job = self.job._replace(done=self.job.done + len(records))
-
-    def lose(self, reason: Refusal, number: int) -> None:
-        """Count events that turned out to be gone."""
-        if number:
-            self.position["lost"][reason.name] = self.position["lost"].get(reason.name, 0) + number
-
-    async def beat(self, every_s: float = BEAT_S) -> None:
-        """Commit if the last commit is this long ago."""
-        if self._clock.monotonic() - self._committed_at >= every_s:
-            await self.commit()
-
-    async def commit(self, state: JobState = JobState.RUNNING) -> None:
-        """Commit what was added, with the position after it."""
-        self.job = self.job._replace(state=state, changed=now(), position=self.position)
-        await self._store.write(self._writer, self.job)
-        await self._writer.commit()
-        self._committed_at = self._clock.monotonic()
-        self._on_progress(self.job)
-
-    async def pace(self, number: int) -> None:
-        """Wait as the rate of the job requires after so many records. No transaction is open for long."""
-        wait_s = 0.0
-        if self.rate is not None:
-            self._free_at = max(self._free_at, self._clock.monotonic() - COMMIT_S) + number / self.rate
-            wait_s = max(0.0, self._free_at - self._clock.monotonic())
-        await self.beat(COMMIT_S - wait_s)
-        await asyncio.sleep(wait_s)
-
-    @property
-    def most(self) -> int:
-        """Return how many events are written at once."""
-        return MOST if self.rate is None else max(1, min(MOST, int(self.rate * COMMIT_S)))
-
-
 class _Work:
     """Select the attempts of a job, and write them."""
 
     def __init__(
-        self, run: _Run, scan: AttemptScan, sources: SideReader, selection: Selection, targets: Targets
+        self, run: JobProgress, scan: AttemptScan, sources: SideReader, selection: Selection, targets: Targets
     ) -> None:
         self._run = run
         self._scan = scan

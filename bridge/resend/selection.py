@@ -8,9 +8,11 @@ with the number of attempts, which are in a temporary file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from bridge.errors import HookferryError
 from bridge.history.attempt import AttemptId, Kept
 from bridge.resend.entries import Refusal
 
@@ -55,6 +57,10 @@ DELETE FROM ordered WHERE endpoint = ? AND topic = ? AND number = ? AND (offset,
 """
 
 
+class SelectionError(HookferryError):
+    """The temporary file of a selection cannot be written."""
+
+
 class Turn(NamedTuple):
     """One event to send: its place in the order, its endpoint, where it came from, and its attempt."""
 
@@ -81,18 +87,20 @@ class Selection:
         self._db.close()
 
     def pick(self, attempts: Iterable[tuple[Kept, Refusal | None]]) -> None:
-        """Add attempts; one that cannot be sent has a reason."""
-        self._db.execute("BEGIN")
-        self._db.executemany(_PICK, (_row(kept, reason) for kept, reason in attempts))
-        self._db.execute("COMMIT")
+        """Add attempts; one that cannot be sent has a reason. Raises ``SelectionError``."""
+        with _on_disk():
+            self._db.execute("BEGIN")
+            self._db.executemany(_PICK, (_row(kept, reason) for kept, reason in attempts))
+            self._db.execute("COMMIT")
 
     def arrange(self, done: Done) -> None:
-        """Put them in order, without those that were sent before."""
-        self._db.executescript(_ORDER)
-        for endpoint, topics in done.items():
-            for topic, numbers in topics.items():
-                for number, spot in numbers.items():
-                    self._db.execute(_SENT, (endpoint, topic, int(number), *spot))
+        """Put them in order, without those that were sent before. Raises ``SelectionError``."""
+        with _on_disk():
+            self._db.executescript(_ORDER)
+            for endpoint, topics in done.items():
+                for topic, numbers in topics.items():
+                    for number, spot in numbers.items():
+                        self._db.execute(_SENT, (endpoint, topic, int(number), *spot))
 
     @property
     def left(self) -> int:
@@ -124,6 +132,18 @@ class Selection:
                 break
             turns.append(Turn(turn, endpoint, topic, number, [offset, part, at_ms], AttemptId(a, b, c)))
         return turns
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Map the errors of the temporary file."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise SelectionError(
+            f"cannot keep the selected attempts in a temporary file: {exc}; set TMPDIR to a folder that has"
+            " room and can be written"
+        ) from exc
 
 
 def _row(kept: Kept, reason: Refusal | None) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ Invariant: whatever is sent, who did it and why is recorded in ``<group>.control
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class Resending:
                 scan = scan_in(reader)
                 ends = {str(number): end for number, end in (await scan.ends()).items()}
                 await select(scan, query, ends, targets, selection, _nothing)
-            selection.arrange({})
+            await asyncio.to_thread(selection.arrange, {})
             return Preview(selection.by_endpoint(), selection.refused())
         finally:
             selection.close()

@@ -73,12 +73,13 @@ class ReplayBuilder:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Callable[[], Settings],
         decoders: Mapping[str, RecordDecoder],
         path: Path,
         edges: PathEdges,
         replay_edges: ReplayEdges,
     ) -> None:
+        """``settings`` returns the configuration in force; a run keeps the one that it began with."""
         self._settings = settings
         self._decoders = decoders
         self._path = path
@@ -128,10 +129,10 @@ class ReplayBuilder:
         journal: Journal,
         budget: MemoryBudget,
     ) -> ReplayRun:
-        name = job.endpoint or ""
-        endpoint, edges, mark = self._settings.endpoints[name], self._edges, mark_of(job)
+        name, settings = job.endpoint or "", self._settings()
+        endpoint, edges, mark = settings.endpoints[name], self._edges, mark_of(job)
         checkpoints = Checkpoints(
-            self._settings.group,
+            settings.group,
             [name],
             offsets=_ReplayOffsets(edges, mark),
             fence=_ReplayFence(self._path.checkpoints, edges.member.holds_lease),
@@ -154,7 +155,7 @@ class ReplayBuilder:
             job,
             mine,
             load=_Loader(
-                job, mine, endpoint, group=self._settings.group, journal=journal, budget=budget, edges=edges
+                job, mine, endpoint, group=settings.group, journal=journal, budget=budget, edges=edges
             ).load,
             checkpoints=checkpoints,
             dispatcher=dispatcher,
@@ -171,8 +172,8 @@ class ReplayBuilder:
             open_reader=edges.open_side_reader,
             learn=edges.learn,
             mirror=_Mirror(name, self._path, dispatcher, budget, checkpoints, edges.clock).apply,
-            commit_interval_s=self._settings.commit_interval_s,
-            drain_timeout_s=self._settings.drain_timeout_s,
+            commit_interval_s=settings.commit_interval_s,
+            drain_timeout_s=settings.drain_timeout_s,
         )
 
     def _dispatcher(
@@ -185,8 +186,8 @@ class ReplayBuilder:
         dead_letters: MarkedDeadLetters,
         budget: MemoryBudget,
     ) -> EndpointDispatcher:
-        name = job.endpoint or ""
-        endpoint, edges, live = self._settings.endpoints[name], self._edges, self._path.dispatchers[name]
+        name, settings = job.endpoint or "", self._settings()
+        endpoint, edges, live = settings.endpoints[name], self._edges, self._path.dispatchers[name]
         windows = windows_of(job.rate_per_s, len(mine) / len(stretches_of(job)))
         park_limit = None if endpoint.park_limit == "off" else _NotedLimit(endpoint)
 
@@ -200,7 +201,7 @@ class ReplayBuilder:
         return build_dispatcher(
             name,
             endpoint,
-            self._settings,
+            settings,
             transport=transport,
             parks=dead_letters,
             history=MarkedHistory(edges.history.stream(name), mark_of(job)),
@@ -254,17 +255,21 @@ def build_replaying(
 
 
 def build_replay_edges(
-    settings: Settings,
+    in_force: Callable[[], Settings],
     decoders: Mapping[str, RecordDecoder],
     index: KeyIndex,
     open_side_reader: Callable[[], SideReader],
     may_write: Callable[[], bool],
 ) -> ReplayEdges:
-    """Build what the runs reach outside the process with. ``index`` is that of the main reader."""
-    egress, system = build_egress(settings), SystemTls()
+    """Build what the runs reach outside the process with. ``index`` is that of the main reader.
+
+    ``in_force`` returns the configuration in force.
+    """
+    settings, system = in_force(), SystemTls()
 
     def open_transport(name: str) -> Transport:
-        return build_transport(name, settings.endpoints[name], egress, system, may_write)
+        now = in_force()
+        return build_transport(name, now.endpoints[name], build_egress(now), system, may_write)
 
     @contextmanager
     def open_window() -> Iterator[DedupeWindow]:

@@ -343,7 +343,7 @@ class Process:
 
         def build() -> Bridge:
             own = replay_edges(world.jobs, world.replay_receivers, edges.side_window, world.parked_before)
-            builder = ReplayBuilder(settings, decoders, path, edges, own)
+            builder = ReplayBuilder(lambda: settings, decoders, path, edges, own)
             return Bridge(
                 group="g",
                 endpoints=path.dispatchers.keys(),

@@ -105,6 +105,11 @@ class ReplayCarrier:
                     async with asyncio.timeout(_BEAT_S):
                         await self._changed.wait()
 
+    def restart(self) -> None:
+        """Begin all runs again where they are, with the configuration in force now."""
+        for run in self._runs.values():
+            run.stop()
+
     async def drain(self) -> None:
         """Send nothing more, and return when nothing of a replay is in flight."""
         self._assignments += 1

@@ -1,6 +1,6 @@
 """The replays of the group, as the control topic has them.
 
-Invariant: a job that ended stays ended. If its author had not read the end, a change is answered with the end,
+Invariant: a job that ended stays ended. A change by an author who had not read the end is answered with it,
 written once more.
 """
 

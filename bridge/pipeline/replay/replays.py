@@ -29,6 +29,11 @@ class Replays:
         self._carrier = ReplayCarrier(self._jobs, self._changed, bridge)
         await self._carrier.run()
 
+    def restart(self) -> None:
+        """Begin all runs again where they are, with the configuration in force now."""
+        if self._carrier is not None:
+            self._carrier.restart()
+
     async def drain(self) -> None:
         """Send nothing more of a replay, and return when nothing is in flight."""
         if self._carrier is not None:

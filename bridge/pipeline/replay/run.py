@@ -78,6 +78,7 @@ class ReplayRun:
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._ended = False
+        self._committing_last = asyncio.Lock()
 
     @property
     def is_settled(self) -> bool:
@@ -125,15 +126,16 @@ class ReplayRun:
     async def end(self) -> None:
         """Commit for the last time, and drop the cursors."""
         self._stopping.set()
-        if self._ended:
-            return
-        self._ended = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_COMMIT_S):
-                await self._checkpoints.try_commit()
-        self._undecodable.forget()
-        self._checkpoints.clear()
-        self._dispatcher.forget()
+        async with self._committing_last:  # the run and the assignment end it; both wait for the commit
+            if self._ended:
+                return
+            self._ended = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_COMMIT_S):
+                    await self._checkpoints.try_commit()
+            self._undecodable.forget()
+            self._checkpoints.clear()
+            self._dispatcher.forget()
 
     async def _commit_until_settled(self) -> bool:
         while not self._stopping.is_set():

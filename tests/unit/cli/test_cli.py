@@ -18,8 +18,7 @@ from tests.support.settings_example import SECRET, VALID
 COMMANDS = [
     "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history",
     "inspect", "jobs", "keys", "listen", "parked", "render", "replay", "resend", "rewind", "route", "run",
-    "schemas",
-    "send", "skip-to", "status", "verify", "version",
+    "schemas", "send", "skip-to", "status", "verify", "version",
 ]  # fmt: skip
 
 

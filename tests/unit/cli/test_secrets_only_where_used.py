@@ -54,6 +54,8 @@ def run(config: str, command: str, env: dict[str, str] | None = None) -> Result:
         "parked list", "parked show 0:1",
         "parked redrive -e crm --yes", "parked discard -e crm --reason x --yes", "status",
         "inspect --topic orders", "route EVENT --live", "history", "history show 3:1042:17",
+        "resend 3:1042:17", "resend -e crm --yes", "jobs list", "jobs pause x", "jobs cancel x --yes",
+        "listen -e crm",
     ],
 )  # fmt: skip
 def test_a_command_that_asks_only_kafka_needs_no_other_secret(config: str, command: str) -> None:

@@ -172,7 +172,7 @@ async def test_the_history_has_every_fact_of_an_attempt() -> None:
         "again_id": None, "attempt": 3, "method": "POST", "url": "http://crm.test:8080/***",
         "status": 503, "verdict": "again",
         "reason": "status 503: busy", "body_bytes": 4, "body_sha256": None,
-            "body_masked": False, "own_headers": 1, "repeats": None, "origin": None, "origin_ms": None,
+            "body_masked": False, "own_headers": 0, "repeats": None, "origin": None, "origin_ms": None,
             "later": Later(), "lane": event("a", 5).lane,
         "headers": b"a: 1\nX-Key: ***", "body": b"body", "answer_headers": b"retry-after: 7\nserver: x",
         "answer_body": b"busy",

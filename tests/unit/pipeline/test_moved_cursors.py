@@ -193,6 +193,23 @@ async def test_while_the_record_cannot_be_deleted_the_cursor_is_moved_once() -> 
 
 
 @simulated
+async def test_a_move_waits_in_the_topic_until_the_broker_has_the_moved_cursor() -> None:
+    world = world_of()
+    process = Process(world).follow_moves().start()
+    await until(lambda: world.offsets.at("crm") == 20)
+    world.offsets.trouble.extend(["no coordinator"] * 1000)
+    world.moves.put(move(10, back=True))
+    await until(lambda: len(world.receiver.ids) >= 25)
+    await process.crash()
+    assert world.moves.now.all()
+    world.offsets.trouble.clear()
+    second = Process(world).follow_moves().start()
+    await until(lambda: not world.moves.now.all() and world.offsets.at("crm") == 20)
+    assert set(NAMES[10:]) <= set(world.receiver.ids[25:])
+    await second.stop()
+
+
+@simulated
 async def test_the_last_of_several_moves_holds() -> None:
     world = world_of()
     process = Process(world).follow_moves()

@@ -246,6 +246,31 @@ async def test_a_failed_commit_delays_the_end_and_repeats_nothing() -> None:
 
 
 @simulated
+async def test_a_commit_that_is_refused_leaves_the_replay_open_until_it_is_accepted() -> None:
+    world, process = await started()
+    world.offsets.refused.add(P0)
+    world.jobs.put(replay({P0: (0, COUNT)}))
+    await asyncio.sleep(30)
+    assert world.jobs.now("r1").state is JobState.RUNNING
+    world.offsets.refused.clear()
+    await until(lambda: world.jobs.now("r1").state is JobState.DONE)
+    await process.stop()
+
+
+@simulated
+async def test_a_restart_of_the_runs_repeats_nothing() -> None:
+    """As after another configuration was taken over."""
+    world, process = await started()
+    world.jobs.put(replay({P0: (0, COUNT)}, rate_per_s=2.0))
+    for count in (5, 12):
+        await until(lambda count=count: len(world.replay_receivers["crm"].ids) >= count)
+        process.replays.restart()
+    await until(lambda: world.jobs.now("r1").state is JobState.DONE)
+    assert sorted(world.replay_receivers["crm"].ids) == sorted(names(0, COUNT))
+    await process.stop()
+
+
+@simulated
 async def test_several_replays_run_next_to_each_other_and_the_rest_wait() -> None:
     world, process = await started()
     for number in range(6):
@@ -280,3 +305,16 @@ async def test_a_query_that_this_release_cannot_read_fails_the_replay() -> None:
     await until(lambda: world.jobs.now("r2").state is JobState.FAILED)
     assert not world.replay_receivers["crm"].ids
     await process.stop()
+
+
+@simulated
+async def test_a_process_that_lost_its_place_commits_nothing_of_a_replay() -> None:
+    world, process = await started()
+    world.jobs.put(replay({P0: (0, COUNT)}, rate_per_s=2.0))
+    await until(lambda: (world.offsets.at("crm.replay-r1") or 0) >= 2)
+    process.reader.lost_place = True
+    at = world.offsets.at("crm.replay-r1")
+    await asyncio.sleep(60)
+    assert world.offsets.at("crm.replay-r1") == at
+    assert world.jobs.now("r1").state is JobState.RUNNING, "its successor has not replayed the rest"
+    await process.crash()

@@ -17,8 +17,8 @@ from bridge.history.attempt import AttemptId, Kept
 from bridge.history.selection import AttemptFilter
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.transactions import Fenced
-from bridge.resend import runner as running
 from bridge.resend.entries import Targets
+from bridge.resend.job_progress import BEAT_S
 from bridge.resend.job_store import Author, JobError, JobStore, is_abandoned
 from bridge.resend.query import ResendQuery
 from bridge.resend.runner import ResendRunner
@@ -41,12 +41,12 @@ class Broker:
     ) -> None:
         self.attempts = list(attempts)
         self.committed: list[NewRecord] = []
-        self.plan = list(plan)
+        self.plan: Sequence[Exception | type[Killed] | None] = plan
         self._epoch = 0
         self.commits: list[float] = []
 
     def step(self) -> None:
-        fault = self.plan.pop(0) if self.plan else None
+        fault, self.plan = (self.plan[0], self.plan[1:]) if self.plan else (None, ())
         if fault is not None:
             raise fault
 
@@ -229,7 +229,7 @@ async def test_a_slow_job_is_not_taken_for_abandoned() -> None:
     job = await store.create(QUERY, 0.1, ANN)
     await runner_of(broker, job, store).run()
     gaps = [later - earlier for earlier, later in zip(broker.commits, broker.commits[1:], strict=False)]
-    assert max(gaps) <= running.BEAT_S + 1
+    assert max(gaps) <= BEAT_S + 1
 
 
 @simulated
@@ -297,3 +297,17 @@ async def test_a_running_job_without_a_runner_is_taken_for_abandoned() -> None:
     at_s = 1_782_720_900.0
     assert not is_abandoned(job, at_s + 20)
     assert is_abandoned(job, at_s + 31)
+
+
+@simulated
+async def test_a_job_whose_query_this_release_does_not_know_fails_and_sends_nothing() -> None:
+    """Sending without an unknown filter would send more than was asked for."""
+    broker = Broker(attempts(5))
+    store = FakeStore(broker)
+    job = await store.create(QUERY, None, ANN)
+    async with broker.open_writer(job.id) as writer:
+        await store.write(writer, job._replace(query={"color": "red"}))
+        await writer.commit()
+    job = await runner_of(broker, job, store).run()
+    assert (job.state, broker.requests) == (JobState.FAILED, [])
+    assert "color" in job.error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.history.attempt import AttemptId, Kept
 from bridge.resend.entries import Refusal
-from bridge.resend.selection import Selection, Turn
+from bridge.resend.selection import Selection, SelectionError, Turn
 from tests.support.attempts import attempt_at
 
 
@@ -100,3 +101,10 @@ def test_a_selection_that_is_continued_anywhere_sends_the_rest_and_nothing_twice
         done.setdefault(turn.endpoint, {}).setdefault(turn.topic, {})[str(turn.number)] = turn.spot
     rest = turns_of(attempts, done)
     assert rest == turns[at:]
+
+
+def test_a_temporary_file_that_cannot_be_written_is_named_with_its_remedy() -> None:
+    selection = Selection()
+    selection.close()
+    with pytest.raises(SelectionError, match="set TMPDIR"):
+        selection.pick([(kept(0), None)])
