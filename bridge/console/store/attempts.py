@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.console.store.attempt_content import attempts_in, detail_of, matching
 from bridge.console.store.database import Database, places
-from bridge.console.store.intake import unpacked
 from bridge.console.store.schema import STRETCH
 from bridge.console.store.series import DELIVERED, NO_ANSWER, SELECT_SERIES, KnownSeries, Series, is_narrow
 from bridge.console.views import AttemptDetail, AttemptQuery, AttemptRow, Page
 from bridge.errors import BadCursor
-from bridge.history.attempt import Attempt, AttemptId
-from bridge.history.batch import UnreadableBatch, decode
+from bridge.history.attempt import AttemptId
 
 Key = tuple[int, int]
 """When an attempt was sent (Unix milliseconds), and its id: the order of the pages."""
@@ -104,7 +103,7 @@ class AttemptQueries:
         if not rows:
             return None
         (row,) = await self._rows([rows[0][0]], await self._series())
-        attempt = _attempts(rows[0][1], self._topic, place.number, place.offset)[place.entry]
+        attempt = attempts_in(rows[0][1], self._topic, place.number, place.offset)[place.entry]
         return detail_of(row, attempt)
 
     async def of_event(self, event: str, limit: int = 1000) -> list[AttemptRow]:
@@ -250,7 +249,7 @@ class AttemptQueries:
             f"SELECT id, value FROM batches WHERE id IN ({places(len(batches))})", batches
         )
         values = {int(row[0]): bytes(row[1]) for row in found}
-        return await asyncio.to_thread(_matching, rows, values, text.casefold())
+        return await asyncio.to_thread(matching, rows, values, text.casefold())
 
     async def _rows(self, numbers: Sequence[int], series: KnownSeries) -> list[AttemptRow]:
         """Return the rows of these ids, newest first."""
@@ -315,76 +314,3 @@ def _row(row: Sequence[Any], series: Series) -> AttemptRow:
         body_bytes=body_bytes,
         again_id=again_id,
     )
-
-
-def detail_of(row: AttemptRow, attempt: Attempt) -> AttemptDetail:
-    """Return an attempt as it is shown, with headers and bodies as text."""
-    body, cut = _text(attempt.body)
-    answer, answer_cut = _text(attempt.answer_body)
-    return AttemptDetail(
-        row=row,
-        method=attempt.method,
-        url=attempt.url,
-        headers=headers_of(attempt.headers),
-        body=body,
-        body_sha256=attempt.body_sha256,
-        answer_headers=headers_of(attempt.answer_headers),
-        answer_body=answer,
-        event_time=attempt.event_time,
-        copied=cut or answer_cut,
-    )
-
-
-def headers_of(lines: bytes | None) -> list[tuple[str, str]]:
-    """Return the headers of an attempt as pairs."""
-    pairs = [line.partition(": ") for line in (lines or b"").decode("utf-8", "replace").split("\n")]
-    return [(name, value) for name, colon, value in pairs if colon]
-
-
-def _text(content: bytes | None) -> tuple[str | None, bool]:
-    """Return bytes as text, and True if they are not UTF-8."""
-    if content is None:
-        return None, False
-    try:
-        return content.decode(), False
-    except UnicodeDecodeError:
-        return content.decode("utf-8", "replace"), True
-
-
-def _attempts(value: bytes, topic: str, number: int, offset: int) -> list[Attempt]:
-    try:
-        return [kept.attempt for kept in decode(unpacked(value, topic, number, offset))[1]]
-    except UnreadableBatch:
-        return []
-
-
-def _matching(rows: Sequence[Sequence[Any]], values: dict[int, bytes], text: str) -> set[int]:
-    """Return the ids of the rows whose attempts contain a text in lower case."""
-    wanted = text.encode("utf-8", "replace")
-    by_batch: dict[int, list[tuple[int, int]]] = {}
-    for number, batch, entry in rows:
-        by_batch.setdefault(batch, []).append((number, entry))
-    found: set[int] = set()
-    for batch, entries in by_batch.items():
-        record = unpacked(values[batch], "", 0, 0)
-        value = record.value or b""
-        if text.isalnum() and value.isascii() and wanted not in value.lower():
-            continue  # JSON writes letters and digits as they are, so none of its attempts has them
-        attempts = decode(record)[1]
-        found.update(number for number, entry in entries if _contains(attempts[entry].attempt, text))
-    return found
-
-
-def _contains(attempt: Attempt, text: str) -> bool:
-    texts = (
-        attempt.reason,
-        attempt.url,
-        attempt.event_id,
-        attempt.webhook_id,
-        attempt.entity or "",
-        attempt.type,
-    )
-    if any(text in part.casefold() for part in texts):
-        return True
-    parts = (attempt.headers, attempt.body, attempt.answer_headers, attempt.answer_body)
-    return any(text in part.decode("utf-8", "replace").casefold() for part in parts if part)

@@ -10,14 +10,12 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from bridge.console.store.attempts import headers_of
+from bridge.console.store.attempt_content import attempts_in, headers_of
 from bridge.console.store.database import Database, places
-from bridge.console.store.intake import unpacked
 from bridge.console.store.series import DELIVERED
 from bridge.console.views import DigestHour, FeedEntry, Page
 from bridge.errors import BadCursor
 from bridge.history.attempt import Attempt
-from bridge.history.batch import UnreadableBatch, decode
 
 Next = dict[int, tuple[int, int]]
 """By partition: the offset and the entry of the next attempt."""
@@ -48,7 +46,7 @@ class FeedQueries:
                     (endpoint, number, offset),
                 )
                 for place, value in rows:
-                    attempts = await asyncio.to_thread(self._attempts, bytes(value), number, place)
+                    attempts = await asyncio.to_thread(attempts_in, bytes(value), self._topic, number, place)
                     begin = entry if place == offset else 0
                     for index in range(begin, len(attempts)):
                         position[number] = (place, index + 1) if index + 1 < len(attempts) else (place + 1, 0)
@@ -64,12 +62,6 @@ class FeedQueries:
             "SELECT DISTINCT part FROM batches WHERE endpoint = ? ORDER BY part", (endpoint,)
         )
         return [row[0] for row in rows]
-
-    def _attempts(self, value: bytes, number: int, offset: int) -> list[Attempt]:
-        try:
-            return [kept.attempt for kept in decode(unpacked(value, self._topic, number, offset))[1]]
-        except UnreadableBatch:
-            return []
 
     async def digest(self, endpoint: str, since_s: float, until_s: float) -> Sequence[DigestHour]:
         """Return the events that were delivered in each hour of [since, until): their count and hash.

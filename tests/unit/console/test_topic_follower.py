@@ -187,3 +187,17 @@ async def test_a_record_that_the_database_cannot_contain_costs_no_other(database
     log.add(3)
     async with following(log, database):
         await until(database, "id-1", "id-3")
+
+
+async def test_records_that_another_console_was_to_store_are_stored_if_it_did_not(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, apply, refusals = Log(), database.apply, [1, 1]
+    log.add(1, 2, 3)
+
+    async def refused_twice(*arguments: Any) -> bool:
+        return False if refusals and refusals.pop() else await apply(*arguments)
+
+    monkeypatch.setattr(database, "apply", refused_twice)
+    async with following(log, database):
+        await until(database, "id-1", "id-2", "id-3")
