@@ -147,6 +147,7 @@ ATTEMPTS_COLUMNS = {
     "repeats": "id of the attempt that this one repeats, `partition:offset:entry`; null for any other",
     "origin": "of an event that was sent again: the place of its record in the source topic; else null",
     "origin_ms": "the timestamp of that record, in Unix milliseconds; else null",
+    "trace_id": "the id of the trace, 32 hexadecimal digits; null without `tracing`",
     "next_s": "when the next attempt was due, in Unix seconds; null if none was planned",
     "lane": "the ordering key, or null: a list of its key (bytes as hexadecimal digits, anything else in a"
     " list) and its tenant; topic and partition are those of `origin` or of the record",
@@ -164,6 +165,8 @@ CONTROL_KEYS = {
     "job/<id>": "a replay or a bulk re-send: what it does, how far it is, its state",
     "move/<id>/<endpoint>/<topic>/<partition>": "a cursor that is to move, until it has moved",
     "change/<instant>-<random>": "a change that a person made: who, when, why",
+    "pod/<name>": "the report of a process (see `bridge/core/pod_report.py`): when it changes, at most every"
+    " 5 s, and once a minute. A tombstone: it stopped. Without one for 3 minutes: it died",
 }
 MOVE_FIELDS = {
     "back": "true for `rewind`, false for `skip-to`",

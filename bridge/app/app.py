@@ -20,6 +20,7 @@ from bridge.app.admin_server import AdminServer
 from bridge.app.admin_tls import AdminTls
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
+from bridge.app.observers import Observers
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
@@ -58,6 +59,8 @@ from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.spans import SpanSink
+from bridge.wiring.asked import build_asked_fields
 from bridge.wiring.cursor_moves import read_moves
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
@@ -86,6 +89,7 @@ from bridge.wiring.path import (
 )
 from bridge.wiring.replay import ReplayBuilder, build_replay_edges, build_replaying
 from bridge.wiring.topics import build_selection
+from bridge.wiring.tracing import build_spans
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
@@ -98,12 +102,14 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._metrics = Metrics()
+        self._metrics.prepare(settings.endpoints, settings.sources)
         self._options = build_kafka_options(settings.kafka)
         self._selection = build_selection(settings)
-        self._decoders = build_decoders(settings)
+        self._decoders = build_decoders(settings, build_asked_fields(settings))
         self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
+        self._spans: SpanSink | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
         self._by = by
@@ -133,6 +139,7 @@ class App:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             state, index = self._open_files(stack)
+            self._open_spans(stack)
             await self._open_admin_server(stack)
             try:
                 reader, writer, offsets = await self._reach_kafka(
@@ -142,10 +149,13 @@ class App:
                 )
                 history = await self._open_history(stack)
                 path, replaying = self._build_path(stack, reader, writer, offsets, history, index)
+                self._status.watch(self._metrics, GroupView(reader), path)
+                observers = Observers(self._settings, self._metrics, self._status, reader, path, index)
+                stack.push_async_callback(observers.close)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader, history, replaying)
+            await self._carry(path, reader, history, replaying, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -160,6 +170,11 @@ class App:
         stack.push_async_callback(producer.close)
         await self._reach(producer.start)
         return build_history(self._settings, producer, self._metrics, self._memory)
+
+    def _open_spans(self, stack: AsyncExitStack) -> None:
+        self._spans = build_spans(self._settings, self._metrics)
+        if self._spans is not None:
+            stack.push_async_callback(self._spans.close)
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin, public_keys = self._settings.admin, build_key_set(self._settings)
@@ -197,7 +212,9 @@ class App:
         self._status.enter(f"reading {control_topic(settings.group)}")
         await self._reach(lambda: ensure_control_topic(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
-        reader = Reader(options, membership, self._drain_revoked, self._fetch)
+        reader = Reader(
+            options, membership, self._drain_revoked, self._fetch, self._metrics.rebalance_seconds.observe
+        )
         stack.push_async_callback(reader.member.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.member.holds_lease)
         stack.push_async_callback(offsets.close)
@@ -288,13 +305,13 @@ class App:
             turn_off=self._control.turn_off,
             metrics=self._metrics,
             clock=SystemClock(),
+            spans=self._spans,
             memory=self._memory,
             alongside=self._replays,
         )
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline
         self._switching.attach(path.router, path.dispatchers)
-        self._status.watch(self._metrics, GroupView(reader), path)
         own = build_replay_edges(
             lambda: self._settings, decoders, index, open_side_reader, reader.member.holds_lease
         )
@@ -319,7 +336,9 @@ class App:
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.member.start)
 
-    async def _carry(self, path: Path, reader: Reader, history: History, replaying: Bridge) -> None:
+    async def _carry(
+        self, path: Path, reader: Reader, history: History, replaying: Bridge, observers: Observers
+    ) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
@@ -349,6 +368,7 @@ class App:
                 tasks.create_task(
                     self._mover.run(path.pipeline.assignment, path.checkpoints), name="moved cursors"
                 ),
+                *observers.start(tasks),
                 *history.start(tasks),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]

@@ -93,6 +93,7 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
         "body_bytes": attempt.body_bytes,
         "body_sha256": attempt.body_sha256,
         "body_masked": attempt.body_masked,
+        "trace_id": attempt.trace_id,
         **(_parts(attempt) if bodies else {}),
     }
 

@@ -26,11 +26,11 @@ from bridge.model import Header, LaneKey, Record
 FORMAT = 1
 FIRST_MS, LAST_MS = "hookferry-first-ms", "hookferry-last-ms"
 _BYTES = ("headers", "body", "answer_headers", "answer_body")
-"""The columns of bytes: the last ones of ``Attempt``."""
+"""The columns of bytes: the last ones of ``Attempt``, before the id of the trace."""
 _PLAIN = Attempt._fields.index("later")
 """The fields before it are stored as they are."""
 _SENT_S, _ANSWERED_S = itemgetter(0), itemgetter(1)
-COLUMNS = (*Attempt._fields[:_PLAIN], "next_s", "lane", *_BYTES)
+COLUMNS = (*Attempt._fields[:_PLAIN], "trace_id", "next_s", "lane", *_BYTES)
 
 
 class Writer(NamedTuple):
@@ -51,7 +51,7 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     parts: list[bytes] = []
     for attempt in attempts:
         end: tuple[Later | None, Any, bytes, bytes, bytes, bytes]
-        end = attempt[_PLAIN:]  # type: ignore[assignment]  # None is looked for first
+        end = attempt[_PLAIN:-1]  # type: ignore[assignment]  # None is looked for first
         later, lane, headers, body, answer_headers, answer_body = end
         plain: tuple[Any, ...] = attempt[:_PLAIN]
         next_s = None
@@ -65,10 +65,10 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
         if None not in end[2:]:
             parts += (headers, body, answer_headers, answer_body)
             lengths = len(headers), len(body), len(answer_headers), len(answer_body)
-            rows.append((*plain, next_s, lane, *lengths))
+            rows.append((*plain, attempt[-1], next_s, lane, *lengths))
         else:
             parts += [content for content in end[2:] if content is not None]
-            rows.append((*plain, next_s, lane, *map(_length, end[2:])))
+            rows.append((*plain, attempt[-1], next_s, lane, *map(_length, end[2:])))
     head = {
         "format": FORMAT,
         "process": writer.process,

@@ -146,7 +146,12 @@ class ReplayBuilder:
         dispatcher = self._dispatcher(job, mine, pause, transport, checkpoints, dead_letters, budget)
         dispatchers = {name: dispatcher}
         undecodable = UndecodableRecords(
-            dead_letters, self._own.open_parked_before(), dispatchers.keys(), checkpoints.settle, budget
+            dead_letters,
+            self._own.open_parked_before(),
+            dispatchers.keys(),
+            checkpoints.settle,
+            budget,
+            self._metrics.parked,
         )
         query = ReplayQuery.of(job)
         topics = {partition.topic for partition in mine}

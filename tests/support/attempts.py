@@ -24,6 +24,7 @@ def attempt_at(second: float, **facts: Any) -> Attempt:
         "origin": None, "origin_ms": None, "later": None, "lane": ("orders", 3, b"e1", ""),
         "headers": b"content-type: application/json",
         "body": b"{}", "answer_headers": b"server: x", "answer_body": b"ok",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
     }  # fmt: skip
     if facts.get("verdict", "delivered") != "delivered":
         usual["later"] = Later()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bridge.core import beginning, changes, jobs
+from bridge.core import beginning, changes, jobs, pod_report
 from bridge.core.beginning import Beginning, TopicPlaces
 from bridge.core.moves import Move
 from bridge.core.switches import EventTypes, Switch, key_of
@@ -117,6 +117,7 @@ def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
         jobs.key_of("<id>"),
         changes.PREFIX + b"<instant>-<random>",
         MOVE._replace(id="<id>", endpoint="<endpoint>").key.replace(b"orders/2", b"<topic>/<partition>"),
+        pod_report.key_of("<name>"),
     }
     assert {key.decode() for key in keys} == topics.CONTROL_KEYS.keys()
 

@@ -24,6 +24,7 @@ from bridge.pipeline.lane_queue import Delivery
 from bridge.rendering import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from tests.support.counted import counted
 from tests.support.fakes import P0, FakeHistory, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
@@ -117,8 +118,8 @@ class Stage:
         request = target().request(RENDERED, ())
         self.log.record(event("a", offset), 1, request, outcome, judge(answer), 1)
 
-    def sample(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"hookferry_{name}", {"endpoint": "crm", **labels})
+    def sample(self, name: str, **labels: str) -> float:
+        return counted(self.metrics, name, endpoint="crm", **labels)
 
 
 def delivery(attempts: int = 0) -> Delivery:
@@ -175,7 +176,7 @@ async def test_the_history_has_every_fact_of_an_attempt() -> None:
             "body_masked": False, "own_headers": 0, "repeats": None, "origin": None, "origin_ms": None,
             "later": Later(), "lane": event("a", 5).lane,
         "headers": b"a: 1\nX-Key: ***", "body": b"body", "answer_headers": b"retry-after: 7\nserver: x",
-        "answer_body": b"busy",
+        "answer_body": b"busy", "trace_id": None,
     }  # fmt: skip
 
 
