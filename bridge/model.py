@@ -139,6 +139,12 @@ class LaneKey(NamedTuple):
     tenant: str
 
 
+FieldSet = frozenset[tuple[str, ...]]
+"""Paths into a payload. A path stands for all below it, and the empty path for the whole payload."""
+
+WHOLE: FieldSet = frozenset({()})
+
+
 class StoredRequest(NamedTuple):
     """The request of an earlier attempt, which is sent again as it was, and the event that it was made of.
 
@@ -189,6 +195,20 @@ class RedriveMark(NamedTuple):
     again_id: str
     round: str
     covers: int
+
+
+class PartialPayload:
+    """The payload of an event that can be decoded in part (``Event.payload``)."""
+
+    __slots__ = ()
+
+    def __call__(self) -> Any:
+        """Return all of the data. Raises ``DecodeError``."""
+        raise NotImplementedError
+
+    def part(self, paths: FieldSet) -> Any:
+        """Return the data with at least what is at these paths. Raises ``DecodeError``."""
+        raise NotImplementedError
 
 
 class RefusedField(NamedTuple):
@@ -247,6 +267,14 @@ class Event:
     """The first event of the same record, if there are several: it counts for all of them."""
     holders: int = 0
     """At how many endpoints the event waits, or all events of its record together."""
+
+    def data(self, paths: FieldSet) -> Any:
+        """Return the payload with at least what is at these paths; the format may leave out the rest.
+
+        Raises ``DecodeError``, also for bytes outside of these paths that do not follow their schema.
+        """
+        payload = self.payload
+        return payload.part(paths) if isinstance(payload, PartialPayload) else payload()
 
     def forget_decoded(self) -> None:
         """Keep only the bytes of the record; data and body are made again when they are needed."""

@@ -60,6 +60,7 @@ from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import SpanSink
+from bridge.wiring.asked import build_asked_fields
 from bridge.wiring.cursor_moves import read_moves
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
@@ -104,7 +105,7 @@ class App:
         self._metrics.prepare(settings.endpoints, settings.sources)
         self._options = build_kafka_options(settings.kafka)
         self._selection = build_selection(settings)
-        self._decoders = build_decoders(settings)
+        self._decoders = build_decoders(settings, build_asked_fields(settings))
         self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
@@ -154,7 +155,7 @@ class App:
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader, history, observers, replaying)
+            await self._carry(path, reader, history, replaying, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -336,7 +337,7 @@ class App:
         await self._reach(reader.member.start)
 
     async def _carry(
-        self, path: Path, reader: Reader, history: History, observers: Observers, replaying: Bridge
+        self, path: Path, reader: Reader, history: History, replaying: Bridge, observers: Observers
     ) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()

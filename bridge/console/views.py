@@ -126,8 +126,9 @@ class EndpointState:
 
     ``on`` is its switch, with ``since`` (RFC 3339), ``by`` and ``why``. ``lag_events`` counts the events that
     it selects and that are not settled; None if it cannot be counted; ``lag_bound`` is ``exact``,
-    ``at least`` or ``at most``. ``oldest_s`` is the age of the oldest of them in seconds. The rates,
-    latencies (from append to 2xx) and the success rate (0 to 1) are of the last hour; None without attempts.
+    ``at least`` or ``at most``. ``oldest_s`` is the age of the oldest of them in seconds. The rates
+    are of the last five minutes, the latencies (from append to 2xx) and the success rate (0 to 1) of the last
+    hour; None without attempts.
     ``breaker`` is ``closed``, ``open`` or ``half-open``, or None if no pod reported it; ``limit`` is a text
     such as ``12 requests/s``; ``slow_because`` is why it is limited. ``points`` are the last hour in minutes.
     """

@@ -19,6 +19,7 @@ from starlette.types import Scope
 from bridge.console.pages.attempts import AttemptPages
 from bridge.console.pages.jobs import JobPages
 from bridge.console.pages.login import LoginPages
+from bridge.console.pages.names import EndpointNames
 from bridge.console.pages.parked import ParkedPages
 from bridge.console.pages.provider import CALLBACK, ProviderPages
 from bridge.console.pages.rendering import environment
@@ -43,16 +44,24 @@ def pages(
         exception_handlers={404: _plainly, 405: _plainly, 500: _plainly},
     )
     app.mount("/static", _Static(directory=_STATIC))
-    _add_reading(app, shell, reads, actions)
-    _add_changing(app, shell, reads, actions)
+    names = EndpointNames(reads)
+    attempts, parked = AttemptPages(shell, reads, actions, names), ParkedPages(shell, reads, actions, names)
+    jobs, setup = JobPages(shell, reads, actions, names), SetupPages(shell, reads, actions, names)
+    _add_reading(app, shell, WatchPages(shell, reads, names), attempts, parked, jobs, setup)
+    _add_changing(app, shell, attempts, parked, jobs, setup)
     _add_login(app, shell, LoginPages(shell, logins), ProviderPages(shell, logins.browser))
     return app
 
 
-def _add_reading(app: FastAPI, shell: Shell, reads: Reads, actions: Actions) -> None:
-    watch, attempts = WatchPages(shell, reads), AttemptPages(shell, reads, actions)
-    parked, jobs = ParkedPages(shell, reads, actions), JobPages(shell, reads, actions)
-    setup = SetupPages(shell, reads, actions)
+def _add_reading(
+    app: FastAPI,
+    shell: Shell,
+    watch: WatchPages,
+    attempts: AttemptPages,
+    parked: ParkedPages,
+    jobs: JobPages,
+    setup: SetupPages,
+) -> None:
     for path, handler in (
         ("/", watch.overview),
         ("/endpoints/{name}", watch.endpoint),
@@ -74,9 +83,14 @@ def _add_reading(app: FastAPI, shell: Shell, reads: Reads, actions: Actions) -> 
         app.add_route(path, shell.read(handler), ["GET"])
 
 
-def _add_changing(app: FastAPI, shell: Shell, reads: Reads, actions: Actions) -> None:
-    attempts, parked = AttemptPages(shell, reads, actions), ParkedPages(shell, reads, actions)
-    jobs, setup = JobPages(shell, reads, actions), SetupPages(shell, reads, actions)
+def _add_changing(
+    app: FastAPI,
+    shell: Shell,
+    attempts: AttemptPages,
+    parked: ParkedPages,
+    jobs: JobPages,
+    setup: SetupPages,
+) -> None:
     for path, handler in (
         ("/event/resend", attempts.resend),
         ("/resend", attempts.start_bulk),

@@ -12,6 +12,7 @@ from fastapi import Response
 
 from bridge.console.pages import filters
 from bridge.console.pages.attempts import rate
+from bridge.console.pages.names import EndpointNames
 from bridge.console.pages.shell import Problem, Shell, Visit
 from bridge.console.pages.words import NoInstant, instant_s, iso
 from bridge.console.ports import Actions, Reads
@@ -26,9 +27,10 @@ REPLAY_FIELDS = ("endpoint", "from", "to", "type", "entity", "when", "rate")
 class JobPages:
     """Jobs and replays."""
 
-    def __init__(self, shell: Shell, reads: Reads, actions: Actions) -> None:
+    def __init__(self, shell: Shell, reads: Reads, actions: Actions, names: EndpointNames) -> None:
         self._shell = shell
         self._reads = reads
+        self._names = names
         self._actions = actions
 
     async def listing(self, visit: Visit) -> Response:
@@ -60,7 +62,7 @@ class JobPages:
     async def replay_form(self, visit: Visit) -> Response:
         """Show the form of a replay, filled from the URL, and how many events it would send: the dry run."""
         given = filters.read(REPLAY_FIELDS, visit.request.query_params)
-        names = [state.name for state in await self._reads.endpoints()]
+        names = await self._names.all()
         plan, mistake = None, ""
         if given.keys() & {"endpoint", "from"}:
             try:

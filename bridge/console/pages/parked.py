@@ -11,6 +11,7 @@ from urllib.parse import quote
 from fastapi import Response
 
 from bridge.console.pages import filters
+from bridge.console.pages.names import EndpointNames
 from bridge.console.pages.shell import Problem, Shell, Visit
 from bridge.console.ports import Actions, Reads
 from bridge.console.views import Done
@@ -22,9 +23,10 @@ _ACTIONS = ("redrive", "discard")
 class ParkedPages:
     """The list of parked events and what can be done with them."""
 
-    def __init__(self, shell: Shell, reads: Reads, actions: Actions) -> None:
+    def __init__(self, shell: Shell, reads: Reads, actions: Actions, names: EndpointNames) -> None:
         self._shell = shell
         self._reads = reads
+        self._names = names
         self._actions = actions
 
     async def listing(self, visit: Visit) -> Response:
@@ -32,7 +34,7 @@ class ParkedPages:
         now_s, given = self._shell.now_s(), visit.request.query_params
         query, typed = filters.parked(given, now_s)
         page = await self._reads.parked(query, given.get("cursor") or None, _PAGE)
-        names = [state.name for state in await self._reads.endpoints()]
+        names = await self._names.all()
         return self._shell.page(
             visit, "parked.html", rows=page.items, cursor=page.cursor, paged=bool(given.get("cursor")),
             filters=typed, endpoint_names=names, now=now_s,

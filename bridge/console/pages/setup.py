@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
+from bridge.console.pages.names import EndpointNames
 from bridge.console.pages.shell import Problem, Shell, Visit, local_path
 from bridge.console.ports import Actions, Reads
 
@@ -16,15 +17,16 @@ _PAGE = 50
 class SetupPages:
     """Switches, schemas, configuration and audit."""
 
-    def __init__(self, shell: Shell, reads: Reads, actions: Actions) -> None:
+    def __init__(self, shell: Shell, reads: Reads, actions: Actions, names: EndpointNames) -> None:
         self._shell = shell
         self._reads = reads
+        self._names = names
         self._actions = actions
 
     async def switches(self, visit: Visit) -> Response:
         """Show what is switched off, and all switches that were ever set."""
         switches = await self._reads.switches()
-        names = [state.name for state in await self._reads.endpoints()]
+        names = await self._names.all()
         return self._shell.page(
             visit, "switches.html", switches=switches, endpoint_names=names, now=self._shell.now_s()
         )

@@ -9,6 +9,7 @@ import orjson
 from fastapi import Response
 
 from bridge.console.pages import filters
+from bridge.console.pages.names import EndpointNames
 from bridge.console.pages.shell import Problem, Shell, Visit
 from bridge.console.ports import Reads
 from bridge.console.views import AttemptQuery, EndpointState, ParkedQuery
@@ -20,9 +21,10 @@ _TAIL = 60
 class WatchPages:
     """Overview, endpoint and live tail."""
 
-    def __init__(self, shell: Shell, reads: Reads) -> None:
+    def __init__(self, shell: Shell, reads: Reads, names: EndpointNames) -> None:
         self._shell = shell
         self._reads = reads
+        self._names = names
 
     async def overview(self, visit: Visit) -> Response:
         """Show all endpoints, those that need attention first."""
@@ -56,7 +58,7 @@ class WatchPages:
         now_s = self._shell.now_s()
         query, given = filters.attempts(visit.request.query_params, now_s)
         page = await self._reads.attempts(query, limit=_TAIL)
-        names = [state.name for state in await self._reads.endpoints()]
+        names = await self._names.all()
         return self._shell.page(
             visit, "live.html", rows=page.items, filters=given, endpoint_names=names, now=now_s
         )
