@@ -27,7 +27,7 @@ UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --
 	--python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench verifiers faults docs lock chart \
+.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench verifiers faults docs lock pictures chart \
 	image sbom audit clean
 
 help: ## list these targets
@@ -104,6 +104,9 @@ faults: $(READY) ## run bridges under half an hour of faults, then count every e
 
 docs: $(READY) ## write the generated files of docs/ and schemas/
 	$(BIN)/python -m tools.docs
+
+pictures: $(READY) ## take the pictures of docs/how-to/console.md again (needs Chromium)
+	PICTURES=1 $(BIN)/python -m pytest -q tests/e2e/test_console_in_chromium.py -k pictures
 
 chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
 	tests/chart/check.sh

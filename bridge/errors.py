@@ -17,6 +17,10 @@
     │   └── BrokerError        a request to the broker failed; a later try may succeed
     │       ├── RecordTooLarge   the topic does not accept a record of this size
     │       └── ClientFailed     the client library raised what it never should: replace the client
+    ├── ActionRefused        an operator's action that cannot be done, with its remedy
+    ├── BadCursor            a page's cursor that the console did not issue
+    ├── StoreUnavailable     the console's store cannot be read or written
+    │   └── RowsRefused        it cannot contain a value of these rows
     └── RecordsDeleted       retention deleted the records at a position before they were read
 
 What a receiver answers is a ``Verdict``, never an exception.
@@ -195,3 +199,31 @@ class RecordsDeleted(HookferryError):
             " recreated; try again"
         )
         self.positions = positions
+
+
+class ActionRefused(HookferryError):
+    """An operator's action that cannot be done: the ``place``, the ``cause``, and the ``remedy``."""
+
+    def __init__(self, place: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{place}: {cause}; {remedy}")
+        self.place = place
+        self.cause = cause
+        self.remedy = remedy
+
+
+class BadCursor(HookferryError):
+    """A cursor of a page that the console did not issue, or that belongs to another list."""
+
+
+class StoreUnavailable(HookferryError):
+    """The console's store cannot be read or written: the ``place``, the ``cause``, and the ``remedy``."""
+
+    def __init__(self, place: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{place}: {cause}; {remedy}")
+        self.place = place
+        self.cause = cause
+        self.remedy = remedy
+
+
+class RowsRefused(StoreUnavailable):
+    """A database cannot contain a value of these rows; the others are not written either."""

@@ -20,6 +20,7 @@ from tools import (
     licences,
     log_events,
     metrics,
+    openapi,
     topics,
 )
 from tools.markdown import ROOT
@@ -35,6 +36,7 @@ GENERATORS: tuple[Callable[[], dict[Path, str]], ...] = (
     architecture.render,
     chart_secrets.render,
     licences.render,
+    openapi.render,
 )
 
 

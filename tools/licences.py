@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools.dependencies import BUILD, RUNTIME, Dependency, dependencies
 from tools.markdown import REFERENCE, generated_note, page, prose, table
+from tools.vendored import scripts
 
 PAGE = REFERENCE / "licences.md"
 ALLOWED = frozenset(
@@ -15,8 +16,8 @@ ALLOWED = frozenset(
 """Licences that allow use in a closed product. Another one needs a decision first."""
 
 _INTRO = """
-Hookferry has the licence Apache-2.0. It contains no code of the packages below: a wheel requires them, and
-the image contains them unchanged. `make sbom` lists them with their hashes, in CycloneDX.
+Hookferry has the licence Apache-2.0. It contains no code of the Python packages below: a wheel requires
+them, and the image contains them unchanged. `make sbom` lists them with their hashes, in CycloneDX.
 
 None of these licences restricts how you use or sell a service that contains Hookferry. MPL-2.0 requires that
 changes to the files of that package itself are published; Hookferry changes none.
@@ -24,6 +25,10 @@ changes to the files of that package itself are published; Hookferry changes non
 _BASE = """
 The image also contains Python (PSF-2.0) and the Debian packages of its base image. That image's own bill of
 materials lists them.
+"""
+_SCRIPTS = """
+The wheel contains these scripts unchanged, with their licences, in `bridge/console/static`. They are served
+by the console itself.
 """
 
 
@@ -42,6 +47,9 @@ def render() -> dict[Path, str]:
         "## Required by the wheel, and in the image",
         _table(dependencies(RUNTIME)),
         prose(_BASE),
+        "## In the pages of the console",
+        prose(_SCRIPTS),
+        _scripts(),
         "## Needed only to build the wheel",
         _table(dependencies(BUILD)),
     )
@@ -51,6 +59,11 @@ def render() -> dict[Path, str]:
 def _table(packages: Iterable[Dependency]) -> str:
     rows = ((_link(package), package.pin.version, package.licence) for package in packages)
     return table(("package", "version", "licence"), rows)
+
+
+def _scripts() -> str:
+    rows = ((f"[{script.name}]({script.home})", script.version, script.licence) for script in scripts())
+    return table(("script", "version", "licence"), rows)
 
 
 def _link(package: Dependency) -> str:

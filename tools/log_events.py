@@ -32,6 +32,7 @@ SECTIONS = {
     "Replays": ("replay",),
     "Held lanes": ("lane", "hold", "holds"),
     "Switches": ("endpoint", "types", "control"),
+    "The console": ("console",),
     "Files in state_dir": ("index", "state"),
 }
 """Heading, and the first words of the events below it."""

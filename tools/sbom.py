@@ -19,6 +19,7 @@ from typing import Any
 
 from bridge import __version__
 from tools.dependencies import RUNTIME, Dependency, DependencyError, dependencies
+from tools.vendored import Script, scripts
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:hookferry:sbom")
 _DISTRIBUTIONS = "the SHA-256 of each distribution that requirements.lock accepts; one of them is installed"
@@ -49,6 +50,20 @@ def component(dependency: Dependency) -> dict[str, Any]:
     return made
 
 
+def script_component(script: Script) -> dict[str, Any]:
+    """Return the component of a script that the wheel contains."""
+    return {
+        "type": "library",
+        "bom-ref": script.purl,
+        "name": script.package,
+        "version": script.version,
+        "purl": script.purl,
+        "licenses": [{"license": {"id": script.licence}}],
+        "hashes": [{"alg": "SHA-256", "content": digest} for digest in script.files.values()],
+        "externalReferences": [{"type": "website", "url": script.home}],
+    }
+
+
 def document(
     packages: list[Dependency], subject: dict[str, Any], base: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -61,6 +76,10 @@ def document(
     required = {reference for references in graph.values() for reference in references}
     roots = [reference for reference in graph if reference not in required]
     components = [component(package) for package in packages]
+    for script in scripts():
+        components.append(script_component(script))
+        roots.append(script.purl)
+        graph[script.purl] = []
     if base is not None:
         components.insert(0, base)
         roots.insert(0, base["bom-ref"])

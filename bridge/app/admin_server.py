@@ -12,10 +12,10 @@ import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from bridge.app.admin_access import AdminAccess, Refusal
 from bridge.app.admin_connection import AdminConnection, AdminLimits
 from bridge.app.admin_listener import AdminListener, limits_of_process
 from bridge.app.admin_tls import AdminTls
+from bridge.core.web_access import Refusal, WebAccess
 from bridge.errors import ConfigError
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
@@ -58,7 +58,7 @@ class AdminServer:
         self._public_keys = public_keys
         self._tls = tls
         self._client_limits = client_limits or limits_of_process()
-        self._access = AdminAccess([*hosts, host, socket.gethostname()])
+        self._access = WebAccess([*hosts, host, socket.gethostname()], "admin.hosts")
         self._throttle = Throttle()
         app = web.Application(client_max_size=_MOST_BODY_BYTES, middlewares=[self._mark_busy, self._guard])
         app.on_response_prepare.append(_add_headers)

@@ -13,6 +13,7 @@ from bridge import __version__
 from bridge.app.exit_codes import ExitCode
 from bridge.cli.check import check
 from bridge.cli.completion import completion
+from bridge.cli.console import console
 from bridge.cli.cursors import cursors
 from bridge.cli.demo import demo
 from bridge.cli.doctor import doctor
@@ -59,6 +60,7 @@ def cli(path: Path | None, output: str | None) -> None:
     hookferry run -c bridge.yaml             deliver events until SIGTERM, then drain and commit
     hookferry status                         show the endpoints, their lag, and what needs attention
     hookferry doctor                         try the configuration: brokers, topics, rights, receivers
+    hookferry console                        pages and an API with every attempt, switches and lag
     hookferry history --entity 4711          find what was sent, when, and what was answered
     hookferry resend --event 4711-a          send it again as it was; `jobs` shows bulk re-sends
     hookferry parked list                    list what could not be delivered, and why
@@ -77,8 +79,8 @@ def version(output: Output) -> None:
 
 
 for command in (
-    run, check, doctor, status, inspect, route, render, send, history, resend, replay, jobs, listen, parked,
-    endpoints, events, cursors, rewind, skip_to, reload, keys, verify, schemas, demo, completion,
+    run, console, check, doctor, status, inspect, route, render, send, history, resend, replay, jobs, listen,
+    parked, endpoints, events, cursors, rewind, skip_to, reload, keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

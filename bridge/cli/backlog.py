@@ -1,30 +1,16 @@
-"""Count the events that wait for each endpoint: read what is not settled, decode it, and route it.
-
-The offsets between a cursor and the end of the log also hold events that the endpoint does not select,
-repetitions, tombstones, and the marks of transactions. Invariant: nothing is committed, and at most a given
-number of records is read.
-"""
+"""Count the events that wait, for a command: with its option, its progress bar, and its notes."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.lag import Backlog, Bound, CursorLag
-from bridge.core.dedupe import claims_of
-from bridge.errors import ConfigError, DecodeError, FilterError, RegistryUnavailable, SchemaNeeded
-from bridge.model import Event, Partition, Record, RedriveMark
-
 if TYPE_CHECKING:
-    from bridge.core.routing import Router
+    from bridge.core.lag import CursorLag
     from bridge.core.switches import EventTypes, Switches
-    from bridge.schemas.registry.learn import Registries
-    from bridge.settings import Settings
-    from bridge.wiring.topics import TopicDecoders
 
 DEFAULT_SCAN = 100_000
 scan_option = click.option(
@@ -37,231 +23,20 @@ scan_option = click.option(
 )
 
 
-class EventCounter:
-    """Counts, per cursor, the unsettled events that its endpoint selects. Pure."""
-
-    def __init__(self, router: Router[str], rows: Iterable[CursorLag]) -> None:
-        """``rows``: the cursors of configured endpoints that have a committed offset."""
-        self._router = router
-        self._rows: defaultdict[Partition, list[CursorLag]] = defaultdict(list)
-        for row in rows:
-            if row.completion is not None:
-                self._rows[row.partition].append(row)
-        self._events: defaultdict[tuple[str, Partition], int] = defaultdict(int)
-        self._oldest: dict[tuple[str, Partition], int] = {}
-        self._seen: set[tuple[Partition, int, int]] = set()
-
-    def needs(self, record: Record) -> bool:
-        """Return True if any endpoint has not settled the record, so that it must be decoded."""
-        return record.damage is None and any(self._open(record))
-
-    def take(self, record: Record, decoded: Sequence[Event | RedriveMark]) -> None:
-        """Count the events of a record at every endpoint that has yet to get them."""
-        claims = claims_of([(record, decoded)])
-        for event, claim in zip(decoded, claims, strict=True):
-            key = (record.partition, claim.key_high, claim.key_low)
-            if isinstance(event, RedriveMark) or key in self._seen:
-                continue
-            self._seen.add(key)
-            wanted = self._wanted(event)
-            for row in self._open(record):
-                done = row.completion.parts.get(record.offset, ()) if row.completion else ()
-                if row.endpoint in wanted and event.index not in done:
-                    self._count(row, record)
-
-    def take_unknown(self, record: Record) -> None:
-        """Count a record whose schema is not to be had at every endpoint: it waits for all of them."""
-        for row in self._open(record):
-            self._count(row, record)
-
-    def backlog(self, row: CursorLag, bound: Bound) -> Backlog:
-        """Return what was counted for a cursor."""
-        key = (row.endpoint, row.partition)
-        return Backlog(self._events[key], bound, self._oldest.get(key))
-
-    def _open(self, record: Record) -> list[CursorLag]:
-        rows = self._rows[record.partition]
-        return [row for row in rows if row.completion and not row.completion.settled(record.offset)]
-
-    def _count(self, row: CursorLag, record: Record) -> None:
-        key = (row.endpoint, row.partition)
-        self._events[key] += 1
-        self._oldest.setdefault(key, record.timestamp_ms)
-
-    def _wanted(self, event: Event) -> set[str]:
-        if event.resend is not None and event.resend.endpoint is not None:
-            return {event.resend.endpoint}
-        return {
-            candidate.target
-            for candidate in self._router.route(event).candidates
-            if candidate.passes is None or _passes(candidate.passes, event)
-        }
-
-
-def _passes(passes: Any, event: Event) -> bool:
-    """Return True if an event passes a filter, or will be parked because it cannot be evaluated."""
-    try:
-        return bool(passes(event))
-    except (DecodeError, FilterError):
-        return True
-
-
 async def count_events(
-    path: Path,
-    rows: Sequence[CursorLag],
-    event_types: Switches[EventTypes],
-    scan: int,
+    path: Path, rows: Sequence[CursorLag], event_types: Switches[EventTypes], scan: int
 ) -> list[CursorLag]:
-    """Return the rows with their backlogs. Raises ``KafkaUnavailable``.
-
-    Rows that cannot be counted (a registry's login that is not set here, no ``scan``) have their offsets.
-    """
-    from bridge.core.switches import off_for
-    from bridge.wiring.endpoints import build_router
-    from bridge.wiring.topics import build_selection
-
-    waiting = [row for row in rows if row.configured and row.offsets] if scan else []
-    decoding = _decoding(path) if waiting else None
-    if decoding is None:
-        return [_with_offsets(row) for row in rows]
-    settings, decoders = decoding
-    sources = build_selection(settings)
-    waiting = [
-        row for row in waiting if sources.source_of(row.partition.topic) in (None, *decoders.by_source)
-    ]
-    router = build_router(settings)
-    router.turn_off({name: off_for(event_types, name) for name in settings.endpoints})
-    counter = EventCounter(router, waiting)
-    finished = await _read(settings, decoders, counter, waiting, scan)
-    counted = {(row.endpoint, row.partition) for row in waiting}
-    return [
-        row._replace(backlog=counter.backlog(row, "exact" if row.partition in finished else "at least"))
-        if (row.endpoint, row.partition) in counted
-        else _with_offsets(row)
-        for row in rows
-    ]
-
-
-def _decoding(path: Path) -> tuple[Settings, TopicDecoders] | None:
-    """Return the settings, and the decoders of the sources that can be decoded on this machine.
-
-    Print what keeps the others from it. Return None if the filters of the endpoints cannot be read.
-    """
+    """Return the rows with their backlogs; print what cannot be counted. Raises ``KafkaUnavailable``."""
     import os
 
-    from bridge.settings import uses
-    from bridge.settings.load import read, read_for
-    from bridge.wiring.decoders import build_decoder
-    from bridge.wiring.kafka import again_topic
-    from bridge.wiring.topics import TopicDecoders, build_selection
-
-    settings, problems = read_for(path, os.environ, uses.SWITCHING)
-    if settings is None:
-        click.echo(f"LAG is in offsets: {problems[0]}", err=True)
-        return None
-    wrong: dict[str, str] = {}
-    for problem in read(path, os.environ).problems:
-        if problem.path[:1] == ("sources",) and len(problem.path) > 1:
-            wrong.setdefault(str(problem.path[1]), str(problem))
-    by_source = {}
-    for name, source in settings.sources.items():
-        try:
-            if name not in wrong:
-                by_source[name] = build_decoder(name, source)
-        except ConfigError as exc:
-            wrong[name] = exc.problems[0]
-    for name, problem_text in wrong.items():
-        click.echo(f"LAG of source {name} is in offsets: {problem_text}", err=True)
-    usable = settings.model_copy(update={"sources": {name: settings.sources[name] for name in by_source}})
-    decoders = TopicDecoders(
-        by_source, build_selection(usable), again=again_topic(settings), endpoints=settings.endpoints
-    )
-    return settings, decoders
-
-
-def _with_offsets(row: CursorLag) -> CursorLag:
-    if row.offsets is None:
-        return row
-    return row._replace(backlog=Backlog(row.offsets, "exact" if not row.offsets else "at most"))
-
-
-async def _read(
-    settings: Settings,
-    decoders: TopicDecoders,
-    counter: EventCounter,
-    rows: Sequence[CursorLag],
-    scan: int,
-) -> set[Partition]:
-    """Feed the counter; return the partitions that were read to their end."""
     from bridge.cli import progress
-    from bridge.errors import RecordsDeleted
-    from bridge.kafka.side_reader import SideReader
-    from bridge.wiring.decoders import build_registries
-    from bridge.wiring.kafka import build_kafka_options
+    from bridge.wiring import backlog
 
-    sources = {name: settings.sources[name] for name in decoders.by_source}
-    registries = build_registries(sources, decoders.by_source)
-    finished: set[Partition] = set()
-    stretches = _stretches(rows)
-    total = sum(min(end - start, scan) for start, end in stretches.values())
-    bar = progress.begin("counting events", min(total, scan))
-    try:
-        async with SideReader(build_kafka_options(settings.kafka)) as reader:
-            begins = await reader.begins(list(stretches))
-            for partition, (start, end) in sorted(
-                stretches.items(), key=lambda item: item[1][1] - item[1][0]
-            ):
-                if not scan:
-                    break
-                left = scan
-                try:
-                    async for records in reader.stretch(partition, max(start, begins[partition]), end):
-                        for record in records[:left]:
-                            await _take(counter, record, decoders, registries)
-                        left -= len(records)
-                        bar.step(len(records))
-                        if left < 0:
-                            break
-                except RecordsDeleted:
-                    continue
-                if left >= 0:
-                    finished.add(partition)
-                scan = max(0, left)
-    finally:
-        await registries.close()
-    return finished
+    def note(line: str) -> None:
+        click.echo(line, err=True)
 
-
-def _stretches(rows: Collection[CursorLag]) -> dict[Partition, tuple[int, int]]:
-    """Return what to read of each partition: from its lowest cursor to the end of the log."""
-    stretches: dict[Partition, tuple[int, int]] = {}
-    for row in rows:
-        assert row.committed is not None
-        assert row.log_end is not None
-        start, end = stretches.get(row.partition, (row.committed, row.log_end))
-        stretches[row.partition] = min(start, row.committed), max(end, row.log_end)
-    return stretches
-
-
-async def _take(
-    counter: EventCounter, record: Record, decoders: TopicDecoders, registries: Registries
-) -> None:
-    if not counter.needs(record) or not _has(decoders, record.partition.topic):
-        return  # settled everywhere, or no source reads this topic any more
-    while True:
-        try:
-            counter.take(record, decoders[record.partition.topic].decode(record))
-        except SchemaNeeded as needed:
-            try:
-                await registries.learn(needed)
-            except RegistryUnavailable:
-                counter.take_unknown(record)
-                return
-        except DecodeError:
-            return  # it is parked, for no endpoint in particular
-        else:
-            return
-
-
-def _has(decoders: TopicDecoders, topic: str) -> bool:
-    return topic in decoders or decoders.original(topic) is not None
+    counts = scan and any(row.configured and row.offsets for row in rows)
+    decoding = backlog.build_decoding(path, os.environ, note) if counts else None
+    return await backlog.count_events(
+        decoding, rows, event_types, scan, lambda total: progress.begin("counting events", total)
+    )

@@ -16,7 +16,7 @@ from bridge.cli.run import config_option
 from bridge.cli.watching import watch, watch_option
 
 if TYPE_CHECKING:
-    from bridge.cli.lag import CursorLag
+    from bridge.core.lag import CursorLag
     from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
 
@@ -94,10 +94,11 @@ def prune(names: tuple[str, ...], yes: bool, path: Path, output: Output) -> None
 
 async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
     from bridge.cli.backlog import count_events
-    from bridge.cli.lag import cursor_names
-    from bridge.cli.terminal import load_switches, read_cursor_lags
+    from bridge.cli.terminal import load_switches
+    from bridge.core.lag import cursor_names
     from bridge.core.switches import EventTypes, Switches
     from bridge.kafka.session import AdminSession
+    from bridge.wiring.cursors import read_cursor_lags
     from bridge.wiring.kafka import build_kafka_options
 
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
@@ -111,7 +112,7 @@ async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
 
 async def _of_replays(visit: AdminSession, settings: Settings) -> list[CursorLag]:
     """Return the cursors of the replays that have not ended."""
-    from bridge.cli.lag import cursor_lags
+    from bridge.core.lag import cursor_lags
     from bridge.core.replay import group_of, stretches_of
     from bridge.wiring.replay_control import load_replays
 
@@ -128,7 +129,7 @@ async def _of_replays(visit: AdminSession, settings: Settings) -> list[CursorLag
 
 async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: bool) -> list[str]:
     """Delete the cursors of removed endpoints; return their names. Raises what the broker's edge raises."""
-    from bridge.cli.lag import cursor_names
+    from bridge.core.lag import cursor_names
     from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
@@ -155,7 +156,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
 
 async def _ended_replays(settings: Settings, groups: Mapping[str, str]) -> list[str]:
     """Return the cursors of replays that have ended, or that no record of the control topic knows."""
-    from bridge.cli.lag import replay_names
+    from bridge.core.lag import replay_names
     from bridge.core.replay import group_of
     from bridge.wiring.replay_control import load_replays
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from bridge.cli.lag import Backlog, CursorLag
+    from bridge.core.lag import Backlog, CursorLag
     from bridge.core.switches import EventTypes, Switch, Switches
     from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
@@ -25,7 +25,7 @@ class EndpointRow(NamedTuple):
 
     def as_json(self, slowed: Mapping[str, str] | None) -> dict[str, Any]:
         """Return the row as JSON values; ``slowed`` are the limits of the bridge on this machine."""
-        from bridge.cli.lag import UNKNOWN
+        from bridge.core.lag import UNKNOWN
 
         return {
             "endpoint": self.endpoint,
@@ -50,7 +50,8 @@ async def read_rows(
 ) -> list[EndpointRow]:
     """Return all endpoints in their order, and load the switches. Raises ``KafkaUnavailable``."""
     from bridge.cli.backlog import count_events
-    from bridge.cli.terminal import operator_name, read_cursor_lags
+    from bridge.cli.terminal import operator_name
+    from bridge.wiring.cursors import read_cursor_lags
     from bridge.wiring.kafka import build_control, control_topic
 
     if control_topic(settings.group) in await visit.topics():
@@ -64,7 +65,7 @@ async def read_rows(
 
 
 def _row(name: str, switch: Switch, cursors: Sequence[CursorLag]) -> EndpointRow:
-    from bridge.cli.lag import total_lag
+    from bridge.core.lag import total_lag
 
     offsets = [row.offsets for row in cursors if row.offsets is not None]
     retries = sum(len(row.retries) for row in cursors)

@@ -60,7 +60,7 @@ def endpoint_table(rows: Sequence[EndpointRow]) -> str:
     """Return the endpoints as a table."""
     import time
 
-    from bridge.cli.lag import age
+    from bridge.core.lag import age
 
     now_s = time.time()
     lines = [("ENDPOINT", "STATE", "LAG", "OLDEST", "SINCE", "BY", "REASON")]
@@ -121,6 +121,7 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> dict[str, An
     from bridge.cli.names import require_endpoint
     from bridge.cli.terminal import ensure_control_topic, read_settings
     from bridge.core.switches import Switches
+    from bridge.wiring.audit import switch_records
 
     settings = read_settings(path)
     require_endpoint(path, name, settings.endpoints)
@@ -130,7 +131,7 @@ async def _turn(path: Path, name: str, reason: str, *, on: bool) -> dict[str, An
     await control.load()
     before = switches[name]
     switch = control.switch(on, reason)
-    await control.write(name, switch)
+    await control.write_all(switch_records(name, switch))
     return {
         "endpoint": name,
         "state": switch.state,

@@ -161,6 +161,7 @@ async def _turn(
     from bridge.cli.terminal import ensure_control_topic, read_settings
     from bridge.core.switches import ALL, EventTypes, Switches
     from bridge.settings import uses
+    from bridge.wiring.audit import switch_records
 
     settings, switches = read_settings(path, uses.SWITCHING), Switches[EventTypes]()
     _check(settings, path, pattern, endpoint)
@@ -176,7 +177,8 @@ async def _turn(
     if on and not before.since and not others:  # it was never switched: the name may be misspelt
         _check_was_off(settings, subject, list(switches.off()))
     if (on and not before.on) or not on:  # turning on what was never off needs no record
-        await control.write(subject, switch := control.switch(on, reason))
+        switch = control.switch(on, reason)
+        await control.write_all(switch_records(subject, switch))
     else:
         switch = before
     document = _document(subject, switch, settings) | {

@@ -187,9 +187,10 @@ def _message(headers: bytes, body: bytes | None, without: str) -> Iterator[str]:
 
 
 def _sent_again(attempt: Attempt) -> str | None:
-    """Return what sent an event again; None for a first delivery."""
-    if attempt.again_id is None:
+    """Return what sent an event again, and where it was first read."""
+    again_id = attempt.again_id
+    if again_id is None:
         return None
-    if attempt.again_id.startswith(MARK):
-        return f"by {attempt.again_id.replace('-', ' ', 1)}"
-    return f"by request {attempt.again_id}, first read from {attempt.origin}"
+    if again_id.startswith(MARK):
+        return f"by {again_id.replace('-', ' ', 1)}"
+    return f"by request {again_id}, first read from {attempt.origin}"

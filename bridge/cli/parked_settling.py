@@ -88,7 +88,10 @@ def redrive(
         if dry_run or not (plan.requests or plan.lanes):
             return True
         confirm(plan.question(), yes=yes)
-        return await _send(dead, settings, plan, holds, who, wait_s, done)
+        try:
+            return await _send(dead, settings, plan, holds, who, wait_s, done)
+        finally:
+            await _record(settings, "parked redrive", plan.letters, who, "", done)
 
     _carry_out(settings, send, output, done)
 
@@ -210,6 +213,7 @@ def discard(
         done["discarded"] = await _in_batches(
             parts, lambda batch: dead.discard(batch, who, because), "discarded"
         )
+        await _record(settings, "parked discard", selected, who, because, done)
         if not behind:
             return True
         outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
@@ -235,6 +239,18 @@ def _print_plan(verb: str, letters: Sequence[Letter]) -> None:
     by_endpoint = Counter(letter.endpoint or "all endpoints" for letter in letters)
     counts = ", ".join(f"{number} for {name}" for name, number in sorted(by_endpoint.items()))
     click.echo(f"{verb}: {counts}")
+
+
+async def _record(
+    settings: Settings, action: str, letters: Sequence[Letter], who: str, reason: str, done: Mapping[str, Any]
+) -> None:
+    """Write what was done into the audit, also if it was not all that was asked for."""
+    from bridge.core.changes import Change
+    from bridge.wiring.audit import now, record_change
+
+    numbers = ", ".join(f"{name} {value}" for name, value in done.items() if isinstance(value, int))
+    subject = ", ".join(str(letter.address) for letter in letters) or "held lanes"
+    await record_change(settings, Change(now(), who, action, subject, reason, numbers))
 
 
 async def _in_batches(

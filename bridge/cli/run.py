@@ -51,20 +51,24 @@ def file_or_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command(short_help="Deliver events until SIGTERM or Ctrl-C.")
+@click.option("--console", is_flag=True, help="Also run `hookferry console` as a process of its own.")
 @file_or_option
-def run(path: Path) -> None:
+def run(path: Path, console: bool) -> None:
     """Deliver events until SIGTERM or Ctrl-C; then finish the requests in flight, commit, and stop.
 
-    FILE is the configuration, the same as --config.
+    FILE is the configuration, the same as --config. With --console, the console ends with the bridge and is
+    restarted if it ends before. It is for a single bridge: with several, run the console on its own.
 
     An environment variable overrides any setting: HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS='["k:9092"]'.
     """
     import os
+    from contextlib import AsyncExitStack
 
     import uvloop
 
     from bridge.app.app import App
     from bridge.app.config_file import open_source
+    from bridge.app.console_process import ConsoleProcess, console_command
     from bridge.errors import ConfigError
     from bridge.http.event_loop import EventLoop
     from bridge.preflight import files
@@ -79,6 +83,11 @@ def run(path: Path) -> None:
             app = App(settings, source)
         except ConfigError as exc:  # a mistake in a file that the settings name: the rules give its line
             raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
-        await app.run()
+        async with AsyncExitStack() as child:
+            if console:
+                await child.enter_async_context(
+                    ConsoleProcess(console_command(["console", "--config", str(path)]))
+                )
+            await app.run()
 
     uvloop.run(carry(), loop_factory=EventLoop)

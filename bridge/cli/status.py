@@ -162,7 +162,7 @@ def screen_lines(screen: Screen) -> Iterator[str]:
     """Yield the screen for people."""
     import time
 
-    from bridge.cli.lag import age
+    from bridge.core.lag import age
 
     settings = screen.settings
     pods = "cannot be listed" if screen.pods is None else "; ".join(screen.pods) or "none"

@@ -5,14 +5,11 @@ from __future__ import annotations
 import getpass
 import socket
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridge.cli.lag import CursorLag
     from bridge.core.switches import EventTypes, Switches
-    from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
     from bridge.settings.uses import Uses
 
@@ -70,31 +67,6 @@ async def load_switches(
         there = control_topic(settings.group) in await visit.topics()
     if there:
         await build_control(settings, switches, event_types, operator_name()).load()
-
-
-async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Iterable[str]) -> list[CursorLag]:
-    """Return the rows of these cursors. Raises ``KafkaUnavailable``, ``CommitError``."""
-    from bridge.cli.lag import cursor_lags
-    from bridge.wiring.topics import build_selection
-
-    topics = build_selection(settings).select(await visit.topics())
-    committed = {name: await visit.committed(f"{settings.group}.{name}") for name in names}
-    elsewhere = {partition.topic for places in committed.values() for partition in places}
-    marks = await visit.high_watermarks(topics | elsewhere)
-    ends = await visit.log_ends(topics | elsewhere)
-    return [
-        row
-        for name, places in committed.items()
-        for configured in [name in settings.endpoints]
-        for row in cursor_lags(
-            name,
-            configured,
-            places,
-            ends,
-            [partition for partition in ends if configured and partition.topic in topics],
-            marks,
-        )
-    ]
 
 
 def operator_name() -> str:

@@ -24,7 +24,7 @@ class Change(NamedTuple):
     """One change: ``at`` is an RFC 3339 instant, ``action`` a word such as ``endpoint off``.
 
     ``subject`` is what was changed, ``by`` who did it and from where, ``reason`` why. ``details`` is for a
-    person. ``key`` is an ``Idempotency-Key`` of the API, or empty.
+    person. ``key`` is an ``Idempotency-Key`` of the API, or empty, and ``answer`` what it was answered.
     """
 
     at: str
@@ -34,6 +34,7 @@ class Change(NamedTuple):
     reason: str = ""
     details: str = ""
     key: str = ""
+    answer: str = ""
 
     def to_bytes(self) -> bytes:
         """Return the value of its record."""

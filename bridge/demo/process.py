@@ -28,6 +28,9 @@ PARKED_TOPIC = f"{GROUP}.parked"
 CONTROL_TOPIC = f"{GROUP}.control"
 AGAIN_TOPIC = f"{GROUP}.again"
 ATTEMPTS_TOPIC = f"{GROUP}.attempts"
+OWN_TOPICS = (PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC, ATTEMPTS_TOPIC)
+READERS_TOPICS = ("my.orders", "mine.parked", "mine.again", "mine.control", "mine.attempts")
+"""For the reader of the quick start, who runs a bridge of the group `mine` on the demo's broker."""
 _STOP_S = 5.0
 _MOST_BYTES, _CHUNK_BYTES = 4 << 20, 64 * 1024
 _CONFIG = """\
@@ -64,6 +67,7 @@ endpoints:
     start: earliest
 egress: {{allow: [127.0.0.0/8]}}
 admin: {{host: 127.0.0.1, port: {port}}}
+console: {{port: {console_port}, folder: {state}/console}}
 state_dir: {state}
 """
 
@@ -79,10 +83,16 @@ class BridgeProcess:
     def __init__(self, broker: str, receiver: str, signing_secrets: dict[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hookferry-demo-"))
         self.log = self.folder / "bridge.log"
-        port = _free_port()
+        port, console_port = _free_port(), _free_port()
         self.admin = f"http://127.0.0.1:{port}"
+        self.console = f"http://127.0.0.1:{console_port}"
         self.config = _CONFIG.format(
-            group=GROUP, broker=broker, receiver=receiver, port=port, state=self.folder / "state"
+            group=GROUP,
+            broker=broker,
+            receiver=receiver,
+            port=port,
+            console_port=console_port,
+            state=self.folder / "state",
         )
         self.config_file = self.folder / "bridge.yaml"
         self._secrets = {f"{name.upper()}_SECRET": secret for name, secret in signing_secrets.items()}
@@ -95,7 +105,7 @@ class BridgeProcess:
         inherited = {name: text for name, text in os.environ.items() if not name.startswith("HOOKFERRY_")}
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bridge", "run", "--config", str(self.config_file)),
+                *(sys.executable, "-m", "bridge", "run", "--console", "--config", str(self.config_file)),
                 cwd=Path(bridge.__file__).parent.parent,  # run the same code, whatever the current folder
                 env=inherited | self._secrets,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -17,14 +17,15 @@ from bridge.errors import HookferryError
 @click.argument("broker")
 @click.argument("entity")
 @click.argument("type")
-def main(broker: str, entity: str, type: str) -> None:
+@click.option("--topic", default=ORDERS_TOPIC, show_default=True, help="The topic.")
+def main(broker: str, entity: str, type: str, topic: str) -> None:
     """Publish an event of TYPE about ENTITY to the demo's BROKER (host:port)."""
     producer = Producer({"bootstrap.servers": broker, "linger.ms": 0, "log_level": 2})
     try:
-        publish(producer, ORDERS_TOPIC, entity.encode(), order_record(entity, type, total="1.00"))
+        publish(producer, topic, entity.encode(), order_record(entity, type, total="1.00"))
     except HookferryError as exc:
         raise click.ClickException(str(exc)) from exc
-    click.echo(f"published {type} of {entity} to {ORDERS_TOPIC}")
+    click.echo(f"published {type} of {entity} to {topic}")
 
 
 if __name__ == "__main__":

@@ -17,11 +17,10 @@ from pathlib import Path
 
 from bridge.demo.broker import Broker
 from bridge.demo.process import (
-    AGAIN_TOPIC,
-    ATTEMPTS_TOPIC,
-    CONTROL_TOPIC,
     GROUP,
+    OWN_TOPICS,
     PARKED_TOPIC,
+    READERS_TOPICS,
     BridgeProcess,
     new_secret,
 )
@@ -108,8 +107,7 @@ class _Demo:
     async def run(self, *, keep: bool) -> bool:
         """Run all steps; return True if every promise was kept. Cleans up in any case."""
         screen, secrets = self._screen, {endpoint: new_secret() for endpoint in _SIGNED}
-        own = (PARKED_TOPIC, AGAIN_TOPIC, CONTROL_TOPIC, ATTEMPTS_TOPIC)
-        broker = await asyncio.to_thread(Broker, (*TOPICS, *own))
+        broker = await asyncio.to_thread(Broker, (*TOPICS, *OWN_TOPICS, *(READERS_TOPICS if keep else ())))
         receiver = Receiver(secrets, self._answer, self._services.add_to)
         await receiver.start()
         bridge = BridgeProcess(broker.address, receiver.origin, secrets)
@@ -146,9 +144,9 @@ class _Demo:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 await bridge.start()
-                screen.step(
-                    "Bridge", f"ready after {self._age_s:.1f} s: hookferry run -c {bridge.config_file}"
-                )
+                command = f"hookferry run --console -c {bridge.config_file}"
+                screen.step("Bridge", f"ready after {self._age_s:.1f} s: {command}")
+                screen.step("Console", f"{bridge.console}, what was sent, and what is parked and why")
                 screen.say()
                 screen.headings()
                 await self._publish(broker)
@@ -233,6 +231,7 @@ class _Demo:
         command = f"{sys.executable} -m bridge.demo.publish {broker.address}"
         screen.say(f"  publish   {command} A-20 order.placed")
         screen.say(f"            (any entity and event type; publishes JSON to topic {ORDERS_TOPIC})")
+        screen.say(f"  console   {bridge.console}/parked (read why an order is parked, and send it again)")
         screen.say(f"  metrics   curl {bridge.admin}/metrics")
         screen.say(f"  receiver  {receiver.origin}/shop (answers 200 to every webhook)")
         screen.say(f"  files     {bridge.folder} (configuration, log, state; deleted at the end)")

@@ -119,15 +119,40 @@ def _number(record: Record, name: str) -> int | None:
     return int(value) if value is not None and value.isdigit() else None
 
 
-def decode(record: Record) -> tuple[Writer, list[Kept]]:
-    """Return who wrote a record of the topic, and its attempts. Raises ``UnreadableBatch``."""
+class Head(NamedTuple):
+    """The first line of a record: who wrote it, and the values of its attempts but for the bytes.
+
+    Each of ``rows`` has one value per column. For a column of bytes, the value is their number.
+    """
+
+    writer: Writer
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+
+def read_head(value: bytes | None) -> Head:
+    """Return the first line of a record's value. Raises ``UnreadableBatch``."""
     try:
-        line, _, content = (record.value or b"").partition(b"\n")
-        head = orjson.loads(line)
+        head = orjson.loads((value or b"").partition(b"\n")[0])
         if head["format"] != FORMAT:
             raise UnreadableBatch(f"it has format {head['format']}, and this release reads format {FORMAT}")
         writer = Writer(str(head["process"]), str(head["endpoint"]), int(head["number"]))
-        attempts = _attempts(tuple(head["columns"]), head["attempts"], content)
+        columns, rows = tuple(head["columns"]), head["attempts"]
+        if any(len(row) != len(columns) for row in rows):
+            raise UnreadableBatch("an attempt does not have one value per column")
+    except UnreadableBatch:
+        raise
+    except (ValueError, TypeError, KeyError) as exc:
+        raise UnreadableBatch("it is no batch of attempts") from exc
+    return Head(writer, columns, rows)
+
+
+def decode(record: Record) -> tuple[Writer, list[Kept]]:
+    """Return who wrote a record of the topic, and its attempts. Raises ``UnreadableBatch``."""
+    writer, columns, rows = read_head(record.value)
+    content = (record.value or b"").partition(b"\n")[2]
+    try:
+        attempts = _attempts(columns, rows, content)
     except UnreadableBatch:
         raise
     except (ValueError, TypeError, KeyError) as exc:

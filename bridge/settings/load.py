@@ -205,7 +205,14 @@ def _anchor_paths(tree: Tree, folder: Path) -> None:
         for name in tree.names(("endpoints",))
     )
     templates = (("endpoints", name, "body", "template_file") for name in tree.names(("endpoints",)))
-    for path in (*tls, ("kafka", "sasl", "token_ca_file"), *keys, *sources, *templates):
+    for path in (
+        *tls,
+        ("kafka", "sasl", "token_ca_file"),
+        ("console", "oidc", "ca_file"),
+        *keys,
+        *sources,
+        *templates,
+    ):
         value = tree.get(path)
         if isinstance(value, str) and value:
             tree.replace(path, str(folder / value))

@@ -48,6 +48,9 @@ FOLLOWING = parts(*_KAFKA, *_TOPICS, ("egress",))
 SIGNING_KEYS = parts(*(("endpoints", _ANY, key) for key in _KEYS))
 """What lists the signing keys of all endpoints."""
 
+CONSOLE = parts(*_KAFKA, *_TOPICS, ("console",), ("log",))
+"""What ``hookferry console`` uses: no secret of a receiver. What it cannot decode, it shows in offsets."""
+
 
 def sending(endpoint: str) -> Uses:
     """Return what rendering or sending a sample to one endpoint uses."""

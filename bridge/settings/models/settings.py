@@ -27,6 +27,7 @@ from bridge.settings.models.base import (
     Text,
     Whole,
 )
+from bridge.settings.models.console import ConsoleSettings
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.kafka import KafkaSettings
 from bridge.settings.models.sources import SourceSettings
@@ -257,6 +258,10 @@ class Settings(BaseSettings):
     )
     admin: AdminSettings = Field(
         default_factory=AdminSettings, description="The port for health checks and metrics."
+    )
+    console: ConsoleSettings = Field(
+        default_factory=ConsoleSettings,
+        description="The console: API and pages over what the topics contain (`hookferry console`).",
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard output.")
     reload: ReloadMode = Field(

@@ -4,6 +4,7 @@ The first paragraph below each name is what happened, the second is when to worr
 docs/reference/log-events.md is generated from both.
 """
 
+from bridge.telemetry.events.console import *  # noqa: F403
 from bridge.telemetry.events.http import *  # noqa: F403
 from bridge.telemetry.events.kafka import *  # noqa: F403
 from bridge.telemetry.events.path import *  # noqa: F403

@@ -60,6 +60,18 @@ failed. They are sent again if the endpoint is configured again.
 
 Worry if the endpoint returns and its receiver does not drop repeated webhook ids."""
 
+CONSOLE_LAUNCHED: Final = "console.launched"
+"""`run --console` started the console as a process of its own.
+
+Worry if it repeats: the console ends again and again. Deliveries are not affected."""
+
+CONSOLE_ENDED: Final = "console.ended"
+"""The console that `run --console` started has ended, with `exit_code`. It is started again after
+`restart_in_s` seconds; without that number it is not, because its configuration has a mistake.
+
+Worry at level error, or if it repeats: the lines of the console above it contain the cause. Deliveries are
+not affected, and the console reads what it missed."""
+
 SIGNAL_IGNORED: Final = "signal.ignored"
 """The process received `SIGHUP` and goes on unchanged, because `reload` is off.
 

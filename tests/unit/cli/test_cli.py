@@ -16,8 +16,8 @@ from tests.support.cli import ROOT, hookferry
 from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
-    "check", "completion", "cursors", "demo", "doctor", "endpoints", "events", "history", "inspect", "jobs",
-    "keys", "listen", "parked", "reload", "render", "replay", "resend", "rewind", "route", "run",
+    "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history",
+    "inspect", "jobs", "keys", "listen", "parked", "reload", "render", "replay", "resend", "rewind", "route", "run",
     "schemas", "send", "skip-to", "status", "verify", "version",
 ]  # fmt: skip
 
@@ -74,7 +74,9 @@ def test_each_shell_gets_its_completion_script(shell: str, part: str) -> None:
 def test_the_script_completes_the_commands() -> None:
     """Call the command as the completion script of bash does."""
     env = {"_HOOKFERRY_COMPLETE": "bash_complete", "COMP_WORDS": "hookferry c", "COMP_CWORD": "1"}
-    assert hookferry(env=env).stdout.split() == ["plain,check", "plain,completion", "plain,cursors"]
+    assert hookferry(env=env).stdout.split() == [
+        "plain,check", "plain,completion", "plain,console", "plain,cursors",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

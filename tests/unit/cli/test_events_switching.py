@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import cli, terminal
-from bridge.core.switches import EventTypes, Switch, Switches
+from bridge.core.changes import Change, read_change
+from bridge.core.switches import EventTypes, Switch, Switches, read_switch, subject_of
 
 CONFIG = """\
 kafka: {bootstrap_servers: ["127.0.0.1:1"]}
@@ -26,6 +27,7 @@ class Control:
     """The switches of a control topic in memory."""
 
     records: dict[EventTypes, Switch]
+    changes: list[Change]
 
     def __init__(self, switches: Switches[EventTypes]) -> None:
         self._switches = switches
@@ -37,8 +39,12 @@ class Control:
     def switch(self, on: bool, reason: str) -> Switch:
         return Switch(on, "2026-06-29T08:15:30Z", "ann", reason)
 
-    async def write(self, subject: EventTypes, switch: Switch) -> None:
-        Control.records[subject] = switch
+    async def write_all(self, values: dict[bytes, bytes]) -> None:
+        for key, value in values.items():
+            if isinstance(subject := subject_of(key), EventTypes):
+                Control.records[subject] = read_switch(value)
+            else:
+                Control.changes.append(read_change(value))
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def ensure(_: Any) -> None:
         return None
 
-    Control.records = {}
+    Control.records, Control.changes = {}, []
     monkeypatch.setattr(terminal, "ensure_control_topic", ensure)
     monkeypatch.setattr(import_module("bridge.cli.events"), "_control", lambda _, switches: Control(switches))
     file = tmp_path / "bridge.yaml"
@@ -75,6 +81,14 @@ def test_turning_off_asks_first_and_does_nothing_without_a_yes(config: str, type
 def test_turning_off_needs_no_secret_of_a_receiver(config: str) -> None:
     document = json.loads(run(config, "off", "OrderPaid", "-e", "crm", "--yes", "-o", "json").stdout)
     assert (document["types"], document["endpoint"], document["state"]) == ("OrderPaid", "crm", "off")
+
+
+def test_a_switch_is_written_into_the_audit(config: str) -> None:
+    run(config, "off", "OrderPaid", "-e", "crm", "--yes", "--reason", "flood")
+    (change,) = Control.changes
+    assert (change.by, change.action, change.subject, change.reason) == (
+        "ann", "events off", "OrderPaid for crm", "flood",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from bridge.cli import cli
 from bridge.cli.again import find_waiting_requests
 from bridge.core import completion_map
+from bridge.core.changes import Change
 from bridge.dead_letters.letter import Fate, Letter, LetterFilter, Settlement
 from bridge.dead_letters.resend_request import ResendRequest
 from bridge.dead_letters.store import DeadLetterStore
@@ -22,6 +23,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.session import AdminSession
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Committed, LaneKey, Partition, Record, RedriveMark, Resend
+from bridge.wiring import audit
 from tests.support.letters import letter_at
 
 AGAIN = Partition("g.again", 0)
@@ -46,6 +48,7 @@ class Broker:
         self.again: list[Record] = []
         self.cursors: dict[str, Committed] = {"crm": Committed(0, ""), "erp": Committed(0, "")}
         self.bridge: Any = lambda: None
+        self.changes: list[Change] = []
 
     def request(self, letter: Letter, endpoint: str | None = "crm") -> None:
         resend = Resend(letter.origin, endpoint, letter.again_id)
@@ -107,6 +110,11 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     for owner, methods in fakes.items():
         for name, fake in methods.items():
             monkeypatch.setattr(owner, name, fake)
+
+    async def record(settings: Any, change: Change) -> None:
+        broker.changes.append(change)
+
+    monkeypatch.setattr(audit, "record_change", record)
     return broker
 
 
@@ -198,6 +206,8 @@ def test_without_waiting_a_redrive_ends_well_and_still_says_what_waits(broker: B
     result = run(config, "redrive", "-e", "crm", "--yes", "--wait", "0")
     assert result.exit_code == 0
     assert "2 wait in g.again" in result.stderr
+    (change,) = broker.changes
+    assert (change.action, change.subject) == ("parked redrive", "1:5, 1:6")
 
 
 async def waiting(broker: Broker) -> dict[str, set[str]]:

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli import cli, replay_output
-from bridge.cli.lag import replay_names
 from bridge.cli.moving import TargetType
 from bridge.core.jobs import JobState
+from bridge.core.lag import replay_names
 from bridge.core.replay import ReplayProgress
 from bridge.errors import ConfigError
 from bridge.model import Partition

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.cli.endpoint_rows import EndpointRow
-from bridge.cli.lag import Backlog
 from bridge.cli.status import Screen, screen_lines
+from bridge.core.lag import Backlog
 from bridge.core.switches import ON, Switch
 
 SETTINGS = SimpleNamespace(group="bank", kafka=SimpleNamespace(bootstrap_servers=("k:9092",)))

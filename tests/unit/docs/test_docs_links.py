@@ -19,6 +19,7 @@ PAGES = sorted(
 CHECKED_ELSEWHERE = ("docs/how-to/formats/", "docs/how-to/receivers/", "docs/reference/")
 ENV = {
     "CRM_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "MY_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "CRM_KEY": "whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     "COLLECTOR_TOKEN": "t",
     "CRM_TOKEN": "t",
@@ -100,6 +101,8 @@ def test_a_configuration_on_a_page_passes_check(text: str, tmp_path: Path) -> No
     folder.mkdir(parents=True)
     (folder / "a.avsc").write_text('{"type": "record", "name": "a.A", "fields": []}', "utf-8")
     (tmp_path / "kafka").write_text("secret", "utf-8")
+    for name in re.findall(r"/run/secrets/([\w-]+)", text):
+        (tmp_path / name).write_text("a-secret-of-32-characters-in-all", "utf-8")
     text = text.replace("/run/secrets", str(tmp_path))
     if "url:" not in text:
         text = text.replace("  crm:\n", "  crm:\n    url: https://crm.example.com/\n")

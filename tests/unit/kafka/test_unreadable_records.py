@@ -117,6 +117,36 @@ def test_a_batch_that_cannot_be_separated_is_handed_over_with_its_bytes_and_offs
     assert "the offsets 0 to 4 cannot be read" in damaged.damage.cause
 
 
+_CRC = slice(17, 21)
+_MARKER, _OF_A_TRANSACTION = 0x20, 0x10
+
+
+def marker(attributes: int, crc: bytes) -> bytes:
+    """Return what ends a transaction, as librdkafka's mock cluster writes it if the checksum is 0."""
+    raw = bytearray(RawBatch(0, [RawRecord(b"\0" * 6, b"\0\0\0\1")], attributes=attributes).pack())
+    raw[_CRC] = crc
+    return bytes(raw)
+
+
+def test_a_transaction_marker_whose_checksum_was_never_written_is_no_damaged_record() -> None:
+    got = read(marker(_MARKER | _OF_A_TRANSACTION, bytes(4)), RawBatch(1, plain(b"after")).pack(), end=2)
+    assert (got.values, got.damaged) == ([b"after"], [])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "crc"),
+    [
+        (_MARKER | _OF_A_TRANSACTION, b"\0\0\0\1"),
+        (_OF_A_TRANSACTION, bytes(4)),
+        (_MARKER, bytes(4)),
+        (0, bytes(4)),
+    ],
+)
+def test_anything_else_with_a_wrong_checksum_is_damaged(attributes: int, crc: bytes) -> None:
+    got = read(marker(attributes, crc), RawBatch(1, plain(b"after")).pack(), end=2)
+    assert (got.values, got.damaged) == ([b"after"], [(0, 1)])
+
+
 @pytest.mark.parametrize("excess", [-9, -1, 1, 20, len(AFTER) - 1, len(AFTER), len(AFTER) + 5])
 def test_a_length_that_ends_elsewhere_costs_only_its_own_batch(excess: int) -> None:
     """The length is not covered by the checksum, and may reach into the next batches or over them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ from tools.dependencies import (
     dependencies,
     read_lock,
 )
+from tools.vendored import STATIC, scripts
 
 ROOT = Path(__file__).resolve().parents[3]
 DIGEST = "0123456789abcdef" * 4
@@ -51,6 +53,18 @@ def test_every_licence_allows_use_in_a_closed_product(lock: Path) -> None:
         assert licences.identifiers(package.licence) <= licences.ALLOWED, package.pin.name
 
 
+def test_the_scripts_of_the_console_are_those_of_their_releases_with_licences_that_allow_use() -> None:
+    """The hashes are of the files in the packages of npm; a change to one of them is a change of the code."""
+    for script in scripts():
+        assert script.licence in licences.ALLOWED
+        assert len(script.text.read_text()) > 300, "the text of the licence is missing"
+        for path, digest in script.files.items():
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, path.name
+    known = {path.name for script in scripts() for path in script.files}
+    own = {"console.js", "chart.js", "console.css"}
+    assert {path.name for path in STATIC.iterdir() if path.suffix in (".js", ".css")} == known | own
+
+
 def test_a_package_without_a_known_licence_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lock = tmp_path / "x.lock"
     lock.write_text("not-installed-here==1.0\n")
@@ -68,7 +82,8 @@ def test_the_wheel_lists_every_package_with_version_licence_and_hashes(packages:
     made = sbom.document(packages, sbom.wheel_subject(None), None)
     assert (made["bomFormat"], made["specVersion"], made["version"]) == ("CycloneDX", "1.6", 1)
     listed = {(one["name"], one["version"]): one for one in made["components"]}
-    assert listed.keys() == {(pin.name, pin.version) for pin in read_lock(RUNTIME)}
+    vendored = {(script.package, script.version) for script in scripts()}
+    assert listed.keys() == {(pin.name, pin.version) for pin in read_lock(RUNTIME)} | vendored
     for pin in read_lock(RUNTIME):
         one = listed[pin.name, pin.version]
         assert [digest["content"] for digest in one["hashes"]] == list(pin.hashes)
@@ -138,7 +153,8 @@ def test_the_base_image_is_an_argument_that_the_image_names() -> None:
 
 def test_another_lock_file_is_listed_instead_if_its_packages_are_installed(tmp_path: Path) -> None:
     first = run(tmp_path / "a", "--lock", str(BUILD))["wheel.cdx.json"]
-    assert {one["name"] for one in first["components"]} == {pin.name for pin in read_lock(BUILD)}
+    vendored = {script.package for script in scripts()}
+    assert {one["name"] for one in first["components"]} == {pin.name for pin in read_lock(BUILD)} | vendored
     (tmp_path / "x.lock").write_text("not-installed-here==1.0\n")
     assert sbom.main(["--lock", str(tmp_path / "x.lock"), "--into", str(tmp_path / "b")]) == 1
 

@@ -111,6 +111,18 @@ def example(folder: Path) -> dict[str, Any]:
             "host": "127.0.0.9", "port": 8099, "hosts": ["admin.test"],
             "tls": {"cert_file": "admin.pem", "key_file": "admin.key", "key_password": "admin-password"},
         },
+        "console": {
+            "host": "127.0.0.8", "port": 8097, "hosts": ["console.test"], "folder": str(folder / "console"),
+            "store": "postgresql://user:word@db.test/console", "keep_s": 888.0, "max_size_mb": 55,
+            "tokens": {"ann": {"token": "a" * 20, "role": "operate"}},
+            "feeds": {"crm": "f" * 20},
+            "oidc": {
+                "issuer": "https://login.test/", "audience": "us", "role_claim": "groups",
+                "operate": ["admins"], "read": ["staff"], "client_id": "console-client",
+                "client_secret": "console-client-secret", "ca_file": "oidc-ca.pem",
+                "redirect_uri": "https://console.test/login/callback",
+            },
+        },
         "log": {"level": "warning", "format": "json", "attempts": "failures"},
         "tracing": {
             "endpoint": "https://collector.test/v1/traces", "headers": {"X-Glue-Login": "tracing-login"},

@@ -62,6 +62,7 @@ from tests.unit.wiring.built import (
     read_subscription,
     read_target,
 )
+from tests.unit.wiring.console_reads import CONSOLE_READS
 from tests.unit.wiring.example import (
     KEY,
     MAX_VALUE_BYTES,
@@ -157,6 +158,7 @@ READS: dict[str, tuple[Any, Read]] = {
         lambda b: (read_rendered(b).url[:3], read_rendered(b).url.target),
     ),
     **LOGIN_READS,
+    **CONSOLE_READS,
     **NETWORK_READS,
     "endpoints.method": ("PUT", lambda b: read_rendered(b).method),
     "endpoints.body": (b'"type":"Created"', lambda b: read_rendered(b, "thin").body[1:17]),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.app.admin_access import AdminAccess
+from bridge.core.web_access import WebAccess
 
-ACCESS = AdminAccess(["hookferry.default.svc", "Pod-7."])
+ACCESS = WebAccess(["hookferry.default.svc", "Pod-7."], "admin.hosts")
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.backlog import EventCounter, count_events
-from bridge.cli.lag import CursorLag, cursor_lags
+from bridge.cli.backlog import count_events
 from bridge.core import completion_map
 from bridge.core.filter import Filter
+from bridge.core.lag import CursorLag, cursor_lags
 from bridge.core.routing import Router, Subscription
 from bridge.core.switches import Switches
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import AgainDecoder, packed
 from bridge.model import Committed, Damage, Partition, Record, Resend
+from bridge.wiring.backlog import EventCounter
 
 P0 = Partition("orders", 0)
 AGAIN = Partition("g.again", 0)
@@ -129,14 +130,14 @@ def test_a_source_that_cannot_be_decoded_here_keeps_its_offsets_and_the_others_a
     file.write_text(CONFIG)
 
     async def read(
-        settings: Any, decoders: Any, counter: EventCounter, rows: Any, scan: int
+        settings: Any, decoders: Any, counter: EventCounter, rows: Any, scan: int, begin_bar: Any
     ) -> set[Partition]:
         assert [row.partition for row in rows] == [P0]
         for offset in range(3):
             counter.take(event(offset), decoders["orders"].decode(event(offset)))
         return {P0}
 
-    monkeypatch.setattr(import_module("bridge.cli.backlog"), "_read", read)
+    monkeypatch.setattr(import_module("bridge.wiring.backlog"), "_read", read)
     cards = Partition("cards", 0)
     both = [
         row._replace(endpoint="crm")

@@ -1,4 +1,6 @@
-"""Decide which requests the admin port accepts, so that a web page in an operator's browser can use none.
+"""Decide which requests the admin port and the console accept.
+
+A web page in an operator's browser can use neither of them.
 
 A page can send requests to any address that the browser reaches. It can read an answer if its own host name
 resolves to that address (DNS rebinding), and change something without reading the answer. Pure.
@@ -23,15 +25,19 @@ class Refusal(NamedTuple):
     text: str
 
 
-class AdminAccess:
+class WebAccess:
     """Accepts requests that name a known host and, if they change something, come from no other site.
 
     An IP address is always known: a web page whose address is written out is not subject to rebinding.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """``names``: host names of this port besides localhost, without port and in any case."""
+    def __init__(self, names: Iterable[str], setting: str) -> None:
+        """``names``: host names of this port besides localhost, without port and in any case.
+
+        ``setting`` is where an operator adds one.
+        """
         self._names = frozenset(_plain(name) for name in names) | {"localhost"}
+        self._setting = setting
 
     def check_host(self, host: str | None) -> Refusal | None:
         """Return why a request with this ``Host`` header is refused, or None. HTTP/1.0 may have no header."""
@@ -40,7 +46,7 @@ class AdminAccess:
         return Refusal(
             421,
             f"the host {_shown(host)} is not one of this port's;"
-            " use an IP address, or add the name to admin.hosts",
+            f" use an IP address, or add the name to {self._setting}",
         )
 
     def check_change(

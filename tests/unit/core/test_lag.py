@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.cli.lag import Backlog, OpenRetry, cursor_lags, cursor_names, total_lag
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
+from bridge.core.lag import Backlog, OpenRetry, cursor_lags, cursor_names, total_lag
 from bridge.model import Committed, Partition
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)

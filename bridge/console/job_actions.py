@@ -1,0 +1,174 @@
+"""Start re-sends and replays, and change jobs, for the console.
+
+Invariant: who did it and why is written together with what is done, by the parts that do it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from bridge.console.ports import Who
+from bridge.console.store.control import ControlQueries
+from bridge.console.views import AttemptQuery, Done
+from bridge.core.jobs import JobKind, JobState
+from bridge.errors import ActionRefused, ConfigError
+from bridge.history.attempt import AttemptId
+from bridge.history.selection import AttemptFilter
+from bridge.resend.job_store import Author, JobError
+from bridge.resend.query import ResendQuery
+from bridge.resend.service import Resending
+from bridge.settings import Settings
+from bridge.wiring.replay_control import change_replay, start_replay
+from bridge.wiring.replay_plan import ReplayPlan, ReplayRequest, plan_replay
+
+_WORDS = {JobState.PAUSED: "paused", JobState.RUNNING: "resumed", JobState.CANCELLED: "cancelled"}
+
+
+class JobActions:
+    """Re-sends, replays and jobs. Methods raise ``ActionRefused`` and ``KafkaUnavailable``.
+
+    ``carry_out`` is called with the id of a re-send that this console has started or resumed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        control: ControlQueries,
+        resending: Resending,
+        carry_out: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._control = control
+        self._resending = resending
+        self._carry_out = carry_out
+
+    async def resend(self, attempt_id: str, who: Who, *, render: bool, new_id: bool) -> Done:
+        """Send the event of one attempt again."""
+        try:
+            place = AttemptId.parse(attempt_id)
+        except ValueError as exc:
+            raise ActionRefused("the attempt", str(exc), "take the id from the list of attempts") from exc
+        kept = (await self._resending.fetch([place])).get(place)
+        if kept is None:
+            raise ActionRefused(
+                f"attempt {attempt_id}",
+                "the history in Kafka does not have it any more",
+                "replay the time of its event instead, which reads the source topic",
+            )
+        sent = await self._resending.send_now([kept], Author(who.by, who.why), render=render, new_id=new_id)
+        for _, reason in sent.refused:
+            raise ActionRefused(
+                f"attempt {attempt_id}", str(reason), "choose another attempt, or render it again"
+            )
+        (again_id,) = sent.requests
+        return Done(
+            f"{kept.attempt.type} {kept.attempt.event_id} waits to be sent to {kept.endpoint} again"
+            f" (request {again_id})",
+            1,
+            ids=[again_id],
+        )
+
+    async def resend_all(
+        self, query: AttemptQuery, who: Who, *, render: bool, new_id: bool, rate_per_s: float | None
+    ) -> Done:
+        """Start a bulk re-send, which this console carries out."""
+        wanted = AttemptFilter(
+            query.endpoint, query.event, query.type, query.entity, query.tenant, _ms(query.since_s),
+            _ms(query.until_s), query.status, query.verdict, query.text,
+        )  # fmt: skip
+        job = await self._resending.start(
+            ResendQuery(wanted, render, new_id), rate_per_s, Author(who.by, who.why)
+        )
+        self._carry_out(job.id)
+        return Done(f"re-send {job.id} has begun", job=job.id)
+
+    async def plan_replay(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        *,
+        type: str | None,
+        entity: str | None,
+        when: str | None,
+        rate_per_s: float | None,
+    ) -> Done:
+        """Count what a replay would send."""
+        plan = await self._plan(endpoint, since_s, until_s, who, type, entity, when, rate_per_s)
+        selected = plan.selected
+        if selected is None:
+            return Done(f"it reads {plan.offsets:,} offsets of the log", ids=plan.notes)
+        bound = "" if selected.exact else "at least "
+        text = f"{bound}{selected.events:,} events, of {plan.offsets:,} offsets of the log"
+        return Done(text, selected.events, ids=plan.notes)
+
+    async def replay(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        *,
+        type: str | None,
+        entity: str | None,
+        when: str | None,
+        rate_per_s: float | None,
+    ) -> Done:
+        """Start a replay, which the bridges carry out."""
+        plan = await self._plan(endpoint, since_s, until_s, who, type, entity, when, rate_per_s)
+        job = await start_replay(self._settings, plan, key=who.key)
+        notes = "".join(f"; {note}" for note in plan.notes)
+        return Done(f"replay {job.id} to {endpoint} has begun{notes}", job.total, job.id)
+
+    async def _plan(
+        self,
+        endpoint: str,
+        since_s: float,
+        until_s: float | None,
+        who: Who,
+        type: str | None,
+        entity: str | None,
+        when: str | None,
+        rate_per_s: float | None,
+    ) -> ReplayPlan:
+        request = ReplayRequest(
+            endpoint,
+            round(since_s * 1000),
+            _ms(until_s),
+            (type,) if type else (),
+            entity,
+            when,
+            (),
+            rate_per_s,
+        )
+        try:
+            plan = await plan_replay(
+                self._settings, request, by=who.by, now_ms=int(time.time() * 1000), reason=who.why
+            )
+        except ConfigError as exc:
+            raise ActionRefused("the replay", exc.problems[0], "correct it") from exc
+        if plan.is_empty:
+            raise ActionRefused("the replay", "it selects no event", "change the times or the filters")
+        return plan
+
+    async def set_state(self, job_id: str, state: JobState, who: Who) -> Done:
+        """Pause, resume or cancel a job."""
+        job = next((job for job in await self._control.all_jobs() if job.id == job_id), None)
+        if job is None:
+            raise ActionRefused(f"job {job_id[:60]!r}", "it does not exist", "see the list of jobs")
+        try:
+            if job.kind is JobKind.REPLAY:
+                await change_replay(self._settings, job_id, state, by=who.by, reason=who.why, key=who.key)
+            else:
+                await self._resending.store.change(job_id, state, Author(who.by, who.why))
+        except (JobError, ConfigError) as exc:
+            raise ActionRefused(f"job {job_id}", str(exc), "start a new one") from exc
+        if job.kind is JobKind.RESEND and state is JobState.RUNNING:
+            self._carry_out(job_id)
+        return Done(f"job {job_id} is {_WORDS[state]}", job=job_id)
+
+
+def _ms(at_s: float | None) -> int | None:
+    return None if at_s is None else round(at_s * 1000)

@@ -1,0 +1,316 @@
+"""Find attempts in the store.
+
+Pages go by the time of the request, newest first, and continue after the last row: nothing is counted, and
+nothing is skipped. Invariant: what a query costs depends on the size of its page, not on that of the table;
+a search for text reads the newest attempts for ``_TEXT_S``, and the next page goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.console.store.attempt_content import attempts_in, detail_of, matching
+from bridge.console.store.database import Database, places
+from bridge.console.store.schema import STRETCH
+from bridge.console.store.series import DELIVERED, NO_ANSWER, SELECT_SERIES, KnownSeries, Series, is_narrow
+from bridge.console.views import AttemptDetail, AttemptQuery, AttemptRow, Page
+from bridge.errors import BadCursor
+from bridge.history.attempt import AttemptId
+
+Key = tuple[int, int]
+"""When an attempt was sent (Unix milliseconds), and its id: the order of the pages."""
+
+_END: Key = (1 << 62, 0)
+_TEXT_S = 0.12
+_TEXT_CHUNK = 400
+_MANY_SERIES = 100
+_COLUMNS = (
+    "a.id, a.sent_ms, a.series, b.part, b.place, a.entry, a.took_ms, a.event_id, a.webhook_id, a.entity,"
+    " a.attempt, a.reason, a.next_ms, a.place, a.appended_ms, a.body_bytes, a.again_id"
+)
+_FROM = "FROM attempts a JOIN batches b ON b.id = a.batch"
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Which keys are looked for: smaller than ``before``, and sent at ``since_ms`` or later."""
+
+    before: Key
+    since_ms: int
+
+    @property
+    def sql(self) -> str:
+        return "(sent_ms, id) < (?, ?) AND sent_ms >= ? ORDER BY sent_ms DESC, id DESC LIMIT ?"
+
+    def parameters(self, limit: int) -> tuple[int, ...]:
+        return (*self.before, self.since_ms, limit)
+
+
+class AttemptQueries:
+    """Searches for attempts; ``topic`` is their topic. Methods raise ``StoreUnavailable``."""
+
+    def __init__(self, database: Database, topic: str) -> None:
+        self._db = database
+        self._topic = topic
+        self._known = KnownSeries()
+
+    async def page(self, query: AttemptQuery, cursor: str | None, limit: int) -> Page[AttemptRow]:
+        """Return attempts, newest first. Raises ``BadCursor``."""
+        series = await self._series()
+        bounds = _bounds(query, None if cursor is None else _read_key(cursor))
+        if query.text:
+            found, last = await self._with_text(query, bounds, limit, series)
+        else:
+            found = await self._keys(query, bounds, limit, series)
+            last = found[-1] if len(found) == limit else None
+        rows = await self._rows([number for _, number in found], series)
+        return Page(rows, None if last is None else f"{last[0]}.{last[1]}")
+
+    async def newer(self, query: AttemptQuery, cursor: str | None, limit: int) -> Page[AttemptRow]:
+        """Return attempts that were stored after the cursor, oldest first; none without a cursor."""
+        newest = (await self._db.fetch("SELECT COALESCE(MAX(id), -1) FROM attempts"))[0][0]
+        after = newest if cursor is None else min(_read_number(cursor), newest)
+        series = await self._series()
+        found = await self._db.fetch(
+            "SELECT id, series, event_id, webhook_id, entity FROM attempts WHERE id > ? ORDER BY id LIMIT ?",
+            (after, max(limit, 1000)),
+        )
+        known = series.by_id()
+        chosen = [row for row in found if row[1] in known and _selects(query, known[row[1]], row)][:limit]
+        end = chosen[-1][0] if len(chosen) == limit else found[-1][0] if found else after
+        numbers = [row[0] for row in chosen]
+        if query.text:
+            wanted = await self._texts(numbers, query.text)
+            numbers = [number for number in numbers if number in wanted]
+        rows = await self._rows(numbers, series)
+        return Page(list(reversed(rows)), str(end))
+
+    async def one(self, attempt_id: str) -> AttemptDetail | None:
+        """Return an attempt with its request and answer; None if the store does not have it."""
+        try:
+            place = AttemptId.parse(attempt_id)
+        except ValueError:
+            return None
+        rows = await self._db.fetch(
+            "SELECT a.id, b.value FROM attempts a JOIN batches b ON b.id = a.batch"
+            " WHERE b.part = ? AND b.place = ? AND a.entry = ?",
+            (place.number, place.offset, place.entry),
+        )
+        if not rows:
+            return None
+        (row,) = await self._rows([rows[0][0]], await self._series())
+        attempt = attempts_in(rows[0][1], self._topic, place.number, place.offset)[place.entry]
+        return detail_of(row, attempt)
+
+    async def of_event(self, event: str, limit: int = 1000) -> list[AttemptRow]:
+        """Return the attempts of an event, by its id or its ``webhook-id``, oldest first."""
+        series = await self._series()
+        found = await self._keys(AttemptQuery(event=event), _Bounds(_END, 0), limit, series)
+        return list(reversed(await self._rows([number for _, number in found], series)))
+
+    async def last_of_each(self) -> dict[str, dict[str, Any]]:
+        """Return of each endpoint when it last delivered, when it last failed, and why, by name."""
+        series = await self._series()
+        known = series.by_id()
+        last: dict[tuple[str, bool], Key] = {}
+        for sent_ms, number, which in await self._newest_of_each(list(known), _Bounds(_END, 0), 1):
+            key = known[which].endpoint, known[which].verdict == DELIVERED
+            last[key] = max(last.get(key, (0, 0)), (sent_ms, number))
+        failed = [number for (_, delivered), (_, number) in last.items() if not delivered]
+        reasons = {row.endpoint: row.reason for row in await self._rows(failed, series)}
+        facts: dict[str, dict[str, Any]] = {}
+        for (endpoint, delivered), (sent_ms, _) in last.items():
+            name = "last_delivered_s" if delivered else "last_failed_s"
+            facts.setdefault(endpoint, {"last_reason": reasons.get(endpoint, "")})[name] = sent_ms / 1000
+        return facts
+
+    async def count(self, query: AttemptQuery, most: int = 1_000_000) -> int:
+        """Return how many events a query selects, at each of its endpoints; at most ``most`` attempts."""
+        series, known = await self._series(), set[tuple[str, str]]()
+        bounds, seen = _bounds(query, None), 0
+        while seen < most:
+            if query.text:
+                found, last = await self._with_text(query, bounds, 5000, series)
+            else:
+                found = await self._keys(query, bounds, 5000, series)
+                last = found[-1] if len(found) == 5000 else None
+            rows = await self._rows([number for _, number in found], series)
+            known.update((row.endpoint, row.event_id) for row in rows)
+            seen += len(found)
+            if last is None:
+                break
+            bounds = _Bounds(last, bounds.since_ms)
+        return len(known)
+
+    async def _series(self) -> KnownSeries:
+        """Return the combinations; only new ones are read. They begin again when the store was rebuilt."""
+        rows = await self._db.fetch(f"{SELECT_SERIES} WHERE id >= ? ORDER BY id", (self._known.last,))
+        if not self._known.grow(rows):
+            self._known = KnownSeries()
+            self._known.grow(await self._db.fetch(f"{SELECT_SERIES} ORDER BY id"))
+        return self._known
+
+    async def _keys(self, query: AttemptQuery, bounds: _Bounds, limit: int, series: KnownSeries) -> list[Key]:
+        """Return the newest keys within the bounds, newest first."""
+        chosen = series.matching(query) if is_narrow(query) else None
+        if chosen == []:
+            return []
+        if query.event is not None or query.entity is not None:
+            return await self._by_id(query, bounds, limit, chosen)
+        if chosen is None:
+            rows = await self._db.fetch(
+                f"SELECT sent_ms, id FROM attempts WHERE {bounds.sql}", bounds.parameters(limit)
+            )
+            return [(row[0], row[1]) for row in rows]
+        if len(chosen) > _MANY_SERIES:
+            heads = await self._newest_of_each(chosen, bounds, 1)
+            heads.sort(reverse=True)
+            chosen = [number for _, _, number in heads[:limit]]
+        keys = [(sent, number) for sent, number, _ in await self._newest_of_each(chosen, bounds, limit)]
+        return sorted(keys, reverse=True)[:limit]
+
+    async def _newest_of_each(
+        self, chosen: Sequence[int], bounds: _Bounds, limit: int
+    ) -> list[tuple[int, int, int]]:
+        """Return the newest keys of each series, with the series."""
+        found: list[tuple[int, int, int]] = []
+        for begin in range(0, len(chosen), _MANY_SERIES):
+            part = chosen[begin : begin + _MANY_SERIES]
+            sql = " UNION ALL ".join(
+                "SELECT sent_ms, id, series FROM (SELECT sent_ms, id, series FROM attempts"
+                f" WHERE series = ? AND {bounds.sql}) AS s{index}"
+                for index in range(len(part))
+            )
+            parameters = [value for number in part for value in (number, *bounds.parameters(limit))]
+            found += [(row[0], row[1], row[2]) for row in await self._db.fetch(sql, parameters)]
+        return found
+
+    async def _by_id(
+        self, query: AttemptQuery, bounds: _Bounds, limit: int, chosen: Sequence[int] | None
+    ) -> list[Key]:
+        """Return the keys of an event or an entity: each stretch of the table has an index of its own."""
+        ends = await self._db.fetch("SELECT COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) FROM attempts")
+        stretches = list(range(ends[0][0] >> STRETCH, (ends[0][1] >> STRETCH) + 1))
+        conditions, parameters = "", []
+        if chosen is not None:
+            conditions = f" AND series IN ({places(len(chosen))})"
+            parameters = list(chosen)
+        wanted: list[tuple[str, str]] = []
+        if query.event is not None:
+            wanted = [("event_id", query.event), ("webhook_id", query.event)]
+            if query.entity is not None:
+                conditions += " AND entity = ?"
+                parameters.append(query.entity)  # type: ignore[arg-type]  # the list has both types
+        elif query.entity is not None:
+            wanted = [("entity", query.entity)]
+        keys: set[Key] = set()
+        for column, value in wanted:
+            rows = await self._db.fetch(
+                f"SELECT sent_ms, id FROM attempts WHERE (id >> {STRETCH}) IN ({places(len(stretches))})"
+                f" AND {column} = ?{conditions} AND {bounds.sql}",
+                (*stretches, value, *parameters, *bounds.parameters(limit)),
+            )
+            keys.update((row[0], row[1]) for row in rows)
+        return sorted(keys, reverse=True)[:limit]
+
+    async def _with_text(
+        self, query: AttemptQuery, bounds: _Bounds, limit: int, series: KnownSeries
+    ) -> tuple[list[Key], Key | None]:
+        """Return the keys of attempts with a text, and the key to go on after; None if that is all."""
+        found: list[Key] = []
+        ends_at = time.monotonic() + _TEXT_S
+        while True:
+            keys = await self._keys(query, bounds, _TEXT_CHUNK, series)
+            matching = await self._texts([number for _, number in keys], query.text or "")
+            for key in keys:
+                if key[1] in matching:
+                    found.append(key)
+                    if len(found) == limit:
+                        return found, key
+            if len(keys) < _TEXT_CHUNK:
+                return found, None
+            if time.monotonic() > ends_at:
+                return found, keys[-1]
+            bounds = _Bounds(keys[-1], bounds.since_ms)
+
+    async def _texts(self, numbers: Sequence[int], text: str) -> set[int]:
+        """Return those of the attempts that have a text in the reason, URL, ids, headers or bodies."""
+        if not numbers:
+            return set()
+        rows = await self._db.fetch(
+            f"SELECT id, batch, entry FROM attempts WHERE id IN ({places(len(numbers))})", numbers
+        )
+        batches = sorted({row[1] for row in rows})
+        found = await self._db.fetch(
+            f"SELECT id, value FROM batches WHERE id IN ({places(len(batches))})", batches
+        )
+        values = {int(row[0]): bytes(row[1]) for row in found}
+        return await asyncio.to_thread(matching, rows, values, text.casefold())
+
+    async def _rows(self, numbers: Sequence[int], series: KnownSeries) -> list[AttemptRow]:
+        """Return the rows of these ids, newest first."""
+        rows: list[tuple[Any, ...]] = []
+        for begin in range(0, len(numbers), 1000):
+            part = numbers[begin : begin + 1000]
+            rows += await self._db.fetch(
+                f"SELECT {_COLUMNS} {_FROM} WHERE a.id IN ({places(len(part))})", part
+            )
+        known = series.by_id()
+        rows.sort(key=lambda row: (row[1], row[0]), reverse=True)
+        return [_row(row, known[row[2]]) for row in rows if row[2] in known]
+
+
+def _bounds(query: AttemptQuery, before: Key | None) -> _Bounds:
+    until = _END if query.until_s is None else (round(query.until_s * 1000), -1)
+    since_ms = 0 if query.since_s is None else round(query.since_s * 1000)
+    return _Bounds(min(before or _END, until), since_ms)
+
+
+def _read_key(cursor: str) -> Key:
+    sent, _, number = cursor.partition(".")
+    return _read_number(sent), _read_number(number)
+
+
+def _read_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise BadCursor(f"{text[:40]!r} is no cursor of this list; begin again without one")
+    return int(text)
+
+
+def _selects(query: AttemptQuery, series: Series, row: Sequence[Any]) -> bool:
+    return (
+        series.matches(query)
+        and (query.event is None or query.event in (row[2], row[3]))
+        and query.entity in (None, row[4])
+    )
+
+
+def _row(row: Sequence[Any], series: Series) -> AttemptRow:
+    (
+        _, sent_ms, _, part, place, entry, took_ms, event_id, webhook_id, entity, attempt, reason, next_ms,
+        record, appended_ms, body_bytes, again_id,
+    ) = row  # fmt: skip
+    return AttemptRow(
+        id=f"{part}:{place}:{entry}",
+        endpoint=series.endpoint,
+        sent_s=sent_ms / 1000,
+        answered_s=(sent_ms + took_ms) / 1000,
+        event_id=event_id,
+        webhook_id=webhook_id,
+        type=series.type,
+        entity=entity,
+        tenant=series.tenant or None,
+        attempt=attempt,
+        status=None if series.status == NO_ANSWER else series.status,
+        verdict=series.verdict,
+        reason=reason,
+        next_s=None if next_ms is None else next_ms / 1000,
+        place=record,
+        appended_s=appended_ms / 1000,
+        body_bytes=body_bytes,
+        again_id=again_id,
+    )
