@@ -73,6 +73,8 @@ def read_move(record: Record) -> Move | None:
     try:
         _, id, endpoint, topic, number = (record.key or b"").decode().split("/")
         document = orjson.loads(record.value or b"")
+        if int(document["offset"]) < 0 or int(number) < 0:
+            return None
         return Move(
             id,
             endpoint,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from bridge.core import completion_map
 from bridge.core.dedupe import Stretch
-from bridge.core.jobs import Job, JobKind, JobState
+from bridge.core.jobs import DamagedJobError, Job, JobKind, JobState
 from bridge.model import Committed, Event, Partition
 
 MARK = "replay-"
@@ -104,6 +104,22 @@ def stretches_of(job: Job) -> dict[Partition, Stretch]:
     """Return what the job reads of each partition."""
     rows = job.position.get("stretches", ())
     return {Partition(topic, number): Stretch(start, end) for topic, number, start, end in rows}
+
+
+def check_replay(job: Job) -> None:
+    """Raise ``DamagedJobError`` for a job whose fields are not what a replay has."""
+    texts = (job.endpoint, job.created, job.changed, job.by)
+    rate = job.rate_per_s
+    sound = all(isinstance(text, str) for text in texts) and isinstance(job.position, dict)
+    if not sound or not (rate is None or (isinstance(rate, int | float) and rate > 0)):
+        raise DamagedJobError("it is no replay of this release")
+    try:
+        for (topic, number), (start, end) in stretches_of(job).items():
+            if not isinstance(topic, str) or not number >= 0 or not 0 <= int(start) < int(end):
+                raise DamagedJobError("its offsets are none of a replay")
+        recreated_topic(job, {})
+    except (TypeError, ValueError, AttributeError) as exc:
+        raise DamagedJobError("its offsets are none of a replay") from exc
 
 
 def recreated_topic(job: Job, topic_ids: Mapping[str, str | None]) -> str | None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from bridge.history.attempt import Attempt
 
-ATTEMPT_BYTES = 2_000
+ATTEMPT_BYTES = 2_100
 """What an attempt uses besides the bytes of its headers and bodies: the tuple, its texts, and their objects.
 Measured by ``tests/unit/history/test_cost_of_an_attempt.py``."""
 Queue: TypeAlias = deque[tuple[Attempt, int]]

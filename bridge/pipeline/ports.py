@@ -109,7 +109,7 @@ class FirstOffsets(Protocol):
 
 
 class Alongside(Protocol):
-    """What works on the partitions of an assignment beside the path (``bridge.pipeline.replay.replays``)."""
+    """What works on the partitions of an assignment next to the path (``bridge.pipeline.replay.replays``)."""
 
     async def drain(self) -> None:
         """Send nothing more, and return when nothing is in flight."""

@@ -82,7 +82,7 @@ def test_an_attempt_is_sent_again_as_it_was_or_rendered_with_the_same_or_a_new_w
     listener = run_command(
         bridge, "listen", "--endpoint=shop", "--since=1h", "--forward", receiver.url("/dev")
     )
-    receiver.wait_for("/dev", accepted=6)
+    receiver.wait_for("/dev", requests=6)
     listener.send_signal(signal.SIGINT)
     shown, _ = listener.communicate(timeout=30)
     assert listener.returncode == 0, shown

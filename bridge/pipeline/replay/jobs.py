@@ -12,6 +12,7 @@ import structlog
 
 from bridge.core import jobs
 from bridge.core.jobs import DamagedJobError, Job, JobKind
+from bridge.core.replay import check_replay
 from bridge.model import Record
 from bridge.telemetry import events
 
@@ -37,6 +38,8 @@ class ReplayJobs:
             return
         try:
             job = jobs.read_job(job_id, record.value)
+            if job.kind is JobKind.REPLAY:
+                check_replay(job)
         except DamagedJobError as exc:
             _log.error(
                 events.CONTROL_IGNORED,

@@ -76,3 +76,11 @@ def test_a_batch_is_bounded_by_records_and_by_bytes(sizes: list[int], expected: 
     split = list(batches(requests))
     assert [len(batch) for batch in split] == expected
     assert [request for batch in split for request in batch] == requests
+
+
+def test_a_stub_of_a_resend_cannot_be_made_of_its_record_and_the_attempt_is_named() -> None:
+    letter = letter_at(stored="{}", repeats="1:2:3", stub_value_bytes="9")
+    found = obstacle(letter, {"orders"}, {"crm"}, 8)
+    assert found is not None
+    assert found[1] == "send the attempt again: hookferry resend 1:2:3"
+    assert obstacle(letter_at(stored="{}"), (), {"crm"}, 8) is None, "no source is needed"

@@ -57,7 +57,8 @@ class Stage:
         )
         self.log = AttemptLog(TARGET, self.history, Metrics().endpoint("crm"))
         self.client = EndpointClient(
-            TARGET, renderer=self, signer=IdOnly(), transport=self, log=self.log, clock=LoopClock(),
+            TARGET, renderer=self, stored=self, signer=IdOnly(), transport=self, log=self.log,
+            clock=LoopClock(),
             gate=Gate(RateWindows(()), AdaptiveLimit(64), breaker, retry_after_cap_s=60),
             tracer=None if ratio is None else tracer,
         )  # fmt: skip
