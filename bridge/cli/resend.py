@@ -41,7 +41,7 @@ def author(by: str | None, reason: str) -> Author:
     return Author(by or operator_name(), reason)
 
 
-@click.command(short_help="Send attempts again: as they were, or rendered anew; one, or many by a query.")
+@click.command(short_help="Send attempts again, as they were or rendered again.")
 @click.argument("ids", nargs=-1, metavar="[ATTEMPT|EVENT]...")
 @attempt_filters
 @click.option(
