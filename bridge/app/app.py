@@ -155,7 +155,7 @@ class App:
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader, history, observers, replaying)
+            await self._carry(path, reader, history, replaying, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -337,7 +337,7 @@ class App:
         await self._reach(reader.member.start)
 
     async def _carry(
-        self, path: Path, reader: Reader, history: History, observers: Observers, replaying: Bridge
+        self, path: Path, reader: Reader, history: History, replaying: Bridge, observers: Observers
     ) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
-@click.command(short_help="Show attempts live, and forward them to this machine.")
+@click.command(short_help="Show attempts live, and forward them to your machine.")
 @click.option(
     "--endpoint",
     "-e",
