@@ -11,6 +11,7 @@ PAGE = REFERENCE / "log-events.md"
 SECTIONS = {
     "The process": (
         "bridge",
+        "config",
         "readiness",
         "signal",
         "task",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -18,35 +19,36 @@ import structlog
 from bridge import __version__
 from bridge.app.admin_server import AdminServer
 from bridge.app.admin_tls import AdminTls
+from bridge.app.assembly import Assembly
+from bridge.app.beginner import EndpointBeginner
+from bridge.app.config_file import Source
+from bridge.app.in_force import InForce
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
 from bridge.app.observers import Observers
+from bridge.app.reload_requests import ReloadRequests
+from bridge.app.reloading import Reloads
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
 from bridge.clock import SystemClock
 from bridge.core import jobs, moves
 from bridge.core.beginning import Beginnings
+from bridge.core.reload_request import REQUEST_KEY
 from bridge.dead_letters.hold import Holds
-from bridge.dead_letters.hold_topic import HoldReader
-from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.errors import CommitError, KafkaUnavailable
 from bridge.history.writer import History
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
-from bridge.kafka.group_view import GroupView
 from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.membership import Membership
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
-from bridge.kafka.side_reader import SideReader
-from bridge.kafka.source_logs import SourceLogs
 from bridge.kafka.topic_ids import TopicIds
 from bridge.kafka.topic_setup import wait_for_topics
 from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
@@ -54,7 +56,6 @@ from bridge.pipeline.replay.carrier import Bridge
 from bridge.pipeline.replay.replays import Replays
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
-from bridge.storage.journal import Journal
 from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.telemetry import events
@@ -67,27 +68,16 @@ from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
     again_topic,
     build_control,
-    build_dead_letters,
     build_history_producer,
     build_kafka_options,
-    build_letters,
     build_member_name,
     build_membership,
     control_topic,
 )
 from bridge.wiring.path import (
-    Path,
-    PathEdges,
     build_history,
-    build_hold_register,
     build_index,
-    build_new_endpoints,
-    build_path,
-    build_side_window,
-    build_transports,
-    build_window,
 )
-from bridge.wiring.replay import ReplayBuilder, build_replay_edges, build_replaying
 from bridge.wiring.topics import build_selection
 from bridge.wiring.tracing import build_spans
 
@@ -99,8 +89,12 @@ _GC_THRESHOLD = 20_000
 class App:
     """One bridge process, from its settings to its end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, source: Source | None = None) -> None:
+        """``source``: where the settings come from; None for settings that never change."""
         self._settings = settings
+        self._source = source
+        self._in_force: InForce | None = None
+        self._observers: Observers | None = None
         self._metrics = Metrics()
         self._metrics.prepare(settings.endpoints, settings.sources)
         self._options = build_kafka_options(settings.kafka)
@@ -114,6 +108,7 @@ class App:
         by = f"bridge at {socket.gethostname()}"
         self._by = by
         self._beginnings = Beginnings()
+        self._requests = ReloadRequests()
         self._replays = Replays()
         self._mover = CursorMover(self._read_moves, self._write_control)
         self._control = build_control(
@@ -122,7 +117,11 @@ class App:
             switching.event_types,
             by,
             self._beginnings,
-            {jobs.PREFIX: self._replays.apply, moves.PREFIX: self._mover.note},
+            {
+                REQUEST_KEY: self._requests.apply,
+                jobs.PREFIX: self._replays.apply,
+                moves.PREFIX: self._mover.note,
+            },
         )
         self._topic_ids = TopicIds(self._options)
         self._holds = Holds()
@@ -135,7 +134,7 @@ class App:
 
         A stop signal ends the process within the drain deadline plus ``stop.OVERTIME_S``.
         """
-        self._stop.handle_signals()
+        self._stop.handle_signals(self._requests.hang_up)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             state, index = self._open_files(stack)
@@ -148,14 +147,17 @@ class App:
                     build_membership(self._settings, build_member_name(state), self._memory.batch),
                 )
                 history = await self._open_history(stack)
-                path, replaying = self._build_path(stack, reader, writer, offsets, history, index)
-                self._status.watch(self._metrics, GroupView(reader), path)
-                observers = Observers(self._settings, self._metrics, self._status, reader, path, index)
+                in_force, replaying = self._build_in_force(stack, reader, writer, offsets, history, index)
+                observers = Observers(
+                    self._settings, self._metrics, self._status, reader, in_force.path, index
+                )
                 stack.push_async_callback(observers.close)
+                self._observers = observers
+                reloads = self._build_reloads(in_force, state)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader, history, replaying, observers)
+            await self._carry(in_force, reader, history, reloads, replaying, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -177,19 +179,24 @@ class App:
             stack.push_async_callback(self._spans.close)
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
-        admin, public_keys = self._settings.admin, build_key_set(self._settings)
+        admin = self._settings.admin
         server = AdminServer(
             admin.host,
             admin.port,
             self._metrics.registry,
             self._status.readiness,
             self._status.limits,
-            lambda: public_keys(SystemClock().time()),
+            lambda: build_key_set(self._current)(SystemClock().time()),
             hosts=admin.hosts,
             tls=None if admin.tls is None else AdminTls(admin.tls),
         )
         await server.start()
         stack.push_async_callback(server.stop)
+
+    @property
+    def _current(self) -> Settings:
+        """The settings in force, which differ from those of the start after a reload."""
+        return self._in_force.settings if self._in_force else self._settings
 
     async def _reach_kafka(
         self, stack: AsyncExitStack, own_files: Callable[[str | None], None], membership: Membership
@@ -235,12 +242,10 @@ class App:
 
     async def _begin_new_endpoints(self, admin: TopicAdmin, offsets: OffsetStore) -> None:
         """Begin new endpoints before the topics are complete: what appears later is read from its start."""
-        settings, control, outage = self._settings, self._control, OutageBackoff()
-        new = build_new_endpoints(settings, offsets, self._beginnings, control.remember, SystemClock())
-        while new.unknown():
+        begin, outage = self._beginner(offsets), OutageBackoff()
+        while True:
             try:
-                async with SourceLogs(admin, self._topic_ids, SideReader(self._options)) as logs:
-                    await new.begin(self._selection.select(await admin.names()), logs)
+                await begin.once(admin, self._settings)
                 return
             except (KafkaUnavailable, CommitError) as exc:
                 await outage.wait(exc)
@@ -249,7 +254,13 @@ class App:
         """Repeat ``start`` until the broker is reachable. Raises ``Stopped`` when a stop comes first."""
         await self._stop.unless_requested(start_when_reachable(start, self._options.bootstrap_servers))
 
-    def _build_path(
+    def _beginner(self, offsets: OffsetStore) -> EndpointBeginner:
+        control = self._control
+        return EndpointBeginner(
+            self._options, self._topic_ids, offsets, self._beginnings, control.remember, self._selection
+        )
+
+    def _build_in_force(
         self,
         stack: AsyncExitStack,
         reader: Reader,
@@ -257,68 +268,56 @@ class App:
         offsets: OffsetStore,
         history: History,
         index: KeyIndex,
-    ) -> tuple[Path, Bridge]:
+    ) -> tuple[InForce, Bridge]:
         """Build the path, and what the replays use of it."""
-        settings, decoders = self._settings, self._decoders
-
-        async def flush() -> None:
-            index.flush()
-            await history.flush()
-
-        def open_side_reader() -> SideReader:
-            return SideReader(self._options, max_batch_bytes=self._memory.batch, fetch=self._fetch)
-
-        def open_holds() -> HoldReader:
-            return HoldReader(open_side_reader(), control_topic(settings.group))
-
-        def side_window() -> DedupeWindow:
-            window = build_side_window(settings, index, decoders, open_side_reader)
-            stack.callback(window.close)
-            return window
-
-        journal = Journal(settings.state_dir)
-        stack.callback(journal.close)
-        register = build_hold_register(settings, self._holds, writer, open_holds)
-        transports = build_transports(settings, reader.member.holds_lease)
-        for transport in transports.values():
-            stack.push_async_callback(transport.close)
-        edges = PathEdges(
-            reader=reader,
-            member=reader.member,
-            open_side_reader=open_side_reader,
-            offsets=offsets,
-            look_at_topics=self._topic_ids.look,
-            beginnings=self._beginnings,
-            remember=self._control.remember,
-            stop_endpoint=self._control.stop,
-            dead_letters=build_dead_letters(settings, writer),
-            parked_before=ParkedBefore(lambda: build_letters(settings)),
-            hold_register=register,
-            load_holds=register.load,
-            transports=transports,
-            history=history,
-            journal=journal,
-            flush=flush,
-            window=build_window(settings, index, decoders, open_side_reader),
-            side_window=side_window,
+        in_force, replaying = Assembly(
+            settings=self._settings,
+            options=self._options,
+            decoders=self._decoders,
             learn=self._registries.learn,
-            turn_off=self._control.turn_off,
+            switching=self._switching,
+            status=self._status,
+            control=self._control,
+            beginnings=self._beginnings,
+            beginner=self._beginner(offsets),
+            selection=self._selection,
+            topic_ids=self._topic_ids,
+            holds=self._holds,
             metrics=self._metrics,
-            clock=SystemClock(),
-            spans=self._spans,
             memory=self._memory,
-            alongside=self._replays,
-        )
-        path = build_path(settings, decoders, self._holds, edges)
-        self._pipeline = path.pipeline
-        self._switching.attach(path.router, path.dispatchers)
-        own = build_replay_edges(
-            lambda: self._settings, decoders, index, open_side_reader, reader.member.holds_lease
-        )
-        builder = ReplayBuilder(lambda: self._settings, decoders, path, edges, own)
-        return path, build_replaying(
-            settings, path, edges, builder, offsets, self._control.write_all, self._by
-        )
+            spans=self._spans,
+            came=self._endpoint_came,
+            replays=self._replays,
+            by=self._by,
+            fetch=self._fetch,
+            reader=reader,
+            writer=writer,
+            offsets=offsets,
+            history=history,
+            index=index,
+        ).build(stack)
+        self._pipeline = in_force.path.pipeline
+        self._in_force = in_force
+        return in_force, replaying
+
+    def _endpoint_came(self, name: str) -> None:
+        """Let the gauges of an endpoint that a reload added read its parts."""
+        assert self._in_force is not None, "it was started"
+        path = self._in_force.path
+        self._status.watch_endpoint(self._metrics, name, path.dispatchers[name], path.checkpoints)
+        if self._observers is not None:
+            self._observers.watch_endpoint(name)
+
+    def _build_reloads(self, in_force: InForce, state: StateDir) -> Reloads | None:
+        """Build what reloads the configuration; None if the settings come from no file."""
+        if self._source is None:
+            return None
+        reloads = Reloads(self._source, in_force, self._metrics, SystemClock())
+        self._status.watch_configuration(lambda: reloads.state)
+        pod = self._settings.kafka.group_instance_id or build_member_name(state)
+        name = pod or f"{socket.gethostname()}-{os.getpid()}"
+        self._requests.open(reloads, name, self._control.write_all)
+        return reloads
 
     async def _read_moves(self) -> moves.Moves:
         return await read_moves(self._options, control_topic(self._settings.group))
@@ -337,9 +336,16 @@ class App:
         await self._reach(reader.member.start)
 
     async def _carry(
-        self, path: Path, reader: Reader, history: History, replaying: Bridge, observers: Observers
+        self,
+        in_force: InForce,
+        reader: Reader,
+        history: History,
+        reloads: Reloads | None,
+        replaying: Bridge,
+        observers: Observers,
     ) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
+        path = in_force.path
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
         gc.set_threshold(_GC_THRESHOLD)
@@ -364,17 +370,19 @@ class App:
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
+                *([tasks.create_task(reloads.run(), name="reloads")] if reloads else ()),
                 tasks.create_task(self._replays.run(replaying), name="replays"),
                 tasks.create_task(
                     self._mover.run(path.pipeline.assignment, path.checkpoints), name="moved cursors"
                 ),
                 *observers.start(tasks),
-                *history.start(tasks),
-                *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
+            writing = history.start(tasks)
+            in_force.start(tasks)
             await path.pipeline.run()
             await history.close()
-            for task in background:
+            in_force.stop()
+            for task in (*background, *writing):
                 task.cancel()
         _log.info(events.BRIDGE_DRAINED)
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from bridge.app.gauges import watch_path
+from bridge.app.gauges import watch_endpoint, watch_path
 from bridge.app.pod_reports import PodReporter, PodView
 from bridge.app.status import Status
 from bridge.clock import SystemClock
@@ -52,13 +52,17 @@ class Observers:
             again_topic(settings),
             clock,
         )
+        self._metrics, self._path = metrics, path
         watch_path(metrics, path, self.backlogs, index)
         member, own = reader.member.name, f"{host}-{os.getpid()}"
 
         def name() -> str:
             return own if member.value is None or member.taken else member.value
 
-        view = PodView(name, host, status, group, path, self.backlogs, clock)
+        def config() -> tuple[str, str]:
+            return status.reload_state.hash, status.reload_state.error
+
+        view = PodView(name, host, status, group, path, self.backlogs, clock, config)
         topic, producer = control_topic(settings.group), build_report_producer(settings)
         self._reporter = PodReporter(view, topic, producer, clock)
         self._late = metrics.loop_lag_seconds.observe
@@ -71,6 +75,10 @@ class Observers:
             "event loop": lambda: watch_loop(self._late),
         }
         return [tasks.create_task(run_again(name, run), name=name) for name, run in work.items()]
+
+    def watch_endpoint(self, name: str) -> None:
+        """Let the gauges of an endpoint that a reload has added read its parts."""
+        watch_endpoint(self._metrics, name, self._path.dispatchers, self.backlogs)
 
     async def close(self) -> None:
         """Delete the report of this process, and disconnect."""

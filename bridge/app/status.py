@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from bridge.app.memory import resident_bytes
 from bridge.app.switching import Switching
+from bridge.core.instant import instant_text
 from bridge.core.limits import Gate
 from bridge.core.readiness import Readiness, State, describe
+from bridge.core.reload_state import ReloadState
+from bridge.core.topic_selection import TopicSelection
 from bridge.dead_letters.hold import Holds
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_view import GroupView
@@ -29,6 +32,7 @@ from bridge.wiring.topics import build_selection
 
 _log = structlog.get_logger()
 _MOST_LISTED = 20
+_MOST_CHARS = 600
 _WATCH_EVERY_S = 0.5
 
 
@@ -49,6 +53,7 @@ class Status:
         self._group: GroupView | None = None
         self._pipeline: Pipeline | None = None
         self._dispatchers: Mapping[str, EndpointDispatcher] = {}
+        self._reload_state: Callable[[], ReloadState] = ReloadState
         self._starting = "opening its files"
         self._stopping = False
 
@@ -70,6 +75,19 @@ class Status:
                 before = now
             await asyncio.sleep(every_s)
 
+    def adopt(self, selection: TopicSelection) -> None:
+        """Know the topics of this selection from now on."""
+        self._selection = selection
+
+    def watch_configuration(self, state: Callable[[], ReloadState]) -> None:
+        """Show which configuration is in force, and why another one is not."""
+        self._reload_state = state
+
+    @property
+    def reload_state(self) -> ReloadState:
+        """Return the configuration in force, and why another one is not."""
+        return self._reload_state()
+
     def watch(self, metrics: Metrics, group: GroupView, path: Path) -> None:
         """Report these parts from now on, and let the gauges read them."""
         self._group, self._pipeline = group, path.pipeline
@@ -83,11 +101,12 @@ class Status:
         metrics.watch(metrics.memory_fetched, lambda: self._fetch.used_bytes if self._fetch else 0)
         metrics.watch(metrics.memory_resident, resident_bytes)
         for name, dispatcher in path.dispatchers.items():
-            self._watch_endpoint(metrics, name, dispatcher, path.checkpoints)
+            self.watch_endpoint(metrics, name, dispatcher, path.checkpoints)
 
-    def _watch_endpoint(
+    def watch_endpoint(
         self, metrics: Metrics, name: str, dispatcher: EndpointDispatcher, checkpoints: Checkpoints
     ) -> None:
+        """Let the gauges of an endpoint read its parts."""
         metrics.watch(metrics.endpoint_on, lambda: float(dispatcher.on), name)
         metrics.watch(metrics.held_lanes, lambda: self.held_lanes()[name], name)
         metrics.watch(metrics.in_flight, lambda: dispatcher.in_flight, name)
@@ -98,7 +117,10 @@ class Status:
         metrics.watch(metrics.endpoint_memory, lambda: checkpoints.waiting_bytes(name), name)
 
     def readiness(self) -> tuple[bool, str]:
-        """Return whether the process does its part of the work, and one line for a person."""
+        """Return whether the process does its part of the work, and lines for a person.
+
+        The first is about the work; a second about the configuration, if it comes from a file.
+        """
         place = self.place_in_group()
         held = [f"{name} {number}" for name, number in sorted(self.held_lanes().items())]
         topics = self._selection.select(self._group.topics) if self._group else ()
@@ -110,7 +132,8 @@ class Status:
             *_listed("held lanes", held),
             *_listed("slowed", [f"{name} to {limit}" for name, limit in self._slowed().items()]),
         )
-        return place.ready, scrub("; ".join([place.words, *notes]))
+        lines = ["; ".join([place.words, *notes]), *_configuration(self.reload_state)]
+        return place.ready, scrub("\n".join(lines))
 
     def place_in_group(self) -> Readiness:
         """Return whether the process does its part of the work, and why not."""
@@ -143,6 +166,17 @@ def _limit(gate: Gate) -> str:
     if gate.rate_per_s is None:
         return f"{gate.concurrency} at once"
     return f"{gate.rate_per_s:.1f} per second"
+
+
+def _configuration(state: ReloadState) -> list[str]:
+    """Return which configuration is in force since when, and the error of a later one."""
+    if not state.hash:
+        return []
+    line = f"configuration: {state.hash} since {instant_text(state.since)}"
+    if state.error:
+        shown = state.error if len(state.error) <= _MOST_CHARS else state.error[:_MOST_CHARS] + "…"
+        line += f"; a changed file is not in force ({instant_text(state.error_at)}): {shown}"
+    return [line]
 
 
 def _listed(what: str, names: Sequence[str]) -> list[str]:

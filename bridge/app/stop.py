@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -24,14 +24,6 @@ OVERTIME_S = 8.0
 """Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
 
 
-def _ignore(number: signal.Signals) -> None:
-    _log.info(
-        events.SIGNAL_IGNORED,
-        signal=number.name,
-        remedy="restart the process to apply a changed configuration; send SIGTERM to stop it",
-    )
-
-
 class Stopped(Exception):
     """A stop was requested during the start: nothing was read, so there is nothing to drain."""
 
@@ -43,8 +35,8 @@ class StopRequest:
         self._drain_timeout_s = drain_timeout_s
         self._requested = asyncio.Event()
 
-    def handle_signals(self) -> None:
-        """Stop on SIGTERM and SIGINT; write the tasks to the log on SIGUSR1; go on after SIGHUP.
+    def handle_signals(self, hang_up: Callable[[], object]) -> None:
+        """Stop on SIGTERM and SIGINT; write the tasks to the log on SIGUSR1; call ``hang_up`` on SIGHUP.
 
         By default SIGHUP ends a process at once, without a drain. Operators send it to have a
         configuration read again, and a terminal sends it when it closes.
@@ -53,7 +45,7 @@ class StopRequest:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.request_by_signal)
         loop.add_signal_handler(signal.SIGUSR1, write_tasks)
-        loop.add_signal_handler(signal.SIGHUP, _ignore, signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
 
     def request_by_signal(self) -> None:
         """Ask the process to stop, and end it if it takes too long."""

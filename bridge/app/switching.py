@@ -38,6 +38,14 @@ class Switching:
             dispatcher.turn(switch.on, switch.since_s)
         self._apply_event_types()
 
+    def adopt(self, endpoints: Collection[str], added: Collection[str]) -> None:
+        """Know these endpoints, and no others, from now on; the path has those that were added."""
+        self._endpoints = endpoints
+        for name in added:
+            switch = self.endpoints[name]
+            self._dispatchers[name].turn(switch.on, switch.since_s)
+        self._apply_event_types()
+
     def off_endpoints(self) -> list[str]:
         """Return the names of the configured endpoints that are off."""
         return [name for name in self.endpoints.off() if name in self._endpoints]

@@ -27,6 +27,7 @@ from bridge.cli.listen import listen
 from bridge.cli.moving import rewind, skip_to
 from bridge.cli.output import Output, output_option, root_output_option, show
 from bridge.cli.parked import parked
+from bridge.cli.reload import reload
 from bridge.cli.render import render
 from bridge.cli.replay import replay
 from bridge.cli.resend import resend
@@ -79,7 +80,7 @@ def version(output: Output) -> None:
 
 for command in (
     run, console, check, doctor, status, inspect, route, render, send, history, resend, jobs, replay, listen,
-    parked, endpoints, events, cursors, rewind, skip_to, keys, verify, schemas, demo, completion,
+    parked, endpoints, events, cursors, rewind, skip_to, reload, keys, verify, schemas, demo, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -67,19 +67,20 @@ def run(path: Path, console: bool) -> None:
     import uvloop
 
     from bridge.app.app import App
+    from bridge.app.config_file import open_source
     from bridge.app.console_process import ConsoleProcess, console_command
     from bridge.errors import ConfigError
     from bridge.http.event_loop import EventLoop
     from bridge.preflight import files
-    from bridge.settings import check, load
+    from bridge.settings import check
     from bridge.telemetry import logs
 
-    settings = load(path, os.environ)
+    settings, source = open_source(path, os.environ)
     logs.set_up(settings.log.level, settings.log.format)
 
     async def carry() -> None:
         try:
-            app = App(settings)
+            app = App(settings, source)
         except ConfigError as exc:  # a mistake in a file that the settings name: the rules give its line
             raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
         async with AsyncExitStack() as child:

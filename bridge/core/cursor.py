@@ -319,6 +319,16 @@ class Cursor(Generic[Note]):
         parts = {offset: frozenset(settled) for offset, settled in self._parts.items()}
         return Progress(lowest, open_offsets, end, dict(self._failures), parts)
 
+    def set_bounds(self, window: int, window_bytes: int) -> None:
+        """Use these bounds from now on; what is open stays, and larger bounds count when it reopens."""
+        self._window, self._window_bytes = window, window_bytes
+        if self._events and self._filled_to(1.0):
+            self.full = True
+
+    def detach(self) -> None:
+        """Take nothing from the main reader any more: it leaves, or a side reader begins."""
+        self._attached = False
+
     def set_map_fits(self, fits: bool) -> None:
         """Stop taking events while the completion map does not fit. Call it after each encoding."""
         self._map_too_large = not fits

@@ -178,6 +178,11 @@ class Router(Generic[Target]):
         self._by_tenant = any(wanted.tenants for wanted in subscriptions.values())
         self._known: dict[tuple[str, str, str, str | None], Route[Target]] = {}
 
+    def adopt(self, other: Router[Target]) -> None:
+        """Route by the rules of another router from now on. Event types are switched off again after it."""
+        self._rules, self._by_tenant = other._rules, other._by_tenant
+        self._known.clear()
+
     def route(self, event: Event) -> Route[Target]:
         """Return where events of this kind go, before their record headers and content are evaluated."""
         record = event.record if event.resend is None else event.resend.origin

@@ -53,6 +53,11 @@ class TopicSelection:
         self.names = tuple(self._owners)
         self.patterns = tuple(text for source in self._sources.values() for text in source.patterns)
 
+    def adopt(self, other: TopicSelection) -> None:
+        """Decide as another selection does from now on."""
+        self._sources, self._owners = other._sources, other._owners
+        self.written, self.names, self.patterns = other.written, other.names, other.patterns
+
     def source_of(self, topic: str) -> str | None:
         """Return the name of the source that reads the topic; None if no source does."""
         return self._owners.get(topic) or next(iter(self.takers(topic)), None)

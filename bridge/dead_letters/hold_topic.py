@@ -107,8 +107,24 @@ class HoldRegister:
         self._holds = holds
         self._producer = producer
         self._open_reader = open_reader
+        self._holding = self._not_holding = frozenset[str]()
+        self.adopt(holding, endpoints)
+
+    def adopt(self, holding: Collection[str], endpoints: Collection[str]) -> None:
+        """Know these endpoints from now on; ``load_for`` those that are added."""
         self._holding = frozenset(holding)
         self._not_holding = frozenset(endpoints) - self._holding
+
+    async def load_for(self, endpoints: Collection[str], partitions: Collection[Partition]) -> None:
+        """Add the holds of endpoints that deliver nothing yet. Raises ``KafkaUnavailable``.
+
+        The other endpoints keep theirs: they may change while this reads.
+        """
+        async with self._open_reader() as reader:
+            await reader.read_to_end()
+        for key, hold in reader.holds.items():
+            if key.endpoint in endpoints and hold.partition in partitions:
+                self._holds.put(key.endpoint, hold.lane, hold)
 
     async def load(self, partitions: Collection[Partition]) -> None:
         """Replace ``holds`` by those of these partitions, as of now. Raises ``KafkaUnavailable``.

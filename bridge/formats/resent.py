@@ -54,9 +54,12 @@ class AgainDecoder:
     """
 
     def __init__(self, find: Callable[[str], Decoder | None], endpoints: Collection[str]) -> None:
-        """``find`` returns the decoder of a source topic, ``endpoints`` are all configured names."""
+        """``find`` returns the decoder of a source topic.
+
+        ``endpoints`` are all configured names; the caller may change the collection.
+        """
         self._find = find
-        self._endpoints = frozenset(endpoints)
+        self._endpoints = endpoints
 
     def decode(self, record: Record) -> tuple[Event | RedriveMark, ...]:
         """Return the events of the original record, or a mark. Raises ``DecodeError``."""

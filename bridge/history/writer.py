@@ -46,20 +46,33 @@ class History:
         self._failing: set[str] = set()
         self._dropped = 0
         self.pool = Pool(most_bytes, self.lost)
-        process = uuid.uuid4().hex[:16]
-        self._streams = {
-            name: AttemptStream(name, process, topic, self.pool, producer, self) for name in endpoints
-        }
+        self._process = uuid.uuid4().hex[:16]
+        self._producer = producer
+        self._streams: dict[str, AttemptStream] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: list[asyncio.Task[None]] = []
+        for name in endpoints:
+            self.stream(name)
 
     def stream(self, endpoint: str) -> AttemptStream:
-        """Return the stream of an endpoint's attempts."""
-        return self._streams[endpoint]
+        """Return the stream of an endpoint's attempts, which is made for an endpoint that is new."""
+        stream = self._streams.get(endpoint)
+        if stream is None:
+            stream = AttemptStream(endpoint, self._process, self._topic, self.pool, self._producer, self)
+            self._streams[endpoint] = stream
+            self._start(stream)
+        return stream
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Start the tasks that write; cancel them to stop."""
-        return [
-            tasks.create_task(stream.run(), name=f"{name}-history") for name, stream in self._streams.items()
-        ]
+        """Start the tasks that write; cancel them to stop. The list gets the tasks of new endpoints, too."""
+        self._tasks = tasks
+        for stream in self._streams.values():
+            self._start(stream)
+        return self._running
+
+    def _start(self, stream: AttemptStream) -> None:
+        if self._tasks is not None:
+            self._running.append(self._tasks.create_task(stream.run(), name=f"{stream.endpoint}-history"))
 
     async def flush(self) -> None:
         """Have everything written that was added so far, and wait for it as long as the bound allows."""

@@ -5,9 +5,11 @@ Invariant: a member whose name another process took gives up its place and never
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -74,6 +76,7 @@ class GroupMember:
         self.consumer = self._create_consumer()
         self._joined = False
         self._failure: str | None = None
+        self._topics_changed = False
         self._liveness = GroupLiveness(options, membership.rebalance_timeout_s + membership.session_timeout_s)
         self._startup_noise = StartupNoise(lambda: self.was_assigned)
 
@@ -153,8 +156,17 @@ class GroupMember:
         """Do not replace the consumer for its last failure: a record was at fault."""
         self._failure = None
 
+    def subscribe(self, topics: Collection[str], pattern: re.Pattern[str] | None) -> None:
+        """Read these topics instead: the next ``stay`` ends the assignment in order, and joins again."""
+        self.membership = replace(self.membership, topics=tuple(topics), pattern=pattern)
+        self._topics_changed = True
+
     async def stay(self) -> None:
-        """Replace the consumer if it no longer works. Raises ``KafkaUnavailable``."""
+        """Replace the consumer if it no longer works, or has other topics. Raises ``KafkaUnavailable``."""
+        if self._joined and self._topics_changed:
+            _log.info(events.SOURCE_RESUBSCRIBED, topics=self.membership.topics)
+            await self._put_new()
+        self._topics_changed = False
         if self._joined and (cause := await self._broken_cause()):
             await self._replace(cause)
         if not self._joined:
@@ -179,6 +191,9 @@ class GroupMember:
             cause=cause,
             remedy="none needed: a new consumer joins the group in its place",
         )
+        await self._put_new()
+
+    async def _put_new(self) -> None:
         self._joined = False
         self._failure = None
         await self._revoked()

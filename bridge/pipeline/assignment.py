@@ -6,7 +6,7 @@ An assignment begins when the group gives partitions to this process, and ends o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 
@@ -45,7 +45,8 @@ class Assignment:
         remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
         stop_endpoint: Callable[[str, str], Awaitable[None]],
         dispatchers: Mapping[str, EndpointDispatcher],
-        feeds: Sequence[Feed],
+        main: Feed,
+        side_feeds: Mapping[str, Feed],
         load_holds: Callable[[Collection[Partition]], Awaitable[None]],
         undecodable: UndecodableRecords,
         schema_wait: SchemaWait,
@@ -64,7 +65,8 @@ class Assignment:
         self._stop_endpoint = stop_endpoint
         self._checkpoints = checkpoints
         self._dispatchers = dispatchers
-        self._feeds = feeds
+        self._main = main
+        self._side_feeds = side_feeds
         self._load_holds = load_holds
         self._undecodable = undecodable
         self._schema_wait = schema_wait
@@ -103,7 +105,7 @@ class Assignment:
         await self._remember(self._loader.beginnings_in(loaded))
         if self._has_changed(epoch, partitions):
             return
-        for feed in self._feeds:
+        for feed in (self._main, *self._side_feeds.values()):
             feed.covered -= partitions
             for partition, (_, following) in bounds.items():
                 feed.window.cut(partition, following, topic_ids.get(partition.topic))
@@ -161,7 +163,7 @@ class Assignment:
         cursor = self._loader.rebuild(endpoint, partition, committed)
         replaced = self._checkpoints.replace(cursor)
         self._dispatchers[endpoint].drop(replaced)
-        for feed in self._feeds:
+        for feed in (self._main, *self._side_feeds.values()):
             feed.covered.discard(partition)  # the window before the new position may not be covered
         cursor.detach_if_passed(self.next_offsets[partition])
         self._checkpoints.room.set()

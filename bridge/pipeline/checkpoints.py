@@ -17,7 +17,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.core import completion_map
-from bridge.core.memory_budget import MemoryBudget
+from bridge.core.memory_budget import MemoryBudget, Share
 from bridge.errors import CommitError, PlaceLostError
 from bridge.model import Committed, Partition
 from bridge.pipeline.cursor_loader import CursorsByPartition, Loaded, Offsets, TopicIdByName
@@ -102,8 +102,8 @@ class Checkpoints:
         self._journal = journal
         self._metrics = metrics
         self._clock = clock
-        budget = budget or MemoryBudget()
-        self._shares = {endpoint: budget.share(endpoint) for endpoint in endpoints}
+        self._budget = budget or MemoryBudget()
+        self._shares: dict[str, Share] = {}
         self._checkpoints: dict[EndpointCursor, _Checkpoint] = {}
         self._fenced: dict[Partition, int] = {}
         self._refreshed_at = clock.monotonic()
@@ -111,9 +111,38 @@ class Checkpoints:
         self._committing = asyncio.Lock()
         self.room = asyncio.Event()
         """Set when a full cursor reopens. The main reader clears it before it waits."""
-        self.room_behind = {endpoint: asyncio.Event() for endpoint in endpoints}
+        self.room_behind: dict[str, asyncio.Event] = {}
         """By endpoint: set when a full, detached cursor reopens. ``CatchUp`` clears it."""
         self.cursors: CursorsByPartition = {}
+        for endpoint in endpoints:
+            self.admit(endpoint)
+
+    def admit(self, endpoint: str) -> None:
+        """Expect cursors of an endpoint from now on."""
+        self._shares[endpoint] = self._budget.share(endpoint)
+        self.room_behind[endpoint] = asyncio.Event()
+
+    def add(self, loaded: Loaded) -> None:
+        """Commit cursors of admitted endpoints, too; they are detached, so that a side reader begins.
+
+        Their partitions must be the ones that have cursors now.
+        """
+        for partition, by_endpoint in loaded.cursors.items():
+            for cursor in by_endpoint.values():
+                cursor.detach()
+            self.cursors[partition].update(by_endpoint)
+        self._register(loaded)
+
+    def dismiss(self, endpoint: str) -> None:
+        """End an endpoint's cursors: what settles for it from now on is not committed."""
+        for by_endpoint in self.cursors.values():
+            cursor = by_endpoint.pop(endpoint, None)
+            if cursor is not None:
+                cursor.end()
+                del self._checkpoints[cursor]
+        self._shares.pop(endpoint, None)
+        self.room_behind.pop(endpoint, None)
+        self._begin_segment({})
 
     def install(self, loaded: Loaded) -> None:
         """Commit these cursors from now on, in place of the earlier ones of their partitions."""
@@ -122,6 +151,9 @@ class Checkpoints:
                 replaced.end()
                 del self._checkpoints[replaced]
         self.cursors.update(loaded.cursors)
+        self._register(loaded)
+
+    def _register(self, loaded: Loaded) -> None:
         for cursor, committed in loaded.committed.items():
             topic_id = loaded.topic_ids.get(cursor.partition.topic)
             self._checkpoints[cursor] = _Checkpoint(committed, topic_id)
@@ -178,7 +210,7 @@ class Checkpoints:
 
     def waiting_bytes(self, endpoint: str) -> int:
         """Return the memory of the events that wait for an endpoint, shared ones included."""
-        return self._shares[endpoint].bytes
+        return self._budget.share(endpoint).bytes
 
     def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int, part: int = 0) -> None:
         """Settle one event at this offset. Does nothing once the assignment has ended."""

@@ -75,25 +75,32 @@ class CursorLoader:
         ``whole_topics``: topics that every endpoint reads from the first record, whatever its policy.
         """
         self._group = group
-        self._policies = policies
+        self._policies = dict(policies)
         self._offsets = offsets
         self._journal = journal
         self._beginnings = beginnings
         self._budget = budget
         self._whole_topics = frozenset(whole_topics)
 
+    def adopt(self, policies: Mapping[str, CursorPolicy]) -> None:
+        """Load the cursors of these endpoints, and of no others, from now on."""
+        self._policies = dict(policies)
+
     async def load(self, bounds: Bounds, topic_ids: TopicIdByName) -> Loaded:
         """Return a cursor for each endpoint in each of these partitions. Raises ``CommitError``."""
         loaded = Loaded({partition: {} for partition in bounds}, {}, topic_ids, {})
         journaled = self._journal.read()
-        for endpoint in self._policies:
+        policies = self._policies  # of one configuration, whatever is adopted meanwhile
+        for endpoint, chosen in policies.items():
             commits = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
             started: list[tuple[EndpointCursor, Started]] = []
             for partition, log in bounds.items():
                 committed = commits.get(partition)
                 settled = journaled.settled(endpoint, partition, committed)
-                start = self._decide(endpoint, partition, log, committed, loaded)
-                cursor = self._build(endpoint, partition, log, start, settled)
+                policy = self._policy(chosen, partition.topic)
+                start = self._decide(endpoint, policy, partition, log, committed, loaded)
+                share = self._budget.share(endpoint)
+                cursor = build_cursor(endpoint, policy, share, partition, log, start, settled)
                 if isinstance(start, Started):
                     started.append((cursor, start))
                 loaded.cursors[partition][endpoint] = cursor
@@ -104,6 +111,7 @@ class CursorLoader:
     def _decide(
         self,
         endpoint: str,
+        policy: CursorPolicy,
         partition: Partition,
         log: tuple[int, int],
         committed: Committed | None,
@@ -113,25 +121,12 @@ class CursorLoader:
         beginning = self._beginnings[endpoint]
         places = beginning.topics.get(topic, NO_PLACES) if beginning else NO_PLACES
         start = decide_start(number, log, committed, places, loaded.topic_ids.get(topic))
-        if isinstance(start, Lost) and self._policy(endpoint, topic).on_lost_offset == "stop":
+        if isinstance(start, Lost) and policy.on_lost_offset == "stop":
             loaded.stopped[endpoint] = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
         return start
 
-    def _policy(self, endpoint: str, topic: str) -> CursorPolicy:
-        policy = self._policies[endpoint]
+    def _policy(self, policy: CursorPolicy, topic: str) -> CursorPolicy:
         return replace(policy, on_lost_offset="earliest") if topic in self._whole_topics else policy
-
-    def _build(
-        self,
-        endpoint: str,
-        partition: Partition,
-        log: tuple[int, int],
-        start: Continued | Started | Lost,
-        settled: Collection[tuple[int, int]],
-    ) -> EndpointCursor:
-        policy = self._policy(endpoint, partition.topic)
-        share = self._budget.share(endpoint)
-        return build_cursor(endpoint, policy, share, partition, log, start, settled)
 
     def rebuild(self, endpoint: str, partition: Partition, committed: Committed) -> EndpointCursor:
         """Return a cursor that begins as committed, wherever its log begins and ends."""
@@ -146,4 +141,5 @@ class CursorLoader:
             if topic not in self._whole_topics:
                 places = TopicPlaces(loaded.topic_ids.get(topic), frozenset({number}))
                 topics[topic] = topics.get(topic, NO_PLACES).merged(places)
-        return dict.fromkeys(self._policies, Beginning("", topics))
+        endpoints = sorted({name for by_endpoint in loaded.cursors.values() for name in by_endpoint})
+        return dict.fromkeys(endpoints, Beginning("", topics))

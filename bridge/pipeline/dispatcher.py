@@ -15,19 +15,16 @@ from typing import Any
 import structlog
 
 from bridge.clock import Clock
-from bridge.core.backoff import RetrySchedule
 from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
-from bridge.core.limits import Gate, ParkLimit
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, LimitReason, ParkReason, Record, RedriveMark, Verdict
-from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
-from bridge.pipeline.parking import EventParking
+from bridge.pipeline.parking import EventParking, refused_before
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 
@@ -58,40 +55,57 @@ class EndpointDispatcher:
         self,
         name: str,
         *,
-        concurrency: int,
-        gate: Gate,
-        client: EndpointClient,
-        schedule: RetrySchedule,
+        parts: DeliveryParts,
         parking: EventParking,
         metrics: EndpointMetrics,
         clock: Clock,
         settle: Callable[[EndpointCursor, int, int, int], None],
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
-        attempt_log: AttemptLog,
         budget: MemoryBudget | None = None,
-        park_limit: ParkLimit | None = None,
     ) -> None:
         self.name = name
         self.in_flight = 0
         self._types_off: re.Pattern[str] | None = None
-        self.gate = gate
-        self._concurrency = concurrency
-        self._client = client
-        self._schedule = schedule
+        self._share = 1.0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: list[asyncio.Task[None]] = []
+        self._workers = 0
+        self._use(parts)
         self._parking = parking
         self._metrics = metrics
         self._clock = clock
         self._settle = settle
         self._may_send = may_send
         self._turn_off = turn_off
-        self._attempt_log = attempt_log
         self._budget = budget or MemoryBudget()
-        self._park_limit = park_limit
         self._on_since = 0.0
         self._draining = False
         self._idle = asyncio.Event()
-        self._queue = LaneQueue(clock, gate)
+        self._queue = LaneQueue(clock, parts.gate)
+
+    def _use(self, parts: DeliveryParts) -> None:
+        self.gate = parts.gate
+        self._concurrency = parts.concurrency
+        self._client = parts.client
+        self._attempt_log = parts.attempt_log
+        self._schedule = parts.schedule
+        self._park_limit = parts.park_limit
+
+    def adopt(self, parts: DeliveryParts) -> None:
+        """Deliver with these parts from now on; what is queued or waits for a retry keeps its place.
+
+        As after a restart, what waits for a retry is tried at once, and the breaker admits one request.
+        """
+        if parts.gate is not self.gate:
+            if parts.same_receiver:
+                parts.gate.follow(self.gate)
+            parts.gate.set_share(self._share)
+        self._use(parts)
+        self._queue.use_gate(parts.gate)
+        self._start_workers()
+        self.gate.try_now(self._clock.monotonic())
+        self._queue.retry_now()
 
     def enqueue(
         self, event: Event, cursor: EndpointCursor, fault: DecodeError | FilterError | None = None
@@ -118,7 +132,7 @@ class EndpointDispatcher:
         failed = cursor.failure(offset, event.index)
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
-            delivery.park_cause = _refused_before(failed)
+            delivery.park_cause = refused_before(failed)
         if self._queue.push(event.lane, delivery) and self._queue.sleepers:
             self._queue.wake()
 
@@ -193,18 +207,27 @@ class EndpointDispatcher:
 
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""
+        self._share = share
         self.gate.set_share(share)
         self._queue.wake()
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Start the workers and the task that wakes lanes whose retry is due; cancel them to stop."""
-        return [
-            tasks.create_task(self._queue.release_due(), name=f"{self.name}-retries"),
-            *(
-                tasks.create_task(self._work(), name=f"{self.name}-{number}")
-                for number in range(self._concurrency)
-            ),
-        ]
+        """Start the workers and the task that wakes lanes whose retry is due; cancel them to stop.
+
+        The list that is returned gets further workers if the concurrency is raised.
+        """
+        self._tasks = tasks
+        self._running.append(tasks.create_task(self._queue.release_due(), name=f"{self.name}-retries"))
+        self._start_workers()
+        return self._running
+
+    def _start_workers(self) -> None:
+        """Start the workers that are missing. More than needed stay: the gate limits the requests, too."""
+        if self._tasks is None:
+            return
+        for number in range(self._workers, self._concurrency):
+            self._running.append(self._tasks.create_task(self._work(), name=f"{self.name}-{number}"))
+            self._workers = number + 1
 
     async def drain(self) -> None:
         """Drop what is queued and return when nothing is in flight; enqueue nothing meanwhile.
@@ -394,11 +417,3 @@ class EndpointDispatcher:
             self._complete(lane, item)
         else:
             self._drop_head(lane)
-
-
-def _refused_before(failed: Failures) -> str:
-    """Return the cause of an event that an earlier process had yet to park; "" if it is to be sent again."""
-    if not failed.refused:
-        return ""
-    answer = "without an answer" if failed.refused == NO_ANSWER else f"status {failed.refused}"
-    return f"{answer}, in an earlier process that could not park it: {failed.attempts} attempts in all"

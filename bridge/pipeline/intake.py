@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prometheus_client import Counter
+
 from bridge.core.dedupe import claims_of, duplicates, earliest_ms
 from bridge.core.routing import Route, Router
 from bridge.errors import DecodeError, FilterError, Tombstone, unreadable
@@ -67,7 +69,14 @@ class Intake:
         }  # fmt: skip
         self._tombstones = metrics.tombstones
         self._oddities = Oddities(metrics)
-        self._left_out = {endpoint: metrics.events_off.labels(endpoint) for endpoint in dispatchers}
+        self._events_off = metrics.events_off
+        self._left_out: dict[str, Counter] = {}
+        for endpoint in dispatchers:
+            self.admit(endpoint)
+
+    def admit(self, endpoint: str) -> None:
+        """Accept events for an endpoint, too."""
+        self._left_out[endpoint] = self._events_off.labels(endpoint)
 
     def accept(
         self,

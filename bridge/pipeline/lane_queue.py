@@ -127,6 +127,11 @@ class LaneQueue(Lanes[LaneItem]):
                 sleeper.set_result(None)
                 return
 
+    def use_gate(self, gate: Gate) -> None:
+        """Ask another gate from now on when a request may be sent."""
+        self._gate = gate
+        self.wake()
+
     def retry_later(self, lane: Lane[LaneItem], delay_s: float) -> None:
         """Run the head of a running lane again after ``delay_s``; until then the lane waits."""
         self.defer(lane, self._clock.monotonic() + delay_s)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from prometheus_client import Counter
 
 from bridge.clock import Clock
+from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.dead_letters.hold import Hold
 from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.dead_letters.park import DeadLetterWriter, letter_facts, park_durably
@@ -95,3 +96,11 @@ class EventParking:
     def _is_logged(self, delivery: Delivery) -> bool:
         """Return True if this parking is logged: a wrong filter parks all events, logged once a minute."""
         return not isinstance(delivery.fault, FilterError) or self._throttle.allows()
+
+
+def refused_before(failed: Failures) -> str:
+    """Return the cause of an event that an earlier process had yet to park; "" if it is to be sent again."""
+    if not failed.refused:
+        return ""
+    answer = "without an answer" if failed.refused == NO_ANSWER else f"status {failed.refused}"
+    return f"{answer}, in an earlier process that could not park it: {failed.attempts} attempts in all"

@@ -82,7 +82,7 @@ class Pipeline:
         side_window: Callable[[], FirstOffsets],
         open_side_reader: Callable[[], SideReads],
         router: Router[str],
-        dispatchers: Mapping[str, EndpointDispatcher],
+        dispatchers: dict[str, EndpointDispatcher],
         loader: CursorLoader,
         checkpoints: Checkpoints,
         look_at_topics: Look,
@@ -100,6 +100,7 @@ class Pipeline:
     ) -> None:
         self._source = source
         self._checkpoints = checkpoints
+        self._dispatchers = dispatchers
         self._room = checkpoints.room
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
@@ -121,7 +122,11 @@ class Pipeline:
         self._read_main_count = metrics.records_read.labels("main")
         self._read_again_count = metrics.records_read.labels("catch_up")
         self._main = Feed(window)
-        side_feeds = {endpoint: Feed(side_window()) for endpoint in dispatchers}
+        self._side_window = side_window
+        self._open_side_reader = open_side_reader
+        self._side_feeds: dict[str, Feed] = {}
+        self._catch_ups: dict[str, CatchUp] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
         self._topics = TopicWatch(look_at_topics)
         self.assignment = Assignment(
             source=source,
@@ -131,17 +136,16 @@ class Pipeline:
             remember=remember,
             stop_endpoint=stop_endpoint,
             dispatchers=dispatchers,
-            feeds=[self._main, *side_feeds.values()],
+            main=self._main,
+            side_feeds=self._side_feeds,
             load_holds=load_holds,
             undecodable=undecodable,
             schema_wait=self._schema_wait,
             drain_timeout_s=drain_timeout_s,
             alongside=alongside,
         )
-        self._catch_ups = {
-            endpoint: self._catch_up(endpoint, feed, open_side_reader)
-            for endpoint, feed in side_feeds.items()
-        }
+        for endpoint in dispatchers:
+            self._prepare(endpoint)
 
     async def run(self) -> None:
         """Read and enqueue until ``stop``, then drain. While the broker is unavailable, back off.
@@ -149,16 +153,15 @@ class Pipeline:
         A stop interrupts the readers anywhere: a batch that was not accepted is not settled.
         """
         async with asyncio.TaskGroup() as self._tasks:
-            reading = [
+            always = [
                 self._tasks.create_task(self._read_main(), name="read"),
                 self._tasks.create_task(self._topics.run(), name="watch topics"),
                 self._tasks.create_task(self._memory.run(), name="memory"),
-                *(
-                    self._tasks.create_task(catch_up.run(), name=f"catch up {endpoint}")
-                    for endpoint, catch_up in self._catch_ups.items()
-                ),
             ]
+            for endpoint in self._catch_ups:
+                self.start_catch_up(endpoint)
             await self._stopping.wait()
+            reading = [*always, *self._reading.values()]
             for task in reading:
                 task.cancel()
             await asyncio.wait(reading, timeout=_END_S)
@@ -167,6 +170,43 @@ class Pipeline:
     def stop(self) -> None:
         """End ``run``; may be called at any time."""
         self._stopping.set()
+
+    def admit(self, dispatcher: EndpointDispatcher) -> None:
+        """Take up an endpoint. Its cursors are added to the checkpoints, and it catches up once started."""
+        endpoint = dispatcher.name
+        self._checkpoints.admit(endpoint)
+        self._dispatchers[endpoint] = dispatcher
+        self._intake.admit(endpoint)
+        self._prepare(endpoint)
+
+    def start_catch_up(self, endpoint: str) -> None:
+        """Start the reader that feeds an endpoint behind the main reader; not after ``stop``."""
+        if self._tasks is not None and not self._stopping.is_set() and endpoint in self._catch_ups:
+            run = self._catch_ups[endpoint].run()
+            self._reading[endpoint] = self._tasks.create_task(run, name=f"catch up {endpoint}")
+
+    def let_go(self, endpoint: str) -> None:
+        """Give an endpoint no record from now on. ``dismiss`` it once it is drained and committed."""
+        for cursor in self._checkpoints.of(endpoint):
+            cursor.detach()
+        del self._catch_ups[endpoint]
+        if endpoint in self._reading:
+            self._reading[endpoint].cancel()
+
+    async def dismiss(self, endpoint: str) -> None:
+        """Forget an endpoint that was let go."""
+        if reading := self._reading.pop(endpoint, None):
+            await asyncio.wait([reading], timeout=_END_S)
+        feed = self._side_feeds.pop(endpoint)
+        for partition in feed.covered:
+            feed.window.cut(partition, 0, None)  # an index in memory, which nothing reads any more
+        self._checkpoints.dismiss(endpoint)
+        del self._dispatchers[endpoint]
+
+    @property
+    def settled(self) -> bool:
+        """Return True while no assignment begins or ends, so that endpoints may come and go."""
+        return not self.assignment.ending and not self._source.unprepared
 
     @property
     def without_schema(self) -> list[str]:
@@ -250,6 +290,8 @@ class Pipeline:
         while True:
             if partition not in feed.covered:
                 await self._cover(feed, partition, records)
+                if feed is self._main:  # an endpoint that was let go meanwhile takes nothing more
+                    cursors = _with_room(cursors)
             is_live = partition in feed.covered and all(cursor.live for cursor in cursors)
             if self.assignment.ending or not is_live:
                 return False
@@ -274,12 +316,14 @@ class Pipeline:
                 feed.covered.add(partition)
                 return
 
-    def _catch_up(self, endpoint: str, feed: Feed, open_reader: Callable[[], SideReads]) -> CatchUp:
-        return CatchUp(
+    def _prepare(self, endpoint: str) -> None:
+        """Make what catches up for an endpoint."""
+        feed = self._side_feeds[endpoint] = Feed(self._side_window())
+        self._catch_ups[endpoint] = CatchUp(
             endpoint,
             cursors=partial(self._checkpoints.of, endpoint),
             before_read=self._checkpoints.fill_used_up,
-            open_reader=open_reader,
+            open_reader=self._open_side_reader,
             accept=partial(self._accept_side, feed),
             main_at=self.assignment.next_offsets.__getitem__,
             attached=partial(self._attached, feed),

@@ -63,6 +63,10 @@ class _JsonFactory(structlog.BytesLoggerFactory):
         self.level = level
         super().__init__(self.out)  # type: ignore[arg-type]  # structlog uses only write and flush
 
+    def pass_from(self, level: int) -> None:
+        """Write lines of this level and above."""
+        self.level = level
+
 
 class RepeatFilter(logging.Filter):
     """Passes the same message of a library once per minute, with how often it was suppressed since.
@@ -93,11 +97,33 @@ def scrub_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMappin
     }
 
 
+class _Leveled(structlog.make_filtering_bound_logger(logging.DEBUG)):  # type: ignore[misc]  # made at run time
+    """The loggers of the process. They are kept where they are used, so their level changes in this class."""
+
+    @classmethod
+    def pass_from(cls, number: int) -> None:
+        """Write lines of this level and above, and no others, in every logger that exists."""
+        for name, method in vars(structlog.make_filtering_bound_logger(number)).items():
+            if callable(method) and not name.startswith("_"):
+                setattr(cls, name, method)
+
+
+def set_level(level: str) -> None:
+    """Change the level of a log that was set up."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    _Leveled.pass_from(number)
+    factory = structlog.get_config()["logger_factory"]
+    if isinstance(factory, _JsonFactory):
+        factory.pass_from(number)
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
 def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up logging: ``style`` is ``json``, ``console``, or ``auto`` (text on a terminal, else JSON)."""
     out = stream or sys.stdout
     console = style == "console" or (style == "auto" and out.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
+    _Leveled.pass_from(number)
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -118,7 +144,7 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
         ]
     structlog.configure(
         processors=own,
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=_Leveled,
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )

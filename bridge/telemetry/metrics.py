@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -116,6 +117,9 @@ class Metrics:
         self.memory_fetched = gauge("memory_fetched_bytes")
         self.memory_resident = gauge("memory_resident_bytes")
         self.endpoint_memory = gauge("endpoint_memory_bytes")
+        self.config_reloads = counter("config_reloads")
+        self.config_reloaded_at = gauge("config_last_reload_success_timestamp_seconds")
+        self.config_info = gauge("config_info")
         self.loop_lag_seconds = histogram("event_loop_lag_seconds")
         self.trace_spans = counter("trace_spans")
         self.build_info = gauge("build_info")
@@ -147,6 +151,21 @@ class Metrics:
             parked={reason: self.parked.labels(name, reason.value) for reason in ParkReason},
             events_off=self.events_off.labels(name),
         )
+
+    def forget(self, endpoint: str) -> None:
+        """Remove the gauges of an endpoint that has left; what was counted for it stays."""
+        for spec in TABLE:
+            if spec.kind == "gauge" and "endpoint" in spec.labels:
+                choices = (spec.values.get(label) or (endpoint,) for label in spec.labels)
+                for values in product(*choices):
+                    with suppress(KeyError):
+                        self._families[spec.name].remove(*values)
+
+    def show_config(self, config_hash: str, since: float) -> None:
+        """Show which configuration is in force, and since when (Unix seconds)."""
+        self.config_info.clear()
+        self.config_info.labels(config_hash).set(1)
+        self.config_reloaded_at.set(since)
 
     def watch(self, gauge: Gauge, read: Callable[[], float], *labels: str) -> None:
         """Make a gauge call ``read`` for its value whenever it is scraped."""

@@ -45,6 +45,7 @@ from bridge.http.token_request import TokenClient
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
+from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
 from bridge.pipeline.signature_watch import SignatureWatch
@@ -318,6 +319,60 @@ def _body_has_secrets(endpoint: EndpointSettings) -> bool:
     return scrub(source) != source
 
 
+def build_delivery(
+    name: str,
+    endpoint: EndpointSettings,
+    settings: Settings,
+    *,
+    transport: Transport,
+    history: KeepsAttempts,
+    metrics: EndpointMetrics,
+    clock: Clock,
+    spans: SpanSink | None = None,
+    gate: Gate | None = None,
+    park_limit: ParkLimit | None = None,
+    same_receiver: bool = False,
+) -> DeliveryParts:
+    """Build what the configuration decides about the deliveries of one endpoint.
+
+    ``gate``: the one in use, if its settings are the same. ``park_limit``: in place of the endpoint's own.
+    Raises ``ConfigError``.
+    """
+    gate, retry, signer = gate or build_gate(endpoint), endpoint.retry, build_signer(endpoint)
+    target, park_limit = build_target(name, endpoint, settings), park_limit or build_park_limit(endpoint)
+    delivered = None if park_limit is None else lambda count: park_limit.delivered(clock.monotonic(), count)
+    attempt_log = AttemptLog(target, history, metrics, delivered)
+    return DeliveryParts(
+        concurrency=endpoint.concurrency,
+        gate=gate,
+        client=EndpointClient(
+            target,
+            renderer=build_sealed_renderer(endpoint),
+            stored=build_stored_renderer(endpoint),
+            signer=signer,
+            gate=gate,
+            transport=transport,
+            log=attempt_log,
+            clock=clock,
+            own_verdict=endpoint.chosen.judge,
+            retry_on=frozenset(retry.retry_on),
+            park_limit=park_limit,
+            signatures=build_signature_watch(name, endpoint, signer, metrics),
+            tracer=build_tracer(name, endpoint, settings, spans),
+        ),
+        attempt_log=attempt_log,
+        schedule=RetrySchedule(
+            base_s=retry.base_s,
+            cap_s=retry.cap_s,
+            max_attempts=retry.max_attempts,
+            max_age_s=retry.max_age_s,
+            retry_after_cap_s=retry.retry_after_cap_s,
+        ),
+        park_limit=park_limit,
+        same_receiver=same_receiver,
+    )
+
+
 def build_dispatcher(
     name: str,
     endpoint: EndpointSettings,
@@ -338,48 +393,18 @@ def build_dispatcher(
     bound: EndpointMetrics | None = None,
     spans: SpanSink | None = None,
 ) -> EndpointDispatcher:
-    """Build the delivering half of the path for one endpoint.
+    """Build the delivering half of the path for one endpoint. Raises ``ConfigError``.
 
     ``gate``, ``park_limit`` and ``bound``: those of a replay, in place of the endpoint's own.
     """
-    gate, bound = gate or build_gate(endpoint), bound or metrics.endpoint(name)
-    retry, target = endpoint.retry, build_target(name, endpoint, settings)
-    park_limit = park_limit or build_park_limit(endpoint)
-    signer = build_signer(endpoint)
-    attempt_log = AttemptLog(
-        target,
-        history,
-        bound,
-        None if park_limit is None else lambda count: park_limit.delivered(clock.monotonic(), count),
-    )
+    bound = bound or metrics.endpoint(name)
+    parts = build_delivery(
+        name, endpoint, settings, transport=transport, history=history, metrics=bound, clock=clock,
+        spans=spans, gate=gate, park_limit=park_limit,
+    )  # fmt: skip
     return EndpointDispatcher(
         name,
-        concurrency=endpoint.concurrency,
-        gate=gate,
-        client=EndpointClient(
-            target,
-            renderer=build_sealed_renderer(endpoint),
-            stored=build_stored_renderer(endpoint),
-            signer=signer,
-            gate=gate,
-            transport=transport,
-            log=attempt_log,
-            clock=clock,
-            own_verdict=endpoint.chosen.judge,
-            retry_on=frozenset(retry.retry_on),
-            park_limit=park_limit,
-            signatures=build_signature_watch(name, endpoint, signer, bound),
-            tracer=build_tracer(name, endpoint, settings, spans),
-        ),
-        attempt_log=attempt_log,
-        park_limit=park_limit,
-        schedule=RetrySchedule(
-            base_s=retry.base_s,
-            cap_s=retry.cap_s,
-            max_attempts=retry.max_attempts,
-            max_age_s=retry.max_age_s,
-            retry_after_cap_s=retry.retry_after_cap_s,
-        ),
+        parts=parts,
         parking=EventParking(name, parks, bound.parked, clock, held),
         metrics=bound,
         clock=clock,

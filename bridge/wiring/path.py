@@ -113,6 +113,8 @@ class Path:
     dispatchers: Mapping[str, EndpointDispatcher]
     pipeline: Pipeline
     budget: MemoryBudget
+    loader: CursorLoader
+    holds: Holds
 
 
 def build_path(
@@ -126,8 +128,12 @@ def build_path(
     budget = MemoryBudget(edges.memory.windows)
     checkpoints = build_checkpoints(settings, edges, budget)
     dispatchers = {
-        name: _dispatcher(name, settings, checkpoints, budget, holds, edges) for name in settings.endpoints
+        name: build_endpoint_dispatcher(
+            name, settings, checkpoints, budget, holds, edges, edges.transports[name]
+        )
+        for name in settings.endpoints
     }
+    loader = build_cursor_loader(edges, settings, budget, build_cursor_policies(settings))
     pipeline = Pipeline(
         source=edges.reader,
         decoders=decoders,
@@ -136,7 +142,7 @@ def build_path(
         open_side_reader=edges.open_side_reader,
         router=router,
         dispatchers=dispatchers,
-        loader=build_cursor_loader(settings, edges, budget),
+        loader=loader,
         checkpoints=checkpoints,
         look_at_topics=edges.look_at_topics,
         remember=edges.remember,
@@ -151,7 +157,7 @@ def build_path(
         learn=edges.learn,
         alongside=edges.alongside,
     )
-    return Path(router, checkpoints, dispatchers, pipeline, budget)
+    return Path(router, checkpoints, dispatchers, pipeline, budget, loader, holds)
 
 
 def build_checkpoints(settings: Settings, edges: PathEdges, budget: MemoryBudget) -> Checkpoints:
@@ -169,11 +175,13 @@ def build_checkpoints(settings: Settings, edges: PathEdges, budget: MemoryBudget
     )
 
 
-def build_cursor_loader(settings: Settings, edges: PathEdges, budget: MemoryBudget) -> CursorLoader:
-    """Build the part that loads the cursors of an assignment."""
+def build_cursor_loader(
+    edges: PathEdges, settings: Settings, budget: MemoryBudget, policies: Mapping[str, CursorPolicy]
+) -> CursorLoader:
+    """Build the part that loads the cursors of the endpoints of ``policies``."""
     return CursorLoader(
         settings.group,
-        build_cursor_policies(settings),
+        policies,
         offsets=edges.offsets,
         journal=edges.journal,
         beginnings=edges.beginnings,
@@ -205,20 +213,22 @@ def build_cursor_policies(settings: Settings) -> dict[str, CursorPolicy]:
     return {name: build_cursor_policy(endpoint) for name, endpoint in settings.endpoints.items()}
 
 
-def _dispatcher(
+def build_endpoint_dispatcher(
     name: str,
     settings: Settings,
     checkpoints: Checkpoints,
     budget: MemoryBudget,
     holds: Holds,
     edges: PathEdges,
+    transport: Transport,
 ) -> EndpointDispatcher:
+    """Build the delivering half of the path for one endpoint. Raises ``ConfigError``."""
     endpoint = settings.endpoints[name]
     return build_dispatcher(
         name,
         endpoint,
         settings,
-        transport=edges.transports[name],
+        transport=transport,
         parks=edges.dead_letters,
         history=edges.history.stream(name),
         metrics=edges.metrics,
@@ -249,15 +259,18 @@ def build_hold_register(
     )
 
 
-def build_transports(settings: Settings, may_write: Callable[[], bool]) -> dict[str, Transport]:
+def build_transports(
+    settings: Settings, may_write: Callable[[], bool], names: Collection[str] | None = None
+) -> dict[str, Transport]:
     """Build one transport per endpoint; ``may_write`` is called before the bytes of a request are written.
 
-    Raises ``ConfigError`` for TLS files that do not load.
+    ``names``: only for these endpoints. Raises ``ConfigError`` for TLS files that do not load.
     """
     egress, system = build_egress(settings), SystemTls()
     return {
         name: build_transport(name, endpoint, egress, system, may_write)
         for name, endpoint in settings.endpoints.items()
+        if names is None or name in names
     }
 
 

@@ -151,7 +151,7 @@ class ReplayBuilder:
             dispatchers.keys(),
             checkpoints.settle,
             budget,
-            self._metrics.parked,
+            edges.metrics.parked,
         )
         query = ReplayQuery.of(job)
         topics = {partition.topic for partition in mine}
@@ -405,10 +405,12 @@ class _Mirror:
 
     def apply(self) -> None:
         """Look at the live endpoint. Call it several times a second."""
-        is_on = self._path.dispatchers[self._name].on
+        live = self._path.dispatchers.get(self._name)
+        is_on = live is not None and live.on  # a reload may have removed the endpoint
         if is_on != self._dispatcher.on:
             self._dispatcher.turn(is_on, self._clock.time())
-        self._dispatcher.switch_types(self._path.router.off_pattern(self._name))
+        if live is not None:
+            self._dispatcher.switch_types(self._path.router.off_pattern(self._name))
         self._budget.adapt(self._clock.monotonic(), ())
         self._checkpoints.reopen_pressed(self._name)
 

@@ -34,9 +34,19 @@ class TopicDecoders(dict[str, RecordDecoder]):
         endpoints: Collection[str],
     ) -> None:
         """``by_source``: the decoders by source. ``again``: the topic of events that are sent again."""
-        self.by_source = by_source
+        self.by_source = dict(by_source)
         self._selection = selection
-        super().__init__({again: AgainDecoder(self.original, endpoints)})
+        self._again = again
+        self._endpoints = set(endpoints)
+        super().__init__({again: AgainDecoder(self.original, self._endpoints)})
+
+    def adopt(self, endpoints: Collection[str], selection: TopicSelection) -> None:
+        """Know these endpoints, and no others, from now on, and the topics of this selection."""
+        self._endpoints.clear()
+        self._endpoints.update(endpoints)
+        self._selection = selection
+        for topic in self.keys() - {self._again}:
+            del self[topic]
 
     def original(self, topic: str) -> Decoder | None:
         """Return the decoder of a source topic, which need not exist any more; None if no source reads it."""

@@ -80,7 +80,7 @@ class Compressed:
     """A producer that compresses each record as the real one does, and forgets it."""
 
     async def write(self, record: NewRecord) -> None:
-        await batch_bytes(record.key, record.value, record.headers, HISTORY_CODEC)
+        await batch_bytes(HISTORY_CODEC, record.key, record.value, record.headers)
 
 
 class BacklogReader(FakeReader):

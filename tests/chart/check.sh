@@ -25,6 +25,9 @@ checksum() { "$HELM" template ferry "$chart" --values "$chart/ci/minimal-values.
 [ "$(checksum)" = "$(checksum)" ] || { echo "checksum/config differs between two identical renderings" >&2; exit 1; }
 [ "$(checksum)" != "$(checksum --set config.dedupe.window_s=60)" ] || { echo "checksum/config does not change with the configuration" >&2; exit 1; }
 
+[ "$(checksum)" = "$(checksum --set config.log.level=debug)" ] || { echo "checksum/config changes with what needs no restart" >&2; exit 1; }
+[ "$(checksum --set config.reload=signal)" != "$(checksum --set config.reload=signal --set config.log.level=debug)" ] || { echo "without a watch, checksum/config must change with everything" >&2; exit 1; }
+
 echo "== helm-unittest"
 if command -v "$HELM_UNITTEST" >/dev/null 2>&1; then
   "$HELM_UNITTEST" --strict "$chart"

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 
+from bridge.app.in_force import InForce, Surroundings
 from bridge.app.switching import Switching
+from bridge.app.transports import Transports
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.memory_budget import MemoryBudget, MemoryPlan, divide
@@ -23,6 +26,7 @@ from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.replay.carrier import Bridge
 from bridge.pipeline.replay.replays import Replays
 from bridge.settings import EndpointSettings, JsonSource, KafkaSettings, LogSettings, Settings
+from bridge.settings.changes import compare
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.endpoints import build_dispatcher
 from bridge.wiring.path import Path, PathEdges, build_new_endpoints, build_path
@@ -45,6 +49,7 @@ from tests.support.fakes import (
 from tests.support.replays import FakeJobs, FakeMoves, FakeReplayOffsets, replay_edges
 from tests.support.simulated import LoopClock
 
+Built = TypeVar("Built")
 MONTH_S = 2_592_000
 """The largest ``retry.max_age_s``: attempts count, not time."""
 
@@ -101,6 +106,12 @@ class World:
         """Return the receiver of the only endpoint."""
         (receiver,) = self.receivers.values()
         return receiver
+
+
+async def _at_once(build: Callable[[], Built]) -> Built:
+    """Call a function that the process calls in a thread: simulated time knows no threads."""
+    await asyncio.sleep(0)
+    return build()
 
 
 def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
@@ -211,13 +222,14 @@ class Process:
         self.flushes = 0
         self.turned_off: list[tuple[str, str]] = []
         self.reader = FakeReader(world.log, max_batch=max_batch)
-        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}.get, world.plans)}
+        self.names = set(world.plans)
+        decoders = {TOPIC: world.decoder, AGAIN.topic: AgainDecoder({TOPIC: world.decoder}.get, self.names)}
         self.window = FakeWindow(world.log, decoders)
         self.holds = Holds()
         self._control = world.control.open()
         self.replays = Replays()
         self.mover = CursorMover(world.moves.read, world.moves.write)
-        edges = PathEdges(
+        self.edges = edges = PathEdges(
             reader=self.reader,
             member=self.reader,
             open_side_reader=lambda: FakeSideReader(world.log, max_batch=max_batch),
@@ -244,6 +256,7 @@ class Process:
             alongside=self.replays,
         )
         settings = settings_of(world.plans, drain_timeout_s)
+        self._drain_timeout_s = drain_timeout_s
         path = build_path(settings, decoders, self.holds, edges)
         control = self._control
         self._new_endpoints = build_new_endpoints(
@@ -257,10 +270,43 @@ class Process:
         self._switching = Switching(world.plans.keys())
         self._switching.attach(path.router, path.dispatchers)
         self._commit_interval_s = commit_interval_s
+        around = Surroundings(
+            open_transports=lambda settings, names: {name: world.receivers[name] for name in names},
+            begin_new_endpoints=self._begin_new,
+            load_holds_of=self._load_holds_of,
+            adopt_names=self._adopt_names,
+            run_aside=_at_once,
+        )
+        self.in_force = InForce(settings, path, edges, Transports({}), self._switching, around)
         self._replays_jobs = self._moves_cursors = False
         if world.jobs.records:
             self.follow_jobs()
         self._replaying = self._build_replaying(settings, decoders, path, edges)
+
+    async def reload(self, plans: Mapping[str, Plan], others: Mapping[str, object] | None = None) -> None:
+        """Take over these endpoints, as after a change of the file. ``others``: further settings."""
+        new = settings_of(plans, self._drain_timeout_s).model_copy(update=dict(others or {}))
+        for name in plans:
+            self.world.receivers.setdefault(name, FakeReceiver())
+        change = compare(self.in_force.settings, new)
+        assert not change.refused, change.refused
+        await self.in_force.take_over(new, change)
+
+    async def _begin_new(self, settings: Settings) -> None:
+        control = self._control
+        new = build_new_endpoints(
+            settings, self.world.offsets, control.beginnings, control.remember, LoopClock()
+        )
+        await new.begin([TOPIC], FakeLogs(self.world.log))
+
+    async def _load_holds_of(self, names: Collection[str], partitions: Collection[Partition]) -> None:
+        for key, hold in (await self.world.register.read()).items():
+            if key.endpoint in names and hold.partition in partitions:
+                self.holds.put(key.endpoint, hold.lane, hold)
+
+    def _adopt_names(self, settings: Settings) -> None:
+        self.names.clear()
+        self.names.update(settings.endpoints)
 
     def follow_jobs(self) -> Process:
         """Follow the jobs of the control topic. A process that finds none at its start does not."""
@@ -378,9 +424,10 @@ class Process:
                 *(self._history.start(tasks) if self._history else ()),
                 *([tasks.create_task(self._move_cursors())] if self._moves_cursors else ()),
                 *([tasks.create_task(self.replays.run(self._replaying()))] if self._replays_jobs else ()),
-                *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
             ]
+            self.in_force.start(tasks)
             await self.pipeline.run()
+            self.in_force.stop()
             for task in background:
                 task.cancel()
 

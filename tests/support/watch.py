@@ -49,7 +49,24 @@ def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 30) -> 
 
 
 def ask(bridge: BridgeProcess, target: str) -> tuple[int, str]:
-    """Return status and text of the admin port; (0, the error) if it does not listen."""
+    """Return status and text of the admin port; (0, the error) if it does not listen.
+
+    Of ``/readyz``, the line about the work: ``configuration`` returns the other one.
+    """
+    status, text = _get(bridge, target)
+    if target == "/readyz":
+        text = "".join(line for line in text.splitlines(True) if not line.startswith("configuration: "))
+    return status, text
+
+
+def configuration(bridge: BridgeProcess) -> str:
+    """Return the line of ``/readyz`` about the configuration; empty if the bridge is not ready."""
+    status, text = _get(bridge, "/readyz")
+    lines = [line for line in text.splitlines() if line.startswith("configuration: ")]
+    return lines[0] if status == 200 and lines else ""
+
+
+def _get(bridge: BridgeProcess, target: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", bridge.admin_port, timeout=5)
     try:
         connection.request("GET", target)

@@ -122,6 +122,10 @@ class Gate:
         self._adaptive.abandoned(number)
         self._breaker.abandoned(number)
 
+    def follow(self, earlier: Gate) -> None:
+        """Count the requests that were sent through an earlier gate to the same receiver."""
+        self._windows.follow(earlier._windows)
+
     def set_share(self, share: float) -> None:
         """Use this part of the configured rate: assigned partitions / all partitions.
 

@@ -43,6 +43,12 @@ class RateWindows:
             raise ValueError(f"a share is more than 0 and at most 1, not {share}")
         self._scaled = tuple(_scaled(count, seconds, share) for count, seconds in self._windows)
 
+    def follow(self, earlier: RateWindows) -> None:
+        """Count what was sent under earlier limits, so that a change of them is no second allowance."""
+        kept = len(earlier._ring)
+        for position in range(max(0, earlier._spent - min(kept, len(self._ring))), earlier._spent):
+            self.spend(earlier._ring[position % kept])
+
     def wait_s(self, now: float) -> float:
         """Return the seconds until one more request fits into every window; 0 if it fits now."""
         wait_s = 0.0

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -35,6 +35,10 @@ from bridge.settings.models.tracing import TracingSettings
 from bridge.settings.models.values import memory_size
 
 MemorySize = Annotated[str, AfterValidator(memory_size)]
+ReloadMode = Annotated[
+    Literal["watch", "signal", "off"],
+    BeforeValidator(lambda mode: "off" if mode is False else mode),  # YAML reads a bare off as false
+]
 ENV_PREFIX = "HOOKFERRY_"
 ENV_DELIMITER = "__"
 
@@ -260,6 +264,12 @@ class Settings(BaseSettings):
         description="The console: API and pages over what the topics contain (`hookferry console`).",
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard output.")
+    reload: ReloadMode = Field(
+        default="watch",
+        description="When a changed configuration is taken over without a restart. watch: when this file, or"
+        " a file that it names, has changed; also on SIGHUP and hookferry reload. signal: only on these two."
+        " off: never. See docs/how-to/reload.md.",
+    )
     tracing: TracingSettings | None = Field(
         default=None,
         description="Continue the trace of a record (traceparent) in its requests, and send a span per"

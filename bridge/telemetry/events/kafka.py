@@ -88,6 +88,12 @@ SOURCE_FAILED: Final = "source.failed"
 
 Worry if it lasts: no new events are delivered from these partitions. The `cause` is the broker's."""
 
+SOURCE_RESUBSCRIBED: Final = "source.resubscribed"
+"""A changed configuration names more topics: the assignment ends in order, and the process joins its group
+again with these topics. Nothing is lost or repeated.
+
+Never by itself."""
+
 SOURCE_REPLACED: Final = "source.replaced"
 """The Kafka consumer was stuck or one of its tasks had ended. A new consumer joins the group.
 

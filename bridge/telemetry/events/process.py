@@ -26,6 +26,40 @@ BRIDGE_ABANDONED: Final = "bridge.abandoned"
 Always: this is a bug. Report it with the `task.seen` lines above it. No event is lost; what was not
 committed is delivered again."""
 
+CONFIG_TAKEN_OVER: Final = "config.taken_over"
+"""A changed configuration is in force, without a restart. `added`, `removed` and `changed` are endpoints,
+`others` further settings; `hash` identifies the configuration.
+
+Never by itself."""
+
+CONFIG_REFUSED: Final = "config.refused"
+"""A changed configuration was not taken over, and the one before stays in force. `problems` has each mistake,
+or each setting that needs a restart.
+
+Always: a later start of the process would fail, or work with other settings. Correct the file, or restart."""
+
+CONFIG_FAILED: Final = "config.failed"
+"""A changed configuration is valid, but could not be taken over yet (`cause`). The one before stays in force,
+and the bridge tries again.
+
+Worry if it repeats: the broker does not answer."""
+
+CONFIG_FAILED_INSIDE: Final = "config.failed_inside"
+"""An internal error ended a reload; the line has the traceback.
+
+Always: this is a bug, report it. Deliveries go on."""
+
+CONFIG_UNCHANGED: Final = "config.unchanged"
+"""The configuration was read again, and it is the one that is in force.
+
+Never by itself."""
+
+ENDPOINT_LEFT_WORK: Final = "endpoint.left_work"
+"""An endpoint was removed, and requests in flight did not end within `drain_timeout_s`, or their last commit
+failed. They are sent again if the endpoint is configured again.
+
+Worry if the endpoint returns and its receiver does not drop repeated webhook ids."""
+
 CONSOLE_LAUNCHED: Final = "console.launched"
 """`run --console` started the console as a process of its own.
 
@@ -39,7 +73,7 @@ Worry at level error, or if it repeats: the lines of the console above it contai
 not affected, and the console reads what it missed."""
 
 SIGNAL_IGNORED: Final = "signal.ignored"
-"""The process received `SIGHUP` and goes on unchanged: it does not read its configuration again.
+"""The process received `SIGHUP` and goes on unchanged, because `reload` is off.
 
 Never by itself. If you wanted to apply a changed configuration, restart the process."""
 

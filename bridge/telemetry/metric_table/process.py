@@ -115,6 +115,30 @@ TABLE: Final = (
         {"outcome": ("exported", "dropped")},
     ),
     MetricSpec(
+        "hookferry_config_reloads_total",
+        "counter",
+        "Times that the configuration was read again, by what came of it",
+        "If `refused` grows: the file has mistakes, or changes what needs a restart; `/readyz` and the log"
+        " event `config.refused` name it. A process that starts with this file would fail.",
+        {"outcome": "taken_over, unchanged, refused, failed (the broker did not answer; it is tried again)"},
+        {"outcome": ("taken_over", "unchanged", "refused", "failed")},
+    ),
+    MetricSpec(
+        "hookferry_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "Unix time at which the configuration came into force: at the start, or by a reload",
+        "If it is older than the last change of the file: the change was not taken over.",
+    ),
+    MetricSpec(
+        "hookferry_config_info",
+        "gauge",
+        "1, with the hash of the configuration in force",
+        "If processes of one group have different hashes for longer than a rollout: one did not take over a"
+        " change. The hash leaves out secrets.",
+        {"hash": "the first twelve digits of the hash; empty until it is known"},
+        {"hash": ("",)},
+    ),
+    MetricSpec(
         "hookferry_build_info",
         "gauge",
         "Always 1; the labels have the version of Hookferry and of Python",

@@ -46,6 +46,23 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* The part of the configuration that needs a restart: all of it, unless the program watches its file. */}}
+{{- define "hookferry.restartConfig" -}}
+{{- $config := include "hookferry.config" . | fromYaml -}}
+{{- $mode := "watch" -}}
+{{- if hasKey $config "reload" -}}
+{{- $mode = toString $config.reload -}}
+{{- end -}}
+{{- if eq $mode "watch" -}}
+{{- $log := omit (default dict $config.log) "level" "attempts" -}}
+{{- $history := omit (default dict $config.history) "bodies" "max_body_bytes" -}}
+{{- $config = omit $config "endpoints" "egress" "reload" "log" "history" -}}
+{{- $_ := set $config "log" $log -}}
+{{- $_ := set $config "history" $history -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end }}
+
 {{/* bridge.yaml: config, with the names of the Service as hosts of the admin port, unless others are set. */}}
 {{- define "hookferry.config" -}}
 {{- $config := deepCopy .Values.config -}}

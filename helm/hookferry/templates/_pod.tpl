@@ -3,8 +3,8 @@
 {{- include "hookferry.checks" . -}}
 metadata:
   annotations:
-    # A changed configuration must replace the pods: the program reads it only at start.
-    checksum/config: {{ include (print $.Template.BasePath "/configmap.yaml") . | sha256sum }}
+    # A change that needs a restart must replace the pods. The program takes all others over by itself.
+    checksum/config: {{ include "hookferry.restartConfig" . | sha256sum }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

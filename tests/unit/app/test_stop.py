@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
 from bridge.app.exit_codes import ExitCode
+from bridge.app.reload_requests import ReloadRequests
 from bridge.app.stop import OVERTIME_S, Stopped, StopRequest
 from bridge.telemetry import events
 from tests.support.simulated import simulated
@@ -45,10 +47,12 @@ async def test_a_stop_cancels_the_work_that_it_comes_before() -> None:
     await stop.wait()
 
 
-async def test_sighup_is_logged_and_stops_nothing() -> None:
+async def test_sighup_stops_nothing_and_reloads_nothing_during_the_start_or_without_reload() -> None:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
     loop, stop = asyncio.get_running_loop(), StopRequest(1.0)
-    stop.handle_signals()
+    requests = ReloadRequests()
+    stop.handle_signals(requests.hang_up)
+    requests.open(SimpleNamespace(mode="off"), "pod-0", None)  # type: ignore[arg-type]
     try:
         stopping = asyncio.ensure_future(stop.wait())
         with capture_logs() as lines:

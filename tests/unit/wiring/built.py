@@ -21,7 +21,13 @@ from click.testing import CliRunner
 from bridge.app import app as app_module
 from bridge.app import internal_topics
 from bridge.app.app import App
+from bridge.app.config_file import ConfigFile, Source
+from bridge.app.in_force import InForce, Surroundings
+from bridge.app.reloading import Reloads
+from bridge.app.switching import Switching
+from bridge.app.transports import Transports
 from bridge.cli import cli
+from bridge.clock import SystemClock
 from bridge.core.backoff import RetrySchedule
 from bridge.core.limits import Breaker
 from bridge.core.memory_budget import MemoryPlan, divide
@@ -294,6 +300,18 @@ def read_rendered(b: Built, name: str = "crm") -> Any:
     dispatcher = b.dispatcher(name)
     sealed = parts(dispatcher, BodySecretRenderer)
     return (sealed[0] if sealed else part(dispatcher, RequestRenderer)).render(event("1", entity="e7"))
+
+
+def read_reload_mode(b: Built) -> str:
+    """Return what the reloads of the built path obey."""
+    around = Surroundings(
+        open_transports=lambda settings, names: {},
+        begin_new_endpoints=lambda settings: asyncio.sleep(0),
+        load_holds_of=lambda names, partitions: asyncio.sleep(0),
+    )
+    in_force = InForce(b.settings, b.path, b.edges, Transports({}), Switching(()), around)
+    source = Source(ConfigFile(FilePath("bridge.yaml"), {}), {}, "0", {})
+    return Reloads(source, in_force, Metrics(), SystemClock()).mode
 
 
 def read_breaker(b: Built) -> Breaker:

@@ -103,6 +103,7 @@ def example(folder: Path) -> dict[str, Any]:
         "history": {"retention_s": 777.0, "max_body_bytes": 30_001, "bodies": "failures"},
         "park_oversize": "stub",
         "commit_interval_s": 0.35,
+        "reload": "signal",
         "drain_timeout_s": 21.5,
         "memory_budget": "333MiB",
         "state_dir": str(folder / "state"),

@@ -55,6 +55,7 @@ from tests.unit.wiring.built import (
     read_policy,
     read_proxy,
     read_registry_login,
+    read_reload_mode,
     read_rendered,
     read_schedule,
     read_signature,
@@ -135,6 +136,7 @@ READS: dict[str, tuple[Any, Read]] = {
         lambda b: (read_target(b).kept_success, read_target(b).kept_failure >= 0),
     ),
     "park_oversize": (True, lambda b: build_dead_letters(b.settings, FakeProducer())._stubs),
+    "reload": ("signal", read_reload_mode),
     "commit_interval_s": (0.35, lambda b: b.heard["commit_interval_s"]),
     "drain_timeout_s": (
         (21.5, 21.5 + OVERTIME_S),

@@ -1,0 +1,270 @@
+"""The configuration in force, and how a running process takes over another one.
+
+Everything is built and read first, while the other parts are in use. Then the parts are swapped between two
+turns of the loop, by steps that only assign. Invariant: either all of a configuration is in force or nothing
+of it, and no delivery is lost or repeated by the change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from bridge.app.switching import Switching
+from bridge.app.transports import Transports
+from bridge.core.routing import Router
+from bridge.errors import CommitError, KafkaUnavailable
+from bridge.http import Transport
+from bridge.model import Partition
+from bridge.pipeline.attempt_log import KeepsAttempts
+from bridge.pipeline.cursor_loader import CursorLoader, Loaded
+from bridge.pipeline.cursor_start import CursorPolicy
+from bridge.pipeline.delivery_parts import DeliveryParts
+from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.outage import OutageBackoff
+from bridge.settings import Settings
+from bridge.settings.changes import SettingsChange
+from bridge.telemetry import events
+from bridge.telemetry.metrics import EndpointMetrics
+from bridge.wiring.endpoints import build_cursor_policy, build_delivery, build_router
+from bridge.wiring.path import (
+    Path,
+    PathEdges,
+    build_cursor_loader,
+    build_cursor_policies,
+    build_endpoint_dispatcher,
+)
+
+_log = structlog.get_logger()
+_WAIT_S = 0.05
+"""Between two looks whether the assignment has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The parts of another configuration, built and not yet in use."""
+
+    settings: Settings
+    change: SettingsChange
+    router: Router[str]
+    transports: Mapping[str, Transport]
+    parts: Mapping[str, DeliveryParts]
+    dispatchers: Mapping[str, EndpointDispatcher]
+    loader: CursorLoader
+    """Of the added endpoints alone."""
+    policies: Mapping[str, CursorPolicy]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the change of a configuration reaches besides the path.
+
+    ``begin_new_endpoints`` records where endpoints begin that are new. ``load_holds_of`` reads the held lanes
+    of endpoints that deliver nothing yet. ``adopt_names`` is called with the configuration that is in force
+    from now on, for the parts that hold names of endpoints. ``endpoint_came`` and ``endpoint_left`` are
+    called with a name, ``changed`` after each change: replays begin again with it.
+    """
+
+    open_transports: Callable[[Settings, Collection[str]], Mapping[str, Transport]]
+    """Build the transports of these endpoints; called in a thread. Raises ``ConfigError``."""
+    begin_new_endpoints: Callable[[Settings], Awaitable[None]]
+    load_holds_of: Callable[[Collection[str], Collection[Partition]], Awaitable[None]]
+    prepare_topics: Callable[[Settings], Awaitable[None]] | None = None
+    """Return once the topics of these settings can be read. Raises ``ConfigError`` if one does not exist."""
+    subscribe: Callable[[Settings], None] = lambda settings: None
+    """Join the group again soon, with the topics of these settings."""
+    run_aside: Callable[[Callable[[], _Prepared]], Awaitable[_Prepared]] = asyncio.to_thread
+    """Run a function in a thread, so that deliveries go on meanwhile."""
+    adopt_names: Callable[[Settings], None] = lambda settings: None
+    endpoint_came: Callable[[str], None] = lambda endpoint: None
+    endpoint_left: Callable[[str], None] = lambda endpoint: None
+    changed: Callable[[], None] = lambda: None
+
+
+class InForce:
+    """The settings that the path works with."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        path: Path,
+        edges: PathEdges,
+        transports: Transports,
+        switching: Switching,
+        around: Surroundings,
+    ) -> None:
+        self.settings = settings
+        self.path = path
+        self._edges = edges
+        self._transports = transports
+        self._switching = switching
+        self._around = around
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[str, list[asyncio.Task[None]]] = {}
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Start the workers of all endpoints."""
+        self._tasks = tasks
+        for name in self.path.dispatchers:
+            self._start_workers(name)
+
+    def stop(self) -> None:
+        """Cancel the workers of all endpoints."""
+        for running in self._running.values():
+            for task in running:
+                task.cancel()
+
+    def _start_workers(self, name: str) -> None:
+        assert self._tasks is not None, "start() comes first"
+        self._running[name] = self.path.dispatchers[name].start(self._tasks)
+
+    async def take_over(self, settings: Settings, change: SettingsChange) -> None:
+        """Return once these settings are in force: added endpoints deliver, removed ones have gone.
+
+        Raises ``ConfigError``, ``KafkaUnavailable`` and ``CommitError``; nothing has changed then.
+        """
+        prepared = await self._prepare(settings, change)
+        if change.topics and self._around.prepare_topics is not None:
+            await self._around.prepare_topics(settings)
+        if change.added:
+            await self._around.begin_new_endpoints(settings)
+        while True:
+            assignment, loaded = await self._load(prepared)
+            if self.path.pipeline.settled and assignment == self._assignment:
+                self._swap(prepared, loaded)
+                self._around.changed()
+                break
+        await self._admit(change.added, loaded)
+        await asyncio.gather(*(self._dismiss(name) for name in sorted(change.removed)))
+
+    async def _prepare(self, settings: Settings, change: SettingsChange) -> _Prepared:
+        """Build all parts in a thread: templates and filters may take longer than a delivery may wait."""
+        names = sorted(change.added | change.delivery)
+        streams = {name: self._edges.history.stream(name) for name in names}
+        bound = {name: self._edges.metrics.endpoint(name) for name in names}
+        return await self._around.run_aside(partial(self._build, settings, change, streams, bound))
+
+    def _build(
+        self,
+        settings: Settings,
+        change: SettingsChange,
+        streams: Mapping[str, KeepsAttempts],
+        bound: Mapping[str, EndpointMetrics],
+    ) -> _Prepared:
+        edges, path = self._edges, self.path
+        transports = self._around.open_transports(settings, streams.keys())
+        parts = {
+            name: build_delivery(
+                name,
+                settings.endpoints[name],
+                settings,
+                transport=transports[name],
+                history=streams[name],
+                metrics=bound[name],
+                clock=edges.clock,
+                spans=edges.spans,
+                gate=None if name in change.new_gate else path.dispatchers[name].gate,
+                same_receiver=name in change.same_receiver,
+            )
+            for name in sorted(change.delivery)
+        }
+        dispatchers = {
+            name: build_endpoint_dispatcher(
+                name, settings, path.checkpoints, path.budget, path.holds, edges, transports[name]
+            )
+            for name in sorted(change.added)
+        }
+        added = {name: build_cursor_policy(settings.endpoints[name]) for name in sorted(change.added)}
+        loader = build_cursor_loader(edges, settings, path.budget, added)
+        policies, router = build_cursor_policies(settings), build_router(settings)
+        return _Prepared(settings, change, router, transports, parts, dispatchers, loader, policies)
+
+    @property
+    def _assignment(self) -> tuple[int, frozenset[Partition]]:
+        return self._edges.reader.epoch, frozenset(self.path.checkpoints.cursors)
+
+    async def _load(self, prepared: _Prepared) -> tuple[tuple[int, frozenset[Partition]], Loaded]:
+        """Load the cursors of the added endpoints in the assigned partitions."""
+        pipeline, edges = self.path.pipeline, self._edges
+        while not pipeline.settled:  # noqa: ASYNC110 - the end of a rebalance has no event of its own
+            await asyncio.sleep(_WAIT_S)
+        assignment = self._assignment
+        partitions = assignment[1]
+        if not prepared.change.added or not partitions:
+            return assignment, Loaded({}, {}, {}, {})
+        topics = frozenset(partition.topic for partition in partitions)
+        topic_ids = await edges.look_at_topics(topics) or {}
+        bounds = await edges.reader.bounds(partitions)
+        loaded = await prepared.loader.load(bounds, topic_ids)
+        await self._around.load_holds_of(prepared.change.added, partitions)
+        for endpoint, reason in loaded.stopped.items():
+            await edges.stop_endpoint(endpoint, reason)
+        return assignment, loaded
+
+    def _swap(self, prepared: _Prepared, loaded: Loaded) -> None:
+        """Put the new parts in the place of the old. Nothing is awaited, read, or built here."""
+        path, change, settings = self.path, prepared.change, prepared.settings
+        path.router.adopt(prepared.router)
+        for name, parts in prepared.parts.items():
+            path.dispatchers[name].adopt(parts)
+        for dispatcher in prepared.dispatchers.values():
+            path.pipeline.admit(dispatcher)
+        for name in change.removed:
+            path.pipeline.let_go(name)
+        for name in change.cursors:
+            policy = prepared.policies[name]
+            for cursor in path.checkpoints.of(name):
+                cursor.set_bounds(policy.window, policy.window_bytes)
+        path.loader.adopt(prepared.policies)
+        self._transports.adopt(prepared.transports, self.settings)
+        self.settings = settings
+        self._around.adopt_names(settings)
+        self._switching.adopt(settings.endpoints, change.added)
+        if change.topics:
+            self._around.subscribe(settings)
+        path.checkpoints.add(loaded)
+
+    async def _admit(self, added: Collection[str], loaded: Loaded) -> None:
+        """Let added endpoints deliver, once their first positions are committed and remembered."""
+        if not added:
+            return
+        path, edges, outage = self.path, self._edges, OutageBackoff()
+        while True:
+            try:
+                await path.checkpoints.commit()
+                await edges.remember(path.loader.beginnings_in(loaded))
+                break
+            except (KafkaUnavailable, CommitError) as exc:
+                await outage.wait(exc)
+        for name in sorted(added):
+            path.dispatchers[name].set_share(edges.reader.share)
+            self._around.endpoint_came(name)
+            self._start_workers(name)
+            path.pipeline.start_catch_up(name)
+
+    async def _dismiss(self, name: str) -> None:
+        """End an endpoint: its requests in flight finish, within the deadline of a drain; its cursor stays.
+
+        What was queued is read again if the endpoint returns.
+        """
+        path, dispatcher = self.path, self.path.dispatchers[name]
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout_s):
+                await dispatcher.drain()
+                while not await path.checkpoints.try_commit():  # noqa: ASYNC110 - each try is a request
+                    await asyncio.sleep(_WAIT_S)
+        except TimeoutError:
+            remedy = "these events are sent again if the endpoint is configured again"
+            _log.warning(
+                events.ENDPOINT_LEFT_WORK, endpoint=name, unfinished=dispatcher.in_flight, remedy=remedy
+            )
+        for task in self._running.pop(name, []):
+            task.cancel()
+        dispatcher.forget()
+        await path.pipeline.dismiss(name)
+        self._transports.retire(name, self.settings.drain_timeout_s)
+        self._around.endpoint_left(name)
