@@ -46,6 +46,11 @@ class _Bounds:
     def sql(self) -> str:
         return "(sent_ms, id) < (?, ?) AND sent_ms >= ? ORDER BY sent_ms DESC, id DESC LIMIT ?"
 
+    @property
+    def without_index(self) -> str:
+        """The same, in a form for which neither database uses an index by time."""
+        return "(+sent_ms, +id) < (?, ?) AND +sent_ms >= ? ORDER BY +sent_ms DESC, +id DESC LIMIT ?"
+
     def parameters(self, limit: int) -> tuple[int, ...]:
         return (*self.before, self.since_ms, limit)
 
@@ -96,9 +101,9 @@ class AttemptQueries:
         except ValueError:
             return None
         rows = await self._db.fetch(
-            "SELECT a.id, b.value FROM attempts a JOIN batches b ON b.id = a.batch"
-            " WHERE b.part = ? AND b.place = ? AND a.entry = ?",
-            (place.number, place.offset, place.entry),
+            "SELECT a.id, b.value FROM batches b JOIN attempts a ON a.id = b.first_id + ? AND a.batch = b.id"
+            " WHERE b.part = ? AND b.place = ?",
+            (place.entry, place.number, place.offset),
         )
         if not rows:
             return None
@@ -211,7 +216,7 @@ class AttemptQueries:
         for column, value in wanted:
             rows = await self._db.fetch(
                 f"SELECT sent_ms, id FROM attempts WHERE (id >> {STRETCH}) IN ({places(len(stretches))})"
-                f" AND {column} = ?{conditions} AND {bounds.sql}",
+                f" AND {column} = ?{conditions} AND {bounds.without_index}",
                 (*stretches, value, *parameters, *bounds.parameters(limit)),
             )
             keys.update((row[0], row[1]) for row in rows)

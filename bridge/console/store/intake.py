@@ -28,7 +28,7 @@ _ROW = (
     "id", "sent_ms", "series", "batch", "entry", "took_ms", "event_id", "webhook_id", "entity", "attempt",
     "reason", "next_ms", "place", "appended_ms", "body_bytes", "again_id",
 )  # fmt: skip
-_BATCH = ("id", "part", "place", "endpoint", "first_ms", "last_ms", "value")
+_BATCH = ("id", "part", "place", "endpoint", "first_ms", "last_ms", "first_id", "value")
 _SERIES = ("id", "endpoint", "type", "tenant", "status", "verdict")
 _MINUTES = (
     "INSERT INTO minutes VALUES (?, ?, ?, ?) ON CONFLICT (endpoint, minute) DO UPDATE"
@@ -135,7 +135,7 @@ class _Rows:
                 self.latencies[endpoint, minute, bucket_of(answered_ms - appended_ms)] += 1
         value = bytes(cramjam.zstd.compress(record.value or b"", 1))
         self.batches.append(
-            (batch, record.partition.number, record.offset, endpoint, first_ms, last_ms, value)
+            (batch, record.partition.number, record.offset, endpoint, first_ms, last_ms, first_id, value)
         )
         self.attempts += kept
         self.next_id += len(kept)

@@ -8,7 +8,7 @@ touches a few pages, however large the table is, and a search looks into every s
 
 from __future__ import annotations
 
-VERSION = "1"
+VERSION = "2"
 """Of the tables: a store with another version is rebuilt from the topics."""
 STRETCH = 18
 """Bits of ``id`` within a stretch: 262,144 attempts."""
@@ -20,7 +20,8 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS series (id {key}, endpoint TEXT NOT NULL, type TEXT NOT NULL,"
     " tenant TEXT NOT NULL, status {int} NOT NULL, verdict TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS batches (id {key}, part {int} NOT NULL, place {int} NOT NULL,"
-    " endpoint TEXT NOT NULL, first_ms {int} NOT NULL, last_ms {int} NOT NULL, value {bytes} NOT NULL)",
+    " endpoint TEXT NOT NULL, first_ms {int} NOT NULL, last_ms {int} NOT NULL,"
+    " first_id {int} NOT NULL, value {bytes} NOT NULL)",
     "CREATE UNIQUE INDEX IF NOT EXISTS batches_place ON batches (part, place)",
     "CREATE INDEX IF NOT EXISTS batches_endpoint ON batches (endpoint, part, place)",
     "CREATE INDEX IF NOT EXISTS batches_last ON batches (last_ms)",

@@ -17,8 +17,8 @@ from tests.support.settings_example import SECRET, VALID
 
 COMMANDS = [
     "check", "completion", "console", "cursors", "demo", "doctor", "endpoints", "events", "history",
-    "inspect", "jobs", "keys", "listen", "parked", "reload", "render", "replay", "resend", "rewind", "route", "run",
-    "schemas", "send", "skip-to", "status", "verify", "version",
+    "inspect", "jobs", "keys", "listen", "parked", "reload", "render", "replay", "resend", "rewind", "route",
+    "run", "schemas", "send", "skip-to", "status", "verify", "version",
 ]  # fmt: skip
 
 
