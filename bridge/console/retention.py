@@ -51,7 +51,9 @@ class Retention:
 
     async def _oldest_part(self) -> int | None:
         """Return the time before which the oldest part of the attempts was sent, by its share of the time."""
-        ends = await self._db.fetch("SELECT MIN(sent_ms), MAX(sent_ms) FROM attempts")
+        ends = await self._db.fetch(
+            "SELECT (SELECT MIN(sent_ms) FROM attempts), (SELECT MAX(sent_ms) FROM attempts)"
+        )
         first, last = ends[0]
         return None if first is None else int(first + (last - first) // _TRIMMED_SHARE + 1)
 

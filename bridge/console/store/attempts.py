@@ -28,6 +28,8 @@ _END: Key = (1 << 62, 0)
 _TEXT_S = 0.12
 _TEXT_CHUNK = 400
 _MANY_SERIES = 100
+_ENDS = "SELECT COALESCE((SELECT MIN(id) FROM attempts), 0), COALESCE((SELECT MAX(id) FROM attempts), 0)"
+"""In one SELECT, SQLite would read the whole table for both."""
 _COLUMNS = (
     "a.id, a.sent_ms, a.series, b.part, b.place, a.entry, a.took_ms, a.event_id, a.webhook_id, a.entity,"
     " a.attempt, a.reason, a.next_ms, a.place, a.appended_ms, a.body_bytes, a.again_id"
@@ -198,7 +200,7 @@ class AttemptQueries:
         self, query: AttemptQuery, bounds: _Bounds, limit: int, chosen: Sequence[int] | None
     ) -> list[Key]:
         """Return the keys of an event or an entity: each stretch of the table has an index of its own."""
-        ends = await self._db.fetch("SELECT COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) FROM attempts")
+        ends = await self._db.fetch(_ENDS)
         stretches = list(range(ends[0][0] >> STRETCH, (ends[0][1] >> STRETCH) + 1))
         conditions, parameters = "", []
         if chosen is not None:
