@@ -23,6 +23,8 @@ from bridge.app.memory import plan_memory
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
+from bridge.app.worker_answers import build_answers
+from bridge.app.worker_link import WorkerLink
 from bridge.clock import SystemClock
 from bridge.core.beginning import Beginnings
 from bridge.dead_letters.hold import Holds
@@ -52,6 +54,7 @@ from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
+from bridge.storage.worker_folders import discard_unused
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
@@ -89,8 +92,10 @@ _GC_THRESHOLD = 20_000
 class App:
     """One bridge process, from its settings to its end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, link: WorkerLink | None = None) -> None:
+        """``link``: to the supervisor, if this is one of several workers."""
         self._settings = settings
+        self._link = link
         self._metrics = Metrics()
         self._options = build_kafka_options(settings.kafka)
         self._selection = build_selection(settings)
@@ -136,6 +141,8 @@ class App:
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
         stack.callback(state.release)
+        if self._link is None:
+            discard_unused(self._settings.state_dir, workers=0)
         index = build_index(self._settings)
         stack.callback(index.close)
         report_old_history(self._settings.state_dir)
@@ -149,6 +156,11 @@ class App:
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin, public_keys = self._settings.admin, build_key_set(self._settings)
+        if self._link is not None:
+            answers = build_answers(self._metrics, self._status, public_keys)
+            await self._link.open(answers, self._stop.request_by_signal)
+            stack.push_async_callback(self._link.close)
+            return
         server = AdminServer(
             admin.host,
             admin.port,

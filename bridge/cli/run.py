@@ -50,34 +50,88 @@ def file_or_option(command: Callable[..., None]) -> Callable[..., None]:
     return file(config_option(with_path))
 
 
+_MOST_WORKERS = 256
+
+
+def _count_workers(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Return a number of workers from 1; for ``auto``, that of the CPUs that the process may use."""
+    if value is None:
+        return None
+    if value == "auto":
+        from bridge.app.cpus import usable_cpus
+
+        return usable_cpus()
+    if not value.isdecimal() or not 1 <= int(value) <= _MOST_WORKERS:
+        raise click.BadParameter(f"{value!r} is neither auto nor a number from 1 to {_MOST_WORKERS}")
+    return int(value)
+
+
 @click.command(short_help="Deliver events until SIGTERM or Ctrl-C.")
 @file_or_option
-def run(path: Path) -> None:
+@click.option(
+    "--workers",
+    metavar="N|auto",
+    callback=_count_workers,
+    help="Run this number of processes, which share the partitions and the memory; auto: one for each CPU."
+    " Without the option there is one process.",
+)
+@click.option("--as-worker", hidden=True)
+def run(path: Path, workers: int | None, as_worker: str | None) -> None:
     """Deliver events until SIGTERM or Ctrl-C; then finish the requests in flight, commit, and stop.
 
     FILE is the configuration, the same as --config.
 
     An environment variable overrides any setting: HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS='["k:9092"]'.
     """
+    if workers is None:
+        _deliver(path, as_worker)
+    else:
+        _supervise(path, workers)
+
+
+def _deliver(path: Path, as_worker: str | None) -> None:
     import os
 
     import uvloop
 
     from bridge.app.app import App
+    from bridge.app.worker_link import WorkerLink, parse_place
     from bridge.errors import ConfigError
     from bridge.http.event_loop import EventLoop
     from bridge.preflight import files
     from bridge.settings import check, load
     from bridge.telemetry import logs
 
+    place = None if as_worker is None else parse_place(as_worker)
+    if place is not None:
+        logs.label_lines(worker=place.number)
     settings = load(path, os.environ)
     logs.set_up(settings.log.level, settings.log.format)
 
     async def carry() -> None:
         try:
-            app = App(settings)
+            app = App(settings, None if place is None else WorkerLink(place))
         except ConfigError as exc:  # a mistake in a file that the settings name: the rules give its line
             raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
         await app.run()
 
     uvloop.run(carry(), loop_factory=EventLoop)
+
+
+def _supervise(path: Path, workers: int) -> None:
+    import asyncio
+    import os
+    import sys
+
+    from bridge.settings import load
+    from bridge.telemetry import logs
+    from bridge.workers.launch import plan_workers
+    from bridge.workers.supervisor import Supervisor
+
+    settings = load(path, os.environ)
+    logs.set_up(settings.log.level, settings.log.format)
+
+    async def supervise() -> int:
+        return await Supervisor(settings, plan_workers(settings, path, workers), workers).run()
+
+    sys.exit(asyncio.run(supervise()))

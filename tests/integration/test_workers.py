@@ -1,0 +1,93 @@
+"""Several workers under one supervisor, with a real broker: shares, deaths, stops, and one admin port."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.bridge_process import BridgeProcess
+from tests.support.kafka import RealKafka
+from tests.support.produce import outbox_events, produce
+from tests.support.receiver import Receiver
+from tests.support.watch import ask, logged, quick_config, wait_until
+
+Bridges = Callable[..., BridgeProcess]
+TWO = ("--workers", "2")
+
+
+def config(kafka: RealKafka, topic: str, receiver: Receiver, **top: Any) -> dict[str, Any]:
+    endpoint = {"url": receiver.url("/shop"), "concurrency": 16}
+    return quick_config(kafka, topic, {"shop": endpoint}, group=f"g.{topic}", **top)
+
+
+def pid_of(bridge: BridgeProcess, worker: int) -> int:
+    """Return the process id of the latest process of a worker."""
+    return int([line["pid"] for line in logged(bridge, "worker.started") if line["worker"] == worker][-1])
+
+
+def shares(bridge: BridgeProcess) -> list[int]:
+    """Return how many partitions each worker was assigned last."""
+    lines = [line for line in logged(bridge, "readiness.changed") if line["ready"]]
+    return [
+        int([line["reason"].split()[1] for line in lines if line["worker"] == worker][-1]) for worker in (1, 2)
+    ]
+
+
+def is_running(pid: int) -> bool:
+    """Return True if a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_two_workers_share_the_partitions_survive_a_kill_and_stop_together(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """Nothing is lost and every order is kept when one is killed; it comes back under its old name."""
+    topic = kafka.fresh_topic("crew", 4)
+    bridge = bridges(config(kafka, topic, receiver), arguments=TWO).start()
+    wait_until(lambda: bridge.metric("hookferry_assigned_partitions") == 4, "all partitions are assigned")
+    status, words = ask(bridge, "/readyz")
+    assert (status, words) == (200, "worker 1: assigned: 2 partitions; worker 2: assigned: 2 partitions\n")
+    receiver.control("/shop", latency_ms=5)
+    produce(kafka.bootstrap, topic, outbox_events(1500, entities=40, seed=1))
+    receiver.wait_for("/shop", accepted=300)
+    bridge.metrics()
+    killed = pid_of(bridge, 1)
+    os.kill(killed, signal.SIGKILL)
+    receiver.wait_for("/shop", accepted=1500)
+    wait_until(lambda: pid_of(bridge, 1) != killed, "the worker is started again")
+    bridge.wait_ready()
+    (end,) = logged(bridge, "worker.ended")
+    assert (end["worker"], end["cause"]) == (1, "it was killed with SIGKILL")
+    assert bridge.metric("hookferry_worker_restarts_total", worker="1") == 1
+    assert bridge.metric("hookferry_worker_up") == 2
+    report = receiver.report("/shop")
+    assert report["inversions"] == 0
+    assert report["distinct"] == 1500
+    members = {line["member"] for line in logged(bridge, "source.assigned") if line["worker"] == 1}
+    assert len(members) == 1, "it has another name in the group"
+    assert bridge.terminate() == 0
+    assert {line["worker"] for line in logged(bridge, "source.left")} == {1, 2}
+    assert logged(bridge, "workers.ended")[0]["of_workers"] == [0, 0]
+
+
+def test_workers_end_when_their_supervisor_is_killed(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """Each stops in order: what it delivered is committed, and nothing is repeated by the next ones."""
+    topic = kafka.fresh_topic("orphans", 2)
+    bridge = bridges(config(kafka, topic, receiver), arguments=TWO).start()
+    pids = [pid_of(bridge, worker) for worker in (1, 2)]
+    produce(kafka.bootstrap, topic, outbox_events(100, entities=40, seed=2))
+    receiver.wait_for("/shop", accepted=100)
+    bridge.kill()
+    wait_until(lambda: not any(map(is_running, pids)), "both workers end", 60)
+    bridge.start()
+    produce(kafka.bootstrap, topic, outbox_events(100, entities=40, seed=3, first_seq=1000))
+    receiver.wait_for("/shop", accepted=200)
+    assert receiver.report("/shop")["distinct"] == receiver.count("/shop")["accepted"] == 200
