@@ -28,14 +28,6 @@ def pid_of(bridge: BridgeProcess, worker: int) -> int:
     return int([line["pid"] for line in logged(bridge, "worker.started") if line["worker"] == worker][-1])
 
 
-def shares(bridge: BridgeProcess) -> list[int]:
-    """Return how many partitions each worker was assigned last."""
-    lines = [line for line in logged(bridge, "readiness.changed") if line["ready"]]
-    return [
-        int([line["reason"].split()[1] for line in lines if line["worker"] == worker][-1]) for worker in (1, 2)
-    ]
-
-
 def is_running(pid: int) -> bool:
     """Return True if a process exists and is no zombie."""
     try:
@@ -50,10 +42,10 @@ def test_two_workers_share_the_partitions_survive_a_kill_and_stop_together(
     """Nothing is lost and every order is kept when one is killed; it comes back under its old name."""
     topic = kafka.fresh_topic("crew", 4)
     bridge = bridges(config(kafka, topic, receiver), arguments=TWO).start()
-    wait_until(lambda: bridge.metric("hookferry_assigned_partitions") == 4, "all partitions are assigned")
-    status, words = ask(bridge, "/readyz")
-    assert (status, words) == (200, "worker 1: assigned: 2 partitions; worker 2: assigned: 2 partitions\n")
-    receiver.control("/shop", latency_ms=5)
+    shared = (200, "worker 1: assigned: 2 partitions; worker 2: assigned: 2 partitions\n")
+    wait_until(lambda: ask(bridge, "/readyz") == shared, "each worker has two partitions")
+    assert bridge.metric("hookferry_assigned_partitions") == 4
+    receiver.control("/shop", delay_ms=5)
     produce(kafka.bootstrap, topic, outbox_events(1500, entities=40, seed=1))
     receiver.wait_for("/shop", accepted=300)
     bridge.metrics()
