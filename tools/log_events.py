@@ -10,6 +10,7 @@ from tools.markdown import REFERENCE, code, escape, generated_note, page, prose,
 PAGE = REFERENCE / "log-events.md"
 SECTIONS = {
     "The process": ("bridge", "readiness", "signal", "task", "log", "memory", "admin"),
+    "Several workers": ("worker", "workers", "supervisor"),
     "The broker and its topics": ("kafka", "coordinator", "topics", "topic", "client"),
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),

@@ -98,7 +98,7 @@ class WorkerProcess:
         if self._process.returncode is None:
             self._process.send_signal(number)
 
-    async def wait(self) -> int:
+    async def wait_for_end(self) -> int:
         """Return the exit code once the process has ended and its last lines are written."""
         code = await self._process.wait()
         await self._questions.close()

@@ -118,8 +118,11 @@ class Supervisor:
             looking.cancel()
             killing.cancel()
         code = exit_code_of_all(task.result() for task in running)
-        log = _log.info if code is ExitCode.SUCCESS else _log.error
-        log(events.WORKERS_ENDED, exit_code=int(code), of_workers=[task.result() for task in running])
+        of_workers = [task.result() for task in running]
+        if code is ExitCode.SUCCESS:
+            _log.info(events.WORKERS_ENDED, exit_code=int(code), of_workers=of_workers)
+        else:
+            _log.error(events.WORKERS_ENDED, exit_code=int(code), of_workers=of_workers)
         return code
 
     async def _kill_late(self) -> None:

@@ -39,7 +39,7 @@ class Process(Protocol):
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
 
-    async def wait(self) -> int:
+    async def wait_for_end(self) -> int:
         """Return the exit code."""
 
 
@@ -100,7 +100,7 @@ class Worker:
         self._words = "starting: its process has not answered yet"
         if self._stopping.is_set():
             process.send(signal.SIGTERM)
-        code = await process.wait()
+        code = await process.wait_for_end()
         self._process = self._status = None
         self._ended, self._last = totals(self._ended, self._last), []
         return code, explain_end(code)

@@ -49,7 +49,7 @@ class FakeProcess:
         if number in (signal.SIGTERM, signal.SIGINT):
             self.end(0)
 
-    async def wait(self) -> int:
+    async def wait_for_end(self) -> int:
         return await self._ended
 
 
