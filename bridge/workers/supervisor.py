@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -32,7 +32,7 @@ from bridge.workers.ends import exit_code_of_all
 from bridge.workers.launch import Plan, start_process
 from bridge.workers.summary import idle_workers, summarize_keys, summarize_limits, summarize_readiness
 from bridge.workers.sums import add_up, totals
-from bridge.workers.worker import Worker
+from bridge.workers.worker import Process, Worker
 
 _log = structlog.get_logger()
 _KILL_AFTER_S = 1.0
@@ -43,9 +43,17 @@ _LOOK_EVERY_S = 5.0
 class Supervisor:
     """Runs the workers from their start to their end."""
 
-    def __init__(self, settings: Settings, plan: Plan, workers: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        workers: int,
+        start: Callable[[Plan, int], Awaitable[Process]] = start_process,
+    ) -> None:
+        """``start`` starts the process of a worker; it may raise ``FolderInUse`` or ``OSError``."""
         self._settings = settings
         self._plan = plan
+        self._start = start
         self._metrics = WorkerMetrics()
         self._metrics.registry.register(_Sums(self))
         self._workers = [self._build_worker(number) for number in range(1, workers + 1)]
@@ -55,7 +63,7 @@ class Supervisor:
     def _build_worker(self, number: int) -> Worker:
         up, restarts = self._metrics.up.labels(str(number)), self._metrics.restarts.labels(str(number))
         up.set_function(lambda: float(number in self._answered))
-        return Worker(number, lambda number: start_process(self._plan, number), restarts.inc)
+        return Worker(number, lambda number: self._start(self._plan, number), restarts.inc)
 
     async def run(self) -> ExitCode:
         """Run until a signal stops all workers, or one of them has a wrong configuration.
@@ -113,7 +121,8 @@ class Supervisor:
             looking = tasks.create_task(self._report_idle(), name="idle workers")
             killing = tasks.create_task(self._kill_late(), name="kill late workers")
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            self._stop()  # one that ends on its own would end again
+            if not self._stopping.is_set():
+                self._stop()  # a worker that ends for good has a mistake in its configuration
             await asyncio.wait(running)
             looking.cancel()
             killing.cancel()

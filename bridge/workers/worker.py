@@ -75,12 +75,12 @@ class Worker:
             began = loop.time()
             code, end = await self._run_once()
             if self._stopping.is_set():
-                return max(code, 0) if code == _NOT_STARTED else code
+                return 0 if code == _NOT_STARTED else code
             if end.fatal:
-                self._report(end)
+                self._report(end, None)
                 return code
             delay_s = self._delay.after_end(loop.time() - began)
-            self._report(end, restart_in_s=round(delay_s, 1))
+            self._report(end, round(delay_s, 1))
             self._words = f"stopped: {end.cause}; it starts again in at most {delay_s:.0f} s"
             await self._pause(delay_s)
             if not self._stopping.is_set():
@@ -105,8 +105,14 @@ class Worker:
         self._ended, self._last = totals(self._ended, self._last), []
         return code, explain_end(code)
 
-    def _report(self, end: End, **facts: object) -> None:
-        _log.error(events.WORKER_ENDED, worker=self.number, cause=end.cause, remedy=end.remedy, **facts)
+    def _report(self, end: End, restart_in_s: float | None) -> None:
+        _log.error(
+            events.WORKER_ENDED,
+            worker=self.number,
+            cause=end.cause,
+            remedy=end.remedy,
+            restart_in_s=restart_in_s,
+        )
 
     async def _pause(self, delay_s: float) -> None:
         try:

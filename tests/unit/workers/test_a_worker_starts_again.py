@@ -5,52 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from bridge.app.exit_codes import ExitCode
 from bridge.telemetry import events
-from bridge.telemetry.families import read_registry, to_document
-from bridge.telemetry.metrics import Metrics
 from bridge.workers.ends import RestartDelay, exit_code_of_all, explain_end
 from bridge.workers.launch import FolderInUse
 from bridge.workers.worker import Worker
+from tests.support.fake_process import FakeProcess
 from tests.support.simulated import simulated, until
-
-
-class FakeProcess:
-    """A process that ends after some seconds, or when it gets a stop signal."""
-
-    def __init__(self, pid: int, code: int | None = None, after_s: float = 5.0, parked: int = 0) -> None:
-        self.pid = pid
-        self.signals: list[signal.Signals] = []
-        self.answers = True
-        self._metrics = Metrics()
-        self._metrics.endpoint("crm").parked.inc(parked)
-        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if code is not None:
-            asyncio.get_running_loop().call_later(after_s, self.end, code)
-
-    def end(self, code: int) -> None:
-        if not self._ended.done():
-            self._ended.set_result(code)
-
-    async def ask(self, question: str, timeout_s: float) -> Any:
-        if not self.answers or self._ended.done():
-            return None
-        if question == "metrics":
-            return to_document(read_registry(self._metrics.registry))
-        return [True, "assigned: 2 partitions", False, {"slowed": {}}, {"keys": [{"kid": self.pid}]}]
-
-    def send(self, number: signal.Signals) -> None:
-        self.signals.append(number)
-        if number in (signal.SIGTERM, signal.SIGINT):
-            self.end(0)
-
-    async def wait_for_end(self) -> int:
-        return await self._ended
 
 
 class Stage:

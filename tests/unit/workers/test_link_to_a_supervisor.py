@@ -35,7 +35,7 @@ async def test_answers_of_any_size_arrive_whole() -> None:
     large = [["hookferry_x", "é" * 50_000, number] for number in range(40)]
     async with linked({"metrics": lambda: large, "status": lambda: [True, "ready"]}) as (questions, _):
         both = await asyncio.gather(questions.ask("metrics", 30), questions.ask("status", 30))
-        assert both == [large, [True, "ready"]]
+        assert list(both) == [large, [True, "ready"]]
 
 
 async def test_a_late_answer_is_not_taken_for_that_of_the_next_question() -> None:
