@@ -32,15 +32,19 @@ class Process(Protocol):
     @property
     def pid(self) -> int:
         """The process id."""
+        ...
 
     async def ask(self, question: Question, timeout_s: float) -> Any:
         """Return the answer; None if there is none."""
+        ...
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
+        ...
 
     async def wait_for_end(self) -> int:
         """Return the exit code."""
+        ...
 
 
 class Worker:

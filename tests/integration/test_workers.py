@@ -12,15 +12,23 @@ from tests.support.bridge_process import BridgeProcess
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
 from tests.support.receiver import Receiver
-from tests.support.watch import ask, logged, quick_config, wait_until
+from tests.support.watch import ask, cursors, log_ends, logged, quick_config, wait_until
 
 Bridges = Callable[..., BridgeProcess]
 TWO = ("--workers", "2")
 
 
-def config(kafka: RealKafka, topic: str, receiver: Receiver, **top: Any) -> dict[str, Any]:
+def config(kafka: RealKafka, topic: str, receiver: Receiver) -> dict[str, Any]:
+    """Return a configuration with a session so long that nothing here waits for its end."""
     endpoint = {"url": receiver.url("/shop"), "concurrency": 16}
-    return quick_config(kafka, topic, {"shop": endpoint}, group=f"g.{topic}", **top)
+    made = quick_config(kafka, topic, {"shop": endpoint}, group=f"g.{topic}")
+    made["kafka"]["session_timeout_s"] = 120
+    return made
+
+
+def members(kafka: RealKafka, group: str) -> int:
+    """Return how many members the broker counts in a group."""
+    return len(kafka.admin().describe_consumer_groups([group])[group].result(15).members)
 
 
 def pid_of(bridge: BridgeProcess, worker: int) -> int:
@@ -46,9 +54,7 @@ def test_two_workers_share_the_partitions_survive_a_kill_and_stop_together(
 ) -> None:
     """Nothing is lost and every order is kept when one is killed; it comes back under its old name."""
     topic = kafka.fresh_topic("crew", 4)
-    made = config(kafka, topic, receiver)
-    made["kafka"]["session_timeout_s"] = 120  # what happens before it ends does not wait for it
-    bridge = bridges(made, arguments=TWO).start()
+    bridge = bridges(config(kafka, topic, receiver), arguments=TWO).start()
     shared = (200, "worker 1: assigned: 2 partitions; worker 2: assigned: 2 partitions\n")
     wait_until(lambda: ask(bridge, "/readyz") == shared, "each worker has two partitions")
     assert bridge.metric("hookferry_assigned_partitions") == 4
@@ -77,15 +83,15 @@ def test_two_workers_share_the_partitions_survive_a_kill_and_stop_together(
 def test_workers_end_when_their_supervisor_is_killed(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    """Each stops in order: what it delivered is committed, and nothing is repeated by the next ones."""
+    """Each stops in order: it commits what it delivered and leaves the group. The next ones repeat nothing."""
     topic = kafka.fresh_topic("orphans", 2)
     bridge = bridges(config(kafka, topic, receiver), arguments=TWO).start()
     pids = [pid_of(bridge, worker) for worker in (1, 2)]
     produce(kafka.bootstrap, topic, outbox_events(100, entities=40, seed=2))
     receiver.wait_for("/shop", accepted=100)
+    assert members(kafka, f"g.{topic}") == 2
     bridge.kill()
     wait_until(lambda: not any(map(is_running, pids)), "both workers end", 60)
-    bridge.start()
-    produce(kafka.bootstrap, topic, outbox_events(100, entities=40, seed=3, first_seq=1000))
-    receiver.wait_for("/shop", accepted=200)
-    assert receiver.report("/shop")["distinct"] == receiver.count("/shop")["accepted"] == 200
+    assert members(kafka, f"g.{topic}") == 0, "they did not leave the group"
+    committed = cursors(kafka, f"g.{topic}.shop", topic)
+    assert {number: cursor.offset for number, cursor in committed.items()} == log_ends(kafka, topic)

@@ -36,7 +36,7 @@ def test_signals_reach_every_worker_and_each_line_has_its_number(bridges: Bridge
     assert ask(bridge, "/healthz") == (200, "alive\n")
     assert bridge.metric("hookferry_worker_up") == 2
     assert bridge.metric("hookferry_ready") == 0
-    assert len({key for key in bridge.metrics() if key[0] == "hookferry_memory_resident_bytes"}) == 1
+    assert len({key for key in bridge.metrics() if key[0] == "hookferry_memory_resident_bytes"}) == 3
     os.kill(bridge.pid, signal.SIGHUP)
     os.kill(bridge.pid, signal.SIGUSR1)
     wait_until(
@@ -54,14 +54,14 @@ def test_signals_reach_every_worker_and_each_line_has_its_number(bridges: Bridge
 
 
 def test_a_mistake_that_only_a_worker_can_find_ends_all(bridges: Bridges) -> None:
-    bridge = bridges(config(), arguments=TWO)
-    folder = Path(bridge.config["state_dir"]) / "worker-2"
+    bridge = bridges(config(), arguments=("--workers", "1"))
+    folder = Path(bridge.config["state_dir"]) / "worker-1"
     folder.parent.mkdir()
     folder.write_text("a file where a folder should be")
     bridge.start(wait=False)
     assert bridge.process is not None
     assert bridge.process.wait(60) == 2
-    assert "worker-2: cannot keep files" in bridge.log.read_text()
+    assert "worker-1: cannot keep files" in bridge.log.read_text()
 
 
 def test_a_worker_waits_for_the_folder_of_one_that_has_not_ended(bridges: Bridges) -> None:
@@ -75,14 +75,3 @@ def test_a_worker_waits_for_the_folder_of_one_that_has_not_ended(bridges: Bridge
     earlier.release()
     wait_until(lambda: logged(bridge, "worker.started"), "the worker starts")
     assert bridge.terminate() == 0
-
-
-def test_one_state_dir_serves_one_supervisor(bridges: Bridges) -> None:
-    made = config()
-    bridge = bridges(made, arguments=("--workers", "1"))
-    working = StateDir(Path(bridge.config["state_dir"]))
-    bridge.start(wait=False)
-    assert bridge.process is not None
-    assert bridge.process.wait(60) == 2
-    assert "another process works in it" in bridge.log.read_text()
-    working.release()
