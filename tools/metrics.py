@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bridge.telemetry.metrics import TABLE, MetricSpec
-from bridge.telemetry.worker_metrics import WORKER_TABLE
+from bridge.telemetry.worker_metrics import RULES, WORKER_TABLE
 from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
 
 PAGE = REFERENCE / "metrics.md"
@@ -62,7 +62,7 @@ def _table(specs: Iterable[MetricSpec]) -> str:
 
 
 def _rule_rows() -> list[tuple[str, str]]:
-    return [(code(spec.name), _RULES[spec.over_workers]) for spec in TABLE if spec.over_workers in _RULES]
+    return [(code(name), _RULES[rule]) for name, rule in RULES.items() if rule != "sum"]
 
 
 def _labels(spec: MetricSpec) -> str:

@@ -16,10 +16,6 @@ from bridge.model import Verdict
 _LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 43200)
 
 
-OverWorkers = Literal["sum", "max", "min", "each"]
-"""How a gauge of several workers becomes one. ``each``: one series per worker, with the label ``worker``."""
-
-
 class MetricSpec(NamedTuple):
     """One metric: what it is, when an operator should worry, and the values each of its labels can have."""
 
@@ -28,8 +24,6 @@ class MetricSpec(NamedTuple):
     meaning: str
     worry: str
     labels: Mapping[str, str] = {}
-    over_workers: OverWorkers = "sum"
-    """Of a gauge. Counters and histograms are always added up."""
 
 
 _ENDPOINT: Final = {"endpoint": "the endpoint's name"}
@@ -147,7 +141,6 @@ TABLE: Final = (
         "1 while the circuit breaker holds requests back, otherwise 0",
         "If it stays 1: the endpoint does not answer, or answers with errors.",
         _ENDPOINT,
-        over_workers="max",
     ),
     MetricSpec(
         "hookferry_endpoint_rate_limit",
@@ -156,7 +149,6 @@ TABLE: Final = (
         "If it stays above 0 and below the rate of the events: the receiver takes less than arrives. The log"
         " event `endpoint.slowed` has the reason.",
         _ENDPOINT,
-        over_workers="each",
     ),
     MetricSpec(
         "hookferry_endpoint_concurrency_limit",
@@ -164,7 +156,6 @@ TABLE: Final = (
         "Requests that may be in flight now; the endpoint's `concurrency` unless its receiver is busy",
         "If it stays below `concurrency`: the receiver answers 502, 503 or 504 to more requests at once.",
         _ENDPOINT,
-        over_workers="each",
     ),
     MetricSpec(
         "hookferry_endpoint_on",
@@ -172,7 +163,6 @@ TABLE: Final = (
         "1 while the endpoint is switched on, 0 while it is switched off",
         "If it is 0: the endpoint's events wait until `hookferry endpoints on`.",
         _ENDPOINT,
-        over_workers="min",
     ),
     MetricSpec(
         "hookferry_held_lanes",
@@ -213,7 +203,6 @@ TABLE: Final = (
         "1 while `/readyz` answers 200, otherwise 0",
         "If it is 0 for longer than a start or a rebalance: `/readyz` and the log event `readiness.changed`"
         " contain the reason.",
-        over_workers="min",
     ),
     MetricSpec(
         "hookferry_assigned_partitions",
@@ -246,7 +235,6 @@ TABLE: Final = (
         "gauge",
         "Resident memory of the process",
         "If it is above nine tenths of the container's limit: lower `memory_budget`, or raise the limit.",
-        over_workers="each",
     ),
     MetricSpec(
         "hookferry_endpoint_memory_bytes",

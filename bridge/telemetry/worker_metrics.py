@@ -1,15 +1,16 @@
 """The metrics that only the supervisor of several workers has, and how those of its workers become one.
 
-Invariant: a name is in one of the two tables, this one or that of ``metrics``.
+Invariant: a name is in one of the two tables, this one or that of ``metrics``, and every gauge has a rule.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from bridge.telemetry.metrics import TABLE, MetricSpec, OverWorkers
+from bridge.telemetry.metrics import MetricSpec
 
 _WORKER: Final = {"worker": "the number of the worker, from 1"}
 
@@ -30,9 +31,28 @@ WORKER_TABLE: Final = (
     ),
 )
 
-RULES: Final[dict[str, OverWorkers]] = {
-    spec.name: spec.over_workers for spec in TABLE if spec.kind == "gauge"
+OverWorkers = Literal["sum", "max", "min", "each"]
+"""How the gauges of several workers become one. ``each``: one series per worker, labelled ``worker``."""
+
+RULES: Final[Mapping[str, OverWorkers]] = {
+    "hookferry_unsettled_events": "sum",
+    "hookferry_in_flight_requests": "sum",
+    "hookferry_breaker_open": "max",
+    "hookferry_endpoint_rate_limit": "each",
+    "hookferry_endpoint_concurrency_limit": "each",
+    "hookferry_endpoint_on": "min",
+    "hookferry_held_lanes": "sum",
+    "hookferry_partitions_without_schema": "sum",
+    "hookferry_partitions_failing": "sum",
+    "hookferry_ready": "min",
+    "hookferry_assigned_partitions": "sum",
+    "hookferry_memory_budget_bytes": "sum",
+    "hookferry_memory_waiting_bytes": "sum",
+    "hookferry_memory_fetched_bytes": "sum",
+    "hookferry_memory_resident_bytes": "each",
+    "hookferry_endpoint_memory_bytes": "sum",
 }
+"""Of every gauge. Counters and histograms are added up."""
 
 
 class WorkerMetrics:

@@ -17,19 +17,32 @@ class Condition(NamedTuple):
 
 
 def summarize_readiness(conditions: Iterable[Condition]) -> tuple[bool, str]:
-    """Return whether all workers are ready, and one line for a person; those that are not come first."""
-    waiting = [_words(one, "is not ready: ") for one in conditions if not _is_ready(one)]
-    ready = [_words(one) for one in conditions if _is_ready(one)]
-    return not waiting, "; ".join([*waiting, *ready])
+    """Return whether all workers are ready, and lines for a person.
+
+    The first line is about the work of all workers, and begins with those that are not ready. The further
+    lines are those of each worker.
+    """
+    listed = sorted(conditions, key=_is_ready)  # keeps the order of those that are alike
+    work = "; ".join(_name(one) + _lines(one)[0] for one in listed)
+    more = [f"worker {one.number}: {line}" for one in listed for line in _lines(one)[1:]]
+    return all(map(_is_ready, listed)), "\n".join([work, *more])
 
 
 def _is_ready(condition: Condition) -> bool:
     return condition.status is not None and condition.status.ready
 
 
-def _words(condition: Condition, verb: str = "") -> str:
+def _name(condition: Condition) -> str:
+    return (
+        f"worker {condition.number}: "
+        if _is_ready(condition)
+        else f"worker {condition.number} is not ready: "
+    )
+
+
+def _lines(condition: Condition) -> list[str]:
     words = condition.words if condition.status is None else condition.status.words
-    return f"worker {condition.number} {verb}{words}" if verb else f"worker {condition.number}: {words}"
+    return words.splitlines() or [""]
 
 
 def summarize_limits(group: str, conditions: Iterable[Condition]) -> dict[str, object]:

@@ -15,6 +15,8 @@ from bridge.telemetry.worker_metrics import RULES
 _TOTALS = frozenset({"counter", "histogram"})
 _BEGAN = "_created"
 """The suffix of the instant at which a series began."""
+_OF_PROCESS = "process_"
+"""The prefix of what the Prometheus client itself measures of a process."""
 _WORKER: Final = "worker"
 _COMBINE: Final[Mapping[str, Callable[[float, float], float]]] = {
     "sum": lambda left, right: left + right,
@@ -27,7 +29,8 @@ _Key = tuple[str, tuple[tuple[str, str], ...]]
 def add_up(reports: Mapping[str, Iterable[Family]], ended: Iterable[Family] = ()) -> list[Family]:
     """Return one family for each name in ``reports``, by worker, or in ``ended``, of ended processes.
 
-    What becomes of a gauge is in the table of metrics. A gauge without a rule gets one series per worker.
+    ``RULES`` decides what becomes of a gauge. A gauge without a rule, and what the Prometheus client measures
+    of a process, have one series per worker.
     """
     heads: dict[str, Family] = {}
     sums: dict[str, dict[_Key, Value]] = {}
@@ -41,6 +44,8 @@ def add_up(reports: Mapping[str, Iterable[Family]], ended: Iterable[Family] = ()
 
 
 def _rule(family: Family, value: Value) -> str:
+    if family.name.startswith(_OF_PROCESS):
+        return "each"
     if value.name.endswith(_BEGAN):
         return "min"
     return "sum" if family.kind in _TOTALS else RULES.get(family.name, "each")
@@ -56,5 +61,8 @@ def _add(values: dict[_Key, Value], value: Value, rule: str, worker: str) -> Non
 
 def totals(*reports: Iterable[Family]) -> list[Family]:
     """Return the counters and histograms of all reports together; the rest ends with its process."""
-    listed: Sequence[list[Family]] = [[f for f in report if f.kind in _TOTALS] for report in reports]
+    listed: Sequence[list[Family]] = [
+        [one for one in report if one.kind in _TOTALS and not one.name.startswith(_OF_PROCESS)]
+        for report in reports
+    ]
     return add_up({str(number): report for number, report in enumerate(listed)})

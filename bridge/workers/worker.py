@@ -142,7 +142,7 @@ class Worker:
         self._status = None if answer is None else WorkerStatus(*answer)
         if self._status is not None:
             self._keys = dict(self._status.public_keys)
-            self._words = "not ready: its process does not answer"
+            self._words = "its process does not answer"
 
     async def refresh_metrics(self) -> bool:
         """Ask the process for its metrics. Return False if there is no answer: the last ones stay."""

@@ -13,7 +13,7 @@ from bridge.telemetry.metrics import Metrics
 class FakeProcess:
     """A process that ends after some seconds, or when it gets a stop signal while ``stops`` is true."""
 
-    def __init__(self, pid: int, code: int | None = None, after_s: float = 5.0, parked: int = 0) -> None:
+    def __init__(self, pid: int, code: int | None = None, after_s: float = 5.0, failures: int = 0) -> None:
         self.pid = pid
         self.signals: list[signal.Signals] = []
         self.answers = True
@@ -22,7 +22,7 @@ class FakeProcess:
         self.stands_by = False
         self.slowed: dict[str, str] = {}
         self._metrics = Metrics()
-        self._metrics.endpoint("crm").parked.inc(parked)
+        self._metrics.endpoint("crm").signature_failures.inc(failures)
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if code is not None:
             asyncio.get_running_loop().call_later(after_s, self.end, code)

@@ -21,9 +21,9 @@ from tests.support.simulated import simulated, until
 class Stage:
     """A worker whose processes are those of a list; each later one runs until it is stopped."""
 
-    def __init__(self, *ends: int | Exception, after_s: float = 5.0, parked: int = 0) -> None:
+    def __init__(self, *ends: int | Exception, after_s: float = 5.0, failures: int = 0) -> None:
         self._ends = list(ends)
-        self._after_s, self._parked = after_s, parked
+        self._after_s, self._failures = after_s, failures
         self.processes: list[FakeProcess] = []
         self.started_at: list[float] = []
         self.restarts = 0
@@ -37,13 +37,15 @@ class Stage:
         end = self._ends.pop(0) if self._ends else None
         if isinstance(end, Exception):
             raise end
-        self.processes.append(FakeProcess(100 + len(self.processes), end, self._after_s, self._parked))
+        self.processes.append(FakeProcess(100 + len(self.processes), end, self._after_s, self._failures))
         return self.processes[-1]
 
-    def parked(self) -> float:
-        """Return the counter of parked events, of the ended processes and the present one."""
+    def failures(self) -> float:
+        """Return the counter of signature failures, of the ended processes and the present one."""
         families = [*self.worker.ended, *self.worker.metrics(answered=True)]
-        return sum(v.value for f in families for v in f.values if v.name == "hookferry_parked_total")
+        return sum(
+            v.value for f in families for v in f.values if v.name == "hookferry_signature_failures_total"
+        )
 
 
 @simulated
@@ -140,21 +142,21 @@ async def test_the_exit_code_of_a_stopped_worker_is_that_of_its_process() -> Non
 
 @simulated
 async def test_status_and_metrics_are_those_of_the_process_that_runs() -> None:
-    stage = Stage(-9, after_s=10, parked=4)
+    stage = Stage(-9, after_s=10, failures=4)
     running = asyncio.create_task(stage.worker.run())
     await until(lambda: bool(stage.processes))
     assert stage.worker.condition.status is None
     await stage.worker.refresh_status()
     assert await stage.worker.refresh_metrics()
     assert stage.worker.condition.status is not None
-    assert stage.parked() == 4
+    assert stage.failures() == 4
     await until(lambda: stage.worker.condition.status is None)
     assert "SIGKILL" in stage.worker.condition.words
-    assert stage.parked() == 4, "what an ended process counted was lost"
+    assert stage.failures() == 4, "what an ended process counted was lost"
     assert not await stage.worker.refresh_metrics() or len(stage.processes) == 2
     await until(lambda: len(stage.processes) == 2)
     assert await stage.worker.refresh_metrics()
-    assert stage.parked() == 8
+    assert stage.failures() == 8
     assert stage.worker.public_keys == {"keys": [{"kid": 100}]}, "the last known keys stay"
     stage.worker.stop()
     await running
@@ -162,7 +164,7 @@ async def test_status_and_metrics_are_those_of_the_process_that_runs() -> None:
 
 @simulated
 async def test_a_process_that_does_not_answer_keeps_its_totals_and_loses_its_gauges() -> None:
-    stage = Stage(parked=4)
+    stage = Stage(failures=4)
     running = asyncio.create_task(stage.worker.run())
     await until(lambda: bool(stage.processes))
     await stage.worker.refresh_metrics()

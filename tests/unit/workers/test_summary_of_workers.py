@@ -41,6 +41,17 @@ def test_a_worker_without_a_process_is_not_ready_with_its_reason() -> None:
     assert words.startswith("worker 2 is not ready: stopped: it was killed; ")
 
 
+def test_further_lines_of_a_worker_follow_below_the_first() -> None:
+    parts = [
+        condition(1, "assigned: 1 partitions\nconfiguration: abc"),
+        condition(2, "starting", ready=False),
+    ]
+    assert summarize_readiness(parts) == (
+        False,
+        "worker 2 is not ready: starting; worker 1: assigned: 1 partitions\nworker 1: configuration: abc",
+    )
+
+
 def test_limits_name_the_workers_that_have_them() -> None:
     parts = [
         condition(1, "", slowed={"crm": "2.0 per second (429)"}),

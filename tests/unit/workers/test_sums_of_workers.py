@@ -11,11 +11,11 @@ from bridge.telemetry.worker_metrics import RULES, WORKER_TABLE, WorkerMetrics
 from bridge.workers.sums import add_up, totals
 
 
-def worker(parked: int, latency_s: float = 0.2, **gauges: float) -> list[Family]:
+def worker(failures: int, latency_s: float = 0.2, **gauges: float) -> list[Family]:
     """Return what a worker with one endpoint reports, after JSON as on the socket."""
     metrics = Metrics()
     endpoint = metrics.endpoint("crm")
-    endpoint.parked.inc(parked)
+    endpoint.signature_failures.inc(failures)
     endpoint.latency_seconds.observe(latency_s)
     for name, number in gauges.items():
         gauge = getattr(metrics, name)
@@ -34,7 +34,7 @@ def samples(families: list[Family]) -> dict[tuple[str, str, str], float]:
 
 def test_counters_and_histograms_are_added_up() -> None:
     both = samples(add_up({"1": worker(3, 0.2), "2": worker(4, 0.5)}))
-    assert both["hookferry_parked_total", "crm", ""] == 7
+    assert both["hookferry_signature_failures_total", "crm", ""] == 7
     assert both["hookferry_delivery_latency_seconds_count", "crm", ""] == 2
     assert both["hookferry_delivery_latency_seconds_sum", "crm", ""] == 0.7
 
@@ -68,14 +68,22 @@ def test_a_gauge_without_a_rule_keeps_a_series_for_each_worker() -> None:
     assert both == {("process_open_fds", "", "1"): 7, ("process_open_fds", "", "2"): 7}
 
 
+def test_what_the_client_measures_of_a_process_keeps_a_series_for_each_worker() -> None:
+    """Its counters too: the CPU time of a process ends with it."""
+    name = "process_cpu_seconds_total"
+    report = [Family("process_cpu_seconds", "CPU", "counter", [Value(name, {}, 7)])]
+    both = samples(add_up({"1": report, "2": report}, totals(report)))
+    assert both == {(name, "", "1"): 7, (name, "", "2"): 7}
+
+
 def test_what_an_ended_process_counted_stays_and_its_gauges_go() -> None:
     ended = totals(totals(), worker(3, unsettled=9))
     ended = totals(ended, worker(2, unsettled=9))
     now = samples(add_up({"1": worker(1, unsettled=4)}, ended))
-    assert now["hookferry_parked_total", "crm", ""] == 6
+    assert now["hookferry_signature_failures_total", "crm", ""] == 6
     assert now["hookferry_unsettled_events", "crm", ""] == 4
     alone = samples(add_up({}, ended))
-    assert alone["hookferry_parked_total", "crm", ""] == 5
+    assert alone["hookferry_signature_failures_total", "crm", ""] == 5
     assert ("hookferry_unsettled_events", "crm", "") not in alone
 
 
@@ -104,7 +112,7 @@ def test_the_sum_is_valid_for_prometheus_and_has_every_metric_once() -> None:
 
 
 def test_every_gauge_of_the_table_has_a_rule_and_the_two_tables_share_no_name() -> None:
-    assert {spec.name for spec in TABLE if spec.kind == "gauge"} == RULES.keys()
+    assert {spec.name for spec in TABLE if spec.kind == "gauge"} == RULES.keys(), "decide it in RULES"
     assert not {spec.name for spec in TABLE} & {spec.name for spec in WORKER_TABLE}
     registered = {family.name: family.type for family in WorkerMetrics().registry.collect()}
     assert registered == {spec.name.removesuffix("_total"): spec.kind for spec in WORKER_TABLE}

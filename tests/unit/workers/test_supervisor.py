@@ -39,7 +39,7 @@ class Crew:
 
     async def _start(self, _: Plan, number: int) -> FakeProcess:
         self.started += 1
-        self.processes[number] = FakeProcess(number * 100, parked=number)
+        self.processes[number] = FakeProcess(number * 100, failures=number)
         return self.processes[number]
 
 
@@ -78,9 +78,7 @@ async def test_ready_when_all_workers_are(tmp_path: Path) -> None:
         )
         crew.processes[1].answers = False
         answer = await client.get("/readyz")
-        assert answer.text.startswith(
-            "worker 1 is not ready: not ready: its process does not answer; worker 2"
-        )
+        assert answer.text.startswith("worker 1 is not ready: its process does not answer; worker 2")
         assert (await client.get("/healthz")).text == "alive\n"
 
 
@@ -88,12 +86,12 @@ async def test_metrics_are_summed_and_show_which_worker_is_down(tmp_path: Path) 
     crew = Crew(tmp_path)
     async with running(crew) as client:
         text = (await client.get("/metrics")).text
-        assert 'hookferry_parked_total{endpoint="crm"} 3.0' in text
+        assert 'hookferry_signature_failures_total{endpoint="crm"} 3.0' in text
         assert 'hookferry_worker_up{worker="2"} 1.0' in text
         assert 'hookferry_memory_resident_bytes{worker="supervisor"}' in text
         crew.processes[2].answers = False
         text = (await client.get("/metrics")).text
-        assert 'hookferry_parked_total{endpoint="crm"} 3.0' in text, "a counter fell"
+        assert 'hookferry_signature_failures_total{endpoint="crm"} 3.0' in text, "a counter fell"
         assert 'hookferry_worker_up{worker="2"} 0.0' in text
         assert "hookferry_ready 0.0" in text
         assert 'hookferry_memory_resident_bytes{worker="2"}' not in text
@@ -101,7 +99,7 @@ async def test_metrics_are_summed_and_show_which_worker_is_down(tmp_path: Path) 
         while crew.started < 3:
             await asyncio.sleep(0.01)
         text = (await client.get("/metrics")).text
-        assert 'hookferry_parked_total{endpoint="crm"} 5.0' in text
+        assert 'hookferry_signature_failures_total{endpoint="crm"} 5.0' in text
         assert 'hookferry_worker_restarts_total{worker="2"} 1.0' in text
 
 
