@@ -118,7 +118,7 @@ class Supervisor:
             running = [
                 tasks.create_task(worker.run(), name=f"worker {worker.number}") for worker in self._workers
             ]
-            looking = tasks.create_task(self._report_idle(), name="idle workers")
+            looking = tasks.create_task(self._look_after(), name="look after workers")
             killing = tasks.create_task(self._kill_late(), name="kill late workers")
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             if not self._stopping.is_set():
@@ -139,12 +139,12 @@ class Supervisor:
         await asyncio.sleep(self._settings.drain_timeout_s + OVERTIME_S + _KILL_AFTER_S)
         self._pass_on(signal.SIGKILL)
 
-    async def _report_idle(self) -> None:
-        """Log which workers have no partition, when that changes."""
+    async def _look_after(self) -> None:
+        """Kill processes that hang, and log which workers have no partition, when that changes."""
         before: list[int] = []
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            await self._refresh_status()
+            await asyncio.gather(*(worker.check() for worker in self._workers))
             idle = idle_workers(worker.condition for worker in self._workers)
             if idle and idle != before:
                 _log.warning(

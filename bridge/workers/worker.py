@@ -22,6 +22,9 @@ from bridge.workers.sums import totals
 
 _log = structlog.get_logger()
 _ANSWER_S = 2.0
+_MOST_SILENT = 12
+"""Checks without an answer, after which a process that answered before is killed. Its event loop hangs: it
+has lost its place in the group, and only a new process delivers again."""
 _NOT_STARTED = -1000
 """An exit code that no process has."""
 
@@ -65,6 +68,8 @@ class Worker:
         self._delay = RestartDelay()
         self._words = "starting: its process is being started"
         self._status: WorkerStatus | None = None
+        self._silent = 0
+        self._has_answered = False
         self._ended: list[Family] = []
         self._last: list[Family] = []
         self._keys: dict[str, Any] = {"keys": []}
@@ -102,6 +107,7 @@ class Worker:
             return _NOT_STARTED, End(f"no process can be started ({exc.strerror})", remedy)
         _log.info(events.WORKER_STARTED, worker=self.number, pid=process.pid)
         self._words = "starting: its process has not answered yet"
+        self._silent, self._has_answered = 0, False
         if self._stopping.is_set():
             process.send(signal.SIGTERM)
         code = await process.wait_for_end()
@@ -143,6 +149,22 @@ class Worker:
         if self._status is not None:
             self._keys = dict(self._status.public_keys)
             self._words = "its process does not answer"
+
+    async def check(self) -> None:
+        """Ask for the status, and kill a process that has stopped answering. Call it every five seconds."""
+        await self.refresh_status()
+        if self._status is not None:
+            self._silent, self._has_answered = 0, True
+        elif self._has_answered and self._process is not None and not self._stopping.is_set():
+            self._silent += 1
+            if self._silent == _MOST_SILENT:
+                _log.error(
+                    events.WORKER_HUNG,
+                    worker=self.number,
+                    cause=f"its process has not answered {_MOST_SILENT} times in a row",
+                    remedy="none needed, it is killed and started again; look for a blocked disk or output",
+                )
+                self.send(signal.SIGKILL)
 
     async def refresh_metrics(self) -> bool:
         """Ask the process for its metrics. Return False if there is no answer: the last ones stay."""

@@ -108,6 +108,12 @@ event is lost.
 
 Always: `cause` and `remedy` say what to do."""
 
+WORKER_HUNG: Final = "worker.hung"
+"""The process of a `worker` has not answered the supervisor for a minute. The supervisor kills it and starts
+another one. No event is lost; requests in flight are sent again.
+
+Always: a disk or the output of the log blocks the process, or this is a bug."""
+
 WORKERS_IDLE: Final = "workers.idle"
 """These `workers` have no partition: the workers of all pods are more than the partitions.
 

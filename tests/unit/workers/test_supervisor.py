@@ -161,6 +161,34 @@ def test_a_worker_that_does_not_stop_is_killed_after_its_deadline(tmp_path: Path
     run()
 
 
+def test_a_worker_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
+    """One that starts slowly is not, and a few missing answers are nothing."""
+
+    @simulated
+    async def run() -> None:
+        crew = Crew(tmp_path)
+        running = asyncio.create_task(crew.supervisor._run_workers())
+        await until(lambda: crew.started == 2)
+        slow, hung = crew.processes[1], crew.processes[2]
+        slow.answers = False
+        await asyncio.sleep(20)
+        hung.answers = False
+        await asyncio.sleep(20)
+        hung.answers = True
+        await asyncio.sleep(20)
+        assert crew.started == 2
+        with capture_logs() as lines:
+            hung.answers = False
+            await until(lambda: crew.started == 3, within_s=100)
+        (line,) = [line for line in lines if line["event"] == events.WORKER_HUNG]
+        assert (line["worker"], hung.signals, slow.signals) == (2, [signal.SIGKILL], [])
+        slow.answers = True
+        crew.supervisor._stop()
+        assert await running is ExitCode.SUCCESS
+
+    run()
+
+
 def test_more_workers_than_partitions_are_logged_once(tmp_path: Path) -> None:
     @simulated
     async def run() -> None:
