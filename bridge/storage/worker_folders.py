@@ -1,7 +1,7 @@
 """The state folders of several workers, below the ``state_dir`` of their supervisor.
 
 Invariant: no process reads a journal that was left by a run with another number of workers. Offsets may have
-been rewound since, and an old journal would mark events as settled that an operator wants again.
+been rewound since, and an old journal would mark events as settled that are to be sent again.
 """
 
 from __future__ import annotations

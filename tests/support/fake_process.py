@@ -1,4 +1,4 @@
-"""A stand-in for the process of a worker, for tests of the supervisor."""
+"""Replaces the process of a worker, for tests of the supervisor."""
 
 from __future__ import annotations
 

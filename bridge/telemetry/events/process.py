@@ -106,7 +106,7 @@ WORKER_ENDED: Final = "worker.ended"
 `restart_in_s` seconds. If that is null, its configuration is wrong, and the supervisor stops all workers. No
 event is lost.
 
-Always: `cause` and `remedy` say what to do."""
+Always: follow `remedy`."""
 
 WORKER_HUNG: Final = "worker.hung"
 """The process of a `worker` has not answered the supervisor for a minute. The supervisor kills it and starts

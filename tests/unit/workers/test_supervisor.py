@@ -28,7 +28,7 @@ from tests.support.simulated import simulated, until
 
 
 class Crew:
-    """A supervisor whose processes are stand-ins; ``processes`` has the latest one of each worker."""
+    """A supervisor whose processes are fakes; ``processes`` has the latest one of each worker."""
 
     def __init__(self, folder: Path, workers: int = 2) -> None:
         self.settings = load_settings(folder)
