@@ -12,7 +12,10 @@ from bridge.app.worker_answers import Question
 
 
 class QuestionSocket:
-    """Sends questions to one worker process, and closes with it. A worker that does not answer is not an error."""
+    """Sends questions to one worker process, and closes with it.
+
+    A worker that does not answer is not an error.
+    """
 
     def __init__(self) -> None:
         self._own, self.other = socket.socketpair()

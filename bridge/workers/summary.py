@@ -9,7 +9,10 @@ from bridge.app.worker_answers import WorkerStatus
 
 
 class Condition(NamedTuple):
-    """What is known of a worker. ``status`` is None while it does not run or answer; ``words`` have the reason."""
+    """What is known of a worker.
+
+    ``status`` is None while it does not run or answer; ``words`` have the reason.
+    """
 
     number: int
     words: str
