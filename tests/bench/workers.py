@@ -34,12 +34,12 @@ def cpu_s(pid: int) -> float:
     return own + sum(cpu_s(int(child)) for child in children)
 
 
-def drain(stage: Stage, name: str, topic: str, events: int, arguments: tuple[str, ...]) -> dict[str, float]:
+def drain(stage: Stage, name: str, topic: str, events: int, options: tuple[str, ...]) -> dict[str, float]:
     """Deliver a backlog that exists before the bridge starts."""
     path = f"/{name}"
     stage.receiver.reset()
     plain = stage.bridge(name, topic, path, CONCURRENCY)
-    bridge = BridgeProcess(plain.config, plain.folder, arguments=arguments)
+    bridge = BridgeProcess(plain.config, plain.folder, options=options)
     assert stage.kafka.process is not None
     assert stage.receiver.process is not None
     others = stage.kafka.process.pid, stage.receiver.process.pid
@@ -84,9 +84,9 @@ def main() -> int:
         stage = Stage(kafka, receiver, Path(folder), "all")
         topic = stage.backlog("workers", options.events)
         for number in range(options.rounds):
-            for form, arguments in FORMS.items():
+            for form, chosen in FORMS.items():
                 name = f"{form.replace(' ', '-')}-{number}"
-                runs[form].append(drain(stage, name, topic, options.events, arguments))
+                runs[form].append(drain(stage, name, topic, options.events, chosen))
                 print(f"{name}: {runs[form][-1]}", file=sys.stderr, flush=True)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end\n{table(runs)}")
     return 0

@@ -55,7 +55,7 @@ def test_two_workers_share_the_partitions_survive_a_kill_and_stop_together(
 ) -> None:
     """Nothing is lost and every order is kept when one is killed; it comes back under its old name."""
     topic = kafka.fresh_topic("crew", 4)
-    bridge = bridges(config(kafka, topic, receiver), arguments=TWO).start()
+    bridge = bridges(config(kafka, topic, receiver), options=TWO).start()
     shared = (200, "worker 1: assigned: 2 partitions; worker 2: assigned: 2 partitions\n")
     wait_until(lambda: ask(bridge, "/readyz") == shared, "each worker has two partitions")
     assert bridge.metric("hookferry_assigned_partitions") == 4
@@ -86,7 +86,7 @@ def test_workers_end_when_their_supervisor_is_killed(
 ) -> None:
     """Each stops in order: it commits what it delivered, and leaves the group."""
     topic = kafka.fresh_topic("orphans", 2)
-    bridge = bridges(config(kafka, topic, receiver), arguments=TWO).start()
+    bridge = bridges(config(kafka, topic, receiver), options=TWO).start()
     pids = [pid_of(bridge, worker) for worker in (1, 2)]
     produce(kafka.bootstrap, topic, outbox_events(100, entities=40, seed=2))
     receiver.wait_for("/shop", accepted=100)

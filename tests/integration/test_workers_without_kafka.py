@@ -23,7 +23,7 @@ def config(**top: Any) -> dict[str, Any]:
 
 
 def test_signals_reach_every_worker_and_each_line_has_its_number(bridges: Bridges) -> None:
-    bridge = bridges(config(), arguments=TWO).start(wait=False)
+    bridge = bridges(config(), options=TWO).start(wait=False)
     waiting = "worker 1 is not ready: starting: no broker at "
     wait_until(
         lambda: (
@@ -54,7 +54,7 @@ def test_signals_reach_every_worker_and_each_line_has_its_number(bridges: Bridge
 
 
 def test_a_mistake_that_only_a_worker_can_find_ends_all(bridges: Bridges) -> None:
-    bridge = bridges(config(), arguments=("--workers", "1"))
+    bridge = bridges(config(), options=("--workers", "1"))
     folder = Path(bridge.config["state_dir"]) / "worker-1"
     folder.parent.mkdir()
     folder.write_text("a file where a folder should be")
@@ -66,7 +66,7 @@ def test_a_mistake_that_only_a_worker_can_find_ends_all(bridges: Bridges) -> Non
 
 def test_a_worker_waits_for_the_folder_of_one_that_has_not_ended(bridges: Bridges) -> None:
     """As after SIGKILL of a supervisor, when its workers still finish their requests."""
-    bridge = bridges(config(), arguments=("--workers", "1"))
+    bridge = bridges(config(), options=("--workers", "1"))
     earlier = StateDir(Path(bridge.config["state_dir"]) / "worker-1")
     bridge.start(wait=False)
     (line, *_) = wait_until(lambda: logged(bridge, "worker.ended"), "it is logged")

@@ -63,10 +63,10 @@ class BridgeProcess:
         *,
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
-        arguments: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
-        """``launcher``: the words in front of the command, as of ``nice``. ``arguments``: more of ``run``."""
-        self._arguments = arguments
+        """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``."""
+        self._options = options
         self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +93,8 @@ class BridgeProcess:
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._launcher, sys.executable, "-m", "bridge", "run", "--config", str(self.file),
-                 *self._arguments],
+                [*self._launcher, sys.executable, "-m", "bridge", "run", *self._options, "--config",
+                 str(self.file)],
                 cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:
