@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from bridge.app.memory import read_limit, resident_bytes
 from bridge.app.stop import HANDLED
-from bridge.app.worker_answers import Question
 from bridge.app.worker_link import WorkerPlace
+from bridge.app.worker_status import Question
 from bridge.settings import Settings
 from bridge.settings.models.values import memory_bytes
 from bridge.storage.worker_folders import is_in_use, worker_folder

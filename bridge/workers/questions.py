@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from bridge.app.frames import encode_frame, read_frame
-from bridge.app.worker_answers import Question
+from bridge.app.worker_status import Question
 
 
 class QuestionSocket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from bridge.app.worker_answers import WorkerStatus
+from bridge.app.worker_status import WorkerStatus
 
 
 class Condition(NamedTuple):

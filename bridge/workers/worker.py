@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from bridge.app.worker_answers import Question, WorkerStatus
+from bridge.app.worker_status import Question, WorkerStatus
 from bridge.telemetry import events
 from bridge.telemetry.families import Family, read_document
 from bridge.workers.ends import End, RestartDelay, explain_end

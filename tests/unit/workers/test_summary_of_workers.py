@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.app.worker_answers import WorkerStatus
+from bridge.app.worker_status import WorkerStatus
 from bridge.workers.summary import (
     Condition,
     idle_workers,
