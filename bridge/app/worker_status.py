@@ -1,4 +1,4 @@
-"""The questions of a supervisor, and the shape of an answer: without imports, so that a supervisor is small."""
+"""The questions of a supervisor, and the shape of an answer. No imports here: a supervisor stays small."""
 
 from __future__ import annotations
 
