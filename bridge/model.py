@@ -139,6 +139,12 @@ class LaneKey(NamedTuple):
     tenant: str
 
 
+FieldSet = frozenset[tuple[str, ...]]
+"""Paths into a payload. A path stands for all below it, and the empty path for the whole payload."""
+
+WHOLE: FieldSet = frozenset({()})
+
+
 class Resend(NamedTuple):
     """A request to send a record again: to one endpoint, or to all that want it (None).
 
@@ -168,6 +174,20 @@ class RedriveMark(NamedTuple):
     again_id: str
     round: str
     covers: int
+
+
+class PartialPayload:
+    """The payload of an event that can be decoded in part (``Event.payload``)."""
+
+    __slots__ = ()
+
+    def __call__(self) -> Any:
+        """Return all of the data. Raises ``DecodeError``."""
+        raise NotImplementedError
+
+    def part(self, paths: FieldSet) -> Any:
+        """Return the data with at least what is at these paths. Raises ``DecodeError``."""
+        raise NotImplementedError
 
 
 class RefusedField(NamedTuple):
@@ -226,6 +246,14 @@ class Event:
     """The first event of the same record, if there are several: it counts for all of them."""
     holders: int = 0
     """At how many endpoints the event waits, or all events of its record together."""
+
+    def data(self, paths: FieldSet) -> Any:
+        """Return the payload with at least what is at these paths; the format may leave out the rest.
+
+        Raises ``DecodeError``, also for bytes outside of these paths that do not follow their schema.
+        """
+        payload = self.payload
+        return payload.part(paths) if isinstance(payload, PartialPayload) else payload()
 
     def forget_decoded(self) -> None:
         """Keep only the bytes of the record; data and body are made again when they are needed."""
@@ -322,3 +350,33 @@ class Verdict(StrEnum):
     PARK = "park"
     OFF = "off"
     """The endpoint accepts nothing more: it is turned off, and the event waits and uses no attempt."""
+
+
+class ParkReason(StrEnum):
+    """Why an event is parked, as metrics count it."""
+
+    REFUSED = "refused"
+    """The answer of the receiver was final."""
+    RETRIES_USED_UP = "retries_used_up"
+    UNRENDERABLE = "unrenderable"
+    """A template, a filter or a field failed, so it is not known what to send."""
+    HELD = "held"
+    """It must not overtake a parked event of its lane."""
+    LEFT_OVER = "left_over"
+    """An earlier process had decided to park it, and ended before it could."""
+    UNDECODABLE = "undecodable"
+
+
+class LimitReason(StrEnum):
+    """What limits the requests to an endpoint now."""
+
+    OFF = "off"
+    BREAKER = "breaker"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    """429 lowered the rate."""
+    BUSY = "busy"
+    """502, 503 or 504 lowered the concurrency."""
+    RETRY_AFTER = "retry_after"
+    """The receiver asked for a pause."""
+    CONFIGURED_RATE = "configured_rate"
+    """The configured ``rate`` is used up for the moment."""

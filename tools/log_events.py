@@ -9,7 +9,19 @@ from tools.markdown import REFERENCE, code, escape, generated_note, page, prose,
 
 PAGE = REFERENCE / "log-events.md"
 SECTIONS = {
-    "The process": ("bridge", "readiness", "signal", "task", "log", "memory", "admin"),
+    "The process": (
+        "bridge",
+        "readiness",
+        "signal",
+        "task",
+        "log",
+        "memory",
+        "admin",
+        "loop",
+        "report",
+        "watch",
+        "tracing",
+    ),
     "Several workers": ("worker", "workers", "supervisor"),
     "The broker and its topics": ("kafka", "coordinator", "topics", "topic", "client"),
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),

@@ -1,4 +1,4 @@
-"""Render docs/reference/metrics.md from the table of bridge/telemetry/metrics.py."""
+"""Render docs/reference/metrics.md from the table in bridge/telemetry/metric_table/."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ _HEAD = """
     counters and gauges over all processes of a group. The configuration bounds the values of labels; none is
     an entity or an event id. A histogram `NAME` has the series `NAME_bucket`, `NAME_sum` and `NAME_count`.
 
-    For the backlog of an endpoint, read the lag of the Kafka group `<group>.<endpoint>` with any Kafka tool.
-    Such a tool also counts the records of open transactions, which no consumer can read yet.
-    It is also right while no bridge runs. The [topics](topics.md) page describes these groups.
+    Every series exists from the start, at 0. [Metrics and alerts](../how-to/alerts.md) has queries and rules.
+
+    For the backlog of an endpoint while no bridge runs, read the lag of the Kafka group
+    `<group>.<endpoint>` with any Kafka tool. It counts offsets, and also the records of open transactions,
+    which no consumer can read yet.
+    The [topics](topics.md) page describes these groups.
 """
 
 _WORKERS = """
     With [`hookferry run --workers`](../how-to/workers.md), the port of the supervisor has the metrics of all
-    workers together. It adds up counters, histograms and gauges, except these gauges. The label `worker`
-    has the number of the worker, from 1, or `supervisor`.
+    workers together. It adds up counters, histograms and gauges, except these gauges. Metrics that begin with
+    `process_` keep a series for each worker, too. The label `worker` has the number of the worker, from 1, or
+    `supervisor`.
 """
 _RULES = {
     "max": "the highest value",
@@ -37,7 +41,7 @@ def render() -> dict[Path, str]:
     return {
         PAGE: page(
             "# Metrics",
-            generated_note("bridge/telemetry/metrics.py"),
+            generated_note("bridge/telemetry/metric_table/"),
             prose(_HEAD),
             _table(TABLE),
             "## Several workers",

@@ -136,6 +136,7 @@ ATTEMPTS_COLUMNS = {
     "reason": "the reason of the verdict; empty for `delivered`",
     "body_bytes": "size of the body that was sent",
     "body_sha256": "SHA-256 of the body, if it is larger than `history.max_body_bytes`; else null",
+    "trace_id": "the id of the trace, 32 hexadecimal digits; null without `tracing`",
     "next_s": "when the next attempt was due, in Unix seconds; null if none was planned",
     "headers": "headers of the request, as lines `name: value`; values of the configuration are `***`",
     "body": "body of the request; null if it is not kept (`history.bodies`, `history.max_body_bytes`)",
@@ -148,6 +149,8 @@ CONTROL_KEYS = {
     "events/<endpoint>/<pattern>": "whether event types are on or off; `*` for all endpoints",
     "begun/<endpoint>": "where an endpoint has begun; without the record and without offsets it is new",
     "hold/<endpoint>/<lane id>": "a held lane; the id is that of `hookferry-lane`",
+    "pod/<name>": "the report of a process (see `bridge/core/pod_report.py`): when it changes, at most every"
+    " 5 s, and once a minute. A tombstone: it stopped. Without one for 3 minutes: it died",
 }
 
 _HEAD = """

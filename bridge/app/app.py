@@ -20,6 +20,7 @@ from bridge.app.admin_server import AdminServer
 from bridge.app.admin_tls import AdminTls
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
+from bridge.app.observers import Observers
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
@@ -57,6 +58,8 @@ from bridge.storage.state_dir import Owner, StateDir, claim_state
 from bridge.storage.worker_folders import discard_unused
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.spans import SpanSink
+from bridge.wiring.asked import build_asked_fields
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
@@ -83,6 +86,7 @@ from bridge.wiring.path import (
     build_window,
 )
 from bridge.wiring.topics import build_selection
+from bridge.wiring.tracing import build_spans
 
 _log = structlog.get_logger()
 _GC_THRESHOLD = 20_000
@@ -97,12 +101,14 @@ class App:
         self._settings = settings
         self._link = link
         self._metrics = Metrics()
+        self._metrics.prepare(settings.endpoints, settings.sources)
         self._options = build_kafka_options(settings.kafka)
         self._selection = build_selection(settings)
-        self._decoders = build_decoders(settings)
+        self._decoders = build_decoders(settings, build_asked_fields(settings))
         self._registries = build_registries(settings.sources, self._decoders.by_source)
         self._stop = StopRequest(settings.drain_timeout_s)
         self._pipeline: Pipeline | None = None
+        self._spans: SpanSink | None = None
         self._switching = switching = Switching(settings.endpoints.keys())
         by = f"bridge at {socket.gethostname()}"
         self._beginnings = Beginnings()
@@ -124,6 +130,7 @@ class App:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._registries.close)
             state, index = self._open_files(stack)
+            self._open_spans(stack)
             await self._open_admin_server(stack)
             try:
                 reader, writer, offsets = await self._reach_kafka(
@@ -133,10 +140,13 @@ class App:
                 )
                 history = await self._open_history(stack)
                 path = self._build_path(stack, reader, writer, offsets, history, index)
+                self._status.watch(self._metrics, GroupView(reader), path)
+                observers = Observers(self._settings, self._metrics, self._status, reader, path, index)
+                stack.push_async_callback(observers.close)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(path, reader, history)
+            await self._carry(path, reader, history, observers)
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -153,6 +163,11 @@ class App:
         stack.push_async_callback(producer.close)
         await self._reach(producer.start)
         return build_history(self._settings, producer, self._metrics, self._memory)
+
+    def _open_spans(self, stack: AsyncExitStack) -> None:
+        self._spans = build_spans(self._settings, self._metrics)
+        if self._spans is not None:
+            stack.push_async_callback(self._spans.close)
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin, public_keys = self._settings.admin, build_key_set(self._settings)
@@ -195,7 +210,9 @@ class App:
         self._status.enter(f"reading {control_topic(settings.group)}")
         await self._reach(lambda: ensure_control_topic(admin, settings))
         await self._stop.unless_requested(self._control.load_with_retry())
-        reader = Reader(options, membership, self._drain_revoked, self._fetch)
+        reader = Reader(
+            options, membership, self._drain_revoked, self._fetch, self._metrics.rebalance_seconds.observe
+        )
         stack.push_async_callback(reader.member.stop)  # also if a stop comes before it joins the group
         offsets = OffsetStore(options, may_commit=reader.member.holds_lease)
         stack.push_async_callback(offsets.close)
@@ -285,12 +302,12 @@ class App:
             turn_off=self._control.turn_off,
             metrics=self._metrics,
             clock=SystemClock(),
+            spans=self._spans,
             memory=self._memory,
         )
         path = build_path(settings, decoders, self._holds, edges)
         self._pipeline = path.pipeline
         self._switching.attach(path.router, path.dispatchers)
-        self._status.watch(self._metrics, GroupView(reader), path)
         return path
 
     async def _drain_revoked(self) -> None:
@@ -303,7 +320,7 @@ class App:
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.member.start)
 
-    async def _carry(self, path: Path, reader: Reader, history: History) -> None:
+    async def _carry(self, path: Path, reader: Reader, history: History, observers: Observers) -> None:
         """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
         gc.collect()
         gc.freeze()  # these objects live until the end: the collector need not scan them
@@ -329,6 +346,7 @@ class App:
                 tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
                 tasks.create_task(self._status.log_changes(), name="readiness"),
                 tasks.create_task(matched.run(), name="topics"),
+                *observers.start(tasks),
                 *history.start(tasks),
                 *(task for dispatcher in path.dispatchers.values() for task in dispatcher.start(tasks)),
             ]

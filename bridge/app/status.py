@@ -64,7 +64,7 @@ class Status:
         """Log each change of the readiness, until cancelled."""
         before: Readiness | None = None
         while True:
-            now = self._place_in_group()
+            now = self.place_in_group()
             if before is None or now.state is not before.state:
                 _log.info(events.READINESS_CHANGED, ready=now.ready, state=now.state, reason=now.words)
                 before = now
@@ -74,7 +74,7 @@ class Status:
         """Report these parts from now on, and let the gauges read them."""
         self._group, self._pipeline = group, path.pipeline
         self._dispatchers = path.dispatchers
-        metrics.watch(metrics.ready, lambda: float(self._place_in_group().ready))
+        metrics.watch(metrics.ready, lambda: float(self.place_in_group().ready))
         metrics.watch(metrics.partitions, self._source_partitions)
         metrics.watch(metrics.without_schema, lambda: len(path.pipeline.without_schema))
         metrics.watch(metrics.failing, lambda: group.failing)
@@ -89,7 +89,7 @@ class Status:
         self, metrics: Metrics, name: str, dispatcher: EndpointDispatcher, checkpoints: Checkpoints
     ) -> None:
         metrics.watch(metrics.endpoint_on, lambda: float(dispatcher.on), name)
-        metrics.watch(metrics.held_lanes, lambda: self._held_lanes()[name], name)
+        metrics.watch(metrics.held_lanes, lambda: self.held_lanes()[name], name)
         metrics.watch(metrics.in_flight, lambda: dispatcher.in_flight, name)
         metrics.watch(metrics.breaker_open, lambda: dispatcher.gate.state != "closed", name)
         metrics.watch(metrics.rate_limit, lambda: dispatcher.gate.rate_per_s or 0.0, name)
@@ -99,8 +99,8 @@ class Status:
 
     def readiness(self) -> tuple[bool, str]:
         """Return whether the process does its part of the work, and one line for a person."""
-        place = self._place_in_group()
-        held = [f"{name} {number}" for name, number in sorted(self._held_lanes().items())]
+        place = self.place_in_group()
+        held = [f"{name} {number}" for name, number in sorted(self.held_lanes().items())]
         topics = self._selection.select(self._group.topics) if self._group else ()
         notes = (
             *_listed("waiting for topics that match", self._selection.awaited(topics)),
@@ -112,7 +112,8 @@ class Status:
         )
         return place.ready, scrub("; ".join([place.words, *notes]))
 
-    def _place_in_group(self) -> Readiness:
+    def place_in_group(self) -> Readiness:
+        """Return whether the process does its part of the work, and why not."""
         if self._stopping:
             return Readiness(State.STOPPING, "stopping: finishing the requests in flight")
         place = self._group.place if self._group else None
@@ -123,7 +124,7 @@ class Status:
     @property
     def stands_by(self) -> bool:
         """Return True if the process is ready and has no partition."""
-        return self._place_in_group().state is State.STANDBY
+        return self.place_in_group().state is State.STANDBY
 
     def limits(self) -> dict[str, object]:
         """Return the document of /limits: the group, and by endpoint its limit and why."""
@@ -134,7 +135,7 @@ class Status:
         gates = ((name, dispatcher.gate) for name, dispatcher in self._dispatchers.items())
         return {name: f"{_limit(gate)} ({gate.reason})" for name, gate in gates if gate.slowed}
 
-    def _held_lanes(self) -> Counter[str]:
+    def held_lanes(self) -> Counter[str]:
         """Count the held lanes of our partitions; the sum over all pods is the group's number."""
         return self._holds.counts(self._group.assigned if self._group else ())
 

@@ -89,6 +89,7 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
         "next_attempt_at": instant(attempt.next_s),
         "body_bytes": attempt.body_bytes,
         "body_sha256": attempt.body_sha256,
+        "trace_id": attempt.trace_id,
         **(_parts(attempt) if bodies else {}),
     }
 

@@ -72,6 +72,7 @@ class Cursor(Generic[Note]):
 
     __slots__ = (
         "_attached",
+        "_began",
         "_blocked",
         "_bytes",
         "_earlier_end",
@@ -87,6 +88,7 @@ class Cursor(Generic[Note]):
         "endpoint",
         "full",
         "live",
+        "opened",
         "partition",
         "position",
         "share",
@@ -115,7 +117,9 @@ class Cursor(Generic[Note]):
         """
         self.endpoint = endpoint
         self.partition = partition
-        self.position = position
+        self.position = self._began = position
+        self.opened = 0
+        """The events that were opened since the cursor began."""
         self.live = True
         """False once the assignment has ended: nothing is committed for this cursor any more."""
         self.version = 0
@@ -187,6 +191,7 @@ class Cursor(Generic[Note]):
         else:
             self._pending[offset] = open_here + 1
         self._events += 1
+        self.opened += 1
         share.bytes += DELIVERY_BYTES
         if self._filled_to(1.0):
             self.full = True
@@ -263,6 +268,11 @@ class Cursor(Generic[Note]):
         """
         earlier = sum(self.position <= offset < position for offset in self._earlier_open)
         return earlier + max(0, position - max(self.position, self._earlier_end))
+
+    @property
+    def passed(self) -> int:
+        """Return the number of offsets that the cursor has taken or passed since it began."""
+        return self.position - self._began
 
     def detach_if_passed(self, position: int) -> None:
         """Detach if the main reader, now at ``position``, has read records that this cursor did not take."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -164,6 +164,13 @@ class Lanes(Generic[Item]):
                     del self._lanes[lane.key]
         self._ready = deque(lane for lane in self._ready if lane.items)
         return dropped
+
+    def heads(self) -> Iterator[Item]:
+        """Return the oldest item of each lane, except of a lane without a key that runs."""
+        lanes = {id(lane): lane for lane in self._lanes.values()}
+        lanes.update({id(lane): lane for lane in self._ready})
+        lanes.update({id(entry[2]): entry[2] for entry in self._waiting if entry[2]._due_at == entry[0]})
+        return (lane.head for lane in lanes.values() if lane.items)
 
     @property
     def ready(self) -> int:

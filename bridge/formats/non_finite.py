@@ -17,7 +17,7 @@ Mode = Literal["park", "string", "null"]
 
 def replace_non_finite(document: Any, mode: Mode, place: str) -> Any:
     """Return the document with each such number replaced. Raises ``DecodeError`` for ``park``."""
-    if not _has_non_finite(document):
+    if not has_non_finite(document):
         return document
     holder = {"": document}
     for path, inner, key in list(_non_finite(holder, ())):
@@ -39,7 +39,8 @@ def name_of(number: float) -> str:
     return "Infinity" if number > 0 else "-Infinity"
 
 
-def _has_non_finite(document: Any) -> bool:
+def has_non_finite(document: Any) -> bool:
+    """Return True if the document contains such a number."""
     stack = [document]
     while stack:
         node = stack.pop()

@@ -35,7 +35,7 @@ class Attempt(NamedTuple):
     ``body`` is what was sent; None if it is not kept. ``body_bytes`` is its size in any case, and
     ``body_sha256`` its hash if it was too large. Without an answer, ``status`` and the parts of the answer
     are None. ``answer_body`` is the beginning of the answer. Headers are lines ``name: value``. ``later`` is
-    None for a delivery.
+    None for a delivery. ``trace_id`` has 32 hexadecimal digits; None without traces (setting ``tracing``).
     """
 
     sent_s: float
@@ -65,6 +65,7 @@ class Attempt(NamedTuple):
     body: bytes | None
     answer_headers: bytes | None
     answer_body: bytes | None
+    trace_id: str | None = None
 
     @property
     def place(self) -> str:

@@ -25,11 +25,11 @@ from bridge.model import Header, Record
 FORMAT = 1
 FIRST_MS, LAST_MS = "hookferry-first-ms", "hookferry-last-ms"
 _BYTES = ("headers", "body", "answer_headers", "answer_body")
-"""The columns of bytes: the last ones of ``Attempt``."""
+"""The columns of bytes: the last ones of ``Attempt``, before the id of the trace."""
 _PLAIN = Attempt._fields.index("later")
 """The fields before it are stored as they are."""
 _SENT_S, _ANSWERED_S = itemgetter(0), itemgetter(1)
-COLUMNS = (*Attempt._fields[:_PLAIN], "next_s", *_BYTES)
+COLUMNS = (*Attempt._fields[:_PLAIN], "trace_id", "next_s", *_BYTES)
 
 
 class Writer(NamedTuple):
@@ -50,16 +50,16 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     parts: list[bytes] = []
     for attempt in attempts:
         end: tuple[Later | None, bytes, bytes, bytes, bytes]
-        end = attempt[_PLAIN:]  # type: ignore[assignment]  # None is looked for first
+        end = attempt[_PLAIN:-1]  # type: ignore[assignment]  # None is looked for first
         later, headers, body, answer_headers, answer_body = end
         next_s = None if later is None else later.at_s
         if None not in end[1:]:
             parts += (headers, body, answer_headers, answer_body)
             lengths = len(headers), len(body), len(answer_headers), len(answer_body)
-            rows.append((*attempt[:_PLAIN], next_s, *lengths))
+            rows.append((*attempt[:_PLAIN], attempt[-1], next_s, *lengths))
         else:
             parts += [content for content in end[1:] if content is not None]
-            rows.append((*attempt[:_PLAIN], next_s, *map(_length, end[1:])))
+            rows.append((*attempt[:_PLAIN], attempt[-1], next_s, *map(_length, end[1:])))
     head = {
         "format": FORMAT,
         "process": writer.process,

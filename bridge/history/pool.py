@@ -23,7 +23,7 @@ _DROP_PART = 8
 
 def size_of(attempt: Attempt) -> int:
     """Return what an attempt uses in memory."""
-    headers, body, answer_headers, answer_body = attempt[-4:]
+    headers, body, answer_headers, answer_body = attempt[-5:-1]
     return (
         ATTEMPT_BYTES + len(headers) + len(body or b"") + len(answer_headers or b"") + len(answer_body or b"")
     )

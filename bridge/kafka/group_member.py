@@ -53,15 +53,18 @@ class GroupMember:
         *,
         on_revoked: Callable[[], Awaitable[None]],
         on_assigned: Callable[[AIOKafkaConsumer, Collection[TopicPartition]], None],
+        on_rebalanced: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """``on_revoked`` is awaited before the group may reassign the partitions.
 
-        ``on_assigned`` must be quick: heartbeats have not begun yet.
+        ``on_assigned`` must be quick: heartbeats have not begun yet. ``on_rebalanced`` is called with the
+        seconds from giving up the partitions to the next assignment.
         """
         self._options = options
         self._fetch = fetch
         self._on_revoked = on_revoked
         self._on_assigned = on_assigned
+        self._on_rebalanced = on_rebalanced
         self.membership = membership
         self.lease = Lease(membership.session_timeout_s)
         self.name = MemberName(options, membership, self.lease)
@@ -119,6 +122,8 @@ class GroupMember:
 
     def _assigned(self, assigned: Collection[TopicPartition]) -> None:
         self.was_assigned = True
+        if self.rebalancing_since is not None:
+            self._on_rebalanced(time.monotonic() - self.rebalancing_since)
         self.rebalancing_since = None
         self.lease.renew(time.monotonic())
         self._liveness.note_answer()

@@ -47,8 +47,12 @@ class Reader:
         membership: Membership,
         on_revoked: Callable[[], Awaitable[None]],
         fetch: FetchBudget | None = None,
+        on_rebalanced: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """``on_revoked`` is awaited before the group reassigns this member's partitions."""
+        """``on_revoked`` is awaited before the group reassigns this member's partitions.
+
+        ``on_rebalanced`` is called with the seconds that it took until they are reassigned.
+        """
         fetch = fetch or FetchBudget()
         self.member = GroupMember(
             options,
@@ -56,6 +60,7 @@ class Reader:
             fetch,
             on_revoked=self._give_up,
             on_assigned=self._take_over,
+            on_rebalanced=on_rebalanced,
         )
         self.assigned: frozenset[Partition] = frozenset()
         """All partitions of the current assignment."""
@@ -169,6 +174,10 @@ class Reader:
             for partition in self._started
             if (position := position_of(self.member.consumer, partition)) is not None
         }
+
+    async def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Return the next offset of each log. Raises ``KafkaUnavailable``."""
+        return await log_offsets.next_offsets(self.member.consumer, partitions)
 
     async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
         """Return the first and the next offset of each log. Raises ``KafkaUnavailable``."""

@@ -16,6 +16,7 @@ from bridge.errors import DecodeError, FilterError, RenderError, TransportError
 from bridge.http import Transport
 from bridge.model import Response, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.attempt_trace import AttemptTracer, OpenSpan
 from bridge.pipeline.lane_queue import FIX_RECEIVER, Delivery
 from bridge.pipeline.limit_log import LimitLog
 from bridge.pipeline.shown_reason import without_secrets
@@ -31,8 +32,8 @@ class EndpointClient:
     ``own_verdict`` interprets the answers of this kind of receiver, and ``retry_on`` has the statuses
     that are configured to be retried instead of parked. An event that would exceed the ``park_limit`` is
     not parked: its verdict is ``off``, as if the receiver had requested it. ``signatures`` counts the answers
-    that complain of the signature. Invariant: each request that the gate counts as sent is then reported to
-    the gate as answered or abandoned.
+    that complain of the signature. ``tracer`` makes a span of each attempt. Invariant: each request that the
+    gate counts as sent is then reported to the gate as answered or abandoned.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class EndpointClient:
         retry_on: frozenset[int] = frozenset(),
         park_limit: ParkLimit | None = None,
         signatures: SignatureWatch | None = None,
+        tracer: AttemptTracer | None = None,
     ) -> None:
         self._target = target
         self._renderer = renderer
@@ -61,6 +63,7 @@ class EndpointClient:
         self._retry_on = retry_on
         self._park_limit = park_limit
         self._signatures = signatures
+        self._tracer = tracer
         self._limit_log = LimitLog(target.endpoint, gate)
 
     async def attempt(self, delivery: Delivery) -> Judgement:
@@ -87,6 +90,10 @@ class EndpointClient:
         signature = self._signer.headers(
             event.webhook_id, int(at), rendered.body, rendered.method, rendered.url
         )
+        span: OpenSpan | None = None
+        if self._tracer is not None:
+            span = self._tracer.begin(event)
+            signature += span.headers
         request = self._target.request(rendered, signature)
         number = gate.sent(began)
         answer: Response | TransportError
@@ -96,7 +103,7 @@ class EndpointClient:
             except TransportError as exc:
                 answer = exc
             now = clock.monotonic()
-            outcome = Outcome(answer, at, now - began)
+            outcome = Outcome(answer, at, now - began, None if span is None else span.trace_id)
             judgement = judge(answer, at + outcome.duration_s, self._own_verdict, self._retry_on)
         except BaseException:
             gate.abandoned(number)
@@ -106,6 +113,8 @@ class EndpointClient:
             self._limit_log.note()
         if judgement.verdict is not Verdict.DELIVERED:
             judgement = self._failed(delivery, outcome, judgement)
+        if span is not None and self._tracer is not None:
+            self._tracer.end(span, event, delivery.attempts, request, outcome, judgement)
         delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement)
         return judgement
 

@@ -27,7 +27,7 @@ from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.request import TargetTemplate
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
-from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.metrics import EndpointMetrics, status_class
 from bridge.telemetry.scrub import in_force
 
 MASK = b"***"
@@ -90,11 +90,15 @@ class Target:
 
 
 class Outcome(NamedTuple):
-    """The answer to one attempt or its error, when it began (Unix seconds), and its duration (seconds)."""
+    """The answer to one attempt or its error, when it began (Unix seconds), and its duration (seconds).
+
+    ``trace_id`` is that of its trace; None without traces.
+    """
 
     answer: Response | TransportError
     at: float
     duration_s: float
+    trace_id: str | None = None
 
 
 class KeepsAttempts(Protocol):
@@ -162,11 +166,14 @@ class AttemptLog:
         metrics = self._metrics
         if successes and self._on_delivered is not None:
             self._on_delivered(len(successes))
-        metrics.attempts[Verdict.DELIVERED].inc(len(successes))
         metrics.retries_succeeded.inc(sum(success.attempt > 1 for success in successes))
+        statuses: dict[int | None, int] = {}
         for success in successes:
+            statuses[success.status] = statuses.get(success.status, 0) + 1
             metrics.attempt_seconds.observe(success.answered_s - success.sent_s)
             metrics.latency_seconds.observe(success.answered_s - success.appended_ms / 1000)
+        for status, number in statuses.items():
+            metrics.attempts[Verdict.DELIVERED, status_class(status)].inc(number)
         if successes and self._target.log_successes:
             self._lines.write(
                 (
@@ -179,13 +186,14 @@ class AttemptLog:
                         "webhook_id": success.webhook_id,
                         "entity": success.entity,
                         "place": f"{success.topic}-{success.partition}@{success.offset}",
+                        **({} if success.trace_id is None else {"trace_id": success.trace_id}),
                     },
                 )
                 for success in successes
             )
 
     def _record_failure(self, event: Event, attempt: Attempt) -> None:
-        self._metrics.attempts[Verdict(attempt.verdict)].inc()
+        self._metrics.attempts[Verdict(attempt.verdict), status_class(attempt.status)].inc()
         self._metrics.attempt_seconds.observe(attempt.answered_s - attempt.sent_s)
         origin = "" if self._url is None else self._url.origin
         self._log.warning(
@@ -194,6 +202,7 @@ class AttemptLog:
             duration_ms=round((attempt.answered_s - attempt.sent_s) * 1000, 3), type=event.type,
             webhook_id=event.webhook_id, entity=event.entity, place=event.record.place,
             reason=attempt.reason, origin=origin,
+            **({} if attempt.trace_id is None else {"trace_id": attempt.trace_id}),
         )  # fmt: skip
 
     def _keep(
@@ -206,7 +215,7 @@ class AttemptLog:
         later: Later | None,
     ) -> Attempt:
         """Add an attempt to the history, with its secrets masked. This is the one place that does so."""
-        target, record, (answer, at, duration_s) = self._target, event.record, outcome
+        target, record, (answer, at, duration_s, trace_id) = self._target, event.record, outcome
         method, url, headers, body = request
         if url is not self._url:
             self._url, self._shown_url = url, target.shown(event, url)
@@ -232,7 +241,7 @@ class AttemptLog:
             topic, partition, offset, event.index, event.time, appended_ms,
             None if event.resend is None else event.resend.again_id, number, method, self._shown_url, status,
             "delivered" if later is None else judgement.verdict.value, judgement.reason, len(body), digest,
-            later, lines, kept, answer_lines, answer_body,
+            later, lines, kept, answer_lines, answer_body, trace_id,
         ))  # fmt: skip
         self._history.add(attempt, size_bytes)
         return attempt

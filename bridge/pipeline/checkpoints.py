@@ -301,9 +301,11 @@ class Checkpoints:
 
         Return False if another try may succeed: the commit failed, and was not refused for good.
         """
+        began = self._clock.monotonic()
         try:
             await self.commit()
         except CommitError as exc:
+            self._metrics.commit_seconds.observe(self._clock.monotonic() - began)
             self._metrics.commits.labels("failed").inc()
             if not self._failing:
                 self._failing = True
@@ -316,6 +318,7 @@ class Checkpoints:
         if self._failing:
             self._failing = False
             _log.info(events.CURSORS_COMMITTED)
+        self._metrics.commit_seconds.observe(self._clock.monotonic() - began)
         self._metrics.commits.labels("done").inc()
         return True
 

@@ -22,7 +22,7 @@ from bridge.core.limits import Gate, ParkLimit
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError, ParkDeferred
-from bridge.model import Event, Record, RedriveMark, Verdict
+from bridge.model import Event, LimitReason, ParkReason, Record, RedriveMark, Verdict
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.cursor_start import EndpointCursor
@@ -157,6 +157,20 @@ class EndpointDispatcher:
         """Return True if nothing is sent, or only to find out whether the receiver works again."""
         return not self.on or self.gate.state != "closed"
 
+    def limits(self) -> set[LimitReason]:
+        """Return what limits the requests now."""
+        return ({LimitReason.OFF} if not self.on else set()) | self.gate.limits(self._clock.monotonic())
+
+    def oldest_ms(self) -> int | None:
+        """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
+
+        It looks at the head of each lane: call it per scrape, not per event.
+        """
+        waiting = (
+            head.event.record.timestamp_ms for head in self._queue.heads() if isinstance(head, Delivery)
+        )
+        return min(waiting, default=None)
+
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""
         self.gate.set_share(share)
@@ -221,7 +235,7 @@ class EndpointDispatcher:
             await self._complete_parked(parked, lane, delivery)
             return
         if delivery.park_cause:
-            await self._park(lane, delivery, delivery.park_cause)
+            await self._park(lane, delivery, delivery.park_cause, delivery.park_reason)
             return
         try:
             judgement = await self._client.attempt(delivery)
@@ -232,9 +246,11 @@ class EndpointDispatcher:
             case Verdict.DELIVERED:
                 self._complete(lane, delivery)
             case Verdict.PARK:
+                reason = ParkReason.UNRENDERABLE
                 if delivery.status:
+                    reason = ParkReason.REFUSED
                     self._note_refusal(delivery)
-                await self._park(lane, delivery, judgement.reason)
+                await self._park(lane, delivery, judgement.reason, reason)
             case Verdict.AGAIN:
                 await self._retry(lane, delivery, judgement)
             case Verdict.OFF:
@@ -258,13 +274,15 @@ class EndpointDispatcher:
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
+            self._metrics.retries_needed.inc()
         note = Failures(delivery.attempts, int(delivery.first_failed_at))
         delivery.cursor.record_failure(delivery.offset, note, delivery.part)
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
         if retry.delay_s is None:
             self._note_refusal(delivery)
-            await self._park(lane, delivery, f"{retry.reason}; the last: {judgement.reason}")
+            cause = f"{retry.reason}; the last: {judgement.reason}"
+            await self._park(lane, delivery, cause, ParkReason.RETRIES_USED_UP)
         else:
             if delivery.later is not None:
                 delivery.later.at_s = now + retry.delay_s
@@ -291,8 +309,8 @@ class EndpointDispatcher:
         note = Failures(delivery.attempts, first_at_s, delivery.status or NO_ANSWER)
         delivery.cursor.record_failure(delivery.offset, note, delivery.part)
 
-    async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str) -> None:
-        delivery.park_cause = cause
+    async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str, reason: ParkReason) -> None:
+        delivery.park_cause, delivery.park_reason = cause, reason
         parked = self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
         await self._complete_parked(parked, lane, delivery)
 

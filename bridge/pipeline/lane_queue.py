@@ -17,7 +17,7 @@ from bridge.core.lanes import Lane, Lanes
 from bridge.core.limits import Gate
 from bridge.errors import DecodeError, FilterError
 from bridge.history.attempt import Later
-from bridge.model import Event, RedriveMark
+from bridge.model import Event, ParkReason, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
 
 _SHORTEST_WAIT_S = 0.001
@@ -35,6 +35,7 @@ class Delivery:
     event: it is parked in its turn. ``remedy`` is for the case that the event is parked. ``status`` is that
     of the last answer, 0 without one. ``park_cause`` is set once the event is not to be sent any more, but to
     be parked: its dead letter may wait for an operator, or for another process (``Failures.refused``).
+    ``park_reason`` is the kind of that cause.
     ``later``: where the history reads when the next attempt is due, after one that failed.
     """
 
@@ -49,6 +50,7 @@ class Delivery:
     remedy: str = FIX_RECEIVER
     status: int = 0
     park_cause: str = ""
+    park_reason: ParkReason = ParkReason.LEFT_OVER
     cost_bytes: int = 0
     later: Later | None = None
 

@@ -17,7 +17,7 @@ from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.dead_letters.park import DeadLetterWriter, letter_facts, park_durably
 from bridge.dead_letters.topic import Reason
 from bridge.errors import FilterError
-from bridge.model import Event
+from bridge.model import Event, ParkReason
 from bridge.pipeline.lane_queue import Delivery, QueuedMark
 from bridge.telemetry.throttle import Throttle
 
@@ -27,7 +27,8 @@ _REDRIVE_FIRST = "redrive or discard the event it waits for: this one follows"
 class EventParking:
     """Parks the events of one endpoint.
 
-    ``holds`` is set if the endpoint holds the lane of a parked event (``on_park: hold``). ``parked`` counts.
+    ``holds`` is set if the endpoint holds the lane of a parked event (``on_park: hold``). ``parked`` counts
+    by the reason that the delivery has.
     Parking raises ``ParkDeferred`` for a record that the topic does not accept before an operator acts.
     A ``keep_trying`` parameter is called after each failed write; it returns False when the assignment ends.
     """
@@ -36,7 +37,7 @@ class EventParking:
         self,
         endpoint: str,
         dead_letters: DeadLetterWriter,
-        parked: Counter,
+        parked: Mapping[ParkReason, Counter],
         clock: Clock,
         holds: HeldLanes | None = None,
     ) -> None:
@@ -75,7 +76,7 @@ class EventParking:
             event, cause, delivery.cursor, keep_trying
         ):
             return False
-        self._parked.inc()
+        self._parked[delivery.park_reason].inc()
         return True
 
     async def park_held(self, delivery: Delivery, hold: Hold, keep_trying: Callable[[], bool]) -> bool:
@@ -83,7 +84,8 @@ class EventParking:
         assert self.holds is not None, "there is a hold"
         if self.holds.is_awaited(delivery.event, hold):
             return True
-        delivery.remedy, details = _REDRIVE_FIRST, {"held-behind": hold.first}
+        delivery.remedy, delivery.park_reason = _REDRIVE_FIRST, ParkReason.HELD
+        details = {"held-behind": hold.first}
         return await self.park(delivery, f"held behind {hold.first}", keep_trying, details)
 
     async def end_redrive(self, queued: QueuedMark, keep_trying: Callable[[], bool]) -> bool:

@@ -107,7 +107,7 @@ class Pipeline:
         self._schema_wait = SchemaWait(learn, self._room.set, self._outage)
         self._memory = MemoryWatch(budget, dispatchers, checkpoints)
         undecodable = UndecodableRecords(
-            dead_letters, parked_before, dispatchers.keys(), checkpoints.settle, budget
+            dead_letters, parked_before, dispatchers.keys(), checkpoints.settle, budget, metrics.parked
         )
         self._intake = Intake(
             decoders=decoders,
@@ -117,6 +117,8 @@ class Pipeline:
             fresh=FreshEvents(fresh_bytes),
             metrics=metrics,
         )
+        self._read_main_count = metrics.records_read.labels("main")
+        self._read_again_count = metrics.records_read.labels("catch_up")
         self._main = Feed(window)
         side_feeds = {endpoint: Feed(side_window()) for endpoint in dispatchers}
         self._topics = TopicWatch(look_at_topics)
@@ -219,6 +221,7 @@ class Pipeline:
                 self._source.start_at({partition: records[0].offset})
                 self._schema_wait.start(self._tasks, partition, needed)
             return
+        self._read_main_count.inc(len(records))
         end = records[-1].end
         next_offsets = self.assignment.next_offsets
         next_offsets[partition] = max(end, next_offsets.get(partition, 0))
@@ -288,9 +291,12 @@ class Pipeline:
         """Accept a batch for a cursor that catches up; if it needs a schema, wait for the schema here."""
         while True:
             try:
-                return await self._accept(feed, partition, records, [cursor])
+                accepted = await self._accept(feed, partition, records, [cursor])
             except SchemaNeeded as needed:
                 await self._schema_wait.fetch(needed)
+            else:
+                self._read_again_count.inc(len(records) if accepted else 0)
+                return accepted
 
     def _attached(self, feed: Feed, partition: Partition) -> None:
         feed.covered.discard(partition)

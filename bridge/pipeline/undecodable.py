@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
+from prometheus_client import Counter
 
 from bridge.core.memory_budget import RECORD_BYTES, MemoryBudget
 from bridge.dead_letters.park import DeadLetterWriter, park_durably
 from bridge.dead_letters.topic import EVENT_INDEX, LAST_OFFSET, RAW_OF, Reason
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
-from bridge.model import Record
+from bridge.model import ParkReason, Record
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.ports import ParkedRecords
 from bridge.telemetry import events
@@ -38,13 +39,16 @@ class UndecodableRecords:
         endpoints: Collection[str],
         settle: Callable[[EndpointCursor, int, int], None],
         budget: MemoryBudget,
+        parked: Counter,
     ) -> None:
+        """``parked``: the metric, by endpoint and reason."""
         self._parks = parks
         self._parked_before = parked_before
         self._waiting: dict[str, list[EndpointCursor]] = {}
         self._endpoints = endpoints
         self._settle = settle
         self._budget = budget
+        self._parked = parked
         self._parking: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -116,6 +120,7 @@ class UndecodableRecords:
         origin, reason = _dead_letter(record, error)
         if not await park_durably(self._parks, origin, reason, lambda: not self._draining):
             return False
+        self._parked.labels(reason.endpoint or "", ParkReason.UNDECODABLE.value).inc()
         if not is_resent:
             self._parked_before.add(record)
         return True

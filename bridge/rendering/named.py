@@ -8,9 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from bridge.errors import RenderError
-from bridge.model import Event
-from bridge.rendering import CONTENT_TYPE, Headers, MakeBody, envelope, standard_body, to_json
-from bridge.rendering.old_hooks import fineract_hook
+from bridge.model import Event, FieldSet
+from bridge.rendering import CONTENT_TYPE, Headers, MakeBody, envelope, old_hooks, standard_body, to_json
 
 _JSON: Headers = ((b"content-type", CONTENT_TYPE),)
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}")
@@ -99,9 +98,14 @@ NAMED: dict[str, MakeBody] = {
     "raw": raw,
     "cloudevents": cloudevents,
     "cloudevents-binary": cloudevents_binary,
-    "fineract-hook": fineract_hook,
+    "fineract-hook": old_hooks.fineract_hook,
     "none": nothing,
 }
+
+READS: dict[str, FieldSet] = {
+    "thin": frozenset(), "none": frozenset(), "fineract-hook": old_hooks.READS,
+}  # fmt: skip
+"""What these bodies read of the payload; the others send all of it."""
 
 
 def named_body(name: str) -> MakeBody:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from bridge.errors import RenderError
-from bridge.model import Event
+from bridge.model import Event, FieldSet
 from bridge.rendering import CONTENT_TYPE, Headers, to_json
 
 
@@ -48,6 +48,11 @@ HOOKS: dict[str, Hook] = {
     "CentersCreate" + _END: Hook("CENTER", "CREATE"),
 }
 
+READS: FieldSet = frozenset(
+    (name,) for name in ("id", "accountId", "clientId", "clientOfficeId", "loanId", "officeId", "resourceId")
+)
+"""What the body reads of the payload."""
+
 
 def fineract_hook(event: Event) -> tuple[Headers, bytes]:
     """Render headers and body like the old hooks. Raises ``DecodeError`` and ``RenderError``."""
@@ -68,7 +73,7 @@ def fineract_hook(event: Event) -> tuple[Headers, bytes]:
 
 
 def _body(hook: Hook, event: Event) -> dict[str, Any]:
-    payload = event.payload()
+    payload = event.data(READS)
     data: dict[str, Any] = payload if isinstance(payload, dict) else {}
     body: dict[str, Any] = {"entityName": hook.entity, "actionName": hook.action, "request": {}}
     office, client = data.get("clientOfficeId", data.get("officeId")), data.get("clientId")

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import orjson
+from jinja2 import Environment, TemplateError
 
 from bridge.errors import RenderError
-from bridge.model import Event
+from bridge.model import WHOLE, Event, FieldSet
 from bridge.rendering import Headers
 from bridge.rendering.escape import (
     Escape,
@@ -25,8 +27,11 @@ from bridge.rendering.escape import (
     to_bytes,
 )
 from bridge.rendering.filters import filters_for
-from bridge.rendering.sandbox import JSON, XML, Insert, Program, Sandbox
+from bridge.rendering.sandbox import JSON, XML, Insert, Program, Sandbox, TemplateFault
+from bridge.rendering.sandbox.reads import paths_read
 
+_PARSER = Environment(autoescape=True)
+"""Reads the syntax of templates, and renders none."""
 _MAX_KNOWN_TYPES = 4096
 _OUT_OF_RANGE = "infinity"
 """In orjson's message for a number beyond a double; it refuses the whole document."""
@@ -50,20 +55,41 @@ VARIABLES: Mapping[str, Callable[[Event], Any]] = {
 """The variables of templates, and the function that reads each from an event."""
 
 
+@lru_cache(1024)
+def payload_paths(source: str) -> FieldSet:
+    """Return what a template reads of the payload; all of it for a text that is not a template."""
+    try:
+        return paths_read(_PARSER.parse(source), "data")
+    except (TemplateError, RecursionError, MemoryError):  # compiling it finds the cause
+        return WHOLE
+
+
 class Text:
     """One compiled template that renders text for an event. ``keys_vary`` as in ``Program``."""
 
     def __init__(self, program: Program) -> None:
         self._run = program.run
         self.keys_vary = program.keys_vary
-        self._values = tuple((name, VARIABLES[name]) for name in sorted(program.uses))
+        self._variables = sorted(program.reads)
+        self._values = tuple((name, _reader(name, program.reads[name])) for name in self._variables)
+        self._reads_part = () not in program.reads.get("data", WHOLE)
 
     def of(self, event: Event) -> str:
         """Return the text for an event.
 
         Raises ``DecodeError`` if ``data`` cannot be decoded, ``RenderError`` for any other failure.
         """
-        return self._run({name: value(event) for name, value in self._values})
+        try:
+            return self._run({name: value(event) for name, value in self._values})
+        except TemplateFault as exc:
+            if not (exc.missing and self._reads_part):
+                raise
+        return self._run({name: VARIABLES[name](event) for name in self._variables})  # names what is there
+
+
+def _reader(variable: str, paths: FieldSet) -> Callable[[Event], Any]:
+    """Return the function from an event to a variable; of the payload, only these paths are needed."""
+    return VARIABLES[variable] if variable != "data" else lambda event: event.data(paths)
 
 
 def sandbox(insert: Insert, kind: Kind, escape: Escape | None = None) -> Sandbox:

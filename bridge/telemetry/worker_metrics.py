@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from bridge.telemetry.metrics import MetricSpec
 
@@ -51,6 +51,15 @@ RULES: Final[Mapping[str, OverWorkers]] = {
     "hookferry_memory_fetched_bytes": "sum",
     "hookferry_memory_resident_bytes": "each",
     "hookferry_endpoint_memory_bytes": "sum",
+    "hookferry_endpoint_lag_events": "sum",
+    "hookferry_endpoint_lag_seconds": "max",
+    "hookferry_endpoint_unread_offsets": "sum",
+    "hookferry_breaker_state": "each",
+    "hookferry_endpoint_limited": "each",
+    "hookferry_again_unsettled_records": "sum",
+    "hookferry_dedupe_index_keys": "sum",
+    "hookferry_dedupe_index_bytes": "sum",
+    "hookferry_build_info": "max",
 }
 """Of every gauge. Counters and histograms are added up."""
 
@@ -59,7 +68,9 @@ class WorkerMetrics:
     """The metrics of ``WORKER_TABLE``, in a registry that those of the workers are added to."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry, self.process = CollectorRegistry(), CollectorRegistry()
+        """``process`` has what the Prometheus client measures of the supervisor."""
+        ProcessCollector(registry=self.process)
         up, restarts = WORKER_TABLE
         self.up = Gauge(up.name, up.meaning, [*up.labels], registry=self.registry)
         self.restarts = Counter(restarts.name, restarts.meaning, [*restarts.labels], registry=self.registry)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from bridge.core.asked_fields import EVERYTHING, AskedFields
 from bridge.formats import Decoder
 from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.cloudevents import CloudEventsDecoder
@@ -47,17 +48,21 @@ from bridge.wiring.kafka import again_topic
 from bridge.wiring.topics import TopicDecoders, build_selection
 
 
-def build_decoders(settings: Settings) -> TopicDecoders:
-    """Build the decoder of each source. Raises ``ConfigError`` for schema files that do not load."""
+def build_decoders(settings: Settings, asked: AskedFields = EVERYTHING) -> TopicDecoders:
+    """Build the decoder of each source. Raises ``ConfigError`` for schema files that do not load.
+
+    ``asked`` are the fields that the endpoints ask for (``build_asked_fields``). If they change later, the
+    decoders still decode what each reader names, but no longer only that.
+    """
     return TopicDecoders(
-        {name: build_decoder(name, source) for name, source in settings.sources.items()},
+        {name: build_decoder(name, source, asked) for name, source in settings.sources.items()},
         build_selection(settings),
         again=again_topic(settings),
         endpoints=settings.endpoints,
     )
 
 
-def build_decoder(name: str, source: SourceSettings) -> Decoder:
+def build_decoder(name: str, source: SourceSettings, asked: AskedFields = EVERYTHING) -> Decoder:
     """Build the decoder of a source. Raises ``ConfigError`` for schema files that do not load."""
     limit = source.max_value_bytes
     match source:
@@ -68,6 +73,7 @@ def build_decoder(name: str, source: SourceSettings) -> Decoder:
                 max_value_bytes=limit,
                 split_bulk=source.bulk == "split",
                 non_finite=source.non_finite,
+                asked=asked.of(name),
             )
         case CloudEventsSource():
             return CloudEventsDecoder(name, max_value_bytes=limit)

@@ -59,7 +59,9 @@ from bridge.settings.models.auth import OAuth2Settings
 from bridge.settings.models.request import TemplateSettings
 from bridge.telemetry.metrics import EndpointMetrics, Metrics
 from bridge.telemetry.scrub import scrub
+from bridge.telemetry.spans import SpanSink
 from bridge.wiring.tokens import build_endpoint_tokens, build_token_client
+from bridge.wiring.tracing import build_tracer
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
@@ -323,6 +325,7 @@ def build_dispatcher(
     turn_off: Callable[[str, str], None],
     budget: MemoryBudget | None = None,
     held: HeldLanes | None = None,
+    spans: SpanSink | None = None,
 ) -> EndpointDispatcher:
     """Build the delivering half of the path for one endpoint."""
     bound, gate, target = metrics.endpoint(name), build_gate(endpoint), build_target(name, endpoint, settings)
@@ -350,6 +353,7 @@ def build_dispatcher(
             retry_on=frozenset(retry.retry_on),
             park_limit=park_limit,
             signatures=build_signature_watch(name, endpoint, signer, bound),
+            tracer=build_tracer(name, endpoint, settings, spans),
         ),
         attempt_log=attempt_log,
         park_limit=park_limit,

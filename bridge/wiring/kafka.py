@@ -126,6 +126,11 @@ def build_history_producer(settings: Settings) -> DurableProducer:
     return DurableProducer(options, "the history", codec=codec, close_timeout_s=0.3)
 
 
+def build_report_producer(settings: Settings) -> DurableProducer:
+    """Build the producer of the reports of this process: nothing waits behind it or for it."""
+    return DurableProducer(build_kafka_options(settings.kafka), "the pod reports", close_timeout_s=0.3)
+
+
 def build_history_store(settings: Settings) -> HistoryStore:
     """Build the part that finds attempts; it connects when it is entered."""
     return HistoryStore(build_kafka_options(settings.kafka), attempts_topic(settings))

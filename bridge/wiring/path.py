@@ -39,6 +39,7 @@ from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.spans import SpanSink
 from bridge.wiring.endpoints import (
     build_cursor_policy,
     build_dispatcher,
@@ -94,6 +95,8 @@ class PathEdges:
     """Turn an endpoint off: its name and the reason. Called when its receiver answers 410."""
     metrics: Metrics
     clock: Clock
+    spans: SpanSink | None = None
+    """Where the spans of attempts go; None without traces."""
     memory: MemoryPlan = field(default_factory=lambda: divide(1 << 40))
     """The default limits nothing: for tests."""
 
@@ -221,6 +224,7 @@ def _dispatcher(
         turn_off=edges.turn_off,
         budget=budget,
         held=build_lane_holds(name, endpoint, holds, edges.hold_register, edges.clock),
+        spans=edges.spans,
     )
 
 

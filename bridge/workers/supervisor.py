@@ -25,7 +25,7 @@ from bridge.settings import Settings
 from bridge.storage.state_dir import StateDir
 from bridge.storage.worker_folders import discard_unused
 from bridge.telemetry import events
-from bridge.telemetry.families import Family, Value, to_metrics
+from bridge.telemetry.families import Family, Value, read_registry, to_metrics
 from bridge.telemetry.tasks import write_tasks
 from bridge.telemetry.worker_metrics import WorkerMetrics
 from bridge.workers.ends import exit_code_of_all
@@ -194,13 +194,14 @@ class Supervisor:
     def _own_metrics(self) -> Sequence[Family]:
         """Return what makes the process not ready without the metrics of a worker, and this one's memory."""
         all_answered = float(len(self._answered) == len(self._workers))
-        return [
+        own = [
             Family(name, help_text, "gauge", [Value(name, {}, number)])
             for name, help_text, number in (
                 ("hookferry_ready", "1 while `/readyz` answers 200, otherwise 0", all_answered),
                 ("hookferry_memory_resident_bytes", "Resident memory of the process", resident_bytes()),
             )
         ]
+        return [*own, *read_registry(self._metrics.process)]
 
 
 class _Sums(Collector):

@@ -22,6 +22,7 @@ def attempt_at(second: float, **facts: Any) -> Attempt:
         "url": "https://crm.test:443/***", "status": 200, "verdict": "delivered", "reason": "",
         "body_bytes": 2, "body_sha256": None, "later": None, "headers": b"content-type: application/json",
         "body": b"{}", "answer_headers": b"server: x", "answer_body": b"ok",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
     }  # fmt: skip
     if facts.get("verdict", "delivered") != "delivered":
         usual["later"] = Later()

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.core.filter.build import ABSENT, Evaluate, build, find
+from bridge.core.filter.build import ABSENT, Evaluate, build, find, payload_path
 from bridge.core.filter.expression import parse
 from bridge.core.filter.partial import UNKNOWN, Known, can_match
 from bridge.core.filter.tree import BadExpression, FieldPath, field_paths
 from bridge.core.filter.values import Mismatch
 from bridge.errors import DecodeError, FilterError
-from bridge.model import Event
+from bridge.model import Event, FieldSet
 
 __all__ = ["ABSENT", "UNKNOWN", "BadExpression", "FieldPath", "Filter"]
 
@@ -39,6 +39,9 @@ class Filter:
         self._tree = tree
         self._evaluate: Evaluate = build(tree)
         self.paths = tuple(field_paths(tree))
+        payload_paths = (payload_path(path) for path in self.paths)
+        self.reads: FieldSet = frozenset(path for path in payload_paths if path is not None)
+        """What it reads of the payload."""
 
     def matches(self, event: Event) -> bool:
         """Return True if the event passes. The payload is decoded only if the expression reads it.

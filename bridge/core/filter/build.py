@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from bridge.core.filter.tree import Binary, Both, FieldPath, Literal, Node, Unary
@@ -24,7 +25,6 @@ _ROOTS: dict[str, Evaluate] = {
     "tenant": lambda event: event.tenant,
     "source": lambda event: event.source,
     "topic": lambda event: event.topic,
-    "data": lambda event: event.payload(),
     "context": lambda event: event.context,
     "headers": lambda event: event.origin.header_texts(),
     "headers_all": lambda event: event.origin.all_header_texts(),
@@ -37,14 +37,14 @@ def build(node: Node) -> Evaluate:  # noqa: PLR0911 - one return per kind of nod
         case Literal(value):
             return lambda event: value
         case FieldPath(root, steps):
-            return _value_or_none(_ROOTS[root], steps)
+            return _value_or_none(_root(root, steps), steps)
         case Both(every, parts):
             return _all(parts) if every else _any(parts)
         case Unary("not", part):
             evaluate = build(part)
             return lambda event: not evaluate(event)
         case Unary("defined", FieldPath(root, steps)):
-            find = _finder(_ROOTS[root], steps)
+            find = _finder(_root(root, steps), steps)
             return lambda event: find(event) is not ABSENT
         case Unary(word, part):
             evaluate, convert = build(part), negative if word == "-" else CONVERT[word]
@@ -56,7 +56,23 @@ def build(node: Node) -> Evaluate:  # noqa: PLR0911 - one return per kind of nod
 
 def find(path: FieldPath) -> Evaluate:
     """Return the function from an event to the value at the path, or ``ABSENT``."""
-    return _finder(_ROOTS[path.root], path.steps)
+    return _finder(_root(path.root, path.steps), path.steps)
+
+
+def payload_path(path: FieldPath) -> tuple[str, ...] | None:
+    """Return what of the payload a path reads: its keys as far as the first index. None for other roots."""
+    if path.root != "data":
+        return None
+    return tuple(map(str, takewhile(lambda step: isinstance(step, str), path.steps)))
+
+
+def _root(root: str, steps: tuple[str | int, ...]) -> Evaluate:
+    """Return the function to the root of a path; of the payload, only the path is needed."""
+    path = payload_path(FieldPath(root, steps, "", 0))
+    if path is None:
+        return _ROOTS[root]
+    paths = frozenset({path})
+    return lambda event: event.data(paths)
 
 
 def _value_or_none(root: Evaluate, steps: tuple[str | int, ...]) -> Evaluate:

@@ -230,6 +230,15 @@ class AdaptiveLimit:
         return self.rate_per_s is not None or self.concurrency < self._most
 
     @property
+    def is_busy(self) -> bool:
+        """Return True if the requests in flight are limited to fewer than configured."""
+        return self.concurrency < self._most
+
+    def is_paused(self, now: float) -> bool:
+        """Return True during a pause that the receiver asked for."""
+        return now < self._paused_until
+
+    @property
     def slowed(self) -> bool:
         """Return True if the limits are worth a log line: a rate, or three quarters of the concurrency."""
         return self.rate_per_s is not None or self.concurrency <= self._most * 0.75

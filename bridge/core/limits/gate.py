@@ -7,7 +7,7 @@ import math
 from bridge.core.limits.adaptive_limit import AdaptiveLimit
 from bridge.core.limits.breaker import Breaker, BreakerState
 from bridge.core.limits.windows import RateWindows
-from bridge.model import AnswerKind
+from bridge.model import AnswerKind, LimitReason
 
 _COLD_S = 5.0
 """After this time without an answer, the requests of the next ``_LATEST_S`` may need new connections."""
@@ -128,6 +128,18 @@ class Gate:
         Raises ``ValueError`` unless 0 < share <= 1; a pod without partitions has nothing to send.
         """
         self._windows.set_share(share)
+
+    def limits(self, now: float) -> set[LimitReason]:
+        """Return what limits the requests at this instant."""
+        adaptive = self._adaptive
+        found = {
+            LimitReason.BREAKER: self._breaker.state is not BreakerState.CLOSED,
+            LimitReason.TOO_MANY_REQUESTS: adaptive.rate_per_s is not None,
+            LimitReason.BUSY: adaptive.is_busy,
+            LimitReason.RETRY_AFTER: adaptive.is_paused(now),
+            LimitReason.CONFIGURED_RATE: self._windows.wait_s(now) > 0,
+        }
+        return {reason for reason, applies in found.items() if applies}
 
     @property
     def state(self) -> str:

@@ -17,11 +17,11 @@ from bridge.formats.avro.bounds import MAX_DECIMAL_BYTES, MAX_NESTING, Malformed
 Named = dict[str, Any]
 """Full name to definition, for every named type that a schema uses."""
 
-_DECIMAL, _RECORD, _BOOLEAN, _LONG, _STRING, _BYTES, _DOUBLE, _FLOAT, _NULL = range(9)
-_ENUM, _FIXED, _FIXED_DECIMAL, _ARRAY, _MAP, _UNION = range(9, 15)
+DECIMAL, RECORD, BOOLEAN, LONG, STRING, BYTES, DOUBLE, FLOAT, NULL = range(9)
+ENUM, FIXED, FIXED_DECIMAL, ARRAY, MAP, UNION = range(9, 15)
 _PRIMITIVES = {
-    "string": _STRING, "long": _LONG, "int": _LONG, "boolean": _BOOLEAN, "bytes": _BYTES, "double": _DOUBLE,
-    "float": _FLOAT, "null": _NULL,
+    "string": STRING, "long": LONG, "int": LONG, "boolean": BOOLEAN, "bytes": BYTES, "double": DOUBLE,
+    "float": FLOAT, "null": NULL,
 }  # fmt: skip
 _NEVER = -1
 _EXACT = Context(prec=3 * MAX_DECIMAL_BYTES, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -52,12 +52,12 @@ class Plan:
         self._named = named
         self.has_fractions = False
         """True if a value may contain a binary fraction, which may not be finite."""
-        self._step = self._compile("", schema)
+        self.root = self._compile("", schema)
 
     def read(self, data: bytes, at: int) -> Any:
         """Decode the value from ``at`` to the end of the data. Raises ``MalformedBytes``."""
         try:
-            value, end = _read_value(self._step, data, at, 0)
+            value, end = _read_value(self.root, data, at, 0)
         except (IndexError, error):
             raise MalformedBytes("the bytes end inside a value") from None
         except UnicodeDecodeError as exc:
@@ -74,28 +74,28 @@ class Plan:
         if isinstance(schema, list):
             if len(schema) == 2 and "null" in schema:
                 other = self._compile(name, schema[schema[0] == "null"])
-                if other.null == _NEVER and other.kind not in (_NULL, _UNION):
+                if other.null == _NEVER and other.kind not in (NULL, UNION):
                     return other._replace(null=2 * schema.index("null"))
-            return Step(name, _NEVER, _UNION, tuple(self._compile("", branch) for branch in schema))
+            return Step(name, _NEVER, UNION, tuple(self._compile("", branch) for branch in schema))
         kind = schema["type"] if isinstance(schema, dict) else schema
         if isinstance(schema, dict) and schema.get("logicalType") == "decimal" and kind in ("bytes", "fixed"):
             if kind == "fixed":
-                return Step(name, _NEVER, _FIXED_DECIMAL, (-schema.get("scale", 0), _size(schema)))
-            return Step(name, _NEVER, _DECIMAL, -schema.get("scale", 0))
+                return Step(name, _NEVER, FIXED_DECIMAL, (-schema.get("scale", 0), _size(schema)))
+            return Step(name, _NEVER, DECIMAL, -schema.get("scale", 0))
         if kind in _PRIMITIVES:
             self.has_fractions |= kind in ("double", "float")
             return Step(name, _NEVER, _PRIMITIVES[kind], None)
         if kind == "record":
-            return Step(name, _NEVER, _RECORD, self._fields(schema))
+            return Step(name, _NEVER, RECORD, self._fields(schema))
         if kind == "array":
             items = self._compile("", schema["items"])
-            return Step(name, _NEVER, _ARRAY, (items, not self._takes_bytes(schema["items"], frozenset())))
+            return Step(name, _NEVER, ARRAY, (items, not self._takes_bytes(schema["items"], frozenset())))
         if kind == "map":
-            return Step(name, _NEVER, _MAP, self._compile("", schema["values"]))
+            return Step(name, _NEVER, MAP, self._compile("", schema["values"]))
         if kind == "enum":
-            return Step(name, _NEVER, _ENUM, schema["symbols"])
+            return Step(name, _NEVER, ENUM, schema["symbols"])
         if kind == "fixed":
-            return Step(name, _NEVER, _FIXED, _size(schema))
+            return Step(name, _NEVER, FIXED, _size(schema))
         return self._compile(name, self._named[kind])
 
     def _fields(self, record: dict[str, Any]) -> list[Step]:
@@ -130,13 +130,14 @@ def _size(fixed: dict[str, Any]) -> int:
     return size
 
 
-def _read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:  # noqa: PLR0912
-    """Read the fields of a record. This is the hot loop: the types of financial data are inlined."""
+def read_record(fields: dict[str, Any], steps: list[Step], data: bytes, at: int, depth: int) -> int:  # noqa: PLR0912
+    """Read the fields of a record into ``fields``, and return their end.
+
+    This is the hot loop: the types of financial data are inlined, the most frequent ones first.
+    """
     if depth > MAX_NESTING:
         raise MalformedBytes(f"values are nested more than {MAX_NESTING} deep")
-    fields: dict[str, Any] = {}
-    for step in steps:
-        name, null, kind, more = step
+    for name, null, kind, more in steps:
         if null >= 0:
             branch = data[at]
             at += 1
@@ -145,9 +146,19 @@ def _read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[d
                 continue
             if branch != 2 - null:
                 raise MalformedBytes(f"a union of two has no branch {read_long(data, at - 1)[0]}")
-        if kind == _DECIMAL:
+        if kind == STRING:
             length = data[at]
             if length & 0x81:  # two bytes or more, or negative
+                length, at = read_length(data, at)
+            else:
+                length >>= 1
+                at += 1
+            end = at + length
+            fields[name] = data[at:end].decode()
+            at = end
+        elif kind == DECIMAL:
+            length = data[at]
+            if length & 0x81:
                 length, at = read_length(data, at)
                 if length > MAX_DECIMAL_BYTES:
                     raise MalformedBytes(f"a decimal of {length} bytes, the limit is {MAX_DECIMAL_BYTES}")
@@ -157,70 +168,63 @@ def _read_record(steps: list[Step], data: bytes, at: int, depth: int) -> tuple[d
             end = at + length
             fields[name] = Decimal(_integer(data[at:end], "big", signed=True)).scaleb(more, _EXACT)
             at = end
-        elif kind == _RECORD:
-            fields[name], at = _read_record(more, data, at, depth + 1)
-        elif kind == _BOOLEAN:
-            fields[name] = data[at] != 0
-            at += 1
-        elif kind == _LONG:
+        elif kind == LONG:
             number = data[at]
             if number > 0x7F:
                 fields[name], at = read_long(data, at)
             else:
                 fields[name] = (number >> 1) ^ -(number & 1)
                 at += 1
-        elif kind == _STRING:
-            length = data[at]
-            if length & 0x81:
-                length, at = read_length(data, at)
-            else:
-                length >>= 1
-                at += 1
-            end = at + length
-            fields[name] = data[at:end].decode()
-            at = end
+        elif kind == RECORD:
+            inner: dict[str, Any] = {}
+            fields[name] = inner
+            at = read_record(inner, more, data, at, depth + 1)
+        elif kind == BOOLEAN:
+            fields[name] = data[at] != 0
+            at += 1
         else:
             fields[name], at = _read_other(kind, more, data, at, depth)
-    return fields, at
+    return at
 
 
 def _read_value(step: Step, data: bytes, at: int, depth: int) -> tuple[Any, int]:
-    if step.kind == _RECORD and step.null < 0:
-        return _read_record(step.more, data, at, depth)
-    fields, at = _read_record([step], data, at, depth)
+    fields: dict[str, Any] = {}
+    if step.kind == RECORD and step.null < 0:
+        return fields, read_record(fields, step.more, data, at, depth)
+    at = read_record(fields, [step], data, at, depth)
     return fields[step.name], at
 
 
 def _read_other(kind: int, more: Any, data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: PLR0911
-    if kind == _BYTES:
+    if kind == BYTES:
         length, at = read_length(data, at)
         return data[at : at + length], at + length
-    if kind == _ARRAY:
+    if kind == ARRAY:
         return _read_array(more, data, at, depth + 1)
-    if kind == _MAP:
+    if kind == MAP:
         return _read_map(more, data, at, depth + 1)
-    if kind == _NULL:
+    if kind == NULL:
         return None, at
-    if kind == _DOUBLE:
+    if kind == DOUBLE:
         return _read_double(data, at)[0], at + 8
-    if kind == _FLOAT:
+    if kind == FLOAT:
         return _read_float(data, at)[0], at + 4
-    if kind == _FIXED:
+    if kind == FIXED:
         return data[at : at + more], at + more
-    if kind == _FIXED_DECIMAL:
+    if kind == FIXED_DECIMAL:
         exponent, size = more
         return Decimal(_integer(data[at : at + size], "big", signed=True)).scaleb(exponent, _EXACT), at + size
     index, at = read_long(data, at)
     if not 0 <= index < len(more):
-        raise MalformedBytes(f"{'an enumeration' if kind == _ENUM else 'a union'} has no branch {index}")
-    return (more[index], at) if kind == _ENUM else _read_value(more[index], data, at, depth + 1)
+        raise MalformedBytes(f"{'an enumeration' if kind == ENUM else 'a union'} has no branch {index}")
+    return (more[index], at) if kind == ENUM else _read_value(more[index], data, at, depth + 1)
 
 
 def _read_array(more: tuple[Step, bool], data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
     items, are_empty = more
     values = list[Any]()
     while True:
-        count, at = _read_block(data, at)
+        count, at = read_block(data, at)
         if not count:
             return values, at
         if are_empty:
@@ -233,7 +237,7 @@ def _read_array(more: tuple[Step, bool], data: bytes, at: int, depth: int) -> tu
 def _read_map(values: Step, data: bytes, at: int, depth: int) -> tuple[dict[str, Any], int]:
     entries: dict[str, Any] = {}
     while True:
-        count, at = _read_block(data, at)
+        count, at = read_block(data, at)
         if not count:
             return entries, at
         for _ in range(count):
@@ -242,7 +246,7 @@ def _read_map(values: Step, data: bytes, at: int, depth: int) -> tuple[dict[str,
             entries[key], at = _read_value(values, data, at + length, depth)
 
 
-def _read_block(data: bytes, at: int) -> tuple[int, int]:
+def read_block(data: bytes, at: int) -> tuple[int, int]:
     """Read how many items follow, 0 at the end; return it and its end."""
     count, at = read_long(data, at)
     if count < 0:  # a negative count is followed by the block's size in bytes

@@ -1,25 +1,28 @@
 """Decode Apache Fineract's external events: an envelope with a payload of any of a hundred types.
 
 Both are in Avro single-object encoding. The envelope is read immediately by hand-written code, because
-it never changes and every record needs it. The payload is decoded only when a filter or a body needs it.
+it never changes and every record needs it. The payload is decoded only when a filter or a body needs it, and
+only the fields that some endpoint asks for.
 A bulk record (``bulk``) contains several events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from functools import cache, partial
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, NamedTuple
 
 from bridge.errors import DecodeError
 from bridge.formats import derive_lane, digest_of_bytes, require_value, webhook_id
 from bridge.formats.avro.bounds import MalformedBytes, read_long
-from bridge.formats.avro.schema_set import SchemaSet
+from bridge.formats.avro.partial import PartPlan
+from bridge.formats.avro.schema_set import Schema, SchemaSet
 from bridge.formats.avro.single_object import HEADER_BYTES, MARKER, read, writer_schema
 from bridge.formats.event_time import EventTimes
 from bridge.formats.fineract.bulk import BULK, BULK_HEADERS, MAX_ITEMS, Item, read_items
+from bridge.formats.lazy_payload import LazyPayload, PayloadAgain
 from bridge.formats.non_finite import Mode, replace_non_finite
-from bridge.model import Event, Record
+from bridge.model import WHOLE, Event, FieldSet, Record
 
 ENVELOPE_HEADERS = (
     bytes.fromhex("c3011fd07bcc226c7826"),  # id is an int: releases up to 1.10.1
@@ -62,12 +65,16 @@ class FineractDecoder:
         max_value_bytes: int,
         split_bulk: bool = True,
         non_finite: Mode = "park",
+        asked: Callable[[str], FieldSet] = lambda type_: WHOLE,
     ) -> None:
+        """``asked`` returns the fields of a payload that endpoints ask for, by event type."""
         self._source = source
         self._schemas = schemas
         self._max_value_bytes = max_value_bytes
         self._split_bulk = split_bulk
         self._non_finite: Mode = non_finite
+        self._asked = asked
+        self._parts: dict[tuple[bytes, FieldSet], PartPlan] = {}
         self._times = EventTimes()
 
     def decode(self, record: Record) -> tuple[Event, ...]:
@@ -99,7 +106,7 @@ class FineractDecoder:
             entity=None if aggregate is None else str(int.from_bytes(aggregate, "big", signed=True)),
             tenant=tenant,
             lane=derive_lane(record, None, tenant) if ordered else None,
-            payload=cache(partial(self._payload, record.place, envelope)),
+            payload=self._payload(record.place, envelope),
             context={
                 "category": envelope.category,
                 "businessDate": envelope.business_date,
@@ -111,7 +118,7 @@ class FineractDecoder:
             time_source=time_source,
             digest=digest_of_bytes(envelope.type, envelope.data),
             refused=refused,
-            decode_again=partial(self._payload_again, record),
+            decode_again=PayloadAgain(partial(self._payload_again, record)),
         )
 
     def _items(self, bulk: Event, envelope: Envelope) -> list[Event]:
@@ -124,6 +131,7 @@ class FineractDecoder:
                 raise DecodeError(place, "the item's type is empty", _CHECK_PRODUCER)
             id_ = f"{bulk.id}:{item.id}"
             read = partial(self._read, place, item.data, item.dataschema)
+            payload = partial(LazyPayload, read, self._asked, item.type)
             events.append(
                 Event(
                     record=record,
@@ -134,25 +142,30 @@ class FineractDecoder:
                     entity=bulk.entity,
                     tenant=bulk.tenant,
                     lane=lane,
-                    payload=cache(read),
+                    payload=payload(),
                     context=bulk.context | {"category": item.category, "dataschema": item.dataschema},
                     index=number,
                     webhook_id=webhook_id(self._source, record.partition.topic, bulk.tenant, id_, number),
                     time_source=bulk.time_source,
                     digest=digest_of_bytes(item.type, item.data),
                     refused=bulk.refused,
-                    decode_again=read,
+                    decode_again=PayloadAgain(payload),
                     first=events[0] if events else None,
                 )
             )
         return events
 
-    def _payload_again(self, record: Record) -> Any:
+    def _payload_again(self, record: Record) -> LazyPayload:
         return self._payload(record.place, read_envelope(record.value or b""))
 
-    def _payload(self, place: str, envelope: Envelope) -> Any:
-        if not _is_bulk(envelope):
-            return self._read(place, envelope.data, envelope.dataschema)
+    def _payload(self, place: str, envelope: Envelope) -> LazyPayload:
+        if _is_bulk(envelope):
+            return LazyPayload(partial(self._read_all, place, envelope), lambda type_: WHOLE, envelope.type)
+        read = partial(self._read, place, envelope.data, envelope.dataschema)
+        return LazyPayload(read, self._asked, envelope.type)
+
+    def _read_all(self, place: str, envelope: Envelope, _: FieldSet) -> Any:
+        """Return the payloads of all items of a bulk record."""
         return {
             "datas": [
                 item._asdict() | {"data": self._read(f"{place} item {number}", item.data, item.dataschema)}
@@ -160,12 +173,24 @@ class FineractDecoder:
             ]
         }
 
-    def _read(self, place: str, data: bytes, dataschema: str) -> Any:
+    def _read(self, place: str, data: bytes, dataschema: str, paths: FieldSet = WHOLE) -> Any:
+        """Decode at least these paths. Raises ``DecodeError``, the same for any paths."""
         schema = writer_schema(data, self._schemas, place, dataschema, self._source)
+        if () not in paths:
+            try:
+                return self._part(schema, paths).read(data, HEADER_BYTES)
+            except MalformedBytes:  # decode everything: that decides, and finds the cause
+                pass
         document = read(data, schema, place)
         if schema.plan.has_fractions:
             return replace_non_finite(document, self._non_finite, place)
         return document
+
+    def _part(self, schema: Schema, paths: FieldSet) -> PartPlan:
+        plan = self._parts.get((schema.fingerprint, paths))
+        if plan is None:
+            plan = self._parts[schema.fingerprint, paths] = PartPlan(schema.plan, paths)
+        return plan
 
     def _read_bulk(self, place: str, envelope: Envelope) -> list[Item]:
         """Read the items, in a layout that this release contains or that was imported."""

@@ -17,6 +17,7 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError, UndefinedError,
 from jinja2.runtime import new_context
 
 from bridge.errors import RenderError
+from bridge.model import FieldSet
 from bridge.rendering.sandbox.budget import Budget, BudgetExceeded
 from bridge.rendering.sandbox.environment import Environment
 from bridge.rendering.sandbox.filters import charged, number
@@ -24,6 +25,7 @@ from bridge.rendering.sandbox.filters import filters as common_filters
 from bridge.rendering.sandbox.language import restrict
 from bridge.rendering.sandbox.places import Places, SyntaxPlaces
 from bridge.rendering.sandbox.quotes import Quotes
+from bridge.rendering.sandbox.reads import paths_read
 from bridge.rendering.sandbox.syntax import JSON, XML, Syntax
 from bridge.rendering.sandbox.values import Insert, JsonText, Missing, NotPossible, as_text, format_decimal
 
@@ -111,6 +113,7 @@ class Sandbox:
             undeclared = meta.find_undeclared_variables(tree) - set(environment.globals)
             for unknown in sorted(undeclared - self._variables):
                 raise self._unknown(unknown, source)
+            reads = {name: paths_read(tree, name) for name in undeclared}  # before the tree is rewritten
             quotes = None if self._by_place is None else Quotes(tree, self._syntax)
             template = environment.from_string(restrict(tree))
         except TemplateSyntaxError as exc:
@@ -121,8 +124,9 @@ class Sandbox:
         if self._by_place is not None and quotes is not None and quotes.undecided:
             join = self._by_place.whole
         keys_vary = quotes is not None and quotes.keys_vary
-        uses = frozenset(undeclared)
-        return Program(template, name, uses, self._budget, join, environment.expressions, keys_vary=keys_vary)
+        return Program(
+            template, name, reads, self._budget, join, environment.expressions, keys_vary=keys_vary
+        )
 
     def _unknown(self, name: str, source: str) -> TemplateMistake:
         line = next((n for n, text in enumerate(source.splitlines(), 1) if name in text), 1)
@@ -146,14 +150,15 @@ def _syntax(exc: TemplateSyntaxError, filters: list[str]) -> TemplateMistake:
 class Program:
     """A compiled template.
 
-    ``uses`` are the variables it reads. ``keys_vary``: in JSON, a value may be part of a key.
+    ``reads`` are the variables it uses, and what it reads of each. ``keys_vary``: in JSON, a value may be
+    part of a key.
     """
 
     def __init__(
         self,
         template: Template,
         name: str,
-        uses: frozenset[str],
+        reads: Mapping[str, FieldSet],
         budget: Budget,
         join: Callable[[Iterable[str]], str],
         expressions: Mapping[int, str],
@@ -161,7 +166,7 @@ class Program:
         keys_vary: bool,
     ) -> None:
         """``join`` combines what the template yields; ``expressions`` are by lines of the compiled code."""
-        self.uses = uses
+        self.reads = reads
         self.keys_vary = keys_vary
         self._join = join
         self._expressions = expressions

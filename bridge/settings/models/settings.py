@@ -30,6 +30,7 @@ from bridge.settings.models.base import (
 from bridge.settings.models.endpoints import EndpointSettings
 from bridge.settings.models.kafka import KafkaSettings
 from bridge.settings.models.sources import SourceSettings
+from bridge.settings.models.tracing import TracingSettings
 from bridge.settings.models.values import memory_size
 
 MemorySize = Annotated[str, AfterValidator(memory_size)]
@@ -254,6 +255,11 @@ class Settings(BaseSettings):
         default_factory=AdminSettings, description="The port for health checks and metrics."
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is written to standard output.")
+    tracing: TracingSettings | None = Field(
+        default=None,
+        description="Continue the trace of a record (traceparent) in its requests, and send a span per"
+        " attempt to a collector. Without it, requests have no traceparent.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -12,7 +12,17 @@ from bridge.settings.models.values import unreadable
 from bridge.settings.problem import Path, Problem, nearest
 from bridge.settings.reading import shape
 from bridge.settings.reading.tree import Tree
-from bridge.settings.rules import auth, egress, endpoints, receivers, rendering, signing, sources, topics
+from bridge.settings.rules import (
+    auth,
+    egress,
+    endpoints,
+    receivers,
+    rendering,
+    signing,
+    sources,
+    topics,
+    tracing,
+)
 from bridge.settings.rules.logins import (
     CERTIFICATE_FILES,
     CERTIFICATE_PAIRS,
@@ -188,4 +198,5 @@ RULES: tuple[Rule, ...] = (
     *rendering.RULES,
     *receivers.RULES,
     *signing.RULES,
+    *tracing.RULES,
 )

@@ -58,6 +58,19 @@ class KeyIndex:
         self._shelves: dict[Partition, Shelf] = {}
         self._lost = False
 
+    @property
+    def keys(self) -> int:
+        """The keys of the current tables of the partitions in use; an older table may have as many."""
+        return sum(shelf.keys for shelf in self._shelves.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the database; 0 if it cannot be read."""
+        with suppress(*_DAMAGE):
+            pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+            return int(pages * self._db.execute("PRAGMA page_size").fetchone()[0])
+        return 0
+
     def covered(self, partition: Partition) -> Stretch | None:
         """Return the stretch of the log in the index, or None. Raises ``IndexLostError``."""
         with self._or_in_memory():

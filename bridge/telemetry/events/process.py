@@ -36,6 +36,40 @@ LOG_LOST: Final = "log.lost"
 
 Always: the disk is full or the program that reads the log has stopped. Deliveries were not affected."""
 
+LOOP_STALLED: Final = "loop.stalled"
+"""A timer of the process ran `late_ms` late: something computed, or the machine had no CPU for it. Written at
+level debug.
+
+Worry if it is frequent: every delivery is delayed by as much. The metric `hookferry_event_loop_lag_seconds`
+counts all of them."""
+
+REPORT_FAILED: Final = "report.failed"
+"""The report of this process could not be written to `<group>.control`. Written at most once per minute.
+
+Worry if a console shows the process as gone. Deliveries are not affected."""
+
+REPORT_RECOVERED: Final = "report.recovered"
+"""The report of this process is in `<group>.control` again.
+
+Never by itself: it ends `report.failed`."""
+
+WATCH_FAILED: Final = "watch.failed"
+"""A task that only observes the process (backlogs, reports, the event loop) ended with an error. It begins
+again after a minute.
+
+Always: this is a bug. Report it with the traceback. Deliveries are not affected."""
+
+TRACING_FAILED: Final = "tracing.failed"
+"""The collector of `tracing.endpoint` did not accept spans, and they are dropped. Written at most once per
+minute.
+
+Worry if traces are needed: check the address, the login and the collector. Deliveries are not affected."""
+
+TRACING_RECOVERED: Final = "tracing.recovered"
+"""The collector accepts spans again.
+
+Never by itself: it ends `tracing.failed`."""
+
 TASK_SEEN: Final = "task.seen"
 """A task of the process and the calls it waits in: written for each task on `SIGUSR1`, and before
 `bridge.abandoned`.

@@ -17,12 +17,29 @@
 {{- if has (default "0.0.0.0" $admin.host) (list "127.0.0.1" "::1" "localhost") -}}
 {{- fail (printf "config.admin.host: %s is loopback, where the kubelet's probes cannot reach it; use 0.0.0.0" $admin.host) -}}
 {{- end -}}
+{{- include "hookferry.checkConsole" . -}}
 {{- if not (hasPrefix "/" (include "hookferry.stateDir" .)) -}}
 {{- fail (printf "config.state_dir: %q is relative, so the chart cannot mount a volume there; use an absolute path such as /var/lib/hookferry" .Values.config.state_dir) -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- if or (eq .mountPath "/etc/hookferry") (hasPrefix "/etc/hookferry/" .mountPath) -}}
 {{- fail (printf "extraVolumeMounts: %s lies in the volume of bridge.yaml, which is read-only; mount it elsewhere, for example under /schemas" .mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The console listens on all addresses of its pod, so it needs a login; an ingress without TLS would show its tokens. */}}
+{{- define "hookferry.checkConsole" -}}
+{{- if .Values.console.enabled -}}
+{{- $own := default dict (get .Values.config "console") -}}
+{{- if and (not $own.tokens) (not $own.oidc) -}}
+{{- fail "console.enabled: the console has no login; set config.console.tokens, with ${env:NAME} or ${file:/path} for each token, or config.console.oidc" -}}
+{{- end -}}
+{{- if not (hasPrefix "/" (include "hookferry.consoleFolder" .)) -}}
+{{- fail (printf "config.console.folder: %q is relative, so the chart cannot mount a volume there; use an absolute path, or remove it" $own.folder) -}}
+{{- end -}}
+{{- if and .Values.console.ingress.enabled (or (not .Values.console.ingress.host) (not .Values.console.ingress.tlsSecret)) -}}
+{{- fail "console.ingress: needs host and tlsSecret; without TLS, tokens could be read on the way" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

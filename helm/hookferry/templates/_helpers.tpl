@@ -77,3 +77,49 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "hookferry.gracePeriod" -}}
 {{- add (.Values.config.drain_timeout_s | default 20 | ceil | int) 10 -}}
 {{- end -}}
+
+{{/* Names and labels of the console. Its pods are none of the bridge's: no selector of one matches the other. */}}
+{{- define "hookferry.consoleName" -}}
+{{- printf "%s-console" (include "hookferry.fullname" .) -}}
+{{- end -}}
+
+{{- define "hookferry.consoleSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "hookferry.name" . | trunc 55 | trimSuffix "-" }}-console
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "hookferry.consoleLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "hookferry.consoleSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "hookferry.consolePort" -}}
+{{- default 8090 (get (default dict (get .Values.config "console")) "port") | int -}}
+{{- end -}}
+
+{{- define "hookferry.consoleFolder" -}}
+{{- default "/var/lib/hookferry-console" (get (default dict (get .Values.config "console")) "folder") -}}
+{{- end -}}
+
+{{/* bridge.yaml of the console: config, with the address, the folder and the names that fit the pod. */}}
+{{- define "hookferry.consoleConfig" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $own := default dict (get $config "console") -}}
+{{- $name := include "hookferry.consoleName" . -}}
+{{- $short := printf "%s.%s" $name .Release.Namespace -}}
+{{- $hosts := list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) -}}
+{{- if .Values.console.ingress.host -}}
+{{- $hosts = list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) .Values.console.ingress.host -}}
+{{- end -}}
+{{- $fits := dict "host" "0.0.0.0" "folder" (include "hookferry.consoleFolder" .) -}}
+{{- if not $own.hosts -}}
+{{- $fits = merge (dict "hosts" $hosts) $fits -}}
+{{- end -}}
+{{- $_ := set $config "console" (merge $fits $own) -}}
+{{- toYaml $config -}}
+{{- end -}}

@@ -57,11 +57,11 @@ async def test_readiness_reflects_the_process_and_health_does_not() -> None:
 
 async def test_metrics_are_those_of_the_registry_in_prometheus_form() -> None:
     metrics = Metrics()
-    metrics.endpoint("crm").parked.inc(3)
+    metrics.endpoint("crm").retries_needed.inc(3)
     async with serving(FakeReadiness(), metrics) as client:
         answer = await client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
-    assert 'hookferry_parked_total{endpoint="crm"} 3.0' in answer.text.splitlines()
+    assert 'hookferry_retries_needed_total{endpoint="crm"} 3.0' in answer.text.splitlines()
 
 
 async def test_the_public_keys_are_served_as_a_key_set() -> None:

@@ -20,6 +20,7 @@ CHECKED_ELSEWHERE = ("docs/how-to/formats/", "docs/how-to/receivers/", "docs/ref
 ENV = {
     "CRM_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "CRM_KEY": "whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "COLLECTOR_TOKEN": "t",
     "CRM_TOKEN": "t",
     "OLD_SECRET": "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "PROXY_PASSWORD": "p",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bridge.core import beginning
+from bridge.core import beginning, pod_report
 from bridge.core.beginning import Beginning, TopicPlaces
 from bridge.core.switches import EventTypes, Switch, key_of
 from bridge.dead_letters.hold import Hold, HoldKey
@@ -104,6 +104,7 @@ def test_the_keys_of_the_control_topic_are_those_of_the_page() -> None:
         key_of(EventTypes("<pattern>", "<endpoint>")),
         HoldKey("<endpoint>", "<lane id>").to_bytes(),
         beginning.key_of("<endpoint>"),
+        pod_report.key_of("<name>"),
     }
     assert {key.decode() for key in keys} == topics.CONTROL_KEYS.keys()
 

@@ -24,6 +24,7 @@ from bridge.pipeline.lane_queue import Delivery
 from bridge.rendering import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from tests.support.counted import counted
 from tests.support.fakes import P0, FakeHistory, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
@@ -116,8 +117,8 @@ class Stage:
         request = target().request(RENDERED, ())
         self.log.record(event("a", offset), 1, request, outcome, judge(answer))
 
-    def sample(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"hookferry_{name}", {"endpoint": "crm", **labels})
+    def sample(self, name: str, **labels: str) -> float:
+        return counted(self.metrics, name, endpoint="crm", **labels)
 
 
 def delivery(attempts: int = 0) -> Delivery:
@@ -172,7 +173,7 @@ async def test_the_history_has_every_fact_of_an_attempt() -> None:
         "status": 503, "verdict": "again",
         "reason": "status 503: busy", "body_bytes": 4, "body_sha256": None, "later": Later(),
         "headers": b"a: 1\nX-Key: ***", "body": b"body", "answer_headers": b"retry-after: 7\nserver: x",
-        "answer_body": b"busy",
+        "answer_body": b"busy", "trace_id": None,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from bridge.core.cursor import Cursor
 from bridge.errors import TransportError, TransportFault
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from tests.support.counted import counted
 from tests.support.fakes import P0, FakeParking, FakeReceiver, HeldAnswers, Sent, event
 from tests.support.path import Plan, make_dispatcher
 from tests.support.simulated import simulated, until
@@ -70,7 +71,7 @@ async def test_a_2xx_settles_the_event() -> None:
         headers = dict(sent.request.headers)
         assert headers[b"content-type"] == b"application/json"
         assert {b"webhook-id", b"webhook-timestamp"} <= headers.keys()
-        await until(lambda: stage.metrics.endpoint("crm").attempts["delivered"]._value.get() == 1)
+        await until(lambda: counted(stage.metrics, "attempts_total", verdict="delivered", status="2xx") == 1)
 
 
 @simulated
@@ -79,7 +80,7 @@ async def test_buffered_successes_are_written_when_an_assignment_ends() -> None:
         stage.put("a1")
         await until(lambda: stage.committable == 1)
         stage.dispatcher.forget()
-        assert stage.metrics.endpoint("crm").attempts["delivered"]._value.get() == 1
+        assert counted(stage.metrics, "attempts_total", verdict="delivered", status="2xx") == 1
 
 
 @simulated
@@ -154,7 +155,7 @@ async def test_an_event_is_parked_after_its_last_attempt_and_its_lane_continues(
         assert (record.offset, reason.endpoint) == (0, "crm")
         assert reason.details["event-id"] == "a1"
         assert reason.details["attempts"] == "3"
-        assert stage.metrics.endpoint("crm").parked._value.get() == 1
+        assert counted(stage.metrics, "parked_total", reason="retries_used_up") == 1
 
 
 @simulated

@@ -46,7 +46,7 @@ from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.settings import SaslSettings, Settings
 from bridge.storage.dedupe_index import KeyIndex
-from bridge.telemetry import logs
+from bridge.telemetry import logs, otlp
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_subscription
@@ -65,6 +65,7 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
+from bridge.wiring.tracing import build_spans
 from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader
 from tests.support.fake_producer import FakeProducer
@@ -164,6 +165,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
 
     window = build_window(settings, index, decoders, open_side_reader)
     side_window = build_side_window(settings, index, decoders, open_side_reader)
+    patch.setattr(otlp, "OtlpSpans", lambda collector, *_: SimpleNamespace(collector=collector))
     edges = PathEdges(
         reader=reader,
         member=reader,
@@ -187,6 +189,7 @@ async def _build(settings: Settings, patch: pytest.MonkeyPatch) -> Built:
         turn_off=lambda endpoint, reason: None,
         metrics=metrics,
         clock=LoopClock(),
+        spans=build_spans(settings, metrics),
     )
     return Built(
         settings,

@@ -111,6 +111,11 @@ def example(folder: Path) -> dict[str, Any]:
             "tls": {"cert_file": "admin.pem", "key_file": "admin.key", "key_password": "admin-password"},
         },
         "log": {"level": "warning", "format": "json", "attempts": "failures"},
+        "tracing": {
+            "endpoint": "https://collector.test/v1/traces", "headers": {"X-Glue-Login": "tracing-login"},
+            "ca_file": "collector-ca.pem", "sample_ratio": 0.375, "service_name": "glue-service",
+            "timeout_s": 4.25,
+        },
     }  # fmt: skip
 
 

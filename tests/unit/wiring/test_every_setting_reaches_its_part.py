@@ -73,6 +73,7 @@ from tests.unit.wiring.example import (
 from tests.unit.wiring.login_reads import LOGIN_READS
 from tests.unit.wiring.network_reads import NETWORK_READS
 from tests.unit.wiring.signing_reads import SIGNING_READS
+from tests.unit.wiring.tracing_reads import TRACING_READS
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +319,7 @@ DECODERS = {
     "debezium": DebeziumDecoder, "confluent": PayloadDecoder, "apicurio": PayloadDecoder,
     "avro": PayloadDecoder, "eventuate": EventuateDecoder, "modulith": PayloadDecoder,
 }  # fmt: skip
-READS |= dict(_source_reads()) | SIGNING_READS
+READS |= dict(_source_reads()) | SIGNING_READS | TRACING_READS
 
 READ_BY_CHECK_ALONE = {
     "endpoints.allow_http": "a rule about the URL; requests go where the URL says",
