@@ -20,6 +20,7 @@ DUTIES = {
     "__main__": ("python -m bridge", ""),
     "cli": ("the commands", "and the lag report"),
     "preflight": ("what check tries:", "templates, filters, files"),
+    "workers": ("several processes", "under a supervisor"),
     "app": ("start, stop, signals,", "status, admin port"),
     "console": ("API and pages over", "what the topics have"),
     "resend": ("stored attempts,", "sent again"),

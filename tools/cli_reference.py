@@ -68,7 +68,11 @@ def _section(path: str, command: click.Command, context: click.Context) -> Itera
     if not _runs(command):
         return
     yield f"```sh\n{path} {' '.join(command.collect_usage_pieces(context))}\n```"
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    options = [
+        parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and not parameter.hidden
+    ]
     if options:
         yield table(("Option", "Default", "Meaning"), (_option(option, context) for option in options))
 

@@ -23,6 +23,7 @@ SECTIONS = {
         "watch",
         "tracing",
     ),
+    "Several workers": ("worker", "workers", "supervisor"),
     "The broker and its topics": ("kafka", "coordinator", "topics", "topic", "client"),
     "Assignments and reading": ("source", "fetch", "batch", "records", "schema", "schemas", "registry"),
     "Cursors and commits": ("cursor", "cursors", "commit", "journal"),

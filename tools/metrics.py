@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bridge.telemetry.metrics import TABLE, MetricSpec
+from bridge.telemetry.worker_metrics import RULES, WORKER_TABLE
 from tools.markdown import REFERENCE, code, escape, generated_note, page, prose, table
 
 PAGE = REFERENCE / "metrics.md"
@@ -21,6 +23,18 @@ _HEAD = """
     The [topics](topics.md) page describes these groups.
 """
 
+_WORKERS = """
+    With [`hookferry run --workers`](../how-to/workers.md), the port of the supervisor has the metrics of all
+    workers together. It adds up counters, histograms and gauges, except these gauges. Metrics that begin with
+    `process_` keep a series for each worker, too. The label `worker` has the number of the worker, from 1, or
+    `supervisor`.
+"""
+_RULES = {
+    "max": "the highest value",
+    "min": "the lowest value",
+    "each": "a series for each worker, with the label `worker`",
+}
+
 
 def render() -> dict[Path, str]:
     """Return the page."""
@@ -29,17 +43,30 @@ def render() -> dict[Path, str]:
             "# Metrics",
             generated_note("bridge/telemetry/metric_table/"),
             prose(_HEAD),
-            table(
-                ("Metric", "Type", "Labels", "Meaning", "When to worry"),
-                (
-                    (code(spec.name), spec.kind, _labels(spec), escape(spec.meaning), escape(spec.worry))
-                    for spec in TABLE
-                ),
-            ),
+            _table(TABLE),
+            "## Several workers",
+            prose(_WORKERS),
+            table(("Gauge", "Over the workers"), _rule_rows()),
+            prose("The supervisor itself has these metrics:"),
+            _table(WORKER_TABLE),
             "## Values of the labels",
             table(("Metric", "Label", "Values"), _label_rows()),
         )
     }
+
+
+def _table(specs: Iterable[MetricSpec]) -> str:
+    return table(
+        ("Metric", "Type", "Labels", "Meaning", "When to worry"),
+        (
+            (code(spec.name), spec.kind, _labels(spec), escape(spec.meaning), escape(spec.worry))
+            for spec in specs
+        ),
+    )
+
+
+def _rule_rows() -> list[tuple[str, str]]:
+    return [(code(name), _RULES[rule]) for name, rule in RULES.items() if rule != "sum"]
 
 
 def _labels(spec: MetricSpec) -> str:

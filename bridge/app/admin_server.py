@@ -48,8 +48,12 @@ class AdminServer:
         hosts: Sequence[str] = (),
         tls: AdminTls | None = None,
         client_limits: AdminLimits | None = None,
+        prepare: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """``client_limits``: None for those that the process's limit of descriptors allows."""
+        """``client_limits``: None for those that the process's limit of descriptors allows.
+
+        ``prepare`` is awaited with the path of an accepted request, before it is answered; not for /healthz.
+        """
         self._host = host
         self._port = port
         self._registry = registry
@@ -57,6 +61,7 @@ class AdminServer:
         self._limits = limits
         self._public_keys = public_keys
         self._tls = tls
+        self._prepare = prepare
         self._client_limits = client_limits or limits_of_process()
         self._access = WebAccess([*hosts, host, socket.gethostname()], "admin.hosts")
         self._throttle = Throttle()
@@ -109,7 +114,11 @@ class AdminServer:
         refusal = refusal or self._access.check_change(
             request.method, host, headers.get(hdrs.ORIGIN), headers.get("Sec-Fetch-Site")
         )
-        return await handler(request) if refusal is None else self._refuse(refusal)
+        if refusal is not None:
+            return self._refuse(refusal)
+        if self._prepare is not None and request.path != _ALIVE:
+            await self._prepare(request.path)
+        return await handler(request)
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         if self._throttle.allows(refusal.status):

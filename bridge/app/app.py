@@ -31,6 +31,8 @@ from bridge.app.reloading import Reloads
 from bridge.app.status import Status
 from bridge.app.stop import Stopped, StopRequest
 from bridge.app.switching import Switching
+from bridge.app.worker_answers import build_answers
+from bridge.app.worker_link import WorkerLink
 from bridge.clock import SystemClock
 from bridge.core import jobs, moves
 from bridge.core.beginning import Beginnings
@@ -58,6 +60,7 @@ from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
+from bridge.storage.worker_folders import discard_unused
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import SpanSink
@@ -89,10 +92,16 @@ _GC_THRESHOLD = 20_000
 class App:
     """One bridge process, from its settings to its end."""
 
-    def __init__(self, settings: Settings, source: Source | None = None) -> None:
-        """``source``: where the settings come from; None for settings that never change."""
+    def __init__(
+        self, settings: Settings, source: Source | None = None, link: WorkerLink | None = None
+    ) -> None:
+        """``source``: where the settings come from; None for settings that never change.
+
+        ``link``: to the supervisor, if this is one of several workers.
+        """
         self._settings = settings
         self._source = source
+        self._link = link
         self._in_force: InForce | None = None
         self._observers: Observers | None = None
         self._metrics = Metrics()
@@ -162,6 +171,8 @@ class App:
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
         stack.callback(state.release)
+        if self._link is None:
+            discard_unused(self._settings.state_dir, workers=0)
         index = build_index(self._settings)
         stack.callback(index.close)
         report_old_history(self._settings.state_dir)
@@ -180,18 +191,27 @@ class App:
 
     async def _open_admin_server(self, stack: AsyncExitStack) -> None:
         admin = self._settings.admin
+        if self._link is not None:
+            answers = build_answers(self._metrics, self._status, self._public_keys)
+            await self._link.open(answers, self._stop.request_by_signal)
+            stack.push_async_callback(self._link.close)
+            return
         server = AdminServer(
             admin.host,
             admin.port,
             self._metrics.registry,
             self._status.readiness,
             self._status.limits,
-            lambda: build_key_set(self._current)(SystemClock().time()),
+            lambda: self._public_keys(SystemClock().time()),
             hosts=admin.hosts,
             tls=None if admin.tls is None else AdminTls(admin.tls),
         )
         await server.start()
         stack.push_async_callback(server.stop)
+
+    def _public_keys(self, now_s: float) -> Mapping[str, object]:
+        """Return the public keys of the configuration in force, at an instant in Unix seconds."""
+        return build_key_set(self._current)(now_s)
 
     @property
     def _current(self) -> Settings:

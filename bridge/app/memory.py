@@ -7,13 +7,13 @@ memory. Invariant: a file that cannot be read is no limit, and never an error.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
+from bridge.app.control_group import group_folders
 from bridge.core.memory_budget import MemoryPlan, divide
 from bridge.settings.models.values import memory_bytes
 from bridge.telemetry import events
@@ -35,26 +35,11 @@ class Limit(NamedTuple):
 def read_limit(root: Path = Path("/")) -> Limit:
     """Return the lowest limit of the process: of its control group, of a group above it, or the machine's."""
     limits = [Limit(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "the machine")]
-    for folder in _group_folders(root):
+    for folder in group_folders(root, "memory"):
         for name in _LIMIT_FILES:
             with suppress(OSError, ValueError):  # "max" is no limit
                 limits.append(Limit(int((folder / name).read_text()), str(folder / name)))
     return min(limits, key=lambda limit: limit.bytes)
-
-
-def _group_folders(root: Path) -> Iterator[Path]:
-    """Yield the control group of the process and those above it.
-
-    In a container, the path may be the host's and not exist here: the folder that is mounted is its group.
-    """
-    with suppress(OSError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers and "memory" not in controllers.split(","):
-                continue
-            mounted = root / "sys/fs/cgroup" / ("memory" if controllers else "")
-            group = mounted / path.strip("/")
-            yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(mounted))
 
 
 def resident_bytes() -> int:

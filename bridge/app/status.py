@@ -144,6 +144,11 @@ class Status:
             return Readiness(State.STARTING, f"starting: {self._starting}")
         return describe(replace(place, assigned=self._source_partitions()))
 
+    @property
+    def stands_by(self) -> bool:
+        """Return True if the process is ready and has no partition."""
+        return self.place_in_group().state is State.STANDBY
+
     def limits(self) -> dict[str, object]:
         """Return the document of /limits: the group, and by endpoint its limit and why."""
         return {"group": self._settings.group, "slowed": in_force.scrub_value(self._slowed())}

@@ -23,6 +23,9 @@ _log = structlog.get_logger()
 OVERTIME_S = 8.0
 """Time that a stop may take after the drain deadline: the last commit, leaving the group, closing."""
 
+HANDLED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP})
+"""What ``StopRequest`` handles."""
+
 
 class Stopped(Exception):
     """A stop was requested during the start: nothing was read, so there is nothing to drain."""
@@ -46,6 +49,8 @@ class StopRequest:
             loop.add_signal_handler(number, self.request_by_signal)
         loop.add_signal_handler(signal.SIGUSR1, write_tasks)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
+        # a supervisor starts its workers with these signals blocked
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
     def request_by_signal(self) -> None:
         """Ask the process to stop, and end it if it takes too long."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,34 @@ def file_or_option(command: Callable[..., None]) -> Callable[..., None]:
     return file(config_option(with_path))
 
 
+_MOST_WORKERS = 256
+
+
+def _count_workers(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Return a number of workers from 1; for ``auto``, that of the CPUs that the process may use."""
+    if value is None:
+        return None
+    if value == "auto":
+        from bridge.app.cpus import usable_cpus
+
+        return usable_cpus()
+    if not value.isdecimal() or not 1 <= int(value) <= _MOST_WORKERS:
+        raise click.BadParameter(f"{value!r} is neither auto nor a number from 1 to {_MOST_WORKERS}")
+    return int(value)
+
+
 @click.command(short_help="Deliver events until SIGTERM or Ctrl-C.")
 @click.option("--console", is_flag=True, help="Also run `hookferry console` as a process of its own.")
 @file_or_option
-def run(path: Path, console: bool) -> None:
+@click.option(
+    "--workers",
+    metavar="N|auto",
+    callback=_count_workers,
+    help="Run this number of processes, which share the partitions and the memory; auto: one for each CPU."
+    " Without the option there is one process.",
+)
+@click.option("--as-worker", hidden=True)
+def run(path: Path, console: bool, workers: int | None, as_worker: str | None) -> None:
     """Deliver events until SIGTERM or Ctrl-C; then finish the requests in flight, commit, and stop.
 
     FILE is the configuration, the same as --config. With --console, the console ends with the bridge and is
@@ -61,33 +86,65 @@ def run(path: Path, console: bool) -> None:
 
     An environment variable overrides any setting: HOOKFERRY_KAFKA__BOOTSTRAP_SERVERS='["k:9092"]'.
     """
+    if workers is None:
+        _deliver(path, console, as_worker)
+    else:
+        _supervise(path, console, workers)
+
+
+def _beside(console: bool, path: Path) -> AbstractAsyncContextManager[object]:
+    """Return what keeps a console running while it is open, if there is to be one."""
+    from bridge.app.console_process import ConsoleProcess, console_command
+
+    return ConsoleProcess(console_command(["console", "--config", str(path)])) if console else nullcontext()
+
+
+def _deliver(path: Path, console: bool, as_worker: str | None) -> None:
     import os
-    from contextlib import AsyncExitStack
 
     import uvloop
 
     from bridge.app.app import App
     from bridge.app.config_file import open_source
-    from bridge.app.console_process import ConsoleProcess, console_command
+    from bridge.app.worker_link import WorkerLink, parse_place
     from bridge.errors import ConfigError
     from bridge.http.event_loop import EventLoop
     from bridge.preflight import files
     from bridge.settings import check
     from bridge.telemetry import logs
 
+    place = None if as_worker is None else parse_place(as_worker)
+    if place is not None:
+        logs.label_lines(worker=place.number)
     settings, source = open_source(path, os.environ)
     logs.set_up(settings.log.level, settings.log.format)
 
     async def carry() -> None:
         try:
-            app = App(settings, source)
+            app = App(settings, source, None if place is None else WorkerLink(place))
         except ConfigError as exc:  # a mistake in a file that the settings name: the rules give its line
             raise ConfigError(check(path, os.environ, files.RULES) or exc.problems) from exc
-        async with AsyncExitStack() as child:
-            if console:
-                await child.enter_async_context(
-                    ConsoleProcess(console_command(["console", "--config", str(path)]))
-                )
+        async with _beside(console, path):
             await app.run()
 
     uvloop.run(carry(), loop_factory=EventLoop)
+
+
+def _supervise(path: Path, console: bool, workers: int) -> None:
+    import asyncio
+    import os
+    import sys
+
+    from bridge.settings import load
+    from bridge.telemetry import logs
+    from bridge.workers.launch import plan_workers
+    from bridge.workers.supervisor import Supervisor
+
+    settings = load(path, os.environ)
+    logs.set_up(settings.log.level, settings.log.format)
+
+    async def supervise() -> int:
+        async with _beside(console, path):
+            return await Supervisor(settings, plan_workers(settings, path, workers), workers).run()
+
+    sys.exit(asyncio.run(supervise()))

@@ -22,7 +22,10 @@ _DIGITS = 12
 
 def config_hash(settings: Settings) -> str:
     """Return the hash of a configuration without its secrets: twelve hexadecimal digits."""
-    document = settings.model_dump(mode="json", exclude={"state_dir"})
+    document = settings.model_dump(
+        mode="json", exclude={"state_dir", "memory_budget"}
+    )  # of a worker: its own
+    document["log"].pop("format", None)  # a worker writes JSON
     document["kafka"].pop("group_instance_id", None)  # it differs between the pods of a group
     made_of = {
         name: [endpoint.target.origin, scrub(_template(endpoint))]

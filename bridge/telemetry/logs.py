@@ -22,10 +22,12 @@ from bridge.telemetry.scrub import in_force
 from bridge.telemetry.throttle import INTERVAL_S, Throttle
 
 _OWN_FIELDS = frozenset({"level", "timestamp", "logger"})
+_labels: dict[str, Any] = {}
+"""The fields of every line of this process."""
 _EPOCH = datetime(1970, 1, 1)  # without a zone: isoformat() then appends none
 
 
-class _LossyStream:
+class LossyStream:
     """A stream whose errors (disk full, reader gone) do not reach the code that logs.
 
     Deliveries must go on while logs cannot be written. Lines that cannot be written are lost. Their number is
@@ -59,7 +61,7 @@ class _JsonFactory(structlog.BytesLoggerFactory):
     """Makes structlog's JSON loggers. ``Lines`` writes to the same stream, past structlog."""
 
     def __init__(self, out: BinaryIO, level: int) -> None:
-        self.out = _LossyStream(out)
+        self.out = LossyStream(out)
         self.level = level
         super().__init__(self.out)  # type: ignore[arg-type]  # structlog uses only write and flush
 
@@ -118,6 +120,16 @@ def set_level(level: str) -> None:
     logging.getLogger().setLevel(max(number, logging.WARNING))
 
 
+def label_lines(**fields: Any) -> None:
+    """Add these fields to every line that this process writes from now on."""
+    _labels.update(fields)
+
+
+def _add_labels(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    line.update(_labels)
+    return line
+
+
 def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up logging: ``style`` is ``json``, ``console``, or ``auto`` (text on a terminal, else JSON)."""
     out = stream or sys.stdout
@@ -127,6 +139,7 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_labels,
     ]
     renderer: Any
     if console:
@@ -187,7 +200,14 @@ class Lines:
             factory.out.write(b"".join([self._line(at_s, facts) for at_s, facts in lines]))
 
     def _line(self, at_s: float, facts: dict[str, Any]) -> bytes:
-        line = {**self._facts, **facts, "event": self._event, "level": "info", "timestamp": _instant(at_s)}
+        line = {
+            **self._facts,
+            **facts,
+            **_labels,
+            "event": self._event,
+            "level": "info",
+            "timestamp": _instant(at_s),
+        }
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 

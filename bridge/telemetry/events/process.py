@@ -171,6 +171,51 @@ READINESS_CHANGED: Final = "readiness.changed"
 
 Worry if `ready` is false for longer than a start or a rebalance takes: `reason` names what it waits for."""
 
+WORKERS_STARTED: Final = "workers.started"
+"""The supervisor starts its `workers`, each with its part of the memory as its own `memory_budget`.
+
+Never by itself."""
+
+WORKER_STARTED: Final = "worker.started"
+"""The supervisor has started a process of the `worker`.
+
+Worry if it repeats for one worker: `worker.ended` has the reason."""
+
+WORKER_ENDED: Final = "worker.ended"
+"""A process of the `worker` ended by itself, or was killed, or could not be started. Another one starts in
+`restart_in_s` seconds. If that is null, its configuration is wrong, and the supervisor stops all workers. No
+event is lost.
+
+Always: follow `remedy`."""
+
+WORKER_HUNG: Final = "worker.hung"
+"""The process of a `worker` has not answered the supervisor for a minute. The supervisor kills it and starts
+another one. No event is lost; requests in flight are sent again.
+
+Always: a disk or the output of the log blocks the process, or this is a bug."""
+
+WORKERS_IDLE: Final = "workers.idle"
+"""These `workers` have no partition: the workers of all pods are more than the partitions.
+
+Worry if it stays: an idle worker only uses memory, unless it is to take over for another one."""
+
+WORKERS_STOPPING: Final = "workers.stopping"
+"""The supervisor stops all workers: it received a stop signal, or one of them has a wrong configuration.
+
+Never by itself."""
+
+WORKERS_ENDED: Final = "workers.ended"
+"""All workers have ended, and the supervisor ends with `exit_code`. `of_workers` has their exit codes; a
+negative one is the number of a signal.
+
+Worry at level error: the lines of the workers above have the reason."""
+
+SUPERVISOR_LOST: Final = "supervisor.lost"
+"""The supervisor of this worker has ended, as by SIGKILL. The worker finishes its requests in flight
+and stops.
+
+Always: look for what ended the supervisor, such as the kernel when memory ran out."""
+
 INDEX_REBUILT: Final = "index.rebuilt"
 """The dedupe index of a partition was rebuilt by reading the dedupe window again from Kafka.
 
@@ -193,9 +238,10 @@ Worry at level warning: follow the remedy. At level info, the folder belongs to 
 volume does; the files in it are readable by the bridge's user alone."""
 
 STATE_FORGOTTEN: Final = "state.forgotten"
-"""The state folder belonged to another consumer group or cluster. Its dedupe index and journal were cleared.
+"""The state folder belonged to another consumer group or cluster, or to a run with another number of workers
+(`cause`). Its dedupe index and journal were cleared.
 
-Worry if the group and cluster have not changed: two bridges share one `state_dir`."""
+Worry if neither has changed: two bridges share one `state_dir`."""
 
 JOURNAL_FAILED: Final = "journal.failed"
 """The journal in `state_dir` cannot be written. Deliveries go on without it.

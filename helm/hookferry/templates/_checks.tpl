@@ -10,6 +10,9 @@
 {{- if (default dict .Values.config.kafka).group_instance_id -}}
 {{- fail "config.kafka.group_instance_id: one name for all pods is not possible, because all pods but the last would stop delivering; remove it: by default each pod has a name of its own" -}}
 {{- end -}}
+{{- if and (eq (toString .Values.workers) "auto") (not (dig "limits" "cpu" "" .Values.resources)) -}}
+{{- fail "workers: auto would start one worker for each CPU of the node; set resources.limits.cpu, or a number of workers" -}}
+{{- end -}}
 {{- $admin := default dict .Values.config.admin -}}
 {{- if has (default "0.0.0.0" $admin.host) (list "127.0.0.1" "::1" "localhost") -}}
 {{- fail (printf "config.admin.host: %s is loopback, where the kubelet's probes cannot reach it; use 0.0.0.0" $admin.host) -}}

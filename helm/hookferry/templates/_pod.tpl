@@ -32,7 +32,11 @@ spec:
     - name: hookferry
       image: {{ include "hookferry.image" . | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
+      {{- if eq (toString .Values.workers) "1" }}
       args: [run]
+      {{- else }}
+      args: [run, --workers, {{ toString .Values.workers | quote }}]
+      {{- end }}
       env:
         - name: HOOKFERRY_CONFIG
           value: /etc/hookferry/bridge.yaml

@@ -100,7 +100,8 @@ def test_the_command_line_page_has_every_command_and_option() -> None:
     for path, command in commands(cli, "hookferry"):
         section = page.split(f"\n## {path}\n")[1].split("\n## ")[0]
         for parameter in command.params:
-            names = parameter.opts if isinstance(parameter, click.Option) else []
+            shown = isinstance(parameter, click.Option) and not parameter.hidden
+            names = parameter.opts if shown else []
             assert all(f"`{name}`" in section for name in names), (path, names)
     assert "Sentinel" not in page
 

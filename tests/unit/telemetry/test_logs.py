@@ -187,3 +187,15 @@ def test_every_event_has_a_docstring_of_two_paragraphs_meaning_and_when_to_worry
             assert isinstance(text, ast.Expr), ast.unparse(constant)
             assert isinstance(text.value, ast.Constant), ast.unparse(constant)
             assert str(text.value.value).count("\n\n") == 1, ast.unparse(constant)
+
+
+def test_every_line_of_a_worker_has_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also lines of libraries, and those that are written in batches past structlog."""
+    monkeypatch.setattr(logs, "_labels", {})
+    out = Stream()
+    logs.label_lines(worker=2)
+    logs.set_up("info", "json", out)
+    structlog.get_logger().info("one.logged", worker="another")
+    logging.getLogger("aiokafka").warning("from a library")
+    logs.Lines("delivery.attempted", endpoint="crm").write([(0.0, {"status": 200})])
+    assert [json.loads(line)["worker"] for line in out.text.splitlines()] == [2, 2, 2]
