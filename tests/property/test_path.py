@@ -21,7 +21,8 @@ from bridge.errors import KafkaUnavailable
 from bridge.model import Committed, Partition
 from tests.support.fake_group import FakeJournal
 from tests.support.fakes import P0, P1, FakeReceiver, Log, Sent
-from tests.support.path import MONTH_S, Plan, Process, World
+from tests.support.path import Plan, Process, World
+from tests.support.plans import MONTH_S
 from tests.support.simulated import simulated, until
 
 PLANS = {

@@ -13,7 +13,8 @@ from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from tests.support.fake_group import FakeJournal, FakeOffsets
 from tests.support.fakes import P0, HeldAnswers, Sent
-from tests.support.path import MONTH_S, Plan, Process, World
+from tests.support.path import Plan, Process, World
+from tests.support.plans import MONTH_S
 from tests.support.simulated import simulated, until
 
 
