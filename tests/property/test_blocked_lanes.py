@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import Log, Sent
-from tests.support.path import MONTH_S, Plan, Process, World
+from tests.support.path import Plan, Process, World
+from tests.support.plans import MONTH_S
 from tests.support.simulated import simulated, until
 
 WINDOW = 6

@@ -22,7 +22,8 @@ from bridge.model import Partition
 from tests.support.fake_group import FakeJournal
 from tests.support.fake_store import FakeStore
 from tests.support.fakes import AGAIN, P0, P1, Log, Sent
-from tests.support.path import MONTH_S, Plan, Process, World
+from tests.support.path import Plan, Process, World
+from tests.support.plans import MONTH_S
 from tests.support.simulated import LoopClock, simulated, until
 
 AGAIN_1 = Partition(AGAIN.topic, 1)

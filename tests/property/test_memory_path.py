@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from bridge.core.memory_budget import DELIVERY_BYTES, RECORD_BYTES, MemoryPlan
 from bridge.errors import TransportError
 from tests.support.fakes import P0, P1, Log, Sent
-from tests.support.path import MONTH_S, Plan, Process, World
+from tests.support.path import Plan, Process, World
+from tests.support.plans import MONTH_S
 from tests.support.simulated import simulated, until
 
 PARTITIONS = (P0, P1)

@@ -14,7 +14,8 @@ from bridge.core import completion_map
 from bridge.model import Committed, Partition
 from bridge.telemetry import events
 from tests.support.fakes import P0, P1, Log, Sent
-from tests.support.path import MONTH_S, Plan, Process, World
+from tests.support.path import Plan, Process, World
+from tests.support.plans import MONTH_S
 from tests.support.simulated import simulated, until
 
 PLANS = {
