@@ -24,6 +24,7 @@ if ROOT not in sys.path:  # for a bare `pytest`: `python -m pytest` has it alrea
     sys.path.insert(0, ROOT)
 
 from tests.support.bridge_process import BridgeProcess  # noqa: E402
+from tests.support.console_process import ConsoleProcess  # noqa: E402
 from tests.support.receiver import Receiver  # noqa: E402
 
 NO_KAFKA = "no real Kafka: "
@@ -119,6 +120,20 @@ def bridges(tmp_path: Path) -> Iterator[Callable[[Mapping[str, Any]], BridgeProc
     yield make
     for bridge in made:
         bridge.kill()
+
+
+@pytest.fixture
+def consoles(tmp_path: Path) -> Iterator[Callable[..., ConsoleProcess]]:
+    """Return what starts a console; all are killed at the end."""
+    started: list[ConsoleProcess] = []
+
+    def start(config: Mapping[str, Any], name: str = "console", token: str | None = None) -> ConsoleProcess:
+        started.append(ConsoleProcess(config, tmp_path / name, token))
+        return started[-1].start()
+
+    yield start
+    for console in started:
+        console.kill()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

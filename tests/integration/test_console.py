@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from tests.support.bridge_process import BridgeProcess
 from tests.support.console_process import ConsoleProcess
@@ -17,20 +14,6 @@ from tests.support.watch import quick_config, wait_settled, wait_until
 
 Bridges = Callable[..., BridgeProcess]
 EVENTS = 300
-
-
-@pytest.fixture
-def consoles(tmp_path: Path) -> Iterator[Callable[..., ConsoleProcess]]:
-    """Return what starts a console; all are killed at the end."""
-    started: list[ConsoleProcess] = []
-
-    def start(config: dict[str, Any], name: str = "console", token: str | None = None) -> ConsoleProcess:
-        started.append(ConsoleProcess(config, tmp_path / name, token))
-        return started[-1].start()
-
-    yield start
-    for console in started:
-        console.kill()
 
 
 def test_every_attempt_is_found_and_acted_upon_and_is_back_after_the_store_was_deleted(
