@@ -30,7 +30,8 @@ from bridge.settings import Settings
 from bridge.settings.changes import SettingsChange
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
-from bridge.wiring.endpoints import build_cursor_policy, build_delivery, build_router
+from bridge.wiring.delivery import build_delivery
+from bridge.wiring.endpoints import build_cursor_policy, build_router
 from bridge.wiring.path import (
     Path,
     PathEdges,

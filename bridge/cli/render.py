@@ -83,7 +83,8 @@ def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) 
     from bridge.cli.terminal import read_settings
     from bridge.settings import uses
     from bridge.settings.rules.rendering import selects
-    from bridge.wiring.endpoints import build_sealed_renderer, build_signer, build_target
+    from bridge.wiring.delivery import build_target
+    from bridge.wiring.endpoints import build_sealed_renderer, build_signer
 
     settings = read_settings(path, uses.sending(name))
     require_endpoint(path, name, settings.endpoints)

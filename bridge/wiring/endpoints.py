@@ -9,14 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from bridge.clock import Clock
-from bridge.core.backoff import RetrySchedule
-from bridge.core.completion_map import Failures
-from bridge.core.cursor import Cursor
 from bridge.core.filter import Filter
-from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
-from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router, Subscription
-from bridge.core.signature_failure import SignatureFailures
 from bridge.core.signing import (
     HmacForm,
     HmacSigner,
@@ -31,24 +25,17 @@ from bridge.core.signing.jwks import key_set
 from bridge.core.url import parse_proxy
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.lane_holds import HeldLanes, HoldWriter
-from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import ConfigError
 from bridge.history.attempt import MASK
 from bridge.http import Transport
-from bridge.http.authorized import HEADER, AuthorizedTransport
+from bridge.http.authorized import AuthorizedTransport
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.lean import LeanTransport
 from bridge.http.proxy import Proxy
 from bridge.http.reloaded_tls import ReloadedTls
 from bridge.http.tls import ClientTls
 from bridge.http.token_request import TokenClient
-from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.cursor_start import CursorPolicy
-from bridge.pipeline.delivery_parts import DeliveryParts
-from bridge.pipeline.dispatcher import EndpointDispatcher
-from bridge.pipeline.parking import EventParking
-from bridge.pipeline.signature_watch import SignatureWatch
 from bridge.receivers import STANDARD
 from bridge.rendering import MakeBody, Renderer
 from bridge.rendering.body_secret import BodySecretRenderer
@@ -59,12 +46,7 @@ from bridge.rendering.stored import StoredRenderer
 from bridge.rendering.template import TemplateBody
 from bridge.settings import EndpointSettings, Settings
 from bridge.settings.models.auth import OAuth2Settings
-from bridge.settings.models.request import TemplateSettings
-from bridge.telemetry.metrics import EndpointMetrics, Metrics
-from bridge.telemetry.scrub import scrub
-from bridge.telemetry.spans import SpanSink
 from bridge.wiring.tokens import build_endpoint_tokens, build_token_client
-from bridge.wiring.tracing import build_tracer
 
 
 def holding_endpoints(settings: Settings) -> frozenset[str]:
@@ -204,7 +186,7 @@ def _usable_templates(endpoint: EndpointSettings) -> Iterator[None]:
         raise ConfigError([f"endpoint {endpoint.target.origin}: {exc}"]) from exc
 
 
-def _build_shown_url(endpoint: EndpointSettings) -> TargetTemplate | None:
+def build_shown_url(endpoint: EndpointSettings) -> TargetTemplate | None:
     """Build the template of the URL with masks for what the configuration has; None if it is constant."""
     with _usable_templates(endpoint):
         template = build_target_template(endpoint)
@@ -254,162 +236,3 @@ def build_key_set(settings: Settings) -> Callable[[float], Mapping[str, object]]
     """Build the function that returns the public keys of all endpoints at a Unix second, as a JWKS."""
     keys = [key for endpoint in settings.endpoints.values() for key in endpoint.signing_keys]
     return lambda at_s: key_set(keys, at_s)
-
-
-def build_signature_watch(
-    name: str, endpoint: EndpointSettings, signer: Signer, metrics: EndpointMetrics
-) -> SignatureWatch:
-    """Build the part that counts the answers about a wrong signature."""
-    chosen = endpoint.signature_failures
-    failures = SignatureFailures(frozenset(chosen.statuses), chosen.texts)
-    return SignatureWatch(name, failures, lambda: signer.newest_key, metrics.signature_failures)
-
-
-def build_gate(endpoint: EndpointSettings) -> Gate:
-    """Build the limits of an endpoint: rates, adaptive limit, and breaker."""
-    breaker = endpoint.breaker
-    return Gate(
-        RateWindows(endpoint.rate_windows, 1.0),
-        AdaptiveLimit(endpoint.concurrency),
-        Breaker(
-            failures=breaker.failures,
-            window_s=breaker.window_s,
-            open_s=breaker.open_s,
-            max_open_s=breaker.max_open_s,
-            concurrency=endpoint.concurrency,
-        ),
-        retry_after_cap_s=endpoint.retry.retry_after_cap_s,
-    )
-
-
-def build_park_limit(endpoint: EndpointSettings) -> ParkLimit | None:
-    """Build the limit on dead letters; None if it is off."""
-    limit = endpoint.park_limit
-    if limit == "off":
-        return None
-    return ParkLimit(events=limit.events, share=limit.share, window_s=limit.window_s)
-
-
-def build_target(name: str, endpoint: EndpointSettings, settings: Settings) -> Target:
-    """Build the values that all requests of an endpoint share.
-
-    Raises ``ConfigError`` for templates that cannot be used.
-    """
-    history = settings.history
-    return Target(
-        endpoint=name,
-        headers=tuple((key.encode(), value.encode()) for key, value in endpoint.header_pairs),
-        secret_headers=frozenset(header.encode() for header in endpoint.secret_header_names),
-        timeout_s=endpoint.timeout_s,
-        log_successes=settings.log.attempts == "all",
-        kept_success=history.max_body_bytes if history.bodies == "all" else -1,
-        kept_failure=history.max_body_bytes if history.bodies != "none" else -1,
-        body_secret=endpoint.body_secret,
-        shown_url=_build_shown_url(endpoint),
-        scrub_bodies=_body_has_secrets(endpoint),
-        added=((HEADER, MASK),) if endpoint.oauth2 else (),
-    )
-
-
-def _body_has_secrets(endpoint: EndpointSettings) -> bool:
-    """Return True if a template inserts a secret by reference: only such bodies are searched for it."""
-    if not isinstance(endpoint.body, TemplateSettings):
-        return False
-    source = endpoint.body.source()
-    return scrub(source) != source
-
-
-def build_delivery(
-    name: str,
-    endpoint: EndpointSettings,
-    settings: Settings,
-    *,
-    transport: Transport,
-    history: KeepsAttempts,
-    metrics: EndpointMetrics,
-    clock: Clock,
-    spans: SpanSink | None = None,
-    gate: Gate | None = None,
-    park_limit: ParkLimit | None = None,
-    same_receiver: bool = False,
-) -> DeliveryParts:
-    """Build what the configuration decides about the deliveries of one endpoint.
-
-    ``gate``: the one in use, if its settings are the same. ``park_limit``: in place of the endpoint's own.
-    Raises ``ConfigError``.
-    """
-    gate, retry, signer = gate or build_gate(endpoint), endpoint.retry, build_signer(endpoint)
-    target, park_limit = build_target(name, endpoint, settings), park_limit or build_park_limit(endpoint)
-    delivered = None if park_limit is None else lambda count: park_limit.delivered(clock.monotonic(), count)
-    attempt_log = AttemptLog(target, history, metrics, delivered)
-    return DeliveryParts(
-        concurrency=endpoint.concurrency,
-        gate=gate,
-        client=EndpointClient(
-            target,
-            renderer=build_sealed_renderer(endpoint),
-            stored=build_stored_renderer(endpoint),
-            signer=signer,
-            gate=gate,
-            transport=transport,
-            log=attempt_log,
-            clock=clock,
-            own_verdict=endpoint.chosen.judge,
-            retry_on=frozenset(retry.retry_on),
-            park_limit=park_limit,
-            signatures=build_signature_watch(name, endpoint, signer, metrics),
-            tracer=build_tracer(name, endpoint, settings, spans),
-        ),
-        attempt_log=attempt_log,
-        schedule=RetrySchedule(
-            base_s=retry.base_s,
-            cap_s=retry.cap_s,
-            max_attempts=retry.max_attempts,
-            max_age_s=retry.max_age_s,
-            retry_after_cap_s=retry.retry_after_cap_s,
-        ),
-        park_limit=park_limit,
-        same_receiver=same_receiver,
-    )
-
-
-def build_dispatcher(
-    name: str,
-    endpoint: EndpointSettings,
-    settings: Settings,
-    *,
-    transport: Transport,
-    parks: DeadLetterWriter,
-    history: KeepsAttempts,
-    metrics: Metrics,
-    clock: Clock,
-    settle: Callable[[Cursor[Failures], int, int, int], None],
-    may_send: Callable[[], bool],
-    turn_off: Callable[[str, str], None],
-    budget: MemoryBudget | None = None,
-    held: HeldLanes | None = None,
-    gate: Gate | None = None,
-    park_limit: ParkLimit | None = None,
-    bound: EndpointMetrics | None = None,
-    spans: SpanSink | None = None,
-) -> EndpointDispatcher:
-    """Build the delivering half of the path for one endpoint. Raises ``ConfigError``.
-
-    ``gate``, ``park_limit`` and ``bound``: those of a replay, in place of the endpoint's own.
-    """
-    bound = bound or metrics.endpoint(name)
-    parts = build_delivery(
-        name, endpoint, settings, transport=transport, history=history, metrics=bound, clock=clock,
-        spans=spans, gate=gate, park_limit=park_limit,
-    )  # fmt: skip
-    return EndpointDispatcher(
-        name,
-        parts=parts,
-        parking=EventParking(name, parks, bound.parked, clock, held),
-        metrics=bound,
-        clock=clock,
-        settle=settle,
-        may_send=may_send,
-        turn_off=turn_off,
-        budget=budget,
-    )

@@ -41,9 +41,9 @@ from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import SpanSink
+from bridge.wiring.delivery import build_dispatcher
 from bridge.wiring.endpoints import (
     build_cursor_policy,
-    build_dispatcher,
     build_egress,
     build_lane_holds,
     build_router,

@@ -7,16 +7,14 @@ the fence of the member, and the history.
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-from bridge.clock import Clock
 from bridge.core.dedupe import Stretch
 from bridge.core.filter import BadExpression, Filter
 from bridge.core.jobs import Job, key_of
-from bridge.core.limits import ParkLimit
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.replay import ReplayQuery, ReplaySelection, UnusableReplayError, mark_of, stretches_of
 from bridge.core.routing import Router, Subscription
@@ -24,10 +22,8 @@ from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.http import Transport
 from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
-from bridge.model import Committed, Partition
+from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.cursor_loader import Loaded
-from bridge.pipeline.cursor_start import Continued, Started, build_cursor
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.fresh_events import FreshEvents
@@ -42,15 +38,11 @@ from bridge.settings import EndpointSettings, Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
-from bridge.wiring.endpoints import (
-    build_cursor_policy,
-    build_dispatcher,
-    build_egress,
-    build_subscription,
-    build_transport,
-)
+from bridge.wiring.delivery import build_dispatcher
+from bridge.wiring.endpoints import build_egress, build_subscription, build_transport
 from bridge.wiring.kafka import build_letters
 from bridge.wiring.path import Path, PathEdges, build_side_window
+from bridge.wiring.replay_parts import LiveMirror, NotedLimit, OwnOffsets, ReplayFence, ReplayLoader
 
 _RESERVED_PART = 16
 """A replay takes this part of the memory for waiting events from the live deliveries while it runs."""
@@ -134,8 +126,8 @@ class ReplayBuilder:
         checkpoints = Checkpoints(
             settings.group,
             [name],
-            offsets=_ReplayOffsets(edges, mark),
-            fence=_ReplayFence(self._path.checkpoints, edges.member.holds_lease),
+            offsets=OwnOffsets(edges, mark),
+            fence=ReplayFence(self._path.checkpoints, edges.member.holds_lease),
             flush=_nothing,
             journal=journal,
             metrics=self._metrics,
@@ -159,7 +151,7 @@ class ReplayBuilder:
         return ReplayRun(
             job,
             mine,
-            load=_Loader(
+            load=ReplayLoader(
                 job, mine, endpoint, group=settings.group, journal=journal, budget=budget, edges=edges
             ).load,
             checkpoints=checkpoints,
@@ -176,7 +168,7 @@ class ReplayBuilder:
             undecodable=undecodable,
             open_reader=edges.open_side_reader,
             learn=edges.learn,
-            mirror=_Mirror(name, self._path, dispatcher, budget, checkpoints, edges.clock).apply,
+            mirror=LiveMirror(name, self._path, dispatcher, budget, checkpoints, edges.clock).apply,
             commit_interval_s=settings.commit_interval_s,
             drain_timeout_s=settings.drain_timeout_s,
         )
@@ -194,7 +186,7 @@ class ReplayBuilder:
         name, settings = job.endpoint or "", self._settings()
         endpoint, edges, live = settings.endpoints[name], self._edges, self._path.dispatchers[name]
         windows = windows_of(job.rate_per_s, len(mine) / len(stretches_of(job)))
-        park_limit = None if endpoint.park_limit == "off" else _NotedLimit(endpoint)
+        park_limit = None if endpoint.park_limit == "off" else NotedLimit(endpoint)
 
         def stop(endpoint: str, reason: str) -> None:
             if park_limit is not None and park_limit.is_exceeded:
@@ -290,129 +282,6 @@ def build_replay_edges(
         open_parked_before=lambda: ParkedBefore(lambda: build_letters(settings)),
         folder=settings.state_dir / "replays",
     )
-
-
-class _NotedLimit(ParkLimit):
-    """The limit on dead letters, of the replay alone. It notes that it was exceeded."""
-
-    def __init__(self, endpoint: EndpointSettings) -> None:
-        limit = endpoint.park_limit
-        assert limit != "off", "there is a limit"
-        super().__init__(events=limit.events, share=limit.share, window_s=limit.window_s)
-        self.is_exceeded = False
-
-    def exceeded(self, now: float, cause: str) -> str:
-        """Count an event that is to be parked. Return "" if it may be, else why not and what to do."""
-        reason = super().exceeded(now, cause)
-        self.is_exceeded = self.is_exceeded or bool(reason)
-        return reason
-
-
-class _ReplayFence:
-    """The fence of a replay's commits: the live cursors' own, which moves no offset of a replay."""
-
-    def __init__(self, live: Checkpoints, holds_lease: Callable[[], bool]) -> None:
-        self._live = live
-        self.holds_lease = holds_lease
-
-    async def fence(self, lowest: Mapping[Partition, int]) -> None:
-        """Commit the live member's offsets. Raises ``CommitError`` if this process is no member any more."""
-        await self._live.pass_fence()
-
-
-class _ReplayOffsets:
-    """The store of cursors, for the group of a replay: that of its endpoint, and the mark."""
-
-    def __init__(self, edges: PathEdges, mark: str) -> None:
-        self._offsets = edges.offsets
-        self._mark = mark
-
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
-        """Return what is committed. Raises ``CommitError``."""
-        return await self._offsets.fetch(f"{group}.{self._mark}", partitions)
-
-    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
-        """Commit; return the partitions that a missing right refuses. Raises ``CommitError``."""
-        return await self._offsets.commit(f"{group}.{self._mark}", offsets)
-
-
-class _Loader:
-    """Builds the cursors of a run: where the replay stopped, or at its beginning."""
-
-    def __init__(
-        self,
-        job: Job,
-        mine: Mapping[Partition, Stretch],
-        endpoint: EndpointSettings,
-        *,
-        group: str,
-        journal: Journal,
-        budget: MemoryBudget,
-        edges: PathEdges,
-    ) -> None:
-        self._name = job.endpoint or ""
-        self._mine = mine
-        self._policy = build_cursor_policy(endpoint)
-        self._group = f"{group}.{self._name}"
-        self._journal = journal
-        self._share = budget.share(self._name)
-        self._edges = edges
-        self._offsets = _ReplayOffsets(edges, mark_of(job))
-
-    async def load(self) -> Loaded:
-        """Return the cursors. Raises ``CommitError`` and ``KafkaUnavailable``."""
-        partitions = list(self._mine)
-        topic_ids = await self._edges.look_at_topics(frozenset(each.topic for each in partitions)) or {}
-        commits = await self._offsets.fetch(self._group, partitions)
-        async with self._edges.open_side_reader() as reader:
-            firsts = await reader.begins(partitions)
-        journaled = self._journal.read()
-        loaded = Loaded({}, {}, topic_ids, {})
-        for partition, (start, end) in self._mine.items():
-            committed = commits.get(partition)
-            cursor = build_cursor(
-                self._name,
-                self._policy,
-                self._share,
-                partition,
-                (min(firsts[partition], end), end),
-                Started(start, "a replay") if committed is None else Continued(committed),
-                journaled.settled(self._name, partition, committed),
-            )
-            loaded.cursors[partition] = {self._name: cursor}
-            loaded.committed[cursor] = committed
-        return loaded
-
-
-class _Mirror:
-    """Applies to a run what switches the live deliveries of its endpoint, and adapts its memory."""
-
-    def __init__(
-        self,
-        name: str,
-        path: Path,
-        dispatcher: EndpointDispatcher,
-        budget: MemoryBudget,
-        checkpoints: Checkpoints,
-        clock: Clock,
-    ) -> None:
-        self._name = name
-        self._path = path
-        self._dispatcher = dispatcher
-        self._budget = budget
-        self._checkpoints = checkpoints
-        self._clock = clock
-
-    def apply(self) -> None:
-        """Look at the live endpoint. Call it several times a second."""
-        live = self._path.dispatchers.get(self._name)
-        is_on = live is not None and live.on  # a reload may have removed the endpoint
-        if is_on != self._dispatcher.on:
-            self._dispatcher.turn(is_on, self._clock.time())
-        if live is not None:
-            self._dispatcher.switch_types(self._path.router.off_pattern(self._name))
-        self._budget.adapt(self._clock.monotonic(), ())
-        self._checkpoints.reopen_pressed(self._name)
 
 
 async def _nothing() -> None:

@@ -27,7 +27,7 @@ from bridge.pipeline.replay.replays import Replays
 from bridge.settings import Settings
 from bridge.settings.changes import compare
 from bridge.telemetry.metrics import Metrics
-from bridge.wiring.endpoints import build_dispatcher
+from bridge.wiring.delivery import build_dispatcher
 from bridge.wiring.path import Path, PathEdges, build_new_endpoints, build_path
 from bridge.wiring.replay import ReplayBuilder
 from tests.support.fake_control import FakeControl, FakeLogs

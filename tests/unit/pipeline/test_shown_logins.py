@@ -11,7 +11,8 @@ from bridge.model import Response
 from bridge.pipeline.attempt_log import AttemptLog, Outcome
 from bridge.settings import EndpointSettings
 from bridge.telemetry.metrics import Metrics
-from bridge.wiring.endpoints import build_renderer, build_target
+from bridge.wiring.delivery import build_target
+from bridge.wiring.endpoints import build_renderer
 from tests.support.fakes import FakeHistory, event
 from tests.support.path import Plan, settings_of
 

@@ -18,7 +18,7 @@ from bridge.demo.receivers import Reply
 from bridge.model import Request, Response
 from bridge.settings import load
 from bridge.telemetry.metrics import Metrics
-from bridge.wiring.endpoints import build_dispatcher
+from bridge.wiring.delivery import build_dispatcher
 from tests.support.fakes import P0, FakeHistory, FakeParking, event
 from tests.support.path import settle_if_live
 from tests.support.receivers import SIMULATORS

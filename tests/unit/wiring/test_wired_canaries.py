@@ -37,7 +37,8 @@ from bridge.storage.state_dir import StateDir
 from bridge.telemetry import logs
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.scrub import in_force
-from bridge.wiring.endpoints import build_dispatcher, build_egress, build_transport
+from bridge.wiring.delivery import build_dispatcher
+from bridge.wiring.endpoints import build_egress, build_transport
 from bridge.wiring.path import build_history
 from tests.support.canaries import ENCODERS, find_canaries
 from tests.support.canary_settings import ALL, ENVIRONMENT, SENT, endpoints
