@@ -146,7 +146,7 @@ def head(trial: Trial, *, show_secrets: bool) -> str:
 
 def request_document(trial: Trial, *, show_secrets: bool) -> dict[str, Any]:
     """Return the request as JSON values, with secrets masked unless ``show_secrets``."""
-    from bridge.wiring.endpoints import build_target
+    from bridge.wiring.delivery import build_target
 
     url, target = trial.request.url, build_target(trial.name, trial.endpoint, trial.settings)
     headers = trial.request.headers
@@ -168,7 +168,7 @@ def shown_body(trial: Trial, *, pretty: bool, show_secrets: bool) -> str:
     """Return the body as text; ``pretty`` indents it if it is JSON."""
     import orjson
 
-    from bridge.wiring.endpoints import build_target
+    from bridge.wiring.delivery import build_target
 
     body = trial.request.body
     if not show_secrets:
