@@ -180,7 +180,8 @@ async def _judge_all(
         else:
             report = await inspect_report.report(records[-1], guess, ask_registry=ask_registry)
             judged = await inspect_report.judge(records, guess, ask_registry=ask_registry)
-            reports.append([*report, *inspect_report.judgement(judged)] if len(records) > 1 else [*report])
+            judgement = inspect_report.judgement(judged) if len(records) > 1 else ()
+            reports.append([*judgement, *report])  # the source comes last, so that it can be copied
             sources.append(inspect_report.source_of(records[-1], guess))
             failed |= len(records) > 1 and any(one.cause and not one.undecided for one in judged)
         documents += [one.as_json(name) for one in judged]

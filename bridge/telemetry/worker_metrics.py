@@ -45,6 +45,8 @@ RULES: Final[Mapping[str, OverWorkers]] = {
     "hookferry_partitions_without_schema": "sum",
     "hookferry_partitions_failing": "sum",
     "hookferry_ready": "min",
+    "hookferry_config_info": "max",
+    "hookferry_config_last_reload_success_timestamp_seconds": "min",
     "hookferry_assigned_partitions": "sum",
     "hookferry_memory_budget_bytes": "sum",
     "hookferry_memory_waiting_bytes": "sum",

@@ -47,11 +47,11 @@ def run_command(bridge: BridgeProcess, name: str, *arguments: str) -> subprocess
 def test_an_attempt_is_sent_again_as_it_was_or_rendered_with_the_same_or_a_new_webhook_id(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
-    topic, config = topic_and_config(kafka, receiver, "once", partitions=2)
+    topic, config = topic_and_config(kafka, receiver, "resent", partitions=2)
     bridge = bridges(config).start()
     publish(kafka, topic, [order("a", 0), order("b", 0, 1)])
     receiver.wait_for("/shop", accepted=2)
-    wait_settled(kafka, "once.shop", topic)
+    wait_settled(kafka, "resent.shop", topic)
     (first,) = answer(bridge, "history", "--entity=a")
     done = answer(bridge, "resend", first["id"], "--reason", "asked by phone")
     assert (done["written"], done["delivered"], done["waiting"]) == (1, 1, 0)
@@ -96,17 +96,17 @@ def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_e
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:
     """Two bridges; the runner is killed, a bridge too, and the job is paused; live events go on."""
-    topic, config = topic_and_config(kafka, receiver, "bulk", partitions=4, concurrency=30)
+    topic, config = topic_and_config(kafka, receiver, "resent-all", partitions=4, concurrency=30)
 
     options = KafkaOptions((kafka.bootstrap,))
-    group = GroupTopics("bulk", "bulk.again", "bulk.attempts", "bulk.control")
+    group = GroupTopics("resent-all", "resent-all.again", "resent-all.attempts", "resent-all.control")
     store = Resending(options, group, {"shop"}, lambda topic: True).store
 
     one, two = bridges(config).start(), bridges(config).start()
     events = [order(f"e{n % ENTITIES}", n // ENTITIES, n % ENTITIES % 4) for n in range(ENTITIES * EACH)]
     publish(kafka, topic, events)
     receiver.wait_for("/shop", accepted=len(events))
-    wait_settled(kafka, "bulk.shop", topic)
+    wait_settled(kafka, "resent-all.shop", topic)
     ids = {(row["entity"], row["seq"]): row["webhook_id"] for row in receiver.records("/shop")}
     receiver.reset()
 
@@ -144,8 +144,8 @@ def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_e
     assert (done["state"], done["done"], done["total"]) == ("done", len(events), len(events))
 
     receiver.wait_for("/shop", accepted=len(events) + ENTITIES * LIVE)
-    wait_settled(kafka, "bulk.shop", topic)
-    wait_settled(kafka, "bulk.shop", "bulk.again")
+    wait_settled(kafka, "resent-all.shop", topic)
+    wait_settled(kafka, "resent-all.shop", "resent-all.again")
     counts: Counter[str] = Counter()
     for entity in {f"e{n}" for n in range(ENTITIES)}:
         got = arrivals(receiver, entity)
@@ -160,7 +160,7 @@ def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_e
     rows = [row for row in answer(one, "history", "--limit=10000", "--since=1h") if row["repeats"]]
     requests = Counter(row["again_id"] for row in rows if row["verdict"] == "delivered")
     assert len(requests) >= len(events) - 200, "each request is in the history, but for the kill"
-    written = asyncio.run(read_requests(options, "bulk.again"))
+    written = asyncio.run(read_requests(options, "resent-all.again"))
     assert len(written) == len(set(written)) == len(events), "each event was requested exactly once"
     assert one.terminate() == 0
 

@@ -152,7 +152,19 @@ func functions(root *template.Template) template.FuncMap {
 		"deepCopy": func(from object) object { return merge(from) },
 		"set":      func(into object, key string, value interface{}) object { into[key] = value; return into },
 		"merge":    merge,
-		"toYaml":   func(value interface{}) string { return fmt.Sprint(value) },
+		"toYaml":   asJSON, // each JSON document is one of YAML
+		"fromYaml": func(text string) object {
+			made := object{}
+			_ = json.Unmarshal([]byte(text), &made)
+			return made
+		},
+		"omit": func(from object, keys ...string) object {
+			made := merge(from)
+			for _, key := range keys {
+				delete(made, key)
+			}
+			return made
+		},
 		"fromJson": func(text string) object {
 			made := object{}
 			_ = json.Unmarshal([]byte(text), &made)
@@ -208,4 +220,9 @@ func main() {
 			fmt.Println("TEMPLATE ERROR: " + strings.ReplaceAll(err.Error(), "\n", " "))
 		}
 	}
+}
+
+func asJSON(value interface{}) (string, error) {
+	made, err := json.Marshal(value)
+	return string(made), err
 }

@@ -36,7 +36,7 @@ def test_a_record_that_the_printed_source_does_not_decode_is_named(monkeypatch: 
     other = record(9, {"eventId": "x", "type": "Paid"})
     result = inspect(monkeypatch, [other, *GOOD])
     assert result.exit_code == 1
-    assert "judged:  3 of 4 records are decoded with this source" in result.output
+    assert "judged:  3 of 4 records are decoded with the source below" in result.output
     assert "  orders-0@9: " in result.output
 
 

@@ -221,10 +221,13 @@ async def test_a_folder_in_use_or_a_taken_port_ends_it_before_any_worker_starts(
     StateDir(tmp_path / "state").release()
 
 
-def test_the_workers_divide_the_memory_and_have_their_own_folders_and_names(tmp_path: Path) -> None:
+def test_the_workers_divide_the_memory_and_have_their_own_folders_and_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.workers.launch.resident_bytes", lambda: 60 * 1024 * 1024)
     settings = load_settings(tmp_path, "memory_budget: 900MiB\n")
     plan = plan_workers(settings, tmp_path / "bridge.yaml", 3)
-    assert 200 <= plan.memory_mib <= 300, "a third of it, less what the supervisor uses"
+    assert plan.memory_mib == 280, "a third of it, less what the supervisor uses"
     own = plan.environment(2)
     assert own["HOOKFERRY_STATE_DIR"] == str(tmp_path / "state" / "worker-2")
     assert own["HOOKFERRY_MEMORY_BUDGET"] == f"{plan.memory_mib}MiB"
