@@ -186,7 +186,7 @@ async def judge(records: Sequence[Record], guess: Guess, *, ask_registry: bool) 
 
 
 def judgement(judged: Sequence[Judged]) -> Iterator[str]:
-    """Yield how many records the source decodes that is printed below, those that it does not, and ids that repeat."""
+    """Yield how many records the source decodes, those that it does not, and ids that repeat."""
     good = sum(not one.cause for one in judged)
     if len(judged) > 1 or good < len(judged):
         yield f"judged:  {good} of {len(judged)} records are decoded with the source below"

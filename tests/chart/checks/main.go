@@ -158,6 +158,7 @@ func functions(root *template.Template) template.FuncMap {
 			_ = json.Unmarshal([]byte(text), &made)
 			return made
 		},
+		"dig": dig,
 		"omit": func(from object, keys ...string) object {
 			made := merge(from)
 			for _, key := range keys {
@@ -225,4 +226,22 @@ func main() {
 func asJSON(value interface{}) (string, error) {
 	made, err := json.Marshal(value)
 	return string(made), err
+}
+
+// dig returns the value below these keys, or the last but one argument; the last one is where it begins.
+func dig(arguments ...interface{}) interface{} {
+	last := len(arguments) - 1
+	at := arguments[last]
+	for _, key := range arguments[:last-1] {
+		below, isObject := at.(object)
+		if !isObject {
+			return arguments[last-1]
+		}
+		value, found := below[key.(string)]
+		if !found {
+			return arguments[last-1]
+		}
+		at = value
+	}
+	return at
 }
