@@ -29,7 +29,7 @@ from tests.support.watch import cursors, wait_settled, wait_until
 Bridges = Callable[..., BridgeProcess]
 ENTITIES, EACH, LIVE, CONCURRENCY = 20, 70, 10, 30
 MARKERS = 40
-"""More than the offsets of all transactions here: a committed offset counts them, and they are no requests."""
+"""More than all transactions here: each has an offset, which a committed offset counts as well."""
 
 
 def answer(bridge: BridgeProcess, *arguments: str, exits: int = 0) -> Any:
@@ -122,7 +122,7 @@ def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_e
 
     wait_until(lambda: (now := job()) and now.done > 100, "it has begun")
     runner.send_signal(signal.SIGKILL)
-    runner.wait()
+    runner.communicate()
     killed = job()
     assert killed is not None
     assert killed.state is JobState.RUNNING
@@ -144,7 +144,8 @@ def test_a_bulk_resend_survives_kills_of_its_runner_and_of_a_bridge_and_writes_e
     )
     paused = asyncio.run(store.change(killed.id, JobState.PAUSED, Author("ann", "too fast")))
     assert paused.state is JobState.PAUSED
-    assert resumed.wait(60) == 1, "the runner stops when its job is paused"
+    shown, _ = resumed.communicate(timeout=60)
+    assert resumed.returncode == 1, f"the runner stops when its job is paused: {shown}"
     at = job()
     assert at is not None
     assert at.done == paused.done < len(events), "a runner that was fenced writes nothing more"
