@@ -10,6 +10,7 @@ receiver. Their final messages are sent to the main process, which prints them.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ from tests.support.console_process import ConsoleProcess  # noqa: E402
 from tests.support.receiver import Receiver  # noqa: E402
 
 NO_KAFKA = "no real Kafka: "
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell lets its background jobs ignore Ctrl-C, and the commands that the tests start would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 RINGS = ("integration", "e2e", "faults", "property", "contract", "unit")
 """From the folder whose files take a minute to the one whose files take a moment. The faults load the
 machine, so they run next to tests that only compute: most of the folders before them use sessions and

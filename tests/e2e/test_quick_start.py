@@ -28,19 +28,13 @@ def block(language: str, contains: str) -> str:
     return found
 
 
-def react_to_ctrl_c() -> None:
-    """A shell lets its background jobs ignore SIGINT, and what they start inherits that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextmanager
 def running(command: list[str], folder: Path, out: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **more}
     with out.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT,
-            preexec_fn=react_to_ctrl_c,  # noqa: PLW1509 - it only sets a signal
-        )  # fmt: skip
+            [sys.executable, *command], cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
     try:
         yield process
     finally:
