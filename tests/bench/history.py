@@ -37,7 +37,7 @@ class Compressed:
         self.written_bytes = 0
 
     async def write(self, record: NewRecord) -> None:
-        self.written_bytes += await batch_bytes(record.key, record.value, record.headers, HISTORY_CODEC)
+        self.written_bytes += await batch_bytes(HISTORY_CODEC, record.key, record.value, record.headers)
 
 
 def event(number: int) -> Event:
