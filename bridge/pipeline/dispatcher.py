@@ -25,6 +25,7 @@ from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
 from bridge.pipeline.parking import EventParking, refused_before
+from bridge.pipeline.workers import Workers
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 
@@ -68,9 +69,7 @@ class EndpointDispatcher:
         self.in_flight = 0
         self._types_off: re.Pattern[str] | None = None
         self._share = 1.0
-        self._tasks: asyncio.TaskGroup | None = None
-        self._running: list[asyncio.Task[None]] = []
-        self._workers = 0
+        self._workers = Workers(name, self._work)
         self._use(parts)
         self._parking = parking
         self._metrics = metrics
@@ -103,7 +102,7 @@ class EndpointDispatcher:
             parts.gate.set_share(self._share)
         self._use(parts)
         self._queue.use_gate(parts.gate)
-        self._start_workers()
+        self._workers.raise_to(parts.concurrency)
         self.gate.try_now(self._clock.monotonic())
         self._queue.retry_now()
 
@@ -216,18 +215,7 @@ class EndpointDispatcher:
 
         The list that is returned gets further workers if the concurrency is raised.
         """
-        self._tasks = tasks
-        self._running.append(tasks.create_task(self._queue.release_due(), name=f"{self.name}-retries"))
-        self._start_workers()
-        return self._running
-
-    def _start_workers(self) -> None:
-        """Start the workers that are missing. More than needed stay: the gate limits the requests, too."""
-        if self._tasks is None:
-            return
-        for number in range(self._workers, self._concurrency):
-            self._running.append(self._tasks.create_task(self._work(), name=f"{self.name}-{number}"))
-            self._workers = number + 1
+        return self._workers.start(tasks, self._concurrency, self._queue.release_due)
 
     async def drain(self) -> None:
         """Drop what is queued and return when nothing is in flight; enqueue nothing meanwhile.
