@@ -195,14 +195,8 @@ class EndpointDispatcher:
         return ({LimitReason.OFF} if not self.on else set()) | self.gate.limits(self._clock.monotonic())
 
     def oldest_ms(self) -> int | None:
-        """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
-
-        It looks at the head of each lane: call it per scrape, not per event.
-        """
-        waiting = (
-            head.event.record.timestamp_ms for head in self._queue.heads() if isinstance(head, Delivery)
-        )
-        return min(waiting, default=None)
+        """Return the record timestamp of the oldest event that waits; see ``LaneQueue.oldest_ms``."""
+        return self._queue.oldest_ms()
 
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""

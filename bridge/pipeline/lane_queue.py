@@ -127,6 +127,14 @@ class LaneQueue(Lanes[LaneItem]):
                 sleeper.set_result(None)
                 return
 
+    def oldest_ms(self) -> int | None:
+        """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
+
+        It looks at the head of each lane: call it per scrape, not per event.
+        """
+        waiting = (head.event.record.timestamp_ms for head in self.heads() if isinstance(head, Delivery))
+        return min(waiting, default=None)
+
     def use_gate(self, gate: Gate) -> None:
         """Ask another gate from now on when a request may be sent."""
         self._gate = gate

@@ -55,6 +55,7 @@ from bridge.storage.dedupe_index import KeyIndex
 from bridge.telemetry import logs, otlp
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_subscription
 from bridge.wiring.kafka import (
     build_kafka_options,
@@ -62,7 +63,6 @@ from bridge.wiring.kafka import (
 )
 from bridge.wiring.path import (
     Path,
-    PathEdges,
     build_history,
     build_index,
     build_new_endpoints,
