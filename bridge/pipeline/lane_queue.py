@@ -17,8 +17,9 @@ from bridge.core.lanes import Lane, Lanes
 from bridge.core.limits import Gate
 from bridge.errors import DecodeError, FilterError
 from bridge.history.attempt import Later
-from bridge.model import Event, ParkReason, RedriveMark
+from bridge.model import Event, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.reasons import ParkReason
 
 _SHORTEST_WAIT_S = 0.001
 """A shorter timer might fire before the clock has moved."""

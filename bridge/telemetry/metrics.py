@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from bridge import __version__
-from bridge.model import ParkReason, Verdict
+from bridge.model import Verdict
+from bridge.reasons import ParkReason
 from bridge.telemetry.metric_table import TABLE
 from bridge.telemetry.metric_table.delivery import STATUS_CLASSES
 from bridge.telemetry.metric_table.spec import MetricSpec
