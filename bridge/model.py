@@ -141,7 +141,7 @@ class LaneKey(NamedTuple):
 
 
 FieldSet = frozenset[tuple[str, ...]]
-"""Paths into a payload. A path stands for all below it, and the empty path for the whole payload."""
+"""Paths into a payload. A path includes all below it; the empty path is the whole payload."""
 
 WHOLE: FieldSet = frozenset({()})
 

@@ -142,7 +142,7 @@ class Pipeline:
         self._prepare(endpoint)
 
     def start_catch_up(self, endpoint: str) -> None:
-        """Start the reader that feeds an endpoint behind the main reader; not after ``stop``."""
+        """Start the reader with which an endpoint catches up with the main reader; not after ``stop``."""
         if self._tasks is not None and not self._stopping.is_set() and endpoint in self._catch_ups:
             run = self._catch_ups[endpoint].run()
             self._reading[endpoint] = self._tasks.create_task(run, name=f"catch up {endpoint}")
