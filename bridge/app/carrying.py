@@ -70,12 +70,13 @@ class Carrying:
             endpoints=sorted(path.dispatchers),
         )
         async with asyncio.TaskGroup() as tasks:
-            background = [*self._start(tasks), *self.history.start(tasks)]
+            background = self._start(tasks)
+            streams = self.history.start(tasks)  # the list gets the streams of endpoints that a reload adds
             self.in_force.start(tasks)
             await path.pipeline.run()
             await self.history.close()
             self.in_force.stop()
-            for task in background:
+            for task in [*background, *streams]:
                 task.cancel()
         _log.info(events.BRIDGE_DRAINED)
 
