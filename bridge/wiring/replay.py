@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 
 from bridge.core.dedupe import Stretch
 from bridge.core.filter import BadExpression, Filter
-from bridge.core.jobs import Job, key_of
+from bridge.core.jobs import Job
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.replay import ReplayQuery, ReplaySelection, UnusableReplayError, mark_of, stretches_of
 from bridge.core.routing import Router, Subscription
@@ -38,6 +38,7 @@ from bridge.settings import EndpointSettings, Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.audit import replay_record
 from bridge.wiring.delivery import build_dispatcher
 from bridge.wiring.endpoints import build_egress, build_subscription, build_transport
 from bridge.wiring.kafka import build_letters
@@ -245,7 +246,7 @@ def build_replaying(
         look=edges.look_at_topics,
         offsets=offsets,
         open_run=builder.open_run,
-        write=lambda job: write_all({key_of(job.id): job.to_bytes()}),
+        write=lambda job: write_all(replay_record(job)),
         forget_files=builder.forget_files,
         who=who,
     )
