@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bridge.core.url import parse_url
 from bridge.errors import HookferryError, TransportError
-from bridge.history.attempt import MASK, Kept
+from bridge.history.attempt import MASK, Kept, header_pairs
 from bridge.http import Transport
 from bridge.model import Request, Response, Url
 
@@ -54,8 +54,7 @@ def _is_this_machine(host: str) -> bool:
 def to_request(kept: Kept, url: Url) -> Request:
     """Return the request of an attempt for another URL, without the headers that are masked."""
     attempt = kept.attempt
-    pairs = (line.partition(b": ") for line in attempt.headers.split(b"\n") if line)
-    headers = tuple((name, value) for name, _, value in pairs if value != MASK)
+    headers = tuple(pair for pair in header_pairs(attempt.headers) if pair[1] != MASK)
     return Request(attempt.method, url, headers, attempt.body or b"")
 
 

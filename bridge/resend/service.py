@@ -86,15 +86,14 @@ class Resending:
         try:
             async with self._open_reader() as reader:
                 scan = scan_in(reader)
-                ends = {str(number): end for number, end in (await scan.ends()).items()}
-                await select(scan, query, ends, targets, selection, _nothing)
+                await select(scan, query, await scan.ends(), targets, selection, _nothing)
             await asyncio.to_thread(selection.arrange, {})
             return Preview(selection.by_endpoint(), selection.refused())
         finally:
             selection.close()
 
     async def start(self, query: ResendQuery, rate_per_s: float | None, author: Author) -> Job:
-        """Write a new job, running: someone must run it, now or after ``ABANDONED_S``."""
+        """Write a new job, running: a runner must carry it out, now or after ``ABANDONED_S``."""
         return await self.store.create(query, rate_per_s, author)
 
     async def run(self, job_id: str, on_progress: Callable[[Job], object] = lambda job: None) -> Job:
