@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 from bridge.core.changes import Change, new_key
 from bridge.core.jobs import Job
-from bridge.errors import KafkaUnavailable
 from bridge.history.attempt import AttemptId, Kept
 from bridge.history.scan import AttemptScan
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topics import TopicAdmin
+from bridge.kafka.topics import count_partitions
 from bridge.kafka.transactions import TransactionalWriter
 from bridge.resend.entries import Refusal, Targets, refusal, rendered_entry, request_id, stored_entry
 from bridge.resend.job_store import Author, JobStore, now
@@ -168,18 +167,7 @@ class Resending:
 
     async def _prepare(self) -> tuple[Callable[[SideReader], AttemptScan], Targets]:
         """Look at the topics as they are now."""
-        admin = TopicAdmin(self._options)
-        try:
-            await admin.start()
-            counts = await admin.partition_counts(self._topics[1:])
-        finally:
-            await admin.close()
-        for topic in self._topics[1:]:
-            if not counts.get(topic):
-                raise KafkaUnavailable(
-                    f"topic {topic!r} does not exist; `hookferry run` creates it, or this is not the group of"
-                    " your bridges"
-                )
+        counts = await count_partitions(self._options, self._topics[1:])
         targets = Targets(self._topics.again, counts[self._topics.again], self._endpoints, self._is_source)
         number = counts[self._topics.attempts]
         return lambda reader: AttemptScan(reader, self._topics.attempts, number), targets
