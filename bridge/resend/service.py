@@ -1,6 +1,6 @@
 """All that a command or a console does about re-sends: preview, start, run, change, and send a few at once.
 
-Invariant: whatever is sent, who did it and why is recorded in ``<group>.control`` in the same transaction.
+Invariant: who sent something, and why, is recorded in ``<group>.control`` in the same transaction.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class EventCounter:
                     self._count(row, record)
 
     def take_unknown(self, record: Record) -> None:
-        """Count a record whose schema is not to be had at every endpoint: it waits for all of them."""
+        """Count a record without a schema at every endpoint: it waits for all of them."""
         for row in self._open(record):
             self._count(row, record)
 

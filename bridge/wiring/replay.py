@@ -1,4 +1,4 @@
-"""Build the run of a replay: the parts of the path, with cursors, limits and marks of its own.
+"""Build the run of a replay: the parts of the path, with other cursors, limits and marks.
 
 Invariant: a run shares with live deliveries only what must hold for both: the endpoint's limits and switches,
 the fence of the member, and the history.
@@ -54,7 +54,7 @@ class ReplayEdges:
     """What a run reaches outside the process with, in addition to the edges of the path."""
 
     open_transport: Callable[[str], Transport]
-    """Build a transport to an endpoint, with connections of its own."""
+    """Build a transport to an endpoint, with separate connections."""
     open_window: Callable[[], AbstractContextManager[FirstOffsets]]
     open_parked_before: Callable[[], ParkedRecords]
     folder: FilePath

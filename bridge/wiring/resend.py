@@ -37,7 +37,7 @@ def build_resending(settings: Settings) -> Resending:
 
 
 def build_forwarder(settings: Settings, url: Url) -> Forwarder:
-    """Build what forwards attempts to a developer: this machine is allowed, besides ``egress.allow``."""
+    """Build what forwards attempts to a developer: to this machine, or as ``egress.allow`` permits."""
     egress = EgressPolicy((*settings.egress.allow, *_THIS_MACHINE))
     return Forwarder(url, LeanTransport(egress, 1, SystemTls()))
 
