@@ -40,9 +40,10 @@ from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.audit import replay_record
 from bridge.wiring.delivery import build_dispatcher
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_egress, build_subscription, build_transport
 from bridge.wiring.kafka import build_letters
-from bridge.wiring.path import Path, PathEdges, build_side_window
+from bridge.wiring.path import Path, build_side_window
 from bridge.wiring.replay_parts import LiveMirror, NotedLimit, OwnOffsets, ReplayFence, ReplayLoader
 
 _RESERVED_PART = 16
