@@ -17,7 +17,8 @@ import structlog
 from bridge import __version__
 from bridge.app.status import Status
 from bridge.clock import Clock
-from bridge.core.pod_report import EndpointReport, PodReport, instant, key_of
+from bridge.core.instant import precise_instant
+from bridge.core.pod_report import EndpointReport, PodReport, key_of
 from bridge.errors import BrokerError
 from bridge.kafka.group_view import GroupView
 from bridge.kafka.producer import NewRecord
@@ -75,7 +76,7 @@ class PodView:
         self._backlogs = backlogs
         self._clock = clock
         self._config = config
-        self._since = instant(clock.time())
+        self._since = precise_instant(int(clock.time() * 1000))
 
     def describe(self) -> PodReport:
         """Return the report of now."""
@@ -89,7 +90,7 @@ class PodView:
             version=__version__,
             host=self._host,
             since=self._since,
-            at=instant(self._clock.time()),
+            at=precise_instant(int(self._clock.time() * 1000)),
             ready=place.ready,
             state=place.state.value,
             words=scrub(place.words),

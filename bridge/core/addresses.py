@@ -6,7 +6,15 @@ Invariant: an address that embeds another one is judged by the one that a connec
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
@@ -107,6 +115,16 @@ def read_literal(host: str) -> IpAddress | None:
     if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
         raise ValueError(f"{host} ends in a number, but is not an IPv4 address")
     return IPv4Address(sum(number << (24 - 8 * place) for place, number in enumerate(first)) + last)
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if only this machine reaches a host: ``localhost``, or a loopback address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
 
 
 def is_public_name(host: str) -> bool:

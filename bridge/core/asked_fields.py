@@ -1,7 +1,7 @@
 """Decide which fields of a payload are decoded: those that some endpoint reads.
 
-Invariant: the answer only saves time. Whatever reads a payload names its own paths (``Event.data``), and
-gets the whole payload if they are not among the asked ones.
+Invariant: the answer only saves time. Each reader of a payload names its paths (``Event.data``), and gets the
+whole payload if they are not among those fields.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Asking(NamedTuple):
 
 
 class AskedFields:
-    """The fields that the endpoints ask for, by source and event type."""
+    """The fields that the endpoints read, by source and event type."""
 
     def __init__(self, askings: Sequence[Asking]) -> None:
         self._askings = askings
 
     def of(self, source: str) -> Callable[[str], FieldSet]:
-        """Return the function from an event type of a source to the fields that are asked for."""
+        """Return the function from an event type of a source to the fields that are read."""
         rules = [
             (Patterns(asking.patterns), asking.paths)
             for asking in self._askings
@@ -53,5 +53,5 @@ EVERYTHING = AskedFields([Asking(WHOLE, None, ())])
 
 @lru_cache(_REMEMBERED)
 def covers(asked: FieldSet, paths: FieldSet) -> bool:
-    """Return True if each path is one of those that are asked for, or below one of them."""
+    """Return True if each path in ``paths`` is in ``asked``, or below a path there."""
     return all(any(path[:length] in asked for length in range(len(path) + 1)) for path in paths)

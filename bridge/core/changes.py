@@ -1,6 +1,6 @@
 """The audit of what people changed, as records of ``<group>.control``. Pure.
 
-Invariant: each change has a key of its own, so compaction keeps all of them. Texts contain no secret: they
+Invariant: each change has a unique key, so compaction keeps all of them. Texts contain no secret: they
 are scrubbed where they are written.
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -145,10 +145,7 @@ class Lanes(Generic[Item]):
         of running at the same time.
         """
         dropped = 0
-        lanes = {id(lane): lane for lane in self._lanes.values()}
-        lanes.update({id(lane): lane for lane in self._ready})
-        lanes.update({id(entry[2]): entry[2] for entry in self._waiting if entry[2]._due_at == entry[0]})
-        for lane in lanes.values():
+        for lane in self._known():
             head = [lane.items.popleft()] if lane.running else []
             blocked = lane.blocked
             if blocked:
@@ -167,10 +164,14 @@ class Lanes(Generic[Item]):
 
     def heads(self) -> Iterator[Item]:
         """Return the oldest item of each lane, except of a lane without a key that runs."""
+        return (lane.head for lane in self._known() if lane.items)
+
+    def _known(self) -> Collection[Lane[Item]]:
+        """Return every lane once, except a lane without a key that runs: only its worker has it."""
         lanes = {id(lane): lane for lane in self._lanes.values()}
         lanes.update({id(lane): lane for lane in self._ready})
         lanes.update({id(entry[2]): entry[2] for entry in self._waiting if entry[2]._due_at == entry[0]})
-        return (lane.head for lane in lanes.values() if lane.items)
+        return lanes.values()
 
     @property
     def ready(self) -> int:

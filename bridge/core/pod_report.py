@@ -7,7 +7,7 @@ the number of endpoints and partitions. Texts contain no secret: they are scrubb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -98,12 +98,6 @@ class PodReport(NamedTuple):
             self.config_hash,
             self.config_error,
         )
-
-
-def instant(unix_s: float) -> str:
-    """Return an instant as the reports have it, with milliseconds."""
-    text = datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"
 
 
 def key_of(name: str) -> bytes:

@@ -1,7 +1,7 @@
 """The W3C Trace Context of an event: read it from the record, and continue it in a request. Pure.
 
 Source: W3C Recommendation "Trace Context" (2021-11-23), sections 3.2 and 3.3. Invariant: a damaged
-``traceparent`` never spoils a delivery; the event begins a trace of its own.
+``traceparent`` never spoils a delivery; the event begins a new trace.
 """
 
 from __future__ import annotations

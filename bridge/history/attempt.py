@@ -16,6 +16,12 @@ MASK = b"***"
 _ID = re.compile(r"([0-9]{1,9}):([0-9]{1,18}):([0-9]{1,6})")
 
 
+def header_pairs(lines: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of an attempt, as name and value."""
+    pairs = (line.partition(b": ") for line in lines.split(b"\n") if line)
+    return tuple((name, value) for name, _, value in pairs)
+
+
 class Later:
     """What follows a failed attempt, which is known only after the attempt is kept.
 

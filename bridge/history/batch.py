@@ -41,6 +41,23 @@ class Writer(NamedTuple):
     number: int
 
 
+class WrittenBefore:
+    """Recognizes batches that are in the topic twice: a writer that got no answer writes one again."""
+
+    def __init__(self, most: int) -> None:
+        """``most``: how many batches are remembered."""
+        self._most = most
+        self._first: dict[Writer, tuple[int, int]] = {}
+
+    def has(self, writer: Writer, record: Record) -> bool:
+        """Return True if another record has the same batch. A record that is read again is the same one."""
+        here = record.partition.number, record.offset
+        first = self._first.setdefault(writer, here)
+        if len(self._first) > self._most:
+            del self._first[next(iter(self._first))]
+        return first != here
+
+
 class UnreadableBatch(ValueError):
     """A record of the topic that is no batch of attempts of this format."""
 

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from bridge.history.attempt import AttemptId, Kept
-from bridge.history.batch import UnreadableBatch, Writer, covers, decode
+from bridge.history.batch import UnreadableBatch, WrittenBefore, covers, decode
 from bridge.history.pool import size_of
 from bridge.history.scan import CLOCKS_DIFFER_MS
 from bridge.history.selection import AttemptFilter
@@ -43,7 +43,7 @@ class AttemptReader:
         self._reader = reader
         self._partitions = [Partition(topic, number) for number in range(partitions)]
         self._most_bytes = most_bytes
-        self._seen: dict[Writer, AttemptId] = {}
+        self._before = WrittenBefore(_REMEMBERED)
 
     async def newest(self, wanted: AttemptFilter, limit: int, *, bodies: bool) -> Found:
         """Return the newest attempts that match, at most ``limit``, with or without ``bodies``."""
@@ -110,17 +110,9 @@ class AttemptReader:
         except UnreadableBatch as exc:
             search.found.unreadable[record.place] = str(exc)
             return []
-        if not self._is_first(writer, record):
+        if self._before.has(writer, record):
             return []
         return [search.slim(kept) for kept in attempts if wanted.matches(kept)]
-
-    def _is_first(self, writer: Writer, record: Record) -> bool:
-        """Return True if no other record has the same number of the same writer."""
-        here = AttemptId(record.partition.number, record.offset, 0)
-        first = self._seen.setdefault(writer, here)
-        if len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return first == here
 
 
 class _Search:

@@ -6,13 +6,12 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from bridge.errors import KafkaUnavailable
 from bridge.history.attempt import AttemptId, Kept
 from bridge.history.reader import AttemptReader, Found
 from bridge.history.selection import AttemptFilter
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topics import TopicAdmin
+from bridge.kafka.topics import count_partitions
 
 _LONG_POLL_MS = 20
 
@@ -27,23 +26,9 @@ class HistoryStore:
 
     async def __aenter__(self) -> Self:
         """Connect; raises ``KafkaUnavailable``, also if the topic does not exist."""
-        try:
-            admin = TopicAdmin(self._options)
-            self._stack.push_async_callback(admin.close)
-            await admin.start()
-            partitions = (await admin.partition_counts([self._topic])).get(self._topic, 0)
-            if not partitions:
-                raise KafkaUnavailable(
-                    f"topic {self._topic!r} does not exist; `hookferry run` creates it, or this is not the"
-                    " group of your bridges"
-                )
-            reader = await self._stack.enter_async_context(
-                SideReader(self._options, long_poll_ms=_LONG_POLL_MS)
-            )
-            self._attempts = AttemptReader(reader, self._topic, partitions)
-        except BaseException:
-            await self._stack.aclose()
-            raise
+        counts = await count_partitions(self._options, [self._topic])
+        reader = await self._stack.enter_async_context(SideReader(self._options, long_poll_ms=_LONG_POLL_MS))
+        self._attempts = AttemptReader(reader, self._topic, counts[self._topic])
         return self
 
     async def __aexit__(

@@ -7,7 +7,10 @@ Invariant: a broker without that version is no error.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import NodeNotReadyError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -26,7 +29,7 @@ _TEXT = CompactString("utf-8")
 class MetadataResponseV10(Response):  # type: ignore[misc] # aiokafka has no type information
     """The brokers, the topics, and what the login may do."""
 
-    # aiokafka declares these as properties, and sets constants in every response of its own
+    # aiokafka declares these as properties, and sets constants in each of its own responses
     API_KEY = 3  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
     API_VERSION = 10  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
     SCHEMA = Schema(
@@ -98,7 +101,7 @@ class TopicsRequest(Request[MetadataRequestV10]):  # type: ignore[misc] # aiokaf
     API_KEY = 3
 
     def __init__(self, topics: Collection[str], *, with_rights: bool = False) -> None:
-        """``with_rights``: also ask which operations the login may use on the topics and the cluster."""
+        """``with_rights``: also request which operations the login may use on the topics and the cluster."""
         self._topics = topics
         self._with_rights = with_rights
 
@@ -108,3 +111,14 @@ class TopicsRequest(Request[MetadataRequestV10]):  # type: ignore[misc] # aiokaf
             (0, 0, name, {}) for name in sorted(self._topics)
         ]
         return request_struct_class(rows, False, self._with_rights, self._with_rights, {})
+
+
+async def send_to_any(client: AIOKafkaClient, request: TopicsRequest) -> Any:
+    """Return the answer of any broker; None if it does not have this version of the request."""
+    node = client.get_random_node()
+    if node is None:
+        raise NodeNotReadyError("no broker is known")
+    try:
+        return await client.send(node, request)
+    except NotImplementedError:  # aiokafka's word for it
+        return None

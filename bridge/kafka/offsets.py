@@ -113,7 +113,7 @@ class OffsetStore:
         request = OffsetFetchRequest(group, None if rows is None else _by_topic(rows))
         response = await self._send(group, request)
         committed = {}
-        for topic, answers in response.topics or ():  # null: librdkafka's mock cluster, asked for all
+        for topic, answers in response.topics or ():  # null: librdkafka's mock cluster, for all partitions
             for number, offset, metadata, code in answers:
                 self._raise_for_code(group, code)
                 if offset >= 0:

@@ -1,19 +1,19 @@
 """Read which operations the login may use on topics and on the cluster (KIP-430), for `hookferry doctor`.
 
-Invariant: nothing is tried out. The broker is asked, so no record is written and no group is joined.
+Invariant: the broker reports the rights, so no operation is tried: no record is written, no group is joined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import NodeNotReadyError, TopicAuthorizationFailedError
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.metadata_request import TopicsRequest
+from bridge.kafka.metadata_request import TopicsRequest, send_to_any
 
 _TIMEOUT_S = 10.0
 _OPERATIONS = {"read": 3, "write": 4, "create": 5, "alter": 7, "describe": 8, "describe configs": 10}
@@ -44,7 +44,7 @@ async def read_rights(options: KafkaOptions, topics: Collection[str]) -> Rights 
     async with broker_call("read the rights of this login", timeout_s=_TIMEOUT_S):
         try:
             await client.bootstrap()
-            response = await _send(client, TopicsRequest(topics, with_rights=True))
+            response = await send_to_any(client, TopicsRequest(topics, with_rights=True))
         finally:
             await client.close()
     if response is None:
@@ -57,16 +57,6 @@ async def read_rights(options: KafkaOptions, topics: Collection[str]) -> Rights 
             replicas = min((len(partition[4]) for partition in partitions), default=0)
             facts[name] = TopicFacts(_names(operations), replicas)
     return Rights(facts, frozenset(denied), _names(response.authorized_operations), len(response.brokers))
-
-
-async def _send(client: AIOKafkaClient, request: TopicsRequest) -> Any:
-    node = client.get_random_node()
-    if node is None:
-        raise NodeNotReadyError("no broker is known")
-    try:
-        return await client.send(node, request)
-    except NotImplementedError:  # aiokafka's word for a version that the broker does not have
-        return None
 
 
 def _names(operations: int) -> frozenset[str] | None:

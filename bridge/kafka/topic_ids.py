@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import NodeNotReadyError, UnknownTopicOrPartitionError
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.metadata_request import TopicsRequest
+from bridge.kafka.metadata_request import TopicsRequest, send_to_any
 from bridge.kafka.replaceable_client import ReplaceableClient
 
 _TIMEOUT_S = 5.0
@@ -49,7 +48,7 @@ class TopicIds:
         if not self._supported or not topics:
             return {} if self._supported else None
         async with self._client.guarded("read the ids of the topics", timeout_s=_TIMEOUT_S):
-            response = await self._send(TopicsRequest(topics))
+            response = await send_to_any(await self._client.working(), TopicsRequest(topics))
         if response is None:
             self._supported = False
             return None
@@ -58,17 +57,6 @@ class TopicIds:
             for code, name, high, low, *_ in response.topics
             if code != UnknownTopicOrPartitionError.errno
         }
-
-    async def _send(self, request: TopicsRequest) -> Any:
-        """Return the answer; None if the broker does not have this version of the request."""
-        client = await self._client.working()
-        node = client.get_random_node()
-        if node is None:
-            raise NodeNotReadyError("no broker is known")
-        try:
-            return await client.send(node, request)
-        except NotImplementedError:  # aiokafka's word for it
-            return None
 
 
 def _text(high: int, low: int) -> str | None:

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError, TopicAlreadyExistsError, for_code
 
-from bridge.errors import BrokerError
+from bridge.errors import BrokerError, KafkaUnavailable
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.replaceable_client import ReplaceableClient
@@ -18,6 +18,23 @@ from bridge.model import Partition
 PARKED_MAX_BYTES = 16 * 1024 * 1024
 """``max.message.bytes`` of a dead-letter topic that the bridge creates. A broker counts compressed bytes."""
 _MOST_COPIES = 3
+
+
+async def count_partitions(options: KafkaOptions, topics: Collection[str]) -> dict[str, int]:
+    """Return the numbers of partitions of the bridges' own topics. Raises ``KafkaUnavailable``."""
+    admin = TopicAdmin(options)
+    try:
+        await admin.start()
+        counts = await admin.partition_counts(topics)
+    finally:
+        await admin.close()
+    for topic in topics:
+        if not counts.get(topic):
+            raise KafkaUnavailable(
+                f"topic {topic!r} does not exist; `hookferry run` creates it, or this is not the group of"
+                " your bridges"
+            )
+    return counts
 
 
 class TopicAdmin:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from bridge.formats.resent import packed
-from bridge.history.attempt import MASK, Kept
+from bridge.history.attempt import MASK, Kept, header_pairs
 from bridge.kafka.producer import NewRecord
 from bridge.model import LaneKey, Record, Resend, StoredRequest
 
@@ -151,6 +151,4 @@ def _entry(
 
 def _own_headers(kept: Kept) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers that were rendered: neither the signature nor those of the configuration."""
-    lines = kept.attempt.headers.split(b"\n")[: kept.attempt.own_headers or 0]
-    pairs = (line.partition(b": ") for line in lines if line)
-    return tuple((name, value) for name, _, value in pairs)
+    return header_pairs(kept.attempt.headers)[: kept.attempt.own_headers or 0]

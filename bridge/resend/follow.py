@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from bridge.errors import RecordsDeleted
-from bridge.history.attempt import AttemptId, Kept
-from bridge.history.batch import UnreadableBatch, Writer, decode
+from bridge.history.attempt import Kept
+from bridge.history.batch import UnreadableBatch, WrittenBefore, decode
 from bridge.history.scan import CLOCKS_DIFFER_MS
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
@@ -24,7 +24,7 @@ class AttemptFollower:
     def __init__(self, reader: SideReader, topic: str, partitions: int) -> None:
         self._reader = reader
         self._partitions = [Partition(topic, number) for number in range(partitions)]
-        self._seen: dict[Writer, AttemptId] = {}
+        self._before = WrittenBefore(_REMEMBERED)
 
     async def attempts(self, endpoint: str, since_ms: int | None) -> AsyncIterator[list[Kept]]:
         """Yield the attempts of an endpoint forever: those from now on, or those made since an instant.
@@ -60,8 +60,4 @@ class AttemptFollower:
             writer, attempts = decode(record)
         except UnreadableBatch:
             return []
-        here = AttemptId(record.partition.number, record.offset, 0)
-        first = self._seen.setdefault(writer, here)
-        if len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return attempts if first == here else []
+        return [] if self._before.has(writer, record) else attempts

@@ -5,12 +5,12 @@ Invariant: what the history masks is left out, and no more than one request is o
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import NamedTuple
 
+from bridge.core.addresses import is_loopback
 from bridge.core.url import parse_url
 from bridge.errors import HookferryError, TransportError
-from bridge.history.attempt import MASK, Kept
+from bridge.history.attempt import MASK, Kept, header_pairs
 from bridge.http import Transport
 from bridge.model import Request, Response, Url
 
@@ -34,7 +34,7 @@ def forward_target(text: str) -> Url:
         url = parse_url(text)
     except ValueError as exc:
         raise HookferryError(f"--forward: {exc}") from exc
-    if url.scheme == "http" and not _is_this_machine(url.host):
+    if url.scheme == "http" and not is_loopback(url.host):
         raise HookferryError(
             f"--forward: {url.origin} is not this machine, so the events would cross a network in clear; use"
             " https, or a tunnel that ends at http://localhost"
@@ -42,20 +42,10 @@ def forward_target(text: str) -> Url:
     return url
 
 
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def to_request(kept: Kept, url: Url) -> Request:
     """Return the request of an attempt for another URL, without the headers that are masked."""
     attempt = kept.attempt
-    pairs = (line.partition(b": ") for line in attempt.headers.split(b"\n") if line)
-    headers = tuple((name, value) for name, _, value in pairs if value != MASK)
+    headers = tuple(pair for pair in header_pairs(attempt.headers) if pair[1] != MASK)
     return Request(attempt.method, url, headers, attempt.body or b"")
 
 

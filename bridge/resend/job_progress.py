@@ -15,7 +15,7 @@ from bridge.core.jobs import Job, JobState
 from bridge.kafka.producer import NewRecord
 from bridge.resend.entries import Refusal
 from bridge.resend.job_store import JobStore, Writer, now
-from bridge.resend.query import ResendQuery, read_query
+from bridge.resend.query import ResendQuery
 from bridge.resend.selection import Turn
 
 MOST = 200
@@ -33,6 +33,7 @@ class JobProgress:
     def __init__(
         self,
         job: Job,
+        query: ResendQuery,
         runner: str,
         writer: Writer,
         store: JobStore,
@@ -40,7 +41,7 @@ class JobProgress:
         clock: Clock,
     ) -> None:
         self._clock = clock
-        self.query: ResendQuery = read_query(job.query)
+        self.query = query
         self.job = job
         self.position: dict[str, Any] = {"done": {}, "lost": {}, **job.position, "runner": runner}
         self._writer = writer

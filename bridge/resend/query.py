@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from bridge.core.instant import precise_instant
 from bridge.history.selection import AttemptFilter, check_status
 
 _TEXTS = ("endpoint", "event", "type", "entity", "tenant", "status", "verdict", "text")
@@ -16,7 +17,7 @@ _INSTANTS = {"since": "since_ms", "until": "until_ms"}
 
 
 class ResendQuery(NamedTuple):
-    """Which attempts are selected. With ``render``, their events are rendered anew; else sent as they were.
+    """Which attempts are selected. With ``render``, their events are rendered again; else sent as they were.
 
     With ``new_id``, each event gets another ``webhook-id``: its receiver takes it for a new event.
     """
@@ -28,8 +29,9 @@ class ResendQuery(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; filters that are not set are left out."""
         texts = {name: getattr(self.wanted, name) for name in _TEXTS}
-        instants = {name: _instant(getattr(self.wanted, field)) for name, field in _INSTANTS.items()}
-        given = {name: value for name, value in {**texts, **instants}.items() if value is not None}
+        times = {name: getattr(self.wanted, field) for name, field in _INSTANTS.items()}
+        given = {name: value for name, value in texts.items() if value is not None}
+        given |= {name: precise_instant(at_ms) for name, at_ms in times.items() if at_ms is not None}
         return given | {"render": self.render, "new_id": self.new_id}
 
 
@@ -49,12 +51,6 @@ def read_query(given: Mapping[str, Any]) -> ResendQuery:
     return ResendQuery(
         AttemptFilter(**texts, **instants), bool(given.get("render")), bool(given.get("new_id"))
     )
-
-
-def _instant(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _milliseconds(text: Any) -> int:

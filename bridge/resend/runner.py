@@ -32,7 +32,7 @@ InThread = Callable[..., Awaitable[Any]]
 """Runs a function with arguments in another thread (``asyncio.to_thread``)."""
 _RETRY_S = 2.0
 _RETRIES = 30
-"""Without any progress, over a minute: then the job is paused."""
+"""Without any progress, over a minute: then ``run`` raises, and another runner may take the job over."""
 
 
 class ResendRunner:
@@ -108,32 +108,31 @@ class ResendRunner:
             if job.state is not JobState.RUNNING:
                 return job
             try:
-                read_query(job.query)
+                query = read_query(job.query)
             except ValueError as exc:
-                return await self._fail(writer, job, f"its query is not of this release: {exc}")
+                error = f"its query is not of this release: {exc}"
+                return await self._end(writer, job, JobState.FAILED, error)
             reader = await stack.enter_async_context(self._open_reader())
             sources = await stack.enter_async_context(self._open_reader())
             selection = Selection()
             stack.callback(selection.close)
-            run = JobProgress(job, self._runner, writer, self._store, self._on_progress, self._clock)
+            run = JobProgress(job, query, self._runner, writer, self._store, self._on_progress, self._clock)
             work = _Work(run, self._scan(reader), sources, selection, self._targets)
             return await work.carry_out(self._in_thread)
 
-    async def _fail(self, writer: Writer, job: Job, error: str) -> Job:
-        job = job._replace(state=JobState.FAILED, error=error, changed=now())
+    async def _end(self, writer: Writer, job: Job, state: JobState, error: str) -> Job:
+        job = job._replace(state=state, error=error, changed=now())
         await self._store.write(writer, job)
         await writer.commit()
+        self._on_progress(job)
         return job
 
     async def _pause(self, error: str) -> Job:
         async with self._open_writer(self._id) as writer:
             job = await self._store.get(self._id)
-            if job.state is JobState.RUNNING:
-                job = job._replace(state=JobState.PAUSED, error=error, changed=now())
-                await self._store.write(writer, job)
-                await writer.commit()
-                self._on_progress(job)
-        return job
+            if job.state is not JobState.RUNNING:
+                return job
+            return await self._end(writer, job, JobState.PAUSED, error)
 
 
 class _Work:
@@ -154,7 +153,8 @@ class _Work:
         if "ends" not in run.position:
             run.position["ends"] = {str(number): end for number, end in (await self._scan.ends()).items()}
         await run.commit()
-        await select(self._scan, run.query, run.position["ends"], self._targets, self._selection, run.beat)
+        ends = {int(number): end for number, end in run.position["ends"].items()}
+        await select(self._scan, run.query, ends, self._targets, self._selection, run.beat)
         await in_thread(self._selection.arrange, run.position["done"])
         if run.job.total is None:
             run.job = run.job._replace(total=self._selection.left)
@@ -194,15 +194,13 @@ class _Work:
 async def select(
     scan: AttemptScan,
     query: ResendQuery,
-    ends: Mapping[str, int],
+    ends: Mapping[int, int],
     targets: Targets,
     selection: Selection,
     beat: Callable[[], Awaitable[None]],
 ) -> None:
     """Pick what a query selects, up to these offsets of the history. ``beat`` is awaited now and then."""
-    until = {int(number): end for number, end in ends.items()}
-    async for attempts in scan.matching(query.wanted, until):
+    async for attempts in scan.matching(query.wanted, ends):
         if attempts:
-            picked = [(kept, refusal(kept, targets, render=query.render)) for kept in attempts]
-            selection.pick(picked)
+            selection.pick((kept, refusal(kept, targets, render=query.render)) for kept in attempts)
         await beat()

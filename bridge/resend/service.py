@@ -1,6 +1,6 @@
 """All that a command or a console does about re-sends: preview, start, run, change, and send a few at once.
 
-Invariant: whatever is sent, who did it and why is recorded in ``<group>.control`` in the same transaction.
+Invariant: who sent something, and why, is recorded in ``<group>.control`` in the same transaction.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 from bridge.core.changes import Change, new_key
 from bridge.core.jobs import Job
-from bridge.errors import KafkaUnavailable
 from bridge.history.attempt import AttemptId, Kept
 from bridge.history.scan import AttemptScan
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topics import TopicAdmin
+from bridge.kafka.topics import count_partitions
 from bridge.kafka.transactions import TransactionalWriter
 from bridge.resend.entries import Refusal, Targets, refusal, rendered_entry, request_id, stored_entry
 from bridge.resend.job_store import Author, JobStore, now
@@ -86,15 +85,14 @@ class Resending:
         try:
             async with self._open_reader() as reader:
                 scan = scan_in(reader)
-                ends = {str(number): end for number, end in (await scan.ends()).items()}
-                await select(scan, query, ends, targets, selection, _nothing)
+                await select(scan, query, await scan.ends(), targets, selection, _nothing)
             await asyncio.to_thread(selection.arrange, {})
             return Preview(selection.by_endpoint(), selection.refused())
         finally:
             selection.close()
 
     async def start(self, query: ResendQuery, rate_per_s: float | None, author: Author) -> Job:
-        """Write a new job, running: someone must run it, now or after ``ABANDONED_S``."""
+        """Write a new job, running: a runner must carry it out, now or after ``ABANDONED_S``."""
         return await self.store.create(query, rate_per_s, author)
 
     async def run(self, job_id: str, on_progress: Callable[[Job], object] = lambda job: None) -> Job:
@@ -169,18 +167,7 @@ class Resending:
 
     async def _prepare(self) -> tuple[Callable[[SideReader], AttemptScan], Targets]:
         """Look at the topics as they are now."""
-        admin = TopicAdmin(self._options)
-        try:
-            await admin.start()
-            counts = await admin.partition_counts(self._topics[1:])
-        finally:
-            await admin.close()
-        for topic in self._topics[1:]:
-            if not counts.get(topic):
-                raise KafkaUnavailable(
-                    f"topic {topic!r} does not exist; `hookferry run` creates it, or this is not the group of"
-                    " your bridges"
-                )
+        counts = await count_partitions(self._options, self._topics[1:])
         targets = Targets(self._topics.again, counts[self._topics.again], self._endpoints, self._is_source)
         number = counts[self._topics.attempts]
         return lambda reader: AttemptScan(reader, self._topics.attempts, number), targets

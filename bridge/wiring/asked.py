@@ -17,7 +17,7 @@ _NOTHING: FieldSet = frozenset()
 
 
 def build_asked_fields(settings: Settings) -> AskedFields:
-    """Build the fields that the endpoints ask for; everything if no format can decode in part."""
+    """Build the fields that the endpoints read; everything if no format can decode in part."""
     if not any(isinstance(source, FineractSource) for source in settings.sources.values()):
         return EVERYTHING
     return AskedFields([_asking(endpoint) for endpoint in settings.endpoints.values()])

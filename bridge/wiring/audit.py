@@ -1,14 +1,16 @@
 """Record in ``<group>.control`` what a person changed, wherever it was done: by command, API or page.
 
-Invariant: texts are scrubbed here, so the audit contains no secret.
+Invariant: texts are scrubbed here, so neither the audit nor a replay contains a secret.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 
-from bridge.core import changes
+from bridge.core import changes, jobs
 from bridge.core.changes import Change
+from bridge.core.instant import precise_instant
+from bridge.core.jobs import Job
 from bridge.core.switches import EventTypes, Subject, Switch, Switches, key_of
 from bridge.settings import Settings
 from bridge.telemetry.scrub import scrub
@@ -17,7 +19,7 @@ from bridge.wiring.kafka import build_control
 
 def now() -> str:
     """Return the time as an RFC 3339 instant."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return precise_instant(int(time.time() * 1000))
 
 
 def audit_record(change: Change) -> dict[bytes, bytes | None]:
@@ -26,6 +28,12 @@ def audit_record(change: Change) -> dict[bytes, bytes | None]:
         subject=scrub(change.subject), reason=scrub(change.reason), details=scrub(change.details)
     )
     return {changes.new_key(clean): clean.to_bytes()}
+
+
+def replay_record(job: Job) -> dict[bytes, bytes | None]:
+    """Return the record of a replay, by its key. Its texts are of people, and of receivers that refuse."""
+    clean = job._replace(reason=scrub(job.reason), error=scrub(job.error))
+    return {jobs.key_of(job.id): clean.to_bytes()}
 
 
 def switch_change(subject: Subject, switch: Switch) -> Change:

@@ -21,12 +21,12 @@ from bridge.errors import (
     FilterError,
     RecordsDeleted,
     RegistryUnavailable,
-    SchemaNeeded,
 )
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Event, Partition, Record, RedriveMark
 from bridge.settings import uses
 from bridge.settings.load import read, read_for
+from bridge.wiring.counting import decode_or_learn
 from bridge.wiring.decoders import build_decoder, build_registries
 from bridge.wiring.endpoints import build_router
 from bridge.wiring.kafka import again_topic, build_kafka_options
@@ -97,7 +97,7 @@ class EventCounter:
                     self._count(row, record)
 
     def take_unknown(self, record: Record) -> None:
-        """Count a record whose schema is not to be had at every endpoint: it waits for all of them."""
+        """Count a record without a schema at every endpoint: it waits for all of them."""
         for row in self._open(record):
             self._count(row, record)
 
@@ -258,19 +258,12 @@ async def _take(
 ) -> None:
     if not counter.needs(record) or not _has(decoders, record.partition.topic):
         return  # settled everywhere, or no source reads this topic any more
-    while True:
-        try:
-            counter.take(record, decoders[record.partition.topic].decode(record))
-        except SchemaNeeded as needed:
-            try:
-                await registries.learn(needed)
-            except RegistryUnavailable:
-                counter.take_unknown(record)
-                return
-        except DecodeError:
-            return  # it is parked, for no endpoint in particular
-        else:
-            return
+    try:
+        decoded = await decode_or_learn(record, decoders, registries)
+    except RegistryUnavailable:
+        counter.take_unknown(record)
+    else:
+        counter.take(record, decoded)
 
 
 def _has(decoders: TopicDecoders, topic: str) -> bool:

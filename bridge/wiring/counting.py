@@ -122,18 +122,11 @@ class _SelectedCounter:
                     self._count(event)
 
     async def _decode(self, record: Record) -> Sequence[Event | RedriveMark]:
-        decode = self._decoders[record.partition.topic].decode
-        while True:
-            try:
-                return decode(record)
-            except SchemaNeeded as needed:
-                try:
-                    await self._registries.learn(needed)
-                except RegistryUnavailable:
-                    self.selected.exact = False
-                    return ()
-            except DecodeError:
-                return ()
+        try:
+            return await decode_or_learn(record, self._decoders, self._registries)
+        except RegistryUnavailable:
+            self.selected.exact = False
+            return ()
 
     def _count(self, event: Event) -> None:
         for candidate in self._router.route(event).candidates:
@@ -147,3 +140,19 @@ class _SelectedCounter:
         except (DecodeError, FilterError):
             self.selected.faulty += 1
             return True
+
+
+async def decode_or_learn(
+    record: Record, decoders: TopicDecoders, registries: Registries
+) -> Sequence[Event | RedriveMark]:
+    """Return the events of a record, with schemas that are read as they are needed; none if it is damaged.
+
+    Raises ``RegistryUnavailable``.
+    """
+    while True:
+        try:
+            return decoders[record.partition.topic].decode(record)
+        except SchemaNeeded as needed:
+            await registries.learn(needed)
+        except DecodeError:
+            return ()  # it is parked, for no endpoint in particular

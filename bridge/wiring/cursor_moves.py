@@ -10,18 +10,15 @@ Invariant: a plan changes nothing, and a partition whose cursor is already beyon
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from bridge.core import completion_map
-from bridge.core.changes import Change, new_key
+from bridge.core.changes import Change
 from bridge.core.completion_map import Completion
 from bridge.core.dedupe import Stretch
-from bridge.core.instant import precise_instant
 from bridge.core.moves import PREFIX, Move, Moves
 from bridge.core.routing import Router
-from bridge.core.switches import EventTypes, Switches
 from bridge.errors import ConfigError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_reader import ControlReader
@@ -30,9 +27,10 @@ from bridge.kafka.side_reader import SideReader
 from bridge.model import Committed, Partition, Record
 from bridge.settings import Settings
 from bridge.settings.names import require_known
+from bridge.wiring.audit import audit_record, now, write_control
 from bridge.wiring.counting import DEFAULT_SCAN, Selected, count_selected
 from bridge.wiring.endpoints import build_subscription
-from bridge.wiring.kafka import again_topic, build_control, build_kafka_options, control_topic
+from bridge.wiring.kafka import again_topic, build_kafka_options, control_topic
 
 Target = Literal["beginning", "end"] | int | Mapping[Partition, int]
 """Where to: a name, an instant (Unix milliseconds), or offsets of some partitions."""
@@ -109,7 +107,7 @@ async def request_move(
 
     Without a running bridge they wait, and the next one that gets the partition applies them.
     """
-    at, request = precise_instant(int(time.time() * 1000)), plan.request
+    at, request = now(), plan.request
     id = secrets.token_hex(4)
     moves = [
         Move(id, request.endpoint, partition, request.is_back, new, at, by)
@@ -119,9 +117,8 @@ async def request_move(
     places = ", ".join(f"{partition} {now} to {new}" for partition, (now, new) in plan.places.items())
     action = "rewind" if request.is_back else "skip-to"
     change = Change(at, by, action, request.endpoint, reason, f"{counted}{places}", key)
-    values = {new_key(change): change.to_bytes(), **{move.key: move.to_bytes() for move in moves}}
-    control = build_control(settings, Switches[str](), Switches[EventTypes](), by)
-    await control.write_all(values)
+    records = {move.key: move.to_bytes() for move in moves}
+    await write_control(settings, by, {**audit_record(change), **records})
     return moves
 
 

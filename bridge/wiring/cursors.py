@@ -36,7 +36,7 @@ async def read_cursor_lags(visit: AdminSession, settings: Settings, names: Itera
 async def _committed(visit: AdminSession, group: str, topics: Collection[str]) -> dict[Partition, Committed]:
     """Return all offsets of a group.
 
-    A broker that returns none is asked for those of the topics: the mock cluster of the demo returns no
+    If the broker returns none, read those of the topics: the mock cluster of the demo returns no
     offset of a partition that is not named.
     """
     committed = await visit.committed(group)

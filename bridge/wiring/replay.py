@@ -1,4 +1,4 @@
-"""Build the run of a replay: the parts of the path, with cursors, limits and marks of its own.
+"""Build the run of a replay: the parts of the path, with other cursors, limits and marks.
 
 Invariant: a run shares with live deliveries only what must hold for both: the endpoint's limits and switches,
 the fence of the member, and the history.
@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 
 from bridge.core.dedupe import Stretch
 from bridge.core.filter import BadExpression, Filter
-from bridge.core.jobs import Job, key_of
+from bridge.core.jobs import Job
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.replay import ReplayQuery, ReplaySelection, UnusableReplayError, mark_of, stretches_of
 from bridge.core.routing import Router, Subscription
@@ -38,6 +38,7 @@ from bridge.settings import EndpointSettings, Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
+from bridge.wiring.audit import replay_record
 from bridge.wiring.delivery import build_dispatcher
 from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_egress, build_subscription, build_transport
@@ -54,7 +55,7 @@ class ReplayEdges:
     """What a run reaches outside the process with, in addition to the edges of the path."""
 
     open_transport: Callable[[str], Transport]
-    """Build a transport to an endpoint, with connections of its own."""
+    """Build a transport to an endpoint, with separate connections."""
     open_window: Callable[[], AbstractContextManager[FirstOffsets]]
     open_parked_before: Callable[[], ParkedRecords]
     folder: FilePath
@@ -246,7 +247,7 @@ def build_replaying(
         look=edges.look_at_topics,
         offsets=offsets,
         open_run=builder.open_run,
-        write=lambda job: write_all({key_of(job.id): job.to_bytes()}),
+        write=lambda job: write_all(replay_record(job)),
         forget_files=builder.forget_files,
         who=who,
     )

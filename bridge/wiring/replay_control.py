@@ -5,12 +5,10 @@ Invariant: every change by a person is written together with its record of who, 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
-from bridge.core.changes import Change, new_key
-from bridge.core.instant import precise_instant
-from bridge.core.jobs import PREFIX, Job, JobState, key_of
+from bridge.core.changes import Change
+from bridge.core.jobs import PREFIX, Job, JobState
 from bridge.core.replay import ReplayProgress, group_of, progress_of, stretches_of
 from bridge.core.switches import EventTypes, Switches
 from bridge.errors import ConfigError
@@ -19,6 +17,7 @@ from bridge.kafka.topic_setup import CONTROL_CONFIGS
 from bridge.pipeline.replay.jobs import ReplayJobs
 from bridge.settings import Settings
 from bridge.settings.names import require_known
+from bridge.wiring.audit import audit_record, now, replay_record, write_control
 from bridge.wiring.kafka import build_control, build_kafka_options, control_topic
 from bridge.wiring.replay_plan import ReplayPlan
 
@@ -81,7 +80,7 @@ async def change_replay(
     done = job.done
     if state is JobState.RUNNING:
         done = (await read_progress(settings, [job]))[job.id].settled
-    changed = job._replace(state=state, changed=_now(), by=by, reason=reason, error="")
+    changed = job._replace(state=state, changed=now(), by=by, reason=reason, error="")
     changed = changed._replace(position={**job.position, "settled_before": done})
     await _write(settings, changed, f"replay {word}", key)
     return changed
@@ -104,8 +103,7 @@ async def read_progress(settings: Settings, jobs: Sequence[Job]) -> Mapping[str,
 
 async def _write(settings: Settings, job: Job, action: str, key: str) -> None:
     change = Change(job.changed, job.by, action, f"{job.endpoint} {job.id}", job.reason, details_of(job), key)
-    control = build_control(settings, Switches[str](), Switches[EventTypes](), job.by)
-    await control.write_all({key_of(job.id): job.to_bytes(), new_key(change): change.to_bytes()})
+    await write_control(settings, job.by, {**replay_record(job), **audit_record(change)})
 
 
 def details_of(job: Job) -> str:
@@ -115,7 +113,3 @@ def details_of(job: Job) -> str:
         for name, value in job.query.items()
     ]
     return ", ".join(shown + ([f"at most {job.rate_per_s:g} per second"] if job.rate_per_s else []))
-
-
-def _now() -> str:
-    return precise_instant(int(time.time() * 1000))

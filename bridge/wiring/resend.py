@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
-from bridge.errors import KafkaUnavailable
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.lean import LeanTransport
 from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
-from bridge.kafka.topics import TopicAdmin
+from bridge.kafka.topics import count_partitions
 from bridge.model import Url
 from bridge.resend.follow import AttemptFollower
 from bridge.resend.forward import Forwarder
@@ -38,7 +37,7 @@ def build_resending(settings: Settings) -> Resending:
 
 
 def build_forwarder(settings: Settings, url: Url) -> Forwarder:
-    """Build what forwards attempts to a developer: this machine is allowed, besides ``egress.allow``."""
+    """Build what forwards attempts to a developer: to this machine, or as ``egress.allow`` permits."""
     egress = EgressPolicy((*settings.egress.allow, *_THIS_MACHINE))
     return Forwarder(url, LeanTransport(egress, 1, SystemTls()))
 
@@ -47,13 +46,6 @@ def build_forwarder(settings: Settings, url: Url) -> Forwarder:
 async def open_follower(settings: Settings) -> AsyncIterator[AttemptFollower]:
     """Connect what follows the history. Raises ``KafkaUnavailable``, also if its topic does not exist."""
     options, topic = build_kafka_options(settings.kafka), attempts_topic(settings)
-    admin = TopicAdmin(options)
-    try:
-        await admin.start()
-        number = (await admin.partition_counts([topic])).get(topic, 0)
-    finally:
-        await admin.close()
-    if not number:
-        raise KafkaUnavailable(f"topic {topic!r} does not exist; `hookferry run` creates it")
+    counts = await count_partitions(options, [topic])
     async with SideReader(options, max_batch=16) as reader:
-        yield AttemptFollower(reader, topic, number)
+        yield AttemptFollower(reader, topic, counts[topic])

@@ -20,7 +20,7 @@ from bridge.formats.non_finite import has_non_finite
 from bridge.model import FieldSet
 
 Tree = Mapping[str, "Tree | None"]
-"""The asked fields of a record, by name; None for all of a field."""
+"""The fields of a record to decode, by name; None for all of a field."""
 
 _DEEPEST = 90
 """Levels that are read in part. A pattern may have 100 more, together fewer than ``MAX_NESTING``."""
@@ -36,10 +36,10 @@ class PartPlan:
         self._moves = self._compiler.moves(plan.root.more, _tree(paths))
 
     def read(self, data: bytes, at: int) -> dict[str, Any]:
-        """Decode the asked fields of the value from ``at`` to the end of the data.
+        """Decode the requested fields of the value from ``at`` to the end of the data.
 
-        A record on the way to an asked field contains only what is asked for. Raises ``MalformedBytes`` for
-        whatever the plan for the whole value refuses, and for some values that only it can decide about.
+        A record on the way to a requested field contains only what is requested. Raises ``MalformedBytes``
+        for all that the plan for the whole value refuses, and for some values that only it can decide about.
         """
         fields: dict[str, Any] = {}
         try:
@@ -136,7 +136,7 @@ class _Compiler:
 
 
 class _Kept:
-    """Consecutive fields that are asked for."""
+    """Consecutive fields that are requested."""
 
     __slots__ = ("_steps",)
 
@@ -149,7 +149,7 @@ class _Kept:
 
 
 class _Inner:
-    """A record of which a part is asked for, or nothing."""
+    """A record of which a part is requested, or nothing."""
 
     __slots__ = ("_kept", "_moves", "_name", "_null")
 

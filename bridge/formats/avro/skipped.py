@@ -1,7 +1,7 @@
 """Skip fields of a record at the speed of regular expressions: one expression for each run of fields.
 
 The encoding of most types is a regular language: a length of one byte and that many bytes, a number of at
-most ten bytes, null or a value. Invariant: a pattern matches only bytes that the steps accept too. Whatever
+most ten bytes, null or a value. Invariant: a pattern matches only bytes that the steps accept too. What
 it does not match (a long text, one that is not ASCII, a longer list, damage) is read by the steps, which
 decide.
 """
@@ -133,7 +133,7 @@ class Move(Protocol):
     """What to do with the next fields of a record."""
 
     def read(self, fields: dict[str, Any], data: bytes, at: int, depth: int) -> int:
-        """Read the fields, add those that are asked for to ``fields``, and return their end."""
+        """Read the fields, add those that are requested to ``fields``, and return their end."""
         ...
 
 
@@ -163,7 +163,7 @@ class Dropped:
 class Skipped:
     """Consecutive fields that are left out, and that one pattern usually matches (a ``Move``).
 
-    If it does not match them, they are read in parts, which have patterns of their own. After
+    If it does not match them, they are read in parts, which have other patterns. After
     ``_MOST_MISSES`` they always are: then the data usually look different from what the pattern describes.
     """
 

@@ -143,7 +143,7 @@ class ReplayCarrier:
         return wanted
 
     async def _carry(self, job: Job, mine: Mapping[Partition, Stretch]) -> None:
-        """Carry out a job for these partitions; whatever fails, live deliveries go on."""
+        """Carry out a job for these partitions. No failure ends the live deliveries."""
         try:
             await self._run(job, mine)
         except UnusableReplayError as exc:

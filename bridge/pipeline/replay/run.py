@@ -161,26 +161,34 @@ class ReplayRun:
                 await self._outage.wait(exc)
 
     async def _feed_from(self, reader: SideReads) -> None:
-        """Feed cursors until none has had room for ``_LINGER_S``."""
+        """Feed cursors until none has had room for ``_LINGER_S``, or until the run ends."""
         while True:
             behind = self._cursors_with_room()
-            if not behind:
-                if not await self._room(_LINGER_S):
+            if behind:
+                if not await self._feed_once(reader, behind):
                     return
-                continue
-            positions = {partition: cursor.position for partition, cursor in behind.items()}
-            try:
-                batches, reached = await reader.read_from(positions, _POLL_S)
-            except RecordsDeleted as exc:
-                await self._skip_deleted(reader, list(exc.positions), behind)
-                continue
-            for partition, records in batches:
-                end = self.stretches[partition].end
-                inside = [record for record in records if record.offset < end]
-                if inside and not await self._accept(partition, inside, behind[partition]):
-                    return
-            for partition, cursor in behind.items():
-                cursor.advance(min(reached[partition], self.stretches[partition].end))
+            elif not await self._room(_LINGER_S):
+                return
+
+    async def _feed_once(self, reader: SideReads, behind: Mapping[Partition, EndpointCursor]) -> bool:
+        """Read and accept one batch. Return False if the run ends: the batch is not accepted.
+
+        The next read must not find the batch in a variable: it may be large.
+        """
+        positions = {partition: cursor.position for partition, cursor in behind.items()}
+        try:
+            batches, reached = await reader.read_from(positions, _POLL_S)
+        except RecordsDeleted as exc:
+            await self._skip_deleted(reader, list(exc.positions), behind)
+            return True
+        for partition, records in batches:
+            end = self.stretches[partition].end
+            inside = [record for record in records if record.offset < end]
+            if inside and not await self._accept(partition, inside, behind[partition]):
+                return False
+        for partition, cursor in behind.items():
+            cursor.advance(min(reached[partition], self.stretches[partition].end))
+        return True
 
     def _cursors_with_room(self) -> dict[Partition, EndpointCursor]:
         self._checkpoints.fill_used_up()

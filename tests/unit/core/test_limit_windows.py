@@ -76,6 +76,15 @@ def test_a_change_of_the_share_keeps_what_was_spent() -> None:
     assert len(run(windows, 19.5, 19)) == 5
 
 
+def test_larger_limits_count_each_earlier_request_once() -> None:
+    earlier = RateWindows([(3, 10.0)])
+    for at in (1.0, 2.0, 3.0, 4.0, 5.0):
+        earlier.spend(at)
+    windows = RateWindows([(6, 10.0)])
+    windows.follow(earlier)
+    assert len(run(windows, 6, 5)) == 3, "three of six are left; the earlier log has the last three"
+
+
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
 def test_a_share_outside_its_range_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match="share"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from bridge.core.instant import precise_instant
 from bridge.core.pod_report import (
     DamagedReportError,
     EndpointReport,
     PodReport,
     PodReports,
-    instant,
     key_of,
     name_of,
     read_report,
@@ -23,7 +23,14 @@ CRM = EndpointReport(breaker="open", concurrency=8, slow="busy", in_flight=2, wa
 def report(**changes: object) -> PodReport:
     """Return the report of a process that works."""
     fields = PodReport(
-        "bridge-0", "1.0", "host", instant(NOW - 60), instant(NOW), True, "assigned", "assigned: 2 partitions"
+        "bridge-0",
+        "1.0",
+        "host",
+        precise_instant(int((NOW - 60) * 1000)),
+        precise_instant(int(NOW * 1000)),
+        True,
+        "assigned",
+        "assigned: 2 partitions",
     )
     return fields._replace(partitions={"orders": (0, 3)}, endpoints={"crm": CRM})._replace(**changes)
 

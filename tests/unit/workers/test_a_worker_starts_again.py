@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -158,6 +159,27 @@ async def test_status_and_metrics_are_those_of_the_process_that_runs() -> None:
     assert await stage.worker.refresh_metrics()
     assert stage.failures() == 8
     assert stage.worker.public_keys == {"keys": [{"kid": 100}]}, "the last known keys stay"
+    stage.worker.stop()
+    await running
+
+
+@simulated
+async def test_an_answer_of_a_process_that_ended_meanwhile_is_not_that_of_the_worker() -> None:
+    stage = Stage()
+    running = asyncio.create_task(stage.worker.run())
+    await until(lambda: bool(stage.processes))
+    first = stage.processes[0]
+    answer = await first.ask("status", 1.0)
+
+    async def ask(question: str, timeout_s: float) -> Any:
+        first.end(-9)
+        await until(lambda: len(stage.processes) == 2)
+        return answer
+
+    first.ask = ask  # type: ignore[method-assign]
+    await stage.worker.refresh_status()
+    assert stage.worker.condition.status is None
+    assert stage.worker.public_keys == {"keys": []}
     stage.worker.stop()
     await running
 
