@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from bridge.console.views import Actor
+from bridge.core.addresses import is_this_machine
 from bridge.errors import ConfigError
 from bridge.settings.models.console import ConsoleSettings
 
@@ -48,7 +48,7 @@ class Logins:
         self._feeds = _digests(settings.feeds)
         has_login = bool(self._actors) or settings.oidc is not None
         self.anonymous: Actor | None = None if has_login else EVERYONE
-        if not has_login and not is_loopback(settings.host):
+        if not has_login and not is_this_machine(settings.host.strip("[]")):
             raise ConfigError(
                 [
                     f"console.host {settings.host}: everyone who reaches it could change everything, because"
@@ -75,16 +75,6 @@ class Logins:
         """Return True if this is the token of the endpoint's receiver."""
         digest = self._feeds.get(endpoint)
         return digest is not None and hmac.compare_digest(digest, _digest(token))
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _digests(tokens: Mapping[str, SecretStr]) -> dict[str, bytes]:

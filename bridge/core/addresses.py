@@ -6,7 +6,15 @@ Invariant: an address that embeds another one is judged by the one that a connec
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
@@ -53,6 +61,14 @@ _LOW_32_BITS = (  # networks whose last 32 bits are the IPv4 address that is rea
 _SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056: bits 16 to 47
 _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa")  # RFC 6761, 6762, 8375; ICANN 2024
 _HEX_DIGITS = frozenset("0123456789abcdef")
+
+
+def is_this_machine(host: str) -> bool:
+    """Return True for ``localhost`` and loopback addresses. ``host`` is without brackets."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:

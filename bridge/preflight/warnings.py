@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic_core import PydanticCustomError
 
+from bridge.core.addresses import is_this_machine
 from bridge.errors import TransportError
 from bridge.http.egress_policy import EgressPolicy
 from bridge.receivers import PRESETS
@@ -124,12 +124,7 @@ def _urls(tree: Tree) -> Iterator[tuple[str, Path, SplitResult]]:
 
 
 def _is_local(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.endswith(".localhost") or is_this_machine(host)
 
 
 def _is_prose(path: Path) -> bool:

@@ -5,10 +5,9 @@ Invariant: what the history masks is left out, and no more than one request is o
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import NamedTuple
 
-from bridge.core.url import parse_url
+from bridge.core.url import is_in_clear, parse_url
 from bridge.errors import HookferryError, TransportError
 from bridge.history.attempt import MASK, Kept
 from bridge.http import Transport
@@ -34,21 +33,12 @@ def forward_target(text: str) -> Url:
         url = parse_url(text)
     except ValueError as exc:
         raise HookferryError(f"--forward: {exc}") from exc
-    if url.scheme == "http" and not _is_this_machine(url.host):
+    if is_in_clear(url):
         raise HookferryError(
             f"--forward: {url.origin} is not this machine, so the events would cross a network in clear; use"
             " https, or a tunnel that ends at http://localhost"
         )
     return url
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def to_request(kept: Kept, url: Url) -> Request:
