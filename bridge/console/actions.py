@@ -246,7 +246,7 @@ def _cut(deed: _Deed) -> _Deed:
 
 
 def _deed_of(change: Change) -> _Deed:
-    """Return what a record of the audit says was done."""
+    """Return what a record of the audit contains."""
     if change.action != ANSWER:
         return _Deed(change.action, change.subject)
     action, _, subject = change.subject.partition(": ")

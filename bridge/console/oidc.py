@@ -108,7 +108,7 @@ class OidcProvider:
         return None
 
     async def _current_keys(self, *, renew: bool) -> KeySet | None:
-        """Return the keys; ask the issuer if they are old, or if ``renew``, but not too often."""
+        """Return the keys; request them if they are old, or if ``renew``, but not too often."""
         async with self._lock:
             now_s = self._clock()
             is_due = renew or self._keys is None or now_s - self._read_s > _KEPT_S

@@ -1,6 +1,6 @@
 """Send parked events again, or discard them, for the console.
 
-Invariant: nothing is sent that the operator did not select, except what waits in a held lane behind it.
+Invariant: nothing is sent that the operator did not select, except what waits for it in a held lane.
 """
 
 from __future__ import annotations

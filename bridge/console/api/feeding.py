@@ -1,4 +1,4 @@
-"""The feed: what was sent to an endpoint, for its receiver, with a token of its own."""
+"""The feed: what was sent to an endpoint, for its receiver, with a separate token."""
 
 from __future__ import annotations
 

@@ -278,7 +278,7 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
 
 
 def _set_cookie(request: Request, response: Response, token: str, *, is_secure: bool = False) -> None:
-    origin = request.headers.get("origin", "")  # of the address that the browser shows, also behind a proxy
+    origin = request.headers.get("origin", "")  # of the address that the browser shows, also through a proxy
     secure = is_secure or request.url.scheme == "https" or origin.startswith("https://")
     response.set_cookie(
         COOKIE, token, max_age=int(LONGEST_S), httponly=True, samesite="strict", secure=secure
