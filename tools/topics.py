@@ -36,6 +36,7 @@ PARKED_HEADERS = {
     "hookferry-event-time": "time of the event (RFC 3339)",
     "hookferry-time-source": "where that time comes from: `event`, `record` (its timestamp) or `clock`",
     "hookferry-attempts": "how many attempts were made",
+    "hookferry-status": "the status of the last answer; missing without an answer",
     "hookferry-event-index": "which event of a record with several, from 1; absent for the only one",
     "hookferry-entity": "the entity of the event, if it has one",
     "hookferry-tenant": "the tenant of the event, if it has one",

@@ -62,6 +62,7 @@ def _print_list(path: Path, all_: bool, holds_only: bool, output: Output, given:
     from bridge.cli import parked_output as shown
     from bridge.cli.again import find_waiting_requests, mark_queued
     from bridge.dead_letters.letter import Fate
+    from bridge.dead_letters.selection import find_waiting, lanes_of
     from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
@@ -76,10 +77,10 @@ def _print_list(path: Path, all_: bool, holds_only: bool, output: Output, given:
             async with AdminSession(build_kafka_options(settings.kafka)) as visit:
                 mark_queued(letters, await find_waiting_requests(visit, settings))
         letters = [one for one in letters if all_ or one.queued or one.fate is Fate.WAITING]
-        lanes = parked_lanes.select_lanes(holds, wanted(given)) | parked_lanes.lanes_of(holds, letters)
+        lanes = parked_lanes.select_lanes(holds, wanted(given)) | lanes_of(holds, letters)
         if not letters and not lanes:
             refuse_unknown(settings, given, {key.endpoint for key in holds})
-        waiting = await parked_lanes.find_waiting(dead, lanes)
+        waiting = await find_waiting(dead, lanes)
         return list(parked_lanes.documents({key: holds[key] for key in lanes}, waiting)), letters
 
     holds, selected = with_letters(settings, look)

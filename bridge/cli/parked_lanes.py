@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,21 +39,6 @@ def select_lanes(holds: Mapping[HoldKey, Hold], asked: LetterFilter) -> set[Hold
         for key, hold in holds.items()
         if asked.endpoint in (None, key.endpoint) and asked.entity in (None, hold.entity)
     }
-
-
-def lanes_of(holds: Collection[HoldKey], letters: Iterable[Letter]) -> set[HoldKey]:
-    """Return those of the held lanes that contain one of the letters."""
-    from bridge.dead_letters.redrive import lane_of
-
-    return {key for letter in letters if (key := lane_of(letter)) is not None and key in holds}
-
-
-async def find_waiting(dead: DeadLetterStore, lanes: Collection[HoldKey]) -> dict[HoldKey, list[Letter]]:
-    """Return the waiting letters of each lane."""
-    from bridge.dead_letters.letter import LetterFilter
-    from bridge.dead_letters.redrive import by_lane
-
-    return by_lane(await dead.find(LetterFilter(lanes=frozenset(lanes)))) if lanes else {}
 
 
 async def redrive_lanes(

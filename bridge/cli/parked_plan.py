@@ -98,41 +98,19 @@ async def plan_redrive(
     given: dict[str, Any],
 ) -> RedrivePlan:
     """Decide what to send for these addresses or filters. Raises ``KafkaUnavailable``, ``UsageError``."""
-    from bridge.dead_letters.letter import Fate
     from bridge.dead_letters.resend_request import resend_requests
-
-    selected = await chosen(dead, addresses, given)
-    lanes = parked_lanes.lanes_of(holds, selected)
-    if not addresses and not given["limit"]:
-        lanes |= parked_lanes.select_lanes(holds, wanted(given))
-    of_lanes = (await parked_lanes.find_waiting(dead, lanes)).values()
-    waiting = [letter for of_lane in of_lanes for letter in of_lane]
-    in_lanes = [letter for letter in selected if parked_lanes.lanes_of(lanes, [letter])]
-    more = [letter for letter in in_lanes if letter.fate is not Fate.WAITING]
-    plain = [letter for letter in selected if not parked_lanes.lanes_of(lanes, [letter])]
-    blocked = await _blocked(dead, settings, [*plain, *waiting, *more])
-    lanes -= parked_lanes.lanes_of(lanes, [letter for letter in waiting if letter.address in blocked])
-    return RedrivePlan(
-        resend_requests(letter for letter in plain if letter.address not in blocked),
-        {key: holds[key] for key in lanes},
-        resend_requests(letter for letter in [*waiting, *more] if letter.address not in blocked),
-        more,
-        blocked,
-    )
-
-
-async def _blocked(
-    dead: DeadLetterStore, settings: Settings, letters: Sequence[Letter]
-) -> dict[Address, tuple[str, str]]:
-    """Return the letters that cannot be sent again, with cause and remedy."""
-    from bridge.dead_letters.resend_request import obstacle
+    from bridge.dead_letters.selection import lanes_of, redrivable
     from bridge.wiring.topics import build_selection
 
-    topics = build_selection(settings)
-    blocked = {
-        letter.address: why
-        for letter in letters
-        if (why := obstacle(letter, topics, settings.endpoints, dead.again_partitions))
-    }
-    left = [letter for letter in letters if letter.address not in blocked]
-    return blocked | await dead.lost_stubs(left)
+    selected = await chosen(dead, addresses, given)
+    lanes = lanes_of(holds, selected)
+    if not addresses and not given["limit"]:
+        lanes |= parked_lanes.select_lanes(holds, wanted(given))
+    ready = await redrivable(dead, build_selection(settings), settings.endpoints, selected, lanes)
+    return RedrivePlan(
+        resend_requests(ready.plain),
+        {key: holds[key] for key in ready.lanes},
+        resend_requests(ready.in_lanes),
+        ready.more,
+        ready.blocked,
+    )

@@ -163,22 +163,3 @@ async def chosen(dead: DeadLetterStore, addresses: Sequence[Address], given: dic
         raise click.UsageError("select events: give addresses, or filters such as --endpoint or --since 7d")
     letters = await find(dead, addresses, wanted(given), settled=False)
     return letters[: given["limit"]]
-
-
-def same_events(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Letter]:
-    """Return the letters, and all other waiting letters of the same events: a crash can park one twice.
-
-    In a held lane, a letter that was left out would send an event that was discarded.
-    """
-    from bridge.dead_letters.letter import Fate
-
-    events = {(letter.origin.place, letter.index, letter.endpoint) for letter in chosen}
-    known = {letter.address for letter in chosen}
-    more = [
-        letter
-        for letter in of_lanes
-        if letter.address not in known
-        and letter.fate is Fate.WAITING
-        and (letter.origin.place, letter.index, letter.endpoint) in events
-    ]
-    return [*chosen, *more]

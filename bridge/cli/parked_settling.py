@@ -14,7 +14,7 @@ from bridge.cli import parked_lanes, progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.output import Output, at_most, for_people, output_option, show, terminal_width
 from bridge.cli.parked_plan import SHOWN, plan_redrive, report_result
-from bridge.cli.parked_selection import AddressType, chosen, filters, refuse_unknown, same_events
+from bridge.cli.parked_selection import AddressType, chosen, filters, refuse_unknown
 from bridge.cli.run import config_option
 from bridge.cli.terminal import operator_name, read_settings
 
@@ -179,6 +179,7 @@ def discard(
     from bridge.dead_letters.letter import LetterFilter
     from bridge.dead_letters.redrive import cause_of
     from bridge.dead_letters.resend_request import BATCH_SIZE
+    from bridge.dead_letters.selection import find_waiting, lanes_of, same_events
 
     settings = read_settings(path)
     done: dict[str, Any] = {"dry_run": dry_run}
@@ -188,11 +189,11 @@ def discard(
         selected = await chosen(dead, addresses, given)
         if not selected:
             refuse_unknown(settings, given, {key.endpoint for key in holds})
-        lanes = parked_lanes.lanes_of(holds, selected)
+        lanes = lanes_of(holds, selected)
         if lanes:
             selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
         gone = {letter.address for letter in selected}
-        waiting = await parked_lanes.find_waiting(dead, lanes)
+        waiting = await find_waiting(dead, lanes)
         behind = {
             key: letters
             for key in lanes

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from bridge.console.views import Actor
-from bridge.core.addresses import is_loopback
+from bridge.core.addresses import is_this_machine
 from bridge.errors import ConfigError
 from bridge.settings.models.console import ConsoleSettings
 
@@ -48,7 +48,7 @@ class Logins:
         self._feeds = _digests(settings.feeds)
         has_login = bool(self._actors) or settings.oidc is not None
         self.anonymous: Actor | None = None if has_login else EVERYONE
-        if not has_login and not is_loopback(settings.host):
+        if not has_login and not is_this_machine(settings.host.strip("[]")):
             raise ConfigError(
                 [
                     f"console.host {settings.host}: everyone who reaches it could change everything, because"

@@ -7,7 +7,8 @@ restart, because the record of the change contains both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 import orjson
@@ -33,6 +34,7 @@ from bridge.telemetry import events
 from bridge.telemetry.scrub import scrub
 from bridge.wiring.audit import audit_record, now, write_control
 from bridge.wiring.kafka import attempts_topic
+from bridge.wiring.replay_plan import ReplayRequest
 
 _log = structlog.get_logger()
 _MOST_REMEMBERED = 1000
@@ -105,7 +107,7 @@ class StoreActions:
 
     async def resend(self, attempt_id: str, who: Who, *, render: bool = False, new_id: bool = False) -> Done:
         """Send the event of one attempt again."""
-        deed = _Deed("resend", attempt_id)
+        deed = _Deed("resend", f"{attempt_id}, {_listed({'render': render, 'new_id': new_id})}")
         return await self._once(
             deed, who, lambda: self._jobs.resend(attempt_id, who, render=render, new_id=new_id), recorded=True
         )
@@ -124,51 +126,22 @@ class StoreActions:
         rate_per_s: float | None = None,
     ) -> Done:
         """Start a job that sends again all events that a query selects."""
+        how = _listed({"render": render, "new_id": new_id, "rate_per_s": rate_per_s})
         return await self._once(
-            _Deed("resend start", _words(query)),
+            _Deed("resend start", f"{_words(query)}, {how}"),
             who,
             lambda: self._jobs.resend_all(query, who, render=render, new_id=new_id, rate_per_s=rate_per_s),
             recorded=True,
         )
 
-    async def plan_replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None = None,
-        entity: str | None = None,
-        when: str | None = None,
-        rate_per_s: float | None = None,
-    ) -> Done:
+    async def plan_replay(self, request: ReplayRequest, who: Who) -> Done:
         """Return how many events a replay would send. It starts nothing, so there is nothing to record."""
-        return await self._jobs.plan_replay(
-            endpoint, since_s, until_s, who, type=type, entity=entity, when=when, rate_per_s=rate_per_s
-        )
+        return await self._jobs.plan_replay(request, who)
 
-    async def replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None = None,
-        entity: str | None = None,
-        when: str | None = None,
-        rate_per_s: float | None = None,
-    ) -> Done:
+    async def replay(self, request: ReplayRequest, who: Who) -> Done:
         """Start a job that sends the log of the sources again to an endpoint."""
-        return await self._once(
-            _Deed("replay start", f"{endpoint} from {since_s:.3f} to {until_s}"),
-            who,
-            lambda: self._jobs.replay(
-                endpoint, since_s, until_s, who, type=type, entity=entity, when=when, rate_per_s=rate_per_s
-            ),
-            recorded=True,
-        )
+        deed = _Deed("replay start", _listed(request._asdict()))
+        return await self._once(deed, who, lambda: self._jobs.replay(request, who), recorded=True)
 
     async def pause_job(self, job_id: str, who: Who) -> Done:
         """Pause a job."""
@@ -273,7 +246,7 @@ def _cut(deed: _Deed) -> _Deed:
 
 
 def _deed_of(change: Change) -> _Deed:
-    """Return what a record of the audit says was done."""
+    """Return what a record of the audit contains."""
     if change.action != ANSWER:
         return _Deed(change.action, change.subject)
     action, _, subject = change.subject.partition(": ")
@@ -302,5 +275,9 @@ def _is(names: Sequence[str]) -> str:
 
 def _words(query: ParkedQuery | AttemptQuery) -> str:
     """Return a query as one line."""
-    given = {name: getattr(query, name) for name in query.__slots__}
-    return ", ".join(f"{name} {value}" for name, value in given.items() if value is not None) or "all"
+    return _listed(asdict(query)) or "all"
+
+
+def _listed(given: Mapping[str, object]) -> str:
+    """Return the values that are given, each with its name."""
+    return ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)

@@ -61,10 +61,7 @@ class TopicRecreated(Exception):
 
 
 class TopicFollower:
-    """Follows one topic; ``run`` ends when it is cancelled.
-
-    ``reset`` deletes the whole store: a topic that was created again makes all of it untrue.
-    """
+    """Follows one topic; ``run`` ends when it is cancelled."""
 
     def __init__(
         self,
@@ -85,8 +82,6 @@ class TopicFollower:
         self.behind = 0
         self.is_caught_up = False
         self.error = ""
-        self.progressed = asyncio.Event()
-        """Set after each transaction; a waiting reader of the feed clears it."""
 
     async def run(self) -> None:
         """Read and store until it is cancelled. Raises ``TopicRecreated``."""
@@ -171,7 +166,6 @@ class TopicFollower:
             if deletions:
                 await self._db.change(deletions)
             self.is_caught_up = True
-            self.progressed.set()
 
     async def _store(self, records: Sequence[Record]) -> bool:
         """Store records; return False if the position was lost to another console, and was read again."""
@@ -185,7 +179,6 @@ class TopicFollower:
             return False
         self._version += 1
         self._note_skipped(taken.skipped)
-        self.progressed.set()
         return True
 
     async def _store_singly(self, records: Sequence[Record], error: RowsRefused) -> bool:

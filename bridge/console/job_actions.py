@@ -83,20 +83,9 @@ class JobActions:
         self._carry_out(job.id)
         return Done(f"re-send {job.id} has begun", job=job.id)
 
-    async def plan_replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None,
-        entity: str | None,
-        when: str | None,
-        rate_per_s: float | None,
-    ) -> Done:
+    async def plan_replay(self, request: ReplayRequest, who: Who) -> Done:
         """Count what a replay would send."""
-        plan = await self._plan(endpoint, since_s, until_s, who, type, entity, when, rate_per_s)
+        plan = await self._plan(request, who)
         selected = plan.selected
         if selected is None:
             return Done(f"it reads {plan.offsets:,} offsets of the log", ids=plan.notes)
@@ -104,45 +93,14 @@ class JobActions:
         text = f"{bound}{selected.events:,} events, of {plan.offsets:,} offsets of the log"
         return Done(text, selected.events, ids=plan.notes)
 
-    async def replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None,
-        entity: str | None,
-        when: str | None,
-        rate_per_s: float | None,
-    ) -> Done:
+    async def replay(self, request: ReplayRequest, who: Who) -> Done:
         """Start a replay, which the bridges carry out."""
-        plan = await self._plan(endpoint, since_s, until_s, who, type, entity, when, rate_per_s)
+        plan = await self._plan(request, who)
         job = await start_replay(self._settings, plan, key=who.key)
         notes = "".join(f"; {note}" for note in plan.notes)
-        return Done(f"replay {job.id} to {endpoint} has begun{notes}", job.total, job.id)
+        return Done(f"replay {job.id} to {request.endpoint} has begun{notes}", job.total, job.id)
 
-    async def _plan(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        type: str | None,
-        entity: str | None,
-        when: str | None,
-        rate_per_s: float | None,
-    ) -> ReplayPlan:
-        request = ReplayRequest(
-            endpoint,
-            round(since_s * 1000),
-            _ms(until_s),
-            (type,) if type else (),
-            entity,
-            when,
-            (),
-            rate_per_s,
-        )
+    async def _plan(self, request: ReplayRequest, who: Who) -> ReplayPlan:
         try:
             plan = await plan_replay(
                 self._settings, request, by=who.by, now_ms=int(time.time() * 1000), reason=who.why

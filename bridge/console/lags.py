@@ -26,6 +26,8 @@ from bridge.wiring.replay_control import read_progress
 
 _log = structlog.get_logger()
 EVERY_S = 10.0
+_SOON_S = 1.0
+"""Until the second look, if an endpoint has no cursor yet: a bridge that starts commits them in a moment."""
 SCAN = 5000
 """Records that one look decodes at most; above it, the lag is "at least"."""
 
@@ -52,7 +54,8 @@ class LagWatch:
         """How far the replays are that do something, by the id of the job."""
 
     async def run(self) -> None:
-        """Look every ``EVERY_S`` until it is cancelled."""
+        """Look every ``EVERY_S`` until it is cancelled, at first sooner while a lag is unknown."""
+        soon_s = _SOON_S
         while True:
             try:
                 await self.look()
@@ -64,7 +67,8 @@ class LagWatch:
                         cause=str(exc),
                         remedy="none needed: it tries again",
                     )
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(soon_s if self._settings.endpoints.keys() - self.by_endpoint else EVERY_S)
+            soon_s = min(EVERY_S, 2 * soon_s)
 
     async def look(self) -> None:
         """Read the cursors once. Raises ``KafkaUnavailable``, ``CommitError``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -19,10 +20,10 @@ from joserfc.jwk import KeySet
 
 from bridge.console.access import OPERATE, READ
 from bridge.console.views import Actor
-from bridge.core.url import parse_url
+from bridge.core.url import is_in_clear, parse_url
 from bridge.errors import HookferryError, TransportError
 from bridge.http import Transport
-from bridge.model import Request
+from bridge.model import Request, Url
 from bridge.settings.models.console import ConsoleOidcSettings
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
@@ -107,7 +108,7 @@ class OidcProvider:
         return None
 
     async def _current_keys(self, *, renew: bool) -> KeySet | None:
-        """Return the keys; ask the issuer if they are old, or if ``renew``, but not too often."""
+        """Return the keys; request them if they are old, or if ``renew``, but not too often."""
         async with self._lock:
             now_s = self._clock()
             is_due = renew or self._keys is None or now_s - self._read_s > _KEPT_S
@@ -131,12 +132,11 @@ class OidcProvider:
         self, method: str, address: str, headers: Headers = (), body: bytes = b""
     ) -> dict[str, Any]:
         """Return the document that the issuer answers. Raises ``ProviderUnavailable``."""
-        if not address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            raise ProviderUnavailable(f"the issuer names no https address: {address[:200]!r}")
+        url = require_confidential(address)
         transport = self._open_transport()
         try:
             accept = (b"accept", b"application/json")
-            request = Request(method, parse_url(address), (accept, *headers), body)
+            request = Request(method, url, (accept, *headers), body)
             answer = await transport.send(request, _TIMEOUT_S)
         except TransportError as exc:
             raise ProviderUnavailable(f"{address} did not answer: {exc}") from exc
@@ -157,6 +157,15 @@ class OidcProvider:
         if roles & set(self._settings.operate):
             return Actor(name, OPERATE)
         return Actor(name, READ) if roles & set(self._settings.read) else None
+
+
+def require_confidential(address: str) -> Url:
+    """Return an address that an issuer names. Raises ``ProviderUnavailable`` if it is no https URL."""
+    with suppress(ValueError):
+        url = parse_url(address)
+        if not is_in_clear(url):
+            return url
+    raise ProviderUnavailable(f"the issuer names no https URL: {address[:200]!r}")
 
 
 def _roles(claims: Mapping[str, Any], path: str) -> set[str]:

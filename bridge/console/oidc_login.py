@@ -14,7 +14,7 @@ import secrets
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from bridge.console.oidc import OidcProvider, ProviderUnavailable
+from bridge.console.oidc import OidcProvider, require_confidential
 from bridge.console.views import Actor
 from bridge.settings.models.console import ConsoleOidcSettings
 
@@ -51,8 +51,7 @@ class OidcLogin:
             secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48), redirect_uri
         )
         endpoint = str((await self._provider.discover()).get("authorization_endpoint", ""))
-        if not endpoint.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            raise ProviderUnavailable("the issuer names no https authorization_endpoint")
+        require_confidential(endpoint)
         query = {
             "response_type": "code",
             "client_id": self._client_id,

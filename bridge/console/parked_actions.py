@@ -1,11 +1,11 @@
 """Send parked events again, or discard them, for the console.
 
-Invariant: nothing is sent that the operator did not select, except what waits in a held lane behind it.
+Invariant: nothing is sent that the operator did not select, except what waits for it in a held lane.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bridge.clock import SystemClock
 from bridge.console.ports import Who
@@ -13,8 +13,9 @@ from bridge.console.store.parked import ParkedQueries
 from bridge.console.views import Done, ParkedQuery
 from bridge.dead_letters.hold import HoldKey
 from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter
-from bridge.dead_letters.redrive import RedriveRounds, by_lane, cause_of, lane_of
-from bridge.dead_letters.resend_request import BATCH_SIZE, batches, obstacle, resend_requests
+from bridge.dead_letters.redrive import RedriveRounds, cause_of
+from bridge.dead_letters.resend_request import BATCH_SIZE, batches, resend_requests
+from bridge.dead_letters.selection import Blocked, find_waiting, lanes_of, redrivable, same_events
 from bridge.dead_letters.store import DeadLetterStore
 from bridge.errors import ActionRefused
 from bridge.settings import Settings
@@ -47,32 +48,21 @@ class ParkedActions:
         async with build_letters(self._settings) as dead:
             holds = await dead.holds()
             letters = await _waiting(dead, addresses)
-            blocked = await self._blocked(dead, letters)
-            letters = [letter for letter in letters if letter.address not in blocked]
-            if not letters:
-                raise _refusal(blocked)
-            lanes = {key for letter in letters if (key := lane_of(letter)) in holds and key is not None}
-            plain = [letter for letter in letters if lane_of(letter) not in lanes]
+            topics, endpoints = build_selection(self._settings), self._settings.endpoints
+            ready = await redrivable(dead, topics, endpoints, letters, lanes_of(holds, letters))
+            sendable = {letter.address for letter in (*ready.plain, *ready.in_lanes)}
+            sent = [letter for letter in letters if letter.address in sendable]
+            if not sent:
+                raise _refusal(ready.blocked)
             number = 0
-            for batch in batches(resend_requests(plain)):
+            for batch in batches(resend_requests(ready.plain)):
                 number += await dead.redrive(batch, who.by)
-            words = [f"{number} written to {again_topic(self._settings)}"] if plain else []
-            if lanes:
-                words.append(await _redrive_lanes(dead, lanes, who))
-            if blocked:
-                words.append(f"{len(blocked)} cannot be sent: {next(iter(blocked.values()))}")
-            return Done("; ".join(words), len(letters), ids=[str(letter.address) for letter in letters])
-
-    async def _blocked(self, dead: DeadLetterStore, letters: Sequence[Letter]) -> dict[Address, str]:
-        topics, endpoints = build_selection(self._settings), self._settings.endpoints
-        blocked = {
-            letter.address: f"{why[0]}; {why[1]}"
-            for letter in letters
-            if (why := obstacle(letter, topics, endpoints, dead.again_partitions))
-        }
-        left = [letter for letter in letters if letter.address not in blocked]
-        lost = await dead.lost_stubs(left)
-        return blocked | {address: f"{cause}; {remedy}" for address, (cause, remedy) in lost.items()}
+            words = [f"{number} written to {again_topic(self._settings)}"] if ready.plain else []
+            if ready.lanes:
+                words.append(await _redrive_lanes(dead, ready.lanes, who))
+            if ready.blocked:
+                words.append(f"{len(ready.blocked)} cannot be sent: {'; '.join(_first(ready.blocked)[1])}")
+            return Done("; ".join(words), len(sent), ids=[str(letter.address) for letter in sent])
 
     async def discard(self, addresses: Sequence[str], who: Who) -> Done:
         """Mark parked events as never to be sent; release the lanes that wait for them."""
@@ -80,12 +70,13 @@ class ParkedActions:
         async with build_letters(self._settings) as dead:
             holds = await dead.holds()
             letters = await _waiting(dead, places)
-            lanes = {key for letter in letters if (key := lane_of(letter)) in holds and key is not None}
-            letters = _with_repetitions(letters, await _letters_of(dead, lanes))
+            lanes = lanes_of(holds, letters)
+            in_lanes = await find_waiting(dead, lanes)
+            letters = same_events(letters, [letter for of_lane in in_lanes.values() for letter in of_lane])
             number = 0
             for begin in range(0, len(letters), BATCH_SIZE):
                 number += await dead.discard(letters[begin : begin + BATCH_SIZE], who.by, who.why)
-            waiting = by_lane(await _letters_of(dead, lanes))
+            waiting = await find_waiting(dead, lanes)
             free = {key for key in lanes if cause_of(waiting.get(key, ())) is None}
             free = {key for key in free if key.endpoint in self._settings.endpoints}
             words = [f"{number} discarded"]
@@ -111,25 +102,7 @@ async def _waiting(dead: DeadLetterStore, addresses: Sequence[Address]) -> list[
     return letters
 
 
-async def _letters_of(dead: DeadLetterStore, lanes: set[HoldKey]) -> list[Letter]:
-    return await dead.find(LetterFilter(lanes=frozenset(lanes))) if lanes else []
-
-
-def _with_repetitions(chosen: Sequence[Letter], of_lanes: Sequence[Letter]) -> list[Letter]:
-    """Add the other letters of the same events: a crash can park one twice."""
-    events = {(letter.origin.place, letter.index, letter.endpoint) for letter in chosen}
-    known = {letter.address for letter in chosen}
-    more = [
-        letter
-        for letter in of_lanes
-        if letter.address not in known
-        and letter.fate is Fate.WAITING
-        and (letter.origin.place, letter.index, letter.endpoint) in events
-    ]
-    return [*chosen, *more]
-
-
-async def _redrive_lanes(dead: DeadLetterStore, lanes: set[HoldKey], who: Who) -> str:
+async def _redrive_lanes(dead: DeadLetterStore, lanes: Collection[HoldKey], who: Who) -> str:
     outcome = await RedriveRounds(dead, who.by, SystemClock(), wait_s=_WAIT_S).run(lanes)
     parts = [
         (len(outcome.released), "held lanes released"),
@@ -149,7 +122,10 @@ def _parsed(addresses: Sequence[str]) -> list[Address]:
         raise ActionRefused("the addresses", str(exc), "take them from the list of parked events") from exc
 
 
-def _refusal(blocked: dict[Address, str]) -> ActionRefused:
-    address, why = next(iter(blocked.items()))
-    cause, _, remedy = why.partition("; ")
+def _refusal(blocked: Blocked) -> ActionRefused:
+    address, (cause, remedy) = _first(blocked)
     return ActionRefused(f"parked event {address}", cause, remedy)
+
+
+def _first(blocked: Blocked) -> tuple[Address, tuple[str, str]]:
+    return next(iter(blocked.items()))

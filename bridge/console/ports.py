@@ -28,6 +28,7 @@ from bridge.console.views import (
     SchemaRow,
     SwitchRow,
 )
+from bridge.wiring.replay_plan import ReplayRequest
 
 
 class Who(NamedTuple):
@@ -151,33 +152,11 @@ class Actions(Protocol):
         """Start a job that sends again all events that a query selects."""
         ...
 
-    async def plan_replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None = None,
-        entity: str | None = None,
-        when: str | None = None,
-        rate_per_s: float | None = None,
-    ) -> Done:
+    async def plan_replay(self, request: ReplayRequest, who: Who) -> Done:
         """Return how many events a replay would send (the dry run). It starts nothing."""
         ...
 
-    async def replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None = None,
-        entity: str | None = None,
-        when: str | None = None,
-        rate_per_s: float | None = None,
-    ) -> Done:
+    async def replay(self, request: ReplayRequest, who: Who) -> Done:
         """Start a job that sends the log of the sources again to an endpoint."""
         ...
 

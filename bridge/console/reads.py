@@ -81,12 +81,11 @@ class StoreReads:
         """Return the state of everything."""
         endpoints = await self.endpoints()
         counts = await self._parked.counts()
-        held = await self._control.held()
         return Overview(
             group=self._settings.group,
             endpoints=endpoints,
             parked=sum(counts.values()),
-            held=sum(held.values()),
+            held=sum(state.held for state in endpoints),
             jobs=[job for job in await self.jobs() if not job.final],
             pods=await self._pods(),
             following=await self._following(),

@@ -208,7 +208,7 @@ class ParkedDetail:
 
 @dataclass(frozen=True, slots=True)
 class ParkedQuery:
-    """Which parked events are listed. ``state`` is ``parked`` (and held), or ``all``."""
+    """Which parked events are listed. ``state`` is that of ``ParkedRow``, or ``all``."""
 
     endpoint: str | None = None
     type: str | None = None
@@ -374,7 +374,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: a name for the audit, and a role, ``read`` or ``operate``."""
+    """Who sends a request: a name for the audit, and a role, ``read`` or ``operate``."""
 
     name: str
     role: str

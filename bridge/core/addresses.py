@@ -63,6 +63,14 @@ _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa")  # RFC 67
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
+def is_this_machine(host: str) -> bool:
+    """Return True for ``localhost`` and loopback addresses. ``host`` is without brackets."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
     """Return the IPv4 address that a mapped, translated, NAT64 or 6to4 address leads to, or None."""
     if any(address in network for network in _LOW_32_BITS):

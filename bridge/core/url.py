@@ -12,7 +12,7 @@ from base64 import b64encode
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import quote, unquote_to_bytes
 
-from bridge.core.addresses import read_literal
+from bridge.core.addresses import is_this_machine, read_literal
 from bridge.model import Url
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
@@ -46,6 +46,11 @@ def parse_url(text: str) -> Url:
     if parts is None:
         raise ValueError("the URL's host and port are ambiguous; write host:port or [ipv6]:port")
     return Url(scheme, _host(parts["host"]), _port(parts["port"], scheme), _target(match["target"]))
+
+
+def is_in_clear(url: Url) -> bool:
+    """Return True if requests to a URL cross a network without TLS: http, and not to this machine."""
+    return url.scheme == "http" and not is_this_machine(url.host)
 
 
 def parse_proxy(text: str) -> tuple[Url, bytes | None]:

@@ -27,13 +27,17 @@ class DeadLetterWriter(Protocol):
         ...
 
 
-def letter_facts(event: Event, attempts: int) -> dict[str, str]:
-    """Return what a dead letter records about its event, in addition to the reason."""
+def letter_facts(event: Event, attempts: int, status: int = 0) -> dict[str, str]:
+    """Return what a dead letter records about its event, in addition to the reason.
+
+    ``status`` is that of the last answer; 0 without one.
+    """
     return {
         "event-id": event.id,
         "event-type": event.type,
         "webhook-id": event.webhook_id,
         "attempts": str(attempts),
+        **({"status": str(status)} if status else {}),
         "event-time": event.time,
         "time-source": event.time_source,
         **({EVENT_INDEX: str(event.index)} if event.index else {}),

@@ -133,6 +133,7 @@ class EndpointDispatcher:
         if failed is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
             delivery.park_cause = refused_before(failed)
+            delivery.status = 0 if failed.refused == NO_ANSWER else failed.refused
         if self._queue.push(event.lane, delivery) and self._queue.sleepers:
             self._queue.wake()
 

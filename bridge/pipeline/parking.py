@@ -69,7 +69,7 @@ class EventParking:
             cause=cause,
             remedy=delivery.remedy,
             endpoint=self._endpoint,
-            details={**letter_facts(event, delivery.attempts), **details},
+            details={**letter_facts(event, delivery.attempts, delivery.status), **details},
             logged=self._is_logged(delivery),
         )
         if not await park_durably(self._dead_letters, event.origin, reason, keep_trying, self._deferred):

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic_core import PydanticCustomError
 
-from bridge.core.addresses import is_loopback
+from bridge.core.addresses import is_this_machine
 from bridge.errors import TransportError
 from bridge.http.egress_policy import EgressPolicy
 from bridge.receivers import PRESETS
@@ -124,7 +124,7 @@ def _urls(tree: Tree) -> Iterator[tuple[str, Path, SplitResult]]:
 
 
 def _is_local(host: str) -> bool:
-    return host.endswith(".localhost") or is_loopback(host)
+    return host.endswith(".localhost") or is_this_machine(host)
 
 
 def _is_prose(path: Path) -> bool:

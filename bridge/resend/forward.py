@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bridge.core.addresses import is_loopback
-from bridge.core.url import parse_url
+from bridge.core.url import is_in_clear, parse_url
 from bridge.errors import HookferryError, TransportError
 from bridge.history.attempt import MASK, Kept, header_pairs
 from bridge.http import Transport
@@ -34,7 +33,7 @@ def forward_target(text: str) -> Url:
         url = parse_url(text)
     except ValueError as exc:
         raise HookferryError(f"--forward: {exc}") from exc
-    if url.scheme == "http" and not is_loopback(url.host):
+    if is_in_clear(url):
         raise HookferryError(
             f"--forward: {url.origin} is not this machine, so the events would cross a network in clear; use"
             " https, or a tunnel that ends at http://localhost"

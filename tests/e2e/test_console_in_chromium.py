@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bridge.wiring.replay_plan import ReplayRequest
 from tests.support.chromium import chromium, tab
 from tests.support.console_fake import NOW_S
 from tests.support.console_pages import FakeLogins, ServedPages, served
@@ -203,7 +204,8 @@ def test_a_replay_is_counted_and_then_started_with_the_same_times(browser, conso
         page.wait_for_selector("text=There is no such job yet")
         errors.clear()  # Chromium reports the status 404
     ((action, given, who),) = console.fake.done
-    assert (action, given[:2], who.why) == ("replay", ("ledger", NOW_S - 7200), "new ledger")
+    wanted = ReplayRequest("ledger", round(NOW_S - 7200) * 1000)
+    assert (action, given, who.why) == ("replay", (wanted,), "new ledger")
 
 
 def test_the_choice_of_the_theme_is_kept(browser, console):

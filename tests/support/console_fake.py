@@ -32,6 +32,7 @@ from bridge.console.views import (
     SchemaRow,
     SwitchRow,
 )
+from bridge.wiring.replay_plan import ReplayRequest
 
 T = TypeVar("T")
 NOW_S = 1_790_000_000.0
@@ -264,34 +265,11 @@ class FakeConsole:
     ) -> Done:
         return replace(self._note("resend_all", who, query, render, new_id, rate_per_s), job="rs-3")
 
-    async def plan_replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None = None,
-        entity: str | None = None,
-        when: str | None = None,
-        rate_per_s: float | None = None,
-    ) -> Done:
+    async def plan_replay(self, request: ReplayRequest, who: Who) -> Done:
         return Done("40 events, of 1,200 offsets of the log", 40, ids=["retention deleted 3 records"])
 
-    async def replay(
-        self,
-        endpoint: str,
-        since_s: float,
-        until_s: float | None,
-        who: Who,
-        *,
-        type: str | None = None,
-        entity: str | None = None,
-        when: str | None = None,
-        rate_per_s: float | None = None,
-    ) -> Done:
-        done = self._note("replay", who, endpoint, since_s, until_s, type, entity, when, rate_per_s)
-        return replace(done, job="rp-4")
+    async def replay(self, request: ReplayRequest, who: Who) -> Done:
+        return replace(self._note("replay", who, request), job="rp-4")
 
     async def pause_job(self, job_id: str, who: Who) -> Done:
         return self._note("pause_job", who, job_id)

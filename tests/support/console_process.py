@@ -1,4 +1,4 @@
-"""A console as a process of its own, and a client of its API."""
+"""A console as a separate process, and a client of its API."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from bridge.console.api.requests import (
     Replay,
     Resend,
     ResendAll,
-    seconds,
     who,
 )
 from bridge.console.ports import Actions
@@ -83,18 +82,7 @@ def _add_resends(router: APIRouter, actions: Actions) -> None:
 
     @router.post("/replays", summary="Start a replay of the log to an endpoint")
     async def replay(actor: Operator, body: Replay, key: IdempotencyKey = None) -> Done:
-        since_s = seconds(body.since)
-        assert since_s is not None, "it is required"
-        return await actions.replay(
-            body.endpoint,
-            since_s,
-            seconds(body.until),
-            who(actor, body, key),
-            type=body.type,
-            entity=body.entity,
-            when=body.when,
-            rate_per_s=body.rate_per_s,
-        )
+        return await actions.replay(body.request(), who(actor, body, key))
 
 
 def _add_jobs(router: APIRouter, actions: Actions) -> None:

@@ -13,6 +13,7 @@ from bridge.console.api.problems import Problem
 from bridge.console.ports import Who
 from bridge.console.views import Actor, AttemptQuery, ParkedQuery
 from bridge.history.selection import check_status
+from bridge.wiring.replay_plan import ReplayRequest
 
 Text = Annotated[str, Field(max_length=500)]
 MOST_ROWS = 500
@@ -116,12 +117,30 @@ class Replay(Reason):
     when: Annotated[str, Field(max_length=5000)] | None = None
     rate_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = None
 
+    def request(self) -> ReplayRequest:
+        """Return what is to be sent again."""
+        return ReplayRequest(
+            self.endpoint,
+            _ms(self.since),
+            None if self.until is None else _ms(self.until),
+            (self.type,) if self.type else (),
+            self.entity,
+            self.when,
+            rate_per_s=self.rate_per_s,
+        )
+
 
 def seconds(at: datetime | None) -> float | None:
     """Return an instant in Unix seconds; without a zone it is UTC."""
-    if at is None:
-        return None
+    return None if at is None else _seconds(at)
+
+
+def _seconds(at: datetime) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _ms(at: datetime) -> int:
+    return round(_seconds(at) * 1000)
 
 
 def _status(text: str | None) -> str | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -32,6 +33,16 @@ from bridge.console.ports import Actions, Reads
 _STATIC = Path(__file__).parents[1] / "static"
 
 
+class _Areas(NamedTuple):
+    """The pages that need a login, by area."""
+
+    watch: WatchPages
+    attempts: AttemptPages
+    parked: ParkedPages
+    jobs: JobPages
+    setup: SetupPages
+
+
 def pages(
     group: str, reads: Reads, actions: Actions, logins: Logins, clock: Callable[[], float] = time.time
 ) -> FastAPI:
@@ -45,23 +56,21 @@ def pages(
     )
     app.mount("/static", _Static(directory=_STATIC))
     names = EndpointNames(reads)
-    attempts, parked = AttemptPages(shell, reads, actions, names), ParkedPages(shell, reads, actions, names)
-    jobs, setup = JobPages(shell, reads, actions, names), SetupPages(shell, reads, actions, names)
-    _add_reading(app, shell, WatchPages(shell, reads, names), attempts, parked, jobs, setup)
-    _add_changing(app, shell, attempts, parked, jobs, setup)
+    areas = _Areas(
+        WatchPages(shell, reads, names),
+        AttemptPages(shell, reads, actions, names),
+        ParkedPages(shell, reads, actions, names),
+        JobPages(shell, reads, actions, names),
+        SetupPages(shell, reads, actions, names),
+    )
+    _add_reading(app, shell, areas)
+    _add_changing(app, shell, areas)
     _add_login(app, shell, LoginPages(shell, logins), ProviderPages(shell, logins.browser))
     return app
 
 
-def _add_reading(
-    app: FastAPI,
-    shell: Shell,
-    watch: WatchPages,
-    attempts: AttemptPages,
-    parked: ParkedPages,
-    jobs: JobPages,
-    setup: SetupPages,
-) -> None:
+def _add_reading(app: FastAPI, shell: Shell, areas: _Areas) -> None:
+    watch, attempts, parked, jobs, setup = areas
     for path, handler in (
         ("/", watch.overview),
         ("/endpoints/{name}", watch.endpoint),
@@ -83,14 +92,8 @@ def _add_reading(
         app.add_route(path, shell.read(handler), ["GET"])
 
 
-def _add_changing(
-    app: FastAPI,
-    shell: Shell,
-    attempts: AttemptPages,
-    parked: ParkedPages,
-    jobs: JobPages,
-    setup: SetupPages,
-) -> None:
+def _add_changing(app: FastAPI, shell: Shell, areas: _Areas) -> None:
+    _, attempts, parked, jobs, setup = areas
     for path, handler in (
         ("/event/resend", attempts.resend),
         ("/resend", attempts.start_bulk),
@@ -119,13 +122,13 @@ def _add_login(app: FastAPI, shell: Shell, login: LoginPages, provider: Provider
 
 
 async def _plainly(request: Request, exc: Exception) -> Response:
-    """Answer what has no page of its own, such as a file that does not exist."""
+    """Answer what has no page, such as a file that does not exist."""
     status = getattr(exc, "status_code", 500)
     return PlainTextResponse(HTTPStatus(status).phrase, status, HEADERS)
 
 
 class _Static(StaticFiles):
-    """The files of the pages: they may be kept, and are asked for again when the console is a newer one."""
+    """The files of the pages: a browser keeps them, and checks each time that they are the newest."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

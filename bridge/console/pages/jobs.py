@@ -15,11 +15,12 @@ from bridge.console.pages.attempts import rate
 from bridge.console.pages.names import EndpointNames
 from bridge.console.pages.shell import Problem, Shell, Visit
 from bridge.console.pages.words import NoInstant, instant_s, iso
-from bridge.console.ports import Actions, Reads
+from bridge.console.ports import Actions, Reads, Who
 from bridge.console.views import Done
 from bridge.errors import ActionRefused
+from bridge.wiring.replay_plan import ReplayRequest
 
-_Replay = Callable[..., Awaitable[Done]]
+_Replay = Callable[[ReplayRequest, Who], Awaitable[Done]]
 """``Actions.replay``, or ``Actions.plan_replay``, which only counts."""
 REPLAY_FIELDS = ("endpoint", "from", "to", "type", "entity", "when", "rate")
 
@@ -96,13 +97,13 @@ class JobPages:
         since_s, until_s = self._time(given, "from"), self._time(given, "to")
         if "endpoint" not in given or since_s is None:
             raise Problem(400, "Choose an endpoint, and from when on to replay.")
-        return await act(
+        request = ReplayRequest(
             given["endpoint"],
-            since_s,
-            until_s,
-            visit.who(),
-            type=given.get("type"),
-            entity=given.get("entity"),
-            when=given.get("when"),
+            round(since_s * 1000),
+            None if until_s is None else round(until_s * 1000),
+            (given["type"],) if "type" in given else (),
+            given.get("entity"),
+            given.get("when"),
             rate_per_s=rate(given.get("rate", "")),
         )
+        return await act(request, visit.who())

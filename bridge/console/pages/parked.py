@@ -6,7 +6,6 @@ Invariant: nothing is discarded without a page that names how many events it is,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from fastapi import Response
 
@@ -50,7 +49,7 @@ class ParkedPages:
         return self._shell.page(visit, "parked_one.html", detail=detail, event=event, now=self._shell.now_s())
 
     async def confirm(self, visit: Visit) -> Response:
-        """Show what was selected, and ask whether it is to be done."""
+        """Show what was selected, with a button that does it."""
         action, chosen = _action(visit), _chosen(visit)
         given = {name: visit.value(name) for name in filters.PARKED_FIELDS}
         _, typed = filters.parked(given, self._shell.now_s())
@@ -65,8 +64,6 @@ class ParkedPages:
     async def act(self, visit: Visit) -> Response:
         """Send the selected events again, or discard them."""
         done = await self._done(visit, _action(visit), _chosen(visit))
-        if done.job:
-            return self._shell.then(visit, f"/jobs/{quote(done.job, safe='')}", done.message)
         return self._shell.then(visit, "/parked", done.message)
 
     async def _done(self, visit: Visit, action: str, chosen: Sequence[str]) -> Done:

@@ -68,7 +68,7 @@ class ProviderPages:
         except ProviderUnavailable as exc:
             return self._refused(request, 503, back, f"The provider does not answer: {exc}.")
         if actor is None:
-            text = "The provider knows you, but gave you no role of this console. Ask who runs it."
+            text = "The provider gave you no role of this console. Request one from its administrator."
             return self._refused(request, 403, back, text)
         response = RedirectResponse(back, HTTPStatus.SEE_OTHER, HEADERS)
         response.delete_cookie(_COOKIE, httponly=True)

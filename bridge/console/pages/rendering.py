@@ -1,6 +1,6 @@
 """The templates: every value is escaped, and a name that does not exist is an error.
 
-Invariant: no template marks data as safe, and none contains a script or a style of its own.
+Invariant: no template marks data as safe, and none contains a script or a style.
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ from bridge.console.pages.sessions import LONGEST_S, Sessions
 from bridge.console.ports import Who
 from bridge.console.views import Actor
 from bridge.core.web_access import WebAccess
-from bridge.errors import ActionRefused, BadCursor, KafkaUnavailable
+from bridge.errors import ActionRefused, BadCursor, CommitError, KafkaUnavailable, StoreUnavailable
 from bridge.telemetry import events
+from bridge.telemetry.scrub import scrub
 
 _log = structlog.get_logger()
 COOKIE, THEME_COOKIE = "hookferry_session", "hookferry_theme"
@@ -173,7 +174,7 @@ class Shell:
     def problem(self, visit: Visit, problem: Problem) -> Response:
         """Return the page of an error."""
         title = HTTPStatus(problem.status).phrase
-        return self.page(visit, "problem.html", problem.status, title=title, text=str(problem))
+        return self.page(visit, "problem.html", problem.status, title=title, text=scrub(str(problem)))
 
     def begin(
         self, request: Request, actor: Actor, response: Response, *, is_secure: bool = False
@@ -201,8 +202,10 @@ class Shell:
             return self.problem(visit, Problem(400, text))
         except ActionRefused as exc:
             return self.problem(visit, Problem(409, str(exc)))
-        except KafkaUnavailable as exc:
+        except (KafkaUnavailable, CommitError) as exc:
             return self.problem(visit, Problem(503, f"Kafka did not answer: {exc}. Try again in a moment."))
+        except StoreUnavailable as exc:
+            return self.problem(visit, Problem(503, f"The store of the console did not answer: {exc}."))
 
     def _visitor(self, request: Request) -> tuple[str, Actor | None]:
         token = request.cookies.get(COOKIE, "")
@@ -275,7 +278,7 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
 
 
 def _set_cookie(request: Request, response: Response, token: str, *, is_secure: bool = False) -> None:
-    origin = request.headers.get("origin", "")  # of the address that the browser shows, also behind a proxy
+    origin = request.headers.get("origin", "")  # of the address that the browser shows, also through a proxy
     secure = is_secure or request.url.scheme == "https" or origin.startswith("https://")
     response.set_cookie(
         COOKIE, token, max_age=int(LONGEST_S), httponly=True, samesite="strict", secure=secure

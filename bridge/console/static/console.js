@@ -42,9 +42,9 @@
     try {
       await navigator.clipboard.writeText(source.textContent);
       announce("Copied");
-      const before = button.textContent;
+      button.dataset.label ??= button.textContent;
       button.textContent = "Copied";
-      setTimeout(() => { button.textContent = before; }, 1500);
+      setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
     } catch {
       const details = source.closest("details");
       if (details) details.open = true;

@@ -199,7 +199,7 @@ class AttemptQueries:
     async def _by_id(
         self, query: AttemptQuery, bounds: _Bounds, limit: int, chosen: Sequence[int] | None
     ) -> list[Key]:
-        """Return the keys of an event or an entity: each stretch of the table has an index of its own."""
+        """Return the keys of an event or an entity: each stretch of the table has a separate index."""
         ends = await self._db.fetch(_ENDS)
         stretches = list(range(ends[0][0] >> STRETCH, (ends[0][1] >> STRETCH) + 1))
         conditions, parameters = "", []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -14,6 +12,7 @@ from bridge.console.store.sources import CHANGE
 from bridge.console.views import ChangeRow, JobRow, Page, PodRow, SwitchRow
 from bridge.core import changes, jobs
 from bridge.core.changes import Change, DamagedChangeError
+from bridge.core.instant import instant_ms
 from bridge.core.jobs import DamagedJobError, Job
 from bridge.core.replay import ReplayProgress
 from bridge.core.switches import (
@@ -135,7 +134,7 @@ def _pod_row(name: str, value: bytes) -> PodRow | None:
         document: dict[str, Any] = orjson.loads(value)
         return PodRow(
             name=name.partition("/")[2],
-            reported_s=seconds(str(document.get("at", ""))),
+            reported_s=_seconds(str(document.get("at", ""))),
             config_hash=str(document.get("config_hash", "")),
             version=str(document.get("version", "")),
             error=str(document.get("config_error", "")),
@@ -146,13 +145,9 @@ def _pod_row(name: str, value: bytes) -> PodRow | None:
         return None
 
 
-def seconds(instant: str) -> float:
+def _seconds(instant: str) -> float:
     """Return an RFC 3339 instant in Unix seconds; 0 if it is none."""
-    try:
-        at = datetime.fromisoformat(instant)
-    except ValueError:
-        return 0.0
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    return (instant_ms(instant) or 0) / 1000
 
 
 def job_row(job: Job, now_s: float, replayed: ReplayProgress | None = None) -> JobRow:
@@ -164,7 +159,7 @@ def job_row(job: Job, now_s: float, replayed: ReplayProgress | None = None) -> J
     progress = min(1.0, done / total) if total else None
     left_s: float | None = None
     if total is not None and not job.state.final:
-        elapsed_s = max(1.0, now_s - seconds(job.created))
+        elapsed_s = max(1.0, now_s - _seconds(job.created))
         rate = job.rate_per_s or (done / elapsed_s if done else None)
         left_s = (total - done) / rate if rate else None
     return JobRow(
@@ -184,8 +179,3 @@ def job_row(job: Job, now_s: float, replayed: ReplayProgress | None = None) -> J
         progress=progress,
         left_s=left_s,
     )
-
-
-def newest_first(rows: Sequence[JobRow]) -> list[JobRow]:
-    """Return jobs by the time at which they were created."""
-    return sorted(rows, key=lambda row: row.created, reverse=True)

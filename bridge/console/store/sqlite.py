@@ -1,6 +1,6 @@
 """The store in SQLite: one connection that writes, and a few that read at the same time (WAL).
 
-Invariant: no call blocks the event loop: the connections are used in threads of their own.
+Invariant: no call blocks the event loop: the connections are used in separate threads.
 """
 
 from __future__ import annotations

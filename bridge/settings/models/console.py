@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
+from bridge.core.url import is_in_clear, parse_url
 from bridge.settings.models.base import HostName, Name, Seconds, Section, Text, Whole, mistake
 
 Role = Literal["read", "operate"]
@@ -33,9 +35,10 @@ def _token(value: SecretStr) -> SecretStr:
 
 
 def _issuer(value: str) -> str:
-    if not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-        raise mistake("is no https URL", "write it with https, exactly as the provider knows it")
-    return value
+    with suppress(ValueError):
+        if not is_in_clear(parse_url(value)):
+            return value
+    raise mistake("is no https URL", "write it with https, exactly as the provider names itself")
 
 
 Token = Annotated[SecretStr, AfterValidator(_token)]

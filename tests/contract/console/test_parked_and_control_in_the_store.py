@@ -93,6 +93,12 @@ async def test_pages_of_parked_events_have_each_once(store: Database) -> None:
         await queries.page(ParkedQuery(), "x", 3)
 
 
+async def test_a_parked_event_has_the_status_of_its_last_answer_and_its_attempts(store: Database) -> None:
+    await store_parked(store, letter_record(5, status="400"), letter_record(6, attempts=None))
+    rows = (await ParkedQueries(store).page(ParkedQuery(), None, 10)).items
+    assert [(row.address, row.status, row.attempts) for row in rows] == [("1:6", None, None), ("1:5", 400, 2)]
+
+
 async def test_a_parked_event_of_a_held_lane_is_marked(store: Database) -> None:
     await fill(store)
     await store_control(store, control(0, b"hold/crm/l1", b"{}"))

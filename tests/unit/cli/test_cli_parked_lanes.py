@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.cli import parked_lanes
-from bridge.cli.parked_selection import same_events
 from bridge.dead_letters.hold import Hold, HoldKey
-from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter, Settlement
+from bridge.dead_letters.letter import Address, Letter, LetterFilter
 from bridge.dead_letters.redrive import Outcome
 from bridge.model import LaneKey, Partition, Record
 from bridge.telemetry.scrub import in_force
@@ -46,13 +45,6 @@ def test_filters_by_endpoint_and_entity_select_lanes_without_waiting_events(
     assert parked_lanes.select_lanes(HOLDS, wanted) == found
 
 
-def test_a_letter_belongs_to_a_held_lane_by_endpoint_and_lane_id() -> None:
-    assert parked_lanes.lanes_of(HOLDS, [letter(17)]) == {KEY}
-    elsewhere = letter(17)
-    elsewhere.facts = {**elsewhere.facts, "endpoint": "till"}
-    assert parked_lanes.lanes_of(HOLDS, [elsewhere]) == set()
-
-
 def test_a_held_lane_is_shown_with_the_event_it_waits_for_and_the_number_that_wait() -> None:
     letters = {KEY: [letter(17), letter(18, 6, behind="orders-3@17"), letter(19, 7, behind="orders-3@17")]}
     (shown,) = parked_lanes.documents({KEY: HOLD}, letters)
@@ -78,11 +70,3 @@ def test_the_report_names_every_lane_that_is_not_released_and_why(capsys: pytest
     assert "Is a bridge running" in capsys.readouterr().err
     assert not parked_lanes.report(Outcome(busy={KEY: HOLD}), HOLDS)
     assert "run the command again" in capsys.readouterr().err
-
-
-def test_discarding_an_event_discards_all_its_letters_in_the_lane() -> None:
-    """A crash can park an event twice; a letter that was left out would be sent."""
-    chosen, twin, other, sibling = letter(17), letter(17, 8), letter(18, 9), letter(17, 10, index=2)
-    settled = letter(17, 11)
-    settled.settlements.append(Settlement(settled.address, Fate.REDRIVEN, 1, "ann"))
-    assert same_events([chosen], [chosen, twin, other, sibling, settled]) == [chosen, twin]

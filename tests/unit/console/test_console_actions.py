@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bridge.console.views import AttemptQuery, Done
 from bridge.errors import ActionRefused, KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.settings import Settings
+from bridge.wiring.replay_plan import ReplayRequest
 from tests.support.console_store import store_control
 from tests.support.settings_example import VALID
 
@@ -52,6 +53,8 @@ class Jobs:
         self.started += 1
         await asyncio.sleep(0)
         return Done("begun", job=f"job-{self.started}")
+
+    resend = replay = resend_all
 
 
 @pytest.fixture
@@ -135,6 +138,31 @@ async def test_two_requests_with_one_key_at_once_start_one_job(topic: Topic) -> 
     assert await audit(topic) == [], "the part that starts jobs writes the audit, and answers are not listed"
     with pytest.raises(ActionRefused, match="another change"):
         await again.resend_all(AttemptQuery(endpoint="other"), keyed)
+
+
+async def test_a_key_of_a_start_with_other_options_is_refused(topic: Topic) -> None:
+    actions = build(topic)
+    actions._jobs = Jobs()  # type: ignore[assignment]
+    query, request = AttemptQuery(endpoint="crm"), ReplayRequest("crm", 0)
+    starts: tuple[tuple[Callable[[Who], Awaitable[Done]], Callable[[Who], Awaitable[Done]]], ...] = (
+        (
+            lambda who: actions.replay(request, who),
+            lambda who: actions.replay(request._replace(types=("Loan*",)), who),
+        ),
+        (
+            lambda who: actions.resend_all(query, who),
+            lambda who: actions.resend_all(query, who, rate_per_s=5.0),
+        ),
+        (
+            lambda who: actions.resend("0:1:2", who),
+            lambda who: actions.resend("0:1:2", who, new_id=True),
+        ),
+    )
+    for number, (start, other) in enumerate(starts):
+        keyed = ANN._replace(key=f"k{number}")
+        assert await start(keyed) == await start(keyed)
+        with pytest.raises(ActionRefused, match="another change"):
+            await other(keyed)
 
 
 async def test_what_failed_can_be_tried_again_with_the_same_key(topic: Topic) -> None:

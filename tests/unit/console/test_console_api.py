@@ -11,6 +11,7 @@ from bridge.console.ports import Who
 from bridge.console.views import AttemptQuery, Done, ParkedQuery
 from bridge.errors import ActionRefused, BadCursor, ConfigError, KafkaUnavailable
 from bridge.settings.models.console import ConsoleSettings
+from bridge.wiring.replay_plan import ReplayRequest
 from tests.support.console_client import FEED_TOKEN, OPERATE_TOKEN, READ_TOKEN, WITH_LOGIN, Client
 from tests.support.console_fake import FakeConsole
 
@@ -37,7 +38,7 @@ CHANGES: list[tuple[str, dict[str, Any], tuple[str, tuple[Any, ...]]]] = [
     (
         "replays",
         {"endpoint": "crm", "since": "2026-01-01T00:00:00", "when": "data.a == 1"},
-        ("replay", ("crm", 1767225600.0, None, None, None, "data.a == 1", None)),
+        ("replay", (ReplayRequest("crm", 1767225600000, when="data.a == 1"),)),
     ),
     ("jobs/rs-1/pause", {}, ("pause_job", ("rs-1",))),
     ("jobs/rs-1/resume", {}, ("resume_job", ("rs-1",))),

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 import pytest
 from joserfc import jwk, jwt
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from bridge.console.oidc import OidcProvider
 from bridge.console.oidc_login import OidcLogin
@@ -111,12 +111,39 @@ async def test_known_keys_stay_in_use_while_the_issuer_is_down(
     assert await provider.actor(issuer.token(exp=NOW_S + 9999)) is not None
 
 
-@pytest.mark.parametrize("field", ["issuer", "jwks_uri"])
+@pytest.mark.parametrize(
+    ("field", "address"),
+    [
+        ("issuer", "http://login.bank/realm"),
+        ("jwks_uri", "http://login.bank/realm"),
+        ("jwks_uri", "http://localhost.bank/realm"),
+        ("jwks_uri", "http://127.0.0.1.bank/realm"),
+        ("jwks_uri", "http://localhost@login.bank/realm"),
+        ("jwks_uri", "https://login.bank/a realm"),
+    ],
+)
 async def test_a_description_of_another_issuer_or_without_tls_is_not_used(
-    issuer: Issuer, provider: OidcProvider, field: str
+    issuer: Issuer, provider: OidcProvider, field: str, address: str
 ) -> None:
-    setattr(issuer, field, "http://login.bank/realm")
+    setattr(issuer, field, address)
+    requests = issuer.requests
     assert await provider.actor(issuer.token()) is None
+    assert issuer.requests == requests + 1, "the address is not requested"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080"])
+async def test_a_provider_on_this_machine_needs_no_tls(
+    issuer: Issuer, provider: OidcProvider, host: str
+) -> None:
+    ConsoleOidcSettings(issuer=f"http://{host}/realm", audience="hookferry")
+    issuer.jwks_uri = f"http://{host}/keys"
+    assert await provider.actor(issuer.token()) is not None
+
+
+@pytest.mark.parametrize("url", ["http://login.bank/", "http://localhost.bank/", "login.bank", "https://"])
+def test_an_issuer_without_tls_is_a_mistake(url: str) -> None:
+    with pytest.raises(ValidationError, match="https"):
+        ConsoleOidcSettings(issuer=url, audience="hookferry")
 
 
 async def test_roles_may_be_inside_an_object(issuer: Issuer) -> None:

@@ -15,6 +15,7 @@ from bridge.console.pages.app import pages
 from bridge.console.pages.sessions import IDLE_S, LONGEST_S, Sessions
 from bridge.console.pages.shell import local_path
 from bridge.console.views import Actor
+from bridge.errors import ActionRefused, BadCursor, CommitError, KafkaUnavailable, StoreUnavailable
 from bridge.telemetry import events
 from tests.support.console_fake import MARKUP, NOW_S, FakeConsole
 from tests.support.console_pages import OPEN, FakeLogins
@@ -298,6 +299,28 @@ async def test_what_does_not_exist_is_a_page_that_helps(path, words):
         answer = await client.get(path)
     assert answer.status_code == 404
     assert words in answer.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (BadCursor("x"), 400, "Begin at its first page"),
+        (ActionRefused("job x", "it is final", "start a new one"), 409, "start a new one"),
+        (KafkaUnavailable("cannot read"), 503, "Kafka did not answer: cannot read"),
+        (CommitError("no coordinator"), 503, "Kafka did not answer: no coordinator"),
+        (StoreUnavailable("the store", "disk full", "free some space"), 503, "free some space"),
+    ],
+)
+async def test_an_error_of_the_engine_is_a_page_with_its_cause(error, status, words, monkeypatch):
+    async def fails():
+        raise error
+
+    fake = FakeConsole()
+    monkeypatch.setattr(fake, "jobs", fails)
+    async with browser(fake=fake) as client:
+        answer = await client.get("/jobs")
+        assert answer.status_code == status
+        assert words in answer.text
 
 
 async def test_the_search_field_opens_an_event_or_searches():

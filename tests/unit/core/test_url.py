@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.url import parse_proxy, parse_url
+from bridge.core.url import is_in_clear, parse_proxy, parse_url
 from bridge.model import Url
 
 
@@ -124,3 +124,20 @@ def test_the_url_of_a_proxy_that_is_refused_is_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match="the URL") as caught:
         parse_proxy(text)
     assert "sec" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "in_clear"),
+    [
+        ("https://crm.bank/", False),
+        ("http://crm.bank/", True),
+        ("http://localhost:8080/", False),
+        ("http://127.0.0.7/", False),
+        ("http://[::1]/", False),
+        ("http://localhost.bank/", True),
+        ("http://127.0.0.1.bank/", True),
+        ("http://10.0.0.1/", True),
+    ],
+)
+def test_only_this_machine_is_reached_without_tls_and_without_a_network(text: str, in_clear: bool) -> None:
+    assert is_in_clear(parse_url(text)) == in_clear

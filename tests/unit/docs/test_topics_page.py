@@ -40,7 +40,7 @@ async def test_a_parked_record_has_the_headers_of_the_page() -> None:
     )  # fmt: skip
     event.resend = Resend(RECORD, "crm", "id", 3, "", "evt_1", STORED, "0:7:0")
     producer = FakeProducer()
-    details = {**letter_facts(event, 5), "held-behind": "orders-2@6", RAW_OF: "batch", LAST_OFFSET: "9"}
+    details = {**letter_facts(event, 5, 400), "held-behind": "orders-2@6", RAW_OF: "batch", LAST_OFFSET: "9"}
     replayed = MarkedDeadLetters(DeadLetterTopic(producer, "g.parked"), "replay-1")
     await replayed.park(RECORD, Reason("cause", "remedy", "crm", details))
     assert own([*producer.written[0].headers]) == topics.PARKED_HEADERS.keys()

@@ -154,7 +154,7 @@ async def test_an_event_is_parked_after_its_last_attempt_and_its_lane_continues(
         ((record, reason),) = stage.parking.parked
         assert (record.offset, reason.endpoint) == (0, "crm")
         assert reason.details["event-id"] == "a1"
-        assert reason.details["attempts"] == "3"
+        assert (reason.details["attempts"], reason.details["status"]) == ("3", "503")
         assert counted(stage.metrics, "parked_total", reason="retries_used_up") == 1
 
 

@@ -62,20 +62,20 @@ async def test_a_refused_event_is_sent_once_and_parked_by_the_next_process(statu
     assert world.receiver.ids == ["a", "b"]
     (_, reason), _ = world.parking.parked
     assert reason.cause.startswith(f"status {status}, in an earlier process")
-    assert reason.details["attempts"] == "1"
+    assert (reason.details["attempts"], reason.details["status"]) == ("1", str(status))
 
 
 @pytest.mark.parametrize(
-    ("answer", "cause"),
+    ("answer", "cause", "status"),
     [
-        (503, "status 503, in"),
-        (302, "status 302, in"),
-        (TransportError(TransportFault.READ, "reset"), "without"),
+        (503, "status 503, in", "503"),
+        (302, "status 302, in", "302"),
+        (TransportError(TransportFault.READ, "reset"), "without", None),
     ],
 )
 @simulated
 async def test_an_event_whose_attempts_are_used_up_is_not_tried_once_more(
-    answer: int | Exception, cause: str
+    answer: int | Exception, cause: str, status: str | None
 ) -> None:
     world = answering(answer, plan=Plan(max_attempts=2, max_age_s=1e6))
     await killed_while_it_parks(world, 2)
@@ -84,7 +84,9 @@ async def test_an_event_whose_attempts_are_used_up_is_not_tried_once_more(
     await until(lambda: world.parking.parked)
     assert world.receiver.ids[:2] == ["a", "a"]
     assert "a" not in world.receiver.ids[2:]
-    assert world.parking.parked[0][1].cause.startswith(cause)
+    reason = world.parking.parked[0][1]
+    assert reason.cause.startswith(cause)
+    assert reason.details.get("status") == status
     await process.crash()
 
 
