@@ -12,6 +12,7 @@ from bridge.cli import progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.output import Output, output_option, show, table
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import off_reason_option
 from bridge.cli.shell_names import endpoint_names, event_types
 from bridge.cli.watching import watch, watch_option
 
@@ -78,12 +79,7 @@ def _document(types: EventTypes, switch: Switch, settings: Settings) -> dict[str
 @events.command(short_help="Stop sending events of a type.")
 @click.argument("types", metavar="TYPE|PATTERN", shell_complete=event_types)
 @_endpoint
-@click.option(
-    "--reason",
-    default="turned off by an operator",
-    show_default=True,
-    help="Why; `list` shows it.",
-)
+@off_reason_option
 @yes_option
 @output_option
 @config_option

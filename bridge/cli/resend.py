@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from bridge.cli.attempt_filters import attempt_filters, wanted_attempts
 from bridge.cli.output import Output, for_people, output_option, show
 from bridge.cli.parked_selection import refuse_unknown
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import by_option, reason_option, with_options
 from bridge.cli.terminal import operator_name, read_settings
 
 if TYPE_CHECKING:
@@ -24,14 +24,8 @@ if TYPE_CHECKING:
     from bridge.resend.query import ResendQuery
     from bridge.settings import Settings
 
-_FILTERS = ("endpoint", "event", "type_", "entity", "tenant", "since", "until", "status", "verdict", "text")
-
-
-def audit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--by`` and ``--reason``: who does this, and why, for the record in ``<group>.control``."""
-    who = "Who does this, for the record; default: the current user at this host."
-    command = click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")(command)
-    return click.option("--by", metavar="NAME", help=who)(command)
+audit_options = with_options([by_option, reason_option])
+"""Add ``--by`` and ``--reason``: who does this, and why, for the record in ``<group>.control``."""
 
 
 def author(by: str | None, reason: str) -> Author:
@@ -101,7 +95,7 @@ def resend(
 
     settings = read_settings(path)
     who = author(by, reason)
-    with_filters = [name for name in _FILTERS if given[name] is not None]
+    with_filters = [name for name, value in given.items() if value is not None]
     _refuse_mixture(ids, with_filters, job_id, rate)
     if job_id is not None:
         _resume(settings, job_id, who, output)
