@@ -220,7 +220,7 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None) -
 
 def _check_selected(settings: Settings, pattern: str, endpoint: str | None) -> None:
     """Raise ``ConfigError`` for types that do not exist, or that no endpoint selects."""
-    from bridge.cli.names import require_selected, require_type
+    from bridge.settings.names import require_selected, require_type
 
     require_type(pattern, settings.sources.values())
     require_selected(pattern, settings, endpoint)

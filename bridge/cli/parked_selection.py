@@ -89,8 +89,8 @@ def refuse_unknown(settings: Settings, given: dict[str, Any], known: Set[str]) -
 
     ``known``: further endpoints, which are not configured any more.
     """
-    from bridge.cli.names import require_known, require_selected, require_type
     from bridge.dead_letters.letter import EVERYONE
+    from bridge.settings.names import require_known, require_selected, require_type
 
     endpoint, type_ = given["endpoint"], given["type_"]
     if endpoint is not None and endpoint != EVERYONE:
