@@ -86,7 +86,7 @@ def _document(types: EventTypes, switch: Switch, settings: Settings) -> dict[str
 def off(types: str, endpoint: str | None, reason: str, yes: bool, path: Path, output: Output) -> None:
     """Stop sending events of TYPE, or of the types that match a PATTERN such as 'Loan*'.
 
-    Asks for confirmation, because what is skipped while a type is off is not sent later.
+    Requires a confirmation, because what is skipped while a type is off is not sent later.
     """
     whom = f"the endpoint {endpoint}" if endpoint else "all endpoints"
     question = (

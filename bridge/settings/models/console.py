@@ -34,7 +34,7 @@ def _token(value: SecretStr) -> SecretStr:
 
 def _issuer(value: str) -> str:
     if not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-        raise mistake("is no https URL", "write it with https, exactly as the provider knows it")
+        raise mistake("is no https URL", "write it with https, exactly as the provider has it")
     return value
 
 
