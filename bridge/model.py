@@ -6,6 +6,7 @@ tuple costs a third of a frozen dataclass.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -140,7 +141,7 @@ class LaneKey(NamedTuple):
 
 
 FieldSet = frozenset[tuple[str, ...]]
-"""Paths into a payload. A path stands for all below it, and the empty path for the whole payload."""
+"""Paths into a payload. A path includes all below it; the empty path is the whole payload."""
 
 WHOLE: FieldSet = frozenset({()})
 
@@ -198,17 +199,20 @@ class RedriveMark(NamedTuple):
 
 
 class PartialPayload:
-    """The payload of an event that can be decoded in part (``Event.payload``)."""
+    """The payload of an event that can be decoded in part (``Event.payload``).
+
+    It has no metaclass: ``isinstance`` is called for each event.
+    """
 
     __slots__ = ()
 
+    @abstractmethod
     def __call__(self) -> Any:
         """Return all of the data. Raises ``DecodeError``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def part(self, paths: FieldSet) -> Any:
         """Return the data with at least what is at these paths. Raises ``DecodeError``."""
-        raise NotImplementedError
 
 
 class RefusedField(NamedTuple):
@@ -371,33 +375,3 @@ class Verdict(StrEnum):
     PARK = "park"
     OFF = "off"
     """The endpoint accepts nothing more: it is turned off, and the event waits and uses no attempt."""
-
-
-class ParkReason(StrEnum):
-    """Why an event is parked, as metrics count it."""
-
-    REFUSED = "refused"
-    """The answer of the receiver was final."""
-    RETRIES_USED_UP = "retries_used_up"
-    UNRENDERABLE = "unrenderable"
-    """A template, a filter or a field failed, so it is not known what to send."""
-    HELD = "held"
-    """It must not overtake a parked event of its lane."""
-    LEFT_OVER = "left_over"
-    """An earlier process had decided to park it, and ended before it could."""
-    UNDECODABLE = "undecodable"
-
-
-class LimitReason(StrEnum):
-    """What limits the requests to an endpoint now."""
-
-    OFF = "off"
-    BREAKER = "breaker"
-    TOO_MANY_REQUESTS = "too_many_requests"
-    """429 lowered the rate."""
-    BUSY = "busy"
-    """502, 503 or 504 lowered the concurrency."""
-    RETRY_AFTER = "retry_after"
-    """The receiver asked for a pause."""
-    CONFIGURED_RATE = "configured_rate"
-    """The configured ``rate`` is used up for the moment."""

@@ -43,6 +43,7 @@ DUTIES = {
     "model": ("record, event,", "request, verdict"),
     "clock": ("time", ""),
     "verifier": ("verify requests,", "for receivers"),
+    "reasons": ("why parked, why slow", ""),
 }
 """Two lines for each package."""
 _STEP = re.compile(r"^ {4}(\w[\w? ]*?) (\d+) {2,}([\w/.]+)", re.MULTILINE)

@@ -6,9 +6,6 @@ deadline, commit for the last time, leave the group, close everything in the opp
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -16,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from bridge import __version__
 from bridge.app.admin_server import AdminServer
 from bridge.app.admin_tls import AdminTls
 from bridge.app.assembly import Assembly
 from bridge.app.beginner import EndpointBeginner
+from bridge.app.carrying import Carrying
 from bridge.app.config_file import Source
 from bridge.app.in_force import InForce
 from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
@@ -43,14 +40,12 @@ from bridge.history.writer import History
 from bridge.kafka.client import start_when_reachable
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
-from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.membership import Membership
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.topic_ids import TopicIds
 from bridge.kafka.topic_setup import wait_for_topics
 from bridge.kafka.topics import TopicAdmin
-from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
@@ -69,7 +64,6 @@ from bridge.wiring.cursor_moves import read_moves
 from bridge.wiring.decoders import build_decoders, build_registries
 from bridge.wiring.endpoints import build_key_set
 from bridge.wiring.kafka import (
-    again_topic,
     build_control,
     build_history_producer,
     build_kafka_options,
@@ -85,8 +79,6 @@ from bridge.wiring.topics import build_selection
 from bridge.wiring.tracing import build_spans
 
 _log = structlog.get_logger()
-_GC_THRESHOLD = 20_000
-"""Objects between two garbage collections. A full window keeps many objects alive, and a scan costs time."""
 
 
 class App:
@@ -162,11 +154,26 @@ class App:
                 )
                 stack.push_async_callback(observers.close)
                 self._observers = observers
-                reloads = self._build_reloads(in_force, state)
+                reloads = self._build_reloads(in_force, observers.pod_name)
                 await self._join_group(stack, reader)
             except Stopped:
                 return
-            await self._carry(in_force, reader, history, reloads, replaying, observers)
+            await Carrying(
+                settings=self._settings,
+                options=self._options,
+                selection=self._selection,
+                stop=self._stop,
+                status=self._status,
+                control=self._control,
+                replays=self._replays,
+                mover=self._mover,
+                in_force=in_force,
+                reader=reader,
+                history=history,
+                reloads=reloads,
+                replaying=replaying,
+                observers=observers,
+            ).run()
 
     def _open_files(self, stack: AsyncExitStack) -> tuple[StateDir, KeyIndex]:
         state = StateDir(self._settings.state_dir)
@@ -328,15 +335,13 @@ class App:
         if self._observers is not None:
             self._observers.watch_endpoint(name)
 
-    def _build_reloads(self, in_force: InForce, state: StateDir) -> Reloads | None:
+    def _build_reloads(self, in_force: InForce, pod_name: Callable[[], str]) -> Reloads | None:
         """Build what reloads the configuration; None if the settings come from no file."""
         if self._source is None:
             return None
         reloads = Reloads(self._source, in_force, self._metrics, SystemClock())
         self._status.watch_configuration(lambda: reloads.state)
-        pod = self._settings.kafka.group_instance_id or build_member_name(state)
-        name = pod or f"{socket.gethostname()}-{os.getpid()}"
-        self._requests.open(reloads, name, self._control.write_all)
+        self._requests.open(reloads, pod_name, self._control.write_all)
         return reloads
 
     async def _read_moves(self) -> moves.Moves:
@@ -354,65 +359,3 @@ class App:
         stack.push_async_callback(reader.member.stop)
         self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
         await self._reach(reader.member.start)
-
-    async def _carry(
-        self,
-        in_force: InForce,
-        reader: Reader,
-        history: History,
-        reloads: Reloads | None,
-        replaying: Bridge,
-        observers: Observers,
-    ) -> None:
-        """Run all tasks of the path until stopped. The workers outlive the reader, so that it can drain."""
-        path = in_force.path
-        gc.collect()
-        gc.freeze()  # these objects live until the end: the collector need not scan them
-        gc.set_threshold(_GC_THRESHOLD)
-        _log.info(
-            events.BRIDGE_STARTED,
-            version=__version__,
-            group=self._settings.group,
-            topics=self._selection.written,
-            endpoints=sorted(path.dispatchers),
-        )
-        matched = MatchedTopics(
-            lambda: TopicAdmin(self._options),
-            self._selection,
-            again_topic(self._settings),
-            lambda: reader.member.topics,
-        )
-        async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(self._stop_reading(path.pipeline), name="stop"),
-                tasks.create_task(self._control.follow(), name="control"),
-                tasks.create_task(self._control.write_pending(), name="control writes"),
-                tasks.create_task(self._commit_periodically(path.checkpoints), name="commit"),
-                tasks.create_task(self._status.log_changes(), name="readiness"),
-                tasks.create_task(matched.run(), name="topics"),
-                *([tasks.create_task(reloads.run(), name="reloads")] if reloads else ()),
-                tasks.create_task(self._replays.run(replaying), name="replays"),
-                tasks.create_task(
-                    self._mover.run(path.pipeline.assignment, path.checkpoints), name="moved cursors"
-                ),
-                *observers.start(tasks),
-            ]
-            writing = history.start(tasks)
-            in_force.start(tasks)
-            await path.pipeline.run()
-            await history.close()
-            in_force.stop()
-            for task in (*background, *writing):
-                task.cancel()
-        _log.info(events.BRIDGE_DRAINED)
-
-    async def _stop_reading(self, pipeline: Pipeline) -> None:
-        await self._stop.wait()
-        self._status.stop()
-        _log.info(events.BRIDGE_STOPPING, drain_timeout_s=self._settings.drain_timeout_s)
-        pipeline.stop()
-
-    async def _commit_periodically(self, checkpoints: Checkpoints) -> None:
-        while True:
-            await asyncio.sleep(self._settings.commit_interval_s)
-            await checkpoints.try_commit()

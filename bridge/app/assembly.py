@@ -38,10 +38,10 @@ from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import SpanSink
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import holding_endpoints
 from bridge.wiring.kafka import build_dead_letters, build_letters, build_membership, control_topic
 from bridge.wiring.path import (
-    PathEdges,
     build_hold_register,
     build_path,
     build_side_window,

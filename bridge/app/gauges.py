@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.core.limits import BreakerState
-from bridge.model import LimitReason
 from bridge.pipeline.backlog import Backlogs
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.reasons import LimitReason
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.path import Path

@@ -31,14 +31,9 @@ from bridge.settings.changes import SettingsChange
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 from bridge.wiring.delivery import build_delivery
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_cursor_policy, build_router
-from bridge.wiring.path import (
-    Path,
-    PathEdges,
-    build_cursor_loader,
-    build_cursor_policies,
-    build_endpoint_dispatcher,
-)
+from bridge.wiring.path import Path, build_cursor_loader, build_cursor_policies, build_endpoint_dispatcher
 
 _log = structlog.get_logger()
 _WAIT_S = 0.05

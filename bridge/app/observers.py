@@ -57,11 +57,13 @@ class Observers:
         member, own = reader.member.name, f"{host}-{os.getpid()}"
 
         def name() -> str:
+            """Return the name of this process among the pods."""
             return own if member.value is None or member.taken else member.value
 
         def config() -> tuple[str, str]:
             return status.reload_state.hash, status.reload_state.error
 
+        self.pod_name = name
         view = PodView(name, host, status, group, path, self.backlogs, clock, config)
         topic, producer = control_topic(settings.group), build_report_producer(settings)
         self._reporter = PodReporter(view, topic, producer, clock)

@@ -26,16 +26,16 @@ class ReloadRequests:
     def __init__(self) -> None:
         self._reloads: Reloads | None = None
         self._write: Write | None = None
-        self._pod = ""
+        self._pod_name: Callable[[], str] = str
         self._last = ""
         self._hung_up = False
 
-    def open(self, reloads: Reloads, pod: str, write: Write) -> None:
-        """Pass requests on from now on; ``pod`` is the name of this process in its answers.
+    def open(self, reloads: Reloads, pod_name: Callable[[], str], write: Write) -> None:
+        """Pass requests on from now on; ``pod_name`` returns the name of this process, for its answers.
 
         ``write`` writes values by key to the control topic. Raises ``KafkaUnavailable``.
         """
-        self._reloads, self._pod, self._write = reloads, pod, write
+        self._reloads, self._pod_name, self._write = reloads, pod_name, write
         if self._hung_up:
             self.hang_up()
 
@@ -71,7 +71,7 @@ class ReloadRequests:
 
     async def _answer(self, request: ReloadRequest, outcome: Outcome, state: ReloadState) -> None:
         assert self._write is not None, "requests are passed on after open()"
-        answer = ReloadAnswer(self._pod, request.id, outcome.value, state.hash, state.error)
+        answer = ReloadAnswer(self._pod_name(), request.id, outcome.value, state.hash, state.error)
         try:
             await self._write({answer.key: answer.to_bytes()})
         except KafkaUnavailable as exc:

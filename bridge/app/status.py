@@ -76,7 +76,7 @@ class Status:
             await asyncio.sleep(every_s)
 
     def adopt(self, selection: TopicSelection) -> None:
-        """Know the topics of this selection from now on."""
+        """Report on the topics of this selection from now on."""
         self._selection = selection
 
     def watch_configuration(self, state: Callable[[], ReloadState]) -> None:

@@ -39,7 +39,7 @@ class Switching:
         self._apply_event_types()
 
     def adopt(self, endpoints: Collection[str], added: Collection[str]) -> None:
-        """Know these endpoints, and no others, from now on; the path has those that were added."""
+        """Switch these endpoints, and no others, from now on; the path has those that were added."""
         self._endpoints = endpoints
         for name in added:
             switch = self.endpoints[name]

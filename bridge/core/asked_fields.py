@@ -1,4 +1,4 @@
-"""Decide which fields of a payload are decoded: those that some endpoint asks for.
+"""Decide which fields of a payload are decoded: those that some endpoint reads.
 
 Invariant: the answer only saves time. Whatever reads a payload names its own paths (``Event.data``), and
 gets the whole payload if they are not among the asked ones.

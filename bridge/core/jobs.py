@@ -1,6 +1,6 @@
 """Jobs as records of ``<group>.control``: bulk re-sends and replays, for every pod and console. Pure.
 
-Invariant: the last record of a job is its state. Whoever changes a job writes the whole record again.
+Invariant: the last record of a job is its state. A change writes the whole record again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 PREFIX = b"job/"
-"""Keys are ``job/<id>``. A tombstone deletes a job that nobody needs any more."""
+"""Keys are ``job/<id>``. A tombstone deletes a job that is not needed any more."""
 _TEXT_CHARS = 500
 
 

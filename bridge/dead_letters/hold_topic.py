@@ -111,7 +111,7 @@ class HoldRegister:
         self.adopt(holding, endpoints)
 
     def adopt(self, holding: Collection[str], endpoints: Collection[str]) -> None:
-        """Know these endpoints from now on; ``load_for`` those that are added."""
+        """Read the holds of these endpoints from now on; ``load_for`` those that are added."""
         self._holding = frozenset(holding)
         self._not_holding = frozenset(endpoints) - self._holding
 

@@ -93,7 +93,7 @@ class MetadataRequestV10(RequestStruct):  # type: ignore[misc] # aiokafka has no
 
 
 class TopicsRequest(Request[MetadataRequestV10]):  # type: ignore[misc] # aiokafka has no type information
-    """Asks about topics; creates none."""
+    """Requests the metadata of topics; creates none."""
 
     API_KEY = 3
 

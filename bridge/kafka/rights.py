@@ -19,11 +19,11 @@ _TIMEOUT_S = 10.0
 _OPERATIONS = {"read": 3, "write": 4, "create": 5, "alter": 7, "describe": 8, "describe configs": 10}
 """The codes of ``AclOperation``; a set of operations is a number with these bits."""
 _UNKNOWN = -(1 << 31)
-"""The broker's answer if it does not tell."""
+"""The broker's answer if it does not return rights."""
 
 
 class TopicFacts(NamedTuple):
-    """What a login sees of a topic. ``rights`` is None if the broker does not tell."""
+    """What a login sees of a topic. ``rights`` is None if the broker does not return them."""
 
     rights: frozenset[str] | None
     least_replicas: int

@@ -20,11 +20,13 @@ from bridge.core.lanes import Lane
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError, ParkDeferred
-from bridge.model import Event, LimitReason, ParkReason, Record, RedriveMark, Verdict
+from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
 from bridge.pipeline.parking import EventParking, refused_before
+from bridge.pipeline.workers import Workers
+from bridge.reasons import LimitReason, ParkReason
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 
@@ -68,9 +70,7 @@ class EndpointDispatcher:
         self.in_flight = 0
         self._types_off: re.Pattern[str] | None = None
         self._share = 1.0
-        self._tasks: asyncio.TaskGroup | None = None
-        self._running: list[asyncio.Task[None]] = []
-        self._workers = 0
+        self._workers = Workers(name, self._work)
         self._use(parts)
         self._parking = parking
         self._metrics = metrics
@@ -103,7 +103,7 @@ class EndpointDispatcher:
             parts.gate.set_share(self._share)
         self._use(parts)
         self._queue.use_gate(parts.gate)
-        self._start_workers()
+        self._workers.raise_to(parts.concurrency)
         self.gate.try_now(self._clock.monotonic())
         self._queue.retry_now()
 
@@ -196,14 +196,8 @@ class EndpointDispatcher:
         return ({LimitReason.OFF} if not self.on else set()) | self.gate.limits(self._clock.monotonic())
 
     def oldest_ms(self) -> int | None:
-        """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
-
-        It looks at the head of each lane: call it per scrape, not per event.
-        """
-        waiting = (
-            head.event.record.timestamp_ms for head in self._queue.heads() if isinstance(head, Delivery)
-        )
-        return min(waiting, default=None)
+        """See ``LaneQueue.oldest_ms``."""
+        return self._queue.oldest_ms()
 
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""
@@ -212,22 +206,8 @@ class EndpointDispatcher:
         self._queue.wake()
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Start the workers and the task that wakes lanes whose retry is due; cancel them to stop.
-
-        The list that is returned gets further workers if the concurrency is raised.
-        """
-        self._tasks = tasks
-        self._running.append(tasks.create_task(self._queue.release_due(), name=f"{self.name}-retries"))
-        self._start_workers()
-        return self._running
-
-    def _start_workers(self) -> None:
-        """Start the workers that are missing. More than needed stay: the gate limits the requests, too."""
-        if self._tasks is None:
-            return
-        for number in range(self._workers, self._concurrency):
-            self._running.append(self._tasks.create_task(self._work(), name=f"{self.name}-{number}"))
-            self._workers = number + 1
+        """Start to deliver; see ``Workers.start``."""
+        return self._workers.start(tasks, self._concurrency, self._queue.release_due)
 
     async def drain(self) -> None:
         """Drop what is queued and return when nothing is in flight; enqueue nothing meanwhile.

@@ -17,8 +17,9 @@ from bridge.core.lanes import Lane, Lanes
 from bridge.core.limits import Gate
 from bridge.errors import DecodeError, FilterError
 from bridge.history.attempt import Later
-from bridge.model import Event, ParkReason, RedriveMark
+from bridge.model import Event, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.reasons import ParkReason
 
 _SHORTEST_WAIT_S = 0.001
 """A shorter timer might fire before the clock has moved."""
@@ -126,6 +127,14 @@ class LaneQueue(Lanes[LaneItem]):
             if not sleeper.done():
                 sleeper.set_result(None)
                 return
+
+    def oldest_ms(self) -> int | None:
+        """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
+
+        It looks at the head of each lane: call it per scrape, not per event.
+        """
+        waiting = (head.event.record.timestamp_ms for head in self.heads() if isinstance(head, Delivery))
+        return min(waiting, default=None)
 
     def use_gate(self, gate: Gate) -> None:
         """Ask another gate from now on when a request may be sent."""

@@ -18,8 +18,9 @@ from bridge.dead_letters.lane_holds import HeldLanes
 from bridge.dead_letters.park import DeadLetterWriter, letter_facts, park_durably
 from bridge.dead_letters.topic import Reason
 from bridge.errors import FilterError
-from bridge.model import Event, ParkReason
+from bridge.model import Event
 from bridge.pipeline.lane_queue import Delivery, QueuedMark
+from bridge.reasons import ParkReason
 from bridge.telemetry.throttle import Throttle
 
 _REDRIVE_FIRST = "redrive or discard the event it waits for: this one follows"

@@ -27,34 +27,27 @@ again, ``catch_up.py`` feeds it with a second reader, through the same intake, u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
 import structlog
 
-from bridge.core.beginning import Beginning
 from bridge.core.cursor import CursorState
 from bridge.core.dedupe import earliest_ms
-from bridge.core.memory_budget import MemoryBudget
-from bridge.core.routing import Router
-from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.model import Partition, Record
 from bridge.pipeline.assignment import Assignment
 from bridge.pipeline.catch_up import CatchUp
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
-from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.intake import Feed, Intake
 from bridge.pipeline.memory_watch import MemoryWatch
 from bridge.pipeline.outage import OutageBackoff
-from bridge.pipeline.ports import Alongside, FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
+from bridge.pipeline.ports import FirstOffsets, Reads, SideReads
 from bridge.pipeline.schema_wait import SchemaWait
-from bridge.pipeline.topic_watch import Look, TopicWatch
-from bridge.pipeline.undecodable import UndecodableRecords
+from bridge.pipeline.topic_watch import TopicWatch
 from bridge.storage.dedupe_index import IndexLostError
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -77,73 +70,42 @@ class Pipeline:
         self,
         *,
         source: Reads,
-        decoders: Mapping[str, RecordDecoder],
-        window: FirstOffsets,
+        intake: Intake,
+        assignment: Assignment,
+        dispatchers: dict[str, EndpointDispatcher],
+        checkpoints: Checkpoints,
+        main: Feed,
+        side_feeds: dict[str, Feed],
         side_window: Callable[[], FirstOffsets],
         open_side_reader: Callable[[], SideReads],
-        router: Router[str],
-        dispatchers: dict[str, EndpointDispatcher],
-        loader: CursorLoader,
-        checkpoints: Checkpoints,
-        look_at_topics: Look,
-        remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
-        stop_endpoint: Callable[[str, str], Awaitable[None]],
-        load_holds: Callable[[Collection[Partition]], Awaitable[None]],
-        dead_letters: DeadLetterWriter,
-        parked_before: ParkedRecords,
+        topics: TopicWatch,
+        memory: MemoryWatch,
+        schema_wait: SchemaWait,
+        outage: OutageBackoff,
         metrics: Metrics,
-        drain_timeout_s: float,
-        budget: MemoryBudget,
-        fresh_bytes: int,
-        learn: Callable[[SchemaNeeded], Awaitable[None]],
-        alongside: Alongside,
     ) -> None:
+        """``dispatchers`` and ``side_feeds`` are by endpoint; the assignment works with the same two."""
+        self.assignment = assignment
         self._source = source
-        self._checkpoints = checkpoints
+        self._intake = intake
         self._dispatchers = dispatchers
+        self._checkpoints = checkpoints
         self._room = checkpoints.room
+        self._main = main
+        self._side_feeds = side_feeds
+        self._side_window = side_window
+        self._open_side_reader = open_side_reader
+        self._topics = topics
+        self._memory = memory
+        self._schema_wait = schema_wait
+        self._outage = outage
+        self._read_main_count = metrics.records_read.labels("main")
+        self._read_again_count = metrics.records_read.labels("catch_up")
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._pass_at = 0.0
-        self._outage = OutageBackoff()
-        self._schema_wait = SchemaWait(learn, self._room.set, self._outage)
-        self._memory = MemoryWatch(budget, dispatchers, checkpoints)
-        undecodable = UndecodableRecords(
-            dead_letters, parked_before, dispatchers.keys(), checkpoints.settle, budget, metrics.parked
-        )
-        self._intake = Intake(
-            decoders=decoders,
-            router=router,
-            dispatchers=dispatchers,
-            undecodable=undecodable,
-            fresh=FreshEvents(fresh_bytes),
-            metrics=metrics,
-        )
-        self._read_main_count = metrics.records_read.labels("main")
-        self._read_again_count = metrics.records_read.labels("catch_up")
-        self._main = Feed(window)
-        self._side_window = side_window
-        self._open_side_reader = open_side_reader
-        self._side_feeds: dict[str, Feed] = {}
         self._catch_ups: dict[str, CatchUp] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
-        self._topics = TopicWatch(look_at_topics)
-        self.assignment = Assignment(
-            source=source,
-            loader=loader,
-            checkpoints=checkpoints,
-            topics=self._topics,
-            remember=remember,
-            stop_endpoint=stop_endpoint,
-            dispatchers=dispatchers,
-            main=self._main,
-            side_feeds=self._side_feeds,
-            load_holds=load_holds,
-            undecodable=undecodable,
-            schema_wait=self._schema_wait,
-            drain_timeout_s=drain_timeout_s,
-            alongside=alongside,
-        )
         for endpoint in dispatchers:
             self._prepare(endpoint)
 
@@ -180,7 +142,7 @@ class Pipeline:
         self._prepare(endpoint)
 
     def start_catch_up(self, endpoint: str) -> None:
-        """Start the reader that feeds an endpoint behind the main reader; not after ``stop``."""
+        """Start the reader with which an endpoint catches up with the main reader; not after ``stop``."""
         if self._tasks is not None and not self._stopping.is_set() and endpoint in self._catch_ups:
             run = self._catch_ups[endpoint].run()
             self._reading[endpoint] = self._tasks.create_task(run, name=f"catch up {endpoint}")

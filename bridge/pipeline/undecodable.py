@@ -16,9 +16,10 @@ from bridge.dead_letters.park import DeadLetterWriter, park_durably, resend_fact
 from bridge.dead_letters.topic import EVENT_INDEX, LAST_OFFSET, RAW_OF, Reason
 from bridge.errors import DecodeError
 from bridge.formats.resent import ResentDecodeError
-from bridge.model import ParkReason, Record
+from bridge.model import Record
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.ports import ParkedRecords
+from bridge.reasons import ParkReason
 from bridge.telemetry import events
 
 _log = structlog.get_logger()

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from bridge import __version__
-from bridge.model import ParkReason, Verdict
+from bridge.model import Verdict
+from bridge.reasons import ParkReason
 from bridge.telemetry.metric_table import TABLE
 from bridge.telemetry.metric_table.delivery import STATUS_CLASSES
 from bridge.telemetry.metric_table.spec import MetricSpec
@@ -54,28 +55,8 @@ class Metrics:
     def __init__(self) -> None:  # noqa: PLR0915 - one line for each row of the table
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        specs = {spec.name: spec for spec in TABLE}
-        self._families: dict[str, Counter | Gauge | Histogram] = {}
-
-        def counter(name: str) -> Counter:
-            spec = specs[f"hookferry_{name}_total"]
-            made = Counter(spec.name, _help(spec), [*spec.labels], registry=self.registry)
-            self._families[spec.name] = made
-            return made
-
-        def gauge(name: str) -> Gauge:
-            spec = specs[f"hookferry_{name}"]
-            made = Gauge(spec.name, _help(spec), [*spec.labels], registry=self.registry)
-            self._families[spec.name] = made
-            return made
-
-        def histogram(name: str) -> Histogram:
-            spec = specs[f"hookferry_{name}"]
-            labels, buckets = [*spec.labels], _SHORT_S if spec.name in _SHORT else _LATENCY_S
-            made = Histogram(spec.name, _help(spec), labels, registry=self.registry, buckets=buckets)
-            self._families[spec.name] = made
-            return made
-
+        self._families = {spec.name: _register(spec, self.registry) for spec in TABLE}
+        counter, gauge, histogram = self._counter, self._gauge, self._histogram
         self.records_read = counter("records_read")
         self.records = counter("records")
         self.tombstones = counter("tombstones")
@@ -126,6 +107,21 @@ class Metrics:
         self._create_series({})
         self.parked.labels("", ParkReason.UNDECODABLE)
         self.build_info.labels(__version__, platform.python_version()).set(1)
+
+    def _counter(self, name: str) -> Counter:
+        family = self._families[f"hookferry_{name}_total"]
+        assert isinstance(family, Counter), name
+        return family
+
+    def _gauge(self, name: str) -> Gauge:
+        family = self._families[f"hookferry_{name}"]
+        assert isinstance(family, Gauge), name
+        return family
+
+    def _histogram(self, name: str) -> Histogram:
+        family = self._families[f"hookferry_{name}"]
+        assert isinstance(family, Histogram), name
+        return family
 
     def prepare(self, endpoints: Iterable[str], sources: Iterable[str]) -> None:
         """Create all series of these endpoints and sources, at zero."""
@@ -179,6 +175,17 @@ class Metrics:
                 choices = (spec.values.get(label) or (configured[label],) for label in spec.labels)
                 for values in product(*choices):
                     self._families[spec.name].labels(*values)
+
+
+def _register(spec: MetricSpec, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    """Create a metric as its row describes it."""
+    labels = [*spec.labels]
+    if spec.kind == "counter":
+        return Counter(spec.name, _help(spec), labels, registry=registry)
+    if spec.kind == "gauge":
+        return Gauge(spec.name, _help(spec), labels, registry=registry)
+    buckets = _SHORT_S if spec.name in _SHORT else _LATENCY_S
+    return Histogram(spec.name, _help(spec), labels, registry=registry, buckets=buckets)
 
 
 def status_class(status: int | None) -> str:

@@ -1,6 +1,6 @@
 """Collect what the endpoints read of payloads, so that the decoders decode only that.
 
-Reads settings only; after a change of the configuration, call it again and build the decoders anew.
+Reads settings only; after a change of the configuration, call it again and build the decoders again.
 """
 
 from __future__ import annotations

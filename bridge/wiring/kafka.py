@@ -127,7 +127,7 @@ def build_history_producer(settings: Settings) -> DurableProducer:
 
 
 def build_report_producer(settings: Settings) -> DurableProducer:
-    """Build the producer of the reports of this process: nothing waits behind it or for it."""
+    """Build the producer of the reports of this process: nothing waits for it."""
     return DurableProducer(build_kafka_options(settings.kafka), "the pod reports", close_timeout_s=0.3)
 
 

@@ -6,42 +6,33 @@ Every setting of the path passes through here, so the tests that run the path ov
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from bridge.clock import Clock
 from bridge.core.beginning import Beginning, Beginnings
-from bridge.core.memory_budget import MemoryBudget, MemoryPlan, divide
+from bridge.core.memory_budget import MemoryBudget, MemoryPlan
 from bridge.core.routing import Router
 from bridge.dead_letters.hold import Holds
 from bridge.dead_letters.hold_topic import HoldReader, HoldRegister
-from bridge.dead_letters.lane_holds import HoldWriter
-from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import RecordWriter
-from bridge.errors import SchemaNeeded
 from bridge.history.stream import RecordWriter as HistoryProducer
 from bridge.history.writer import History
 from bridge.http import Transport
 from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
-from bridge.model import Partition
-from bridge.pipeline.attempt_log import KeepsAttempts
-from bridge.pipeline.checkpoints import Checkpoints, Fence
+from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.cursor_loader import CursorLoader, Offsets
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.new_endpoints import NewEndpoints
 from bridge.pipeline.pipeline import Pipeline
-from bridge.pipeline.ports import Alongside, FirstOffsets, ParkedRecords, Reads, RecordDecoder, SideReads
-from bridge.pipeline.replay.replays import Replays
-from bridge.pipeline.topic_watch import Look
+from bridge.pipeline.ports import RecordDecoder
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
-from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
-from bridge.telemetry.spans import SpanSink
 from bridge.wiring.delivery import build_dispatcher
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import (
     build_cursor_policy,
     build_egress,
@@ -51,57 +42,7 @@ from bridge.wiring.endpoints import (
     holding_endpoints,
 )
 from bridge.wiring.kafka import again_topic, attempts_topic, control_topic
-
-
-class Histories(Protocol):
-    """The history of all endpoints (``bridge.history.writer.History``)."""
-
-    def stream(self, endpoint: str) -> KeepsAttempts:
-        """Return the part that keeps the attempts of one endpoint."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathEdges:
-    """What the path reaches outside the process with: Kafka, HTTP, disk, clock, and metrics."""
-
-    reader: Reads
-    member: Fence
-    open_side_reader: Callable[[], SideReads]
-    offsets: Offsets
-    look_at_topics: Look
-    """Return the ids of those of these topics that exist; None if the broker has no topic ids."""
-    beginnings: Beginnings
-    """Where the endpoints have begun."""
-    remember: Callable[[Mapping[str, Beginning]], Awaitable[None]]
-    """Add to the beginnings, and return once the control topic has it."""
-    stop_endpoint: Callable[[str, str], Awaitable[None]]
-    """Turn an endpoint off for a reason, and return once the control topic has it."""
-    dead_letters: DeadLetterWriter
-    parked_before: ParkedRecords
-    hold_register: HoldWriter
-    load_holds: Callable[[Collection[Partition]], Awaitable[None]]
-    """Read the holds of these partitions from the control topic into the ``holds`` of ``build_path``."""
-    transports: Mapping[str, Transport]
-    """By endpoint."""
-    history: Histories
-    journal: Journal
-    flush: Callable[[], Awaitable[None]]
-    """Write what the index and the history still buffer; called before every commit."""
-    window: FirstOffsets
-    side_window: Callable[[], FirstOffsets]
-    """Create the dedupe window of one catch-up reader."""
-    learn: Callable[[SchemaNeeded], Awaitable[None]]
-    turn_off: Callable[[str, str], None]
-    """Turn an endpoint off: its name and the reason. Called when its receiver answers 410."""
-    metrics: Metrics
-    clock: Clock
-    spans: SpanSink | None = None
-    """Where the spans of attempts go; None without traces."""
-    memory: MemoryPlan = field(default_factory=lambda: divide(1 << 40))
-    """The default limits nothing: for tests."""
-    alongside: Alongside = field(default_factory=Replays)
-    """The replays, which end with the assignment. The default has none."""
+from bridge.wiring.pipeline import build_pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +75,8 @@ def build_path(
         for name in settings.endpoints
     }
     loader = build_cursor_loader(edges, settings, budget, build_cursor_policies(settings))
-    pipeline = Pipeline(
-        source=edges.reader,
-        decoders=decoders,
-        window=edges.window,
-        side_window=edges.side_window,
-        open_side_reader=edges.open_side_reader,
-        router=router,
-        dispatchers=dispatchers,
-        loader=loader,
-        checkpoints=checkpoints,
-        look_at_topics=edges.look_at_topics,
-        remember=edges.remember,
-        stop_endpoint=edges.stop_endpoint,
-        load_holds=edges.load_holds,
-        dead_letters=edges.dead_letters,
-        parked_before=edges.parked_before,
-        metrics=edges.metrics,
-        drain_timeout_s=settings.drain_timeout_s,
-        budget=budget,
-        fresh_bytes=edges.memory.fresh,
-        learn=edges.learn,
-        alongside=edges.alongside,
+    pipeline = build_pipeline(
+        edges, decoders, router, dispatchers, loader, checkpoints, budget, settings.drain_timeout_s
     )
     return Path(router, checkpoints, dispatchers, pipeline, budget, loader, holds)
 

@@ -39,9 +39,10 @@ from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.delivery import build_dispatcher
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_egress, build_subscription, build_transport
 from bridge.wiring.kafka import build_letters
-from bridge.wiring.path import Path, PathEdges, build_side_window
+from bridge.wiring.path import Path, build_side_window
 from bridge.wiring.replay_parts import LiveMirror, NotedLimit, OwnOffsets, ReplayFence, ReplayLoader
 
 _RESERVED_PART = 16

@@ -17,8 +17,9 @@ from bridge.pipeline.cursor_start import Continued, Started, build_cursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.settings import EndpointSettings
 from bridge.storage.journal import Journal
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_cursor_policy
-from bridge.wiring.path import Path, PathEdges
+from bridge.wiring.path import Path
 
 
 class NotedLimit(ParkLimit):

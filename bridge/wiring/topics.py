@@ -41,7 +41,7 @@ class TopicDecoders(dict[str, RecordDecoder]):
         super().__init__({again: AgainDecoder(self.original, self._endpoints)})
 
     def adopt(self, endpoints: Collection[str], selection: TopicSelection) -> None:
-        """Know these endpoints, and no others, from now on, and the topics of this selection."""
+        """Decode for these endpoints, and no others, from now on, and for the topics of this selection."""
         self._endpoints.clear()
         self._endpoints.update(endpoints)
         self._selection = selection

@@ -39,7 +39,8 @@ from bridge.settings import Settings, load
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders
-from bridge.wiring.path import PathEdges, build_history, build_index, build_path, build_window
+from bridge.wiring.edges import PathEdges
+from bridge.wiring.path import build_history, build_index, build_path, build_window
 from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeOffsets, FakeReader
 from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log

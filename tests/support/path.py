@@ -28,7 +28,8 @@ from bridge.settings import Settings
 from bridge.settings.changes import compare
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.delivery import build_dispatcher
-from bridge.wiring.path import Path, PathEdges, build_new_endpoints, build_path
+from bridge.wiring.edges import PathEdges
+from bridge.wiring.path import Path, build_new_endpoints, build_path
 from bridge.wiring.replay import ReplayBuilder
 from tests.support.fake_control import FakeControl, FakeLogs
 from tests.support.fake_group import FakeJournal, FakeOffsets, FakeReader, FakeSideReader

@@ -7,7 +7,8 @@ import math
 from bridge.core.limits.adaptive_limit import AdaptiveLimit
 from bridge.core.limits.breaker import Breaker, BreakerState
 from bridge.core.limits.windows import RateWindows
-from bridge.model import AnswerKind, LimitReason
+from bridge.model import AnswerKind
+from bridge.reasons import LimitReason
 
 _COLD_S = 5.0
 """After this time without an answer, the requests of the next ``_LATEST_S`` may need new connections."""

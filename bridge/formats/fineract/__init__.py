@@ -2,7 +2,7 @@
 
 Both are in Avro single-object encoding. The envelope is read immediately by hand-written code, because
 it never changes and every record needs it. The payload is decoded only when a filter or a body needs it, and
-only the fields that some endpoint asks for.
+only the fields that some endpoint reads.
 A bulk record (``bulk``) contains several events.
 """
 

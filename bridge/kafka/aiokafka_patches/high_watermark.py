@@ -1,6 +1,6 @@
 """Ask for high watermarks with a consumer that reads committed records only.
 
-Upstream: no issue found. aiokafka 0.14 asks for the ends of logs with the isolation level of the consumer, so
+Upstream: no issue found. aiokafka 0.14 requests the ends of logs with the isolation level of the consumer, so
 a consumer of committed records does not learn how much is written but not committed yet. Remove this when
 ``end_offsets`` takes an isolation level.
 """

@@ -33,7 +33,7 @@ Worry if it repeats: another program writes to the topic, or the console is slow
 CONSOLE_REBUILT: Final = "console.rebuilt"
 """The console deleted its store and reads the topics from their beginning, because `cause`.
 
-Worry if it repeats without a cause that you know, such as another group or a topic that was recreated."""
+Worry if it repeats without a known cause, such as another group or a topic that was recreated."""
 
 CONSOLE_TRIMMED: Final = "console.trimmed"
 """The console deleted `attempts` that are older than `console.keep_s`, or because the store was larger than
@@ -55,7 +55,7 @@ Worry if it repeats: someone tries tokens, or a proxy needs its name in `console
 CONSOLE_LOGGED_IN: Final = "console.logged_in"
 """A person (`by`, with its `role`) logged in to the pages, by token or at the OpenID provider.
 
-Worry if you do not know the person."""
+Worry if that person should not have a login."""
 
 CONSOLE_BUG: Final = "console.failed_inside"
 """A request to the console failed because of an error in the console; the line has the traceback.

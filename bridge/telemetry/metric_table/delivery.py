@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.model import LimitReason, ParkReason, Verdict
+from bridge.model import Verdict
+from bridge.reasons import LimitReason, ParkReason
 from bridge.telemetry.metric_table.spec import ENDPOINT, MetricSpec
 
 STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx", "other", "none")

@@ -16,7 +16,7 @@ TABLE: Final = (
         "hookferry_records_read_total",
         "counter",
         "Records of Kafka that were read and accepted",
-        "If `main` stands still while `hookferry_endpoint_unread_offsets` grows: the bridge does not read.",
+        "If `main` does not grow while `hookferry_endpoint_unread_offsets` grows: the bridge does not read.",
         {
             "reader": "main (each record once), catch_up (again, for an endpoint that was slower than the"
             " others)"

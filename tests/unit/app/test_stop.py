@@ -52,7 +52,7 @@ async def test_sighup_stops_nothing_and_reloads_nothing_during_the_start_or_with
     loop, stop = asyncio.get_running_loop(), StopRequest(1.0)
     requests = ReloadRequests()
     stop.handle_signals(requests.hang_up)
-    requests.open(SimpleNamespace(mode="off"), "pod-0", None)  # type: ignore[arg-type]
+    requests.open(SimpleNamespace(mode="off"), lambda: "pod-0", None)  # type: ignore[arg-type]
     try:
         stopping = asyncio.ensure_future(stop.wait())
         with capture_logs() as lines:

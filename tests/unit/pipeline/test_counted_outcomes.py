@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
-from bridge.model import LimitReason
+from bridge.reasons import LimitReason
 from tests.support.counted import counted
 from tests.support.fakes import Sent
 from tests.support.path import Plan, Process, World

@@ -215,7 +215,7 @@ async def test_without_a_watch_only_a_signal_or_a_request_reloads(tmp_path: Path
 
     requests.hang_up()  # during the start: it is not forgotten
     requests.apply(record(ReloadRequest("before-the-start")))
-    requests.open(stage.reloads, "pod-0", write)
+    requests.open(stage.reloads, lambda: "pod-0", write)
     async with stage:
         await stage.until(lambda: stage.count("unchanged") == 1)
         stage.write(**ADDED, reload="signal")

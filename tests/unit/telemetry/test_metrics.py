@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 from prometheus_client.exposition import generate_latest
 
-from bridge.model import ParkReason, Verdict
+from bridge.model import Verdict
+from bridge.reasons import ParkReason
 from bridge.telemetry.metrics import TABLE, Metrics, MetricSpec, status_class
 
 UNBOUNDED = {"entity", "event_id", "webhook_id", "tenant", "url", "offset", "type"}

@@ -8,7 +8,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path as FilePath
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from bridge.app import app as app_module
 from bridge.app import internal_topics
 from bridge.app.app import App
+from bridge.app.carrying import Carrying
 from bridge.app.config_file import ConfigFile, Source
 from bridge.app.in_force import InForce, Surroundings
 from bridge.app.reloading import Reloads
@@ -55,6 +56,7 @@ from bridge.storage.dedupe_index import KeyIndex
 from bridge.telemetry import logs, otlp
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.decoders import build_decoders, build_registries
+from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_subscription
 from bridge.wiring.kafka import (
     build_kafka_options,
@@ -62,7 +64,6 @@ from bridge.wiring.kafka import (
 )
 from bridge.wiring.path import (
     Path,
-    PathEdges,
     build_history,
     build_index,
     build_new_endpoints,
@@ -245,7 +246,7 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         here.setattr(app_module, "AdminServer", AdminServer)
         here.setattr(app_module, "AdminTls", lambda files: files)
         here.setattr(app_module, "plan_memory", plan_memory)
-        here.setattr(app_module.asyncio, "sleep", sleep)
+        here.setattr(asyncio, "sleep", sleep)
         checks = (
             "ensure_partitions",
             "warn_unless_compacted",
@@ -267,7 +268,8 @@ async def _heard(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any
         await internal_topics.ensure_internal_topics(None, settings)  # type: ignore[arg-type]
         app._stop.request_by_signal()
         with suppress(asyncio.CancelledError):
-            await app._commit_periodically(None)  # type: ignore[arg-type]
+            nothing: dict[str, Any] = {part.name: None for part in fields(Carrying)}
+            await Carrying(**nothing | {"settings": settings})._commit_periodically()
     return heard
 
 
