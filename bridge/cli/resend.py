@@ -98,7 +98,7 @@ def resend(
     with_filters = [name for name, value in given.items() if value is not None]
     _refuse_mixture(ids, with_filters, job_id, rate)
     if job_id is not None:
-        _resume(settings, job_id, who, output)
+        resume_job(settings, job_id, who, output)
         return
     if ids:
         done: dict[str, Any] = {"dry_run": dry_run}
@@ -162,11 +162,11 @@ def _send_many(
             if preview.total > 1:
                 confirm(f"Send {preview.total} again?", yes=yes)
             job = progress.run(resending.start(query, rate, who), "writing the job")
-            job = run_job(settings, job)
+            job = _run_job(settings, job)
             done["job"] = document(job)
     show(output, done, lambda: ())
     if job is not None:
-        print_end(job)
+        _print_end(job)
     elif refused and not preview.total:
         raise SystemExit(ExitCode.FAILURE)
 
@@ -178,19 +178,20 @@ def _how(query: ResendQuery) -> str:
     return f"{body}, with {same}; URL, secrets and signature are those of today"
 
 
-def _resume(settings: Settings, job_id: str, who: Author, output: Output) -> None:
+def resume_job(settings: Settings, job_id: str, who: Author, output: Output) -> None:
+    """Carry out a job here that was paused or killed, print it, and exit with 1 unless it is done."""
     from bridge.cli.job_output import document, page
     from bridge.core.jobs import JobState
     from bridge.wiring.resend import build_resending
 
     store = build_resending(settings).store
     job = progress.run(store.change(job_id, JobState.RUNNING, who), "writing the job")
-    job = run_job(settings, job)
+    job = _run_job(settings, job)
     show(output, document(job), lambda: page(job))
-    print_end(job)
+    _print_end(job)
 
 
-def run_job(settings: Settings, job: Job) -> Job:
+def _run_job(settings: Settings, job: Job) -> Job:
     """Carry out a job here, with a progress bar. Ctrl-C pauses it."""
     from bridge.core.jobs import JobState
     from bridge.resend.job_store import Author
@@ -218,7 +219,7 @@ def run_job(settings: Settings, job: Job) -> Job:
         return asyncio.run(resending.store.change(job.id, JobState.PAUSED, stopped))
 
 
-def print_end(job: Job) -> None:
+def _print_end(job: Job) -> None:
     """Print on standard error what became of a job; exit with 1 unless it is done."""
     from bridge.core.jobs import JobState
 
