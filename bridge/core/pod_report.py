@@ -7,10 +7,12 @@ the number of endpoints and partitions. Texts contain no secret: they are scrubb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
+
+from bridge.core.instant import precise_instant
 
 PREFIX: Final = b"pod/"
 """Keys are ``pod/<name>``: the name in the group, or ``<host>-<process id>``. A tombstone: it has stopped."""
@@ -102,8 +104,7 @@ class PodReport(NamedTuple):
 
 def instant(unix_s: float) -> str:
     """Return an instant as the reports have it, with milliseconds."""
-    text = datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"
+    return precise_instant(int(unix_s * 1000))
 
 
 def key_of(name: str) -> bytes:

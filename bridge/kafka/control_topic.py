@@ -7,13 +7,14 @@ endpoint that has begun. Every pod follows it, so a change reaches all of them w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
 
 import structlog
 
 from bridge.core import beginning
 from bridge.core.beginning import Beginning, Beginnings, DamagedBeginningError
+from bridge.core.instant import precise_instant
 from bridge.core.switches import (
     DamagedSwitchError,
     EventTypes,
@@ -233,8 +234,7 @@ class ControlTopic:
 
     def switch(self, on: bool, reason: str) -> Switch:
         """Return a switch that this process sets now. Its reason contains no secret."""
-        since = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-        return Switch(on, since, self._who, scrub(reason))
+        return Switch(on, precise_instant(int(time.time() * 1000)), self._who, scrub(reason))
 
     async def write(self, subject: Subject, switch: Switch | None) -> None:
         """Write the state of a subject, or delete it (None). Raises ``KafkaUnavailable``."""

@@ -7,13 +7,15 @@ read the job to the end of the topic. So no writer overwrites a position with an
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from bridge.core import changes, jobs
 from bridge.core.changes import Change
+from bridge.core.instant import precise_instant
 from bridge.core.jobs import DamagedJobError, Job, JobKind, Jobs, JobState
 from bridge.errors import HookferryError, RecordsDeleted
 from bridge.kafka.control_reader import ControlReader
@@ -56,7 +58,7 @@ class Author(NamedTuple):
 
 def now() -> str:
     """Return the time as an RFC 3339 instant."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return precise_instant(int(time.time() * 1000))
 
 
 def is_abandoned(job: Job, at_s: float) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from bridge.core.instant import precise_instant
 from bridge.history.selection import AttemptFilter, check_status
 
 _TEXTS = ("endpoint", "event", "type", "entity", "tenant", "status", "verdict", "text")
@@ -52,9 +53,7 @@ def read_query(given: Mapping[str, Any]) -> ResendQuery:
 
 
 def _instant(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at_ms is None else precise_instant(at_ms)
 
 
 def _milliseconds(text: Any) -> int:

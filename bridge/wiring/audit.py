@@ -5,10 +5,11 @@ Invariant: texts are scrubbed here, so the audit contains no secret.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 
 from bridge.core import changes
 from bridge.core.changes import Change
+from bridge.core.instant import precise_instant
 from bridge.core.switches import EventTypes, Subject, Switch, Switches, key_of
 from bridge.settings import Settings
 from bridge.telemetry.scrub import scrub
@@ -17,7 +18,7 @@ from bridge.wiring.kafka import build_control
 
 def now() -> str:
     """Return the time as an RFC 3339 instant."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return precise_instant(int(time.time() * 1000))
 
 
 def audit_record(change: Change) -> dict[bytes, bytes | None]:
