@@ -227,7 +227,7 @@ _ATTEMPTS = f"""
     endpoint in batches, and never later than the commit that depends on them, unless the topic does not
     accept them within a second. A record has attempts of one endpoint, in the order of their answers,
     and at most {BATCH_BYTES:,} bytes of them, counted with {ATTEMPT_BYTES:,} bytes for each in addition
-    to headers and bodies. An attempt that is larger has a record of its own. `hookferry history` reads
+    to headers and bodies. An attempt that is larger has a separate record. `hookferry history` reads
     the topic.
 
     The key of a record is the endpoint, so the attempts of an endpoint are in one partition, unless

@@ -67,7 +67,7 @@ class EndpointBeginner:
             await admin.close()
 
     async def added(self, settings: Settings) -> None:
-        """Begin endpoints that a reload adds, over a connection of its own."""
+        """Begin endpoints that a reload adds, over a separate connection."""
         admin = TopicAdmin(self._options)
         try:
             await admin.start()

@@ -139,16 +139,17 @@ class PodReporter:
 
     async def look(self) -> None:
         """Write a report if something changed, or the last one is old."""
-        report, now = self._view.describe(), self._clock.monotonic()
-        is_due = self._last is None or now - self._written_at >= AT_LEAST_EVERY_S
-        if is_due or self._last is None or report.steady != self._last.steady:
-            try:
-                await self._write(report.name, report.to_bytes())
-            except BrokerError as exc:
-                self._log_failure(exc)
-            else:
-                self._last, self._written_at = report, now
-                self._log_recovery()
+        report, last, now = self._view.describe(), self._last, self._clock.monotonic()
+        is_old = now - self._written_at >= AT_LEAST_EVERY_S
+        if last is not None and not is_old and report.steady == last.steady:
+            return
+        try:
+            await self._write(report.name, report.to_bytes())
+        except BrokerError as exc:
+            self._log_failure(exc)
+        else:
+            self._last, self._written_at = report, now
+            self._log_recovery()
 
     async def close(self) -> None:
         """Delete the report at a clean stop, if that takes no time, and disconnect."""

@@ -1,4 +1,4 @@
-"""Tell what waits in ``<group>.again``: events that were requested again and that no bridge has settled yet.
+"""Find what waits in ``<group>.again``: events that were requested again and that no bridge has settled yet.
 
 A marker in ``<group>.parked`` records that a request was written, not that it was delivered. Invariant: an
 event counts as done only after the cursor of its endpoint has settled its record.
@@ -7,7 +7,7 @@ event counts as done only after the cursor of its endpoint has settled its recor
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridge.dead_letters.resend_request import ResendRequest
     from bridge.dead_letters.store import DeadLetterStore
     from bridge.kafka.session import AdminSession
-    from bridge.model import Partition
+    from bridge.model import Partition, Record, Resend
     from bridge.settings import Settings
 
 _POLL_S = 0.5
@@ -27,8 +27,7 @@ Waiting = Mapping[str, frozenset[str]]
 
 async def find_waiting_requests(visit: AdminSession, settings: Settings) -> Waiting:
     """Return the requests that wait. Raises ``KafkaUnavailable``, ``CommitError``."""
-    from bridge.errors import DecodeError, KafkaUnavailable, RecordsDeleted
-    from bridge.formats.resent import COVERS, unpacked
+    from bridge.errors import KafkaUnavailable, RecordsDeleted
     from bridge.kafka.side_reader import SideReader
     from bridge.wiring.kafka import again_topic, build_kafka_options
 
@@ -45,25 +44,41 @@ async def find_waiting_requests(visit: AdminSession, settings: Settings) -> Wait
             )
             try:
                 async for records in reader.stretch(partition, start, end):
-                    for record in records:
-                        if record.damage is not None or any(name == COVERS for name, _ in record.headers):
-                            continue
-                        try:
-                            resend = unpacked(record)
-                        except DecodeError:
-                            continue  # not a request: the bridge parks it
-                        whom = (
-                            [resend.endpoint] if resend.endpoint in settings.endpoints else settings.endpoints
-                        )
-                        for name in filter(None, whom):
-                            completion = done.get((name, partition))
-                            if completion is None or not completion.settled(record.offset):
-                                waiting[resend.again_id].add(name)
+                    for request, name in _unsettled(records, done, settings.endpoints):
+                        waiting[request].add(name)
             except RecordsDeleted as exc:
                 raise KafkaUnavailable(
                     f"{partition}: retention deleted records meanwhile; try again"
                 ) from exc
     return {request: frozenset(names) for request, names in waiting.items()}
+
+
+def _unsettled(
+    records: Iterable[Record], done: Mapping[tuple[str, Partition], Completion], endpoints: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the id of each request in the records with each endpoint that has not settled it."""
+    for record in records:
+        resend = _request_in(record)
+        if resend is None:
+            continue
+        endpoint = resend.endpoint
+        for name in endpoints if endpoint is None or endpoint not in endpoints else [endpoint]:
+            completion = done.get((name, record.partition))
+            if completion is None or not completion.settled(record.offset):
+                yield resend.again_id, name
+
+
+def _request_in(record: Record) -> Resend | None:
+    """Return the request in a record; None for a mark, and for what is no request: the bridge parks it."""
+    from bridge.errors import DecodeError
+    from bridge.formats.resent import COVERS, unpacked
+
+    if record.damage is not None or any(name == COVERS for name, _ in record.headers):
+        return None
+    try:
+        return unpacked(record)
+    except DecodeError:
+        return None
 
 
 def _committed(done: Mapping[tuple[str, Partition], Completion], partition: Partition, name: str) -> int:
@@ -117,6 +132,20 @@ async def await_requests(
 
     Raises ``KafkaUnavailable``, ``CommitError``.
     """
+    left = await await_settled(settings, {request.letter.again_id for request in requests}, wait_s)
+    done = [request for request in requests if request.letter.again_id not in left]
+    again = await _parked_again(dead, done)
+    places = {letter.origin.place for letter in again}
+    well = [request.letter for request in done if request.letter.origin.place not in places]
+    routed = sum(letter.endpoint is None for letter in well)
+    return Result(len(well) - routed, routed, len(left), again)
+
+
+async def await_settled(settings: Settings, ids: Set[str], wait_s: float) -> Set[str]:
+    """Wait until the bridges have settled these requests, or none of them for ``wait_s``.
+
+    Return the ids of those that still wait. Raises ``KafkaUnavailable``, ``CommitError``.
+    """
     import asyncio
     import time
 
@@ -124,7 +153,6 @@ async def await_requests(
     from bridge.kafka.session import AdminSession
     from bridge.wiring.kafka import build_kafka_options
 
-    ids = {request.letter.again_id for request in requests}
     bar = progress.begin("waiting for the bridges", len(ids))
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
         left = ids & (await find_waiting_requests(visit, settings)).keys()
@@ -136,12 +164,7 @@ async def await_requests(
             if len(left) < len(before):
                 deadline = time.monotonic() + wait_s
     progress.clear()
-    done = [request for request in requests if request.letter.again_id not in left]
-    again = await _parked_again(dead, done)
-    places = {letter.origin.place for letter in again}
-    well = [request.letter for request in done if request.letter.origin.place not in places]
-    routed = sum(letter.endpoint is None for letter in well)
-    return Result(len(well) - routed, routed, len(left), again)
+    return left
 
 
 async def _parked_again(dead: DeadLetterStore, requests: Sequence[ResendRequest]) -> list[Letter]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.parked_selection import InstantType
+from bridge.cli.shared_options import InstantType, with_options
 from bridge.cli.shell_names import endpoint_names, event_types
 
 if TYPE_CHECKING:
@@ -75,13 +75,8 @@ _OPTIONS = [
         help="Only attempts with this text in reason, URL, headers or bodies, in any case.",
     ),
 ]
-
-
-def attempt_filters(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that select attempts."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+attempt_filters = with_options(_OPTIONS)
+"""Add the options that select attempts."""
 
 
 def wanted_attempts(given: Mapping[str, Any]) -> AttemptFilter:

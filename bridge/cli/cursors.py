@@ -94,7 +94,7 @@ def prune(names: tuple[str, ...], yes: bool, path: Path, output: Output) -> None
 
 async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
     from bridge.cli.backlog import count_events
-    from bridge.cli.terminal import load_switches
+    from bridge.cli.terminal import load_switches_over
     from bridge.core.lag import cursor_names
     from bridge.core.switches import EventTypes, Switches
     from bridge.kafka.session import AdminSession
@@ -105,8 +105,8 @@ async def _all(settings: Settings, path: Path, scan: int) -> list[CursorLag]:
         names = cursor_names(settings.group, await visit.offsets.groups())
         rows = await read_cursor_lags(visit, settings, dict.fromkeys([*settings.endpoints, *names]))
         replays = await _of_replays(visit, settings)
-    event_types = Switches[EventTypes]()
-    await load_switches(settings, Switches[str](), event_types)
+        event_types = Switches[EventTypes]()
+        await load_switches_over(visit, settings, Switches[str](), event_types)
     return [*await count_events(path, rows, event_types, scan), *replays]
 
 
@@ -155,7 +155,7 @@ async def _prune(settings: Settings, path: Path, names: Sequence[str], *, yes: b
 
 
 async def _ended_replays(settings: Settings, groups: Mapping[str, str]) -> list[str]:
-    """Return the cursors of replays that have ended, or that no record of the control topic knows."""
+    """Return the cursors of replays that have ended, or that have no record in the control topic."""
     from bridge.core.lag import replay_names
     from bridge.core.replay import group_of
     from bridge.wiring.replay_control import load_replays

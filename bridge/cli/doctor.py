@@ -92,7 +92,7 @@ def _of_configuration(path: Path, examined: Examined) -> Iterator[Finding]:
 
 
 def find_online(examined: Examined) -> list[Finding]:
-    """Ask the brokers, the registries and the receivers, as far as the configuration allows it."""
+    """Try the brokers, the registries and the receivers, as far as the configuration allows it."""
     return progress.run(_find(examined), "asking the brokers and the receivers")
 
 

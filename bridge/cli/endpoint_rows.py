@@ -50,12 +50,10 @@ async def read_rows(
 ) -> list[EndpointRow]:
     """Return all endpoints in their order, and load the switches. Raises ``KafkaUnavailable``."""
     from bridge.cli.backlog import count_events
-    from bridge.cli.terminal import operator_name
+    from bridge.cli.terminal import load_switches_over
     from bridge.wiring.cursors import read_cursor_lags
-    from bridge.wiring.kafka import build_control, control_topic
 
-    if control_topic(settings.group) in await visit.topics():
-        await build_control(settings, switches, event_types, operator_name()).load()
+    await load_switches_over(visit, settings, switches, event_types)
     lags = await read_cursor_lags(visit, settings, settings.endpoints)
     counted = await count_events(path, lags, event_types, scan)
     return [

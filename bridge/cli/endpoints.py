@@ -12,6 +12,7 @@ from bridge.cli import progress
 from bridge.cli.backlog import scan_option
 from bridge.cli.output import Output, colored, output_option, show, table
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import off_reason_option
 from bridge.cli.shell_names import endpoint_names
 from bridge.cli.watching import watch, watch_option
 
@@ -87,12 +88,7 @@ def on(name: str, path: Path, output: Output) -> None:
 
 @endpoints.command(short_help="Turn an endpoint off: its events wait in Kafka.")
 @click.argument("name", shell_complete=endpoint_names)
-@click.option(
-    "--reason",
-    default="turned off by an operator",
-    show_default=True,
-    help="Why; `list` shows it.",
-)
+@off_reason_option
 @output_option
 @config_option
 def off(name: str, reason: str, path: Path, output: Output) -> None:

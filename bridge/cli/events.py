@@ -12,6 +12,7 @@ from bridge.cli import progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.output import Output, output_option, show, table
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import off_reason_option
 from bridge.cli.shell_names import endpoint_names, event_types
 from bridge.cli.watching import watch, watch_option
 
@@ -78,19 +79,14 @@ def _document(types: EventTypes, switch: Switch, settings: Settings) -> dict[str
 @events.command(short_help="Stop sending events of a type.")
 @click.argument("types", metavar="TYPE|PATTERN", shell_complete=event_types)
 @_endpoint
-@click.option(
-    "--reason",
-    default="turned off by an operator",
-    show_default=True,
-    help="Why; `list` shows it.",
-)
+@off_reason_option
 @yes_option
 @output_option
 @config_option
 def off(types: str, endpoint: str | None, reason: str, yes: bool, path: Path, output: Output) -> None:
     """Stop sending events of TYPE, or of the types that match a PATTERN such as 'Loan*'.
 
-    Asks for confirmation, because what is skipped while a type is off is not sent later.
+    Requires a confirmation, because what is skipped while a type is off is not sent later.
     """
     whom = f"the endpoint {endpoint}" if endpoint else "all endpoints"
     question = (
@@ -224,7 +220,7 @@ def _check(settings: Settings, path: Path, pattern: str, endpoint: str | None) -
 
 def _check_selected(settings: Settings, pattern: str, endpoint: str | None) -> None:
     """Raise ``ConfigError`` for types that do not exist, or that no endpoint selects."""
-    from bridge.cli.names import require_selected, require_type
+    from bridge.settings.names import require_selected, require_type
 
     require_type(pattern, settings.sources.values())
     require_selected(pattern, settings, endpoint)

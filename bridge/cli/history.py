@@ -95,7 +95,7 @@ def _with(settings: Settings, work: Callable[[HistoryStore], Awaitable[T]]) -> T
 
 
 def _note(found: Found, limit: int) -> None:
-    """Print on standard error what a reader of the output must know about it."""
+    """Print on standard error the limits of the output, and what was skipped."""
     number = len(found.attempts)
     for place, cause in found.unreadable.items():
         click.echo(f"{place} was skipped: {cause}", err=True)

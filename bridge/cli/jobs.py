@@ -10,7 +10,7 @@ import click
 from bridge.cli import progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.output import Output, output_option, show
-from bridge.cli.resend import audit_options, author, print_end, run_job
+from bridge.cli.resend import audit_options, author, resume_job
 from bridge.cli.run import config_option
 from bridge.cli.terminal import read_settings
 from bridge.cli.watching import watch, watch_option
@@ -105,12 +105,10 @@ def resume(path: Path, job_id: str, detach: bool, by: str | None, reason: str, o
     """Resume a bulk re-send that was paused or killed, and carry it out here. Nothing is written twice."""
     from bridge.core.jobs import JobState
 
-    job = _change(path, job_id, JobState.RUNNING, by, reason)
-    if not detach:
-        job = run_job(read_settings(path), job)
-    _show(job, output)
-    if not detach:
-        print_end(job)
+    if detach:
+        _show(_change(path, job_id, JobState.RUNNING, by, reason), output)
+    else:
+        resume_job(read_settings(path), job_id, author(by, reason), output)
 
 
 def _change(path: Path, job_id: str, state: JobState, by: str | None, reason: str) -> Job:

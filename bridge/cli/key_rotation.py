@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 _OVERLAP = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FILE = re.compile(r"\$\{file:(?P<file>[^${}\0]+)\}")
-_RESTART = "Restart every bridge: it reads its keys when it starts (kubectl rollout restart deployment/NAME)."
+_RELOAD = (
+    "Check with `hookferry reload` that every bridge has the new key. With `reload: off`, restart every"
+    " bridge."
+)
+_RESTART = (
+    "Restart every bridge (kubectl rollout restart deployment/NAME): an environment variable does not change"
+    " in a running process. For a secret in a file, `hookferry reload` is enough."
+)
 
 
 class _Plan(NamedTuple):
@@ -166,7 +173,7 @@ def _replace(file: Path, text: str) -> None:
 def _steps_after(name: str, endpoint: EndpointSettings, plan: _Plan) -> Iterator[str]:
     yield ""
     yield f"1. {_give(plan)}"
-    yield f"2. {_RESTART}"
+    yield f"2. {_RELOAD}"
     yield f"3. {_switch(plan)}"
     if endpoint.signing is not None and len(endpoint.signing.keys) > 1:
         yield f"The other entries of signing.keys of {name} are unchanged: end them with until."

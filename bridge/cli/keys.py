@@ -80,7 +80,7 @@ def rotate(name: str, overlap: str, ed25519: bool, path: Path, output: Output) -
 
     If the first key of the endpoint is ${file:PATH} and the file can be written, the command writes the new
     key into its first line, and gives the old ones an end. Otherwise it changes nothing, and prints
-    the new key and the lines of the configuration. Every bridge reads its keys when it starts.
+    the new key and the lines of the configuration. A running bridge takes a changed file over (`reload`).
 
     A form with one signature per request, such as github, cannot be signed with both keys. Then the old key
     signs until the end of the overlap, and the new one from there on.

@@ -9,8 +9,8 @@ import click
 
 from bridge.cli import progress
 from bridge.cli.output import Output, output_option, terminal_width, to_text
-from bridge.cli.parked_selection import InstantType
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import InstantType
 from bridge.cli.shell_names import endpoint_names
 from bridge.cli.terminal import read_settings
 

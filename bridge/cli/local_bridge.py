@@ -1,6 +1,6 @@
 """Ask the bridge that runs with the same configuration on this machine, over its admin port.
 
-What an overloaded receiver's limits are is known in each bridge alone; Kafka does not have it.
+Only the bridge itself has the limits that it found for an overloaded receiver: Kafka does not store them.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ def describe_limits(settings: Settings, slowed: Mapping[str, str] | None) -> str
 
 
 def ask_readiness(settings: Settings) -> tuple[bool, str] | None:
-    """Return whether the bridge there is ready, and its line of /readyz; None if none answers."""
+    """Return whether the bridge there is ready, and its lines of /readyz; None if none answers."""
     got = _get(settings, "/readyz")
     if got is None:
         return None
     status, content = got
-    return status == http.client.OK, " ".join(content.decode("utf-8", "replace").split())
+    lines = (" ".join(line.split()) for line in content.decode("utf-8", "replace").splitlines())
+    return status == http.client.OK, "; ".join(filter(None, lines))
 
 
 def _place(settings: Settings) -> tuple[str, int]:

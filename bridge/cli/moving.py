@@ -14,9 +14,8 @@ from bridge.cli import progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.backlog import scan_option
 from bridge.cli.output import Output, for_people, output_option, show
-from bridge.cli.parked_selection import InstantType
-from bridge.cli.replay import reason_option
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import Command, InstantType, reason_option, with_options
 from bridge.cli.shell_names import endpoint_names
 
 if TYPE_CHECKING:
@@ -61,8 +60,8 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]  # no type argument
         return offsets
 
 
-def _options(word: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    options: list[Callable[[Callable[..., None]], Callable[..., None]]] = [
+def _options(word: str) -> Callable[[Command], Command]:
+    options: list[Callable[[Command], Command]] = [
         click.argument("endpoint", shell_complete=endpoint_names),
         click.option(
             "--to",
@@ -86,13 +85,7 @@ def _options(word: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         output_option,
         config_option,
     ]
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    return with_options(options)
 
 
 @click.command(short_help="Send everything again, from an earlier place on.")

@@ -1,4 +1,4 @@
-"""What ``hookferry parked redrive`` is going to do: decided first, printed, and then done.
+"""What ``hookferry parked redrive`` and ``discard`` are going to do: decided first, printed, and then done.
 
 Nothing is written while a plan is made.
 """
@@ -72,6 +72,19 @@ class RedrivePlan(NamedTuple):
             click.echo(f"… and {len(self.blocked) - len(listed)} more that cannot be sent again", err=True)
 
 
+class DiscardPlan(NamedTuple):
+    """The letters to discard. ``lanes`` are the held lanes whose later letters are sent then, with these."""
+
+    letters: Sequence[Letter]
+    lanes: Mapping[HoldKey, Sequence[Letter]]
+
+    def print_notes(self) -> None:
+        """Print the held lanes."""
+        if self.lanes:
+            number = sum(map(len, self.lanes.values()))
+            click.echo(f"held lanes: {len(self.lanes)}, with {number} later events that are sent then")
+
+
 def report_result(result: Result, topic: str) -> bool:
     """Print what became of the requests of free lanes; return True if none waits or was parked again."""
     again = [str(letter.address) for letter in result.parked_again]
@@ -113,4 +126,32 @@ async def plan_redrive(
         resend_requests(ready.in_lanes),
         ready.more,
         ready.blocked,
+    )
+
+
+async def plan_discard(
+    dead: DeadLetterStore,
+    settings: Settings,
+    holds: Mapping[HoldKey, Hold],
+    addresses: tuple[Address, ...],
+    given: dict[str, Any],
+) -> DiscardPlan:
+    """Decide what to discard for these addresses or filters. Raises ``KafkaUnavailable``, ``UsageError``."""
+    from bridge.dead_letters.letter import LetterFilter
+    from bridge.dead_letters.redrive import cause_of
+    from bridge.dead_letters.selection import find_waiting, lanes_of, same_events
+
+    selected = await chosen(dead, addresses, given)
+    lanes = lanes_of(holds, selected)
+    if lanes:
+        selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
+    gone = {letter.address for letter in selected}
+    waiting = await find_waiting(dead, lanes)
+    later = {
+        key: [letter for letter in waiting.get(key, ()) if letter.address not in gone]
+        for key in lanes
+        if key.endpoint in settings.endpoints
+    }
+    return DiscardPlan(
+        selected, {key: letters for key, letters in later.items() if cause_of(letters) is None}
     )

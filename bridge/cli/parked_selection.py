@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Callable, Sequence, Set
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.shared_options import Command, InstantType, with_options
 from bridge.cli.shell_names import endpoint_names, event_types
 
 if TYPE_CHECKING:
@@ -18,26 +16,6 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 UNREADABLE_REMEDY = "its event is not lost if its source topic still has it: send it from there"
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-class InstantType(click.ParamType):  # type: ignore[type-arg]  # no type argument before click 8.5
-    """An instant on the command line: a time ago, or a date and time."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return Unix milliseconds for ``2h`` (ago) or an RFC 3339 instant; without a zone it is UTC."""
-        ago = re.fullmatch(r"(\d{1,6})([smhd])", value)
-        if ago:
-            return int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(
-                f"{value!r} is not an instant; write 2h or 7d (ago), or 2026-06-29T08:15:00Z", param, ctx
-            )
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 class AddressType(click.ParamType):  # type: ignore[type-arg]  # no type argument before click 8.5
@@ -55,7 +33,7 @@ class AddressType(click.ParamType):  # type: ignore[type-arg]  # no type argumen
             self.fail(f"{exc}; `hookferry parked list` prints the addresses", param, ctx)
 
 
-def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def filters(*reason_names: str) -> Callable[[Command], Command]:
     """Add the filter options; the filter by cause gets ``reason_names``."""
     options = [
         click.option(
@@ -89,13 +67,7 @@ def filters(*reason_names: str) -> Callable[[Callable[..., None]], Callable[...,
             help="At most this number of events, the oldest first.",
         ),
     ]
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    return with_options(options)
 
 
 def wanted(given: dict[str, Any]) -> LetterFilter:
@@ -117,8 +89,8 @@ def refuse_unknown(settings: Settings, given: dict[str, Any], known: Set[str]) -
 
     ``known``: further endpoints, which are not configured any more.
     """
-    from bridge.cli.names import require_known, require_selected, require_type
     from bridge.dead_letters.letter import EVERYONE
+    from bridge.settings.names import require_known, require_selected, require_type
 
     endpoint, type_ = given["endpoint"], given["type_"]
     if endpoint is not None and endpoint != EVERYONE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,9 +13,10 @@ from bridge.app.exit_codes import ExitCode
 from bridge.cli import parked_lanes, progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.output import Output, at_most, for_people, output_option, show, terminal_width
-from bridge.cli.parked_plan import SHOWN, plan_redrive, report_result
-from bridge.cli.parked_selection import AddressType, chosen, filters, refuse_unknown
+from bridge.cli.parked_plan import SHOWN, plan_discard, plan_redrive, report_result
+from bridge.cli.parked_selection import AddressType, filters, refuse_unknown
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import by_option
 from bridge.cli.terminal import operator_name, read_settings
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ T = TypeVar("T")
 
 _addresses = click.argument("addresses", nargs=-1, type=AddressType(), metavar="[ADDRESS]...")
 _dry_run = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-_by = click.option(
-    "--by", metavar="NAME", help="Who does this, for the record; default: the current user at this host."
-)
 
 
 def with_letters(settings: Settings, work: Callable[[DeadLetterStore], Awaitable[T]]) -> T:
@@ -50,7 +48,7 @@ def with_letters(settings: Settings, work: Callable[[DeadLetterStore], Awaitable
 @filters("--reason", "--parked-reason")
 @yes_option
 @_dry_run
-@_by
+@by_option
 @parked_lanes.wait_option
 @output_option
 @config_option
@@ -156,7 +154,7 @@ async def _send(
 @click.option("--reason", "because", required=True, metavar="TEXT", help="Why it is not to be sent; stored.")
 @yes_option
 @_dry_run
-@_by
+@by_option
 @parked_lanes.wait_option
 @output_option
 @config_option
@@ -176,53 +174,52 @@ def discard(
     If a held lane waits for one of them (on_park: hold), the later events of that lane are sent.
     """
     from bridge.cli.parked_output import document
-    from bridge.dead_letters.letter import LetterFilter
-    from bridge.dead_letters.redrive import cause_of
-    from bridge.dead_letters.resend_request import BATCH_SIZE
-    from bridge.dead_letters.selection import find_waiting, lanes_of, same_events
 
     settings = read_settings(path)
+    who = by or operator_name()
     done: dict[str, Any] = {"dry_run": dry_run}
 
     async def mark(dead: DeadLetterStore) -> bool:
         holds = await dead.holds()
-        selected = await chosen(dead, addresses, given)
-        if not selected:
+        plan = await plan_discard(dead, settings, holds, addresses, given)
+        if not plan.letters:
             refuse_unknown(settings, given, {key.endpoint for key in holds})
-        lanes = lanes_of(holds, selected)
-        if lanes:
-            selected = same_events(selected, await dead.find(LetterFilter(lanes=frozenset(lanes))))
-        gone = {letter.address for letter in selected}
-        waiting = await find_waiting(dead, lanes)
-        behind = {
-            key: letters
-            for key in lanes
-            if key.endpoint in settings.endpoints
-            and cause_of(letters := [letter for letter in waiting.get(key, ()) if letter.address not in gone])
-            is None
-        }
-        done["selected"] = [document(letter) for letter in selected]
-        _print_plan("discard", selected)
-        if behind:
-            number = sum(map(len, behind.values()))
-            click.echo(f"held lanes: {len(behind)}, with {number} later events that are sent then")
-        if dry_run or not selected:
+        done["selected"] = [document(letter) for letter in plan.letters]
+        _print_plan("discard", plan.letters)
+        plan.print_notes()
+        if dry_run or not plan.letters:
             return True
-        confirm(f"Discard {len(selected)}?", yes=yes)
-        parts = [selected[at : at + BATCH_SIZE] for at in range(0, len(selected), BATCH_SIZE)]
-        who = by or operator_name()
-        done["discarded"] = await _in_batches(
-            parts, lambda batch: dead.discard(batch, who, because), "discarded"
-        )
-        await _record(settings, "parked discard", selected, who, because, done)
-        if not behind:
-            return True
-        outcome = await parked_lanes.redrive_lanes(dead, behind, by or operator_name(), wait_s)
-        click.echo(f"{outcome.settled} sent again")
-        done["lanes"] = parked_lanes.outcome_document(outcome)
-        return parked_lanes.report(outcome, holds) or not wait_s
+        confirm(f"Discard {len(plan.letters)}?", yes=yes)
+        await _discard(dead, plan.letters, who, because, done)
+        await _record(settings, "parked discard", plan.letters, who, because, done)
+        return not plan.lanes or await _send_later(dead, plan.lanes, holds, who, wait_s, done)
 
     _carry_out(settings, mark, output, done)
+
+
+async def _discard(
+    dead: DeadLetterStore, letters: Sequence[Letter], who: str, because: str, done: dict[str, Any]
+) -> None:
+    """Mark these as discarded. ``done`` gets the number, for the document."""
+    from bridge.dead_letters.resend_request import BATCH_SIZE
+
+    parts = [letters[at : at + BATCH_SIZE] for at in range(0, len(letters), BATCH_SIZE)]
+    done["discarded"] = await _in_batches(parts, lambda batch: dead.discard(batch, who, because), "discarded")
+
+
+async def _send_later(
+    dead: DeadLetterStore,
+    lanes: Collection[HoldKey],
+    holds: Mapping[HoldKey, Hold],
+    who: str,
+    wait_s: float,
+    done: dict[str, Any],
+) -> bool:
+    """Send the later events of held lanes; return False unless all of them are released."""
+    outcome = await parked_lanes.redrive_lanes(dead, lanes, who, wait_s)
+    click.echo(f"{outcome.settled} sent again")
+    done["lanes"] = parked_lanes.outcome_document(outcome)
+    return parked_lanes.report(outcome, holds) or not wait_s
 
 
 def _print_plan(verb: str, letters: Sequence[Letter]) -> None:

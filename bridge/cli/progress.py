@@ -53,7 +53,7 @@ class Progress:
         return f"{self.doing} [{bar:-<{_WIDTH}}] {self.done}/{self.total}"
 
     def draw(self) -> None:
-        """Draw the line, if the work takes long and somebody can see it."""
+        """Draw the line, if the work takes long and standard error is a terminal."""
         now = time.monotonic()
         if self._silent or now - self._began < _AFTER_S or now - self._drawn < _EVERY_S:
             return

@@ -13,6 +13,7 @@ from bridge.app.exit_codes import ExitCode
 from bridge.cli import progress
 from bridge.cli.output import Output, output_option, show, table
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import reason_option
 
 if TYPE_CHECKING:
     from bridge.core.reload_request import ReloadAnswer
@@ -23,7 +24,7 @@ _WAIT_S = 15.0
 
 @click.command(short_help="Apply a changed configuration without a restart.")
 @click.option("--pid", type=click.IntRange(min=2), help="Only the process with this id, on this machine.")
-@click.option("--reason", default="", help="Why, for the record of the change.")
+@reason_option
 @click.option(
     "--wait",
     "wait_s",
@@ -77,16 +78,14 @@ async def _ask(settings: Settings, reason: str, wait_s: float) -> tuple[list[Rel
     Raises ``KafkaUnavailable``.
     """
     import secrets
-    import time
 
     from bridge.cli.reload_answers import ReloadAnswers
     from bridge.cli.terminal import ensure_control_topic, operator_name
-    from bridge.core.changes import Change, new_key
-    from bridge.core.instant import instant_text
+    from bridge.core.changes import Change
     from bridge.core.reload_request import REQUEST_KEY, ReloadRequest
     from bridge.core.switches import EventTypes, Switches
     from bridge.kafka.session import AdminSession
-    from bridge.telemetry.scrub import scrub
+    from bridge.wiring.audit import audit_record, now
     from bridge.wiring.kafka import build_control, build_kafka_options
 
     await ensure_control_topic(settings)
@@ -98,8 +97,8 @@ async def _ask(settings: Settings, reason: str, wait_s: float) -> tuple[list[Rel
         settings, Switches[str](), Switches[EventTypes](), request.by, others=answers.others
     )
     await control.load()
-    change = Change(instant_text(time.time()), request.by, "reload", "configuration", scrub(reason))
-    await control.write_all({REQUEST_KEY: request.to_bytes(), new_key(change): change.to_bytes()})
+    change = Change(now(), request.by, "reload", "configuration", reason)
+    await control.write_all({REQUEST_KEY: request.to_bytes(), **audit_record(change)})
     await answers.wait(control, members, wait_s)
     return answers.all(), max(0, members - len(answers.all()))
 

@@ -79,9 +79,10 @@ def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) 
     """Render the request for a sample. Raises ``ConfigError``, ``RenderError``, ``DecodeError``."""
     import time
 
-    from bridge.cli.names import require_endpoint, require_type
+    from bridge.cli.names import require_endpoint
     from bridge.cli.terminal import read_settings
     from bridge.settings import uses
+    from bridge.settings.names import require_type
     from bridge.settings.rules.rendering import selects
     from bridge.wiring.delivery import build_target
     from bridge.wiring.endpoints import build_sealed_renderer, build_signer
@@ -122,10 +123,10 @@ def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str |
 
 def _from_file(settings: Settings, sources: Sequence[str], file: Path, id: str | None) -> Event:
     """Build the sample in a file, with the types that its source decodes. Raises ``ConfigError``."""
-    from bridge.cli.names import require_known
     from bridge.preflight.samples import sample
     from bridge.preflight.samples.delivered import type_as_delivered
     from bridge.settings import FineractSource
+    from bridge.settings.names import require_known
 
     event = sample(file, source="")
     fineract = [name for name in sources if isinstance(settings.sources[name], FineractSource)]

@@ -12,8 +12,8 @@ from bridge.cli import progress
 from bridge.cli.asking import confirm, yes_option
 from bridge.cli.backlog import scan_option
 from bridge.cli.output import Output, for_people, output_option, show
-from bridge.cli.parked_selection import InstantType
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import InstantType, reason_option
 from bridge.cli.shell_names import endpoint_names, event_types
 from bridge.cli.watching import watch, watch_option
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from bridge.core.replay import ReplayProgress
     from bridge.settings import Settings
     from bridge.wiring.replay_plan import ReplayPlan, ReplayRequest
-
-reason_option = click.option("--reason", metavar="TEXT", default="", help="Why; the audit keeps it.")
 
 
 @click.group(short_help="Send a part of the log to an endpoint again.")

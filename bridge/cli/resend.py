@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from bridge.cli.attempt_filters import attempt_filters, wanted_attempts
 from bridge.cli.output import Output, for_people, output_option, show
 from bridge.cli.parked_selection import refuse_unknown
 from bridge.cli.run import config_option
+from bridge.cli.shared_options import by_option, reason_option, with_options
 from bridge.cli.terminal import operator_name, read_settings
 
 if TYPE_CHECKING:
@@ -24,14 +24,8 @@ if TYPE_CHECKING:
     from bridge.resend.query import ResendQuery
     from bridge.settings import Settings
 
-_FILTERS = ("endpoint", "event", "type_", "entity", "tenant", "since", "until", "status", "verdict", "text")
-
-
-def audit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--by`` and ``--reason``: who does this, and why, for the record in ``<group>.control``."""
-    who = "Who does this, for the record; default: the current user at this host."
-    command = click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")(command)
-    return click.option("--by", metavar="NAME", help=who)(command)
+audit_options = with_options([by_option, reason_option])
+"""Add ``--by`` and ``--reason``: who does this, and why, for the record in ``<group>.control``."""
 
 
 def author(by: str | None, reason: str) -> Author:
@@ -101,10 +95,10 @@ def resend(
 
     settings = read_settings(path)
     who = author(by, reason)
-    with_filters = [name for name in _FILTERS if given[name] is not None]
+    with_filters = [name for name, value in given.items() if value is not None]
     _refuse_mixture(ids, with_filters, job_id, rate)
     if job_id is not None:
-        _resume(settings, job_id, who, output)
+        resume_job(settings, job_id, who, output)
         return
     if ids:
         done: dict[str, Any] = {"dry_run": dry_run}
@@ -168,11 +162,11 @@ def _send_many(
             if preview.total > 1:
                 confirm(f"Send {preview.total} again?", yes=yes)
             job = progress.run(resending.start(query, rate, who), "writing the job")
-            job = run_job(settings, job)
+            job = _run_job(settings, job)
             done["job"] = document(job)
     show(output, done, lambda: ())
     if job is not None:
-        print_end(job)
+        _print_end(job)
     elif refused and not preview.total:
         raise SystemExit(ExitCode.FAILURE)
 
@@ -184,19 +178,20 @@ def _how(query: ResendQuery) -> str:
     return f"{body}, with {same}; URL, secrets and signature are those of today"
 
 
-def _resume(settings: Settings, job_id: str, who: Author, output: Output) -> None:
+def resume_job(settings: Settings, job_id: str, who: Author, output: Output) -> None:
+    """Carry out a job here that was paused or killed, print it, and exit with 1 unless it is done."""
     from bridge.cli.job_output import document, page
     from bridge.core.jobs import JobState
     from bridge.wiring.resend import build_resending
 
     store = build_resending(settings).store
     job = progress.run(store.change(job_id, JobState.RUNNING, who), "writing the job")
-    job = run_job(settings, job)
+    job = _run_job(settings, job)
     show(output, document(job), lambda: page(job))
-    print_end(job)
+    _print_end(job)
 
 
-def run_job(settings: Settings, job: Job) -> Job:
+def _run_job(settings: Settings, job: Job) -> Job:
     """Carry out a job here, with a progress bar. Ctrl-C pauses it."""
     from bridge.core.jobs import JobState
     from bridge.resend.job_store import Author
@@ -224,7 +219,7 @@ def run_job(settings: Settings, job: Job) -> Job:
         return asyncio.run(resending.store.change(job.id, JobState.PAUSED, stopped))
 
 
-def print_end(job: Job) -> None:
+def _print_end(job: Job) -> None:
     """Print on standard error what became of a job; exit with 1 unless it is done."""
     from bridge.core.jobs import JobState
 

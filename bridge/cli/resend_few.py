@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from bridge.resend.service import Resending, Sent
     from bridge.settings import Settings
 
-_POLL_S = 0.5
+_CLOCKS_S = 3600.0
+"""How far the clock of a bridge may be slow against the one here: its attempts are found by their time."""
 _MOST = 10_000
 
 
@@ -117,20 +117,12 @@ def _print_refused(plan: Sent, done: dict[str, Any]) -> None:
 
 async def _await(settings: Settings, requests: Mapping[str, Kept], wait_s: float) -> dict[str, str]:
     """Return by request the verdict of its last attempt, or ``waiting``. Wait while there is progress."""
-    from bridge.cli.again import find_waiting_requests
+    from bridge.cli.again import await_settled
     from bridge.history.selection import AttemptFilter
-    from bridge.kafka.session import AdminSession
-    from bridge.wiring.kafka import build_history_store, build_kafka_options
+    from bridge.wiring.kafka import build_history_store
 
-    left = set(requests)
-    deadline = time.monotonic() + wait_s
-    async with AdminSession(build_kafka_options(settings.kafka)) as visit:
-        while left and time.monotonic() < deadline:
-            await asyncio.sleep(_POLL_S)
-            before, left = left, left & (await find_waiting_requests(visit, settings)).keys()
-            if len(left) < len(before):
-                deadline = time.monotonic() + wait_s
-    since_ms = int((time.time() - wait_s - 3600) * 1000)
+    since_ms = int((time.time() - _CLOCKS_S) * 1000)
+    left = await await_settled(settings, requests.keys(), wait_s)
     verdicts = dict.fromkeys(left, "waiting")
     async with build_history_store(settings) as store:
         for again_id in requests.keys() - left:

@@ -151,11 +151,11 @@ async def _load_switches(settings: Settings, router: Router[str]) -> list[str]:
 
 def _event(settings: Settings, file: Path | None, type_: str | None, source: str | None) -> Event:
     """Build the event, with a source and a topic of the configuration. Raises ``ConfigError``."""
-    from bridge.cli.names import require_type
     from bridge.errors import ConfigError
     from bridge.model import Partition
     from bridge.preflight.samples import NO_TOPIC, sample
     from bridge.preflight.samples.delivered import type_as_delivered
+    from bridge.settings.names import require_type
     from bridge.settings.problem import choice
     from bridge.wiring.topics import build_selection
 

@@ -68,7 +68,7 @@ def _count_workers(_: click.Context, __: click.Parameter, value: str | None) -> 
 
 
 @click.command(short_help="Deliver events until SIGTERM or Ctrl-C.")
-@click.option("--console", is_flag=True, help="Also run `hookferry console` as a process of its own.")
+@click.option("--console", is_flag=True, help="Also run `hookferry console`, as a separate process.")
 @file_or_option
 @click.option(
     "--workers",

@@ -55,9 +55,9 @@ def _configured_folder(path: Path, source: str | None, option: str) -> Path:
     """Return the folder that the configuration names. Raises ``ConfigError`` if it is not clear which."""
     import os
 
-    from bridge.cli.names import require_known
     from bridge.errors import ConfigError
     from bridge.settings.load import schema_folders
+    from bridge.settings.names import require_known
 
     given = click.get_current_context().get_parameter_source("path") is not ParameterSource.DEFAULT
     above = click.get_current_context().find_root().params.get("path") is not None

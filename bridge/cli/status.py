@@ -86,7 +86,7 @@ class Screen(NamedTuple):
             if not row.switch.on:
                 yield (
                     f"{row.endpoint} is off: {row.switch.reason or 'no reason given'}; when that is repaired:"
-                    + (f" hookferry endpoints on {row.endpoint}")
+                    f" hookferry endpoints on {row.endpoint}"
                 )
             if row.lag is None:
                 yield f"{row.endpoint} has not begun: no bridge has committed an offset for it"
@@ -189,7 +189,8 @@ def screen_lines(screen: Screen) -> Iterator[str]:
     yield ""
     if screen.types_off:
         yield f"event types off: {', '.join(screen.types_off)}"
-    for text in screen.attention():
+    attention = list(screen.attention())
+    for text in attention:
         yield f"{colored('!', 'yellow')} {text}"
-    if not any(screen.attention()):
+    if not attention:
         yield "nothing needs attention"

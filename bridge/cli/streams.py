@@ -11,9 +11,8 @@ import sys
 from typing import TextIO
 
 import click
-import orjson
 
-from bridge.telemetry.scrub import in_force, scrub
+from bridge.telemetry.scrub import scrub
 
 
 class ScrubbedStream(io.TextIOWrapper):
@@ -41,11 +40,6 @@ def scrub_streams() -> None:
         stream = getattr(sys, name)
         if stream is not None:  # it is None if the shell closed it
             setattr(sys, name, ScrubbedStream(stream))
-
-
-def echo_json(document: object) -> None:
-    """Print a JSON document on one line. Its texts are scrubbed one by one, so that it stays JSON."""
-    click.echo(orjson.dumps(in_force.scrub_value(document)))
 
 
 def echo_secrets(text: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.core.switches import EventTypes, Switches
+    from bridge.kafka.session import AdminSession
     from bridge.settings import Settings
     from bridge.settings.uses import Uses
 
@@ -61,11 +62,19 @@ async def load_switches(
     Raises ``KafkaUnavailable``.
     """
     from bridge.kafka.session import AdminSession
-    from bridge.wiring.kafka import build_control, build_kafka_options, control_topic
+    from bridge.wiring.kafka import build_kafka_options
 
     async with AdminSession(build_kafka_options(settings.kafka)) as visit:
-        there = control_topic(settings.group) in await visit.topics()
-    if there:
+        await load_switches_over(visit, settings, switches, event_types)
+
+
+async def load_switches_over(
+    visit: AdminSession, settings: Settings, switches: Switches[str], event_types: Switches[EventTypes]
+) -> None:
+    """Load the switches as ``load_switches`` does, for a command that is connected already."""
+    from bridge.wiring.kafka import build_control, control_topic
+
+    if control_topic(settings.group) in await visit.topics():
         await build_control(settings, switches, event_types, operator_name()).load()
 
 

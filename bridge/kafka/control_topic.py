@@ -234,8 +234,7 @@ class ControlTopic:
 
     def switch(self, on: bool, reason: str) -> Switch:
         """Return a switch that this process sets now. Its reason contains no secret."""
-        since = precise_instant(int(time.time() * 1000))
-        return Switch(on, since, self._who, scrub(reason))
+        return Switch(on, precise_instant(int(time.time() * 1000)), self._who, scrub(reason))
 
     async def write(self, subject: Subject, switch: Switch | None) -> None:
         """Write the state of a subject, or delete it (None). Raises ``KafkaUnavailable``."""

@@ -58,7 +58,7 @@ class Author(NamedTuple):
 
 def now() -> str:
     """Return the time as an RFC 3339 instant."""
-    return precise_instant(int(time.time() * 1000))
+    return precise_instant(time.time_ns() // 1_000_000)
 
 
 def is_abandoned(job: Job, at_s: float) -> bool:

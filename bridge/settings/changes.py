@@ -18,7 +18,6 @@ from bridge.settings.problem import Path, dotted
 _ROUTING = frozenset({"events", "sources", "topics", "tenants", "record_headers", "when"})
 """What decides which events an endpoint gets."""
 _CURSORS = frozenset({"start", "on_lost_offset", "window", "window_bytes"})
-_GATE = frozenset({"concurrency", "rate", "breaker"})
 _ALL_DELIVERIES: tuple[Path, ...] = (
     ("egress",), ("log", "attempts"), ("history", "bodies"), ("history", "max_body_bytes"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The hash of a configuration, and the files that it is made of besides its own. Reads files.
+"""The hash of a configuration, and the other files that it is made of. Reads files.
 
 Invariant: no secret goes into the hash, so it may be shown. Two processes with the same file have the same
 hash, although each has its own folder and its own name in the group.

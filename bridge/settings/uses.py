@@ -23,7 +23,7 @@ _ROUTING: tuple[Path, ...] = tuple(("endpoints", _ANY, key) for key in _SELECTIO
 
 
 def parts(*patterns: Path) -> Uses:
-    """Return a rule that is true for these paths. A ``*`` stands for any name."""
+    """Return a rule that is true for these paths. A ``*`` matches any name."""
     wanted = (*_ALWAYS, *patterns)
     return lambda path: any(_touch(path, pattern) for pattern in wanted)
 
@@ -36,7 +36,7 @@ def _touch(path: Path, pattern: Path) -> bool:
 KAFKA = parts(*_KAFKA, *_TOPICS)
 """The commands that only read and write the bridge's own topics and offsets."""
 SWITCHING = parts(*_KAFKA, *_TOPICS, ("sources", _ANY, "custom_types"), *_ROUTING)
-"""What switches event types: the selections tell which ones exist."""
+"""What switches event types: the selections contain those that exist."""
 ROUTING = parts(*_TOPICS, *_ROUTING)
 """What routes a sample without a connection. The schemas of its source are read when it is known."""
 LIVE_ROUTING = parts(*_TOPICS, *_ROUTING, *_KAFKA)

@@ -10,7 +10,6 @@ from functools import partial
 
 from bridge.core.asked_fields import EVERYTHING, AskedFields
 from bridge.formats import Decoder
-from bridge.formats.avro.schema_set import SchemaSet
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import HINTS, DebeziumDecoder
 from bridge.formats.eventuate import EventuateDecoder
@@ -27,7 +26,7 @@ from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
 from bridge.formats.schema_cache import SchemaCache
 from bridge.http.tls import load_configured_context
-from bridge.schemas.folder import SchemaFolder, read_folder, read_schema_file
+from bridge.schemas.folder import SchemaFolder, read_schema_file
 from bridge.schemas.registry.client import RegistryOptions
 from bridge.schemas.registry.learn import Registries, Registry
 from bridge.settings import (
@@ -164,12 +163,3 @@ def build_registry_options(name: str, settings: RegistrySettings) -> RegistryOpt
         tls=load_configured_context(f"sources.{name}.registry", settings),
         timeout_s=settings.timeout_s,
     )
-
-
-def read_schema_sets(settings: Settings) -> dict[str, SchemaSet]:
-    """Read the schemas of the Fineract sources, by source. Raises ``ConfigError``."""
-    return {
-        name: read_folder(source.schemas)
-        for name, source in settings.sources.items()
-        if isinstance(source, FineractSource)
-    }

@@ -1,4 +1,4 @@
-"""Ask the brokers: connection, topics and their settings, rights, the groups, and the clock.
+"""Try the brokers: connection, topics and their settings, rights, the groups, and the clock.
 
 Invariant: nothing is written, created or joined.
 """

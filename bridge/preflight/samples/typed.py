@@ -135,7 +135,7 @@ def _bytes(value: Any, path: str) -> bytes:
 
 
 def _binary(value: Any, path: str, size: int | None) -> bytes:
-    """Return the bytes that base64 text stands for, as JSON bodies show them."""
+    """Return the bytes of base64 text, which is how JSON bodies show them."""
     try:
         raw = base64.b64decode(value, validate=True)
     except (binascii.Error, TypeError, ValueError):

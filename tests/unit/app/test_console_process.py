@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from bridge.app.console_process import ConsoleProcess
@@ -82,11 +83,9 @@ async def test_the_end_of_the_block_reports_its_own_error(tmp_path):
     class Broken(Exception):
         pass
 
-    try:
+    with pytest.raises(Broken):
         async with ConsoleProcess(program(tmp_path, "time.sleep(600)")):
             raise Broken
-    except Broken:
-        pass
 
 
 async def test_a_killed_bridge_leaves_no_console(tmp_path):

@@ -110,6 +110,7 @@ def test_a_rotation_in_a_file_adds_the_new_key_and_ends_the_old_one(config, tmp_
     assert ended.until_s < float("inf")
     assert first not in shown
     assert SECRET not in shown
+    assert "2. Check with `hookferry reload` that every bridge has the new key." in shown
     assert [path.name for path in tmp_path.iterdir()] == ["crm.key", "bridge.yaml"] or len(
         list(tmp_path.iterdir())
     ) == 2
@@ -159,6 +160,7 @@ def test_without_a_file_the_command_prints_lines_that_work_and_changes_nothing(c
     before, env = file.read_text(), {"CRM_SECRET": SECRET, "OLDEST": "o" * 16}
     shown = rotated(file, env=env)
     assert "Nothing was changed for crm" in shown
+    assert "4. Restart every bridge" in shown, "a running process does not get another environment"
     assert file.read_text() == before
     printed = shown.splitlines()
     start, end = (

@@ -33,14 +33,15 @@ async def shown(slowed: dict[str, str], group: str = "bank", tls: AdminTlsSettin
         "127.0.0.1",
         port,
         Metrics().registry,
-        lambda: (True, ""),
+        lambda: (True, "assigned: 4 partitions\nconfiguration: 1234 since now"),
         lambda: document,
         tls=AdminTls(tls) if tls else None,
     )
     await server.start()
     try:
         settings = settings_of(port, group, tls=tls)
-        assert await asyncio.to_thread(ask_readiness, settings) == (True, "")
+        ready = await asyncio.to_thread(ask_readiness, settings)
+        assert ready == (True, "assigned: 4 partitions; configuration: 1234 since now")
         line = describe_limits(settings, await asyncio.to_thread(ask_limits, settings))
     finally:
         await server.stop()
