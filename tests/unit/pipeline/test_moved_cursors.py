@@ -246,15 +246,16 @@ async def test_a_move_waits_in_the_topic_until_the_broker_has_the_moved_cursor()
 @simulated
 async def test_the_last_of_several_moves_holds() -> None:
     world = world_of()
-    process = Process(world).follow_moves()
+    first = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 20)
+    await first.stop()
     world.moves.put(move(3, back=True))
     world.moves.put(move(15, back=True, id="m2"))
-    await Process(world).start().stop()
-    process.start()
+    second = Process(world).follow_moves().start()
     await until(lambda: not world.moves.now.all())
     await until(lambda: world.offsets.at("crm") == 20)
-    process.raise_if_dead()
-    await process.stop()
+    assert sorted(world.receiver.ids[20:]) == NAMES[15:]
+    await second.stop()
 
 
 @simulated
