@@ -221,6 +221,7 @@ BAD = {
     "a list of items that take no bytes": ({"type": "array", "items": "null"}, b"\2\0"),
     "more items than bytes": ({"type": "array", "items": "long"}, b"\x7e\1\0"),
     "values nested 201 deep": (["null", "X"], b"\2" * 201 + b"\0" + b"\2" * 201),
+    "values nested deeper than Python calls": (["null", "X"], b"\2" * 5000 + b"\0" + b"\2" * 5000),
 }
 
 
