@@ -7,6 +7,7 @@ Prints a table without limits.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -29,7 +30,7 @@ from bridge.schemas.folder import read_folder
 from tests.support.avro_values import filled
 from tests.support.records import record
 
-ROUNDS, REPEATS = 25, 100
+REPEATS = 100
 ASKED: FieldSet = frozenset(
     {
         ("id",), ("accountNo",), ("clientId",), ("clientName",), ("principal",), ("status", "code"),
@@ -74,10 +75,10 @@ def cases(schemas: SchemaSet, samples: list[dict[str, str]]) -> Iterator[Case]:
             yield Case(label, record(encode_envelope(envelope), key=encode_key(42)), schema)
 
 
-def cpu_us(*works: Callable[[], object]) -> list[float]:
+def cpu_us(rounds: int, *works: Callable[[], object]) -> list[float]:
     """Return the lowest CPU time of each, in microseconds, of several rounds in turns."""
     best = [float("inf")] * len(works)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for place, work in enumerate(works):
             began = time.process_time()
             for _ in range(REPEATS):
@@ -86,7 +87,7 @@ def cpu_us(*works: Callable[[], object]) -> list[float]:
     return [one / REPEATS * 1e6 for one in best]
 
 
-def measure(case: Case, decoder: FineractDecoder, partial: FineractDecoder) -> list[str]:
+def measure(case: Case, decoder: FineractDecoder, partial: FineractDecoder, rounds: int) -> list[str]:
     """Return a row of the table."""
     data = read_envelope(case.record.value or b"").data
 
@@ -107,6 +108,7 @@ def measure(case: Case, decoder: FineractDecoder, partial: FineractDecoder) -> l
     if case.schema is not None:
         assert payloads == [schemaless_reader(BytesIO(data[HEADER_BYTES:]), case.schema.parsed, None)]
     times = cpu_us(
+        rounds,
         lambda: decoder.decode(case.record), whole, ten_fields, fastavro,
         lambda: to_json(payloads), lambda: json.loads(body), lambda: orjson.loads(body),
     )  # fmt: skip
@@ -125,6 +127,9 @@ def _values(document: object) -> int:
 
 def main() -> None:
     """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=25)
+    rounds = parser.parse_args().rounds
     shared = (
         Path(os.environ.get("HOOKFERRY_SHARED", Path(__file__).parents[2].parent / "shared")) / "fineract"
     )
@@ -145,7 +150,7 @@ def main() -> None:
         "json.loads",
         "orjson.loads",
     )
-    rows = [heads, *(measure(case, decoder, partial) for case in cases(schemas, samples))]
+    rows = [heads, *(measure(case, decoder, partial, rounds) for case in cases(schemas, samples))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     for row in rows:
         first, *others = row

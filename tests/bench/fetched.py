@@ -1,10 +1,11 @@
 """CPU per record for parsing fetched batches: ours, which steps over damage, and aiokafka's alone.
 
-``python -m tests.bench.fetched``; each figure is the best of five runs.
+``python -m tests.bench.fetched``; each figure is the best of ``--runs``.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,15 +18,14 @@ from bridge.kafka.aiokafka_patches.unreadable_records import FetchedBytes, Reada
 from tests.support.record_batches import RawBatch, RawRecord
 
 _RECORDS = 20_000
-_RUNS = 5
 _RECORD = RawRecord(b"v" * 500, b"key", [(b"id", b"x")])
 _THEIRS: type[Any] = next(one for one in PartitionRecords.__mro__ if one.__module__.startswith("aiokafka"))
 
 
-def _parse(parts: type[Any], batches: Callable[[bytes], Any], data: bytes) -> float:
+def _parse(parts: type[Any], batches: Callable[[bytes], Any], data: bytes, runs: int) -> float:
     """Return the microseconds of CPU per record."""
     best = float("inf")
-    for _ in range(_RUNS):
+    for _ in range(runs):
         began = time.process_time()
         records = parts(TopicPartition("t", 0), batches(data), None, 0, None, None, True, 1)
         assert sum(1 for _ in records) == _RECORDS
@@ -35,9 +35,13 @@ def _parse(parts: type[Any], batches: Callable[[bytes], Any], data: bytes) -> fl
 
 def main() -> None:
     """Print both, for large batches and for batches of one record."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
     for size in (500, 1):
         data = b"".join(RawBatch(at, [_RECORD] * size).pack() for at in range(0, _RECORDS, size))
-        ours, theirs = _parse(ReadableRecords, FetchedBytes, data), _parse(_THEIRS, MemoryRecords, data)
+        ours = _parse(ReadableRecords, FetchedBytes, data, runs)
+        theirs = _parse(_THEIRS, MemoryRecords, data, runs)
         print(f"batches of {size}: {ours:.1f} µs per record; aiokafka alone {theirs:.1f} µs")
 
 

@@ -7,6 +7,7 @@ of a request is shared by all attempts of a record. Compare two commits in turns
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import gc
@@ -25,7 +26,7 @@ from bridge.model import Event, Partition, Record, Request, Response, Url
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
 from bridge.telemetry.metrics import Metrics
 
-ATTEMPTS, ROUNDS = 2000, 12
+ATTEMPTS = 2000
 NOTE = "The quick brown fox jumps over the lazy dog. " * 10
 URL = Url("https", "receiver.test", 443, "/hooks")
 
@@ -70,7 +71,7 @@ def answered(number: int) -> Outcome:
     )
 
 
-async def main() -> None:
+async def measure(rounds: int) -> None:
     """Print the figures."""
     producer = Compressed()
     history = History("g.attempts", ("crm",), producer, most_bytes=1 << 30)
@@ -82,7 +83,7 @@ async def main() -> None:
     keeping, writing = [], []
     async with asyncio.TaskGroup() as tasks:
         writers = history.start(tasks)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             began = time.process_time()
             for sent, made, outcome in zip(events, requests, outcomes, strict=True):
                 log._keep(sent, 1, made, outcome, DELIVERED, 1, None)
@@ -92,14 +93,23 @@ async def main() -> None:
             writing.append((time.process_time() - kept) / ATTEMPTS * 1e6)
         for writer in writers:
             writer.cancel()
-    size = producer.written_bytes / ROUNDS / ATTEMPTS
+    assert producer.written_bytes, "the history writes nothing, and goes on"
+    size = producer.written_bytes / rounds / ATTEMPTS
     body = statistics.mean(len(made.body) for made in requests)
     for name, figures in (("keep", keeping), ("write", writing)):
         print(f"{name:<6} {min(figures):.2f} µs of CPU per attempt (median {statistics.median(figures):.2f})")
     print(f"body   {body:.0f} bytes, in the topic {size:.0f} bytes per attempt")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure as many rounds as the command line has."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=12)
+    rounds = parser.parse_args().rounds
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(open(os.devnull, "w")))  # noqa: SIM115
     gc.set_threshold(20_000)  # as the bridge does
-    asyncio.run(main())
+    asyncio.run(measure(rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -19,9 +19,13 @@ from bridge.model import Partition
 from bridge.pipeline.backlog import Backlogs, Lag
 from bridge.telemetry import events
 from bridge.telemetry.loop_lag import watch_loop
+from bridge.telemetry.scrub import in_force
+from bridge.telemetry.secret_forms import Secret
 from bridge.wiring.path import Path
 from tests.support.fake_producer import FakeProducer, broker_error
 from tests.support.simulated import LoopClock, simulated
+
+SECRET = "canary-secret-4f81"
 
 
 class Producer(FakeProducer):
@@ -53,13 +57,14 @@ class Stage:
         self.readiness = Readiness(State.ASSIGNED, "assigned: 2 partitions")
         self.lag = Lag(3, 4, 5.0, 6.0)
         self.name = "bridge-0"
+        self.config = ("", "")
         status = SimpleNamespace(place_in_group=lambda: self.readiness, held_lanes=lambda: {"crm": 2})
         group = SimpleNamespace(assigned=frozenset({Partition("orders", 1), Partition("orders", 0)}))
         backlogs = SimpleNamespace(of=lambda _: self.lag, oldest_ms=lambda _: 17)
         view = PodView(
             lambda: self.name, "host", cast("Status", status), cast("GroupView", group),
             cast("Path", SimpleNamespace(dispatchers={"crm": self.dispatcher})),
-            cast("Backlogs", backlogs), LoopClock(),
+            cast("Backlogs", backlogs), LoopClock(), lambda: self.config,
         )  # fmt: skip
         self.producer = Producer()
         self.reporter = PodReporter(view, "g.control", self.producer, LoopClock())
@@ -82,6 +87,21 @@ async def test_a_report_has_what_a_console_shows() -> None:
     }
     (record,) = stage.producer.written
     assert (record.topic, record.key, record.partition) == ("g.control", key_of("bridge-0"), 0)
+
+
+@simulated
+async def test_no_text_of_a_report_contains_a_secret() -> None:
+    in_force.learn([Secret(SECRET)])
+    stage = Stage()
+    stage.readiness = Readiness(State.NO_ANSWER, f"the broker refuses {SECRET}")
+    stage.gate.slowed, stage.gate.reason = True, f"429: {SECRET} is over its limit"
+    stage.config = ("ab12", f"crm.url: {SECRET} is no URL")
+    await stage.reporter.look()
+    (report,), (record,) = stage.reports, stage.producer.written
+    assert SECRET not in (record.value or b"").decode()
+    assert report.words == "the broker refuses ***"
+    assert report.endpoints["crm"].slow == "429: *** is over its limit"
+    assert (report.config_hash, report.config_error) == ("ab12", "crm.url: *** is no URL")
 
 
 @simulated
@@ -137,8 +157,10 @@ async def test_without_a_broker_the_failure_is_logged_once_a_minute_and_the_next
         stage.producer.broken = False
         await stage.reporter.look()
         await stage.reporter.look()
+        stage.gate.state = "open"
+        await stage.reporter.look()
     assert [line["event"] for line in logs] == [events.REPORT_FAILED, events.REPORT_RECOVERED]
-    assert len(stage.reports) == 1
+    assert len(stage.reports) == 2
     stage.producer.broken = True
     await stage.reporter.close()
 

@@ -45,7 +45,10 @@ def test_the_last_move_of_a_cursor_holds() -> None:
 def states(draw: st.DrawFn) -> Progress[Failures]:
     still_open = draw(st.sets(st.integers(0, 40), max_size=10))
     end = draw(st.integers(max(still_open, default=0) + 1, 50))
-    return Progress(min(still_open, default=end), sorted(still_open), end, {}, {})
+    retried = draw(st.sets(st.sampled_from(sorted(still_open)))) if still_open else set()
+    failures = {(offset, 0): Failures(2, 1_700_000_000) for offset in retried}
+    parts = {offset: frozenset({1}) for offset in retried}
+    return Progress(min(still_open, default=end), sorted(still_open), end, failures, parts)
 
 
 @given(states(), st.integers(0, 60))
@@ -54,9 +57,12 @@ def test_a_skip_settles_all_below_its_place_and_changes_nothing_above(
 ) -> None:
     before = completion_map.decode(*_committed(progress))
     target = move(offset, back=False).target(progress)
+    assert (target is None) == (offset <= progress.offset)
     after = before if target is None else completion_map.decode(*target)
     for each in range(60):
         assert after.settled(each) == (each < offset or before.settled(each))
+    assert after.failures == {spot: note for spot, note in progress.failures.items() if spot[0] >= offset}
+    assert after.parts == {open_: parts for open_, parts in progress.parts.items() if open_ >= offset}
 
 
 @given(states(), st.integers(0, 60))
@@ -67,10 +73,11 @@ def test_a_rewind_makes_everything_from_its_place_on_open_and_never_goes_forward
     if target is None:
         assert offset >= progress.offset
         return
+    assert offset < progress.offset
     after = completion_map.decode(*target)
     assert [after.settled(each) for each in range(60)] == [each < offset for each in range(60)]
 
 
 def _committed(progress: Progress[Failures]) -> tuple[int, str]:
-    text, _ = completion_map.encode(progress.offset, progress.open_offsets, progress.end)
+    text, _ = completion_map.encode(*progress)
     return progress.offset, text

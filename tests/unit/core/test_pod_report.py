@@ -84,6 +84,7 @@ def test_a_record_fits_the_topic_whatever_it_reports_and_keeps_the_endpoints_in_
 def test_counts_that_always_change_are_no_reason_for_a_report() -> None:
     busier = report(endpoints={"crm": CRM._replace(in_flight=7, waiting=900, oldest_ms=5, unread=3)})
     assert busier.steady == report().steady
-    assert report(endpoints={"crm": CRM._replace(breaker="closed")}).steady != report().steady
+    for change in ({"breaker": "closed"}, {"on": False}, {"slow": ""}, {"held": 1}):
+        assert report(endpoints={"crm": CRM._replace(**change)}).steady != report().steady
     assert report(partitions={}).steady != report().steady
     assert report(config_error="bad").steady != report().steady

@@ -221,6 +221,7 @@ BAD = {
     "a list of items that take no bytes": ({"type": "array", "items": "null"}, b"\2\0"),
     "more items than bytes": ({"type": "array", "items": "long"}, b"\x7e\1\0"),
     "values nested 201 deep": (["null", "X"], b"\2" * 201 + b"\0" + b"\2" * 201),
+    "values nested deeper than Python calls": (["null", "X"], b"\2" * 5000 + b"\0" + b"\2" * 5000),
 }
 
 
@@ -231,6 +232,15 @@ def test_damage_in_a_field_that_is_left_out_is_found(kind):
     data = raw + b"\2"
     assert whole(schema, data) is None, "the example is damaged"
     assert part(schema, frozenset({("f1",)}), data) is None
+    assert part(schema, frozenset({("f0",)}), data) is None, "nor is it accepted in a field that is asked for"
+
+
+def test_a_list_that_is_left_out_may_have_the_size_of_its_blocks():
+    """A count below zero is followed by the size; fastavro never writes so, Java's writer for blocks does."""
+    schema = schema_of({"type": "array", "items": "long"}, "long")
+    data = b"\1\2\6" + b"\3\4\2\4" + b"\0" + b"\x0a"
+    assert whole(schema, data) == {"f0": [3, 1, 2], "f1": 5}
+    assert part(schema, frozenset({("f1",)}), data) == {"f1": 5}
 
 
 def test_a_zero_that_takes_two_bytes_ends_a_list_as_in_the_plan_for_everything():

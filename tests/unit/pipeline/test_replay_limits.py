@@ -235,6 +235,19 @@ async def test_a_control_topic_that_is_away_delays_the_end_and_loses_nothing() -
 
 
 @simulated
+async def test_a_replay_that_is_cancelled_before_its_end_is_written_stays_cancelled() -> None:
+    world, process = await started()
+    world.jobs.trouble = 1000
+    world.jobs.put(job := replay({P0: (0, COUNT)}))
+    await until(lambda: world.jobs.trouble < 999)  # it is done, and the control topic does not take that
+    change(world, job, JobState.CANCELLED)
+    world.jobs.trouble = 0
+    await asyncio.sleep(600)
+    assert world.jobs.now("r1").state is JobState.CANCELLED
+    await process.stop()
+
+
+@simulated
 async def test_a_failed_commit_delays_the_end_and_repeats_nothing() -> None:
     world, process = await started()
     world.jobs.put(replay({P0: (0, COUNT)}, rate_per_s=5.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Collection
 
 from bridge.core.jobs import JobState
 from bridge.core.replay import ReplayQuery
@@ -42,6 +43,18 @@ async def test_a_replay_sends_its_offsets_once_in_order_and_is_done() -> None:
     assert len(world.receiver.ids) == 20, "nothing was sent as a live delivery"
     assert world.offsets.at("crm") == 20, "the endpoint's own cursor does not move"
     await until(lambda: world.replay_offsets.deleted == ["g.crm.replay-r1"])
+    await process.stop()
+
+
+@simulated
+async def test_a_replay_that_ends_in_offsets_without_a_record_is_done() -> None:
+    world = world_of(10)
+    world.log.add("beyond", gap=5)
+    process = Process(world).follow_jobs().start()
+    await until(lambda: world.offsets.at("crm") == 16)
+    world.jobs.put(replay({P0: (5, 13)}))
+    await until(lambda: world.jobs.now("r1").state is JobState.DONE)
+    assert sorted(world.replay_receivers["crm"].ids) == [f"n{number}" for number in range(5, 10)]
     await process.stop()
 
 
@@ -198,4 +211,33 @@ async def test_a_rebalance_moves_a_replay_without_repeating_anything() -> None:
     await until(lambda: world.jobs.now("r1").state is JobState.DONE)
     assert sorted(again.ids) == sorted(f"n{number}" for number in range(30))
     process.raise_if_dead()
+    await process.stop()
+
+
+@simulated
+async def test_a_replay_that_is_about_to_start_waits_if_its_partition_is_revoked_meanwhile() -> None:
+    world = world_of(10)
+    process = Process(world).follow_jobs()
+    look, asked, answer = world.log.look, asyncio.Event(), asyncio.Event()
+
+    async def look_later(topics: Collection[str]) -> dict[str, str | None] | None:
+        asked.set()
+        await answer.wait()
+        return await look(topics)
+
+    world.log.look = look_later  # type: ignore[method-assign] # of the replays: the path has its own already
+    answer.set()
+    process.start()
+    await delivered(world, process)
+    asked.clear()
+    answer.clear()
+    world.jobs.put(replay({P0: (0, 10)}))
+    await asked.wait()
+    await process.revoke()
+    answer.set()
+    await asyncio.sleep(60)
+    assert not world.replay_receivers["crm"].ids
+    process.assign()
+    await until(lambda: world.jobs.now("r1").state is JobState.DONE)
+    assert sorted(world.replay_receivers["crm"].ids) == sorted(f"n{number}" for number in range(10))
     await process.stop()

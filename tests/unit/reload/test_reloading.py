@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.app.config_file import open_source
+from bridge.app.config_file import Candidate, Stamps, open_source
 from bridge.app.reload_requests import ReloadRequests
 from bridge.app.reloading import Outcome, Reloads
 from bridge.clock import SystemClock
@@ -156,12 +156,48 @@ async def test_a_secret_in_a_file_and_a_template_file_are_watched_too(tmp_path: 
         await stage.until(lambda: len(stage.in_force.taken) == 1)
         (tmp_path / "t.json").write_text('{"a": 2}')
         await stage.until(lambda: len(stage.in_force.taken) == 2)
+        (tmp_path / "t.json").write_text('{"a": 1}')  # back to the first: it is not in force any more
+        await stage.until(lambda: len(stage.in_force.taken) == 3)
         (tmp_path / "key").unlink()
         await stage.until(lambda: stage.reloads.state.error)
         assert "does not exist" in stage.reloads.state.error
         (tmp_path / "key").write_text("key-of-the-third-days")
-        await stage.until(lambda: len(stage.in_force.taken) == 3)
+        await stage.until(lambda: len(stage.in_force.taken) == 4)
     assert "key-of" not in stage.reloads.state.error
+
+
+async def test_files_are_read_once_they_do_not_change_any_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer may need several steps: a copy, or one file after another."""
+    file, steps, seen, at_read = stage.reloads._file, iter((1, 2, 3)), list[int](), list[list[int]]()
+    stamps, read = file.stamps, file.read
+
+    def look() -> Stamps:
+        seen.append(next(steps, 4))
+        return {**stamps(), Path("another file"): (seen[-1],)}
+
+    def read_then() -> Candidate:
+        at_read.append([*seen])
+        return read()
+
+    monkeypatch.setattr(file, "stamps", look)
+    monkeypatch.setattr(file, "read", read_then)
+    stage.write(**ADDED)
+    async with stage:
+        await stage.until(lambda: stage.in_force.taken)
+    assert at_read == [[1, 2, 3, 4, 4]]
+
+
+async def test_another_level_of_the_log_applies_at_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels: list[str] = []
+    monkeypatch.setattr("bridge.app.reloading.logs.set_level", levels.append)
+    async with stage:
+        stage.write(log={"format": "json", "level": "debug"})
+        await stage.until(lambda: stage.in_force.taken)
+    assert levels == ["debug"]
 
 
 async def test_a_link_that_is_exchanged_is_a_change(tmp_path: Path) -> None:
@@ -192,7 +228,9 @@ async def test_while_the_broker_is_away_the_change_is_kept_and_tried_again(
     async with stage:
         stage.write(**ADDED)
         await stage.until(lambda: stage.in_force.taken)
+        await asyncio.sleep(0.3)
     assert (stage.count("failed"), stage.reloads.state.error) == (1, "")
+    assert stage.total == 2, "it is not tried again once it is in force"
 
 
 async def test_an_internal_error_stops_neither_the_process_nor_later_reloads(stage: Stage) -> None:

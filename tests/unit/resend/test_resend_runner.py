@@ -256,6 +256,18 @@ async def test_a_broker_that_stays_away_ends_the_runner_and_the_job_goes_on_late
 
 
 @simulated
+async def test_a_broker_that_fails_often_does_not_end_a_runner_that_makes_progress() -> None:
+    broker = Broker(attempts(200))
+    store = FakeStore(broker)
+    job = await store.create(QUERY, 2.0, ANN)
+    faults = 50
+    broker.plan = ([None] * 12 + [BrokerError("write", "no answer", "check it")]) * faults
+    job = await runner_of(broker, job, store).run()
+    assert (job.state, job.done) == (JobState.DONE, 200)
+    assert not broker.plan, "each of the faults came, more than a runner takes without progress"
+
+
+@simulated
 async def test_attempts_that_the_history_lost_meanwhile_are_counted_and_not_sent() -> None:
     broker = Broker(attempts(10))
     store = FakeStore(broker)

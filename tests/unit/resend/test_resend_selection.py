@@ -42,6 +42,11 @@ def test_the_last_attempt_of_an_event_counts_once_per_endpoint() -> None:
     ]  # fmt: skip
 
 
+def test_the_last_attempt_is_the_one_that_was_sent_last_wherever_the_history_has_it() -> None:
+    """Two pods write to the history, and their partitions are read one after the other."""
+    assert [turn.attempt.offset for turn in turns_of([kept(5, offset=1), kept(2, offset=1)])] == [5]
+
+
 def test_an_attempt_that_was_itself_a_resend_is_an_attempt_of_the_first_event() -> None:
     again = kept(5, topic="g.again", offset=70, origin="orders-3@1", origin_ms=1_700_000_000_000)
     assert [turn.attempt.offset for turn in turns_of([kept(0, offset=1), again])] == [5]

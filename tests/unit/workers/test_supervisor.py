@@ -198,6 +198,10 @@ def test_more_workers_than_partitions_are_logged_once(tmp_path: Path) -> None:
         with capture_logs() as lines:
             crew.processes[2].stands_by = True
             await asyncio.sleep(60)
+            crew.processes[1].ready = False  # as in a rebalance: it is not known who has no partition
+            await asyncio.sleep(20)
+            crew.processes[1].ready = True
+            await asyncio.sleep(20)
         idle = [line for line in lines if line["event"] == events.WORKERS_IDLE]
         assert [line["workers"] for line in idle] == [[2]]
         assert {"cause", "remedy"} <= idle[0].keys()
