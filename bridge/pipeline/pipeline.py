@@ -33,7 +33,6 @@ from functools import partial
 
 import structlog
 
-from bridge.core.cursor import CursorState
 from bridge.core.dedupe import earliest_ms
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.model import Partition, Record
@@ -84,7 +83,10 @@ class Pipeline:
         outage: OutageBackoff,
         metrics: Metrics,
     ) -> None:
-        """``dispatchers`` and ``side_feeds`` are by endpoint; the assignment works with the same two."""
+        """``dispatchers`` are by endpoint, ``side_feeds`` by endpoint that catches up.
+
+        The assignment works with the same two.
+        """
         self.assignment = assignment
         self._source = source
         self._intake = intake
@@ -159,9 +161,6 @@ class Pipeline:
         """Forget an endpoint that was let go."""
         if reading := self._reading.pop(endpoint, None):
             await asyncio.wait([reading], timeout=_END_S)
-        feed = self._side_feeds.pop(endpoint)
-        for partition in feed.covered:
-            feed.window.cut(partition, 0, None)  # an index in memory, which nothing reads any more
         self._checkpoints.dismiss(endpoint)
         del self._dispatchers[endpoint]
 
@@ -191,7 +190,7 @@ class Pipeline:
         cursors = self._checkpoints.cursors
         self._checkpoints.fill_used_up()
         skipped = {
-            partition for partition, by_endpoint in cursors.items() if not _with_room(by_endpoint.values())
+            partition for partition, by_endpoint in cursors.items() if not _has_room(by_endpoint.values())
         }
         skipped.update(self._schema_wait.waiting)
         if skipped and len(skipped) == len(cursors):
@@ -280,23 +279,26 @@ class Pipeline:
 
     def _prepare(self, endpoint: str) -> None:
         """Make what catches up for an endpoint."""
-        feed = self._side_feeds[endpoint] = Feed(self._side_window())
         self._catch_ups[endpoint] = CatchUp(
             endpoint,
             cursors=partial(self._checkpoints.of, endpoint),
             before_read=self._checkpoints.fill_used_up,
             open_reader=self._open_side_reader,
-            accept=partial(self._accept_side, feed),
+            accept=self._accept_side,
             main_at=self.assignment.next_offsets.__getitem__,
-            attached=partial(self._attached, feed),
+            attached=partial(self._attached, endpoint),
+            ended=partial(self._close_feed, endpoint),
             outage=self._outage,
             wake=self._checkpoints.room_behind[endpoint],
         )
 
     async def _accept_side(
-        self, feed: Feed, partition: Partition, records: Sequence[Record], cursor: EndpointCursor
+        self, partition: Partition, records: Sequence[Record], cursor: EndpointCursor
     ) -> bool:
         """Accept a batch for a cursor that catches up; if it needs a schema, wait for the schema here."""
+        feed = self._side_feeds.get(cursor.endpoint)
+        if feed is None:
+            feed = self._side_feeds[cursor.endpoint] = Feed(self._side_window())
         while True:
             try:
                 accepted = await self._accept(feed, partition, records, [cursor])
@@ -306,9 +308,15 @@ class Pipeline:
                 self._read_again_count.inc(len(records) if accepted else 0)
                 return accepted
 
-    def _attached(self, feed: Feed, partition: Partition) -> None:
-        feed.covered.discard(partition)
+    def _attached(self, endpoint: str, partition: Partition) -> None:
+        if (feed := self._side_feeds.get(endpoint)) is not None:
+            feed.covered.discard(partition)
         self._room.set()
+
+    def _close_feed(self, endpoint: str) -> None:
+        """Give back the dedupe window of an endpoint that has caught up: most endpoints need none."""
+        if (feed := self._side_feeds.pop(endpoint, None)) is not None:
+            feed.window.close()
 
     async def _wait_for_room(self, timeout_s: float) -> None:
         """Return when a cursor has room or a schema is known, and after ``timeout_s`` at the latest."""
@@ -318,5 +326,10 @@ class Pipeline:
                 await self._room.wait()
 
 
+def _has_room(cursors: Iterable[EndpointCursor]) -> bool:
+    """Return True if one has room. It is called for every partition before each read: the first answers."""
+    return any(cursor.attached and not cursor.full for cursor in cursors)
+
+
 def _with_room(cursors: Iterable[EndpointCursor]) -> list[EndpointCursor]:
-    return [cursor for cursor in cursors if cursor.state is CursorState.ATTACHED]
+    return [cursor for cursor in cursors if cursor.attached and not cursor.full]
