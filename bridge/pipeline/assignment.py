@@ -101,7 +101,7 @@ class Assignment:
                 cursor.detach_if_passed(start)
         self._checkpoints.install(loaded)
         # Before the first delivery: a new endpoint has a committed position from now on.
-        await self._checkpoints.commit()
+        await self._checkpoints.commit_new()
         await self._remember(self._loader.beginnings_in(loaded))
         if self._has_changed(epoch, partitions):
             return
