@@ -25,7 +25,7 @@ from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.topics import TopicAdmin
-from bridge.pipeline.checkpoints import endpoints_per_commit
+from bridge.pipeline.changed_cursors import endpoints_per_commit
 from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.replay.carrier import Bridge
 from bridge.pipeline.replay.replays import Replays

@@ -77,7 +77,6 @@ class Cursor(Generic[Note]):
     """
 
     __slots__ = (
-        "_attached",
         "_began",
         "_blocked",
         "_bytes",
@@ -92,6 +91,7 @@ class Cursor(Generic[Note]):
         "_pending",
         "_window",
         "_window_bytes",
+        "attached",
         "endpoint",
         "full",
         "is_changed",
@@ -135,7 +135,8 @@ class Cursor(Generic[Note]):
         self.is_changed = False
         """True from the first change to commit until ``is_unchanged`` returns True."""
         self._on_change: Callable[[Cursor[Note]], None] | None = None
-        self._attached = True
+        self.attached = True
+        """True if it has taken everything that the main reader has passed. Only its methods change it."""
         self.full = False
         self._map_too_large = False
         self._window = window
@@ -157,12 +158,7 @@ class Cursor(Generic[Note]):
         """Return attached, full, or catching up."""
         if self.full:
             return CursorState.FULL
-        return CursorState.ATTACHED if self._attached else CursorState.CATCHING_UP
-
-    @property
-    def attached(self) -> bool:
-        """Return True if it has taken everything that the main reader has passed."""
-        return self._attached
+        return CursorState.ATTACHED if self.attached else CursorState.CATCHING_UP
 
     @property
     def unsettled(self) -> int:
@@ -329,15 +325,15 @@ class Cursor(Generic[Note]):
     def detach_if_passed(self, position: int) -> None:
         """Detach if the main reader, now at ``position``, has read records that this cursor did not take."""
         if self.position < position:
-            self._attached = False
+            self.attached = False
 
     def attach_if_at(self, position: int) -> bool:
         """Attach again if nothing is missing below ``position``, where the main reader reads next.
 
         Return True if this attached it.
         """
-        if not self._attached and self.position >= position:
-            self._attached = True
+        if not self.attached and self.position >= position:
+            self.attached = True
             return True
         return False
 
@@ -387,7 +383,7 @@ class Cursor(Generic[Note]):
 
     def detach(self) -> None:
         """Take nothing from the main reader any more: it leaves, or a side reader begins."""
-        self._attached = False
+        self.attached = False
 
     def set_map_fits(self, fits: bool) -> None:
         """Stop taking events while the completion map does not fit. Call it after each encoding."""

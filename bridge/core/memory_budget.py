@@ -67,6 +67,10 @@ class MemoryBudget:
         """Return the share of an endpoint."""
         return self._shares.setdefault(endpoint, Share(self))
 
+    def active(self) -> list[str]:
+        """Return the endpoints that hold something, or settled something lately: only these are adapted."""
+        return [name for name, share in self._shares.items() if share.is_active]
+
     def adapt(self, now: float, troubled: Iterable[str]) -> None:
         """Set how much each endpoint may use, by what it settled lately. Call it several times a second.
 
@@ -74,9 +78,8 @@ class MemoryBudget:
         nothing now, because they are off or their breaker is open.
         """
         out = frozenset(troubled)
-        stalled = [
-            share for name, share in self._shares.items() if not share.adapt(now, in_trouble=name in out)
-        ]
+        active = [(name, share) for name, share in self._shares.items() if share.is_active]
+        stalled = [share for name, share in active if not share.adapt(now, in_trouble=name in out)]
         if sum(share.bytes for share in stalled) >= _STALLED_PART * self.total_bytes:
             for share in stalled:
                 share.factor = 0.0
@@ -89,7 +92,7 @@ class Share:
     factor of what is free. It shrinks while others grow, and no share depends on which others exist.
     """
 
-    __slots__ = ("_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
+    __slots__ = ("_at_rest", "_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
 
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
@@ -104,6 +107,13 @@ class Share:
         """Increases with each settled event by what it used."""
         self.is_pressed = False
         """True from when a cursor was refused for lack of memory until the endpoint has room again."""
+        self._at_rest: int | None = 0
+        """What was settled when the endpoint came to rest; None while it works."""
+
+    @property
+    def is_active(self) -> bool:
+        """Return True if the share changes. A thousand endpoints at rest cost one look each."""
+        return self.bytes > 0 or self.is_pressed or self.settled_bytes != self._at_rest
 
     @property
     def is_used_up(self) -> bool:
@@ -118,6 +128,7 @@ class Share:
     def adapt(self, now: float, in_trouble: bool) -> bool:
         """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``."""
         last = self._last or (now, self.settled_bytes)
+        self._at_rest = None
         if now - last[0] >= _LATELY_S:
             self._previous, last = last, (now, self.settled_bytes)
         self._last = last
@@ -126,6 +137,9 @@ class Share:
         drains_soon = self.bytes * (now - since_at) <= settled * _LONGEST_DRAIN_S
         is_working = not in_trouble and settled > 0 and drains_soon
         self.factor = _WORKING if is_working else _NOT_WORKING
+        if self._previous is not None and not settled and self.bytes <= 0:
+            self._previous = self._last = None
+            self._at_rest = self.settled_bytes
         return is_working
 
 

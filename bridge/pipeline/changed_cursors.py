@@ -9,6 +9,15 @@ from itertools import islice
 
 from bridge.pipeline.cursor_start import EndpointCursor
 
+_REQUESTS_PER_S = 50
+"""The commits that a broker gets in a second at most, however many endpoints there are. The member group's is
+one of them; each of the others is of one endpoint."""
+
+
+def endpoints_per_commit(interval_s: float) -> int:
+    """Return how many endpoints a commit takes that is repeated at this interval, in seconds."""
+    return max(1, int(_REQUESTS_PER_S * interval_s) - 1)
+
 
 class ChangedCursors:
     """The changed cursors, by endpoint; the endpoint that has waited longest comes first.

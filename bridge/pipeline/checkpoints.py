@@ -36,16 +36,8 @@ after ``offsets.retention.minutes`` (7 days by default; operators set less)."""
 _LAST_COMMIT_S = 3.0
 """Time that the last commit of an assignment gets even if the deadline of the drain has passed."""
 _RETRY_S = 0.1
-_REQUESTS_PER_S = 50
-"""The commits that a broker gets in a second at most, however many endpoints there are. The member group's is
-one of them; each of the others is of one endpoint."""
 _AT_ONCE = 16
 """Endpoints whose commits are sent together: the loop turns between them."""
-
-
-def endpoints_per_commit(interval_s: float) -> int:
-    """Return how many endpoints a commit takes that is repeated at this interval, in seconds."""
-    return max(1, int(_REQUESTS_PER_S * interval_s) - 1)
 
 
 class _Packed(NamedTuple):

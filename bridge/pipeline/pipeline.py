@@ -229,16 +229,15 @@ class Pipeline:
         next_offsets = self.assignment.next_offsets
         next_offsets[partition] = max(end, next_offsets.get(partition, 0))
         for cursor in cursors:
-            if cursor.attached:
-                cursor.detach_if_passed(end)
-                if not cursor.attached:
-                    _log.info(
-                        events.CURSOR_DETACHED,
-                        endpoint=cursor.endpoint,
-                        partition=str(partition),
-                        next_offset=cursor.position,
-                        unsettled=cursor.unsettled,
-                    )
+            if cursor.attached and cursor.position < end:
+                cursor.detach()
+                _log.info(
+                    events.CURSOR_DETACHED,
+                    endpoint=cursor.endpoint,
+                    partition=str(partition),
+                    next_offset=cursor.position,
+                    unsettled=cursor.unsettled,
+                )
 
     async def _accept(
         self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]

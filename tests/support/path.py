@@ -20,7 +20,7 @@ from bridge.formats import Decoder
 from bridge.formats.resent import AgainDecoder
 from bridge.history.writer import History
 from bridge.model import Partition
-from bridge.pipeline.checkpoints import endpoints_per_commit
+from bridge.pipeline.changed_cursors import endpoints_per_commit
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.replay.carrier import Bridge
