@@ -51,12 +51,14 @@ class MemoryBudget:
     takes one in any case. ``divide`` leaves room for the bytes of these batches.
     """
 
-    __slots__ = ("_shares", "free", "total_bytes")
+    __slots__ = ("_adapted_at", "_shares", "_was_short", "free", "total_bytes")
 
     def __init__(self, total_bytes: int = UNLIMITED) -> None:
         self.total_bytes = total_bytes
         self.free = total_bytes
         self._shares: dict[str, Share] = {}
+        self._was_short = False
+        self._adapted_at: float | None = None
 
     @property
     def used_bytes(self) -> int:
@@ -78,11 +80,18 @@ class MemoryBudget:
         nothing now, because they are off or their breaker is open.
         """
         out = frozenset(troubled)
-        active = [(name, share) for name, share in self._shares.items() if share.is_active]
-        stalled = [share for name, share in active if not share.adapt(now, in_trouble=name in out)]
-        if sum(share.bytes for share in stalled) >= _STALLED_PART * self.total_bytes:
-            for share in stalled:
-                share.factor = 0.0
+        before, self._adapted_at = self._adapted_at, now
+        stalled = [
+            share
+            for name, share in self._shares.items()
+            if share.is_active and not share.adapt(now, before, in_trouble=name in out)
+        ]
+        is_short = sum(share.bytes for share in stalled) >= _STALLED_PART * self.total_bytes
+        if is_short or self._was_short:
+            resting = [share for share in self._shares.values() if not share.is_active]
+            for share in (*stalled, *resting):
+                share.factor = 0.0 if is_short else _NOT_WORKING
+        self._was_short = is_short
 
 
 class Share:
@@ -125,9 +134,12 @@ class Share:
         """Return True if the endpoint, once refused, may take events again."""
         return self.bytes <= 0 or self.bytes < _REOPEN_AT * self.factor * self.budget.free
 
-    def adapt(self, now: float, in_trouble: bool) -> bool:
-        """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``."""
-        last = self._last or (now, self.settled_bytes)
+    def adapt(self, now: float, before: float | None, in_trouble: bool) -> bool:
+        """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``.
+
+        ``before``: when active shares were adapted last; one that was at rest then has worked since.
+        """
+        last = self._last or (now if before is None else before, self._at_rest or 0)
         self._at_rest = None
         if now - last[0] >= _LATELY_S:
             self._previous, last = last, (now, self.settled_bytes)

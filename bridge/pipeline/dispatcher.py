@@ -49,7 +49,7 @@ class EndpointDispatcher:
     or the ``park_limit`` is exceeded; turning the endpoint on resets that limit.
     ``may_send`` returns False if the group may have given the partitions to another process.
 
-    Each delivery takes memory from the ``budget`` while it is in a lane, its record at the first endpoint only.
+    Each delivery takes memory from the ``budget`` while it is in a lane, its record at one endpoint only.
     """
 
     def __init__(
