@@ -64,8 +64,13 @@ class BridgeProcess:
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
         options: Sequence[str] = (),
+        root: Path = ROOT,
     ) -> None:
-        """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``."""
+        """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
+
+        ``root`` is the checkout that the bridge is run from.
+        """
+        self._root = root
         self._options = options
         self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
@@ -95,7 +100,7 @@ class BridgeProcess:
             self.process = subprocess.Popen(
                 [*self._launcher, sys.executable, "-m", "bridge", "run", *self._options, "--config",
                  str(self.file)],
-                cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self._root, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:
             self.wait_ready()
