@@ -1,7 +1,8 @@
 """The lower bound for the bridge: the same requests from a plain loop over the same transport.
 
-``compare`` runs this as a separate process. It reads a JSON object from stdin (``url``, ``headers``, ``body``,
-``requests``, ``tasks``, ``authority``, ``rate_per_s``) and prints one with ``cpu_us``. A rate of 0 is none.
+``compare`` runs this as a separate process. It reads a JSON object from stdin (``url``, ``headers``,
+``body``, ``requests``, ``tasks``, ``authority``, ``rate_per_s``) and prints one with ``cpu_us``. A rate of 0
+is none.
 """
 
 from __future__ import annotations

@@ -32,9 +32,9 @@ class Behavior:
 
     ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of the answer. ``fail_first`` limits
     ``status``, ``hang`` and ``reset`` to the first requests (of the path, or of each webhook-id with
-    ``"scope": "id"``), and later requests get 200. ``every`` limits them to each request with a multiple of
-    this number. ``entities`` limits them to these entities. ``hang`` never answers; ``reset`` closes the connection with RST; ``half`` closes it in the middle of the answer;
-    ``close`` closes it after the answer.
+    ``"scope": "id"``), and later requests get 200. ``every`` limits them to each n-th request of the path.
+    ``entities`` limits them to these entities. ``hang`` never answers; ``reset`` closes the connection with
+    RST; ``half`` closes it in the middle of the answer; ``close`` closes it after the answer.
     """
 
     def __init__(self, document: dict[str, Any]) -> None:

@@ -154,7 +154,8 @@ def publish(result: dict[str, Any]) -> None:
     """Write the same into the documentation."""
     (PAGES / "speed.json").write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
     (PAGES / "speed.svg").write_text(plot.plot(result))
-    report.replace_block(PAGES / "speed.md", "figures", report.markdown(result))
+    data = "The same run as data, with every round: [speed.json](speed.json).\n"
+    report.replace_block(PAGES / "speed.md", "figures", f"{report.markdown(result)}\n{data}")
     report.replace_block(ROOT / "README.md", "figures", report.in_short(result))
     progress("published in docs/explanation/speed.* and README.md: review and commit them")
 
