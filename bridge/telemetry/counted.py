@@ -65,6 +65,13 @@ class Histogram:
         self._numbers[bisect_left(self._bounds, amount)] += 1
         self._sum += amount
 
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Count many amounts."""
+        bounds, numbers = self._bounds, self._numbers
+        for amount in amounts:
+            numbers[bisect_left(bounds, amount)] += 1
+        self._sum += sum(amounts)
+
     def samples(self) -> Samples:
         """Return what is shown of it: the numbers are those up to each bound."""
         number = 0
