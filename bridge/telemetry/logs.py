@@ -102,12 +102,20 @@ def scrub_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMappin
 class _Leveled(structlog.make_filtering_bound_logger(logging.DEBUG)):  # type: ignore[misc]  # made at run time
     """The loggers of the process. They are kept where they are used, so their level changes in this class."""
 
+    passes_from = logging.INFO
+
     @classmethod
     def pass_from(cls, number: int) -> None:
         """Write lines of this level and above, and no others, in every logger that exists."""
+        cls.passes_from = number
         for name, method in vars(structlog.make_filtering_bound_logger(number)).items():
             if callable(method) and not name.startswith("_"):
                 setattr(cls, name, method)
+
+
+def shows_debug() -> bool:
+    """Return True if lines of level debug are written."""
+    return _Leveled.passes_from <= logging.DEBUG
 
 
 def set_level(level: str) -> None:

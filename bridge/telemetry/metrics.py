@@ -32,6 +32,7 @@ _OWN: Final = [spec for spec in TABLE if not spec.name.startswith("process_")]
 _SHORT: Final = {
     "hookferry_commit_seconds",
     "hookferry_event_loop_lag_seconds",
+    "hookferry_gc_pause_seconds",
     "hookferry_rebalance_seconds",
 }
 
@@ -109,6 +110,7 @@ class Metrics:
         self.config_reloaded_at = gauge("config_last_reload_success_timestamp_seconds")
         self.config_info = gauge("config_info")
         self.loop_lag_seconds = histogram("event_loop_lag_seconds").labels()
+        self.gc_pause_seconds = histogram("gc_pause_seconds").labels()
         self.trace_spans = counter("trace_spans")
         self.build_info = gauge("build_info")
         self._create_series({})
