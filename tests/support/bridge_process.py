@@ -117,7 +117,7 @@ class BridgeProcess:
         except (OSError, http.client.HTTPException):
             return False
 
-    def wait_ready(self, timeout_s: float = 60) -> None:
+    def wait_ready(self, timeout_s: float = 180) -> None:
         """Return when ``/readyz`` answers 200; raises ``BridgeFailed``."""
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
@@ -145,7 +145,7 @@ class BridgeProcess:
         wanted = set(labels.items())
         return sum(v for (sample, has), v in self.metrics().items() if sample == name and wanted <= has)
 
-    def terminate(self, timeout_s: float = 60) -> int:
+    def terminate(self, timeout_s: float = 180) -> int:
         """Send SIGTERM and return the exit code. Raises ``BridgeFailed`` if the process does not end."""
         assert self.process is not None
         self.process.terminate()
