@@ -77,7 +77,8 @@ class Histogram:
         number = 0
         for bound, counted in zip((*self._bounds, INF), self._numbers, strict=True):
             number += counted
-            yield "_bucket", {"le": floatToGoString(bound)}, number
+            le = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the client has no types for it
+            yield "_bucket", {"le": le}, number
         yield "_count", {}, number
         yield "_sum", {}, self._sum
 
