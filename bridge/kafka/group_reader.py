@@ -87,6 +87,7 @@ class Reader:
         fetches from the member group's offset nor reports that there is none.
         """
         self.epoch += 1
+        self._started.clear()
         for partition in assigned:
             consumer.pause(partition)
             consumer.seek(partition, 0)
@@ -95,6 +96,8 @@ class Reader:
     @property
     def unprepared(self) -> frozenset[Partition]:
         """Assigned partitions that wait for ``start_at``."""
+        if len(self._started) == len(self.assigned):  # started partitions are assigned
+            return frozenset()
         return self.assigned - {to_partition(partition) for partition in self._started}
 
     @property

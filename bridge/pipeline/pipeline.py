@@ -191,7 +191,7 @@ class Pipeline:
         cursors = self._checkpoints.cursors
         self._checkpoints.fill_used_up()
         skipped = {
-            partition for partition, by_endpoint in cursors.items() if not _with_room(by_endpoint.values())
+            partition for partition, by_endpoint in cursors.items() if not _has_room(by_endpoint.values())
         }
         skipped.update(self._schema_wait.waiting)
         if skipped and len(skipped) == len(cursors):
@@ -316,6 +316,14 @@ class Pipeline:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._room.wait()
+
+
+def _has_room(cursors: Iterable[EndpointCursor]) -> bool:
+    """Return True if some cursor takes events. Called for each partition at each read."""
+    for cursor in cursors:  # noqa: SIM110 - a generator costs more than the one or two steps of the loop
+        if cursor.state is CursorState.ATTACHED:
+            return True
+    return False
 
 
 def _with_room(cursors: Iterable[EndpointCursor]) -> list[EndpointCursor]:
