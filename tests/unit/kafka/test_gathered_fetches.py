@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,7 +66,7 @@ async def test_a_trickle_is_fetched_in_steps_of_the_pause() -> None:
     broker.written.set()
     await read(fetcher, 20)
     times = broker.times(0)
-    steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(times)]
     assert len(steps) >= 19
     assert min(steps) >= GATHER_S - 0.001
     await fetcher.close()
