@@ -54,6 +54,8 @@ from bridge.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 _POLL_S = 0.1
+_IDLE_POLL_S = 0.25
+"""How long a read waits for records. It is shorter while a partition has no room: it may have some soon."""
 _END_S = 1.0
 _PASS_S = 0.2
 """How often the cursors move past what holds no readable record, in seconds."""
@@ -197,7 +199,7 @@ class Pipeline:
         if skipped and len(skipped) == len(cursors):
             await self._wait_for_room(_POLL_S * 5)
         try:
-            batches = await self._source.read(skipped, _POLL_S)
+            batches = await self._source.read(skipped, _POLL_S if skipped else _IDLE_POLL_S)
         except RecordsDeleted as exc:
             await self.assignment.skip_deleted(exc.positions)
             return

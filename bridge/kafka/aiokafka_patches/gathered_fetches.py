@@ -18,6 +18,10 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from bridge.core.fetch_pace import FetchPace
 
+_LOOK_AGAIN_S = 1.0
+"""aiokafka's task that fetches looks at all partitions that often when nothing has woken it: five times per
+second, by default. What was read, resumed, moved or answered does wake it."""
+
 
 class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type information
     """Fetches as aiokafka does, at the pace of ``pace``.
@@ -29,7 +33,7 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
     def __init__(self, client: Any, subscriptions: Any, **options: Any) -> None:
         self.pace = FetchPace()
         self.complete_wait_ms = 0
-        super().__init__(client, subscriptions, **options)
+        super().__init__(client, subscriptions, **options | {"fetcher_timeout": _LOOK_AGAIN_S})
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
         """See aiokafka: return what to send, and after how many seconds to look again."""
