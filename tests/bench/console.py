@@ -3,7 +3,7 @@
     python -m tests.bench.console --attempts 1000000 --folder /tmp/bench [--postgresql] [--fill-only]
 
 The records are built as bridges write them, 200 attempts each, with bodies of 600 bytes. Building them is not
-part of the measurement. After the first ``BUILT`` attempts, the store copies these to later times, under other
+part of the measurement. After the first ``BUILT`` attempts, the store copies these to later times, with other
 ids of events: that fills millions in minutes. Questions are those of the API; each is asked with many
 different values. The folder is kept: another run adds what is missing, and asks again.
 """
@@ -104,7 +104,7 @@ async def fill(database: Database, attempts: int) -> None:
 
 
 async def copy(database: Database, begin: int) -> None:
-    """Store attempts from number ``begin`` on, as many as one read of the topic has, by copying the built ones."""
+    """Store the attempts of one read of the topic, from number ``begin`` on, as copies of built ones."""
     copies, source = divmod(begin, BUILT)
     later_ms = round(copies * BUILT / PER_S * 1000)
     batches = copies * BUILT // PER_RECORD
@@ -126,14 +126,10 @@ async def copy(database: Database, begin: int) -> None:
         ),
     ]
     if source == 0:
-        of_built = "WHERE minute >= ? AND minute < ? ON CONFLICT DO NOTHING"
         row = (copies * minutes, minute, minute + minutes)
-        changes += [
-            Run(f"INSERT INTO minutes SELECT endpoint, minute + ?, attempts, delivered FROM minutes {of_built}",
-                [row]),
-            Run(f"INSERT INTO latencies SELECT endpoint, minute + ?, bucket, number FROM latencies {of_built}",
-                [row]),
-        ]  # fmt: skip
+        for table, columns in (("minutes", "attempts, delivered"), ("latencies", "bucket, number")):
+            sql = f"INSERT INTO {table} SELECT endpoint, minute + ?, {columns} FROM {table}"
+            changes.append(Run(f"{sql} WHERE minute >= ? AND minute < ? ON CONFLICT DO NOTHING", [row]))
     await database.change(changes)
 
 
