@@ -36,7 +36,11 @@ TOOL_TIMEOUT_S = 60
 SASL_USER = "hookferry"
 SASL_PASSWORD = "hookferry-secret"
 # C1 only: C2 does not pay off on two cores in a broker that runs for a minute
-START_FLAGS = ("-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
+START_FLAGS = (
+    "-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+    # Java verifies the code of each class that it loads: a quarter of the CPU of a start. These are Apache's.
+    "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote",
+)  # fmt: skip
 LOG4J = """\
 log4j.rootLogger=INFO, file
 log4j.appender.file=org.apache.log4j.FileAppender
