@@ -65,6 +65,12 @@ def become(request: dict[str, Any], streams: Sequence[int]) -> None:
     os.environ.update(request["env"])
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        before = getattr(sys, name)
+        stream = open(number, mode, encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
+        stream.reconfigure(line_buffering=number == 2 or stream.isatty())
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     sys.orig_argv = [sys.executable, "-m", "bridge", *request["arguments"]]
     sys.argv = ["bridge", *request["arguments"]]
     runpy.run_module("bridge", run_name="__main__", alter_sys=True)
