@@ -53,6 +53,8 @@ from bridge.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 _POLL_S = 0.1
+_IDLE_POLL_S = 0.25
+"""How long a read waits for records. It is shorter while a partition has no room: it may have some soon."""
 _END_S = 1.0
 _PASS_S = 0.2
 """How often the cursors move past what holds no readable record, in seconds."""
@@ -196,7 +198,7 @@ class Pipeline:
         if skipped and len(skipped) == len(cursors):
             await self._wait_for_room(_POLL_S * 5)
         try:
-            batches = await self._source.read(skipped, _POLL_S)
+            batches = await self._source.read(skipped, _POLL_S if skipped else _IDLE_POLL_S)
         except RecordsDeleted as exc:
             await self.assignment.skip_deleted(exc.positions)
             return
@@ -210,6 +212,8 @@ class Pipeline:
         if now >= self._pass_at:
             self.assignment.pass_unreadable()
             self._pass_at = now + _PASS_S
+        if batches:  # a client that has fetched more returns it at once: what was taken in is sent first
+            await asyncio.sleep(0)
 
     async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """Accept a batch for the cursors that have room; the others are detached."""
@@ -326,8 +330,11 @@ class Pipeline:
 
 
 def _has_room(cursors: Iterable[EndpointCursor]) -> bool:
-    """Return True if one has room. It is called for every partition before each read: the first answers."""
-    return any(cursor.attached and not cursor.full for cursor in cursors)
+    """Return True if some cursor takes events. Called for each partition at each read."""
+    for cursor in cursors:  # noqa: SIM110 - a generator costs more than the one or two steps of the loop
+        if cursor.attached and not cursor.full:
+            return True
+    return False
 
 
 def _with_room(cursors: Iterable[EndpointCursor]) -> list[EndpointCursor]:
