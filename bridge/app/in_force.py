@@ -100,23 +100,17 @@ class InForce:
         self._switching = switching
         self._around = around
         self._tasks: asyncio.TaskGroup | None = None
-        self._running: dict[str, list[asyncio.Task[None]]] = {}
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Start the workers of all endpoints."""
+        """Let all endpoints start workers."""
         self._tasks = tasks
-        for name in self.path.dispatchers:
-            self._start_workers(name)
+        for dispatcher in self.path.dispatchers.values():
+            dispatcher.start(tasks)
 
     def stop(self) -> None:
         """Cancel the workers of all endpoints."""
-        for running in self._running.values():
-            for task in running:
-                task.cancel()
-
-    def _start_workers(self, name: str) -> None:
-        assert self._tasks is not None, "start() comes first"
-        self._running[name] = self.path.dispatchers[name].start(self._tasks)
+        for dispatcher in self.path.dispatchers.values():
+            dispatcher.stop()
 
     async def take_over(self, settings: Settings, change: SettingsChange) -> None:
         """Return once these settings are in force: added endpoints deliver, removed ones have gone.
@@ -239,7 +233,8 @@ class InForce:
         for name in sorted(added):
             path.dispatchers[name].set_share(edges.reader.share)
             self._around.endpoint_came(name)
-            self._start_workers(name)
+            assert self._tasks is not None, "start() comes first"
+            path.dispatchers[name].start(self._tasks)
             path.pipeline.start_catch_up(name)
 
     async def _dismiss(self, name: str) -> None:
@@ -258,8 +253,7 @@ class InForce:
             _log.warning(
                 events.ENDPOINT_LEFT_WORK, endpoint=name, unfinished=dispatcher.in_flight, remedy=remedy
             )
-        for task in self._running.pop(name, []):
-            task.cancel()
+        dispatcher.stop()
         dispatcher.forget()
         await path.pipeline.dismiss(name)
         self._transports.retire(name, self.settings.drain_timeout_s)

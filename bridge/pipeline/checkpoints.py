@@ -134,6 +134,7 @@ class Checkpoints:
         self._register(loaded)
 
     def _register(self, loaded: Loaded) -> None:
+        self._journal.begin_segment()
         for cursor, committed in loaded.committed.items():
             topic_id = loaded.topic_ids.get(cursor.partition.topic)
             self._checkpoints[cursor] = Checkpoint(committed, topic_id, committed)
@@ -344,6 +345,7 @@ class Checkpoints:
     async def _commit_endpoint(
         self, endpoint: str, all_packed: Sequence[_Packed], accepted: set[EndpointCursor]
     ) -> None:
+        self._metrics.commit_requests.inc()
         refused = await self._offsets.commit(
             f"{self._group}.{endpoint}", {packed.cursor.partition: packed.committed for packed in all_packed}
         )

@@ -210,6 +210,10 @@ class EndpointDispatcher:
         """Start to deliver; see ``Workers.start``."""
         return self._workers.start(tasks, self._concurrency)
 
+    def stop(self) -> None:
+        """Cancel the workers, for good."""
+        self._workers.stop()
+
     async def drain(self) -> None:
         """Drop what is queued and return when nothing is in flight; enqueue nothing meanwhile.
 

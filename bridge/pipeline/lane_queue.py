@@ -104,6 +104,13 @@ class LaneQueue(Lanes[LaneItem]):
         self.vacancies += number
         self.wake()
 
+    def dismiss(self) -> None:
+        """Start no worker from now on, and wake none by a timer."""
+        self.vacancies = 0
+        for timer in (self._timer, self._due_timer):
+            if timer is not None:
+                timer.cancel()
+
     @property
     def on(self) -> bool:
         """Return True if lanes are given to workers."""

@@ -30,7 +30,7 @@ class Workers:
         self._number = 0
 
     def start(self, tasks: asyncio.TaskGroup, number: int) -> list[asyncio.Task[None]]:
-        """Let the queue start this number of workers. The list gets each of them; cancel them to stop."""
+        """Let the queue start this number of workers, until ``stop``. The list gets each of them."""
         self._tasks = tasks
         self.raise_to(number)
         return self._running
@@ -41,7 +41,17 @@ class Workers:
             more, self._number = number - self._number, number
             self._queue.employ(self._start_one, more)
 
+    def stop(self) -> None:
+        """Cancel the workers, and start no more."""
+        self._tasks = None
+        self._queue.dismiss()
+        for task in self._running:
+            task.cancel()
+
     def _start_one(self) -> None:
         assert self._tasks is not None, "start() comes first"
-        name = f"{self._endpoint}-{len(self._running)}"
-        self._running.append(self._tasks.create_task(self._work(), name=name))
+        work, name = self._work(), f"{self._endpoint}-{len(self._running)}"
+        try:
+            self._running.append(self._tasks.create_task(work, name=name))
+        except RuntimeError:  # the group ends with an error: all its tasks are cancelled
+            work.close()

@@ -162,7 +162,8 @@ class Journal:
 
     def _keep(self, rows: Sequence[SegmentRow], is_ours: Callable[[CursorKey], bool]) -> bool:
         """Replace segment 0 atomically with the rows of other cursors. Return True if there is one now."""
-        kept = [row for row in rows if row.spots and not is_ours(row.cursor.key)]
+        settled = {row.cursor.key for row in rows if row.spots}
+        kept = [row for row in rows if row.cursor.key in settled and not is_ours(row.cursor.key)]
         if not kept:
             return False
         path, new = self._path_of(0), self._folder / "left.new"

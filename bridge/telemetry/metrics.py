@@ -94,6 +94,7 @@ class Metrics:
         self.held_lanes = gauge("held_lanes")
         self.again_unsettled = gauge("again_unsettled_records")
         self.commits = counter("commits")
+        self.commit_requests = counter("commit_requests").labels()
         self.commit_seconds = histogram("commit_seconds").labels()
         self.rebalance_seconds = histogram("rebalance_seconds").labels()
         self.history_attempts = counter("history_attempts")

@@ -178,16 +178,17 @@ class WholePath:
         """Carry events until the end of the block."""
         self.reader.assign(*PARTITIONS)
         async with asyncio.TaskGroup() as tasks:
-            workers = [
-                *self._history.start(tasks),
-                *(task for dispatcher in self.dispatchers.values() for task in dispatcher.start(tasks)),
-            ]
+            streams = self._history.start(tasks)
+            for dispatcher in self.dispatchers.values():
+                dispatcher.start(tasks)
             carrying = tasks.create_task(self.pipeline.run())
             yield
             self.pipeline.stop()
             await carrying
             await self._history.close()
-            for task in workers:
+            for dispatcher in self.dispatchers.values():
+                dispatcher.stop()
+            for task in streams:
                 task.cancel()
 
     async def _flush(self) -> None:

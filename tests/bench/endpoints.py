@@ -2,13 +2,17 @@
 
 A log of fifty types, read with 1, 10 and 50 endpoints. First each endpoint selects another one of the fifty
 types. Then only the first does, and the others select types that are never published, so that only the cost
-of skipping grows. The figure is CPU time of the bridge per event *read*. A last run has a low steady rate,
+of skipping grows. The figure is CPU time of the bridge per event *read*. Another run has a low steady rate,
 at which the work per second, such as the commits, dominates.
+
+The last run has 1,000 endpoints and 100 partitions: seconds until ready, memory and CPU at rest, then CPU per
+delivery and commits per second while each endpoint gets a part of the events.
 """
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +26,11 @@ TYPES = 50
 NUMBERS = (1, 10, 50)
 TRICKLE_PER_S = 500
 TRICKLE_S = 5
+MANY, MANY_PARTITIONS = 1_000, 100
+MANY_EVENTS = 20_000
+REST_S = 20
+SETTLE_S = 30
+"""Until the first commits of all endpoints have gone round."""
 
 
 def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
@@ -54,7 +63,7 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
     growth["trickle"] = {"50": (slow["50"] - slow["1"]) / 49}
     middle["trickle"] = slow
     rounds_of = {kind: {str(number): made for number, made in by.items()} for kind, by in runs.items()}
-    return {"events": events, **middle, "growth_us": growth, "runs": rounds_of}
+    return {"events": events, **middle, "growth_us": growth, "runs": rounds_of, "many": _many(stage)}
 
 
 def lines(result: dict[str, Any]) -> list[str]:
@@ -76,14 +85,58 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"{f'    the same at {TRICKLE_PER_S} events/s':<44}{slow['1']:>8.1f}{'':>8}{slow['50']:>8.1f}"
         f"  {result['growth_us']['trickle']['50']:.2f} µs to 50"
     )
+    many = result["many"]
+    rows.append(
+        f"    {MANY:,} endpoints, {MANY_PARTITIONS} partitions: ready after {many['ready_s']:.1f} s"
+        f" ({many['start_cpu_s']:.1f} s of CPU); at rest {many['rest_mb']:.0f} MB and"
+        f" {many['rest_cpu']:.1%} of a core; loaded {many['loaded_mb']:.0f} MB,"
+        f" {many['cpu_us']:.0f} µs per delivery, {many['commits_per_s']:.0f} commits per second"
+    )
     return rows
 
 
-def _events(count: int, seed: int = 7) -> Iterator[OutboxEvent]:
+def _many(stage: Stage) -> dict[str, float]:
+    """Measure many endpoints, each of which selects a type of its own."""
+    topic = stage.kafka.fresh_topic("many", MANY_PARTITIONS)
+    stage.receiver.reset()
+    url = stage.receiver.url("/many")
+    endpoints = {f"e{one}": {"url": url, "events": [f"Type{one:02d}"]} for one in range(MANY)}
+    bridge = stage.bridge_to("many", topic, endpoints)
+    began = time.monotonic()
+    bridge.start(wait=False)
+    try:
+        bridge.wait_ready(300)
+        figures = {"ready_s": time.monotonic() - began, "start_cpu_s": bridge.cpu_s()}
+        return figures | _at_rest(bridge) | _loaded(stage, bridge, topic)
+    finally:
+        bridge.kill()
+
+
+def _at_rest(bridge: BridgeProcess) -> dict[str, float]:
+    time.sleep(SETTLE_S)
+    cpu_s = bridge.cpu_s()
+    time.sleep(REST_S)
+    return {"rest_mb": bridge.rss_bytes() / 1e6, "rest_cpu": (bridge.cpu_s() - cpu_s) / REST_S}
+
+
+def _loaded(stage: Stage, bridge: BridgeProcess, topic: str) -> dict[str, float]:
+    cpu_s, began = bridge.cpu_s(), time.monotonic()
+    sent = bridge.metric("hookferry_commit_requests_total")
+    produce(stage.kafka.bootstrap, topic, _events(MANY_EVENTS, types=MANY))
+    await_all(stage.receiver, bridge, "/many", MANY_EVENTS)
+    sent = bridge.metric("hookferry_commit_requests_total") - sent
+    return {
+        "cpu_us": (bridge.cpu_s() - cpu_s) / MANY_EVENTS * 1e6,
+        "loaded_mb": bridge.rss_bytes() / 1e6,
+        "commits_per_s": sent / (time.monotonic() - began),
+    }
+
+
+def _events(count: int, seed: int = 7, types: int = TYPES) -> Iterator[OutboxEvent]:
     """Yield outbox events with alternating types."""
     for number, event in enumerate(outbox_events(count, seed=seed)):
         value = orjson.loads(event.value)
-        value["type"] = f"Type{number % TYPES:02d}"
+        value["type"] = f"Type{number % types:02d}"
         yield event._replace(value=orjson.dumps(value))
 
 

@@ -272,6 +272,7 @@ class Process:
 
     async def crash(self) -> None:
         """End as after SIGKILL: nothing is finished."""
+        self.in_force.stop()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 

@@ -104,7 +104,7 @@ class ReplayRun:
         self._checkpoints.install(loaded)
         async with asyncio.TaskGroup() as self._tasks:
             reading = self._tasks.create_task(self._read(), name=f"replay {self.job.id}")
-            working = [reading, *self._dispatcher.start(self._tasks)]
+            self._dispatcher.start(self._tasks)
             try:
                 return await self._commit_until_settled()
             finally:
@@ -113,8 +113,7 @@ class ReplayRun:
                     async with asyncio.timeout(self._drain_timeout_s):
                         await self.drain()
                 await self.end()
-                for task in working:
-                    task.cancel()
+                self._dispatcher.stop()
 
     async def drain(self) -> None:
         """Accept and send nothing more, and return when nothing is in flight."""

@@ -21,6 +21,13 @@ TABLE: Final = (
         {"outcome": ("done", "failed")},
     ),
     MetricSpec(
+        "hookferry_commit_requests_total",
+        "counter",
+        "Requests that commit the cursors of one endpoint to Kafka",
+        "Its rate stays below 50 per second, however many endpoints there are. The last commit of an"
+        " assignment takes all endpoints at once.",
+    ),
+    MetricSpec(
         "hookferry_commit_seconds",
         "histogram",
         "Seconds that a commit took, with the history written before it; failed ones too",
