@@ -102,8 +102,8 @@ def test_the_cells_vary_every_dimension_of_the_benchmark() -> None:
     wanted = {
         "delay_ms": {0, 5, 20, 50}, "entities": {10, 1_000, 100_000}, "partitions": {4, 12},
         "value_bytes": {1_000, 10_000, 100_000}, "tls": {False, True}, "workers": {1, 2},
-        "endpoints": {1, 10}, "fineract": {False, True}, "rate_per_s": {500, 2_000, 0.5}, "refuse_every": {0, 100},
-        "kind": {"backlog", "steady", "waiting", "idle"},
+        "endpoints": {1, 10}, "fineract": {False, True}, "rate_per_s": {500, 2_000, 0.5},
+        "refuse_every": {0, 100}, "kind": {"backlog", "steady", "waiting", "idle"},
     }  # fmt: skip
     for field, values in wanted.items():
         assert values <= {getattr(cell, field) for cell in cells.FULL}, field
