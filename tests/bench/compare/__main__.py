@@ -12,6 +12,7 @@ import dataclasses
 import os
 import platform
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -185,6 +186,7 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Run the cells; return the exit code."""
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process and worktree is removed
     try:
         wanted = cells.chosen(cells.QUICK if options.quick else cells.FULL, options.only)
         return measure(options, [scaled(cell, options.scale) for cell in wanted])
