@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.compare import cells
+from tests.bench.compare.__main__ import in_turns
 from tests.bench.compare.judging import (
     Sample,
     compare_cpu,
@@ -71,6 +72,14 @@ def test_a_ratio_compares_runs_of_the_same_minute() -> None:
     """The machine became twice as slow after the first round, and that is not a difference of the two."""
     assert paired_ratio(cpu(100, 200, 200), cpu(100, 200, 200), "cpu_us") == 1
     assert paired_ratio(cpu(110, 220, 900), cpu(100, 200, 200), "cpu_us") == pytest.approx(1.1)
+
+
+def test_a_drift_of_the_machine_favors_none_of_two() -> None:
+    places = {"hookferry": 0, "base": 0}
+    for number in range(4):
+        for place, name in enumerate(in_turns(list(places), number)):
+            places[name] += place
+    assert places["hookferry"] == places["base"]
 
 
 def test_a_change_fails_only_above_the_margin() -> None:
