@@ -213,6 +213,8 @@ class Pipeline:
         if now >= self._pass_at:
             self.assignment.pass_unreadable()
             self._pass_at = now + _PASS_S
+        if batches:  # a client that has fetched more returns it at once: what was taken in is sent first
+            await asyncio.sleep(0)
 
     async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """Accept a batch for the cursors that have room; the others are detached."""
