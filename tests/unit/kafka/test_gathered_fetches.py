@@ -35,8 +35,11 @@ class FakeBroker:
 
     async def send(self, node_id: int, request: FetchRequest) -> Any:
         self.requests.append((self._loop.time(), node_id, request))
-        if node_id or not self.written.is_set():
-            await self.written.wait() if not node_id else await asyncio.sleep(3600)
+        try:
+            async with asyncio.timeout(request._max_wait_ms / 1000):
+                await (asyncio.Event() if node_id else self.written).wait()
+        except TimeoutError:
+            return SimpleNamespace(API_VERSION=11, topics=[])
         (offset,) = [row[1] for _, rows in request.topics for row in rows if row[0] == 0] or [None]
         batch = RawBatch(offset or 0, [RawRecord()] * self._size).pack()
         rows = [(0, 0, 10**6, 10**6, 0, [], -1, batch)] if offset is not None else []
@@ -120,4 +123,32 @@ async def test_a_reader_outside_the_group_lets_no_broker_wait_longer_than_it_set
     fetcher, _ = started(broker, complete_wait_ms=0)
     await asyncio.sleep(1)
     assert {request._max_wait_ms for _, _, request in broker.requests} == {50}
+    await fetcher.close()
+
+
+@simulated
+async def test_an_idle_consumer_asks_each_broker_only_when_the_last_question_has_ended() -> None:
+    broker = FakeBroker()
+    fetcher, _ = started(broker, complete_wait_ms=500)
+    await asyncio.sleep(10.1)
+    assert [len(broker.times(node)) for node in (0, 1)] == [21, 21]
+    await fetcher.close()
+
+
+@simulated
+async def test_a_partition_that_is_resumed_is_asked_for_within_the_short_wait() -> None:
+    broker = FakeBroker()
+    fetcher, subscriptions = started(broker)
+    state = subscriptions.subscription.assignment.state_value(PARTITIONS[1])
+    state.pause()
+    await asyncio.sleep(1)
+    state.resume()
+    resumed_at = asyncio.get_running_loop().time()
+    await asyncio.sleep(1)
+    asked = [
+        at
+        for at, _, request in broker.requests
+        if any(row[0] == 1 for _, rows in request.topics for row in rows)
+    ]
+    assert min(asked) <= resumed_at + 0.051
     await fetcher.close()
