@@ -34,7 +34,8 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
         self.pace = FetchPace()
         self.complete_wait_ms = 0
         self._pauses = False
-        super().__init__(client, subscriptions, **options | {"fetcher_timeout": _LOOK_AGAIN_S})
+        options["fetcher_timeout"] = _LOOK_AGAIN_S
+        super().__init__(client, subscriptions, **options)
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
         """See aiokafka: return what to send, and after how many seconds to look again."""
