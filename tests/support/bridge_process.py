@@ -66,12 +66,15 @@ class BridgeProcess:
         launcher: Sequence[str] = (),
         options: Sequence[str] = (),
         forked: bool = False,
+        root: Path = ROOT,
     ) -> None:
         """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
 
-        ``forked``: start it as ``tests.support.forked`` does, unless it has a launcher.
+        ``forked``: start it as ``tests.support.forked`` does, unless it has a launcher. ``root`` is the checkout
+        that the bridge is run from; a forked one is always of this one.
         """
         self._forked = forked and not launcher
+        self._root = root
         self._options = options
         self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
@@ -104,7 +107,7 @@ class BridgeProcess:
                 self.process = BridgeCommand(words, env=self._environment, **streams)
             else:
                 command = [*self._launcher, sys.executable, "-m", "bridge", *words]
-                self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, **streams)
+                self.process = subprocess.Popen(command, cwd=self._root, env=self._environment, **streams)
         if wait:
             self.wait_ready()
         return self
@@ -125,7 +128,7 @@ class BridgeProcess:
         except (OSError, http.client.HTTPException):
             return False
 
-    def wait_ready(self, timeout_s: float = 60) -> None:
+    def wait_ready(self, timeout_s: float = 180) -> None:
         """Return when ``/readyz`` answers 200; raises ``BridgeFailed``."""
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
@@ -153,7 +156,7 @@ class BridgeProcess:
         wanted = set(labels.items())
         return sum(v for (sample, has), v in self.metrics().items() if sample == name and wanted <= has)
 
-    def terminate(self, timeout_s: float = 60) -> int:
+    def terminate(self, timeout_s: float = 180) -> int:
         """Send SIGTERM and return the exit code. Raises ``BridgeFailed`` if the process does not end."""
         assert self.process is not None
         self.process.terminate()
