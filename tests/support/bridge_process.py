@@ -70,8 +70,8 @@ class BridgeProcess:
     ) -> None:
         """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
 
-        ``forked``: start it as ``tests.support.forked`` does, unless it has a launcher. ``root`` is the checkout
-        that the bridge is run from; a forked one is always of this one.
+        ``forked``: start it as ``tests.support.forked`` does, unless it has a launcher. ``root`` is the
+        checkout that a bridge is run from which is not forked.
         """
         self._forked = forked and not launcher
         self._root = root
