@@ -65,16 +65,16 @@ class BridgeProcess:
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
         options: Sequence[str] = (),
-        forked: bool = False,
         root: Path = ROOT,
+        forked: bool = False,
     ) -> None:
         """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
 
-        ``forked``: start it as ``tests.support.forked`` does, unless it has a launcher. ``root`` is the
-        checkout that a bridge is run from which is not forked.
+        ``root`` is the checkout that the bridge is run from. ``forked``: start it as
+        ``tests.support.forked`` does, unless it has a launcher.
         """
-        self._forked = forked and not launcher
         self._root = root
+        self._forked = forked and not launcher
         self._options = options
         self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
