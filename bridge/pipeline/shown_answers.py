@@ -39,15 +39,26 @@ class ShownAnswers:
         self._now = now
         self._known: dict[bytes, bytes] = {b"": b""}
         self._whole: dict[tuple[Headers, bytes], tuple[bytes, bytes]] = {}
+        self._latest: tuple[Headers | None, bytes, tuple[bytes, bytes]] = None, b"", (b"", b"")
         self._second = 0.0
         self._left = 0
 
     def keep(self, answer: Response, keeps_body: bool, delivered: bool) -> tuple[bytes, bytes]:
         """Return the headers as lines, and the beginning of the body; it is empty without ``keeps_body``."""
-        whole = answer.headers, answer.body if keeps_body else b""
-        if (shown := self._whole.get(whole)) is not None:
+        # Hashing headers costs more than all else here, and an answer mostly has those of the latest one.
+        _, headers, body = answer
+        if not keeps_body:
+            body = b""
+        latest_headers, latest_body, shown = self._latest
+        if headers is latest_headers and body == latest_body:
             return shown
-        headers, body = whole
+        known = self._whole.get((headers, body))
+        if known is None:
+            return self._search(headers, body, delivered)
+        self._latest = headers, body, known
+        return known
+
+    def _search(self, headers: Headers, body: bytes, delivered: bool) -> tuple[bytes, bytes]:
         lines = b"\n".join([self._searched(line, HEADER_BYTES, delivered) for line in map(_LINE, headers)])
         if len(lines) > HEADER_BYTES:
             lines = lines[: max(lines.rfind(b"\n", 0, HEADER_BYTES + 1), 0)]
@@ -55,7 +66,7 @@ class ShownAnswers:
         if LEFT_OUT not in lines and shown[1] != LEFT_OUT and len(body) <= _KNOWN_BYTES:
             if len(self._whole) >= _MOST_WHOLE:
                 self._whole.clear()
-            self._whole[whole] = shown
+            self._whole[headers, body] = shown
         return shown
 
     def _searched(self, text: bytes, most: int, delivered: bool) -> bytes:
