@@ -39,26 +39,21 @@ class ShownAnswers:
         self._now = now
         self._known: dict[bytes, bytes] = {b"": b""}
         self._whole: dict[tuple[Headers, bytes], tuple[bytes, bytes]] = {}
-        self._latest: tuple[Headers | None, bytes, tuple[bytes, bytes]] = None, b"", (b"", b"")
+        self._last: tuple[Headers, bytes] | None = None
+        """The answer before, which is faster to compare than to look up."""
+        self._last_shown = b"", b""
         self._second = 0.0
         self._left = 0
 
     def keep(self, answer: Response, keeps_body: bool, delivered: bool) -> tuple[bytes, bytes]:
         """Return the headers as lines, and the beginning of the body; it is empty without ``keeps_body``."""
-        # Hashing headers costs more than all else here, and an answer mostly has those of the latest one.
-        _, headers, body = answer
-        if not keeps_body:
-            body = b""
-        latest_headers, latest_body, shown = self._latest
-        if headers is latest_headers and body == latest_body:
+        whole = answer.headers, answer.body if keeps_body else b""
+        if whole == self._last:
+            return self._last_shown
+        if (shown := self._whole.get(whole)) is not None:
+            self._last, self._last_shown = whole, shown
             return shown
-        known = self._whole.get((headers, body))
-        if known is None:
-            return self._search(headers, body, delivered)
-        self._latest = headers, body, known
-        return known
-
-    def _search(self, headers: Headers, body: bytes, delivered: bool) -> tuple[bytes, bytes]:
+        headers, body = whole
         lines = b"\n".join([self._searched(line, HEADER_BYTES, delivered) for line in map(_LINE, headers)])
         if len(lines) > HEADER_BYTES:
             lines = lines[: max(lines.rfind(b"\n", 0, HEADER_BYTES + 1), 0)]
@@ -66,7 +61,8 @@ class ShownAnswers:
         if LEFT_OUT not in lines and shown[1] != LEFT_OUT and len(body) <= _KNOWN_BYTES:
             if len(self._whole) >= _MOST_WHOLE:
                 self._whole.clear()
-            self._whole[headers, body] = shown
+            self._whole[whole] = shown
+            self._last, self._last_shown = whole, shown
         return shown
 
     def _searched(self, text: bytes, most: int, delivered: bool) -> bytes:

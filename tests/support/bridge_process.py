@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.forked import BridgeCommand
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -64,8 +65,16 @@ class BridgeProcess:
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
         options: Sequence[str] = (),
+        root: Path = ROOT,
+        forked: bool = False,
     ) -> None:
-        """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``."""
+        """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
+
+        ``root`` is the checkout that the bridge is run from. ``forked``: start it as
+        ``tests.support.forked`` does, unless it has a launcher.
+        """
+        self._root = root
+        self._forked = forked and not launcher
         self._options = options
         self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
@@ -92,11 +101,13 @@ class BridgeProcess:
         """Start it; return once it is ready, or immediately without ``wait``."""
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self._launcher, sys.executable, "-m", "bridge", "run", *self._options, "--config",
-                 str(self.file)],
-                cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            words = ["run", *self._options, "--config", str(self.file)]
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            if self._forked:
+                self.process = BridgeCommand(words, env=self._environment, **streams)
+            else:
+                command = [*self._launcher, sys.executable, "-m", "bridge", *words]
+                self.process = subprocess.Popen(command, cwd=self._root, env=self._environment, **streams)
         if wait:
             self.wait_ready()
         return self
@@ -117,7 +128,7 @@ class BridgeProcess:
         except (OSError, http.client.HTTPException):
             return False
 
-    def wait_ready(self, timeout_s: float = 60) -> None:
+    def wait_ready(self, timeout_s: float = 180) -> None:
         """Return when ``/readyz`` answers 200; raises ``BridgeFailed``."""
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
@@ -145,7 +156,7 @@ class BridgeProcess:
         wanted = set(labels.items())
         return sum(v for (sample, has), v in self.metrics().items() if sample == name and wanted <= has)
 
-    def terminate(self, timeout_s: float = 60) -> int:
+    def terminate(self, timeout_s: float = 180) -> int:
         """Send SIGTERM and return the exit code. Raises ``BridgeFailed`` if the process does not end."""
         assert self.process is not None
         self.process.terminate()
