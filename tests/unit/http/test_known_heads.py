@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import TransportError
@@ -170,6 +170,7 @@ _answers = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(_answers, min_size=1, max_size=4))
 def test_what_was_answered_before_never_changes_what_an_answer_means(answers: list[bytes]) -> None:
     heads = learned(*answers)
