@@ -5,11 +5,11 @@ Invariant: nothing is recorded there. The headers of the request are shown nowhe
 
 from __future__ import annotations
 
-import ssl
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
-import httpx
-
+from bridge.errors import TransportError
+from bridge.http.single_post import post_once
 from bridge.preflight.probes.finding import Finding, failed, ok, warning
 from bridge.settings.models.tracing import TracingSettings
 
@@ -27,11 +27,17 @@ async def probe_collector(tracing: TracingSettings | None) -> list[Finding]:
     if not _is_installed():
         text = "needs the packages of OpenTelemetry, which are not installed; the bridge does not start"
         return [failed(_PART, text, "install hookferry[otel], or remove tracing")]
+    headers = {name: value.get_secret_value() for name, value in tracing.headers.items()}
     try:
-        status = await _export_nothing(tracing)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-        cause = str(exc)[:200] if isinstance(exc, httpx.ConnectError | OSError) else type(exc).__name__
-        text = f"{_shown(tracing)} does not answer: {cause}; {_DELIVERIES}"
+        status = await post_once(
+            tracing.endpoint,
+            {**headers, "content-type": "application/x-protobuf"},
+            _EMPTY,
+            ca_file=tracing.ca_file,
+            timeout_s=min(tracing.timeout_s, _LONGEST_S),
+        )
+    except TransportError as exc:
+        text = f"{_shown(tracing)} does not answer: {exc.detail}; {_DELIVERIES}"
         return [warning(_PART, text, "check tracing.endpoint, tracing.ca_file, and that the collector runs")]
     return [_judge(tracing, status)]
 
@@ -41,23 +47,6 @@ def _is_installed() -> bool:
         return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
     except ModuleNotFoundError:
         return False
-
-
-async def _export_nothing(tracing: TracingSettings) -> int:
-    """Return the status of the answer. Raises ``httpx.HTTPError``, ``httpx.InvalidURL`` and ``OSError``."""
-    verify = True if tracing.ca_file is None else ssl.create_default_context(cafile=str(tracing.ca_file))
-    headers = {name: value.get_secret_value() for name, value in tracing.headers.items()}
-    timeout_s = min(tracing.timeout_s, _LONGEST_S)
-    async with httpx.AsyncClient(verify=verify, timeout=timeout_s, follow_redirects=False) as client:
-        request = client.build_request(
-            "POST",
-            tracing.endpoint,
-            content=_EMPTY,
-            headers={**headers, "content-type": "application/x-protobuf"},
-        )
-        answer = await client.send(request, stream=True)
-        await answer.aclose()
-        return answer.status_code
 
 
 def _judge(tracing: TracingSettings, status: int) -> Finding:
@@ -75,5 +64,5 @@ def _judge(tracing: TracingSettings, status: int) -> Finding:
 
 def _shown(tracing: TracingSettings) -> str:
     """Return the origin of the collector: its path or query may contain a key."""
-    url = httpx.URL(tracing.endpoint)
-    return f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
+    parts = urlsplit(tracing.endpoint)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
