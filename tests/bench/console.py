@@ -28,7 +28,8 @@ from bridge.console.store.postgres import PostgresDatabase
 from bridge.console.store.sqlite import SqliteDatabase
 from bridge.console.views import AttemptQuery
 from bridge.history.attempt import Attempt, Later
-from bridge.history.batch import Writer, encode
+from bridge.history.batch import Writer
+from bridge.history.encoding import encode
 from bridge.model import Partition, Record
 from tests.support.attempts import attempt_at
 from tests.support.postgres import Postgres
