@@ -20,9 +20,11 @@ async def post_once(
     """Return the status of the answer. Raises ``TransportError``, with a detail that contains no secret."""
     try:
         verify = True if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
-        async with httpx.AsyncClient(verify=verify, timeout=timeout_s, follow_redirects=False) as client:
-            async with client.stream("POST", url, content=body, headers=dict(headers)) as answer:
-                return answer.status_code
+        async with (
+            httpx.AsyncClient(verify=verify, timeout=timeout_s, follow_redirects=False) as client,
+            client.stream("POST", url, content=body, headers=dict(headers)) as answer,
+        ):
+            return answer.status_code
     except httpx.ConnectError as exc:
         raise TransportError(TransportFault.CONNECT, str(exc)[:200]) from exc
     except httpx.TimeoutException as exc:
