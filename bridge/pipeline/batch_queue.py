@@ -70,6 +70,8 @@ class BatchQueue(LaneQueue):
         self._until: float | None = None
         """Until when the events that are ready wait for more; None if none waits."""
         self._lacking_events = self._lacking_bytes = 0
+        self._is_looked_for = False
+        """True from when a worker has to look until one does: all that is pushed meanwhile needs no other."""
 
     def use_limits(self, limits: BatchLimits) -> None:
         """Take batches with these limits from now on."""
@@ -78,12 +80,15 @@ class BatchQueue(LaneQueue):
 
     def push(self, key: Hashable | None, item: LaneItem) -> bool:
         """Append an item. Return True if a worker has to look: the first item waits, or there are enough."""
-        is_ready = super().push(key, item)
-        if self._until is None:
-            return is_ready
-        self._lacking_events -= 1
-        self._lacking_bytes -= item.size_bytes
-        return self._lacking_events <= 0 or self._lacking_bytes <= 0
+        look = super().push(key, item)
+        if self._until is not None:
+            self._lacking_events -= 1
+            self._lacking_bytes -= item.size_bytes
+            look = self._lacking_events <= 0 or self._lacking_bytes <= 0
+        if not look or self._is_looked_for:
+            return False
+        self._is_looked_for = True
+        return True
 
     def finish(self, lane: Lane[LaneItem]) -> bool:
         """Remove the head of a running lane; the lane goes on running while more of it is in flight."""
@@ -98,6 +103,7 @@ class BatchQueue(LaneQueue):
         Between the gate's ``admit`` and the return, nothing is awaited.
         """
         while True:
+            self._is_looked_for = False
             if not self._ready:
                 self._until = None
             elif self._on:

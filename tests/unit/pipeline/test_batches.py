@@ -202,8 +202,9 @@ async def test_an_event_that_is_named_again_and_again_is_parked_alone() -> None:
     "body",
     [
         b'{"failed": ["unknown"]}', b'{"failed": [3]}', b'{"failed": [-1]}', b'{"failed": [true]}',
-        b'{"failed": 1}', b'{"failed": true}', b'{"failed": [{}]}', b'{"failed": ["', b'{"done": "' + b"x" * 5000,
-        b'\xef\xbb\xbf{"failed": ["x"]}', b'{"\\u0066ailed": ["x"]}', '{"failed": [0]}'.encode("utf-16"),
+        b'{"failed": 1}', b'{"failed": true}', b'{"failed": [{}]}', b'{"failed": ["',
+        b'{"a": "' + b"x" * 5000, b'\xef\xbb\xbf{"failed": ["x"]}',
+        b'{"\\u0066ailed": ["x"]}', '{"failed": [0]}'.encode("utf-16"),
     ],
 )  # fmt: skip
 async def test_an_unclear_answer_settles_nothing(body: bytes) -> None:
