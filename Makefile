@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 CHECKS := check-mypy check-pyright check-style check-floors check-generated check-prose
 # The rules, the path and their wiring: what most changes break first. In one process, because a second one imports and
 # collects all of it again and so gains nothing. The simulation of overloaded receivers takes eight seconds of its own.
-QUICK := $(addprefix tests/unit/,core pipeline wiring dead_letters kafka app telemetry) \
+QUICK_TESTS := $(addprefix tests/unit/,core pipeline wiring dead_letters kafka app telemetry) \
 	--ignore=tests/unit/core/test_adaptive_limit_simulation.py
 # The tests of what depends most on the version of the broker: groups and commits, delivery through stops and a kill -9,
 # transactions, the creation of topics. All other tests on Kafka run on the default version of tests/support/kafka_jars.py.
@@ -27,7 +27,7 @@ UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --
 	--python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench verifiers faults docs lock pictures chart \
+.PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench bench-steps verifiers faults docs lock pictures chart \
 	image sbom audit clean
 
 help: ## list these targets
@@ -55,7 +55,7 @@ test-fast: $(READY) ## run the tests that need no Kafka, some minutes
 	$(BIN)/python -m pytest -m "not kafka and not slow"
 
 test-quick: $(READY) ## run the tests of rules, path and wiring, under 20 s
-	$(BIN)/python -m pytest -q -m "not kafka and not slow" $(QUICK)
+	$(BIN)/python -m pytest -q -m "not kafka and not slow" $(QUICK_TESTS)
 
 lint: $(READY) ## check types, style, floors and generated files
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
@@ -86,15 +86,23 @@ format: $(READY) ## fix the style and write the generated files
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m tools.docs
 
-bench: $(READY) ## measure the figures of the README on real Kafka (BENCH="--isolation": see docs/explanation/guarantees.md)
+# A run of all cells writes its figures into the documentation, another one only with PUBLISH=1.
+COMPARE := $(if $(QUICK),--quick) $(if $(QUICK)$(CELLS)$(BASE),$(if $(PUBLISH),--publish),--publish) $(if $(BASE),--base $(BASE)) \
+	$(if $(MARGIN),--margin $(MARGIN)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CELLS),--only $(CELLS))
+
+bench: $(READY) ## measure the speed on real Kafka next to a Go consumer, 40 minutes (QUICK=1: 3; BASE=main: judge a change)
+ifneq ($(BENCH),)
 	$(BIN)/python -m tests.bench.bench $(BENCH)
-ifeq ($(BENCH),)
+else
+	$(BIN)/python -m tests.bench.compare $(COMPARE)
+endif
+
+bench-steps: $(READY) ## measure the CPU of single steps: decoding, filters, templates, signatures
 	$(BIN)/python -m tests.bench.decode
 	$(BIN)/python -m tests.bench.routing
 	$(BIN)/python -m tests.bench.templates
 	$(BIN)/python -m tests.bench.signing
 	$(BIN)/python -m tests.bench.scrub
-endif
 
 verifiers: ## install the JavaScript libraries that verify our signatures in a test (needs npm)
 	npm ci --prefix tests/support/verifiers/node --ignore-scripts --no-audit --no-fund

@@ -1,12 +1,9 @@
-"""The bridge's speed on real Kafka: ``make bench``, or ``make bench BENCH="--isolation --restart"``.
+"""What further parts of the bridge cost on real Kafka: ``make bench BENCH="--isolation --restart"``.
 
-(a) a backlog to a receiver that answers immediately; (b) to one that takes 20 ms; (c) latency at half the
-rate of (a); (d) the bare transport with the same requests, alternating with (a); (e) with ``--memory``, the
-memory with a million records for a slow and for a failing receiver. ``--isolation``, ``--endpoints``,
- ``--behind N``, ``--restart``, ``--takeover`` and ``--limited`` run the modules of those names instead, one
- or several.
-Absolute figures drift between machines and hours; the ratio of (a) to (d) is the stable one. Exits with 1 if
-an event was lost, repeated or out of order, or if memory grew.
+``--memory`` measures the memory with a million records for a slow and for a failing receiver.
+``--isolation``, ``--endpoints``, ``--behind N``, ``--restart``, ``--takeover`` and ``--limited`` run the
+modules of those names. ``tests.bench.compare`` is the published benchmark. Exits with 1 if an event was lost,
+repeated or out of order, or if memory grew.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -58,40 +54,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """Return the median of each figure."""
-    return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
-
-
-def speed(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure scenarios (a) to (d)."""
-    events = options.events
-    report_progress(f"(a) and (d): {events} events, {options.rounds} alternating rounds …")
-    topic = stage.backlog("a", events)
-    at_once, floor = [], []
-    for number in range(options.rounds):
-        name = f"a{number}"
-        at_once.append(scenarios.drain(stage, name, topic, events, concurrency=64))
-        floor.append(scenarios.bare(stage, f"/{name}", events, 64))
-    report_progress(f"(b): {events // 2} events, receiver takes 20 ms …")
-    topic = stage.backlog("b", events // 2)
-    slow = scenarios.drain(stage, "b", topic, events // 2, concurrency=256, delay_ms=20)
-    a, d = medians(at_once), medians(floor)
-    report_progress(f"(c): {options.seconds} s at {a['per_s'] / 2:,.0f} events/s …")
-    return {
-        "a": a,
-        "b": slow,
-        "c": scenarios.latency(stage, a["per_s"] / 2, options.seconds),
-        "d": d,
-        "bridge_to_bare": {"per_s": a["per_s"] / d["per_s"], "cpu": a["cpu_us"] / d["cpu_us"]},
-        "rounds": {"a": at_once, "d": floor},
-    }
-
-
 def steadiness(stage: Stage, seconds: float) -> dict[str, Any]:
-    """Measure scenario (e) with a slow and a failing receiver."""
-    report_progress(f"(e): {MEMORY_RECORDS} records, twice {seconds:g} s …")
-    topic = stage.backlog("e", MEMORY_RECORDS)
+    """Measure the memory with a slow and a failing receiver."""
+    report_progress(f"memory: {MEMORY_RECORDS} records, twice {seconds:g} s …")
+    topic = stage.backlog("memory", MEMORY_RECORDS)
     return {
         "slow": scenarios.memory(stage, topic, seconds, delay_ms=200),
         "failing": scenarios.memory(stage, topic, seconds, status=500),
@@ -135,45 +101,21 @@ def table(result: dict[str, Any]) -> str:
         f"{facts['cores']} cores ({facts['cpu']}), load {facts['load']:.1f} at the start",
         "",
     ]
-    if "a" in result:
+    for kind, row in result.get("memory", {}).items():
         lines.append(
-            f"{'1,000 entities, 4 partitions, signed':<44}{'events/s':>10}{'CPU µs':>9}{'peak MB':>9}"
-        )
-        rows = {
-            "(a) receiver immediate, concurrency 64": "a",
-            "(b) receiver 20 ms, concurrency 256": "b",
-            "(d) bare transport, 64 tasks, like (a)": "d",
-        }
-        for text, name in rows.items():
-            row = result[name]
-            rss = f"{row['peak_rss_mb']:>9.0f}" if "peak_rss_mb" in row else ""
-            lines.append(f"{text:<44}{row['per_s']:>10,.0f}{row['cpu_us']:>9.1f}{rss}")
-        ratio, c = result["bridge_to_bare"], result["c"]
-        lines += [
-            f"{'    (a) / (d)':<44}{ratio['per_s']:>10.2f}{ratio['cpu']:>9.1f}",
-            f"(c) latency at {c['rate_per_s']:,.0f} events/s: p50 {c['p50']:.1f} ms, p99 {c['p99']:.1f} ms, "
-            f"p99.9 {c['p99.9']:.1f} ms",
-        ]
-    for kind, row in result.get("e", {}).items():
-        lines.append(
-            f"(e) memory, receiver {kind}: first {row['first_mb']:.0f} MB, after a third "
+            f"memory, receiver {kind}: first {row['first_mb']:.0f} MB, after a third "
             f"{row['third_mb']:.0f}, last {row['last_mb']:.0f}, peak {row['peak_mb']:.0f}"
         )
     for name, part in PARTS.items():
         if name in result:
             lines += part.lines(result[name])
-    return "\n".join([*lines, "", "Every event arrived once, in order per entity." if "a" in result else ""])
+    return "\n".join(lines)
 
 
 def main() -> int:
     """Run the selected parts; return 1 if a guarantee was violated or memory grew."""
-    parser = argparse.ArgumentParser(description="the bridge's speed on real Kafka")
-    parser.add_argument("--events", type=int, default=60_000, help="events of (a); (b) has half as many")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="rounds of (a) and (d), alternating; the medians count"
-    )
-    parser.add_argument("--seconds", type=float, default=15, help="duration of (c)")
-    parser.add_argument("--memory", action="store_true", help="only (e)")
+    parser = argparse.ArgumentParser(description="what further parts of the bridge cost")
+    parser.add_argument("--memory", action="store_true", help="memory with a million records")
     parser.add_argument("--memory-seconds", type=float, default=60)
     parser.add_argument("--isolation", action="store_true", help="ten endpoints, three of them failing")
     parser.add_argument("--pairs", type=int, default=3, help="runs of each kind, alternating")
@@ -200,6 +142,8 @@ def main() -> int:
     parser.add_argument("--log-attempts", choices=["all", "failures"], default="all")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     options = parser.parse_args()
+    if not options.memory and options.limited is None and not any(getattr(options, name) for name in PARTS):
+        parser.error("name at least one part; tests.bench.compare is the benchmark of the speed")
     result: dict[str, Any] = {"machine": machine(), "log_attempts": options.log_attempts}
     try:
         with (
@@ -208,12 +152,9 @@ def main() -> int:
             Receiver() as receiver,
         ):
             stage = Stage(kafka, receiver, Path(folder), options.log_attempts)
-            if options.limited is not None or any(getattr(options, name) for name in PARTS):
-                result |= further(stage, options)
-            elif options.memory:
-                result["e"] = steadiness(stage, options.memory_seconds)
-            else:
-                result |= speed(stage, options)
+            if options.memory:
+                result["memory"] = steadiness(stage, options.memory_seconds)
+            result |= further(stage, options)
     except (NotProven, KafkaMissing) as problem:
         report_progress(f"no figures: {problem}")
         return 1
@@ -222,7 +163,9 @@ def main() -> int:
     print(table(result))
     report_progress(f"written to {options.json}")
     grown = [
-        kind for kind, row in result.get("e", {}).items() if row["last_mb"] > row["third_mb"] * MEMORY_GROWTH
+        kind
+        for kind, row in result.get("memory", {}).items()
+        if row["last_mb"] > row["third_mb"] * MEMORY_GROWTH
     ]
     if grown:
         report_progress(f"memory grew: {', '.join(grown)}")

@@ -1,4 +1,4 @@
-"""The scenarios of the bench, one function each, measured from outside the bridge.
+"""The stage of the benchmarks on real Kafka, and how they measure a bridge from outside.
 
 Rates and latencies come from the arrival times at the receiver, CPU time and memory from ``/proc``.
 A run with a lost, repeated or misordered event has no figures: it raises ``NotProven``.
@@ -7,27 +7,20 @@ A run with a lost, repeated or misordered event has no figures: it raises ``NotP
 from __future__ import annotations
 
 import base64
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
-from tests.support.bridge_process import ROOT, BridgeProcess, plain_config
+from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
-from tests.support.produce import outbox_events, produce, produce_paced
+from tests.support.produce import outbox_events, produce
 from tests.support.receiver import Receiver
 
 SECRET = "whsec_" + base64.b64encode(b"hookferry bench, thirty-two byte").decode()
 ENTITIES = 1_000
 PARTITIONS = 4
 STALL_S = 60  # without a new event
-WARM_UP_S = 3
-CARRIED_HEADERS = ("user-agent", "content-type", "webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 class NotProven(Exception):
@@ -98,67 +91,6 @@ def cpu_us_middle(samples: list[tuple[int, float]]) -> float:
     if last[0] <= first[0]:
         return 0.0
     return (last[1] - first[1]) / (last[0] - first[0]) * 1e6
-
-
-def drain(
-    stage: Stage, name: str, topic: str, events: int, *, concurrency: int, delay_ms: float = 0
-) -> dict[str, float]:
-    """Deliver a backlog that exists before the bridge starts."""
-    path = f"/{name}"
-    stage.receiver.reset()
-    stage.receiver.control(path, delay_ms=delay_ms)
-    with stage.bridge(name, topic, path, concurrency) as bridge:
-        samples = await_all(stage.receiver, bridge, path, events)
-        peak = bridge.peak_rss_bytes()
-        bridge.terminate()
-    report = stage.receiver.report(path)
-    check(report, events)
-    return {
-        "events": events,
-        "per_s": report["rate_middle"],
-        "cpu_us": cpu_us_middle(samples),
-        "peak_rss_mb": peak / 1e6,
-        "most_in_flight": report["most_in_flight"],
-    }
-
-
-def bare(stage: Stage, like: str, requests: int, tasks: int) -> dict[str, float]:
-    """Send the same number of requests like those of the path ``like`` with only the transport."""
-    sample = stage.receiver.records(like)[0]
-    stage.receiver.reset()
-    job = {
-        "url": stage.receiver.url("/bare"),
-        "headers": {name: sample["headers"][name] for name in CARRIED_HEADERS if name in sample["headers"]},
-        "body": sample["body"],
-        "requests": requests,
-        "tasks": tasks,
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.bare"],
-        cwd=ROOT, input=orjson.dumps(job), stdout=subprocess.PIPE, check=True,
-    )  # fmt: skip
-    rate = stage.receiver.report("/bare")["rate_middle"]
-    figures: dict[str, float] = orjson.loads(done.stdout)
-    return figures | {"per_s": rate, "body_bytes": len(sample["body"])}
-
-
-def latency(stage: Stage, rate_per_s: float, seconds: float) -> dict[str, float]:
-    """Measure the time from producing to arriving, at a steady rate, after a warm-up."""
-    path, count = "/latency", int(rate_per_s * seconds)
-    topic = stage.kafka.fresh_topic("latency", PARTITIONS)
-    events = outbox_events(10**9, entities=ENTITIES)
-    stage.receiver.reset()
-    with stage.bridge("latency", topic, path, 64) as bridge:
-        warm_up = int(rate_per_s * WARM_UP_S)
-        produce_paced(stage.kafka.bootstrap, topic, islice(events, warm_up), rate_per_s)
-        await_all(stage.receiver, bridge, path, warm_up)
-        stage.receiver.reset()
-        produce_paced(stage.kafka.bootstrap, topic, islice(events, count), rate_per_s)
-        await_all(stage.receiver, bridge, path, count)
-        bridge.terminate()
-    report = stage.receiver.report(path)
-    check(report, count)
-    return {"rate_per_s": rate_per_s, "events": count, **report["latency_ms"]}
 
 
 def memory(stage: Stage, topic: str, seconds: float, **behavior: Any) -> dict[str, float]:

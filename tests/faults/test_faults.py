@@ -12,7 +12,7 @@ from tests.support.kafka import RealKafka
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_inverted_overlapping_or_repeated_without_a_reason(
     kafka: RealKafka, tmp_path: Path
 ) -> None:

@@ -84,12 +84,12 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
 
     for share in (0.25, 0.5):
         bridge.start()
-        recorder.wait_for("/shop", timeout_s=60, accepted=int(EVENTS * share))
+        recorder.wait_for("/shop", accepted=int(EVENTS * share))
         assert bridge.terminate() == 0
     assert recorder.report("/shop")["repeats"] == 0, "a drained bridge repeats nothing"
 
     bridge.start()
-    recorder.wait_for("/shop", timeout_s=60, accepted=int(EVENTS * 0.75))
+    recorder.wait_for("/shop", accepted=int(EVENTS * 0.75))
     bridge.kill()
     settled = settled_places(kafka, f"{group}.shop")
     accepted = {
@@ -100,7 +100,7 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     may_repeat = {key for key in accepted if not settled(where[key])}
 
     bridge.start()
-    recorder.wait_for("/shop", timeout_s=90, accepted=EVENTS)
+    recorder.wait_for("/shop", accepted=EVENTS)
     assert bridge.terminate() == 0
 
     report = recorder.report("/shop")

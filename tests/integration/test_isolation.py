@@ -43,7 +43,7 @@ def test_a_failing_endpoint_delays_no_other_and_catches_up_after_it_recovers(
     assert bridge.metric("hookferry_unsettled_events", endpoint="ill") < 4 * (200 + 1000)
 
     receiver.control("/ill", status=200)
-    receiver.wait_for("/ill", timeout_s=60, accepted=EVENTS)
+    receiver.wait_for("/ill", accepted=EVENTS)
     assert bridge.terminate() == 0
     for path in ("/well", "/ill"):
         assert_complete_and_in_order(receiver.report(path))
@@ -60,11 +60,11 @@ def test_a_lagging_endpoint_keeps_its_cursor_over_a_kill_and_loses_nothing(
     receiver.control("/ill", delay_ms=40)
     bridge = bridges(two_endpoints(kafka, topic, receiver, "behind")).start()
     receiver.wait_for("/well", accepted=EVENTS)
-    receiver.wait_for("/ill", timeout_s=60, accepted=EVENTS // 4)
+    receiver.wait_for("/ill", accepted=EVENTS // 4)
     in_flight = receiver.report("/ill")["in_flight"]
     bridge.kill()
     bridge.start()
-    receiver.wait_for("/ill", timeout_s=90, accepted=EVENTS)
+    receiver.wait_for("/ill", accepted=EVENTS)
     assert bridge.terminate() == 0
     for path in ("/well", "/ill"):
         assert_complete_and_in_order(receiver.report(path))

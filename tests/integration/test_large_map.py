@@ -36,7 +36,7 @@ def test_a_start_on_another_disk_repeats_none_of_twenty_thousand_events_settled_
         kafka, topic, {"shop": {"url": receiver.url("/shop"), "retry": retry}}, group="large-map"
     )
     first = bridges(config).start()
-    receiver.wait_for("/shop", timeout_s=90, accepted=settled)
+    receiver.wait_for("/shop", accepted=settled)
 
     def all_committed() -> bool:
         completion = cursors(kafka, "large-map.shop", topic).get(0)
@@ -52,7 +52,7 @@ def test_a_start_on_another_disk_repeats_none_of_twenty_thousand_events_settled_
     second = bridges(config)
     assert second.folder != first.folder
     second.start()
-    wait_settled(kafka, "large-map.shop", topic, timeout_s=60)
+    wait_settled(kafka, "large-map.shop", topic)
     assert second.terminate() == 0
     report = receiver.report("/shop")
     assert (report["accepted"], report["distinct"]) == (len(events), len(events))

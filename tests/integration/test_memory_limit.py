@@ -64,11 +64,11 @@ def test_a_dead_endpoint_neither_ends_the_process_nor_delays_the_other_and_gets_
     produce(kafka.bootstrap, topic, events_of_many_fields(events, 8_000))
     endpoints = {"well": {"url": receiver.url("/well")}, "dead": refusing(port)}
     bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
-    receiver.wait_for("/well", timeout_s=120, accepted=events // 2)
+    receiver.wait_for("/well", accepted=events // 2)
     check(bridge, limit)
     bridge.kill()
     bridge.start()
-    receiver.wait_for("/well", timeout_s=120, accepted=events)
+    receiver.wait_for("/well", accepted=events)
     check(bridge, limit)
     assert bridge.metric("hookferry_memory_waiting_bytes") <= bridge.metric("hookferry_memory_budget_bytes")
     assert bridge.metric("hookferry_endpoint_memory_bytes", endpoint="dead") > 0
@@ -88,7 +88,7 @@ def test_large_records_with_thousands_of_fields_stay_within_the_limit(
     produce(kafka.bootstrap, topic, events_of_many_fields(events, 950_000))
     endpoints = {"well": {"url": receiver.url("/large")}, "dead": refusing(free_port())}
     bridge = bridges(config(kafka, topic, endpoints, limit), launcher=limit.launcher).start()
-    receiver.wait_for("/large", timeout_s=120, accepted=events)
+    receiver.wait_for("/large", accepted=events)
     check(bridge, limit)
     assert bridge.terminate() == 0
 

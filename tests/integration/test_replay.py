@@ -79,8 +79,8 @@ def test_a_replay_goes_on_when_a_bridge_is_killed_and_live_events_do_not_wait(
         for offset in range(row["from"], row["to"])
     )
     uncommitted = len(requests(receiver, job)[1]) - settled
-    wait_until(lambda: partitions(pair[0]) == 4, "the other bridge has all partitions", timeout_s=60)
-    wait_until(lambda: shown(pair[0], "show", job)["state"] == "done", "the replay is done", timeout_s=90)
+    wait_until(lambda: partitions(pair[0]) == 4, "the other bridge has all partitions")
+    wait_until(lambda: shown(pair[0], "show", job)["state"] == "done", "the replay is done")
     receiver.wait_for("/shop", accepted=2 * EVENTS + LIVE)
     wait_settled(kafka, f"{group}.shop", topic)
 

@@ -64,8 +64,13 @@ class BridgeProcess:
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
         options: Sequence[str] = (),
+        root: Path = ROOT,
     ) -> None:
-        """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``."""
+        """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
+
+        ``root`` is the checkout that the bridge is run from.
+        """
+        self._root = root
         self._options = options
         self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
@@ -95,7 +100,7 @@ class BridgeProcess:
             self.process = subprocess.Popen(
                 [*self._launcher, sys.executable, "-m", "bridge", "run", *self._options, "--config",
                  str(self.file)],
-                cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self._root, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:
             self.wait_ready()
@@ -117,7 +122,7 @@ class BridgeProcess:
         except (OSError, http.client.HTTPException):
             return False
 
-    def wait_ready(self, timeout_s: float = 60) -> None:
+    def wait_ready(self, timeout_s: float = 180) -> None:
         """Return when ``/readyz`` answers 200; raises ``BridgeFailed``."""
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
@@ -145,7 +150,7 @@ class BridgeProcess:
         wanted = set(labels.items())
         return sum(v for (sample, has), v in self.metrics().items() if sample == name and wanted <= has)
 
-    def terminate(self, timeout_s: float = 60) -> int:
+    def terminate(self, timeout_s: float = 180) -> int:
         """Send SIGTERM and return the exit code. Raises ``BridgeFailed`` if the process does not end."""
         assert self.process is not None
         self.process.terminate()

@@ -50,7 +50,7 @@ class ConsoleProcess:
             self.wait_ready()
         return self
 
-    def wait_ready(self, timeout_s: float = 60) -> None:
+    def wait_ready(self, timeout_s: float = 180) -> None:
         """Return once it has read all topics; raises ``BridgeFailed``."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -209,7 +209,7 @@ class Process:
         self._replays_jobs = self._moves_cursors = False
         if world.jobs.records:
             self.follow_jobs()
-        self._replaying = self._build_replaying(settings, decoders, path, edges)
+        self.replaying = self._build_replaying(settings, decoders, path, edges)
 
     async def reload(self, plans: Mapping[str, Plan], others: Mapping[str, object] | None = None) -> None:
         """Take over these endpoints, as after a change of the file. ``others``: further settings."""
@@ -349,14 +349,14 @@ class Process:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._commit_on_the_beat()),
-                *(self._history.start(tasks) if self._history else ()),
                 *([tasks.create_task(self._move_cursors())] if self._moves_cursors else ()),
-                *([tasks.create_task(self.replays.run(self._replaying()))] if self._replays_jobs else ()),
+                *([tasks.create_task(self.replays.run(self.replaying()))] if self._replays_jobs else ()),
             ]
+            streams = self._history.start(tasks) if self._history else []  # grows with each new endpoint
             self.in_force.start(tasks)
             await self.pipeline.run()
             self.in_force.stop()
-            for task in background:
+            for task in [*background, *streams]:
                 task.cancel()
 
     async def _commit_on_the_beat(self) -> None:

@@ -63,7 +63,7 @@ def publish(kafka: RealKafka, topic: str, records: Iterable[Raw], codec: str = "
         raise ProduceFailed(f"{missing} records unsent; refused: {failed}")
 
 
-def read_messages(kafka: RealKafka, topic: str, count: int, timeout_s: float = 20) -> list[Any]:
+def read_messages(kafka: RealKafka, topic: str, count: int, timeout_s: float = 120) -> list[Any]:
     """Return the first ``count`` messages, each partition in order; raises ``TimeoutError`` for fewer."""
     consumer = Consumer(
         {

@@ -107,7 +107,7 @@ class Receiver:
         """Delete all requests and behaviors."""
         self._ask("POST", "/_reset")
 
-    def wait_for(self, path: str, timeout_s: float = 60, **at_least: int) -> dict[str, int]:
+    def wait_for(self, path: str, timeout_s: float = 180, **at_least: int) -> dict[str, int]:
         """Return the counts once each named one is reached: ``wait_for("/a", accepted=100)``.
 
         Raises ``TimeoutError`` with the current counts.

@@ -32,15 +32,16 @@ class Behavior:
 
     ``delay_ms`` before the answer; ``status``, ``body``, ``headers`` of the answer. ``fail_first`` limits
     ``status``, ``hang`` and ``reset`` to the first requests (of the path, or of each webhook-id with
-    ``"scope": "id"``), and later requests get 200. ``entities`` limits them to these entities. ``hang`` never
-    answers; ``reset`` closes the connection with RST; ``half`` closes it in the middle of the answer;
-    ``close`` closes it after the answer.
+    ``"scope": "id"``), and later requests get 200. ``every`` limits them to each n-th request of the path.
+    ``entities`` limits them to these entities. ``hang`` never answers; ``reset`` closes the connection with
+    RST; ``half`` closes it in the middle of the answer; ``close`` closes it after the answer.
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.delay_s = document.pop("delay_ms", 0) / 1000
         self.fail_first: int | None = document.pop("fail_first", None)
         self.status: int = document.pop("status", 200 if self.fail_first is None else 500)
+        self.every: int = document.pop("every", 0)
         self.by_id = document.pop("scope", "path") == "id"
         self.entities = frozenset(document.pop("entities", ()))
         self.hang: bool = document.pop("hang", False)
@@ -68,6 +69,9 @@ class Behavior:
         """Return True if this request gets the configured behavior instead of a plain 200."""
         if self.entities and arrival.entity not in self.entities:
             return False
+        if self.every:
+            self.counts[None] += 1
+            return self.counts[None] % self.every == 0
         if self.fail_first is None:
             return True
         key = arrival.webhook_id if self.by_id else None

@@ -36,7 +36,7 @@ def quick_config(
     return config
 
 
-def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 30) -> T:
+def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 120) -> T:
     """Return the first true result of ``condition``; raises ``TimeoutError`` with the text ``what``."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -170,7 +170,7 @@ def cursors(kafka: RealKafka, group: str, topic: str) -> dict[int, completion_ma
     }
 
 
-def wait_settled(kafka: RealKafka, group: str, topic: str, timeout_s: float = 30) -> None:
+def wait_settled(kafka: RealKafka, group: str, topic: str, timeout_s: float = 120) -> None:
     """Return when a cursor is at the end of every partition: nothing open, lag 0."""
     ends = log_ends(kafka, topic)
 
