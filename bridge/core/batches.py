@@ -61,6 +61,14 @@ def failed_events(answer: Response, webhook_ids: Sequence[str]) -> frozenset[int
         return Judgement(Verdict.AGAIN, reason, "other")
 
 
+def judge_alone(answer: Response, webhook_id: str, accepted: Judgement) -> Judgement:
+    """Return the judgement of the only event of a batch, after a 2xx whose judgement is ``accepted``."""
+    failed = failed_events(answer, [webhook_id])
+    if isinstance(failed, Judgement):
+        return failed
+    return NAMED if failed else accepted
+
+
 class _UnclearError(ValueError):
     """An answer that may name failed events, and does not name them clearly."""
 
