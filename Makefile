@@ -3,9 +3,9 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# A test with Kafka waits for half of its time, so two processes keep two cores busy. More processes would delay each
+# A test with Kafka waits for most of its time, so three processes keep two cores busy. More processes would delay each
 # other: the tests measure sessions and deadlines, and each process runs a broker and up to four bridges.
-WORKERS ?= 2
+WORKERS ?= 3
 # Python compiles a module when it is first imported and keeps the result. The tests start hundreds of processes, which
 # would all compile again if the environment set this variable.
 unexport PYTHONDONTWRITEBYTECODE

@@ -118,7 +118,7 @@ def bridges(tmp_path: Path) -> Iterator[Callable[[Mapping[str, Any]], BridgeProc
     made: list[BridgeProcess] = []
 
     def make(config: Mapping[str, Any], **options: Any) -> BridgeProcess:
-        made.append(BridgeProcess(config, tmp_path / f"bridge-{len(made)}", **options))
+        made.append(BridgeProcess(config, tmp_path / f"bridge-{len(made)}", **{"forked": True} | options))
         return made[-1]
 
     yield make

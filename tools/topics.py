@@ -112,13 +112,15 @@ ATTEMPTS_HEADERS = {
     "hookferry-last-ms": "when its last request was answered, in Unix milliseconds",
 }
 ATTEMPTS_FIELDS = {
-    "format": "the version of this format: 1",
+    "format": "the version of this format: 2; releases before 0.2 wrote format 1, which is read as well",
     "process": "a random name of the process that wrote the record",
     "number": "the number of the record, per process and endpoint. Two records with the same process,"
     " endpoint and number are one that was written twice",
     "endpoint": "the endpoint",
-    "columns": "the names of the columns. Later releases may add some; ignore those that you do not know",
-    "attempts": "a list of values for each attempt, in the order of the columns",
+    "same": "by column, the value that all attempts of the record have. For a column of bytes, the value is"
+    " their number, and the bytes are in the record once",
+    "columns": "by column, a list of values, one for each attempt; `sent_s` is always here. Later releases"
+    " may add columns; ignore those that you do not know",
 }
 ATTEMPTS_COLUMNS = {
     "sent_s": "when the request was sent, in Unix seconds with fractions",
@@ -236,7 +238,8 @@ _ATTEMPTS = f"""
 
     The value is one line of JSON, a line feed, and then the bytes of headers and bodies, one after the
     other. The last four columns have bytes: the JSON has only their number, or null for what is not
-    kept. The bytes follow attempt by attempt, in the order of the columns. They are not escaped, so a
+    kept. The bytes follow column by column, in the order of this page; those of a column that is the
+    same in all attempts are there once. They are not escaped, so a
     body is stored exactly as it was sent, except that a secret in it is masked.
 
     Answers are searched for secrets that they repeat. If a receiver answers deliveries with very many

@@ -26,6 +26,7 @@ from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.group_view import GroupView
+from bridge.kafka.membership import MOST_RECORDS
 from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
@@ -145,7 +146,7 @@ class Assembly:
         )
 
     def _open_side_reader(self) -> SideReader:
-        return SideReader(self.options, max_batch_bytes=self.memory.batch, fetch=self.fetch)
+        return SideReader(self.options, MOST_RECORDS, max_batch_bytes=self.memory.batch, fetch=self.fetch)
 
     def _open_holds(self) -> HoldReader:
         return HoldReader(self._open_side_reader(), control_topic(self.settings.group))

@@ -22,6 +22,7 @@ from bridge.pipeline.backlog import Backlogs
 from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.telemetry import events
+from bridge.telemetry.gc_pauses import GcPauses
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.kafka import again_topic, build_report_producer, control_topic
@@ -68,13 +69,14 @@ class Observers:
         topic, producer = control_topic(settings.group), build_report_producer(settings)
         self._reporter = PodReporter(view, topic, producer, clock)
         self._late = metrics.loop_lag_seconds.observe
+        self._pauses = GcPauses(metrics.gc_pause_seconds.observe)
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks; cancel them to stop."""
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "backlogs": self.backlogs.run,
             "reports": self._reporter.run,
-            "event loop": lambda: watch_loop(self._late),
+            "event loop": lambda: watch_loop(self._late, pauses=self._pauses),
         }
         return [tasks.create_task(run_again(name, run), name=name) for name, run in work.items()]
 

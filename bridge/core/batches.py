@@ -61,6 +61,13 @@ def failed_events(answer: Response, webhook_ids: Sequence[str]) -> frozenset[int
         return Judgement(Verdict.AGAIN, reason, "other")
 
 
+def is_accepted(judgement: Judgement) -> bool:
+    """Return True if the receiver has the event; it may have ended its subscription with the same answer."""
+    return judgement.verdict is Verdict.DELIVERED or (
+        judgement.verdict is Verdict.OFF and judgement.kind == "ok"
+    )
+
+
 def judge_alone(answer: Response, webhook_id: str, accepted: Judgement) -> Judgement:
     """Return the judgement of the only event of a batch, after a 2xx whose judgement is ``accepted``."""
     failed = failed_events(answer, [webhook_id])

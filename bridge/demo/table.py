@@ -33,6 +33,11 @@ _COLUMNS = (  # heading, width, justification; the type takes what is left
 )
 
 
+def _duration(duration_ms: float) -> str:
+    """Return a duration for a narrow column: seconds from ten seconds on."""
+    return f"{duration_ms:.0f} ms" if duration_ms < 10_000 else f"{duration_ms / 1000:.0f} s"
+
+
 class Screen:
     """Prints everything that the demo shows, on standard output."""
 
@@ -73,7 +78,7 @@ class Screen:
         webhook, status = row.webhook, row.answer.status
         color = "green" if status < 300 else "yellow" if status >= 500 else "red"
         order = f"{row.position} of {row.of} " if row.position else "by hand "
-        latency = "" if row.latency_ms is None else f"{row.latency_ms:.0f} ms"
+        latency = "" if row.latency_ms is None else _duration(row.latency_ms)
         then = "retry" if status >= 500 else "parked" if status >= 400 else ""
         self._line(
             [
@@ -82,7 +87,9 @@ class Screen:
                 Text(webhook.endpoint),
                 Text(webhook.type),
                 Text(webhook.entity, style="cyan"),
-                Text.assemble(order, self._mark(row.in_order) if row.position else ""),
+                Text("again", style="yellow")
+                if row.again
+                else Text.assemble(order, self._mark(row.in_order) if row.position else ""),
                 Text.assemble("valid " if webhook.signed else "WRONG ", self._mark(webhook.signed)),
                 Text(str(webhook.attempt), style="yellow" if webhook.attempt > 1 else ""),
                 Text(f"{status} {then}".rstrip(), style=color),

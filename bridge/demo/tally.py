@@ -14,7 +14,10 @@ Place = tuple[str, int]
 
 
 class Row(NamedTuple):
-    """One request that arrived. ``position`` counts from 1 within its entity; None: published by hand."""
+    """One request that arrived. ``position`` counts from 1 within its entity; None: published by hand.
+
+    ``again``: a person re-sent or replayed the event after the summary.
+    """
 
     number: int
     at_s: float
@@ -24,6 +27,7 @@ class Row(NamedTuple):
     in_order: bool
     answer: Answer
     latency_ms: float | None
+    again: bool = False
 
 
 class Check(NamedTuple):
@@ -69,6 +73,7 @@ class Tally:
         self._published_at: dict[tuple[str, str], float] = {}
         self._waiting: set[str] = set()
         self._overtaken = 0
+        self._summed_up = False
         self.rows: list[Row] = []
 
     def published(self, sample: Sample, at: float) -> None:
@@ -99,6 +104,7 @@ class Tally:
             in_order=not known or index == self._done[entity],
             answer=answer,
             latency_ms=None if published_at is None else (webhook.at - published_at) * 1000,
+            again=known and self._summed_up,
         )
         self.rows.append(row)
         if known:
@@ -114,7 +120,11 @@ class Tally:
         self._done[entity] = max(self._done[entity], index + 1)
 
     def checks(self, outcome: Outcome) -> list[Check]:
-        """Return every promise with its result, the most important first."""
+        """Return every promise with its result, the most important first.
+
+        A repetition that arrives later is one that a person requested.
+        """
+        self._summed_up = True
         return [
             self._delivered(),
             self._ordered(),

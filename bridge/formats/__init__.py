@@ -87,8 +87,10 @@ def webhook_id(
     come before the parts, so that no two different events are hashed as the same text.
     """
     tenant_length = -1 if tenant is None else len(tenant)
-    lengths = f"{len(source)},{len(topic)},{tenant_length},{len(id)},{index},{kind}"
-    text = f"{lengths}:{source}{topic}{tenant or ''}{id}"
+    text = (
+        f"{len(source)},{len(topic)},{tenant_length},{len(id)},{index},{kind}"
+        f":{source}{topic}{tenant or ''}{id}"
+    )
     known = id.lower() if len(id) == 36 and _UUID.fullmatch(id) else "evt"
     return f"{known}_{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 

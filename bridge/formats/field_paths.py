@@ -69,6 +69,9 @@ class EventReader:
         self._time = compile_path(paths.time)
         self._data = compile_path(paths.data)
         self._tenant = compile_path(paths.tenant)
+        self._id_name, self._type_name, self._entity_name = map(
+            _name_of, (paths.id, paths.type, paths.entity)
+        )
         self._identifying = _identifying_headers(paths)
 
     def event_without_value(self, record: Record) -> Event:
@@ -95,10 +98,18 @@ class EventReader:
         ``decode_again`` returns the document once more, for an event that waits; it is not needed for a
         document that keeps nothing alive.
         """
-        id_, id_kind = self._id_and_kind(record, document)
-        type_ = type_name if self._type is None and type_name else None
-        if type_ is None:
-            type_ = self._required(record, document, "type", self._type)
+        id_kind: IdKind = "text"
+        if type(document) is dict:  # the usual places and types are read without a call
+            id_, type_ = document.get(self._id_name), document.get(self._type_name)
+            entity = document.get(self._entity_name)
+        else:
+            id_ = type_ = entity = None
+        if type(id_) is not str or not id_:
+            id_, id_kind = self._id_and_kind(record, document)
+        if type(type_) is not str or not type_:
+            type_ = type_name if self._type is None and type_name else None
+            if type_ is None:
+                type_ = self._required(record, document, "type", self._type)
         tenant = None if self._tenant is None else self._text(record, document, "tenant", self._tenant)
         time_source: TimeSource = "record"
         refused: tuple[RefusedField, ...] = ()
@@ -106,34 +117,35 @@ class EventReader:
             time = from_millis(record.timestamp_ms)
         else:
             time, time_source, refused = self._event_time(record, document)
-        entity = None
-        if self._entity is not None:
+        if type(entity) is not str and self._entity is not None:
             entity, refused = self._optional(self._entity, record, document, refused)
         data = document if self._data is None else self._data(record, document)
         if data is ABSENT:
             if document is not ABSENT:
                 raise self._missing(record, "data")
             data = None
-        return Event(
-            record=record,
-            source=self._source,
-            id=id_,
-            type=type_,
-            time=time,
-            entity=entity,
-            tenant=tenant,
-            lane=derive_lane(record, entity, tenant),
-            payload=lambda: data,
-            webhook_id=webhook_id(self._source, record.partition.topic, tenant, id_, 0, id_kind),
-            id_kind=id_kind,
-            time_source=time_source,
-            digest=digest_of_document(type_, data),
-            refused=refused,
-            decode_again=(
-                decode_again
-                if decode_again is None or self._data is None
-                else partial(self._data_again, record, decode_again)
-            ),
+        if decode_again is not None and self._data is not None:
+            decode_again = partial(self._data_again, record, decode_again)
+        return Event(  # by position: by name it takes three times as long, a microsecond more
+            record,
+            self._source,
+            id_,
+            type_,
+            time,
+            entity,
+            tenant,
+            derive_lane(record, entity, tenant),
+            lambda: data,
+            {},
+            0,
+            webhook_id(self._source, record.partition.topic, tenant, id_, 0, id_kind),
+            None,
+            None,
+            id_kind,
+            time_source,
+            digest_of_document(type_, data),
+            refused,
+            decode_again,
         )
 
     def _id_and_kind(self, record: Record, document: Any) -> tuple[str, IdKind]:
@@ -226,6 +238,11 @@ def _identifying_headers(paths: FieldPaths) -> frozenset[str]:
     if not all(colon and kind in ("header", "record") for kind, colon, _ in places):
         return frozenset()
     return frozenset(name for kind, _, name in places if kind == "header")
+
+
+def _name_of(path: str | None) -> str | None:
+    """Return the name of a path into an object that has only one; else None, which no JSON object has."""
+    return None if path is None or "." in path or ":" in path or path.isdigit() else path
 
 
 def compile_path(path: str | None) -> Find | None:

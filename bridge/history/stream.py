@@ -14,7 +14,8 @@ import structlog
 
 from bridge.errors import BrokerError, RecordTooLarge
 from bridge.history.attempt import Attempt
-from bridge.history.batch import Writer, batch_headers, encode
+from bridge.history.batch import Writer
+from bridge.history.encoding import batch_headers, encode
 from bridge.history.pool import Pool
 from bridge.kafka.producer import NewRecord
 from bridge.telemetry import events

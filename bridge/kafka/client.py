@@ -16,6 +16,7 @@ from bridge.errors import BrokerError, TokenUnavailable
 from bridge.kafka.aiokafka_patches import batch_bytes as _batch_patch  # noqa: F401 - every consumer needs it
 from bridge.kafka.aiokafka_patches import connection as _connection_patch  # noqa: F401 - every client needs it
 from bridge.kafka.aiokafka_patches import failing_fetches as _fetch_patch  # noqa: F401 - every consumer needs it
+from bridge.kafka.aiokafka_patches import fetch_codec as _codec_patch  # noqa: F401 - every consumer needs it
 from bridge.kafka.aiokafka_patches import unreadable_records as _records_patch  # noqa: F401 - every consumer needs it
 from bridge.kafka.broker_call import CHECK_BROKER
 from bridge.telemetry import events

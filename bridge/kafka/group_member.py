@@ -19,6 +19,7 @@ from bridge.errors import BrokerError, ClientFailed, CommitError, PlaceLostError
 from bridge.kafka.aiokafka_patches.background_tasks import ended_task
 from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.failing_fetches import refused_topics
+from bridge.kafka.aiokafka_patches.gathered_fetches import wait_at_broker
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.aiokafka_patches.static_member import NameTaken, member_id, rejoin
@@ -29,7 +30,7 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.member_name import MemberName
-from bridge.kafka.membership import Membership, RebalanceListener, new_consumer
+from bridge.kafka.membership import COMPLETE_POLL_MS, Membership, RebalanceListener, new_consumer
 from bridge.kafka.topic_patterns import existing_offsets, subscribe, topics_read
 from bridge.model import Partition
 from bridge.telemetry import events
@@ -101,6 +102,7 @@ class GroupMember:
         try:
             async with broker_call(f"join group {self.membership.group!r}", timeout_s=ANSWER_TIMEOUT_S):
                 await consumer.start()
+            wait_at_broker(consumer, COMPLETE_POLL_MS)
             report_heartbeats(consumer, heartbeat_accepted)
             self.name.guard(consumer, is_current)
         except BaseException:

@@ -16,7 +16,7 @@ from bridge.core.share import share
 from bridge.errors import BrokerError, ClientFailed
 from bridge.kafka import log_offsets
 from bridge.kafka.aiokafka_patches.batch_bytes import at_most
-from bridge.kafka.aiokafka_patches.positions import position_of
+from bridge.kafka.aiokafka_patches.positions import positions_of
 from bridge.kafka.broker_call import client_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.fetch_budget import FetchBudget
@@ -68,7 +68,7 @@ class Reader:
         self._on_revoked = on_revoked
         self._membership = membership
         self._search: PoisonSearch[TopicPartition] = PoisonSearch()
-        self._started: set[TopicPartition] = set()
+        self._started: dict[TopicPartition, Partition] = {}
         self._held_back = HeldBack()
         self._unpacked = fetch.unpacked
 
@@ -87,6 +87,7 @@ class Reader:
         fetches from the member group's offset nor reports that there is none.
         """
         self.epoch += 1
+        self._started.clear()
         for partition in assigned:
             consumer.pause(partition)
             consumer.seek(partition, 0)
@@ -95,7 +96,9 @@ class Reader:
     @property
     def unprepared(self) -> frozenset[Partition]:
         """Assigned partitions that wait for ``start_at``."""
-        return self.assigned - {to_partition(partition) for partition in self._started}
+        if len(self._started) == len(self.assigned):  # started partitions are assigned
+            return frozenset()
+        return self.assigned.difference(self._started.values())
 
     @property
     def share(self) -> float:
@@ -116,7 +119,7 @@ class Reader:
                 consumer.seek(assigned, offset)
                 consumer.resume(assigned)
                 self._held_back.forget(assigned)
-                self._started.add(assigned)
+                self._started[assigned] = partition
 
     def begin_again(self) -> None:
         """Stop reading; every assigned partition waits for ``start_at`` again."""
@@ -138,8 +141,8 @@ class Reader:
         await self.member.stay()
         waiting = {TopicPartition(*partition) for partition in full}
         with client_call("pause partitions"):
-            self._held_back.update(self.member.consumer, self._started, waiting)
-        polled = self._search.choose(self._started - waiting)
+            self._held_back.update(self.member.consumer, self._started.keys(), waiting)
+        polled = self._search.choose(self._started.keys() - waiting)
         try:
             fetched = await self._poll(polled, timeout_s)
         except BrokerError as exc:
@@ -169,11 +172,7 @@ class Reader:
         Below it, every offset was returned by ``read`` or holds no readable record: a transaction
         marker, an aborted record, a record that compaction removed. Never above the last stable offset.
         """
-        return {
-            to_partition(partition): position
-            for partition in self._started
-            if (position := position_of(self.member.consumer, partition)) is not None
-        }
+        return positions_of(self.member.consumer, self._started)
 
     async def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """Return the next offset of each log. Raises ``KafkaUnavailable``."""

@@ -16,8 +16,14 @@ from bridge.kafka.client import KafkaOptions
 _LONG_POLL_MS = 50
 """aiokafka has one fetch in progress per broker; a partition that is not in it waits until it ends.
 With the usual 500 ms, that was the latency of every hundredth event."""
+COMPLETE_POLL_MS = 500
+"""The same for a fetch of all partitions of a broker: an idle one is asked twice per second. Requests for
+metadata and for the ends of logs wait for it, as at the end of an assignment."""
 METADATA_AGE_S = 10.0
 """New partitions and topics are noticed within this time (aiokafka's default: 300 s)."""
+
+MOST_RECORDS = 128
+"""Records of one read: taking them in holds the event loop, for about 20 µs each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Membership:
     rebalance_timeout_s: float = 60
     instance_id: str | None = None
     """The lasting name of a static member; None: a dynamic member."""
-    max_batch: int = 1000
+    max_batch: int = MOST_RECORDS
     max_batch_bytes: int = MOST_BATCH_BYTES
     max_value_bytes: int = 1024 * 1024
 

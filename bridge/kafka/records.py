@@ -1,15 +1,14 @@
-"""Convert aiokafka's records and partitions to the product's own frozen types."""
+"""Convert aiokafka's partitions and errors to the product's own frozen types."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bridge.errors import RecordsDeleted
-from bridge.kafka.aiokafka_patches.unreadable_records import UnreadableRecord
 from bridge.model import Batch, Damage, Partition, Record
 
 
@@ -24,27 +23,13 @@ def to_topic_partitions(partitions: Iterable[Partition]) -> list[TopicPartition]
 
 
 def to_batches(
-    fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]], wanted: Collection[TopicPartition]
+    fetched: Mapping[TopicPartition, list[Record]], wanted: Collection[TopicPartition]
 ) -> list[Batch]:
-    """Convert what ``getmany`` returned for the wanted partitions."""
-    return [
-        (to_partition(partition), [to_record(to_partition(partition), raw) for raw in raws])
-        for partition, raws in fetched.items()
-        if partition in wanted
-    ]
+    """Return what ``getmany`` returned for the wanted partitions.
 
-
-def to_record(partition: Partition, raw: ConsumerRecord) -> Record:
-    """Convert one record."""
-    return Record(
-        partition,
-        raw.offset,
-        raw.timestamp,
-        raw.key,
-        raw.value,
-        tuple(raw.headers) if raw.headers else (),
-        raw.damage if type(raw) is UnreadableRecord else None,
-    )
+    The records have the product's type already (``aiokafka_patches/unreadable_records.py``).
+    """
+    return [(records[0].partition, records) for partition, records in fetched.items() if partition in wanted]
 
 
 def unreadable_place(partition: Partition, offset: int, cause: str) -> Record:

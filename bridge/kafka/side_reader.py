@@ -133,8 +133,29 @@ class SideReader:
         return (await self.offsets_at([partition], max(0, timestamp_ms))).get(partition)
 
     async def offsets_at(self, partitions: Collection[Partition], timestamp_ms: int) -> dict[Partition, int]:
-        """Return the first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``."""
-        return await log_offsets.offsets_at(self._consumer, partitions, timestamp_ms)
+        """Return the first offset at or after an instant, where there is one. Raises ``KafkaUnavailable``.
+
+        A broker that has no offset for the beginning of time either, although the log has records, cannot
+        look up instants. The broker of the demo is one. The log is read then.
+        """
+        found = await log_offsets.offsets_at(self._consumer, partitions, timestamp_ms)
+        missing = [partition for partition in partitions if partition not in found]
+        if missing and timestamp_ms > 0:
+            dated = await log_offsets.offsets_at(self._consumer, missing, 0)
+            missing = [partition for partition in missing if partition not in dated]
+        if missing:
+            begins, ends = await self.begins(missing), await self.ends(missing)
+            for partition in missing:
+                offset = await self._first_at(partition, begins[partition], ends[partition], timestamp_ms)
+                found |= {} if offset is None else {partition: offset}
+        return found
+
+    async def _first_at(self, partition: Partition, begin: int, end: int, timestamp_ms: int) -> int | None:
+        async for records in read_stretch(self, partition, begin, end):
+            for record in records:
+                if record.timestamp_ms >= timestamp_ms:
+                    return record.offset
+        return None
 
     async def stretch(
         self, partition: Partition, start: int, end: int, stalled_s: float = _STALLED_S

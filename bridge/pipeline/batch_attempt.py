@@ -7,14 +7,14 @@ one that is not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bridge.core.batches import FOLLOWS, NAMED, BatchLimits, batch_id, failed_events, smaller
 from bridge.core.verdict import Judgement, judge
 from bridge.errors import DecodeError, FilterError, RenderError, TransportError
 from bridge.model import Request, Response, Verdict
-from bridge.pipeline.attempt import EndpointClient
+from bridge.pipeline.attempt import EndpointClient, PlanRetry
 from bridge.pipeline.attempt_log import Outcome, Target
 from bridge.pipeline.attempt_trace import OpenSpan
 from bridge.pipeline.batch_queue import Batch
@@ -23,6 +23,9 @@ from bridge.pipeline.shown_reason import without_secrets
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.batch import BatchForm
 from bridge.rendering.compression import THREAD_BYTES
+
+PlanRetries = Callable[[Batch, list[Judgement]], list[Judgement]]
+"""Plan what follows each failed event that is the first one of its lane; see ``PlanRetry``."""
 
 
 class BatchResult(NamedTuple):
@@ -60,7 +63,7 @@ class BatchClient(EndpointClient):
             event.rendered = None
         return rendered, self.form.item(event.webhook_id, rendered.body)
 
-    async def attempt(self, delivery: Delivery) -> Judgement:
+    async def attempt(self, delivery: Delivery, plan_retry: PlanRetry) -> Judgement:
         """Send a batch of this event alone; see ``EndpointClient.attempt``."""
         try:
             rendered, item = self.prepare(delivery)
@@ -70,9 +73,14 @@ class BatchClient(EndpointClient):
             return self._unrenderable(delivery, exc)
         batch = Batch(1)
         batch.add(delivery, rendered, item)
-        return (await self.attempt_batch(batch)).judgements[0]
 
-    async def attempt_batch(self, batch: Batch) -> BatchResult:
+        def plan(_: Batch, judgements: list[Judgement]) -> list[Judgement]:
+            (judgement,) = judgements
+            return [plan_retry(delivery, judgement)] if judgement.verdict is Verdict.AGAIN else judgements
+
+        return (await self.attempt_batch(batch, plan)).judgements[0]
+
+    async def attempt_batch(self, batch: Batch, plan_retries: PlanRetries) -> BatchResult:
         """Send the events once, in one request, and judge the answer for each of them.
 
         Nothing is awaited before the gate counts the request as sent.
@@ -101,6 +109,8 @@ class BatchClient(EndpointClient):
         if gate.slowed or self._limit_log.slowed:
             self._limit_log.note()
         result = self._judge_each(batch, outcome, judgement)
+        if not result.is_split:
+            result = BatchResult(plan_retries(batch, result.judgements), is_split=False)
         self._record(batch, request, outcome, result.judgements, spans)
         return result
 

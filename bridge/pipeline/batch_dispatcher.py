@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from bridge.core.backoff import SharedRetrySchedule
+from bridge.core.batches import is_accepted
 from bridge.core.lanes import Lane
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError, RenderError
@@ -93,22 +94,35 @@ class BatchDispatcher(EndpointDispatcher):
         size_bytes = _COPIES * batch.size_bytes
         self._budget.free -= size_bytes
         try:
-            result = await self._client.attempt_batch(batch)
+            result = await self._client.attempt_batch(batch, self._plan_retries)
         except Exception as exc:
             place = batch.deliveries[0].event.record.place
             _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=place)
             judgement = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
-            result = BatchResult([judgement] * len(batch.deliveries), is_split=False)
+            judgements = self._plan_retries(batch, [judgement] * len(batch.deliveries))
+            result = BatchResult(judgements, is_split=False)
         finally:
             self._budget.free += size_bytes
         self._metrics.batches.inc()
         await self._settle_batch(batch, result)
 
+    def _plan_retries(self, batch: Batch, judgements: list[Judgement]) -> list[Judgement]:
+        """Plan what follows the first event of each lane that failed: the others of the lane wait for it."""
+        self._schedule.draw()
+        planned, at = list(judgements), 0
+        for deliveries in batch.by_lane():
+            for place, delivery in enumerate(deliveries, at):
+                if not is_accepted(judgements[place]):
+                    if judgements[place].verdict is Verdict.AGAIN:
+                        planned[place] = self._plan_retry(delivery, judgements[place])
+                    break
+            at += len(deliveries)
+        return planned
+
     async def _settle_batch(self, batch: Batch, result: BatchResult) -> None:
-        """Act on each judgement, at once where nothing has to be written, else side by side."""
+        """Act on each judgement. Dead letters are written side by side."""
         at = 0
         left: list[Coroutine[Any, Any, None]] = []
-        self._schedule.draw()
         for lane, number in batch.lanes:
             judgements = result.judgements[at : at + number]
             deliveries = batch.deliveries[at : at + number]
@@ -116,11 +130,14 @@ class BatchDispatcher(EndpointDispatcher):
             if failed < number:
                 delivery, judgement = deliveries[failed], judgements[failed]
                 self._give_back(lane, deliveries[failed + 1 :])
-                if result.is_split and delivery.cursor.live:
-                    delivery.attempts -= 1
-                    self._retry_later(lane, 0.0)
+                if result.is_split:
+                    delivery.retry_s = 0.0
+                if judgement.verdict is Verdict.PARK:
+                    left.append(self._park_head(lane, delivery, judgement))
+                elif judgement.verdict is Verdict.OFF:
+                    self._stop_sending(lane, delivery, judgement)
                 else:
-                    left.append(self._act(lane, delivery, judgement))
+                    self._retry(lane, delivery, judgement)
             at += number
         if left:
             self._queue.wake()  # this worker may wait for the broker now
@@ -133,7 +150,7 @@ class BatchDispatcher(EndpointDispatcher):
         for place, (delivery, judgement) in enumerate(zip(deliveries, judgements, strict=True)):
             if judgement.verdict is Verdict.DELIVERED:
                 self._complete(lane, delivery)
-            elif judgement.verdict is Verdict.OFF and judgement.kind == "ok":
+            elif is_accepted(judgement):
                 self._stop_sending(lane, delivery, judgement)  # it completes an accepted event
             else:
                 return place
@@ -158,13 +175,9 @@ class BatchDispatcher(EndpointDispatcher):
 
             self._queue.drop(is_dropped)
 
-    async def _act(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
-        """Act on the judgement of an event that is not delivered: the head of a running lane."""
-        match judgement.verdict:
-            case Verdict.PARK:
-                self._note_refusal(delivery)
-                await self._park(lane, delivery, judgement.reason, ParkReason.REFUSED)
-            case Verdict.OFF:
-                self._stop_sending(lane, delivery, judgement)
-            case _:
-                await self._retry(lane, delivery, judgement)
+    async def _park_head(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
+        """Park the head of a running lane, which is refused or has used up its attempts."""
+        is_used_up = delivery.park_reason is ParkReason.RETRIES_USED_UP
+        self._note_refusal(delivery)
+        reason = ParkReason.RETRIES_USED_UP if is_used_up else ParkReason.REFUSED
+        await self._park(lane, delivery, judgement.reason, reason)

@@ -115,6 +115,7 @@ class CatchUp:
         for partition, cursor in behind.items():
             cursor.advance(reached[partition])
         self._attach()
+        await asyncio.sleep(0)  # what was taken in is sent before the next batch
 
     def _attach(self) -> None:
         for cursor in self._cursors():

@@ -265,21 +265,23 @@ class EndpointDispatcher:
             await self._park(lane, delivery, delivery.park_cause, delivery.park_reason)
             return
         try:
-            judgement = await self._client.attempt(delivery)
+            judgement = await self._client.attempt(delivery, self._plan_retry)
         except Exception as exc:
             _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=event.record.place)
-            judgement = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
+            failed = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
+            judgement = self._plan_retry(delivery, failed)
         match judgement.verdict:
             case Verdict.DELIVERED:
                 self._complete(lane, delivery)
             case Verdict.PARK:
-                reason = ParkReason.UNRENDERABLE
-                if delivery.status:
-                    reason = ParkReason.REFUSED
+                reason = delivery.park_reason
+                if reason is not ParkReason.RETRIES_USED_UP:
+                    reason = ParkReason.REFUSED if delivery.status else ParkReason.UNRENDERABLE
+                if reason is not ParkReason.UNRENDERABLE:
                     self._note_refusal(delivery)
                 await self._park(lane, delivery, judgement.reason, reason)
             case Verdict.AGAIN:
-                await self._retry(lane, delivery, judgement)
+                self._retry(lane, delivery, judgement)
             case Verdict.OFF:
                 self._stop_sending(lane, delivery, judgement)
 
@@ -289,15 +291,13 @@ class EndpointDispatcher:
             return False
         return self._types_off is not None and self._types_off.match(event.type) is not None
 
-    async def _retry(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
-        """Schedule the next attempt, or park the event if its attempts or its time are used up."""
+    def _plan_retry(self, delivery: Delivery, judgement: Judgement) -> Judgement:
+        """Plan what follows a failed attempt. Return ``park`` if its event has used up attempts or time."""
         if not delivery.cursor.live:
-            self._complete(lane, delivery)
-            return
+            return judgement
         if not judgement.counts:
-            self._retry_later(lane, self._schedule.delay_s(delivery.attempts))
-            delivery.attempts -= 1
-            return
+            delivery.retry_s = self._schedule.delay_s(delivery.attempts)
+            return judgement
         now = self._clock.time()
         if delivery.first_failed_at is None:
             delivery.first_failed_at = now
@@ -306,16 +306,23 @@ class EndpointDispatcher:
         delivery.cursor.record_failure(delivery.offset, note, delivery.part)
         age_s = now - max(delivery.first_failed_at, self._on_since)
         retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
-        if retry.delay_s is None:
-            self._note_refusal(delivery)
-            cause = f"{retry.reason}; the last: {judgement.reason}"
-            if delivery.later is not None:
-                delivery.later.give_up(cause)
-            await self._park(lane, delivery, cause, ParkReason.RETRIES_USED_UP)
-        else:
-            if delivery.later is not None:
-                delivery.later.at_s = now + retry.delay_s
-            self._retry_later(lane, retry.delay_s)
+        delivery.retry_s = retry.delay_s
+        if retry.delay_s is not None:
+            return judgement
+        delivery.park_reason = ParkReason.RETRIES_USED_UP
+        cause = f"{retry.reason}; the last: {judgement.reason}"
+        return judgement._replace(verdict=Verdict.PARK, reason=cause)
+
+    def _retry(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
+        """Defer a lane until the next attempt that ``_plan_retry`` planned."""
+        if not delivery.cursor.live or delivery.retry_s is None:
+            self._complete(lane, delivery)
+            return
+        if delivery.later is not None:
+            delivery.later.at_s = self._clock.time() + delivery.retry_s
+        if not judgement.counts:
+            delivery.attempts -= 1
+        self._retry_later(lane, delivery.retry_s)
 
     def _stop_sending(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
         """Turn the endpoint off, as its receiver requested or because of the limit on dead letters.

@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client import Counter
-
 from bridge.core.dedupe import claims_of, duplicates, earliest_ms
 from bridge.core.routing import Route, Router
 from bridge.errors import DecodeError, FilterError, Tombstone, unreadable
@@ -24,6 +22,7 @@ from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.oddities import Oddities
 from bridge.pipeline.ports import FirstOffsets, RecordDecoder
 from bridge.pipeline.undecodable import UndecodableRecords
+from bridge.telemetry.counted import Counter
 from bridge.telemetry.metrics import Metrics
 
 

@@ -53,7 +53,8 @@ class Delivery:
     of the last answer, 0 without one. ``park_cause`` is set once the event is not to be sent any more, but to
     be parked: its dead letter may wait for an operator, or for another process (``Failures.refused``).
     ``park_reason`` is the kind of that cause.
-    ``later``: where the history reads when the next attempt is due, after one that failed.
+    ``later``: where the history reads when the next attempt is due, after one that failed. ``retry_s`` is the
+    delay until then; None after the last attempt.
     ``batching`` is set once the event failed in a batch of several.
     """
 
@@ -71,6 +72,7 @@ class Delivery:
     park_reason: ParkReason = ParkReason.LEFT_OVER
     cost_bytes: int = 0
     later: Later | None = None
+    retry_s: float | None = None
     batching: Batching | None = None
 
     @property

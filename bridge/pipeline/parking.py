@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from prometheus_client import Counter
-
 from bridge.clock import Clock
 from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.dead_letters.hold import Hold
@@ -21,6 +19,7 @@ from bridge.errors import FilterError
 from bridge.model import Event
 from bridge.pipeline.lane_queue import Delivery, QueuedMark
 from bridge.reasons import ParkReason
+from bridge.telemetry.counted import Counter
 from bridge.telemetry.throttle import Throttle
 
 _REDRIVE_FIRST = "redrive or discard the event it waits for: this one follows"

@@ -54,6 +54,8 @@ from bridge.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 _POLL_S = 0.1
+_IDLE_POLL_S = 0.25
+"""How long a read waits for records. It is shorter while a partition has no room: it may have some soon."""
 _END_S = 1.0
 _PASS_S = 0.2
 """How often the cursors move past what holds no readable record, in seconds."""
@@ -191,13 +193,13 @@ class Pipeline:
         cursors = self._checkpoints.cursors
         self._checkpoints.fill_used_up()
         skipped = {
-            partition for partition, by_endpoint in cursors.items() if not _with_room(by_endpoint.values())
+            partition for partition, by_endpoint in cursors.items() if not _has_room(by_endpoint.values())
         }
         skipped.update(self._schema_wait.waiting)
         if skipped and len(skipped) == len(cursors):
             await self._wait_for_room(_POLL_S * 5)
         try:
-            batches = await self._source.read(skipped, _POLL_S)
+            batches = await self._source.read(skipped, _POLL_S if skipped else _IDLE_POLL_S)
         except RecordsDeleted as exc:
             await self.assignment.skip_deleted(exc.positions)
             return
@@ -211,6 +213,8 @@ class Pipeline:
         if now >= self._pass_at:
             self.assignment.pass_unreadable()
             self._pass_at = now + _PASS_S
+        if batches:  # a client that has fetched more returns it at once: what was taken in is sent first
+            await asyncio.sleep(0)
 
     async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """Accept a batch for the cursors that have room; the others are detached."""
@@ -316,6 +320,14 @@ class Pipeline:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._room.wait()
+
+
+def _has_room(cursors: Iterable[EndpointCursor]) -> bool:
+    """Return True if some cursor takes events. Called for each partition at each read."""
+    for cursor in cursors:  # noqa: SIM110 - a generator costs more than the one or two steps of the loop
+        if cursor.state is CursorState.ATTACHED:
+            return True
+    return False
 
 
 def _with_room(cursors: Iterable[EndpointCursor]) -> list[EndpointCursor]:

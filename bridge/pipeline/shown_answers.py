@@ -39,13 +39,19 @@ class ShownAnswers:
         self._now = now
         self._known: dict[bytes, bytes] = {b"": b""}
         self._whole: dict[tuple[Headers, bytes], tuple[bytes, bytes]] = {}
+        self._last: tuple[Headers, bytes] | None = None
+        """The answer before, which is faster to compare than to look up."""
+        self._last_shown = b"", b""
         self._second = 0.0
         self._left = 0
 
     def keep(self, answer: Response, keeps_body: bool, delivered: bool) -> tuple[bytes, bytes]:
         """Return the headers as lines, and the beginning of the body; it is empty without ``keeps_body``."""
         whole = answer.headers, answer.body if keeps_body else b""
+        if whole == self._last:
+            return self._last_shown
         if (shown := self._whole.get(whole)) is not None:
+            self._last, self._last_shown = whole, shown
             return shown
         headers, body = whole
         lines = b"\n".join([self._searched(line, HEADER_BYTES, delivered) for line in map(_LINE, headers)])
@@ -56,6 +62,7 @@ class ShownAnswers:
             if len(self._whole) >= _MOST_WHOLE:
                 self._whole.clear()
             self._whole[whole] = shown
+            self._last, self._last_shown = whole, shown
         return shown
 
     def _searched(self, text: bytes, most: int, delivered: bool) -> bytes:

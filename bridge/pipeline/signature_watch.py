@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
-from prometheus_client import Counter
 
 from bridge.core.signature_failure import SignatureFailures
 from bridge.model import Response
 from bridge.telemetry import events
+from bridge.telemetry.counted import Counter
 from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()

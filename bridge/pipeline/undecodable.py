@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
-from prometheus_client import Counter
 
 from bridge.core.memory_budget import RECORD_BYTES, MemoryBudget
 from bridge.dead_letters.park import DeadLetterWriter, park_durably, resend_facts
@@ -21,6 +20,7 @@ from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.ports import ParkedRecords
 from bridge.reasons import ParkReason
 from bridge.telemetry import events
+from bridge.telemetry.counted import CountedFamily, Counter
 
 _log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class UndecodableRecords:
         endpoints: Collection[str],
         settle: Callable[[EndpointCursor, int, int], None],
         budget: MemoryBudget,
-        parked: Counter,
+        parked: CountedFamily[Counter],
     ) -> None:
         """``parked``: the metric, by endpoint and reason."""
         self._parks = parks

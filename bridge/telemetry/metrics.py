@@ -13,11 +13,12 @@ from contextlib import suppress
 from itertools import product
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from bridge import __version__
 from bridge.model import Verdict
 from bridge.reasons import ParkReason
+from bridge.telemetry.counted import CountedFamily, Counter, Histogram
 from bridge.telemetry.metric_table import TABLE
 from bridge.telemetry.metric_table.delivery import STATUS_CLASSES
 from bridge.telemetry.metric_table.spec import MetricSpec
@@ -26,9 +27,12 @@ __all__ = ["TABLE", "EndpointMetrics", "MetricSpec", "Metrics"]
 
 _LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 43200)
 _SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
+_OWN: Final = [spec for spec in TABLE if not spec.name.startswith("process_")]
+"""The rest is registered by the ``ProcessCollector``."""
 _SHORT: Final = {
     "hookferry_commit_seconds",
     "hookferry_event_loop_lag_seconds",
+    "hookferry_gc_pause_seconds",
     "hookferry_rebalance_seconds",
 }
 
@@ -56,7 +60,11 @@ class Metrics:
     def __init__(self) -> None:  # noqa: PLR0915 - one line for each row of the table
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._families = {spec.name: _register(spec, self.registry) for spec in TABLE}
+        self._counters: dict[str, CountedFamily[Counter]] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, CountedFamily[Histogram]] = {}
+        for spec in _OWN:
+            self._register(spec)
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
         self.records_read = counter("records_read")
         self.records = counter("records")
@@ -88,8 +96,8 @@ class Metrics:
         self.held_lanes = gauge("held_lanes")
         self.again_unsettled = gauge("again_unsettled_records")
         self.commits = counter("commits")
-        self.commit_seconds = histogram("commit_seconds")
-        self.rebalance_seconds = histogram("rebalance_seconds")
+        self.commit_seconds = histogram("commit_seconds").labels()
+        self.rebalance_seconds = histogram("rebalance_seconds").labels()
         self.history_attempts = counter("history_attempts")
         self.without_schema = gauge("partitions_without_schema")
         self.failing = gauge("partitions_failing")
@@ -103,27 +111,37 @@ class Metrics:
         self.config_reloads = counter("config_reloads")
         self.config_reloaded_at = gauge("config_last_reload_success_timestamp_seconds")
         self.config_info = gauge("config_info")
-        self.loop_lag_seconds = histogram("event_loop_lag_seconds")
+        self.loop_lag_seconds = histogram("event_loop_lag_seconds").labels()
+        self.gc_pause_seconds = histogram("gc_pause_seconds").labels()
         self.trace_spans = counter("trace_spans")
         self.build_info = gauge("build_info")
         self._create_series({})
         self.parked.labels("", ParkReason.UNDECODABLE)
         self.build_info.labels(__version__, platform.python_version()).set(1)
 
-    def _counter(self, name: str) -> Counter:
-        family = self._families[f"hookferry_{name}_total"]
-        assert isinstance(family, Counter), name
-        return family
+    def _register(self, spec: MetricSpec) -> None:
+        """Create a metric as its row describes it."""
+        labels = [*spec.labels]
+        if spec.kind == "gauge":
+            self._gauges[spec.name] = Gauge(spec.name, _help(spec), labels, registry=self.registry)
+        elif spec.kind == "counter":
+            counters = CountedFamily(spec.name, _help(spec), "counter", labels, Counter)
+            self._counters[spec.name] = counters
+            self.registry.register(counters)
+        else:
+            bounds = _SHORT_S if spec.name in _SHORT else _LATENCY_S
+            histograms = CountedFamily(spec.name, _help(spec), "histogram", labels, lambda: Histogram(bounds))
+            self._histograms[spec.name] = histograms
+            self.registry.register(histograms)
+
+    def _counter(self, name: str) -> CountedFamily[Counter]:
+        return self._counters[f"hookferry_{name}_total"]
 
     def _gauge(self, name: str) -> Gauge:
-        family = self._families[f"hookferry_{name}"]
-        assert isinstance(family, Gauge), name
-        return family
+        return self._gauges[f"hookferry_{name}"]
 
-    def _histogram(self, name: str) -> Histogram:
-        family = self._families[f"hookferry_{name}"]
-        assert isinstance(family, Histogram), name
-        return family
+    def _histogram(self, name: str) -> CountedFamily[Histogram]:
+        return self._histograms[f"hookferry_{name}"]
 
     def prepare(self, endpoints: Iterable[str], sources: Iterable[str]) -> None:
         """Create all series of these endpoints and sources, at zero."""
@@ -153,12 +171,12 @@ class Metrics:
 
     def forget(self, endpoint: str) -> None:
         """Remove the gauges of an endpoint that has left; what was counted for it stays."""
-        for spec in TABLE:
+        for spec in _OWN:
             if spec.kind == "gauge" and "endpoint" in spec.labels:
                 choices = (spec.values.get(label) or (endpoint,) for label in spec.labels)
                 for values in product(*choices):
                     with suppress(KeyError):
-                        self._families[spec.name].remove(*values)
+                        self._gauges[spec.name].remove(*values)
 
     def show_config(self, config_hash: str, since: float) -> None:
         """Show which configuration is in force, and since when (Unix seconds)."""
@@ -172,23 +190,14 @@ class Metrics:
 
     def _create_series(self, configured: dict[str, str]) -> None:
         """Create the series whose labels are ``configured``, exactly, or have a fixed list of values."""
-        for spec in TABLE:
+        by_name = self._counters | self._gauges | self._histograms
+        for spec in _OWN:
             free = spec.labels.keys() - spec.values.keys()
             if spec.labels and free == configured.keys():
                 choices = (spec.values.get(label) or (configured[label],) for label in spec.labels)
+                family = by_name[spec.name]
                 for values in product(*choices):
-                    self._families[spec.name].labels(*values)
-
-
-def _register(spec: MetricSpec, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    """Create a metric as its row describes it."""
-    labels = [*spec.labels]
-    if spec.kind == "counter":
-        return Counter(spec.name, _help(spec), labels, registry=registry)
-    if spec.kind == "gauge":
-        return Gauge(spec.name, _help(spec), labels, registry=registry)
-    buckets = _SHORT_S if spec.name in _SHORT else _LATENCY_S
-    return Histogram(spec.name, _help(spec), labels, registry=registry, buckets=buckets)
+                    family.labels(*values)
 
 
 def status_class(status: int | None) -> str:

@@ -32,10 +32,13 @@ def waits_in(task: asyncio.Task[Any]) -> list[str]:
     ``Task.get_stack`` returns only the outermost call while a task waits, so this follows the chain of
     awaited coroutines.
     """
-    return [
-        f"{frame.f_code.co_qualname} ({'/'.join(frame.f_code.co_filename.split('/')[-2:])}:{frame.f_lineno})"
-        for frame in _frames(task.get_coro())
-    ]
+    return [name_of(frame) for frame in _frames(task.get_coro())]
+
+
+def name_of(frame: FrameType) -> str:
+    """Return a call as ``function (file:line)``."""
+    file = "/".join(frame.f_code.co_filename.split("/")[-2:])
+    return f"{frame.f_code.co_qualname} ({file}:{frame.f_lineno})"
 
 
 def _frames(awaited: Any) -> Iterator[FrameType]:

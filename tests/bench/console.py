@@ -1,9 +1,11 @@
 """How fast the console takes attempts in, and how fast it answers, with many attempts stored.
 
-    python -m tests.bench.console --attempts 1000000 --folder /tmp/bench [--postgresql]
+    python -m tests.bench.console --attempts 1000000 --folder /tmp/bench [--postgresql] [--fill-only]
 
 The records are built as bridges write them, 200 attempts each, with bodies of 600 bytes. Building them is not
-part of the measurement. Questions are those of the API; each is asked with many different values.
+part of the measurement. After the first ``BUILT`` attempts, the store copies these to later times, with other
+ids of events: that fills millions in minutes. Questions are those of the API; each is asked with many
+different values. The folder is kept: another run adds what is missing, and asks again.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ from typing import Any
 
 from bridge.console.intakes import AttemptsIntake
 from bridge.console.store.attempts import AttemptQueries
-from bridge.console.store.database import Database
+from bridge.console.store.database import Change, Database, Run
 from bridge.console.store.endpoint_stats import read_stats
 from bridge.console.store.feed import FeedQueries
 from bridge.console.store.postgres import PostgresDatabase
 from bridge.console.store.sqlite import SqliteDatabase
 from bridge.console.views import AttemptQuery
 from bridge.history.attempt import Attempt, Later
-from bridge.history.batch import Writer, encode
+from bridge.history.batch import Writer
+from bridge.history.encoding import encode
 from bridge.model import Partition, Record
 from tests.support.attempts import attempt_at
 from tests.support.postgres import Postgres
@@ -35,8 +38,12 @@ TOPIC = "g.attempts"
 PER_RECORD, RECORDS_PER_READ = 200, 50
 ENDPOINTS = [f"endpoint-{number}" for number in range(20)]
 TYPES = [f"Type{number}" for number in range(30)]
-BEGAN_S = 1_780_000_000.0
+BEGAN_S = 1_780_000_020.0
+"""The begin of a minute."""
 PER_S = 2000.0
+BUILT = 480_000
+"""Attempts that are built: four minutes of them."""
+READ = PER_RECORD * RECORDS_PER_READ
 BODY = b'{"data": {"loan": 4711, "text": "%s"}, "entity": "%s"}'
 
 
@@ -67,24 +74,64 @@ def build_record(number: int, randomness: random.Random) -> Record:
 
 
 async def fill(database: Database, attempts: int) -> None:
-    """Store so many attempts, and print the rate from time to time."""
-    intake, randomness = AttemptsIntake(database), random.Random(7)
-    await intake.load(None)
+    """Store the attempts that are missing, and print the rate of the intake from time to time."""
+    intake = AttemptsIntake(database)
+    position = await database.position(TOPIC)
+    await intake.load(None if position is None else position.state)
+    version = 0 if position is None else position.version
+    first = (await database.fetch("SELECT COALESCE(MAX(id), -1) + 1 FROM attempts"))[0][0]
+    built = min(attempts, BUILT)
     wall_s = cpu_s = last_wall_s = 0.0
     stored = last = 0
-    for version, begin in enumerate(range(0, attempts // PER_RECORD, RECORDS_PER_READ)):
-        records = [build_record(begin + number, randomness) for number in range(RECORDS_PER_READ)]
+    for begin in range(first, built, READ):
+        numbers = range(begin // PER_RECORD, (begin + READ) // PER_RECORD)
+        records = [build_record(number, random.Random(number)) for number in numbers]
         began, began_cpu = time.perf_counter(), time.process_time()
         taken = intake.take(records)
         assert await database.apply(TOPIC, version, taken.state, taken.changes)
+        version += 1
         wall_s += time.perf_counter() - began
         cpu_s += time.process_time() - began_cpu
-        stored += PER_RECORD * RECORDS_PER_READ
-        if stored - last >= 500_000 or stored >= attempts:
+        stored += READ
+        if stored - last >= 120_000 or begin + READ >= built:
             rate = (stored - last) / (wall_s - last_wall_s)
-            print(f"{stored:>10,} stored: {rate:,.0f}/s now, {stored / wall_s:,.0f}/s of wall,"
-                  f" {stored / cpu_s:,.0f}/s of CPU")  # fmt: skip
+            print(f"{begin + READ:>10,} stored: {rate:,.0f}/s now, {stored / wall_s:,.0f}/s of wall,"
+                  f" {stored / cpu_s:,.0f}/s of CPU", flush=True)  # fmt: skip
             last, last_wall_s = stored, wall_s
+    for begin in range(max(first, built), attempts, READ):
+        await copy(database, begin)
+        if (begin + READ) % 500_000 == 0:
+            print(f"{begin + READ:>10,} stored", flush=True)
+
+
+async def copy(database: Database, begin: int) -> None:
+    """Store the attempts of one read of the topic, from number ``begin`` on, as copies of built ones."""
+    copies, source = divmod(begin, BUILT)
+    later_ms = round(copies * BUILT / PER_S * 1000)
+    batches = copies * BUILT // PER_RECORD
+    suffix = f"{copies:02x}"
+    span = (source, source + READ)
+    minute, minutes = int(BEGAN_S // 60), round(BUILT / PER_S / 60)
+    changes: list[Change] = [
+        Run(
+            "INSERT INTO batches SELECT id + ?, part, place + ?, endpoint, first_ms + ?, last_ms + ?,"
+            " first_id + ?, value FROM batches WHERE first_id >= ? AND first_id < ? AND id < ?",
+            [(batches, batches, later_ms, later_ms, begin - source, *span, BUILT // PER_RECORD)],
+        ),
+        Run(
+            "INSERT INTO attempts SELECT id + ?, sent_ms + ?, series, batch + ?, entry, took_ms,"
+            " substr(event_id, 3) || ?, substr(webhook_id, 1, 34) || ?, entity, attempt, reason,"
+            " next_ms + ?, place, appended_ms + ?, body_bytes, again_id"
+            " FROM attempts WHERE id >= ? AND id < ?",
+            [(begin - source, later_ms, batches, suffix, suffix, later_ms, later_ms, *span)],
+        ),
+    ]
+    if source == 0:
+        row = (copies * minutes, minute, minute + minutes)
+        for table, columns in (("minutes", "attempts, delivered"), ("latencies", "bucket, number")):
+            sql = f"INSERT INTO {table} SELECT endpoint, minute + ?, {columns} FROM {table}"
+            changes.append(Run(f"{sql} WHERE minute >= ? AND minute < ? ON CONFLICT DO NOTHING", [row]))
+    await database.change(changes)
 
 
 async def ask(name: str, question: Callable[[], Awaitable[object]], times: int) -> None:
@@ -151,18 +198,18 @@ async def run(arguments: argparse.Namespace) -> None:
     """Fill a store, and ask."""
     server: Postgres | None = None
     database: Database
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.postgresql:
-        server = Postgres().start()
+        server = Postgres(arguments.folder / "postgresql").start()
         database = await PostgresDatabase.open(server.url())
     else:
-        arguments.folder.mkdir(parents=True, exist_ok=True)
         database = SqliteDatabase(arguments.folder / "console.sqlite")
     try:
-        if not await database.fetch("SELECT id FROM attempts LIMIT 1"):
-            await fill(database, arguments.attempts)
+        await fill(database, arguments.attempts)
         if not arguments.postgresql:
             print(f"size: {await database.size_bytes() / arguments.attempts:.0f} bytes per attempt")
-        await questions(database, arguments.attempts, arguments.times)
+        if not arguments.fill_only:
+            await questions(database, arguments.attempts, arguments.times)
     finally:
         await database.close()
         if server is not None:
@@ -176,6 +223,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/hookferry-console-bench"))
     parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--fill-only", action="store_true", help="ask nothing; ask in another run")
     asyncio.run(run(parser.parse_args()))
 
 

@@ -17,7 +17,8 @@ import time
 from confluent_kafka import Producer
 
 from bridge.history.attempt import Attempt
-from bridge.history.batch import Writer, batch_headers, encode
+from bridge.history.batch import Writer
+from bridge.history.encoding import batch_headers, encode
 from bridge.history.selection import AttemptFilter
 from bridge.kafka.client import KafkaOptions
 from bridge.resend.job_store import Author

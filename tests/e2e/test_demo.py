@@ -248,6 +248,13 @@ def test_every_broken_promise_is_named():
     assert broken(play(), cursors={**AT_END, "shop": {}}) == ["cursors"]
 
 
+def test_what_an_operator_sends_again_after_the_summary_breaks_no_promise():
+    tally, webhook = Tally(samples()), Webhook("shop", "id", "order.placed", "A-17", True, 1, 0.0)
+    assert [tally.arrived(webhook).again, tally.arrived(webhook).again] == [False, False]
+    tally.checks(Outcome(1, PARKED, {}, {}))
+    assert tally.arrived(webhook).again
+
+
 def shown_by(*, drop=(), twice=(), refuse=()) -> list[str]:
     """Return the errors that the check of the messages finds; each fault names a service and an index."""
     services = Services(lambda _: None)

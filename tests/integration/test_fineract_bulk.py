@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +17,11 @@ from bridge.formats.avro.definitions import Scope
 from bridge.formats.avro.schema_set import Schema
 from bridge.formats.fineract import Envelope
 from bridge.formats.fineract.bulk import BULK, Item
-from tests.support.bridge_process import ROOT, BridgeProcess
+from tests.support.bridge_process import BridgeProcess
 from tests.support.class_files import avro_class
 from tests.support.command import listed, parked
 from tests.support.fineract_bulk import encode_bulk
+from tests.support.forked import run_command
 from tests.support.kafka import RealKafka
 from tests.support.raw_records import Raw, publish
 from tests.support.receiver import Receiver
@@ -56,8 +56,9 @@ def make_jar(path: Path, definition: dict[str, Any]) -> Path:
 
 
 def import_(jar: Path, into: Path) -> str:
-    command = [sys.executable, "-m", "bridge", "schemas", "import", str(jar), "--into", str(into)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    done = run_command(["schemas", "import", str(jar), "--into", str(into)], env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def thing(entity: int, seq: int, schema: Schema = OLD) -> bytes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -30,6 +29,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from bridge.telemetry import events
 from tests.support.bridge_process import BridgeProcess
+from tests.support.forked import run_command
 from tests.support.kafka import RealKafka
 from tests.support.raw_records import Raw, publish, read_parked
 from tests.support.receiver import Receiver
@@ -242,8 +242,7 @@ def test_records_of_other_software_are_delivered(
 
 
 def inspected(*arguments: str) -> str:
-    command = [sys.executable, "-m", "bridge", "inspect", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+    return run_command(["inspect", *arguments], env=os.environ).stdout
 
 
 def test_the_configuration_that_inspect_prints_works(

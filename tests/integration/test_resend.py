@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +18,9 @@ from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
 from bridge.resend.job_store import Author
 from bridge.resend.service import GroupTopics, Resending
-from tests.support.bridge_process import ROOT, BridgeProcess
+from tests.support.bridge_process import BridgeProcess
 from tests.support.command import answer_of, hookferry, listed
+from tests.support.forked import BridgeCommand
 from tests.support.kafka import RealKafka
 from tests.support.parked_orders import arrivals, order, topic_and_config
 from tests.support.raw_records import publish
@@ -42,8 +43,8 @@ def answer(bridge: BridgeProcess, *arguments: str, exits: int = 0) -> Any:
 
 def run_command(bridge: BridgeProcess, name: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a command that may be killed."""
-    command = [sys.executable, "-m", "bridge", name, "-c", str(bridge.file), *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    words = [name, "-c", str(bridge.file), *arguments]
+    return BridgeCommand(words, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_an_attempt_is_sent_again_as_it_was_or_rendered_with_the_same_or_a_new_webhook_id(

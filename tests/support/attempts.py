@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.history.attempt import Attempt, Later
-from bridge.history.batch import Writer, batch_headers, encode
+from bridge.history.batch import Writer
+from bridge.history.encoding import batch_headers, encode
 from bridge.model import Partition, Record
 
 BEGAN_S = 1_700_000_000.0

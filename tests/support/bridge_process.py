@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.forked import BridgeCommand
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -65,12 +66,15 @@ class BridgeProcess:
         launcher: Sequence[str] = (),
         options: Sequence[str] = (),
         root: Path = ROOT,
+        forked: bool = False,
     ) -> None:
         """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
 
-        ``root`` is the checkout that the bridge is run from.
+        ``root`` is the checkout that the bridge is run from. ``forked``: start it as
+        ``tests.support.forked`` does, unless it has a launcher.
         """
         self._root = root
+        self._forked = forked and not launcher
         self._options = options
         self._launcher = launcher
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hookferry-bridge-"))
@@ -97,11 +101,13 @@ class BridgeProcess:
         """Start it; return once it is ready, or immediately without ``wait``."""
         self.file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self._launcher, sys.executable, "-m", "bridge", "run", *self._options, "--config",
-                 str(self.file)],
-                cwd=self._root, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            words = ["run", *self._options, "--config", str(self.file)]
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            if self._forked:
+                self.process = BridgeCommand(words, env=self._environment, **streams)
+            else:
+                command = [*self._launcher, sys.executable, "-m", "bridge", *words]
+                self.process = subprocess.Popen(command, cwd=self._root, env=self._environment, **streams)
         if wait:
             self.wait_ready()
         return self

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from tests.support.bridge_process import ROOT, BridgeProcess
+from tests.support.bridge_process import BridgeProcess
+from tests.support.forked import run_command
 
 
 def hookferry(
@@ -18,12 +18,9 @@ def hookferry(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with the configuration of the bridge; ``answer`` is the typed input."""
     first, *rest = arguments
-    command = [sys.executable, "-m", "bridge", first, rest[0], "-c", str(bridge.file), *rest[1:]]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFERRY_")}
-    return subprocess.run(
-        command, input=answer, capture_output=True, text=True, timeout=90, check=False, cwd=ROOT,
-        env=inherited | {"COLUMNS": "200"} | dict(environment or {}),
-    )  # fmt: skip
+    env = inherited | {"COLUMNS": "200"} | dict(environment or {})
+    return run_command([first, rest[0], "-c", str(bridge.file), *rest[1:]], env=env, typed=answer)
 
 
 def answer_of(bridge: BridgeProcess, *arguments: str, exits: int = 0, typed: str = "") -> str:

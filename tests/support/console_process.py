@@ -6,7 +6,6 @@ import http.client
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,8 @@ from urllib.parse import urlencode
 import orjson
 import yaml
 
-from tests.support.bridge_process import ROOT, BridgeFailed
+from tests.support.bridge_process import BridgeFailed
+from tests.support.forked import BridgeCommand
 from tests.support.ports import free_port
 
 
@@ -42,10 +42,8 @@ class ConsoleProcess:
         """Start it; return once it has read all topics."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFERRY_")}
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "console", "--config", str(self._file)],
-                cwd=ROOT, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            command = ["console", "--config", str(self._file)]
+            self.process = BridgeCommand(command, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
             self.wait_ready()
         return self

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.dedupe import Claim, claims_of
+from bridge.core.verdict import Judgement
 from bridge.dead_letters.hold import Hold, HoldKey, read_hold
 from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
@@ -370,3 +371,8 @@ class FakeWindow:
             if key not in known or known[key].offset > one.offset:
                 known[key] = one
         return [known[one.key_high, one.key_low] for one in claims]
+
+
+def as_judged(delivery: object, judgement: Judgement) -> Judgement:
+    """Plan a retry for every failed attempt (``bridge.pipeline.attempt.PlanRetry``)."""
+    return judgement

@@ -9,8 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
 import bridge.kafka.client  # noqa: F401 - applies the patches
-from bridge.kafka.records import to_record
-from bridge.model import Partition, Record
+from bridge.model import Record
 
 _FETCHES = 50
 
@@ -44,7 +43,7 @@ def read_log(
         batches = fetcher.MemoryRecords(response)
         assert batches.has_next()
         parts = fetcher.PartitionRecords(partition, batches, aborted, position, None, None, True, 1)
-        records += [to_record(Partition(topic, 0), raw) for raw in parts]
+        records += parts
         position = parts.next_fetch_offset
         if position >= end:
             return Fetched(records, position, fetches)

@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -36,7 +37,11 @@ TOOL_TIMEOUT_S = 60
 SASL_USER = "hookferry"
 SASL_PASSWORD = "hookferry-secret"
 # C1 only: C2 does not pay off on two cores in a broker that runs for a minute
-START_FLAGS = ("-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
+START_FLAGS = (
+    "-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+    # Java verifies the code of each class that it loads: a quarter of the CPU of a start. These are Apache's.
+    "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote",
+)  # fmt: skip
 LOG4J = """\
 log4j.rootLogger=INFO, file
 log4j.appender.file=org.apache.log4j.FileAppender
@@ -86,7 +91,7 @@ class RealKafka:
         tls: TestAuthority | None = None,
         config: Mapping[str, object] | None = None,
     ) -> None:
-        self.class_path = class_path()
+        data = _formatted_data(sasl=sasl)
         self.folder = Path(tempfile.mkdtemp(prefix="hookferry-kafka-"))
         self.log = self.folder / "server.log"
         self.sasl = sasl
@@ -98,7 +103,7 @@ class RealKafka:
         self.process: subprocess.Popen[bytes] | None = None
         self._topics = 0
         self._write_config(controller, config or {})
-        self._format()
+        shutil.copytree(data, self.folder / "data")
         atexit.register(self.close)
 
     def _write_config(self, controller: int, extra: Mapping[str, object]) -> None:
@@ -154,30 +159,15 @@ class RealKafka:
         (self.folder / "log4j.properties").write_text(LOG4J.format(file=self.log))
         (self.folder / "log4j2.properties").write_text(LOG4J2.format(file=self.log))
 
-    def _java(self, main: str, *arguments: str, heap: str = "-Xmx256m") -> list[str]:
-        return [java(), heap, *START_FLAGS, "-cp", self.class_path, main, *arguments]
-
     def tool(self, main: str, *arguments: str) -> str:
         """Return the output of one of Kafka's command classes; raises ``KafkaFailed`` with the end of it."""
-        done = subprocess.run(
-            self._java(main, *arguments), capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False
-        )
-        if done.returncode:
-            raise KafkaFailed(f"{main} {' '.join(arguments)}: {(done.stderr or done.stdout).strip()[-1000:]}")
-        return done.stdout
-
-    def _format(self) -> None:
-        command = ["format", "-t", CLUSTER_ID, "-c", str(self.folder / "server.properties")]
-        if self.sasl:
-            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
-                command += ["--add-scram", f"{mechanism}=[name={SASL_USER},password={SASL_PASSWORD}]"]
-        self.tool("kafka.tools.StorageTool", *command)
+        return _run_tool(main, *arguments)
 
     def start(self) -> RealKafka:
         """Start the process; return when the broker is listed in its own metadata."""
         if self.process is not None:
             raise KafkaFailed("the broker is already running")
-        command = self._java("kafka.Kafka", str(self.folder / "server.properties"), heap="-Xmx768m")
+        command = _java("kafka.Kafka", str(self.folder / "server.properties"), heap="-Xmx768m")
         command[1:1] = [  # Kafka 4 logs through Log4j 2; each version ignores the property of the other
             f"-Dlog4j.configuration=file:{self.folder / 'log4j.properties'}",
             f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
@@ -303,6 +293,42 @@ class RealKafka:
             self.close()
             return
         print(f"Kafka's logs are kept in {self.keep()}", file=sys.stderr)
+
+
+def _java(main: str, *arguments: str, heap: str = "-Xmx256m") -> list[str]:
+    return [java(), heap, *START_FLAGS, "-cp", class_path(), main, *arguments]
+
+
+def _run_tool(main: str, *arguments: str) -> str:
+    done = subprocess.run(
+        _java(main, *arguments), capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False
+    )
+    if done.returncode:
+        raise KafkaFailed(f"{main} {' '.join(arguments)}: {(done.stderr or done.stdout).strip()[-1000:]}")
+    return done.stdout
+
+
+@cache
+def _formatted_data(*, sasl: bool) -> Path:
+    """Return a folder as a new broker finds it: a second of CPU, once for all brokers of this process.
+
+    It contains the ids of cluster and node, the versions of Kafka's features and the SCRAM passwords.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="hookferry-kafka-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = {
+        "process.roles": "broker,controller", "node.id": 1, "log.dirs": folder / "data",
+        "listeners": "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2",
+        "controller.quorum.voters": "1@127.0.0.1:2", "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    }  # fmt: skip
+    file = folder / "server.properties"
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    scram = []
+    for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512") if sasl else ():
+        scram += ["--add-scram", f"{mechanism}=[name={SASL_USER},password={SASL_PASSWORD}]"]
+    _run_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(file), *scram)
+    return folder / "data"
 
 
 async def _committed(bootstrap: str, group: str) -> dict[tuple[str, int], tuple[int, str]]:

@@ -296,7 +296,7 @@ class Process:
 
     def count(self, outcome: str) -> float:
         """Return the number of records with this outcome."""
-        return self.metrics.records.labels(outcome)._value.get()
+        return self.metrics.records.labels(outcome).value
 
     async def load_holds(self, partitions: Collection[Partition]) -> None:
         """Load the holds from the fake register."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -37,6 +39,7 @@ class FakeJobs:
         """Return where the journals of the replays are, on a disk that outlives every process."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="replays-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
 
     def follow(self, apply: Callable[[Record], None]) -> None:

@@ -65,7 +65,7 @@ class JobPages:
         given = filters.read(REPLAY_FIELDS, visit.request.query_params)
         names = await self._names.all()
         plan, mistake = None, ""
-        if given.keys() & {"endpoint", "from"}:
+        if "from" in visit.request.query_params:  # a link from an endpoint's page only chooses the endpoint
             try:
                 given = self._exact(given)
                 plan = await self._replayed(self._actions.plan_replay, visit, given)

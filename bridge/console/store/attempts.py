@@ -184,17 +184,12 @@ class AttemptQueries:
         self, chosen: Sequence[int], bounds: _Bounds, limit: int
     ) -> list[tuple[int, int, int]]:
         """Return the newest keys of each series, with the series."""
-        found: list[tuple[int, int, int]] = []
-        for begin in range(0, len(chosen), _MANY_SERIES):
-            part = chosen[begin : begin + _MANY_SERIES]
-            sql = " UNION ALL ".join(
-                "SELECT sent_ms, id, series FROM (SELECT sent_ms, id, series FROM attempts"
-                f" WHERE series = ? AND {bounds.sql}) AS s{index}"
-                for index in range(len(part))
-            )
-            parameters = [value for number in part for value in (number, *bounds.parameters(limit))]
-            found += [(row[0], row[1], row[2]) for row in await self._db.fetch(sql, parameters)]
-        return found
+        rows = await self._db.fetch_each(
+            f"SELECT sent_ms, id, series FROM attempts WHERE series = ? AND {bounds.sql}",
+            chosen,
+            bounds.parameters(limit),
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
 
     async def _by_id(
         self, query: AttemptQuery, bounds: _Bounds, limit: int, chosen: Sequence[int] | None

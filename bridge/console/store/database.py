@@ -1,6 +1,7 @@
 """What the store needs of a database: rows of a query, and changes in one transaction with a position.
 
-SQL is written once: parameters are ``?``, and both databases understand the rest.
+SQL is written once: parameters are ``?``, and both databases understand the rest. How a query is run for each
+of many numbers differs, so ``fetch_each`` does that.
 
 Invariant: changes of a topic are applied only if its position is still the one that they follow. So a process
 that was killed, and two consoles with the same database, lose and repeat nothing.
@@ -44,6 +45,12 @@ class Database(Protocol):
 
     async def fetch(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
+        ...
+
+    async def fetch_each(
+        self, sql: str, numbers: Sequence[int], parameters: Sequence[object] = ()
+    ) -> list[Row]:
+        """Return the rows of a query for each number, which is its first parameter."""
         ...
 
     async def position(self, topic: str) -> Position | None:

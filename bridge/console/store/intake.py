@@ -98,7 +98,9 @@ class _Rows:
         self.latencies: Counter[tuple[str, int, int]] = Counter()
         self._getters: dict[tuple[str, ...], itemgetter[Any]] = {}
 
-    def add(self, record: Record, endpoint: str, columns: tuple[str, ...], rows: Sequence[list[Any]]) -> None:
+    def add(
+        self, record: Record, endpoint: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
+    ) -> None:
         """Add the attempts of a record. Raises ``UnreadableBatch``."""
         getter = self._getters.get(columns)
         if getter is None:
@@ -169,7 +171,7 @@ def take_in(records: Sequence[Record], state: IntakeState, series: KnownSeries) 
         try:
             if record.damage is not None:
                 raise UnreadableBatch(record.damage.cause)
-            writer, columns, values = read_head(record.value)
+            writer, _, columns, values, _ = read_head(record.value)
             name = f"{number}/{writer.process}/{writer.endpoint}"
             if writers.get(name, -1) >= writer.number:
                 continue

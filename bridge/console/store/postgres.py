@@ -67,6 +67,22 @@ class PostgresDatabase:
             rows = await self._pool.fetch(numbered(sql), *map(_plain, parameters))
         return [tuple(row) for row in rows]
 
+    async def fetch_each(
+        self, sql: str, numbers: Sequence[int], parameters: Sequence[object] = ()
+    ) -> list[Row]:
+        """Return the rows of a query for each number.
+
+        The query is planned once. PostgreSQL plans each part of a ``UNION ALL``, which takes longer than
+        running it.
+        """
+        inner = numbered(sql.replace("?", "each.number", 1), first=2)
+        whole = (
+            f"SELECT found.* FROM unnest($1::bigint[]) AS each(number) CROSS JOIN LATERAL ({inner}) AS found"
+        )
+        async with _errors(self._place):
+            rows = await self._pool.fetch(whole, list(numbers), *map(_plain, parameters))
+        return [tuple(row) for row in rows]
+
     async def position(self, topic: str) -> Position | None:
         """Return how far a topic is."""
         rows = await self.fetch("SELECT version, state FROM positions WHERE topic = ?", (topic,))
@@ -138,19 +154,19 @@ async def _errors(place: str) -> AsyncIterator[None]:
         raise StoreUnavailable(place, str(exc) or type(exc).__name__, _REMEDY) from exc
 
 
-_numbered: dict[str, str] = {}
+_numbered: dict[tuple[str, int], str] = {}
 _MOST_NUMBERED = 500
 
 
-def numbered(sql: str) -> str:
-    """Return a statement with the parameters of PostgreSQL: ``$1`` and so on."""
-    known = _numbered.get(sql)
+def numbered(sql: str, first: int = 1) -> str:
+    """Return a statement with the parameters of PostgreSQL: ``$1`` and so on, or from ``first`` on."""
+    known = _numbered.get((sql, first))
     if known is None:
-        first, *others = sql.split("?")
-        known = first + "".join(f"${index}{text}" for index, text in enumerate(others, 1))
+        begin, *others = sql.split("?")
+        known = begin + "".join(f"${index}{text}" for index, text in enumerate(others, first))
         if len(_numbered) >= _MOST_NUMBERED:
             _numbered.clear()
-        _numbered[sql] = known
+        _numbered[sql, first] = known
     return known
 
 

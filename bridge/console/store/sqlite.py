@@ -22,6 +22,8 @@ _TYPES = {"int": "INTEGER", "key": "INTEGER PRIMARY KEY", "bytes": "BLOB", "orde
 _READERS = 3
 _CACHE_KIB = 65_536
 _BUSY_S = 30.0
+_MANY = 100
+"""Queries in one: SQLite allows 500."""
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",  # after a power failure the last transactions are read from Kafka again
@@ -72,6 +74,18 @@ class SqliteDatabase:
             )
         finally:
             self._readers.put_nowait(connection)
+
+    async def fetch_each(
+        self, sql: str, numbers: Sequence[int], parameters: Sequence[object] = ()
+    ) -> list[Row]:
+        """Return the rows of a query for each number: SQLite plans many queries in one at no cost."""
+        found: list[Row] = []
+        for begin in range(0, len(numbers), _MANY):
+            part = numbers[begin : begin + _MANY]
+            union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS s{index}" for index in range(len(part)))
+            values = [value for number in part for value in (number, *parameters)]
+            found += await self.fetch(union, values)
+        return found
 
     async def position(self, topic: str) -> Position | None:
         """Return how far a topic is."""

@@ -19,6 +19,7 @@ import aiokafka.consumer.fetcher
 from aiokafka.consumer.fetcher import FetchResult
 
 from bridge.kafka.unpacked_batches import UnpackedBatches
+from bridge.model import Record
 
 
 @dataclass(slots=True)
@@ -48,24 +49,30 @@ class BoundedFetchResult(FetchResult):  # type: ignore[misc] # aiokafka has no t
 
     _partition_records: Any
 
-    def getall(self, max_records: int | None = None) -> list[Any]:
+    def getall(self, max_records: int | None = None) -> list[Record]:
         """See aiokafka: return the next records and move the position, or nothing."""
         room = _room.get() or _Room(_UNLIMITED, UnpackedBatches(_UNLIMITED))
         if room.bytes <= 0 or not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
-        records, before = [], room.bytes
+        records: list[Record] = []
+        left = before = room.bytes
+        count = max_records or _UNLIMITED
         for record in self._partition_records:
             records.append(record)
-            room.bytes -= len(record.value or b"")
-            if len(records) == max_records or room.bytes <= 0:
+            value = record.value
+            if value is not None:
+                left -= len(value)
+            count -= 1
+            if not count or left <= 0:
                 self._update_position()
-                each_bytes = (before - room.bytes) // len(records)
+                each_bytes = (before - left) // len(records)
                 room.unpacked.keep(self._partition_records, each_bytes * self._partition_records.in_batch)
                 break
         else:
             self._update_position()
             room.unpacked.forget(self._partition_records)
             self._partition_records = None
+        room.bytes = left
         return records
 
 

@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 import aiokafka.consumer.consumer
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from bridge.kafka.aiokafka_patches.fetch_codec import LeanFetchRequest
+from bridge.kafka.aiokafka_patches.gathered_fetches import GatheringFetcher
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
 
@@ -138,9 +139,13 @@ class FetchClient:
     although it answers other requests, its partitions are fetched one by one to find the one at fault.
     """
 
-    def __init__(self, client: Any, failing: FailingPartitions) -> None:
+    def __init__(
+        self, client: Any, failing: FailingPartitions, received: Callable[[int], None] = lambda size: None
+    ) -> None:
+        """``received`` is called with the bytes of records in each response."""
         self._client = client
         self._failing = failing
+        self._received = received
         self._failures: dict[int, int] = {}
         self._suspects: set[TopicPartition] = set()
 
@@ -151,12 +156,15 @@ class FetchClient:
         """Send a request; a fetch may be sent in part. Raises what the client raises."""
         if not isinstance(request, FetchRequest):
             return await self._client.send(node_id, request, **options)
-        offsets = self._choose(_offsets_of(request))
-        if not offsets:
-            await asyncio.sleep(_IDLE_S)
-            return _NOTHING
+        offsets = _offsets_of(request)
+        if self._suspects or self._failing.keys():
+            offsets = self._choose(offsets)
+            if not offsets:
+                await asyncio.sleep(_IDLE_S)
+                return _NOTHING
+            request = _only(request, offsets)
         try:
-            response = await self._client.send(node_id, _only(request, offsets), **options)
+            response = await self._client.send(node_id, request, **options)
         except Exception as exc:
             await self._failed(node_id, offsets, exc)
             if isinstance(exc, KafkaError):
@@ -165,10 +173,7 @@ class FetchClient:
             raise KafkaError(cause) from exc  # any other exception would end the task that fetches
         self._failures.pop(node_id, None)
         self._suspects -= offsets.keys()
-        self._note(response, offsets)
-        response.topics = [
-            (topic, [row for row in rows if row[1] != _REFUSED]) for topic, rows in response.topics
-        ]
+        self._received(self._note(response, offsets))
         return response
 
     def _choose(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -199,27 +204,51 @@ class FetchClient:
             return False
         return True
 
-    def _note(self, response: Any, offsets: Mapping[TopicPartition, int]) -> None:
+    def _note(self, response: Any, offsets: Mapping[TopicPartition, int]) -> int:
+        """Note what the broker answered for each partition; return the bytes of all records.
+
+        Leave in the response what aiokafka acts on: rows with records, and errors but for a refusal.
+        """
+        total, has_stable_end, topics = 0, response.API_VERSION >= 4, []
         for topic, rows in response.topics:
-            for number, code, highwater, *rest in rows:
+            kept = []
+            for row in rows:
+                number, code, end = row[:3]
                 partition = TopicPartition(topic, number)
                 offset = offsets.get(partition, 0)
                 if not code:
-                    end = rest[0] if response.API_VERSION >= 4 and rest[0] >= 0 else highwater
-                    self._failing.answered(partition, offset, end, len(rest[-1] or b""))
+                    if has_stable_end and row[3] >= 0:
+                        end = row[3]
+                    size = len(row[-1] or b"")
+                    total += size
+                    self._failing.answered(partition, offset, end, size)
+                    if size:
+                        kept.append(row)
                 elif code == _REFUSED:
                     self._failing.refused(partition, offset)
-                elif code not in _ROUTINE:
-                    cause = f"{for_code(code).__name__} (error {code})"
-                    self._failing.failed(partition, offset, f"the broker cannot read the records: {cause}")
+                else:
+                    kept.append(row)
+                    if code not in _ROUTINE:
+                        cause = f"{for_code(code).__name__} (error {code})"
+                        self._failing.failed(
+                            partition, offset, f"the broker cannot read the records: {cause}"
+                        )
+            if kept:
+                topics.append((topic, kept))
+        response.topics = topics
+        return total
 
 
-class CarefulFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type information
+class CarefulFetcher(GatheringFetcher):
     """Fetches as aiokafka does, through a ``FetchClient``."""
 
     def __init__(self, client: Any, subscriptions: Any, **options: Any) -> None:
         self.failing = FailingPartitions()
-        super().__init__(FetchClient(client, self.failing), subscriptions, **options)
+
+        def received(size_bytes: int) -> None:
+            self.pace.received(size_bytes)
+
+        super().__init__(FetchClient(client, self.failing, received), subscriptions, **options)
 
 
 def failing_partitions(consumer: AIOKafkaConsumer, assigned: Iterable[TopicPartition]) -> int:
@@ -243,14 +272,14 @@ def _offsets_of(request: FetchRequest) -> dict[TopicPartition, int]:
     }
 
 
-def _only(request: FetchRequest, partitions: Collection[TopicPartition]) -> FetchRequest:
+def _only(request: FetchRequest, partitions: Collection[TopicPartition]) -> LeanFetchRequest:
     """Return the request for these of its partitions."""
     topics = []
     for topic, rows in request.topics:
         kept = [row for row in rows if TopicPartition(topic, row[0]) in partitions]
         if kept:
             topics.append((topic, kept))
-    return FetchRequest(
+    return LeanFetchRequest(
         request._max_wait_ms,
         request._min_bytes,
         request._max_bytes,

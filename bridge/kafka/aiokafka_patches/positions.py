@@ -7,14 +7,25 @@ again. Upstream has no synchronous position (aiokafka 0.14); remove this when it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bridge.model import Partition
 
-def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """Return the offset that the consumer reads next, or None if the partition is not assigned to it."""
+
+def positions_of(
+    consumer: AIOKafkaConsumer, partitions: Mapping[TopicPartition, Partition]
+) -> dict[Partition, int]:
+    """Return the offset that the consumer reads next of each partition that is assigned to it."""
     subscription: Any = consumer._subscription.subscription
     assignment = subscription.assignment if subscription is not None else None
-    state = assignment.state_value(partition) if assignment is not None else None
-    return state.position if state is not None and state.has_valid_position else None
+    if assignment is None:
+        return {}
+    states = assignment._tp_state  # ``state_value`` is a call per partition
+    return {
+        partition: state.position
+        for name, partition in partitions.items()
+        if (state := states.get(name)) is not None and state.has_valid_position
+    }

@@ -1,5 +1,8 @@
 """Step over records that aiokafka cannot read: the only place where its parser's exceptions are caught.
 
+The records are of the product's own type: aiokafka's, which has eleven fields, would be made first and
+converted for each record.
+
 Upstream: no issue found. aiokafka 0.14 lets the exceptions of its parser, of the codecs and of
 ``bytes.decode`` out of ``getmany``, and reads the same batch again at the next call. It also skips a record
 whose offset field is wrong, and an offset if the length of a batch is larger than the response.
@@ -11,11 +14,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import aiokafka.consumer.fetcher
-from aiokafka import ConsumerRecord
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
@@ -33,7 +35,7 @@ from bridge.kafka.batch_frames import (
 )
 from bridge.kafka.batch_records import Content, Piece, UnreadableError, separate
 from bridge.kafka.suspect_batches import SuspectBatches
-from bridge.model import Damage
+from bridge.model import Damage, Header, Partition, Record
 
 RAW_LIMIT = 15 * 1024 * 1024
 """Most bytes of a batch that are kept: a dead letter has to fit into 16 MiB."""
@@ -45,11 +47,8 @@ _WRITE_AGAIN = (
 )
 
 
-@dataclass
-class UnreadableRecord(ConsumerRecord):  # type: ignore[misc] # aiokafka has no type information
-    """Takes the place of records that cannot be read; ``damage`` contains the reason and the offsets."""
-
-    damage: Damage = field(kw_only=True)
+_new = tuple.__new__
+"""``Record(...)`` without the call of its ``__new__``, which is written in Python."""
 
 
 class FetchedBytes:
@@ -75,7 +74,7 @@ _suspects = SuspectBatches()
 
 
 class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no type information
-    """Yields every record that can be read, and an ``UnreadableRecord`` for each range that cannot.
+    """Yields every record that can be read, and one with ``damage`` for each range that cannot.
 
     Never raises. Readable batches are parsed by aiokafka. A batch that its parser refuses is parsed by
     ``batch_records`` if its checksum is right, because then the producer wrote it so. If the checksum is
@@ -83,11 +82,18 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
     """
 
     next_fetch_offset: int
-    _records_iterator: Generator[Any, None, None] | None
+    _records_iterator: Generator[Record, None, None] | None
     in_batch = 1
     """How many records the batch has that is read now."""
     _batch_at: int | None = 0
     """Where that batch begins; None while a damaged one is read, which must not be read twice."""
+
+    def __init__(self, tp: TopicPartition, *options: Any, **more: Any) -> None:
+        super().__init__(tp, *options, **more)
+        self._partition = Partition(*tp)
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._records_iterator or iter(())  # not self, whose ``__next__`` costs a call per record
 
     def pack_again(self) -> None:
         """See ``PartlyRead``."""
@@ -95,7 +101,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             self._records_iterator.close()
             self._records_iterator = self._unpack_records()
 
-    def _unpack_records(self) -> Generator[Any, None, None]:
+    def _unpack_records(self) -> Generator[Record, None, None]:
         data, at = self._records.data, self._batch_at or 0
         size = len(data)
         while at < size:
@@ -124,7 +130,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             self._batch_at = None
             at = yield from self._without_length(start)
 
-    def _read(self, batch: Any, base: int, last_delta: int, count: int) -> Iterator[Any]:
+    def _read(self, batch: Any, base: int, last_delta: int, count: int) -> Iterator[Record]:
         """Yield the records of a batch at aiokafka's speed. Raises what its parser raises, midway."""
         if not batch.validate_crc() and not _is_bare_marker(batch):
             raise UnreadableError(_WRONG_CRC)
@@ -134,28 +140,30 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             if not no_gaps and count > last_delta:
                 raise UnreadableError(f"its header counts {count} records at {last_delta + 1} offsets")
             expected = base
-            tp, to_record = self._tp, self._consumer_record
-            for record in batch:
-                offset = record.offset
+            partition = self._partition
+            for raw in batch:
+                offset = raw.offset
                 if offset != expected and (no_gaps or not expected <= offset < end):
                     raise UnreadableError(f"the record at offset {expected} has the offset {offset}")
                 expected = offset + 1
                 if offset >= self.next_fetch_offset:
+                    fields = (partition, offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers), None)
                     self.next_fetch_offset = expected
-                    yield to_record(tp, record)
+                    yield _new(Record, fields)
         self.next_fetch_offset = max(end, self.next_fetch_offset)
 
-    def _read_other(self, frame: Frame) -> Iterator[Any]:
+    def _read_other(self, frame: Frame) -> Iterator[Record]:
         """Yield the records of a message of an old broker. Raises what aiokafka's parser raises."""
         if frame.magic >= 2:
             raise UnreadableError(f"a batch with magic {frame.magic} and {len(frame.raw)} bytes is unknown")
         batch = LegacyRecordBatch(frame.raw, frame.magic)
         if not batch.validate_crc():
             raise UnreadableError(_WRONG_CRC)
-        for record in batch:
-            if record.offset >= self.next_fetch_offset:
-                self.next_fetch_offset = record.offset + 1
-                yield self._consumer_record(self._tp, record)
+        for raw in batch:
+            if raw.offset >= self.next_fetch_offset:
+                record = Record(self._partition, raw.offset, raw.timestamp, raw.key, raw.value)
+                self.next_fetch_offset = raw.offset + 1
+                yield record
         self.next_fetch_offset = max(batch.next_offset, self.next_fetch_offset)
 
     def _is_aborted(self, batch: Any) -> bool:
@@ -168,7 +176,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
                 return True
         return bool(batch.is_control_batch)
 
-    def _salvage(self, frame: Frame, following_at: int, exc: Exception) -> Generator[Any, None, int]:
+    def _salvage(self, frame: Frame, following_at: int, exc: Exception) -> Generator[Record, None, int]:
         """Yield what aiokafka's parser did not, from the current position on; return where to go on."""
         position, header = self.next_fetch_offset, frame.header
         cause = _text(exc)
@@ -200,7 +208,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         yield self._unreadable(first, end, cause, raw, "batch", at_ms)
         return following_at
 
-    def _pieces(self, frame: Frame, header: BatchHeader, pieces: list[Piece]) -> Iterator[Any]:
+    def _pieces(self, frame: Frame, header: BatchHeader, pieces: list[Piece]) -> Iterator[Record]:
         for piece in pieces:
             first, end = max(frame.base + piece.first, self.next_fetch_offset), frame.base + piece.end
             if end <= first:
@@ -212,22 +220,23 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
                 self.next_fetch_offset = end
                 yield self._separated(first, piece, header.timestamp_ms(piece.content.timestamp_delta))
 
-    def _separated(self, offset: int, piece: Piece, timestamp_ms: int) -> Any:
+    def _separated(self, offset: int, piece: Piece, timestamp_ms: int) -> Record:
         """Return a record that was read by us: without fault, or with all its contents and a fault."""
         assert piece.content is not None, "a piece without contents is no record"
         headers, cause = _headers(piece.content)
         cause = piece.cause or cause
-        content = (piece.content.key, piece.content.value, headers)
+        record = Record(
+            self._partition, offset, timestamp_ms, piece.content.key, piece.content.value, headers
+        )
         if cause is None:
-            return ConsumerRecord(*self._fields(offset, timestamp_ms, *content))
+            return record
         remedy = (
             "correct the producer; `hookferry parked redrive` sends the event, with other bytes in header"
             r" names read as text like \xe9"
         )
-        damage = Damage(cause, remedy, offset + 1)
-        return UnreadableRecord(*self._fields(offset, timestamp_ms, *content), damage=damage)
+        return record._replace(damage=Damage(cause, remedy, offset + 1))
 
-    def _without_length(self, at: int) -> Generator[Any, None, int]:
+    def _without_length(self, at: int) -> Generator[Record, None, int]:
         """Yield a damaged record for bytes without a usable length; return where to go on."""
         data, position = self._records.data, self.next_fetch_offset
         cause = "the length of the batch is wrong"
@@ -249,7 +258,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         raw: bytes,
         raw_of: Literal["record", "batch"] = "batch",
         timestamp_ms: int | None = None,
-    ) -> Any:
+    ) -> Record:
         """Return what takes the place of the offsets [first, end), and move the position to its end."""
         self.next_fetch_offset = end
         kept = raw[:RAW_LIMIT]
@@ -259,14 +268,10 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             cause = f"the batch with the offsets {first} to {end - 1} cannot be read: {cause}"
         at_ms = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms
         damage = Damage(cause, _WRITE_AGAIN, end, raw_of)
-        return UnreadableRecord(*self._fields(first, at_ms, None, kept, ()), damage=damage)
-
-    def _fields(self, offset: int, timestamp_ms: int, key: Any, value: Any, headers: Any) -> tuple[Any, ...]:
-        sizes = (-1 if key is None else len(key), -1 if value is None else len(value))
-        return (*self._tp, offset, timestamp_ms, 0, key, value, None, *sizes, headers)
+        return Record(self._partition, first, at_ms, None, kept, (), damage)
 
 
-def _headers(content: Content) -> tuple[tuple[tuple[str, bytes | None], ...], str | None]:
+def _headers(content: Content) -> tuple[tuple[Header, ...], str | None]:
     r"""Return headers with their names as text, other bytes as ``\xe9``; and what is wrong with the names."""
     wrong: list[bytes] = []
     headers = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -42,12 +43,12 @@ def models(annotation: Any) -> list[type[BaseModel]]:
     return [a for a in alternatives(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
 
 
-def slots(path: Path) -> list[Slot]:
-    """List the meanings of a path; empty if there is no such key."""
-    meanings = [Slot(Settings, None)]
-    for step in path:
-        meanings = [child for slot in meanings for child in _children(slot.annotation, step)]
-    return meanings
+@lru_cache(maxsize=8192)
+def slots(path: Path) -> tuple[Slot, ...]:
+    """List the meanings of a path; empty if there is no such key. The rules look up the same paths again."""
+    if not path:
+        return (Slot(Settings, None),)
+    return tuple(child for slot in slots(path[:-1]) for child in _children(slot.annotation, path[-1]))
 
 
 def _children(annotation: Any, step: str | int) -> Iterator[Slot]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path as FilePath
 
 from bridge.errors import ConfigError
 from bridge.rendering.escape import Kind, header_text, insert_for, kind_of_content, query_text
 from bridge.rendering.old_hooks import HOOKS
 from bridge.rendering.request import is_template, split_expressions
-from bridge.rendering.sandbox import Insert, TemplateMistake
+from bridge.rendering.sandbox import Sandbox, TemplateMistake
 from bridge.rendering.template import sandbox
 from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.models.request import JSON, TemplateSettings, read_template
@@ -38,45 +39,47 @@ def check_bodies(tree: Tree) -> Iterator[Problem]:
 
 def check_templates(tree: Tree) -> Iterator[Problem]:
     """Check the templates of bodies, URLs and headers."""
+    for_body = cache(lambda kind: sandbox(insert_for(kind), kind))
+    for_url, for_header = sandbox(query_text, Kind.TEXT), sandbox(header_text, Kind.TEXT)
     for name in tree.names(("endpoints",)):
-        yield from _body(tree, ("endpoints", name, "body"))
-        yield from _url(tree, ("endpoints", name, "url"))
+        yield from _body(tree, ("endpoints", name, "body"), for_body)
+        yield from _url(tree, ("endpoints", name, "url"), for_url)
         for header in tree.names(("endpoints", name, "headers")):
             path: Path = ("endpoints", name, "headers", header)
             text = tree.text(path)
             if text is not None and is_template(text):
-                yield from _compile(tree, path, text, header_text, Kind.TEXT)
+                yield from _compile(tree, path, text, for_header)
 
 
-def _body(tree: Tree, path: Path) -> Iterator[Problem]:
+def _body(tree: Tree, path: Path, for_body: Callable[[Kind], Sandbox]) -> Iterator[Problem]:
     if not isinstance(tree.get(path), dict):
         return
     content_type = tree.text((*path, "content_type")) or JSON
-    kind = kind_of_content(content_type)
+    compiler = for_body(kind_of_content(content_type))
     text, file = tree.text((*path, "template")), tree.text((*path, "template_file"))
     if text:
-        yield from _compile(tree, (*path, "template"), text, insert_for(kind), kind)
+        yield from _compile(tree, (*path, "template"), text, compiler)
     elif file:
         path = (*path, "template_file")
         try:
-            yield from _compile(tree, path, read_template(FilePath(file)), insert_for(kind), kind, file)
+            yield from _compile(tree, path, read_template(FilePath(file)), compiler, file)
         except ConfigError as exc:
             yield tree.problem(path, *exc.problems[0].removeprefix(f"{file}: ").split("; ", 1))
 
 
-def _url(tree: Tree, path: Path) -> Iterator[Problem]:
+def _url(tree: Tree, path: Path, compiler: Sandbox) -> Iterator[Problem]:
     try:
         expressions = split_expressions(tree.text(path) or "")[1]
     except ValueError:
         return  # reported by the validation of the value itself
-    yield from _compile(tree, path, "".join(expressions), query_text, Kind.TEXT)
+    yield from _compile(tree, path, "".join(expressions), compiler)
 
 
 def _compile(
-    tree: Tree, path: Path, source: str, insert: Insert, kind: Kind, file: str | None = None
+    tree: Tree, path: Path, source: str, compiler: Sandbox, file: str | None = None
 ) -> Iterator[Problem]:
     try:
-        sandbox(insert, kind).compile(source, "")
+        compiler.compile(source, "")
     except TemplateMistake as exc:
         place = line_in(tree.place(path), source, exc.line) if file is None else Place(file, exc.line, 1)
         yield Problem(place, path, exc.cause, exc.remedy)

@@ -56,6 +56,8 @@ class KeyIndex:
         self._path = path
         self._db = open_index(path) if path is not None else connect("")
         self._shelves: dict[Partition, Shelf] = {}
+        self._unsaved: set[Shelf] = set()
+        """Shelves whose covered stretch has moved since the last flush, which writes it once."""
         self._lost = False
 
     @property
@@ -101,7 +103,7 @@ class KeyIndex:
             shelf.turn(at_ms, claims[0].offset if claims else end)
         firsts = shelf.firsts(claims)
         shelf.end = max(shelf.end, end)
-        shelf.save()
+        self._unsaved.add(shelf)
         return firsts
 
     def lend(
@@ -154,11 +156,15 @@ class KeyIndex:
         except _DAMAGE as exc:
             self._begin_in_memory(exc)
         self._shelves = {}
+        self._unsaved.clear()
         self.flush()
 
     def flush(self) -> None:
         """Commit the transaction, so that the claims outlive this process."""
         try:
+            for shelf in self._unsaved:
+                shelf.save()
+            self._unsaved.clear()
             if self._db.in_transaction:
                 self._db.commit()
         except _DAMAGE as exc:
@@ -189,6 +195,7 @@ class KeyIndex:
                 delete(self._path)
         self._db = connect(":memory:")
         self._shelves = {}
+        self._unsaved.clear()
 
     def _shelf(self, partition: Partition) -> Shelf:
         shelf = self._shelves.get(partition)

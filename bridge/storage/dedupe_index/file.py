@@ -14,6 +14,8 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _CACHE_KIB = 32 * 1024
+_STATEMENTS = 512
+"""Kept prepared: each partition has some, by the size of its batches."""
 MEMORY_REMEDY = "free the disk and restart; until then the dedupe index is kept in memory"
 _VERSION = 3
 _SCHEMA = f"""
@@ -74,7 +76,9 @@ def connect(path: Path | str) -> sqlite3.Connection:
     """
     if isinstance(path, Path):
         make_file(path)
-    db = sqlite3.connect(path, isolation_level="DEFERRED", check_same_thread=False)
+    db = sqlite3.connect(
+        path, isolation_level="DEFERRED", check_same_thread=False, cached_statements=_STATEMENTS
+    )
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bridge.core.dedupe import Claim
 from bridge.model import Partition
@@ -15,12 +15,15 @@ from bridge.model import Partition
 _BATCHES = 8
 """Batches that must agree on the time before keys are forgotten: a few records may be far ahead of the log,
 each of them in a batch of its own."""
-_CHUNK = 500
+_CHUNK = 512
 """Keys per SELECT: below SQLite's oldest limit of 999 parameters."""
 _ODD, _MOST = 0x9E3779B97F4A7C15, 0x7FFFFFFFFFFFFFFF
 """The lower half of a key is stored XORed with ``first * _ODD & _MOST``: a row whose offset was damaged
 becomes the row of another key. Otherwise a flipped bit in the file could make an event a duplicate of a
 later one, and it would be lost."""
+
+
+_MARKS = {size: ",".join("?" * size) for size in (1 << power for power in range(_CHUNK.bit_length()))}
 
 
 class Shelf:
@@ -43,6 +46,7 @@ class Shelf:
                 " (high INTEGER PRIMARY KEY, sealed INTEGER NOT NULL, first INTEGER NOT NULL,"
                 " digest INTEGER NOT NULL) STRICT"
             )
+        self._is_older_empty = db.execute(f"SELECT 1 FROM {self._table(1)} LIMIT 1").fetchone() is None
 
     @classmethod
     def of(cls, db: sqlite3.Connection, partition: Partition) -> Shelf:
@@ -71,37 +75,52 @@ class Shelf:
 
     def known(self, claims: Sequence[Claim]) -> dict[tuple[int, int], Claim]:
         """Return the first events of those claims whose keys are in the tables."""
-        known: dict[tuple[int, int], Claim] = {}
-        for age in (1, 0):
-            for at in range(0, len(claims), _CHUNK):
-                chunk = [claim.key_high for claim in claims[at : at + _CHUNK]]
-                marks = ",".join("?" * len(chunk))
-                rows = self._db.execute(
-                    f"SELECT high, sealed, first, digest FROM {self._table(age)} WHERE high IN ({marks})",
-                    chunk,
-                )
-                for high, sealed, offset, digest in rows:
-                    low = sealed ^ (offset * _ODD & _MOST)
-                    first = known.get((high, low))
-                    if first is None or offset < first.offset:
-                        known[high, low] = Claim(high, low, offset, digest)
+        highs = [claim.key_high for claim in claims]
+        known = self._read(1, highs)
+        _add_earlier(known, self._read(0, highs))
         return known
 
+    def _read(self, age: int, highs: Sequence[int]) -> dict[tuple[int, int], Claim]:
+        """Return what is stored in one of the tables for the upper halves of keys."""
+        found: dict[tuple[int, int], Claim] = {}
+        if age and self._is_older_empty:
+            return found
+        for at in range(0, len(highs), _CHUNK):
+            chunk = list(highs[at : at + _CHUNK])
+            size = 1 << (len(chunk) - 1).bit_length()  # a power of two, so that few statements are prepared
+            chunk += chunk[:1] * (size - len(chunk))
+            rows = self._db.execute(
+                f"SELECT high, sealed, first, digest FROM {self._table(age)} WHERE high IN ({_MARKS[size]})",
+                chunk,
+            )
+            for high, sealed, offset, digest in rows:
+                low = sealed ^ (offset * _ODD & _MOST)
+                found[high, low] = Claim(high, low, offset, digest)
+        return found
+
     def firsts(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Add the claims, and return the first event of each one's key."""
-        known = self.known(claims)
+        """Add the claims, and return the first event of each one's key.
+
+        Most batches contain new keys only: they are inserted, and read only where one was there before.
+        """
+        rows = {claim[0]: _row(claim) for claim in claims}
+        older, before = self._read(1, [*rows]), self._db.total_changes
+        self._db.executemany(f"INSERT OR IGNORE INTO {self._table(0)} VALUES (?, ?, ?, ?)", rows.values())
+        self.keys += len(rows)
+        if not older and len(rows) == len(claims) == self._db.total_changes - before:
+            return list(claims)
+        current, known = self._read(0, [*rows]), older
+        _add_earlier(known, current)
         firsts, changed = [], {}
         for claim in claims:
-            high, low, offset, digest = claim
-            first = known.get((high, low))
-            if first is None or first.offset > offset:
-                first = known[high, low] = claim
-            else:
-                _, _, offset, digest = first
+            key = claim[:2]
+            first = known.get(key)
+            if first is None or first.offset > claim.offset:
+                first = known[key] = claim
             firsts.append(first)
-            changed[high] = (high, low ^ (offset * _ODD & _MOST), offset, digest)
+            if current.get(key) != first:
+                changed[claim[0]] = _row(first)
         self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?, ?)", changed.values())
-        self.keys += len(changed)
         return firsts
 
     def log_time(self, at_ms: int) -> int:
@@ -114,6 +133,7 @@ class Shelf:
         self.start = max(self.start, self.middle)
         self.middle = offset
         self.generation = (self.generation + 1) % 2
+        self._is_older_empty = False
         self.began_ms = at_ms
         self.keys = 0
         self._db.execute(f"DELETE FROM {self._table(0)}")
@@ -122,6 +142,7 @@ class Shelf:
         """Forget everything. The covered stretch is empty, at ``offset``."""
         for age in (0, 1):
             self._db.execute(f"DELETE FROM {self._table(age)}")
+        self._is_older_empty = True
         self.start = self.end = self.middle = offset
         self.began_ms = at_ms
         self.keys = 0
@@ -132,3 +153,16 @@ class Shelf:
             "UPDATE partitions SET start=?, end=?, generation=?, began_ms=?, keys=?, middle=? WHERE id=?",
             (self.start, self.end, self.generation, self.began_ms, self.keys, self.middle, self.id),
         )
+
+
+def _row(claim: Claim) -> tuple[int, int, int, int]:
+    high, low, offset, digest = claim
+    return high, low ^ (offset * _ODD & _MOST), offset, digest
+
+
+def _add_earlier(known: dict[tuple[int, int], Claim], more: Mapping[tuple[int, int], Claim]) -> None:
+    """Add first events, and keep the earlier one of two for a key."""
+    for key, claim in more.items():
+        first = known.get(key)
+        if first is None or claim.offset < first.offset:
+            known[key] = claim

@@ -83,11 +83,12 @@ LOG_LOST: Final = "log.lost"
 Always: the disk is full or the program that reads the log has stopped. Deliveries were not affected."""
 
 LOOP_STALLED: Final = "loop.stalled"
-"""A timer of the process ran `late_ms` late: something computed, or the machine had no CPU for it. Written at
-level debug.
+"""The event loop stood still for `late_ms`, and so did every delivery. Written at level debug. `busy_in` has
+the calls that it was in, the innermost last. `gc_ms` is the time of garbage collections in it. If `cpu_ms` is
+much less than `late_ms`, the process had no CPU, or it waited for a disk.
 
 Worry if it is frequent: every delivery is delayed by as much. The metric `hookferry_event_loop_lag_seconds`
-counts all of them."""
+counts stalls at any level."""
 
 REPORT_FAILED: Final = "report.failed"
 """The report of this process could not be written to `<group>.control`. Written at most once per minute.

@@ -103,7 +103,15 @@ TABLE: Final = (
         "hookferry_event_loop_lag_seconds",
         "histogram",
         "How late a timer of the process runs, measured four times a second",
-        "If many are above 0.1: the process has too little CPU, or something in it computes for too long.",
+        "If many are above 0.1: the process has too little CPU, or something in it computes for too long."
+        " With `log.level: debug`, the log event `loop.stalled` names it.",
+    ),
+    MetricSpec(
+        "hookferry_gc_pause_seconds",
+        "histogram",
+        "Seconds that each garbage collection took: nothing else runs meanwhile",
+        "If pauses above 0.05 are frequent: very many events wait. `hookferry_unsettled_events` shows for"
+        " which endpoints.",
     ),
     MetricSpec(
         "hookferry_trace_spans_total",

@@ -65,11 +65,13 @@ def test_a_record_that_is_no_attempts_is_left_out_and_named() -> None:
                           "attempts": [[1]]})  # fmt: skip
     wrong = orjson.dumps({"format": 1, "process": "p", "endpoint": "e", "number": 1, "columns": ["x"],
                           "attempts": 5})  # fmt: skip
-    values = [None, b"", b"[]", b"{", other, wrong, b'{"format": 9}']
+    torn = orjson.dumps({"format": 2, "process": "p", "endpoint": "e", "number": 1, "same": {},
+                         "columns": {"sent_s": [1, 2], "offset": [3]}})  # fmt: skip
+    values = [None, b"", b"[]", b"{", other, wrong, torn, b'{"format": 9}']
     records = [Record(Partition(TOPIC, 0), 10 + at, 0, None, value) for at, value in enumerate(values)]
     taken = take_in([damaged, *records, batch_record(30, attempt_at(2))], IntakeState({}), KnownSeries())
     assert taken.attempts == 1
-    assert len(taken.unreadable) == 8
+    assert len(taken.unreadable) == 9
     assert taken.state.offsets == {0: 31}
     assert IntakeState.read(taken.state.to_text()) == taken.state
 

@@ -183,18 +183,16 @@ async def test_an_error_of_an_observer_is_logged_and_it_begins_again() -> None:
 
 
 @simulated
-async def test_a_timer_that_runs_late_is_observed_and_logged_at_level_debug() -> None:
+async def test_a_timer_that_runs_late_is_observed() -> None:
     late: list[float] = []
     loop = asyncio.get_running_loop()
     real, ahead = loop.time, [0.0]
     loop.time = lambda: real() + ahead[0]  # type: ignore[method-assign] # a callback that computes
-    with capture_logs() as logs:
-        running = asyncio.ensure_future(watch_loop(late.append, 0.25))
-        await asyncio.sleep(1)
-        ahead[0] = 0.9
-        await asyncio.sleep(0)
-        await asyncio.sleep(1)
+    running = asyncio.ensure_future(watch_loop(late.append, 0.25, traces=lambda: False))
+    await asyncio.sleep(1)
+    ahead[0] = 0.9
+    await asyncio.sleep(0)
+    await asyncio.sleep(1)
     running.cancel()
     assert max(late) > 0.5
     assert min(late) < 0.001
-    assert {(line["event"], line["log_level"]) for line in logs} == {(events.LOOP_STALLED, "debug")}

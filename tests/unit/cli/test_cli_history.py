@@ -15,7 +15,7 @@ from bridge.cli import cli
 from bridge.cli.history_output import document, instant, page, table
 from bridge.errors import ConfigError
 from bridge.history.attempt import AttemptId, Kept, Later
-from bridge.history.batch import COLUMNS
+from bridge.history.encoding import COLUMNS
 from bridge.history.reader import Found
 from bridge.history.selection import AttemptFilter
 from tests.support.attempts import attempt_at

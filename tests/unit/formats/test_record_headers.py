@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import ConsumerRecord
 
 from bridge.cli.parked_output import page, whole
 from bridge.core.filter import Filter
@@ -20,9 +19,10 @@ from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
 from bridge.formats.resent import packed, unpacked
 from bridge.kafka.producer import NewRecord
-from bridge.kafka.records import to_record
 from bridge.model import Event, Header, Partition, Record, Resend
 from bridge.rendering.template import TemplateBody
+from tests.support.fetched import read_log
+from tests.support.record_batches import RawBatch, RawRecord
 from tests.support.records import LIMIT, record
 
 NULLS: tuple[Header, ...] = (("x", None), ("y", b""), ("x", b"1"), ("z", b"2"), ("z", None))
@@ -40,8 +40,9 @@ def an_event(*headers: Header) -> Event:
 
 
 def test_a_record_is_read_with_its_null_headers() -> None:
-    raw = ConsumerRecord("t", 3, 17, 1, 0, b"k", b"v", None, 1, 1, NULLS)
-    assert to_record(Partition("t", 3), raw).headers == NULLS
+    batch = RawBatch(17, [RawRecord(headers=[(name.encode(), value) for name, value in NULLS])])
+    (read,) = read_log(batch.pack(), 18, topic="t", position=17).records
+    assert (read.partition, read.offset, read.headers) == (Partition("t", 0), 17, NULLS)
 
 
 async def parked_letter(origin: Record) -> Letter:

@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.history.attempt import Attempt, AttemptId, Later
-from bridge.history.batch import (
-    COLUMNS,
-    UnreadableBatch,
-    Writer,
-    batch_headers,
-    covers,
-    decode,
-    encode,
-)
+from bridge.history.batch import BYTES, UnreadableBatch, Writer, covers, decode
+from bridge.history.encoding import COLUMNS, batch_headers, encode
 from bridge.model import Damage, Partition, Record
 from tests.support.attempts import BEGAN_S, attempt_at, batch_record
 
@@ -65,9 +58,9 @@ def test_a_text_with_half_of_a_surrogate_pair_and_a_huge_number_cost_no_other_at
 def test_columns_of_a_later_release_are_ignored_and_missing_ones_are_none() -> None:
     line, _, content = encode(WRITER, [attempt_at(1), attempt_at(2)]).partition(b"\n")
     document = orjson.loads(line)
-    gone = document["columns"].index("tenant")
-    document["columns"] = ["trace_id", *document["columns"][:gone], *document["columns"][gone + 1 :]]
-    document["attempts"] = [["abc", *row[:gone], *row[gone + 1 :]] for row in document["attempts"]]
+    del document["same"]["tenant"]
+    document["same"]["color"] = "blue"
+    document["columns"] = {"weight": [1, 2], **document["columns"]}
     record = Record(Partition("g.attempts", 0), 0, 0, b"crm", orjson.dumps(document) + b"\n" + content)
     assert [kept.attempt for kept in decode(record)[1]] == [attempt_at(1), attempt_at(2)]
 
@@ -85,10 +78,15 @@ def value_with(**changes: object) -> bytes:
         b"{}",
         b"no batch",
         b"[1]\n",
-        value_with(format=2),
-        value_with(attempts=[[1]]),
-        value_with(attempts=None),
+        value_with(format=3),
+        value_with(format=1),
+        value_with(same=[1]),
+        value_with(same=None),
         value_with(columns=[]),
+        value_with(columns={}),
+        value_with(columns={"sent_s": [1, 2], "offset": [1]}),
+        value_with(columns={"sent_s": 5}),
+        value_with(columns={"sent_s": "ab"}),
         encode(WRITER, [attempt_at(1)])[:-1],
         encode(WRITER, [attempt_at(1)]) + b"x",
     ],
@@ -99,8 +97,51 @@ def test_a_record_that_is_no_batch_is_refused(value: bytes | None) -> None:
 
 
 def test_a_later_format_is_named_in_the_error() -> None:
-    with pytest.raises(UnreadableBatch, match="format 2, and this release reads format 1"):
-        decode(Record(Partition("g.attempts", 0), 0, 0, b"crm", value_with(format=2)))
+    with pytest.raises(UnreadableBatch, match="format 3, and this release reads up to format 2"):
+        decode(Record(Partition("g.attempts", 0), 0, 0, b"crm", value_with(format=3)))
+
+
+def test_what_all_attempts_have_in_common_is_written_once() -> None:
+    body = b"x" * 1000
+    attempts = [attempt_at(number, body=body, body_bytes=1000) for number in range(50)]
+    value = encode(WRITER, attempts)
+    assert value.count(body) == 1
+    assert value.count(b"OrderPlaced") + value.count(b"LoanApproved") == 1
+    assert read_back(*attempts) == attempts
+
+
+def in_format_1(*attempts: Attempt) -> bytes:
+    """Return the record as the release before format 2 wrote it."""
+    names = [name for name in COLUMNS if name not in BYTES] + [*BYTES]
+    rows, parts = [], []
+    for attempt in attempts:
+        later, lane = attempt.later, attempt.lane
+        row = attempt._asdict() | {"next_s": None if later is None else later.at_s}
+        assert isinstance(lane, tuple)
+        row["lane"] = lane[2].hex() if isinstance(lane[2], bytes) else [lane[2]], lane[3]
+        for name in BYTES:
+            content = row[name]
+            parts.append(content or b"")
+            row[name] = None if content is None else len(content)
+        rows.append([row[name] for name in names])
+    head = {"format": 1, "process": "p", "number": 1, "endpoint": "crm", "columns": names, "attempts": rows}
+    return orjson.dumps(head) + b"\n" + b"".join(parts)
+
+
+def test_records_of_the_earlier_format_are_read() -> None:
+    retried = attempt_at(2, verdict="again", status=503, later=Later(7.5), answer_body=None, entity=None)
+    attempts = [attempt_at(1, lane=("orders", 3, 7, "t")), retried, attempt_at(3, body=None)]
+    record = Record(Partition("g.attempts", 2), 7, 0, b"crm", in_format_1(*attempts))
+    writer, kept = decode(record)
+    assert writer == WRITER
+    assert [each.attempt for each in kept] == attempts
+    assert [each.id for each in kept] == [AttemptId(2, 7, 0), AttemptId(2, 7, 1), AttemptId(2, 7, 2)]
+
+
+def test_a_record_of_the_earlier_format_that_is_torn_is_refused() -> None:
+    for value in (in_format_1(attempt_at(1))[:-1], in_format_1(attempt_at(1)) + b"x"):
+        with pytest.raises(UnreadableBatch):
+            decode(Record(Partition("g.attempts", 0), 0, 0, b"crm", value))
 
 
 def test_the_columns_are_those_of_an_attempt() -> None:

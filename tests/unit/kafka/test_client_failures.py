@@ -19,7 +19,7 @@ from bridge.kafka.group_reader import Reader
 from bridge.kafka.membership import Membership
 from bridge.kafka.poison_search import TRIES, PoisonSearch
 from bridge.kafka.replaceable_client import ReplaceableClient
-from bridge.model import Partition
+from bridge.model import Partition, Record
 from bridge.telemetry import events
 from tests.support.simulated import simulated
 
@@ -121,6 +121,7 @@ class PoisonedConsumer:
         self.positions: dict[TopicPartition, int] = {}
         self._client = SimpleNamespace(_sync_task=None)
         self._coordinator = SimpleNamespace(_do_heartbeat=None)
+        self._fetcher = None
 
     async def start(self) -> None:
         return None
@@ -137,7 +138,7 @@ class PoisonedConsumer:
             position = self.positions[partition]
             if partition.partition == 1 and position == 2:
                 raise ValueError("poison")
-            raw = SimpleNamespace(offset=position, timestamp=0, key=None, value=b"v", headers=())
+            raw = Record(Partition(*partition), position, 0, None, b"v")
             found[partition] = [raw]
             self.positions[partition] += 1
         return found

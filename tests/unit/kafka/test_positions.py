@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
 
-from bridge.kafka.aiokafka_patches.positions import position_of
+from bridge.kafka.aiokafka_patches.positions import positions_of
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.membership import Membership
@@ -38,16 +38,20 @@ async def never() -> None:
 async def test_the_position_is_known_only_of_an_assigned_partition_that_has_one() -> None:
     state = SubscriptionState()
     consumer: Any = SimpleNamespace(_subscription=state)
-    assert position_of(consumer, TP) is None, "no subscription"
+    here, elsewhere = Partition("orders", 0), Partition("orders", 1)
+
+    def positions() -> dict[Partition, int]:
+        return positions_of(consumer, {TP: here, TopicPartition("orders", 1): elsewhere})
+
+    assert positions() == {}, "no subscription"
     state.subscribe({"orders"})
-    assert position_of(consumer, TP) is None, "no assignment yet"
+    assert positions() == {}, "no assignment yet"
     state.assign_from_subscribed({TP})
-    assert position_of(consumer, TP) is None, "no position yet"
+    assert positions() == {}, "no position yet"
     state.seek(TP, 7)
-    assert position_of(consumer, TP) == 7
-    assert position_of(consumer, TopicPartition("orders", 1)) is None, "of another member"
+    assert positions() == {here: 7}, "the other is of another member"
     state.subscription.assignment.state_value(TP).consumed_to(12)
-    assert position_of(consumer, TP) == 12, "past markers that a poll passed"
+    assert positions() == {here: 12}, "past markers that a poll passed"
 
 
 async def test_a_reader_reports_only_started_partitions_and_starts_only_assigned_ones() -> None:

@@ -25,7 +25,7 @@ from bridge.rendering import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from tests.support.counted import counted
-from tests.support.fakes import P0, FakeHistory, event
+from tests.support.fakes import P0, FakeHistory, as_judged, event
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
 OK = Response(200, (), b"")
@@ -108,7 +108,7 @@ class Stage:
     async def attempt(self, number: int = 1) -> list[dict[str, object]]:
         """Make one attempt; return its log lines."""
         with capture_logs() as logs:
-            await self.client.attempt(delivery(number - 1))
+            await self.client.attempt(delivery(number - 1), as_judged)
             self.log.write_successes()
         return logs  # type: ignore[return-value]
 
@@ -131,7 +131,7 @@ def delivery(attempts: int = 0) -> Delivery:
 @simulated
 async def test_an_attempt_is_timed_and_limited_by_the_timeout_of_the_endpoint() -> None:
     stage = Stage()
-    assert await stage.client.attempt(delivery()) == DELIVERED
+    assert await stage.client.attempt(delivery(), as_judged) == DELIVERED
     (row,) = stage.history.rows
     assert (row.sent_s, row.answered_s) == (BEGAN_S, BEGAN_S + 2)
     assert stage.transport.timeouts == [7.0]
@@ -140,19 +140,19 @@ async def test_an_attempt_is_timed_and_limited_by_the_timeout_of_the_endpoint() 
 @simulated
 async def test_a_transport_error_is_judged_and_any_other_exception_is_raised() -> None:
     stage = Stage(TransportError(TransportFault.TLS, "crm.test"))
-    assert (await stage.client.attempt(delivery())).verdict is Verdict.AGAIN
+    assert (await stage.client.attempt(delivery(), as_judged)).verdict is Verdict.AGAIN
     stage.transport.answer = RuntimeError("a bug")
     with pytest.raises(RuntimeError):
-        await stage.client.attempt(delivery())
+        await stage.client.attempt(delivery(), as_judged)
 
 
 @simulated
 async def test_an_attempt_that_is_cancelled_is_reported_to_the_gate_as_abandoned() -> None:
     stage = Stage(TransportError(TransportFault.READ, "crm.test"))
     for _ in range(10):
-        await stage.client.attempt(delivery())
+        await stage.client.attempt(delivery(), as_judged)
     await asyncio.sleep(5)
-    probe = asyncio.ensure_future(stage.client.attempt(delivery()))
+    probe = asyncio.ensure_future(stage.client.attempt(delivery(), as_judged))
     await asyncio.sleep(1)
     assert stage.gate.admit(LoopClock().monotonic()) > 0, "one probe at a time"
     probe.cancel()
@@ -232,12 +232,12 @@ async def test_the_beginning_of_a_long_answer_is_kept() -> None:
 async def test_a_failure_gets_the_time_of_the_next_attempt_and_a_delivery_has_none() -> None:
     stage = Stage(FAILED)
     failed = delivery()
-    await stage.client.attempt(failed)
+    await stage.client.attempt(failed, as_judged)
     assert failed.later is not None
     failed.later.at_s = 7.5
     assert stage.history.rows[0].next_s == 7.5
     stage.transport.answer = OK
-    await stage.client.attempt(failed)
+    await stage.client.attempt(failed, as_judged)
     assert (failed.later, stage.history.rows[1].next_s) == (None, None)
 
 

@@ -19,7 +19,7 @@ from bridge.pipeline.lane_queue import Delivery
 from bridge.rendering import Rendered
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import Span
-from tests.support.fakes import DECODER, P0, FakeHistory, record
+from tests.support.fakes import DECODER, P0, FakeHistory, as_judged, record
 from tests.support.simulated import BEGAN_S, LoopClock, simulated
 
 TRACE, ABOVE = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -82,7 +82,7 @@ class Stage:
         event.resend = resend
         delivery = Delivery(event, Cursor(P0, 0, window=10, window_bytes=1000), 5, 10, 0, number - 1)
         with capture_logs() as logs:
-            await self.client.attempt(delivery)
+            await self.client.attempt(delivery, as_judged)
             self.log.write_successes()
         return logs
 

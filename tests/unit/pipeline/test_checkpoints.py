@@ -336,7 +336,7 @@ async def test_a_failing_commit_is_counted_each_time_and_logged_once() -> None:
         for _ in range(3):
             await stage.checkpoints.try_commit()
     assert [line["event"] for line in logs] == [events.COMMIT_FAILED, events.CURSORS_COMMITTED]
-    counts = {name: stage.metrics.commits.labels(name)._value.get() for name in ("failed", "done")}
+    counts = {name: stage.metrics.commits.labels(name).value for name in ("failed", "done")}
     assert counts == {"failed": 2, "done": 1}
 
 

@@ -90,7 +90,7 @@ async def test_a_retry_keeps_the_order_of_its_lane() -> None:
         stage.put("a1", "a2")
         await until(lambda: stage.committable == 2)
         assert stage.receiver.ids == ["a1", "a1", "a1", "a1", "a2"]
-        await until(lambda: stage.metrics.endpoint("crm").retries_succeeded._value.get() == 1)
+        await until(lambda: stage.metrics.endpoint("crm").retries_succeeded.value == 1)
 
 
 @simulated

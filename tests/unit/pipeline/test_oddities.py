@@ -59,7 +59,7 @@ async def test_a_dropped_duplicate_that_differs_is_logged_with_both_places_and_c
     assert (line["place"], line["first_place"], line["source"]) == (f"{P0}@3", f"{P0}@0", "orders")
     assert part in line["cause"]
     assert "sources.orders.id" in line["remedy"]
-    assert process.metrics.duplicates_differing.labels("orders")._value.get() == 2
+    assert process.metrics.duplicates_differing.labels("orders").value == 2
     assert world.receiver.ids == ["a"]
 
 
@@ -100,7 +100,7 @@ async def test_a_time_that_cannot_be_used_is_logged_once_and_counted_and_the_eve
     (line,) = [line for line in of(logs, events.EVENT_FIELD_REFUSED) if line["field"] == "time"]
     assert (line["source"], line["value"], line["place"]) == ("orders", "-1", f"{P0}@0")
     assert "time_unit" in line["remedy"]
-    assert process.metrics.fields_refused.labels("orders", "time")._value.get() == 4
+    assert process.metrics.fields_refused.labels("orders", "time").value == 4
     assert len(world.receiver.ids) == 4
 
 

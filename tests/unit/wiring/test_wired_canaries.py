@@ -44,7 +44,7 @@ from tests.support.canaries import ENCODERS, find_canaries
 from tests.support.canary_settings import ALL, ENVIRONMENT, SENT, endpoints
 from tests.support.echo import PADDINGS, STATUSES, Echo
 from tests.support.fake_producer import FakeProducer
-from tests.support.fakes import P0, event
+from tests.support.fakes import P0, as_judged, event
 from tests.support.parts import part
 from tests.support.path import settle_if_live
 from tests.support.scripted_http import ScriptedServer
@@ -92,7 +92,7 @@ class Stage:
         verdicts = set()
         for number in range(times):
             delivery = Delivery(event(f"e{number}", number), cursor, number, 10, 0, 0)
-            judgement = await client.attempt(delivery)
+            judgement = await client.attempt(delivery, as_judged)
             verdicts.add(judgement.verdict)
             if judgement.verdict is Verdict.PARK:
                 assert await parking.park(delivery, judgement.reason, lambda: True)

@@ -1,0 +1,116 @@
+"""Counters and histograms of the Prometheus client that cost a tenth: plain numbers, shown when scraped.
+
+The client's own ones take a lock for every number. These are changed by the event loop alone, and read by
+whatever scrapes. Invariant: ``collect`` yields the samples that the client's own metrics would.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from prometheus_client import Metric
+from prometheus_client.utils import INF, floatToGoString
+
+Samples = Iterable[tuple[str, dict[str, str], float]]
+"""Each a suffix of the name, further labels, and the value."""
+
+
+class _Series(Protocol):
+    """One series, or the several of one histogram."""
+
+    created_s: float
+
+    def samples(self) -> Samples:
+        """Return what is shown of it."""
+        ...
+
+
+SeriesT = TypeVar("SeriesT", bound=_Series)
+
+
+class Counter:
+    """A number that grows."""
+
+    __slots__ = ("created_s", "value")
+
+    def __init__(self) -> None:
+        self.value: float = 0
+        self.created_s = time.time()
+
+    def inc(self, amount: float = 1) -> None:
+        """Add an amount, which is not negative."""
+        self.value += amount
+
+    def samples(self) -> Samples:
+        """Return what is shown of it."""
+        return (("_total", {}, self.value),)
+
+
+class Histogram:
+    """How many amounts are at most each of the ``bounds``, which ascend, and their sum."""
+
+    __slots__ = ("_bounds", "_numbers", "_sum", "created_s")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._numbers = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+        self.created_s = time.time()
+
+    def observe(self, amount: float) -> None:
+        """Count an amount."""
+        self._numbers[bisect_left(self._bounds, amount)] += 1
+        self._sum += amount
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Count many amounts."""
+        bounds, numbers = self._bounds, self._numbers
+        for amount in amounts:
+            numbers[bisect_left(bounds, amount)] += 1
+        self._sum += sum(amounts)
+
+    def samples(self) -> Samples:
+        """Return what is shown of it: the numbers are those up to each bound."""
+        number = 0
+        for bound, counted in zip((*self._bounds, INF), self._numbers, strict=True):
+            number += counted
+            le = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the client has no types for it
+            yield "_bucket", {"le": le}, number
+        yield "_count", {}, number
+        yield "_sum", {}, self._sum
+
+
+class CountedFamily(Generic[SeriesT]):
+    """All series of one metric, by the values of its labels; register it as a collector."""
+
+    def __init__(
+        self, name: str, help_text: str, kind: str, labels: Sequence[str], create: Callable[[], SeriesT]
+    ) -> None:
+        """``kind``: a type of Prometheus. ``create`` makes a series. Without labels, it is made at once."""
+        self._name, self._help, self._kind = name.removesuffix("_total"), help_text, kind
+        self._labels = tuple(labels)
+        self._create = create
+        self._series: dict[tuple[str, ...], SeriesT] = {} if labels else {(): create()}
+
+    def labels(self, *values: str) -> SeriesT:
+        """Return the series with these values, one for each label. It begins at zero."""
+        key = tuple(map(str, values))
+        series = self._series.get(key)
+        if series is None:
+            if len(key) != len(self._labels):
+                raise ValueError(f"{self._name} has the labels {self._labels}, not the values {key}")
+            series = self._series[key] = self._create()
+        return series
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric with all its series."""
+        metric = Metric(self._name, self._help, self._kind)
+        for values, series in list(self._series.items()):
+            labels = dict(zip(self._labels, values, strict=True))
+            for suffix, more, value in series.samples():
+                metric.add_sample(self._name + suffix, labels | more, value)
+            metric.add_sample(f"{self._name}_created", labels, series.created_s)
+        yield metric

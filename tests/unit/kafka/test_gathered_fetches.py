@@ -1,0 +1,120 @@
+"""aiokafka's fetcher with our pace: how often a broker is asked, and how long it may wait for records."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.protocol.fetch import FetchRequest
+
+from bridge.core.fetch_pace import GATHER_S, MUCH_BYTES
+from bridge.kafka.aiokafka_patches.failing_fetches import CarefulFetcher
+from tests.support.record_batches import RawBatch, RawRecord
+from tests.support.simulated import simulated
+
+PARTITIONS = [TopicPartition("orders", number) for number in range(3)]
+
+
+class FakeBroker:
+    """Two brokers: the first leads partitions 0 and 1, the second partition 2. ``log`` has one record per entry."""
+
+    def __init__(self, size: int = 1) -> None:
+        self.requests: list[tuple[float, int, FetchRequest]] = []
+        self.cluster = SimpleNamespace(leader_for_partition=lambda partition: int(partition.partition == 2))
+        self._loop = asyncio.get_running_loop()
+        self._metadata_max_age_ms = 10_000
+        self._size = size
+        self.written = asyncio.Event()
+
+    async def send(self, node_id: int, request: FetchRequest) -> Any:
+        self.requests.append((self._loop.time(), node_id, request))
+        if node_id or not self.written.is_set():
+            await self.written.wait() if not node_id else await asyncio.sleep(3600)
+        (offset,) = [row[1] for _, rows in request.topics for row in rows if row[0] == 0] or [None]
+        batch = RawBatch(offset or 0, [RawRecord(b"v" * self._size)]).pack()
+        rows = [(0, 0, 10**6, 10**6, 0, [], -1, batch)] if offset is not None else []
+        return SimpleNamespace(API_VERSION=11, topics=[("orders", rows)])
+
+    def times(self, node_id: int) -> list[float]:
+        return [at for at, node, _ in self.requests if node == node_id]
+
+
+def started(broker: FakeBroker, complete_wait_ms: int = 250) -> tuple[CarefulFetcher, Any]:
+    subscriptions = SubscriptionState()
+    subscriptions.assign_from_user(PARTITIONS)
+    for partition in PARTITIONS:
+        subscriptions.seek(partition, 0)
+    fetcher = CarefulFetcher(broker, subscriptions, fetch_max_wait_ms=50)
+    fetcher.complete_wait_ms = complete_wait_ms
+    return fetcher, subscriptions
+
+
+async def read(fetcher: CarefulFetcher, records: int) -> None:
+    while records > 0:
+        fetched = await fetcher.fetched_records((), timeout=10)
+        records -= sum(map(len, fetched.values()))
+
+
+@simulated
+async def test_a_trickle_is_fetched_in_steps_of_the_pause() -> None:
+    broker = FakeBroker()
+    fetcher, _ = started(broker)
+    broker.written.set()
+    await read(fetcher, 20)
+    times = broker.times(0)
+    steps = [after - before for before, after in pairwise(times)]
+    assert len(steps) >= 19
+    assert min(steps) >= GATHER_S - 0.001
+    await fetcher.close()
+
+
+@simulated
+async def test_a_backlog_is_fetched_without_pauses() -> None:
+    broker = FakeBroker(size=MUCH_BYTES)
+    fetcher, _ = started(broker)
+    broker.written.set()
+    began = asyncio.get_running_loop().time()
+    await read(fetcher, 20)
+    assert asyncio.get_running_loop().time() - began < GATHER_S
+    await fetcher.close()
+
+
+@simulated
+async def test_the_first_record_after_a_silence_is_read_when_it_is_written() -> None:
+    broker = FakeBroker()
+    fetcher, _ = started(broker)
+    reading = asyncio.create_task(read(fetcher, 1))
+    await asyncio.sleep(5)
+    broker.written.set()
+    began = asyncio.get_running_loop().time()
+    await reading
+    assert asyncio.get_running_loop().time() == began
+    await fetcher.close()
+
+
+@simulated
+async def test_a_broker_waits_long_only_if_it_is_asked_for_all_its_partitions() -> None:
+    broker = FakeBroker()
+    fetcher, subscriptions = started(broker)
+    await asyncio.sleep(1)
+    assert {node: request._max_wait_ms for _, node, request in broker.requests} == {0: 250, 1: 250}
+    await fetcher.close()
+    broker = FakeBroker()
+    fetcher, subscriptions = started(broker)
+    subscriptions.subscription.assignment.state_value(PARTITIONS[1]).pause()
+    await asyncio.sleep(1)
+    assert {node: request._max_wait_ms for _, node, request in broker.requests} == {0: 50, 1: 250}
+    await fetcher.close()
+
+
+@simulated
+async def test_a_reader_outside_the_group_lets_no_broker_wait_longer_than_it_set() -> None:
+    broker = FakeBroker()
+    fetcher, _ = started(broker, complete_wait_ms=0)
+    await asyncio.sleep(1)
+    assert {request._max_wait_ms for _, _, request in broker.requests} == {50}
+    await fetcher.close()
