@@ -20,7 +20,7 @@ PARTITIONS = [TopicPartition("orders", number) for number in range(3)]
 
 
 class FakeBroker:
-    """Two brokers: the first leads partitions 0 and 1, the second partition 2. ``log`` has one record per entry."""
+    """Two brokers: the first leads partitions 0 and 1, the second 2. ``log`` has one record per entry."""
 
     def __init__(self, size: int = 1) -> None:
         self.requests: list[tuple[float, int, FetchRequest]] = []
