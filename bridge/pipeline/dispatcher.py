@@ -80,8 +80,11 @@ class EndpointDispatcher:
         self._on_since = 0.0
         self._draining = False
         self._idle = asyncio.Event()
-        self._queue = LaneQueue(clock, parts.gate)
+        self._queue = self._build_queue(parts)
         self._workers = Workers(name, self._work, self._queue)
+
+    def _build_queue(self, parts: DeliveryParts) -> LaneQueue:
+        return LaneQueue(self._clock, parts.gate)
 
     def _use(self, parts: DeliveryParts) -> None:
         self.gate = parts.gate

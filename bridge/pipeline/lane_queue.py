@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.clock import Clock
 from bridge.core.lanes import Lane, Lanes
@@ -26,6 +27,21 @@ _SHORTEST_WAIT_S = 0.001
 FIX_RECEIVER = "fix the cause at the receiver, then send it again"
 
 
+UNBOUNDED = 1 << 31
+"""More events than any batch may have."""
+
+
+class Batching(NamedTuple):
+    """What an event that failed in a batch of several allows for the next one.
+
+    ``most`` is the largest batch that it may be in. With ``ends_lane``, no later event of its ordering key
+    may be in the same one.
+    """
+
+    most: int
+    ends_lane: bool
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """One event on its way to one endpoint.
@@ -39,6 +55,7 @@ class Delivery:
     ``park_reason`` is the kind of that cause.
     ``later``: where the history reads when the next attempt is due, after one that failed. ``retry_s`` is the
     delay until then; None after the last attempt.
+    ``batching`` is set once the event failed in a batch of several.
     """
 
     event: Event
@@ -56,6 +73,12 @@ class Delivery:
     cost_bytes: int = 0
     later: Later | None = None
     retry_s: float | None = None
+    batching: Batching | None = None
+
+    @property
+    def ends_lane(self) -> bool:
+        """Return True if no later event of its ordering key may be in the same batch."""
+        return self.batching is not None and self.batching.ends_lane
 
 
 @dataclass(slots=True, eq=False)
