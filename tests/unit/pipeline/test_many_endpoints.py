@@ -97,6 +97,37 @@ async def test_an_endpoint_starts_as_many_workers_as_it_has_events_up_to_its_con
 
 
 @simulated
+async def test_workers_that_were_started_late_end_with_their_endpoint() -> None:
+    stage = Stage()
+    process = await stage.start()
+    stage.publish(3, 4)
+    await until(lambda: stage.delivered() == 2)
+    left = {name: plan for name, plan in stage.world.plans.items() if name != "e3"}
+    await process.reload(left)
+    assert endpoint_tasks() == ["e4-0"]
+    await process.stop()
+    assert endpoint_tasks() == []
+
+
+@simulated
+async def test_a_retry_that_is_due_after_its_endpoint_left_starts_no_worker() -> None:
+    stage = Stage()
+    process = await stage.start()
+
+    async def refuse(sent: object) -> int:
+        return 503
+
+    stage.world.receivers["e3"].answer = refuse
+    stage.publish(3)
+    await until(lambda: len(stage.world.receivers["e3"].sent) == 1)
+    await process.reload({name: plan for name, plan in stage.world.plans.items() if name != "e3"})
+    await asyncio.sleep(120)
+    assert endpoint_tasks() == []
+    assert len(stage.world.receivers["e3"].sent) == 1
+    await process.stop()
+
+
+@simulated
 async def test_no_endpoint_opens_a_dedupe_window_unless_it_catches_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
