@@ -23,10 +23,11 @@ from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.delivery_parts import DeliveryParts
+from bridge.pipeline.dispatcher_view import DispatcherView
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
 from bridge.pipeline.parking import EventParking, refused_before
 from bridge.pipeline.workers import Workers
-from bridge.reasons import LimitReason, ParkReason
+from bridge.reasons import ParkReason
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
 
@@ -36,7 +37,7 @@ _OVERSIZE_WAIT_S = 10.0
 """Between two tries to park an event that is too large until an operator acts: each sends all of it."""
 
 
-class EndpointDispatcher:
+class EndpointDispatcher(DispatcherView):
     """Delivers to one endpoint: up to ``concurrency`` workers over its lanes.
 
     Each delivery that was enqueued ends in exactly one of four ways: settled at its cursor after a 2xx;
@@ -147,11 +148,6 @@ class EndpointDispatcher:
         if self._queue.push(mark.lane, QueuedMark(mark, cursor, offset, size_bytes)):
             self._queue.wake()
 
-    @property
-    def on(self) -> bool:
-        """Return True if the endpoint is on."""
-        return self._queue.on
-
     def turn(self, on: bool, since_s: float = 0.0) -> None:
         """Stop sending from now on, or continue. ``since_s``: Unix seconds.
 
@@ -170,11 +166,6 @@ class EndpointDispatcher:
         """Send no event whose type matches ``off``. One that waits is settled unsent in its turn."""
         self._types_off = off
 
-    @property
-    def waits_for_gate(self) -> bool:
-        """Return True if an event could be sent now, but for the gate."""
-        return bool(self._queue.sleepers and self._queue.ready)
-
     def wake(self) -> None:
         """Look for an event to send: the gate may admit one."""
         self._queue.wake()
@@ -189,19 +180,6 @@ class EndpointDispatcher:
             return True
 
         self._queue.drop(is_dropped)
-
-    @property
-    def is_in_trouble(self) -> bool:
-        """Return True if nothing is sent, or only to find out whether the receiver works again."""
-        return not self.on or self.gate.state != "closed"
-
-    def limits(self) -> set[LimitReason]:
-        """Return what limits the requests now."""
-        return ({LimitReason.OFF} if not self.on else set()) | self.gate.limits(self._clock.monotonic())
-
-    def oldest_ms(self) -> int | None:
-        """See ``LaneQueue.oldest_ms``."""
-        return self._queue.oldest_ms()
 
     def set_share(self, share: float) -> None:
         """Use this part of the endpoint's rate; see ``Gate.set_share``."""

@@ -50,8 +50,8 @@ class Workers:
 
     def _start_one(self) -> None:
         assert self._tasks is not None, "start() comes first"
-        work, name = self._work(), f"{self._endpoint}-{len(self._running)}"
+        name, work = f"{self._endpoint}-{len(self._running)}", self._work()
         try:
             self._running.append(self._tasks.create_task(work, name=name))
-        except RuntimeError:  # the group ends with an error: all its tasks are cancelled
+        except RuntimeError:  # the task group is ending, as after a failure of another task
             work.close()
