@@ -14,6 +14,8 @@ HEAD_END = b"\r\n\r\n"
 _MOST = 64
 _LONGEST = 2048
 """Bytes of a head that is remembered. Together they are at most 128 KB per transport."""
+_PAUSE = 10_000
+"""So many answers are only parsed after heads that hardly ever repeated, as with an id in each answer."""
 
 
 class KnownHead(NamedTuple):
@@ -25,18 +27,31 @@ class KnownHead(NamedTuple):
 
 
 class KnownHeads(dict[bytes, KnownHead]):
-    """Known heads by their bytes. A head that is different in each answer replaces the others in time.
+    """Known heads by their bytes.
 
     Use one for the connections of one transport: heads were accepted under its limits.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hits = 0
+        """Count each answer here whose head was known."""
+        self.pause = 0
+        """Look for no head while this is not 0."""
 
     def remember(
         self, answer: bytes, status: int, headers: tuple[tuple[bytes, bytes], ...], body_bytes: int
     ) -> None:
         """Add the head of a complete answer that arrived in one piece, to a request that allows a body."""
+        if self.pause:
+            self.pause -= 1
+            return
         end = answer.find(HEAD_END) + len(HEAD_END)
         # Otherwise the body is chunked, or an interim answer came first: the head alone is not enough.
         if len(answer) - end == body_bytes and end <= _LONGEST:
             if len(self) >= _MOST:
+                if self.hits < _MOST:
+                    self.pause = _PAUSE
+                self.hits = 0
                 self.clear()
             self[answer[:end]] = KnownHead(status, headers, body_bytes)
