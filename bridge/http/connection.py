@@ -170,11 +170,12 @@ class Connection(asyncio.Protocol):
         if future is None or future.done() or self._parser is None:
             self.retire()
             return
-        is_first = not self._received_bytes
-        if is_first and self._expects_body:
+        is_first, heads = not self._received_bytes, self._heads
+        if is_first and self._expects_body and not heads.pause:
             end = data.find(HEAD_END) + len(HEAD_END)
-            known = self._heads.get(data[:end])
+            known = heads.get(data[:end])
             if known is not None and known.body_bytes == len(data) - end:
+                heads.hits += 1
                 self._answer(future, Response(known.status, known.headers, data[end:]), keep=True)
                 return
         self._received_bytes += len(data)
@@ -189,7 +190,7 @@ class Connection(asyncio.Protocol):
         if self._complete:
             self._keep = self._keep and self._body_bytes <= self._limits.max_body_bytes
             if is_first and self._keep:
-                self._heads.remember(data, self._status, self._answered, self._body_bytes)
+                heads.remember(data, self._status, self._answered, self._body_bytes)
             self._finish()
         elif self._body_bytes > self._limits.max_body_bytes or self._is_flooded():
             self._keep = False

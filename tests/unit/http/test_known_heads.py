@@ -150,10 +150,34 @@ def test_a_body_that_looks_like_a_known_answer_stays_a_body() -> None:
 def test_heads_that_never_repeat_use_a_bounded_memory() -> None:
     heads = KnownHeads()
     for number in range(200):
-        answer(heads, [b"HTTP/1.1 200 OK\r\nx-id: %d\r\ncontent-length: 0\r\n\r\n" % number])
-    assert 0 < len(heads) <= 64
+        before = answer(heads, [b"HTTP/1.1 200 OK\r\nx-id: %d\r\ncontent-length: 0\r\n\r\n" % number])
+        assert before[0] == Response(200, ((b"x-id", b"%d" % number), (b"content-length", b"0")), b"")
+    assert len(heads) <= 64
     answer(heads, [b"HTTP/1.1 200 OK\r\nx: " + b"x" * 2048 + b"\r\ncontent-length: 0\r\n\r\n"])
     assert max(map(len, heads)) <= 2048
+
+
+def test_heads_that_never_repeat_are_not_looked_for_until_many_answers_later() -> None:
+    heads = KnownHeads()
+    for number in range(65):
+        heads.remember(b"HTTP/1.1 200 %d\r\n\r\n" % number, 200, (), 0)
+    assert heads.pause
+    assert answer(heads, [OK]) == answer(KnownHeads(), [OK])
+    assert heads.hits == 0
+    while heads.pause:
+        heads.remember(OK, 200, (), 2)
+    answer(heads, [OK])
+    assert answer(heads, [OK]) == answer(KnownHeads(), [OK])
+    assert heads.hits == 1
+
+
+def test_heads_that_repeat_are_looked_for_though_they_change_with_the_date() -> None:
+    heads = KnownHeads()
+    for second in range(130):
+        dated = b"HTTP/1.1 200 OK\r\ndate: %d\r\ncontent-length: 0\r\n\r\n" % second
+        for _ in range(3):
+            answer(heads, [dated])
+    assert not heads.pause
 
 
 _lines = st.sampled_from(
