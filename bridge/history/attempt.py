@@ -24,26 +24,18 @@ def header_pairs(lines: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 
 class Later:
-    """What follows a failed attempt, which is known only after the attempt is kept.
+    """When the attempt after a failed one is due (Unix seconds), which is known after the failed one is kept.
 
-    ``at_s`` is when the next attempt is due (Unix seconds). ``parked_for`` is the reason if there is none,
-    because the attempts or the time of the event are used up.
+    ``at_s`` is None if there is no further attempt.
     """
 
-    __slots__ = ("at_s", "parked_for")
+    __slots__ = ("at_s",)
 
     def __init__(self, at_s: float | None = None) -> None:
         self.at_s = at_s
-        self.parked_for = ""
-
-    def give_up(self, reason: str) -> None:
-        """Note that the event is parked now: the attempt was its last one."""
-        self.parked_for = reason
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Later):
-            return False
-        return (other.at_s, other.parked_for) == (self.at_s, self.parked_for)
+        return isinstance(other, Later) and other.at_s == self.at_s
 
     __hash__ = None  # type: ignore[assignment]  # it changes; mypy has no other form for "not hashable"
 

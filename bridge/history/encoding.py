@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from bridge.history.attempt import Attempt, Later
+from bridge.history.attempt import Attempt
 from bridge.history.batch import BYTES, FIRST_MS, FORMAT, LAST_MS, NUMBERED_BY, Writer
 from bridge.model import Header
 
@@ -29,7 +29,6 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     """Return the value of a record with these attempts; at least one."""
     columns: list[Sequence[Any]] = [*zip(*attempts, strict=True)]
     if any(laters := columns[_LATER]):
-        columns = [*zip(*map(_settled, attempts), strict=True)]
         columns[_LATER] = [None if later is None else later.at_s for later in laters]
     columns[_LANE] = [  # topic and partition are those of the source
         None if lane is None else (lane[2].hex() if type(lane[2]) is bytes else [lane[2]], lane[3])
@@ -68,14 +67,6 @@ def batch_headers(attempts: Sequence[Attempt]) -> tuple[Header, ...]:
     """Return the headers of a record: when its attempts were made."""
     first_s, last_s = min(map(_SENT_S, attempts)), max(map(_ANSWERED_S, attempts))
     return (FIRST_MS, b"%d" % int(first_s * 1000)), (LAST_MS, b"%d" % int(last_s * 1000 + 1))
-
-
-def _settled(attempt: Attempt) -> Attempt:
-    """Return an attempt with the verdict that it turned out to have."""
-    later: Later | None = attempt.later
-    if later is None or not later.parked_for:
-        return attempt
-    return attempt._replace(verdict="park", reason=later.parked_for)
 
 
 def _json(head: Mapping[str, Any]) -> bytes:

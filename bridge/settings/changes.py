@@ -20,6 +20,7 @@ _ROUTING = frozenset({"events", "sources", "topics", "tenants", "record_headers"
 _CURSORS = frozenset({"start", "on_lost_offset", "window", "window_bytes"})
 _ALL_DELIVERIES: tuple[Path, ...] = (
     ("egress",), ("log", "attempts"), ("history", "bodies"), ("history", "max_body_bytes"),
+    ("tracing", "sample_ratio"),
 )  # fmt: skip
 """What the requests of all endpoints depend on."""
 _TAKEN_OVER: tuple[Path, ...] = (("endpoints",), *_ALL_DELIVERIES, ("log", "level"), ("reload",))

@@ -125,6 +125,18 @@ def test_what_all_requests_depend_on_changes_every_endpoint(top: dict[str, Any])
     assert (change.delivery, change.new_gate, change.refused) == ({"crm"}, frozenset(), ())
 
 
+def test_the_share_of_traces_is_taken_over_and_another_collector_needs_a_restart() -> None:
+    def traced(**values: Any) -> Settings:
+        return settings(tracing={"endpoint": "http://127.0.0.1:4318/v1/traces"} | values)
+
+    change = compare(traced(), traced(sample_ratio=0.1))
+    assert (change.delivery, change.others, change.refused) == ({"crm"}, ("tracing.sample_ratio",), ())
+    assert compare(traced(), traced(endpoint="http://127.0.0.1:9/")).refused == ("tracing.endpoint",)
+    assert compare(traced(), traced(service_name="x", sample_ratio=0)).refused == ("tracing.service_name",)
+    assert compare(settings(), traced()).refused == ("tracing",)
+    assert compare(traced(), settings()).refused == ("tracing",)
+
+
 def test_nothing_differs_between_two_readings_of_one_file() -> None:
     assert compare(settings(), settings()).is_empty
 

@@ -14,7 +14,7 @@ from bridge.dead_letters.park import letter_facts
 from bridge.errors import DecodeError, RenderError
 from bridge.formats.resent import AgainDecoder, ResentDecodeError
 from bridge.formats.stored_request import read_stored, write_stored
-from bridge.history.attempt import Attempt, Kept
+from bridge.history.attempt import Kept
 from bridge.history.batch import decode
 from bridge.model import Event, LaneKey, Partition, Record, StoredRequest
 from bridge.rendering.request import TargetTemplate, split_expressions
@@ -217,12 +217,3 @@ def test_a_url_gets_the_values_of_the_attempt_and_the_rest_from_todays_configura
 def test_a_url_of_another_form_or_with_two_readings_is_refused(url: str, shown: str) -> None:
     with pytest.raises(RenderError, match="--render"):
         StoredRenderer(template(url), "***").render(with_url(shown))
-
-
-def test_an_attempt_that_was_the_last_one_is_kept_with_the_verdict_park() -> None:
-    attempt: Attempt = attempt_at(1, verdict="again", reason="status 503")
-    assert attempt.later is not None
-    attempt.later.give_up("gave up after 5 attempts; the last: status 503")
-    (kept,) = decode(batch_record(7, attempt, attempt_at(2)))[1][:1]
-    assert (kept.attempt.verdict, kept.attempt.next_s) == ("park", None)
-    assert kept.attempt.reason.startswith("gave up")
