@@ -27,7 +27,6 @@ async def run(job: dict[str, Any]) -> dict[str, float]:
     """Send all requests; a request that is answered 503 is sent again at once."""
     url, body = parse_url(job["url"]), job["body"].encode()
     kept = [(name.encode(), value.encode()) for name, value in job["headers"].items() if name != "webhook-id"]
-    kept.append((b"content-type", b"application/json"))
     total, rate = job["requests"], job["rate_per_s"]
     tls = ssl.create_default_context(cafile=job["authority"]) if job["authority"] else None
     transport = LeanTransport(EgressPolicy([ip_network("127.0.0.0/8")]), job["tasks"], tls)

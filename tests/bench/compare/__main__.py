@@ -12,6 +12,7 @@ import dataclasses
 import os
 import platform
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -65,6 +66,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def in_turns(names: list[str], number: int) -> list[str]:
+    """Return the order of a round: each second one is reversed, so that a drift favors none of them."""
+    return names[::-1] if number % 2 else names
+
+
 class Benchmark:
     """Runs cells; ``cells``, ``skipped`` and ``violations`` are its results."""
 
@@ -96,8 +102,8 @@ class Benchmark:
             by_contender["bare"] = []
         with runs.backlog(self._stage, cell) as topic:
             for number in range(self._rounds):
-                for name, done in by_contender.items():
-                    self._one(cell, topic, name, number, done)
+                for name in in_turns(list(by_contender), number):
+                    self._one(cell, topic, name, number, by_contender[name])
         middle = {name: medians(done) for name, done in by_contender.items() if len(done) == self._rounds}
         if cell.name == cells.BASE.name and "hookferry" in middle:
             self._base_rate = middle["hookferry"]["per_s"]
@@ -185,6 +191,7 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Run the cells; return the exit code."""
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process and worktree is removed
     try:
         wanted = cells.chosen(cells.QUICK if options.quick else cells.FULL, options.only)
         return measure(options, [scaled(cell, options.scale) for cell in wanted])

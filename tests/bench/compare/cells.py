@@ -58,7 +58,7 @@ FULL = (
     replace(BASE, name="503s", label="1 % of answers are 503", refuse_every=100),
     replace(_STEADY, name="500-per-s", label="500 events/s", rate_per_s=500),
     replace(_STEADY, name="2000-per-s", label="2,000 events/s", rate_per_s=2_000),
-    replace(_STEADY, name="half", label="half of Hookferry's rate at a backlog", rate_per_s=0.5),
+    replace(_STEADY, name="half", label="half of Hookferry's backlog rate", rate_per_s=0.5),
     replace(
         BASE,
         name="million",

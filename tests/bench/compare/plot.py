@@ -65,6 +65,7 @@ class _Picture:
             self.bar(x, 22, 18, contender)
             self.text(x + 24, 31, NAMES[contender])
             x += 130
+        self.text(WIDTH - 16, 31, "each row has its own scale", "pale", 11, "end")
 
     def section(self, kind: str, rows: Sequence[Mapping[str, Any]], contenders: Sequence[str]) -> None:
         self.text(16, self.y, _TITLES[kind], size=14)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka.admin import AdminClient
 
@@ -67,13 +67,17 @@ class Stage(NamedTuple):
         assert isinstance(self.receiver, GoReceiver)
         return self.receiver.secure_url(path)
 
-    def job(self, cell: Cell, topic: str, name: str) -> Job:
-        """Return the job of a run, and set the behavior of its paths."""
+    def prepare(self, cell: Cell, paths: list[str]) -> None:
+        """Let the receiver forget all requests, and set the behavior of these paths."""
         self.receiver.reset()
-        paths = self.paths(cell, name)
+        refusing = {"status": 503, "every": cell.refuse_every} if cell.refuse_every else {}
         for path in paths:
-            refusing = {"status": 503, "every": cell.refuse_every} if cell.refuse_every else {}
             self.receiver.control(path, delay_ms=cell.delay_ms, **refusing)
+
+    def job(self, cell: Cell, topic: str, name: str) -> Job:
+        """Return the job of a run, and prepare the receiver for it."""
+        paths = self.paths(cell, name)
+        self.prepare(cell, paths)
         urls = [self.url(cell, path) for path in paths]
         authority = self.authority.ca_file if self.authority else None
         return Job(cell, self.kafka.bootstrap, topic, name, urls, authority, self.folder)
@@ -125,7 +129,7 @@ def await_all(stage: Stage, process: Running, paths: list[str], events: int) -> 
     return samples
 
 
-def check(stage: Stage, paths: list[str], events: int | None) -> list[dict[str, float]]:
+def check(stage: Stage, paths: list[str], events: int | None) -> list[dict[str, Any]]:
     """Return the reports of the paths. Raises ``NotProven``."""
     reports = [stage.receiver.report(path) for path in paths]
     for path, report in zip(paths, reports, strict=True):
@@ -160,24 +164,24 @@ def steady(stage: Stage, cell: Cell, contender: Contender, name: str) -> Figures
     with running(contender, stage.job(cell, topic, name)) as process:
         produce_paced(bootstrap, topic, records(cell, warm_up), cell.rate_per_s)
         await_all(stage, process, [path], warm_up)
+        check(stage, [path], warm_up)
+        stage.prepare(cell, [path])
         before = process.cpu_s()
         later = records(cell, count, first_seq=warm_up, seed=2)
         produce_paced(bootstrap, topic, later, cell.rate_per_s)
-        await_all(stage, process, [path], warm_up + count)
+        await_all(stage, process, [path], count)
         used, peak = process.cpu_s() - before, process.peak_mb()
-    (report,) = check(stage, [path], warm_up + count)
+    (report,) = check(stage, [path], count)
     return {"cpu_us": used / count * 1e6, "cpu_percent": used / cell.seconds * 100, "peak_mb": peak} | (
-        _latency(stage, path, topic, warm_up, report)
+        _latency(stage, path, topic, report)
     )
 
 
-def _latency(stage: Stage, path: str, topic: str, warm_up: int, report: dict[str, float]) -> Figures:
-    if not isinstance(stage.receiver, GoReceiver):
-        return {f"{name}_ms": value for name, value in report["latency_ms"].items()}  # type: ignore[attr-defined]
+def _latency(stage: Stage, path: str, topic: str, report: dict[str, Any]) -> Figures:
+    if not isinstance(stage.receiver, GoReceiver):  # it only has the times that the producer wrote
+        return {f"{name}_ms": value for name, value in report["latency_ms"].items()}
     appended = appended_ms(stage.kafka.bootstrap, topic)
-    arrived = stage.receiver.arrivals_ns(path)
-    measured = {key: at for key, at in arrived.items() if key[1] >= warm_up}
-    return percentiles(latencies_ms(appended, measured))
+    return percentiles(latencies_ms(appended, stage.receiver.arrivals_ns(path)))
 
 
 def waiting(stage: Stage, cell: Cell, contender: Contender, topic: str, name: str) -> Figures:

@@ -1,23 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"strconv"
-	"strings"
 	"sync"
-	"time"
 )
-
-const maxBody = 16 << 20
 
 // A behavior is how a path answers: after the delay, and with the status for each Every-th request, else with 200.
 type behavior struct {
@@ -31,7 +21,6 @@ type server struct {
 	mu        sync.RWMutex
 	judges    map[string]*judge
 	behaviors map[string]behavior
-	bodies    sync.Pool
 }
 
 func runReceiver(arguments []string) error {
@@ -41,14 +30,13 @@ func runReceiver(arguments []string) error {
 	key := flags.String("key", "", "its key")
 	flags.Parse(arguments)
 	s := &server{behaviors: map[string]behavior{}, judges: map[string]*judge{}}
-	s.bodies.New = func() any { return new(bytes.Buffer) }
 	ended := make(chan error)
 	listen := func(port int, wrap func(net.Listener) net.Listener) (int, error) {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			return 0, err
 		}
-		go func() { ended <- (&http.Server{Handler: s}).Serve(wrap(listener)) }()
+		go func() { ended <- s.accept(wrap(listener)) }()
 		return listener.Addr().(*net.TCPAddr).Port, nil
 	}
 	plain, err := listen(*port, func(l net.Listener) net.Listener { return l })
@@ -70,62 +58,19 @@ func runReceiver(arguments []string) error {
 	return <-ended
 }
 
-func (s *server) judge(path string) (*judge, behavior) {
+func (s *server) judge(path []byte) (*judge, behavior) {
 	s.mu.RLock()
-	j, b := s.judges[path], s.behaviors[path]
+	j, b := s.judges[string(path)], s.behaviors[string(path)]
 	s.mu.RUnlock()
 	if j == nil {
 		s.mu.Lock()
-		if j = s.judges[path]; j == nil {
+		if j = s.judges[string(path)]; j == nil {
 			j = newJudge()
-			s.judges[path] = j
+			s.judges[string(path)] = j
 		}
 		s.mu.Unlock()
 	}
 	return j, b
-}
-
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/_") {
-		if err := s.administer(w, r); err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			json.NewEncoder(w).Encode(map[string]string{"problem": err.Error()})
-		}
-		return
-	}
-	now := time.Now().UnixNano()
-	body := s.bodies.Get().(*bytes.Buffer)
-	defer s.bodies.Put(body)
-	body.Reset()
-	if _, err := io.Copy(body, http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
-		return
-	}
-	j, b := s.judge(r.URL.Path)
-	entity, seq := field(body.Bytes(), `"entity":"`), number(body.Bytes(), `"seq":`)
-	id := r.Header.Get("Webhook-Id")
-	l, count := j.arrived(id, entity, seq, now)
-	if count == 1 {
-		j.keep(r, body.String())
-	}
-	if b.DelayMs > 0 {
-		time.Sleep(time.Duration(b.DelayMs * float64(time.Millisecond)))
-	}
-	status := http.StatusOK
-	if b.Every > 0 && count%b.Every == 0 {
-		status = b.Status
-	}
-	j.ended(l, id, seq, status) // before the answer: the next request may arrive on another connection
-	w.WriteHeader(status)
-}
-
-func (j *judge) keep(r *http.Request, body string) {
-	kept := &sample{Headers: map[string]string{}, Body: body}
-	for name, values := range r.Header {
-		kept.Headers[strings.ToLower(name)] = values[0]
-	}
-	j.mu.Lock()
-	j.sample = kept
-	j.mu.Unlock()
 }
 
 // field returns the text that follows the first occurrence of a JSON key, up to its quote. Hookferry and the peer
@@ -153,59 +98,4 @@ func number(body []byte, key string) int64 {
 		value = max(value, 0)*10 + int64(digit-'0')
 	}
 	return value
-}
-
-// administer has the paths of tests/support/receiver_server.py that the benchmark uses, and /_arrivals.
-func (s *server) administer(w http.ResponseWriter, r *http.Request) error {
-	path := r.URL.Query().Get("path")
-	switch r.URL.Path {
-	case "/_control":
-		var b behavior
-		decoder := json.NewDecoder(r.Body)
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&b); err != nil {
-			return err
-		}
-		s.mu.Lock()
-		s.behaviors[b.Path] = b
-		s.mu.Unlock()
-		return json.NewEncoder(w).Encode(map[string]any{})
-	case "/_reset":
-		s.mu.Lock()
-		s.judges, s.behaviors = map[string]*judge{}, map[string]behavior{}
-		s.mu.Unlock()
-		return json.NewEncoder(w).Encode(map[string]any{})
-	case "/_count":
-		j, _ := s.judge(path)
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		return json.NewEncoder(w).Encode(map[string]int{"distinct": len(j.isAccepted), "accepted": j.accepted, "requests": j.requests})
-	case "/_report":
-		reports := map[string]any{}
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-		for name, j := range s.judges {
-			reports[name] = j.report()
-		}
-		return json.NewEncoder(w).Encode(map[string]any{"paths": reports})
-	case "/_records":
-		j, _ := s.judge(path)
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		records := []*sample{}
-		if j.sample != nil {
-			records = append(records, j.sample)
-		}
-		return json.NewEncoder(w).Encode(map[string]any{"records": records})
-	case "/_arrivals":
-		j, _ := s.judge(path)
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		out := bufio.NewWriter(w)
-		for _, one := range j.arrivals {
-			fmt.Fprintln(out, one.entity, strconv.FormatInt(one.seq, 10), one.at)
-		}
-		return out.Flush()
-	}
-	return errors.New("no such path: " + r.URL.Path)
 }

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-MODULES = sorted(file.stem for file in (ROOT / "tests" / "bench").glob("*.py"))
+BENCH = ROOT / "tests" / "bench"
+MODULES = sorted(".".join(file.relative_to(BENCH).with_suffix("").parts) for file in BENCH.rglob("*.py"))
 SMALLEST = {
     "console": ["--attempts", "400", "--times", "1", "--folder", "{folder}"],
     "decode": ["--rounds", "1"],
