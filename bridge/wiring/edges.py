@@ -15,8 +15,8 @@ from bridge.errors import SchemaNeeded
 from bridge.http import Transport
 from bridge.model import Partition
 from bridge.pipeline.attempt_log import KeepsAttempts
-from bridge.pipeline.checkpoints import Fence
 from bridge.pipeline.cursor_loader import Offsets
+from bridge.pipeline.group_offsets import Fence
 from bridge.pipeline.ports import Alongside, FirstOffsets, ParkedRecords, Reads, SideReads
 from bridge.pipeline.replay.replays import Replays
 from bridge.pipeline.topic_watch import Look
