@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -116,7 +118,7 @@ def in_format_1(*attempts: Attempt) -> bytes:
     rows, parts = [], []
     for attempt in attempts:
         later, lane = attempt.later, attempt.lane
-        row = attempt._asdict() | {"next_s": None if later is None else later.at_s}
+        row: dict[str, Any] = attempt._asdict() | {"next_s": None if later is None else later.at_s}
         assert isinstance(lane, tuple)
         row["lane"] = lane[2].hex() if isinstance(lane[2], bytes) else [lane[2]], lane[3]
         for name in BYTES:

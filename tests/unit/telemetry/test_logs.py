@@ -131,6 +131,23 @@ def test_lines_written_together_look_as_if_each_was_written_alone() -> None:
         assert line | {"timestamp": ""} == other | {"timestamp": ""}
 
 
+def test_texts_that_look_like_the_borders_of_a_line_do_not_tear_it() -> None:
+    stream = Stream()
+    logs.set_up("info", "json", stream)
+    texts = ['},{"a":1', ',"timestamp":', '\\"},{\\"', "\\", '"', '}\n{"', "[{", "}]", ""]
+    write_together(*({"entity": text, "status": 200, "place": text} for text in texts))
+    assert [(line["entity"], line["place"]) for line in stream.lines] == [(text, text) for text in texts]
+    assert {line["event"] for line in stream.lines} == {"x.done"}
+    assert {line["endpoint"] for line in stream.lines} == {"crm"}
+
+
+def test_half_of_a_surrogate_pair_costs_no_line() -> None:
+    stream = Stream()
+    logs.set_up("info", "json", stream)
+    write_together({"entity": "a"}, {"entity": "b\ud800c"}, {"entity": None})
+    assert [line["entity"] for line in stream.lines] == ["a", "b?c", None]
+
+
 @pytest.mark.parametrize(("level", "shown"), [("debug", 1), ("info", 1), ("warning", 0)])
 def test_lines_written_together_have_level_info(level: str, shown: int) -> None:
     stream = Stream()
